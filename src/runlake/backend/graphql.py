@@ -1,0 +1,119 @@
+"""Send a GraphQL query, return its data, raise its errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from runlake.backend import documents
+from runlake.backend.client import Client
+from runlake.backend.retry import retry
+from runlake.errors import BackendError, ProtocolError, RunNotFoundError
+from runlake.values import RunPath
+
+
+def query(client: Client, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Send a query and return its data; being a query, it is tried again where that may help.
+
+    Parameters
+    ----------
+    client : Client
+        The backend to ask.
+    document : str
+        One of `runlake.backend.documents`.
+    variables : mapping
+        The variables that the document declares.
+
+    Returns
+    -------
+    dict
+        The ``data`` of the answer.
+
+    Raises
+    ------
+    BackendError
+        Or a subclass, if the backend refuses or cannot be reached.
+    """
+    name = _operation_name(document)
+    payload = {"query": document, "variables": dict(variables), "operationName": name}
+    body = retry(lambda: client.post("/graphql", payload, operation=name), client.settings)
+    if not isinstance(body, dict):
+        raise ProtocolError(
+            f"{client.origin} answered {name} with JSON that is no GraphQL answer.",
+            operation=name,
+            origin=client.origin,
+        )
+    if body.get("errors"):
+        raise BackendError(
+            f"{client.origin} refused {name}: {_messages(body['errors'])}.",
+            operation=name,
+            origin=client.origin,
+        )
+    data = body.get("data")
+    return data if isinstance(data, dict) else {}
+
+
+def query_run(
+    client: Client, document: str, path: RunPath, *, run_variable: str = "name", **variables: Any
+) -> dict[str, Any]:
+    """Send a query about one run and return the run's part of the answer.
+
+    Parameters
+    ----------
+    client : Client
+        The backend to ask.
+    document : str
+        A document that selects ``project { run { ... } }``.
+    path : RunPath
+        The run.
+    run_variable : str
+        What the document calls the variable with the run id.
+    **variables
+        The document's other variables.
+
+    Returns
+    -------
+    dict
+        The selected fields of the run.
+
+    Raises
+    ------
+    RunNotFoundError
+        If the project or the run does not exist, or is not visible to this API key.
+    """
+    named = {"entity": path.entity, "project": path.project, run_variable: path.run_id}
+    data = query(client, document, {**named, **variables})
+    run = (data.get("project") or {}).get("run")
+    if run is None:
+        raise RunNotFoundError(
+            f"Could not find run <Run {'/'.join(path.quoted)} (not found)> at {client.origin}. "
+            "Check the spelling, and that this API key may read the project.",
+            operation=_operation_name(document),
+            origin=client.origin,
+        )
+    return dict(run)
+
+
+def fetch_run(client: Client, path: RunPath) -> dict[str, Any]:
+    """Return all fields of a run that one request brings."""
+    return query_run(client, documents.RUN, path)
+
+
+def fetch_history_keys(client: Client, path: RunPath) -> dict[str, Any]:
+    """Return ``historyKeys`` of a run: types and counts of its keys, and its last step."""
+    return dict(query_run(client, documents.RUN_HISTORY_KEYS, path).get("historyKeys") or {})
+
+
+def _operation_name(document: str) -> str:
+    found = re.search(r"\b(?:query|mutation)\s+(\w+)", document)
+    if found is None:
+        raise AssertionError("every document of runlake names its operation")
+    return found[1]
+
+
+def _messages(errors: object) -> str:
+    if not isinstance(errors, list):
+        return "no reason given"
+    texts = (error.get("message") if isinstance(error, dict) else error for error in errors)
+    return "; ".join(str(text).strip().rstrip(".") for text in texts)

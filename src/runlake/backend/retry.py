@@ -1,0 +1,97 @@
+"""Which failure deserves another try, and when; stamina does the waiting."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import stamina
+
+from runlake.settings import Settings
+
+MAX_REFUSALS = 3
+T = TypeVar("T")
+
+
+class Transient(Exception):  # noqa: N818 - not an error for users: it carries one
+    """A failure that may pass; ``error`` is what to raise if it does not.
+
+    Parameters
+    ----------
+    error : Exception
+        The error for the user.
+    retry_after : str, optional
+        The server's ``Retry-After``: seconds or an HTTP date.
+    is_refusal : bool
+        No connection at all; rarely passes, so that few tries are made.
+    """
+
+    def __init__(
+        self, error: Exception, *, retry_after: str | None = None, is_refusal: bool = False
+    ) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.retry_after = retry_after
+        self.is_refusal = is_refusal
+
+
+def retry(action: Callable[[], T], settings: Settings) -> T:
+    """Call an action until it succeeds, fails for good, or time is up.
+
+    Parameters
+    ----------
+    action : callable
+        Raises `Transient` where another try may help.
+    settings : Settings
+        ``retry_timeout`` bounds all tries together, in seconds.
+
+    Returns
+    -------
+    T
+        What the action returned.
+
+    Raises
+    ------
+    Exception
+        The last `Transient`'s own error, with ``attempts`` among its facts.
+    """
+    attempts = 0
+    refusals = 0
+
+    def wait_for(error: Exception) -> bool | float:
+        nonlocal refusals
+        if not isinstance(error, Transient):
+            return False
+        refusals += error.is_refusal
+        if refusals >= MAX_REFUSALS:
+            return False
+        asked = _seconds(error.retry_after)
+        return True if asked is None else asked
+
+    try:
+        for attempt in stamina.retry_context(
+            on=wait_for, attempts=None, timeout=settings.retry_timeout, wait_initial=0.2, wait_max=10
+        ):
+            with attempt:
+                attempts += 1
+                return action()
+    except Transient as transient:
+        facts: dict[str, Any] = getattr(transient.error, "facts", {})
+        facts["attempts"] = attempts
+        raise transient.error from transient.__cause__
+    raise AssertionError("retry_context ends by returning or raising")
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    if not retry_after:
+        return None
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return None

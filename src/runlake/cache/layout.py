@@ -1,0 +1,120 @@
+"""Every path below the cache root, from values to ``Path`` (pure).
+
+::
+
+    <root>/                                    $WANDB_CACHE_DIR/runlake
+      CACHEDIR.TAG                             tells backup tools to skip the tree
+      locks/<00..ff>.lock                      striped by run
+      locks/<00..ff>.holder                    who holds it, for messages
+      v1/<host>/<entity>/<project>/<run>/
+        manifest.json                          replaced atomically
+        <identity>.parquet                     object path + validator: a changed export is a new file
+        <object>.<host>-<pid>-<random>.part    one attempt's download under way
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from runlake.values import RunPath
+
+LAYOUT_VERSION = "v1"
+MAX_NAME_LENGTH = 120
+PART_NAME = re.compile(r"[0-9a-f]{32}\.(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]+\.part")
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The paths of one run.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    base_url : str
+        Root of the API: two backends never share a directory.
+    run : RunPath
+        The run.
+    """
+
+    root: Path
+    base_url: str
+    run: RunPath
+
+    @property
+    def path(self) -> Path:
+        """The directory with the run's files."""
+        parts = urlsplit(self.base_url)
+        host = (parts.netloc + parts.path).lower()
+        names = (host, self.run.entity, self.run.project, self.run.run_id)
+        return self.root.joinpath(LAYOUT_VERSION, *map(safe_name, names))
+
+    @property
+    def manifest(self) -> Path:
+        """The manifest of the run."""
+        return self.path / "manifest.json"
+
+    @property
+    def lock(self) -> Path:
+        """The lock file that this run shares with one run of 256."""
+        stripe = hashlib.sha256(str(self.path.relative_to(self.root)).encode()).hexdigest()[:2]
+        return self.root / "locks" / f"{stripe}.lock"
+
+    def part(self, object_path: str) -> Path:
+        """Return a new path for one attempt to download an object."""
+        attempt = f"{safe_name(socket.gethostname())}-{os.getpid()}-{secrets.token_hex(4)}"
+        return self.path / f"{_digest(object_path)}.{attempt}.part"
+
+
+def export_file_name(object_path: str, validator: str, n_bytes: int) -> str:
+    """Return the file name of one version of an export.
+
+    Parameters
+    ----------
+    object_path : str
+        URL without its signature.
+    validator : str
+        ETag or date; empty where the storage host gives none.
+    n_bytes : int
+        Length of the file.
+
+    Returns
+    -------
+    str
+        Equal exactly for equal versions of the same object.
+    """
+    return _digest("\0".join((object_path, validator, str(n_bytes)))) + ".parquet"
+
+
+def safe_name(name: str) -> str:
+    """Encode any name as one path component, distinct on every file system.
+
+    Percent-encoding keeps separators and dots out; a name with capitals carries a digest, because
+    some file systems hold ``Run`` and ``run`` for the same; an over-long name becomes its digest.
+
+    Examples
+    --------
+    >>> safe_name("run-1"), safe_name(".."), safe_name("a/b")
+    ('run-1', '%2E%2E', 'a%2Fb')
+    >>> safe_name("Run") == safe_name("run")
+    False
+    """
+    encoded = quote(name, safe="")
+    if not encoded.strip("."):
+        encoded = encoded.replace(".", "%2E")
+    if len(encoded) > MAX_NAME_LENGTH:
+        return f"{encoded[:40].lower()}~{_digest(name)}"
+    if name != name.lower() or "~" in name or encoded.endswith("."):
+        return f"{encoded}~{_digest(name)[:8]}"
+    return encoded
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

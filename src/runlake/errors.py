@@ -1,0 +1,147 @@
+"""Every error that runlake raises, in one tree.
+
+::
+
+    RunlakeError                    (also named Error, as in wandb)
+    |- SettingsError                a setting is missing or wrong
+    |  `- UsageError                no API key where one is needed
+    |- CommError                    what W&B scripts catch around a call
+    |  |- InvalidArgument           also ValueError; raised before any request
+    |  `- WandbApiFailedError       a request or a file did not deliver
+    |     |- BackendError           operation, origin, status, attempts
+    |     |  |- Unreachable
+    |     |  |- AuthenticationError
+    |     |  |- AccessDenied
+    |     |  |- RunNotFoundError    also ValueError
+    |     |  `- ProtocolError
+    |     `- ExportError            run, export
+    |        |- ExportExpired
+    |        |- ExportCorrupt
+    |        `- IncompleteRunHistoryError
+    |- CacheError                   path
+    |  |- CacheLocked               also TimeoutError
+    |  `- CacheCorrupt
+    `- MissingExtra                 also ImportError; names the extra
+
+``Error``, ``CommError``, ``UsageError``, ``AuthenticationError``, ``WandbApiFailedError``,
+``RunNotFoundError`` and ``IncompleteRunHistoryError`` carry the names that wandb users catch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class RunlakeError(Exception):
+    """Base of every error of runlake.
+
+    Parameters
+    ----------
+    message : str
+        What happened, to what, and a way out.
+    **facts
+        The same as values: each becomes an attribute, and survives pickling.
+    """
+
+    facts: dict[str, Any]
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+
+    def __getattr__(self, name: str) -> Any:
+        facts = self.__dict__.get("facts", {})
+        if name in facts:
+            return facts[name]
+        raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.facts)
+
+
+def _rebuild(kind: type[RunlakeError], message: str, facts: dict[str, Any]) -> RunlakeError:
+    return kind(message, **facts)
+
+
+Error = RunlakeError
+
+
+class SettingsError(RunlakeError):
+    """A setting is missing or wrong; ``setting`` names it, ``source`` where it came from."""
+
+
+class UsageError(SettingsError):
+    """No API key is configured for the backend."""
+
+
+class CommError(RunlakeError):
+    """A call could not be answered; the class that W&B scripts catch."""
+
+
+class InvalidArgument(CommError, ValueError):  # noqa: N818 - reads as a claim, like its siblings
+    """An argument is of the wrong type or out of range; nothing was sent."""
+
+
+class WandbApiFailedError(CommError):
+    """A request to the backend or its storage did not deliver."""
+
+
+class BackendError(WandbApiFailedError):
+    """The backend refused or failed; ``operation``, ``origin``, ``status``, ``attempts`` say how."""
+
+
+class Unreachable(BackendError):
+    """No answer came from the backend within the deadline."""
+
+
+class AuthenticationError(BackendError):
+    """The backend does not know the API key."""
+
+
+class AccessDenied(BackendError):
+    """The API key is known, but does not allow this."""
+
+
+class RunNotFoundError(BackendError, ValueError):
+    """The run, or its project, does not exist or is not visible to this API key."""
+
+
+class ProtocolError(BackendError):
+    """The backend answered with something that is not the W&B protocol."""
+
+
+class ExportError(WandbApiFailedError):
+    """A history export could not be used; ``run`` and ``export`` name it."""
+
+
+class ExportExpired(ExportError):
+    """The signed URL of an export ran out, and a new one was refused too."""
+
+
+class ExportCorrupt(ExportError):
+    """What the storage sent is not the export that was promised."""
+
+
+class IncompleteRunHistoryError(ExportError):
+    """The run has rows in no export yet, and the call asked for complete exports."""
+
+
+class CacheError(RunlakeError):
+    """The cache directory could not be used; ``path`` names the place."""
+
+
+class CacheLocked(CacheError, TimeoutError):
+    """Another process holds the run's lock for longer than the deadline."""
+
+
+class CacheCorrupt(CacheError):
+    """A cached file could not be read and could not be replaced."""
+
+
+class MissingExtra(RunlakeError, ImportError):
+    """An optional dependency is not installed; ``extra`` names what to install."""
+
+
+class NoRowsWarning(UserWarning):
+    """A scan yielded no rows although the run has some; the text says why."""

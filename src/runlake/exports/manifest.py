@@ -1,0 +1,150 @@
+"""What a backend offered for a run at one moment (parsing only, no I/O)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from runlake.backend import documents
+from runlake.backend.client import Client
+from runlake.backend.graphql import query_run
+from runlake.errors import ProtocolError
+from runlake.values import STEP, RunPath
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One Parquet file on offer.
+
+    Parameters
+    ----------
+    url : str
+        Absolute and signed; never shown, never stored.
+    """
+
+    url: str = field(repr=False)
+
+    @property
+    def object(self) -> str:
+        """The URL without its signature: what stays the same from one offer to the next."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}{parts.path}"
+
+    @property
+    def host(self) -> str:
+        """Host and port that serve the file."""
+        return urlsplit(self.url).netloc
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All that was offered for a run at one moment.
+
+    Parameters
+    ----------
+    path : RunPath
+        The run, as asked for.
+    state : str or None
+        "running", "finished", "crashed", ...
+    heartbeat_at : str or None
+        When the run was last heard of, as the backend writes it.
+    line_count : int or None
+        History lines that the backend holds.
+    last_step : int
+        Highest ``_step``; -1 for a run without history.
+    key_counts : mapping of str to int
+        Rows per key, from ``historyKeys``.
+    exports : tuple of Export
+        Order means nothing.
+    live_steps : tuple of int or None
+        Steps that are in no export, ascending, each once. None where the backend does not list
+        them: then every row is live.
+    """
+
+    path: RunPath
+    state: str | None
+    heartbeat_at: str | None
+    line_count: int | None
+    last_step: int
+    key_counts: Mapping[str, int]
+    exports: tuple[Export, ...]
+    live_steps: tuple[int, ...] | None
+
+    @property
+    def freshness(self) -> tuple[str | None, str | None, int | None]:
+        """What must not have moved for an export on disk to be trusted unasked."""
+        return self.state, self.heartbeat_at, self.line_count
+
+
+def fetch_manifest(client: Client, path: RunPath) -> Manifest:
+    """Ask a backend what it offers for a run, in one request.
+
+    Parameters
+    ----------
+    client : Client
+        The backend to ask.
+    path : RunPath
+        The run.
+
+    Returns
+    -------
+    Manifest
+        Of this moment.
+
+    Raises
+    ------
+    RunNotFoundError
+        If there is no such run.
+    ProtocolError
+        If the answer is not what the protocol promises.
+    """
+    run = query_run(client, documents.RUN_HISTORY_MANIFEST, path, liveKeys=[STEP])
+    try:
+        return parse_manifest(path, run)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ProtocolError(
+            f"{client.origin} describes the history of '{path}' in a way that is not the W&B "
+            f"protocol: {error}.",
+            operation="RunHistoryManifest",
+            origin=client.origin,
+        ) from error
+
+
+def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
+    """Read the run's part of a ``RunHistoryManifest`` answer.
+
+    Parameters
+    ----------
+    path : RunPath
+        The run, as asked for.
+    run : mapping
+        The selected fields.
+
+    Returns
+    -------
+    Manifest
+        Exports once each, live steps ascending and once each.
+    """
+    history_keys = run.get("historyKeys") or {}
+    parquet = run.get("parquetHistory") or {}
+    exports = {export.object: export for export in map(Export, parquet.get("parquetUrls") or [])}
+    live_rows: Sequence[Mapping[str, Any]] = parquet.get("liveData") or []
+    live_steps = tuple(sorted({int(row[STEP]) for row in live_rows}))
+    last_step = history_keys.get("lastStep")
+    has_history = last_step is not None and last_step >= 0
+    is_unlisted = not exports and not live_steps and has_history
+    return Manifest(
+        path=path,
+        state=run.get("state"),
+        heartbeat_at=run.get("heartbeatAt"),
+        line_count=run.get("historyLineCount"),
+        last_step=-1 if last_step is None else int(last_step),
+        key_counts={
+            key: sum(int(kind.get("count") or 0) for kind in facts.get("typeCounts") or [])
+            for key, facts in (history_keys.get("keys") or {}).items()
+        },
+        exports=tuple(exports.values()),
+        live_steps=None if is_unlisted else live_steps,
+    )

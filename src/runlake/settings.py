@@ -1,0 +1,296 @@
+"""Environment, netrc and settings files, read once into one frozen value.
+
+Nothing else in the client looks outside. The sources are those of the wandb SDK, later ones
+winning: built-in defaults, the global settings file, ``./wandb/settings``, ``WANDB_*`` variables,
+explicit arguments.
+"""
+
+from __future__ import annotations
+
+import configparser
+import netrc
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from runlake.errors import SettingsError
+
+CLOUD_APPS = {
+    "https://api.wandb.ai": "https://wandb.ai",
+    "https://api.forge.coreweave.com": "https://forge.coreweave.com",
+}
+DEFAULT_BASE_URL = "https://api.wandb.ai"
+
+
+class Secret:
+    """A string that no repr, log line or pickle shows."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the string itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("A secret does not pickle; it is looked up again where it is needed.")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the client was told, from every source.
+
+    Parameters
+    ----------
+    base_url, app_url : str
+        Root of the API and of the web pages, without a trailing slash.
+    cache_dir : Path
+        Root of the cache, ``$WANDB_CACHE_DIR/runlake``.
+    api_key : Secret or None
+        Left out of pickles; unpickling looks it up again.
+    entity, project : str or None
+        Stand in where a run path leaves them out.
+    timeout : float
+        Seconds that one request may take (``WANDB_HTTP_TIMEOUT``).
+    retry_timeout : float
+        Seconds after which a failing request is given up (``RUNLAKE_RETRY_TIMEOUT``).
+    lock_timeout : float
+        Seconds to wait for another process that pulls the same run.
+    max_workers : int
+        Requests in flight at once (``RUNLAKE_MAX_WORKERS``).
+    ca_bundle : str or None
+        File with certificate authorities (``REQUESTS_CA_BUNDLE``, ``SSL_CERT_FILE``).
+    verify_ssl : bool
+        False with ``WANDB_INSECURE_DISABLE_SSL``.
+    progress : bool
+        False with ``RUNLAKE_PROGRESS=0``.
+    """
+
+    base_url: str
+    app_url: str
+    cache_dir: Path
+    api_key: Secret | None = field(default=None, compare=False)
+    entity: str | None = None
+    project: str | None = None
+    timeout: float = 30.0
+    retry_timeout: float = 60.0
+    lock_timeout: float = 3600.0
+    max_workers: int = 8
+    ca_bundle: str | None = None
+    verify_ssl: bool = True
+    progress: bool = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: getattr(self, name) for name in self.__slots__}
+        state["api_key"] = None
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state["api_key"] = find_api_key(state["base_url"])
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+
+def load_settings(
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    api_key: str | None = None,
+    timeout: float | None = None,
+) -> Settings:
+    """Collect the settings from every source.
+
+    Parameters
+    ----------
+    overrides : mapping, optional
+        Explicit values that win over every other source: ``base_url``, ``app_url``, ``entity``,
+        ``project``, ``cache_dir`` (holds the ``runlake`` folder, as ``WANDB_CACHE_DIR`` does).
+    api_key : str, optional
+        Wins over ``WANDB_API_KEY``, settings files and netrc.
+    timeout : float, optional
+        Seconds that one request may take.
+
+    Returns
+    -------
+    Settings
+        Complete; the API key is None where no source has one.
+
+    Raises
+    ------
+    SettingsError
+        If a value cannot be what its name says; the message names its source.
+    """
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    unknown = given.keys() - {"base_url", "app_url", "entity", "project", "cache_dir"}
+    if unknown:
+        raise SettingsError(
+            f"Unknown override {sorted(unknown)[0]!r}; known are base_url, app_url, entity, "
+            "project and cache_dir.",
+            setting=sorted(unknown)[0],
+        )
+    files = _read_settings_files()
+    base_url = given.get("base_url") or _variable("WANDB_BASE_URL") or files.get("base_url")
+    base_url = _checked_url(str(base_url or _default_base_url()), "base_url")
+    app_url = given.get("app_url") or _variable("WANDB_APP_URL") or _app_url(base_url)
+    key = api_key or _variable("WANDB_API_KEY")
+    return Settings(
+        base_url=base_url,
+        app_url=_checked_url(str(app_url), "app_url"),
+        cache_dir=_cache_dir(given.get("cache_dir")),
+        api_key=_checked_key(key) if key else find_api_key(base_url),
+        entity=given.get("entity") or _variable("WANDB_ENTITY") or files.get("entity"),
+        project=given.get("project") or _variable("WANDB_PROJECT") or files.get("project"),
+        timeout=timeout if timeout is not None else _number("WANDB_HTTP_TIMEOUT", 30.0),
+        retry_timeout=_number("RUNLAKE_RETRY_TIMEOUT", 60.0),
+        lock_timeout=_number("RUNLAKE_LOCK_TIMEOUT", 3600.0),
+        max_workers=max(1, int(_number("RUNLAKE_MAX_WORKERS", 8))),
+        ca_bundle=_variable("REQUESTS_CA_BUNDLE") or _variable("SSL_CERT_FILE"),
+        verify_ssl=not _flag("WANDB_INSECURE_DISABLE_SSL", default=False),
+        progress=_flag("RUNLAKE_PROGRESS", default=True),
+    )
+
+
+def find_api_key(base_url: str) -> Secret | None:
+    """Look the API key of a backend up: environment, settings files, netrc.
+
+    Parameters
+    ----------
+    base_url : str
+        Root of the API; netrc entries go by its host and port.
+
+    Returns
+    -------
+    Secret or None
+        None where no source has a key.
+    """
+    key = _variable("WANDB_API_KEY")
+    if not key:
+        files = _read_settings_files()
+        if files.get("base_url", "").rstrip("/") == base_url:
+            key = files.get("api_key")
+    key = key or _netrc_key(base_url)
+    return _checked_key(key) if key else None
+
+
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Return this environment for a child process that must meet only what is in ``extra``.
+
+    Parameters
+    ----------
+    extra : mapping of str to str
+        Variables to set.
+
+    Returns
+    -------
+    dict of str to str
+        The current variables without ``WANDB_*``, ``RUNLAKE_*`` and proxies, then ``extra``.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()  # noqa: TID251
+        if not name.startswith(("WANDB_", "RUNLAKE_")) and not name.lower().endswith("_proxy")
+    }
+    return {**kept, **extra}
+
+
+def _variable(name: str) -> str | None:
+    return os.environ.get(name) or None  # noqa: TID251
+
+
+def _number(name: str, default: float) -> float:
+    text = _variable(name)
+    if text is None:
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if number <= 0:
+        raise SettingsError(f"{name}={text!r} is not a positive number.", setting=name)
+    return number
+
+
+def _flag(name: str, *, default: bool) -> bool:
+    text = _variable(name)
+    return default if text is None else text.strip().lower() not in {"0", "false", "no", "off"}
+
+
+def _checked_url(url: str, setting: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingsError(
+            f"{setting} {url!r} is not an http(s) URL, such as 'https://api.wandb.ai'.",
+            setting=setting,
+        )
+    if parts.username or parts.password:
+        raise SettingsError(
+            f"{setting} must not hold a user name or password; set WANDB_API_KEY instead.",
+            setting=setting,
+        )
+    return url.rstrip("/")
+
+
+def _checked_key(key: str) -> Secret:
+    if not key.strip() or not key.isascii() or not key.isprintable():
+        raise SettingsError(
+            "The API key holds characters that no API key has; copy it again.", setting="api_key"
+        )
+    return Secret(key.strip())
+
+
+def _app_url(base_url: str) -> str:
+    return CLOUD_APPS.get(base_url) or base_url.replace("://api.", "://app.", 1)
+
+
+def _default_base_url() -> str:
+    found = (url for url in CLOUD_APPS if _netrc_key(url))
+    return next(found, DEFAULT_BASE_URL)
+
+
+def _netrc_key(base_url: str) -> str | None:
+    named = _variable("NETRC")
+    places = [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]
+    for place in places:
+        if not place.is_file():
+            continue
+        try:
+            entry = netrc.netrc(str(place)).hosts.get(urlsplit(base_url).netloc)
+        except (netrc.NetrcParseError, OSError):
+            # A broken file must not stop a script that has its key elsewhere; the SDK only warns.
+            continue
+        if entry and entry[2]:
+            return entry[2]
+    return None
+
+
+def _read_settings_files() -> dict[str, str]:
+    config_dir = _variable("WANDB_CONFIG_DIR")
+    folder = Path(config_dir) if config_dir else Path.home() / ".config" / "wandb"
+    values: dict[str, str] = {}
+    for place in (folder / "settings", Path("wandb") / "settings"):
+        parser = configparser.ConfigParser(interpolation=None)
+        try:
+            parser.read(place)
+        except configparser.Error as error:
+            raise SettingsError(
+                f"The settings file {str(place)!r} is not an INI file.", source=str(place)
+            ) from error
+        if parser.has_section("default"):
+            values.update(parser["default"])
+    return values
+
+
+def _cache_dir(given: str | Path | None) -> Path:
+    named = given or _variable("WANDB_CACHE_DIR")
+    if named:
+        return Path(named).expanduser().absolute() / "runlake"
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("wandb")) / "runlake"

@@ -1,0 +1,216 @@
+"""Frozen values that every layer may hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+from urllib.parse import quote
+
+from runlake.errors import InvalidArgument
+
+How = Literal["all", "any"]
+Row = dict[str, Any]
+
+STEP = "_step"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPath:
+    """Where a run lives on a backend.
+
+    Parameters
+    ----------
+    entity, project, run_id : str
+        The three names, not percent-encoded.
+
+    Examples
+    --------
+    >>> str(RunPath.parse("team/proj/abc123"))
+    'team/proj/abc123'
+    >>> RunPath.parse("abc123", entity="team", project="proj").run_id
+    'abc123'
+    """
+
+    entity: str
+    project: str
+    run_id: str
+
+    @classmethod
+    def parse(cls, text: str, *, entity: str | None = None, project: str | None = None) -> RunPath:
+        """Read one of the forms that W&B accepts.
+
+        Parameters
+        ----------
+        text : str
+            ``entity/project/run_id``, ``entity/project/runs/run_id``, ``entity/project:run_id``,
+            ``project/run_id``, ``project:run_id`` or ``run_id``.
+        entity, project : str, optional
+            What stands in for the parts that the text leaves out.
+
+        Returns
+        -------
+        RunPath
+            The three names.
+
+        Raises
+        ------
+        InvalidArgument
+            If a part is missing, or there are too many.
+        """
+        if not isinstance(text, str):
+            raise InvalidArgument(f"A run path is a string, not {text!r}.")
+        trimmed = re.sub(r"/(runs|sweeps)/", "/", text.strip().strip("/"))
+        parts = [part for part in re.split(r"[/:]", trimmed) if part]
+        if not parts or len(parts) > 3:  # noqa: PLR2004 - entity, project, run id
+            raise InvalidArgument(
+                f"Invalid path: {text!r}. A run path reads 'entity/project/run_id'."
+            )
+        names = [entity, project, None]
+        names[3 - len(parts) :] = parts
+        for name, kind in zip(names, ("entity", "project", "run id"), strict=True):
+            if not name:
+                raise InvalidArgument(
+                    f"Invalid path: {text!r} (missing {kind}). "
+                    f"Write 'entity/project/run_id', or set WANDB_{kind.upper()}."
+                )
+        return cls(*(str(name) for name in names))
+
+    @property
+    def quoted(self) -> list[str]:
+        """The three names percent-encoded, as ``Run.path`` shows them."""
+        return [quote(name, safe="") for name in (self.entity, self.project, self.run_id)]
+
+    def __str__(self) -> str:
+        return f"{self.entity}/{self.project}/{self.run_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRange:
+    """Steps from ``start``, inclusive, to ``stop``, exclusive; no ``stop`` means open.
+
+    Examples
+    --------
+    >>> StepRange.from_arguments(100, 102)
+    StepRange(start=100, stop=102)
+    >>> StepRange.from_arguments(-5, None).start
+    0
+    """
+
+    start: int = 0
+    stop: int | None = None
+
+    @classmethod
+    def from_arguments(cls, min_step: int | None, max_step: int | None) -> StepRange:
+        """Check the two arguments that every reader takes.
+
+        Parameters
+        ----------
+        min_step : int or None
+            First step, inclusive; None and negative values mean the first step of the run.
+        max_step : int or None
+            Step to stop before, exclusive; None means no limit.
+
+        Returns
+        -------
+        StepRange
+            Never negative; empty where ``max_step <= min_step``.
+
+        Raises
+        ------
+        InvalidArgument
+            If a step is not an integer.
+        """
+        start = 0 if min_step is None else _whole(min_step, "min_step")
+        stop = None if max_step is None else _whole(max_step, "max_step")
+        return cls(max(start, 0), stop)
+
+    @property
+    def is_empty(self) -> bool:
+        """No step can be in the range."""
+        return self.stop is not None and self.stop <= self.start
+
+    def holds(self, step: int) -> bool:
+        """Tell whether a step is in the range."""
+        return step >= self.start and (self.stop is None or step < self.stop)
+
+    def touches(self, first: int, last: int) -> bool:
+        """Tell whether a step of ``first..last``, both inclusive, can be in the range."""
+        return not self.is_empty and last >= self.start and (self.stop is None or first < self.stop)
+
+    def covers(self, first: int, last: int) -> bool:
+        """Tell whether all steps of ``first..last``, both inclusive, are in the range."""
+        return self.holds(first) and self.holds(last)
+
+    def __str__(self) -> str:
+        return f"[{self.start}, {'end' if self.stop is None else self.stop})"
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """The keys to read and what a row must have of them.
+
+    Parameters
+    ----------
+    keys : tuple of str or None
+        The keys besides ``_step``, in the order asked for, each once; None means every key.
+    how : {"all", "any"}
+        Keep rows that have all of the keys, or at least one. Without keys, every row.
+    """
+
+    keys: tuple[str, ...] | None = None
+    how: How = "all"
+
+    @classmethod
+    def from_arguments(cls, keys: Sequence[str] | None, how: str = "all") -> Projection:
+        """Check the two arguments that every reader takes.
+
+        Parameters
+        ----------
+        keys : list of str or None
+            Keys to read; None and an empty list mean every key, as in the SDK.
+        how : str
+            "all" or "any".
+
+        Returns
+        -------
+        Projection
+            With ``_step`` and doubles taken out of the keys.
+
+        Raises
+        ------
+        InvalidArgument
+            If the keys are not a list of strings, or ``how`` is neither word.
+        """
+        if how not in get_args(How):
+            raise InvalidArgument(f"how must be 'all' or 'any', not {how!r}.")
+        if keys is None:
+            return cls(None, "all")
+        if not isinstance(keys, (list, tuple)):
+            raise InvalidArgument(f"keys must be specified in a list, not {keys!r}.")
+        wrong = [key for key in keys if not isinstance(key, str)]
+        if wrong:
+            raise InvalidArgument(f"keys argument must be a list of strings, found {wrong[0]!r}.")
+        if not keys:
+            return cls(None, "all")
+        named = tuple(key for key in dict.fromkeys(keys) if key != STEP)
+        return cls(named, "any" if how == "any" else "all")
+
+
+def check_page_size(page_size: int) -> int:
+    """Return the page size; `InvalidArgument` unless it is an integer of at least 1."""
+    if _whole(page_size, "page_size") < 1:
+        raise InvalidArgument(f"page_size must be 1 or more, not {page_size!r}.")
+    return page_size
+
+
+def _whole(value: object, name: str) -> int:
+    if isinstance(value, bool):
+        raise InvalidArgument(f"{name} must be an integer, not {value!r}.")
+    if isinstance(value, int):
+        return value
+    index = getattr(value, "__index__", None)
+    if index is None:
+        raise InvalidArgument(f"{name} must be an integer, not {value!r}.")
+    return int(index())
