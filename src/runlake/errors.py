@@ -79,7 +79,7 @@ class CommError(RunlakeError):
     """A call could not be answered; the class that W&B scripts catch."""
 
 
-class InvalidArgument(CommError, ValueError):  # noqa: N818 - reads as a claim, like its siblings
+class InvalidArgument(CommError, ValueError):
     """An argument is of the wrong type or out of range; nothing was sent."""
 
 
@@ -88,7 +88,7 @@ class WandbApiFailedError(CommError):
 
 
 class BackendError(WandbApiFailedError):
-    """The backend refused or failed; ``operation``, ``origin``, ``status``, ``attempts`` say how."""
+    """The backend refused or failed; ``operation``, ``origin`` and ``status`` say how."""
 
 
 class Unreachable(BackendError):

@@ -131,9 +131,9 @@ def load_settings(
     unknown = given.keys() - {"base_url", "app_url", "entity", "project", "cache_dir"}
     if unknown:
         raise SettingsError(
-            f"Unknown override {sorted(unknown)[0]!r}; known are base_url, app_url, entity, "
+            f"Unknown override {min(unknown)!r}; known are base_url, app_url, entity, "
             "project and cache_dir.",
-            setting=sorted(unknown)[0],
+            setting=min(unknown),
         )
     files = _read_settings_files()
     base_url = given.get("base_url") or _variable("WANDB_BASE_URL") or files.get("base_url")

@@ -1,0 +1,1 @@
+"""The wire: requests, not runs on disk."""

@@ -242,7 +242,9 @@ class Client:
                 f"{self.origin} does not allow {operation} with this API key (HTTP 403){said}.",
                 **facts,
             )
-        error = BackendError(f"{self.origin} answered {operation} with HTTP {status}{said}.", **facts)
+        error = BackendError(
+            f"{self.origin} answered {operation} with HTTP {status}{said}.", **facts
+        )
         if status == httpx.codes.TOO_MANY_REQUESTS or (status >= 500 and status != 501):  # noqa: PLR2004
             return Transient(error, retry_after=response.headers.get("retry-after"))
         return error

@@ -15,7 +15,7 @@ MAX_REFUSALS = 3
 T = TypeVar("T")
 
 
-class Transient(Exception):  # noqa: N818 - not an error for users: it carries one
+class Transient(Exception):
     """A failure that may pass; ``error`` is what to raise if it does not.
 
     Parameters
@@ -72,7 +72,11 @@ def retry(action: Callable[[], T], settings: Settings) -> T:
 
     try:
         for attempt in stamina.retry_context(
-            on=wait_for, attempts=None, timeout=settings.retry_timeout, wait_initial=0.2, wait_max=10
+            on=wait_for,
+            attempts=None,
+            timeout=settings.retry_timeout,
+            wait_initial=0.2,
+            wait_max=10,
         ):
             with attempt:
                 attempts += 1

@@ -1,0 +1,1 @@
+"""What is on disk: the only writer below the cache root."""

@@ -8,7 +8,7 @@
       locks/<00..ff>.holder                    who holds it, for messages
       v1/<host>/<entity>/<project>/<run>/
         manifest.json                          replaced atomically
-        <identity>.parquet                     object path + validator: a changed export is a new file
+        <identity>.parquet                     one version of one export
         <object>.<host>-<pid>-<random>.part    one attempt's download under way
 """
 

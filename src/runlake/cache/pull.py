@@ -153,7 +153,7 @@ def _result(
     return PullResult(offered, directory.path, exports, n_downloaded, n_bytes)
 
 
-class _Cancelled(Exception):  # noqa: N818 - ends the other downloads when one fails
+class _Cancelled(Exception):
     pass
 
 

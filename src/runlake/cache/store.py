@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import secrets
+import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -89,7 +90,9 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
         document = json.loads(directory.manifest.read_bytes())
         if document["version"] != SCHEMA_VERSION:
             return StoredManifest({})
-        schemas = [pa.ipc.read_schema(pa.BufferReader(_bytes(text))) for text in document["schemas"]]
+        schemas = [
+            pa.ipc.read_schema(pa.BufferReader(_bytes(text))) for text in document["schemas"]
+        ]
         exports = (_parse_export(entry, schemas) for entry in document["exports"])
         freshness = document["freshness"]
         return StoredManifest(
@@ -186,19 +189,20 @@ def _is_abandoned(part: Path) -> bool:
     except OSError:
         return False
     named = PART_NAME.fullmatch(part.name)
-    if named is None or os.name != "posix":
+    if named is None or named["host"] != safe_name(socket.gethostname()):
         return False
-    import socket
+    return os.name == "posix" and not _is_alive(int(named["pid"]))
 
-    if named["host"] != safe_name(socket.gethostname()):
-        return False
+
+def _is_alive(pid: int) -> bool:
     try:
-        os.kill(int(named["pid"]), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
-        return True
-    except OSError:
         return False
-    return False
+    except OSError:
+        # Not ours to signal, hence alive.
+        return True
+    return True
 
 
 def _describe_export(export: StoredExport, schemas: dict[bytes, int]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Downloaded:
     facts: ExportFacts
 
 
-class Expired(Exception):  # noqa: N818 - asks for a new URL, users never meet it
+class Expired(Exception):
     """The storage host does not honour the URL any more."""
 
     def __init__(self, status: int) -> None:
@@ -95,36 +95,33 @@ def download_export(
     Unreachable
         If the storage host did not answer within the deadline.
     """
-    for is_last in (False, True):
-        try:
-            url = export.url
-            return retry(
-                lambda url=url: _attempt(client, run, export, url, destination, held, count),  # type: ignore[misc]
-                client.settings,
-            )
-        except Expired as expired:
-            renewed = None if is_last else renew()
-            if renewed is None:
-                raise ExportExpired(
-                    f"Export {_name(export)} of '{run}' is no longer offered by {export.host!r} "
-                    f"(HTTP {expired.status}). Scan again for a new offer.",
-                    run=str(run),
-                    export=export.object,
-                ) from None
-            export = renewed
-    raise AssertionError("the second round returns or raises")
+
+    def attempt(offer: Export) -> Downloaded | None:
+        return retry(
+            lambda: _attempt(client, run, offer, destination, held, count), client.settings
+        )
+
+    try:
+        return attempt(export)
+    except Expired as expired:
+        renewed = renew()
+        if renewed is None:
+            raise _expired(run, export, expired) from None
+    try:
+        return attempt(renewed)
+    except Expired as expired:
+        raise _expired(run, renewed, expired) from None
 
 
 def _attempt(
     client: Client,
     run: RunPath,
     export: Export,
-    url: str,
     destination: Path,
     held: Validator | None,
     count: Callable[[int], None],
 ) -> Downloaded | None:
-    with client.open(url, held.conditions() if held else {}) as reply:
+    with client.open(export.url, held.conditions() if held else {}) as reply:
         if reply.status == NOT_MODIFIED and held:
             return None
         if reply.status in EXPIRED:
@@ -158,6 +155,15 @@ def _write(
     if promised and is_plain and int(promised) != digest.n_bytes:
         raise _corrupt(run, export, f"{digest.n_bytes} of {promised} bytes came")
     return digest
+
+
+def _expired(run: RunPath, export: Export, expired: Expired) -> ExportExpired:
+    return ExportExpired(
+        f"Export {_name(export)} of '{run}' is no longer offered by {export.host!r} "
+        f"(HTTP {expired.status}). Scan again for a new offer.",
+        run=str(run),
+        export=export.object,
+    )
 
 
 def _refused(run: RunPath, export: Export, reply: Reply) -> Exception:

@@ -1,4 +1,4 @@
-"""Is a downloaded file the export that was promised? And what does it hold?"""
+"""Whether a downloaded file is the export that was promised, and what it holds."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ class ExportFacts:
     @property
     def first_step(self) -> int | None:
         """Lowest step, None for a file without steps."""
-        return min((g.first_step for g in self.row_groups if g.first_step is not None), default=None)
+        return min(
+            (g.first_step for g in self.row_groups if g.first_step is not None), default=None
+        )
 
     @property
     def last_step(self) -> int | None:

@@ -1,0 +1,1 @@
+"""W&B's names over the layers below."""

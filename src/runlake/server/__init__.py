@@ -1,0 +1,1 @@
+"""The embedded backend, which shares no code with the client."""

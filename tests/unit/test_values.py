@@ -1,0 +1,49 @@
+import pytest
+
+from runlake.errors import InvalidArgument
+from runlake.values import Projection, RunPath, StepRange, check_page_size
+
+
+@pytest.mark.parametrize(
+    "text", ["e/p/r", "e/p/runs/r", "e/p:r", " /e/p/r/ "], ids=["plain", "runs", "colon", "trimmed"]
+)
+def test_every_form_of_a_run_path_names_the_same_run(text):
+    assert RunPath.parse(text) == RunPath("e", "p", "r")
+
+
+def test_defaults_stand_in_for_what_a_path_leaves_out():
+    assert RunPath.parse("p/r", entity="e") == RunPath("e", "p", "r")
+    with pytest.raises(InvalidArgument, match="missing entity"):
+        RunPath.parse("p/r")
+
+
+def test_a_step_range_is_inclusive_below_and_exclusive_above():
+    steps = StepRange.from_arguments(100, 200)
+    assert [steps.holds(step) for step in (99, 100, 199, 200)] == [False, True, True, False]
+
+
+def test_a_negative_start_means_the_first_step_and_an_inverted_range_is_empty():
+    assert StepRange.from_arguments(-100, None) == StepRange(0, None)
+    assert StepRange.from_arguments(5, 5).is_empty
+
+
+@pytest.mark.parametrize("keys", ["loss", [1], {"loss"}])
+def test_keys_that_are_no_list_of_strings_are_refused(keys):
+    with pytest.raises(ValueError, match="keys"):
+        Projection.from_arguments(keys)
+
+
+@pytest.mark.parametrize("step", [1.5, "1", True])
+def test_steps_that_are_no_integers_are_refused(step):
+    with pytest.raises(ValueError, match="min_step"):
+        StepRange.from_arguments(step, None)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.0])
+def test_a_page_size_below_one_is_refused(size):
+    with pytest.raises(ValueError, match="page_size"):
+        check_page_size(size)
+
+
+def test_step_and_doubles_are_taken_out_of_the_keys():
+    assert Projection.from_arguments(["b", "_step", "a", "b"]).keys == ("b", "a")
