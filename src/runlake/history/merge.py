@@ -1,0 +1,76 @@
+"""One row per step; the later source wins key by key (reading rule 3)."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from runlake.values import STEP, Projection, Row
+
+
+def merge_rows(sources: Sequence[Iterable[Row]]) -> Iterator[Row]:
+    """Merge rows by step.
+
+    Parameters
+    ----------
+    sources : sequence of iterables of dict
+        Each ascending by ``_step``; a later source wins over an earlier one.
+
+    Yields
+    ------
+    dict
+        One row per step, ascending.
+
+    Examples
+    --------
+    >>> old = [{"_step": 0, "a": 1, "b": 1}, {"_step": 2, "a": 1}]
+    >>> new = [{"_step": 0, "a": 2}, {"_step": 1, "a": 2}]
+    >>> list(merge_rows([old, new]))
+    [{'_step': 0, 'a': 2, 'b': 1}, {'_step': 1, 'a': 2}, {'_step': 2, 'a': 1}]
+    """
+    # heapq.merge is stable: rows of one step come in the order of their sources.
+    ordered = heapq.merge(*sources, key=lambda row: row[STEP])
+    current: Row | None = None
+    for row in ordered:
+        if current is not None and row[STEP] == current[STEP]:
+            current = {**current, **row}
+            continue
+        if current is not None:
+            yield current
+        current = row
+    if current is not None:
+        yield current
+
+
+def project_rows(rows: Iterable[Row], projection: Projection) -> Iterator[Row]:
+    """Keep the rows that the projection wants, with just its keys.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Complete rows, with ``_step``.
+    projection : Projection
+        Keys to keep, and how many of them a row must have.
+
+    Yields
+    ------
+    dict
+        ``_step``, then the keys that the row has, in the order asked for.
+    """
+    keys = projection.keys
+    if keys is None:
+        yield from rows
+        return
+    needed = len(keys) if projection.how == "all" else min(1, len(keys))
+    for row in rows:
+        kept = {key: row[key] for key in keys if key in row}
+        if len(kept) >= needed:
+            yield {STEP: row[STEP], **kept}
+
+
+def iter_batches(rows: Iterable[Row], n_rows: int) -> Iterator[list[Row]]:
+    """Cut rows into lists of at most ``n_rows``."""
+    iterator = iter(rows)
+    while batch := list(islice(iterator, n_rows)):
+        yield batch
