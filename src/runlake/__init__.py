@@ -1,10 +1,59 @@
 """runlake reads experiment history, fast.
 
-Nothing heavy is imported here: every layer loads when it is first used.
+Examples
+--------
+>>> import runlake
+>>> sorted(set(runlake.__all__) & {"Api", "Run"})
+['Api', 'Run']
 """
 
 from __future__ import annotations
 
-__all__ = ["__version__"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runlake import errors as errors
+    from runlake.errors import CommError, Error, NoRowsWarning, RunlakeError, UsageError
+    from runlake.public.api import Api
+    from runlake.public.history import HistoryScan
+    from runlake.public.run import Run
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Api": "runlake.public.api",
+    "CommError": "runlake.errors",
+    "Error": "runlake.errors",
+    "HistoryScan": "runlake.public.history",
+    "NoRowsWarning": "runlake.errors",
+    "Run": "runlake.public.run",
+    "RunlakeError": "runlake.errors",
+    "UsageError": "runlake.errors",
+}
+__all__ = [
+    "Api",
+    "CommError",
+    "Error",
+    "HistoryScan",
+    "NoRowsWarning",
+    "Run",
+    "RunlakeError",
+    "UsageError",
+    "__version__",
+    "errors",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module("runlake.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'runlake' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,95 @@
+"""One question to a run's history: pulled, planned, and read in any form."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from runlake.backend.client import Client
+from runlake.cache.pull import PullResult, pull_run
+from runlake.errors import NoRowsWarning
+from runlake.exports.progress import Progress
+from runlake.history.plan import Plan, plan_read
+from runlake.history.reasons import explain_no_rows
+from runlake.history.rows import read_rows
+from runlake.values import Projection, Row, RunPath, StepRange
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A planned read; every output is made from it.
+
+    Parameters
+    ----------
+    client : Client
+        Asked for live rows.
+    pulled : PullResult
+        What is on offer and on disk, as of one moment.
+    plan : Plan
+        What to read of it.
+    """
+
+    client: Client
+    pulled: PullResult
+    plan: Plan
+
+    def iter_rows(self, page_size: int) -> Iterator[Row]:
+        """Yield the rows as dicts, and warn if there are none although the run has some."""
+        return chain.from_iterable(self._batches(page_size))
+
+    def warn_no_rows(self) -> None:
+        """Say why the answer is empty, where that is a surprise."""
+        exported = (export.facts.last_step for export in self.pulled.exports)
+        reason = explain_no_rows(
+            self.pulled.manifest,
+            self.plan.projection,
+            self.plan.steps,
+            max((step for step in exported if step is not None), default=None),
+        )
+        if reason is not None:
+            warnings.warn(reason, NoRowsWarning, stacklevel=2)
+
+    def _batches(self, page_size: int) -> Iterator[list[Row]]:
+        has_rows = False
+        for batch in read_rows(self.client, self.plan, page_size):
+            has_rows = True
+            yield batch
+        if not has_rows:
+            self.warn_no_rows()
+
+
+def open_reading(
+    client: Client,
+    run: RunPath,
+    projection: Projection,
+    steps: StepRange,
+    *,
+    use_cache: bool = True,
+    progress: Progress | None = None,
+) -> Reading:
+    """Bring a run's exports to disk and plan a read of them.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    run : RunPath
+        The run.
+    projection : Projection
+        Keys to read.
+    steps : StepRange
+        Steps to read.
+    use_cache : bool
+        False fetches the exports again.
+    progress : Progress, optional
+        Watches the downloads.
+
+    Returns
+    -------
+    Reading
+        Of this moment: rows logged later are not in it.
+    """
+    pulled = pull_run(client, run, use_cache=use_cache, progress=progress)
+    return Reading(client, pulled, plan_read(pulled, projection, steps))

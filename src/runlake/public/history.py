@@ -1,0 +1,57 @@
+"""The iterable that scans of a run return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runlake.history.reader import Reading
+from runlake.values import Row
+
+
+class HistoryScan:
+    """Rows of a run's history, ascending by step.
+
+    Each ``iter()`` starts from the beginning, and several may run at once; ``next()`` on the scan
+    itself goes on where it was, as on the SDK's.
+
+    Parameters
+    ----------
+    reading : Reading
+        What to read, as of the moment of the call.
+    page_size : int
+        Rows in the first batch at most: a hint, no limit.
+    """
+
+    def __init__(self, reading: Reading, page_size: int) -> None:
+        self._reading = reading
+        self._rows: Iterator[Row] | None = None
+        self.page_size = page_size
+
+    @property
+    def keys(self) -> list[str] | None:
+        """Keys asked for besides ``_step``; None means every key."""
+        keys = self._reading.plan.projection.keys
+        return None if keys is None else list(keys)
+
+    @property
+    def min_step(self) -> int:
+        """First step, inclusive."""
+        return self._reading.plan.steps.start
+
+    @property
+    def max_step(self) -> int:
+        """Highest step that can come out, as in the SDK."""
+        last = self._reading.pulled.manifest.last_step
+        stop = self._reading.plan.steps.stop
+        return last if stop is None else min(last, stop - 1)
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._reading.iter_rows(self.page_size)
+
+    def __next__(self) -> Row:
+        if self._rows is None:
+            self._rows = iter(self)
+        return next(self._rows)
+
+    def __repr__(self) -> str:
+        return f"<HistoryScan of {self._reading.plan.run}, steps {self._reading.plan.steps}>"
