@@ -1,0 +1,114 @@
+"""History lines as the SDK sends them, and rows as the protocol answers them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Row = dict[str, Any]
+NOT_NUMERIC = -1.7976931348623157e308
+
+
+def parse_line(line: str) -> Row:
+    """Parse a history line and give nested dicts dotted keys.
+
+    Examples
+    --------
+    >>> parse_line('{"_step": 0, "val": {"loss": NaN}, "none": null, "h": {"_type": "histogram"}}')
+    {'_step': 0, 'val.loss': nan, 'h': {'_type': 'histogram'}}
+    """
+    row: Row = {}
+    _flatten(json.loads(line), "", row)
+    return row
+
+
+def _flatten(values: Mapping[str, Any], prefix: str, row: Row) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict) and "_type" not in value:
+            _flatten(value, f"{prefix}{key}.", row)
+        elif value is not None:
+            row[prefix + key] = value
+
+
+def to_wire(value: Any) -> Any:
+    """Replace non-finite numbers by the strings that carry them through standard JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: to_wire(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [to_wire(item) for item in value]
+    return value
+
+
+def merge_steps(rows: Iterable[Row]) -> list[Row]:
+    """Return one row per step, ascending; a later row of a step wins key by key."""
+    merged: dict[int, Row] = {}
+    for row in rows:
+        step = row["_step"]
+        merged[step] = {**merged[step], **row} if step in merged else row
+    return [merged[step] for step in sorted(merged)]
+
+
+def sample_evenly(rows: list[Row], limit: int) -> list[Row]:
+    """Return at most ``limit`` rows, evenly spaced, first and last among them."""
+    if limit < 1 or len(rows) <= limit:
+        return rows if limit >= 1 else []
+    if limit == 1:
+        return rows[:1]
+    last = len(rows) - 1
+    return [rows[round(index * last / (limit - 1))] for index in range(limit)]
+
+
+def count_keys(facts: dict[str, Any], rows: Iterable[Row]) -> None:
+    """Count the keys of new rows into the facts that ``historyKeys`` shows.
+
+    Parameters
+    ----------
+    facts : dict
+        Key to ``{"types": {type: count}, "previous": number, "monotonic": bool}``; changed.
+    rows : iterable of dict
+        Rows that were not counted yet.
+    """
+    for row in rows:
+        for key, value in row.items():
+            if key == "_step":
+                continue
+            fact = facts.get(key)
+            if fact is None:
+                fact = facts[key] = {"types": {}, "previous": NOT_NUMERIC, "monotonic": True}
+            kind = _kind(value)
+            fact["types"][kind] = fact["types"].get(kind, 0) + 1
+            if kind == "number" and math.isfinite(value):
+                fact["monotonic"] = fact["monotonic"] and value >= fact["previous"]
+                fact["previous"] = value
+
+
+def history_keys(facts: Mapping[str, Any], last_step: int) -> dict[str, Any] | None:
+    """Return the ``historyKeys`` object of a run, None for a run without history."""
+    if last_step < 0:
+        return None
+    keys = {
+        key: {
+            "typeCounts": [{"type": kind, "count": count} for kind, count in fact["types"].items()],
+            "monotonic": fact["monotonic"],
+            "previousValue": fact["previous"],
+        }
+        for key, fact in facts.items()
+    }
+    keys["_step"] = {"typeCounts": [], "monotonic": True, "previousValue": last_step}
+    return {"sets": [], "keys": keys, "lastStep": last_step}
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, (int, float)):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, list):
+        return "list"
+    return str(value.get("_type", "map")) if isinstance(value, dict) else "nil"
