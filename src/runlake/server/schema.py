@@ -1,0 +1,177 @@
+"""The GraphQL schema: the part of the W&B protocol that this backend answers."""
+
+from __future__ import annotations
+
+from graphql import GraphQLSchema, build_schema
+
+SDL = """
+scalar JSON
+scalar JSONString
+scalar Int64
+scalar DateTime
+scalar Duration
+enum AlertSeverity { INFO WARN ERROR }
+enum ArtifactManifestType { FULL PATCH INCREMENTAL DISTRIBUTED }
+enum ArtifactDigestAlgorithm { MANIFEST_MD5 MANIFEST_XXH128 }
+enum ArtifactStorageLayout { V1 V2 }
+
+type Query {
+  viewer: User
+  serverInfo: ServerInfo
+  entity(name: String): Entity
+  project(name: String, entityName: String): Project
+  model(name: String, entityName: String): Project
+  artifact(id: ID!): Artifact
+  clientIDMapping(clientID: ID!): ClientIDMapping
+}
+type User {
+  id: ID! name: String username: String email: String admin: Boolean flags: JSONString
+  entity: String deletedAt: DateTime apiKeys: ApiKeyConnection teams: EntityConnection
+}
+type ApiKeyConnection { edges: [ApiKeyEdge!]! }
+type ApiKeyEdge { node: ApiKey }
+type ApiKey { id: ID! name: String description: String }
+type EntityConnection { edges: [EntityEdge!]! }
+type EntityEdge { node: Entity }
+type Entity { id: ID! name: String! organization: Organization }
+type Organization { id: ID name: String coreWeaveOrganizationId: String }
+type ServerInfo { features: [ServerFeature!]! cliVersionInfo: JSON }
+type ServerFeature { name: String! isEnabled: Boolean! }
+type PageInfo { endCursor: String hasNextPage: Boolean! }
+type ClientIDMapping { serverID: ID }
+
+type Project {
+  id: ID! internalId: ID name: String! entityName: String entity: Entity! createdAt: DateTime
+  readOnly: Boolean runCount(filters: JSONString): Int
+  run(name: String!): Run
+  bucket(name: String!, missingOk: Boolean): Run
+  runs(filters: JSONString, after: String, first: Int, order: String): RunConnection
+  artifact(name: String!): Artifact
+}
+type RunConnection { edges: [RunEdge!]! pageInfo: PageInfo! totalCount: Int }
+type RunEdge { node: Run! cursor: String! }
+type Run {
+  id: ID! name: String! projectId: ID displayName: String state: String! stopped: Boolean
+  description: String notes: String tags: [String!]! group: String jobType: String
+  commit: String host: String readOnly: Boolean createdAt: DateTime! heartbeatAt: DateTime
+  sweepName: String config: JSONString summaryMetrics: JSONString systemMetrics: JSONString
+  historyLineCount: Int eventsLineCount: Int logLineCount: Int historyTail: JSONString
+  eventsTail: JSONString wandbConfig(keys: [String!]): JSONString historyKeys: JSON
+  user: User project: Project
+  parquetHistory(liveKeys: [String!]!): ParquetHistory
+  history(minStep: Int64, maxStep: Int64, samples: Int): [String!]
+  events(samples: Int): [String!]
+  sampledHistory(specs: [JSONString!]!): [JSON!]
+  fileCount: Int
+  files(
+    names: [String], after: String, first: Int, pattern: String
+  ): FileConnection
+  logLines(first: Int, after: String, last: Int, useImprovedPagination: Boolean): LogConnection
+}
+type ParquetHistory { parquetUrls: [String!]! liveData: [JSON!]! }
+type FileConnection { edges: [FileEdge!]! pageInfo: PageInfo! }
+type FileEdge { node: File! cursor: String }
+type File {
+  id: ID! name: String! url(upload: Boolean): String directUrl: String sizeBytes: Int64!
+  mimetype: String updatedAt: DateTime md5: String uploadUrl: String uploadHeaders: [String!]
+}
+type LogConnection { edges: [LogEdge!]! pageInfo: PageInfo! }
+type LogEdge { node: LogLine! }
+type LogLine { number: Int! timestamp: String level: String label: String line: String! }
+
+type Artifact {
+  id: ID! state: String! digest: String! description: String metadata: JSONString
+  versionIndex: Int createdAt: DateTime artifactType: ArtifactType!
+  artifactSequence: ArtifactSequence!
+}
+type ArtifactType { name: String! }
+type ArtifactSequence { id: ID! name: String! latestArtifact: Artifact }
+
+type Mutation {
+  upsertBucket(input: UpsertBucketInput!): UpsertBucketPayload
+  updateRunState(input: UpdateRunStateInput!): SuccessPayload
+  deleteRun(input: DeleteRunInput!): ClientPayload
+  stopRun(input: StopRunInput!): SuccessPayload
+  rewindRun(input: RewindRunInput!): RewindRunPayload
+  createRunFiles(input: RunFilesInput!): CreateRunFilesPayload
+  markRunFilesUploaded(input: RunFilesInput!): SuccessPayload
+  deleteFiles(input: DeleteFilesInput!): SuccessPayload
+  notifyScriptableRunAlert(input: AlertInput!): SuccessPayload
+  createArtifact(input: CreateArtifactInput!): ArtifactPayload
+  createArtifactManifest(input: CreateArtifactManifestInput!): ArtifactManifestPayload
+  createArtifactFiles(input: CreateArtifactFilesInput!): ArtifactFilesPayload
+  commitArtifact(input: CommitArtifactInput!): ArtifactPayload
+  useArtifact(input: UseArtifactInput!): ArtifactPayload
+}
+input UpsertBucketInput {
+  id: String name: String modelName: String entityName: String groupName: String
+  description: String displayName: String notes: String config: JSONString commit: String
+  host: String debug: Boolean jobProgram: String jobRepo: String jobType: String state: String
+  sweep: String tags: [String!] summaryMetrics: JSONString
+}
+type UpsertBucketPayload { bucket: Run inserted: Boolean }
+type SuccessPayload { success: Boolean }
+type ClientPayload { clientMutationId: String }
+input UpdateRunStateInput { id: ID! state: String! }
+input DeleteRunInput { id: ID! deleteArtifacts: Boolean }
+input StopRunInput { id: ID! }
+input RewindRunInput {
+  runName: String! entityName: String projectName: String metricName: String! metricValue: Float!
+}
+type RewindRunPayload { rewoundRun: Run }
+input RunFilesInput {
+  entityName: String! projectName: String! runName: String! files: [String!]!
+}
+type CreateRunFilesPayload { runID: ID! uploadHeaders: [String!]! files: [File!]! }
+input DeleteFilesInput { files: [ID!]! projectId: Int }
+input AlertInput {
+  entityName: String! projectName: String! runName: String! title: String! text: String!
+  severity: AlertSeverity waitDuration: Duration
+}
+input ArtifactAliasInput { artifactCollectionName: String! alias: String! }
+input ArtifactTagInput { tagName: String! tagCategoryName: String }
+input CreateArtifactInput {
+  artifactTypeName: String! artifactCollectionName: String artifactCollectionNames: [String!]
+  entityName: String! projectName: String! runName: String digest: String!
+  digestAlgorithm: ArtifactDigestAlgorithm description: String metadata: JSONString
+  aliases: [ArtifactAliasInput!] tags: [ArtifactTagInput!] clientID: ID sequenceClientID: ID
+  distributedID: String ttlDurationSeconds: Int64 historyStep: Int64
+  enableDigestDeduplication: Boolean labels: JSONString clientMutationId: String
+  storageRegion: String
+}
+type ArtifactPayload { artifact: Artifact }
+input CreateArtifactManifestInput {
+  artifactID: ID! baseArtifactID: ID name: String! digest: String! entityName: String!
+  projectName: String! runName: String! type: ArtifactManifestType!
+}
+type ArtifactManifestPayload { artifactManifest: ArtifactManifest }
+type ArtifactManifest { id: ID! file: File! }
+input CreateArtifactFilesInput {
+  artifactFiles: [ArtifactFileInput!]! storageLayout: ArtifactStorageLayout
+  clientMutationId: String
+}
+input ArtifactFileInput {
+  artifactID: ID! name: String! md5: String artifactManifestID: ID mimetype: String
+  uploadPartsInput: [UploadPartInput!]
+}
+input UploadPartInput { partNumber: Int64! hexMD5: String! }
+type ArtifactFilesPayload { files: ArtifactFileConnection }
+type ArtifactFileConnection { edges: [ArtifactFileEdge!]! }
+type ArtifactFileEdge { node: ArtifactFile }
+type ArtifactFile {
+  storagePath: String uploadUrl: String uploadHeaders: [String!]
+  uploadMultipartUrls: UploadMultipartUrls artifact: Artifact!
+}
+type UploadMultipartUrls { uploadID: String uploadUrlParts: [UploadUrlPart!] }
+type UploadUrlPart { partNumber: Int64 uploadUrl: String }
+input CommitArtifactInput { artifactID: ID! }
+input UseArtifactInput {
+  entityName: String! projectName: String! runName: String! artifactID: ID! usedAs: String
+  clientMutationId: String artifactEntityName: String artifactProjectName: String
+}
+"""
+
+
+def load_schema() -> GraphQLSchema:
+    """Return the schema; every field outside it is refused."""
+    return build_schema(SDL)
