@@ -97,7 +97,7 @@ type Mutation {
   markRunFilesUploaded(input: RunFilesInput!): SuccessPayload
   deleteFiles(input: DeleteFilesInput!): SuccessPayload
   notifyScriptableRunAlert(input: AlertInput!): SuccessPayload
-  createArtifact(input: CreateArtifactInput!): ArtifactPayload
+  createArtifact(input: CreateArtifactInput!): CreateArtifactPayload
   createArtifactManifest(input: CreateArtifactManifestInput!): ArtifactManifestPayload
   createArtifactFiles(input: CreateArtifactFilesInput!): ArtifactFilesPayload
   commitArtifact(input: CommitArtifactInput!): ArtifactPayload
@@ -140,6 +140,7 @@ input CreateArtifactInput {
   storageRegion: String
 }
 type ArtifactPayload { artifact: Artifact }
+type CreateArtifactPayload { artifact: Artifact }
 input CreateArtifactManifestInput {
   artifactID: ID! baseArtifactID: ID name: String! digest: String! entityName: String!
   projectName: String! runName: String! type: ArtifactManifestType!

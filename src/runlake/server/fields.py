@@ -1,0 +1,368 @@
+"""What GraphQL shows of runs, projects and users."""
+
+from __future__ import annotations
+
+import base64
+import json
+import mimetypes
+import re
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from runlake.server.accounts import User
+from runlake.server.artifacts import ArtifactStore
+from runlake.server.rows import Row, history_keys, sample_evenly, to_wire
+from runlake.server.runs import Refused, RunStore, file_object, make_id, system_row
+from runlake.server.storage import Storage
+
+Fields = dict[str, Any]
+PARQUET_AWARE = {"HistoryPage", "SampledHistoryPage"}
+NO_LIMIT = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What one GraphQL request may see.
+
+    Parameters
+    ----------
+    user : User or None
+        Whose API key came along.
+    operation : str
+        The ``operationName`` of the envelope; empty from the SDK's Python code.
+    runs, artifacts, storage
+        The server's stores.
+    """
+
+    user: User | None
+    operation: str
+    runs: RunStore
+    artifacts: ArtifactStore
+    storage: Storage
+
+    @property
+    def owner(self) -> str:
+        """The entity of the user."""
+        if self.user is None:
+            raise Refused("user is not logged in")
+        return self.user.name
+
+    def entity(self, name: str | None) -> str:
+        """Return an entity that the user may write to."""
+        if name not in {None, "", self.owner}:
+            raise Refused(f"permission denied for entity {name!r}")
+        return self.owner
+
+    def run(self, entity: str | None, project: str | None, name: str) -> sqlite3.Row:
+        """Return a run that the user may see."""
+        run = self.runs.find(self.entity(entity), project or "uncategorized", name)
+        if run is None:
+            raise Refused(f"run {entity}/{project}/{name} not found")
+        return run
+
+
+def user_fields(user: User) -> Fields:
+    """Return the fields of ``User``."""
+    team = {"id": make_id("Entity", user.id), "name": user.name}
+    return {
+        "id": make_id("User", user.id),
+        "name": user.name,
+        "username": user.name,
+        "email": f"{user.name}@localhost",
+        "admin": False,
+        "flags": "{}",
+        "entity": user.name,
+        "apiKeys": {"edges": []},
+        "teams": {"edges": [{"node": team}]},
+    }
+
+
+def project_fields(context: Context, row: sqlite3.Row) -> Fields:
+    """Return the fields of ``Project``."""
+
+    def run(_: Any, **arguments: Any) -> Fields | None:
+        found = context.runs.find(row["entity"], row["name"], arguments["name"])
+        return run_fields(context, found) if found else None
+
+    def runs(_: Any, **arguments: Any) -> Fields:
+        return _run_connection(context, row, arguments)
+
+    def artifact(_: Any, **arguments: Any) -> Fields | None:
+        found = context.artifacts.by_name(row["id"], arguments["name"])
+        return artifact_fields(context, found) if found else None
+
+    return {
+        "id": make_id("Project", row["id"]),
+        "internalId": str(row["id"]),
+        "name": row["name"],
+        "entityName": row["entity"],
+        "entity": {"id": make_id("Entity", 0), "name": row["entity"]},
+        "readOnly": False,
+        "runCount": lambda _, **arguments: len(_filtered(context, row, arguments.get("filters"))),
+        "run": run,
+        "bucket": run,
+        "runs": runs,
+        "artifact": artifact,
+    }
+
+
+def _run_connection(context: Context, project: sqlite3.Row, arguments: Mapping[str, Any]) -> Fields:
+    rows = _filtered(context, project, arguments.get("filters"))
+    order = arguments.get("order") or "+created_at"
+    if order.lstrip("+-") not in {"created_at", "createdAt"}:
+        raise Refused(f"runs cannot be ordered by {order!r}")
+    if order.startswith("-"):
+        rows.reverse()
+    first = max(1, arguments.get("first") or 50)
+    after = arguments.get("after")
+    start = int(after) if after and after.isdecimal() else 0
+    page = list(enumerate(rows[start : start + first], start=start + 1))
+    return {
+        "edges": [{"node": run_fields(context, run), "cursor": str(at)} for at, run in page],
+        "pageInfo": {
+            "endCursor": str(page[-1][0]) if page else None,
+            "hasNextPage": start + first < len(rows),
+        },
+        "totalCount": len(rows),
+    }
+
+
+def _filtered(context: Context, project: sqlite3.Row, filters: str | None) -> list[sqlite3.Row]:
+    wanted = json.loads(filters or "{}")
+    known = {"state": "state", "name": "name", "displayName": "display_name"}
+    for field, value in wanted.items():
+        if field not in known or not isinstance(value, str):
+            raise Refused(f"runs cannot be filtered by {field!r}: {value!r}")
+    return [
+        row
+        for row in context.runs.in_project(project["id"])
+        if all(row[known[field]] == value for field, value in wanted.items())
+    ]
+
+
+def run_fields(context: Context, row: sqlite3.Row) -> Fields:
+    """Return the fields of ``Run``; what costs something is computed when it is asked for."""
+    owner = {"name": row["entity"], "username": row["entity"], "id": make_id("User", 0)}
+
+    def project(_: Any) -> Fields | None:
+        found = context.runs.project(row["entity"], row["project"])
+        return project_fields(context, found) if found else None
+
+    return {
+        "id": make_id("Run", row["id"]),
+        "name": row["name"],
+        "projectId": str(row["project_id"]),
+        "displayName": row["display_name"],
+        "state": row["state"],
+        "stopped": bool(row["is_stopped"]),
+        "description": row["description"],
+        "notes": row["notes"],
+        "tags": json.loads(row["tags"]),
+        "group": row["group_name"],
+        "jobType": row["job_type"],
+        "commit": row["commit_hash"],
+        "host": row["host"],
+        "readOnly": False,
+        "createdAt": timestamp(row["created_at"]),
+        "heartbeatAt": timestamp(row["heartbeat_at"]),
+        "sweepName": row["sweep"],
+        "config": row["config"],
+        "summaryMetrics": row["summary"],
+        "systemMetrics": row["system_metrics"],
+        "historyLineCount": row["line_count"],
+        "user": owner,
+        "project": project,
+        **_line_fields(context, row),
+        **_history_fields(context, row),
+        **_file_fields(context, row),
+    }
+
+
+def _line_fields(context: Context, row: sqlite3.Row) -> Fields:
+    runs, run_id = context.runs, row["id"]
+
+    def tail(stream: str) -> Callable[[Any], str]:
+        def last_line(_: Any) -> str:
+            count = runs.line_counts(run_id)[stream]
+            lines = runs.lines(run_id, stream, first=max(0, count - 1))
+            return json.dumps([line for _, line in lines])
+
+        return last_line
+
+    def config_part(_: Any, **arguments: Any) -> str:
+        value = (json.loads(row["config"]).get("_wandb") or {}).get("value") or {}
+        keys = arguments.get("keys")
+        return json.dumps({k: v for k, v in value.items() if keys is None or k in keys})
+
+    def log_lines(_: Any, **arguments: Any) -> Fields:
+        count = runs.line_counts(run_id)["output"]
+        after = arguments.get("after")
+        start = int(after) + 1 if after and after.isdecimal() else 0
+        if arguments.get("last") is not None:
+            start = max(0, count - arguments["last"])
+        lines = runs.lines(run_id, "output", first=start)
+        page = lines[: arguments.get("first") or len(lines)]
+        return {
+            "edges": [{"node": _log_line(at, line)} for at, line in page],
+            "pageInfo": {
+                "endCursor": str(page[-1][0]) if page else None,
+                "hasNextPage": len(page) < len(lines),
+            },
+        }
+
+    return {
+        "eventsLineCount": lambda _: runs.line_counts(run_id)["events"],
+        "logLineCount": lambda _: runs.line_counts(run_id)["output"],
+        "historyTail": tail("history"),
+        "eventsTail": tail("events"),
+        "wandbConfig": config_part,
+        "logLines": log_lines,
+    }
+
+
+def _log_line(number: int, line: str) -> Fields:
+    level = "error" if line.startswith("ERROR ") else None
+    stamped = re.match(r"(?:ERROR )?(\d{4}-\d\d-\d\dT[\d:.]+) ?(.*)", line, re.DOTALL)
+    text = stamped[2] if stamped else line
+    when = stamped[1] if stamped else None
+    return {"number": number, "timestamp": when, "level": level, "label": None, "line": text}
+
+
+def _history_fields(context: Context, row: sqlite3.Row) -> Fields:
+    runs, storage = context.runs, context.storage
+
+    def parquet(_: Any, **arguments: Any) -> Fields:
+        keys = set(arguments["liveKeys"])
+        if keys == {"_step"}:
+            live: list[Row] = [{"_step": step} for step in runs.live_steps(row)]
+        else:
+            rows = runs.rows_between(row, 0, NO_LIMIT, is_live=True)
+            live = [{k: to_wire(v) for k, v in r.items() if k in keys | {"_step"}} for r in rows]
+        urls = [storage.sign("GET", name) for name in runs.export_objects(row["id"])]
+        return {"parquetUrls": urls, "liveData": live}
+
+    def is_live() -> bool:
+        # Readers that send these names take the rest from the exports (protocol 4.12).
+        return context.operation in PARQUET_AWARE and row["exported_count"] > 0
+
+    def history(_: Any, **arguments: Any) -> list[str]:
+        start, stop = arguments.get("minStep"), arguments.get("maxStep")
+        samples = arguments.get("samples") or 500
+        if start is None and stop is None:
+            rows = sample_evenly(runs.rows_between(row, 0, NO_LIMIT, is_live=False), samples)
+        else:
+            stop = NO_LIMIT if stop is None else stop
+            rows = runs.rows_between(row, start or 0, stop, is_live=is_live(), limit=samples)
+        return [json.dumps(to_wire(r)) for r in rows]
+
+    def sampled(_: Any, **arguments: Any) -> list[list[Row]]:
+        return [_sampled(runs, row, json.loads(s), is_live=is_live()) for s in arguments["specs"]]
+
+    def events(_: Any, **arguments: Any) -> list[str]:
+        rows = [system_row(line) for _, line in runs.lines(row["id"], "events")]
+        chosen = sample_evenly(rows, arguments.get("samples") or 500)
+        return [json.dumps(to_wire(r)) for r in chosen]
+
+    return {
+        "historyKeys": lambda _: history_keys(json.loads(row["key_facts"]), row["last_step"]),
+        "parquetHistory": parquet,
+        "history": history,
+        "sampledHistory": sampled,
+        "events": events,
+    }
+
+
+def _sampled(
+    runs: RunStore, run: sqlite3.Row, spec: Mapping[str, Any], *, is_live: bool
+) -> list[Row]:
+    keys = list(dict.fromkeys(spec.get("keys") or []))
+    last = spec.get("maxStep")
+    stop = NO_LIMIT if last is None else last + 1
+    rows = runs.rows_between(run, spec.get("minStep") or 0, stop, is_live=is_live)
+    found = [{k: to_wire(r[k]) for k in keys} for r in rows if all(k in r for k in keys)]
+    return sample_evenly(found, spec.get("samples") or 500)
+
+
+def _file_fields(context: Context, row: sqlite3.Row) -> Fields:
+    def files(_: Any, **arguments: Any) -> Fields:
+        names = {name for name in arguments.get("names") or [] if name}
+        like = arguments.get("pattern")
+        matching = [
+            (file_id, name)
+            for file_id, name in context.runs.files(row["id"])
+            if (not names or name in names) and (not like or _is_like(name, like))
+        ]
+        after = arguments.get("after")
+        start = int(after) if after and after.isdecimal() else 0
+        end = start + (arguments.get("first") or 50)
+        page = matching[start:end]
+        edges = [
+            {"node": file_fields(context, row["id"], *file), "cursor": str(at)}
+            for at, file in enumerate(page, start=start + 1)
+        ]
+        return {
+            "edges": edges,
+            "pageInfo": {
+                "endCursor": str(start + len(page)) if page else None,
+                "hasNextPage": end < len(matching),
+            },
+        }
+
+    return {"fileCount": lambda _: len(context.runs.files(row["id"])), "files": files}
+
+
+def file_fields(context: Context, run_id: int, file_id: int, name: str) -> Fields:
+    """Return the fields of ``File`` for a run file."""
+    stored = context.storage.find(file_object(run_id, name))
+    url = context.storage.sign("GET", file_object(run_id, name))
+    upload = context.storage.sign("PUT", file_object(run_id, name))
+    md5 = bytes.fromhex(stored.md5) if stored else b""
+    return {
+        "id": make_id("File", file_id),
+        "name": name,
+        "url": lambda _, **arguments: upload if arguments.get("upload") else url,
+        "directUrl": url,
+        "uploadUrl": upload,
+        "uploadHeaders": [],
+        "sizeBytes": stored.n_bytes if stored else 0,
+        "mimetype": mimetypes.guess_type(name)[0] or "application/octet-stream",
+        "updatedAt": timestamp(stored.modified_at) if stored else None,
+        "md5": base64.b64encode(md5).decode() if stored else None,
+    }
+
+
+def artifact_fields(context: Context, row: sqlite3.Row) -> Fields:
+    """Return the fields of ``Artifact``."""
+
+    def latest(_: Any) -> Fields | None:
+        found = context.artifacts.latest(row)
+        return artifact_fields(context, found) if found else None
+
+    return {
+        "id": make_id("Artifact", row["id"]),
+        "state": row["state"],
+        "digest": row["digest"],
+        "description": row["description"],
+        "metadata": row["metadata"],
+        "versionIndex": row["version"] if row["state"] == "COMMITTED" else None,
+        "createdAt": timestamp(row["created_at"]),
+        "artifactType": {"name": row["type"]},
+        "artifactSequence": {
+            "id": make_id("ArtifactSequence", row["id"]),
+            "name": row["collection"],
+            "latestArtifact": latest,
+        },
+    }
+
+
+def timestamp(seconds: float) -> str:
+    """Return a time as the protocol writes it: ISO 8601, UTC, without a zone."""
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
+
+
+def _is_like(name: str, pattern: str) -> bool:
+    parts = (".*" if c == "%" else "." if c == "_" else re.escape(c) for c in pattern)
+    return re.fullmatch("".join(parts), name, re.DOTALL) is not None

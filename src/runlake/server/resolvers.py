@@ -1,0 +1,243 @@
+"""GraphQL: execute a document for a user; queries and mutations by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from graphql import (
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    execute_sync,
+    parse,
+    validate,
+)
+
+from runlake.server.fields import (
+    Context,
+    Fields,
+    artifact_fields,
+    file_fields,
+    project_fields,
+    run_fields,
+    user_fields,
+)
+from runlake.server.runs import Refused, make_id, parse_id
+
+FEATURES = ("MARK_RUN_FILES_UPLOADED", "CLIENT_IDS", "ARTIFACT_TAGS", "LARGE_FILENAMES")
+Mutation = Callable[[Context, Mapping[str, Any]], Fields]
+
+
+def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) -> Fields:
+    """Answer one GraphQL request.
+
+    Parameters
+    ----------
+    schema : GraphQLSchema
+        What may be asked.
+    body : mapping
+        ``query``, ``variables`` and ``operationName``; variables that the document does not
+        declare are ignored, as the SDK needs it.
+    context : Context
+        Who asks.
+
+    Returns
+    -------
+    dict
+        ``data``, and ``errors`` where something was wrong.
+    """
+    try:
+        document = parse(str(body.get("query") or ""))
+    except GraphQLError as error:
+        return {"data": None, "errors": [{"message": error.message}]}
+    problems = validate(schema, document)
+    if problems:
+        return {"data": None, "errors": [{"message": problem.message} for problem in problems]}
+    result = execute_sync(
+        schema,
+        document,
+        root_value=_root(context),
+        variable_values=body.get("variables") or {},
+        operation_name=body.get("operationName") or None,
+        context_value=context,
+    )
+    answer: Fields = {"data": result.data}
+    if result.errors:
+        unexpected = [e for e in result.errors if not isinstance(e.original_error, Refused | None)]
+        if unexpected and unexpected[0].original_error is not None:
+            raise unexpected[0].original_error
+        answer["errors"] = [
+            {"message": error.message, "path": error.path} for error in result.errors
+        ]
+    return answer
+
+
+def operation_name(body: Mapping[str, Any]) -> str | None:
+    """Return the name in the envelope, or else the one in the document."""
+    if body.get("operationName"):
+        return str(body["operationName"])
+    try:
+        document = parse(str(body.get("query") or ""))
+    except GraphQLError:
+        return None
+    named = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+    return named[0].name.value if named and named[0].name else None
+
+
+def _root(context: Context) -> Fields:
+    def project(_: Any, **arguments: Any) -> Fields | None:
+        entity = arguments.get("entityName") or context.owner
+        name = arguments.get("name") or "uncategorized"
+        found = context.runs.project(entity, name) if entity == context.owner else None
+        return project_fields(context, found) if found else None
+
+    def artifact(_: Any, **arguments: Any) -> Fields:
+        return artifact_fields(context, context.artifacts.get(context.owner, arguments["id"]))
+
+    def mapping(_: Any, **arguments: Any) -> Fields | None:
+        found = context.artifacts.by_client_id(arguments["clientID"])
+        return {"serverID": make_id("Artifact", found["id"])} if found else None
+
+    def entity(_: Any, **arguments: Any) -> Fields | None:
+        name = context.entity(arguments.get("name"))
+        return {"id": make_id("Entity", 0), "name": name, "organization": None}
+
+    features = [{"name": name, "isEnabled": True} for name in FEATURES]
+    return {
+        "viewer": user_fields(context.user) if context.user else None,
+        "serverInfo": {"features": features},
+        "entity": entity,
+        "project": project,
+        "model": project,
+        "artifact": artifact,
+        "clientIDMapping": mapping,
+        **{name: _mutation(context, action) for name, action in MUTATIONS.items()},
+    }
+
+
+def _mutation(context: Context, action: Mutation) -> Callable[..., Fields]:
+    def run(_: Any, **arguments: Any) -> Fields:
+        # The protocol sends null for what is not given.
+        given = {key: value for key, value in arguments["input"].items() if value is not None}
+        return action(context, given)
+
+    return run
+
+
+def _upsert_bucket(context: Context, given: Mapping[str, Any]) -> Fields:
+    row, is_new = context.runs.upsert(context.entity(given.get("entityName")), given)
+    return {"bucket": run_fields(context, row), "inserted": is_new}
+
+
+def _run_number(context: Context, storage_id: str) -> int:
+    number = parse_id(storage_id, "Run")
+    run = context.runs.get(number) if number is not None else None
+    if run is None or run["entity"] != context.owner:
+        raise Refused(f"run {storage_id!r} not found")
+    return int(run["id"])
+
+
+def _update_run_state(context: Context, given: Mapping[str, Any]) -> Fields:
+    context.runs.set_state(_run_number(context, given["id"]), given["state"])
+    return {"success": True}
+
+
+def _delete_run(context: Context, given: Mapping[str, Any]) -> Fields:
+    context.runs.delete(_run_number(context, given["id"]))
+    return {"clientMutationId": None}
+
+
+def _stop_run(context: Context, given: Mapping[str, Any]) -> Fields:
+    context.runs.stop(_run_number(context, given["id"]))
+    return {"success": True}
+
+
+def _rewind_run(context: Context, given: Mapping[str, Any]) -> Fields:
+    if given["metricName"] != "_step":
+        raise Refused("runs can be rewound by _step only")
+    run = context.run(given.get("entityName"), given.get("projectName"), given["runName"])
+    rewound = context.runs.rewind(run, int(given["metricValue"]))
+    return {"rewoundRun": run_fields(context, rewound)}
+
+
+def _create_run_files(context: Context, given: Mapping[str, Any]) -> Fields:
+    run = context.run(given["entityName"], given["projectName"], given["runName"])
+    context.runs.add_files(run["id"], given["files"])
+    files = [file_fields(context, run["id"], 0, name) for name in given["files"]]
+    return {"runID": make_id("Run", run["id"]), "uploadHeaders": [], "files": files}
+
+
+def _mark_files(context: Context, given: Mapping[str, Any]) -> Fields:
+    context.run(given["entityName"], given["projectName"], given["runName"])
+    return {"success": True}
+
+
+def _delete_files(context: Context, given: Mapping[str, Any]) -> Fields:
+    for file_id in given["files"]:
+        context.runs.delete_file(context.owner, parse_id(file_id, "File") or 0)
+    return {"success": True}
+
+
+def _alert(context: Context, given: Mapping[str, Any]) -> Fields:
+    context.run(given["entityName"], given["projectName"], given["runName"])
+    return {"success": True}
+
+
+def _create_artifact(context: Context, given: Mapping[str, Any]) -> Fields:
+    row = context.artifacts.create(context.entity(given["entityName"]), given)
+    return {"artifact": artifact_fields(context, row)}
+
+
+def _create_manifest(context: Context, given: Mapping[str, Any]) -> Fields:
+    row = context.artifacts.get(context.owner, given["artifactID"])
+    file = {
+        "id": make_id("File", 0),
+        "name": given["name"],
+        "uploadUrl": context.artifacts.upload_url(row, given["name"]),
+        "uploadHeaders": [],
+    }
+    return {"artifactManifest": {"id": make_id("ArtifactManifest", row["id"]), "file": file}}
+
+
+def _create_artifact_files(context: Context, given: Mapping[str, Any]) -> Fields:
+    edges = []
+    for file in given["artifactFiles"]:
+        row = context.artifacts.get(context.owner, file["artifactID"])
+        node = {
+            "storagePath": f"artifacts/{row['id']}/{file['name']}",
+            "uploadUrl": context.artifacts.upload_url(row, f"files/{file['name']}"),
+            "uploadHeaders": [],
+            "uploadMultipartUrls": None,
+            "artifact": {"id": make_id("Artifact", row["id"])},
+        }
+        edges.append({"node": node})
+    return {"files": {"edges": edges}}
+
+
+def _commit_artifact(context: Context, given: Mapping[str, Any]) -> Fields:
+    row = context.artifacts.commit(context.owner, given["artifactID"])
+    return {"artifact": artifact_fields(context, row)}
+
+
+def _use_artifact(context: Context, given: Mapping[str, Any]) -> Fields:
+    row = context.artifacts.get(context.owner, given["artifactID"])
+    return {"artifact": artifact_fields(context, row)}
+
+
+MUTATIONS: dict[str, Mutation] = {
+    "upsertBucket": _upsert_bucket,
+    "updateRunState": _update_run_state,
+    "deleteRun": _delete_run,
+    "stopRun": _stop_run,
+    "rewindRun": _rewind_run,
+    "createRunFiles": _create_run_files,
+    "markRunFilesUploaded": _mark_files,
+    "deleteFiles": _delete_files,
+    "notifyScriptableRunAlert": _alert,
+    "createArtifact": _create_artifact,
+    "createArtifactManifest": _create_manifest,
+    "createArtifactFiles": _create_artifact_files,
+    "commitArtifact": _commit_artifact,
+    "useArtifact": _use_artifact,
+}
