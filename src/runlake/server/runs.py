@@ -38,7 +38,7 @@ COLUMNS = {
 STARTS_A_RUN = ("host", "jobProgram", "displayName", "groupName", "jobType", "notes", "tags")
 
 
-class Refused(Exception):  # noqa: N818 - what a GraphQL answer says
+class Refused(Exception):
     """A request that cannot be met; the text goes to the user."""
 
 
@@ -258,7 +258,7 @@ class RunStore:
             run = self._existing(run_id)
             start = run["exported_count"]
             waiting = run["line_count"] - start
-            n_lines = self._limits.export_rows if waiting >= self._limits.export_rows else waiting
+            n_lines = min(self._limits.export_rows, waiting)
             if (
                 run["is_live_only"]
                 or not waiting

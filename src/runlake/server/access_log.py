@@ -1,0 +1,66 @@
+"""One JSON line per request: what was asked, never with which key or signature."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class AccessLog:
+    """ASGI middleware that writes a line after each answer.
+
+    Parameters
+    ----------
+    app : ASGIApp
+        The application.
+    file : Path or None
+        Where to append; None logs nothing.
+    """
+
+    def __init__(self, app: ASGIApp, file: Path | None) -> None:
+        self._app = app
+        self._file = file
+        self._guard = threading.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._file is None:
+            await self._app(scope, receive, send)
+            return
+        status = 0
+        n_bytes = 0
+
+        async def count(message: Message) -> None:
+            nonlocal status, n_bytes
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                n_bytes += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, count)
+        finally:
+            self._write(scope, status, n_bytes)
+
+    def _write(self, scope: Scope, status: int, n_bytes: int) -> None:
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        entry: dict[str, Any] = {
+            "time": time.time(),
+            "origin": scope.get("runlake.origin", "api"),
+            "method": scope["method"],
+            "path": scope["path"],
+            "operation": scope.get("runlake.operation"),
+            "status": status,
+            "bytes_sent": n_bytes,
+            "has_authorization": b"authorization" in headers,
+            "user_agent": headers.get(b"user-agent", b"").decode("latin-1"),
+            "range": headers.get(b"range", b"").decode("latin-1") or None,
+        }
+        if self._file is not None:
+            with self._guard, self._file.open("a") as log:
+                log.write(json.dumps(entry) + "\n")

@@ -1,0 +1,196 @@
+"""The ASGI application: the API on one origin, storage on another; building it runs nothing."""
+
+from __future__ import annotations
+
+import email.utils
+import html
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+)
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from runlake.server.access_log import AccessLog
+from runlake.server.accounts import find_user
+from runlake.server.artifacts import ArtifactStore
+from runlake.server.database import Database
+from runlake.server.fields import Context
+from runlake.server.resolvers import execute, operation_name
+from runlake.server.runs import Limits, Refused, RunStore
+from runlake.server.schema import load_schema
+from runlake.server.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The stores of a server.
+
+    Parameters
+    ----------
+    database : Database
+        Users and everything else.
+    storage : Storage
+        Objects behind signed URLs.
+    runs : RunStore
+        Runs and their history.
+    artifacts : ArtifactStore
+        Artifacts that runs logged.
+    """
+
+    database: Database
+    storage: Storage
+    runs: RunStore
+    artifacts: ArtifactStore
+
+
+def open_backend(data_dir: Path, storage_url: str, *, limits: Limits, url_expiry: float) -> Backend:
+    """Open the stores in a directory, which is made if it is not there."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(data_dir / "runlake.sqlite")
+    storage = Storage(database, data_dir / "storage", storage_url, url_expiry)
+    runs = RunStore(database, storage, limits)
+    return Backend(database, storage, runs, ArtifactStore(database, storage))
+
+
+def build_app(backend: Backend, storage_port: int, access_log: Path | None) -> ASGIApp:
+    """Return the application of a server.
+
+    Parameters
+    ----------
+    backend : Backend
+        The stores.
+    storage_port : int
+        Requests that arrive here are for storage; all others are for the API.
+    access_log : Path or None
+        Where to log requests.
+
+    Returns
+    -------
+    ASGIApp
+        For any ASGI server that listens on both ports.
+    """
+    api = _api(backend)
+    storage = _storage(backend)
+
+    async def by_origin(scope: Scope, receive: Receive, send: Send) -> None:
+        is_storage = scope["type"] == "http" and scope["server"][1] == storage_port
+        scope["runlake.origin"] = "storage" if is_storage else "api"
+        await (storage if is_storage else api)(scope, receive, send)
+
+    return AccessLog(by_origin, access_log)
+
+
+def _api(backend: Backend) -> ASGIApp:
+    schema = load_schema()
+
+    async def graphql(request: Request) -> Response:
+        try:
+            body = json.loads(await request.body())
+        except ValueError:
+            return _errors("the body is no JSON", 400)
+        if not isinstance(body, dict):
+            return _errors("the body is no GraphQL request", 400)
+        return await run_in_threadpool(answer, request, body)
+
+    def answer(request: Request, body: dict[str, Any]) -> Response:
+        request.scope["runlake.operation"] = operation_name(body)
+        authorization = request.headers.get("authorization")
+        user = find_user(backend.database, authorization)
+        if authorization and user is None:
+            return _errors("invalid API key", 401)
+        operation = str(body.get("operationName") or "")
+        context = Context(user, operation, backend.runs, backend.artifacts, backend.storage)
+        return JSONResponse(execute(schema, body, context))
+
+    async def file_stream(request: Request) -> Response:
+        body = json.loads(await request.body() or b"{}")
+        return await run_in_threadpool(take_in, request, body)
+
+    def take_in(request: Request, body: dict[str, Any]) -> Response:
+        names = request.path_params
+        user = find_user(backend.database, request.headers.get("authorization"))
+        if user is None:
+            return _errors("invalid API key", 401)
+        if user.name != names["entity"]:
+            return _errors("permission denied", 403)
+        run = backend.runs.find(names["entity"], names["project"], names["run"])
+        if run is None:
+            return _errors("run not found", 404)
+        try:
+            is_stopped = backend.runs.stream(run, body)
+        except Refused as refused:
+            return _errors(str(refused), 404)
+        return JSONResponse({"exitcode": None, "limits": {}, "stopped": is_stopped})
+
+    def page(request: Request) -> Response:
+        names = "/".join(request.path_params.values())
+        return HTMLResponse(
+            f"<!doctype html><title>{html.escape(names)}</title><h1>{html.escape(names)}</h1>"
+            "<p>Read it with <code>runlake</code>.</p>"
+        )
+
+    def health(_: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    return Starlette(
+        routes=[
+            Route("/graphql", graphql, methods=["POST"]),
+            Route("/files/{entity}/{project}/{run}/file_stream", file_stream, methods=["POST"]),
+            Route("/healthz", health),
+            Route("/ready", health),
+            Route("/{entity}/{project}/runs/{run}", page),
+        ],
+        exception_handlers={404: _not_found, 405: _not_found},
+    )
+
+
+def _storage(backend: Backend) -> ASGIApp:
+    storage = backend.storage
+
+    async def handle(request: Request) -> Response:
+        name = request.path_params["name"]
+        expires = request.query_params.get("expires", "")
+        signature = request.query_params.get("signature", "")
+        if not storage.allows(request.method, name, expires, signature):
+            return PlainTextResponse("The URL expired, or was not signed here.\n", 403)
+        if request.method == "PUT":
+            md5 = await storage.receive(name, request.stream())
+            return Response(headers={"ETag": f'"{md5}"'})
+        return await run_in_threadpool(fetch, request, name)
+
+    def fetch(request: Request, name: str) -> Response:
+        found = storage.find(name)
+        if found is None or not found.file.is_file():
+            return PlainTextResponse("There is no such object.\n", 404)
+        etag = f'"{found.md5}"'
+        modified = email.utils.formatdate(found.modified_at, usegmt=True)
+        headers = {"ETag": etag, "Last-Modified": modified}
+        asked = request.headers.get("if-none-match")
+        if asked is not None:
+            tags = {tag.strip().removeprefix("W/") for tag in asked.split(",")}
+            if etag in tags or "*" in tags:
+                return Response(status_code=304, headers=headers)
+        return FileResponse(found.file, headers=headers, media_type="application/octet-stream")
+
+    route = Route("/storage/{name:path}", handle, methods=["GET", "HEAD", "PUT"])
+    return Starlette(routes=[route])
+
+
+def _errors(message: str, status: int) -> Response:
+    return JSONResponse({"errors": [{"message": message}]}, status)
+
+
+async def _not_found(_: Request, __: Exception) -> Response:
+    return _errors("not found", 404)

@@ -1,0 +1,138 @@
+"""Run a server until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from runlake.server.accounts import add_user, list_users
+from runlake.server.app import Backend, build_app, open_backend
+from runlake.server.runs import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run a server; the command line's options under the same names."""
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 8765
+    storage_port: int = 0
+    user: str = "local"
+    export_rows: int = 10_000
+    url_expiry: float = 3600.0
+    crash_after: float = 300.0
+    access_log: Path | None = None
+    ready_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server answers, and the key of the user that this start made, if it made one."""
+
+    base_url: str
+    storage_url: str
+    entity: str
+    api_key: str | None
+
+
+class ServeError(Exception):
+    """The server cannot start; the text says why."""
+
+
+@contextlib.contextmanager
+def prepare_server(
+    options: Options,
+) -> Iterator[tuple[Address, uvicorn.Server, list[socket.socket]]]:
+    """Bind the ports, open the stores and make the first user.
+
+    Parameters
+    ----------
+    options : Options
+        Port 0 picks a free one.
+
+    Yields
+    ------
+    tuple
+        The address; a server to run with the sockets. Connections are queued from now on.
+
+    Raises
+    ------
+    ServeError
+        If a port is taken or the directory cannot be used.
+    """
+    with contextlib.ExitStack() as stack:
+        api = stack.enter_context(_listen(options.host, options.port))
+        storage = stack.enter_context(_listen(options.host, options.storage_port))
+        base_url, storage_url = _url(options.host, api), _url(options.host, storage)
+        limits = Limits(options.export_rows, options.crash_after)
+        try:
+            backend = open_backend(
+                options.data_dir, storage_url, limits=limits, url_expiry=options.url_expiry
+            )
+        except OSError as error:
+            raise ServeError(f"{str(options.data_dir)!r} cannot be used: {error}.") from error
+        users = list_users(backend.database)
+        key = None if users else add_user(backend.database, options.user)
+        address = Address(base_url, storage_url, users[0] if users else options.user, key)
+        app = build_app(backend, storage.getsockname()[1], options.access_log)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=3, lifespan="off"
+        )
+        if options.ready_file is not None:
+            _write_ready_file(options.ready_file, address)
+        stack.enter_context(_watch(backend, options.crash_after))
+        yield address, uvicorn.Server(config), [api, storage]
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        listener = socket.create_server((host, port), backlog=256)
+    except (OSError, OverflowError) as error:
+        raise ServeError(f"Port {port} of {host} cannot be used: {error}.") from error
+    listener.setblocking(False)
+    return listener
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    return f"http://{host}:{listener.getsockname()[1]}"
+
+
+def _write_ready_file(file: Path, address: Address) -> None:
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    facts = {
+        "base_url": address.base_url,
+        "storage_url": address.storage_url,
+        "entity": address.entity,
+        "api_key": address.api_key,
+        "pid": os.getpid(),
+    }
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as ready:
+        json.dump(facts, ready)
+    part.replace(file)
+
+
+@contextlib.contextmanager
+def _watch(backend: Backend, crash_after: float) -> Iterator[None]:
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(min(5.0, crash_after / 4)):
+            backend.runs.crash_silent_runs()
+
+    watcher = threading.Thread(target=watch, name="runlake-crashes", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
