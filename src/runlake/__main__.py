@@ -1,15 +1,21 @@
-"""``python -m runlake``."""
+"""``python -m runlake`` and the ``runlake`` command."""
 
 from __future__ import annotations
 
-from runlake import __version__
+import sys
 
 
 def main() -> None:
-    """Print the version of the library."""
-    import sys
-
-    sys.stdout.write(f"runlake {__version__}\n")
+    """Run the command line, or say what to install for it."""
+    try:
+        from runlake.cli.main import main as run
+    except ImportError as error:
+        sys.stderr.write(
+            f"Error: the command line needs {error.name}. Install it with: "
+            "pip install 'runlake[cli]'.\n"
+        )
+        sys.exit(1)
+    run()
 
 
 if __name__ == "__main__":

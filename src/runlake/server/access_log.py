@@ -28,6 +28,7 @@ class AccessLog:
         self._guard = threading.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request and log it."""
         if scope["type"] != "http" or self._file is None:
             await self._app(scope, receive, send)
             return

@@ -81,7 +81,7 @@ def build_app(backend: Backend, storage_port: int, access_log: Path | None) -> A
     ASGIApp
         For any ASGI server that listens on both ports.
     """
-    api = _api(backend)
+    api = _Api(backend).app()
     storage = _storage(backend)
 
     async def by_origin(scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,19 +92,34 @@ def build_app(backend: Backend, storage_port: int, access_log: Path | None) -> A
     return AccessLog(by_origin, access_log)
 
 
-def _api(backend: Backend) -> ASGIApp:
-    schema = load_schema()
+class _Api:
+    """The endpoints that want an API key, and the pages."""
 
-    async def graphql(request: Request) -> Response:
-        try:
-            body = json.loads(await request.body())
-        except ValueError:
-            return _errors("the body is no JSON", 400)
-        if not isinstance(body, dict):
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._schema = load_schema()
+
+    def app(self) -> ASGIApp:
+        stream = "/files/{entity}/{project}/{run}/file_stream"
+        return Starlette(
+            routes=[
+                Route("/graphql", self._graphql, methods=["POST"]),
+                Route(stream, self._file_stream, methods=["POST"]),
+                Route("/healthz", self._health),
+                Route("/ready", self._health),
+                Route("/{entity}/{project}/runs/{run}", self._page),
+            ],
+            exception_handlers={404: _not_found, 405: _not_found},
+        )
+
+    async def _graphql(self, request: Request) -> Response:
+        body = await _json(request)
+        if body is None:
             return _errors("the body is no GraphQL request", 400)
-        return await run_in_threadpool(answer, request, body)
+        return await run_in_threadpool(self._answer, request, body)
 
-    def answer(request: Request, body: dict[str, Any]) -> Response:
+    def _answer(self, request: Request, body: dict[str, Any]) -> Response:
+        backend = self._backend
         request.scope["runlake.operation"] = operation_name(body)
         authorization = request.headers.get("authorization")
         user = find_user(backend.database, authorization)
@@ -112,48 +127,47 @@ def _api(backend: Backend) -> ASGIApp:
             return _errors("invalid API key", 401)
         operation = str(body.get("operationName") or "")
         context = Context(user, operation, backend.runs, backend.artifacts, backend.storage)
-        return JSONResponse(execute(schema, body, context))
+        return JSONResponse(execute(self._schema, body, context))
 
-    async def file_stream(request: Request) -> Response:
-        body = json.loads(await request.body() or b"{}")
-        return await run_in_threadpool(take_in, request, body)
+    async def _file_stream(self, request: Request) -> Response:
+        body = await _json(request)
+        if body is None:
+            return _errors("the body is no file stream", 400)
+        return await run_in_threadpool(self._take_in, request, body)
 
-    def take_in(request: Request, body: dict[str, Any]) -> Response:
-        names = request.path_params
-        user = find_user(backend.database, request.headers.get("authorization"))
+    def _take_in(self, request: Request, body: dict[str, Any]) -> Response:
+        runs, names = self._backend.runs, request.path_params
+        user = find_user(self._backend.database, request.headers.get("authorization"))
         if user is None:
             return _errors("invalid API key", 401)
         if user.name != names["entity"]:
             return _errors("permission denied", 403)
-        run = backend.runs.find(names["entity"], names["project"], names["run"])
+        run = runs.find(names["entity"], names["project"], names["run"])
         if run is None:
             return _errors("run not found", 404)
         try:
-            is_stopped = backend.runs.stream(run, body)
+            is_stopped = runs.stream(run, body)
         except Refused as refused:
             return _errors(str(refused), 404)
         return JSONResponse({"exitcode": None, "limits": {}, "stopped": is_stopped})
 
-    def page(request: Request) -> Response:
+    def _page(self, request: Request) -> Response:
         names = "/".join(request.path_params.values())
         return HTMLResponse(
             f"<!doctype html><title>{html.escape(names)}</title><h1>{html.escape(names)}</h1>"
             "<p>Read it with <code>runlake</code>.</p>"
         )
 
-    def health(_: Request) -> Response:
+    def _health(self, _: Request) -> Response:
         return PlainTextResponse("ok")
 
-    return Starlette(
-        routes=[
-            Route("/graphql", graphql, methods=["POST"]),
-            Route("/files/{entity}/{project}/{run}/file_stream", file_stream, methods=["POST"]),
-            Route("/healthz", health),
-            Route("/ready", health),
-            Route("/{entity}/{project}/runs/{run}", page),
-        ],
-        exception_handlers={404: _not_found, 405: _not_found},
-    )
+
+async def _json(request: Request) -> dict[str, Any] | None:
+    try:
+        body = json.loads(await request.body() or b"{}")
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
 
 
 def _storage(backend: Backend) -> ASGIApp:

@@ -204,7 +204,7 @@ def _create_artifact_files(context: Context, given: Mapping[str, Any]) -> Fields
     edges = []
     for file in given["artifactFiles"]:
         row = context.artifacts.get(context.owner, file["artifactID"])
-        node = {
+        node: Fields = {
             "storagePath": f"artifacts/{row['id']}/{file['name']}",
             "uploadUrl": context.artifacts.upload_url(row, f"files/{file['name']}"),
             "uploadHeaders": [],
