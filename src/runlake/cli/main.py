@@ -19,11 +19,11 @@ ENTRY_POINTS = "runlake.commands"
 class FoundCommands(TyperGroup):
     """Adds commands that other packages offer by entry point, each loaded when it is asked for."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of our own commands and of the found ones."""
         return sorted({*super().list_commands(ctx), *_found()})
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command; a found one is imported now."""
         own = super().get_command(ctx, cmd_name)
         if own is not None:
