@@ -6,6 +6,7 @@ import base64
 import os
 import ssl
 import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -196,7 +197,10 @@ class Client:
     def _http(self) -> httpx.Client:
         with self._lock:
             if self._connections is None or self._connections[0] != os.getpid():
-                self._connections = (os.getpid(), self._connect())
+                connections = self._connect()
+                # Not a __del__: a forked child must not close what its parent still uses.
+                weakref.finalize(self, _close, connections, os.getpid())
+                self._connections = (os.getpid(), connections)
             return self._connections[1]
 
     def _connect(self) -> httpx.Client:
@@ -248,6 +252,11 @@ class Client:
         if status == httpx.codes.TOO_MANY_REQUESTS or (status >= 500 and status != 501):  # noqa: PLR2004
             return Transient(error, retry_after=response.headers.get("retry-after"))
         return error
+
+
+def _close(connections: httpx.Client, pid: int) -> None:
+    if os.getpid() == pid:
+        connections.close()
 
 
 def _said(response: httpx.Response) -> str:

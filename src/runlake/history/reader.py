@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from runlake.backend.client import Client
 from runlake.cache.pull import PullResult, pull_run
@@ -13,8 +14,11 @@ from runlake.errors import NoRowsWarning
 from runlake.exports.progress import Progress
 from runlake.history.plan import Plan, plan_read
 from runlake.history.reasons import explain_no_rows
-from runlake.history.rows import read_rows
+from runlake.history.rows import read_live_rows, read_rows
 from runlake.values import Projection, Row, RunPath, StepRange
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,19 @@ class Reading:
     def iter_rows(self, page_size: int) -> Iterator[Row]:
         """Yield the rows as dicts, and warn if there are none although the run has some."""
         return chain.from_iterable(self._batches(page_size))
+
+    def scan(self) -> pl.LazyFrame:
+        """Return the rows as a lazy frame; live rows are fetched now."""
+        from runlake.history.scan import scan_plan
+
+        return scan_plan(self.plan, lambda: read_live_rows(self.client, self.plan))
+
+    def frame(self) -> pl.DataFrame:
+        """Return the rows as a frame, and warn if there are none although the run has some."""
+        collected = self.scan().collect()
+        if collected.is_empty():
+            self.warn_no_rows()
+        return collected
 
     def warn_no_rows(self) -> None:
         """Say why the answer is empty, where that is a surprise."""

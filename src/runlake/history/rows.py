@@ -65,6 +65,12 @@ def read_rows(client: Client, plan: Plan, page_size: int) -> Iterator[list[Row]]
             yield rows
 
 
+def read_live_rows(client: Client, plan: Plan) -> list[Row]:
+    """Return all live rows of a plan, ascending by step, not filtered unless the backend did."""
+    live = iter_live_rows(client, plan, lambda steps: _recover(client, plan, steps))
+    return list(chain.from_iterable(live))
+
+
 def read_export(
     read: ExportRead, projection: Projection, steps: StepRange, page_size: int
 ) -> Iterator[list[Row]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runlake.backend.client import Client
 from runlake.backend.graphql import fetch_history_keys, fetch_run
@@ -13,10 +13,14 @@ from runlake.cache.pull import PullResult, pull_run
 from runlake.errors import ProtocolError
 from runlake.exports.progress import Progress
 from runlake.history.plan import Plan
-from runlake.history.reader import open_reading
+from runlake.history.reader import Reading, open_reading
 from runlake.public.exports import DownloadHistoryResult, download_history_exports
 from runlake.public.history import HistoryScan
 from runlake.values import Projection, RunPath, StepRange, check_page_size
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
 
 INTERNAL_CONFIG = {"_wandb", "wandb_version"}
 
@@ -190,6 +194,62 @@ class Run:
         """Scan the rows of the history; the same as `beta_scan_history`."""
         return self.beta_scan_history(keys, page_size, min_step, max_step, use_cache, how=how)
 
+    def scan(
+        self,
+        keys: list[str] | None = None,
+        *,
+        min_step: int | None = None,
+        max_step: int | None = None,
+        how: str = "all",
+    ) -> pl.LazyFrame:
+        """Read the history as a lazy frame; live rows are fetched at the call.
+
+        Parameters
+        ----------
+        keys, min_step, max_step, how
+            As for `beta_scan_history`.
+
+        Returns
+        -------
+        polars.LazyFrame
+            ``_step`` (Int64, ascending, unique), then one column per key in the order asked for.
+        """
+        return self._reading(keys, min_step, max_step, how).scan()
+
+    def frame(
+        self,
+        keys: list[str] | None = None,
+        *,
+        min_step: int | None = None,
+        max_step: int | None = None,
+        how: str = "all",
+    ) -> pl.DataFrame:
+        """Read the history as a frame: `scan`, collected."""
+        return self._reading(keys, min_step, max_step, how).frame()
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """Query the history with SQL.
+
+        Parameters
+        ----------
+        query : str
+            DuckDB's dialect over the view ``history``: ``SELECT max(acc) FROM history``. A key
+            with a slash stands in double quotes: ``"val/loss"``.
+
+        Returns
+        -------
+        duckdb.DuckDBPyRelation
+            Not run yet: ``.pl()``, ``.df()``, ``.fetchall()``, ``.show()``.
+
+        Raises
+        ------
+        InvalidArgument
+            If the query is wrong.
+        """
+        from runlake.history.sql import query_frame
+
+        return query_frame(self.scan(), query)
+
     def explain(
         self,
         keys: list[str] | None = None,
@@ -210,9 +270,7 @@ class Run:
         Plan
             Prints as text.
         """
-        projection = Projection.from_arguments(keys, how)
-        steps = StepRange.from_arguments(min_step, max_step)
-        return open_reading(self._client, self._path, projection, steps).plan
+        return self._reading(keys, min_step, max_step, how).plan
 
     def pull(self, *, use_cache: bool = True, progress: Progress | None = None) -> PullResult:
         """Bring the exports of the run to the cache.
@@ -261,6 +319,13 @@ class Run:
             Path(download_dir),
             require_complete_history=require_complete_history,
         )
+
+    def _reading(
+        self, keys: list[str] | None, min_step: int | None, max_step: int | None, how: str
+    ) -> Reading:
+        projection = Projection.from_arguments(keys, how)
+        steps = StepRange.from_arguments(min_step, max_step)
+        return open_reading(self._client, self._path, projection, steps)
 
     def _decoded(self, name: str, value: object) -> dict[str, Any]:
         try:
