@@ -11,6 +11,9 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from runlake import __version__
+from runlake.cli import cache
+from runlake.cli.demo import demo
+from runlake.cli.run import pull, query, show
 from runlake.errors import MissingExtra, RunlakeError
 
 ENTRY_POINTS = "runlake.commands"
@@ -61,6 +64,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+for _command in (pull, show, query, demo):
+    app.command()(_command)
+app.add_typer(cache.app, name="cache")
 
 
 def _show_version(value: bool) -> None:

@@ -1,0 +1,137 @@
+"""``runlake demo``: a backend, a training that logs to it, and a read of what it logged."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from runlake.cli.output import show_curve, show_frame
+from runlake.cli.progress import Bar
+from runlake.errors import MissingExtra, RunlakeError
+from runlake.public.api import Api
+from runlake.settings import child_environment
+
+PROJECT, RUN_ID = "demo", "two-spirals"
+START_SECONDS = 30.0
+
+
+def demo(
+    steps: Annotated[int, typer.Option(min=100, help="Training steps.")] = 3000,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Go on serving until Ctrl-C, to try things by hand.")
+    ] = False,
+) -> None:
+    """Train a small model against a backend of its own, then read its history."""
+    missing = [name for name in ("wandb", "numpy", "starlette") if find_spec(name) is None]
+    if missing:
+        raise MissingExtra(
+            f"The demo needs {missing[0]}. Install it with: pip install 'runlake[demo]'.",
+            extra="demo",
+        )
+    with tempfile.TemporaryDirectory(prefix="runlake-demo-") as folder:
+        directory = Path(folder)
+        with _backend(directory) as address:
+            typer.echo(f"1. A backend serves {address['base_url']}.")
+            _train(directory, address, steps)
+            _read(directory, address)
+            paste = (
+                f"WANDB_BASE_URL={address['base_url']} WANDB_API_KEY={address['api_key']} "
+                f"WANDB_CACHE_DIR={directory / 'cache'}"
+            )
+            path = f"{address['entity']}/{PROJECT}/{RUN_ID}"
+            if keep:
+                typer.echo("\nGo on by hand, in another terminal; Ctrl-C here ends it:")
+                typer.echo(f"  {paste} runlake query {path} 'SELECT min(loss) FROM history'")
+                with contextlib.suppress(KeyboardInterrupt):
+                    while True:
+                        time.sleep(3600)
+            else:
+                typer.echo("\nGo on by hand: runlake demo --keep")
+
+
+@contextlib.contextmanager
+def _backend(directory: Path) -> Iterator[Mapping[str, Any]]:
+    ready = directory / "ready.json"
+    command = [sys.executable, "-m", "runlake", "serve", "--port", "0", "--quiet"]
+    command += ["--data-dir", str(directory / "server"), "--ready-file", str(ready)]
+    command += ["--export-rows", "1000"]
+    log = directory / "server.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(  # noqa: S603 - our own command
+            command, stdout=output, stderr=output, env=child_environment({})
+        )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not ready.exists():
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RunlakeError(f"The backend did not start:\n{log.read_text()}")
+            time.sleep(0.05)
+        yield json.loads(ready.read_text())
+    finally:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _train(directory: Path, address: Mapping[str, Any], steps: int) -> None:
+    folders = ("WANDB_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR", "WANDB_CACHE_DIR")
+    training = directory / "training"
+    training.mkdir()
+    environment = child_environment(
+        {
+            "WANDB_BASE_URL": address["base_url"],
+            "WANDB_API_KEY": address["api_key"],
+            "WANDB_ENTITY": address["entity"],
+            "WANDB_SILENT": "true",
+            "WANDB_ERROR_REPORTING": "false",
+            "HOME": str(training),
+            **dict.fromkeys(folders, str(training)),
+        }
+    )
+    started = time.perf_counter()
+    done = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, "-m", "runlake.cli.demo_training", PROJECT, RUN_ID, str(steps)],
+        env=environment,
+        cwd=training,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RunlakeError(f"The training failed:\n{done.stdout}{done.stderr}")
+    took = time.perf_counter() - started
+    typer.echo(f"2. A network learned two spirals, and logged {steps:,} steps by the wandb SDK")
+    typer.echo(f"   in {took:.1f} s.")
+
+
+def _read(directory: Path, address: Mapping[str, Any]) -> None:
+    overrides = {"base_url": address["base_url"], "cache_dir": directory / "cache"}
+    run = Api(overrides, api_key=address["api_key"]).run(f"{address['entity']}/{PROJECT}/{RUN_ID}")
+    started = time.perf_counter()
+    pulled = run.pull(progress=Bar())
+    n_rows = sum(1 for _ in run.beta_scan_history())
+    cold = time.perf_counter() - started
+    started = time.perf_counter()
+    n_again = sum(1 for _ in run.beta_scan_history())
+    warm = time.perf_counter() - started
+    typer.echo(
+        f"3. {pulled.n_exports} exports, {pulled.n_bytes:,} bytes, are in\n   {pulled.directory}"
+    )
+    typer.echo(f"4. {n_rows:,} rows read cold in {cold:.3f} s, {n_again:,} warm in {warm:.3f} s.")
+    typer.echo('\nrun.frame(["val.loss", "val.acc"], min_step=500, max_step=700)')
+    show_frame(run.frame(["val.loss", "val.acc"], min_step=500, max_step=700))
+    losses = run.frame(["val.loss"])
+    show_curve(losses["_step"].to_list(), losses["val.loss"].to_list(), "val.loss")

@@ -1,0 +1,86 @@
+"""One interface for what commands print: a table for people, JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MAX_SHOWN_ROWS = 20
+
+
+def show_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print named facts, one a line; as JSON with the names as they are."""
+    if as_json:
+        sys.stdout.write(json.dumps(facts, default=str) + "\n")
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in facts.items():
+        table.add_row(f"[bold]{name}[/bold]", _text(value))
+    Console().print(table)
+
+
+def show_frame(frame: pl.DataFrame, limit: int = MAX_SHOWN_ROWS) -> None:
+    """Print the first rows of a frame and say how many there are."""
+    table = Table(*frame.columns)
+    for row in frame.head(limit).iter_rows():
+        table.add_row(*map(_text, row))
+    Console().print(table)
+    if frame.height > limit:
+        Console().print(f"{limit} of {frame.height:,} rows", style="dim")
+
+
+def write_frame(frame: pl.DataFrame, form: str, output: Path | None) -> None:
+    """Write a frame as CSV, JSON lines or Parquet to a file or to standard output."""
+    target: Any = output if output is not None else sys.stdout.buffer
+    if form == "csv":
+        _without_nesting(frame).write_csv(target)
+    elif form == "json":
+        frame.write_ndjson(target)
+    else:
+        frame.write_parquet(target)
+
+
+def show_curve(steps: Sequence[int], values: Sequence[float], title: str) -> None:
+    """Draw one curve in the terminal."""
+    import plotext
+
+    figure = plotext.figure
+    figure.clear()
+    figure.plot_size(76, 16)
+    curve = figure.signal(list(steps), list(values), marker="braille")
+    curve.lines()
+    figure.draw(curve)
+    figure.title(title)
+    figure.label("step", "x")
+    # The colours of its themes paint the background too, which no terminal theme survives.
+    sys.stdout.write(plotext.uncolorize(str(figure.build())) + "\n")
+
+
+def _without_nesting(frame: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    nested = [n for n, t in frame.schema.items() if isinstance(t, (pl.Struct, pl.List))]
+    texts = [
+        pl.col(name).map_elements(lambda cell: json.dumps(_plain(cell)), pl.String)
+        for name in nested
+    ]
+    return frame.with_columns(texts)
+
+
+def _plain(cell: Any) -> Any:
+    return cell.to_list() if hasattr(cell, "to_list") else cell
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
