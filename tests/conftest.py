@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+from tests.server_process import running_server
+
+import runlake
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch, tmp_path):
+    """No setting of the machine reaches a test, and no test finds another one's cache."""
+    for name in list(os.environ):
+        if name.startswith(("WANDB_", "RUNLAKE_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("RUNLAKE_RETRY_TIMEOUT", "10")
+    monkeypatch.chdir(home)
+
+
+@pytest.fixture(scope="session")
+def backend(tmp_path_factory):
+    """The real server, one per session; exports of 1,000 rows."""
+    with running_server(tmp_path_factory.mktemp("backend"), export_rows=1000) as server:
+        yield server
+
+
+@pytest.fixture
+def api(backend):
+    return runlake.Api({"base_url": backend.base_url}, api_key=backend.api_key)

@@ -1,0 +1,61 @@
+"""Logs runs by the SDK's own HTTP endpoints, row by row, for shapes that the SDK cannot be told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+from tests.server_process import RunningServer
+
+UPSERT = """
+mutation UpsertBucket($name: String, $project: String, $entity: String, $program: String) {
+  upsertBucket(
+    input: {name: $name, modelName: $project, entityName: $entity, jobProgram: $program}
+  ) { bucket { id name } inserted }
+}
+"""
+
+
+class LoggedRun:
+    """A run under way."""
+
+    def __init__(self, server: RunningServer, run_id: str, project: str = "http") -> None:
+        self.path = f"{server.entity}/{project}/{run_id}"
+        self._server = server
+        self._n_lines = 0
+        self._http = httpx.Client(
+            base_url=server.base_url, auth=("api", server.api_key), trust_env=False
+        )
+        variables = {"name": run_id, "project": project, "entity": server.entity, "program": "t"}
+        answer = self.graphql(UPSERT, variables)
+        assert answer["data"]["upsertBucket"]["bucket"]["name"] == run_id
+
+    def graphql(self, query: str, variables: dict[str, Any], operation: str = "") -> Any:
+        body = {"query": query, "variables": variables, "operationName": operation}
+        return self._http.post("/graphql", json=body).json()
+
+    def log(self, *rows: dict[str, Any], offset: int | None = None) -> LoggedRun:
+        start = self._n_lines if offset is None else offset
+        lines = [json.dumps(row) for row in rows]
+        self._stream({"files": {"wandb-history.jsonl": {"offset": start, "content": lines}}})
+        self._n_lines = max(self._n_lines, start + len(lines))
+        return self
+
+    def finish(self, exit_code: int = 0) -> LoggedRun:
+        self._stream({"complete": True, "exitcode": exit_code})
+        self._http.close()
+        return self
+
+    def close(self) -> LoggedRun:
+        self._http.close()
+        return self
+
+    def _stream(self, body: dict[str, Any]) -> None:
+        answer = self._http.post(f"/files/{self.path}/file_stream", json=body, timeout=60)
+        assert answer.is_success, answer.text
+
+
+def steps(first: int, stop: int, **keys: Any) -> list[dict[str, Any]]:
+    """Return rows with a loss at every step, and constants."""
+    return [{"_step": step, "loss": 1 / (step + 1), **keys} for step in range(first, stop)]

@@ -1,0 +1,98 @@
+"""Wrong input: one clear error before any work, and an untouched cache."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+from tests.http_logging import LoggedRun, steps
+from tests.server_process import client_environment
+
+import runlake
+from runlake import errors
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"keys": "loss"},
+        {"keys": [1]},
+        {"min_step": 1.5},
+        {"max_step": "9"},
+        {"page_size": 0},
+        {"how": "some"},
+    ],
+    ids=str,
+)
+def test_a_wrong_argument_is_a_value_error_before_any_request(api, backend, arguments):
+    run = api.run(LoggedRun(backend, "bad").log(*steps(0, 3)).close().path)
+    with backend.counted() as requests, pytest.raises(ValueError, match=next(iter(arguments))):
+        run.beta_scan_history(**arguments)
+    assert requests == []
+
+
+def test_an_unknown_run_is_named(api, backend, tmp_path):
+    with pytest.raises(errors.RunNotFoundError, match="nowhere/nothing"):
+        api.run(f"{backend.entity}/nowhere/nothing")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_wrong_key_is_an_authentication_error_that_does_not_show_it(backend, tmp_path):
+    key = "x" * 40
+    api = runlake.Api({"base_url": backend.base_url}, api_key=key)
+    with pytest.raises(errors.AuthenticationError) as caught:
+        api.run("a/b/c")
+    assert key not in str(caught.value)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_missing_key_is_a_usage_error(backend):
+    with pytest.raises(errors.UsageError, match="WANDB_API_KEY"):
+        runlake.Api({"base_url": backend.base_url}).run("a/b/c")
+
+
+def test_a_backend_that_is_down_is_unreachable(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    api = runlake.Api({"base_url": f"http://127.0.0.1:{port}"}, api_key="x" * 40)
+    with pytest.raises(errors.Unreachable, match="Is the backend running"):
+        api.run("a/b/c")
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["query", "{entity}/http/none"], "Could not find run"),
+        (["query", "none"], "missing project"),
+        (["query", "{entity}/http/cli", "--keys", ","], "names no key"),
+        (["query", "SELECT 1"], "Name the run first"),
+        (["query", "{entity}/http/cli", "SELECT nope FROM history"], "SQL does not work"),
+        (["show", "{entity}/http/none"], "Could not find run"),
+        (["pull", "{entity}/http/none"], "Could not find run"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_the_command_line_says_one_sentence_and_fails(backend, tmp_path, arguments, said):
+    LoggedRun(backend, "cli").log(*steps(0, 3)).finish()
+    done = _runlake(backend, tmp_path, *(a.format(entity=backend.entity) for a in arguments))
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_query_prints_the_logged_values(backend, tmp_path):
+    path = LoggedRun(backend, "cli").log(*steps(0, 3)).finish().path
+    done = _runlake(backend, tmp_path, "query", path, "--keys", "loss", "--format", "csv")
+    assert done.stdout.splitlines() == ["_step,loss", "0,1.0", "1,0.5", "2,0.3333333333333333"]
+
+
+def _runlake(backend, tmp_path, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "runlake", *arguments],
+        env=client_environment(backend, tmp_path / "shell"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )

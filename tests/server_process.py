@@ -1,0 +1,135 @@
+"""The embedded backend as a process of its own, for tests and benchmarks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+START_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    base_url: str
+    storage_url: str
+    entity: str
+    api_key: str
+    process: subprocess.Popen[bytes]
+    access_log: Path
+
+    def requests(self) -> list[dict[str, Any]]:
+        if not self.access_log.exists():
+            return []
+        return [json.loads(line) for line in self.access_log.read_text().splitlines()]
+
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[list[dict[str, Any]]]:
+        """Give the list of requests that arrive in the block; filled when it ends."""
+        before = len(self.requests())
+        seen: list[dict[str, Any]] = []
+        yield seen
+        seen += self.requests()[before:]
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+
+@contextlib.contextmanager
+def running_server(
+    data_dir: Path, *, api_key: str | None = None, **options: object
+) -> Iterator[RunningServer]:
+    """Run ``runlake serve``; options are those of the command line, with ``_`` for ``-``."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    ready = data_dir / "ready.json"
+    ready.unlink(missing_ok=True)
+    log = data_dir / "access.jsonl"
+    named: dict[str, object] = {
+        "port": 0,
+        "storage_port": 0,
+        "data_dir": data_dir,
+        "ready_file": ready,
+        "access_log": log,
+        **options,
+    }
+    command = [sys.executable, "-m", "runlake", "serve", "--quiet"]
+    for name, value in named.items():
+        command += [f"--{name.replace('_', '-')}", str(value)]
+    output = data_dir / "server.log"
+    with output.open("ab") as sink:
+        process = subprocess.Popen(command, stdout=sink, stderr=sink, env=bare_environment())
+    server = None
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not ready.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the server did not start: {output.read_text()}")
+            time.sleep(0.02)
+        facts = json.loads(ready.read_text())
+        key = facts["api_key"] or api_key
+        assert key, "a second start needs the key of the first"
+        server = RunningServer(
+            facts["base_url"], facts["storage_url"], facts["entity"], key, process, log
+        )
+        yield server
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait(15)
+
+
+def bare_environment() -> dict[str, str]:
+    """Return this environment without anything that speaks to wandb or to a proxy."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("WANDB_", "RUNLAKE_")) and not name.lower().endswith("_proxy")
+    }
+
+
+def client_environment(server: RunningServer, directory: Path) -> dict[str, str]:
+    """Return the environment of a script that logs to, or reads from, the server."""
+    directory.mkdir(parents=True, exist_ok=True)
+    folders = ("HOME", "WANDB_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR", "WANDB_CACHE_DIR")
+    return {
+        **bare_environment(),
+        **dict.fromkeys(folders, str(directory)),
+        "WANDB_BASE_URL": server.base_url,
+        "WANDB_API_KEY": server.api_key,
+        "WANDB_ENTITY": server.entity,
+        "WANDB_SILENT": "true",
+        "WANDB_ERROR_REPORTING": "false",
+        "WANDB_INIT_TIMEOUT": "20",
+    }
+
+
+def run_script(source: str, server: RunningServer, directory: Path, *arguments: object) -> str:
+    """Run Python source against the server and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", source, *map(str, arguments)],
+        env=client_environment(server, directory),
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
