@@ -111,6 +111,8 @@ def pull_run(
         # Whoever held the lock before may have done the work; what is on disk has to be read anew.
         stored = read_manifest(directory)
         decisions = _decide(directory, offered, stored, use_cache=use_cache)
+        if all(decision is Decision.REUSE for decision in decisions.values()):
+            return _result(directory, offered, stored)
         try:
             prepare(directory)
             return _Pull(client, directory, offered, stored, progress or Silence()).run(decisions)

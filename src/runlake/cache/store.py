@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import secrets
 import socket
 import time
 from collections.abc import Mapping
@@ -122,7 +121,7 @@ def write_manifest(directory: RunDirectory, manifest: StoredManifest) -> None:
         "schemas": [base64.b64encode(schema).decode() for schema in schemas],
         "exports": exports,
     }
-    part = directory.path / f".manifest-{secrets.token_hex(4)}.part"
+    part = directory.part("manifest")
     try:
         with part.open("w") as file:
             json.dump(document, file, separators=(",", ":"))

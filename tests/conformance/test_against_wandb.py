@@ -1,0 +1,157 @@
+"""What the real SDK logs reads the same through runlake and through ``wandb.Api()``.
+
+The SDK runs in processes of its own; rows travel as JSON. Its rows are normalised by the
+documented differences only: cells that are None are dropped (it shows every column of the file),
+and rows without one of the keys are dropped (it does not filter exported rows).
+"""
+
+import json
+import math
+
+import pytest
+from tests.server_process import run_script, running_server
+
+import runlake
+
+LOG = """
+import sys, wandb, numpy, json
+run = wandb.init(project="conform", id=sys.argv[1], name="first", tags=["t"], notes="n",
+                 config={"lr": 0.1, "net": {"depth": 2}})
+run.define_metric("val", summary="min")
+run.config.update({"added": 1})
+for step in range(1200):
+    row = {f"k{i}": step * i / 7 for i in range(5)}
+    row |= {"loss": 1 / (step + 1), "count": step, "flag": step % 2 == 0, "text": f"s{step}",
+            "nested": {"a": step, "b": {"c": 0.5}}, "list": [1, step], "val": step}
+    if step == 3:
+        row |= {"nan": float("nan"), "inf": float("inf"), "minus": -float("inf"), "none": None}
+    if step % 50 == 0:
+        row["sparse"] = step
+    run.log(row)
+run.log({"far": 1}, step=10**6)
+run.log({"html": wandb.Html("<b>x</b>"), "hist": wandb.Histogram([1, 2, 3])}, step=10**6 + 5)
+run.log({"table": wandb.Table(columns=["a", "b"], data=[[1, "x"]])}, step=10**9)
+run.summary["best"] = 0.25
+with open("note.txt", "w") as file:
+    file.write("saved")
+run.save("note.txt")
+print("said")
+run.finish()
+"""
+READ = """
+import sys, json, wandb
+run = wandb.Api().run(sys.argv[1])
+calls = json.loads(sys.argv[2])
+print(json.dumps({
+    "id": run.id, "name": run.name, "state": run.state, "path": run.path, "url": run.url,
+    "config": run.config, "lastHistoryStep": run.lastHistoryStep,
+    "storage_id": run.storage_id, "rawconfig": run.rawconfig,
+    "summary": run.summary_metrics, "files": sorted(f.name for f in run.files()),
+    "scans": [list(run.scan_history(**call)) for call in calls],
+}))
+"""
+CALLS = [
+    {},
+    {"page_size": 7, "min_step": 95, "max_step": 130},
+    {"keys": ["loss"]},
+    {"keys": ["loss"], "min_step": 100, "max_step": 200},
+    {"keys": ["loss", "sparse"]},
+    {"keys": ["nested.a", "nested.b.c"], "max_step": 5},
+    {"keys": ["nan", "inf", "minus"]},
+    {"keys": ["far"]},
+    {"min_step": 10**6},
+    {"keys": ["hist"]},
+    {"keys": ["text", "flag", "list"], "min_step": 1000},
+]
+
+
+@pytest.fixture(scope="module", params=["exported", "partly live", "live only"])
+def pair(request, tmp_path_factory):
+    """A run as both clients see it, while it is finished and as a run in the making."""
+    directory = tmp_path_factory.mktemp("conform")
+    rows = {"exported": 500, "partly live": 1000, "live only": 10**6}[request.param]
+    log = LOG if request.param == "exported" else LOG.replace("run.finish()", HOLD)
+    with running_server(directory / "server", export_rows=rows) as server:
+        run_script(log, server, directory / "logging", "r1")
+        path = f"{server.entity}/conform/r1"
+        theirs = json.loads(run_script(READ, server, directory / "sdk", path, json.dumps(CALLS)))
+        yield _run(server, path, directory), theirs
+
+
+# Ends the process like a crash does, once everything that was logged has been sent.
+HOLD = """
+import time, os, urllib.request, base64
+time.sleep(0.5)
+key = base64.b64encode(b"api:" + os.environ["WANDB_API_KEY"].encode()).decode()
+query = "query($n: String!) {project(name: \\"conform\\") {run(name: $n) {historyLineCount}}}"
+body = {"query": query, "variables": {"n": sys.argv[1]}}
+for _ in range(300):
+    request = urllib.request.Request(
+        os.environ["WANDB_BASE_URL"] + "/graphql", json.dumps(body).encode(),
+        {"Authorization": "Basic " + key, "Content-Type": "application/json"})
+    answer = json.load(urllib.request.urlopen(request))
+    if answer["data"]["project"]["run"]["historyLineCount"] == 1203:
+        break
+    time.sleep(0.1)
+else:
+    raise SystemExit("not all rows arrived")
+os._exit(0)
+"""
+
+
+def _run(server, path, directory):
+    overrides = {"base_url": server.base_url, "cache_dir": directory / "ours"}
+    return runlake.Api(overrides, api_key=server.api_key).run(path)
+
+
+@pytest.mark.parametrize("index", range(len(CALLS)), ids=[json.dumps(call) for call in CALLS])
+def test_scans_agree(pair, index):
+    run, theirs = pair
+    call = CALLS[index]
+    ours = list(run.beta_scan_history(**call))
+    expected = [{k: v for k, v in row.items() if v is not None} for row in theirs["scans"][index]]
+    expected = [row for row in expected if set(call.get("keys", [])) <= row.keys()]
+    assert expected
+    assert list(map(_comparable, ours)) == list(map(_comparable, expected))
+    assert [row["_step"] for row in ours] == sorted({row["_step"] for row in ours})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "id",
+        "name",
+        "path",
+        "url",
+        "config",
+        "rawconfig",
+        "lastHistoryStep",
+        "storage_id",
+        "summary",
+    ],
+)
+def test_properties_agree(pair, name):
+    run, theirs = pair
+    if name == "rawconfig":
+        assert run.rawconfig.keys() == theirs["rawconfig"].keys()
+    else:
+        assert _comparable({name: getattr(run, name)}) == _comparable({name: theirs[name]})
+
+
+def test_all_rows_of_the_run_are_there(pair):
+    run, _ = pair
+    steps = [row["_step"] for row in run.beta_scan_history()]
+    assert steps == [*range(1200), 10**6, 10**6 + 5, 10**9]
+
+
+def _comparable(row):
+    """NaN equals nothing, not even itself; hence its name."""
+    return {key: _named(value) for key, value in row.items()}
+
+
+def _named(value):
+    if isinstance(value, float) and math.isnan(value):
+        return "nan"
+    if isinstance(value, dict):
+        return {key: _named(item) for key, item in value.items() if item is not None}
+    return [_named(item) for item in value] if isinstance(value, list) else value
