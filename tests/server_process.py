@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,26 @@ def client_environment(server: RunningServer, directory: Path) -> dict[str, str]
     }
 
 
+@contextlib.contextmanager
+def script_under_way(
+    source: str, server: RunningServer, directory: Path, *arguments: object
+) -> Iterator[subprocess.Popen[str]]:
+    """Run Python source against the server; it can be told to go on through its standard input."""
+    with subprocess.Popen(
+        [sys.executable, "-c", source, *map(str, arguments)],
+        env=client_environment(server, directory),
+        cwd=directory,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
 def run_script(source: str, server: RunningServer, directory: Path, *arguments: object) -> str:
     """Run Python source against the server and return what it printed."""
     done = subprocess.run(
@@ -133,3 +153,11 @@ def run_script(source: str, server: RunningServer, directory: Path, *arguments: 
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def wait_until(is_true: Callable[[], bool], seconds: float = 30) -> None:
+    """Ask again and again until something holds."""
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)

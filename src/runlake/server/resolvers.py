@@ -64,9 +64,9 @@ def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) ->
     )
     answer: Fields = {"data": result.data}
     if result.errors:
-        unexpected = [e for e in result.errors if not isinstance(e.original_error, Refused | None)]
-        if unexpected and unexpected[0].original_error is not None:
-            raise unexpected[0].original_error
+        for problem in result.errors:
+            if not isinstance(problem.original_error, Refused | GraphQLError | None):
+                raise problem.original_error
         answer["errors"] = [
             {"message": error.message, "path": error.path} for error in result.errors
         ]

@@ -149,7 +149,7 @@ type ArtifactManifestPayload { artifactManifest: ArtifactManifest }
 type ArtifactManifest { id: ID! file: File! }
 input CreateArtifactFilesInput {
   artifactFiles: [ArtifactFileInput!]! storageLayout: ArtifactStorageLayout
-  clientMutationId: String
+  cloudRegionID: String clientMutationId: String
 }
 input ArtifactFileInput {
   artifactID: ID! name: String! md5: String artifactManifestID: ID mimetype: String
