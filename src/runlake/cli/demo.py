@@ -32,7 +32,7 @@ def demo(
     ] = False,
 ) -> None:
     """Train a small model against a backend of its own, then read its history."""
-    missing = [name for name in ("wandb", "numpy", "starlette") if find_spec(name) is None]
+    missing = [name for name in ("numpy", "starlette") if find_spec(name) is None]
     if missing:
         raise MissingExtra(
             f"The demo needs {missing[0]}. Install it with: pip install 'runlake[demo]'.",
@@ -113,8 +113,9 @@ def _train(directory: Path, address: Mapping[str, Any], steps: int) -> None:
     if done.returncode:
         raise RunlakeError(f"The training failed:\n{done.stdout}{done.stderr}")
     took = time.perf_counter() - started
-    typer.echo(f"2. A network learned two spirals, and logged {steps:,} steps by the wandb SDK")
-    typer.echo(f"   in {took:.1f} s.")
+    logger = "the wandb SDK" if find_spec("wandb") else "plain HTTP, as the wandb SDK does"
+    typer.echo(f"2. A network learned two spirals in {took:.1f} s, and logged {steps:,} steps")
+    typer.echo(f"   by {logger}.")
 
 
 def _read(directory: Path, address: Mapping[str, Any]) -> None:

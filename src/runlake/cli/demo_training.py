@@ -9,7 +9,8 @@ import sys
 from dataclasses import dataclass
 
 import numpy as np
-import wandb
+
+from runlake.cli.demo_recorder import open_recorder
 
 N_POINTS = 600
 N_HIDDEN = 32
@@ -94,19 +95,20 @@ def train(project: str, run_id: str, n_steps: int) -> None:
     held_out = N_POINTS // 4
     network = Network.random(rng)
     config = {"hidden": N_HIDDEN, "batch": BATCH, "lr": 0.01, "steps": n_steps}
-    with wandb.init(project=project, id=run_id, name="two spirals", config=config) as run:
-        for step in range(n_steps):
-            batch = rng.integers(held_out, N_POINTS, BATCH)
-            rate = 0.01 * (1 - step / n_steps)
-            gradients, loss, accuracy = network.gradients(points[batch], labels[batch])
-            network.step(gradients, rate, step + 1)
-            norm = float(np.sqrt(sum((g**2).sum() for g in gradients)))
-            row: dict[str, object] = {"loss": loss, "acc": accuracy, "lr": rate, "grad_norm": norm}
-            if step % 25 == 0:
-                probability = network.activations(points[:held_out])[-1]
-                val_loss, val_accuracy = score(probability, labels[:held_out])
-                row["val"] = {"loss": val_loss, "acc": val_accuracy}
-            run.log(row)
+    recorder = open_recorder(project, run_id, "two spirals", config)
+    for step in range(n_steps):
+        batch = rng.integers(held_out, N_POINTS, BATCH)
+        rate = 0.01 * (1 - step / n_steps)
+        gradients, loss, accuracy = network.gradients(points[batch], labels[batch])
+        network.step(gradients, rate, step + 1)
+        norm = float(np.sqrt(sum((g**2).sum() for g in gradients)))
+        row: dict[str, object] = {"loss": loss, "acc": accuracy, "lr": rate, "grad_norm": norm}
+        if step % 25 == 0:
+            probability = network.activations(points[:held_out])[-1]
+            val_loss, val_accuracy = score(probability, labels[:held_out])
+            row["val"] = {"loss": val_loss, "acc": val_accuracy}
+        recorder.log(row)
+    recorder.finish()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from itsdangerous import Signer
 
 from runlake.server.database import Database
 
+MAX_NAME = 200
+
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
@@ -69,8 +71,7 @@ class Storage:
 
     def file(self, name: str) -> Path:
         """Return where an object lies; its name never leads out of the directory."""
-        parts = [quote(part, safe="").replace(".", "%2E") for part in name.split("/")]
-        return self._directory.joinpath(*(part[:200] or "%" for part in parts))
+        return self._directory.joinpath(*(_file_name(part) for part in name.split("/")))
 
     def find(self, name: str) -> StoredObject | None:
         """Return a complete object, None where there is none."""
@@ -120,3 +121,11 @@ class Storage:
                 "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)",
                 (name, md5, n_bytes, time.time()),
             )
+
+
+def _file_name(part: str) -> str:
+    """Return a name that every file system takes, different for different parts."""
+    quoted = quote(part, safe="").replace(".", "%2E") or "%"
+    if len(quoted) <= MAX_NAME:
+        return quoted
+    return f"{quoted[:100]}%-{hashlib.sha256(part.encode()).hexdigest()}"
