@@ -140,7 +140,9 @@ def script_under_way(
                 process.kill()
 
 
-def run_script(source: str, server: RunningServer, directory: Path, *arguments: object) -> str:
+def run_script(
+    source: str, server: RunningServer, directory: Path, *arguments: object, seconds: float = 120
+) -> str:
     """Run Python source against the server and return what it printed."""
     done = subprocess.run(
         [sys.executable, "-c", source, *map(str, arguments)],
@@ -149,7 +151,7 @@ def run_script(source: str, server: RunningServer, directory: Path, *arguments: 
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=seconds,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

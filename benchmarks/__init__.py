@@ -1,0 +1,1 @@
+"""Ratios against the wandb SDK and bare engines, measured side by side."""

@@ -1,0 +1,100 @@
+"""The same work by others, each measured in a process of its own; the times travel as JSON.
+
+Every script reads once to warm its cache, then measures some rounds, and prints the seconds of each
+round and the count of what it read, so that nobody wins by reading less.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.server_process import RunningServer, run_script
+
+ROUNDS = 5
+_MEASURE = """
+import json, sys, time
+def measure(read, rounds):
+    count = read()
+    seconds = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        assert read() == count
+        seconds.append(time.perf_counter() - started)
+    print(json.dumps({"seconds": seconds, "count": count}))
+path, rounds, arguments = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+"""
+RUNLAKE_ROWS = """
+import runlake
+run = runlake.Api().run(path)
+measure(lambda: sum(1 for _ in run.beta_scan_history(**arguments)), rounds)
+"""
+WANDB_ROWS = """
+import wandb
+run = wandb.Api().run(path)
+measure(lambda: sum(1 for _ in run.scan_history(**arguments)), rounds)
+"""
+RUNLAKE_FRAME = """
+import runlake
+run = runlake.Api().run(path)
+measure(lambda: run.frame(**arguments).height, rounds)
+"""
+POLARS_FRAME = """
+import polars, runlake
+files = runlake.Api().run(path).pull().directory.glob("*.parquet")
+files = sorted(map(str, files))
+measure(lambda: polars.read_parquet(files).height, rounds)
+"""
+FIRST_ROW = """
+import runlake
+run = runlake.Api().run(path)
+measure(lambda: len(next(iter(run.beta_scan_history(**arguments)))), rounds)
+"""
+ROUND_TRIP = """
+import runlake
+run = runlake.Api().run(path)
+measure(lambda: run.lastHistoryStep, rounds)
+"""
+IMPORT = """
+import subprocess
+def read():
+    return subprocess.run([sys.executable, "-c", "import " + arguments["module"]]).returncode
+measure(read, rounds)
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds per round, ascending, and what was read."""
+
+    seconds: tuple[float, ...]
+    count: int
+
+    @property
+    def median(self) -> float:
+        """The middle round."""
+        return self.seconds[len(self.seconds) // 2]
+
+    def __str__(self) -> str:
+        low, high = self.seconds[0], self.seconds[-1]
+        return f"{_time(self.median)} ({_time(low)} to {_time(high)})"
+
+
+def measure(
+    script: str,
+    server: RunningServer,
+    directory: Path,
+    path: str,
+    *,
+    rounds: int = ROUNDS,
+    **arguments: object,
+) -> Measured:
+    """Run one script in a process of its own."""
+    given = (path, rounds, json.dumps(arguments))
+    answer = json.loads(run_script(_MEASURE + script, server, directory, *given, seconds=600))
+    return Measured(tuple(sorted(answer["seconds"])), answer["count"])
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1e3:,.1f} ms" if seconds < 1 else f"{seconds:,.2f} s"

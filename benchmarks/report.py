@@ -1,0 +1,67 @@
+"""Results: a table on the terminal, and the last one in the documentation."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+PACKAGES = ("runlake", "wandb", "polars", "pyarrow", "duckdb")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One comparison: what runlake took, what the peer took, and the goal."""
+
+    work: str
+    ours: str
+    peer: str
+    ratio: str
+    goal: str
+    is_met: bool
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the columns as text."""
+        verdict = "met" if self.is_met else "missed"
+        return (self.work, self.ours, self.peer, self.ratio, self.goal, verdict)
+
+
+HEADER = ("work", "runlake", "peer", "ratio", "goal", "")
+
+
+def as_markdown(lines: list[Line]) -> str:
+    """Return the lines as a Markdown table whose columns also line up on a terminal."""
+    rows = [HEADER, *(line.cells() for line in lines)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    text = [
+        "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+    text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(text)
+
+
+def write_document(lines: list[Line]) -> None:
+    """Replace the page with the last results."""
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    DOCUMENT.write_text(
+        f"""# Benchmarks
+
+Made by `make bench` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, {platform.system()},
+Python {platform.python_version()}; {packages}.
+
+Every line is measured side by side in one run. All read the same embedded backend over loopback;
+each side runs in a process of its own, reads once to warm its cache, then five times (the SDK's row
+scans three times). Shown are the median and, in brackets, the fastest and the slowest round. The
+times of runlake include its one GraphQL request per scan.
+
+{as_markdown(lines)}
+
+"peer" is `scan_history` of the wandb SDK unless the line names another. The goals are those of the
+project's design; a line that says "missed" is a defect to work on.
+"""
+    )
