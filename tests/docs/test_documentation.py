@@ -1,0 +1,118 @@
+"""The documentation names everything that there is, and what it shows works."""
+
+import inspect
+import re
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from tests.http_logging import LoggedRun, steps
+from typer.main import get_command
+
+import runlake
+from runlake import errors
+from runlake.cli.main import app
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+EXAMPLES = [page for page in PAGES if "```python\n" in page.read_text()]
+
+
+def name_of(page):
+    return str(page.relative_to(ROOT))
+
+
+def reference(name):
+    return (ROOT / "docs" / "reference" / name).read_text()
+
+
+def commands(command, prefix=()):
+    """Give every command of the tree with its words."""
+    children = getattr(command, "commands", None)
+    if children is None:
+        yield prefix, command
+        return
+    context = command.make_context("runlake", [], resilient_parsing=True)
+    for name in command.list_commands(context):
+        yield from commands(command.get_command(context, name), (*prefix, name))
+
+
+ALL_COMMANDS = dict(commands(get_command(app)))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_to_a_file(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", EXAMPLES, ids=name_of)
+def test_every_example_runs(page, backend, monkeypatch, spirals):
+    monkeypatch.setenv("WANDB_BASE_URL", backend.base_url)
+    monkeypatch.setenv("WANDB_API_KEY", backend.api_key)
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    namespace = {}
+    for block in blocks:
+        code = block.replace("local/demo/two-spirals", spirals)
+        exec(compile(code, name_of(page), "exec"), namespace)
+
+
+@pytest.fixture(scope="module")
+def spirals(backend):
+    """A run like the one that the examples name."""
+    rows = steps(0, 2000, acc=0.5)
+    for row in rows[::25]:
+        row["val"] = {"loss": row["loss"] * 2, "acc": 0.5}
+    return LoggedRun(backend, "two-spirals", "demo").log(*rows).finish().path
+
+
+@pytest.mark.parametrize("words", ALL_COMMANDS, ids=" ".join)
+def test_every_command_and_option_is_in_the_reference(words):
+    text = reference("cli.md")
+    assert f"`runlake {' '.join(words)}" in text
+    for parameter in ALL_COMMANDS[words].params:
+        for option in parameter.opts:
+            assert not option.startswith("--") or f"`{option}`" in text, option
+
+
+def test_every_variable_that_is_read_is_in_the_reference():
+    source = inspect.getsource(runlake.settings)
+    variables = set(re.findall(r'_(?:variable|number|flag)\("([A-Z_]+)"', source))
+    assert len(variables) > 10
+    assert {v for v in variables if f"`{v}`" not in reference("settings.md")} == set()
+
+
+def test_every_error_is_in_the_reference():
+    named = [n for n, kind in vars(errors).items() if inspect.isclass(kind) and n != "Any"]
+    assert len(named) > 20
+    assert {n for n in named if f"`{n}`" not in reference("errors.md")} == set()
+
+
+def test_every_public_name_is_in_the_reference():
+    text = reference("api.md")
+    assert {name for name in runlake.__all__ if f"`{name}" not in text} == set()
+
+
+@pytest.mark.parametrize("kind", [runlake.Api, runlake.Run], ids=lambda kind: kind.__name__)
+def test_every_public_member_is_in_the_reference(kind):
+    text = reference("api.md")
+    members = {name for name in vars(kind) if not name.startswith("_")}
+    assert {name for name in members if not re.search(rf"`{name}[`(]", text)} == set()
+
+
+def test_every_dependency_has_its_reason():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    wanted = [*project["dependencies"], *chain.from_iterable(extras)]
+    names = {re.match(r"[\w-]+", requirement)[0] for requirement in wanted} - {"runlake"}
+    text = (ROOT / "docs" / "explanation" / "dependencies.md").read_text()
+    assert {name for name in names if f"| `{name}` |" not in text} == set()
+
+
+def test_the_readme_names_both_commands():
+    text = (ROOT / "README.md").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    for target in ("demo", "test"):
+        assert f"`make {target}`" in text
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
