@@ -7,17 +7,21 @@
     |  `- UsageError                no API key where one is needed
     |- CommError                    what W&B scripts catch around a call
     |  |- InvalidArgument           also ValueError; raised before any request
+    |  |- WaitTimeout               also TimeoutError
     |  `- WandbApiFailedError       a request or a file did not deliver
     |     |- BackendError           operation, origin, status, attempts
     |     |  |- Unreachable
     |     |  |- AuthenticationError
     |     |  |- AccessDenied
     |     |  |- RunNotFoundError    also ValueError
+    |     |  |- RunFileNotFoundError      also FileNotFoundError
+    |     |  |- ArtifactNotFoundError     also ValueError
     |     |  `- ProtocolError
-    |     `- ExportError            run, export
-    |        |- ExportExpired
-    |        |- ExportCorrupt
-    |        `- IncompleteRunHistoryError
+    |     `- FileTransferError      status
+    |        `- ExportError         run, export
+    |           |- ExportExpired
+    |           |- ExportCorrupt
+    |           `- IncompleteRunHistoryError
     |- CacheError                   path
     |  |- CacheLocked               also TimeoutError
     |  `- CacheCorrupt
@@ -78,9 +82,18 @@ class UsageError(SettingsError):
 class CommError(RunlakeError):
     """A call could not be answered; the class that W&B scripts catch."""
 
+    @property
+    def exc(self) -> BaseException:
+        """The error behind this one, under the name that W&B scripts use."""
+        return self.__cause__ or self
+
 
 class InvalidArgument(CommError, ValueError):
     """An argument is of the wrong type or out of range; nothing was sent."""
+
+
+class WaitTimeout(CommError, TimeoutError):
+    """A run did not come to its end within the time that was given."""
 
 
 class WandbApiFailedError(CommError):
@@ -107,11 +120,23 @@ class RunNotFoundError(BackendError, ValueError):
     """The run, or its project, does not exist or is not visible to this API key."""
 
 
+class RunFileNotFoundError(BackendError, FileNotFoundError):
+    """The run has no file of that name."""
+
+
+class ArtifactNotFoundError(BackendError, ValueError):
+    """The artifact does not exist or is not visible to this API key."""
+
+
 class ProtocolError(BackendError):
     """The backend answered with something that is not the W&B protocol."""
 
 
-class ExportError(WandbApiFailedError):
+class FileTransferError(WandbApiFailedError):
+    """A file could not be downloaded or uploaded; ``status`` is what its host answered."""
+
+
+class ExportError(FileTransferError):
     """A history export could not be used; ``run`` and ``export`` name it."""
 
 

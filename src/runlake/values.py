@@ -198,11 +198,11 @@ class Projection:
         return cls(named, "any" if how == "any" else "all")
 
 
-def check_page_size(page_size: int) -> int:
-    """Return the page size; `InvalidArgument` unless it is an integer of at least 1."""
-    if _whole(page_size, "page_size") < 1:
-        raise InvalidArgument(f"page_size must be 1 or more, not {page_size!r}.")
-    return page_size
+def check_count(value: int, name: str) -> int:
+    """Return a number of things; `InvalidArgument` unless it is an integer of at least 1."""
+    if _whole(value, name) < 1:
+        raise InvalidArgument(f"{name} must be 1 or more, not {value!r}.")
+    return value
 
 
 def _whole(value: object, name: str) -> int:

@@ -97,7 +97,7 @@ def test_every_public_name_is_in_the_reference():
 @pytest.mark.parametrize("kind", [runlake.Api, runlake.Run], ids=lambda kind: kind.__name__)
 def test_every_public_member_is_in_the_reference(kind):
     text = reference("api.md")
-    members = {name for name in vars(kind) if not name.startswith("_")}
+    members = {name for name in dir(kind) if not name.startswith("_")}
     assert {name for name in members if not re.search(rf"`{name}[`(]", text)} == set()
 
 

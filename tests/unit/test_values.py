@@ -1,7 +1,7 @@
 import pytest
 
 from runlake.errors import InvalidArgument
-from runlake.values import Projection, RunPath, StepRange, check_page_size
+from runlake.values import Projection, RunPath, StepRange, check_count
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_steps_that_are_no_integers_are_refused(step):
 @pytest.mark.parametrize("size", [0, -1, 1.0])
 def test_a_page_size_below_one_is_refused(size):
     with pytest.raises(ValueError, match="page_size"):
-        check_page_size(size)
+        check_count(size, "page_size")
 
 
 def test_step_and_doubles_are_taken_out_of_the_keys():

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -20,7 +20,7 @@ from runlake.errors import (
     AccessDenied,
     AuthenticationError,
     BackendError,
-    ExportError,
+    FileTransferError,
     ProtocolError,
     Unreachable,
     UsageError,
@@ -29,6 +29,7 @@ from runlake.settings import Settings
 
 USER_AGENT = "runlake/0.1"
 MAX_REDIRECTS = 5
+UPLOAD_BYTES = 1 << 18
 REDIRECTS = {301, 302, 303, 307, 308}
 
 
@@ -157,12 +158,14 @@ class Client:
         ------
         Transient
             Around `Unreachable`, where another try may succeed.
-        ExportError
+        FileTransferError
             If the URL, or a redirect, is not http(s), or redirects do not end.
         """
         for _ in range(MAX_REDIRECTS + 1):
             if urlsplit(url).scheme not in {"http", "https"}:
-                raise ExportError(f"The backend offers an export that is no http(s) URL: {url!r}.")
+                raise FileTransferError(
+                    f"The backend offers a file at what is no http(s) URL: {_bare(url)!r}."
+                )
             http = self._http()
             request = http.build_request(
                 "GET",
@@ -185,7 +188,54 @@ class Client:
                 url = urljoin(url, response.headers.get("location", ""))
             finally:
                 response.close()
-        raise ExportError(f"{_origin(url)} redirects a download more than {MAX_REDIRECTS} times.")
+        raise FileTransferError(
+            f"{_origin(url)} redirects a download more than {MAX_REDIRECTS} times."
+        )
+
+    def put(
+        self, url: str, content: BinaryIO, n_bytes: int, headers: Mapping[str, str]
+    ) -> tuple[int, Mapping[str, str]]:
+        """Send a file to a storage host, piece by piece; the key goes to the API's origin only.
+
+        Parameters
+        ----------
+        url : str
+            Absolute http(s) URL; redirects are not followed.
+        content : binary file
+            Read from where it stands to its end.
+        n_bytes : int
+            How many bytes that is.
+        headers : mapping
+            Request headers.
+
+        Returns
+        -------
+        tuple of int and mapping
+            Status and headers of the answer.
+
+        Raises
+        ------
+        Transient
+            Around `Unreachable`, where another try may succeed.
+        FileTransferError
+            If the URL is not http(s).
+        """
+        if urlsplit(url).scheme not in {"http", "https"}:
+            raise FileTransferError(
+                f"The backend wants a file at what is no http(s) URL: {_bare(url)!r}."
+            )
+        sent = {
+            "User-Agent": USER_AGENT,
+            **headers,
+            "Content-Length": str(n_bytes),
+            **self._authorization(url),
+        }
+        pieces = iter(lambda: content.read(UPLOAD_BYTES), b"")
+        try:
+            response = self._http().put(url, content=pieces, headers=sent)
+        except httpx.HTTPError as error:
+            raise Transient(_unreachable(error, "Upload", url)) from error
+        return response.status_code, response.headers
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
@@ -277,6 +327,11 @@ def _unreachable(error: httpx.HTTPError, operation: str, url: str) -> Unreachabl
         operation=operation,
         origin=origin,
     )
+
+
+def _bare(url: str) -> str:
+    """Return a URL without its query, which may be a signature."""
+    return url.partition("?")[0]
 
 
 def _origin(url: str) -> str:

@@ -7,14 +7,234 @@ sends that name is expected to have the exports already.
 
 from __future__ import annotations
 
-RUN = """
-query Run($project: String!, $entity: String!, $name: String!) {
-  project(name: $project, entityName: $entity) {
-    run(name: $name) {
-      id name displayName state group jobType createdAt heartbeatAt description notes tags
-      historyLineCount sweepName commit config summaryMetrics systemMetrics
-      user { name username }
+RUN_LIGHT_FIELDS = """
+id name displayName state group jobType createdAt heartbeatAt description notes tags
+historyLineCount sweepName commit readOnly projectId user { name username }
+"""
+
+RUN_FIELDS = f"{RUN_LIGHT_FIELDS} config summaryMetrics systemMetrics historyKeys"
+
+RUN = f"""
+query Run($project: String!, $entity: String!, $name: String!) {{
+  project(name: $project, entityName: $entity) {{ run(name: $name) {{ {RUN_FIELDS} }} }}
+}}
+"""
+
+RUN_LIGHT = f"""
+query Run($project: String!, $entity: String!, $name: String!) {{
+  project(name: $project, entityName: $entity) {{ run(name: $name) {{ {RUN_LIGHT_FIELDS} }} }}
+}}
+"""
+
+
+def runs(*, is_light: bool) -> str:
+    """Return the query for a page of runs, with or without config and metrics."""
+    fields = RUN_LIGHT_FIELDS if is_light else RUN_FIELDS
+    return f"""
+query Runs(
+  $project: String!, $entity: String!, $cursor: String, $perPage: Int, $order: String,
+  $filters: JSONString
+) {{
+  project(name: $project, entityName: $entity) {{
+    internalId
+    runCount(filters: $filters)
+    runs(filters: $filters, after: $cursor, first: $perPage, order: $order) {{
+      edges {{ node {{ {fields} }} cursor }}
+      pageInfo {{ endCursor hasNextPage }}
+    }}
+  }}
+}}
+"""
+
+
+RUN_STATE = """
+query RunState($project: String!, $entity: String!, $name: String!) {
+  project(name: $project, entityName: $entity) { run(name: $name) { state } }
+}
+"""
+
+CREATE_RUN = """
+mutation UpsertBucket($project: String, $entity: String, $name: String!, $state: String) {
+  upsertBucket(
+    input: {modelName: $project, entityName: $entity, name: $name, state: $state}
+  ) { bucket { id name project { name entity { name } } } inserted }
+}
+"""
+
+UPDATE_RUN = """
+mutation UpsertBucket(
+  $id: String!, $description: String, $display_name: String, $notes: String, $tags: [String!],
+  $config: JSONString!, $groupName: String, $jobType: String
+) {
+  upsertBucket(
+    input: {
+      id: $id, description: $description, displayName: $display_name, notes: $notes, tags: $tags,
+      config: $config, groupName: $groupName, jobType: $jobType
     }
+  ) { bucket { id } }
+}
+"""
+
+UPDATE_SUMMARY = """
+mutation UpsertBucket($id: String, $summaryMetrics: JSONString) {
+  upsertBucket(input: {id: $id, summaryMetrics: $summaryMetrics}) { bucket { id } }
+}
+"""
+
+UPDATE_RUN_STATE = """
+mutation UpdateRunState($input: UpdateRunStateInput!) { updateRunState(input: $input) { success } }
+"""
+
+DELETE_RUN = """
+mutation DeleteRun($id: ID!, $deleteArtifacts: Boolean) {
+  deleteRun(input: {id: $id, deleteArtifacts: $deleteArtifacts}) { clientMutationId }
+}
+"""
+
+STOP_RUN = """
+mutation StopRun($id: ID!) { stopRun(input: {id: $id}) { success } }
+"""
+
+RUN_FULL_HISTORY = """
+query RunFullHistory($project: String!, $entity: String!, $name: String!, $samples: Int) {
+  project(name: $project, entityName: $entity) { run(name: $name) { history(samples: $samples) } }
+}
+"""
+
+RUN_EVENTS = """
+query RunFullHistory($project: String!, $entity: String!, $name: String!, $samples: Int) {
+  project(name: $project, entityName: $entity) { run(name: $name) { events(samples: $samples) } }
+}
+"""
+
+RUN_SAMPLED_HISTORY = """
+query RunSampledHistory(
+  $project: String!, $entity: String!, $name: String!, $specs: [JSONString!]!
+) {
+  project(name: $project, entityName: $entity) {
+    run(name: $name) { sampledHistory(specs: $specs) }
+  }
+}
+"""
+
+RUN_FILES = """
+query RunFiles(
+  $project: String!, $entity: String!, $name: String!, $fileCursor: String, $fileLimit: Int,
+  $fileNames: [String], $upload: Boolean, $pattern: String
+) {
+  project(name: $project, entityName: $entity) {
+    internalId
+    run(name: $name) {
+      fileCount
+      files(names: $fileNames, after: $fileCursor, first: $fileLimit, pattern: $pattern) {
+        edges {
+          node { id name url(upload: $upload) directUrl sizeBytes mimetype updatedAt md5 }
+          cursor
+        }
+        pageInfo { endCursor hasNextPage }
+      }
+    }
+  }
+}
+"""
+
+CREATE_RUN_FILES = """
+mutation CreateRunFiles(
+  $entity: String!, $project: String!, $run: String!, $files: [String!]!
+) {
+  createRunFiles(
+    input: {entityName: $entity, projectName: $project, runName: $run, files: $files}
+  ) { runID uploadHeaders files { name uploadUrl } }
+}
+"""
+
+MARK_RUN_FILES_UPLOADED = """
+mutation MarkRunFilesUploaded(
+  $entity: String!, $project: String!, $run: String!, $files: [String!]!
+) {
+  markRunFilesUploaded(
+    input: {entityName: $entity, projectName: $project, runName: $run, files: $files}
+  ) { success }
+}
+"""
+
+DELETE_FILES = """
+mutation deleteFiles($files: [ID!]!, $projectId: Int) {
+  deleteFiles(input: {files: $files, projectId: $projectId}) { success }
+}
+"""
+
+RUN_CONSOLE_LOG_PAGE = """
+query RunConsoleLogPage(
+  $entity: String!, $project: String!, $runName: String!, $first: Int, $after: String
+) {
+  project(name: $project, entityName: $entity) {
+    run(name: $runName) {
+      logLines(first: $first, after: $after, useImprovedPagination: true) {
+        edges { node { number timestamp level label line } }
+        pageInfo { endCursor hasNextPage }
+      }
+    }
+  }
+}
+"""
+
+RUN_CONSOLE_LOG_TAIL = """
+query RunConsoleLogTail($entity: String!, $project: String!, $runName: String!, $last: Int) {
+  project(name: $project, entityName: $entity) {
+    run(name: $runName) {
+      logLines(last: $last) {
+        edges { node { number timestamp level label line } }
+        pageInfo { endCursor hasNextPage }
+      }
+    }
+  }
+}
+"""
+
+SERVER_FEATURES = """
+query ServerFeaturesQuery { serverInfo { features { name isEnabled } } }
+"""
+
+DEFAULT_ENTITY = """
+query GetDefaultEntity { viewer { id entity } }
+"""
+
+VIEWER = """
+query GetViewer {
+  viewer {
+    id name username email admin flags entity deletedAt
+    apiKeys { edges { node { id name description } } }
+    teams { edges { node { name } } }
+  }
+}
+"""
+
+PROJECTS = """
+query GetProjects($entity: String, $cursor: String, $perPage: Int) {
+  models(entityName: $entity, after: $cursor, first: $perPage) {
+    edges { node { id name entityName createdAt isBenchmark } }
+    pageInfo { endCursor hasNextPage }
+  }
+}
+"""
+
+PROJECT = """
+query GetProject($name: String, $entity: String) {
+  project(name: $name, entityName: $entity) { id name entityName createdAt isBenchmark }
+}
+"""
+
+CREATE_PROJECT = """
+mutation UpsertModel($name: String!, $entity: String!) {
+  upsertModel(input: {name: $name, entityName: $entity}) { model { name } }
+}
+"""
+
+SWEEP = """
+query GetSweep($name: String!, $project: String, $entity: String) {
+  project(name: $project, entityName: $entity) {
+    sweep(sweepName: $name) { id name state config description displayName runCount }
   }
 }
 """

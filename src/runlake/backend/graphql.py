@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from runlake.backend import documents
 from runlake.backend.client import Client
-from runlake.backend.retry import retry
+from runlake.backend.retry import Transient, retry
 from runlake.errors import BackendError, ProtocolError, RunNotFoundError
 from runlake.values import RunPath
 
@@ -36,8 +36,59 @@ def query(client: Client, document: str, variables: Mapping[str, Any]) -> dict[s
         Or a subclass, if the backend refuses or cannot be reached.
     """
     name = _operation_name(document)
+    send = _sender(client, document, variables)
+    return _data(client, name, retry(send, client.settings))
+
+
+def mutate(
+    client: Client, document: str, variables: Mapping[str, Any], *, is_idempotent: bool
+) -> dict[str, Any]:
+    """Send a mutation and return its data.
+
+    Parameters
+    ----------
+    client : Client
+        The backend to change.
+    document : str
+        One of `runlake.backend.documents`.
+    variables : mapping
+        The variables that the document declares.
+    is_idempotent : bool
+        Sent twice it does no harm, so that it is tried again like a query. Otherwise only a
+        request that the backend cannot have met, or that it put off, is sent again.
+
+    Returns
+    -------
+    dict
+        The ``data`` of the answer.
+
+    Raises
+    ------
+    BackendError
+        Or a subclass, if the backend refuses or cannot be reached.
+    """
+    name = _operation_name(document)
+    send = _sender(client, document, variables)
+
+    def send_once() -> Any:
+        try:
+            return send()
+        except Transient as transient:
+            if transient.is_refusal or transient.is_put_off:
+                raise
+            raise transient.error from transient
+
+    action = send if is_idempotent else send_once
+    return _data(client, name, retry(action, client.settings))
+
+
+def _sender(client: Client, document: str, variables: Mapping[str, Any]) -> Callable[[], Any]:
+    name = _operation_name(document)
     payload = {"query": document, "variables": dict(variables), "operationName": name}
-    body = retry(lambda: client.post("/graphql", payload, operation=name), client.settings)
+    return lambda: client.post("/graphql", payload, operation=name)
+
+
+def _data(client: Client, name: str, body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ProtocolError(
             f"{client.origin} answered {name} with JSON that is no GraphQL answer.",
@@ -95,9 +146,9 @@ def query_run(
     return dict(run)
 
 
-def fetch_run(client: Client, path: RunPath) -> dict[str, Any]:
-    """Return all fields of a run that one request brings."""
-    return query_run(client, documents.RUN, path)
+def fetch_run(client: Client, path: RunPath, *, is_light: bool = False) -> dict[str, Any]:
+    """Return the fields of a run that one request brings; light is without config and metrics."""
+    return query_run(client, documents.RUN_LIGHT if is_light else documents.RUN, path)
 
 
 def fetch_history_keys(client: Client, path: RunPath) -> dict[str, Any]:

@@ -36,6 +36,11 @@ class Transient(Exception):
         self.retry_after = retry_after
         self.is_refusal = is_refusal
 
+    @property
+    def is_put_off(self) -> bool:
+        """The server asked for another try later, hence did nothing."""
+        return self.retry_after is not None
+
 
 def retry(action: Callable[[], T], settings: Settings) -> T:
     """Call an action until it succeeds, fails for good, or time is up.

@@ -66,9 +66,8 @@ class Api:
         settings = self.settings
         parsed = RunPath.parse(path, entity=settings.entity, project=settings.project)
         if path not in self._runs:
-            run = Run(self._client, parsed)
-            run.load()
-            self._runs[path] = run
+            names = (parsed.entity, parsed.project, parsed.run_id)
+            self._runs[path] = Run(self._client, *names, lazy=False)
         return self._runs[path]
 
     def flush(self) -> None:

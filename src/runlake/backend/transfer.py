@@ -1,0 +1,142 @@
+"""Files by URL: downloads that are complete or not there, uploads that are never held in memory."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from runlake.backend.client import Client
+from runlake.backend.retry import Transient, retry
+from runlake.errors import FileTransferError
+
+WRITE_BYTES = 1 << 20
+OK = 200
+
+
+def download_file(
+    client: Client, url: str, destination: Path, *, what: str, md5: str | None = None
+) -> None:
+    """Download a file under its final name, atomically.
+
+    Parameters
+    ----------
+    client : Client
+        The backend; its key goes along to its own origin only.
+    url : str
+        Absolute http(s) URL.
+    destination : Path
+        Replaced once the file is complete; its directory is made.
+    what : str
+        What to call the file in errors.
+    md5 : str, optional
+        Digest in base64 that the bytes must have.
+
+    Raises
+    ------
+    FileTransferError
+        If the host refuses, or the bytes are not what was promised.
+    Unreachable
+        If it did not answer within the deadline.
+    """
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    part = destination.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        retry(lambda: _receive(client, url, part, what, md5), client.settings)
+        part.replace(destination)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def download_bytes(client: Client, url: str, *, what: str, md5: str | None = None) -> bytes:
+    """Download a small file to memory; arguments and errors as for `download_file`."""
+
+    def attempt() -> bytes:
+        with client.open(url, {}) as reply:
+            _check_status(reply.status, reply.headers, what)
+            content = b"".join(reply.iter_bytes())
+        _check_md5(hashlib.md5(content, usedforsecurity=False).digest(), md5, what)
+        return content
+
+    return retry(attempt, client.settings)
+
+
+def upload_file(
+    client: Client, url: str, source: Path, headers: Mapping[str, str], *, what: str
+) -> None:
+    """Upload a file piece by piece.
+
+    Parameters
+    ----------
+    client : Client
+        The backend; its key goes along to its own origin only.
+    url : str
+        Absolute http(s) URL.
+    source : Path
+        The file.
+    headers : mapping
+        Request headers that the backend asked for.
+    what : str
+        What to call the file in errors.
+
+    Raises
+    ------
+    FileTransferError
+        If the host refuses.
+    Unreachable
+        If it did not answer within the deadline.
+    """
+
+    def attempt() -> None:
+        with source.open("rb") as content:
+            status, answered = client.put(url, content, source.stat().st_size, headers)
+        if not OK <= status < OK + 100:
+            _refuse(status, answered, what, "sent")
+
+    retry(attempt, client.settings)
+
+
+def _receive(client: Client, url: str, part: Path, what: str, md5: str | None) -> None:
+    digest = hashlib.md5(usedforsecurity=False)
+    n_bytes = 0
+    with client.open(url, {}) as reply:
+        _check_status(reply.status, reply.headers, what)
+        with part.open("wb", buffering=WRITE_BYTES) as file:
+            for chunk in reply.iter_bytes():
+                file.write(chunk)
+                digest.update(chunk)
+                n_bytes += len(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        promised = reply.headers.get("content-length")
+        is_plain = "content-encoding" not in reply.headers
+    if promised and is_plain and int(promised) != n_bytes:
+        raise Transient(FileTransferError(f"{n_bytes} of {promised} bytes of {what} came."))
+    _check_md5(digest.digest(), md5, what)
+
+
+def _check_status(status: int, headers: Mapping[str, str], what: str) -> None:
+    if status != OK:
+        _refuse(status, headers, what, "asked for")
+
+
+def _refuse(status: int, headers: Mapping[str, str], what: str, doing: str) -> None:
+    error = FileTransferError(
+        f"The storage host answered HTTP {status} when it was {doing} {what}.", status=status
+    )
+    if status == 429 or status >= 500:  # noqa: PLR2004
+        raise Transient(error, retry_after=headers.get("retry-after"))
+    raise error
+
+
+def _check_md5(found: bytes, promised: str | None, what: str) -> None:
+    if promised and base64.b64decode(promised) != found:
+        raise Transient(
+            FileTransferError(f"{what} came broken: its MD5 is not the promised one."),
+            is_refusal=True,
+        )

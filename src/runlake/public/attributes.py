@@ -1,0 +1,83 @@
+"""What objects of the public API share: the backend's fields as attributes, a look in notebooks."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+
+class Attributes:
+    """Shows the fields that the backend sent as attributes, under snake case and under camel case.
+
+    Parameters
+    ----------
+    attrs : dict
+        Fields by their names in GraphQL.
+    """
+
+    def __init__(self, attrs: dict[str, Any]) -> None:
+        self._attrs = attrs
+
+    def __getattr__(self, name: str) -> Any:
+        # A copy or an unpickled object is asked for names before it has any fields.
+        attrs = self.__dict__.get("_attrs")
+        if attrs is not None and not name.startswith("_"):
+            for key in (camel_case(name), name):
+                if key in attrs:
+                    return attrs[key]
+            raise AttributeError(f"{self!r} has no attribute {name!r}")
+        raise AttributeError(name)
+
+    def display(self, height: int = 420, hidden: bool = False) -> bool:
+        """Show the object in a notebook.
+
+        Parameters
+        ----------
+        height : int
+            Pixels.
+        hidden : bool
+            Show a button in its place.
+
+        Returns
+        -------
+        bool
+            False outside of a notebook.
+        """
+        try:
+            from IPython import get_ipython
+            from IPython.display import HTML, display
+        except ImportError:
+            return False
+        html = self.to_html(height, hidden)
+        if get_ipython() is None or html is None:
+            return False
+        display(HTML(html))
+        return True
+
+    def to_html(self, height: int = 420, hidden: bool = False) -> str | None:
+        """Return HTML that shows the object, None where there is no page of it."""
+        del height, hidden
+        return None
+
+
+def camel_case(name: str) -> str:
+    """Return a name as GraphQL spells it.
+
+    Examples
+    --------
+    >>> camel_case("heartbeat_at"), camel_case("lastStep")
+    ('heartbeatAt', 'lastStep')
+    """
+    return re.sub(r"_+([a-zA-Z0-9])", lambda found: found[1].upper(), name)
+
+
+def frame_of(url: str, height: int, *, hidden: bool) -> str:
+    """Return HTML with a page in a frame, behind a button if it is hidden."""
+    style = f"border:none;width:100%;height:{height}px;"
+    if not hidden:
+        return f"<iframe src='{url}?jupyter=true' style='{style}'></iframe>"
+    button = (
+        "<button onClick=\"this.nextSibling.style.display='block';this.style.display='none';\">"
+        "Display W&B run</button>"
+    )
+    return f"{button}<iframe src='{url}?jupyter=true' style='{style}display:none;'></iframe>"

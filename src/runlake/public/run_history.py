@@ -1,0 +1,222 @@
+"""The history of a run: rows, frames, SQL and copies of its exports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runlake.cache.pull import PullResult, pull_run
+from runlake.exports.progress import Progress
+from runlake.history.plan import Plan
+from runlake.history.reader import Reading, open_reading
+from runlake.public.exports import DownloadHistoryResult, download_history_exports
+from runlake.public.history import HistoryScan
+from runlake.public.run_fields import RunFields
+from runlake.values import Projection, StepRange, check_count
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+
+
+class RunHistory(RunFields):
+    """What reads the history of a run."""
+
+    def beta_scan_history(
+        self,
+        keys: list[str] | None = None,
+        page_size: int = 1000,
+        min_step: int | None = 0,
+        max_step: int | None = None,
+        use_cache: bool = True,
+        *,
+        how: str = "all",
+    ) -> HistoryScan:
+        """Scan the rows of the history, from the cache where they are exported.
+
+        Parameters
+        ----------
+        keys : list of str, optional
+            Keys to read. Only rows that have all of them come out; every row and key if omitted.
+        page_size : int
+            A hint: rows in the first batch at most.
+        min_step, max_step : int or None
+            First step, inclusive, and the step to stop before, exclusive; None means open.
+        use_cache : bool
+            False downloads the exports again.
+        how : {"all", "any"}
+            "any" keeps rows that have at least one of the keys.
+
+        Returns
+        -------
+        HistoryScan
+            Iterable of dicts, ascending by ``_step``, one per step; a key that was not logged at a
+            step is absent.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; no request has been made then.
+        RunNotFoundError, ExportError, CacheError
+            If the exports cannot be brought to disk.
+
+        Notes
+        -----
+        Exports and live rows follow the W&B protocol's ``parquetHistory``; the vendor's reader
+        does not filter exported rows by key, although its documentation promises it.
+        """
+        check_count(page_size, "page_size")
+        projection = Projection.from_arguments(keys, how)
+        steps = StepRange.from_arguments(min_step, max_step)
+        reading = open_reading(self._client, self._path, projection, steps, use_cache=use_cache)
+        return HistoryScan(reading, page_size)
+
+    def scan_history(
+        self,
+        keys: list[str] | None = None,
+        page_size: int = 1000,
+        min_step: int | None = None,
+        max_step: int | None = None,
+        use_cache: bool = True,
+        *,
+        how: str = "all",
+    ) -> HistoryScan:
+        """Scan the rows of the history; the same as `beta_scan_history`."""
+        return self.beta_scan_history(keys, page_size, min_step, max_step, use_cache, how=how)
+
+    def scan(
+        self,
+        keys: list[str] | None = None,
+        *,
+        min_step: int | None = None,
+        max_step: int | None = None,
+        how: str = "all",
+    ) -> pl.LazyFrame:
+        """Read the history as a lazy frame; live rows are fetched at the call.
+
+        Parameters
+        ----------
+        keys, min_step, max_step, how
+            As for `beta_scan_history`.
+
+        Returns
+        -------
+        polars.LazyFrame
+            ``_step`` (Int64, ascending, unique), then one column per key in the order asked for.
+        """
+        return self._reading(keys, min_step, max_step, how).scan()
+
+    def frame(
+        self,
+        keys: list[str] | None = None,
+        *,
+        min_step: int | None = None,
+        max_step: int | None = None,
+        how: str = "all",
+    ) -> pl.DataFrame:
+        """Read the history as a frame: `scan`, collected."""
+        return self._reading(keys, min_step, max_step, how).frame()
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """Query the history with SQL.
+
+        Parameters
+        ----------
+        query : str
+            DuckDB's dialect over the view ``history``: ``SELECT max(acc) FROM history``. A key
+            with a slash stands in double quotes: ``"val/loss"``.
+
+        Returns
+        -------
+        duckdb.DuckDBPyRelation
+            Not run yet: ``.pl()``, ``.df()``, ``.fetchall()``, ``.show()``.
+
+        Raises
+        ------
+        InvalidArgument
+            If the query is wrong.
+        """
+        from runlake.history.sql import query_frame
+
+        return query_frame(self.scan(), query)
+
+    def explain(
+        self,
+        keys: list[str] | None = None,
+        *,
+        min_step: int | None = None,
+        max_step: int | None = None,
+        how: str = "all",
+    ) -> Plan:
+        """Return what a scan with these arguments reads: files, row groups, live requests.
+
+        Parameters
+        ----------
+        keys, min_step, max_step, how
+            As for `beta_scan_history`.
+
+        Returns
+        -------
+        Plan
+            Prints as text.
+        """
+        return self._reading(keys, min_step, max_step, how).plan
+
+    def pull(self, *, use_cache: bool = True, progress: Progress | None = None) -> PullResult:
+        """Bring the exports of the run to the cache.
+
+        Parameters
+        ----------
+        use_cache : bool
+            False downloads all of them again.
+        progress : Progress, optional
+            Watches the downloads.
+
+        Returns
+        -------
+        PullResult
+            Counts of exports, files, bytes and rows, and the directory.
+        """
+        return pull_run(self._client, self._path, use_cache=use_cache, progress=progress)
+
+    def download_history_exports(
+        self, download_dir: Path | str, require_complete_history: bool = True
+    ) -> DownloadHistoryResult:
+        """Copy the history exports of the run to a directory.
+
+        Parameters
+        ----------
+        download_dir : path
+            Made if it is not there; files of the same names are replaced.
+        require_complete_history : bool
+            Refuse a run that has rows in no export yet.
+
+        Returns
+        -------
+        DownloadHistoryResult
+            The files, ordered by first step.
+
+        Raises
+        ------
+        IncompleteRunHistoryError
+            If rows are missing from the exports and the call does not allow that.
+        WandbApiFailedError
+            If the download fails for another reason.
+        """
+        return download_history_exports(
+            self._client,
+            self._path,
+            Path(download_dir),
+            require_complete_history=require_complete_history,
+        )
+
+    def _reading(
+        self, keys: list[str] | None, min_step: int | None, max_step: int | None, how: str
+    ) -> Reading:
+        projection = Projection.from_arguments(keys, how)
+        steps = StepRange.from_arguments(min_step, max_step)
+        return open_reading(self._client, self._path, projection, steps)
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError("A run is not iterable; use run.beta_scan_history().")
