@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runlake import errors as errors
-    from runlake.errors import CommError, Error, NoRowsWarning, RunlakeError, UsageError
+    from runlake.errors import (
+        CommError,
+        Error,
+        NoRowsWarning,
+        RunlakeError,
+        SampleWarning,
+        UsageError,
+    )
     from runlake.public.api import Api
     from runlake.public.history import HistoryScan
     from runlake.public.run import Run
@@ -29,6 +36,7 @@ _HOMES = {
     "NoRowsWarning": "runlake.errors",
     "Run": "runlake.public.run",
     "RunlakeError": "runlake.errors",
+    "SampleWarning": "runlake.errors",
     "UsageError": "runlake.errors",
 }
 __all__ = [
@@ -39,6 +47,7 @@ __all__ = [
     "NoRowsWarning",
     "Run",
     "RunlakeError",
+    "SampleWarning",
     "UsageError",
     "__version__",
     "errors",
