@@ -21,10 +21,12 @@
     |        `- ExportError         run, export
     |           |- ExportExpired
     |           |- ExportCorrupt
+    |           |- ExportChanged
     |           `- IncompleteRunHistoryError
     |- CacheError                   path
     |  |- CacheLocked               also TimeoutError
-    |  `- CacheCorrupt
+    |  |- CacheCorrupt
+    |  `- NotCached                 what an offline read wants is not on disk
     `- MissingExtra                 also ImportError; names the extra
 
 ``Error``, ``CommError``, ``UsageError``, ``AuthenticationError``, ``WandbApiFailedError``,
@@ -148,6 +150,10 @@ class ExportCorrupt(ExportError):
     """What the storage sent is not the export that was promised."""
 
 
+class ExportChanged(ExportError):
+    """An export was replaced by another version while it was read."""
+
+
 class IncompleteRunHistoryError(ExportError):
     """The run has rows in no export yet, and the call asked for complete exports."""
 
@@ -164,6 +170,10 @@ class CacheCorrupt(CacheError):
     """A cached file could not be read and could not be replaced."""
 
 
+class NotCached(CacheError, CommError):
+    """What an offline read wants is not in the cache, or damaged there."""
+
+
 class MissingExtra(RunlakeError, ImportError):
     """An optional dependency is not installed; ``extra`` names what to install."""
 
@@ -174,3 +184,11 @@ class NoRowsWarning(UserWarning):
 
 class SampleWarning(UserWarning):
     """What came back is a sample of more rows; the text says of how many."""
+
+
+class StaleWarning(UserWarning):
+    """An answer is of an earlier moment; the text says how old it is."""
+
+
+class UnwritableCacheWarning(UserWarning):
+    """The cache cannot be written, so that what was fetched is not kept."""

@@ -6,9 +6,11 @@
       CACHEDIR.TAG                             tells backup tools to skip the tree
       locks/<00..ff>.lock                      striped by run
       locks/<00..ff>.holder                    who holds it, for messages
-      v1/<host>/<entity>/<project>/<run>/
+      catalog.sqlite                           what planning needs of every run and export
+      v2/<host>/<entity>/<project>/<run>/
         manifest.json                          replaced atomically
         <identity>.parquet                     one version of one export
+        <identity>-<random>.parquet            the same, of which only column chunks are there
         <object>.<host>-<pid>-<random>.part    one attempt's download under way
 """
 
@@ -25,7 +27,7 @@ from urllib.parse import quote, urlsplit
 
 from runlake.values import RunPath
 
-LAYOUT_VERSION = "v1"
+LAYOUT_VERSION = "v2"
 MAX_NAME_LENGTH = 120
 PART_NAME = re.compile(r"[0-9a-f]{32}\.(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]+\.part")
 
@@ -54,7 +56,17 @@ class RunDirectory:
         parts = urlsplit(self.base_url)
         host = (parts.netloc + parts.path).lower()
         names = (host, self.run.entity, self.run.project, self.run.run_id)
-        return self.root.joinpath(LAYOUT_VERSION, *map(safe_name, names))
+        return self.version_root.joinpath(*map(safe_name, names))
+
+    @property
+    def version_root(self) -> Path:
+        """The directory of this layout; older ones stand beside it."""
+        return self.root / LAYOUT_VERSION
+
+    @property
+    def relative(self) -> str:
+        """The directory below the root, with slashes."""
+        return self.path.relative_to(self.root).as_posix()
 
     @property
     def manifest(self) -> Path:
@@ -73,7 +85,9 @@ class RunDirectory:
         return self.path / f"{_digest(object_path)}.{attempt}.part"
 
 
-def export_file_name(object_path: str, validator: str, n_bytes: int) -> str:
+def export_file_name(
+    object_path: str, validator: str, n_bytes: int, *, is_sparse: bool = False
+) -> str:
     """Return the file name of one version of an export.
 
     Parameters
@@ -84,13 +98,16 @@ def export_file_name(object_path: str, validator: str, n_bytes: int) -> str:
         ETag or date; empty where the storage host gives none.
     n_bytes : int
         Length of the file.
+    is_sparse : bool
+        Only a part of it will be there.
 
     Returns
     -------
     str
-        Equal exactly for equal versions of the same object.
+        Equal exactly for equal versions of the same object; a sparse file's is like no other.
     """
-    return _digest("\0".join((object_path, validator, str(n_bytes)))) + ".parquet"
+    name = _digest("\0".join((object_path, validator, str(n_bytes))))
+    return f"{name}-{secrets.token_hex(4)}.parquet" if is_sparse else f"{name}.parquet"
 
 
 def safe_name(name: str) -> str:

@@ -13,7 +13,8 @@ from runlake.backend.client import Client, Reply
 from runlake.backend.retry import Transient, retry
 from runlake.errors import ExportCorrupt, ExportError, ExportExpired
 from runlake.exports.manifest import Export
-from runlake.exports.verify import Digest, ExportFacts, read_export_facts
+from runlake.exports.facts import ExportFacts, read_export_facts
+from runlake.exports.verify import Digest
 from runlake.values import RunPath
 
 EXPIRED = {401, 403, 410}

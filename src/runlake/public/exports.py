@@ -70,6 +70,6 @@ def download_history_exports(
     for index, export in enumerate(sorted(pulled.exports, key=lambda e: e.facts.first_step or 0)):
         name = "_".join((*run.quoted, str(index))) + ".runhistory.parquet"
         part = directory / f".{name}.part"
-        shutil.copyfile(pulled.directory / export.file, part)
+        shutil.copyfile(export.path, part)
         paths.append(part.replace(directory / name))
     return DownloadHistoryResult(paths, is_live, {})

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runlake.cache.pull import PullResult, pull_run
+from runlake.cache.pull import pull_run
+from runlake.cache.pulled import PullResult
 from runlake.errors import InvalidArgument, SampleWarning
 from runlake.exports.progress import Progress
 from runlake.history.plan import Plan
