@@ -24,11 +24,23 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.mounts import is_network
 from runlake.cache.store import StoredManifest
 from runlake.exports.facts import ColumnFacts
+from runlake.exports.footer import (
+    Unsliceable,
+    pack_column,
+    pack_frame,
+    read_footer,
+    slice_footer,
+    slim_footer,
+    unpack_column,
+    unpack_frame,
+)
 
 logger = logging.getLogger("runlake.cache")
 NAME = "catalog.sqlite"
 BUSY_SECONDS = 5.0
 MAX_VARIABLES = 500
+# A footer of fewer columns is read in a millisecond.
+WIDE_COLUMNS = 256
 MIGRATIONS = (
     """
     CREATE TABLE runs (
@@ -46,8 +58,9 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE TABLE columns (
       file TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, type BLOB NOT NULL,
-      n_nulls INTEGER, minimum REAL, maximum REAL, PRIMARY KEY (file, name)
+      n_nulls INTEGER, minimum REAL, maximum REAL, slice BLOB, PRIMARY KEY (file, name)
     ) WITHOUT ROWID;
+    CREATE TABLE footers (file TEXT PRIMARY KEY, frame BLOB NOT NULL);
     """,
 )
 
@@ -111,17 +124,56 @@ class Catalog:
             return {row[0]: _facts(row) for row in _column_rows(connection, file, wanted)}
         return None
 
-    def note_columns(self, file: str, columns: Mapping[str, ColumnFacts]) -> None:
-        """Note all columns of an export."""
+    def note_columns(self, path: Path, columns: Mapping[str, ColumnFacts]) -> None:
+        """Note all columns of an export, and the slices of its footer if that is long.
+
+        Parameters
+        ----------
+        path : Path
+            The file; its name is what they are noted under.
+        columns : mapping of str to ColumnFacts
+            All of them, in file order.
+        """
+        file = path.name
+        frame, slices = _slices(path, len(columns))
         rows = [
-            (file, name, position, _encoded(c.type), c.n_nulls, c.minimum, c.maximum)
-            for position, (name, c) in enumerate(columns.items())
+            (file, name, at, _encoded(c.type), c.n_nulls, c.minimum, c.maximum, slices.get(at))
+            for at, (name, c) in enumerate(columns.items())
         ]
         with self._writing() as connection:
-            if connection is not None:
-                connection.executemany(
-                    "INSERT OR REPLACE INTO columns VALUES (?, ?, ?, ?, ?, ?, ?)", rows
-                )
+            if connection is None:
+                return
+            connection.executemany(f"INSERT OR REPLACE INTO columns VALUES ({_marks(8)})", rows)
+            if frame is not None:
+                connection.execute("INSERT OR REPLACE INTO footers VALUES (?, ?)", (file, frame))
+
+    def slim_footer(self, file: str, names: Iterable[str]) -> bytes | None:
+        """Return a footer of some columns of an export, None where none is noted.
+
+        Parameters
+        ----------
+        file : str
+            File name of the export.
+        names : iterable of str
+            Columns; those that the export lacks are left out.
+
+        Returns
+        -------
+        bytes or None
+            As from `runlake.exports.footer.slim_footer`, columns in file order.
+        """
+        wanted = tuple(dict.fromkeys(names))
+        with self._reading() as connection:
+            if connection is None:
+                return None
+            frame = connection.execute(
+                "SELECT frame FROM footers WHERE file = ?", (file,)
+            ).fetchone()
+            if frame is None:
+                return None
+            rows = _column_rows(connection, file, wanted)
+            return slim_footer(unpack_frame(frame[0]), [unpack_column(row[-2]) for row in rows])
+        return None
 
     def note_run(self, directory: RunDirectory, manifest: StoredManifest) -> None:
         """Note what the manifest of a run says, in place of what was noted before."""
@@ -274,7 +326,10 @@ def _migrate(connection: sqlite3.Connection) -> None:
 def _column_rows(
     connection: sqlite3.Connection, file: str, names: Sequence[str] | None
 ) -> list[tuple[Any, ...]]:
-    select = "SELECT name, type, n_nulls, minimum, maximum, position FROM columns WHERE file = ?"
+    select = (
+        "SELECT name, type, n_nulls, minimum, maximum, slice, position FROM columns "
+        "WHERE file = ?"
+    )
     if names is None:
         return connection.execute(select + " ORDER BY position", (file,)).fetchall()
     rows: list[tuple[Any, ...]] = []
@@ -288,6 +343,20 @@ def _forget_columns(connection: sqlite3.Connection, directory: str, kept: set[st
     known = connection.execute("SELECT file FROM exports WHERE directory = ?", (directory,))
     gone = [(row[0],) for row in known.fetchall() if row[0] not in kept]
     connection.executemany("DELETE FROM columns WHERE file = ?", gone)
+    connection.executemany("DELETE FROM footers WHERE file = ?", gone)
+
+
+def _slices(path: Path, n_columns: int) -> tuple[bytes | None, dict[int, bytes]]:
+    if n_columns < WIDE_COLUMNS:
+        return None, {}
+    try:
+        frame, columns = slice_footer(read_footer(path))
+    except (Unsliceable, OSError) as error:
+        logger.info("The footer of %s is read whole: %s", path, error)
+        return None, {}
+    if len(columns) != n_columns:
+        return None, {}
+    return pack_frame(frame), {at: pack_column(column) for at, column in enumerate(columns)}
 
 
 def _facts(row: tuple[Any, ...]) -> ColumnFacts:

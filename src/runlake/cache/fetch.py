@@ -295,7 +295,7 @@ class Fetching:
 
     def _keep(self, export: StoredExport) -> None:
         if export.facts.columns:
-            self._catalog.note_columns(export.file, export.facts.columns)
+            self._catalog.note_columns(export.path, export.facts.columns)
         with self._guard:
             # Written after each file, so that a killed pull goes on where it was.
             self.stored = self.stored.with_export(export)

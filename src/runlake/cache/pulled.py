@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from runlake.cache.catalog import Catalog
+from runlake.cache.catalog import WIDE_COLUMNS, Catalog
 from runlake.cache.store import StoredExport
 from runlake.errors import CacheCorrupt
 from runlake.exports.facts import ColumnFacts, read_columns
@@ -98,9 +98,12 @@ def with_columns(
     columns = catalog.columns(export.file, names, export.facts.n_columns)
     if columns is None:
         every = _read_footer(export.path)
-        catalog.note_columns(export.file, every)
+        catalog.note_columns(export.path, every)
         columns = every if names is None else {n: every[n] for n in every if n in set(names)}
-    return replace(export, facts=replace(export.facts, columns=columns))
+    footer = None
+    if names is not None and export.facts.n_columns >= WIDE_COLUMNS:
+        footer = catalog.slim_footer(export.file, columns)
+    return replace(export, facts=replace(export.facts, columns=columns, footer=footer))
 
 
 def _read_footer(path: Path) -> dict[str, ColumnFacts]:

@@ -60,12 +60,15 @@ class ExportFacts:
         Columns of the file, ``_step`` included.
     columns : mapping of str to ColumnFacts
         In file order; only those that were asked for.
+    footer : bytes or None
+        A footer of those columns alone, where the export's own is long.
     """
 
     row_groups: tuple[RowGroup, ...]
     is_ascending: bool
     n_columns: int
     columns: Mapping[str, ColumnFacts] = field(repr=False)
+    footer: bytes | None = field(default=None, repr=False)
 
     @property
     def n_rows(self) -> int:
