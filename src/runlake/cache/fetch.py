@@ -332,14 +332,23 @@ class Fetching:
         )
 
     def _renewal(self, export: Export) -> Callable[[], Export | None]:
+        expired = export.url
+
         def renew() -> Export | None:
+            nonlocal expired
             with self._guard:
-                if self._renewed is None:
+                found = self._offer_of(export)
+                if found is None or found.url == expired:
                     self._renewed = fetch_manifest(self._client, self._directory.run)
-                offers = self._renewed.exports
-            return next((offer for offer in offers if offer.object == export.object), None)
+                    found = self._offer_of(export)
+            expired = found.url if found else expired
+            return found
 
         return renew
+
+    def _offer_of(self, export: Export) -> Export | None:
+        offers = (self._renewed or self._offered).exports
+        return next((offer for offer in offers if offer.object == export.object), None)
 
     def _count(self, n_bytes: int) -> None:
         if self._is_cancelled:

@@ -328,7 +328,7 @@ class _Pull:
             offer.line_count,
             max((e.facts.last_step or -1 for e in exports), default=-1),
             {},
-            tuple(Export(export.object) for export in exports),
+            tuple(Export("", export.object) for export in exports),
             (),
         )
 

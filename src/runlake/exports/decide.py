@@ -66,9 +66,9 @@ def decide(
     >>> offered = Manifest(
     ...     RunPath("e", "p", "r"), "finished", "t1", 5, 4, {}, (Export("http://s/a?sig=1"),), ()
     ... )
-    >>> held = {"http://s/a": Held(is_usable=True, is_enough=True)}
+    >>> held = {"/a": Held(is_usable=True, is_enough=True)}
     >>> decide(offered, held, ("finished", "t1", 5), use_cache=True)
-    {'http://s/a': <Decision.REUSE: 'on disk, and the run did not move'>}
+    {'/a': <Decision.REUSE: 'on disk, and the run did not move'>}
     """
     nothing = Held(is_usable=False, is_enough=False)
     decisions = {}
