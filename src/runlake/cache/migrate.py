@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 
@@ -62,7 +63,7 @@ def _adopt(entry: Mapping[str, Any], older: Path, newer: Path) -> StoredExport |
         if found.st_size != entry["n_bytes"]:
             return None
         return StoredExport(
-            entry["object"],
+            urlsplit(entry["object"]).path,
             path,
             Validator(entry["etag"], entry["last_modified"]),
             entry["n_bytes"],

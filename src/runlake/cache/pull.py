@@ -31,7 +31,7 @@ from runlake.cache.store import (
 from runlake.errors import CacheError, NotCached, StaleWarning, Unreachable, UnwritableCacheWarning
 from runlake.exports.decide import Decision, Held, decide
 from runlake.exports.facts import groups_in
-from runlake.exports.manifest import Export, Manifest, fetch_manifest
+from runlake.exports.manifest import Export, Freshness, Manifest, fetch_manifest
 from runlake.exports.progress import Progress, Silence
 from runlake.values import STEP, RunPath, StepRange
 
@@ -48,6 +48,7 @@ def pull_run(
     distrusted: Collection[Path] = (),
     attrs: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    known: Freshness | None = None,
 ) -> PullResult:
     """Bring what is wanted of a run's exports to disk.
 
@@ -72,6 +73,9 @@ def pull_run(
         The run's fields, to keep for offline use.
     progress : Progress, optional
         Watches the downloads.
+    known : tuple, optional
+        `Manifest.freshness` of this moment, where a list of runs told it: a run whose whole history
+        is on disk as of then costs no request.
 
     Returns
     -------
@@ -98,6 +102,9 @@ def pull_run(
     pull = _Pull(client, directory, keys, steps or StepRange(), set(distrusted), attrs, progress)
     if client.settings.offline:
         return pull.from_disk(None)
+    unchanged = pull.unchanged(known) if use_cache and known is not None else None
+    if unchanged is not None:
+        return unchanged
     try:
         offered = fetch_manifest(client, run)
     except Unreachable as error:
@@ -148,6 +155,18 @@ class _Pull:
                 "to a directory that this account may write.",
                 path=str(self._directory.path),
             ) from error
+
+    def unchanged(self, known: Freshness) -> PullResult | None:
+        """Return the run as it is on disk, where that is all that it had at a known moment."""
+        stored = self._read()
+        offer = stored.offer
+        if offer is None or offer.freshness != known or offer.n_live_rows != 0:
+            return None
+        exports = [e for e in stored.exports.values() if e.dropped_at is None]
+        if any(e.path in self._distrusted or not self._held(e).is_enough for e in exports):
+            return None
+        loaded = tuple(with_columns(self._catalog, export, self._keys) for export in exports)
+        return PullResult(self._remembered(offer, exports), self._directory.path, loaded)
 
     def from_disk(self, unreachable: Unreachable | None) -> PullResult:
         """Answer from what is on disk: offline, or because the backend does not answer."""

@@ -13,6 +13,9 @@ from runlake.backend.graphql import query_run
 from runlake.errors import ProtocolError
 from runlake.values import STEP, RunPath
 
+# State, heartbeat and line count of a run: what tells one moment of it from the next.
+Freshness = tuple[str | None, str | None, int | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Export:
@@ -75,7 +78,7 @@ class Manifest:
     live_steps: tuple[int, ...] | None
 
     @property
-    def freshness(self) -> tuple[str | None, str | None, int | None]:
+    def freshness(self) -> Freshness:
         """What must not have moved for an export on disk to be trusted unasked."""
         return self.state, self.heartbeat_at, self.line_count
 
