@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from runlake.backend.client import Client
+from runlake.backend.stop import Stop
 from runlake.cache.catalog import Catalog
 from runlake.cache.coverage import Coverage, file_crc32c, read_pieces
 from runlake.cache.layout import RunDirectory
@@ -27,7 +31,6 @@ from runlake.exports.decide import Decision
 from runlake.exports.download import (
     Downloaded,
     Tail,
-    Validator,
     download_export,
     fetch_ranges,
     fetch_tail,
@@ -43,15 +46,13 @@ from runlake.exports.manifest import Export, Manifest, fetch_manifest
 from runlake.exports.part import PartFile
 from runlake.exports.progress import Progress
 from runlake.exports.ranges import ByteRange, coalesce, subtract
+from runlake.exports.validator import Validator
+from runlake.exports.workers import run_tasks
 from runlake.values import STEP, StepRange
 
 TAIL_BYTES = 1 << 16
 FOOTER_END = 8
 RANGE_WORKERS = 4
-
-
-class _Cancelled(Exception):
-    pass
 
 
 class Fetching:
@@ -100,7 +101,7 @@ class Fetching:
         self._steps = steps
         self._progress = progress
         self._guard = threading.Lock()
-        self._is_cancelled = False
+        self._stop = Stop()
         self._renewed: Manifest | None = None
 
     def run(self, decisions: dict[str, Decision]) -> None:
@@ -117,17 +118,10 @@ class Fetching:
             if decisions[export.object] is not Decision.REUSE
         ]
         self._progress.start(None, len(wanted))
-        workers = min(self._client.settings.max_workers, len(wanted))
-        executor = ThreadPoolExecutor(workers, thread_name_prefix="runlake-download")
-        futures: set[Future[None]] = {executor.submit(self._fetch, *one) for one in wanted}
+        tasks = [partial(self._fetch, *one) for one in wanted]
         try:
-            while futures:
-                done, futures = wait(futures, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
+            run_tasks(tasks, self._client.settings.max_workers, self._stop)
         finally:
-            self._is_cancelled = True
-            executor.shutdown(wait=True, cancel_futures=True)
             self._progress.finish()
 
     def _fetch(self, export: Export, decision: Decision) -> None:
@@ -168,6 +162,7 @@ class Fetching:
                 resume_from=dead_parts(self._directory.path, export.object),
                 renew=self._renewal(export),
                 count=self._count,
+                stop=self._stop,
             )
             if downloaded is None:
                 return
@@ -287,11 +282,25 @@ class Fetching:
             os.fsync(sparse.fileno())
         if is_whole:
             crc = file_crc32c(held.path)
-            held.validator.check(held.path, crc)
+            self._check_whole(export, held.path, held.validator, crc)
             self._keep(replace(held, coverage=None, crc32c=crc).touched())
         elif held.coverage is not None:
             coverage = held.coverage.extended(read_pieces(held.path, missing), wanted)
             self._keep(replace(held, coverage=coverage).touched())
+
+    def _check_whole(self, export: Export, path: Path, validator: Validator, crc: int) -> None:
+        """Compare a file that was put together from ranges with what the host promises of it."""
+        with path.open("rb") as content:
+            md5 = hashlib.file_digest(content, "md5").hexdigest() if validator.md5 else None
+        if md5 == validator.md5 and validator.crc32c in {None, crc}:
+            return
+        with suppress(OSError):
+            path.unlink()
+        raise ExportChanged(
+            f"Export {export.object!r} of '{self._directory.run}' is not what its host promised.",
+            run=str(self._directory.run),
+            export=export.object,
+        )
 
     def _keep(self, export: StoredExport) -> None:
         if export.facts.columns:
@@ -314,6 +323,7 @@ class Fetching:
             n_bytes,
             renew=self._renewal(export),
             count=self._count,
+            stop=self._stop,
         )
 
     def _ranges(
@@ -329,6 +339,7 @@ class Fetching:
             renew=self._renewal(export),
             count=self._count,
             max_workers=RANGE_WORKERS,
+            stop=self._stop,
         )
 
     def _renewal(self, export: Export) -> Callable[[], Export | None]:
@@ -351,8 +362,7 @@ class Fetching:
         return next((offer for offer in offers if offer.object == export.object), None)
 
     def _count(self, n_bytes: int) -> None:
-        if self._is_cancelled:
-            raise _Cancelled
+        self._stop.check()
         with self._guard:
             self.n_bytes += n_bytes
             self._progress.advance(n_bytes)

@@ -16,8 +16,8 @@ import pyarrow as pa
 from runlake.cache.coverage import file_crc32c
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import Offer, StoredExport, StoredManifest, write_manifest
-from runlake.exports.download import Validator
 from runlake.exports.facts import read_export_facts
+from runlake.exports.validator import Validator
 
 FIRST_LAYOUT = "v1"
 

@@ -13,9 +13,10 @@ from typing import Any
 
 from runlake.cache.coverage import Coverage, Piece, file_crc32c, read_pieces
 from runlake.cache.layout import RunDirectory, export_file_name
-from runlake.exports.download import Downloaded, Validator
+from runlake.exports.download import Downloaded
 from runlake.exports.facts import ExportFacts, RowGroup
 from runlake.exports.manifest import Manifest
+from runlake.exports.validator import Validator
 
 SCHEMA_VERSION = 2
 TAG = (
@@ -310,8 +311,7 @@ def _describe_export(export: StoredExport) -> dict[str, Any]:
     return {
         "object": export.object,
         "file": export.file,
-        "etag": export.validator.etag,
-        "last_modified": export.validator.last_modified,
+        "validator": {n: getattr(export.validator, n) for n in Validator.__slots__},
         "n_bytes": export.n_bytes,
         "crc32c": export.crc32c,
         "changed_ns": export.changed_ns,
@@ -344,7 +344,7 @@ def _parse_export(entry: Mapping[str, Any], directory: Path) -> StoredExport:
     return StoredExport(
         entry["object"],
         directory / Path(entry["file"]).name,
-        Validator(entry["etag"], entry["last_modified"]),
+        Validator(**entry["validator"]),
         entry["n_bytes"],
         entry["crc32c"],
         entry["changed_ns"],
