@@ -112,7 +112,7 @@ def _metric(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> M
         hidden=HIDDEN in options,
         summary=tuple(kinds),
         goal=GOALS.get(entry.get(GOAL, 0)),
-        is_defined=DEFINED in options,
+        is_defined=DEFINED in options or bool(entry.get(GLOB)),
         is_from_glob=bool(entry.get(FROM_GLOB)),
     )
 
