@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runlake import errors as errors
-    from runlake.errors import CommError, Error, NoRowsWarning, RunlakeError, UsageError
+    from runlake.errors import (
+        CommError,
+        Error,
+        NoRowsWarning,
+        RunlakeError,
+        SampleWarning,
+        UsageError,
+    )
+    from runlake.public.accelerate import accelerate
     from runlake.public.api import Api
     from runlake.public.history import HistoryScan
     from runlake.public.run import Run
@@ -29,7 +37,9 @@ _HOMES = {
     "NoRowsWarning": "runlake.errors",
     "Run": "runlake.public.run",
     "RunlakeError": "runlake.errors",
+    "SampleWarning": "runlake.errors",
     "UsageError": "runlake.errors",
+    "accelerate": "runlake.public.accelerate",
 }
 __all__ = [
     "Api",
@@ -39,8 +49,10 @@ __all__ = [
     "NoRowsWarning",
     "Run",
     "RunlakeError",
+    "SampleWarning",
     "UsageError",
     "__version__",
+    "accelerate",
     "errors",
 ]
 

@@ -180,3 +180,7 @@ class MissingExtra(RunlakeError, ImportError):
 
 class NoRowsWarning(UserWarning):
     """A scan yielded no rows although the run has some; the text says why."""
+
+
+class SampleWarning(UserWarning):
+    """What came back is a sample of more rows; the text says of how many."""

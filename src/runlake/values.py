@@ -205,6 +205,13 @@ def check_count(value: int, name: str) -> int:
     return value
 
 
+def check_word(word: str, name: str, words: tuple[str, ...]) -> str:
+    """Return one of some words; `InvalidArgument` for any other."""
+    if word not in words:
+        raise InvalidArgument(f"{name} must be {' or '.join(map(repr, words))}, not {word!r}.")
+    return word
+
+
 def _whole(value: object, name: str) -> int:
     if isinstance(value, bool):
         raise InvalidArgument(f"{name} must be an integer, not {value!r}.")
