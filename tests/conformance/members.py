@@ -125,8 +125,23 @@ READS = [
     "run.wait_until_finished()",
     "run.update_state('pending')",
     "run.update_state('finished')",
+    "type(run.download_history_exports('exports')).__name__",
+    "[str(path) for path in run.download_history_exports('exports').paths]",
+    "run.download_history_exports('exports', True).contains_live_data",
+    "run.download_history_exports('exports').errors",
     "run.upload_file('nothing.txt')",
     "run.upload_file('/')",
+]
+
+LIVE_READS = [
+    "run.state",
+    "run.metadata",
+    "run.commit",
+    "list(run.files()), len(run.files())",
+    "list(run.console_logs())",
+    "run.download_history_exports('live')",
+    "run.download_history_exports('live', require_complete_history=False).contains_live_data",
+    "run.download_history_exports('live', False).paths",
 ]
 
 CHANGE = r"""

@@ -4,6 +4,7 @@ import math
 import multiprocessing
 import os
 import pickle
+import pty
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -197,6 +198,7 @@ def test_fields_that_are_no_run_are_an_error(run, attrs):
         (lambda run: setattr(run, "id", ""), ValueError, "id"),
         (lambda run: setattr(run, "name", 5), TypeError, "name"),
         (lambda run: run.create("api"), TypeError, "Api"),
+        (lambda run: run.download_history_exports(5), TypeError, "download_dir"),
     ],
 )
 def test_a_wrong_argument_is_one_error_of_both_kinds_and_changes_nothing(
@@ -368,6 +370,38 @@ def test_a_large_upload_needs_little_memory(backend, logged, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 100
+
+
+EXPORTS = """
+import sys, runlake
+runlake.Api().run(sys.argv[1]).download_history_exports("here")
+"""
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_download_of_exports_shows_its_progress_on_a_terminal_only(
+    backend, run, tmp_path, is_terminal
+):
+    reader, terminal = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-c", EXPORTS, "/".join(run.path)],
+        env={**client_environment(backend, tmp_path / "shell"), "TERM": "xterm"},
+        cwd=tmp_path / "shell",
+        stdout=subprocess.PIPE,
+        stderr=terminal if is_terminal else subprocess.PIPE,
+        check=True,
+    )
+    os.close(terminal)
+    shown = os.read(reader, 10_000).decode() if is_terminal else done.stderr.decode()
+    os.close(reader)
+    assert ("1 exports" in shown) == is_terminal
+    assert done.stdout == b""
+
+
+def test_exports_are_not_copied_where_a_file_is_in_the_way(run, text_file):
+    with pytest.raises(errors.WandbApiFailedError, match=r"text\.txt"):
+        run.download_history_exports(text_file)
+    assert text_file.read_text() == "some text"
 
 
 @pytest.mark.usefixtures("text_file")

@@ -46,14 +46,11 @@ class Attributes:
         bool
             False outside of a notebook.
         """
-        try:
-            from IPython import get_ipython
-            from IPython.display import HTML, display
-        except ImportError:
-            return False
         html = self.to_html(height, hidden)
-        if get_ipython() is None or html is None:
+        if not is_notebook() or html is None:
             return False
+        from IPython.display import HTML, display
+
         display(HTML(html))
         return True
 
@@ -82,14 +79,23 @@ def client_of(api: object) -> Client:
     return client
 
 
+def is_notebook() -> bool:
+    """Tell whether the code runs in a Jupyter kernel."""
+    return _kernel() is not None
+
+
 def is_vscode() -> bool:
     """Tell whether the code runs in a notebook of VS Code, which shows no frames."""
+    kernel = _kernel()
+    return kernel is not None and "__vsc_ipynb_file__" in kernel.shell.user_ns
+
+
+def _kernel() -> Any:
     try:
         from IPython import get_ipython
     except ImportError:
-        return False
-    kernel = getattr(get_ipython(), "kernel", None)
-    return kernel is not None and "__vsc_ipynb_file__" in kernel.shell.user_ns
+        return None
+    return getattr(get_ipython(), "kernel", None)
 
 
 def frame_of(url: str, height: int, *, hidden: bool) -> str:
