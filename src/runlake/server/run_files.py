@@ -113,19 +113,19 @@ class RunFiles:
 
     def delete(self, file_ids: Sequence[int]) -> None:
         """Delete files with their bytes."""
-        marks = ", ".join("?" * len(file_ids))
-        with self._database.transaction() as connection:
-            gone = connection.execute(
-                f"DELETE FROM files WHERE id IN ({marks}) RETURNING run_id, name", file_ids
-            ).fetchall()
-        for row in gone:
-            self._storage.forget(file_object(row["run_id"], row["name"]))
+        self._delete(f"id IN ({', '.join('?' * len(file_ids))})", *file_ids)
 
     def delete_all(self, run_id: int) -> None:
         """Delete every file of a run."""
-        rows = self._database.rows("SELECT id FROM files WHERE run_id = ?", run_id)
-        if rows:
-            self.delete([row["id"] for row in rows])
+        self._delete("run_id = ?", run_id)
+
+    def _delete(self, condition: str, *values: int) -> None:
+        with self._database.transaction() as connection:
+            gone = connection.execute(
+                f"DELETE FROM files WHERE {condition} RETURNING run_id, name", values
+            ).fetchall()
+        for row in gone:
+            self._storage.forget(file_object(row["run_id"], row["name"]))
 
 
 def file_object(run_id: int, name: str) -> str:
