@@ -15,6 +15,8 @@ from tests.server_process import client_environment, running_server
 
 import runlake
 from runlake import errors
+from runlake.backend.transfer import download_file
+from runlake.exports.manifest import fetch_manifest
 from runlake.public.run import Run
 from runlake.public.summary import Summary
 
@@ -257,12 +259,14 @@ def test_waiting_for_a_run_has_an_end(api, backend):
 def test_a_deleted_run_is_gone_with_its_files_and_its_id(api, run, text_file):
     file = run.upload_file("text.txt")
     storage_id = run.storage_id
+    (export,) = fetch_manifest(api._client, run._path).exports
     run.delete()
     for gone in (run.update, run.delete, run.stop, lambda: run.load(force=True), file.delete):
         with pytest.raises(errors.BackendError):
             gone()
-    with pytest.raises(errors.FileTransferError):
-        runlake.public.files.download_file(api._client, file.url, text_file, what="it")
+    for url in (file.url, export.url):
+        with pytest.raises(errors.FileTransferError, match="404"):
+            download_file(api._client, url, text_file, what="it")
     made = Run.create(api, run.id, run.project)
     assert made.storage_id != storage_id
     assert list(made.files()) == []
