@@ -9,6 +9,7 @@
     |  |- InvalidArgument           also ValueError; raised before any request
     |  |- WaitTimeout               also TimeoutError
     |  `- WandbApiFailedError       a request or a file did not deliver
+    |     |- OfflineError           operation, origin; nothing was sent
     |     |- BackendError           operation, origin, status, attempts
     |     |  |- Unreachable
     |     |  |- AuthenticationError
@@ -98,6 +99,10 @@ class WaitTimeout(CommError, TimeoutError):
 
 class WandbApiFailedError(CommError):
     """A request to the backend or its storage did not deliver."""
+
+
+class OfflineError(WandbApiFailedError):
+    """Offline mode is on, and the answer is not in the cache; ``operation`` says what would ask."""
 
 
 class BackendError(WandbApiFailedError):

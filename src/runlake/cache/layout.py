@@ -4,8 +4,10 @@
 
     <root>/                                    $WANDB_CACHE_DIR/runlake
       CACHEDIR.TAG                             tells backup tools to skip the tree
-      locks/<00..ff>.lock                      striped by run
-      locks/<00..ff>.holder                    who holds it, for messages
+      limits/<digest>.json                     what all processes know of an API's rate limit
+      locks/<00..ff>.lock                      striped by run; while held, its content says by whom
+      locks/<00..ff>.lease                     the same on a network file system, only while held
+      locks/<00..ff>.waiting/                  one file per process in line, only while there is one
       v1/<host>/<entity>/<project>/<run>/
         manifest.json                          replaced atomically
         <identity>.parquet                     one version of one export

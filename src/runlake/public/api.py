@@ -22,6 +22,8 @@ class Api:
         Seconds that one request may take.
     api_key : str, optional
         Wins over ``WANDB_API_KEY``, settings files and netrc.
+    offline : bool, optional
+        Answer from the cache alone, asking nobody (``RUNLAKE_OFFLINE``).
 
     Raises
     ------
@@ -34,8 +36,11 @@ class Api:
         overrides: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         api_key: str | None = None,
+        *,
+        offline: bool | None = None,
     ) -> None:
-        self._client = Client(load_settings(overrides, api_key=api_key, timeout=timeout))
+        settings = load_settings(overrides, api_key=api_key, timeout=timeout, offline=offline)
+        self._client = Client(settings)
         self._runs: dict[str, Run] = {}
 
     @property
