@@ -31,6 +31,8 @@ from runlake.values import RunPath
 PATIENCE_SECONDS = 3.0
 # Every version of runlake that shares a cache has to agree on it; filelock refuses others.
 LEASE_SECONDS = 60.0
+# A waiter that gave no sign of life for so long is stopped: its turn goes to the next.
+STOPPED_SECONDS = 5.0
 MIN_PAUSE, MAX_PAUSE = 0.01, 0.2
 NO_FLOCK = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 logger = logging.getLogger("runlake.cache")
@@ -115,7 +117,7 @@ def _acquire(directory: RunDirectory, timeout: float, locking: str) -> BaseFileL
 def _wait(lock: BaseFileLock, directory: RunDirectory, timeout: float) -> BaseFileLock:
     is_soft = isinstance(lock, SoftFileLease)
     # A network file system may show another machine's sign of life a minute late.
-    line = Line(directory.lock.with_suffix(".waiting"), LEASE_SECONDS if is_soft else 5.0)
+    line = Line(directory.lock.with_suffix(".waiting"), LEASE_SECONDS if is_soft else STOPPED_SECONDS)
     if line.is_empty() and _try(lock):
         return lock
     start = time.monotonic()
