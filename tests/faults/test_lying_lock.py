@@ -1,6 +1,5 @@
 """A lock that lets everybody in: work is done twice, rows are right all the same."""
 
-import json
 import subprocess
 import sys
 

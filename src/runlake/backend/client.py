@@ -128,9 +128,10 @@ class Client:
         url = self.settings.base_url + path
         self._refuse_offline(operation)
         headers = {"User-Agent": USER_AGENT, **self._authorization(url, is_required=True)}
+        http = self._http()
         turn = self._turn(url, operation)
         try:
-            response = self._http().post(url, json=payload, headers=headers)
+            response = http.post(url, json=payload, headers=headers)
         except httpx.HTTPError as error:
             raise Transient(
                 _unreachable(error, operation, url),
@@ -251,9 +252,10 @@ class Client:
             **self._authorization(url),
         }
         pieces = iter(lambda: content.read(UPLOAD_BYTES), b"")
+        http = self._http()
         turn = self._turn(url, "an upload")
         try:
-            response = self._http().put(url, content=pieces, headers=sent)
+            response = http.put(url, content=pieces, headers=sent)
         except httpx.HTTPError as error:
             raise Transient(_unreachable(error, "Upload", url)) from error
         self._learn(url, turn, response)

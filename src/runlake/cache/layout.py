@@ -75,6 +75,26 @@ class RunDirectory:
         return self.path / f"{_digest(object_path)}.{attempt}.part"
 
 
+def limit_file(root: Path, base_url: str, key: str) -> Path:
+    """Return the file in which all processes keep what they know of an API's rate limit.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    base_url : str
+        Root of the API.
+    key : str
+        The API key, for limits count per user; the name holds a digest of both only.
+
+    Returns
+    -------
+    Path
+        The same for every process of one user of one API.
+    """
+    return root / "limits" / (_digest(f"{base_url.lower()}\0{key}") + ".json")
+
+
 def export_file_name(object_path: str, validator: str, n_bytes: int) -> str:
     """Return the file name of one version of an export.
 

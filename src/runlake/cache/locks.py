@@ -117,7 +117,9 @@ def _acquire(directory: RunDirectory, timeout: float, locking: str) -> BaseFileL
 def _wait(lock: BaseFileLock, directory: RunDirectory, timeout: float) -> BaseFileLock:
     is_soft = isinstance(lock, SoftFileLease)
     # A network file system may show another machine's sign of life a minute late.
-    line = Line(directory.lock.with_suffix(".waiting"), LEASE_SECONDS if is_soft else STOPPED_SECONDS)
+    line = Line(
+        directory.lock.with_suffix(".waiting"), LEASE_SECONDS if is_soft else STOPPED_SECONDS
+    )
     if line.is_empty() and _try(lock):
         return lock
     start = time.monotonic()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runlake.backend.client import Client
+from runlake.cache.budget import SharedBudget
 from runlake.public.run import Run
 from runlake.settings import Settings, load_settings
 from runlake.values import RunPath
@@ -40,7 +41,7 @@ class Api:
         offline: bool | None = None,
     ) -> None:
         settings = load_settings(overrides, api_key=api_key, timeout=timeout, offline=offline)
-        self._client = Client(settings)
+        self._client = Client(settings, SharedBudget(settings))
         self._runs: dict[str, Run] = {}
 
     @property
