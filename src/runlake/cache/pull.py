@@ -107,7 +107,8 @@ def pull_run(
     decisions = _decide(directory, offered, stored, use_cache=use_cache)
     if all(decision is Decision.REUSE for decision in decisions.values()):
         return _result(directory, offered, stored)
-    with run_lock(directory, client.settings.lock_timeout):
+    settings = client.settings
+    with run_lock(directory, settings.lock_timeout, locking=settings.locking):
         # Whoever held the lock before may have done the work; what is on disk has to be read anew.
         stored = read_manifest(directory)
         decisions = _decide(directory, offered, stored, use_cache=use_cache)
