@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runlake.cache.prune import CachedFile, CachedRun, Policy, plan_pruning
+from runlake.cache.prune import Entry, EntryFile, Policy, plan_pruning
 from runlake.errors import InvalidArgument
 from runlake.values import DAY, RunPath
 
 NOW = 1000.0 * DAY
 MOMENTS = st.integers(0, 1002).map(lambda day: day * DAY)
 FILES = st.lists(
-    st.builds(CachedFile, st.sampled_from("abcdef"), st.integers(0, 100), st.none() | MOMENTS),
+    st.builds(EntryFile, st.sampled_from("abcdef"), st.integers(0, 100), st.none() | MOMENTS),
     max_size=4,
     unique_by=lambda file: file.name,
 ).map(tuple)
 CACHES = st.lists(
     st.builds(
-        CachedRun,
+        Entry,
         st.builds(RunPath, st.just("e"), st.sampled_from("pq"), st.sampled_from("123456")),
         st.just("http://h"),
         FILES,
@@ -28,7 +28,7 @@ CACHES = st.lists(
         st.booleans(),
     ),
     max_size=8,
-    unique_by=lambda cached: cached.run,
+    unique_by=lambda entry: entry.run,
 )
 SIZES = st.none() | st.integers(0, 500)
 POLICIES = st.builds(
@@ -41,24 +41,24 @@ POLICIES = st.builds(
 
 def after(cache, pruning):
     """Return the cache once the files are gone."""
-    gone = {release.cached.run: release for release in pruning.releases}
+    gone = {release.entry.run: release for release in pruning.releases}
     left = []
-    for cached in cache:
-        release = gone.get(cached.run)
+    for entry in cache:
+        release = gone.get(entry.run)
         if release is None:
-            left.append(cached)
+            left.append(entry)
         elif not release.is_whole:
             names = {file.name for file in release.files}
-            kept = tuple(file for file in cached.files if file.name not in names)
-            left.append(replace(cached, files=kept))
+            kept = tuple(file for file in entry.files if file.name not in names)
+            left.append(replace(entry, files=kept))
     return left
 
 
 @given(CACHES, POLICIES)
 def test_what_is_pinned_or_not_concerned_stays(cache, policy):
     for release in plan_pruning(cache, policy, NOW).releases:
-        assert not release.cached.is_pinned
-        assert policy.concerns(release.cached.run)
+        assert not release.entry.is_pinned
+        assert policy.concerns(release.entry.run)
 
 
 @given(CACHES, POLICIES, st.randoms())
@@ -71,8 +71,8 @@ def test_the_order_of_the_cache_means_nothing(cache, policy, random):
 @given(CACHES, POLICIES)
 def test_the_bytes_add_up(cache, policy):
     pruning = plan_pruning(cache, policy, NOW)
-    left = [cached for cached in after(cache, pruning) if policy.concerns(cached.run)]
-    assert pruning.n_bytes_after == sum(cached.n_bytes for cached in left)
+    left = [entry for entry in after(cache, pruning) if policy.concerns(entry.run)]
+    assert pruning.n_bytes_after == sum(entry.n_bytes for entry in left)
     freed = sum(release.n_bytes for release in pruning.releases)
     assert pruning.n_bytes_before - freed == pruning.n_bytes_after
 
@@ -82,8 +82,8 @@ def test_what_stays_fits_unless_it_is_pinned(cache, policy):
     pruning = plan_pruning(cache, policy, NOW)
     if policy.max_bytes is not None and pruning.n_bytes_after > policy.max_bytes:
         assert not pruning.is_enough
-        left = [cached for cached in after(cache, pruning) if policy.concerns(cached.run)]
-        assert all(cached.is_pinned or not cached.n_bytes for cached in left)
+        left = [entry for entry in after(cache, pruning) if policy.concerns(entry.run)]
+        assert all(entry.is_pinned or not entry.n_bytes for entry in left)
     else:
         assert pruning.is_enough
 
@@ -97,13 +97,13 @@ def test_once_it_is_done_there_is_nothing_left_to_do(cache, policy):
 @given(CACHES, st.integers(0, 500))
 def test_no_run_goes_for_room_while_an_older_one_stays(cache, max_bytes):
     pruning = plan_pruning(cache, Policy(max_bytes), NOW)
-    for_room = [r.cached for r in pruning.releases if r.reason == "no room"]
-    gone = {release.cached.run for release in pruning.releases if release.is_whole}
+    for_room = [r.entry for r in pruning.releases if r.reason == "no room"]
+    gone = {release.entry.run for release in pruning.releases if release.is_whole}
     staying = [c for c in cache if c.run not in gone and not c.is_pinned and c.n_bytes]
     staying = [c for c in after(staying, pruning) if c.n_bytes]
-    for cached in staying:
+    for entry in staying:
         for released in for_room:
-            assert min(cached.last_used_at, NOW) >= min(released.last_used_at, NOW)
+            assert min(entry.last_used_at, NOW) >= min(released.last_used_at, NOW)
 
 
 @given(CACHES, st.integers(0, 500))
@@ -118,7 +118,7 @@ def test_more_room_never_lets_more_go(cache, one, other):
     small, large = (plan_pruning(cache, Policy(size), NOW) for size in sorted((one, other)))
 
     def whole(pruning):
-        return {release.cached.run for release in pruning.releases if release.is_whole}
+        return {release.entry.run for release in pruning.releases if release.is_whole}
 
     assert whole(large) <= whole(small)
 
@@ -126,34 +126,34 @@ def test_more_room_never_lets_more_go(cache, one, other):
 @given(CACHES, st.integers(0, 1000))
 def test_exactly_the_unpinned_runs_of_that_age_go(cache, days):
     pruning = plan_pruning(cache, Policy(max_age=days * DAY), NOW)
-    gone = {release.cached.run for release in pruning.releases if release.is_whole}
+    gone = {release.entry.run for release in pruning.releases if release.is_whole}
     old = {c.run for c in cache if NOW - min(c.last_used_at, NOW) >= days * DAY and not c.is_pinned}
     assert gone == old
 
 
 def test_an_export_that_is_no_longer_offered_goes_after_a_day():
     files = (
-        CachedFile("offered", 1),
-        CachedFile("today", 1, NOW - DAY + 1),
-        CachedFile("yesterday", 1, NOW - DAY),
+        EntryFile("offered", 1),
+        EntryFile("today", 1, NOW - DAY + 1),
+        EntryFile("yesterday", 1, NOW - DAY),
     )
-    cached = CachedRun(RunPath("e", "p", "r"), "http://h", files, NOW, NOW)
-    (release,) = plan_pruning([cached], Policy(), NOW).releases
+    entry = Entry(RunPath("e", "p", "r"), "http://h", files, NOW, NOW)
+    (release,) = plan_pruning([entry], Policy(), NOW).releases
     assert [file.name for file in release.files] == ["yesterday"]
     assert (release.reason, release.is_whole) == ("no longer offered", False)
-    assert plan_pruning([replace(cached, is_pinned=True)], Policy(), NOW).releases == ()
+    assert plan_pruning([replace(entry, is_pinned=True)], Policy(), NOW).releases == ()
 
 
 def test_patterns_alone_let_go_what_they_match():
     cache = [
-        CachedRun(RunPath("e", project, run_id), "http://h", (CachedFile("a", 1),), NOW, NOW)
+        Entry(RunPath("e", project, run_id), "http://h", (EntryFile("a", 1),), NOW, NOW)
         for project in ("p", "q")
         for run_id in ("run-1", "run-2", "x")
     ]
 
     def gone(*patterns):
         pruning = plan_pruning(cache, Policy(runs=patterns), NOW)
-        return [str(release.cached.run) for release in pruning.releases]
+        return [str(release.entry.run) for release in pruning.releases]
 
     assert gone("e/p/run-*") == ["e/p/run-1", "e/p/run-2"]
     assert gone("e/q") == ["e/q/run-1", "e/q/run-2", "e/q/x"]

@@ -14,7 +14,7 @@ Reason = Literal["asked for", "too old", "no room", "no longer offered"]
 
 
 @dataclass(frozen=True, slots=True)
-class CachedFile:
+class EntryFile:
     """A file of a run.
 
     Parameters
@@ -33,7 +33,7 @@ class CachedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class CachedRun:
+class Entry:
     """A run on disk. Moments are seconds since 1970.
 
     Parameters
@@ -42,7 +42,7 @@ class CachedRun:
         The run.
     backend : str
         Root of the API it is from.
-    files : tuple of CachedFile
+    files : tuple of EntryFile
         In any order.
     last_used_at, pulled_at : float
         When it was last read, and last pulled.
@@ -52,7 +52,7 @@ class CachedRun:
 
     run: RunPath
     backend: str
-    files: tuple[CachedFile, ...]
+    files: tuple[EntryFile, ...]
     last_used_at: float
     pulled_at: float
     is_pinned: bool = False
@@ -109,9 +109,9 @@ class Release:
 
     Parameters
     ----------
-    cached : CachedRun
+    entry : Entry
         The run.
-    files : tuple of CachedFile
+    files : tuple of EntryFile
         By name; all of the run's files where the run goes as a whole.
     reason : str
         Why.
@@ -119,8 +119,8 @@ class Release:
         The run goes, with its manifest.
     """
 
-    cached: CachedRun
-    files: tuple[CachedFile, ...]
+    entry: Entry
+    files: tuple[EntryFile, ...]
     reason: Reason
     is_whole: bool
 
@@ -150,12 +150,12 @@ class Pruning:
     is_enough: bool
 
 
-def plan_pruning(cached_runs: Iterable[CachedRun], policy: Policy, now: float) -> Pruning:
+def plan_pruning(entries: Iterable[Entry], policy: Policy, now: float) -> Pruning:
     """Decide what to let go.
 
     Parameters
     ----------
-    cached_runs : iterable of CachedRun
+    entries : iterable of Entry
         All that is on disk; the order means nothing.
     policy : Policy
         What may stay.
@@ -170,59 +170,59 @@ def plan_pruning(cached_runs: Iterable[CachedRun], policy: Policy, now: float) -
 
     Examples
     --------
-    >>> old = CachedRun(RunPath("e", "p", "old"), "", (CachedFile("a", 60),), 1.0, 1.0)
-    >>> new = CachedRun(RunPath("e", "p", "new"), "", (CachedFile("b", 60),), 2.0, 2.0)
+    >>> old = Entry(RunPath("e", "p", "old"), "", (EntryFile("a", 60),), 1.0, 1.0)
+    >>> new = Entry(RunPath("e", "p", "new"), "", (EntryFile("b", 60),), 2.0, 2.0)
     >>> pruning = plan_pruning([new, old], Policy(max_bytes=100), now=3.0)
-    >>> [(str(release.cached.run), release.reason) for release in pruning.releases]
+    >>> [(str(release.entry.run), release.reason) for release in pruning.releases]
     [('e/p/old', 'no room')]
     """
     concerned = sorted(
-        (cached for cached in cached_runs if policy.concerns(cached.run)),
-        key=lambda cached: _order(cached, now),
+        (entry for entry in entries if policy.concerns(entry.run)),
+        key=lambda entry: _order(entry, now),
     )
-    n_bytes_before = sum(cached.n_bytes for cached in concerned)
+    n_bytes_before = sum(entry.n_bytes for entry in concerned)
     releases = {
         index: release
-        for index, cached in enumerate(concerned)
-        if (release := _due(cached, policy, now)) is not None
+        for index, entry in enumerate(concerned)
+        if (release := _due(entry, policy, now)) is not None
     }
     n_bytes = n_bytes_before - sum(release.n_bytes for release in releases.values())
     max_bytes = n_bytes if policy.max_bytes is None else policy.max_bytes
-    for index, cached in enumerate(concerned):
+    for index, entry in enumerate(concerned):
         if n_bytes <= max_bytes:
             break
         before = releases.get(index)
-        frees = cached.n_bytes - (before.n_bytes if before else 0)
-        if not cached.is_pinned and frees:
-            releases[index] = _whole(cached, "no room")
+        frees = entry.n_bytes - (before.n_bytes if before else 0)
+        if not entry.is_pinned and frees:
+            releases[index] = _whole(entry, "no room")
             n_bytes -= frees
     ordered = tuple(releases[index] for index in sorted(releases))
     return Pruning(ordered, n_bytes_before, n_bytes, n_bytes <= max_bytes)
 
 
-def _order(cached: CachedRun, now: float) -> tuple[float, float, str, str]:
-    return min(cached.last_used_at, now), cached.pulled_at, str(cached.run), cached.backend
+def _order(entry: Entry, now: float) -> tuple[float, float, str, str]:
+    return min(entry.last_used_at, now), entry.pulled_at, str(entry.run), entry.backend
 
 
-def _due(cached: CachedRun, policy: Policy, now: float) -> Release | None:
+def _due(entry: Entry, policy: Policy, now: float) -> Release | None:
     """Return what goes whatever room there is."""
-    if cached.is_pinned:
+    if entry.is_pinned:
         return None
-    if policy.max_age is not None and now - min(cached.last_used_at, now) >= policy.max_age:
-        return _whole(cached, "too old")
+    if policy.max_age is not None and now - min(entry.last_used_at, now) >= policy.max_age:
+        return _whole(entry, "too old")
     if policy.runs and policy.max_age is None and policy.max_bytes is None:
-        return _whole(cached, "asked for")
+        return _whole(entry, "asked for")
     withdrawn = _by_name(
         file
-        for file in cached.files
+        for file in entry.files
         if file.withdrawn_at is not None and now - file.withdrawn_at >= policy.grace
     )
-    return Release(cached, withdrawn, "no longer offered", is_whole=False) if withdrawn else None
+    return Release(entry, withdrawn, "no longer offered", is_whole=False) if withdrawn else None
 
 
-def _whole(cached: CachedRun, reason: Reason) -> Release:
-    return Release(cached, _by_name(cached.files), reason, is_whole=True)
+def _whole(entry: Entry, reason: Reason) -> Release:
+    return Release(entry, _by_name(entry.files), reason, is_whole=True)
 
 
-def _by_name(files: Iterable[CachedFile]) -> tuple[CachedFile, ...]:
+def _by_name(files: Iterable[EntryFile]) -> tuple[EntryFile, ...]:
     return tuple(sorted(files, key=lambda file: file.name))
