@@ -11,6 +11,7 @@
     |  |  `- LocalFileNotFoundError    also FileNotFoundError
     |  |- WaitTimeout               also TimeoutError
     |  `- WandbApiFailedError       a request or a file did not deliver
+    |     |- OfflineError           operation, origin; nothing was sent
     |     |- BackendError           operation, origin, status, attempts
     |     |  |- Unreachable
     |     |  |- AuthenticationError
@@ -110,6 +111,10 @@ class WaitTimeout(CommError, TimeoutError):
 
 class WandbApiFailedError(CommError):
     """A request to the backend or its storage did not deliver."""
+
+
+class OfflineError(WandbApiFailedError):
+    """Offline mode is on, and the answer is not in the cache; ``operation`` says what would ask."""
 
 
 class BackendError(WandbApiFailedError):

@@ -4,8 +4,10 @@
 
     <root>/                                    $WANDB_CACHE_DIR/runlake
       CACHEDIR.TAG                             tells backup tools to skip the tree
-      locks/<00..ff>.lock                      striped by run
-      locks/<00..ff>.holder                    who holds it, for messages
+      limits/<digest>.json                     what all processes know of an API's rate limit
+      locks/<00..ff>.lock                      striped by run; while held, its content says by whom
+      locks/<00..ff>.lease                     the same on a network file system, only while held
+      locks/<00..ff>.waiting/                  one file per process in line, only while there is one
       catalog.sqlite                           what planning needs of every run and export
       v2/<host>/<entity>/<project>/<run>/
         manifest.json                          replaced atomically
@@ -83,6 +85,26 @@ class RunDirectory:
         """Return a new path for one attempt to download an object."""
         attempt = f"{safe_name(socket.gethostname())}-{os.getpid()}-{secrets.token_hex(4)}"
         return self.path / f"{_digest(object_path)}.{attempt}.part"
+
+
+def limit_file(root: Path, base_url: str, key: str) -> Path:
+    """Return the file in which all processes keep what they know of an API's rate limit.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    base_url : str
+        Root of the API.
+    key : str
+        The API key, for limits count per user; the name holds a digest of both only.
+
+    Returns
+    -------
+    Path
+        The same for every process of one user of one API.
+    """
+    return root / "limits" / (_digest(f"{base_url.lower()}\0{key}") + ".json")
 
 
 def export_file_name(

@@ -234,7 +234,7 @@ class _Pull:
     def _fetch_locked(self, offered: Manifest, *, use_cache: bool) -> PullResult:
         directory, settings = self._directory, self._client.settings
         tag_root(directory)
-        with run_lock(directory, settings.lock_timeout):
+        with run_lock(directory, settings.lock_timeout, locking=settings.locking):
             # Whoever held the lock before may have done the work: what is on disk is read anew.
             stored = self._read()
             decisions = self._decide(offered, stored, use_cache=use_cache)

@@ -89,7 +89,7 @@ def _copy(pulled: PullResult, run: RunPath, directory: Path) -> list[Path]:
         name = "_".join((*run.quoted, str(index))) + ".runhistory.parquet"
         part = directory / f".{secrets.token_hex(8)}.part"
         try:
-            shutil.copyfile(pulled.directory / export.file, part)
+            shutil.copyfile(export.path, part)
             paths.append(part.replace(directory / name))
         finally:
             part.unlink(missing_ok=True)
