@@ -20,6 +20,7 @@
     |     `- FileTransferError      status
     |        `- ExportError         run, export
     |           |- ExportExpired
+    |           |- ExportChanged
     |           |- ExportCorrupt
     |           `- IncompleteRunHistoryError
     |- CacheError                   path
@@ -142,6 +143,10 @@ class ExportError(FileTransferError):
 
 class ExportExpired(ExportError):
     """The signed URL of an export ran out, and a new one was refused too."""
+
+
+class ExportChanged(ExportError):
+    """An export was replaced by another version while it was read in parts."""
 
 
 class ExportCorrupt(ExportError):

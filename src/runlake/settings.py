@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from runlake.errors import SettingsError
+from runlake.errors import InvalidArgument, SettingsError
+from runlake.values import parse_bytes
 
 CLOUD_APPS = {
     "https://api.wandb.ai": "https://wandb.ai",
@@ -72,6 +73,8 @@ class Settings:
         False with ``WANDB_INSECURE_DISABLE_SSL``.
     progress : bool
         False with ``RUNLAKE_PROGRESS=0``.
+    max_bandwidth : int or None
+        Bytes per second that the downloads of this process may take (``RUNLAKE_MAX_BANDWIDTH``).
     """
 
     base_url: str
@@ -87,6 +90,7 @@ class Settings:
     ca_bundle: str | None = None
     verify_ssl: bool = True
     progress: bool = True
+    max_bandwidth: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in self.__slots__}
@@ -154,6 +158,7 @@ def load_settings(
         ca_bundle=_variable("REQUESTS_CA_BUNDLE") or _variable("SSL_CERT_FILE"),
         verify_ssl=not _flag("WANDB_INSECURE_DISABLE_SSL", default=False),
         progress=_flag("RUNLAKE_PROGRESS", default=True),
+        max_bandwidth=_size("RUNLAKE_MAX_BANDWIDTH"),
     )
 
 
@@ -215,6 +220,19 @@ def _number(name: str, default: float) -> float:
     if number <= 0:
         raise SettingsError(f"{name}={text!r} is not a positive number.", setting=name)
     return number
+
+
+def _size(name: str) -> int | None:
+    text = _variable(name)
+    if text is None:
+        return None
+    try:
+        n_bytes = parse_bytes(text, name)
+    except InvalidArgument as error:
+        raise SettingsError(error.message, setting=name) from error
+    if n_bytes == 0:
+        raise SettingsError(f"{name}={text!r} leaves no room at all.", setting=name)
+    return n_bytes
 
 
 def _flag(name: str, *, default: bool) -> bool:

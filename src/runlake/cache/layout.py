@@ -9,16 +9,12 @@
       v1/<host>/<entity>/<project>/<run>/
         manifest.json                          replaced atomically
         <identity>.parquet                     one version of one export
-        <object>.<host>-<pid>-<random>.part    one attempt's download under way
+        <object>.<attempt>.part                one attempt's download (see ``exports.part``)
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import re
-import secrets
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -27,7 +23,6 @@ from runlake.values import RunPath
 
 LAYOUT_VERSION = "v1"
 MAX_NAME_LENGTH = 120
-PART_NAME = re.compile(r"[0-9a-f]{32}\.(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]+\.part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +61,6 @@ class RunDirectory:
         """The lock file that this run shares with one run of 256."""
         stripe = hashlib.sha256(str(self.path.relative_to(self.root)).encode()).hexdigest()[:2]
         return self.root / "locks" / f"{stripe}.lock"
-
-    def part(self, object_path: str) -> Path:
-        """Return a new path for one attempt to download an object."""
-        attempt = f"{safe_name(socket.gethostname())}-{os.getpid()}-{secrets.token_hex(4)}"
-        return self.path / f"{_digest(object_path)}.{attempt}.part"
 
 
 def export_file_name(object_path: str, validator: str, n_bytes: int) -> str:

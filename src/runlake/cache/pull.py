@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from runlake.backend.client import Client
+from runlake.backend.stop import Stop
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locks import run_lock
+from runlake.cache.parts import dead_parts, sweep_parts
 from runlake.cache.store import (
     StoredExport,
     StoredManifest,
@@ -24,7 +25,9 @@ from runlake.errors import CacheError
 from runlake.exports.decide import Decision, decide
 from runlake.exports.download import download_export
 from runlake.exports.manifest import Export, Manifest, fetch_manifest
+from runlake.exports.part import PartFile
 from runlake.exports.progress import Progress, Silence
+from runlake.exports.workers import run_tasks
 from runlake.values import RunPath
 
 
@@ -155,10 +158,6 @@ def _result(
     return PullResult(offered, directory.path, exports, n_downloaded, n_bytes)
 
 
-class _Cancelled(Exception):
-    pass
-
-
 class _Pull:
     """The downloads of one pull; lives while the run's lock is held."""
 
@@ -176,7 +175,7 @@ class _Pull:
         self._stored = stored
         self._progress = progress
         self._guard = threading.Lock()
-        self._is_cancelled = False
+        self._stop = Stop()
         self._n_downloaded = 0
         self._n_bytes = 0
         self._renewed: Manifest | None = None
@@ -195,21 +194,13 @@ class _Pull:
         )
 
     def _download_all(self, wanted: list[tuple[Export, Decision]]) -> None:
-        workers = min(self._client.settings.max_workers, len(wanted))
-        executor = ThreadPoolExecutor(workers, thread_name_prefix="runlake-download")
-        futures: set[Future[None]] = {executor.submit(self._download, *one) for one in wanted}
-        try:
-            while futures:
-                done, futures = wait(futures, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-        finally:
-            self._is_cancelled = True
-            executor.shutdown(wait=True, cancel_futures=True)
+        tasks = [partial(self._download, *one) for one in wanted]
+        run_tasks(tasks, self._client.settings.max_workers, self._stop)
+        sweep_parts(self._directory.path)
 
     def _download(self, export: Export, decision: Decision) -> None:
         held = self._stored.exports.get(export.object)
-        part = self._directory.part(export.object)
+        part = PartFile(self._directory.path, export.object)
         try:
             downloaded = download_export(
                 self._client,
@@ -217,15 +208,16 @@ class _Pull:
                 export,
                 part,
                 held=held.validator if held and decision is Decision.REVALIDATE else None,
+                resume_from=dead_parts(self._directory.path, export.object),
                 renew=self._renewal(export),
                 count=self._count,
+                stop=self._stop,
             )
             if downloaded is None:
                 return
-            stored = publish(self._directory, export.object, part, downloaded)
+            stored = publish(self._directory, export.object, part.path, downloaded)
         finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
+            part.discard()
         with self._guard:
             # Written after each file, so that a killed pull goes on where it was.
             self._stored = self._stored.with_export(stored)
@@ -243,8 +235,7 @@ class _Pull:
         return renew
 
     def _count(self, n_bytes: int) -> None:
-        if self._is_cancelled:
-            raise _Cancelled
+        self._stop.check()
         with self._guard:
             self._n_bytes += n_bytes
             self._progress.advance(n_bytes)

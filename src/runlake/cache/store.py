@@ -5,22 +5,20 @@ from __future__ import annotations
 import base64
 import json
 import os
-import socket
-import time
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from runlake.cache.layout import PART_NAME, RunDirectory, export_file_name, safe_name
-from runlake.exports.download import Downloaded, Validator
+from runlake.cache.layout import RunDirectory, export_file_name
+from runlake.exports.download import Downloaded
+from runlake.exports.part import PartFile
+from runlake.exports.validator import Validator
 from runlake.exports.verify import ExportFacts, RowGroup
 
-SCHEMA_VERSION = 1
-ABANDONED_SECONDS = 24 * 3600.0
+SCHEMA_VERSION = 2
 TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# This directory holds downloads of runlake; everything in it can be fetched again.\n"
@@ -121,35 +119,29 @@ def write_manifest(directory: RunDirectory, manifest: StoredManifest) -> None:
         "schemas": [base64.b64encode(schema).decode() for schema in schemas],
         "exports": exports,
     }
-    part = directory.part("manifest")
+    part = PartFile(directory.path, "manifest")
     try:
-        with part.open("w") as file:
-            json.dump(document, file, separators=(",", ":"))
+        with part.open() as file:
+            file.write(json.dumps(document, separators=(",", ":")).encode())
             file.flush()
             os.fsync(file.fileno())
-        part.replace(directory.manifest)
+        part.path.replace(directory.manifest)
     finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+        part.discard()
 
 
 def prepare(directory: RunDirectory) -> None:
-    """Make the directory of a run, and let go of what dead attempts left in it.
+    """Make the directory of a run.
 
     Parameters
     ----------
     directory : RunDirectory
-        The run, whose lock the caller holds. A lock can lie, hence only attempts of processes
-        that are known to be dead, or of yesterday, are swept.
+        The run, whose lock the caller holds.
     """
     directory.path.mkdir(parents=True, exist_ok=True)
     tag = directory.root / "CACHEDIR.TAG"
     if not tag.exists():
         tag.write_text(TAG)
-    for part in directory.path.glob("*.part"):
-        if _is_abandoned(part):
-            with suppress(OSError):
-                part.unlink()
 
 
 def publish(
@@ -181,37 +173,13 @@ def publish(
     return StoredExport(object_path, name, validator, downloaded.n_bytes, downloaded.facts)
 
 
-def _is_abandoned(part: Path) -> bool:
-    try:
-        if time.time() - part.stat().st_mtime > ABANDONED_SECONDS:
-            return True
-    except OSError:
-        return False
-    named = PART_NAME.fullmatch(part.name)
-    if named is None or named["host"] != safe_name(socket.gethostname()):
-        return False
-    return os.name == "posix" and not _is_alive(int(named["pid"]))
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        # Not ours to signal, hence alive.
-        return True
-    return True
-
-
 def _describe_export(export: StoredExport, schemas: dict[bytes, int]) -> dict[str, Any]:
     facts = export.facts
     schema = facts.schema.remove_metadata().serialize().to_pybytes()
     return {
         "object": export.object,
         "file": export.file,
-        "etag": export.validator.etag,
-        "last_modified": export.validator.last_modified,
+        "validator": asdict(export.validator),
         "n_bytes": export.n_bytes,
         "is_ascending": facts.is_ascending,
         "row_groups": [[g.n_rows, g.first_step, g.last_step] for g in facts.row_groups],
@@ -227,7 +195,7 @@ def _parse_export(entry: Mapping[str, Any], schemas: list[pa.Schema]) -> StoredE
         schemas[entry["schema"]],
         entry["null_counts"],
     )
-    validator = Validator(entry["etag"], entry["last_modified"])
+    validator = Validator(**entry["validator"])
     return StoredExport(entry["object"], entry["file"], validator, entry["n_bytes"], facts)
 
 
