@@ -23,8 +23,8 @@
     |     `- FileTransferError      status
     |        `- ExportError         run, export
     |           |- ExportExpired
-    |           |- ExportCorrupt
     |           |- ExportChanged
+    |           |- ExportCorrupt
     |           `- IncompleteRunHistoryError
     |- CacheError                   path
     |  |- CacheLocked               also TimeoutError
@@ -161,12 +161,12 @@ class ExportExpired(ExportError):
     """The signed URL of an export ran out, and a new one was refused too."""
 
 
+class ExportChanged(ExportError):
+    """An export was replaced by another version while it was read in parts."""
+
+
 class ExportCorrupt(ExportError):
     """What the storage sent is not the export that was promised."""
-
-
-class ExportChanged(ExportError):
-    """An export was replaced by another version while it was read."""
 
 
 class IncompleteRunHistoryError(ExportError):

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import base64
+import logging
 import os
+import socket
 import ssl
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from runlake.backend.bandwidth import shared_bandwidth
 from runlake.backend.budget import Budget
+from runlake.backend.reply import Reply
 from runlake.backend.retry import Transient
+from runlake.backend.stop import Stop
 from runlake.errors import (
     AccessDenied,
     AuthenticationError,
@@ -38,39 +42,6 @@ SLOWEST_HOST = 4 << 20  # bytes per second that it checks and keeps
 REDIRECTS = {301, 302, 303, 307, 308}
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A storage host's answer whose body has not been read yet.
-
-    Parameters
-    ----------
-    status : int
-        HTTP status.
-    headers : mapping
-        Case-insensitive header names.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    response: httpx.Response
-
-    def iter_bytes(self) -> Iterator[bytes]:
-        """Yield the body piece by piece, without transfer or content encoding.
-
-        Raises
-        ------
-        Transient
-            If the connection breaks before the promised length.
-        """
-        try:
-            if "content-encoding" in self.headers:
-                yield from self.response.iter_bytes()
-            else:
-                yield from self.response.iter_raw()
-        except httpx.HTTPError as error:
-            raise Transient(_unreachable(error, "Download", str(self.response.url))) from error
-
-
 class Client:
     """Sends requests to one backend and to the storage hosts that it names.
 
@@ -86,7 +57,7 @@ class Client:
     def __init__(self, settings: Settings, budget: Budget | None = None) -> None:
         self.settings = settings
         self.budget = budget
-        self._connections: tuple[int, httpx.Client] | None = None
+        self._connections: tuple[int, dict[bool, httpx.Client]] | None = None
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -153,7 +124,9 @@ class Client:
             ) from error
 
     @contextmanager
-    def open(self, url: str, headers: Mapping[str, str]) -> Iterator[Reply]:
+    def open(
+        self, url: str, headers: Mapping[str, str], stop: Stop | None = None
+    ) -> Iterator[Reply]:
         """Get a file from a storage host; the API key goes along to the API's own origin only.
 
         Parameters
@@ -162,6 +135,8 @@ class Client:
             Absolute http(s) URL; redirects are followed, and the rule holds at every hop.
         headers : mapping
             Request headers, such as ``Range`` or ``If-None-Match``.
+        stop : Stop, optional
+            Ends the request, from any thread.
 
         Yields
         ------
@@ -178,15 +153,19 @@ class Client:
             In offline mode.
         """
         self._refuse_offline("a download")
+        stop = stop or Stop()
         for _ in range(MAX_REDIRECTS + 1):
             if urlsplit(url).scheme not in {"http", "https"}:
                 raise FileTransferError(
                     f"The backend offers a file at what is no http(s) URL: {_bare(url)!r}."
                 )
-            http = self._http()
+            stop.check()
+            http = self._http(is_bulk=True)
+            # httpx logs the URL of each request: of ours it must not know the signature.
             request = http.build_request(
                 "GET",
-                url,
+                _bare(url),
+                extensions={"target": httpx.URL(url).raw_path},
                 headers={
                     "User-Agent": USER_AGENT,
                     "Accept-Encoding": "identity",
@@ -198,11 +177,13 @@ class Client:
             try:
                 response = http.send(request, stream=True)
             except httpx.HTTPError as error:
+                stop.check()
                 raise Transient(_unreachable(error, "Download", url)) from error
             try:
                 self._learn(url, turn, response)
                 if response.status_code not in REDIRECTS:
-                    yield Reply(response.status_code, response.headers, response)
+                    with stop.watch(_socket(response)):
+                        yield self._reply(response, stop, url)
                     return
                 url = urljoin(url, response.headers.get("location", ""))
             finally:
@@ -268,29 +249,47 @@ class Client:
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
         with self._lock:
-            if self._connections and self._connections[0] == os.getpid():
-                self._connections[1].close()
+            if self._connections:
+                _close(self._connections[1], self._connections[0])
             self._connections = None
 
-    def _http(self) -> httpx.Client:
+    def _reply(self, response: httpx.Response, stop: Stop, url: str) -> Reply:
+        limit = self.settings.max_bandwidth
+        return Reply(
+            response,
+            stop,
+            shared_bandwidth(limit) if limit else None,
+            lambda error: Transient(_unreachable(error, "Download", url)),
+        )
+
+    def _http(self, *, is_bulk: bool = False) -> httpx.Client:
+        """Return the pool for small requests, or the one for the bodies of files.
+
+        Files want a connection per worker: over HTTP/2 they would share one, and its flow control.
+        """
         with self._lock:
             if self._connections is None or self._connections[0] != os.getpid():
-                connections = self._connect()
+                pools: dict[bool, httpx.Client] = {}
                 # Not a __del__: a forked child must not close what its parent still uses.
-                weakref.finalize(self, _close, connections, os.getpid())
-                self._connections = (os.getpid(), connections)
-            return self._connections[1]
+                weakref.finalize(self, _close, pools, os.getpid())
+                self._connections = (os.getpid(), pools)
+            pools = self._connections[1]
+            if is_bulk not in pools:
+                pools[is_bulk] = self._connect(is_bulk=is_bulk)
+            return pools[is_bulk]
 
-    def _connect(self) -> httpx.Client:
+    def _connect(self, *, is_bulk: bool) -> httpx.Client:
+        for name in ("httpcore.http11", "httpcore.http2"):
+            logging.getLogger(name).addFilter(_is_no_redirect)
         settings = self.settings
         verify: ssl.SSLContext | bool = settings.verify_ssl
         if settings.verify_ssl and settings.ca_bundle:
             verify = _trust(settings.ca_bundle)
         return httpx.Client(
-            http2=True,
+            http2=not is_bulk,
             verify=verify,
-            timeout=httpx.Timeout(settings.timeout, connect=min(10.0, settings.timeout)),
-            limits=httpx.Limits(max_connections=settings.max_workers * 2),
+            timeout=httpx.Timeout(settings.timeout, connect=min(10.0, settings.timeout), pool=None),
+            limits=httpx.Limits(max_connections=None if is_bulk else settings.max_workers * 2),
             follow_redirects=False,
         )
 
@@ -381,9 +380,21 @@ def _trust(ca_bundle: str) -> ssl.SSLContext:
         ) from error
 
 
-def _close(connections: httpx.Client, pid: int) -> None:
+def _close(pools: dict[bool, httpx.Client], pid: int) -> None:
     if os.getpid() == pid:
-        connections.close()
+        for pool in pools.values():
+            pool.close()
+
+
+def _is_no_redirect(record: logging.LogRecord) -> bool:
+    """Keep the signatures of redirects out of what httpcore logs."""
+    return "location'" not in record.getMessage().lower()
+
+
+def _socket(response: httpx.Response) -> socket.socket | None:
+    stream = response.extensions.get("network_stream")
+    found = stream.get_extra_info("socket") if stream is not None else None
+    return found if isinstance(found, socket.socket) else None
 
 
 def _said(response: httpx.Response) -> str:

@@ -68,6 +68,7 @@ def retry(action: Callable[[], T], settings: Settings) -> T:
     """
     attempts = 0
     refusals = 0
+    deadline = time.monotonic() + settings.retry_timeout
 
     def wait_for(error: Exception) -> bool | float:
         nonlocal refusals
@@ -77,7 +78,10 @@ def retry(action: Callable[[], T], settings: Settings) -> T:
         if refusals >= MAX_REFUSALS:
             return False
         asked = retry_after_seconds(error.retry_after)
-        return True if asked is None else asked
+        if asked is None:
+            return True
+        # The library compares with its deadline before it waits, not after.
+        return asked if time.monotonic() + asked < deadline else False
 
     try:
         for attempt in stamina.retry_context(

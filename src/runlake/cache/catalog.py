@@ -1,7 +1,7 @@
 """SQLite beside the files: a row per run, export and column, from which reads are planned.
 
-Everything in it stands in manifests and footers too, so that it can be lost: what is missing is read
-from the file and noted again. Hence no error of SQLite ever stops a read.
+Everything in it stands in manifests and footers too, so that it can be lost: what is missing is
+read from the file and noted again. Hence no error of SQLite ever stops a read.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -63,6 +63,13 @@ MIGRATIONS = (
     CREATE TABLE footers (file TEXT PRIMARY KEY, frame BLOB NOT NULL);
     """,
 )
+RUNS = """
+SELECT runs.directory, backend, entity, project, run_id, state, runs.last_step, count(file),
+  coalesce(sum(n_held_bytes), 0), coalesce(sum(n_rows), 0)
+FROM runs LEFT JOIN exports ON exports.directory = runs.directory AND dropped_at IS NULL
+GROUP BY runs.directory ORDER BY entity, project, run_id, backend
+"""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +120,14 @@ class Catalog:
             In file order, without those that the export lacks; None where the export is not noted.
         """
         wanted = None if names is None else tuple(dict.fromkeys(names))
-        with self._reading() as connection:
-            if connection is None:
-                return None
-            noted = connection.execute(
-                "SELECT count(*) FROM columns WHERE file = ?", (file,)
-            ).fetchone()[0]
-            if noted != n_columns:
+
+        def read(connection: sqlite3.Connection) -> dict[str, ColumnFacts] | None:
+            count = "SELECT count(*) FROM columns WHERE file = ?"
+            if connection.execute(count, (file,)).fetchone()[0] != n_columns:
                 return None
             return {row[0]: _facts(row) for row in _column_rows(connection, file, wanted)}
-        return None
+
+        return self._read(read)
 
     def note_columns(self, path: Path, columns: Mapping[str, ColumnFacts]) -> None:
         """Note all columns of an export, and the slices of its footer if that is long.
@@ -140,12 +145,13 @@ class Catalog:
             (file, name, at, _encoded(c.type), c.n_nulls, c.minimum, c.maximum, slices.get(at))
             for at, (name, c) in enumerate(columns.items())
         ]
-        with self._writing() as connection:
-            if connection is None:
-                return
+
+        def note(connection: sqlite3.Connection) -> None:
             connection.executemany(f"INSERT OR REPLACE INTO columns VALUES ({_marks(8)})", rows)
             if frame is not None:
                 connection.execute("INSERT OR REPLACE INTO footers VALUES (?, ?)", (file, frame))
+
+        self._write(note)
 
     def slim_footer(self, file: str, names: Iterable[str]) -> bytes | None:
         """Return a footer of some columns of an export, None where none is noted.
@@ -163,17 +169,16 @@ class Catalog:
             As from `runlake.exports.footer.slim_footer`, columns in file order.
         """
         wanted = tuple(dict.fromkeys(names))
-        with self._reading() as connection:
-            if connection is None:
-                return None
-            frame = connection.execute(
-                "SELECT frame FROM footers WHERE file = ?", (file,)
-            ).fetchone()
+
+        def read(connection: sqlite3.Connection) -> bytes | None:
+            select = "SELECT frame FROM footers WHERE file = ?"
+            frame = connection.execute(select, (file,)).fetchone()
             if frame is None:
                 return None
             rows = _column_rows(connection, file, wanted)
             return slim_footer(unpack_frame(frame[0]), [unpack_column(row[-2]) for row in rows])
-        return None
+
+        return self._read(read)
 
     def note_run(self, directory: RunDirectory, manifest: StoredManifest) -> None:
         """Note what the manifest of a run says, in place of what was noted before."""
@@ -206,35 +211,29 @@ class Catalog:
             )
             for e in manifest.exports.values()
         ]
-        with self._writing() as connection:
-            if connection is None:
-                return
+
+        def note(connection: sqlite3.Connection) -> None:
             _forget_columns(connection, relative, {export[0] for export in exports})
             connection.execute(f"INSERT OR REPLACE INTO runs VALUES ({_marks(len(run))})", run)
             connection.execute("DELETE FROM exports WHERE directory = ?", (relative,))
             connection.executemany(f"INSERT INTO exports VALUES ({_marks(11)})", exports)
 
+        self._write(note)
+
     def forget_run(self, directory: str) -> None:
         """Drop all that is noted of a run."""
-        with self._writing() as connection:
-            if connection is not None:
-                _forget_columns(connection, directory, set())
-                connection.execute("DELETE FROM exports WHERE directory = ?", (directory,))
-                connection.execute("DELETE FROM runs WHERE directory = ?", (directory,))
+
+        def forget(connection: sqlite3.Connection) -> None:
+            _forget_columns(connection, directory, set())
+            connection.execute("DELETE FROM exports WHERE directory = ?", (directory,))
+            connection.execute("DELETE FROM runs WHERE directory = ?", (directory,))
+
+        self._write(forget)
 
     def runs(self) -> list[CatalogRun]:
         """Return every run that is noted, by entity, project and run id."""
-        with self._reading() as connection:
-            if connection is None:
-                return []
-            rows = connection.execute(
-                "SELECT runs.directory, backend, entity, project, run_id, state, runs.last_step, "
-                "count(file), coalesce(sum(n_held_bytes), 0), coalesce(sum(n_rows), 0) FROM runs "
-                "LEFT JOIN exports ON exports.directory = runs.directory AND dropped_at IS NULL "
-                "GROUP BY runs.directory ORDER BY entity, project, run_id, backend"
-            ).fetchall()
-            return [CatalogRun(*row) for row in rows]
-        return []
+        rows = self._read(lambda connection: connection.execute(RUNS).fetchall())
+        return [CatalogRun(*row) for row in rows or []]
 
     def lose(self) -> None:
         """Delete the catalog; it is made anew when something is noted."""
@@ -243,21 +242,23 @@ class Catalog:
             with suppress(OSError):
                 (self._root / (NAME + suffix)).unlink()
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Return what a query finds, None where there is no catalog to ask."""
+        if not (self._root / NAME).exists():
+            return None
         try:
-            connection = _connections.get(self._root) if (self._root / NAME).exists() else None
-            yield connection
-        except sqlite3.Error as error:
+            return query(_connections.get(self._root))
+        except (sqlite3.Error, OSError) as error:
             self._distrust(error)
+            return None
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection | None]:
+    def _write(self, change: Callable[[sqlite3.Connection], None]) -> None:
+        """Make a change as a whole, or let it be."""
         try:
             connection = _connections.get(self._root)
             connection.execute("BEGIN IMMEDIATE")
             try:
-                yield connection
+                change(connection)
             except BaseException:
                 connection.execute("ROLLBACK")
                 raise
@@ -327,8 +328,7 @@ def _column_rows(
     connection: sqlite3.Connection, file: str, names: Sequence[str] | None
 ) -> list[tuple[Any, ...]]:
     select = (
-        "SELECT name, type, n_nulls, minimum, maximum, slice, position FROM columns "
-        "WHERE file = ?"
+        "SELECT name, type, n_nulls, minimum, maximum, slice, position FROM columns WHERE file = ?"
     )
     if names is None:
         return connection.execute(select + " ORDER BY position", (file,)).fetchall()

@@ -55,9 +55,7 @@ class Coverage:
         }
         return {column: groups for column, groups in missing.items() if groups}
 
-    def extended(
-        self, pieces: Iterable[Piece], wanted: Mapping[str, Iterable[int]]
-    ) -> Coverage:
+    def extended(self, pieces: Iterable[Piece], wanted: Mapping[str, Iterable[int]]) -> Coverage:
         """Return the coverage with more pieces and the chunks that lie in them."""
         chunks = dict(self.chunks)
         for column, groups in wanted.items():

@@ -13,16 +13,13 @@
         manifest.json                          replaced atomically
         <identity>.parquet                     one version of one export
         <identity>-<random>.parquet            the same, of which only column chunks are there
-        <object>.<host>-<pid>-<random>.part    one attempt's download under way
+        <object>.<attempt>.part                one attempt's download (see ``exports.part``)
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 import secrets
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -31,7 +28,6 @@ from runlake.values import RunPath
 
 LAYOUT_VERSION = "v2"
 MAX_NAME_LENGTH = 120
-PART_NAME = re.compile(r"[0-9a-f]{32}\.(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]+\.part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +76,6 @@ class RunDirectory:
         """The lock file that this run shares with one run of 256."""
         stripe = hashlib.sha256(str(self.path.relative_to(self.root)).encode()).hexdigest()[:2]
         return self.root / "locks" / f"{stripe}.lock"
-
-    def part(self, object_path: str) -> Path:
-        """Return a new path for one attempt to download an object."""
-        attempt = f"{safe_name(socket.gethostname())}-{os.getpid()}-{secrets.token_hex(4)}"
-        return self.path / f"{_digest(object_path)}.{attempt}.part"
 
 
 def limit_file(root: Path, base_url: str, key: str) -> Path:

@@ -46,7 +46,8 @@ def adopt_older_layout(directory: RunDirectory) -> None:
         offer = None
         if document["freshness"] and len(exports) == len(document["exports"]):
             # The older layout did not note live rows: without that the run is not known to be over.
-            offer = Offer(*document["freshness"], -1, None, time.time())
+            state, heartbeat_at, line_count = document["freshness"]
+            offer = Offer(state, heartbeat_at, line_count, -1, None, time.time())
         write_manifest(directory, StoredManifest(exports, offer))
     except (OSError, ValueError, KeyError, TypeError):
         # Then it is fetched as if it had never been there.

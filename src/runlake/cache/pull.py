@@ -173,7 +173,7 @@ class _Pull:
         stored = self._read()
         offer = stored.offer
         if offer is None or (unreachable is not None and not offer.is_over):
-            self._refuse(unreachable, stored)
+            raise self._refusal(unreachable, stored)
         exports = [e for e in stored.exports.values() if e.dropped_at is None]
         for export in exports:
             if not (export.is_untouched or export.is_intact()) or export.path in self._distrusted:
@@ -193,9 +193,7 @@ class _Pull:
         age = max(0.0, time.time() - offer.at)
         self._warn_stale(offer, age, unreachable)
         note_use(self._directory)
-        return PullResult(
-            self._remembered(offer, exports), self._directory.path, loaded, age=age
-        )
+        return PullResult(self._remembered(offer, exports), self._directory.path, loaded, age=age)
 
     def _read(self) -> StoredManifest:
         adopt_older_layout(self._directory)
@@ -285,10 +283,7 @@ class _Pull:
             self._progress,
         )
         fetching.run(
-            {
-                name: Decision.REUSE if name in reused else Decision.FETCH
-                for name in decisions
-            }
+            {name: Decision.REUSE if name in reused else Decision.FETCH for name in decisions}
         )
         result = self._result(offered, fetching.stored, fetching)
         return replace(result, directory=directory.path, keeper=keeper)
@@ -297,9 +292,7 @@ class _Pull:
         now = time.time()
         on_offer = {export.object for export in offered.exports}
         exports = {
-            name: replace(
-                export, dropped_at=None if name in on_offer else export.dropped_at or now
-            )
+            name: replace(export, dropped_at=None if name in on_offer else export.dropped_at or now)
             for name, export in stored.exports.items()
         }
         attrs = stored.attrs if self._attrs is None else self._attrs
@@ -323,21 +316,21 @@ class _Pull:
             reasons=fetching.reasons,
         )
 
-    def _refuse(self, unreachable: Unreachable | None, stored: StoredManifest) -> None:
+    def _refusal(self, unreachable: Unreachable | None, stored: StoredManifest) -> Exception:
         run = self._directory.run
         if unreachable is None:
-            raise NotCached(
+            return NotCached(
                 f"'{run}' is not in the cache at {str(self._directory.root)!r}, and this client "
                 "is offline. Pull the run once without RUNLAKE_OFFLINE.",
                 path=str(self._directory.path),
             )
         if stored.offer is None:
-            raise unreachable
-        raise Unreachable(
+            return unreachable
+        return Unreachable(
             f"{unreachable.message} '{run}' had not ended when the backend last answered: try "
             "again when it does, or read what is in the cache with RUNLAKE_OFFLINE=1.",
             **unreachable.facts,
-        ) from unreachable
+        )
 
     def _remembered(self, offer: Offer, exports: Sequence[StoredExport]) -> Manifest:
         return Manifest(

@@ -16,6 +16,7 @@ from runlake.cache.layout import RunDirectory, export_file_name
 from runlake.exports.download import Downloaded
 from runlake.exports.facts import ExportFacts, RowGroup
 from runlake.exports.manifest import Manifest
+from runlake.exports.part import PartFile
 from runlake.exports.validator import Validator
 
 SCHEMA_VERSION = 2
@@ -226,16 +227,15 @@ def write_manifest(directory: RunDirectory, manifest: StoredManifest) -> None:
         "is_pinned": manifest.is_pinned,
         "exports": [_describe_export(export) for export in manifest.exports.values()],
     }
-    part = directory.part("manifest")
+    part = PartFile(directory.path, "manifest")
     try:
-        with part.open("w") as file:
-            json.dump(document, file, separators=(",", ":"))
+        with part.open() as file:
+            file.write(json.dumps(document, separators=(",", ":")).encode())
             file.flush()
             os.fsync(file.fileno())
-        part.replace(directory.manifest)
+        part.path.replace(directory.manifest)
     finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+        part.discard()
 
 
 def tag_root(directory: RunDirectory) -> None:

@@ -55,7 +55,7 @@ def walk_runs(root: Path) -> Iterator[CachedRun]:
     CachedRun
         Runs whose manifest names where it belongs; others are left alone.
     """
-    pattern = "/".join((LAYOUT_VERSION, "*", "*", "*", "*", "manifest.json"))
+    pattern = f"{LAYOUT_VERSION}/*/*/*/*/manifest.json"
     for file in sorted(root.glob(pattern)):
         found = read_cached_run(root, file)
         if found is not None:

@@ -163,7 +163,8 @@ def leaf_positions(schema: pa.Schema) -> dict[str, tuple[int, int, int]]:
     Examples
     --------
     >>> import pyarrow as pa
-    >>> schema = pa.schema([("a", pa.struct([("x", pa.int64()), ("y", pa.int64())])), ("b", "int8")])
+    >>> point = pa.struct([("x", pa.int64()), ("y", pa.int64())])
+    >>> schema = pa.schema([("a", point), ("b", pa.int8())])
     >>> leaf_positions(schema)
     {'a': (0, 2, 0), 'b': (2, 3, 1)}
     """
@@ -223,11 +224,13 @@ def touched_row_groups(
         bounds = None
         if STEP in leaves:
             bounds = metadata.row_group(index).column(leaves[STEP][0]).statistics
-        if bounds is None or not bounds.has_min_max:
-            touched.append(index)
-        elif bounds.max >= start and (stop is None or bounds.min < stop):
+        if bounds is None or not bounds.has_min_max or _overlaps(bounds, start, stop):
             touched.append(index)
     return tuple(touched)
+
+
+def _overlaps(bounds: pq.Statistics, start: int, stop: int | None) -> bool:
+    return bool(bounds.max >= start and (stop is None or bounds.min < stop))
 
 
 def groups_in(facts: ExportFacts, steps: StepRange) -> tuple[int, ...]:

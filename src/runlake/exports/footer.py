@@ -1,9 +1,9 @@
 """Footers cut down to some columns, so that a read of one key does not pay for ten thousand.
 
-A Parquet footer is one Thrift structure in the compact protocol (Parquet format, ``parquet.thrift``,
-``FileMetaData``): the schema, and for every row group a ``ColumnChunk`` per leaf column. It is walked
-once, to note where each of these stands; a slim footer is then put together from the noted bytes
-as they are, without understanding them.
+A Parquet footer is one Thrift structure in the compact protocol (Parquet format,
+``parquet.thrift``, ``FileMetaData``): the schema, and for every row group a ``ColumnChunk`` per
+leaf column. It is walked once, to note where each of these stands; a slim footer is then put
+together from the noted bytes as they are, without understanding them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ VERSION, SCHEMA, N_ROWS, ROW_GROUPS, CREATED_BY = 1, 2, 3, 4, 6
 CHUNKS, SORTING_COLUMNS = 1, 4
 N_CHILDREN = 5
 SHORT_LIST = 15
+# A boolean field's value stands in its header.
+FIXED_BYTES = {1: 0, 2: 0, BYTE: 1, DOUBLE: 8}
 
 
 class Unsliceable(Exception):
@@ -220,22 +222,24 @@ class _Walker:
             length = self.varint()
             self.at += length
         elif kind == STRUCT:
-            while head := content[self.at]:
-                self.at += 1
-                if not head >> 4:
-                    self.varint()
-                self.skip(head & 15)
-            self.at += 1
+            self._skip_fields()
         elif kind in (LIST, SET):
             length, inner = self.list_header()
             for _ in range(length):
                 self.skip(inner)
-        elif kind == DOUBLE:
-            self.at += 8
-        elif kind == BYTE:
-            self.at += 1
-        elif kind > BYTE:
+        elif kind in FIXED_BYTES:
+            self.at += FIXED_BYTES[kind]
+        else:
             raise Unsliceable(f"the footer has a value of type {kind}")
+
+    def _skip_fields(self) -> None:
+        content = self.content
+        while head := content[self.at]:
+            self.at += 1
+            if not head >> 4:
+                self.varint()
+            self.skip(head & 15)
+        self.at += 1
 
     def skipped(self, kind: int) -> bytes:
         """Step over a value and return its bytes."""

@@ -2,41 +2,75 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import re
-from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import google_crc32c
+
+from runlake.exports.validator import Validator
+
+READ_BYTES = 1 << 20
 
 
 class Digest:
-    """Counts and hashes a body while it arrives, to compare with what the headers promise."""
+    """Counts and hashes bytes while they arrive, to compare with what a host promises.
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        self.promised = _promised_md5(headers)
+    Parameters
+    ----------
+    with_md5 : bool
+        MD5 costs more than all the rest of a download, hence only where nothing else is promised.
+    """
+
+    def __init__(self, *, with_md5: bool) -> None:
         self.n_bytes = 0
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        self.crc32c = 0
+        self._md5 = hashlib.md5(usedforsecurity=False) if with_md5 else None
+
+    @classmethod
+    def for_promise(cls, validator: Validator) -> Digest:
+        """Return a digest that can tell whether a promise is kept."""
+        return cls(with_md5=validator.md5 is not None and validator.crc32c is None)
 
     def update(self, chunk: bytes) -> None:
-        """Count and hash a piece of the body."""
+        """Count and hash a piece."""
         self.n_bytes += len(chunk)
-        if self.promised is not None:
+        self.crc32c = google_crc32c.extend(self.crc32c, chunk)
+        if self._md5 is not None:
             self._md5.update(chunk)
 
-    @property
-    def agrees(self) -> bool:
-        """The body is what the headers promised, as far as they promise anything."""
-        return self.promised is None or self.promised == self._md5.digest()
+    def read(self, file: BinaryIO, n_bytes: int | None = None) -> None:
+        """Count and hash what a file holds, to its end or so many bytes."""
+        left = n_bytes
+        while chunk := file.read(READ_BYTES if left is None else min(READ_BYTES, left)):
+            self.update(chunk)
+            left = None if left is None else left - len(chunk)
+
+    def disagreement(self, validator: Validator) -> str | None:
+        """Return which promise is broken, None if none is that can be told."""
+        if validator.crc32c is not None:
+            return None if validator.crc32c == self.crc32c else "CRC32C"
+        if validator.md5 is not None and self._md5 is not None:
+            return None if validator.md5 == self._md5.hexdigest() else "MD5"
+        return None
 
 
-def _promised_md5(headers: Mapping[str, str]) -> bytes | None:
-    """Find an MD5 in the headers of S3, Google Cloud Storage or RFC 1864.
+def digest_file(file: Path, validator: Validator) -> Digest:
+    """Read a whole file for its digest.
 
-    S3 writes an ETag of the same look that is no MD5 for objects encrypted with a managed key.
+    Parameters
+    ----------
+    file : Path
+        A complete file.
+    validator : Validator
+        What the storage host promised of it; `Digest.disagreement` compares.
+
+    Returns
+    -------
+    Digest
+        With whatever the promise needs.
     """
-    google = re.search(r"md5=([A-Za-z0-9+/]{22}==)", headers.get("x-goog-hash", ""))
-    encoded = google[1] if google else headers.get("content-md5")
-    if encoded:
-        return base64.b64decode(encoded)
-    etag = re.fullmatch(r'"([0-9a-f]{32})"', headers.get("etag", ""))
-    is_encrypted = "x-amz-server-side-encryption-aws-kms-key-id" in headers
-    return bytes.fromhex(etag[1]) if etag and not is_encrypted else None
+    digest = Digest.for_promise(validator)
+    with file.open("rb", buffering=0) as content:
+        digest.read(content)
+    return digest

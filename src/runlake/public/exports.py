@@ -9,7 +9,8 @@ from os import PathLike
 from pathlib import Path
 
 from runlake.backend.client import Client
-from runlake.cache.pull import PullResult, pull_run
+from runlake.cache.pull import pull_run
+from runlake.cache.pulled import PullResult
 from runlake.errors import FileTransferError, IncompleteRunHistoryError, InvalidType
 from runlake.exports.manifest import Manifest, fetch_manifest
 from runlake.public.progress import visible_progress
