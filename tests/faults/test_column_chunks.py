@@ -107,7 +107,7 @@ def test_a_host_without_ranges_is_read_whole(faulty, run, wide_export):
     assert faulty.count("a") == before
 
 
-def test_an_export_replaced_in_mid_read_is_read_as_one_version(faulty, run, wide_export):
+def test_an_export_replaced_in_mid_read_is_read_as_one_version(faulty, run):
     other = pa.table({"_step": np.arange(10), "key001": np.zeros(10)})
     sink = io.BytesIO()
     pq.write_table(other, sink)
@@ -116,7 +116,7 @@ def test_an_export_replaced_in_mid_read_is_read_as_one_version(faulty, run, wide
     assert list(run.beta_scan_history(["key001"])) == other.to_pylist()
 
 
-def test_a_flipped_byte_of_a_chunk_is_fetched_again(faulty, run, wide_export):
+def test_a_flipped_byte_of_a_chunk_is_fetched_again(run, wide_export):
     list(run.beta_scan_history(["key001"]))
     (file,) = run.pull(keys=["key001"]).directory.glob("*.parquet")
     metadata = pq.read_metadata(file)
