@@ -90,10 +90,6 @@ def project_fields(context: Context, row: sqlite3.Row) -> Fields:
     def runs(_: Any, **arguments: Any) -> Fields:
         return _run_connection(context, row, arguments)
 
-    def artifact(_: Any, **arguments: Any) -> Fields | None:
-        found = context.artifacts.by_name(row["id"], arguments["name"])
-        return artifact_fields(context, found) if found else None
-
     return {
         "id": make_id("Project", row["id"]),
         "internalId": str(row["id"]),
@@ -105,7 +101,6 @@ def project_fields(context: Context, row: sqlite3.Row) -> Fields:
         "run": run,
         "bucket": run,
         "runs": runs,
-        "artifact": artifact,
     }
 
 
@@ -331,30 +326,6 @@ def file_fields(context: Context, run_id: int, file_id: int, name: str) -> Field
         "mimetype": mimetypes.guess_type(name)[0] or "application/octet-stream",
         "updatedAt": timestamp(stored.modified_at) if stored else None,
         "md5": base64.b64encode(md5).decode() if stored else None,
-    }
-
-
-def artifact_fields(context: Context, row: sqlite3.Row) -> Fields:
-    """Return the fields of ``Artifact``."""
-
-    def latest(_: Any) -> Fields | None:
-        found = context.artifacts.latest(row)
-        return artifact_fields(context, found) if found else None
-
-    return {
-        "id": make_id("Artifact", row["id"]),
-        "state": row["state"],
-        "digest": row["digest"],
-        "description": row["description"],
-        "metadata": row["metadata"],
-        "versionIndex": row["version"] if row["state"] == "COMMITTED" else None,
-        "createdAt": timestamp(row["created_at"]),
-        "artifactType": {"name": row["type"]},
-        "artifactSequence": {
-            "id": make_id("ArtifactSequence", row["id"]),
-            "name": row["collection"],
-            "latestArtifact": latest,
-        },
     }
 
 
