@@ -136,7 +136,8 @@ class ArtifactContents:
         if found is None or last is None:
             raise Refused("the artifact has no manifest yet")
         digest = manifest_digest(contents)
-        if last["type"] == "FULL" and digest != version["digest"]:
+        is_checked = last["type"] == "FULL" and version["digest_algorithm"] == "MANIFEST_MD5"
+        if is_checked and digest != version["digest"]:
             raise Refused(f"the manifest has the digest {digest}, not {version['digest']}")
         return last["id"], {**found, "contents": contents}
 
@@ -156,9 +157,15 @@ class ArtifactContents:
                 "UPDATE artifact_manifests SET object = ? WHERE id = ?", (stored, manifest_id)
             )
             connection.execute(
-                "UPDATE artifact_versions SET manifest_id = ?, n_files = ?, n_bytes = ? "
-                "WHERE id = ?",
-                (manifest_id, len(rows), sum(row[-1] for row in rows), version["id"]),
+                "UPDATE artifact_versions SET manifest_id = ?, n_files = ?, n_bytes = ?, "
+                "digest = iif(digest_algorithm = 'MANIFEST_MD5', ?, digest) WHERE id = ?",
+                (
+                    manifest_id,
+                    len(rows),
+                    sum(row[-1] for row in rows),
+                    manifest_digest(contents),
+                    version["id"],
+                ),
             )
 
     def files(
