@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runlake import errors as errors
     from runlake.errors import CommError, Error, NoRowsWarning, RunlakeError, UsageError
     from runlake.public.api import Api
+    from runlake.public.artifacts import Artifact
     from runlake.public.history import HistoryScan
     from runlake.public.run import Run
 
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Api": "runlake.public.api",
+    "Artifact": "runlake.public.artifacts",
     "CommError": "runlake.errors",
     "Error": "runlake.errors",
     "HistoryScan": "runlake.public.history",
@@ -33,6 +35,7 @@ _HOMES = {
 }
 __all__ = [
     "Api",
+    "Artifact",
     "CommError",
     "Error",
     "HistoryScan",

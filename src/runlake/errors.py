@@ -8,6 +8,8 @@
     |- CommError                    what W&B scripts catch around a call
     |  |- InvalidArgument           also ValueError; raised before any request
     |  |- WaitTimeout               also TimeoutError
+    |  |- ArtifactMismatch          also ValueError
+    |  |- ArtifactEntryNotFound     also KeyError
     |  `- WandbApiFailedError       a request or a file did not deliver
     |     |- BackendError           operation, origin, status, attempts
     |     |  |- Unreachable
@@ -94,6 +96,17 @@ class InvalidArgument(CommError, ValueError):
 
 class WaitTimeout(CommError, TimeoutError):
     """A run did not come to its end within the time that was given."""
+
+
+class ArtifactMismatch(CommError, ValueError):
+    """A directory does not hold what the artifact holds."""
+
+
+class ArtifactEntryNotFound(CommError, KeyError):
+    """The artifact has no file of that name."""
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class WandbApiFailedError(CommError):

@@ -19,7 +19,13 @@ OK = 200
 
 
 def download_file(
-    client: Client, url: str, destination: Path, *, what: str, md5: str | None = None
+    client: Client,
+    url: str,
+    destination: Path,
+    *,
+    what: str,
+    md5: str | None = None,
+    etag: str | None = None,
 ) -> None:
     """Download a file under its final name, atomically.
 
@@ -35,6 +41,8 @@ def download_file(
         What to call the file in errors.
     md5 : str, optional
         Digest in base64 that the bytes must have.
+    etag : str, optional
+        Version of the file that is wanted, without quotes.
 
     Raises
     ------
@@ -46,7 +54,7 @@ def download_file(
     destination.parent.mkdir(parents=True, exist_ok=True)
     part = destination.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        retry(lambda: _receive(client, url, part, what, md5), client.settings)
+        retry(lambda: _receive(client, url, part, what, md5, etag), client.settings)
         part.replace(destination)
     finally:
         with suppress(OSError):
@@ -101,11 +109,16 @@ def upload_file(
     retry(attempt, client.settings)
 
 
-def _receive(client: Client, url: str, part: Path, what: str, md5: str | None) -> None:
+def _receive(
+    client: Client, url: str, part: Path, what: str, md5: str | None, etag: str | None
+) -> None:
     digest = hashlib.md5(usedforsecurity=False)
     n_bytes = 0
     with client.open(url, {}) as reply:
         _check_status(reply.status, reply.headers, what)
+        found = reply.headers.get("etag", "").strip('"')
+        if etag is not None and found != etag:
+            raise FileTransferError(f"{what} has changed: its ETag is {found!r}, not {etag!r}.")
         with part.open("wb", buffering=WRITE_BYTES) as file:
             for chunk in reply.iter_bytes():
                 file.write(chunk)
