@@ -253,20 +253,23 @@ class Fetcher:
             The first failure; the other files may be there, each complete.
         """
 
-        def place(entry: Entry) -> None:
+        def place(entry: Entry) -> RunlakeError | None:
             try:
                 self.place(entry, root / entry.path)
             except RunlakeError as error:
                 if entry.ref is None or not allow_missing_references:
                     raise
-                warnings.warn(f"Left out: {error}", stacklevel=2)
+                return error
+            return None
 
         root.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(self._client.settings.max_workers) as pool:
             futures = [pool.submit(place, entry) for entry in entries]
             try:
                 for future in futures:
-                    future.result()
+                    missing = future.result()
+                    if missing is not None:
+                        warnings.warn(f"Left out: {missing}", stacklevel=3)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise

@@ -11,7 +11,7 @@ from runlake.backend import artifact_documents as documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
 from runlake.cache.artifact_files import Fetcher
-from runlake.cache.artifact_manifest import fetch_manifest, leads_out
+from runlake.cache.artifact_manifest import Manifest, fetch_manifest, leads_out
 from runlake.cache.contents import file_md5
 from runlake.errors import (
     ArtifactEntryNotFound,
@@ -39,7 +39,7 @@ class Artifact(ArtifactFields):
     not make them: log one with ``wandb.Artifact`` and ``run.log_artifact``.
     """
 
-    _manifest: ArtifactManifest | None = None
+    _contents: Manifest | None = None
 
     @property
     def collection(self) -> ArtifactCollection:
@@ -54,11 +54,7 @@ class Artifact(ArtifactFields):
     @property
     def manifest(self) -> ArtifactManifest:
         """What the artifact holds; two requests at the first access."""
-        if self._manifest is None:
-            self._manifest = ArtifactManifest(
-                self, fetch_manifest(self._client, self.id, f"'{self.qualified_name}'")
-            )
-        return self._manifest
+        return ArtifactManifest(self, self._fetch_contents())
 
     def get_entry(self, name: AnyPath) -> ArtifactManifestEntry:
         """Return one file of the artifact.
@@ -78,13 +74,13 @@ class Artifact(ArtifactFields):
         ArtifactEntryNotFound
             If there is no such file.
         """
-        entries = self.manifest.entries
+        entries = self._fetch_contents().entries
         wanted = Path(name).as_posix()
         if wanted in entries:
-            return entries[wanted]
+            return ArtifactManifestEntry(self, entries[wanted])
         objects = [e for e in entries if re.fullmatch(re.escape(wanted) + r"\.[\w-]+\.json", e)]
         if len(objects) == 1:
-            return entries[objects[0]]
+            return ArtifactManifestEntry(self, entries[objects[0]])
         some = ", ".join(sorted(entries)[:5])
         raise ArtifactEntryNotFound(
             f"Path not contained in artifact {self.qualified_name!r}: {wanted!r}. It holds {some}"
@@ -160,7 +156,7 @@ class Artifact(ArtifactFields):
         del multipart
         directory = self.default_root() if root is None else Path(root)
         prefix = "" if path_prefix is None else str(path_prefix)
-        manifest = fetch_manifest(self._client, self.id, f"'{self.qualified_name}'")
+        manifest = self._fetch_contents()
         fetcher = Fetcher(self._client, self.place, skip_cache=bool(skip_cache))
         fetcher.place_all(
             (entry for name, entry in manifest.entries.items() if name.startswith(prefix)),
@@ -247,6 +243,12 @@ class Artifact(ArtifactFields):
         if os.name == "nt":
             name = name.replace(":", "-")
         return self._client.settings.artifact_dir.absolute() / name
+
+    def _fetch_contents(self) -> Manifest:
+        if self._contents is None:
+            name = f"'{self.qualified_name}'"
+            self._contents = fetch_manifest(self._client, self.id, name)
+        return self._contents
 
     def _run(self, node: dict[str, Any]) -> Run | None:
         from runlake.public.run import Run
