@@ -1,7 +1,7 @@
 """Artifacts that the real SDK logs, edits and deletes read the same through both clients.
 
-The same source runs with ``import wandb`` and with ``import runlake as wandb``, each in a process of
-its own, before and after the SDK edited what it had logged.
+The same source runs with ``import wandb`` and with ``import runlake as wandb``, each in a process
+of its own, before and after the SDK edited what it had logged.
 """
 
 import json
@@ -103,12 +103,20 @@ def attempt(expression):
 
 print(json.dumps({{expression: attempt(expression) for expression in json.loads(sys.argv[1])}}))
 """
-FIELDS = """id entity project name qualified_name version source_entity source_project source_name
-source_version source_qualified_name type description metadata digest size state commit_hash
-file_count created_at updated_at history_step ttl url is_link""".split()
+# fmt: off
+FIELDS = [
+    "id", "entity", "project", "name", "qualified_name", "version", "source_entity",
+    "source_project", "source_name", "source_version", "source_qualified_name", "type",
+    "description", "metadata", "digest", "size", "state", "commit_hash", "file_count", "created_at",
+    "updated_at", "history_step", "ttl", "url", "is_link",
+]
+# fmt: on
 EXPRESSIONS = [
     *(f"api.artifact('arts/set:v0').{field}" for field in FIELDS),
-    *(f"api.artifact('arts/model:latest').{field}" for field in ("name", "version", "history_step")),
+    *(
+        f"api.artifact('arts/model:latest').{field}"
+        for field in ("name", "version", "history_step")
+    ),
     "sorted(api.artifact('arts/set:v0').aliases)",
     "sorted(api.artifact('arts/set:v0').tags)",
     "api.artifact('arts/set').name",
@@ -130,9 +138,9 @@ EXPRESSIONS = [
     "[c.name for c in api.artifact_type('dataset', 'arts').collections()]",
     "[c.name for c in api.artifact_collections('arts', 'dataset', per_page=1)]",
     "len(api.artifact_collections('arts', 'dataset'))",
-    "[(c.id, c.name, c.type, c.description, c.tags, c.created_at, c.updated_at, c.is_sequence(),"
-    " sorted(c.aliases), [a.name for a in c.artifacts()])"
-    " for c in api.artifact_collections('arts', 'dataset')]",
+    """[(c.id, c.name, c.type, c.description, c.tags, c.created_at, c.updated_at, c.is_sequence(),
+    sorted(c.aliases), [a.name for a in c.artifacts()])
+    for c in api.artifact_collections('arts', 'dataset')]""",
     "api.artifact_collection('dataset', 'arts/derived').description",
     "api.artifact_collection('other', 'arts/renamed').name",
     "[a.name for a in api.artifacts('dataset', 'arts/set')]",
@@ -153,7 +161,8 @@ EXPRESSIONS = [
     "[r.id for r in api.artifact('arts/set:v0').used_by()]",
     "[r.id for r in api.artifact('arts/model:v0').used_by()]",
     "sorted(api.artifact('arts/set:v0').manifest.entries)",
-    "[(e.path, e.digest, e.size, e.ref) for e in api.artifact('arts/set:v0').manifest.entries.values()]",
+    """[(e.path, e.digest, e.size, e.ref)
+    for e in api.artifact('arts/set:v0').manifest.entries.values()]""",
     "[f.name for f in api.artifact('arts/set:v0').files()]",
     "[f.name for f in api.artifact('arts/set:v0').files(per_page=1)]",
     "[f.name for f in api.artifact('arts/set:v0').files(names=['sub/b.bin'])]",
