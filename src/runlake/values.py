@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 from urllib.parse import quote
 
-from runlake.errors import InvalidArgument
+from runlake.errors import InvalidArgument, InvalidType
 
 How = Literal["all", "any"]
 Row = dict[str, Any]
@@ -134,7 +134,7 @@ class ArtifactPath:
             If a part is missing, or there are too many.
         """
         if not isinstance(text, str):
-            raise InvalidArgument(f"The name of an artifact is a string, not {text!r}.")
+            raise InvalidType(f"The name of an artifact is a string, not {text!r}.")
         path, _, alias = text.strip().partition(":")
         parts = path.split("/")
         if not all(parts) or len(parts) > 3:  # noqa: PLR2004 - entity, project, collection
@@ -277,6 +277,13 @@ def check_count(value: int, name: str) -> int:
     if _whole(value, name) < 1:
         raise InvalidArgument(f"{name} must be 1 or more, not {value!r}.")
     return value
+
+
+def check_word(word: str, name: str, words: tuple[str, ...]) -> str:
+    """Return one of some words; `InvalidArgument` for any other."""
+    if word not in words:
+        raise InvalidArgument(f"{name} must be {' or '.join(map(repr, words))}, not {word!r}.")
+    return word
 
 
 def _whole(value: object, name: str) -> int:

@@ -15,10 +15,14 @@ from runlake.exports.progress import Progress
 from runlake.history.plan import Plan, plan_read
 from runlake.history.reasons import explain_no_rows
 from runlake.history.rows import read_live_rows, read_rows
-from runlake.values import Projection, Row, RunPath, StepRange
+from runlake.history.sample import Sample
+from runlake.history.server_sample import fetch_sampled_rows
+from runlake.values import STEP, Projection, Row, RunPath, StepRange
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from runlake.history.scan import Scanned
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,7 @@ class Reading:
 
     def scan(self) -> pl.LazyFrame:
         """Return the rows as a lazy frame; live rows are fetched now."""
-        from runlake.history.scan import scan_plan
-
-        return scan_plan(self.plan, lambda: read_live_rows(self.client, self.plan))
+        return self._scanned().frame
 
     def frame(self) -> pl.DataFrame:
         """Return the rows as a frame, and warn if there are none although the run has some."""
@@ -55,6 +57,40 @@ class Reading:
         if collected.is_empty():
             self.warn_no_rows()
         return collected
+
+    def sample(self, n_rows: int, x_axis: str = STEP) -> Sample:
+        """Return rows that keep the shape of each key.
+
+        Parameters
+        ----------
+        n_rows : int
+            Rows at most.
+        x_axis : str
+            ``_step``, or one of the plan's keys; with keys it stands first.
+
+        Returns
+        -------
+        Sample
+            With the plan's keys and the x axis, or with every key and ``_step``. Of a run without
+            exports whose live rows the backend does not list, the backend's own choice of rows.
+        """
+        from runlake.history.downsample import sample_frame
+
+        keys = self.plan.projection.keys
+        if self.plan.is_walk and not self.pulled.exports:
+            rows = fetch_sampled_rows(self.client, self.plan.run, keys, n_rows, x_axis)
+            return Sample(rows, max(len(rows), self.pulled.manifest.line_count or 0))
+        scanned = self._scanned()
+        frame = scanned.frame.collect()
+        if frame.is_empty():
+            self.warn_no_rows()
+        wanted = frame.columns if keys is None else [x_axis, *keys]
+        return sample_frame(frame, n_rows, wanted, scanned.json_keys)
+
+    def _scanned(self) -> Scanned:
+        from runlake.history.scan import scan_plan
+
+        return scan_plan(self.plan, lambda: read_live_rows(self.client, self.plan))
 
     def warn_no_rows(self) -> None:
         """Say why the answer is empty, where that is a surprise."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -11,12 +12,29 @@ import pyarrow as pa
 
 from runlake.history.cells import UNION_PREFIX
 from runlake.history.plan import ExportRead, Plan
-from runlake.values import STEP, Row
+from runlake.values import STEP, Projection, Row
 
 JSON_CELL = "cell"
 
 
-def scan_plan(plan: Plan, read_live: Callable[[], Sequence[Row]]) -> pl.LazyFrame:
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A plan as a lazy frame.
+
+    Parameters
+    ----------
+    frame : polars.LazyFrame
+        ``_step`` (Int64, ascending, unique), then a column per key: in the order asked for, or in
+        the order of the exports. Integers and floats of one key unify to floats.
+    json_keys : tuple of str
+        Keys with incompatible types, whose columns are JSON text.
+    """
+
+    frame: pl.LazyFrame
+    json_keys: tuple[str, ...]
+
+
+def scan_plan(plan: Plan, read_live: Callable[[], Sequence[Row]]) -> Scanned:
     """Return what a plan reads as a lazy frame.
 
     Parameters
@@ -28,13 +46,18 @@ def scan_plan(plan: Plan, read_live: Callable[[], Sequence[Row]]) -> pl.LazyFram
 
     Returns
     -------
-    polars.LazyFrame
-        ``_step`` (Int64, ascending, unique), then a column per key: in the order asked for, or in
-        the order of the exports. Integers and floats of one key unify to floats; a key with
-        incompatible types is a column of JSON text.
+    Scanned
+        Only rows that the plan's projection keeps.
     """
     live = pa_table(read_live()) if plan.live_pages or plan.is_walk else None
     types = unified_types(plan, live)
+    frame = _filtered(_combined(plan, live, types), plan.projection)
+    return Scanned(frame, tuple(key for key, kind in types.items() if kind is None))
+
+
+def _combined(
+    plan: Plan, live: pa.Table | None, types: dict[str, pa.DataType | None]
+) -> pl.LazyFrame:
     frames = [_scan_export(read, plan, types) for read in _source_order(plan)]
     if live is not None and live.num_rows:
         frames.append(_select(pl.from_arrow(live).lazy(), live.schema, types))  # type: ignore[union-attr]
@@ -47,15 +70,16 @@ def scan_plan(plan: Plan, read_live: Callable[[], Sequence[Row]]) -> pl.LazyFram
         ]
         merged = pl.concat(numbered).sort(STEP, "__source", maintain_order=True)
         columns = [pl.col(key).drop_nulls().last() for key in types]
-        whole = merged.group_by(STEP, maintain_order=True).agg(columns)
-    else:
-        whole = pl.concat(frames)
-    keys = plan.projection.keys
-    if not keys:
-        return whole
-    present = [pl.col(key).is_not_null() for key in keys]
-    combine = pl.all_horizontal if plan.projection.how == "all" else pl.any_horizontal
-    return whole.filter(combine(present))
+        return merged.group_by(STEP, maintain_order=True).agg(columns)
+    return pl.concat(frames)
+
+
+def _filtered(frame: pl.LazyFrame, projection: Projection) -> pl.LazyFrame:
+    if not projection.keys:
+        return frame
+    present = [pl.col(key).is_not_null() for key in projection.keys]
+    combine = pl.all_horizontal if projection.how == "all" else pl.any_horizontal
+    return frame.filter(combine(present))
 
 
 def unified_types(plan: Plan, live: pa.Table | None) -> dict[str, pa.DataType | None]:

@@ -14,7 +14,7 @@ from runlake.backend.graphql import query, query_run
 from runlake.cache.artifact_files import fetch_file_page
 from runlake.cache.artifact_manifest import leads_out
 from runlake.cache.contents import download_checked
-from runlake.errors import ArtifactNotFoundError, FileTransferError, InvalidArgument
+from runlake.errors import ArtifactNotFoundError, FileTransferError, InvalidArgument, InvalidType
 from runlake.public.artifacts import Artifact
 from runlake.public.attributes import Attributes
 from runlake.public.pages import Page, Pages, SizedPages, page_of
@@ -309,5 +309,5 @@ def check_names(names: str | Iterable[str] | None, kind: str) -> list[str]:
         return []
     found = [names] if isinstance(names, str) else list(names)
     if not all(isinstance(name, str) for name in found):
-        raise InvalidArgument(f"{kind} must be a list of strings, not {names!r}.")
+        raise InvalidType(f"{kind} must be a list of strings, not {names!r}.")
     return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runlake.backend import artifact_documents as documents
 from runlake.backend.graphql import mutate
-from runlake.errors import InvalidArgument
+from runlake.errors import InvalidArgument, InvalidType
 from runlake.public.artifact_lists import ArtifactsOfRun, check_names
 from runlake.public.artifacts import Artifact
 from runlake.public.run_fields import RunFields
@@ -162,7 +162,7 @@ class RunArtifacts(RunFields):
 
 def _check_artifact(artifact: object, method: str) -> None:
     if not isinstance(artifact, Artifact):
-        raise InvalidArgument(
+        raise InvalidType(
             f"You must pass a runlake.Api().artifact() to {method}, not {artifact!r}."
         )
     if artifact.is_draft():

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runlake.cache.pull import PullResult, pull_run
+from runlake.errors import InvalidArgument, SampleWarning
 from runlake.exports.progress import Progress
 from runlake.history.plan import Plan
 from runlake.history.reader import Reading, open_reading
+from runlake.history.sample import Sample
+from runlake.history.server_sample import fetch_sampled_rows, fetch_system_rows
 from runlake.public.exports import DownloadHistoryResult, download_history_exports
 from runlake.public.history import HistoryScan
+from runlake.public.pandas_frame import as_pandas
 from runlake.public.run_fields import RunFields
-from runlake.values import Projection, StepRange, check_count
+from runlake.values import STEP, Projection, StepRange, check_count, check_word
 
 if TYPE_CHECKING:
     import duckdb
+    import pandas as pd
     import polars as pl
 
 
@@ -84,6 +90,77 @@ class RunHistory(RunFields):
     ) -> HistoryScan:
         """Scan the rows of the history; the same as `beta_scan_history`."""
         return self.beta_scan_history(keys, page_size, min_step, max_step, use_cache, how=how)
+
+    def history(
+        self,
+        samples: int = 500,
+        keys: list[str] | None = None,
+        x_axis: str = STEP,
+        pandas: bool = True,
+        stream: str = "default",
+        *,
+        sample: str = "shape",
+    ) -> pd.DataFrame | list[dict[str, Any]]:
+        """Return a sample of the history.
+
+        Parameters
+        ----------
+        samples : int
+            Rows at most.
+        keys : list of str, optional
+            Only rows that have all of them and the x axis come out, with just those; every row and
+            key if omitted.
+        x_axis : str
+            Stands first in rows of chosen keys.
+        pandas : bool
+            Return a pandas frame; without pandas there is a warning and a list.
+        stream : {"default", "system"}
+            "system" gives what the machine did, as the backend samples it.
+        sample : {"shape", "server"}
+            "shape" reads the cached exports and the live rows, and keeps the points that show the
+            shape of each key, a sparse key's own among them. "server" lets the backend choose.
+
+        Returns
+        -------
+        pandas.DataFrame or list of dict
+            Ascending by ``_step``; the same at every call. A `SampleWarning` says when rows were
+            left out.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; no request has been made then.
+        """
+        found = self._sampled(samples, keys, x_axis, stream, sample)
+        if found.is_partial:
+            warnings.warn(
+                f"A sample of '{self._path}': {len(found.rows):,} of {found.n_rows:,} rows; "
+                "run.frame() gives all.",
+                SampleWarning,
+                stacklevel=2,
+            )
+        return as_pandas(found.rows) if pandas else found.rows
+
+    def _sampled(
+        self, samples: int, keys: list[str] | None, x_axis: str, stream: str, sample: str = "shape"
+    ) -> Sample:
+        check_count(samples, "samples")
+        check_word(stream, "stream", ("default", "system"))
+        check_word(sample, "sample", ("shape", "server"))
+        wanted = Projection.from_arguments(keys)
+        Projection.from_arguments([x_axis])
+        if stream == "system":
+            if wanted.keys is not None:
+                raise InvalidArgument("stream must be 'default' where keys are given.")
+            rows = fetch_system_rows(self._client, self._path, samples)
+            return Sample(rows, len(rows))
+        if sample == "server":
+            names = None if not keys else tuple(dict.fromkeys(keys))
+            rows = fetch_sampled_rows(self._client, self._path, names, samples, x_axis)
+            return Sample(rows, len(rows))
+        filtered = Projection.from_arguments([*keys, x_axis] if keys else None)
+        reading = open_reading(self._client, self._path, filtered, StepRange())
+        return reading.sample(samples, x_axis)
 
     def scan(
         self,
@@ -207,7 +284,7 @@ class RunHistory(RunFields):
         return download_history_exports(
             self._client,
             self._path,
-            Path(download_dir),
+            download_dir,
             require_complete_history=require_complete_history,
         )
 

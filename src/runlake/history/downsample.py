@@ -1,0 +1,122 @@
+"""A chosen few rows that keep the shape of each key (reading rule 9)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from tsdownsample import MinMaxLTTBDownsampler
+
+from runlake.history.cells import clean_json
+from runlake.history.sample import Sample
+from runlake.values import STEP
+
+# The downsampler keeps first and last and needs a bucket between them.
+MIN_DOWNSAMPLED = 3
+NON_FINITE_SHARE = 4
+Indices = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def sample_frame(
+    frame: pl.DataFrame, n_rows: int, keys: Sequence[str], json_keys: Iterable[str] = ()
+) -> Sample:
+    """Choose rows of a frame.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        Ascending by ``_step``; a column per key.
+    n_rows : int
+        Rows to return at most.
+    keys : sequence of str
+        The keys that the rows get, and whose shape is kept; ``_step`` has none.
+    json_keys : iterable of str
+        Those of them whose column is JSON text.
+
+    Returns
+    -------
+    Sample
+        First and last row included; the same at every call. A key that a row lacks is absent.
+
+    Notes
+    -----
+    Each key gets an equal share of the rows; what a sparse key does not need goes to the others. A
+    key's own points are chosen by MinMaxLTTB (Van Der Donckt et al., 2023) over its finite values,
+    in equal counts of points, not in equal widths of steps, so that a gap between steps costs no
+    points. Non-finite values get up to a quarter of the share.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> frame = pl.DataFrame({"_step": range(100), "loss": [0.0] * 50 + [9.0] + [0.0] * 49})
+    >>> max(row["loss"] for row in sample_frame(frame, 4, ["_step", "loss"]).rows)
+    9.0
+    """
+    if frame.height > n_rows:
+        chosen = _choose(frame, n_rows, keys)
+        picked = frame[chosen]
+    else:
+        picked = frame
+    columns = [key for key in dict.fromkeys(keys) if key in picked.columns]
+    parsed = set(json_keys)
+    rows = [
+        {
+            key: clean_json(json.loads(cell) if key in parsed else cell)
+            for key, cell in row.items()
+            if cell is not None
+        }
+        for row in picked.select(columns).to_dicts()
+    ]
+    return Sample(rows, frame.height)
+
+
+def _choose(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> Indices:
+    last = frame.height - 1
+    chosen = {0, last} if n_rows > 1 else {last}
+    series = [frame[key] for key in dict.fromkeys(keys) if key in frame.columns and key != STEP]
+    # Sparse keys first: what they leave of their share goes to the dense ones.
+    series.sort(key=lambda one: len(one) - one.null_count())
+    for position, one in enumerate(series):
+        share = (n_rows - len(chosen)) // (len(series) - position)
+        if share > 0:
+            fresh = np.setdiff1d(_points_of(one, share, chosen), np.fromiter(chosen, np.int64))
+            chosen.update(_evenly(fresh, share).tolist())
+    spare = n_rows - len(chosen)
+    if spare > 0:
+        others = np.setdiff1d(np.arange(frame.height), np.fromiter(chosen, np.int64))
+        chosen.update(_evenly(others, spare).tolist())
+    return np.array(sorted(chosen), dtype=np.int64)
+
+
+def _points_of(series: pl.Series, share: int, chosen: set[int]) -> Indices:
+    """Return the rows that keep the shape of one key, ``share`` or two more."""
+    filled: Indices = series.is_not_null().arg_true().to_numpy().astype(np.int64)
+    # Every choice holds the first and the last point; where they are chosen already they are free.
+    limit = share + sum(int(index) in chosen for index in {*filled[:1], *filled[-1:]})
+    if len(filled) <= limit or not series.dtype.is_numeric():
+        return _evenly(filled, limit)
+    values = series.drop_nulls().cast(pl.Float64).to_numpy()
+    is_finite = np.isfinite(values)
+    odd = filled[~is_finite]
+    finite, values = filled[is_finite], values[is_finite]
+    n_odd = max(min(len(odd), limit // NON_FINITE_SHARE), limit - len(finite))
+    n_finite = limit - n_odd
+    if n_finite < MIN_DOWNSAMPLED or len(finite) <= n_finite:
+        kept = _evenly(finite, n_finite)
+    else:
+        downsampler = MinMaxLTTBDownsampler()  # type: ignore[no-untyped-call]
+        downsampled = downsampler.downsample(np.ascontiguousarray(values), n_out=n_finite)
+        kept = finite[downsampled.astype(np.int64)]
+    return np.concatenate([kept, _evenly(odd, n_odd)])
+
+
+def _evenly(indices: Indices, limit: int) -> Indices:
+    if len(indices) <= limit:
+        return indices
+    if limit == 1:
+        return indices[len(indices) // 2 :][:1]
+    places = np.linspace(0, len(indices) - 1, max(0, limit)).round().astype(np.int64)
+    return indices[places]

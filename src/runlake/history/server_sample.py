@@ -1,0 +1,77 @@
+"""Rows that the backend chooses: its sampled history, and the samples of the machine."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from runlake.backend import documents
+from runlake.backend.client import Client
+from runlake.backend.graphql import query_run
+from runlake.errors import ProtocolError
+from runlake.history.cells import flatten
+from runlake.values import Row, RunPath
+
+
+def fetch_sampled_rows(
+    client: Client, run: RunPath, keys: tuple[str, ...] | None, n_rows: int, x_axis: str
+) -> list[Row]:
+    """Ask the backend for a sample of a run's history, in one request.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    run : RunPath
+        The run.
+    keys : tuple of str or None
+        Keys that every row must have; None means rows with all their keys.
+    n_rows : int
+        Rows at most.
+    x_axis : str
+        A key that every row must have besides ``keys``.
+
+    Returns
+    -------
+    list of dict
+        Evenly spaced over the run, nested keys dotted, nulls left out.
+    """
+    if keys:
+        spec = json.dumps({"keys": [x_axis, *keys], "samples": n_rows})
+        answer = query_run(client, documents.RUN_SAMPLED_HISTORY, run, specs=[spec])
+        lines: list[Any] = (answer.get("sampledHistory") or [[]])[0]
+    else:
+        answer = query_run(client, documents.RUN_FULL_HISTORY, run, samples=n_rows)
+        lines = answer.get("history") or []
+    return _rows(client, run, lines)
+
+
+def fetch_system_rows(client: Client, run: RunPath, n_rows: int) -> list[Row]:
+    """Ask the backend for a sample of what the run's machine did.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    run : RunPath
+        The run.
+    n_rows : int
+        Rows at most.
+
+    Returns
+    -------
+    list of dict
+        Keys such as ``system.cpu``, with ``_timestamp`` and ``_runtime`` in seconds; no ``_step``.
+    """
+    answer = query_run(client, documents.RUN_EVENTS, run, samples=n_rows)
+    return _rows(client, run, answer.get("events") or [])
+
+
+def _rows(client: Client, run: RunPath, lines: list[Any]) -> list[Row]:
+    try:
+        return [flatten(json.loads(line) if isinstance(line, str) else line) for line in lines]
+    except (ValueError, AttributeError) as error:
+        raise ProtocolError(
+            f"{client.origin} sent a sample of '{run}' with rows that are no JSON objects.",
+            origin=client.origin,
+        ) from error

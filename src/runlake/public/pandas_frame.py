@@ -1,0 +1,35 @@
+"""Rows as pandas frames, where pandas is installed."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def as_pandas(rows: list[dict[str, Any]]) -> pd.DataFrame | list[dict[str, Any]]:
+    """Return rows as a pandas frame; without pandas the rows themselves, as the SDK does.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Any keys.
+
+    Returns
+    -------
+    pandas.DataFrame or list of dict
+        A column per key in the order of their first appearance, NaN where a row lacks it.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        warnings.warn(
+            "pandas is not installed, hence a list; 'pip install runlake[pandas]', or pass "
+            "pandas=False.",
+            UserWarning,
+            stacklevel=3,
+        )
+        return rows
+    return pd.DataFrame.from_records(rows)
