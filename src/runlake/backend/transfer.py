@@ -26,6 +26,7 @@ def download_file(
     what: str,
     md5: str | None = None,
     etag: str | None = None,
+    is_durable: bool = True,
 ) -> None:
     """Download a file under its final name, atomically.
 
@@ -43,6 +44,8 @@ def download_file(
         Digest in base64 that the bytes must have.
     etag : str, optional
         Version of the file that is wanted, without quotes.
+    is_durable : bool
+        Wait until the bytes are on disk; False where whoever reads them checks them again.
 
     Raises
     ------
@@ -55,6 +58,8 @@ def download_file(
     part = destination.with_name(f".{secrets.token_hex(8)}.part")
     try:
         retry(lambda: _receive(client, url, part, what, md5, etag), client.settings)
+        if is_durable:
+            _sync(part)
         part.replace(destination)
     finally:
         with suppress(OSError):
@@ -124,13 +129,16 @@ def _receive(
                 file.write(chunk)
                 digest.update(chunk)
                 n_bytes += len(chunk)
-            file.flush()
-            os.fsync(file.fileno())
         promised = reply.headers.get("content-length")
         is_plain = "content-encoding" not in reply.headers
     if promised and is_plain and int(promised) != n_bytes:
         raise Transient(FileTransferError(f"{n_bytes} of {promised} bytes of {what} came."))
     _check_md5(digest.digest(), md5, what)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _check_status(status: int, headers: Mapping[str, str], what: str) -> None:

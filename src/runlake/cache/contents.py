@@ -95,11 +95,11 @@ def download_checked(
         Digest in base64.
     """
     try:
-        download_file(client, find_url(False), destination, what=what, md5=md5)
+        download_file(client, find_url(False), destination, what=what, md5=md5, is_durable=False)
     except FileTransferError as error:
         if error.facts.get("status") not in EXPIRED:
             raise
-        download_file(client, find_url(True), destination, what=what, md5=md5)
+        download_file(client, find_url(True), destination, what=what, md5=md5, is_durable=False)
 
 
 def is_intact(path: Path, md5: str) -> bool:
