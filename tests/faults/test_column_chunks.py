@@ -91,7 +91,7 @@ def test_every_key_completes_the_file(faulty, run, wide_export):
     assert len(list(run.pull().directory.glob("*.parquet"))) == 1
 
 
-def test_past_half_of_the_file_the_rest_comes_along(faulty, run, wide_export):
+def test_past_half_of_the_file_the_rest_comes_along(faulty, run):
     many = [f"key{n:03d}" for n in range(120)]
     assert run.frame(many).height == N_ROWS
     before = faulty.count("a")
