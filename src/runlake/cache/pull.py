@@ -19,6 +19,7 @@ from runlake.cache.locks import run_lock
 from runlake.cache.migrate import adopt_older_layout
 from runlake.cache.parts import sweep_parts
 from runlake.cache.pulled import PullResult, with_columns
+from runlake.cache.release import keep_within
 from runlake.cache.store import (
     Offer,
     StoredExport,
@@ -111,6 +112,8 @@ def pull_run(
         return pull.from_disk(error)
     result = pull.from_backend(offered, use_cache=use_cache)
     note_use(directory)
+    if result.n_downloaded:
+        keep_within(client.settings)
     return result
 
 
