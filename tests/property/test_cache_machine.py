@@ -186,4 +186,4 @@ class CacheMachine(RuleBasedStateMachine):
 
 
 TestCache = CacheMachine.TestCase
-TestCache.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestCache.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
