@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 import wandb
-from tests.conformance.members import ABSENT, PAGE_METHODS, PAGE_PROPERTIES, TABLE
+from tests.conformance.compatibility import ABSENT, PAGE_METHODS, PAGE_PROPERTIES, TABLE
 from tests.conformance.worlds import ask, log_worlds
 from tests.server_process import running_server
 from wandb.apis import public

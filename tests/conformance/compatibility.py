@@ -1,0 +1,50 @@
+"""All rows of the table of compatibility, and what is left out on purpose."""
+
+from tests.conformance.page import PAGE_METHODS, PAGE_PROPERTIES
+from tests.conformance.run_rows import RUN_ROWS
+from tests.conformance.table import Absent
+
+__all__ = ["ABSENT", "PAGE_METHODS", "PAGE_PROPERTIES", "TABLE"]
+
+TABLE = [*RUN_ROWS]
+HDF5 = "the legacy HDF5 summary file of large arrays; the backend keeps their statistics"
+ADMIN = "administration of the vendor's cloud, not reading of runs"
+LAUNCH = "the launch service, not reading of runs"
+REPORT = "reports of the vendor's web application"
+ABSENT = [
+    *(Absent(f"Summary.{name}", HDF5) for name in ("load", "open_h5", "read_h5", "write_h5")),
+    *(
+        Absent(f"Api.{name}", ADMIN)
+        for name in (
+            "automation",
+            "automations",
+            "create_automation",
+            "create_registry",
+            "create_team",
+            "create_user",
+            "delete_automation",
+            "integrations",
+            "organization",
+            "registries",
+            "registry",
+            "slack_integrations",
+            "team",
+            "update_automation",
+            "user",
+            "users",
+            "webhook_integrations",
+        )
+    ),
+    *(
+        Absent(f"Api.{name}", LAUNCH)
+        for name in (
+            "create_run_queue",
+            "job",
+            "list_jobs",
+            "queued_run",
+            "run_queue",
+            "upsert_run_queue",
+        )
+    ),
+    *(Absent(f"Api.{name}", REPORT) for name in ("create_custom_chart", "reports")),
+]
