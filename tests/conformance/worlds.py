@@ -27,7 +27,7 @@ run = wandb.init(project=project, id="main", name="first run", tags=["a", "b"], 
                  group="g1", job_type="train", settings=fast,
                  config={"lr": 0.1, "net": {"depth": 2, "act": "relu"}, "l": [1, 2], "none": None})
 run.define_metric("epoch")
-run.define_metric("val/*", step_metric="epoch", summary="min", goal="minimize")
+run.define_metric("val/*", step_metric="epoch", summary="min")
 run.define_metric("acc", summary="max,last")
 run.use_artifact("dataset:latest")
 print("a line of output")
