@@ -21,6 +21,7 @@ type Query {
   entity(name: String): Entity
   project(name: String, entityName: String): Project
   model(name: String, entityName: String): Project
+  models(entityName: String, after: String, first: Int): ProjectConnection
   artifact(id: ID!): Artifact
   clientIDMapping(clientID: ID!): ClientIDMapping
 }
@@ -42,12 +43,24 @@ type ClientIDMapping { serverID: ID }
 
 type Project {
   id: ID! internalId: ID name: String! entityName: String entity: Entity! createdAt: DateTime
+  isBenchmark: Boolean! user: User description: String access: String views: JSONString
   readOnly: Boolean runCount(filters: JSONString): Int
   run(name: String!): Run
   bucket(name: String!, missingOk: Boolean): Run
   runs(filters: JSONString, after: String, first: Int, order: String): RunConnection
   artifact(name: String!): Artifact
+  sweep(sweepName: String!): Sweep
+  sweeps(filters: JSONString, after: String, first: Int): SweepConnection totalSweeps: Int!
 }
+type ProjectConnection { edges: [ProjectEdge!]! pageInfo: PageInfo! }
+type ProjectEdge { node: Project! cursor: String! }
+type Sweep {
+  id: ID! name: String! displayName: String method: String! state: String! description: String
+  bestLoss: Float config: String! createdAt: DateTime! updatedAt: DateTime runCount: Int!
+  runCountExpected: Int
+}
+type SweepConnection { edges: [SweepEdge!]! pageInfo: PageInfo! }
+type SweepEdge { node: Sweep! cursor: String! }
 type RunConnection { edges: [RunEdge!]! pageInfo: PageInfo! totalCount: Int }
 type RunEdge { node: Run! cursor: String! }
 type Run {
@@ -88,6 +101,7 @@ type ArtifactType { name: String! }
 type ArtifactSequence { id: ID! name: String! latestArtifact: Artifact }
 
 type Mutation {
+  upsertModel(input: UpsertModelInput!): UpsertModelPayload
   upsertBucket(input: UpsertBucketInput!): UpsertBucketPayload
   updateRunState(input: UpdateRunStateInput!): SuccessPayload
   deleteRun(input: DeleteRunInput!): ClientPayload
@@ -103,6 +117,13 @@ type Mutation {
   commitArtifact(input: CommitArtifactInput!): ArtifactPayload
   useArtifact(input: UseArtifactInput!): ArtifactPayload
 }
+input UpsertModelInput {
+  id: String name: String entityName: String description: String access: String views: JSONString
+  isBenchmark: Boolean isPublished: Boolean dockerImage: String framework: String repo: String
+  owner: ID clientMutationId: String allowAllArtifactTypesInRegistry: Boolean
+  artifactTypes: [JSON!] icon: JSON rateLimits: JSON
+}
+type UpsertModelPayload { project: Project model: Project inserted: Boolean }
 input UpsertBucketInput {
   id: String name: String modelName: String entityName: String groupName: String
   description: String displayName: String notes: String config: JSONString commit: String
