@@ -28,36 +28,11 @@ scalars = st.one_of(
 values = st.recursive(
     scalars,
     lambda inner: (
-        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=2)
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3)
     ),
     max_leaves=5,
 )
-documents = st.dictionaries(st.sampled_from(KEYS), values, max_size=4)
-paths = st.lists(st.sampled_from(KEYS), min_size=1, max_size=3).map(".".join)
-fields = st.one_of(
-    st.just("state"),
-    st.just("tags"),
-    paths.map("summary_metrics.{}".format),
-    paths.map("config.{}".format),
-)
-comparisons = st.one_of(
-    st.tuples(st.sampled_from(["$eq", "$ne", "$gt", "$gte", "$lt", "$lte"]), values),
-    st.tuples(st.sampled_from(["$in", "$nin"]), st.lists(values, max_size=3)),
-    st.tuples(st.just("$exists"), st.booleans()),
-    st.tuples(st.just("$regex"), st.sampled_from(["^a", "b$", "a|1", "", "."])),
-)
-operators = st.recursive(
-    st.lists(comparisons, min_size=1, max_size=2).map(dict),
-    lambda inner: inner.map(lambda found: {"$not": found}),
-    max_leaves=2,
-)
-filters = st.recursive(
-    st.dictionaries(fields, operators | scalars, max_size=2),
-    lambda inner: st.tuples(
-        st.sampled_from(["$and", "$or", "$nor"]), st.lists(inner, max_size=3)
-    ).map(lambda pair: {pair[0]: pair[1]}),
-    max_leaves=4,
-)
+documents = st.dictionaries(st.sampled_from(KEYS), values, min_size=1, max_size=4)
 runs = st.fixed_dictionaries(
     {
         "config": documents,
@@ -66,6 +41,51 @@ runs = st.fixed_dictionaries(
         "tags": st.lists(st.sampled_from(["a", "ab", "é"]), max_size=2, unique=True),
     }
 )
+
+
+@st.composite
+def logged_and_filters(draw):
+    """Runs, and a filter of what is in them, or almost."""
+    logged = draw(st.lists(runs, min_size=2, max_size=4))
+    known = [("state", run["state"]) for run in logged]
+    known += [("tags", tag) for run in logged for tag in run["tags"]]
+    for run in logged:
+        for section, document in (("config", "config"), ("summary_metrics", "summary")):
+            known += [
+                (f"{section}.{path}{suffix}", value)
+                for path, value in walked(run[document])
+                for suffix in ("", ".value")[: 1 + (section == "config")]
+            ]
+    fields = st.sampled_from([field for field, _ in known] + ["config.none", "config.a.b.a"])
+    operands = st.sampled_from([value for _, value in known]) | scalars
+    comparisons = st.one_of(
+        st.tuples(st.sampled_from(["$eq", "$ne", "$gt", "$gte", "$lt", "$lte"]), operands),
+        st.tuples(st.sampled_from(["$in", "$nin"]), st.lists(operands, max_size=3)),
+        st.tuples(st.just("$exists"), st.booleans()),
+        st.tuples(st.just("$regex"), st.sampled_from(["^a", "b$", "a|1", "", "."])),
+    )
+    one = st.tuples(fields, comparisons).map(lambda pair: {pair[0]: dict([pair[1]])})
+    pairs = st.tuples(fields, comparisons, comparisons).map(
+        lambda parts: {parts[0]: {"$not": dict(parts[1:])}}
+    )
+    equal = st.sampled_from(known).map(lambda pair: {pair[0]: pair[1]})
+    leaves = one | pairs | equal
+    groups = st.recursive(
+        leaves,
+        lambda inner: st.tuples(
+            st.sampled_from(["$and", "$or", "$nor"]), st.lists(inner, max_size=3)
+        ).map(lambda pair: {pair[0]: pair[1]}),
+        max_leaves=4,
+    )
+    return logged, draw(groups)
+
+
+def walked(document):
+    for key, value in document.items():
+        yield key, value
+        if isinstance(value, dict):
+            for path, inner in walked(value):
+                yield f"{key}.{path}", inner
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +98,9 @@ def database():
 
 
 @settings(deadline=None, max_examples=200)
-@given(logged=st.lists(runs, min_size=1, max_size=4), wanted=filters)
-def test_sql_keeps_the_runs_that_the_filter_language_keeps(database, logged, wanted):
+@given(case=logged_and_filters())
+def test_sql_keeps_the_runs_that_the_filter_language_keeps(database, case):
+    logged, wanted = case
     store(database, logged)
     expected = [i for i, run in enumerate(logged) if keeps(run, wanted)]
     text = json.dumps(wanted)

@@ -54,7 +54,7 @@ def standard_json(value: Any) -> str:
 
 def clean_text(text: str) -> str:
     """Replace what SQLite cannot hold in a text: NUL, and halves of surrogate pairs."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return text.replace("\0", "\1").encode("utf-8", "replace").decode()
 
 
 def matches_pattern(pattern: str, text: object) -> bool:
