@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         SampleWarning,
         UsageError,
     )
+    from runlake.public.accelerate import accelerate
     from runlake.public.api import Api
     from runlake.public.history import HistoryScan
     from runlake.public.run import Run
@@ -38,6 +39,7 @@ _HOMES = {
     "RunlakeError": "runlake.errors",
     "SampleWarning": "runlake.errors",
     "UsageError": "runlake.errors",
+    "accelerate": "runlake.public.accelerate",
 }
 __all__ = [
     "Api",
@@ -50,6 +52,7 @@ __all__ = [
     "SampleWarning",
     "UsageError",
     "__version__",
+    "accelerate",
     "errors",
 ]
 

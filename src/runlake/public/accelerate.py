@@ -1,0 +1,139 @@
+"""Lend our reading to an imported ``wandb``, and take it back."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+from runlake.backend.client import Client
+from runlake.errors import IncompleteRunHistoryError, MissingExtra, RunlakeError
+from runlake.public.history import HistoryScan
+from runlake.public.run import Run
+from runlake.settings import load_settings
+from runlake.values import Row
+
+METHODS = ("scan_history", "beta_scan_history", "history", "download_history_exports")
+
+
+class Acceleration:
+    """What `accelerate` did; undone by `undo`, or at the end of a ``with`` block.
+
+    Parameters
+    ----------
+    wandb : module
+        The imported SDK.
+    """
+
+    def __init__(self, wandb: Any) -> None:
+        from wandb.apis import public
+
+        self._wandb = wandb
+        self._public = public
+        self._clients: dict[tuple[str, str | None], Client] = {}
+        self._originals = {name: vars(public.Run)[name] for name in METHODS}
+        self.is_active = True
+        for name, original in self._originals.items():
+            setattr(public.Run, name, self._replacement(name, original))
+
+    def undo(self) -> None:
+        """Give the SDK its own methods back; what runlake cached stays."""
+        if self.is_active:
+            for name, original in self._originals.items():
+                setattr(self._public.Run, name, original)
+            self.is_active = False
+
+    def _replacement(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def replacement(run: Any, *arguments: Any, **options: Any) -> Any:
+            with self._sdk_errors():
+                result = getattr(self._our_run(run), name)(*arguments, **options)
+            return _SdkScan(result, self) if isinstance(result, HistoryScan) else result
+
+        return replacement
+
+    def _our_run(self, run: Any) -> Run:
+        service = run._service_api  # noqa: SLF001 - the SDK keeps its address nowhere else
+        where = (service.base_url, run._api_key or service.api_key)  # noqa: SLF001
+        if where not in self._clients:
+            settings = load_settings({"base_url": where[0]}, api_key=where[1])
+            self._clients[where] = Client(settings)
+        attrs = {"name": run.id, "state": run.state}
+        return Run(self._clients[where], run.entity, run.project, run.id, attrs)
+
+    @contextmanager
+    def _sdk_errors(self) -> Iterator[None]:
+        """Raise the SDK's classes, which are what the script catches."""
+        try:
+            yield
+        except IncompleteRunHistoryError as error:
+            raise self._public.IncompleteRunHistoryError(str(error)) from error
+        except RunlakeError as error:
+            raise self._wandb.errors.CommError(str(error), error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.undo()
+
+    def __repr__(self) -> str:
+        state = "on" if self.is_active else "undone"
+        return f"<Acceleration of wandb {self._wandb.__version__}: {', '.join(METHODS)} ({state})>"
+
+
+class _SdkScan(HistoryScan):
+    """A scan whose errors are the SDK's."""
+
+    def __init__(self, scan: HistoryScan, acceleration: Acceleration) -> None:
+        super().__init__(scan._reading, scan.page_size)  # noqa: SLF001 - its own base class
+        self._acceleration = acceleration
+
+    def __iter__(self) -> Iterator[Row]:
+        with self._acceleration._sdk_errors():  # noqa: SLF001 - the other half of this module
+            yield from super().__iter__()
+
+
+_active: Acceleration | None = None
+
+
+def accelerate(*, quiet: bool = False) -> Acceleration:
+    """Make an imported ``wandb`` read history through runlake.
+
+    From this call on ``scan_history``, ``beta_scan_history``, ``history`` and
+    ``download_history_exports`` of the SDK's public ``Run`` run on runlake's cache and reader, with
+    runlake's rules: see "where we differ from the SDK" in the documentation.
+
+    Parameters
+    ----------
+    quiet : bool
+        Do not say on standard error what was done.
+
+    Returns
+    -------
+    Acceleration
+        Its ``undo()`` takes all back; so does the end of ``with runlake.accelerate(): ...``.
+        Calling again while it is active gives the same object.
+
+    Raises
+    ------
+    MissingExtra
+        If the wandb SDK is not installed.
+    """
+    global _active  # noqa: PLW0603 - the SDK's class is one for the process, so is what we did to it
+    if _active is not None and _active.is_active:
+        return _active
+    try:
+        import wandb
+    except ImportError as error:
+        raise MissingExtra(
+            "There is no wandb to accelerate; 'pip install wandb', or use runlake.Api() itself.",
+            extra="demo",
+        ) from error
+    _active = Acceleration(wandb)
+    if not quiet:
+        names = ", ".join(METHODS)
+        sys.stderr.write(f"runlake: wandb.Api() runs now read {names} through runlake.\n")
+    return _active
