@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from runlake.backend.client import Client
 from runlake.cache.pull import PullResult, pull_run
 from runlake.errors import NoRowsWarning
+from runlake.exports.manifest import Freshness
 from runlake.exports.progress import Progress
 from runlake.history.plan import Plan, plan_read
 from runlake.history.reasons import explain_no_rows
@@ -121,6 +122,7 @@ def open_reading(
     *,
     use_cache: bool = True,
     progress: Progress | None = None,
+    known: Freshness | None = None,
 ) -> Reading:
     """Bring a run's exports to disk and plan a read of them.
 
@@ -138,11 +140,13 @@ def open_reading(
         False fetches the exports again.
     progress : Progress, optional
         Watches the downloads.
+    known : tuple, optional
+        The run's freshness as a list of runs told it at this moment, see `pull_run`.
 
     Returns
     -------
     Reading
         Of this moment: rows logged later are not in it.
     """
-    pulled = pull_run(client, run, use_cache=use_cache, progress=progress)
+    pulled = pull_run(client, run, use_cache=use_cache, progress=progress, known=known)
     return Reading(client, pulled, plan_read(pulled, projection, steps))
