@@ -55,12 +55,6 @@ def sample_frame(
     >>> max(row["loss"] for row in sample_frame(frame, 4, ["_step", "loss"]).rows)
     9.0
     """
-    if frame.height > n_rows:
-        chosen = _choose(frame, n_rows, keys)
-        picked = frame[chosen]
-    else:
-        picked = frame
-    columns = [key for key in dict.fromkeys(keys) if key in picked.columns]
     parsed = set(json_keys)
     rows = [
         {
@@ -68,9 +62,15 @@ def sample_frame(
             for key, cell in row.items()
             if cell is not None
         }
-        for row in picked.select(columns).to_dicts()
+        for row in pick_rows(frame, n_rows, keys).to_dicts()
     ]
     return Sample(rows, frame.height)
+
+
+def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataFrame:
+    """Choose rows as `sample_frame` does, and return them as a frame of the keys."""
+    picked = frame[_choose(frame, n_rows, keys)] if frame.height > n_rows else frame
+    return picked.select([key for key in dict.fromkeys(keys) if key in picked.columns])
 
 
 def _choose(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> Indices:

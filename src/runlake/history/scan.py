@@ -194,14 +194,14 @@ def _json_text(key: str, kind: pa.DataType) -> pl.Expr:
     if _is_union(kind):
         members = [cell.struct.field(f.name) for f in kind]
         texts = [
-            m.cast(pl.String) if pa.types.is_binary(f.type) else _encoded(m)
+            m.cast(pl.String) if pa.types.is_binary(f.type) else encode_json(m)
             for m, f in zip(members, kind, strict=True)
         ]
         return pl.coalesce(texts).alias(key)
-    return _encoded(cell).alias(key)
+    return encode_json(cell).alias(key)
 
 
-def _encoded(cell: pl.Expr) -> pl.Expr:
+def encode_json(cell: pl.Expr) -> pl.Expr:
     """Encode any cell as JSON; polars does it for structs, hence the wrapping and unwrapping."""
     wrapped = pl.struct(cell.alias(JSON_CELL)).struct.json_encode()
     text = wrapped.str.slice(len(f'{{"{JSON_CELL}":')).str.head(-1)

@@ -1,0 +1,128 @@
+"""Samples of many runs at once, read side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from runlake.backend.client import Client
+from runlake.exports.manifest import Freshness
+from runlake.history.reader import Reading, open_reading
+from runlake.history.sample import Sample
+from runlake.history.server_sample import fetch_system_rows
+from runlake.values import STEP, Projection, RunPath, StepRange
+
+if TYPE_CHECKING:
+    import polars as pl
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """A run of a list.
+
+    Parameters
+    ----------
+    path : RunPath
+        The run.
+    freshness : tuple or None
+        What the list told of this moment, see `runlake.cache.pull.pull_run`.
+    """
+
+    path: RunPath
+    freshness: Freshness | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """What to sample of each run.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows per run at most.
+    projection : Projection
+        Keys that every row has; every row and key without any.
+    x_axis : str
+        A key that every row has besides them, and that stands first.
+    is_system : bool
+        Sample what the machine did instead.
+    """
+
+    n_rows: int
+    projection: Projection
+    x_axis: str = STEP
+    is_system: bool = False
+
+
+def sample_runs(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -> list[Sample]:
+    """Sample runs side by side.
+
+    Parameters
+    ----------
+    client : Client
+        The backend; its settings say how many runs are read at once.
+    runs : sequence of ListedRun
+        The runs.
+    sampling : Sampling
+        What to sample.
+
+    Returns
+    -------
+    list of Sample
+        One per run, in order.
+    """
+
+    def sample(run: ListedRun) -> Sample:
+        if sampling.is_system:
+            return _system_sample(client, run, sampling)
+        reading = _open(client, run, sampling)
+        return reading.sample(sampling.n_rows, sampling.x_axis, is_silent=True)
+
+    return _side_by_side(client, sample, runs)
+
+
+def sample_runs_as_frames(
+    client: Client, runs: Sequence[ListedRun], sampling: Sampling
+) -> list[tuple[pl.DataFrame, int]]:
+    """Sample runs as `sample_runs` does, without a Python object per cell.
+
+    Returns
+    -------
+    list of tuple of DataFrame and int
+        One per run, in order: the rows, and how many they were chosen from.
+    """
+
+    def sample(run: ListedRun) -> tuple[pl.DataFrame, int]:
+        if sampling.is_system:
+            from runlake.history.columns import frame_of
+
+            found = _system_sample(client, run, sampling)
+            return frame_of(found.rows), found.n_rows
+        return _open(client, run, sampling).sampled_frame(sampling.n_rows, sampling.x_axis)
+
+    return _side_by_side(client, sample, runs)
+
+
+def _open(client: Client, run: ListedRun, sampling: Sampling) -> Reading:
+    keys = sampling.projection.keys
+    wanted = Projection.from_arguments(None if keys is None else [*keys, sampling.x_axis])
+    return open_reading(client, run.path, wanted, StepRange(), known=run.freshness)
+
+
+def _system_sample(client: Client, run: ListedRun, sampling: Sampling) -> Sample:
+    rows = fetch_system_rows(client, run.path, sampling.n_rows)
+    return Sample(rows, len(rows))
+
+
+def _side_by_side(
+    client: Client, read: Callable[[ListedRun], T], runs: Sequence[ListedRun]
+) -> list[T]:
+    executor = ThreadPoolExecutor(client.settings.max_workers, thread_name_prefix="runlake-sample")
+    try:
+        return list(executor.map(read, runs))
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
