@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from runlake.public.accelerate import accelerate
     from runlake.public.api import Api
     from runlake.public.history import HistoryScan
+    from runlake.public.projects import Project, Projects
     from runlake.public.run import Run
+    from runlake.public.runs import Runs
+    from runlake.public.sweeps import Sweep
+    from runlake.public.users import User
 
 __version__ = "0.1.0"
 
@@ -35,10 +39,15 @@ _HOMES = {
     "Error": "runlake.errors",
     "HistoryScan": "runlake.public.history",
     "NoRowsWarning": "runlake.errors",
+    "Project": "runlake.public.projects",
+    "Projects": "runlake.public.projects",
     "Run": "runlake.public.run",
     "RunlakeError": "runlake.errors",
+    "Runs": "runlake.public.runs",
     "SampleWarning": "runlake.errors",
+    "Sweep": "runlake.public.sweeps",
     "UsageError": "runlake.errors",
+    "User": "runlake.public.users",
     "accelerate": "runlake.public.accelerate",
 }
 __all__ = [
@@ -47,10 +56,15 @@ __all__ = [
     "Error",
     "HistoryScan",
     "NoRowsWarning",
+    "Project",
+    "Projects",
     "Run",
     "RunlakeError",
+    "Runs",
     "SampleWarning",
+    "Sweep",
     "UsageError",
+    "User",
     "__version__",
     "accelerate",
     "errors",

@@ -10,6 +10,7 @@ from runlake.backend.client import Client
 from runlake.backend.graphql import fetch_history_keys, fetch_run
 from runlake.errors import ProtocolError
 from runlake.public.attributes import Attributes
+from runlake.public.sweeps import Sweep
 from runlake.values import RunPath
 
 INTERNAL_CONFIG = {"_wandb", "wandb_version"}
@@ -44,6 +45,7 @@ class RunFields(Attributes):
         self._client = client
         self._path = RunPath(entity, project, run_id)
         self._lazy = lazy
+        self._sweep: Sweep | None = None
         self._config: dict[str, Any] = {}
         self._rawconfig: dict[str, Any] = {}
         if attrs:
@@ -96,6 +98,16 @@ class RunFields(Attributes):
             self._take(fetch_run(self._client, self._path))
             self._lazy = False
         return self._attrs
+
+    @property
+    def is_lazy(self) -> bool:
+        """The run comes from a list without config and metrics, which are loaded when needed."""
+        return self._lazy
+
+    def take_full_data(self, attrs: Mapping[str, Any]) -> None:
+        """Take the fields of the run from a list that has config and metrics."""
+        self._take(attrs)
+        self._lazy = False
 
     def _take(self, attrs: Mapping[str, Any]) -> None:
         taken = dict(attrs)
@@ -160,6 +172,22 @@ class RunFields(Attributes):
     def state(self) -> str | None:
         """``running``, ``finished``, ``failed``, ``crashed``, ... when the run was loaded."""
         return self._attrs.get("state")
+
+    @property
+    def sweep_name(self) -> str | None:
+        """The id of the sweep that the run is part of."""
+        return self._attrs.get("sweepName")
+
+    @property
+    def sweep(self) -> Sweep | None:
+        """The sweep that the run is part of; one request, when it is first looked at."""
+        if self._sweep is None and self.sweep_name:
+            self._sweep = Sweep(self._client, self.entity, self.project, self.sweep_name)
+        return self._sweep
+
+    @sweep.setter
+    def sweep(self, sweep: Sweep | None) -> None:
+        self._sweep = sweep
 
     @property
     def path(self) -> list[str]:
