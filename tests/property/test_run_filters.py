@@ -227,9 +227,7 @@ def _fits_operator(found, name, operand):
 def _compared(found, name, operand):
     if operand is None:
         return _equal(found, None) and name.endswith("e")
-    alike = [
-        kind for kind in (bool, str) if isinstance(found, kind) and isinstance(operand, kind)
-    ]
+    alike = [kind for kind in (bool, str) if isinstance(found, kind) and isinstance(operand, kind)]
     numbers = all(_is_number(value) for value in (found, operand))
     return (bool(alike) or numbers) and ORDERED[name](found, operand)
 

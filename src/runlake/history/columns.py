@@ -102,7 +102,9 @@ def stack(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
         name for name in dict.fromkeys(chain.from_iterable(schemas)) if _clashes(name, schemas)
     ]
     alike = [
-        frame.with_columns(encode_json(pl.col(name)) for name in texts if name in frame.columns)
+        frame.with_columns(
+            encode_json(pl.col(name)).alias(name) for name in texts if name in frame.columns
+        )
         for frame in frames
     ]
     return pl.concat(alike, how="diagonal_relaxed")

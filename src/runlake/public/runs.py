@@ -246,8 +246,8 @@ class Runs(SizedPages[Run]):
             kept, total = (sum(column) for column in zip(*counts, strict=True))
             warnings.warn(
                 f"Samples of {len(partial):,} of {len(counts):,} runs of "
-                f"'{self.entity}/{self.project}': {kept:,} of {total:,} rows; samples={total:,} "
-                "gives all.",
+                f"'{self.entity}/{self.project}': {kept:,} of {total:,} rows; "
+                f"samples={max(n_rows for _, n_rows in counts)} gives all.",
                 SampleWarning,
                 stacklevel=4,
             )

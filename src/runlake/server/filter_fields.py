@@ -67,7 +67,7 @@ def find_field(name: str) -> RunField:
             return make(name, clean_text(name.removeprefix(prefix)))
     if name in FIELDS:
         return FIELDS[name](name)
-    near = difflib.get_close_matches(name, FIELDS, n=1)
+    near = difflib.get_close_matches(name, FIELDS.keys() - SNAKE_CASE.keys(), n=1)
     hint = f", perhaps {near[0]!r} or 'config.{name}'" if near else f", perhaps 'config.{name}'"
     raise Refused(f"runs have no field {name!r}{hint}")
 
