@@ -1,4 +1,4 @@
-"""Lists of runs, projects and the viewer: the real SDK and runlake get the same from the backend."""
+"""Lists of runs, projects and the viewer: the real SDK and runlake get the same answers."""
 
 import json
 

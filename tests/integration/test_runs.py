@@ -79,7 +79,7 @@ def test_runs_that_come_meanwhile_shift_no_page(api, backend):
     assert [run.id for run in runs] == ["old3", "old2", "old1", "old0"]
 
 
-def test_a_list_is_the_same_object_until_it_is_flushed(api, backend, many):
+def test_a_list_is_the_same_object_until_it_is_flushed(api, many):
     runs = api.runs(many, {"state": "running"})
     assert api.runs(many, filters={"state": "running"}) is runs
     assert api.runs(many, {"state": "running"}, order="-created_at") is not runs
@@ -87,7 +87,8 @@ def test_a_list_is_the_same_object_until_it_is_flushed(api, backend, many):
     assert api.runs(many, {"state": "running"}) is not runs
 
 
-def test_the_entity_is_asked_for_once(api, backend, many):
+@pytest.mark.usefixtures("many")
+def test_the_entity_is_asked_for_once(api, backend):
     with backend.counted() as requests:
         assert api.runs("many")[0].id == "run0000"
         assert api.run("many/run0001").entity == backend.entity
@@ -95,7 +96,8 @@ def test_the_entity_is_asked_for_once(api, backend, many):
     assert graphql(requests) == ["GetDefaultEntity", "Runs", "Run"]
 
 
-def test_a_configured_entity_and_project_stand_in(backend, many):
+@pytest.mark.usefixtures("many")
+def test_a_configured_entity_and_project_stand_in(backend):
     overrides = {"base_url": backend.base_url, "entity": backend.entity, "project": "many"}
     api = runlake.Api(overrides, api_key=backend.api_key)
     with backend.counted() as requests:
@@ -143,7 +145,7 @@ def test_a_wrong_argument_of_histories_is_an_error_before_any_request(api, backe
     assert requests == []
 
 
-def test_a_refused_filter_says_what_is_wrong(api, backend, many):
+def test_a_refused_filter_says_what_is_wrong(api, many):
     with pytest.raises(errors.BackendError, match=r"'\$typo'.*'config.lr'"):
         len(api.runs(many, {"config.lr": {"$typo": 1}}))
     with pytest.raises(errors.BackendError, match=r"'displayname'.*'displayName'"):
@@ -182,7 +184,8 @@ def test_a_missing_project_is_named(api, backend):
         _ = api.project("nowhere").created_at
 
 
-def test_another_entitys_projects_are_not_shown(api, backend, many):
+@pytest.mark.usefixtures("many")
+def test_another_entitys_projects_are_not_shown(api):
     assert list(api.projects("somebody")) == []
     with pytest.raises(errors.ProjectNotFoundError):
         len(api.runs("somebody/many"))
@@ -327,13 +330,15 @@ def test_a_created_project_and_run_are_there(api, backend):
         api.create_project("ours", "somebody")
 
 
-def test_projects_come_page_by_page(api, backend, many, logged):
+@pytest.mark.usefixtures("many", "logged")
+def test_projects_come_page_by_page(api, backend):
     with backend.counted() as requests:
         names = [project.name for project in api.projects(per_page=1)]
     assert {"many", "logged"} <= set(names)
     assert len(names) == len(set(names)) == len(graphql(requests)) - 1
     project = api.project("many")
-    assert datetime.now() - datetime.fromisoformat(project.created_at) < timedelta(days=1)
+    made_at = datetime.fromisoformat(project.created_at).replace(tzinfo=UTC)
+    assert timedelta(0) < datetime.now(UTC) - made_at < timedelta(minutes=10)
 
 
 def facts_of(thing):
