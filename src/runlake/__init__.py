@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     )
     from runlake.public.accelerate import accelerate
     from runlake.public.api import Api
+    from runlake.public.console_logs import ConsoleLogLine, ConsoleLogs
+    from runlake.public.files import File, Files
     from runlake.public.history import HistoryScan
+    from runlake.public.metrics import Metric
     from runlake.public.projects import Project, Projects
     from runlake.public.run import Run
     from runlake.public.runs import Runs
+    from runlake.public.summary import Summary
     from runlake.public.sweeps import Sweep
     from runlake.public.users import User
 
@@ -36,8 +40,13 @@ __version__ = "0.1.0"
 _HOMES = {
     "Api": "runlake.public.api",
     "CommError": "runlake.errors",
+    "ConsoleLogLine": "runlake.public.console_logs",
+    "ConsoleLogs": "runlake.public.console_logs",
     "Error": "runlake.errors",
+    "File": "runlake.public.files",
+    "Files": "runlake.public.files",
     "HistoryScan": "runlake.public.history",
+    "Metric": "runlake.public.metrics",
     "NoRowsWarning": "runlake.errors",
     "Project": "runlake.public.projects",
     "Projects": "runlake.public.projects",
@@ -45,6 +54,7 @@ _HOMES = {
     "RunlakeError": "runlake.errors",
     "Runs": "runlake.public.runs",
     "SampleWarning": "runlake.errors",
+    "Summary": "runlake.public.summary",
     "Sweep": "runlake.public.sweeps",
     "UsageError": "runlake.errors",
     "User": "runlake.public.users",
@@ -53,8 +63,13 @@ _HOMES = {
 __all__ = [
     "Api",
     "CommError",
+    "ConsoleLogLine",
+    "ConsoleLogs",
     "Error",
+    "File",
+    "Files",
     "HistoryScan",
+    "Metric",
     "NoRowsWarning",
     "Project",
     "Projects",
@@ -62,6 +77,7 @@ __all__ = [
     "RunlakeError",
     "Runs",
     "SampleWarning",
+    "Summary",
     "Sweep",
     "UsageError",
     "User",

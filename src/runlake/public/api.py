@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import string
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,12 +15,10 @@ from runlake.public.runs import DEFAULT_ORDER, Runs
 from runlake.public.sweeps import Sweep
 from runlake.public.users import User
 from runlake.settings import Settings, load_settings
-from runlake.values import ProjectPath, RunPath, check_word
+from runlake.values import ProjectPath, RunPath
 
 # Stands for an entity that no path and no setting names; no entity has such a name.
 THE_VIEWERS = "<the viewer's>"
-RUN_ID_ALPHABET = string.ascii_lowercase + string.digits
-RUN_ID_LENGTH = 8
 
 
 class Api:
@@ -284,49 +280,7 @@ class Api:
         Run
             Running, with neither config nor history.
         """
-        return self.create_run_in_state("running", run_id, project, entity)
-
-    def create_run_in_state(
-        self, state: str, run_id: str | None, project: str | None, entity: str | None
-    ) -> Run:
-        """Make a run as `create_run` does, that runs or waits to.
-
-        Parameters
-        ----------
-        state : {"running", "pending"}
-            Of the new run.
-        run_id, project, entity : str or None
-            As for `create_run`.
-
-        Returns
-        -------
-        Run
-            With neither config nor history.
-        """
-        check_word(state, "state", ("running", "pending"))
-        name = run_id or "".join(secrets.choice(RUN_ID_ALPHABET) for _ in range(RUN_ID_LENGTH))
-        variables = {
-            "entity": self._entity(entity),
-            "project": project or self.settings.project or "uncategorized",
-            "name": name,
-            "state": state,
-        }
-        answer = mutate(self._client, documents.CREATE_RUN, variables, is_idempotent=True)
-        bucket = answer["upsertBucket"]["bucket"]
-        attrs = {
-            "id": bucket["id"],
-            "name": bucket["name"],
-            "state": state,
-            "config": "{}",
-            "systemMetrics": "{}",
-            "summaryMetrics": "{}",
-            "tags": [],
-            "description": None,
-            "notes": None,
-        }
-        owner = bucket["project"]
-        names = (owner["entity"]["name"], owner["name"], bucket["name"])
-        return Run(self._client, *names, attrs, lazy=False)
+        return Run.create(self, run_id, project, self._entity(entity))
 
     def flush(self) -> None:
         """Forget runs and lists, so that the next call asks the backend again."""

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class AccessLog:
-    """ASGI middleware that writes a line per answer, before the client has all of it.
+    """ASGI middleware that writes a line before each answer is complete.
 
     Parameters
     ----------
@@ -42,10 +42,10 @@ class AccessLog:
                 status = message["status"]
             elif message["type"] == "http.response.body":
                 n_bytes += len(message.get("body", b""))
-                if not message.get("more_body") and not is_written:
-                    # Whoever has the answer finds its line.
-                    is_written = True
+                # Whoever has the whole answer finds its line.
+                if not message.get("more_body"):
                     self._write(scope, status, n_bytes)
+                    is_written = True
             await send(message)
 
         try:
