@@ -252,6 +252,42 @@ def test_a_cached_export_that_went_missing_is_fetched_again(api, logged):
     assert runs.histories(2000, keys=["loss"], format="polars").equals(first)
 
 
+@pytest.fixture(scope="module")
+def odd(backend):
+    """A project of runs that have to be read in different ways."""
+    rows = [{"_step": at, "loss": at * 7 % 13, "acc": at / 2} for at in range(2500)]
+    rows[5]["acc"] = float("nan")
+    rows[2400]["loss"] = float("inf")
+    for row in rows[::3]:
+        row["sparse"] = row["_step"]
+    LoggedRun(backend, "exports", "odd").log(*rows).finish()
+    LoggedRun(backend, "short", "odd").log(*rows[:40]).finish()
+    LoggedRun(backend, "floats", "odd").log(*({**row, "loss": 0.5} for row in rows[:900])).finish()
+    LoggedRun(backend, "live", "odd").log(*rows[:1500]).close()
+    LoggedRun(backend, "twice", "odd").log(*rows[:1000], *rows[500:1100]).finish()
+    LoggedRun(backend, "texts", "odd").log(*({**row, "loss": "x"} for row in rows[:700])).finish()
+    LoggedRun(backend, "sparse", "odd").log(*({"_step": 3 * at, "rare": 1} for at in range(30))).close()
+    return f"{backend.entity}/odd"
+
+
+@pytest.mark.parametrize("keys", [None, ["loss"], ["acc"], ["loss", "sparse"], ["rare"]], ids=str)
+@pytest.mark.parametrize("samples", [1, 2, 50, 5000])
+@pytest.mark.filterwarnings("ignore::runlake.SampleWarning", "ignore::runlake.NoRowsWarning")
+def test_histories_are_the_history_of_each_run(api, odd, keys, samples):
+    runs = api.runs(odd)
+    expected = [
+        {**row, "run_id": run.id}
+        for run in runs
+        for row in run.history(samples, keys, pandas=False)
+    ]
+    assert expected
+    assert repr(runs.histories(samples, keys)) == repr(expected)
+    frame = runs.histories(samples, keys, format="polars")
+    columns = sorted({key for row in expected for key in row})
+    assert frame.columns == columns
+    assert frame.select("run_id", "_step").rows() == [(r["run_id"], r["_step"]) for r in expected]
+
+
 def test_one_warning_tells_of_samples(api, logged):
     with pytest.warns(runlake.SampleWarning, match="3 of 4 runs") as caught:
         frame = api.runs(logged).histories(format="polars")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +109,7 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
         document = json.loads(directory.manifest.read_bytes())
         if document["version"] != SCHEMA_VERSION:
             return StoredManifest({})
-        schemas = [
-            pa.ipc.read_schema(pa.BufferReader(_bytes(text))) for text in document["schemas"]
-        ]
+        schemas = [_parse_schema(text) for text in document["schemas"]]
         exports = (_parse_export(entry, schemas) for entry in document["exports"])
         freshness = document["freshness"]
         return StoredManifest(
@@ -240,6 +239,12 @@ def _describe_export(export: StoredExport, schemas: dict[bytes, int]) -> dict[st
         "schema": schemas.setdefault(schema, len(schemas)),
         "null_counts": dict(facts.null_counts),
     }
+
+
+@lru_cache(maxsize=256)
+def _parse_schema(text: str) -> pa.Schema:
+    """Parse a schema; the runs of a project mostly have the same."""
+    return pa.ipc.read_schema(pa.BufferReader(_bytes(text)))
 
 
 def _parse_export(entry: Mapping[str, Any], schemas: list[pa.Schema]) -> StoredExport:

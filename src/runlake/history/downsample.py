@@ -12,7 +12,7 @@ from tsdownsample import MinMaxLTTBDownsampler
 
 from runlake.history.cells import clean_json
 from runlake.history.sample import Sample
-from runlake.values import STEP
+from runlake.values import STEP, Row
 
 # The downsampler keeps first and last and needs a bucket between them.
 MIN_DOWNSAMPLED = 3
@@ -55,28 +55,37 @@ def sample_frame(
     >>> max(row["loss"] for row in sample_frame(frame, 4, ["_step", "loss"]).rows)
     9.0
     """
+    return Sample(rows_of(pick_rows(frame, n_rows, keys), json_keys), frame.height)
+
+
+def rows_of(frame: pl.DataFrame, json_keys: Iterable[str] = ()) -> list[Row]:
+    """Return the rows of a frame as dicts; a key that a row lacks is absent."""
     parsed = set(json_keys)
-    rows = [
+    return [
         {
             key: clean_json(json.loads(cell) if key in parsed else cell)
             for key, cell in row.items()
             if cell is not None
         }
-        for row in pick_rows(frame, n_rows, keys).to_dicts()
+        for row in frame.to_dicts()
     ]
-    return Sample(rows, frame.height)
 
 
 def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataFrame:
     """Choose rows as `sample_frame` does, and return them as a frame of the keys."""
-    picked = frame[_choose(frame, n_rows, keys)] if frame.height > n_rows else frame
+    picked = frame[choose_rows(frame, n_rows, keys)] if frame.height > n_rows else frame
     return picked.select([key for key in dict.fromkeys(keys) if key in picked.columns])
 
 
-def _choose(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> Indices:
+def choose_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> Indices:
+    """Return which rows of a frame with more of them `sample_frame` chooses, ascending."""
     last = frame.height - 1
     chosen = {0, last} if n_rows > 1 else {last}
     series = [frame[key] for key in dict.fromkeys(keys) if key in frame.columns and key != STEP]
+    if len(series) == 1 and n_rows >= MIN_DOWNSAMPLED:
+        points = _points_of_dense(series[0], n_rows)
+        if len(points) == n_rows:
+            return points
     # Sparse keys first: what they leave of their share goes to the dense ones.
     series.sort(key=lambda one: len(one) - one.null_count())
     for position, one in enumerate(series):
@@ -89,6 +98,25 @@ def _choose(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> Indices:
         others = np.setdiff1d(np.arange(frame.height), np.fromiter(chosen, np.int64))
         chosen.update(_evenly(others, spare).tolist())
     return np.array(sorted(chosen), dtype=np.int64)
+
+
+def _points_of_dense(series: pl.Series, limit: int) -> Indices:
+    """Return what `_points_of` returns for finite numbers without a gap, and nothing for others.
+
+    This is what most samples of many runs are of, and most of their time.
+    """
+    if series.null_count() or not series.dtype.is_numeric():
+        return np.empty(0, dtype=np.int64)
+    values = series.to_numpy()
+    if not np.isfinite(values).all():
+        return np.empty(0, dtype=np.int64)
+    return np.unique(_downsampled(values.astype(np.float64, copy=False), limit))
+
+
+def _downsampled(values: np.ndarray[Any, np.dtype[np.float64]], limit: int) -> Indices:
+    downsampler = MinMaxLTTBDownsampler()  # type: ignore[no-untyped-call]
+    points: Indices = downsampler.downsample(np.ascontiguousarray(values), n_out=limit)
+    return points.astype(np.int64)
 
 
 def _points_of(series: pl.Series, share: int, chosen: set[int]) -> Indices:
@@ -107,9 +135,7 @@ def _points_of(series: pl.Series, share: int, chosen: set[int]) -> Indices:
     if n_finite < MIN_DOWNSAMPLED or len(finite) <= n_finite:
         kept = _evenly(finite, n_finite)
     else:
-        downsampler = MinMaxLTTBDownsampler()  # type: ignore[no-untyped-call]
-        downsampled = downsampler.downsample(np.ascontiguousarray(values), n_out=n_finite)
-        kept = finite[downsampled.astype(np.int64)]
+        kept = finite[_downsampled(values, n_finite)]
     return np.concatenate([kept, _evenly(odd, n_odd)])
 
 

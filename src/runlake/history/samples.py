@@ -17,6 +17,7 @@ from runlake.values import STEP, Projection, RunPath, StepRange
 if TYPE_CHECKING:
     import polars as pl
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -75,14 +76,17 @@ def sample_runs(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -
     list of Sample
         One per run, in order.
     """
+    if sampling.is_system:
+        return _side_by_side(client, lambda run: _system_sample(client, run, sampling), runs)
+    from runlake.history.downsample import rows_of
 
-    def sample(run: ListedRun) -> Sample:
-        if sampling.is_system:
-            return _system_sample(client, run, sampling)
-        reading = _open(client, run, sampling)
-        return reading.sample(sampling.n_rows, sampling.x_axis, is_silent=True)
-
-    return _side_by_side(client, sample, runs)
+    return _together_or_alone(
+        client,
+        runs,
+        sampling,
+        together=lambda frame, n_rows: Sample(rows_of(frame), n_rows),
+        alone=lambda reading: reading.sample(sampling.n_rows, sampling.x_axis, is_silent=True),
+    )
 
 
 def sample_runs_as_frames(
@@ -95,16 +99,34 @@ def sample_runs_as_frames(
     list of tuple of DataFrame and int
         One per run, in order: the rows, and how many they were chosen from.
     """
+    if sampling.is_system:
+        from runlake.history.columns import frame_of
 
-    def sample(run: ListedRun) -> tuple[pl.DataFrame, int]:
-        if sampling.is_system:
-            from runlake.history.columns import frame_of
+        return [(frame_of(one.rows), one.n_rows) for one in sample_runs(client, runs, sampling)]
+    return _together_or_alone(
+        client,
+        runs,
+        sampling,
+        together=lambda frame, n_rows: (frame, n_rows),
+        alone=lambda reading: reading.sampled_frame(sampling.n_rows, sampling.x_axis),
+    )
 
-            found = _system_sample(client, run, sampling)
-            return frame_of(found.rows), found.n_rows
-        return _open(client, run, sampling).sampled_frame(sampling.n_rows, sampling.x_axis)
 
-    return _side_by_side(client, sample, runs)
+def _together_or_alone(
+    client: Client,
+    runs: Sequence[ListedRun],
+    sampling: Sampling,
+    *,
+    together: Callable[[pl.DataFrame, int], T],
+    alone: Callable[[Reading], T],
+) -> list[T]:
+    from runlake.history.together import sample_together
+
+    readings = _side_by_side(client, lambda run: _open(client, run, sampling), runs)
+    sampled = sample_together(readings, sampling.n_rows, sampling.x_axis)
+    pairs = list(zip(readings, sampled, strict=True))
+    others = iter(_side_by_side(client, alone, [reading for reading, one in pairs if one is None]))
+    return [next(others) if one is None else together(*one) for one in sampled]
 
 
 def _open(client: Client, run: ListedRun, sampling: Sampling) -> Reading:
@@ -118,11 +140,9 @@ def _system_sample(client: Client, run: ListedRun, sampling: Sampling) -> Sample
     return Sample(rows, len(rows))
 
 
-def _side_by_side(
-    client: Client, read: Callable[[ListedRun], T], runs: Sequence[ListedRun]
-) -> list[T]:
+def _side_by_side(client: Client, read: Callable[[S], T], subjects: Sequence[S]) -> list[T]:
     executor = ThreadPoolExecutor(client.settings.max_workers, thread_name_prefix="runlake-sample")
     try:
-        return list(executor.map(read, runs))
+        return list(executor.map(read, subjects))
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
