@@ -266,7 +266,9 @@ def odd(backend):
     LoggedRun(backend, "live", "odd").log(*rows[:1500]).close()
     LoggedRun(backend, "twice", "odd").log(*rows[:1000], *rows[500:1100]).finish()
     LoggedRun(backend, "texts", "odd").log(*({**row, "loss": "x"} for row in rows[:700])).finish()
-    LoggedRun(backend, "sparse", "odd").log(*({"_step": 3 * at, "rare": 1} for at in range(30))).close()
+    LoggedRun(backend, "sparse", "odd").log(
+        *({"_step": 3 * at, "rare": 1} for at in range(30))
+    ).close()
     return f"{backend.entity}/odd"
 
 

@@ -136,7 +136,7 @@ class RunFields(Attributes):
         """The run comes from a list without config and metrics, which are loaded when needed."""
         return self._lazy
 
-    def take_full_data(self, attrs: Mapping[str, Any]) -> None:
+    def _take_full_data(self, attrs: Mapping[str, Any]) -> None:
         """Take the fields of the run from a list that has config and metrics."""
         self._take(attrs)
         self._lazy = False

@@ -131,7 +131,7 @@ class Runs(SizedPages[Run]):
             for node in self._pages(documents.runs(is_light=False), self.per_page):
                 found = lazy.pop(node["name"], None)
                 if found is not None:
-                    found.take_full_data(node)
+                    found._take_full_data(node)  # noqa: SLF001 - a list and its runs are one
                 if not lazy:
                     break
         for run in lazy.values():
