@@ -109,11 +109,11 @@ def pull_run(
     RunNotFoundError, ExportError, CacheError
         Nothing that was on disk before is lost then.
     """
-    directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
     if use_cache and known is not None:
-        unchanged = _unchanged(directory, known)
+        unchanged = find_unchanged(client, run, known)
         if unchanged is not None:
             return unchanged
+    directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
     offered = fetch_manifest(client, run)
     stored = read_manifest(directory)
     decisions = _decide(directory, offered, stored, use_cache=use_cache)
@@ -141,8 +141,24 @@ def pull_run(
             ) from error
 
 
-def _unchanged(directory: RunDirectory, known: Freshness) -> PullResult | None:
-    """Return a run as it is on disk, where that is all that it had at the moment of a list."""
+def find_unchanged(client: Client, run: RunPath, known: Freshness) -> PullResult | None:
+    """Look for a run on disk, without a request.
+
+    Parameters
+    ----------
+    client : Client
+        Its settings name the cache.
+    run : RunPath
+        The run.
+    known : tuple
+        `Manifest.freshness` of this moment, as a list of runs told it.
+
+    Returns
+    -------
+    PullResult or None
+        The whole history of the run; None if it may have more than is on disk.
+    """
+    directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
     stored = read_manifest(directory)
     if stored.offer is None or stored.freshness != known:
         return None

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from runlake.backend.client import Client
 from runlake.cache.pull import PullResult, pull_run
 from runlake.errors import NoRowsWarning
-from runlake.exports.manifest import Freshness
 from runlake.exports.progress import Progress
 from runlake.history.plan import Plan, plan_read
 from runlake.history.reasons import explain_no_rows
@@ -149,7 +148,6 @@ def open_reading(
     *,
     use_cache: bool = True,
     progress: Progress | None = None,
-    known: Freshness | None = None,
 ) -> Reading:
     """Bring a run's exports to disk and plan a read of them.
 
@@ -167,13 +165,11 @@ def open_reading(
         False fetches the exports again.
     progress : Progress, optional
         Watches the downloads.
-    known : tuple, optional
-        The run's freshness as a list of runs told it at this moment, see `pull_run`.
 
     Returns
     -------
     Reading
         Of this moment: rows logged later are not in it.
     """
-    pulled = pull_run(client, run, use_cache=use_cache, progress=progress, known=known)
+    pulled = pull_run(client, run, use_cache=use_cache, progress=progress)
     return Reading(client, pulled, plan_read(pulled, projection, steps))

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from runlake.backend.client import Client
+from runlake.cache.pull import find_unchanged, pull_run
 from runlake.exports.manifest import Freshness
-from runlake.history.reader import Reading, open_reading
+from runlake.history.plan import plan_read
+from runlake.history.reader import Reading
 from runlake.history.sample import Sample
 from runlake.history.server_sample import fetch_system_rows
 from runlake.values import STEP, Projection, RunPath, StepRange
@@ -122,17 +124,26 @@ def _together_or_alone(
 ) -> list[T]:
     from runlake.history.together import sample_together
 
-    readings = _side_by_side(client, lambda run: _open(client, run, sampling), runs)
+    readings = _open(client, runs, sampling)
     sampled = sample_together(readings, sampling.n_rows, sampling.x_axis)
     pairs = list(zip(readings, sampled, strict=True))
     others = iter(_side_by_side(client, alone, [reading for reading, one in pairs if one is None]))
     return [next(others) if one is None else together(*one) for one in sampled]
 
 
-def _open(client: Client, run: ListedRun, sampling: Sampling) -> Reading:
+def _open(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -> list[Reading]:
     keys = sampling.projection.keys
     wanted = Projection.from_arguments(None if keys is None else [*keys, sampling.x_axis])
-    return open_reading(client, run.path, wanted, StepRange(), known=run.freshness)
+    # What is on disk is found faster by one thread than by several, which only wait for each other.
+    on_disk = [run.freshness and find_unchanged(client, run.path, run.freshness) for run in runs]
+    others = [run for run, pulled in zip(runs, on_disk, strict=True) if pulled is None]
+    brought = iter(
+        _side_by_side(client, lambda run: pull_run(client, run.path, known=run.freshness), others)
+    )
+    everything = (next(brought) if pulled is None else pulled for pulled in on_disk)
+    return [
+        Reading(client, pulled, plan_read(pulled, wanted, StepRange())) for pulled in everything
+    ]
 
 
 def _system_sample(client: Client, run: ListedRun, sampling: Sampling) -> Sample:
@@ -141,6 +152,8 @@ def _system_sample(client: Client, run: ListedRun, sampling: Sampling) -> Sample
 
 
 def _side_by_side(client: Client, read: Callable[[S], T], subjects: Sequence[S]) -> list[T]:
+    if not subjects:
+        return []
     executor = ThreadPoolExecutor(client.settings.max_workers, thread_name_prefix="runlake-sample")
     try:
         return list(executor.map(read, subjects))

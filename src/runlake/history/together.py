@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from runlake.history.downsample import choose_rows
+from runlake.history.downsample import choose_rows_of_parts
 from runlake.history.reader import Reading
 from runlake.history.scan import is_plain
 from runlake.values import STEP
@@ -114,12 +114,7 @@ def _sample(
     frame, counts = _filtered(readings[0], frame, counts)
     keys = readings[0].plan.projection.keys
     wanted = list(dict.fromkeys(names if keys is None else [x_axis, *keys]))
-    chosen = []
-    for start, count in zip(accumulate(counts, initial=0), counts, strict=False):
-        if count <= n_rows:
-            chosen.append(np.arange(start, start + count))
-        else:
-            chosen.append(choose_rows(frame[start : start + count], n_rows, wanted) + start)
+    chosen = choose_rows_of_parts(frame, counts, n_rows, wanted)
     picked = frame.select(wanted)[np.concatenate(chosen)]
     ends = accumulate(len(indices) for indices in chosen)
     return [

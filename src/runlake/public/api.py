@@ -7,9 +7,13 @@ from typing import Any
 
 from runlake.backend import documents
 from runlake.backend.client import Client
+<<<<<<< HEAD
 from runlake.backend.graphql import mutate, query
 from runlake.errors import AuthenticationError, InvalidArgument
 from runlake.public.projects import Project, Projects
+=======
+from runlake.public.api_artifacts import ApiArtifacts
+>>>>>>> main
 from runlake.public.run import Run
 from runlake.public.runs import DEFAULT_ORDER, Runs
 from runlake.public.sweeps import Sweep
@@ -21,7 +25,7 @@ from runlake.values import ProjectPath, RunPath
 THE_VIEWERS = "<the viewer's>"
 
 
-class Api:
+class Api(ApiArtifacts):
     """Reads from one W&B backend; building it sends nothing.
 
     Parameters

@@ -103,6 +103,7 @@ def project_fields(context: Context, row: sqlite3.Row) -> Fields:
     def runs(_: Any, **arguments: Any) -> Fields:
         return _run_connection(context, project_id, arguments)
 
+<<<<<<< HEAD
     def artifact(_: Any, **arguments: Any) -> Fields | None:
         found = context.artifacts.by_name(project_id, arguments["name"])
         return artifact_fields(context, found) if found else None
@@ -119,6 +120,8 @@ def project_fields(context: Context, row: sqlite3.Row) -> Fields:
             list_sweeps(database, project_id, first=first, after=after), sweep_fields
         )
 
+=======
+>>>>>>> main
     return {
         "id": make_id("Project", project_id),
         "internalId": str(project_id),
@@ -136,10 +139,13 @@ def project_fields(context: Context, row: sqlite3.Row) -> Fields:
         "run": run,
         "bucket": run,
         "runs": runs,
+<<<<<<< HEAD
         "artifact": artifact,
         "sweep": sweep,
         "sweeps": sweeps,
         "totalSweeps": lambda _: count_sweeps(database, project_id),
+=======
+>>>>>>> main
     }
 
 
@@ -401,30 +407,6 @@ def upload_fields(context: Context, run_id: int, name: str) -> Fields:
         "uploadUrl": context.storage.sign("PUT", file_object(run_id, name)),
         "uploadHeaders": [],
         "sizeBytes": 0,
-    }
-
-
-def artifact_fields(context: Context, row: sqlite3.Row) -> Fields:
-    """Return the fields of ``Artifact``."""
-
-    def latest(_: Any) -> Fields | None:
-        found = context.artifacts.latest(row)
-        return artifact_fields(context, found) if found else None
-
-    return {
-        "id": make_id("Artifact", row["id"]),
-        "state": row["state"],
-        "digest": row["digest"],
-        "description": row["description"],
-        "metadata": row["metadata"],
-        "versionIndex": row["version"] if row["state"] == "COMMITTED" else None,
-        "createdAt": timestamp(row["created_at"]),
-        "artifactType": {"name": row["type"]},
-        "artifactSequence": {
-            "id": make_id("ArtifactSequence", row["id"]),
-            "name": row["collection"],
-            "latestArtifact": latest,
-        },
     }
 
 
