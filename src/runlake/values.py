@@ -87,7 +87,6 @@ class RunPath:
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< HEAD
 class ProjectPath:
     """Where a project lives on a backend.
 
@@ -120,7 +119,32 @@ class ProjectPath:
         text : str or None
             ``entity/project`` or ``project``; None means the configured project, else
             ``uncategorized``.
-=======
+        entity, project : str, optional
+            What stands in for the parts that the text leaves out.
+
+        Returns
+        -------
+        ProjectPath
+            The two names.
+
+        Raises
+        ------
+        InvalidArgument
+            If there are more parts, or an empty one.
+        """
+        if text is not None and not isinstance(text, str):
+            raise InvalidArgument(f"A project path is a string, not {text!r}.")
+        parts = [part.strip() for part in (text or "").strip().strip("/").split("/")]
+        if parts == [""]:
+            return cls(entity, project or "uncategorized")
+        if len(parts) > 2 or not all(parts):  # noqa: PLR2004 - entity, project
+            raise InvalidArgument(
+                f"Invalid path: {text!r}. A project path reads 'entity/project' or 'project'."
+            )
+        return cls(parts[0] if len(parts) == 2 else entity, parts[-1])  # noqa: PLR2004
+
+
+@dataclass(frozen=True, slots=True)
 class ArtifactPath:
     """Where a version of an artifact is found on a backend.
 
@@ -154,37 +178,17 @@ class ArtifactPath:
         ----------
         text : str
             With or without an alias.
->>>>>>> main
         entity, project : str, optional
             What stands in for the parts that the text leaves out.
 
         Returns
         -------
-<<<<<<< HEAD
-        ProjectPath
-            The two names.
-=======
         ArtifactPath
             The names.
->>>>>>> main
 
         Raises
         ------
         InvalidArgument
-<<<<<<< HEAD
-            If there are more parts, or an empty one.
-        """
-        if text is not None and not isinstance(text, str):
-            raise InvalidArgument(f"A project path is a string, not {text!r}.")
-        parts = [part.strip() for part in (text or "").strip().strip("/").split("/")]
-        if parts == [""]:
-            return cls(entity, project or "uncategorized")
-        if len(parts) > 2 or not all(parts):  # noqa: PLR2004 - entity, project
-            raise InvalidArgument(
-                f"Invalid path: {text!r}. A project path reads 'entity/project' or 'project'."
-            )
-        return cls(parts[0] if len(parts) == 2 else entity, parts[-1])  # noqa: PLR2004
-=======
             If a part is missing, or there are too many.
         """
         if not isinstance(text, str):
@@ -212,7 +216,6 @@ class ArtifactPath:
 
     def __str__(self) -> str:
         return f"{self.entity}/{self.project}/{self.name}"
->>>>>>> main
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,22 +7,17 @@ from typing import Any
 
 from runlake.backend import documents
 from runlake.backend.client import Client
-<<<<<<< HEAD
 from runlake.backend.graphql import mutate, query
-from runlake.errors import AuthenticationError, InvalidArgument
-from runlake.public.projects import Project, Projects
-=======
+from runlake.errors import AuthenticationError
 from runlake.public.api_artifacts import ApiArtifacts
->>>>>>> main
+from runlake.public.default_entity import UNNAMED
+from runlake.public.projects import Project, Projects
 from runlake.public.run import Run
 from runlake.public.runs import DEFAULT_ORDER, Runs
 from runlake.public.sweeps import Sweep
 from runlake.public.users import User
 from runlake.settings import Settings, load_settings
 from runlake.values import ProjectPath, RunPath
-
-# Stands for an entity that no path and no setting names; no entity has such a name.
-THE_VIEWERS = "<the viewer's>"
 
 
 class Api(ApiArtifacts):
@@ -56,7 +51,6 @@ class Api(ApiArtifacts):
     ) -> None:
         self._client = Client(load_settings(overrides, api_key=api_key, timeout=timeout))
         self._viewer: User | None = None
-        self._default_entity: str | None = None
         self._runs: dict[str, Run] = {}
         self._lists: dict[str, Runs] = {}
         self._projects: dict[str, Projects] = {}
@@ -65,14 +59,6 @@ class Api(ApiArtifacts):
     def settings(self) -> Settings:
         """What the client was told, from every source."""
         return self._client.settings
-
-    @property
-    def default_entity(self) -> str | None:
-        """The entity of the API key's user; one request, when it is first looked at."""
-        if self._default_entity is None:
-            viewer = query(self._client, documents.DEFAULT_ENTITY, {}).get("viewer") or {}
-            self._default_entity = viewer.get("entity")
-        return self._default_entity
 
     @property
     def viewer(self) -> User:
@@ -169,7 +155,7 @@ class Api(ApiArtifacts):
         if asked not in self._lists:
             new = Runs(
                 self._client,
-                found.entity or THE_VIEWERS,
+                found.entity or UNNAMED,
                 found.project,
                 filters,
                 order,
@@ -294,18 +280,7 @@ class Api(ApiArtifacts):
 
     def _parsed(self, path: str) -> RunPath:
         settings = self.settings
-        return RunPath.parse(path, entity=settings.entity or THE_VIEWERS, project=settings.project)
-
-    def _entity(self, name: str | None) -> str:
-        if name is not None and name != THE_VIEWERS:
-            return name
-        entity = self.settings.entity or self.default_entity
-        if not entity:
-            raise InvalidArgument(
-                f"No entity is named, and {self._client.origin} knows none for this API key. Write "
-                "'entity/project', or set WANDB_ENTITY."
-            )
-        return entity
+        return RunPath.parse(path, entity=settings.entity or UNNAMED, project=settings.project)
 
     def __getstate__(self) -> dict[str, Any]:
         # What was listed is cheap to list again, and would be sent along with every task.

@@ -62,41 +62,6 @@ MIGRATIONS = (
     );
     """,
     """
-<<<<<<< HEAD
-    ALTER TABLE runs ADD COLUMN config_values TEXT NOT NULL DEFAULT '{}';
-    ALTER TABLE runs ADD COLUMN summary_values TEXT NOT NULL DEFAULT '{}';
-    UPDATE runs SET config_values = config_values(config), summary_values = summary_values(summary);
-    CREATE TRIGGER run_is_new AFTER INSERT ON runs BEGIN
-      UPDATE runs SET config_values = config_values(NEW.config),
-        summary_values = summary_values(NEW.summary) WHERE id = NEW.id;
-    END;
-    CREATE TRIGGER config_is_new AFTER UPDATE OF config ON runs BEGIN
-      UPDATE runs SET config_values = config_values(NEW.config) WHERE id = NEW.id;
-    END;
-    CREATE TRIGGER summary_is_new AFTER UPDATE OF summary ON runs BEGIN
-      UPDATE runs SET summary_values = summary_values(NEW.summary) WHERE id = NEW.id;
-    END;
-    CREATE INDEX runs_by_creation ON runs (project_id, created_at);
-    ALTER TABLE projects ADD COLUMN created_at REAL;
-    ALTER TABLE projects ADD COLUMN description TEXT;
-    ALTER TABLE projects ADD COLUMN access TEXT;
-    ALTER TABLE projects ADD COLUMN views TEXT;
-    UPDATE projects SET created_at =
-      (SELECT min(created_at) FROM runs WHERE project_id = projects.id);
-    CREATE TRIGGER project_is_new AFTER INSERT ON projects BEGIN
-      UPDATE projects SET created_at = (julianday('now') - 2440587.5) * 86400.0 WHERE id = NEW.id;
-    END;
-    CREATE TABLE sweeps (
-      id INTEGER PRIMARY KEY, project_id INTEGER NOT NULL, name TEXT NOT NULL,
-      created_at REAL NOT NULL, UNIQUE (project_id, name)
-    );
-    INSERT INTO sweeps (project_id, name, created_at)
-      SELECT project_id, sweep, min(created_at) FROM runs WHERE sweep IS NOT NULL GROUP BY 1, 2;
-    CREATE TRIGGER run_is_in_sweep AFTER UPDATE OF sweep ON runs WHEN NEW.sweep IS NOT NULL BEGIN
-      INSERT OR IGNORE INTO sweeps (project_id, name, created_at)
-        VALUES (NEW.project_id, NEW.sweep, NEW.created_at);
-    END;
-=======
     CREATE TABLE artifact_types (
       id INTEGER PRIMARY KEY AUTOINCREMENT, project_id INTEGER NOT NULL, name TEXT NOT NULL,
       created_at REAL NOT NULL, UNIQUE (project_id, name)
@@ -185,7 +150,41 @@ MIGRATIONS = (
         WHERE f.version_id = artifact_versions.id
       );
     DROP TABLE artifacts;
->>>>>>> main
+    """,
+    """
+    ALTER TABLE runs ADD COLUMN config_values TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE runs ADD COLUMN summary_values TEXT NOT NULL DEFAULT '{}';
+    UPDATE runs SET config_values = config_values(config), summary_values = summary_values(summary);
+    CREATE TRIGGER run_is_new AFTER INSERT ON runs BEGIN
+      UPDATE runs SET config_values = config_values(NEW.config),
+        summary_values = summary_values(NEW.summary) WHERE id = NEW.id;
+    END;
+    CREATE TRIGGER config_is_new AFTER UPDATE OF config ON runs BEGIN
+      UPDATE runs SET config_values = config_values(NEW.config) WHERE id = NEW.id;
+    END;
+    CREATE TRIGGER summary_is_new AFTER UPDATE OF summary ON runs BEGIN
+      UPDATE runs SET summary_values = summary_values(NEW.summary) WHERE id = NEW.id;
+    END;
+    CREATE INDEX runs_by_creation ON runs (project_id, created_at);
+    ALTER TABLE projects ADD COLUMN created_at REAL;
+    ALTER TABLE projects ADD COLUMN description TEXT;
+    ALTER TABLE projects ADD COLUMN access TEXT;
+    ALTER TABLE projects ADD COLUMN views TEXT;
+    UPDATE projects SET created_at =
+      (SELECT min(created_at) FROM runs WHERE project_id = projects.id);
+    CREATE TRIGGER project_is_new AFTER INSERT ON projects BEGIN
+      UPDATE projects SET created_at = (julianday('now') - 2440587.5) * 86400.0 WHERE id = NEW.id;
+    END;
+    CREATE TABLE sweeps (
+      id INTEGER PRIMARY KEY, project_id INTEGER NOT NULL, name TEXT NOT NULL,
+      created_at REAL NOT NULL, UNIQUE (project_id, name)
+    );
+    INSERT INTO sweeps (project_id, name, created_at)
+      SELECT project_id, sweep, min(created_at) FROM runs WHERE sweep IS NOT NULL GROUP BY 1, 2;
+    CREATE TRIGGER run_is_in_sweep AFTER UPDATE OF sweep ON runs WHEN NEW.sweep IS NOT NULL BEGIN
+      INSERT OR IGNORE INTO sweeps (project_id, name, created_at)
+        VALUES (NEW.project_id, NEW.sweep, NEW.created_at);
+    END;
     """,
 )
 

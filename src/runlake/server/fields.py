@@ -103,11 +103,6 @@ def project_fields(context: Context, row: sqlite3.Row) -> Fields:
     def runs(_: Any, **arguments: Any) -> Fields:
         return _run_connection(context, project_id, arguments)
 
-<<<<<<< HEAD
-    def artifact(_: Any, **arguments: Any) -> Fields | None:
-        found = context.artifacts.by_name(project_id, arguments["name"])
-        return artifact_fields(context, found) if found else None
-
     def sweep(_: Any, **arguments: Any) -> Fields | None:
         found = find_sweep(database, project_id, arguments["sweepName"])
         return sweep_fields(found) if found else None
@@ -120,8 +115,6 @@ def project_fields(context: Context, row: sqlite3.Row) -> Fields:
             list_sweeps(database, project_id, first=first, after=after), sweep_fields
         )
 
-=======
->>>>>>> main
     return {
         "id": make_id("Project", project_id),
         "internalId": str(project_id),
@@ -139,13 +132,9 @@ def project_fields(context: Context, row: sqlite3.Row) -> Fields:
         "run": run,
         "bucket": run,
         "runs": runs,
-<<<<<<< HEAD
-        "artifact": artifact,
         "sweep": sweep,
         "sweeps": sweeps,
         "totalSweeps": lambda _: count_sweeps(database, project_id),
-=======
->>>>>>> main
     }
 
 

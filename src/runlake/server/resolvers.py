@@ -17,11 +17,7 @@ from graphql import (
 from runlake.server.fields import (
     Context,
     Fields,
-<<<<<<< HEAD
-    artifact_fields,
     project_connection,
-=======
->>>>>>> main
     project_fields,
     run_fields,
     upload_fields,
@@ -104,19 +100,9 @@ def _root(context: Context) -> Fields:
         found = context.runs.project(entity, name) if entity == context.owner else None
         return project_fields(context, found) if found else None
 
-<<<<<<< HEAD
     def projects(_: Any, **arguments: Any) -> Fields:
         return project_connection(context, arguments)
 
-    def artifact(_: Any, **arguments: Any) -> Fields:
-        return artifact_fields(context, context.artifacts.get(context.owner, arguments["id"]))
-
-    def mapping(_: Any, **arguments: Any) -> Fields | None:
-        found = context.artifacts.by_client_id(arguments["clientID"])
-        return {"serverID": make_id("Artifact", found["id"])} if found else None
-
-=======
->>>>>>> main
     def entity(_: Any, **arguments: Any) -> Fields | None:
         name = context.entity(arguments.get("name"))
         return {"id": make_id("Entity", 0), "name": name, "organization": None}
@@ -128,12 +114,7 @@ def _root(context: Context) -> Fields:
         "entity": entity,
         "project": project,
         "model": project,
-<<<<<<< HEAD
         "models": projects,
-        "artifact": artifact,
-        "clientIDMapping": mapping,
-=======
->>>>>>> main
         **{name: _mutation(context, action) for name, action in MUTATIONS.items()},
     }
 

@@ -20,12 +20,7 @@ type Query {
   entity(name: String): Entity
   project(name: String, entityName: String): Project
   model(name: String, entityName: String): Project
-<<<<<<< HEAD
   models(entityName: String, after: String, first: Int): ProjectConnection
-  artifact(id: ID!): Artifact
-  clientIDMapping(clientID: ID!): ClientIDMapping
-=======
->>>>>>> main
 }
 type User {
   id: ID! name: String username: String email: String admin: Boolean flags: JSONString
@@ -49,12 +44,8 @@ type Project {
   run(name: String!): Run
   bucket(name: String!, missingOk: Boolean): Run
   runs(filters: JSONString, after: String, first: Int, order: String): RunConnection
-<<<<<<< HEAD
-  artifact(name: String!): Artifact
   sweep(sweepName: String!): Sweep
   sweeps(filters: JSONString, after: String, first: Int): SweepConnection totalSweeps: Int!
-=======
->>>>>>> main
 }
 type ProjectConnection { edges: [ProjectEdge!]! pageInfo: PageInfo! }
 type ProjectEdge { node: Project! cursor: String! }
