@@ -68,7 +68,7 @@ class RunStore:
     """
 
     def __init__(self, database: Database, storage: Storage, limits: Limits) -> None:
-        self._database = database
+        self.database = self._database = database
         self._storage = storage
         self._limits = limits
 
@@ -96,13 +96,11 @@ class RunStore:
             "SELECT * FROM projects WHERE entity = ? AND name = ?", entity, name
         )
 
-    def in_project(self, project_id: int) -> list[sqlite3.Row]:
-        """Return the runs of a project, oldest first."""
-        return self._database.rows(
-            "SELECT runs.*, entity, projects.name AS project FROM runs JOIN projects "
-            "ON projects.id = project_id WHERE project_id = ? ORDER BY created_at, runs.id",
-            project_id,
-        )
+    def large(self, run: sqlite3.Row, column: str) -> Any:
+        """Return a column that rows from lists come without."""
+        if column in run.keys():  # noqa: SIM118 - a Row holds values, not names
+            return run[column]
+        return self._existing(run["id"])[column]
 
     def upsert(self, entity: str, given: Mapping[str, Any]) -> tuple[sqlite3.Row, bool]:
         """Create, take over, resume or change a run.
