@@ -14,13 +14,13 @@ from typing import Any
 
 from runlake.server.accounts import User
 from runlake.server.artifacts import ArtifactStore
+from runlake.server.history_rows import NO_LIMIT
 from runlake.server.rows import Row, history_keys, sample_evenly, to_wire
 from runlake.server.runs import Refused, RunStore, file_object, make_id, system_row
 from runlake.server.storage import Storage
 
 Fields = dict[str, Any]
 PARQUET_AWARE = {"HistoryPage", "SampledHistoryPage"}
-NO_LIMIT = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +237,9 @@ def _history_fields(context: Context, row: sqlite3.Row) -> Fields:
     def parquet(_: Any, **arguments: Any) -> Fields:
         keys = set(arguments["liveKeys"])
         if keys == {"_step"}:
-            live: list[Row] = [{"_step": step} for step in runs.live_steps(row)]
+            live: list[Row] = [{"_step": step} for step in runs.history.live_steps(row)]
         else:
-            rows = runs.rows_between(row, 0, NO_LIMIT, is_live=True)
+            rows = runs.history.between(row, 0, NO_LIMIT, is_live=True)
             live = [{k: to_wire(v) for k, v in r.items() if k in keys | {"_step"}} for r in rows]
         urls = [storage.sign("GET", name) for name in runs.export_objects(row["id"])]
         return {"parquetUrls": urls, "liveData": live}
@@ -252,10 +252,10 @@ def _history_fields(context: Context, row: sqlite3.Row) -> Fields:
         start, stop = arguments.get("minStep"), arguments.get("maxStep")
         samples = arguments.get("samples") or 500
         if start is None and stop is None:
-            rows = sample_evenly(runs.rows_between(row, 0, NO_LIMIT, is_live=False), samples)
+            rows = runs.history.sample(row, samples)
         else:
             stop = NO_LIMIT if stop is None else stop
-            rows = runs.rows_between(row, start or 0, stop, is_live=is_live(), limit=samples)
+            rows = runs.history.between(row, start or 0, stop, is_live=is_live(), limit=samples)
         return [json.dumps(to_wire(r)) for r in rows]
 
     def sampled(_: Any, **arguments: Any) -> list[list[Row]]:
@@ -281,9 +281,9 @@ def _sampled(
     keys = list(dict.fromkeys(spec.get("keys") or []))
     last = spec.get("maxStep")
     stop = NO_LIMIT if last is None else last + 1
-    rows = runs.rows_between(run, spec.get("minStep") or 0, stop, is_live=is_live)
-    found = [{k: to_wire(r[k]) for k in keys} for r in rows if all(k in r for k in keys)]
-    return sample_evenly(found, spec.get("samples") or 500)
+    start, limit = spec.get("minStep") or 0, spec.get("samples") or 500
+    rows = runs.history.with_keys(run, keys, start, stop, is_live=is_live, limit=limit)
+    return [to_wire(row) for row in rows]
 
 
 def _file_fields(context: Context, row: sqlite3.Row) -> Fields:

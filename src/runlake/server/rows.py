@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Row = dict[str, Any]
@@ -54,12 +54,24 @@ def merge_steps(rows: Iterable[Row]) -> list[Row]:
 
 def sample_evenly(rows: list[Row], limit: int) -> list[Row]:
     """Return at most ``limit`` rows, evenly spaced, first and last among them."""
-    if limit < 1 or len(rows) <= limit:
-        return rows if limit >= 1 else []
+    return [rows[position] for position in even_positions(len(rows), limit)]
+
+
+def even_positions(n_rows: int, limit: int) -> Sequence[int]:
+    """Return which of ``n_rows`` an even sample of at most ``limit`` takes.
+
+    Examples
+    --------
+    >>> list(even_positions(9, 3))
+    [0, 4, 8]
+    """
+    if limit < 1:
+        return range(0)
+    if n_rows <= limit:
+        return range(n_rows)
     if limit == 1:
-        return rows[:1]
-    last = len(rows) - 1
-    return [rows[round(index * last / (limit - 1))] for index in range(limit)]
+        return range(1)
+    return [round(index * (n_rows - 1) / (limit - 1)) for index in range(limit)]
 
 
 def count_keys(facts: dict[str, Any], rows: Iterable[Row]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from runlake.server.database import Database
 from runlake.server.exporter import write_export
+from runlake.server.history_rows import HistoryRows
 from runlake.server.rows import Row, count_keys, merge_steps, parse_line
 from runlake.server.storage import Storage
 
@@ -67,6 +68,7 @@ class RunStore:
         self._database = database
         self._storage = storage
         self._limits = limits
+        self.history = HistoryRows(database)
 
     def find(self, entity: str, project: str, name: str) -> sqlite3.Row | None:
         """Return a run by its names."""
@@ -313,51 +315,6 @@ class RunStore:
                 "SELECT object FROM exports WHERE run_id = ? ORDER BY position", run_id
             )
         ]
-
-    def live_steps(self, run: sqlite3.Row) -> list[int]:
-        """Return the step of every row that is in no export, in the order of the lines."""
-        return [
-            row["step"]
-            for row in self._database.rows(
-                "SELECT step FROM lines WHERE run_id = ? AND stream = 'history' "
-                "AND position >= ? AND step IS NOT NULL ORDER BY position",
-                run["id"],
-                run["exported_count"],
-            )
-        ]
-
-    def rows_between(
-        self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool, limit: int | None = None
-    ) -> list[Row]:
-        """Return rows of ``start <= step < stop``, ascending, each step once.
-
-        Parameters
-        ----------
-        run : Row
-            The run.
-        start, stop : int
-            Inclusive and exclusive.
-        is_live : bool
-            Only rows that are in no export.
-        limit : int, optional
-            Lines to read at most.
-
-        Returns
-        -------
-        list of dict
-            With dotted keys.
-        """
-        lines = self._database.rows(
-            "SELECT content FROM lines INDEXED BY lines_by_step WHERE run_id = ? "
-            "AND stream = 'history' AND step >= ? AND step < ? AND position >= ? "
-            "ORDER BY step, position LIMIT ?",
-            run["id"],
-            start,
-            min(stop, 2**62),
-            run["exported_count"] if is_live else 0,
-            -1 if limit is None else limit,
-        )
-        return merge_steps(parse_line(line["content"]) for line in lines)
 
     def lines(self, run_id: int, stream: str, *, first: int = 0) -> list[tuple[int, str]]:
         """Return numbered lines of a stream from a position on."""
