@@ -18,6 +18,7 @@ from runlake.server.history_rows import NO_LIMIT
 from runlake.server.rows import Row, history_keys, sample_evenly, to_wire
 from runlake.server.runs import Refused, RunStore, file_object, make_id, system_row
 from runlake.server.storage import Storage
+from runlake.server.wire_json import read_body
 
 Fields = dict[str, Any]
 PARQUET_AWARE = {"HistoryPage", "SampledHistoryPage"}
@@ -259,7 +260,8 @@ def _history_fields(context: Context, row: sqlite3.Row) -> Fields:
         return [json.dumps(to_wire(r)) for r in rows]
 
     def sampled(_: Any, **arguments: Any) -> list[list[Row]]:
-        return [_sampled(runs, row, json.loads(s), is_live=is_live()) for s in arguments["specs"]]
+        specs = [_read_spec(text) for text in arguments["specs"]]
+        return [_sampled(runs, row, spec, is_live=is_live()) for spec in specs]
 
     def events(_: Any, **arguments: Any) -> list[str]:
         rows = [system_row(line) for _, line in runs.lines(row["id"], "events")]
@@ -275,14 +277,23 @@ def _history_fields(context: Context, row: sqlite3.Row) -> Fields:
     }
 
 
+def _read_spec(text: str) -> dict[str, Any]:
+    try:
+        return read_body(text.encode())
+    except ValueError as error:
+        raise Refused(f"the specification of a sample is {error}") from error
+
+
 def _sampled(
     runs: RunStore, run: sqlite3.Row, spec: Mapping[str, Any], *, is_live: bool
 ) -> list[Row]:
-    keys = list(dict.fromkeys(spec.get("keys") or []))
-    last = spec.get("maxStep")
+    keys = spec.get("keys") or []
+    start, last, limit = (spec.get(name) for name in ("minStep", "maxStep", "samples"))
+    numbers = all(value is None or isinstance(value, int) for value in (start, last, limit))
+    if not numbers or not isinstance(keys, list) or not all(isinstance(k, str) for k in keys):
+        raise Refused("a sample's keys are a list of names, its steps and size integers")
     stop = NO_LIMIT if last is None else last + 1
-    start, limit = spec.get("minStep") or 0, spec.get("samples") or 500
-    rows = runs.history.with_keys(run, keys, start, stop, is_live=is_live, limit=limit)
+    rows = runs.history.with_keys(run, keys, start or 0, stop, is_live=is_live, limit=limit or 500)
     return [to_wire(row) for row in rows]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import threading
@@ -16,6 +17,8 @@ import uvicorn
 from runlake.server.accounts import add_user, list_users
 from runlake.server.app import Backend, build_app, open_backend
 from runlake.server.runs import Limits
+
+LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,11 @@ def _watch(backend: Backend, crash_after: float) -> Iterator[None]:
 
     def watch() -> None:
         while not over.wait(min(5.0, crash_after / 4)):
-            backend.runs.crash_silent_runs()
+            try:
+                backend.runs.end_silent_runs()
+            except Exception:
+                # A full disk or a locked database passes; the next round has to come.
+                LOGGER.exception("Silent runs could not be looked for.")
 
     watcher = threading.Thread(target=watch, name="runlake-crashes", daemon=True)
     watcher.start()
