@@ -148,7 +148,7 @@ def test_rows_that_cannot_be_exported_stay_live_and_harm_no_other_run(tmp_path):
         wait_until(lambda: open_run(server, healthy).state == "crashed")
         assert open_run(server, poison).state == "crashed"
         assert len(list(open_run(server, poison).beta_scan_history())) == 20
-        assert open_run(server, healthy).pull().n_rows == 5
+        wait_until(lambda: open_run(server, healthy).pull().n_rows == 5)
         assert "could not be exported" in (tmp_path / "full" / "server.log").read_text()
 
 
