@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from runlake.backend import documents
@@ -17,7 +16,7 @@ from runlake.errors import ProtocolError
 from runlake.exports.manifest import fetch_manifest
 from runlake.history.cells import flatten
 from runlake.history.plan import LIVE_PAGE_ROWS, LivePage, Plan
-from runlake.values import STEP, Row, RunPath
+from runlake.values import STEP, Row, RunPath, StepRange
 
 PAGES_AHEAD = 4
 # Rows that moved into exports are read for so many pages at once, which bounds both the memory
@@ -69,76 +68,68 @@ def iter_live_rows(client: Client, plan: Plan, recover: Recover) -> Iterator[lis
         If the backend lists a step as live but does not give its row.
     """
     if plan.is_walk:
-        start = plan.steps.start
-        stop = NO_LIMIT if plan.steps.stop is None else plan.steps.stop
-        yield from _iter_pages(client, plan.run, start, stop, LIVE_PAGE_ROWS)
+        yield from walk_live_rows(client, plan, plan.steps)
         return
-    # The backend's key filter looks at one source; where sources overlap, only the merged row can
-    # tell whether it has all the keys.
-    keys = plan.projection.keys
-    is_filtered = bool(keys) and plan.projection.how == "all" and not plan.needs_merge
+    pages = plan.live_pages
+    moved = _MovedRows(client, plan.run, recover)
+    answers = _ahead(lambda page: _ask(client, plan, page), pages)
+    for index, answer in enumerate(answers):
+        yield moved.complete(pages[index], answer, pages[index + 1 : index + RECOVERED_PAGES])
 
-    def read(page: LivePage) -> LiveAnswer:
-        if not is_filtered:
-            return _fetch_page(client, plan.run, page)
-        limit = len(page.steps) + 1
-        answer = _fetch_filtered(client, plan.run, keys or (), page.start, page.stop, limit)
-        if answer.steps.issuperset(page.steps):
-            return answer
-        # Rows moved meanwhile, or the backend cut its answer short: then a step without a row does
-        # not tell that it lacks a key.
-        return LiveAnswer(answer.rows, {row[STEP] for row in answer.rows})
 
-    moved = _MovedRows(client, plan, recover)
-    for index, answer in enumerate(_ahead(read, plan.live_pages)):
-        rows = {row[STEP]: row for row in answer.rows}
-        missing = [step for step in plan.live_pages[index].steps if step not in answer.steps]
-        if missing:
-            rows.update(moved.find(missing, index))
-        yield [rows[step] for step in sorted(rows)]
+def fetch_page(client: Client, plan: Plan, page: LivePage, recover: Recover) -> list[Row]:
+    """Fetch the live rows of one page; the arguments are those of `iter_live_rows`."""
+    return _MovedRows(client, plan.run, recover).complete(page, _ask(client, plan, page), ())
+
+
+def walk_live_rows(client: Client, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:
+    """Yield the rows of a range of steps, page after page, none of them empty."""
+    stop = NO_LIMIT if steps.stop is None else steps.stop
+    return _iter_pages(client, plan.run, steps.start, stop, LIVE_PAGE_ROWS)
 
 
 class _MovedRows:
     """Finds rows that were live when the plan was made, and not when their page was asked for."""
 
-    def __init__(self, client: Client, plan: Plan, recover: Recover) -> None:
+    def __init__(self, client: Client, run: RunPath, recover: Recover) -> None:
         self._client = client
-        self._plan = plan
+        self._run = run
         self._recover = recover
         self._settled: set[int] = set()
         self._rows: dict[int, Row] = {}
 
-    def find(self, missing: list[int], index: int) -> dict[int, Row]:
-        """Return the rows of steps that the page of that index lacks.
+    def complete(self, page: LivePage, answer: LiveAnswer, later: Sequence[LivePage]) -> list[Row]:
+        """Return the rows of a page; steps of later pages that moved too are read at once.
 
         A step that is neither live nor exported any more is left out: the run was rewound.
         """
-        found: dict[int, Row] = {}
+        rows = {row[STEP]: row for row in answer.rows}
+        missing = [step for step in page.steps if step not in answer.steps]
         for _ in range(MAX_ROUNDS):
-            self._settle(missing, index)
-            found.update({step: self._rows[step] for step in missing if step in self._rows})
-            missing = [step for step in missing if step not in self._settled]
             if not missing:
-                return found
-            answer = _fetch_page(self._client, self._plan.run, LivePage(tuple(missing)))
-            wanted = set(missing)
-            found.update({row[STEP]: row for row in answer.rows if row[STEP] in wanted})
-            missing = [step for step in missing if step not in answer.steps]
+                break
+            self._settle(missing, later)
+            rows.update({step: self._rows[step] for step in missing if step in self._rows})
+            missing = [step for step in missing if step not in self._settled]
+            if missing:
+                again = _fetch_page(self._client, self._run, LivePage(tuple(missing)))
+                wanted = set(missing)
+                rows.update({row[STEP]: row for row in again.rows if row[STEP] in wanted})
+                missing = [step for step in missing if step not in again.steps]
         if missing:
             raise ProtocolError(
-                f"{self._client.origin} lists step {missing[0]} of '{self._plan.run}' as live, but "
+                f"{self._client.origin} lists step {missing[0]} of '{self._run}' as live, but "
                 f"does not give its row ({len(missing):,} such steps). Scan again; if it stays so, "
                 "the backend lost them.",
                 origin=self._client.origin,
             )
-        return found
+        return [rows[step] for step in sorted(rows)]
 
-    def _settle(self, missing: list[int], index: int) -> None:
+    def _settle(self, missing: list[int], later: Sequence[LivePage]) -> None:
         if self._settled.issuperset(missing):
             return
         # First what is live, then the exports: a step that moves in between stands in both.
-        now = fetch_manifest(self._client, self._plan.run).live_steps or ()
-        later = islice(self._plan.live_pages, index + 1, index + RECOVERED_PAGES)
+        now = fetch_manifest(self._client, self._run).live_steps or ()
         steps = {*missing, *(step for page in later for step in page.steps)}
         self._settled = steps.difference(now)
         if self._settled:
@@ -159,6 +150,20 @@ def _ahead(
             yield waiting.popleft().result()
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _ask(client: Client, plan: Plan, page: LivePage) -> LiveAnswer:
+    # The backend's key filter looks at one source; where sources overlap, only the merged row can
+    # tell whether it has all the keys.
+    keys = plan.projection.keys
+    if not keys or plan.projection.how == "any" or plan.needs_merge:
+        return _fetch_page(client, plan.run, page)
+    answer = _fetch_filtered(client, plan.run, keys, page.start, page.stop, len(page.steps) + 1)
+    if answer.steps.issuperset(page.steps):
+        return answer
+    # Rows moved meanwhile, or the backend cut its answer short: then a step without a row does
+    # not tell that it lacks a key.
+    return LiveAnswer(answer.rows, {row[STEP] for row in answer.rows})
 
 
 def _fetch_page(client: Client, run: RunPath, page: LivePage) -> LiveAnswer:
