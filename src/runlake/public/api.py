@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from runlake.backend.client import Client
+from runlake.public.api_artifacts import ApiArtifacts
 from runlake.public.run import Run
 from runlake.settings import Settings, load_settings
 from runlake.values import RunPath
 
 
-class Api:
+class Api(ApiArtifacts):
     """Reads from one W&B backend; building it sends nothing.
 
     Parameters
