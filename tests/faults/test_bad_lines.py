@@ -167,7 +167,7 @@ def test_lines_that_fill_a_gap_are_counted_and_exported(server):
     logged.log(*[{"_step": step, "early": 1} for step in range(10)], offset=0)
     run = open_run(server, logged.finish().path)
     assert [row["_step"] for row in run.beta_scan_history()] == list(range(20))
-    with pytest.warns(runlake.NoRowsWarning, match="early 10 rows .*, late 10 rows"):
+    with pytest.warns(runlake.NoRowsWarning, match="early 10 rows, late 10 rows"):
         assert list(run.beta_scan_history(keys=["early", "late"])) == []
 
 
