@@ -44,6 +44,9 @@ def answer(code, names, project):
             described = describe(value, project)
     except Exception as error:  # noqa: BLE001 - whatever a client raises is its answer
         bases = [kind.__name__ for kind in type(error).__mro__]
+        # What a script catches by another name of the module, such as ``Error``.
+        module = names["wandb"]
+        bases += [n for n in dir(module) if getattr(module, n, None) in type(error).__mro__]
         return {
             "error": type(error).__name__,
             "bases": bases,

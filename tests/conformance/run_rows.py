@@ -79,7 +79,8 @@ LOADING = [
 HISTORY = [
     Row(
         "Run.scan_history",
-        "logged = lambda row: {k: v for k, v in row.items() if k not in ('_runtime', '_timestamp')}\n"
+        "chance = ('_runtime', '_timestamp')\n"
+        "logged = lambda row: {k: v for k, v in row.items() if k not in chance}\n"
         "[logged(row) for row in run.scan_history()][:10]",
         "page",
         NULLS,
