@@ -12,15 +12,16 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "compatibility.md"
 HEAD = """\
 # Compatibility with the wandb SDK
 
-Made from the table that `tests/conformance` asks of both clients (`make docs`): for every row the real
-SDK and runlake run the same Python on the same runs, logged by the SDK to the embedded backend, and must
-give the same value of the same type, or an error that the same `except` catches. A member of the SDK's
-classes without a row fails a test, and so does a signature of ours that lost an argument or a default.
+Made from the table that `tests/conformance` asks of both clients (`make docs`): for every row the
+real SDK and runlake run the same Python on the same runs, logged by the SDK to the embedded
+backend, and must give the same value of the same type, or an error that the same `except`
+catches. A member of the SDK's classes without a row fails a test, and so does a signature of ours
+that lost an argument or a default.
 
-"follows" says whose promise the answer keeps: that of the documented page (SDK 0.27), of SDK 0.31, of
-both, or our own. Where the two differ, signatures accept both, and the page's promises win: `scan_history`
-takes `min_step=None` and `0` alike, returns only rows that have all of the keys, with `_step`, and
-`how="any"` gives rows that have at least one of them.
+"follows" says whose promise the answer keeps: that of the documented page (SDK 0.27), of SDK
+0.31, of both, or our own. Where the two differ, signatures accept both, and the page's promises
+win: `scan_history` takes `min_step=None` and `0` alike, returns only rows that have all of the
+keys, with `_step`, and `how="any"` gives rows that have at least one of them.
 """
 
 
