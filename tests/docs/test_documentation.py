@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from tests.conformance.render import render
 from tests.http_artifacts import log_artifact
 from tests.http_logging import LoggedRun, steps
 from typer.main import get_command
@@ -103,11 +104,26 @@ def test_every_public_name_is_in_the_reference():
     assert {name for name in runlake.__all__ if f"`{name}" not in text} == set()
 
 
-@pytest.mark.parametrize("kind", [runlake.Api, runlake.Run], ids=lambda kind: kind.__name__)
+DOCUMENTED = [
+    runlake.Api,
+    runlake.Run,
+    runlake.Runs,
+    runlake.Project,
+    runlake.Projects,
+    runlake.Sweep,
+    runlake.User,
+]
+
+
+@pytest.mark.parametrize("kind", DOCUMENTED, ids=lambda kind: kind.__name__)
 def test_every_public_member_is_in_the_reference(kind):
     text = reference("api.md")
     members = {name for name in dir(kind) if not name.startswith("_")}
     assert {name for name in members if not re.search(rf"`{name}[`(]", text)} == set()
+
+
+def test_the_page_of_compatibility_is_that_of_the_table():
+    assert reference("compatibility.md") == render()
 
 
 def test_every_dependency_has_its_reason():

@@ -23,6 +23,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -33,7 +34,7 @@ CONTENT_VERSION = "v1"
 MAX_NAME_LENGTH = 120
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunDirectory:
     """The paths of one run.
 
@@ -51,7 +52,7 @@ class RunDirectory:
     base_url: str
     run: RunPath
 
-    @property
+    @cached_property
     def path(self) -> Path:
         """The directory with the run's files."""
         host = _host(self.base_url)

@@ -104,9 +104,10 @@ def pull_run(
     pull = _Pull(client, directory, keys, steps or StepRange(), set(distrusted), attrs, progress)
     if client.settings.offline:
         return pull.from_disk(None)
-    unchanged = pull.unchanged(known) if use_cache and known is not None else None
-    if unchanged is not None:
-        return unchanged
+    if use_cache and known is not None:
+        unchanged = pull.unchanged(known)
+        if unchanged is not None:
+            return unchanged
     try:
         offered = fetch_manifest(client, run)
     except Unreachable as error:
@@ -116,6 +117,31 @@ def pull_run(
     if result.n_downloaded:
         keep_within(client.settings)
     return result
+
+
+def find_unchanged(
+    client: Client, run: RunPath, known: Freshness, *, keys: Sequence[str] | None = None
+) -> PullResult | None:
+    """Look for a run on disk, without a request.
+
+    Parameters
+    ----------
+    client : Client
+        Its settings name the cache.
+    run : RunPath
+        The run.
+    known : tuple
+        `Manifest.freshness` of this moment, as a list of runs told it.
+    keys : sequence of str, optional
+        Columns that are wanted; None means all.
+
+    Returns
+    -------
+    PullResult or None
+        The whole history of the run; None if it may have more than is on disk.
+    """
+    directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
+    return _Pull(client, directory, keys, StepRange(), set(), None, None).unchanged(known)
 
 
 class _Pull:

@@ -80,7 +80,12 @@ class Manifest:
     @property
     def freshness(self) -> Freshness:
         """What must not have moved for an export on disk to be trusted unasked."""
-        return self.state, self.heartbeat_at, self.line_count
+        return freshness_of(self.state, self.heartbeat_at, self.line_count)
+
+
+def freshness_of(state: str | None, heartbeat_at: str | None, line_count: int | None) -> Freshness:
+    """Return the freshness that a backend tells of a run, be it in a manifest or in a list."""
+    return state, heartbeat_at, line_count
 
 
 def fetch_manifest(client: Client, path: RunPath) -> Manifest:
