@@ -1,5 +1,7 @@
 """Laws of byte ranges."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ def points(ranges):
 
 
 def is_neat(ranges):
-    return all(a.stop < b.start for a, b in zip(ranges, ranges[1:], strict=False)) and all(
+    return all(a.stop < b.start for a, b in itertools.pairwise(ranges)) and all(
         one.n_bytes > 0 for one in ranges
     )
 
