@@ -7,8 +7,11 @@
     |  `- UsageError                no API key where one is needed
     |- CommError                    what W&B scripts catch around a call
     |  |- InvalidArgument           also ValueError; raised before any request
+    |  |  |- InvalidType            also TypeError
+    |  |  `- LocalFileNotFoundError    also FileNotFoundError
     |  |- WaitTimeout               also TimeoutError
     |  `- WandbApiFailedError       a request or a file did not deliver
+    |     |- OfflineError           operation, origin; nothing was sent
     |     |- BackendError           operation, origin, status, attempts
     |     |  |- Unreachable
     |     |  |- AuthenticationError
@@ -25,7 +28,8 @@
     |           `- IncompleteRunHistoryError
     |- CacheError                   path
     |  |- CacheLocked               also TimeoutError
-    |  `- CacheCorrupt
+    |  |- CacheCorrupt
+    |  `- NotCached                 what an offline read wants is not on disk
     `- MissingExtra                 also ImportError; names the extra
 
 ``Error``, ``CommError``, ``UsageError``, ``AuthenticationError``, ``WandbApiFailedError``,
@@ -93,12 +97,24 @@ class InvalidArgument(CommError, ValueError):
     """An argument is of the wrong type or out of range; nothing was sent."""
 
 
+class InvalidType(InvalidArgument, TypeError):
+    """An argument, or a value in it, is of a type that cannot be used; nothing was sent."""
+
+
+class LocalFileNotFoundError(InvalidArgument, FileNotFoundError):
+    """A file to upload is not there; nothing was sent."""
+
+
 class WaitTimeout(CommError, TimeoutError):
     """A run did not come to its end within the time that was given."""
 
 
 class WandbApiFailedError(CommError):
     """A request to the backend or its storage did not deliver."""
+
+
+class OfflineError(WandbApiFailedError):
+    """Offline mode is on, and the answer is not in the cache; ``operation`` says what would ask."""
 
 
 class BackendError(WandbApiFailedError):
@@ -169,6 +185,10 @@ class CacheCorrupt(CacheError):
     """A cached file could not be read and could not be replaced."""
 
 
+class NotCached(CacheError, CommError):
+    """What an offline read wants is not in the cache, or damaged there."""
+
+
 class MissingExtra(RunlakeError, ImportError):
     """An optional dependency is not installed; ``extra`` names what to install."""
 
@@ -179,3 +199,11 @@ class NoRowsWarning(UserWarning):
 
 class SampleWarning(UserWarning):
     """What came back is a sample of more rows; the text says of how many."""
+
+
+class StaleWarning(UserWarning):
+    """An answer is of an earlier moment; the text says how old it is."""
+
+
+class UnwritableCacheWarning(UserWarning):
+    """The cache cannot be written, so that what was fetched is not kept."""

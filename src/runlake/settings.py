@@ -8,6 +8,7 @@ explicit arguments.
 from __future__ import annotations
 
 import configparser
+import math
 import netrc
 import os
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ CLOUD_APPS = {
     "https://api.forge.coreweave.com": "https://forge.coreweave.com",
 }
 DEFAULT_BASE_URL = "https://api.wandb.ai"
+LOCKING = ("auto", "flock", "soft")
 
 
 class Secret:
@@ -64,15 +66,26 @@ class Settings:
     retry_timeout : float
         Seconds after which a failing request is given up (``RUNLAKE_RETRY_TIMEOUT``).
     lock_timeout : float
-        Seconds to wait for another process that pulls the same run.
+        Seconds to wait for other processes: for one that pulls the same run, or for a turn to send
+        a request where the rate is shared (``RUNLAKE_LOCK_TIMEOUT``).
     max_workers : int
         Requests in flight at once (``RUNLAKE_MAX_WORKERS``).
     ca_bundle : str or None
-        File with certificate authorities (``REQUESTS_CA_BUNDLE``, ``SSL_CERT_FILE``).
+        File, or directory of hashed names, with the certificate authorities to trust
+        (``REQUESTS_CA_BUNDLE``, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``).
     verify_ssl : bool
         False with ``WANDB_INSECURE_DISABLE_SSL``.
     progress : bool
         False with ``RUNLAKE_PROGRESS=0``.
+    offline : bool
+        No request is made (``RUNLAKE_OFFLINE``).
+    locking : {"auto", "flock", "soft"}
+        How processes that share the cache exclude each other (``RUNLAKE_LOCKING``).
+    cache_max_bytes : int or None
+        Above it the least recently used runs are let go (``RUNLAKE_CACHE_MAX_BYTES``).
+    requests_per_second : float or None
+        What all processes with this key and this cache together may send to the API
+        (``RUNLAKE_REQUESTS_PER_SECOND``); None leaves it to what the backend tells.
     max_bandwidth : int or None
         Bytes per second that the downloads of this process may take (``RUNLAKE_MAX_BANDWIDTH``).
     """
@@ -90,6 +103,10 @@ class Settings:
     ca_bundle: str | None = None
     verify_ssl: bool = True
     progress: bool = True
+    offline: bool = False
+    locking: str = "auto"
+    cache_max_bytes: int | None = None
+    requests_per_second: float | None = None
     max_bandwidth: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -108,6 +125,7 @@ def load_settings(
     *,
     api_key: str | None = None,
     timeout: float | None = None,
+    offline: bool | None = None,
 ) -> Settings:
     """Collect the settings from every source.
 
@@ -120,6 +138,8 @@ def load_settings(
         Wins over ``WANDB_API_KEY``, settings files and netrc.
     timeout : float, optional
         Seconds that one request may take.
+    offline : bool, optional
+        Make no request.
 
     Returns
     -------
@@ -151,13 +171,19 @@ def load_settings(
         api_key=_checked_key(key) if key else find_api_key(base_url),
         entity=given.get("entity") or _variable("WANDB_ENTITY") or files.get("entity"),
         project=given.get("project") or _variable("WANDB_PROJECT") or files.get("project"),
-        timeout=timeout if timeout is not None else _number("WANDB_HTTP_TIMEOUT", 30.0),
-        retry_timeout=_number("RUNLAKE_RETRY_TIMEOUT", 60.0),
-        lock_timeout=_number("RUNLAKE_LOCK_TIMEOUT", 3600.0),
-        max_workers=max(1, int(_number("RUNLAKE_MAX_WORKERS", 8))),
-        ca_bundle=_variable("REQUESTS_CA_BUNDLE") or _variable("SSL_CERT_FILE"),
+        timeout=timeout if timeout is not None else _number("WANDB_HTTP_TIMEOUT") or 30.0,
+        retry_timeout=_number("RUNLAKE_RETRY_TIMEOUT") or 60.0,
+        lock_timeout=_number("RUNLAKE_LOCK_TIMEOUT") or 3600.0,
+        max_workers=max(1, int(_number("RUNLAKE_MAX_WORKERS") or 8)),
+        ca_bundle=_existing("REQUESTS_CA_BUNDLE")
+        or _existing("SSL_CERT_FILE")
+        or _existing("SSL_CERT_DIR"),
         verify_ssl=not _flag("WANDB_INSECURE_DISABLE_SSL", default=False),
         progress=_flag("RUNLAKE_PROGRESS", default=True),
+        offline=_flag("RUNLAKE_OFFLINE", default=False) if offline is None else offline,
+        locking=_word("RUNLAKE_LOCKING", LOCKING),
+        cache_max_bytes=_size("RUNLAKE_CACHE_MAX_BYTES"),
+        requests_per_second=_number("RUNLAKE_REQUESTS_PER_SECOND"),
         max_bandwidth=_size("RUNLAKE_MAX_BANDWIDTH"),
     )
 
@@ -209,15 +235,15 @@ def _variable(name: str) -> str | None:
     return os.environ.get(name) or None  # noqa: TID251
 
 
-def _number(name: str, default: float) -> float:
+def _number(name: str) -> float | None:
     text = _variable(name)
     if text is None:
-        return default
+        return None
     try:
         number = float(text)
     except ValueError:
         number = -1.0
-    if number <= 0:
+    if not 0 < number < math.inf:
         raise SettingsError(f"{name}={text!r} is not a positive number.", setting=name)
     return number
 
@@ -233,6 +259,26 @@ def _size(name: str) -> int | None:
     if n_bytes == 0:
         raise SettingsError(f"{name}={text!r} leaves no room at all.", setting=name)
     return n_bytes
+
+
+def _word(name: str, words: tuple[str, ...]) -> str:
+    """Return one of some words; the first is the default."""
+    text = _variable(name)
+    if text is None:
+        return words[0]
+    if text.strip().lower() not in words:
+        raise SettingsError(f"{name}={text!r} is none of {', '.join(words)}.", setting=name)
+    return text.strip().lower()
+
+
+def _existing(name: str) -> str | None:
+    text = _variable(name)
+    if text is not None and not Path(text).exists():
+        raise SettingsError(
+            f"{name}={text!r} is neither a file nor a directory with certificate authorities.",
+            setting=name,
+        )
+    return text
 
 
 def _flag(name: str, *, default: bool) -> bool:

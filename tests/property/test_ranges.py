@@ -1,6 +1,6 @@
 """Laws of byte ranges."""
 
-import itertools
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ def points(ranges):
 
 
 def is_neat(ranges):
-    return all(a.stop < b.start for a, b in itertools.pairwise(ranges)) and all(
+    return all(a.stop < b.start for a, b in pairwise(ranges)) and all(
         one.n_bytes > 0 for one in ranges
     )
 

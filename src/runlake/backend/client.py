@@ -11,12 +11,14 @@ import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
 from runlake.backend.bandwidth import shared_bandwidth
+from runlake.backend.budget import Budget
 from runlake.backend.reply import Reply
 from runlake.backend.retry import Transient
 from runlake.backend.stop import Stop
@@ -25,7 +27,9 @@ from runlake.errors import (
     AuthenticationError,
     BackendError,
     FileTransferError,
+    OfflineError,
     ProtocolError,
+    SettingsError,
     Unreachable,
     UsageError,
 )
@@ -34,6 +38,7 @@ from runlake.settings import Settings
 USER_AGENT = "runlake/0.1"
 MAX_REDIRECTS = 5
 UPLOAD_BYTES = 1 << 18
+SLOWEST_HOST = 4 << 20  # bytes per second that it checks and keeps
 REDIRECTS = {301, 302, 303, 307, 308}
 
 
@@ -45,18 +50,21 @@ class Client:
     settings : Settings
         Building a client opens no socket; the first request does. After a fork each process has
         its own connections.
+    budget : Budget, optional
+        Whom to ask before each request to the API's own origin; unlimited if omitted.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, budget: Budget | None = None) -> None:
         self.settings = settings
+        self.budget = budget
         self._connections: tuple[int, dict[bool, httpx.Client]] | None = None
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"settings": self.settings}
+        return {"settings": self.settings, "budget": self.budget}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["settings"])  # type: ignore[misc]
+        self.__init__(state["settings"], state["budget"])  # type: ignore[misc]
 
     @property
     def origin(self) -> str:
@@ -86,16 +94,22 @@ class Client:
             Around the error to show, where another try may succeed.
         BackendError
             Where it will not.
+        OfflineError
+            In offline mode.
         """
         url = self.settings.base_url + path
+        self._refuse_offline(operation)
         headers = {"User-Agent": USER_AGENT, **self._authorization(url, is_required=True)}
+        http = self._http()
+        turn = self._turn(url, operation)
         try:
-            response = self._http().post(url, json=payload, headers=headers)
+            response = http.post(url, json=payload, headers=headers)
         except httpx.HTTPError as error:
             raise Transient(
                 _unreachable(error, operation, url),
                 is_refusal=isinstance(error, httpx.ConnectError),
             ) from error
+        self._learn(url, turn, response)
         if not response.is_success:
             raise self._refusal(response, operation)
         try:
@@ -135,7 +149,10 @@ class Client:
             Around `Unreachable`, where another try may succeed.
         FileTransferError
             If the URL, or a redirect, is not http(s), or redirects do not end.
+        OfflineError
+            In offline mode.
         """
+        self._refuse_offline("a download")
         stop = stop or Stop()
         for _ in range(MAX_REDIRECTS + 1):
             if urlsplit(url).scheme not in {"http", "https"}:
@@ -156,12 +173,14 @@ class Client:
                     **self._authorization(url),
                 },
             )
+            turn = self._turn(url, "a download")
             try:
                 response = http.send(request, stream=True)
             except httpx.HTTPError as error:
                 stop.check()
                 raise Transient(_unreachable(error, "Download", url)) from error
             try:
+                self._learn(url, turn, response)
                 if response.status_code not in REDIRECTS:
                     with stop.watch(_socket(response)):
                         yield self._reply(response, stop, url)
@@ -200,7 +219,10 @@ class Client:
             Around `Unreachable`, where another try may succeed.
         FileTransferError
             If the URL is not http(s).
+        OfflineError
+            In offline mode.
         """
+        self._refuse_offline("an upload")
         if urlsplit(url).scheme not in {"http", "https"}:
             raise FileTransferError(
                 f"The backend wants a file at what is no http(s) URL: {_bare(url)!r}."
@@ -211,11 +233,17 @@ class Client:
             "Content-Length": str(n_bytes),
             **self._authorization(url),
         }
-        pieces = iter(lambda: content.read(UPLOAD_BYTES), b"")
+        # A host may answer long after the last byte, once it has checked and kept them all.
+        seconds = self.settings.timeout
+        patience = httpx.Timeout(seconds, read=seconds + n_bytes / SLOWEST_HOST)
+        pieces = _pieces(content, n_bytes)
+        http = self._http()
+        turn = self._turn(url, "an upload")
         try:
-            response = self._http().put(url, content=pieces, headers=sent)
+            response = http.put(url, content=pieces, headers=sent, timeout=patience)
         except httpx.HTTPError as error:
             raise Transient(_unreachable(error, "Upload", url)) from error
+        self._learn(url, turn, response)
         return response.status_code, response.headers
 
     def close(self) -> None:
@@ -256,7 +284,7 @@ class Client:
         settings = self.settings
         verify: ssl.SSLContext | bool = settings.verify_ssl
         if settings.verify_ssl and settings.ca_bundle:
-            verify = ssl.create_default_context(cafile=settings.ca_bundle)
+            verify = _trust(settings.ca_bundle)
         return httpx.Client(
             http2=not is_bulk,
             verify=verify,
@@ -264,6 +292,34 @@ class Client:
             limits=httpx.Limits(max_connections=None if is_bulk else settings.max_workers * 2),
             follow_redirects=False,
         )
+
+    def _refuse_offline(self, operation: str) -> None:
+        if self.settings.offline:
+            raise OfflineError(
+                f"{operation[:1].upper()}{operation[1:]} needs {self.origin}, and offline mode is "
+                "on. To go online, unset RUNLAKE_OFFLINE, or build the Api without offline=True.",
+                operation=operation,
+                origin=self.origin,
+            )
+
+    def _turn(self, url: str, operation: str) -> float:
+        """Wait until the API's own origin may be asked; other hosts know no limit."""
+        if self.budget is None or _origin(url) != self.origin:
+            return 0.0
+        try:
+            return self.budget.acquire(self.settings.lock_timeout)
+        except TimeoutError as error:
+            raise BackendError(
+                f"So many requests to {self.origin} wait for the limit of this API key that "
+                f"{operation} had no turn within {self.settings.lock_timeout:g} seconds. Wait for "
+                "the other processes, or raise RUNLAKE_LOCK_TIMEOUT.",
+                operation=operation,
+                origin=self.origin,
+            ) from error
+
+    def _learn(self, url: str, turn: float, response: httpx.Response) -> None:
+        if self.budget is not None and _origin(url) == self.origin:
+            self.budget.learn(turn, response.status_code, response.headers)
 
     def _authorization(self, url: str, *, is_required: bool = False) -> dict[str, str]:
         if _origin(url) != self.origin:
@@ -303,6 +359,27 @@ class Client:
         return error
 
 
+def _pieces(content: BinaryIO, n_bytes: int) -> Iterator[bytes]:
+    """Yield so many bytes and no more: a file may grow while it is sent."""
+    while n_bytes and (piece := content.read(min(UPLOAD_BYTES, n_bytes))):
+        n_bytes -= len(piece)
+        yield piece
+
+
+def _trust(ca_bundle: str) -> ssl.SSLContext:
+    try:
+        if Path(ca_bundle).is_dir():
+            return ssl.create_default_context(capath=ca_bundle)
+        return ssl.create_default_context(cafile=ca_bundle)
+    except OSError as error:
+        raise SettingsError(
+            f"{ca_bundle!r} holds no certificate authorities in PEM form ({error.strerror}). "
+            "REQUESTS_CA_BUNDLE or SSL_CERT_FILE names it.",
+            setting="ca_bundle",
+            source=ca_bundle,
+        ) from error
+
+
 def _close(pools: dict[bool, httpx.Client], pid: int) -> None:
     if os.getpid() == pid:
         for pool in pools.values():
@@ -331,6 +408,14 @@ def _said(response: httpx.Response) -> str:
 
 def _unreachable(error: httpx.HTTPError, operation: str, url: str) -> Unreachable:
     origin = _origin(url)
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return Unreachable(
+            f"{operation} at {origin} failed: its certificate is not signed for this host by an "
+            "authority that this client trusts. Name the authority's file in REQUESTS_CA_BUNDLE "
+            "or SSL_CERT_FILE.",
+            operation=operation,
+            origin=origin,
+        )
     what = "took too long" if isinstance(error, httpx.TimeoutException) else "failed"
     return Unreachable(
         f"{operation} at {origin} {what} ({type(error).__name__}). Is the backend running, and is "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,6 +13,9 @@ import stamina
 from runlake.settings import Settings
 
 MAX_REFUSALS = 3
+# stamina logs each retry as a warning; without this, Python prints it in programs that set up no
+# logging.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 T = TypeVar("T")
 
 
@@ -73,7 +77,7 @@ def retry(action: Callable[[], T], settings: Settings) -> T:
         refusals += error.is_refusal
         if refusals >= MAX_REFUSALS:
             return False
-        asked = _seconds(error.retry_after)
+        asked = retry_after_seconds(error.retry_after)
         if asked is None:
             return True
         # The library compares with its deadline before it waits, not after.
@@ -97,7 +101,8 @@ def retry(action: Callable[[], T], settings: Settings) -> T:
     raise AssertionError("retry_context ends by returning or raising")
 
 
-def _seconds(retry_after: str | None) -> float | None:
+def retry_after_seconds(retry_after: str | None) -> float | None:
+    """Read a ``Retry-After``: seconds, or an HTTP date (RFC 9110, 10.2.3); None if neither."""
     if not retry_after:
         return None
     try:

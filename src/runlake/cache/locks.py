@@ -1,25 +1,45 @@
-"""Striped locks: one process at a time changes a run's files; readers take none."""
+"""Striped locks: one process at a time changes a run's files; readers take none.
+
+A lock saves work, nothing more: where one lies, a run is downloaded twice, and the files are right
+all the same (see the explanation pages). That is what makes a lease fit for network file systems:
+a holder that is cut off loses it, and nobody waits for ever.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
-import socket
+import random
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLease, Timeout
 
 from runlake.cache.layout import RunDirectory
+from runlake.cache.mounts import is_network
+from runlake.cache.owners import Owner
+from runlake.cache.waiting import Line
 from runlake.errors import CacheError, CacheLocked
+from runlake.values import RunPath
 
 PATIENCE_SECONDS = 3.0
+# Every version of runlake that shares a cache has to agree on it; filelock refuses others.
+LEASE_SECONDS = 60.0
+# A waiter that gave no sign of life for so long is stopped: its turn goes to the next.
+STOPPED_SECONDS = 5.0
+MIN_PAUSE, MAX_PAUSE = 0.01, 0.2
+NO_FLOCK = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 logger = logging.getLogger("runlake.cache")
 
 
 @contextmanager
-def run_lock(directory: RunDirectory, timeout: float) -> Iterator[None]:
+def run_lock(directory: RunDirectory, timeout: float, *, locking: str = "auto") -> Iterator[None]:
     """Hold the lock of a run; a thread holds one at most, so that stripes cannot deadlock.
 
     Parameters
@@ -27,7 +47,10 @@ def run_lock(directory: RunDirectory, timeout: float) -> Iterator[None]:
     directory : RunDirectory
         The run.
     timeout : float
-        Seconds to wait for whoever holds it.
+        Seconds to wait for whoever holds it; waiters are let in first come, first served.
+    locking : {"auto", "flock", "soft"}
+        "flock" asks the operating system, "soft" relies on file names alone; "auto" is "soft" on
+        network file systems, where ``flock`` may succeed for everyone.
 
     Raises
     ------
@@ -36,50 +59,136 @@ def run_lock(directory: RunDirectory, timeout: float) -> Iterator[None]:
     CacheError
         If the lock file cannot be made.
     """
-    lock = FileLock(directory.lock, mode=0o664)
+    with _only_lock_of_this_thread(directory.run):
+        try:
+            directory.lock.parent.mkdir(parents=True, exist_ok=True)
+            lock = _acquire(directory, timeout, locking)
+        except OSError as error:
+            if isinstance(error, CacheLocked):
+                raise
+            raise CacheError(
+                f"The cache at {str(directory.root)!r} cannot be locked "
+                f"({error.strerror or error}). Set WANDB_CACHE_DIR to a directory that this "
+                "account may write.",
+                path=str(directory.lock),
+            ) from error
+        holder = os.getpid()
+        try:
+            yield
+        finally:
+            # A child that was forked in here inherits no hold, hence has none to give up.
+            if os.getpid() == holder:
+                _release(lock)
+
+
+class _Held(threading.local):
+    by: tuple[int, RunPath] | None = None
+
+
+_held = _Held()
+
+
+@contextmanager
+def _only_lock_of_this_thread(run: RunPath) -> Iterator[None]:
+    if _held.by is not None and _held.by[0] == os.getpid():
+        raise AssertionError(
+            f"this thread holds the lock of '{_held.by[1]}' and asks for that of '{run}'"
+        )
+    _held.by = (os.getpid(), run)
     try:
-        directory.lock.parent.mkdir(parents=True, exist_ok=True)
-        _acquire(lock, directory, timeout)
-    except OSError as error:
-        if isinstance(error, CacheLocked):
-            raise
-        raise CacheError(
-            f"The cache at {str(directory.root)!r} cannot be locked ({error.strerror or error}). "
-            "Set WANDB_CACHE_DIR to a directory that this account may write.",
-            path=str(directory.lock),
-        ) from error
-    holder = directory.lock.with_suffix(".holder")
-    try:
-        with suppress(OSError):
-            holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         yield
     finally:
+        _held.by = None
+
+
+def _acquire(directory: RunDirectory, timeout: float, locking: str) -> BaseFileLock:
+    is_soft = locking == "soft" or (locking == "auto" and is_network(directory.root))
+    if not is_soft:
+        lock = FileLock(directory.lock, mode=0o664, on_acquired=lambda fd: _sign(fd, directory.run))
+        try:
+            return _wait(lock, directory, timeout)
+        except OSError as error:
+            if locking != "auto" or error.errno not in NO_FLOCK:
+                raise
+    lease = SoftFileLease(directory.lock.with_suffix(".lease"), lease_duration=LEASE_SECONDS)
+    return _wait(lease, directory, timeout)
+
+
+def _wait(lock: BaseFileLock, directory: RunDirectory, timeout: float) -> BaseFileLock:
+    is_soft = isinstance(lock, SoftFileLease)
+    # A network file system may show another machine's sign of life a minute late.
+    line = Line(
+        directory.lock.with_suffix(".waiting"), LEASE_SECONDS if is_soft else STOPPED_SECONDS
+    )
+    if line.is_empty() and _try(lock):
+        return lock
+    start = time.monotonic()
+    is_told = False
+    with line.place():
+        while True:
+            n_ahead = line.n_ahead()
+            if n_ahead == 0 and _try(lock):
+                return lock
+            waited = time.monotonic() - start
+            if waited >= timeout:
+                raise CacheLocked(
+                    f"The lock of '{directory.run}' is still held after {timeout:g} seconds, by "
+                    f"{_describe_holder(lock, directory)}. Wait for it or end it, or raise "
+                    "RUNLAKE_LOCK_TIMEOUT.",
+                    path=lock.lock_file,
+                )
+            if waited >= PATIENCE_SECONDS and not is_told:
+                is_told = True
+                _tell(lock, directory, n_ahead)
+            pause = min(max(waited / 20, MIN_PAUSE), MAX_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
+            time.sleep(min(pause, max(timeout - waited, 0.0)))
+
+
+def _try(lock: BaseFileLock) -> bool:
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    return True
+
+
+def _tell(lock: BaseFileLock, directory: RunDirectory, n_ahead: int) -> None:
+    logger.warning(
+        "This is %s; it waits for %s to pull '%s'%s.",
+        Owner.current(),
+        _describe_holder(lock, directory),
+        directory.run,
+        f"; {n_ahead} more came before it" if n_ahead else "",
+    )
+
+
+def _sign(descriptor: int, run: RunPath) -> None:
+    record = {**asdict(Owner.current()), "run": str(run)}
+    # The record is for messages only; a full disk must not keep anybody from the lock.
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, json.dumps(record).encode())
+
+
+def _release(lock: BaseFileLock) -> None:
+    if isinstance(lock, FileLock):
         with suppress(OSError):
-            holder.unlink()
-        lock.release()
+            os.truncate(lock.lock_file, 0)
+    lock.release()
 
 
-def _acquire(lock: FileLock, directory: RunDirectory, timeout: float) -> None:
-    first = min(PATIENCE_SECONDS, timeout)
+def _describe_holder(lock: BaseFileLock, directory: RunDirectory) -> str:
+    if isinstance(lock, SoftFileLease):
+        owner = lock.owner
+        return f"process {owner.pid} on {owner.hostname}" if owner else "another process"
     try:
-        lock.acquire(timeout=first)
-    except Timeout:
-        logger.warning("Waiting for %s, which pulls '%s'.", _holder(directory), directory.run)
-    else:
-        return
-    try:
-        lock.acquire(timeout=timeout - first)
-    except Timeout:
-        raise CacheLocked(
-            f"{_holder(directory)} still holds the lock of '{directory.run}' after {timeout:g} "
-            "seconds. Wait for it or end it, or raise RUNLAKE_LOCK_TIMEOUT.",
-            path=str(directory.lock),
-        ) from None
-
-
-def _holder(directory: RunDirectory) -> str:
-    try:
-        holder = json.loads(directory.lock.with_suffix(".holder").read_text())
-        return f"process {holder['pid']} on {holder['host']}"
+        record = json.loads(Path(lock.lock_file).read_bytes())
+        holder = Owner(record["pid"], record["host"], record["started"])
+        run = record["run"]
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
+    # Whoever was killed leaves its name; whoever took over has not written its own yet.
+    if holder.is_gone():
+        return "another process"
+    return str(holder) if run == str(directory.run) else f"{holder} (which pulls '{run}')"

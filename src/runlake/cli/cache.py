@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
 import typer
 
+from runlake.cli.output import show_facts, show_rows
 from runlake.settings import load_settings
 
 app = typer.Typer(help="Look after the cache.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
@@ -18,3 +24,55 @@ def _root() -> None:
 def path() -> None:
     """Print the directory of the cache."""
     typer.echo(str(load_settings().cache_dir))
+
+
+@app.command("list")
+def list_runs(as_json: AsJson = False) -> None:
+    """List the runs in the cache, with their size and when they were last read."""
+    from runlake.cache.tree import walk_runs
+
+    rows: list[dict[str, Any]] = [
+        {
+            "run": str(run.directory.run),
+            "backend": run.directory.base_url,
+            "state": run.manifest.offer.state if run.manifest.offer else None,
+            "exports": len(run.manifest.exports),
+            "rows": run.n_rows,
+            "bytes": run.n_bytes,
+            "used": datetime.fromtimestamp(run.used_at, UTC).isoformat(timespec="seconds"),
+            "pinned": run.manifest.is_pinned,
+        }
+        for run in walk_runs(load_settings().cache_dir)
+    ]
+    show_rows(rows, as_json=as_json)
+
+
+@app.command()
+def verify(as_json: AsJson = False) -> None:
+    """Compare every file with its checksum; damaged ones are fetched again by the next read."""
+    from runlake.cache.check import verify_cache
+
+    settings = load_settings()
+    checked = list(verify_cache(settings.cache_dir, settings.lock_timeout))
+    damaged = [str(file) for one in checked for file in one.damaged]
+    show_facts(
+        {
+            "runs": len(checked),
+            "exports": sum(one.n_exports for one in checked),
+            "damaged": damaged,
+        },
+        as_json=as_json,
+    )
+    if damaged:
+        raise typer.Exit(1)
+
+
+@app.command()
+def repair(as_json: AsJson = False) -> None:
+    """Make the catalog anew from the files, and sweep what interrupted downloads left."""
+    from runlake.cache.check import repair_catalog
+
+    settings = load_settings()
+    started = time.monotonic()
+    n_runs = repair_catalog(settings.cache_dir, settings.lock_timeout)
+    show_facts({"runs": n_runs, "seconds": time.monotonic() - started}, as_json=as_json)

@@ -13,12 +13,12 @@ from runlake.backend.client import Client
 from runlake.backend.reply import Reply
 from runlake.backend.stop import Stop, Stopped
 from runlake.exports.arrival import Arrival, is_encoded
+from runlake.exports.facts import ExportFacts, read_export_facts
 from runlake.exports.manifest import Export
 from runlake.exports.part import PartFile
 from runlake.exports.ranges import ByteRange, parse_content_range, split
 from runlake.exports.source import Source
 from runlake.exports.validator import Validator
-from runlake.exports.verify import ExportFacts, read_export_facts
 from runlake.exports.workers import run_tasks
 from runlake.values import RunPath
 

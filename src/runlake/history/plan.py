@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from runlake.cache.pull import PullResult
+from runlake.cache.pulled import PullResult
 from runlake.cache.store import StoredExport
-from runlake.exports.verify import ExportFacts
+from runlake.exports.facts import ExportFacts, groups_in
 from runlake.values import STEP, Projection, RunPath, StepRange
 
 LIVE_PAGE_ROWS = 2000
@@ -129,7 +129,7 @@ class Plan:
             lines.append(
                 f"  export {export.file.name}: {len(export.row_groups)} of {n_groups} row groups, "
                 f"{export.n_rows:,} rows, steps {export.first_step:,} to {export.last_step:,}, "
-                f"{len(export.columns) + 1} of {len(export.facts.schema)} columns"
+                f"{len(export.columns) + 1} of {export.facts.n_columns} columns"
             )
         if self.is_walk:
             lines.append("  live: every row, because the backend offers no exports")
@@ -165,7 +165,7 @@ def plan_read(pulled: PullResult, projection: Projection, steps: StepRange) -> P
     """
     manifest = pulled.manifest
     by_age = sorted(pulled.exports, key=lambda e: (e.validator.last_modified or "", e.object))
-    reads = [_plan_export(export, pulled.directory, projection, steps) for export in by_age]
+    reads = [_plan_export(export, projection, steps) for export in by_age]
     exports = tuple(read for read in reads if read is not None)
     live_steps = tuple(step for step in manifest.live_steps or () if steps.holds(step))
     end = manifest.last_step + 1
@@ -186,16 +186,10 @@ def plan_read(pulled: PullResult, projection: Projection, steps: StepRange) -> P
 
 
 def _plan_export(
-    export: StoredExport, directory: Path, projection: Projection, steps: StepRange
+    export: StoredExport, projection: Projection, steps: StepRange
 ) -> ExportRead | None:
     facts = export.facts
-    row_groups = tuple(
-        index
-        for index, group in enumerate(facts.row_groups)
-        if group.first_step is not None
-        and group.last_step is not None
-        and steps.touches(group.first_step, group.last_step)
-    )
+    row_groups = groups_in(facts, steps)
     if not row_groups:
         return None
     held = facts.schema.names
@@ -204,7 +198,7 @@ def _plan_export(
     else:
         names = set(held)
         columns = tuple(key for key in projection.keys if key in names)
-    return ExportRead(directory / export.file, facts, columns, row_groups)
+    return ExportRead(export.path, facts, columns, row_groups)
 
 
 def _needs_merge(exports: tuple[ExportRead, ...], live_steps: tuple[int, ...]) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runlake.backend.client import Client
-from runlake.cache.pull import PullResult, pull_run
+from runlake.cache.pull import pull_run
+from runlake.cache.pulled import PullResult
 from runlake.errors import NoRowsWarning
 from runlake.exports.progress import Progress
 from runlake.history.plan import Plan, plan_read
@@ -120,6 +121,7 @@ def open_reading(
     steps: StepRange,
     *,
     use_cache: bool = True,
+    attrs: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Reading:
     """Bring a run's exports to disk and plan a read of them.
@@ -136,6 +138,8 @@ def open_reading(
         Steps to read.
     use_cache : bool
         False fetches the exports again.
+    attrs : mapping, optional
+        The run's fields, to keep for offline use.
     progress : Progress, optional
         Watches the downloads.
 
@@ -144,5 +148,8 @@ def open_reading(
     Reading
         Of this moment: rows logged later are not in it.
     """
-    pulled = pull_run(client, run, use_cache=use_cache, progress=progress)
+    keys = projection.keys
+    pulled = pull_run(
+        client, run, keys=keys, steps=steps, use_cache=use_cache, attrs=attrs, progress=progress
+    )
     return Reading(client, pulled, plan_read(pulled, projection, steps))

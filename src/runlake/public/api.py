@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runlake.backend.client import Client
+from runlake.cache.budget import SharedBudget
 from runlake.public.run import Run
 from runlake.settings import Settings, load_settings
 from runlake.values import RunPath
@@ -22,6 +23,8 @@ class Api:
         Seconds that one request may take.
     api_key : str, optional
         Wins over ``WANDB_API_KEY``, settings files and netrc.
+    offline : bool, optional
+        Answer from the cache alone, asking nobody (``RUNLAKE_OFFLINE``).
 
     Raises
     ------
@@ -34,8 +37,11 @@ class Api:
         overrides: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         api_key: str | None = None,
+        *,
+        offline: bool | None = None,
     ) -> None:
-        self._client = Client(load_settings(overrides, api_key=api_key, timeout=timeout))
+        settings = load_settings(overrides, api_key=api_key, timeout=timeout, offline=offline)
+        self._client = Client(settings, SharedBudget(settings))
         self._runs: dict[str, Run] = {}
 
     @property

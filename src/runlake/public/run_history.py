@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runlake.cache.pull import PullResult, pull_run
+from runlake.cache.pull import pull_run
+from runlake.cache.pulled import PullResult
 from runlake.errors import InvalidArgument, SampleWarning
 from runlake.exports.progress import Progress
 from runlake.history.plan import Plan
@@ -284,7 +285,7 @@ class RunHistory(RunFields):
         return download_history_exports(
             self._client,
             self._path,
-            Path(download_dir),
+            download_dir,
             require_complete_history=require_complete_history,
         )
 

@@ -1,0 +1,117 @@
+"""What a pull brought: the exports of a run on disk, as of one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from runlake.cache.catalog import WIDE_COLUMNS, Catalog
+from runlake.cache.store import StoredExport
+from runlake.errors import CacheCorrupt
+from runlake.exports.facts import ColumnFacts, read_columns
+from runlake.exports.manifest import Manifest
+from runlake.values import STEP
+
+
+@dataclass(frozen=True, slots=True)
+class PullResult:
+    """A run whose exports are on disk, as of one moment.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        What the backend offered.
+    directory : Path
+        Where the files are.
+    exports : tuple of StoredExport
+        One per export on offer; order means nothing. With the columns that were asked for.
+    n_downloaded, n_bytes : int
+        Files of which something was fetched, and bytes that came.
+    age : float
+        Seconds since the backend was asked; 0 where it was asked now.
+    reasons : mapping of str to str
+        By object: why the whole export, or a part of it, was fetched.
+    keeper : object
+        Keeps a temporary directory alive, where the cache could not be written.
+    """
+
+    manifest: Manifest
+    directory: Path
+    exports: tuple[StoredExport, ...]
+    n_downloaded: int = 0
+    n_bytes: int = 0
+    age: float = 0.0
+    reasons: dict[str, str] = field(default_factory=dict)
+    keeper: object = None
+
+    @property
+    def n_exports(self) -> int:
+        """Exports on offer."""
+        return len(self.exports)
+
+    @property
+    def n_reused(self) -> int:
+        """Exports of which all that was wanted was on disk already."""
+        return self.n_exports - self.n_downloaded
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in the exports."""
+        return sum(export.facts.n_rows for export in self.exports)
+
+    @property
+    def n_live_rows(self) -> int | None:
+        """Rows in no export yet; None where the backend does not tell."""
+        steps = self.manifest.live_steps
+        return None if steps is None else len(steps)
+
+
+def with_columns(
+    catalog: Catalog, export: StoredExport, keys: Iterable[str] | None
+) -> StoredExport:
+    """Return an export whose facts tell of some columns, and of ``_step``.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Asked first; told, if it did not know.
+    export : StoredExport
+        With its footer on disk.
+    keys : iterable of str or None
+        Columns; None means all.
+
+    Returns
+    -------
+    StoredExport
+        Without the columns that it lacks.
+
+    Raises
+    ------
+    CacheCorrupt
+        If the catalog does not know, and the footer cannot be read.
+    """
+    names = None if keys is None else [STEP, *keys]
+    columns = catalog.columns(export.file, names, export.facts.n_columns)
+    if columns is None:
+        every = _read_footer(export.path)
+        catalog.note_columns(export.path, every)
+        columns = every if names is None else {n: every[n] for n in every if n in set(names)}
+    footer = None
+    if names is not None and export.facts.n_columns >= WIDE_COLUMNS:
+        footer = catalog.slim_footer(export.file, columns)
+    return replace(export, facts=replace(export.facts, columns=columns, footer=footer))
+
+
+def _read_footer(path: Path) -> dict[str, ColumnFacts]:
+    try:
+        with pq.ParquetFile(path) as parquet:
+            schema = parquet.schema_arrow
+            return read_columns(parquet.metadata, schema, dict.fromkeys(schema.names))
+    except (pa.ArrowException, OSError) as error:
+        raise CacheCorrupt(
+            f"The cached export {str(path)!r} cannot be read ({error}).", path=str(path)
+        ) from error
