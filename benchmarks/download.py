@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,31 +28,50 @@ ROUNDS = 7
 LATENCY = 0.05
 _MEASURE = """
 import json, pathlib, shutil, subprocess, sys, time
-folder, path, rounds = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+out, sys.stdout = sys.stdout, sys.stderr
+folder, path, urls = pathlib.Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
 def measure(fetch):
-    seconds = []
-    for number in range(-1, rounds):
+    for _ in sys.stdin:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         started = time.perf_counter()
-        fetch()
-        if number >= 0:
-            seconds.append(time.perf_counter() - started)
-    files = [f for f in folder.rglob("*") if f.suffix == ".parquet"]
-    print(json.dumps({"seconds": seconds, "count": sum(f.stat().st_size for f in files)}))
+        count = fetch()
+        seconds = time.perf_counter() - started
+        if count is None:
+            count = sum(f.stat().st_size for f in folder.rglob("*") if f.suffix == ".parquet")
+        print(json.dumps({"seconds": seconds, "count": count}), file=out, flush=True)
 """
 RUNLAKE_PULL = """
 import runlake
 run = runlake.Api({"cache_dir": folder}).run(path)
-measure(lambda: run.pull())
+measure(lambda: run.pull() and None)
 """
+RUNLAKE_SCAN = """
+import runlake
+run = runlake.Api({"cache_dir": folder}).run(path)
+measure(lambda: sum(1 for _ in run.beta_scan_history()))
+"""
+RUNLAKE_SCRIPT = """
+code = "import sys, runlake; runlake.Api({'cache_dir': sys.argv[1]}).run(sys.argv[2]).pull()"
+measure(lambda: subprocess.check_call([sys.executable, "-c", code, folder, path]) or None)
+"""
+
 WANDB_PULL = """
 import wandb
 run = wandb.Api().run(path)
-measure(lambda: run.download_history_exports(folder, require_complete_history=False))
+measure(lambda: run.download_history_exports(folder) and None)
+"""
+WANDB_SCAN = """
+import os, wandb
+os.environ["WANDB_CACHE_DIR"] = str(folder)
+run = wandb.Api().run(path)
+measure(lambda: sum(1 for _ in run.beta_scan_history()))
+"""
+WANDB_SCRIPT = """
+code = "import sys, wandb; wandb.Api().run(sys.argv[2]).download_history_exports(sys.argv[1])"
+measure(lambda: subprocess.check_call([sys.executable, "-c", code, folder, path]) or None)
 """
 CURL = """
-urls = json.loads(sys.stdin.read())
 def fetch():
     started = [
         subprocess.Popen(["curl", "--silent", "--output", folder / f"{i}.parquet", url])
@@ -131,28 +152,48 @@ def served_by_runlake(folder: Path, exports: Path) -> Iterator[Offer]:
         yield Offer(server, logged.path, [backend.storage.sign("GET", name) for name in names])
 
 
-def measure(script: str, offer: Offer, folder: Path, rounds: int = ROUNDS) -> Measured:
-    """Pull into an empty folder, again and again, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-c", _MEASURE + script, folder / "out", offer.path, str(rounds)],
+@contextlib.contextmanager
+def measuring(script: str, offer: Offer, folder: Path) -> Iterator[Callable[[], dict[str, Any]]]:
+    """Start a process that measures a round, into an empty folder, whenever it is told to."""
+    arguments = (str(folder / "out"), offer.path, json.dumps(offer.urls))
+    with subprocess.Popen(
+        [sys.executable, "-c", _MEASURE + script, *arguments],
         env=client_environment(offer.server, folder / "home") | {"WANDB_QUIET": "true"},
-        input=json.dumps(offer.urls),
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
-        check=False,
-        timeout=600,
+        bufsize=1,
+    ) as process:
+
+        def measure() -> dict[str, Any]:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write("again\n")
+            answer: dict[str, Any] = json.loads(process.stdout.readline())
+            return answer
+
+        try:
+            yield measure
+        finally:
+            process.kill()
+
+
+def compare(offer: Offer, folder: Path, work: str, scripts: tuple[str, str], goal: float) -> Line:
+    """Compare a cold pull with a peer's, turn by turn, so that both meet the same moods."""
+    peer = "wandb" if "wandb" in scripts[1] else "curl"
+    with (
+        measuring(scripts[0], offer, folder / "ours") as pull,
+        measuring(scripts[1], offer, folder / peer) as fetch,
+    ):
+        rounds = [(pull(), fetch()) for _ in range(ROUNDS + 1)][1:]
+    counts = {answer["count"] for pair in rounds for answer in pair}
+    assert len(counts) == 1, counts
+    ours, theirs = (
+        Measured(tuple(sorted(pair[side]["seconds"] for pair in rounds)), counts.copy().pop())
+        for side in (0, 1)
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    answer = json.loads(done.stdout.splitlines()[-1])
-    return Measured(tuple(sorted(answer["seconds"])), answer["count"])
-
-
-def compare(offer: Offer, folder: Path, work: str, peer: str, goal: float) -> Line:
-    """Compare a cold pull with a peer's."""
-    ours = measure(RUNLAKE_PULL, offer, folder / "ours")
-    theirs = measure({"curl": CURL, "wandb": WANDB_PULL}[peer], offer, folder / peer)
-    assert ours.count == theirs.count, (ours.count, theirs.count)
-    ratio = theirs.median / ours.median
+    ratio = statistics.median(b["seconds"] / a["seconds"] for a, b in rounds)
     return Line(
         work, str(ours), f"{peer}: {theirs}", f"{ratio:.2f}x", f">= {goal:g}x", ratio >= goal
     )
@@ -163,15 +204,23 @@ def lines(folder: Path) -> list[Line]:
     big, small = folder / "big", folder / "small"
     write_exports(big, 4, 300_000, 24)
     write_exports(small, 150, 50, 4)
+    size = next(big.iterdir()).stat().st_size / 1e6
     found = []
-    work = f"cold pull of 4 x {next(big.iterdir()).stat().st_size / 1e6:.0f} MB"
-    with served_by_runlake(folder / "server", big) as offer:
-        found.append(compare(offer, folder, f"{work}, `runlake serve`", "curl", 0.9))
-        found.append(compare(offer, folder, f"{work}, `runlake serve`", "wandb", 1.5))
-    with served_plainly(big) as offer:
-        found.append(compare(offer, folder, f"{work}, plain file server", "curl", 0.9))
-        found.append(compare(offer, folder, f"{work}, plain file server", "wandb", 1.5))
+    for server, serving in (
+        ("`runlake serve`", served_by_runlake(folder / "server", big)),
+        ("plain file server", served_plainly(big)),
+    ):
+        work = f"cold pull of 4 x {size:.0f} MB, {server}"
+        with serving as offer:
+            found += [
+                compare(offer, folder, work, (RUNLAKE_PULL, CURL), 0.9),
+                compare(offer, folder, work, (RUNLAKE_PULL, WANDB_PULL), 1.5),
+                compare(offer, folder, f"{work}, as a script", (RUNLAKE_SCRIPT, WANDB_SCRIPT), 1.5),
+            ]
     with served_plainly(small, LATENCY) as offer:
-        name = f"cold pull of 150 small exports, {LATENCY * 1e3:.0f} ms latency"
-        found.append(compare(offer, folder, name, "wandb", 5))
+        work = f"150 small exports, {LATENCY * 1e3:.0f} ms latency"
+        found += [
+            compare(offer, folder, f"cold scan of {work}", (RUNLAKE_SCAN, WANDB_SCAN), 5),
+            compare(offer, folder, f"cold pull of {work}", (RUNLAKE_PULL, WANDB_PULL), 1),
+        ]
     return found
