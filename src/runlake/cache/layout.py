@@ -14,6 +14,8 @@
         <identity>.parquet                     one version of one export
         <identity>-<random>.parquet            the same, of which only column chunks are there
         <object>.<attempt>.part                one attempt's download (see ``exports.part``)
+      artifacts/v1/<host>/<00..ff>/<md5>       the content of an artifact's file
+      artifacts/locks/<00..ff>.lock            striped by content
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from urllib.parse import quote, urlsplit
 from runlake.values import RunPath
 
 LAYOUT_VERSION = "v2"
+CONTENT_VERSION = "v1"
 MAX_NAME_LENGTH = 120
 
 
@@ -51,8 +54,7 @@ class RunDirectory:
     @property
     def path(self) -> Path:
         """The directory with the run's files."""
-        parts = urlsplit(self.base_url)
-        host = (parts.netloc + parts.path).lower()
+        host = _host(self.base_url)
         names = (host, self.run.entity, self.run.project, self.run.run_id)
         return self.version_root.joinpath(*map(safe_name, names))
 
@@ -96,6 +98,36 @@ def limit_file(root: Path, base_url: str, key: str) -> Path:
         The same for every process of one user of one API.
     """
     return root / "limits" / (_digest(f"{base_url.lower()}\0{key}") + ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class ContentFile:
+    """The paths of one content: bytes under their MD5, whichever artifacts hold them.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    base_url : str
+        Root of the API: what one backend sent is never given out for another's.
+    md5 : str
+        Digest in hex.
+    """
+
+    root: Path
+    base_url: str
+    md5: str
+
+    @property
+    def path(self) -> Path:
+        """The file with the content."""
+        host = safe_name(_host(self.base_url))
+        return self.root / "artifacts" / CONTENT_VERSION / host / self.md5[:2] / self.md5
+
+    @property
+    def lock(self) -> Path:
+        """The lock file that this content shares with one of 256."""
+        return self.root / "artifacts" / "locks" / f"{self.md5[-2:]}.lock"
 
 
 def export_file_name(
@@ -144,6 +176,11 @@ def safe_name(name: str) -> str:
     if name != name.lower() or "~" in name or encoded.endswith("."):
         return f"{encoded}~{_digest(name)[:8]}"
     return encoded
+
+
+def _host(base_url: str) -> str:
+    parts = urlsplit(base_url)
+    return (parts.netloc + parts.path).lower()
 
 
 def _digest(text: str) -> str:

@@ -141,6 +141,8 @@ class _Pull:
         stored = self._read()
         decisions = self._decide(offered, stored, use_cache=use_cache)
         if self._is_settled(decisions, stored):
+            # Nobody needs what an attempt left that was to fetch again what is here.
+            sweep_parts(self._directory.path)
             return self._result(offered, stored)
         try:
             return self._fetch_locked(offered, use_cache=use_cache)

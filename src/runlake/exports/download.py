@@ -130,11 +130,8 @@ def download_export(
         if reply.status == NOT_MODIFIED and held:
             return None
         validator = arrival.take(source, reply, pieces)
-        try:
-            facts = read_export_facts(part.path)
-        except (pa.ArrowException, OSError) as error:
-            raise arrival.reject(source, "it is no Parquet file") from error
-        arrival.flush()
+        with arrival.flushing():
+            facts = _read_facts(source, arrival, part.path)
         return Downloaded(validator, arrival.n_bytes, facts, arrival.crc32c)
 
     try:
@@ -146,6 +143,13 @@ def download_export(
         raise
     finally:
         arrival.close()
+
+
+def _read_facts(source: Source, arrival: Arrival, file: Path) -> ExportFacts:
+    try:
+        return read_export_facts(file)
+    except (pa.ArrowException, OSError) as error:
+        raise arrival.reject(source, "it is no Parquet file") from error
 
 
 def fetch_tail(

@@ -241,11 +241,19 @@ class RunHistory(RunFields):
         """
         return self._reading(keys, min_step, max_step, how).plan
 
-    def pull(self, *, use_cache: bool = True, progress: Progress | None = None) -> PullResult:
+    def pull(
+        self,
+        keys: list[str] | None = None,
+        *,
+        use_cache: bool = True,
+        progress: Progress | None = None,
+    ) -> PullResult:
         """Bring the exports of the run to the cache.
 
         Parameters
         ----------
+        keys : list of str, optional
+            Fetch large exports in part: what these keys need of them. Everything if omitted.
         use_cache : bool
             False downloads all of them again.
         progress : Progress, optional
@@ -256,7 +264,10 @@ class RunHistory(RunFields):
         PullResult
             Counts of exports, files, bytes and rows, and the directory.
         """
-        return pull_run(self._client, self._path, use_cache=use_cache, progress=progress)
+        wanted = Projection.from_arguments(keys).keys
+        return pull_run(
+            self._client, self._path, keys=wanted, use_cache=use_cache, progress=progress
+        )
 
     def download_history_exports(
         self, download_dir: Path | str, require_complete_history: bool = True
