@@ -20,7 +20,7 @@ from runlake.backend.client import Client
 from runlake.backend.transfer import download_file
 from runlake.cache.layout import ContentFile
 from runlake.cache.locks import file_lock
-from runlake.cache.store import ABANDONED_SECONDS
+from runlake.cache.parts import ABANDONED_SECONDS
 from runlake.errors import CacheError, FileTransferError
 
 Download = Callable[[Path], None]
