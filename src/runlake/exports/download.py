@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,7 +139,9 @@ def download_export(
         arrival.adopt(resume_from)
         return source.read(headers, take, lambda: arrival.n_bytes)
     except BaseException:
-        arrival.close()
+        with suppress(OSError):
+            # On a full disk closing fails too, and would hide why.
+            arrival.close()
         part.leave()
         raise
     finally:
