@@ -19,10 +19,12 @@ from runlake.cache.locks import run_lock
 from runlake.cache.migrate import adopt_older_layout
 from runlake.cache.parts import sweep_parts
 from runlake.cache.pulled import PullResult, with_columns
+from runlake.cache.release import keep_within
 from runlake.cache.store import (
     Offer,
     StoredExport,
     StoredManifest,
+    describe_age,
     note_use,
     read_manifest,
     tag_root,
@@ -111,6 +113,8 @@ def pull_run(
         return pull.from_disk(error)
     result = pull.from_backend(offered, use_cache=use_cache)
     note_use(directory)
+    if result.n_downloaded:
+        keep_within(client.settings)
     return result
 
 
@@ -193,7 +197,7 @@ class _Pull:
                 path=str(lacking[0].path),
             )
         age = max(0.0, time.time() - offer.at)
-        self._warn_stale(offer, age, unreachable)
+        self._warn_stale(offer, unreachable)
         note_use(self._directory)
         return PullResult(self._remembered(offer, exports), self._directory.path, loaded, age=age)
 
@@ -346,15 +350,15 @@ class _Pull:
             (),
         )
 
-    def _warn_stale(self, offer: Offer, age: float, unreachable: Unreachable | None) -> None:
+    def _warn_stale(self, offer: Offer, unreachable: Unreachable | None) -> None:
         why = "Offline" if unreachable is None else "The backend does not answer"
         missing = ""
         if offer.n_live_rows != 0:
             rows = "an unknown number of" if offer.n_live_rows is None else f"{offer.n_live_rows:,}"
             missing = f", without {rows} rows that were in no export then"
+        run, age = self._directory.run, describe_age(offer)
         warnings.warn(
-            f"{why}: '{self._directory.run}' is answered from the cache, as of {_duration(age)} "
-            f"ago{missing}.",
+            f"{why}: '{run}' is answered from the cache, as of {age} ago{missing}.",
             StaleWarning,
             stacklevel=2,
         )
@@ -367,10 +371,3 @@ def _is_unwritable(error: OSError) -> bool:
             return True
         cause = cause.__cause__
     return False
-
-
-def _duration(seconds: float) -> str:
-    for n_seconds, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
-        if seconds >= 2 * n_seconds:
-            return f"{seconds / n_seconds:.0f} {unit}"
-    return f"{seconds:.0f} seconds"

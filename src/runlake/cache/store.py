@@ -299,6 +299,15 @@ def publish(
     )
 
 
+def describe_age(offer: Offer) -> str:
+    """Return how long ago an offer was made, for people."""
+    seconds = max(0.0, time.time() - offer.at)
+    for n_seconds, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 2 * n_seconds:
+            return f"{seconds / n_seconds:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
 def note_use(directory: RunDirectory) -> None:
     """Note that the run was read now: the access time of its manifest, which costs no write."""
     with suppress(OSError):

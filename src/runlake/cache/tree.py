@@ -33,7 +33,7 @@ class CachedRun:
     @property
     def n_bytes(self) -> int:
         """Bytes that the run takes up; holes of sparse files are not counted."""
-        return sum(_allocated(file) for file in _files(self.directory.path))
+        return sum(allocated_bytes(file) for file in _files(self.directory.path))
 
     @property
     def n_rows(self) -> int:
@@ -93,7 +93,8 @@ def _is_export(file: Path) -> bool:
     return file.suffix == ".parquet"
 
 
-def _allocated(file: Path) -> int:
+def allocated_bytes(file: Path) -> int:
+    """Return what a file takes on disk; holes of a sparse file take nothing."""
     try:
         found = file.stat()
     except OSError:

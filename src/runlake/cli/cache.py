@@ -10,6 +10,7 @@ import typer
 
 from runlake.cli.output import show_facts, show_rows
 from runlake.settings import load_settings
+from runlake.values import RunPath, parse_age, parse_bytes
 
 app = typer.Typer(help="Look after the cache.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -76,3 +77,59 @@ def repair(as_json: AsJson = False) -> None:
     started = time.monotonic()
     n_runs = repair_catalog(settings.cache_dir, settings.lock_timeout)
     show_facts({"runs": n_runs, "seconds": time.monotonic() - started}, as_json=as_json)
+
+
+@app.command()
+def prune(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(help="ENTITY, ENTITY/PROJECT or ENTITY/PROJECT/RUN, with *."),
+    ] = None,
+    max_bytes: Annotated[str | None, typer.Option(help="What may stay, such as 20GB.")] = None,
+    max_age: Annotated[str | None, typer.Option(help="Unread for so long, such as 7d.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let go of runs: the named ones, those unread for long, or the least recently read."""
+    from runlake.cache.prune import Policy
+    from runlake.cache.release import prune_cache
+
+    policy = Policy(
+        None if max_bytes is None else parse_bytes(max_bytes, "--max-bytes"),
+        None if max_age is None else parse_age(max_age, "--max-age"),
+        tuple(runs or ()),
+    )
+    pruning = prune_cache(load_settings(), policy, dry_run=dry_run)
+    rows = [
+        {
+            "run": str(one.entry.run),
+            "files": len(one.files),
+            "bytes": one.n_bytes,
+            "why": one.reason,
+        }
+        for one in pruning.releases
+    ]
+    show_rows(rows, as_json=as_json)
+    if not pruning.is_enough:
+        typer.echo("What is pinned alone is more than that.", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def pin(run: Annotated[str, typer.Argument(help="ENTITY/PROJECT/RUN")]) -> None:
+    """Keep a run from being pruned."""
+    _pin(run, is_pinned=True)
+
+
+@app.command()
+def unpin(run: Annotated[str, typer.Argument(help="ENTITY/PROJECT/RUN")]) -> None:
+    """Let a run be pruned again."""
+    _pin(run, is_pinned=False)
+
+
+def _pin(run: str, *, is_pinned: bool) -> None:
+    from runlake.cache.release import pin_run
+
+    settings = load_settings()
+    path = RunPath.parse(run, entity=settings.entity, project=settings.project)
+    pin_run(settings, path, is_pinned=is_pinned)

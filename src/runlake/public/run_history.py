@@ -76,7 +76,7 @@ class RunHistory(RunFields):
         check_count(page_size, "page_size")
         projection = Projection.from_arguments(keys, how)
         steps = StepRange.from_arguments(min_step, max_step)
-        reading = open_reading(self._client, self._path, projection, steps, use_cache=use_cache)
+        reading = self._open(projection, steps, use_cache=use_cache)
         return HistoryScan(reading, page_size)
 
     def scan_history(
@@ -160,7 +160,7 @@ class RunHistory(RunFields):
             rows = fetch_sampled_rows(self._client, self._path, names, samples, x_axis)
             return Sample(rows, len(rows))
         filtered = Projection.from_arguments([*keys, x_axis] if keys else None)
-        reading = open_reading(self._client, self._path, filtered, StepRange())
+        reading = self._open(filtered, StepRange())
         return reading.sample(samples, x_axis)
 
     def scan(
@@ -266,7 +266,12 @@ class RunHistory(RunFields):
         """
         wanted = Projection.from_arguments(keys).keys
         return pull_run(
-            self._client, self._path, keys=wanted, use_cache=use_cache, progress=progress
+            self._client,
+            self._path,
+            keys=wanted,
+            use_cache=use_cache,
+            attrs=self._sent,
+            progress=progress,
         )
 
     def download_history_exports(
@@ -305,7 +310,12 @@ class RunHistory(RunFields):
     ) -> Reading:
         projection = Projection.from_arguments(keys, how)
         steps = StepRange.from_arguments(min_step, max_step)
-        return open_reading(self._client, self._path, projection, steps)
+        return self._open(projection, steps)
+
+    def _open(self, projection: Projection, steps: StepRange, *, use_cache: bool = True) -> Reading:
+        return open_reading(
+            self._client, self._path, projection, steps, use_cache=use_cache, attrs=self._sent
+        )
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError("A run is not iterable; use run.beta_scan_history().")
