@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.server_process import RunningServer, running_server
 
-from benchmarks import peers
+from benchmarks import download, peers
 from benchmarks.data import Shape, log_run, log_runs
 from benchmarks.report import Line, as_markdown, write_document
 
@@ -91,6 +91,7 @@ def main() -> None:
                 first_row(server, folder, dense),
                 imports(server, folder),
             ]
+        lines += download.lines(folder / "download")
     write_document(lines)
     print(as_markdown(lines))
 

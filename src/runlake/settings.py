@@ -102,7 +102,7 @@ class Settings:
     timeout: float = 30.0
     retry_timeout: float = 60.0
     lock_timeout: float = 3600.0
-    max_workers: int = 8
+    max_workers: int = 16
     ca_bundle: str | None = None
     verify_ssl: bool = True
     progress: bool = True
@@ -178,7 +178,7 @@ def load_settings(
         timeout=timeout if timeout is not None else _number("WANDB_HTTP_TIMEOUT") or 30.0,
         retry_timeout=_number("RUNLAKE_RETRY_TIMEOUT") or 60.0,
         lock_timeout=_number("RUNLAKE_LOCK_TIMEOUT") or 3600.0,
-        max_workers=max(1, int(_number("RUNLAKE_MAX_WORKERS") or 8)),
+        max_workers=max(1, int(_number("RUNLAKE_MAX_WORKERS") or 16)),
         ca_bundle=_existing("REQUESTS_CA_BUNDLE")
         or _existing("SSL_CERT_FILE")
         or _existing("SSL_CERT_DIR"),

@@ -161,11 +161,10 @@ class Client:
                 )
             stop.check()
             http = self._http(is_bulk=True)
-            # httpx logs the URL of each request: of ours it must not know the signature.
             request = http.build_request(
                 "GET",
                 _bare(url),
-                extensions={"target": httpx.URL(url).raw_path},
+                extensions=_signed(url),
                 headers={
                     "User-Agent": USER_AGENT,
                     "Accept-Encoding": "identity",
@@ -240,7 +239,13 @@ class Client:
         http = self._http()
         turn = self._turn(url, "an upload")
         try:
-            response = http.put(url, content=pieces, headers=sent, timeout=patience)
+            response = http.put(
+                _bare(url),
+                content=pieces,
+                headers=sent,
+                timeout=patience,
+                extensions=_signed(url),
+            )
         except httpx.HTTPError as error:
             raise Transient(_unreachable(error, "Upload", url)) from error
         self._learn(url, turn, response)
@@ -423,6 +428,11 @@ def _unreachable(error: httpx.HTTPError, operation: str, url: str) -> Unreachabl
         operation=operation,
         origin=origin,
     )
+
+
+def _signed(url: str) -> dict[str, bytes]:
+    """Return how to ask for a URL of which httpx, which logs URLs, knows no more than `_bare`."""
+    return {"target": httpx.URL(url).raw_path}
 
 
 def _bare(url: str) -> str:

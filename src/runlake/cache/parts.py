@@ -37,7 +37,10 @@ def dead_parts(directory: Path, object_path: str) -> Sequence[Path]:
         the storage host promises a digest of the whole.
     """
     found = []
-    for path in directory.glob(f"{object_digest(object_path)}.*.part"):
+    prefix = object_digest(object_path)
+    for path in directory.iterdir():
+        if not path.name.startswith(prefix):
+            continue
         name = PartName.parse(path.name)
         if name is None or name.version is None or is_under_way(path):
             continue

@@ -6,6 +6,8 @@ import os
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -124,11 +126,15 @@ class Arrival:
         self._restart(None)
         return source.corrupt(what)
 
-    def flush(self) -> None:
-        """Bring the bytes to the disk."""
+    @contextmanager
+    def flushing(self) -> Iterator[None]:
+        """Bring the bytes to the disk, which waits, while the block, which works, runs."""
         file = self._open()
         file.flush()
-        os.fsync(file.fileno())
+        with ThreadPoolExecutor(1, thread_name_prefix="runlake-flush") as executor:
+            flushed = executor.submit(os.fsync, file.fileno())
+            yield
+            flushed.result()
 
     def close(self) -> None:
         """Close the file, if there is one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,22 +131,28 @@ def download_export(
         if reply.status == NOT_MODIFIED and held:
             return None
         validator = arrival.take(source, reply, pieces)
-        try:
-            facts = read_export_facts(part.path)
-        except (pa.ArrowException, OSError) as error:
-            raise arrival.reject(source, "it is no Parquet file") from error
-        arrival.flush()
+        with arrival.flushing():
+            facts = _read_facts(source, arrival, part.path)
         return Downloaded(validator, arrival.n_bytes, facts, arrival.crc32c)
 
     try:
         arrival.adopt(resume_from)
         return source.read(headers, take, lambda: arrival.n_bytes)
     except BaseException:
-        arrival.close()
+        with suppress(OSError):
+            # On a full disk closing fails too, and would hide why.
+            arrival.close()
         part.leave()
         raise
     finally:
         arrival.close()
+
+
+def _read_facts(source: Source, arrival: Arrival, file: Path) -> ExportFacts:
+    try:
+        return read_export_facts(file)
+    except (pa.ArrowException, OSError) as error:
+        raise arrival.reject(source, "it is no Parquet file") from error
 
 
 def fetch_tail(
