@@ -38,12 +38,12 @@ class LoggedRun:
     def log(self, *rows: dict[str, Any], offset: int | None = None) -> LoggedRun:
         start = self._n_lines if offset is None else offset
         lines = [json.dumps(row) for row in rows]
-        self._stream({"files": {"wandb-history.jsonl": {"offset": start, "content": lines}}})
+        self.stream({"files": {"wandb-history.jsonl": {"offset": start, "content": lines}}})
         self._n_lines = max(self._n_lines, start + len(lines))
         return self
 
     def finish(self, exit_code: int = 0) -> LoggedRun:
-        self._stream({"complete": True, "exitcode": exit_code})
+        self.stream({"complete": True, "exitcode": exit_code})
         self._http.close()
         return self
 
@@ -51,7 +51,7 @@ class LoggedRun:
         self._http.close()
         return self
 
-    def _stream(self, body: dict[str, Any]) -> None:
+    def stream(self, body: dict[str, Any]) -> None:
         answer = self._http.post(f"/files/{self.path}/file_stream", json=body, timeout=60)
         assert answer.is_success, answer.text
 

@@ -24,33 +24,52 @@ if TYPE_CHECKING:
     )
     from runlake.public.accelerate import accelerate
     from runlake.public.api import Api
+    from runlake.public.console_logs import ConsoleLogLine, ConsoleLogs
+    from runlake.public.files import File, Files
     from runlake.public.history import HistoryScan
+    from runlake.public.metrics import Metric
     from runlake.public.run import Run
+    from runlake.public.summary import Summary
+    from runlake.public.users import User
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Api": "runlake.public.api",
     "CommError": "runlake.errors",
+    "ConsoleLogLine": "runlake.public.console_logs",
+    "ConsoleLogs": "runlake.public.console_logs",
     "Error": "runlake.errors",
+    "File": "runlake.public.files",
+    "Files": "runlake.public.files",
     "HistoryScan": "runlake.public.history",
+    "Metric": "runlake.public.metrics",
     "NoRowsWarning": "runlake.errors",
     "Run": "runlake.public.run",
     "RunlakeError": "runlake.errors",
     "SampleWarning": "runlake.errors",
+    "Summary": "runlake.public.summary",
     "UsageError": "runlake.errors",
+    "User": "runlake.public.users",
     "accelerate": "runlake.public.accelerate",
 }
 __all__ = [
     "Api",
     "CommError",
+    "ConsoleLogLine",
+    "ConsoleLogs",
     "Error",
+    "File",
+    "Files",
     "HistoryScan",
+    "Metric",
     "NoRowsWarning",
     "Run",
     "RunlakeError",
     "SampleWarning",
+    "Summary",
     "UsageError",
+    "User",
     "__version__",
     "accelerate",
     "errors",

@@ -7,6 +7,8 @@
     |  `- UsageError                no API key where one is needed
     |- CommError                    what W&B scripts catch around a call
     |  |- InvalidArgument           also ValueError; raised before any request
+    |  |  |- InvalidType            also TypeError
+    |  |  `- LocalFileNotFoundError    also FileNotFoundError
     |  |- WaitTimeout               also TimeoutError
     |  `- WandbApiFailedError       a request or a file did not deliver
     |     |- OfflineError           operation, origin; nothing was sent
@@ -91,6 +93,14 @@ class CommError(RunlakeError):
 
 class InvalidArgument(CommError, ValueError):
     """An argument is of the wrong type or out of range; nothing was sent."""
+
+
+class InvalidType(InvalidArgument, TypeError):
+    """An argument, or a value in it, is of a type that cannot be used; nothing was sent."""
+
+
+class LocalFileNotFoundError(InvalidArgument, FileNotFoundError):
+    """A file to upload is not there; nothing was sent."""
 
 
 class WaitTimeout(CommError, TimeoutError):

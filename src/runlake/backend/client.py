@@ -10,7 +10,6 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
@@ -18,6 +17,7 @@ import httpx
 
 from runlake.backend.budget import Budget
 from runlake.backend.retry import Transient
+from runlake.backend.trust import trust
 from runlake.errors import (
     AccessDenied,
     AuthenticationError,
@@ -25,7 +25,6 @@ from runlake.errors import (
     FileTransferError,
     OfflineError,
     ProtocolError,
-    SettingsError,
     Unreachable,
     UsageError,
 )
@@ -34,6 +33,7 @@ from runlake.settings import Settings
 USER_AGENT = "runlake/0.1"
 MAX_REDIRECTS = 5
 UPLOAD_BYTES = 1 << 18
+SLOWEST_HOST = 4 << 20  # bytes per second that it checks and keeps
 REDIRECTS = {301, 302, 303, 307, 308}
 
 
@@ -251,11 +251,14 @@ class Client:
             "Content-Length": str(n_bytes),
             **self._authorization(url),
         }
-        pieces = iter(lambda: content.read(UPLOAD_BYTES), b"")
+        # A host may answer long after the last byte, once it has checked and kept them all.
+        seconds = self.settings.timeout
+        patience = httpx.Timeout(seconds, read=seconds + n_bytes / SLOWEST_HOST)
+        pieces = _pieces(content, n_bytes)
         http = self._http()
         turn = self._turn(url, "an upload")
         try:
-            response = http.put(url, content=pieces, headers=sent)
+            response = http.put(url, content=pieces, headers=sent, timeout=patience)
         except httpx.HTTPError as error:
             raise Transient(_unreachable(error, "Upload", url)) from error
         self._learn(url, turn, response)
@@ -281,7 +284,7 @@ class Client:
         settings = self.settings
         verify: ssl.SSLContext | bool = settings.verify_ssl
         if settings.verify_ssl and settings.ca_bundle:
-            verify = _trust(settings.ca_bundle)
+            verify = trust(settings.ca_bundle)
         return httpx.Client(
             http2=True,
             verify=verify,
@@ -356,18 +359,11 @@ class Client:
         return error
 
 
-def _trust(ca_bundle: str) -> ssl.SSLContext:
-    try:
-        if Path(ca_bundle).is_dir():
-            return ssl.create_default_context(capath=ca_bundle)
-        return ssl.create_default_context(cafile=ca_bundle)
-    except OSError as error:
-        raise SettingsError(
-            f"{ca_bundle!r} holds no certificate authorities in PEM form ({error.strerror}). "
-            "REQUESTS_CA_BUNDLE or SSL_CERT_FILE names it.",
-            setting="ca_bundle",
-            source=ca_bundle,
-        ) from error
+def _pieces(content: BinaryIO, n_bytes: int) -> Iterator[bytes]:
+    """Yield so many bytes and no more: a file may grow while it is sent."""
+    while n_bytes and (piece := content.read(min(UPLOAD_BYTES, n_bytes))):
+        n_bytes -= len(piece)
+        yield piece
 
 
 def _close(connections: httpx.Client, pid: int) -> None:

@@ -28,6 +28,7 @@ from runlake.server.artifacts import ArtifactStore
 from runlake.server.database import Database
 from runlake.server.fields import Context
 from runlake.server.resolvers import execute, operation_name
+from runlake.server.run_files import RunFiles
 from runlake.server.runs import Limits, Refused, RunStore
 from runlake.server.schema import load_schema
 from runlake.server.storage import Storage
@@ -45,6 +46,8 @@ class Backend:
         Objects behind signed URLs.
     runs : RunStore
         Runs and their history.
+    run_files : RunFiles
+        Files of runs.
     artifacts : ArtifactStore
         Artifacts that runs logged.
     """
@@ -52,6 +55,7 @@ class Backend:
     database: Database
     storage: Storage
     runs: RunStore
+    run_files: RunFiles
     artifacts: ArtifactStore
 
 
@@ -61,7 +65,9 @@ def open_backend(data_dir: Path, storage_url: str, *, limits: Limits, url_expiry
     database = Database(data_dir / "runlake.sqlite")
     storage = Storage(database, data_dir / "storage", storage_url, url_expiry)
     runs = RunStore(database, storage, limits)
-    return Backend(database, storage, runs, ArtifactStore(database, storage))
+    return Backend(
+        database, storage, runs, RunFiles(database, storage), ArtifactStore(database, storage)
+    )
 
 
 def build_app(backend: Backend, storage_port: int, access_log: Path | None) -> ASGIApp:
@@ -126,7 +132,14 @@ class _Api:
         if authorization and user is None:
             return _errors("invalid API key", 401)
         operation = str(body.get("operationName") or "")
-        context = Context(user, operation, backend.runs, backend.artifacts, backend.storage)
+        context = Context(
+            user,
+            operation,
+            backend.runs,
+            backend.run_files,
+            backend.artifacts,
+            backend.storage,
+        )
         return JSONResponse(execute(self._schema, body, context))
 
     async def _file_stream(self, request: Request) -> Response:

@@ -24,7 +24,8 @@ MIGRATIONS = (
       id INTEGER PRIMARY KEY, entity TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (entity, name)
     );
     CREATE TABLE runs (
-      id INTEGER PRIMARY KEY, project_id INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL,
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      project_id INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL,
       display_name TEXT, state TEXT NOT NULL, config TEXT NOT NULL DEFAULT '{}',
       summary TEXT NOT NULL DEFAULT '{}', system_metrics TEXT NOT NULL DEFAULT '{}',
       tags TEXT NOT NULL DEFAULT '[]', notes TEXT, description TEXT, group_name TEXT,
@@ -48,7 +49,8 @@ MIGRATIONS = (
       name TEXT PRIMARY KEY, md5 TEXT NOT NULL, n_bytes INTEGER NOT NULL, modified_at REAL NOT NULL
     );
     CREATE TABLE files (
-      id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, name TEXT NOT NULL, UNIQUE (run_id, name)
+      id INTEGER PRIMARY KEY AUTOINCREMENT, run_id INTEGER NOT NULL, name TEXT NOT NULL,
+      UNIQUE (run_id, name)
     );
     CREATE TABLE artifacts (
       id INTEGER PRIMARY KEY, project_id INTEGER NOT NULL, run_name TEXT, type TEXT NOT NULL,

@@ -15,12 +15,14 @@ from typing import Any
 from runlake.server.accounts import User
 from runlake.server.artifacts import ArtifactStore
 from runlake.server.rows import Row, history_keys, sample_evenly, to_wire
-from runlake.server.runs import Refused, RunStore, file_object, make_id, system_row
+from runlake.server.run_files import RunFiles, file_object
+from runlake.server.runs import Refused, RunStore, make_id, system_row
 from runlake.server.storage import Storage
 
 Fields = dict[str, Any]
 PARQUET_AWARE = {"HistoryPage", "SampledHistoryPage"}
 NO_LIMIT = 2**62
+MAX_LINES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,14 @@ class Context:
         Whose API key came along.
     operation : str
         The ``operationName`` of the envelope; empty from the SDK's Python code.
-    runs, artifacts, storage
+    runs, run_files, artifacts, storage
         The server's stores.
     """
 
     user: User | None
     operation: str
     runs: RunStore
+    run_files: RunFiles
     artifacts: ArtifactStore
     storage: Storage
 
@@ -198,17 +201,19 @@ def _line_fields(context: Context, row: sqlite3.Row) -> Fields:
         return json.dumps({k: v for k, v in value.items() if keys is None or k in keys})
 
     def log_lines(_: Any, **arguments: Any) -> Fields:
-        count = runs.line_counts(run_id)["output"]
-        after = arguments.get("after")
-        start = int(after) + 1 if after and after.isdecimal() else 0
-        if arguments.get("last") is not None:
-            start = max(0, count - arguments["last"])
-        lines = runs.lines(run_id, "output", first=start)
-        page = lines[: arguments.get("first") or len(lines)]
+        first, last, after = (arguments.get(name) for name in ("first", "last", "after"))
+        limit = min(max(1, MAX_LINES if first is None else first), MAX_LINES)
+        if last is not None:
+            lines = page = runs.last_lines(run_id, "output", min(last, MAX_LINES))
+        else:
+            start = int(after) + 1 if after and after.isdecimal() else 0
+            lines = runs.lines(run_id, "output", first=start, limit=limit + 1)
+            page = lines[:limit]
+        edges = [{"node": _log_line(at, line), "cursor": str(at)} for at, line in page]
         return {
-            "edges": [{"node": _log_line(at, line)} for at, line in page],
+            "edges": edges,
             "pageInfo": {
-                "endCursor": str(page[-1][0]) if page else None,
+                "endCursor": edges[-1]["cursor"] if edges else None,
                 "hasNextPage": len(page) < len(lines),
             },
         }
@@ -224,11 +229,11 @@ def _line_fields(context: Context, row: sqlite3.Row) -> Fields:
 
 
 def _log_line(number: int, line: str) -> Fields:
-    level = "error" if line.startswith("ERROR ") else None
+    level = "error" if line.startswith("ERROR ") else ""
     stamped = re.match(r"(?:ERROR )?(\d{4}-\d\d-\d\dT[\d:.]+) ?(.*)", line, re.DOTALL)
     text = stamped[2] if stamped else line
     when = stamped[1] if stamped else None
-    return {"number": number, "timestamp": when, "level": level, "label": None, "line": text}
+    return {"number": number, "timestamp": when, "level": level, "label": "", "line": text}
 
 
 def _history_fields(context: Context, row: sqlite3.Row) -> Fields:
@@ -287,50 +292,56 @@ def _sampled(
 
 
 def _file_fields(context: Context, row: sqlite3.Row) -> Fields:
+    run_id = row["id"]
+
     def files(_: Any, **arguments: Any) -> Fields:
-        names = {name for name in arguments.get("names") or [] if name}
-        like = arguments.get("pattern")
-        matching = [
-            (file_id, name)
-            for file_id, name in context.runs.files(row["id"])
-            if (not names or name in names) and (not like or _is_like(name, like))
-        ]
         after = arguments.get("after")
-        start = int(after) if after and after.isdecimal() else 0
-        end = start + (arguments.get("first") or 50)
-        page = matching[start:end]
+        page = context.run_files.page(
+            run_id,
+            names=[name for name in arguments.get("names") or [] if name],
+            pattern=arguments.get("pattern"),
+            after=int(after) if after and after.isdecimal() else 0,
+            limit=max(1, arguments.get("first") or 50),
+        )
         edges = [
-            {"node": file_fields(context, row["id"], *file), "cursor": str(at)}
-            for at, file in enumerate(page, start=start + 1)
+            {"node": _file_fields_of(context, run_id, file), "cursor": str(file["id"])}
+            for file in page.rows
         ]
         return {
             "edges": edges,
             "pageInfo": {
-                "endCursor": str(start + len(page)) if page else None,
-                "hasNextPage": end < len(matching),
+                "endCursor": edges[-1]["cursor"] if edges else None,
+                "hasNextPage": page.has_next,
             },
         }
 
-    return {"fileCount": lambda _: len(context.runs.files(row["id"])), "files": files}
+    return {"fileCount": lambda _: context.run_files.count(run_id), "files": files}
 
 
-def file_fields(context: Context, run_id: int, file_id: int, name: str) -> Fields:
-    """Return the fields of ``File`` for a run file."""
-    stored = context.storage.find(file_object(run_id, name))
+def _file_fields_of(context: Context, run_id: int, file: sqlite3.Row) -> Fields:
+    name = file["name"]
     url = context.storage.sign("GET", file_object(run_id, name))
-    upload = context.storage.sign("PUT", file_object(run_id, name))
-    md5 = bytes.fromhex(stored.md5) if stored else b""
+    upload = upload_fields(context, run_id, name)
     return {
-        "id": make_id("File", file_id),
-        "name": name,
-        "url": lambda _, **arguments: upload if arguments.get("upload") else url,
+        **upload,
+        "id": make_id("File", file["id"]),
+        "url": lambda _, **arguments: upload["uploadUrl"] if arguments.get("upload") else url,
         "directUrl": url,
-        "uploadUrl": upload,
-        "uploadHeaders": [],
-        "sizeBytes": stored.n_bytes if stored else 0,
+        "sizeBytes": file["n_bytes"],
         "mimetype": mimetypes.guess_type(name)[0] or "application/octet-stream",
-        "updatedAt": timestamp(stored.modified_at) if stored else None,
-        "md5": base64.b64encode(md5).decode() if stored else None,
+        "updatedAt": timestamp(file["modified_at"]),
+        "md5": base64.b64encode(bytes.fromhex(file["md5"])).decode(),
+    }
+
+
+def upload_fields(context: Context, run_id: int, name: str) -> Fields:
+    """Return the fields of ``File`` for a run file that is to be uploaded."""
+    return {
+        "id": make_id("File", 0),
+        "name": name,
+        "uploadUrl": context.storage.sign("PUT", file_object(run_id, name)),
+        "uploadHeaders": [],
+        "sizeBytes": 0,
     }
 
 
@@ -361,8 +372,3 @@ def artifact_fields(context: Context, row: sqlite3.Row) -> Fields:
 def timestamp(seconds: float) -> str:
     """Return a time as the protocol writes it: ISO 8601, UTC, without a zone."""
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
-
-
-def _is_like(name: str, pattern: str) -> bool:
-    parts = (".*" if c == "%" else "." if c == "_" else re.escape(c) for c in pattern)
-    return re.fullmatch("".join(parts), name, re.DOTALL) is not None

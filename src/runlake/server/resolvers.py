@@ -18,11 +18,12 @@ from runlake.server.fields import (
     Context,
     Fields,
     artifact_fields,
-    file_fields,
     project_fields,
     run_fields,
+    upload_fields,
     user_fields,
 )
+from runlake.server.run_files import WrongName
 from runlake.server.runs import Refused, make_id, parse_id
 
 FEATURES = ("MARK_RUN_FILES_UPLOADED", "CLIENT_IDS", "ARTIFACT_TAGS", "LARGE_FILENAMES")
@@ -144,7 +145,9 @@ def _update_run_state(context: Context, given: Mapping[str, Any]) -> Fields:
 
 
 def _delete_run(context: Context, given: Mapping[str, Any]) -> Fields:
-    context.runs.delete(_run_number(context, given["id"]))
+    run_id = _run_number(context, given["id"])
+    context.run_files.delete_all(run_id)
+    context.runs.delete(run_id)
     return {"clientMutationId": None}
 
 
@@ -163,8 +166,11 @@ def _rewind_run(context: Context, given: Mapping[str, Any]) -> Fields:
 
 def _create_run_files(context: Context, given: Mapping[str, Any]) -> Fields:
     run = context.run(given["entityName"], given["projectName"], given["runName"])
-    context.runs.add_files(run["id"], given["files"])
-    files = [file_fields(context, run["id"], 0, name) for name in given["files"]]
+    try:
+        context.run_files.announce(run["id"], given["files"])
+    except WrongName as error:
+        raise Refused(str(error)) from error
+    files = [upload_fields(context, run["id"], name) for name in given["files"]]
     return {"runID": make_id("Run", run["id"]), "uploadHeaders": [], "files": files}
 
 
@@ -174,9 +180,18 @@ def _mark_files(context: Context, given: Mapping[str, Any]) -> Fields:
 
 
 def _delete_files(context: Context, given: Mapping[str, Any]) -> Fields:
-    for file_id in given["files"]:
-        context.runs.delete_file(context.owner, parse_id(file_id, "File") or 0)
+    numbers = [_file_number(context, file_id) for file_id in given["files"]]
+    context.run_files.delete(numbers)
     return {"success": True}
+
+
+def _file_number(context: Context, file_id: str) -> int:
+    number = parse_id(file_id, "File") or 0
+    run_id = context.run_files.run_of(number)
+    run = None if run_id is None else context.runs.get(run_id)
+    if run is None or run["entity"] != context.owner:
+        raise Refused(f"file {file_id!r} not found")
+    return number
 
 
 def _alert(context: Context, given: Mapping[str, Any]) -> Fields:

@@ -76,7 +76,7 @@ type File {
   mimetype: String updatedAt: DateTime md5: String uploadUrl: String uploadHeaders: [String!]
 }
 type LogConnection { edges: [LogEdge!]! pageInfo: PageInfo! }
-type LogEdge { node: LogLine! }
+type LogEdge { node: LogLine! cursor: String }
 type LogLine { number: Int! timestamp: String level: String label: String line: String! }
 
 type Artifact {
