@@ -42,6 +42,11 @@ class LoggedRun:
         self._n_lines = max(self._n_lines, start + len(lines))
         return self
 
+    def summarize(self, summary: dict[str, Any]) -> LoggedRun:
+        content = [json.dumps(summary)]
+        self.stream({"files": {"wandb-summary.json": {"offset": 0, "content": content}}})
+        return self
+
     def finish(self, exit_code: int = 0) -> LoggedRun:
         self.stream({"complete": True, "exitcode": exit_code})
         self._http.close()

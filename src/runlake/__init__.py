@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from runlake.public.accelerate import accelerate
     from runlake.public.api import Api
+    from runlake.public.artifacts import Artifact
     from runlake.public.console_logs import ConsoleLogLine, ConsoleLogs
     from runlake.public.files import File, Files
     from runlake.public.history import HistoryScan
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Api": "runlake.public.api",
+    "Artifact": "runlake.public.artifacts",
     "CommError": "runlake.errors",
     "ConsoleLogLine": "runlake.public.console_logs",
     "ConsoleLogs": "runlake.public.console_logs",
@@ -55,6 +57,7 @@ _HOMES = {
 }
 __all__ = [
     "Api",
+    "Artifact",
     "CommError",
     "ConsoleLogLine",
     "ConsoleLogs",

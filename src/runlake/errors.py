@@ -10,6 +10,8 @@
     |  |  |- InvalidType            also TypeError
     |  |  `- LocalFileNotFoundError    also FileNotFoundError
     |  |- WaitTimeout               also TimeoutError
+    |  |- ArtifactMismatch          also ValueError
+    |  |- ArtifactEntryNotFound     also KeyError
     |  `- WandbApiFailedError       a request or a file did not deliver
     |     |- OfflineError           operation, origin; nothing was sent
     |     |- BackendError           operation, origin, status, attempts
@@ -105,6 +107,17 @@ class LocalFileNotFoundError(InvalidArgument, FileNotFoundError):
 
 class WaitTimeout(CommError, TimeoutError):
     """A run did not come to its end within the time that was given."""
+
+
+class ArtifactMismatch(CommError, ValueError):
+    """A directory does not hold what the artifact holds."""
+
+
+class ArtifactEntryNotFound(CommError, KeyError):
+    """The artifact has no file of that name."""
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class WandbApiFailedError(CommError):

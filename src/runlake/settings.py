@@ -88,6 +88,9 @@ class Settings:
         (``RUNLAKE_REQUESTS_PER_SECOND``); None leaves it to what the backend tells.
     max_bandwidth : int or None
         Bytes per second that the downloads of this process may take (``RUNLAKE_MAX_BANDWIDTH``).
+    artifact_dir : Path
+        Where artifacts are downloaded to by default (``WANDB_ARTIFACT_DIR``); a relative one counts
+        from the working directory of the moment.
     """
 
     base_url: str
@@ -108,6 +111,7 @@ class Settings:
     cache_max_bytes: int | None = None
     requests_per_second: float | None = None
     max_bandwidth: int | None = None
+    artifact_dir: Path = Path("artifacts")
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in self.__slots__}
@@ -185,6 +189,7 @@ def load_settings(
         cache_max_bytes=_size("RUNLAKE_CACHE_MAX_BYTES"),
         requests_per_second=_number("RUNLAKE_REQUESTS_PER_SECOND"),
         max_bandwidth=_size("RUNLAKE_MAX_BANDWIDTH"),
+        artifact_dir=Path(_variable("WANDB_ARTIFACT_DIR") or "artifacts").expanduser(),
     )
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Literal, get_args
 from urllib.parse import quote
 
-from runlake.errors import InvalidArgument
+from runlake.errors import InvalidArgument, InvalidType
 
 How = Literal["all", "any"]
 Row = dict[str, Any]
@@ -100,6 +100,80 @@ class RunPath:
 
     def __str__(self) -> str:
         return f"{self.entity}/{self.project}/{self.run_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactPath:
+    """Where a version of an artifact is found on a backend.
+
+    Parameters
+    ----------
+    entity, project, collection : str
+        The three names, not percent-encoded.
+    alias : str
+        ``v0``, ``v1``, ..., or an alias such as ``latest``; empty where none was named.
+
+    Examples
+    --------
+    >>> ArtifactPath.parse("team/proj/data:v3").alias
+    'v3'
+    >>> str(ArtifactPath.parse("data", entity="team", project="proj"))
+    'team/proj/data'
+    """
+
+    entity: str
+    project: str
+    collection: str
+    alias: str = ""
+
+    @classmethod
+    def parse(
+        cls, text: str, *, entity: str | None = None, project: str | None = None
+    ) -> ArtifactPath:
+        """Read ``entity/project/collection:alias``; what stands in front may be left out.
+
+        Parameters
+        ----------
+        text : str
+            With or without an alias.
+        entity, project : str, optional
+            What stands in for the parts that the text leaves out.
+
+        Returns
+        -------
+        ArtifactPath
+            The names.
+
+        Raises
+        ------
+        InvalidArgument
+            If a part is missing, or there are too many.
+        """
+        if not isinstance(text, str):
+            raise InvalidType(f"The name of an artifact is a string, not {text!r}.")
+        path, _, alias = text.strip().partition(":")
+        parts = path.split("/")
+        if not all(parts) or len(parts) > 3:  # noqa: PLR2004 - entity, project, collection
+            raise InvalidArgument(
+                f"Invalid artifact path: {text!r}. It reads 'entity/project/collection:alias'."
+            )
+        names = [entity, project, None]
+        names[3 - len(parts) :] = parts
+        for name, kind in zip(names[:2], ("entity", "project"), strict=True):
+            if not name:
+                raise InvalidArgument(
+                    f"Invalid artifact path: {text!r} (missing {kind}). "
+                    f"Write 'entity/project/collection:alias', or set WANDB_{kind.upper()}."
+                )
+        return cls(str(names[0]), str(names[1]), str(names[2]), alias)
+
+    @property
+    def name(self) -> str:
+        """Collection and alias, as ``Artifact.name`` shows them."""
+        return f"{self.collection}:{self.alias}" if self.alias else self.collection
+
+    def __str__(self) -> str:
+        return f"{self.entity}/{self.project}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

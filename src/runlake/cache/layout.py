@@ -12,6 +12,8 @@
         manifest.json                          replaced atomically
         <identity>.parquet                     one version of one export
         <object>.<host>-<pid>-<random>.part    one attempt's download under way
+      artifacts/v1/<host>/<00..ff>/<md5>       the content of an artifact's file
+      artifacts/locks/<00..ff>.lock            striped by content
 """
 
 from __future__ import annotations
@@ -53,8 +55,7 @@ class RunDirectory:
     @property
     def path(self) -> Path:
         """The directory with the run's files."""
-        parts = urlsplit(self.base_url)
-        host = (parts.netloc + parts.path).lower()
+        host = _host(self.base_url)
         names = (host, self.run.entity, self.run.project, self.run.run_id)
         return self.root.joinpath(LAYOUT_VERSION, *map(safe_name, names))
 
@@ -73,6 +74,36 @@ class RunDirectory:
         """Return a new path for one attempt to download an object."""
         attempt = f"{safe_name(socket.gethostname())}-{os.getpid()}-{secrets.token_hex(4)}"
         return self.path / f"{_digest(object_path)}.{attempt}.part"
+
+
+@dataclass(frozen=True, slots=True)
+class ContentFile:
+    """The paths of one content: bytes under their MD5, whichever artifacts hold them.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    base_url : str
+        Root of the API: what one backend sent is never given out for another's.
+    md5 : str
+        Digest in hex.
+    """
+
+    root: Path
+    base_url: str
+    md5: str
+
+    @property
+    def path(self) -> Path:
+        """The file with the content."""
+        host = safe_name(_host(self.base_url))
+        return self.root / "artifacts" / LAYOUT_VERSION / host / self.md5[:2] / self.md5
+
+    @property
+    def lock(self) -> Path:
+        """The lock file that this content shares with one of 256."""
+        return self.root / "artifacts" / "locks" / f"{self.md5[-2:]}.lock"
 
 
 def limit_file(root: Path, base_url: str, key: str) -> Path:
@@ -136,6 +167,11 @@ def safe_name(name: str) -> str:
     if name != name.lower() or "~" in name or encoded.endswith("."):
         return f"{encoded}~{_digest(name)[:8]}"
     return encoded
+
+
+def _host(base_url: str) -> str:
+    parts = urlsplit(base_url)
+    return (parts.netloc + parts.path).lower()
 
 
 def _digest(text: str) -> str:

@@ -26,7 +26,6 @@ from runlake.cache.mounts import is_network
 from runlake.cache.owners import Owner
 from runlake.cache.waiting import Line
 from runlake.errors import CacheError, CacheLocked
-from runlake.values import RunPath
 
 PATIENCE_SECONDS = 3.0
 # Every version of runlake that shares a cache has to agree on it; filelock refuses others.
@@ -40,12 +39,35 @@ logger = logging.getLogger("runlake.cache")
 
 @contextmanager
 def run_lock(directory: RunDirectory, timeout: float, *, locking: str = "auto") -> Iterator[None]:
-    """Hold the lock of a run; a thread holds one at most, so that stripes cannot deadlock.
+    """Hold the lock of a run; see `file_lock`.
 
     Parameters
     ----------
     directory : RunDirectory
         The run.
+    timeout : float
+        Seconds to wait for whoever holds it.
+    locking : {"auto", "flock", "soft"}
+        How.
+    """
+    with file_lock(directory.lock, directory.root, str(directory.run), timeout, locking=locking):
+        yield
+
+
+@contextmanager
+def file_lock(
+    path: Path, root: Path, what: str, timeout: float, *, locking: str = "auto"
+) -> Iterator[None]:
+    """Hold the lock at a path; a thread holds one at most, so that stripes cannot deadlock.
+
+    Parameters
+    ----------
+    path : Path
+        The lock file; it is made.
+    root : Path
+        Root of the cache.
+    what : str
+        What to call the locked thing in messages.
     timeout : float
         Seconds to wait for whoever holds it; waiters are let in first come, first served.
     locking : {"auto", "flock", "soft"}
@@ -59,18 +81,17 @@ def run_lock(directory: RunDirectory, timeout: float, *, locking: str = "auto") 
     CacheError
         If the lock file cannot be made.
     """
-    with _only_lock_of_this_thread(directory.run):
+    with _only_lock_of_this_thread(what):
         try:
-            directory.lock.parent.mkdir(parents=True, exist_ok=True)
-            lock = _acquire(directory, timeout, locking)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = _acquire(path, what, timeout, locking)
         except OSError as error:
             if isinstance(error, CacheLocked):
                 raise
             raise CacheError(
-                f"The cache at {str(directory.root)!r} cannot be locked "
-                f"({error.strerror or error}). Set WANDB_CACHE_DIR to a directory that this "
-                "account may write.",
-                path=str(directory.lock),
+                f"The cache at {str(root)!r} cannot be locked ({error.strerror or error}). "
+                "Set WANDB_CACHE_DIR to a directory that this account may write.",
+                path=str(path),
             ) from error
         holder = os.getpid()
         try:
@@ -82,44 +103,42 @@ def run_lock(directory: RunDirectory, timeout: float, *, locking: str = "auto") 
 
 
 class _Held(threading.local):
-    by: tuple[int, RunPath] | None = None
+    by: tuple[int, str] | None = None
 
 
 _held = _Held()
 
 
 @contextmanager
-def _only_lock_of_this_thread(run: RunPath) -> Iterator[None]:
+def _only_lock_of_this_thread(what: str) -> Iterator[None]:
     if _held.by is not None and _held.by[0] == os.getpid():
         raise AssertionError(
-            f"this thread holds the lock of '{_held.by[1]}' and asks for that of '{run}'"
+            f"this thread holds the lock of '{_held.by[1]}' and asks for that of '{what}'"
         )
-    _held.by = (os.getpid(), run)
+    _held.by = (os.getpid(), what)
     try:
         yield
     finally:
         _held.by = None
 
 
-def _acquire(directory: RunDirectory, timeout: float, locking: str) -> BaseFileLock:
-    is_soft = locking == "soft" or (locking == "auto" and is_network(directory.root))
+def _acquire(path: Path, what: str, timeout: float, locking: str) -> BaseFileLock:
+    is_soft = locking == "soft" or (locking == "auto" and is_network(path))
     if not is_soft:
-        lock = FileLock(directory.lock, mode=0o664, on_acquired=lambda fd: _sign(fd, directory.run))
+        lock = FileLock(path, mode=0o664, on_acquired=lambda descriptor: _sign(descriptor, what))
         try:
-            return _wait(lock, directory, timeout)
+            return _wait(lock, path, what, timeout)
         except OSError as error:
             if locking != "auto" or error.errno not in NO_FLOCK:
                 raise
-    lease = SoftFileLease(directory.lock.with_suffix(".lease"), lease_duration=LEASE_SECONDS)
-    return _wait(lease, directory, timeout)
+    lease = SoftFileLease(path.with_suffix(".lease"), lease_duration=LEASE_SECONDS)
+    return _wait(lease, path, what, timeout)
 
 
-def _wait(lock: BaseFileLock, directory: RunDirectory, timeout: float) -> BaseFileLock:
+def _wait(lock: BaseFileLock, path: Path, what: str, timeout: float) -> BaseFileLock:
     is_soft = isinstance(lock, SoftFileLease)
     # A network file system may show another machine's sign of life a minute late.
-    line = Line(
-        directory.lock.with_suffix(".waiting"), LEASE_SECONDS if is_soft else STOPPED_SECONDS
-    )
+    line = Line(path.with_suffix(".waiting"), LEASE_SECONDS if is_soft else STOPPED_SECONDS)
     if line.is_empty() and _try(lock):
         return lock
     start = time.monotonic()
@@ -132,14 +151,14 @@ def _wait(lock: BaseFileLock, directory: RunDirectory, timeout: float) -> BaseFi
             waited = time.monotonic() - start
             if waited >= timeout:
                 raise CacheLocked(
-                    f"The lock of '{directory.run}' is still held after {timeout:g} seconds, by "
-                    f"{_describe_holder(lock, directory)}. Wait for it or end it, or raise "
+                    f"The lock of '{what}' is still held after {timeout:g} seconds, by "
+                    f"{_describe_holder(lock, what)}. Wait for it or end it, or raise "
                     "RUNLAKE_LOCK_TIMEOUT.",
                     path=lock.lock_file,
                 )
             if waited >= PATIENCE_SECONDS and not is_told:
                 is_told = True
-                _tell(lock, directory, n_ahead)
+                _tell(lock, what, n_ahead)
             pause = min(max(waited / 20, MIN_PAUSE), MAX_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
             time.sleep(min(pause, max(timeout - waited, 0.0)))
 
@@ -152,18 +171,18 @@ def _try(lock: BaseFileLock) -> bool:
     return True
 
 
-def _tell(lock: BaseFileLock, directory: RunDirectory, n_ahead: int) -> None:
+def _tell(lock: BaseFileLock, what: str, n_ahead: int) -> None:
     logger.warning(
-        "This is %s; it waits for %s to pull '%s'%s.",
+        "This is %s; it waits for %s, to fetch '%s'%s.",
         Owner.current(),
-        _describe_holder(lock, directory),
-        directory.run,
+        _describe_holder(lock, what),
+        what,
         f"; {n_ahead} more came before it" if n_ahead else "",
     )
 
 
-def _sign(descriptor: int, run: RunPath) -> None:
-    record = {**asdict(Owner.current()), "run": str(run)}
+def _sign(descriptor: int, what: str) -> None:
+    record = {**asdict(Owner.current()), "what": what}
     # The record is for messages only; a full disk must not keep anybody from the lock.
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
@@ -178,17 +197,17 @@ def _release(lock: BaseFileLock) -> None:
     lock.release()
 
 
-def _describe_holder(lock: BaseFileLock, directory: RunDirectory) -> str:
+def _describe_holder(lock: BaseFileLock, what: str) -> str:
     if isinstance(lock, SoftFileLease):
         owner = lock.owner
         return f"process {owner.pid} on {owner.hostname}" if owner else "another process"
     try:
         record = json.loads(Path(lock.lock_file).read_bytes())
         holder = Owner(record["pid"], record["host"], record["started"])
-        run = record["run"]
+        fetched = record["what"]
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
     # Whoever was killed leaves its name; whoever took over has not written its own yet.
     if holder.is_gone():
         return "another process"
-    return str(holder) if run == str(directory.run) else f"{holder} (which pulls '{run}')"
+    return str(holder) if fetched == what else f"{holder} (which fetches '{fetched}')"

@@ -7,12 +7,13 @@ from typing import Any
 
 from runlake.backend.client import Client
 from runlake.cache.budget import SharedBudget
+from runlake.public.api_artifacts import ApiArtifacts
 from runlake.public.run import Run
 from runlake.settings import Settings, load_settings
 from runlake.values import RunPath
 
 
-class Api:
+class Api(ApiArtifacts):
     """Reads from one W&B backend; building it sends nothing.
 
     Parameters

@@ -12,6 +12,7 @@ from runlake.backend import documents
 from runlake.backend.graphql import mutate, query_run
 from runlake.errors import InvalidArgument, InvalidType, ProtocolError, WaitTimeout
 from runlake.public.attributes import client_of, frame_of, is_vscode
+from runlake.public.run_artifacts import RunArtifacts
 from runlake.public.run_files import RunFiles
 from runlake.public.run_history import RunHistory
 
@@ -25,7 +26,7 @@ NOT_IN_PROJECTS = set("/\\#?%:")
 MAX_PROJECT_NAME = 128
 
 
-class Run(RunHistory, RunFiles):
+class Run(RunHistory, RunFiles, RunArtifacts):
     """One training job of a project; made by `Api.run`, `Api.runs` and `Run.create`."""
 
     @classmethod

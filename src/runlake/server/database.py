@@ -59,6 +59,96 @@ MIGRATIONS = (
       created_at REAL NOT NULL
     );
     """,
+    """
+    CREATE TABLE artifact_types (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, project_id INTEGER NOT NULL, name TEXT NOT NULL,
+      created_at REAL NOT NULL, UNIQUE (project_id, name)
+    );
+    CREATE TABLE artifact_collections (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, project_id INTEGER NOT NULL,
+      type_id INTEGER NOT NULL REFERENCES artifact_types, name TEXT NOT NULL, description TEXT,
+      created_at REAL NOT NULL, updated_at REAL, next_version INTEGER NOT NULL DEFAULT 0,
+      UNIQUE (project_id, name)
+    );
+    CREATE TABLE artifact_versions (
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      collection_id INTEGER NOT NULL REFERENCES artifact_collections, version INTEGER,
+      state TEXT NOT NULL, digest TEXT NOT NULL, digest_algorithm TEXT NOT NULL, description TEXT,
+      metadata TEXT, run_id INTEGER, history_step INTEGER, ttl_seconds INTEGER, commit_hash TEXT,
+      distributed_id TEXT, wanted_aliases TEXT NOT NULL DEFAULT '[]',
+      n_bytes INTEGER NOT NULL DEFAULT 0, n_files INTEGER NOT NULL DEFAULT 0, manifest_id INTEGER,
+      created_at REAL NOT NULL, updated_at REAL
+    );
+    CREATE INDEX artifact_versions_by_collection ON artifact_versions (collection_id, version);
+    CREATE TABLE artifact_client_ids (
+      client_id TEXT PRIMARY KEY, version_id INTEGER NOT NULL REFERENCES artifact_versions
+    );
+    CREATE TABLE artifact_aliases (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, collection_id INTEGER NOT NULL, alias TEXT NOT NULL,
+      version_id INTEGER NOT NULL REFERENCES artifact_versions, UNIQUE (collection_id, alias)
+    );
+    CREATE INDEX artifact_aliases_by_version ON artifact_aliases (version_id);
+    CREATE TABLE artifact_tags (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, collection_id INTEGER, version_id INTEGER,
+      name TEXT NOT NULL, UNIQUE (collection_id, name), UNIQUE (version_id, name)
+    );
+    CREATE TABLE artifact_runs (
+      position INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL,
+      run_id INTEGER NOT NULL, role TEXT NOT NULL, used_as TEXT, UNIQUE (run_id, role, version_id)
+    );
+    CREATE INDEX artifact_runs_by_version ON artifact_runs (version_id);
+    CREATE TABLE artifact_manifests (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL, base_version_id INTEGER,
+      type TEXT NOT NULL, digest TEXT, object TEXT NOT NULL
+    );
+    CREATE INDEX artifact_manifests_by_version ON artifact_manifests (version_id);
+    CREATE TABLE artifact_files (
+      version_id INTEGER NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, object TEXT, ref TEXT,
+      n_bytes INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (version_id, name)
+    ) WITHOUT ROWID;
+    CREATE INDEX artifact_files_by_object ON artifact_files (object);
+
+    INSERT INTO artifact_types (project_id, name, created_at)
+      SELECT project_id, type, min(created_at) FROM artifacts GROUP BY project_id, type;
+    INSERT INTO artifact_collections (project_id, type_id, name, created_at, next_version)
+      SELECT a.project_id, t.id, a.collection, min(a.created_at), max(a.version) + 1
+      FROM artifacts a JOIN artifact_types t ON t.project_id = a.project_id AND t.name = a.type
+      GROUP BY a.project_id, a.collection;
+    INSERT INTO artifact_versions (
+      id, collection_id, version, state, digest, digest_algorithm, description, metadata, run_id,
+      wanted_aliases, created_at
+    )
+      SELECT a.id, c.id, iif(a.state = 'COMMITTED', a.version, NULL), a.state, a.digest,
+        'MANIFEST_MD5', a.description, a.metadata, r.id, a.aliases, a.created_at
+      FROM artifacts a
+      JOIN artifact_collections c ON c.project_id = a.project_id AND c.name = a.collection
+      LEFT JOIN runs r ON r.project_id = a.project_id AND r.name = a.run_name;
+    INSERT OR REPLACE INTO artifact_client_ids
+      SELECT client_id, id FROM artifacts WHERE client_id IS NOT NULL;
+    INSERT OR REPLACE INTO artifact_aliases (collection_id, alias, version_id)
+      SELECT v.collection_id, j.value, v.id
+      FROM artifact_versions v, json_each(v.wanted_aliases) j WHERE v.state = 'COMMITTED';
+    INSERT INTO artifact_runs (version_id, run_id, role)
+      SELECT id, run_id, 'logged' FROM artifact_versions WHERE run_id IS NOT NULL;
+    INSERT INTO artifact_manifests (version_id, type, object)
+      SELECT v.id, 'FULL', o.name FROM artifact_versions v
+      JOIN objects o ON o.name = 'artifacts/' || v.id || '/wandb_manifest.json';
+    INSERT INTO artifact_files (version_id, name, digest, object, n_bytes)
+      SELECT v.id, substr(o.name, length('artifacts/' || v.id || '/files/') + 1), o.md5, o.name,
+        o.n_bytes
+      FROM artifact_versions v
+      JOIN objects o ON o.name GLOB 'artifacts/' || v.id || '/files/*';
+    UPDATE artifact_versions SET
+      manifest_id = (
+        SELECT max(m.id) FROM artifact_manifests m WHERE m.version_id = artifact_versions.id
+      ),
+      n_files = (SELECT count(*) FROM artifact_files f WHERE f.version_id = artifact_versions.id),
+      n_bytes = (
+        SELECT coalesce(sum(f.n_bytes), 0) FROM artifact_files f
+        WHERE f.version_id = artifact_versions.id
+      );
+    DROP TABLE artifacts;
+    """,
 )
 
 

@@ -93,10 +93,6 @@ def project_fields(context: Context, row: sqlite3.Row) -> Fields:
     def runs(_: Any, **arguments: Any) -> Fields:
         return _run_connection(context, row, arguments)
 
-    def artifact(_: Any, **arguments: Any) -> Fields | None:
-        found = context.artifacts.by_name(row["id"], arguments["name"])
-        return artifact_fields(context, found) if found else None
-
     return {
         "id": make_id("Project", row["id"]),
         "internalId": str(row["id"]),
@@ -108,7 +104,6 @@ def project_fields(context: Context, row: sqlite3.Row) -> Fields:
         "run": run,
         "bucket": run,
         "runs": runs,
-        "artifact": artifact,
     }
 
 
@@ -342,30 +337,6 @@ def upload_fields(context: Context, run_id: int, name: str) -> Fields:
         "uploadUrl": context.storage.sign("PUT", file_object(run_id, name)),
         "uploadHeaders": [],
         "sizeBytes": 0,
-    }
-
-
-def artifact_fields(context: Context, row: sqlite3.Row) -> Fields:
-    """Return the fields of ``Artifact``."""
-
-    def latest(_: Any) -> Fields | None:
-        found = context.artifacts.latest(row)
-        return artifact_fields(context, found) if found else None
-
-    return {
-        "id": make_id("Artifact", row["id"]),
-        "state": row["state"],
-        "digest": row["digest"],
-        "description": row["description"],
-        "metadata": row["metadata"],
-        "versionIndex": row["version"] if row["state"] == "COMMITTED" else None,
-        "createdAt": timestamp(row["created_at"]),
-        "artifactType": {"name": row["type"]},
-        "artifactSequence": {
-            "id": make_id("ArtifactSequence", row["id"]),
-            "name": row["collection"],
-            "latestArtifact": latest,
-        },
     }
 
 

@@ -17,7 +17,6 @@ from graphql import (
 from runlake.server.fields import (
     Context,
     Fields,
-    artifact_fields,
     project_fields,
     run_fields,
     upload_fields,
@@ -26,7 +25,13 @@ from runlake.server.fields import (
 from runlake.server.run_files import WrongName
 from runlake.server.runs import Refused, make_id, parse_id
 
-FEATURES = ("MARK_RUN_FILES_UPLOADED", "CLIENT_IDS", "ARTIFACT_TAGS", "LARGE_FILENAMES")
+FEATURES = (
+    "MARK_RUN_FILES_UPLOADED",
+    "CLIENT_IDS",
+    "ARTIFACT_TAGS",
+    "LARGE_FILENAMES",
+    "TOTAL_COUNT_IN_FILE_CONNECTION",
+)
 Mutation = Callable[[Context, Mapping[str, Any]], Fields]
 
 
@@ -93,13 +98,6 @@ def _root(context: Context) -> Fields:
         found = context.runs.project(entity, name) if entity == context.owner else None
         return project_fields(context, found) if found else None
 
-    def artifact(_: Any, **arguments: Any) -> Fields:
-        return artifact_fields(context, context.artifacts.get(context.owner, arguments["id"]))
-
-    def mapping(_: Any, **arguments: Any) -> Fields | None:
-        found = context.artifacts.by_client_id(arguments["clientID"])
-        return {"serverID": make_id("Artifact", found["id"])} if found else None
-
     def entity(_: Any, **arguments: Any) -> Fields | None:
         name = context.entity(arguments.get("name"))
         return {"id": make_id("Entity", 0), "name": name, "organization": None}
@@ -111,8 +109,6 @@ def _root(context: Context) -> Fields:
         "entity": entity,
         "project": project,
         "model": project,
-        "artifact": artifact,
-        "clientIDMapping": mapping,
         **{name: _mutation(context, action) for name, action in MUTATIONS.items()},
     }
 
@@ -146,6 +142,7 @@ def _update_run_state(context: Context, given: Mapping[str, Any]) -> Fields:
 
 def _delete_run(context: Context, given: Mapping[str, Any]) -> Fields:
     run_id = _run_number(context, given["id"])
+    context.artifacts.forget_run(run_id, delete=bool(given.get("deleteArtifacts")))
     context.run_files.delete_all(run_id)
     context.runs.delete(run_id)
     return {"clientMutationId": None}
@@ -199,47 +196,6 @@ def _alert(context: Context, given: Mapping[str, Any]) -> Fields:
     return {"success": True}
 
 
-def _create_artifact(context: Context, given: Mapping[str, Any]) -> Fields:
-    row = context.artifacts.create(context.entity(given["entityName"]), given)
-    return {"artifact": artifact_fields(context, row)}
-
-
-def _create_manifest(context: Context, given: Mapping[str, Any]) -> Fields:
-    row = context.artifacts.get(context.owner, given["artifactID"])
-    file = {
-        "id": make_id("File", 0),
-        "name": given["name"],
-        "uploadUrl": context.artifacts.upload_url(row, given["name"]),
-        "uploadHeaders": [],
-    }
-    return {"artifactManifest": {"id": make_id("ArtifactManifest", row["id"]), "file": file}}
-
-
-def _create_artifact_files(context: Context, given: Mapping[str, Any]) -> Fields:
-    edges = []
-    for file in given["artifactFiles"]:
-        row = context.artifacts.get(context.owner, file["artifactID"])
-        node: Fields = {
-            "storagePath": f"artifacts/{row['id']}/{file['name']}",
-            "uploadUrl": context.artifacts.upload_url(row, f"files/{file['name']}"),
-            "uploadHeaders": [],
-            "uploadMultipartUrls": None,
-            "artifact": {"id": make_id("Artifact", row["id"])},
-        }
-        edges.append({"node": node})
-    return {"files": {"edges": edges}}
-
-
-def _commit_artifact(context: Context, given: Mapping[str, Any]) -> Fields:
-    row = context.artifacts.commit(context.owner, given["artifactID"])
-    return {"artifact": artifact_fields(context, row)}
-
-
-def _use_artifact(context: Context, given: Mapping[str, Any]) -> Fields:
-    row = context.artifacts.get(context.owner, given["artifactID"])
-    return {"artifact": artifact_fields(context, row)}
-
-
 MUTATIONS: dict[str, Mutation] = {
     "upsertBucket": _upsert_bucket,
     "updateRunState": _update_run_state,
@@ -250,9 +206,4 @@ MUTATIONS: dict[str, Mutation] = {
     "markRunFilesUploaded": _mark_files,
     "deleteFiles": _delete_files,
     "notifyScriptableRunAlert": _alert,
-    "createArtifact": _create_artifact,
-    "createArtifactManifest": _create_manifest,
-    "createArtifactFiles": _create_artifact_files,
-    "commitArtifact": _commit_artifact,
-    "useArtifact": _use_artifact,
 }

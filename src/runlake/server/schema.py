@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from graphql import GraphQLSchema, build_schema
 
+from runlake.server.artifact_schema import ARTIFACT_SDL
+
 SDL = """
 scalar JSON
 scalar JSONString
@@ -11,9 +13,6 @@ scalar Int64
 scalar DateTime
 scalar Duration
 enum AlertSeverity { INFO WARN ERROR }
-enum ArtifactManifestType { FULL PATCH INCREMENTAL DISTRIBUTED }
-enum ArtifactDigestAlgorithm { MANIFEST_MD5 MANIFEST_XXH128 }
-enum ArtifactStorageLayout { V1 V2 }
 
 type Query {
   viewer: User
@@ -21,8 +20,6 @@ type Query {
   entity(name: String): Entity
   project(name: String, entityName: String): Project
   model(name: String, entityName: String): Project
-  artifact(id: ID!): Artifact
-  clientIDMapping(clientID: ID!): ClientIDMapping
 }
 type User {
   id: ID! name: String username: String email: String admin: Boolean flags: JSONString
@@ -38,7 +35,6 @@ type Organization { id: ID name: String coreWeaveOrganizationId: String }
 type ServerInfo { features: [ServerFeature!]! cliVersionInfo: JSON }
 type ServerFeature { name: String! isEnabled: Boolean! }
 type PageInfo { endCursor: String hasNextPage: Boolean! }
-type ClientIDMapping { serverID: ID }
 
 type Project {
   id: ID! internalId: ID name: String! entityName: String entity: Entity! createdAt: DateTime
@@ -46,7 +42,6 @@ type Project {
   run(name: String!): Run
   bucket(name: String!, missingOk: Boolean): Run
   runs(filters: JSONString, after: String, first: Int, order: String): RunConnection
-  artifact(name: String!): Artifact
 }
 type RunConnection { edges: [RunEdge!]! pageInfo: PageInfo! totalCount: Int }
 type RunEdge { node: Run! cursor: String! }
@@ -79,14 +74,6 @@ type LogConnection { edges: [LogEdge!]! pageInfo: PageInfo! }
 type LogEdge { node: LogLine! cursor: String }
 type LogLine { number: Int! timestamp: String level: String label: String line: String! }
 
-type Artifact {
-  id: ID! state: String! digest: String! description: String metadata: JSONString
-  versionIndex: Int createdAt: DateTime artifactType: ArtifactType!
-  artifactSequence: ArtifactSequence!
-}
-type ArtifactType { name: String! }
-type ArtifactSequence { id: ID! name: String! latestArtifact: Artifact }
-
 type Mutation {
   upsertBucket(input: UpsertBucketInput!): UpsertBucketPayload
   updateRunState(input: UpdateRunStateInput!): SuccessPayload
@@ -97,11 +84,6 @@ type Mutation {
   markRunFilesUploaded(input: RunFilesInput!): SuccessPayload
   deleteFiles(input: DeleteFilesInput!): SuccessPayload
   notifyScriptableRunAlert(input: AlertInput!): SuccessPayload
-  createArtifact(input: CreateArtifactInput!): CreateArtifactPayload
-  createArtifactManifest(input: CreateArtifactManifestInput!): ArtifactManifestPayload
-  createArtifactFiles(input: CreateArtifactFilesInput!): ArtifactFilesPayload
-  commitArtifact(input: CommitArtifactInput!): ArtifactPayload
-  useArtifact(input: UseArtifactInput!): ArtifactPayload
 }
 input UpsertBucketInput {
   id: String name: String modelName: String entityName: String groupName: String
@@ -128,51 +110,9 @@ input AlertInput {
   entityName: String! projectName: String! runName: String! title: String! text: String!
   severity: AlertSeverity waitDuration: Duration
 }
-input ArtifactAliasInput { artifactCollectionName: String! alias: String! }
-input ArtifactTagInput { tagName: String! tagCategoryName: String }
-input CreateArtifactInput {
-  artifactTypeName: String! artifactCollectionName: String artifactCollectionNames: [String!]
-  entityName: String! projectName: String! runName: String digest: String!
-  digestAlgorithm: ArtifactDigestAlgorithm description: String metadata: JSONString
-  aliases: [ArtifactAliasInput!] tags: [ArtifactTagInput!] clientID: ID sequenceClientID: ID
-  distributedID: String ttlDurationSeconds: Int64 historyStep: Int64
-  enableDigestDeduplication: Boolean labels: JSONString clientMutationId: String
-  storageRegion: String
-}
-type ArtifactPayload { artifact: Artifact }
-type CreateArtifactPayload { artifact: Artifact }
-input CreateArtifactManifestInput {
-  artifactID: ID! baseArtifactID: ID name: String! digest: String! entityName: String!
-  projectName: String! runName: String! type: ArtifactManifestType!
-}
-type ArtifactManifestPayload { artifactManifest: ArtifactManifest }
-type ArtifactManifest { id: ID! file: File! }
-input CreateArtifactFilesInput {
-  artifactFiles: [ArtifactFileInput!]! storageLayout: ArtifactStorageLayout
-  cloudRegionID: String clientMutationId: String
-}
-input ArtifactFileInput {
-  artifactID: ID! name: String! md5: String artifactManifestID: ID mimetype: String
-  uploadPartsInput: [UploadPartInput!]
-}
-input UploadPartInput { partNumber: Int64! hexMD5: String! }
-type ArtifactFilesPayload { files: ArtifactFileConnection }
-type ArtifactFileConnection { edges: [ArtifactFileEdge!]! }
-type ArtifactFileEdge { node: ArtifactFile }
-type ArtifactFile {
-  storagePath: String uploadUrl: String uploadHeaders: [String!]
-  uploadMultipartUrls: UploadMultipartUrls artifact: Artifact!
-}
-type UploadMultipartUrls { uploadID: String uploadUrlParts: [UploadUrlPart!] }
-type UploadUrlPart { partNumber: Int64 uploadUrl: String }
-input CommitArtifactInput { artifactID: ID! }
-input UseArtifactInput {
-  entityName: String! projectName: String! runName: String! artifactID: ID! usedAs: String
-  clientMutationId: String artifactEntityName: String artifactProjectName: String
-}
 """
 
 
 def load_schema() -> GraphQLSchema:
     """Return the schema; every field outside it is refused."""
-    return build_schema(SDL)
+    return build_schema(SDL + ARTIFACT_SDL)
