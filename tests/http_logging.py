@@ -29,7 +29,9 @@ class LoggedRun:
         )
         variables = {"name": run_id, "project": project, "entity": server.entity, "program": "t"}
         answer = self.graphql(UPSERT, variables)
-        assert answer["data"]["upsertBucket"]["bucket"]["name"] == run_id
+        bucket = answer["data"]["upsertBucket"]["bucket"]
+        assert bucket["name"] == run_id
+        self.storage_id = bucket["id"]
 
     def graphql(self, query: str, variables: dict[str, Any], operation: str = "") -> Any:
         body = {"query": query, "variables": variables, "operationName": operation}

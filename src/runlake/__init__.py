@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from runlake.public.files import File, Files
     from runlake.public.history import HistoryScan
     from runlake.public.metrics import Metric
+    from runlake.public.projects import Project, Projects
     from runlake.public.run import Run
+    from runlake.public.runs import Runs
     from runlake.public.summary import Summary
+    from runlake.public.sweeps import Sweep
     from runlake.public.users import User
 
 __version__ = "0.1.0"
@@ -47,10 +50,14 @@ _HOMES = {
     "HistoryScan": "runlake.public.history",
     "Metric": "runlake.public.metrics",
     "NoRowsWarning": "runlake.errors",
+    "Project": "runlake.public.projects",
+    "Projects": "runlake.public.projects",
     "Run": "runlake.public.run",
     "RunlakeError": "runlake.errors",
+    "Runs": "runlake.public.runs",
     "SampleWarning": "runlake.errors",
     "Summary": "runlake.public.summary",
+    "Sweep": "runlake.public.sweeps",
     "UsageError": "runlake.errors",
     "User": "runlake.public.users",
     "accelerate": "runlake.public.accelerate",
@@ -67,10 +74,14 @@ __all__ = [
     "HistoryScan",
     "Metric",
     "NoRowsWarning",
+    "Project",
+    "Projects",
     "Run",
     "RunlakeError",
+    "Runs",
     "SampleWarning",
     "Summary",
+    "Sweep",
     "UsageError",
     "User",
     "__version__",

@@ -19,6 +19,8 @@
     |     |  |- AuthenticationError
     |     |  |- AccessDenied
     |     |  |- RunNotFoundError    also ValueError
+    |     |  |- ProjectNotFoundError      also ValueError
+    |     |  |- SweepNotFoundError        also ValueError
     |     |  |- RunFileNotFoundError      also FileNotFoundError
     |     |  |- ArtifactNotFoundError     also ValueError
     |     |  `- ProtocolError
@@ -146,6 +148,14 @@ class AccessDenied(BackendError):
 
 class RunNotFoundError(BackendError, ValueError):
     """The run, or its project, does not exist or is not visible to this API key."""
+
+
+class ProjectNotFoundError(BackendError, ValueError):
+    """The project does not exist or is not visible to this API key."""
+
+
+class SweepNotFoundError(BackendError, ValueError):
+    """The sweep does not exist or is not visible to this API key."""
 
 
 class RunFileNotFoundError(BackendError, FileNotFoundError):

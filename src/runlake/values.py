@@ -103,6 +103,64 @@ class RunPath:
 
 
 @dataclass(frozen=True, slots=True)
+class ProjectPath:
+    """Where a project lives on a backend.
+
+    Parameters
+    ----------
+    entity : str or None
+        None where neither the path nor a setting names one.
+    project : str
+        The name.
+
+    Examples
+    --------
+    >>> ProjectPath.parse("team/proj")
+    ProjectPath(entity='team', project='proj')
+    >>> ProjectPath.parse("proj", entity="me").entity
+    'me'
+    """
+
+    entity: str | None
+    project: str
+
+    @classmethod
+    def parse(
+        cls, text: str | None, *, entity: str | None = None, project: str | None = None
+    ) -> ProjectPath:
+        """Read one of the forms that W&B accepts.
+
+        Parameters
+        ----------
+        text : str or None
+            ``entity/project`` or ``project``; None means the configured project, else
+            ``uncategorized``.
+        entity, project : str, optional
+            What stands in for the parts that the text leaves out.
+
+        Returns
+        -------
+        ProjectPath
+            The two names.
+
+        Raises
+        ------
+        InvalidArgument
+            If there are more parts, or an empty one.
+        """
+        if text is not None and not isinstance(text, str):
+            raise InvalidArgument(f"A project path is a string, not {text!r}.")
+        parts = [part.strip() for part in (text or "").strip().strip("/").split("/")]
+        if parts == [""]:
+            return cls(entity, project or "uncategorized")
+        if len(parts) > 2 or not all(parts):  # noqa: PLR2004 - entity, project
+            raise InvalidArgument(
+                f"Invalid path: {text!r}. A project path reads 'entity/project' or 'project'."
+            )
+        return cls(parts[0] if len(parts) == 2 else entity, parts[-1])  # noqa: PLR2004
+
+
+@dataclass(frozen=True, slots=True)
 class ArtifactPath:
     """Where a version of an artifact is found on a backend.
 

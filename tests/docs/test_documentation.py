@@ -103,7 +103,18 @@ def test_every_public_name_is_in_the_reference():
     assert {name for name in runlake.__all__ if f"`{name}" not in text} == set()
 
 
-@pytest.mark.parametrize("kind", [runlake.Api, runlake.Run], ids=lambda kind: kind.__name__)
+DOCUMENTED = [
+    runlake.Api,
+    runlake.Run,
+    runlake.Runs,
+    runlake.Project,
+    runlake.Projects,
+    runlake.Sweep,
+    runlake.User,
+]
+
+
+@pytest.mark.parametrize("kind", DOCUMENTED, ids=lambda kind: kind.__name__)
 def test_every_public_member_is_in_the_reference(kind):
     text = reference("api.md")
     members = {name for name in dir(kind) if not name.startswith("_")}

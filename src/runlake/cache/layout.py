@@ -24,6 +24,7 @@ import re
 import secrets
 import socket
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -34,7 +35,7 @@ MAX_NAME_LENGTH = 120
 PART_NAME = re.compile(r"[0-9a-f]{32}\.(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]+\.part")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunDirectory:
     """The paths of one run.
 
@@ -52,7 +53,7 @@ class RunDirectory:
     base_url: str
     run: RunPath
 
-    @property
+    @cached_property
     def path(self) -> Path:
         """The directory with the run's files."""
         host = _host(self.base_url)

@@ -58,7 +58,7 @@ class Reading:
             self.warn_no_rows()
         return collected
 
-    def sample(self, n_rows: int, x_axis: str = STEP) -> Sample:
+    def sample(self, n_rows: int, x_axis: str = STEP, *, is_silent: bool = False) -> Sample:
         """Return rows that keep the shape of each key.
 
         Parameters
@@ -67,6 +67,8 @@ class Reading:
             Rows at most.
         x_axis : str
             ``_step``, or one of the plan's keys; with keys it stands first.
+        is_silent : bool
+            Do not warn where there are no rows although the run has some.
 
         Returns
         -------
@@ -76,16 +78,41 @@ class Reading:
         """
         from runlake.history.downsample import sample_frame
 
-        keys = self.plan.projection.keys
-        if self.plan.is_walk and not self.pulled.exports:
-            rows = fetch_sampled_rows(self.client, self.plan.run, keys, n_rows, x_axis)
-            return Sample(rows, max(len(rows), self.pulled.manifest.line_count or 0))
+        if self._is_backends_choice:
+            return self._backends_sample(n_rows, x_axis)
         scanned = self._scanned()
         frame = scanned.frame.collect()
-        if frame.is_empty():
+        if frame.is_empty() and not is_silent:
             self.warn_no_rows()
-        wanted = frame.columns if keys is None else [x_axis, *keys]
-        return sample_frame(frame, n_rows, wanted, scanned.json_keys)
+        return sample_frame(frame, n_rows, self._sampled_keys(frame, x_axis), scanned.json_keys)
+
+    def sampled_frame(self, n_rows: int, x_axis: str = STEP) -> tuple[pl.DataFrame, int]:
+        """Return the rows of `sample` as a frame, and how many rows they were chosen from.
+
+        Keys with cells of types that do not unify are JSON text. Nothing warns of no rows.
+        """
+        from runlake.history.downsample import pick_rows
+
+        if self._is_backends_choice:
+            from runlake.history.columns import frame_of
+
+            sample = self._backends_sample(n_rows, x_axis)
+            return frame_of(sample.rows), sample.n_rows
+        frame = self._scanned().frame.collect()
+        return pick_rows(frame, n_rows, self._sampled_keys(frame, x_axis)), frame.height
+
+    @property
+    def _is_backends_choice(self) -> bool:
+        return self.plan.is_walk and not self.pulled.exports
+
+    def _backends_sample(self, n_rows: int, x_axis: str) -> Sample:
+        keys = self.plan.projection.keys
+        rows = fetch_sampled_rows(self.client, self.plan.run, keys, n_rows, x_axis)
+        return Sample(rows, max(len(rows), self.pulled.manifest.line_count or 0))
+
+    def _sampled_keys(self, frame: pl.DataFrame, x_axis: str) -> list[str]:
+        keys = self.plan.projection.keys
+        return frame.columns if keys is None else [x_axis, *keys]
 
     def _scanned(self) -> Scanned:
         from runlake.history.scan import scan_plan
@@ -94,12 +121,11 @@ class Reading:
 
     def warn_no_rows(self) -> None:
         """Say why the answer is empty, where that is a surprise."""
-        exported = (export.facts.last_step for export in self.pulled.exports)
         reason = explain_no_rows(
             self.pulled.manifest,
             self.plan.projection,
             self.plan.steps,
-            max((step for step in exported if step is not None), default=None),
+            [export.facts for export in self.pulled.exports],
         )
         if reason is not None:
             warnings.warn(reason, NoRowsWarning, stacklevel=2)

@@ -122,7 +122,7 @@ def _unify(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
         if merged is None:
             return None
         unified = merged
-    return None if pa.types.is_binary(unified) or _is_union(unified) else unified
+    return unified if is_plain(unified) else None
 
 
 def _unify_two(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
@@ -137,6 +137,11 @@ def _unify_two(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
 
 def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def is_plain(kind: pa.DataType) -> bool:
+    """Tell whether a column is read as it is stored, and not as JSON text."""
+    return not (pa.types.is_binary(kind) or pa.types.is_dictionary(kind) or _is_union(kind))
 
 
 def _is_union(kind: pa.DataType) -> bool:
@@ -194,14 +199,14 @@ def _json_text(key: str, kind: pa.DataType) -> pl.Expr:
     if _is_union(kind):
         members = [cell.struct.field(f.name) for f in kind]
         texts = [
-            m.cast(pl.String) if pa.types.is_binary(f.type) else _encoded(m)
+            m.cast(pl.String) if pa.types.is_binary(f.type) else encode_json(m)
             for m, f in zip(members, kind, strict=True)
         ]
         return pl.coalesce(texts).alias(key)
-    return _encoded(cell).alias(key)
+    return encode_json(cell).alias(key)
 
 
-def _encoded(cell: pl.Expr) -> pl.Expr:
+def encode_json(cell: pl.Expr) -> pl.Expr:
     """Encode any cell as JSON; polars does it for structs, hence the wrapping and unwrapping."""
     wrapped = pl.struct(cell.alias(JSON_CELL)).struct.json_encode()
     text = wrapped.str.slice(len(f'{{"{JSON_CELL}":')).str.head(-1)

@@ -46,7 +46,41 @@ def query_frame(frame: pl.LazyFrame, query: str) -> duckdb.DuckDBPyRelation:
     except duckdb.Error as error:
         told = ", ".join(f'{key!r} is "{alias}"' for key, alias in aliases.items())
         hint = f" Keys that differ by case only have names of their own: {told}." if told else ""
-        raise InvalidArgument(f"The SQL does not work: {error}.{hint}") from error
+        raise InvalidArgument(_wrong(error) + hint) from error
+
+
+def read_query(frame: pl.LazyFrame, query: str) -> pl.DataFrame:
+    """Run SQL over a frame, as `query_frame` does, to its end.
+
+    Parameters
+    ----------
+    frame : polars.LazyFrame
+        Shown as the view ``history``.
+    query : str
+        DuckDB's dialect.
+
+    Returns
+    -------
+    polars.DataFrame
+        What the query selects.
+
+    Raises
+    ------
+    InvalidArgument
+        If the query is wrong, fails on a value, or selects nothing.
+    """
+    relation = query_frame(frame, query)
+    if relation is None:
+        raise InvalidArgument("The SQL does not work: it selects nothing; start it with SELECT.")
+    try:
+        found: pl.DataFrame = relation.pl()
+    except duckdb.Error as error:
+        raise InvalidArgument(_wrong(error)) from error
+    return found
+
+
+def _wrong(error: duckdb.Error) -> str:
+    return f"The SQL does not work: {str(error).rstrip('.')}."
 
 
 def case_aliases(names: list[str]) -> dict[str, str]:

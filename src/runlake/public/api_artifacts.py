@@ -5,9 +5,6 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 
-from runlake.backend import documents
-from runlake.backend.client import Client
-from runlake.backend.graphql import query
 from runlake.errors import ArtifactNotFoundError, InvalidArgument
 from runlake.public.artifact_collections import (
     ArtifactCollection,
@@ -17,16 +14,14 @@ from runlake.public.artifact_collections import (
 )
 from runlake.public.artifact_lists import Artifacts
 from runlake.public.artifacts import Artifact, fetch_artifact
+from runlake.public.default_entity import UNNAMED, DefaultEntity
 from runlake.values import ArtifactPath
 
 UNNAMED_PROJECT = "uncategorized"
-NOBODY = "\0"
 
 
-class ApiArtifacts:
+class ApiArtifacts(DefaultEntity):
     """What finds artifacts by name."""
-
-    _client: Client
 
     def artifact(self, name: str, type: str | None = None) -> Artifact:  # noqa: A002 - W&B's name
         """Return a version of an artifact; one request.
@@ -239,8 +234,8 @@ class ApiArtifacts:
 
     def _artifact_path(self, name: str) -> ArtifactPath:
         project = self._client.settings.project or UNNAMED_PROJECT
-        path = ArtifactPath.parse(name, entity=NOBODY, project=project)
-        return replace(path, entity=self._owner()) if path.entity == NOBODY else path
+        path = ArtifactPath.parse(name, entity=UNNAMED, project=project)
+        return replace(path, entity=self._entity(path.entity))
 
     def _project_path(self, path: str | None) -> tuple[str, str]:
         if path is not None and not isinstance(path, str):
@@ -248,17 +243,4 @@ class ApiArtifacts:
         parts = (path or self._client.settings.project or UNNAMED_PROJECT).strip("/").split("/")
         if len(parts) > 2 or not all(parts):  # noqa: PLR2004 - entity, project
             raise InvalidArgument(f"Invalid path: {path!r}. It reads 'entity/project'.")
-        entity = parts[0] if len(parts) > 1 else self._owner()
-        return entity, parts[-1]
-
-    def _owner(self) -> str:
-        """Return the entity that stands in where a name leaves it out."""
-        named = self._client.settings.entity
-        if named is None:
-            viewer = query(self._client, documents.DEFAULT_ENTITY, {}).get("viewer") or {}
-            named = viewer.get("entity")
-        if not named:
-            raise InvalidArgument(
-                "Could not determine the entity. Write 'entity/project/name', or set WANDB_ENTITY."
-            )
-        return str(named)
+        return self._entity(parts[0] if len(parts) > 1 else None), parts[-1]

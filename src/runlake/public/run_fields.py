@@ -16,6 +16,7 @@ from runlake.public.attributes import Attributes
 from runlake.public.json_values import to_json_value
 from runlake.public.metrics import Metric, read_metrics
 from runlake.public.summary import Summary
+from runlake.public.sweeps import Sweep
 from runlake.public.users import User
 from runlake.values import RunPath
 
@@ -77,6 +78,7 @@ class RunFields(Attributes):
         self._client = client
         self._path = RunPath(entity, project, run_id)
         self._lazy = lazy
+        self._sweep: Sweep | None = None
         self._summary: Summary | None = None
         if attrs:
             self._take(attrs)
@@ -128,6 +130,16 @@ class RunFields(Attributes):
             self._take(fetch_run(self._client, self._path))
             self._lazy = False
         return self._attrs
+
+    @property
+    def is_lazy(self) -> bool:
+        """The run comes from a list without config and metrics, which are loaded when needed."""
+        return self._lazy
+
+    def _take_full_data(self, attrs: Mapping[str, Any]) -> None:
+        """Take the fields of the run from a list that has config and metrics."""
+        self._take(attrs)
+        self._lazy = False
 
     def _take(self, attrs: Mapping[str, Any]) -> None:
         taken = dict(attrs)
@@ -234,6 +246,17 @@ class RunFields(Attributes):
     def sweep_name(self) -> str | None:
         """The id of the sweep that started the run."""
         return self._attrs.get("sweepName")
+
+    @property
+    def sweep(self) -> Sweep | None:
+        """The sweep that the run is part of; one request, when it is first looked at."""
+        if self._sweep is None and self.sweep_name:
+            self._sweep = Sweep(self._client, self.entity, self.project, self.sweep_name)
+        return self._sweep
+
+    @sweep.setter
+    def sweep(self, sweep: Sweep | None) -> None:
+        self._sweep = sweep
 
     @property
     def path(self) -> list[str]:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from runlake.server.run_values import config_values, matches_pattern, summary_values
+
 MIGRATIONS = (
     """
     CREATE TABLE users (
@@ -149,6 +151,41 @@ MIGRATIONS = (
       );
     DROP TABLE artifacts;
     """,
+    """
+    ALTER TABLE runs ADD COLUMN config_values TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE runs ADD COLUMN summary_values TEXT NOT NULL DEFAULT '{}';
+    UPDATE runs SET config_values = config_values(config), summary_values = summary_values(summary);
+    CREATE TRIGGER run_is_new AFTER INSERT ON runs BEGIN
+      UPDATE runs SET config_values = config_values(NEW.config),
+        summary_values = summary_values(NEW.summary) WHERE id = NEW.id;
+    END;
+    CREATE TRIGGER config_is_new AFTER UPDATE OF config ON runs BEGIN
+      UPDATE runs SET config_values = config_values(NEW.config) WHERE id = NEW.id;
+    END;
+    CREATE TRIGGER summary_is_new AFTER UPDATE OF summary ON runs BEGIN
+      UPDATE runs SET summary_values = summary_values(NEW.summary) WHERE id = NEW.id;
+    END;
+    CREATE INDEX runs_by_creation ON runs (project_id, created_at);
+    ALTER TABLE projects ADD COLUMN created_at REAL;
+    ALTER TABLE projects ADD COLUMN description TEXT;
+    ALTER TABLE projects ADD COLUMN access TEXT;
+    ALTER TABLE projects ADD COLUMN views TEXT;
+    UPDATE projects SET created_at =
+      (SELECT min(created_at) FROM runs WHERE project_id = projects.id);
+    CREATE TRIGGER project_is_new AFTER INSERT ON projects BEGIN
+      UPDATE projects SET created_at = (julianday('now') - 2440587.5) * 86400.0 WHERE id = NEW.id;
+    END;
+    CREATE TABLE sweeps (
+      id INTEGER PRIMARY KEY, project_id INTEGER NOT NULL, name TEXT NOT NULL,
+      created_at REAL NOT NULL, UNIQUE (project_id, name)
+    );
+    INSERT INTO sweeps (project_id, name, created_at)
+      SELECT project_id, sweep, min(created_at) FROM runs WHERE sweep IS NOT NULL GROUP BY 1, 2;
+    CREATE TRIGGER run_is_in_sweep AFTER UPDATE OF sweep ON runs WHEN NEW.sweep IS NOT NULL BEGIN
+      INSERT OR IGNORE INTO sweeps (project_id, name, created_at)
+        VALUES (NEW.project_id, NEW.sweep, NEW.created_at);
+    END;
+    """,
 )
 
 
@@ -195,6 +232,9 @@ class Database:
         if connection is None:
             connection = sqlite3.connect(self._file, timeout=30, isolation_level=None)
             connection.row_factory = sqlite3.Row
+            for function in (config_values, summary_values):
+                connection.create_function(function.__name__, 1, function, deterministic=True)
+            connection.create_function("matches_pattern", 2, matches_pattern, deterministic=True)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             self._local.connection = connection

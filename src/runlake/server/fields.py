@@ -14,14 +14,24 @@ from typing import Any
 
 from runlake.server.accounts import User
 from runlake.server.artifacts import ArtifactStore
+from runlake.server.history_rows import NO_LIMIT
+from runlake.server.projects import (
+    Listed,
+    count_sweeps,
+    cursor_of,
+    find_sweep,
+    list_projects,
+    list_sweeps,
+)
 from runlake.server.rows import Row, history_keys, sample_evenly, to_wire
 from runlake.server.run_files import RunFiles, file_object
+from runlake.server.run_lists import count_runs, list_runs
 from runlake.server.runs import Refused, RunStore, make_id, system_row
 from runlake.server.storage import Storage
+from runlake.server.wire_json import read_body
 
 Fields = dict[str, Any]
 PARQUET_AWARE = {"HistoryPage", "SampledHistoryPage"}
-NO_LIMIT = 2**62
 MAX_LINES = 10_000
 
 
@@ -85,60 +95,108 @@ def user_fields(user: User) -> Fields:
 
 def project_fields(context: Context, row: sqlite3.Row) -> Fields:
     """Return the fields of ``Project``."""
+    database, project_id = context.runs.database, row["id"]
 
     def run(_: Any, **arguments: Any) -> Fields | None:
         found = context.runs.find(row["entity"], row["name"], arguments["name"])
         return run_fields(context, found) if found else None
 
     def runs(_: Any, **arguments: Any) -> Fields:
-        return _run_connection(context, row, arguments)
+        return _run_connection(context, project_id, arguments)
+
+    def sweep(_: Any, **arguments: Any) -> Fields | None:
+        found = find_sweep(database, project_id, arguments["sweepName"])
+        return sweep_fields(found) if found else None
+
+    def sweeps(_: Any, **arguments: Any) -> Fields:
+        if arguments.get("filters") not in {None, "", "{}"}:
+            raise Refused("sweeps cannot be filtered")
+        first, after = arguments.get("first"), arguments.get("after")
+        return _connection(
+            list_sweeps(database, project_id, first=first, after=after), sweep_fields
+        )
 
     return {
-        "id": make_id("Project", row["id"]),
-        "internalId": str(row["id"]),
+        "id": make_id("Project", project_id),
+        "internalId": str(project_id),
         "name": row["name"],
         "entityName": row["entity"],
         "entity": {"id": make_id("Entity", 0), "name": row["entity"]},
+        "createdAt": timestamp(row["created_at"] or 0.0),
+        "isBenchmark": False,
+        "user": user_fields(context.user) if context.user else None,
+        "description": row["description"],
+        "access": row["access"],
+        "views": row["views"],
         "readOnly": False,
-        "runCount": lambda _, **arguments: len(_filtered(context, row, arguments.get("filters"))),
+        "runCount": lambda _, **given: count_runs(database, project_id, given.get("filters")),
         "run": run,
         "bucket": run,
         "runs": runs,
+        "sweep": sweep,
+        "sweeps": sweeps,
+        "totalSweeps": lambda _: count_sweeps(database, project_id),
     }
 
 
-def _run_connection(context: Context, project: sqlite3.Row, arguments: Mapping[str, Any]) -> Fields:
-    rows = _filtered(context, project, arguments.get("filters"))
-    order = arguments.get("order") or "+created_at"
-    if order.lstrip("+-") not in {"created_at", "createdAt"}:
-        raise Refused(f"runs cannot be ordered by {order!r}")
-    if order.startswith("-"):
-        rows.reverse()
-    first = max(1, arguments.get("first") or 50)
-    after = arguments.get("after")
-    start = int(after) if after and after.isdecimal() else 0
-    page = list(enumerate(rows[start : start + first], start=start + 1))
+def project_connection(context: Context, arguments: Mapping[str, Any]) -> Fields:
+    """Return the projects of an entity, page by page; of others' there are none to see."""
+    entity = arguments.get("entityName") or context.owner
+    if entity != context.owner:
+        return _connection(Listed([], has_next=False), dict)
+    listed = list_projects(
+        context.runs.database, entity, first=arguments.get("first"), after=arguments.get("after")
+    )
+    return _connection(listed, lambda row: project_fields(context, row))
+
+
+def sweep_fields(row: sqlite3.Row) -> Fields:
+    """Return the fields of ``Sweep``, which is known by the runs that name it only."""
+    updated = row["heartbeat_at"]
     return {
-        "edges": [{"node": run_fields(context, run), "cursor": str(at)} for at, run in page],
-        "pageInfo": {
-            "endCursor": str(page[-1][0]) if page else None,
-            "hasNextPage": start + first < len(rows),
-        },
-        "totalCount": len(rows),
+        "id": make_id("Sweep", row["id"]),
+        "name": row["name"],
+        "displayName": None,
+        "method": "custom",
+        "state": "RUNNING" if row["n_running"] else "FINISHED",
+        "description": None,
+        "bestLoss": None,
+        "config": "{}",
+        "createdAt": timestamp(row["created_at"]),
+        "updatedAt": timestamp(updated) if updated is not None else None,
+        "runCount": row["n_runs"],
+        "runCountExpected": None,
     }
 
 
-def _filtered(context: Context, project: sqlite3.Row, filters: str | None) -> list[sqlite3.Row]:
-    wanted = json.loads(filters or "{}")
-    known = {"state": "state", "name": "name", "displayName": "display_name"}
-    for field, value in wanted.items():
-        if field not in known or not isinstance(value, str):
-            raise Refused(f"runs cannot be filtered by {field!r}: {value!r}")
-    return [
-        row
-        for row in context.runs.in_project(project["id"])
-        if all(row[known[field]] == value for field, value in wanted.items())
+def _connection(listed: Listed, fields: Callable[[sqlite3.Row], Fields]) -> Fields:
+    edges = [{"node": fields(row), "cursor": cursor_of(row)} for row in listed.rows]
+    return {"edges": edges, "pageInfo": _page_info(edges, has_next=listed.has_next)}
+
+
+def _page_info(edges: list[Fields], *, has_next: bool) -> Fields:
+    return {"endCursor": edges[-1]["cursor"] if edges else None, "hasNextPage": has_next}
+
+
+def _run_connection(context: Context, project_id: int, arguments: Mapping[str, Any]) -> Fields:
+    database, filters = context.runs.database, arguments.get("filters")
+    page = list_runs(
+        database,
+        project_id,
+        filters=filters,
+        order=arguments.get("order"),
+        first=arguments.get("first"),
+        after=arguments.get("after"),
+    )
+    edges = [
+        {"node": run_fields(context, run), "cursor": cursor}
+        for run, cursor in zip(page.rows, page.cursors, strict=True)
     ]
+    return {
+        "edges": edges,
+        "pageInfo": _page_info(edges, has_next=page.has_next),
+        "totalCount": lambda _: count_runs(database, project_id, filters),
+    }
 
 
 def run_fields(context: Context, row: sqlite3.Row) -> Fields:
@@ -167,9 +225,9 @@ def run_fields(context: Context, row: sqlite3.Row) -> Fields:
         "createdAt": timestamp(row["created_at"]),
         "heartbeatAt": timestamp(row["heartbeat_at"]),
         "sweepName": row["sweep"],
-        "config": row["config"],
-        "summaryMetrics": row["summary"],
-        "systemMetrics": row["system_metrics"],
+        "config": lambda _: context.runs.large(row, "config"),
+        "summaryMetrics": lambda _: context.runs.large(row, "summary"),
+        "systemMetrics": lambda _: context.runs.large(row, "system_metrics"),
         "historyLineCount": row["line_count"],
         "user": owner,
         "project": project,
@@ -191,7 +249,7 @@ def _line_fields(context: Context, row: sqlite3.Row) -> Fields:
         return last_line
 
     def config_part(_: Any, **arguments: Any) -> str:
-        value = (json.loads(row["config"]).get("_wandb") or {}).get("value") or {}
+        value = (json.loads(runs.large(row, "config")).get("_wandb") or {}).get("value") or {}
         keys = arguments.get("keys")
         return json.dumps({k: v for k, v in value.items() if keys is None or k in keys})
 
@@ -237,9 +295,9 @@ def _history_fields(context: Context, row: sqlite3.Row) -> Fields:
     def parquet(_: Any, **arguments: Any) -> Fields:
         keys = set(arguments["liveKeys"])
         if keys == {"_step"}:
-            live: list[Row] = [{"_step": step} for step in runs.live_steps(row)]
+            live: list[Row] = [{"_step": step} for step in runs.history.live_steps(row)]
         else:
-            rows = runs.rows_between(row, 0, NO_LIMIT, is_live=True)
+            rows = runs.history.between(row, 0, NO_LIMIT, is_live=True)
             live = [{k: to_wire(v) for k, v in r.items() if k in keys | {"_step"}} for r in rows]
         urls = [storage.sign("GET", name) for name in runs.export_objects(row["id"])]
         return {"parquetUrls": urls, "liveData": live}
@@ -252,14 +310,15 @@ def _history_fields(context: Context, row: sqlite3.Row) -> Fields:
         start, stop = arguments.get("minStep"), arguments.get("maxStep")
         samples = arguments.get("samples") or 500
         if start is None and stop is None:
-            rows = sample_evenly(runs.rows_between(row, 0, NO_LIMIT, is_live=False), samples)
+            rows = runs.history.sample(row, samples)
         else:
             stop = NO_LIMIT if stop is None else stop
-            rows = runs.rows_between(row, start or 0, stop, is_live=is_live(), limit=samples)
+            rows = runs.history.between(row, start or 0, stop, is_live=is_live(), limit=samples)
         return [json.dumps(to_wire(r)) for r in rows]
 
     def sampled(_: Any, **arguments: Any) -> list[list[Row]]:
-        return [_sampled(runs, row, json.loads(s), is_live=is_live()) for s in arguments["specs"]]
+        specs = [_read_spec(text) for text in arguments["specs"]]
+        return [_sampled(runs, row, spec, is_live=is_live()) for spec in specs]
 
     def events(_: Any, **arguments: Any) -> list[str]:
         rows = [system_row(line) for _, line in runs.lines(row["id"], "events")]
@@ -267,7 +326,9 @@ def _history_fields(context: Context, row: sqlite3.Row) -> Fields:
         return [json.dumps(to_wire(r)) for r in chosen]
 
     return {
-        "historyKeys": lambda _: history_keys(json.loads(row["key_facts"]), row["last_step"]),
+        "historyKeys": lambda _: history_keys(
+            json.loads(runs.large(row, "key_facts")), row["last_step"]
+        ),
         "parquetHistory": parquet,
         "history": history,
         "sampledHistory": sampled,
@@ -275,15 +336,24 @@ def _history_fields(context: Context, row: sqlite3.Row) -> Fields:
     }
 
 
+def _read_spec(text: str) -> dict[str, Any]:
+    try:
+        return read_body(text.encode())
+    except ValueError as error:
+        raise Refused(f"the specification of a sample is {error}") from error
+
+
 def _sampled(
     runs: RunStore, run: sqlite3.Row, spec: Mapping[str, Any], *, is_live: bool
 ) -> list[Row]:
-    keys = list(dict.fromkeys(spec.get("keys") or []))
-    last = spec.get("maxStep")
+    keys = spec.get("keys") or []
+    start, last, limit = (spec.get(name) for name in ("minStep", "maxStep", "samples"))
+    numbers = all(value is None or isinstance(value, int) for value in (start, last, limit))
+    if not numbers or not isinstance(keys, list) or not all(isinstance(k, str) for k in keys):
+        raise Refused("a sample's keys are a list of names, its steps and size integers")
     stop = NO_LIMIT if last is None else last + 1
-    rows = runs.rows_between(run, spec.get("minStep") or 0, stop, is_live=is_live)
-    found = [{k: to_wire(r[k]) for k in keys} for r in rows if all(k in r for k in keys)]
-    return sample_evenly(found, spec.get("samples") or 500)
+    rows = runs.history.with_keys(run, keys, start or 0, stop, is_live=is_live, limit=limit or 500)
+    return [to_wire(row) for row in rows]
 
 
 def _file_fields(context: Context, row: sqlite3.Row) -> Fields:

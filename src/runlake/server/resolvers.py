@@ -17,11 +17,13 @@ from graphql import (
 from runlake.server.fields import (
     Context,
     Fields,
+    project_connection,
     project_fields,
     run_fields,
     upload_fields,
     user_fields,
 )
+from runlake.server.projects import upsert_project
 from runlake.server.run_files import WrongName
 from runlake.server.runs import Refused, make_id, parse_id
 
@@ -98,6 +100,9 @@ def _root(context: Context) -> Fields:
         found = context.runs.project(entity, name) if entity == context.owner else None
         return project_fields(context, found) if found else None
 
+    def projects(_: Any, **arguments: Any) -> Fields:
+        return project_connection(context, arguments)
+
     def entity(_: Any, **arguments: Any) -> Fields | None:
         name = context.entity(arguments.get("name"))
         return {"id": make_id("Entity", 0), "name": name, "organization": None}
@@ -109,6 +114,7 @@ def _root(context: Context) -> Fields:
         "entity": entity,
         "project": project,
         "model": project,
+        "models": projects,
         **{name: _mutation(context, action) for name, action in MUTATIONS.items()},
     }
 
@@ -125,6 +131,13 @@ def _mutation(context: Context, action: Mutation) -> Callable[..., Fields]:
 def _upsert_bucket(context: Context, given: Mapping[str, Any]) -> Fields:
     row, is_new = context.runs.upsert(context.entity(given.get("entityName")), given)
     return {"bucket": run_fields(context, row), "inserted": is_new}
+
+
+def _upsert_model(context: Context, given: Mapping[str, Any]) -> Fields:
+    entity = context.entity(given.get("entityName"))
+    row, is_new = upsert_project(context.runs.database, entity, given)
+    project = project_fields(context, row)
+    return {"project": project, "model": project, "inserted": is_new}
 
 
 def _run_number(context: Context, storage_id: str) -> int:
@@ -198,6 +211,7 @@ def _alert(context: Context, given: Mapping[str, Any]) -> Fields:
 
 MUTATIONS: dict[str, Mutation] = {
     "upsertBucket": _upsert_bucket,
+    "upsertModel": _upsert_model,
     "updateRunState": _update_run_state,
     "deleteRun": _delete_run,
     "stopRun": _stop_run,

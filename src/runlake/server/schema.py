@@ -20,6 +20,7 @@ type Query {
   entity(name: String): Entity
   project(name: String, entityName: String): Project
   model(name: String, entityName: String): Project
+  models(entityName: String, after: String, first: Int): ProjectConnection
 }
 type User {
   id: ID! name: String username: String email: String admin: Boolean flags: JSONString
@@ -38,11 +39,23 @@ type PageInfo { endCursor: String hasNextPage: Boolean! }
 
 type Project {
   id: ID! internalId: ID name: String! entityName: String entity: Entity! createdAt: DateTime
+  isBenchmark: Boolean! user: User description: String access: String views: JSONString
   readOnly: Boolean runCount(filters: JSONString): Int
   run(name: String!): Run
   bucket(name: String!, missingOk: Boolean): Run
   runs(filters: JSONString, after: String, first: Int, order: String): RunConnection
+  sweep(sweepName: String!): Sweep
+  sweeps(filters: JSONString, after: String, first: Int): SweepConnection totalSweeps: Int!
 }
+type ProjectConnection { edges: [ProjectEdge!]! pageInfo: PageInfo! }
+type ProjectEdge { node: Project! cursor: String! }
+type Sweep {
+  id: ID! name: String! displayName: String method: String! state: String! description: String
+  bestLoss: Float config: String! createdAt: DateTime! updatedAt: DateTime runCount: Int!
+  runCountExpected: Int
+}
+type SweepConnection { edges: [SweepEdge!]! pageInfo: PageInfo! }
+type SweepEdge { node: Sweep! cursor: String! }
 type RunConnection { edges: [RunEdge!]! pageInfo: PageInfo! totalCount: Int }
 type RunEdge { node: Run! cursor: String! }
 type Run {
@@ -63,7 +76,7 @@ type Run {
   ): FileConnection
   logLines(first: Int, after: String, last: Int, useImprovedPagination: Boolean): LogConnection
 }
-type ParquetHistory { parquetUrls: [String!]! liveData: [JSON!]! }
+type ParquetHistory { parquetUrls: [String!]! liveData: JSON! }
 type FileConnection { edges: [FileEdge!]! pageInfo: PageInfo! }
 type FileEdge { node: File! cursor: String }
 type File {
@@ -75,6 +88,7 @@ type LogEdge { node: LogLine! cursor: String }
 type LogLine { number: Int! timestamp: String level: String label: String line: String! }
 
 type Mutation {
+  upsertModel(input: UpsertModelInput!): UpsertModelPayload
   upsertBucket(input: UpsertBucketInput!): UpsertBucketPayload
   updateRunState(input: UpdateRunStateInput!): SuccessPayload
   deleteRun(input: DeleteRunInput!): ClientPayload
@@ -85,6 +99,13 @@ type Mutation {
   deleteFiles(input: DeleteFilesInput!): SuccessPayload
   notifyScriptableRunAlert(input: AlertInput!): SuccessPayload
 }
+input UpsertModelInput {
+  id: String name: String entityName: String description: String access: String views: JSONString
+  isBenchmark: Boolean isPublished: Boolean dockerImage: String framework: String repo: String
+  owner: ID clientMutationId: String allowAllArtifactTypesInRegistry: Boolean
+  artifactTypes: [JSON!] icon: JSON rateLimits: JSON
+}
+type UpsertModelPayload { project: Project model: Project inserted: Boolean }
 input UpsertBucketInput {
   id: String name: String modelName: String entityName: String groupName: String
   description: String displayName: String notes: String config: JSONString commit: String
