@@ -11,7 +11,6 @@ import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
@@ -22,6 +21,7 @@ from runlake.backend.budget import Budget
 from runlake.backend.reply import Reply
 from runlake.backend.retry import Transient
 from runlake.backend.stop import Stop
+from runlake.backend.trust import trust
 from runlake.errors import (
     AccessDenied,
     AuthenticationError,
@@ -29,7 +29,6 @@ from runlake.errors import (
     FileTransferError,
     OfflineError,
     ProtocolError,
-    SettingsError,
     Unreachable,
     UsageError,
 )
@@ -289,7 +288,7 @@ class Client:
         settings = self.settings
         verify: ssl.SSLContext | bool = settings.verify_ssl
         if settings.verify_ssl and settings.ca_bundle:
-            verify = _trust(settings.ca_bundle)
+            verify = trust(settings.ca_bundle)
         return httpx.Client(
             http2=not is_bulk,
             verify=verify,
@@ -369,20 +368,6 @@ def _pieces(content: BinaryIO, n_bytes: int) -> Iterator[bytes]:
     while n_bytes and (piece := content.read(min(UPLOAD_BYTES, n_bytes))):
         n_bytes -= len(piece)
         yield piece
-
-
-def _trust(ca_bundle: str) -> ssl.SSLContext:
-    try:
-        if Path(ca_bundle).is_dir():
-            return ssl.create_default_context(capath=ca_bundle)
-        return ssl.create_default_context(cafile=ca_bundle)
-    except OSError as error:
-        raise SettingsError(
-            f"{ca_bundle!r} holds no certificate authorities in PEM form ({error.strerror}). "
-            "REQUESTS_CA_BUNDLE or SSL_CERT_FILE names it.",
-            setting="ca_bundle",
-            source=ca_bundle,
-        ) from error
 
 
 def _close(pools: dict[bool, httpx.Client], pid: int) -> None:

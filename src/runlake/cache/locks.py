@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLease, Timeout
@@ -39,24 +39,16 @@ logger = logging.getLogger("runlake.cache")
 
 @contextmanager
 def run_lock(directory: RunDirectory, timeout: float, *, locking: str = "auto") -> Iterator[None]:
-    """Hold the lock of a run; a thread holds one at most, so that stripes cannot deadlock.
+    """Hold the lock of a run; see `file_lock`.
 
     Parameters
     ----------
     directory : RunDirectory
         The run.
     timeout : float
-        Seconds to wait for whoever holds it; waiters are let in first come, first served.
+        Seconds to wait for whoever holds it.
     locking : {"auto", "flock", "soft"}
-        "flock" asks the operating system, "soft" relies on file names alone; "auto" is "soft" on
-        network file systems, where ``flock`` may succeed for everyone.
-
-    Raises
-    ------
-    CacheLocked
-        If it is still held then.
-    CacheError
-        If the lock file cannot be made.
+        How.
     """
     with file_lock(directory.lock, directory.root, str(directory.run), timeout, locking=locking):
         yield
@@ -76,25 +68,29 @@ def file_lock(
         Root of the cache.
     what : str
         What to call the locked thing in messages.
-    timeout, locking
-        As for `run_lock`.
+    timeout : float
+        Seconds to wait for whoever holds it; waiters are let in first come, first served.
+    locking : {"auto", "flock", "soft"}
+        "flock" asks the operating system, "soft" relies on file names alone; "auto" is "soft" on
+        network file systems, where ``flock`` may succeed for everyone.
 
     Raises
     ------
-    CacheLocked, CacheError
-        As for `run_lock`.
+    CacheLocked
+        If it is still held then.
+    CacheError
+        If the lock file cannot be made.
     """
-    target = _Target(path, root, what)
     with _only_lock_of_this_thread(what):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock = _acquire(target, timeout, locking)
+            lock = _acquire(path, what, timeout, locking)
         except OSError as error:
             if isinstance(error, CacheLocked):
                 raise
             raise CacheError(
-                f"The cache at {str(root)!r} cannot be locked ({error.strerror or error}). Set "
-                "WANDB_CACHE_DIR to a directory that this account may write.",
+                f"The cache at {str(root)!r} cannot be locked ({error.strerror or error}). "
+                "Set WANDB_CACHE_DIR to a directory that this account may write.",
                 path=str(path),
             ) from error
         holder = os.getpid()
@@ -104,13 +100,6 @@ def file_lock(
             # A child that was forked in here inherits no hold, hence has none to give up.
             if os.getpid() == holder:
                 _release(lock)
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    lock: Path
-    root: Path
-    what: str
 
 
 class _Held(threading.local):
@@ -133,23 +122,23 @@ def _only_lock_of_this_thread(what: str) -> Iterator[None]:
         _held.by = None
 
 
-def _acquire(target: _Target, timeout: float, locking: str) -> BaseFileLock:
-    is_soft = locking == "soft" or (locking == "auto" and is_network(target.root))
+def _acquire(path: Path, what: str, timeout: float, locking: str) -> BaseFileLock:
+    is_soft = locking == "soft" or (locking == "auto" and is_network(path))
     if not is_soft:
-        lock = FileLock(target.lock, mode=0o664, on_acquired=lambda fd: _sign(fd, target.what))
+        lock = FileLock(path, mode=0o664, on_acquired=lambda descriptor: _sign(descriptor, what))
         try:
-            return _wait(lock, target, timeout)
+            return _wait(lock, path, what, timeout)
         except OSError as error:
             if locking != "auto" or error.errno not in NO_FLOCK:
                 raise
-    lease = SoftFileLease(target.lock.with_suffix(".lease"), lease_duration=LEASE_SECONDS)
-    return _wait(lease, target, timeout)
+    lease = SoftFileLease(path.with_suffix(".lease"), lease_duration=LEASE_SECONDS)
+    return _wait(lease, path, what, timeout)
 
 
-def _wait(lock: BaseFileLock, target: _Target, timeout: float) -> BaseFileLock:
+def _wait(lock: BaseFileLock, path: Path, what: str, timeout: float) -> BaseFileLock:
     is_soft = isinstance(lock, SoftFileLease)
     # A network file system may show another machine's sign of life a minute late.
-    line = Line(target.lock.with_suffix(".waiting"), LEASE_SECONDS if is_soft else STOPPED_SECONDS)
+    line = Line(path.with_suffix(".waiting"), LEASE_SECONDS if is_soft else STOPPED_SECONDS)
     if line.is_empty() and _try(lock):
         return lock
     start = time.monotonic()
@@ -162,14 +151,14 @@ def _wait(lock: BaseFileLock, target: _Target, timeout: float) -> BaseFileLock:
             waited = time.monotonic() - start
             if waited >= timeout:
                 raise CacheLocked(
-                    f"The lock of '{target.what}' is still held after {timeout:g} seconds, by "
-                    f"{_describe_holder(lock, target)}. Wait for it or end it, or raise "
+                    f"The lock of '{what}' is still held after {timeout:g} seconds, by "
+                    f"{_describe_holder(lock, what)}. Wait for it or end it, or raise "
                     "RUNLAKE_LOCK_TIMEOUT.",
                     path=lock.lock_file,
                 )
             if waited >= PATIENCE_SECONDS and not is_told:
                 is_told = True
-                _tell(lock, target, n_ahead)
+                _tell(lock, what, n_ahead)
             pause = min(max(waited / 20, MIN_PAUSE), MAX_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
             time.sleep(min(pause, max(timeout - waited, 0.0)))
 
@@ -182,18 +171,18 @@ def _try(lock: BaseFileLock) -> bool:
     return True
 
 
-def _tell(lock: BaseFileLock, target: _Target, n_ahead: int) -> None:
+def _tell(lock: BaseFileLock, what: str, n_ahead: int) -> None:
     logger.warning(
-        "This is %s; it waits for %s to pull '%s'%s.",
+        "This is %s; it waits for %s, to fetch '%s'%s.",
         Owner.current(),
-        _describe_holder(lock, target),
-        target.what,
+        _describe_holder(lock, what),
+        what,
         f"; {n_ahead} more came before it" if n_ahead else "",
     )
 
 
 def _sign(descriptor: int, what: str) -> None:
-    record = {**asdict(Owner.current()), "run": what}
+    record = {**asdict(Owner.current()), "what": what}
     # The record is for messages only; a full disk must not keep anybody from the lock.
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
@@ -208,17 +197,17 @@ def _release(lock: BaseFileLock) -> None:
     lock.release()
 
 
-def _describe_holder(lock: BaseFileLock, target: _Target) -> str:
+def _describe_holder(lock: BaseFileLock, what: str) -> str:
     if isinstance(lock, SoftFileLease):
         owner = lock.owner
         return f"process {owner.pid} on {owner.hostname}" if owner else "another process"
     try:
         record = json.loads(Path(lock.lock_file).read_bytes())
         holder = Owner(record["pid"], record["host"], record["started"])
-        run = record["run"]
+        fetched = record["what"]
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
     # Whoever was killed leaves its name; whoever took over has not written its own yet.
     if holder.is_gone():
         return "another process"
-    return str(holder) if run == target.what else f"{holder} (which pulls '{run}')"
+    return str(holder) if fetched == what else f"{holder} (which fetches '{fetched}')"
