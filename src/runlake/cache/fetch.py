@@ -196,6 +196,9 @@ class Fetching:
                 os.fsync(sparse.fileno())
             self._publish_part(export, part, tail, [footer, *missing], wanted, extent)
         except (pa.ArrowException, OSError) as error:
+            # What the disk refuses has a number; what pyarrow cannot read has none.
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
             raise ExportCorrupt(
                 f"The footer of export {export.object!r} of '{self._directory.run}' cannot be "
                 f"read: {error}.",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import tempfile
 import time
 import warnings
+import weakref
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +40,10 @@ from runlake.exports.manifest import Export, Freshness, Manifest, fetch_manifest
 from runlake.exports.progress import Progress, Silence
 from runlake.values import STEP, RunPath, StepRange
 
-UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+UNWRITABLE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENOTDIR, errno.EEXIST),
+}
 
 
 def pull_run(
@@ -115,7 +121,7 @@ def pull_run(
     result = pull.from_backend(offered, use_cache=use_cache)
     note_use(directory)
     if result.n_downloaded:
-        keep_within(client.settings)
+        keep_within(client.settings, directory.path)
     return result
 
 
@@ -170,13 +176,15 @@ class _Pull:
         """Fetch what is missing of what the backend offers."""
         stored = self._read()
         decisions = self._decide(offered, stored, use_cache=use_cache)
-        if self._is_settled(decisions, stored):
+        if all(decision is Decision.REUSE for decision in decisions.values()):
             # Nobody needs what an attempt left that was to fetch again what is here.
             sweep_parts(self._directory.path)
+            if not self._is_noted(stored):
+                self._note(offered)
             return self._result(offered, stored)
         try:
             return self._fetch_locked(offered, use_cache=use_cache)
-        except OSError as error:
+        except (OSError, CacheError) as error:
             if _is_unwritable(error):
                 return self._fetch_elsewhere(offered, error)
             if isinstance(error, CacheError):
@@ -254,12 +262,24 @@ class _Pull:
             is_enough=not export.coverage.lacks({k: groups for k in columns if k != STEP}),
         )
 
-    def _is_settled(self, decisions: Mapping[str, Decision], stored: StoredManifest) -> bool:
-        if any(decision is not Decision.REUSE for decision in decisions.values()):
-            return False
-        is_known = stored.offer is not None
-        has_attrs = self._attrs is None or stored.attrs == self._attrs
-        return is_known and has_attrs
+    def _is_noted(self, stored: StoredManifest) -> bool:
+        return stored.offer is not None and (self._attrs is None or stored.attrs == self._attrs)
+
+    def _note(self, offered: Manifest) -> None:
+        """Keep what an offer tells that brought nothing new, for lists of runs and for offline."""
+        directory, settings = self._directory, self._client.settings
+        # The answer is there; a cache that cannot be written must not spoil it.
+        with suppress(OSError, CacheError):
+            tag_root(directory)
+            with run_lock(directory, settings.lock_timeout, locking=settings.locking):
+                stored = self._read()
+                decisions = self._decide(offered, stored, use_cache=True)
+                if any(decision is not Decision.REUSE for decision in decisions.values()):
+                    return
+                directory.path.mkdir(parents=True, exist_ok=True)
+                noted = self._settled(stored, offered)
+                write_manifest(directory, noted)
+            self._catalog.note_run(directory, noted)
 
     def _fetch_locked(self, offered: Manifest, *, use_cache: bool) -> PullResult:
         directory, settings = self._directory, self._client.settings
@@ -286,18 +306,19 @@ class _Pull:
         self._catalog.note_run(directory, settled)
         return self._result(offered, settled, fetching)
 
-    def _fetch_elsewhere(self, offered: Manifest, error: OSError) -> PullResult:
+    def _fetch_elsewhere(self, offered: Manifest, error: Exception) -> PullResult:
         """Fetch what is missing to a directory that lasts as long as the result."""
+        reason = getattr(error, "strerror", None) or getattr(error.__cause__, "strerror", error)
         warnings.warn(
-            f"The cache at {str(self._directory.root)!r} cannot be written "
-            f"({error.strerror or error}): what is fetched now is forgotten after this read.",
+            f"The cache at {str(self._directory.root)!r} cannot be written ({reason}): what is "
+            "fetched now is forgotten after this read.",
             UnwritableCacheWarning,
             stacklevel=2,
         )
         stored = self._read()
         decisions = self._decide(offered, stored, use_cache=True)
-        keeper = tempfile.TemporaryDirectory(prefix="runlake-", ignore_cleanup_errors=True)
-        directory = replace(self._directory, root=Path(keeper.name))
+        keeper = _Keeper()
+        directory = replace(self._directory, root=keeper.path)
         directory.path.mkdir(parents=True)
         reused = {
             name: export
@@ -390,7 +411,15 @@ class _Pull:
         )
 
 
-def _is_unwritable(error: OSError) -> bool:
+class _Keeper:
+    """A directory that goes with this object, or with the process."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="runlake-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+def _is_unwritable(error: Exception) -> bool:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in UNWRITABLE:

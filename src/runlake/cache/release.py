@@ -19,7 +19,9 @@ from runlake.settings import Settings
 from runlake.values import RunPath
 
 
-def prune_cache(settings: Settings, policy: Policy, *, dry_run: bool = False) -> Pruning:
+def prune_cache(
+    settings: Settings, policy: Policy, *, dry_run: bool = False, spared: Path | None = None
+) -> Pruning:
     """Let go of runs and exports that a policy does not keep.
 
     Parameters
@@ -30,6 +32,8 @@ def prune_cache(settings: Settings, policy: Policy, *, dry_run: bool = False) ->
         What may stay.
     dry_run : bool
         Decide only.
+    spared : Path, optional
+        Directory of a run that is being read.
 
     Returns
     -------
@@ -37,7 +41,7 @@ def prune_cache(settings: Settings, policy: Policy, *, dry_run: bool = False) ->
         What went, or would go.
     """
     runs = {run.directory.path: run for run in walk_runs(settings.cache_dir)}
-    entries = {path: _entry(run) for path, run in runs.items()}
+    entries = {path: _entry(run, is_spared=path == spared) for path, run in runs.items()}
     pruning = plan_pruning(entries.values(), policy, time.time())
     if not dry_run:
         places = {id(entry): runs[path] for path, entry in entries.items()}
@@ -46,18 +50,20 @@ def prune_cache(settings: Settings, policy: Policy, *, dry_run: bool = False) ->
     return pruning
 
 
-def keep_within(settings: Settings) -> None:
+def keep_within(settings: Settings, spared: Path) -> None:
     """Let go of the least recently used runs where the cache is larger than its limit.
 
     Parameters
     ----------
     settings : Settings
         With ``cache_max_bytes``; without one nothing is looked at.
+    spared : Path
+        Directory of the run that is being read: it stays, however large it is.
     """
     if settings.cache_max_bytes is not None:
         # A cache that cannot be pruned now must not spoil the read that filled it.
         with suppress(OSError, CacheError):
-            prune_cache(settings, Policy(max_bytes=settings.cache_max_bytes))
+            prune_cache(settings, Policy(max_bytes=settings.cache_max_bytes), spared=spared)
 
 
 def pin_run(settings: Settings, run: RunPath, *, is_pinned: bool) -> None:
@@ -89,7 +95,7 @@ def pin_run(settings: Settings, run: RunPath, *, is_pinned: bool) -> None:
     Catalog(directory.root).note_run(directory, manifest)
 
 
-def _entry(run: CachedRun) -> Entry:
+def _entry(run: CachedRun, *, is_spared: bool) -> Entry:
     offer = run.manifest.offer
     pulled_at = offer.at if offer is not None else 0.0
     files = [
@@ -107,7 +113,7 @@ def _entry(run: CachedRun) -> Entry:
         tuple(files),
         run.used_at,
         pulled_at,
-        run.manifest.is_pinned,
+        run.manifest.is_pinned or is_spared,
     )
 
 

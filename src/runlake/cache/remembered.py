@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import fetch_history_keys, fetch_run
 from runlake.cache.layout import RunDirectory
@@ -46,14 +47,15 @@ def load_fields(client: Client, run: RunPath, *, is_light: bool = False) -> dict
     """
     if not client.settings.offline:
         try:
-            return fetch_run(client, run, is_light=is_light)
-        except Unreachable as error:
+            sent = fetch_run(client, run, is_light=is_light)
+        except Unreachable:
             stored = _stored(client, run)
             if stored.attrs is None or stored.offer is None or not stored.offer.is_over:
                 raise
             _warn("The backend does not answer", run, stored.offer)
-            del error
             return dict(stored.attrs)
+        # What was not asked for is not kept either: it may change with every answer.
+        return {name: value for name, value in sent.items() if name in documents.RUN_FIELD_NAMES}
     stored = _stored(client, run)
     if stored.attrs is None:
         raise _not_cached(client, run)
