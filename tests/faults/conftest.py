@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
-from tests.faults.parquet import export_bytes
+from tests.faults.parquet import export_bytes, wide_export_bytes
 
 from runlake.backend.client import Client
 from runlake.cache.parts import dead_parts
@@ -19,6 +19,12 @@ from runlake.values import RunPath
 def export():
     """The content of one export, some 200 kB."""
     return export_bytes()
+
+
+@pytest.fixture(scope="session")
+def wide_export():
+    """The content of an export of 200 keys and 6,000 rows."""
+    return wide_export_bytes()
 
 
 @pytest.fixture

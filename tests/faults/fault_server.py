@@ -38,6 +38,7 @@ class FaultServer:
         self.signature = 0
         self.seen: list[Seen] = []
         self.closing = threading.Event()
+        self.is_up = True
         self._faults: dict[str, list[Fault]] = defaultdict(list)
         self._lock = threading.Lock()
         self._origins = {name: _Listener(self, name) for name in ("api", "storage", "mirror")}
@@ -52,9 +53,16 @@ class FaultServer:
 
     def __exit__(self, *_: object) -> None:
         self.closing.set()
-        for listener in self._origins.values():
-            listener.shutdown()
-            listener.server_close()
+        for name, listener in self._origins.items():
+            if name != "api" or self.is_up:
+                listener.shutdown()
+                listener.server_close()
+
+    def hang_up(self) -> None:
+        """Let nobody answer at the address of the API any more, on open connections either."""
+        self.is_up = False
+        self._origins["api"].shutdown()
+        self._origins["api"].server_close()
 
     def store(self, name: str, content: bytes | Path, *tells: str, age: float = 0.0) -> None:
         """Put an object, or replace it by another version."""
@@ -151,6 +159,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         faults = self.server.faults
+        if not faults.is_up:
+            self.close_connection = True
+            return
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         fault = faults.next_fault("graphql")
         self._operation = re.search(r"\b(?:query|mutation) (\w+)", body["query"])[1]

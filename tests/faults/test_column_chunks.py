@@ -14,17 +14,6 @@ import runlake
 N_KEYS, N_ROWS = 200, 6_000
 
 
-@pytest.fixture(scope="session")
-def wide_export():
-    """10 MB: 200 keys of noise, three row groups."""
-    noise = np.random.default_rng(1)
-    columns = {f"key{n:03d}": noise.random(N_ROWS) for n in range(N_KEYS)}
-    sink = io.BytesIO()
-    table = pa.table({"_step": np.arange(N_ROWS), **columns})
-    pq.write_table(table, sink, row_group_size=2_000, use_dictionary=False)
-    return sink.getvalue()
-
-
 @pytest.fixture
 def run(faulty, wide_export):
     faulty.offer(a=wide_export)

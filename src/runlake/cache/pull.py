@@ -233,7 +233,13 @@ class _Pull:
         age = max(0.0, time.time() - offer.at)
         self._warn_stale(offer, unreachable)
         note_use(self._directory)
-        return PullResult(self._remembered(offer, exports), self._directory.path, loaded, age=age)
+        return PullResult(
+            self._remembered(offer, exports),
+            self._directory.path,
+            loaded,
+            age=age,
+            n_left_out=offer.n_live_rows,
+        )
 
     def _read(self) -> StoredManifest:
         adopt_older_layout(self._directory)

@@ -33,6 +33,9 @@ class PullResult:
         Files of which something was fetched, and bytes that came.
     age : float
         Seconds since the backend was asked; 0 where it was asked now.
+    n_left_out : int or None
+        Rows that were live when the backend was last asked, and that an answer without it lacks;
+        None where it did not tell.
     reasons : mapping of str to str
         By object: why the whole export, or a part of it, was fetched.
     keeper : object
@@ -45,8 +48,14 @@ class PullResult:
     n_downloaded: int = 0
     n_bytes: int = 0
     age: float = 0.0
+    n_left_out: int | None = 0
     reasons: dict[str, str] = field(default_factory=dict)
     keeper: object = None
+
+    @property
+    def is_whole_history(self) -> bool:
+        """Every row of the run is in an export."""
+        return self.manifest.live_steps == () and self.n_left_out == 0
 
     @property
     def n_exports(self) -> int:
