@@ -102,8 +102,8 @@ class FaultServer:
             faults = self._faults[name]
             return faults.pop(0) if faults else Fault()
 
-    def answer(self, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer any GraphQL operation, with more fields than anybody asked for."""
+    def answer(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer any GraphQL query about the run with the fields that it names."""
         entity, project, name = RUN_PATH.split("/")
         rows = [
             json.dumps(row)
@@ -127,6 +127,7 @@ class FaultServer:
                 "liveData": [{"_step": row["_step"]} for row in self.live_rows],
             },
         }
+        run = {field: value for field, value in run.items() if re.search(rf"\b{field}\b", query)}
         is_ours = variables.get("name", variables.get("run", name)) == name
         found = {"name": project, "entityName": entity, "run": run if is_ours else None}
         return {"project": found, "serverInfo": {"features": []}, "viewer": {"entity": entity}}
@@ -168,7 +169,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         time.sleep(faults.latency + fault.seconds_before)
         if fault.before:
             fault.before()
-        data = faults.answer(body.get("variables") or {})
+        data = faults.answer(body["query"], body.get("variables") or {})
         content = json.dumps({"data": data}).encode() if fault.body is None else fault.body
         headers = {"Content-Type": "application/json", **fault.headers}
         self._send(fault, fault.status or 200, headers, content, 0, len(content))

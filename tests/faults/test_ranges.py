@@ -103,7 +103,7 @@ def test_a_passing_fault_of_some_ranges_is_overcome(faulty, fetcher, export, nam
     faulty.store("a", export)
     fetching = fetcher()
     validator = tail(fetching).validator
-    faulty.fail("a", PASSING[name], PASSING[name])
+    faulty.fail("a", PASSING[name])
     assert ranges(fetching, validator) == slices(export)
 
 
