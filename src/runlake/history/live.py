@@ -20,7 +20,7 @@ PAGES_AHEAD = 4
 Recover = Callable[[list[int]], list[Row]]
 
 
-def iter_live_rows(client: Client, plan: Plan, recover: Recover) -> Iterator[list[Row]]:
+def iter_live_pages(client: Client, plan: Plan, recover: Recover) -> Iterator[list[Row]]:
     """Yield the live rows of a plan, fetched ahead while the caller consumes.
 
     Parameters
@@ -44,11 +44,10 @@ def iter_live_rows(client: Client, plan: Plan, recover: Recover) -> Iterator[lis
         return
     # The backend's key filter looks at one source; where sources overlap, only the merged row can
     # tell whether it has all the keys.
-    keys = plan.projection.keys
-    is_filtered = bool(keys) and plan.projection.how == "all" and not plan.needs_merge
-    fetch = _fetch_filtered if is_filtered else _fetch_page
+    can_filter = bool(plan.projection.keys) and plan.projection.how == "all"
 
     def read(page: LivePage) -> list[Row]:
+        fetch = _fetch_filtered if can_filter and page.is_alone else _fetch_page
         found = fetch(client, plan.run, plan.projection, page.start, page.stop, len(page.steps))
         rows = {row[STEP]: row for row in found}
         gone = [step for step in page.steps if step not in rows]

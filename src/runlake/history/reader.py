@@ -14,7 +14,7 @@ from runlake.errors import NoRowsWarning
 from runlake.exports.progress import Progress
 from runlake.history.plan import Plan, plan_read
 from runlake.history.reasons import explain_no_rows
-from runlake.history.rows import read_live_rows, read_rows
+from runlake.history.rows import read_live_pages, read_rows
 from runlake.history.sample import Sample
 from runlake.history.server_sample import fetch_sampled_rows
 from runlake.values import STEP, Projection, Row, RunPath, StepRange
@@ -22,6 +22,7 @@ from runlake.values import STEP, Projection, Row, RunPath, StepRange
 if TYPE_CHECKING:
     import polars as pl
 
+    from runlake.history.live_rows import LiveRows
     from runlake.history.scan import Scanned
 
 
@@ -87,10 +88,15 @@ class Reading:
         wanted = frame.columns if keys is None else [x_axis, *keys]
         return sample_frame(frame, n_rows, wanted, scanned.json_keys)
 
+    def _live_rows(self) -> LiveRows:
+        from runlake.history.live_rows import LiveRows
+
+        return LiveRows(read_live_pages(self.client, self.plan))
+
     def _scanned(self) -> Scanned:
         from runlake.history.scan import scan_plan
 
-        return scan_plan(self.plan, lambda: read_live_rows(self.client, self.plan))
+        return scan_plan(self.plan, self._live_rows())
 
     def warn_no_rows(self) -> None:
         """Say why the answer is empty, where that is a surprise."""
