@@ -20,17 +20,18 @@ def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
     Yields
     ------
     object
-        The first one is made in the caller's thread: who wants no more of them pays for no thread.
-        Leaving early does not wait for the item under way.
+        The first one is made in the caller's thread, and no other before it is asked for: starting
+        a thread delays the first rows by more than it could win. Leaving early does not wait for
+        the item under way.
     """
     done = object()
     first = next(items, done)
     if first is done:
         return
+    yield first  # type: ignore[misc]
     executor = ThreadPoolExecutor(1, thread_name_prefix="runlake-ahead")
     try:
         coming: Future[object] = executor.submit(next, items, done)
-        yield first  # type: ignore[misc]
         while (item := coming.result()) is not done:
             coming = executor.submit(next, items, done)
             yield item  # type: ignore[misc]

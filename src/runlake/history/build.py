@@ -40,13 +40,10 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[lis
     list of dict
         In the order of the batches; never empty.
     """
-    readers: list[_ColumnReader] | None = None
+    readers: list[_Reader] | None = None
     for batch in batches:
         if readers is None:
-            readers = [
-                _ColumnReader(column.key, array.type)
-                for column, array in zip(batch.columns, batch.arrays, strict=True)
-            ]
+            readers = [_reader(array.type) for array in batch.arrays]
         n_rows = _rows_per_build(batch)
         for start in range(0, len(batch), n_rows):
             rows = _build(readers, batch.cut(start, n_rows))
@@ -69,11 +66,10 @@ def _kept(rows: list[Row], projection: Projection) -> list[Row]:
     return [row for row in rows if len(row) >= needed]
 
 
-class _ColumnReader:
-    """Reads the cells of one column."""
+class _Reader:
+    """Reads the cells of a column of one type."""
 
-    def __init__(self, key: str, kind: pa.DataType) -> None:
-        self.key = key
+    def __init__(self, kind: pa.DataType) -> None:
         self.may_be_none = is_json(kind)
         self.read = cell_reader(kind)
         is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
@@ -86,6 +82,9 @@ class _ColumnReader:
         numbers = np.frombuffer(array.buffers()[1], self._number)
         cells: list[Any] = numbers[array.offset :][indices].tolist()
         return cells
+
+
+_reader = lru_cache(maxsize=1024)(_Reader)
 
 
 class _Positions:
@@ -105,46 +104,43 @@ class _Positions:
         return known
 
 
-def _build(readers: Sequence[_ColumnReader], batch: Batch) -> list[Row]:
+def _build(readers: Sequence[_Reader], batch: Batch) -> list[Row]:
     """Make rows of full columns at once, then write the cells of the others into them."""
     full = {STEP: batch.steps.to_numpy().tolist()}
-    sparse: list[tuple[_ColumnReader, pa.Array, bool]] = []
+    sparse: list[tuple[str, _Reader, pa.Array, bool]] = []
     seen: set[str] = set()
-    for reader, array in zip(readers, batch.arrays, strict=True):
+    for column, reader, array in zip(batch.columns, readers, batch.arrays, strict=True):
         if array.null_count == len(array):
             continue
-        is_second = reader.key in seen
-        seen.add(reader.key)
+        key = column.key
+        is_second = key in seen
+        seen.add(key)
         if array.null_count or reader.may_be_none:
-            sparse.append((reader, array, is_second))
-        elif reader.key not in full:
-            full[reader.key] = reader.read(array)
+            sparse.append((key, reader, array, is_second))
+        elif key not in full:
+            full[key] = reader.read(array)
     rows = _display(tuple(full))(list(full.values()))
     positions = _Positions()
-    for reader, array, is_second in sparse:
+    for key, reader, array, is_second in sparse:
         if array.null_count:
             indices, where = positions.of(array)
             cells = reader.read_filled(array, indices)
         else:
             where, cells = list(range(len(array))), reader.read(array)
-        _write(rows, reader, where, cells, is_second=is_second)
+        if is_second or reader.may_be_none:
+            _write_carefully(rows, key, where, cells, is_second=is_second)
+        else:
+            for index, cell in zip(where, cells, strict=True):
+                rows[index][key] = cell
     return rows
 
 
-def _write(
-    rows: list[Row], reader: _ColumnReader, where: list[int], cells: list[Any], *, is_second: bool
+def _write_carefully(
+    rows: list[Row], key: str, where: list[int], cells: list[Any], *, is_second: bool
 ) -> None:
-    key = reader.key
-    if is_second:
-        for index, cell in zip(where, cells, strict=True):
-            if cell is not None:
-                rows[index].setdefault(key, cell)
-    elif reader.may_be_none:
-        for index, cell in zip(where, cells, strict=True):
-            if cell is not None:
-                rows[index][key] = cell
-    else:
-        for index, cell in zip(where, cells, strict=True):
+    """Write cells that may be None, or that must not replace those of an earlier column."""
+    for index, cell in zip(where, cells, strict=True):
+        if cell is not None and not (is_second and key in rows[index]):
             rows[index][key] = cell
 
 

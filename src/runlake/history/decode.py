@@ -154,6 +154,8 @@ def _decode_polars(
     first_rows: int,
     max_rows: int,
 ) -> Iterator[Batch]:
+    import polars as pl
+
     from runlake.history.expressions import in_range, whole_step
 
     columns = read.columns
@@ -162,17 +164,18 @@ def _decode_polars(
     if read.is_ascending and not is_exact:
         groups = [_narrowed(scan, group, steps, len(columns)) for group in groups]
     n_first = max(MIN_ROWS, CELLS_IN_FIRST_SLICE // (len(columns) + 1))
+    is_whole = scan.collect_schema()[STEP] == pl.Int64
     selection, names = _selection(columns)
     conditions = [] if is_exact else [in_range(steps)]
     conditions += _key_conditions(columns, names, projection)
     wanted = [group for group in groups if group.n_rows]
     for piece in cut_slices(wanted, min(first_rows, n_first, max_rows), max_rows):
         query = scan.slice(piece.offset, piece.n_rows).select(selection)
-        query = query.with_columns(whole_step())
+        if not is_whole:
+            query = query.with_columns(whole_step())
         frame = (query.filter(conditions) if conditions else query).collect()
-        table = frame.to_arrow()
-        arrays = dict(zip(table.column_names, map(_single, table.columns), strict=True))
-        yield Batch(arrays[STEP], columns, tuple(arrays[name] for name in names))
+        for arrays in _arrays(frame):
+            yield Batch(arrays[STEP], columns, tuple(arrays[name] for name in names))
 
 
 def _selection(columns: tuple[Column, ...]) -> tuple[Any, list[str]]:
@@ -214,6 +217,27 @@ def _narrowed(scan: pl.LazyFrame, group: Slice, steps: StepRange, n_columns: int
     start = column.search_sorted(steps.start)
     stop = group.n_rows if steps.stop is None else column.search_sorted(steps.stop)
     return Slice(group.offset + start, stop - start)
+
+
+def _arrays(frame: pl.DataFrame) -> Iterator[dict[str, pa.Array]]:
+    """Yield the columns of a frame, chunk by chunk.
+
+    One stream of all columns costs a quarter of what ``to_arrow`` does column by column, but it
+    copies chunks together, and brings texts as views, of which pyarrow can neither filter nor take.
+    """
+    import polars.selectors as cs
+
+    texts = frame.select(~(cs.numeric() | cs.boolean() | cs.temporal()) - cs.by_name(STEP))
+    numbers = frame.drop(texts.columns) if texts.width else frame
+    table = texts.to_arrow()
+    offset = 0
+    for n_rows in frame.to_series(0).chunk_lengths():
+        for batch in pa.RecordBatchReader.from_stream(numbers.slice(offset, n_rows)):
+            arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
+            for name in texts.columns:
+                arrays[name] = _single(table.column(name).slice(offset, n_rows))
+            yield arrays
+        offset += n_rows
 
 
 def _single(column: pa.ChunkedArray) -> pa.Array:
