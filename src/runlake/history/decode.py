@@ -98,7 +98,7 @@ def decode_export(
         if not held or (projection.how == "all" and len(held) < len(keys)):
             return
     max_rows = max(MIN_ROWS, CELLS_PER_SLICE // n_sharing // (len(read.columns) + 1))
-    with telling_corruption(read):
+    with telling_corruption(read.file):
         scan = scan_file(read.file) if polars_is_usable() else None
         if scan is None:
             batches = _decode_pyarrow(read, projection, steps, first_rows, max_rows)
@@ -125,24 +125,25 @@ def scan_file(file: Path) -> pl.LazyFrame | None:
 
 
 @contextmanager
-def telling_corruption(read: ExportRead) -> Iterator[None]:
+def telling_corruption(*files: Path) -> Iterator[None]:
     """Turn what engines raise about a broken file into `CacheCorrupt`."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        raise _corrupt(read, error) from error
+        raise _corrupt(files, error) from error
     except BaseException as error:
         # Errors of polars, and its panics, which are no Exception.
         if type(error).__module__.split(".")[0] in {"polars", "pyo3_runtime"}:
-            raise _corrupt(read, error) from error
+            raise _corrupt(files, error) from error
         raise
 
 
-def _corrupt(read: ExportRead, error: BaseException) -> CacheCorrupt:
+def _corrupt(files: tuple[Path, ...], error: BaseException) -> CacheCorrupt:
+    names = " or ".join(repr(str(file)) for file in files)
     return CacheCorrupt(
-        f"The cached export {str(read.file)!r} cannot be read ({error}). Scan with "
-        "use_cache=False to fetch it again.",
-        path=str(read.file),
+        f"The cached export {names} cannot be read ({error}). Scan with use_cache=False to fetch "
+        "it again.",
+        path=str(files[0]) if files else None,
     )
 
 
@@ -154,8 +155,6 @@ def _decode_polars(
     first_rows: int,
     max_rows: int,
 ) -> Iterator[Batch]:
-    import polars as pl
-
     from runlake.history.expressions import in_range, whole_step
 
     columns = read.columns
@@ -164,7 +163,7 @@ def _decode_polars(
     if read.is_ascending and not is_exact:
         groups = [_narrowed(scan, group, steps, len(columns)) for group in groups]
     n_first = max(MIN_ROWS, CELLS_IN_FIRST_SLICE // (len(columns) + 1))
-    is_whole = scan.collect_schema()[STEP] == pl.Int64
+    is_whole = read.step_kind == pa.int64()
     selection, names = _selection(columns)
     conditions = [] if is_exact else [in_range(steps)]
     conditions += _key_conditions(columns, names, projection)

@@ -61,6 +61,21 @@ def is_json(kind: pa.DataType) -> bool:
     return pa.types.is_struct(kind) and any(is_json(field.type) for field in kind)
 
 
+def holds_as_is(target: pa.DataType | None, kind: pa.DataType) -> bool:
+    """Tell whether every engine reads cells alike, and casts them alike to the type of the answer.
+
+    Structs, moments and numbers of 16 bits are not among them.
+    """
+    if target is None or pa.types.is_float16(kind):
+        return False
+    if is_list(kind):
+        is_same = pa.types.is_large_list(target)
+        return bool(is_same and holds_as_is(target.value_type, kind.value_type))
+    if _is_number(kind):
+        return _is_number(target) and not bool(pa.types.is_decimal256(kind))
+    return bool((is_text(kind) or pa.types.is_boolean(kind)) and _plain(kind) == target)
+
+
 def is_binary(kind: pa.DataType) -> bool:
     """Tell whether a type holds bytes, in which the protocol has JSON."""
     types = pa.types

@@ -14,7 +14,7 @@ from runlake.backend.graphql import query_run
 from runlake.errors import ProtocolError
 from runlake.history.cells import flatten
 from runlake.history.plan import LIVE_PAGE_ROWS, LivePage, Plan
-from runlake.values import STEP, Projection, Row, RunPath
+from runlake.values import STEP, Projection, Row, RunPath, StepRange
 
 PAGES_AHEAD = 4
 Recover = Callable[[list[int]], list[Row]]
@@ -40,22 +40,23 @@ def iter_live_pages(client: Client, plan: Plan, recover: Recover) -> Iterator[li
         not filtered by key unless the backend did it.
     """
     if plan.is_walk:
-        yield from _walk(client, plan)
-        return
+        yield from walk_live_rows(client, plan, plan.steps)
+    else:
+        yield from _ahead(lambda page: fetch_page(client, plan, page, recover), plan.live_pages)
+
+
+def fetch_page(client: Client, plan: Plan, page: LivePage, recover: Recover) -> list[Row]:
+    """Fetch the live rows of one page; the arguments are those of `iter_live_pages`."""
     # The backend's key filter looks at one source; where sources overlap, only the merged row can
     # tell whether it has all the keys.
-    can_filter = bool(plan.projection.keys) and plan.projection.how == "all"
-
-    def read(page: LivePage) -> list[Row]:
-        fetch = _fetch_filtered if can_filter and page.is_alone else _fetch_page
-        found = fetch(client, plan.run, plan.projection, page.start, page.stop, len(page.steps))
-        rows = {row[STEP]: row for row in found}
-        gone = [step for step in page.steps if step not in rows]
-        if gone:
-            rows.update({row[STEP]: row for row in recover(gone)})
-        return [rows[step] for step in sorted(rows)]
-
-    yield from _ahead(read, plan.live_pages)
+    can_filter = bool(plan.projection.keys) and plan.projection.how == "all" and page.is_alone
+    fetch = _fetch_filtered if can_filter else _fetch_page
+    found = fetch(client, plan.run, plan.projection, page.start, page.stop, len(page.steps))
+    rows = {row[STEP]: row for row in found}
+    gone = [step for step in page.steps if step not in rows]
+    if gone:
+        rows.update({row[STEP]: row for row in recover(gone)})
+    return [rows[step] for step in sorted(rows)]
 
 
 def _ahead(read: Callable[[LivePage], list[Row]], pages: Iterable[LivePage]) -> Iterator[list[Row]]:
@@ -72,9 +73,10 @@ def _ahead(read: Callable[[LivePage], list[Row]], pages: Iterable[LivePage]) -> 
         executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _walk(client: Client, plan: Plan) -> Iterator[list[Row]]:
-    start = plan.steps.start
-    stop = plan.steps.stop if plan.steps.stop is not None else 2**62
+def walk_live_rows(client: Client, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:
+    """Yield the rows of a range of steps, page after page, none of them empty."""
+    start = steps.start
+    stop = steps.stop if steps.stop is not None else 2**62
     while start < stop:
         rows = _request_page(client, plan.run, start, stop, LIVE_PAGE_ROWS)
         if rows:

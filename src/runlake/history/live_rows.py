@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import tempfile
+import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -31,6 +32,7 @@ class LiveRows:
     def __init__(self, pages: Iterator[list[Row]]) -> None:
         self._pages = pages
         self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(BYTES_IN_MEMORY)  # noqa: SIM115
+        self._guard = threading.Lock()
         weakref.finalize(self, self._spool.close)
         self._places: list[tuple[int, int, int]] = []
 
@@ -40,16 +42,27 @@ class LiveRows:
 
     def between(self, steps: StepRange) -> Iterator[list[Row]]:
         """Yield the rows of a range, in pages, none of them empty."""
-        index = 0
-        while index < len(self._places) or self._fetch():
-            first, last, place = self._places[index]
-            index += 1
+        for page in self.places(steps):
+            rows = self.load(page, steps)
+            if rows:
+                yield rows
+
+    def places(self, steps: StepRange) -> Iterator[int]:
+        """Yield the numbers of the pages that can have rows in a range."""
+        number = 0
+        while number < len(self._places) or self._fetch():
+            first, last, _ = self._places[number]
             if steps.touches(first, last):
-                rows = self._load(place)
-                if not steps.covers(first, last):
-                    rows = [row for row in rows if steps.holds(row[STEP])]
-                if rows:
-                    yield rows
+                yield number
+            number += 1
+
+    def load(self, page: int, steps: StepRange) -> list[Row]:
+        """Return the rows of a page, by its number, that are in a range."""
+        first, last, place = self._places[page]
+        with self._guard:
+            self._spool.seek(place)
+            rows: list[Row] = pickle.load(self._spool)  # noqa: S301 - our own, an unnamed file
+        return rows if steps.covers(first, last) else [r for r in rows if steps.holds(r[STEP])]
 
     def columns(self) -> tuple[Column, ...]:
         """Return the keys of all live rows, with types that hold their cells."""
@@ -62,16 +75,12 @@ class LiveRows:
     def _fetch(self) -> bool:
         for page in self._pages:
             if page:
-                self._spool.seek(0, 2)
-                self._places.append((page[0][STEP], page[-1][STEP], self._spool.tell()))
-                pickle.dump(page, self._spool, pickle.HIGHEST_PROTOCOL)
+                with self._guard:
+                    self._spool.seek(0, 2)
+                    self._places.append((page[0][STEP], page[-1][STEP], self._spool.tell()))
+                    pickle.dump(page, self._spool, pickle.HIGHEST_PROTOCOL)
                 return True
         return False
-
-    def _load(self, place: int) -> list[Row]:
-        self._spool.seek(place)
-        rows: list[Row] = pickle.load(self._spool)  # noqa: S301 - our own, from an unnamed file
-        return rows
 
 
 def _one_kind(kinds: Sequence[pa.DataType]) -> pa.DataType:

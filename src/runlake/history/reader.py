@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -12,18 +12,25 @@ from runlake.backend.client import Client
 from runlake.cache.pull import PullResult, pull_run
 from runlake.errors import NoRowsWarning
 from runlake.exports.progress import Progress
+from runlake.history.live import walk_live_rows
 from runlake.history.plan import Plan, plan_read
 from runlake.history.reasons import explain_no_rows
-from runlake.history.rows import read_live_pages, read_rows
+from runlake.history.rows import read_live_page, read_live_pages, read_rows
 from runlake.history.sample import Sample
-from runlake.history.server_sample import fetch_sampled_rows
+from runlake.history.server_sample import fetch_sampled_rows, fetch_system_rows
 from runlake.values import STEP, Projection, Row, RunPath, StepRange
 
 if TYPE_CHECKING:
+    import duckdb
     import polars as pl
+    import pyarrow as pa
 
     from runlake.history.live_rows import LiveRows
     from runlake.history.scan import Scanned
+
+
+# More than a machine samples in a month at the SDK's rate of one in 15 seconds.
+SYSTEM_ROWS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,45 @@ class Reading:
         if collected.is_empty():
             self.warn_no_rows()
         return collected
+
+    def arrow(self) -> pa.RecordBatchReader:
+        """Return the rows as a stream of Arrow record batches, in bounded memory."""
+        from runlake.history.arrow import open_reader
+        from runlake.history.scan import plan_types, warn_of_json
+
+        live = self._live_rows()
+        types = plan_types(self.plan, live)
+        warn_of_json(self.plan, types)
+        return open_reader(self.plan, types, live, self.warn_no_rows)
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """Return what a query gives over the view ``history``, and ``system``."""
+        from runlake.history.scan import plan_types, warn_of_json
+        from runlake.history.sql import query_plan
+
+        live = self._live_rows()
+        types = plan_types(self.plan, live)
+        warn_of_json(self.plan, types)
+        run = self.plan.run
+        return query_plan(
+            self.plan, types, live, query, lambda: fetch_system_rows(self.client, run, SYSTEM_ROWS)
+        )
+
+    def last(self, n_rows: int) -> Reading:
+        """Return the reading of the last rows of this one: those of them that the plan keeps."""
+        from runlake.history.tail import tail_start
+
+        start = tail_start(
+            self.plan,
+            n_rows,
+            self.pulled.manifest.last_step,
+            lambda page: read_live_page(self.client, self.plan, page),
+            lambda steps: walk_live_rows(self.client, self.plan, steps),
+        )
+        if start is None:
+            return self
+        steps = StepRange(start, self.plan.steps.stop)
+        return replace(self, plan=plan_read(self.pulled, self.plan.projection, steps))
 
     def sample(self, n_rows: int, x_axis: str = STEP) -> Sample:
         """Return rows that keep the shape of each key.

@@ -10,10 +10,11 @@ from runlake.cache.pull import pull_run
 from runlake.history.ahead import one_ahead
 from runlake.history.build import build_rows
 from runlake.history.decode import decode_export
-from runlake.history.live import iter_live_pages
+from runlake.history.live import fetch_page, iter_live_pages
 from runlake.history.merge import iter_batches, merge_rows, project_rows
-from runlake.history.plan import Plan, plan_read, segment_pages
+from runlake.history.plan import LivePage, Plan, plan_read, segment_pages
 from runlake.history.segments import ExportRead, Segment
+from runlake.history.windows import cut_windows
 from runlake.values import STEP, Projection, Row, StepRange
 
 MERGED_ROWS = 1024
@@ -59,14 +60,29 @@ def read_segment(
 ) -> Iterator[list[Row]]:
     """Yield the rows of one segment; the arguments are those of `read_rows`."""
     if segment.needs_merge:
-        sources = [chain.from_iterable(_ordered(r, projection, segment)) for r in segment.reads]
-        merged = merge_rows([*sources, chain.from_iterable(pages)])
-        yield from iter_batches(project_rows(merged, projection), min(page_size, MERGED_ROWS))
+        for window, live in _windows(segment, chain.from_iterable(pages)):
+            sources = [chain.from_iterable(_ordered(r, projection, window)) for r in window.reads]
+            merged = project_rows(merge_rows([*sources, live]), projection)
+            yield from iter_batches(merged, min(page_size, MERGED_ROWS))
         return
     for read in segment.reads:
         yield from _read_export(read, projection, segment.steps, page_size)
     for page in pages:
         yield from _some(project_rows(page, projection))
+
+
+def _windows(segment: Segment, live: Iterator[Row]) -> Iterator[tuple[Segment, Iterable[Row]]]:
+    """Yield what is merged at once: rows out of order are sorted in memory, window by window."""
+    if all(read.is_ascending for read in segment.reads):
+        yield segment, live
+        return
+    waiting = next(live, None)
+    for window in cut_windows(segment):
+        within = []
+        while waiting is not None and window.steps.touches(waiting[STEP], waiting[STEP]):
+            within.append(waiting)
+            waiting = next(live, None)
+        yield window, within
 
 
 def read_live_pages(client: Client, plan: Plan) -> Iterator[list[Row]]:
@@ -75,6 +91,11 @@ def read_live_pages(client: Client, plan: Plan) -> Iterator[list[Row]]:
     They are not filtered by key unless the backend did it.
     """
     return iter_live_pages(client, plan, lambda steps: _recover(client, plan, steps))
+
+
+def read_live_page(client: Client, plan: Plan, page: LivePage) -> list[Row]:
+    """Return the live rows of one page of a plan."""
+    return fetch_page(client, plan, page, lambda steps: _recover(client, plan, steps))
 
 
 def _read_export(

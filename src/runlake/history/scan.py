@@ -57,6 +57,7 @@ def scan_plan(plan: Plan, live: LiveRows) -> Scanned:
     """
     check_polars()
     types = plan_types(plan, live)
+    warn_of_json(plan, types)
     frames = [
         frame
         for segment in plan.segments

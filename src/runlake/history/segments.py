@@ -9,9 +9,11 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
+import pyarrow as pa
+
 from runlake.exports.verify import ExportFacts
 from runlake.history.columns import Column
-from runlake.values import StepRange
+from runlake.values import STEP, StepRange
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,15 @@ class ExportRead:
         Columns to read besides ``_step``, in the order of the answer.
     row_groups : tuple of int
         Row groups whose steps touch the range, ascending by position; one at least.
+    step_kind : pyarrow.DataType
+        Type of ``_step`` as stored.
     """
 
     file: Path
     facts: ExportFacts
     columns: tuple[Column, ...]
     row_groups: tuple[int, ...]
+    step_kind: pa.DataType
 
     @cached_property
     def first_step(self) -> int:
@@ -56,6 +61,10 @@ class ExportRead:
     def is_ascending(self) -> bool:
         """Every row has a step that is higher than the one before."""
         return self.facts.is_ascending
+
+    def selecting(self, columns: tuple[Column, ...]) -> ExportRead:
+        """Return the same read of other columns."""
+        return replace(self, columns=columns)
 
     def within(self, steps: StepRange) -> ExportRead | None:
         """Return the same read of the row groups that touch a range; None if none does."""
@@ -97,7 +106,9 @@ def plan_export(
     """Return the read of an export in a range of steps; None if it has no row there."""
     indices = range(len(facts.row_groups))
     touched = tuple(index for index in indices if _touches(facts, index, steps))
-    return ExportRead(file, facts, columns, touched) if touched else None
+    if not touched:
+        return None
+    return ExportRead(file, facts, columns, touched, facts.schema.field(STEP).type)
 
 
 def cut_segments(
