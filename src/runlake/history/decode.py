@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from runlake.errors import CacheCorrupt
 from runlake.history.columns import Column
 from runlake.history.forked import polars_is_usable
+from runlake.history.kinds import polars_can_read
 from runlake.history.segments import ExportRead
 from runlake.history.slices import Slice, cut_slices, whole_groups
 from runlake.values import STEP, Projection, StepRange
@@ -99,7 +100,7 @@ def decode_export(
             return
     max_rows = max(MIN_ROWS, CELLS_PER_SLICE // n_sharing // (len(read.columns) + 1))
     with telling_corruption(read.file):
-        scan = scan_file(read.file) if polars_is_usable() else None
+        scan = scan_file(read) if polars_is_usable() else None
         if scan is None:
             batches = _decode_pyarrow(read, projection, steps, first_rows, max_rows)
         else:
@@ -109,18 +110,17 @@ def decode_export(
                 yield batch
 
 
-def scan_file(file: Path) -> pl.LazyFrame | None:
-    """Return a file as polars sees it; None if it has a column of a type that polars cannot read.
+def scan_file(read: ExportRead) -> pl.LazyFrame | None:
+    """Return a file as polars sees it; None if it has to bring a type that polars cannot read.
 
     The footer is read, and stays with the scan for all queries that are made of it.
     """
     import polars as pl
 
-    scan = pl.scan_parquet(file, glob=False)
-    try:
-        scan.collect_schema()
-    except pl.exceptions.InvalidOperationError:
+    if not all(polars_can_read(column.kind) for column in read.columns):
         return None
+    scan = pl.scan_parquet(read.file, glob=False)
+    scan.collect_schema()
     return scan
 
 
@@ -226,8 +226,9 @@ def _arrays(frame: pl.DataFrame) -> Iterator[dict[str, pa.Array]]:
     """
     import polars.selectors as cs
 
-    texts = frame.select(~(cs.numeric() | cs.boolean() | cs.temporal()) - cs.by_name(STEP))
-    numbers = frame.drop(texts.columns) if texts.width else frame
+    are_numbers = cs.numeric() | cs.boolean() | cs.temporal()
+    texts = frame.select(~are_numbers)
+    numbers = frame.select(are_numbers) if texts.width else frame
     table = texts.to_arrow()
     offset = 0
     for n_rows in frame.to_series(0).chunk_lengths():
@@ -275,7 +276,10 @@ def _stored(batch: pa.RecordBatch, column: Column) -> pa.Array:
     array = batch.column(column.name)
     for field in column.path[1:]:
         array = pc.struct_field(array, field)
-    return array
+    # pyarrow can neither filter views nor take of them.
+    if pa.types.is_string_view(array.type):
+        return array.cast(pa.large_string())
+    return array.cast(pa.large_binary()) if pa.types.is_binary_view(array.type) else array
 
 
 def _whole_steps(column: pa.Array, steps: StepRange) -> tuple[list[pa.Array], pa.Array]:
@@ -284,7 +288,7 @@ def _whole_steps(column: pa.Array, steps: StepRange) -> tuple[list[pa.Array], pa
         is_step = pc.fill_null(pc.less(pc.abs(column), 2.0**63), fill_value=False)
         column = pc.if_else(is_step, column, 0.0)
     elif pa.types.is_uint64(column.type):
-        is_step = pc.fill_null(pc.less(column, 2**63), fill_value=False)
+        is_step = pc.fill_null(pc.less(column, pa.scalar(2**63, pa.uint64())), fill_value=False)
         column = pc.if_else(is_step, column, pa.scalar(0, pa.uint64()))
     else:
         is_step = pc.is_valid(column)

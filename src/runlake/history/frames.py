@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -17,7 +18,7 @@ from runlake.history.columns import Column
 from runlake.history.decode import scan_file
 from runlake.history.expressions import are_present, in_range, named, stored, whole_step
 from runlake.history.forked import polars_is_usable
-from runlake.history.kinds import unify
+from runlake.history.kinds import as_polars_can_read, unify
 from runlake.history.live_rows import rows_table, table_columns
 from runlake.history.segments import ExportRead, Segment
 from runlake.history.slices import Slice
@@ -45,7 +46,8 @@ def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None
     held: dict[str, dict[pa.DataType, None]] = {key: {} for key in keys or ()}
     for columns in sources:
         for column in columns:
-            held.setdefault(column.key, {})[column.kind] = None
+            if keys is None or column.key in held:
+                held.setdefault(column.key, {})[column.kind] = None
     return {key: unify(list(kinds)) if kinds else pa.null() for key, kinds in held.items()}
 
 
@@ -64,15 +66,13 @@ def open_export(read: ExportRead) -> pl.LazyFrame:
         If the process was forked from one that used polars, which would hang.
     """
     check_polars()
-    scan = scan_file(read.file)
+    scan = scan_file(read)
     if scan is not None:
         return scan
     names = list(dict.fromkeys([STEP, *(column.name for column in read.columns)]))
     table = pq.read_table(read.file, columns=names)
-    for index, field in enumerate(table.schema):
-        if pa.types.is_decimal256(field.type):
-            doubles = table.column(index).cast(pa.float64())
-            table = table.set_column(index, field.name, doubles)
+    fields = [(field.name, as_polars_can_read(field.type)) for field in table.schema]
+    table = table.cast(pa.schema(fields))
     frame: Any = pl.from_arrow(table)
     lazy: pl.LazyFrame = frame.lazy()
     return lazy
@@ -113,7 +113,8 @@ def export_frame(
     """
     if piece is not None:
         scan = scan.slice(piece.offset, piece.n_rows)
-    if read.is_ascending and steps.covers(read.first_step, read.last_step):
+    is_all_wanted = piece is not None or read.is_whole
+    if is_all_wanted and read.is_ascending and steps.covers(read.first_step, read.last_step):
         return _with_types(scan, read.columns, types)
     # Of the stored column the engine has statistics; only the whole step is exact.
     scan = scan.filter(pl.col(STEP) > steps.start - 1)
@@ -232,8 +233,10 @@ def _as_json_text(column: pl.Series) -> pl.Series:
     return pl.Series(column.name, texts, pl.String)
 
 
-def _dump(cell: Any) -> str:
-    return base64.b64encode(cell).decode() if isinstance(cell, bytes) else str(cell)
+def _dump(cell: Any) -> str | float:
+    if isinstance(cell, bytes):
+        return base64.b64encode(cell).decode()
+    return float(cell) if isinstance(cell, Decimal) else str(cell)
 
 
 def _dtype(kind: pa.DataType | None) -> pl.DataType:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
+from functools import lru_cache, reduce
 
 import pyarrow as pa
 
@@ -59,6 +59,27 @@ def is_json(kind: pa.DataType) -> bool:
     if is_list(kind) or pa.types.is_dictionary(kind):
         return is_json(kind.value_type)
     return pa.types.is_struct(kind) and any(is_json(field.type) for field in kind)
+
+
+@lru_cache(maxsize=1024)
+def polars_can_read(kind: pa.DataType) -> bool:
+    """Tell whether polars reads cells of a type."""
+    if pa.types.is_decimal(kind):
+        return bool(kind.precision <= MAX_DECIMAL_DIGITS)
+    if is_list(kind) or pa.types.is_dictionary(kind):
+        return polars_can_read(kind.value_type)
+    return not pa.types.is_struct(kind) or all(polars_can_read(field.type) for field in kind)
+
+
+def as_polars_can_read(kind: pa.DataType) -> pa.DataType:
+    """Return a type with floats in place of what polars cannot read."""
+    if pa.types.is_decimal(kind):
+        return kind if polars_can_read(kind) else pa.float64()
+    if is_list(kind):
+        return pa.large_list(as_polars_can_read(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, as_polars_can_read(field.type)) for field in kind])
+    return kind
 
 
 def holds_as_is(target: pa.DataType | None, kind: pa.DataType) -> bool:

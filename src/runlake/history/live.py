@@ -17,49 +17,38 @@ from runlake.history.plan import LIVE_PAGE_ROWS, LivePage, Plan
 from runlake.values import STEP, Projection, Row, RunPath, StepRange
 
 PAGES_AHEAD = 4
-Recover = Callable[[list[int]], list[Row]]
 
 
-def iter_live_pages(client: Client, plan: Plan, recover: Recover) -> Iterator[list[Row]]:
-    """Yield the live rows of a plan, fetched ahead while the caller consumes.
+def fetch_page(client: Client, plan: Plan, page: LivePage) -> dict[int, Row]:
+    """Fetch the live rows of one page.
 
     Parameters
     ----------
     client : Client
         The backend.
     plan : Plan
-        Names the live steps; or says that every row is live.
-    recover : callable
-        Given steps that the backend listed as live but did not return, reads them from exports
-        that appeared meanwhile; steps that are in none are left out.
+        Names run and keys.
+    page : LivePage
+        Steps to ask for.
 
-    Yields
-    ------
-    list of dict
-        Rows with ``_step``, ascending over all pages, nested keys dotted, nulls left out. They are
-        not filtered by key unless the backend did it.
+    Returns
+    -------
+    dict of int to dict
+        Rows by step, nested keys dotted, nulls left out. Steps that the backend listed as live but
+        exported meanwhile may be missing.
     """
-    if plan.is_walk:
-        yield from walk_live_rows(client, plan, plan.steps)
-    else:
-        yield from _ahead(lambda page: fetch_page(client, plan, page, recover), plan.live_pages)
-
-
-def fetch_page(client: Client, plan: Plan, page: LivePage, recover: Recover) -> list[Row]:
-    """Fetch the live rows of one page; the arguments are those of `iter_live_pages`."""
     # The backend's key filter looks at one source; where sources overlap, only the merged row can
     # tell whether it has all the keys.
     can_filter = bool(plan.projection.keys) and plan.projection.how == "all" and page.is_alone
     fetch = _fetch_filtered if can_filter else _fetch_page
     found = fetch(client, plan.run, plan.projection, page.start, page.stop, len(page.steps))
-    rows = {row[STEP]: row for row in found}
-    gone = [step for step in page.steps if step not in rows]
-    if gone:
-        rows.update({row[STEP]: row for row in recover(gone)})
-    return [rows[step] for step in sorted(rows)]
+    return {row[STEP]: row for row in found}
 
 
-def _ahead(read: Callable[[LivePage], list[Row]], pages: Iterable[LivePage]) -> Iterator[list[Row]]:
+def fetch_pages(
+    read: Callable[[LivePage], list[Row]], pages: Iterable[LivePage]
+) -> Iterator[list[Row]]:
+    """Yield what is read of pages, in their order, some of them ahead of the consumer."""
     executor = ThreadPoolExecutor(PAGES_AHEAD, thread_name_prefix="runlake-live")
     waiting: deque[Future[list[Row]]] = deque()
     try:

@@ -115,19 +115,31 @@ def table_columns(table: pa.Table) -> tuple[Column, ...]:
 
 
 def _column(cells: list[Any]) -> pa.Array:
-    try:
-        array = pa.array(cells)
-    except (pa.ArrowException, OverflowError):
-        array = _numbers(cells)
+    array = None
+    types = set().union(*map(_leaf_types, cells))
+    # pyarrow takes True for 1.0 among floats.
+    if not (bool in types and types & {int, float}):
+        try:
+            array = pa.array(cells)
+        except (pa.ArrowException, OverflowError):
+            array = _numbers(cells)
     if array is None or _cannot_hold(array.type):
         texts = [None if cell is None else _dump(cell).encode() for cell in cells]
         return pa.array(texts, pa.binary())
     return array
 
 
+def _leaf_types(cell: Any) -> set[type]:
+    if isinstance(cell, list):
+        return set().union(*map(_leaf_types, cell))
+    if isinstance(cell, dict):
+        return set().union(*map(_leaf_types, cell.values()))
+    return {type(cell)}
+
+
 def _numbers(cells: list[Any]) -> pa.Array | None:
     """Return integers beyond 64 bits, and those among floats, as floats."""
-    if any(type(cell) not in {int, float, type(None)} for cell in cells):
+    if not set(map(type, cells)) <= {int, float, type(None)}:
         return None
     return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
 

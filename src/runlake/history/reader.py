@@ -12,10 +12,10 @@ from runlake.backend.client import Client
 from runlake.cache.pull import PullResult, pull_run
 from runlake.errors import NoRowsWarning
 from runlake.exports.progress import Progress
-from runlake.history.live import walk_live_rows
+from runlake.history.live_source import BackendRows, LiveSource
 from runlake.history.plan import Plan, plan_read
 from runlake.history.reasons import explain_no_rows
-from runlake.history.rows import read_live_page, read_live_pages, read_rows
+from runlake.history.rows import read_rows
 from runlake.history.sample import Sample
 from runlake.history.server_sample import fetch_sampled_rows, fetch_system_rows
 from runlake.values import STEP, Projection, Row, RunPath, StepRange
@@ -40,16 +40,19 @@ class Reading:
     Parameters
     ----------
     client : Client
-        Asked for live rows.
+        Asked for samples and for what the machine did.
     pulled : PullResult
         What is on offer and on disk, as of one moment.
     plan : Plan
         What to read of it.
+    live : LiveSource
+        Gives the plan's live rows.
     """
 
     client: Client
     pulled: PullResult
     plan: Plan
+    live: LiveSource
 
     def iter_rows(self, page_size: int) -> Iterator[Row]:
         """Yield the rows as dicts, and warn if there are none although the run has some."""
@@ -71,7 +74,7 @@ class Reading:
         from runlake.history.arrow import open_reader
         from runlake.history.scan import plan_types, warn_of_json
 
-        live = self._live_rows()
+        live = self.live_rows()
         types = plan_types(self.plan, live)
         warn_of_json(self.plan, types)
         return open_reader(self.plan, types, live, self.warn_no_rows)
@@ -81,7 +84,7 @@ class Reading:
         from runlake.history.scan import plan_types, warn_of_json
         from runlake.history.sql import query_plan
 
-        live = self._live_rows()
+        live = self.live_rows()
         types = plan_types(self.plan, live)
         warn_of_json(self.plan, types)
         run = self.plan.run
@@ -97,8 +100,8 @@ class Reading:
             self.plan,
             n_rows,
             self.pulled.manifest.last_step,
-            lambda page: read_live_page(self.client, self.plan, page),
-            lambda steps: walk_live_rows(self.client, self.plan, steps),
+            lambda page: self.live.read_page(self.plan, page),
+            lambda steps: self.live.walk(self.plan, steps),
         )
         if start is None:
             return self
@@ -134,15 +137,16 @@ class Reading:
         wanted = frame.columns if keys is None else [x_axis, *keys]
         return sample_frame(frame, n_rows, wanted, scanned.json_keys)
 
-    def _live_rows(self) -> LiveRows:
+    def live_rows(self) -> LiveRows:
+        """Return the live rows of the plan, to be fetched once."""
         from runlake.history.live_rows import LiveRows
 
-        return LiveRows(read_live_pages(self.client, self.plan))
+        return LiveRows(self.live.iter_pages(self.plan))
 
     def _scanned(self) -> Scanned:
         from runlake.history.scan import scan_plan
 
-        return scan_plan(self.plan, self._live_rows())
+        return scan_plan(self.plan, self.live_rows())
 
     def warn_no_rows(self) -> None:
         """Say why the answer is empty, where that is a surprise."""
@@ -158,7 +162,7 @@ class Reading:
 
     def _batches(self, page_size: int) -> Iterator[list[Row]]:
         has_rows = False
-        for batch in read_rows(self.client, self.plan, page_size):
+        for batch in read_rows(self.plan, self.live.iter_pages(self.plan), page_size):
             has_rows = True
             yield batch
         if not has_rows:
@@ -197,4 +201,4 @@ def open_reading(
         Of this moment: rows logged later are not in it.
     """
     pulled = pull_run(client, run, use_cache=use_cache, progress=progress)
-    return Reading(client, pulled, plan_read(pulled, projection, steps))
+    return Reading(client, pulled, plan_read(pulled, projection, steps), BackendRows(client))

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
-from runlake.backend.client import Client
-from runlake.cache.pull import pull_run
 from runlake.history.ahead import one_ahead
 from runlake.history.build import build_rows
 from runlake.history.decode import decode_export
-from runlake.history.live import fetch_page, iter_live_pages
 from runlake.history.merge import iter_batches, merge_rows, project_rows
-from runlake.history.plan import LivePage, Plan, plan_read, segment_pages
+from runlake.history.plan import Plan, segment_pages
 from runlake.history.segments import ExportRead, Segment
 from runlake.history.windows import cut_windows
 from runlake.values import STEP, Projection, Row, StepRange
@@ -20,15 +17,15 @@ from runlake.values import STEP, Projection, Row, StepRange
 MERGED_ROWS = 1024
 
 
-def read_rows(client: Client, plan: Plan, page_size: int) -> Iterator[list[Row]]:
+def read_rows(plan: Plan, live: Iterator[list[Row]], page_size: int) -> Iterator[list[Row]]:
     """Yield the rows of a plan.
 
     Parameters
     ----------
-    client : Client
-        Asked for live rows only.
     plan : Plan
         What to read.
+    live : iterator of list of dict
+        The live rows of the plan: a page per `Plan.live_pages`, or those of a walk.
     page_size : int
         Rows in the first batch at most; later ones are as large as is fast.
 
@@ -43,10 +40,7 @@ def read_rows(client: Client, plan: Plan, page_size: int) -> Iterator[list[Row]]
     ------
     CacheCorrupt
         If a cached file cannot be read.
-    BackendError
-        If live rows cannot be fetched.
     """
-    live = read_live_pages(client, plan)
     for segment in plan.segments:
         # One page of live rows per request of the segment, from the one stream of all of them.
         pages = islice(live, sum(1 for _ in segment_pages(segment)))
@@ -85,19 +79,6 @@ def _windows(segment: Segment, live: Iterator[Row]) -> Iterator[tuple[Segment, I
         yield window, within
 
 
-def read_live_pages(client: Client, plan: Plan) -> Iterator[list[Row]]:
-    """Yield the live rows of a plan page by page, ascending.
-
-    They are not filtered by key unless the backend did it.
-    """
-    return iter_live_pages(client, plan, lambda steps: _recover(client, plan, steps))
-
-
-def read_live_page(client: Client, plan: Plan, page: LivePage) -> list[Row]:
-    """Return the live rows of one page of a plan."""
-    return fetch_page(client, plan, page, lambda steps: _recover(client, plan, steps))
-
-
 def _read_export(
     read: ExportRead, projection: Projection, steps: StepRange, page_size: int
 ) -> Iterator[list[Row]]:
@@ -123,19 +104,3 @@ def _ordered(read: ExportRead, projection: Projection, segment: Segment) -> Iter
     rows = list(chain.from_iterable(batches))
     rows.sort(key=lambda row: row[STEP])
     yield rows
-
-
-def _recover(client: Client, plan: Plan, steps: list[int]) -> list[Row]:
-    """Read steps that were live a moment ago from the exports that took them in meanwhile."""
-    pulled = pull_run(client, plan.run)
-    still_live = pulled.manifest.live_steps
-    gone = set(steps) - set(steps if still_live is None else still_live)
-    if not gone:
-        return []
-    window = StepRange(min(gone), max(gone) + 1)
-    every = Projection(plan.projection.keys, "any") if plan.projection.keys else plan.projection
-    now = plan_read(pulled, every, window)
-    batches = chain.from_iterable(
-        read_segment(segment, every, (), MERGED_ROWS) for segment in now.segments if segment.reads
-    )
-    return [row for row in chain.from_iterable(batches) if row[STEP] in gone]

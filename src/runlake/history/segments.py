@@ -62,6 +62,11 @@ class ExportRead:
         """Every row has a step that is higher than the one before."""
         return self.facts.is_ascending
 
+    @property
+    def is_whole(self) -> bool:
+        """No row group of the file is left out."""
+        return len(self.row_groups) == len(self.facts.row_groups)
+
     def selecting(self, columns: tuple[Column, ...]) -> ExportRead:
         """Return the same read of other columns."""
         return replace(self, columns=columns)

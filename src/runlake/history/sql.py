@@ -126,7 +126,7 @@ class _Native:
         ]
         file = str(read.file).replace("'", "''")
         query = f"SELECT {', '.join(cells)} FROM read_parquet('{file}')"
-        if self.steps.covers(read.first_step, read.last_step):
+        if read.is_whole and self.steps.covers(read.first_step, read.last_step):
             return query
         query += f" WHERE {step} > {self.steps.start - 1} AND {whole} >= {self.steps.start}"
         return query if self.steps.stop is None else f"{query} AND {step} < {self.steps.stop}"

@@ -1,0 +1,67 @@
+"""Rows, frames, Arrow streams and SQL say the same of any exports and live rows: the rules."""
+
+import tempfile
+import warnings
+from pathlib import Path
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.property import sources
+
+from runlake.errors import MixedTypesWarning, NoRowsWarning
+from runlake.history.scan import json_keys, plan_types
+from runlake.history.sql import case_aliases
+from runlake.values import Projection, StepRange
+
+projections = st.one_of(
+    st.just(Projection()),
+    st.builds(
+        Projection,
+        st.lists(st.sampled_from(sources.KEYS), min_size=1, max_size=3, unique=True).map(tuple),
+        st.sampled_from(["all", "any"]),
+    ),
+)
+ranges = st.builds(StepRange, st.integers(0, 32), st.none() | st.integers(0, 45))
+
+
+def agree(found, expected):
+    assert [row["_step"] for row in found] == [row["_step"] for row in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert sources.is_same(one, other), (one, other)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(sources.exports(), max_size=4),
+    sources.live_rows,
+    projections,
+    ranges,
+    st.integers(1, 9),
+)
+def test_every_output_agrees_with_the_rules(files, live, projection, steps, tail):
+    with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoRowsWarning)
+        warnings.simplefilter("ignore", MixedTypesWarning)
+        run = sources.write_sources(Path(name), files, live)
+        expected = sources.expected_rows(files, live, projection, steps)
+        reading = run.read(projection, steps)
+        texts = json_keys(plan_types(reading.plan, reading.live_rows()))
+        told = sources.as_json(expected, texts)
+
+        agree(list(reading.iter_rows(3)), expected)
+        frame = reading.frame()
+        agree(sources.as_logged(frame.to_dicts(), texts), told)
+        streamed = pl.DataFrame(reading.arrow())
+        assert streamed.schema == frame.schema
+        agree(sources.as_logged(streamed.to_dicts(), texts), told)
+        agree(list(reading.last(tail).iter_rows(3)), expected[-tail:])
+
+        every = run.read(Projection(), steps)
+        types = plan_types(every.plan, every.live_rows())
+        table = every.sql("SELECT * FROM history").pl().sort(pl.nth(0))
+        table.columns = ["_step", *types]
+        texts = json_keys(types)
+        told = sources.as_json(sources.expected_rows(files, live, Projection(), steps), texts)
+        agree(sources.as_logged(table.to_dicts(), texts), told)
+        assert set(case_aliases(["_step", *types])) <= set(types)
