@@ -277,7 +277,9 @@ def as_json(rows: list[Row], json_keys: tuple[str, ...]) -> list[Row]:
     """Return cells of some keys as JSON gives them back."""
 
     def write(cell: Any) -> Any:
-        return base64.b64encode(cell).decode() if isinstance(cell, bytes) else str(cell)
+        if isinstance(cell, bytes):
+            return base64.b64encode(cell).decode()
+        return float(cell) if isinstance(cell, Decimal) else str(cell)
 
     return [
         {

@@ -2,7 +2,9 @@
 
 import tempfile
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 import polars as pl
 from hypothesis import given, settings
@@ -31,15 +33,53 @@ def agree(found, expected):
         assert sources.is_same(one, other), (one, other)
 
 
-@settings(deadline=None)
-@given(
+# Pieces of a few cells, so that small inputs meet every seam between pieces.
+TINY = {
+    "runlake.history.decode": {"CELLS_PER_SLICE": 8, "CELLS_WORTH_A_SEARCH": 0, "MIN_ROWS": 1},
+    "runlake.history.build": {"CELLS_PER_BUILD": 4, "CELLS_PER_COLUMN": 1, "MIN_BUILD_ROWS": 1},
+    "runlake.history.arrow": {"CELLS_PER_BATCH": 8, "MIN_ROWS": 1},
+    "runlake.history.windows": {"CELLS_PER_WINDOW": 8},
+    "runlake.history.tail": {"ROWS_PER_LOOK": 2},
+    "runlake.history.plan": {"LIVE_PAGE_ROWS": 2},
+    "runlake.history.rows": {"MERGED_ROWS": 2},
+}
+any_run = given(
     st.lists(sources.exports(), max_size=4),
     sources.live_rows,
     projections,
     ranges,
     st.integers(1, 9),
 )
+
+
+@settings(deadline=None)
+@any_run
 def test_every_output_agrees_with_the_rules(files, live, projection, steps, tail):
+    outputs_agree(files, live, projection, steps, tail)
+
+
+@settings(deadline=None)
+@any_run
+def test_no_row_is_lost_or_doubled_between_pieces(files, live, projection, steps, tail):
+    with ExitStack() as patched:
+        for module, sizes in TINY.items():
+            patched.enter_context(patch.multiple(module, **sizes))
+        outputs_agree(files, live, projection, steps, tail)
+
+
+@settings(deadline=None)
+@any_run
+def test_rows_are_the_same_in_a_fork_where_pyarrow_decodes(files, live, projection, steps, tail):
+    del tail
+    with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoRowsWarning)
+        run = sources.write_sources(Path(name), files, live)
+        with patch("runlake.history.decode.polars_is_usable", lambda: False):
+            found = list(run.read(projection, steps).iter_rows(3))
+        agree(found, sources.expected_rows(files, live, projection, steps))
+
+
+def outputs_agree(files, live, projection, steps, tail):
     with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
         warnings.simplefilter("ignore", NoRowsWarning)
         warnings.simplefilter("ignore", MixedTypesWarning)
