@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.server_process import RunningServer, running_server
 
 from benchmarks import peers
-from benchmarks.data import Shape, log_run
+from benchmarks.data import Shape, log_run, log_runs
 from benchmarks.report import Line, as_markdown, write_document
 
 DENSE = Shape("dense", 200_000, 10)
@@ -46,6 +46,19 @@ def first_row(server: RunningServer, folder: Path, path: str) -> Line:
     return Line(name, str(ours), f"request: {trip}", f"+{over:.1f} ms", "<= +15 ms", over <= 15)
 
 
+def compare_histories(server: RunningServer, folder: Path, path: str) -> Line:
+    """Compare samples of many runs with the SDK's."""
+    arguments = {"keys": ["key001"], "format": "polars"}
+    ours = peers.measure(peers.RUNLAKE_HISTORIES, server, folder / "ours", path, **arguments)
+    theirs = peers.measure(
+        peers.WANDB_HISTORIES, server, folder / "sdk", path, rounds=3, **arguments
+    )
+    assert ours.count == theirs.count, (ours.count, theirs.count)
+    ratio = theirs.median / ours.median
+    name = "histories of 200 runs x 1,000 steps, one key, polars"
+    return Line(name, str(ours), str(theirs), f"{ratio:.0f}x", ">= 20x", ratio >= 20)
+
+
 def imports(server: RunningServer, folder: Path) -> Line:
     """Compare the imports, less the start of the interpreter."""
     bare = peers.measure(peers.IMPORT, server, folder / "ours", "-", module="sys").median
@@ -65,6 +78,7 @@ def main() -> None:
         folder = Path(name)
         with running_server(folder / "server", export_rows=50_000) as server:
             dense, sparse = log_run(server, DENSE), log_run(server, SPARSE)
+            many = log_runs(server, "many", 200, 1_000)
             two = {"keys": ["key001", "key002"]}
             lines = [
                 compare_rows(server, folder, dense, "rows, 200,000 steps x 13 keys", 50),
@@ -73,6 +87,7 @@ def main() -> None:
                     server, folder, sparse, "rows, 20,000 steps x 503 keys, 2 % filled", 200
                 ),
                 compare_frames(server, folder, dense),
+                compare_histories(server, folder, many),
                 first_row(server, folder, dense),
                 imports(server, folder),
             ]

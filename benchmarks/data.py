@@ -34,10 +34,17 @@ class Shape:
             yield json.dumps(row)
 
 
-def log_run(server: RunningServer, shape: Shape) -> str:
+def log_runs(server: RunningServer, project: str, n_runs: int, n_steps: int) -> str:
+    """Log finished runs of three keys and return the path of their project."""
+    for index in range(n_runs):
+        log_run(server, Shape(f"run{index:04}", n_steps, 3), project)
+    return f"{server.entity}/{project}"
+
+
+def log_run(server: RunningServer, shape: Shape, project: str = "bench") -> str:
     """Log a finished run and return its path."""
-    path = f"{server.entity}/bench/{shape.name}"
-    names = {"name": shape.name, "project": "bench", "entity": server.entity, "program": "bench"}
+    path = f"{server.entity}/{project}/{shape.name}"
+    names = {"name": shape.name, "project": project, "entity": server.entity, "program": "bench"}
     with httpx.Client(
         base_url=server.base_url, auth=("api", server.api_key), trust_env=False, timeout=120
     ) as http:

@@ -46,6 +46,16 @@ files = runlake.Api().run(path).pull().directory.glob("*.parquet")
 files = sorted(map(str, files))
 measure(lambda: polars.read_parquet(files).height, rounds)
 """
+RUNLAKE_HISTORIES = """
+import runlake
+runs = runlake.Api().runs(path)
+measure(lambda: runs.histories(**arguments).height, rounds)
+"""
+WANDB_HISTORIES = """
+import wandb
+runs = wandb.Api().runs(path)
+measure(lambda: runs.histories(**arguments).height, rounds)
+"""
 FIRST_ROW = """
 import runlake
 run = runlake.Api().run(path)

@@ -29,7 +29,9 @@ class LoggedRun:
         )
         variables = {"name": run_id, "project": project, "entity": server.entity, "program": "t"}
         answer = self.graphql(UPSERT, variables)
-        assert answer["data"]["upsertBucket"]["bucket"]["name"] == run_id
+        bucket = answer["data"]["upsertBucket"]["bucket"]
+        assert bucket["name"] == run_id
+        self.storage_id = bucket["id"]
 
     def graphql(self, query: str, variables: dict[str, Any], operation: str = "") -> Any:
         body = {"query": query, "variables": variables, "operationName": operation}
@@ -38,12 +40,17 @@ class LoggedRun:
     def log(self, *rows: dict[str, Any], offset: int | None = None) -> LoggedRun:
         start = self._n_lines if offset is None else offset
         lines = [json.dumps(row) for row in rows]
-        self._stream({"files": {"wandb-history.jsonl": {"offset": start, "content": lines}}})
+        self.stream({"files": {"wandb-history.jsonl": {"offset": start, "content": lines}}})
         self._n_lines = max(self._n_lines, start + len(lines))
         return self
 
+    def summarize(self, summary: dict[str, Any]) -> LoggedRun:
+        content = [json.dumps(summary)]
+        self.stream({"files": {"wandb-summary.json": {"offset": 0, "content": content}}})
+        return self
+
     def finish(self, exit_code: int = 0) -> LoggedRun:
-        self._stream({"complete": True, "exitcode": exit_code})
+        self.stream({"complete": True, "exitcode": exit_code})
         self._http.close()
         return self
 
@@ -51,7 +58,7 @@ class LoggedRun:
         self._http.close()
         return self
 
-    def _stream(self, body: dict[str, Any]) -> None:
+    def stream(self, body: dict[str, Any]) -> None:
         answer = self._http.post(f"/files/{self.path}/file_stream", json=body, timeout=60)
         assert answer.is_success, answer.text
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from runlake.errors import (
         CommError,
         Error,
+        MixedTypesWarning,
         NoRowsWarning,
         RunlakeError,
         SampleWarning,
@@ -24,33 +25,68 @@ if TYPE_CHECKING:
     )
     from runlake.public.accelerate import accelerate
     from runlake.public.api import Api
+    from runlake.public.artifacts import Artifact
+    from runlake.public.console_logs import ConsoleLogLine, ConsoleLogs
+    from runlake.public.files import File, Files
     from runlake.public.history import HistoryScan
+    from runlake.public.metrics import Metric
+    from runlake.public.projects import Project, Projects
     from runlake.public.run import Run
+    from runlake.public.runs import Runs
+    from runlake.public.summary import Summary
+    from runlake.public.sweeps import Sweep
+    from runlake.public.users import User
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Api": "runlake.public.api",
+    "Artifact": "runlake.public.artifacts",
     "CommError": "runlake.errors",
+    "ConsoleLogLine": "runlake.public.console_logs",
+    "ConsoleLogs": "runlake.public.console_logs",
     "Error": "runlake.errors",
+    "File": "runlake.public.files",
+    "Files": "runlake.public.files",
     "HistoryScan": "runlake.public.history",
+    "Metric": "runlake.public.metrics",
+    "MixedTypesWarning": "runlake.errors",
     "NoRowsWarning": "runlake.errors",
+    "Project": "runlake.public.projects",
+    "Projects": "runlake.public.projects",
     "Run": "runlake.public.run",
     "RunlakeError": "runlake.errors",
+    "Runs": "runlake.public.runs",
     "SampleWarning": "runlake.errors",
+    "Summary": "runlake.public.summary",
+    "Sweep": "runlake.public.sweeps",
     "UsageError": "runlake.errors",
+    "User": "runlake.public.users",
     "accelerate": "runlake.public.accelerate",
 }
 __all__ = [
     "Api",
+    "Artifact",
     "CommError",
+    "ConsoleLogLine",
+    "ConsoleLogs",
     "Error",
+    "File",
+    "Files",
     "HistoryScan",
+    "Metric",
+    "MixedTypesWarning",
     "NoRowsWarning",
+    "Project",
+    "Projects",
     "Run",
     "RunlakeError",
+    "Runs",
     "SampleWarning",
+    "Summary",
+    "Sweep",
     "UsageError",
+    "User",
     "__version__",
     "accelerate",
     "errors",

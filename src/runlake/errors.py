@@ -7,13 +7,19 @@
     |  `- UsageError                no API key where one is needed
     |- CommError                    what W&B scripts catch around a call
     |  |- InvalidArgument           also ValueError; raised before any request
+    |  |  |- InvalidType            also TypeError
+    |  |  `- LocalFileNotFoundError    also FileNotFoundError
     |  |- WaitTimeout               also TimeoutError
+    |  |- ArtifactMismatch          also ValueError
+    |  |- ArtifactEntryNotFound     also KeyError
     |  `- WandbApiFailedError       a request or a file did not deliver
     |     |- BackendError           operation, origin, status, attempts
     |     |  |- Unreachable
     |     |  |- AuthenticationError
     |     |  |- AccessDenied
     |     |  |- RunNotFoundError    also ValueError
+    |     |  |- ProjectNotFoundError      also ValueError
+    |     |  |- SweepNotFoundError        also ValueError
     |     |  |- RunFileNotFoundError      also FileNotFoundError
     |     |  |- ArtifactNotFoundError     also ValueError
     |     |  `- ProtocolError
@@ -92,8 +98,27 @@ class InvalidArgument(CommError, ValueError):
     """An argument is of the wrong type or out of range; nothing was sent."""
 
 
+class InvalidType(InvalidArgument, TypeError):
+    """An argument, or a value in it, is of a type that cannot be used; nothing was sent."""
+
+
+class LocalFileNotFoundError(InvalidArgument, FileNotFoundError):
+    """A file to upload is not there; nothing was sent."""
+
+
 class WaitTimeout(CommError, TimeoutError):
     """A run did not come to its end within the time that was given."""
+
+
+class ArtifactMismatch(CommError, ValueError):
+    """A directory does not hold what the artifact holds."""
+
+
+class ArtifactEntryNotFound(CommError, KeyError):
+    """The artifact has no file of that name."""
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class WandbApiFailedError(CommError):
@@ -118,6 +143,14 @@ class AccessDenied(BackendError):
 
 class RunNotFoundError(BackendError, ValueError):
     """The run, or its project, does not exist or is not visible to this API key."""
+
+
+class ProjectNotFoundError(BackendError, ValueError):
+    """The project does not exist or is not visible to this API key."""
+
+
+class SweepNotFoundError(BackendError, ValueError):
+    """The sweep does not exist or is not visible to this API key."""
 
 
 class RunFileNotFoundError(BackendError, FileNotFoundError):

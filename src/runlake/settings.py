@@ -72,6 +72,9 @@ class Settings:
         False with ``WANDB_INSECURE_DISABLE_SSL``.
     progress : bool
         False with ``RUNLAKE_PROGRESS=0``.
+    artifact_dir : Path
+        Where artifacts are downloaded to by default (``WANDB_ARTIFACT_DIR``); a relative one counts
+        from the working directory of the moment.
     """
 
     base_url: str
@@ -87,6 +90,7 @@ class Settings:
     ca_bundle: str | None = None
     verify_ssl: bool = True
     progress: bool = True
+    artifact_dir: Path = Path("artifacts")
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in self.__slots__}
@@ -154,6 +158,7 @@ def load_settings(
         ca_bundle=_variable("REQUESTS_CA_BUNDLE") or _variable("SSL_CERT_FILE"),
         verify_ssl=not _flag("WANDB_INSECURE_DISABLE_SSL", default=False),
         progress=_flag("RUNLAKE_PROGRESS", default=True),
+        artifact_dir=Path(_variable("WANDB_ARTIFACT_DIR") or "artifacts").expanduser(),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 from urllib.parse import quote
 
-from runlake.errors import InvalidArgument
+from runlake.errors import InvalidArgument, InvalidType
 
 How = Literal["all", "any"]
 Row = dict[str, Any]
@@ -84,6 +84,138 @@ class RunPath:
 
     def __str__(self) -> str:
         return f"{self.entity}/{self.project}/{self.run_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPath:
+    """Where a project lives on a backend.
+
+    Parameters
+    ----------
+    entity : str or None
+        None where neither the path nor a setting names one.
+    project : str
+        The name.
+
+    Examples
+    --------
+    >>> ProjectPath.parse("team/proj")
+    ProjectPath(entity='team', project='proj')
+    >>> ProjectPath.parse("proj", entity="me").entity
+    'me'
+    """
+
+    entity: str | None
+    project: str
+
+    @classmethod
+    def parse(
+        cls, text: str | None, *, entity: str | None = None, project: str | None = None
+    ) -> ProjectPath:
+        """Read one of the forms that W&B accepts.
+
+        Parameters
+        ----------
+        text : str or None
+            ``entity/project`` or ``project``; None means the configured project, else
+            ``uncategorized``.
+        entity, project : str, optional
+            What stands in for the parts that the text leaves out.
+
+        Returns
+        -------
+        ProjectPath
+            The two names.
+
+        Raises
+        ------
+        InvalidArgument
+            If there are more parts, or an empty one.
+        """
+        if text is not None and not isinstance(text, str):
+            raise InvalidArgument(f"A project path is a string, not {text!r}.")
+        parts = [part.strip() for part in (text or "").strip().strip("/").split("/")]
+        if parts == [""]:
+            return cls(entity, project or "uncategorized")
+        if len(parts) > 2 or not all(parts):  # noqa: PLR2004 - entity, project
+            raise InvalidArgument(
+                f"Invalid path: {text!r}. A project path reads 'entity/project' or 'project'."
+            )
+        return cls(parts[0] if len(parts) == 2 else entity, parts[-1])  # noqa: PLR2004
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactPath:
+    """Where a version of an artifact is found on a backend.
+
+    Parameters
+    ----------
+    entity, project, collection : str
+        The three names, not percent-encoded.
+    alias : str
+        ``v0``, ``v1``, ..., or an alias such as ``latest``; empty where none was named.
+
+    Examples
+    --------
+    >>> ArtifactPath.parse("team/proj/data:v3").alias
+    'v3'
+    >>> str(ArtifactPath.parse("data", entity="team", project="proj"))
+    'team/proj/data'
+    """
+
+    entity: str
+    project: str
+    collection: str
+    alias: str = ""
+
+    @classmethod
+    def parse(
+        cls, text: str, *, entity: str | None = None, project: str | None = None
+    ) -> ArtifactPath:
+        """Read ``entity/project/collection:alias``; what stands in front may be left out.
+
+        Parameters
+        ----------
+        text : str
+            With or without an alias.
+        entity, project : str, optional
+            What stands in for the parts that the text leaves out.
+
+        Returns
+        -------
+        ArtifactPath
+            The names.
+
+        Raises
+        ------
+        InvalidArgument
+            If a part is missing, or there are too many.
+        """
+        if not isinstance(text, str):
+            raise InvalidType(f"The name of an artifact is a string, not {text!r}.")
+        path, _, alias = text.strip().partition(":")
+        parts = path.split("/")
+        if not all(parts) or len(parts) > 3:  # noqa: PLR2004 - entity, project, collection
+            raise InvalidArgument(
+                f"Invalid artifact path: {text!r}. It reads 'entity/project/collection:alias'."
+            )
+        names = [entity, project, None]
+        names[3 - len(parts) :] = parts
+        for name, kind in zip(names[:2], ("entity", "project"), strict=True):
+            if not name:
+                raise InvalidArgument(
+                    f"Invalid artifact path: {text!r} (missing {kind}). "
+                    f"Write 'entity/project/collection:alias', or set WANDB_{kind.upper()}."
+                )
+        return cls(str(names[0]), str(names[1]), str(names[2]), alias)
+
+    @property
+    def name(self) -> str:
+        """Collection and alias, as ``Artifact.name`` shows them."""
+        return f"{self.collection}:{self.alias}" if self.alias else self.collection
+
+    def __str__(self) -> str:
+        return f"{self.entity}/{self.project}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ live rows carry non-finite numbers become those numbers (it leaves them as text)
 
 import json
 import math
+from collections.abc import Mapping
 
 import pytest
 from tests.server_process import run_script, running_server, script_under_way, wait_until
@@ -158,6 +159,6 @@ def _comparable(row):
 def _named(value):
     if isinstance(value, float) and math.isnan(value):
         return "nan"
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _named(item) for key, item in value.items() if item is not None}
     return [_named(item) for item in value] if isinstance(value, list) else value

@@ -1,12 +1,15 @@
 """The documentation names everything that there is, and what it shows works."""
 
+import base64
 import inspect
+import json
 import re
 import tomllib
 from itertools import chain
 from pathlib import Path
 
 import pytest
+from tests.http_artifacts import log_artifact
 from tests.http_logging import LoggedRun, steps
 from typer.main import get_command
 
@@ -64,7 +67,13 @@ def spirals(backend):
     rows = steps(0, 2000, acc=0.5)
     for row in rows[::25]:
         row["val"] = {"loss": row["loss"] * 2, "acc": 0.5}
-    return LoggedRun(backend, "two-spirals", "demo").log(*rows).finish().path
+    run = LoggedRun(backend, "two-spirals", "demo").log(*rows)
+    table = {"columns": ["label", "score"], "data": [["a", 0.5], ["b", 0.25]]}
+    files = {"points.csv": b"x,y\n0,1\n", "guess.table.json": json.dumps(table).encode()}
+    artifact_id = base64.b64decode(log_artifact(run, "spirals", files)).hex()
+    reference = f"wandb-artifact://{artifact_id}/guess.table.json"
+    run.summarize({"guesses": {"_type": "table-file", "artifact_path": reference}})
+    return run.finish().path
 
 
 @pytest.mark.parametrize("words", ALL_COMMANDS, ids=" ".join)
@@ -94,7 +103,18 @@ def test_every_public_name_is_in_the_reference():
     assert {name for name in runlake.__all__ if f"`{name}" not in text} == set()
 
 
-@pytest.mark.parametrize("kind", [runlake.Api, runlake.Run], ids=lambda kind: kind.__name__)
+DOCUMENTED = [
+    runlake.Api,
+    runlake.Run,
+    runlake.Runs,
+    runlake.Project,
+    runlake.Projects,
+    runlake.Sweep,
+    runlake.User,
+]
+
+
+@pytest.mark.parametrize("kind", DOCUMENTED, ids=lambda kind: kind.__name__)
 def test_every_public_member_is_in_the_reference(kind):
     text = reference("api.md")
     members = {name for name in dir(kind) if not name.startswith("_")}

@@ -30,6 +30,7 @@ from runlake.settings import Settings
 USER_AGENT = "runlake/0.1"
 MAX_REDIRECTS = 5
 UPLOAD_BYTES = 1 << 18
+SLOWEST_HOST = 4 << 20  # bytes per second that it checks and keeps
 REDIRECTS = {301, 302, 303, 307, 308}
 
 
@@ -230,9 +231,12 @@ class Client:
             "Content-Length": str(n_bytes),
             **self._authorization(url),
         }
-        pieces = iter(lambda: content.read(UPLOAD_BYTES), b"")
+        # A host may answer long after the last byte, once it has checked and kept them all.
+        seconds = self.settings.timeout
+        patience = httpx.Timeout(seconds, read=seconds + n_bytes / SLOWEST_HOST)
+        pieces = _pieces(content, n_bytes)
         try:
-            response = self._http().put(url, content=pieces, headers=sent)
+            response = self._http().put(url, content=pieces, headers=sent, timeout=patience)
         except httpx.HTTPError as error:
             raise Transient(_unreachable(error, "Upload", url)) from error
         return response.status_code, response.headers
@@ -302,6 +306,13 @@ class Client:
         if status == httpx.codes.TOO_MANY_REQUESTS or (status >= 500 and status != 501):  # noqa: PLR2004
             return Transient(error, retry_after=response.headers.get("retry-after"))
         return error
+
+
+def _pieces(content: BinaryIO, n_bytes: int) -> Iterator[bytes]:
+    """Yield so many bytes and no more: a file may grow while it is sent."""
+    while n_bytes and (piece := content.read(min(UPLOAD_BYTES, n_bytes))):
+        n_bytes -= len(piece)
+        yield piece
 
 
 def _close(connections: httpx.Client, pid: int) -> None:

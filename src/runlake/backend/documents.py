@@ -29,15 +29,23 @@ query Run($project: String!, $entity: String!, $name: String!) {{
 
 def runs(*, is_light: bool) -> str:
     """Return the query for a page of runs, with or without config and metrics."""
-    fields = RUN_LIGHT_FIELDS if is_light else RUN_FIELDS
+    return _runs(RUN_LIGHT_FIELDS if is_light else RUN_FIELDS)
+
+
+def runs_freshness() -> str:
+    """Return the query for a page of runs that asks only whether they moved."""
+    return _runs("name state heartbeatAt historyLineCount")
+
+
+def _runs(fields: str) -> str:
+    # Counting looks at every run of the project, which the pages behind the first need not pay for.
     return f"""
 query Runs(
   $project: String!, $entity: String!, $cursor: String, $perPage: Int, $order: String,
-  $filters: JSONString
+  $filters: JSONString, $isFirst: Boolean!
 ) {{
   project(name: $project, entityName: $entity) {{
-    internalId
-    runCount(filters: $filters)
+    runCount(filters: $filters) @include(if: $isFirst)
     runs(filters: $filters, after: $cursor, first: $perPage, order: $order) {{
       edges {{ node {{ {fields} }} cursor }}
       pageInfo {{ endCursor hasNextPage }}
@@ -200,29 +208,29 @@ DEFAULT_ENTITY = """
 query GetDefaultEntity { viewer { id entity } }
 """
 
-VIEWER = """
-query GetViewer {
-  viewer {
-    id name username email admin flags entity deletedAt
-    apiKeys { edges { node { id name description } } }
-    teams { edges { node { name } } }
-  }
-}
+USER_FIELDS = """
+id name username email admin flags entity deletedAt
+apiKeys { edges { node { id name description } } }
+teams { edges { node { name } } }
 """
 
-PROJECTS = """
-query GetProjects($entity: String, $cursor: String, $perPage: Int) {
-  models(entityName: $entity, after: $cursor, first: $perPage) {
-    edges { node { id name entityName createdAt isBenchmark } }
-    pageInfo { endCursor hasNextPage }
-  }
-}
+VIEWER = f"query GetViewer {{ viewer {{ {USER_FIELDS} }} }}"
+
+PROJECT_FIELDS = f"id name entityName createdAt isBenchmark user {{ {USER_FIELDS} }}"
+
+PROJECTS = f"""
+query GetProjects($entity: String, $cursor: String, $perPage: Int) {{
+  models(entityName: $entity, after: $cursor, first: $perPage) {{
+    edges {{ node {{ {PROJECT_FIELDS} }} }}
+    pageInfo {{ endCursor hasNextPage }}
+  }}
+}}
 """
 
-PROJECT = """
-query GetProject($name: String, $entity: String) {
-  project(name: $name, entityName: $entity) { id name entityName createdAt isBenchmark }
-}
+PROJECT = f"""
+query GetProject($name: String, $entity: String) {{
+  project(name: $name, entityName: $entity) {{ {PROJECT_FIELDS} }}
+}}
 """
 
 CREATE_PROJECT = """
@@ -234,7 +242,10 @@ mutation UpsertModel($name: String!, $entity: String!) {
 SWEEP = """
 query GetSweep($name: String!, $project: String, $entity: String) {
   project(name: $project, entityName: $entity) {
-    sweep(sweepName: $name) { id name state config description displayName runCount }
+    sweep(sweepName: $name) {
+      id name displayName method state description bestLoss config createdAt updatedAt runCount
+      runCountExpected
+    }
   }
 }
 """

@@ -19,7 +19,14 @@ OK = 200
 
 
 def download_file(
-    client: Client, url: str, destination: Path, *, what: str, md5: str | None = None
+    client: Client,
+    url: str,
+    destination: Path,
+    *,
+    what: str,
+    md5: str | None = None,
+    etag: str | None = None,
+    is_durable: bool = True,
 ) -> None:
     """Download a file under its final name, atomically.
 
@@ -35,6 +42,10 @@ def download_file(
         What to call the file in errors.
     md5 : str, optional
         Digest in base64 that the bytes must have.
+    etag : str, optional
+        Version of the file that is wanted, without quotes.
+    is_durable : bool
+        Wait until the bytes are on disk; False where whoever reads them checks them again.
 
     Raises
     ------
@@ -46,7 +57,9 @@ def download_file(
     destination.parent.mkdir(parents=True, exist_ok=True)
     part = destination.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        retry(lambda: _receive(client, url, part, what, md5), client.settings)
+        retry(lambda: _receive(client, url, part, what, md5, etag), client.settings)
+        if is_durable:
+            _sync(part)
         part.replace(destination)
     finally:
         with suppress(OSError):
@@ -101,23 +114,31 @@ def upload_file(
     retry(attempt, client.settings)
 
 
-def _receive(client: Client, url: str, part: Path, what: str, md5: str | None) -> None:
+def _receive(
+    client: Client, url: str, part: Path, what: str, md5: str | None, etag: str | None
+) -> None:
     digest = hashlib.md5(usedforsecurity=False)
     n_bytes = 0
     with client.open(url, {}) as reply:
         _check_status(reply.status, reply.headers, what)
+        found = reply.headers.get("etag", "").strip('"')
+        if etag is not None and found != etag:
+            raise FileTransferError(f"{what} has changed: its ETag is {found!r}, not {etag!r}.")
         with part.open("wb", buffering=WRITE_BYTES) as file:
             for chunk in reply.iter_bytes():
                 file.write(chunk)
                 digest.update(chunk)
                 n_bytes += len(chunk)
-            file.flush()
-            os.fsync(file.fileno())
         promised = reply.headers.get("content-length")
         is_plain = "content-encoding" not in reply.headers
     if promised and is_plain and int(promised) != n_bytes:
         raise Transient(FileTransferError(f"{n_bytes} of {promised} bytes of {what} came."))
     _check_md5(digest.digest(), md5, what)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _check_status(status: int, headers: Mapping[str, str], what: str) -> None:

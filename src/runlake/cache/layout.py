@@ -10,6 +10,8 @@
         manifest.json                          replaced atomically
         <identity>.parquet                     one version of one export
         <object>.<host>-<pid>-<random>.part    one attempt's download under way
+      artifacts/v1/<host>/<00..ff>/<md5>       the content of an artifact's file
+      artifacts/locks/<00..ff>.lock            striped by content
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import re
 import secrets
 import socket
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -30,7 +33,7 @@ MAX_NAME_LENGTH = 120
 PART_NAME = re.compile(r"[0-9a-f]{32}\.(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]+\.part")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunDirectory:
     """The paths of one run.
 
@@ -48,11 +51,10 @@ class RunDirectory:
     base_url: str
     run: RunPath
 
-    @property
+    @cached_property
     def path(self) -> Path:
         """The directory with the run's files."""
-        parts = urlsplit(self.base_url)
-        host = (parts.netloc + parts.path).lower()
+        host = _host(self.base_url)
         names = (host, self.run.entity, self.run.project, self.run.run_id)
         return self.root.joinpath(LAYOUT_VERSION, *map(safe_name, names))
 
@@ -71,6 +73,36 @@ class RunDirectory:
         """Return a new path for one attempt to download an object."""
         attempt = f"{safe_name(socket.gethostname())}-{os.getpid()}-{secrets.token_hex(4)}"
         return self.path / f"{_digest(object_path)}.{attempt}.part"
+
+
+@dataclass(frozen=True, slots=True)
+class ContentFile:
+    """The paths of one content: bytes under their MD5, whichever artifacts hold them.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    base_url : str
+        Root of the API: what one backend sent is never given out for another's.
+    md5 : str
+        Digest in hex.
+    """
+
+    root: Path
+    base_url: str
+    md5: str
+
+    @property
+    def path(self) -> Path:
+        """The file with the content."""
+        host = safe_name(_host(self.base_url))
+        return self.root / "artifacts" / LAYOUT_VERSION / host / self.md5[:2] / self.md5
+
+    @property
+    def lock(self) -> Path:
+        """The lock file that this content shares with one of 256."""
+        return self.root / "artifacts" / "locks" / f"{self.md5[-2:]}.lock"
 
 
 def export_file_name(object_path: str, validator: str, n_bytes: int) -> str:
@@ -114,6 +146,11 @@ def safe_name(name: str) -> str:
     if name != name.lower() or "~" in name or encoded.endswith("."):
         return f"{encoded}~{_digest(name)[:8]}"
     return encoded
+
+
+def _host(base_url: str) -> str:
+    parts = urlsplit(base_url)
+    return (parts.netloc + parts.path).lower()
 
 
 def _digest(text: str) -> str:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from runlake.backend.client import Client
@@ -23,7 +23,7 @@ from runlake.cache.store import (
 from runlake.errors import CacheError
 from runlake.exports.decide import Decision, decide
 from runlake.exports.download import download_export
-from runlake.exports.manifest import Export, Manifest, fetch_manifest
+from runlake.exports.manifest import Export, Freshness, Manifest, fetch_manifest
 from runlake.exports.progress import Progress, Silence
 from runlake.values import RunPath
 
@@ -73,7 +73,12 @@ class PullResult:
 
 
 def pull_run(
-    client: Client, run: RunPath, *, use_cache: bool = True, progress: Progress | None = None
+    client: Client,
+    run: RunPath,
+    *,
+    use_cache: bool = True,
+    progress: Progress | None = None,
+    known: Freshness | None = None,
 ) -> PullResult:
     """Bring the exports of a run to disk.
 
@@ -90,6 +95,9 @@ def pull_run(
         False fetches every export again.
     progress : Progress, optional
         Watches the downloads.
+    known : tuple, optional
+        `Manifest.freshness` of this moment, where a list of runs told it: a run whose whole history
+        is on disk as of then costs no request.
 
     Returns
     -------
@@ -101,17 +109,23 @@ def pull_run(
     RunNotFoundError, ExportError, CacheError
         Nothing that was on disk before is lost then.
     """
-    offered = fetch_manifest(client, run)
+    if use_cache and known is not None:
+        unchanged = find_unchanged(client, run, known)
+        if unchanged is not None:
+            return unchanged
     directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
+    offered = fetch_manifest(client, run)
     stored = read_manifest(directory)
     decisions = _decide(directory, offered, stored, use_cache=use_cache)
-    if all(decision is Decision.REUSE for decision in decisions.values()):
+    if _is_all_there(decisions):
+        if known is not None and offered.live_steps == () and stored != stored.as_of(offered):
+            _remember(client, directory, offered)
         return _result(directory, offered, stored)
     with run_lock(directory, client.settings.lock_timeout):
         # Whoever held the lock before may have done the work; what is on disk has to be read anew.
         stored = read_manifest(directory)
         decisions = _decide(directory, offered, stored, use_cache=use_cache)
-        if all(decision is Decision.REUSE for decision in decisions.values()):
+        if _is_all_there(decisions):
             return _result(directory, offered, stored)
         try:
             prepare(directory)
@@ -125,6 +139,45 @@ def pull_run(
                 "directory that this account may write.",
                 path=str(directory.path),
             ) from error
+
+
+def find_unchanged(client: Client, run: RunPath, known: Freshness) -> PullResult | None:
+    """Look for a run on disk, without a request.
+
+    Parameters
+    ----------
+    client : Client
+        Its settings name the cache.
+    run : RunPath
+        The run.
+    known : tuple
+        `Manifest.freshness` of this moment, as a list of runs told it.
+
+    Returns
+    -------
+    PullResult or None
+        The whole history of the run; None if it may have more than is on disk.
+    """
+    directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
+    stored = read_manifest(directory)
+    if stored.offer is None or stored.freshness != known:
+        return None
+    decisions = _decide(directory, stored.offer, stored, use_cache=True)
+    return _result(directory, stored.offer, stored) if _is_all_there(decisions) else None
+
+
+def _remember(client: Client, directory: RunDirectory, offered: Manifest) -> None:
+    """Store an offer that brought nothing new, so that the next list of runs is enough."""
+    # The answer is there; a cache that cannot be written must not spoil it.
+    with suppress(CacheError, OSError), run_lock(directory, client.settings.lock_timeout):
+        stored = read_manifest(directory)
+        if _is_all_there(_decide(directory, offered, stored, use_cache=True)):
+            prepare(directory)
+            write_manifest(directory, stored.as_of(offered))
+
+
+def _is_all_there(decisions: dict[str, Decision]) -> bool:
+    return all(decision is Decision.REUSE for decision in decisions.values())
 
 
 def _decide(
@@ -188,7 +241,7 @@ class _Pull:
             self._download_all([(e, decisions[e.object]) for e in wanted])
         finally:
             self._progress.finish()
-        self._stored = replace(self._stored, freshness=self._offered.freshness)
+        self._stored = self._stored.as_of(self._offered)
         write_manifest(self._directory, self._stored)
         return _result(
             self._directory, self._offered, self._stored, self._n_downloaded, self._n_bytes
@@ -230,7 +283,7 @@ class _Pull:
             # Written after each file, so that a killed pull goes on where it was.
             self._stored = self._stored.with_export(stored)
             self._n_downloaded += 1
-            write_manifest(self._directory, replace(self._stored, freshness=None))
+            write_manifest(self._directory, self._stored.between_offers)
 
     def _renewal(self, export: Export) -> Callable[[], Export | None]:
         def renew() -> Export | None:

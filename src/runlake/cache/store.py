@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ import pyarrow as pa
 
 from runlake.cache.layout import PART_NAME, RunDirectory, export_file_name, safe_name
 from runlake.exports.download import Downloaded, Validator
+from runlake.exports.manifest import Export, Freshness, Manifest
 from runlake.exports.verify import ExportFacts, RowGroup
+from runlake.values import RunPath
 
 SCHEMA_VERSION = 1
 ABANDONED_SECONDS = 24 * 3600.0
@@ -62,10 +65,27 @@ class StoredManifest:
         By object.
     freshness : tuple or None
         `Manifest.freshness` of the last offer whose exports were all current.
+    offer : Manifest or None
+        That offer, where the exports were the whole history; its URLs have no signature.
     """
 
     exports: Mapping[str, StoredExport]
-    freshness: tuple[str | None, str | None, int | None] | None = None
+    freshness: Freshness | None = None
+    offer: Manifest | None = None
+
+    @property
+    def between_offers(self) -> StoredManifest:
+        """The manifest while a pull goes on: some of its exports are of an older offer."""
+        return replace(self, freshness=None, offer=None)
+
+    def as_of(self, offered: Manifest) -> StoredManifest:
+        """Return the manifest for an offer whose exports are all on disk."""
+        is_whole = offered.live_steps == ()
+        return replace(
+            self,
+            freshness=offered.freshness,
+            offer=offered.without_signatures() if is_whole else None,
+        )
 
     def with_export(self, export: StoredExport) -> StoredManifest:
         """Return this manifest with one export more, or another version of it."""
@@ -89,13 +109,13 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
         document = json.loads(directory.manifest.read_bytes())
         if document["version"] != SCHEMA_VERSION:
             return StoredManifest({})
-        schemas = [
-            pa.ipc.read_schema(pa.BufferReader(_bytes(text))) for text in document["schemas"]
-        ]
+        schemas = [_parse_schema(text) for text in document["schemas"]]
         exports = (_parse_export(entry, schemas) for entry in document["exports"])
         freshness = document["freshness"]
         return StoredManifest(
-            {export.object: export for export in exports}, tuple(freshness) if freshness else None
+            {export.object: export for export in exports},
+            tuple(freshness) if freshness else None,
+            _parse_offer(document.get("offer"), directory.run, freshness),
         )
     except (OSError, ValueError, KeyError, TypeError, IndexError, pa.ArrowException):
         return StoredManifest({})
@@ -118,6 +138,7 @@ def write_manifest(directory: RunDirectory, manifest: StoredManifest) -> None:
         "run": str(directory.run),
         "backend": directory.base_url,
         "freshness": manifest.freshness,
+        "offer": _describe_offer(manifest.offer),
         "schemas": [base64.b64encode(schema).decode() for schema in schemas],
         "exports": exports,
     }
@@ -220,6 +241,12 @@ def _describe_export(export: StoredExport, schemas: dict[bytes, int]) -> dict[st
     }
 
 
+@lru_cache(maxsize=256)
+def _parse_schema(text: str) -> pa.Schema:
+    """Parse a schema; the runs of a project mostly have the same."""
+    return pa.ipc.read_schema(pa.BufferReader(_bytes(text)))
+
+
 def _parse_export(entry: Mapping[str, Any], schemas: list[pa.Schema]) -> StoredExport:
     facts = ExportFacts(
         tuple(RowGroup(*group) for group in entry["row_groups"]),
@@ -229,6 +256,34 @@ def _parse_export(entry: Mapping[str, Any], schemas: list[pa.Schema]) -> StoredE
     )
     validator = Validator(entry["etag"], entry["last_modified"])
     return StoredExport(entry["object"], entry["file"], validator, entry["n_bytes"], facts)
+
+
+def _describe_offer(offer: Manifest | None) -> dict[str, Any] | None:
+    if offer is None:
+        return None
+    return {
+        "last_step": offer.last_step,
+        "key_counts": dict(offer.key_counts),
+        "objects": [export.object for export in offer.exports],
+    }
+
+
+def _parse_offer(
+    entry: Mapping[str, Any] | None, run: RunPath, freshness: list[Any] | None
+) -> Manifest | None:
+    if entry is None or freshness is None:
+        return None
+    state, heartbeat_at, line_count = freshness
+    return Manifest(
+        path=run,
+        state=state,
+        heartbeat_at=heartbeat_at,
+        line_count=line_count,
+        last_step=entry["last_step"],
+        key_counts=entry["key_counts"],
+        exports=tuple(Export(name) for name in entry["objects"]),
+        live_steps=(),
+    )
 
 
 def _bytes(text: str) -> bytes:

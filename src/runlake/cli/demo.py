@@ -16,9 +16,9 @@ from typing import Annotated, Any
 import typer
 
 from runlake.cli.output import show_curve, show_frame
-from runlake.cli.progress import Bar
 from runlake.errors import MissingExtra, RunlakeError
 from runlake.public.api import Api
+from runlake.public.progress import Bar
 from runlake.settings import child_environment
 
 PROJECT, RUN_ID = "demo", "two-spirals"

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from runlake.cli.output import show_facts, show_frame, write_frame
-from runlake.cli.progress import Bar
 from runlake.errors import InvalidArgument
 from runlake.public.api import Api
+from runlake.public.progress import Bar
 
 RunArgument = Annotated[str, typer.Argument(help="ENTITY/PROJECT/RUN", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from runlake.exports.manifest import Manifest
+from runlake.exports.manifest import Freshness, Manifest
 
 
 class Decision(Enum):
@@ -19,7 +19,7 @@ class Decision(Enum):
 def decide(
     offered: Manifest,
     held: Mapping[str, bool],
-    held_freshness: tuple[str | None, str | None, int | None] | None,
+    held_freshness: Freshness | None,
     *,
     use_cache: bool,
 ) -> dict[str, Decision]:

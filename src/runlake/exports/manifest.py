@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +12,8 @@ from runlake.backend.client import Client
 from runlake.backend.graphql import query_run
 from runlake.errors import ProtocolError
 from runlake.values import STEP, RunPath
+
+Freshness = tuple[str | None, str | None, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,18 @@ class Manifest:
     live_steps: tuple[int, ...] | None
 
     @property
-    def freshness(self) -> tuple[str | None, str | None, int | None]:
+    def freshness(self) -> Freshness:
         """What must not have moved for an export on disk to be trusted unasked."""
-        return self.state, self.heartbeat_at, self.line_count
+        return freshness_of(self.state, self.heartbeat_at, self.line_count)
+
+    def without_signatures(self) -> Manifest:
+        """Return the manifest as it may be stored: a signature is a secret, and runs out."""
+        return replace(self, exports=tuple(Export(export.object) for export in self.exports))
+
+
+def freshness_of(state: str | None, heartbeat_at: str | None, line_count: int | None) -> Freshness:
+    """Return the freshness that a backend tells of a run, be it in a manifest or in a list."""
+    return state, heartbeat_at, line_count
 
 
 def fetch_manifest(client: Client, path: RunPath) -> Manifest:

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from runlake.errors import CacheCorrupt
-from runlake.history.columns import Column
 from runlake.history.forked import polars_is_usable
+from runlake.history.key_columns import Column
 from runlake.history.kinds import polars_can_read
 from runlake.history.segments import ExportRead
 from runlake.history.slices import Slice, cut_slices, whole_groups

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from tsdownsample import MinMaxLTTBDownsampler
 
 from runlake.history.cells import clean_json
 from runlake.history.sample import Sample
-from runlake.values import STEP
+from runlake.values import STEP, Row
 
 # The downsampler keeps first and last and needs a bucket between them.
 MIN_DOWNSAMPLED = 3
@@ -55,22 +56,78 @@ def sample_frame(
     >>> max(row["loss"] for row in sample_frame(frame, 4, ["_step", "loss"]).rows)
     9.0
     """
-    if frame.height > n_rows:
-        chosen = _choose(frame, n_rows, keys)
-        picked = frame[chosen]
-    else:
-        picked = frame
-    columns = [key for key in dict.fromkeys(keys) if key in picked.columns]
+    return Sample(rows_of(pick_rows(frame, n_rows, keys), json_keys), frame.height)
+
+
+def rows_of(frame: pl.DataFrame, json_keys: Iterable[str] = ()) -> list[Row]:
+    """Return the rows of a frame as dicts; a key that a row lacks is absent."""
     parsed = set(json_keys)
-    rows = [
+    return [
         {
             key: clean_json(json.loads(cell) if key in parsed else cell)
             for key, cell in row.items()
             if cell is not None
         }
-        for row in picked.select(columns).to_dicts()
+        for row in frame.to_dicts()
     ]
-    return Sample(rows, frame.height)
+
+
+def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataFrame:
+    """Choose rows as `sample_frame` does, and return them as a frame of the keys."""
+    picked = frame[_choose(frame, n_rows, keys)] if frame.height > n_rows else frame
+    return picked.select([key for key in dict.fromkeys(keys) if key in picked.columns])
+
+
+def choose_rows_of_parts(
+    frame: pl.DataFrame, counts: Sequence[int], n_rows: int, keys: Sequence[str]
+) -> list[Indices]:
+    """Return which rows of each part of a frame `sample_frame` chooses, ascending.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        The parts on top of each other.
+    counts : sequence of int
+        Rows of each part.
+    n_rows, keys
+        As for `sample_frame`.
+
+    Returns
+    -------
+    list of array
+        Row numbers in the whole frame, per part.
+    """
+    values = _dense_values(frame, keys) if n_rows >= MIN_DOWNSAMPLED else None
+    chosen = []
+    for start, count in zip(accumulate(counts, initial=0), counts, strict=False):
+        if count <= n_rows:
+            chosen.append(np.arange(start, start + count))
+            continue
+        stop = start + count
+        if values is not None:
+            points = np.unique(_downsampled(values[start:stop], n_rows))
+            if len(points) == n_rows:
+                chosen.append(points + start)
+                continue
+        chosen.append(_choose(frame[start:stop], n_rows, keys) + start)
+    return chosen
+
+
+def _dense_values(
+    frame: pl.DataFrame, keys: Sequence[str]
+) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """Return the values of the only key, where they are finite numbers without a gap.
+
+    Then the downsampler's points are all there is to choose, at a tenth of the time.
+    """
+    named = [key for key in dict.fromkeys(keys) if key in frame.columns and key != STEP]
+    if len(named) != 1:
+        return None
+    series = frame[named[0]]
+    if series.null_count() or not series.dtype.is_numeric():
+        return None
+    values = series.to_numpy().astype(np.float64, copy=False)
+    return values if np.isfinite(values).all() else None
 
 
 def _choose(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> Indices:
@@ -91,6 +148,12 @@ def _choose(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> Indices:
     return np.array(sorted(chosen), dtype=np.int64)
 
 
+def _downsampled(values: np.ndarray[Any, np.dtype[np.float64]], limit: int) -> Indices:
+    downsampler = MinMaxLTTBDownsampler()  # type: ignore[no-untyped-call]
+    points: Indices = downsampler.downsample(np.ascontiguousarray(values), n_out=limit)
+    return points.astype(np.int64)
+
+
 def _points_of(series: pl.Series, share: int, chosen: set[int]) -> Indices:
     """Return the rows that keep the shape of one key, ``share`` or two more."""
     filled: Indices = series.is_not_null().arg_true().to_numpy().astype(np.int64)
@@ -107,9 +170,7 @@ def _points_of(series: pl.Series, share: int, chosen: set[int]) -> Indices:
     if n_finite < MIN_DOWNSAMPLED or len(finite) <= n_finite:
         kept = _evenly(finite, n_finite)
     else:
-        downsampler = MinMaxLTTBDownsampler()  # type: ignore[no-untyped-call]
-        downsampled = downsampler.downsample(np.ascontiguousarray(values), n_out=n_finite)
-        kept = finite[downsampled.astype(np.int64)]
+        kept = finite[_downsampled(values, n_finite)]
     return np.concatenate([kept, _evenly(odd, n_odd)])
 
 

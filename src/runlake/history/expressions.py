@@ -8,7 +8,7 @@ import polars as pl
 import polars.selectors as cs
 import pyarrow as pa
 
-from runlake.history.columns import Column
+from runlake.history.key_columns import Column
 from runlake.values import STEP, StepRange
 
 

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -14,10 +15,10 @@ import pyarrow.parquet as pq
 
 from runlake.errors import RunlakeError
 from runlake.history.cells import cell_reader, read_optional
-from runlake.history.columns import Column
 from runlake.history.decode import scan_file
 from runlake.history.expressions import are_present, in_range, named, stored, whole_step
 from runlake.history.forked import polars_is_usable
+from runlake.history.key_columns import Column
 from runlake.history.kinds import as_polars_can_read, unify
 from runlake.history.live_rows import rows_table, table_columns
 from runlake.history.segments import ExportRead, Segment
@@ -239,6 +240,7 @@ def _dump(cell: Any) -> str | float:
     return float(cell) if isinstance(cell, Decimal) else str(cell)
 
 
+@lru_cache(maxsize=1024)
 def _dtype(kind: pa.DataType | None) -> pl.DataType:
     if kind is None:
         return pl.String()

@@ -97,6 +97,18 @@ def holds_as_is(target: pa.DataType | None, kind: pa.DataType) -> bool:
     return bool((is_text(kind) or pa.types.is_boolean(kind)) and _plain(kind) == target)
 
 
+def is_plain(kind: pa.DataType) -> bool:
+    """Tell whether a column of a frame has the very type that is stored, as polars reads it."""
+    return not (
+        is_json(kind)
+        or pa.types.is_dictionary(kind)
+        or pa.types.is_date(kind)
+        or pa.types.is_float16(kind)
+        or pa.types.is_fixed_size_list(kind)
+        or not polars_can_read(kind)
+    )
+
+
 def is_binary(kind: pa.DataType) -> bool:
     """Tell whether a type holds bytes, in which the protocol has JSON."""
     types = pa.types

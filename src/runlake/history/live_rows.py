@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from runlake.history.columns import Column
+from runlake.history.key_columns import Column
 from runlake.history.kinds import is_json, unify
 from runlake.values import STEP, Row, StepRange
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from runlake.cache.pull import PullResult
-from runlake.history.columns import find_columns
+from runlake.history.key_columns import find_columns
 from runlake.history.segments import ExportRead, Segment, cut_segments, plan_export
 from runlake.values import Projection, RunPath, StepRange
 
@@ -73,6 +73,16 @@ class Plan:
         return tuple(page for segment in self.segments for page in segment_pages(segment))
 
     @property
+    def in_step_order(self) -> tuple[ExportRead, ...]:
+        """The exports by their first step."""
+        return tuple(sorted(self.exports, key=lambda export: export.first_step))
+
+    @property
+    def needs_merge(self) -> bool:
+        """Sources overlap or are out of order somewhere."""
+        return any(segment.needs_merge for segment in self.segments)
+
+    @property
     def n_live_steps(self) -> int:
         """Live rows to ask for."""
         return sum(len(segment.live_steps) for segment in self.segments)
@@ -81,7 +91,7 @@ class Plan:
         keys = self.projection.keys
         wanted = "every key" if keys is None else f"{self.projection.how} of {', '.join(keys)}"
         lines = [f"Read {wanted} of '{self.run}', steps {self.steps}:"]
-        for export in sorted(self.exports, key=lambda export: export.first_step):
+        for export in self.in_step_order:
             n_groups = len(export.facts.row_groups)
             lines.append(
                 f"  export {export.file.name}: {len(export.row_groups)} of {n_groups} row groups, "

@@ -60,7 +60,11 @@ class Reading:
 
     def scan(self) -> pl.LazyFrame:
         """Return the rows as a lazy frame; live rows are fetched now."""
-        return self._scanned().frame
+        from runlake.history.scan import warn_of_json
+
+        scanned = self._scanned()
+        warn_of_json(self.plan, scanned.json_keys)
+        return scanned.frame
 
     def frame(self) -> pl.DataFrame:
         """Return the rows as a frame, and warn if there are none although the run has some."""
@@ -72,21 +76,21 @@ class Reading:
     def arrow(self) -> pa.RecordBatchReader:
         """Return the rows as a stream of Arrow record batches, in bounded memory."""
         from runlake.history.arrow import open_reader
-        from runlake.history.scan import plan_types, warn_of_json
+        from runlake.history.scan import json_keys, plan_types, warn_of_json
 
         live = self.live_rows()
         types = plan_types(self.plan, live)
-        warn_of_json(self.plan, types)
+        warn_of_json(self.plan, json_keys(types))
         return open_reader(self.plan, types, live, self.warn_no_rows)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """Return what a query gives over the view ``history``, and ``system``."""
-        from runlake.history.scan import plan_types, warn_of_json
+        from runlake.history.scan import json_keys, plan_types, warn_of_json
         from runlake.history.sql import query_plan
 
         live = self.live_rows()
         types = plan_types(self.plan, live)
-        warn_of_json(self.plan, types)
+        warn_of_json(self.plan, json_keys(types))
         run = self.plan.run
         return query_plan(
             self.plan, types, live, query, lambda: fetch_system_rows(self.client, run, SYSTEM_ROWS)
@@ -108,7 +112,7 @@ class Reading:
         steps = StepRange(start, self.plan.steps.stop)
         return replace(self, plan=plan_read(self.pulled, self.plan.projection, steps))
 
-    def sample(self, n_rows: int, x_axis: str = STEP) -> Sample:
+    def sample(self, n_rows: int, x_axis: str = STEP, *, is_silent: bool = False) -> Sample:
         """Return rows that keep the shape of each key.
 
         Parameters
@@ -117,6 +121,8 @@ class Reading:
             Rows at most.
         x_axis : str
             ``_step``, or one of the plan's keys; with keys it stands first.
+        is_silent : bool
+            Do not warn where there are no rows although the run has some.
 
         Returns
         -------
@@ -126,16 +132,41 @@ class Reading:
         """
         from runlake.history.downsample import sample_frame
 
-        keys = self.plan.projection.keys
-        if self.plan.is_walk and not self.pulled.exports:
-            rows = fetch_sampled_rows(self.client, self.plan.run, keys, n_rows, x_axis)
-            return Sample(rows, max(len(rows), self.pulled.manifest.line_count or 0))
+        if self._is_backends_choice:
+            return self._backends_sample(n_rows, x_axis)
         scanned = self._scanned()
         frame = scanned.frame.collect()
-        if frame.is_empty():
+        if frame.is_empty() and not is_silent:
             self.warn_no_rows()
-        wanted = frame.columns if keys is None else [x_axis, *keys]
-        return sample_frame(frame, n_rows, wanted, scanned.json_keys)
+        return sample_frame(frame, n_rows, self._sampled_keys(frame, x_axis), scanned.json_keys)
+
+    def sampled_frame(self, n_rows: int, x_axis: str = STEP) -> tuple[pl.DataFrame, int]:
+        """Return the rows of `sample` as a frame, and how many rows they were chosen from.
+
+        Keys with cells of types that do not unify are JSON text. Nothing warns of no rows.
+        """
+        from runlake.history.downsample import pick_rows
+
+        if self._is_backends_choice:
+            from runlake.history.columns import frame_of
+
+            sample = self._backends_sample(n_rows, x_axis)
+            return frame_of(sample.rows), sample.n_rows
+        frame = self._scanned().frame.collect()
+        return pick_rows(frame, n_rows, self._sampled_keys(frame, x_axis)), frame.height
+
+    @property
+    def _is_backends_choice(self) -> bool:
+        return self.plan.is_walk and not self.pulled.exports
+
+    def _backends_sample(self, n_rows: int, x_axis: str) -> Sample:
+        keys = self.plan.projection.keys
+        rows = fetch_sampled_rows(self.client, self.plan.run, keys, n_rows, x_axis)
+        return Sample(rows, max(len(rows), self.pulled.manifest.line_count or 0))
+
+    def _sampled_keys(self, frame: pl.DataFrame, x_axis: str) -> list[str]:
+        keys = self.plan.projection.keys
+        return frame.columns if keys is None else [x_axis, *keys]
 
     def live_rows(self) -> LiveRows:
         """Return the live rows of the plan, to be fetched once."""

@@ -57,7 +57,6 @@ def scan_plan(plan: Plan, live: LiveRows) -> Scanned:
     """
     check_polars()
     types = plan_types(plan, live)
-    warn_of_json(plan, types)
     frames = [
         frame
         for segment in plan.segments
@@ -71,8 +70,7 @@ def scan_plan(plan: Plan, live: LiveRows) -> Scanned:
 
 def plan_types(plan: Plan, live: LiveRows) -> Types:
     """Return the type of each key of a plan's answer; live rows are fetched for theirs."""
-    ordered = sorted(plan.exports, key=lambda read: read.first_step)
-    sources = [read.columns for read in ordered]
+    sources = [read.columns for read in plan.in_step_order]
     if plan.live_pages or plan.is_walk:
         sources.append(live.columns())
     return answer_types(sources, plan.projection.keys)
@@ -83,9 +81,8 @@ def json_keys(types: Types) -> tuple[str, ...]:
     return tuple(key for key, kind in types.items() if kind is None)
 
 
-def warn_of_json(plan: Plan, types: Types) -> None:
+def warn_of_json(plan: Plan, keys: tuple[str, ...]) -> None:
     """Say once which columns are JSON text, if any are."""
-    keys = json_keys(types)
     if not keys:
         return
     shown = ", ".join(map(repr, keys[:SHOWN_KEYS]))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from runlake.exports.verify import ExportFacts
-from runlake.history.columns import Column
+from runlake.history.key_columns import Column
 from runlake.values import STEP, StepRange
 
 

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from runlake.backend import documents
 from runlake.backend.client import Client
+from runlake.backend.graphql import mutate, query
+from runlake.errors import AuthenticationError
+from runlake.public.api_artifacts import ApiArtifacts
+from runlake.public.default_entity import UNNAMED
+from runlake.public.projects import Project, Projects
 from runlake.public.run import Run
+from runlake.public.runs import DEFAULT_ORDER, Runs
+from runlake.public.sweeps import Sweep
+from runlake.public.users import User
 from runlake.settings import Settings, load_settings
-from runlake.values import RunPath
+from runlake.values import ProjectPath, RunPath
 
 
-class Api:
+class Api(ApiArtifacts):
     """Reads from one W&B backend; building it sends nothing.
 
     Parameters
@@ -27,6 +36,11 @@ class Api:
     ------
     SettingsError
         If a setting cannot be what its name says.
+
+    Notes
+    -----
+    Where a path names no entity, and no setting does, it is that of the API key's user, which costs
+    one request.
     """
 
     def __init__(
@@ -36,12 +50,37 @@ class Api:
         api_key: str | None = None,
     ) -> None:
         self._client = Client(load_settings(overrides, api_key=api_key, timeout=timeout))
+        self._viewer: User | None = None
         self._runs: dict[str, Run] = {}
+        self._lists: dict[str, Runs] = {}
+        self._projects: dict[str, Projects] = {}
 
     @property
     def settings(self) -> Settings:
         """What the client was told, from every source."""
         return self._client.settings
+
+    @property
+    def viewer(self) -> User:
+        """The API key's user; one request, when it is first looked at.
+
+        Raises
+        ------
+        AuthenticationError
+            If the backend shows none.
+        """
+        if self._viewer is None:
+            found = query(self._client, documents.VIEWER, {}).get("viewer")
+            if found is None:
+                raise AuthenticationError(
+                    f"{self._client.origin} shows no user for this API key. Check WANDB_API_KEY, "
+                    "or the key in ~/.netrc.",
+                    operation="GetViewer",
+                    origin=self._client.origin,
+                )
+            self._viewer = User(found)
+            self._default_entity = found.get("entity")
+        return self._viewer
 
     def run(self, path: str = "") -> Run:
         """Return a run; the same object for the same path until `flush`.
@@ -63,16 +102,189 @@ class Api:
         RunNotFoundError
             If there is no such run.
         """
-        settings = self.settings
-        parsed = RunPath.parse(path, entity=settings.entity, project=settings.project)
+        parsed = self._parsed(path)
         if path not in self._runs:
-            names = (parsed.entity, parsed.project, parsed.run_id)
-            self._runs[path] = Run(self._client, *names, lazy=False)
+            names = (self._entity(parsed.entity), parsed.project, parsed.run_id)
+            self._runs.setdefault(path, Run(self._client, *names, lazy=False))
         return self._runs[path]
 
+    def runs(
+        self,
+        path: str | None = None,
+        filters: dict[str, Any] | None = None,
+        order: str = DEFAULT_ORDER,
+        per_page: int = 50,
+        include_sweeps: bool = False,
+        lazy: bool = True,
+    ) -> Runs:
+        """Return the runs of a project; the same list for the same question until `flush`.
+
+        Parameters
+        ----------
+        path : str, optional
+            ``entity/project`` or ``project``; the configured project if omitted.
+        filters : dict, optional
+            Mongo-like: ``{"$and": [{"config.lr": {"$gt": 0.01}}, {"state": "finished"}]}``, with
+            ``$and $or $nor $not $eq $ne $gt $gte $lt $lte $in $nin $regex $exists``. Fields are
+            ``config.<key>``, ``summary_metrics.<key>``, ``tags``, ``state``, ``name`` (the run's
+            id), ``displayName``, ``group``, ``jobType``, ``username``, ``createdAt``,
+            ``heartbeatAt``, ``duration``, ``sweep``, ...
+        order : str
+            A field behind ``+`` (ascending) or ``-``: ``-summary_metrics.acc``. Runs without it
+            come last.
+        per_page : int
+            Runs per request.
+        include_sweeps : bool
+            Fetch the sweep of each run with the list.
+        lazy : bool
+            List without config and metrics; a run fetches them when they are looked at.
+
+        Returns
+        -------
+        Runs
+            Nothing has been listed yet.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; no request has been made then.
+        """
+        settings = self.settings
+        found = ProjectPath.parse(path, entity=settings.entity, project=settings.project)
+        asked = f"{path or ''}{filters or {}}{order}"
+        if asked not in self._lists:
+            new = Runs(
+                self._client,
+                found.entity or UNNAMED,
+                found.project,
+                filters,
+                order,
+                per_page,
+                include_sweeps,
+                lazy,
+            )
+            # Only now: a wrong argument is found before any request.
+            new.entity = self._entity(new.entity)
+            self._lists.setdefault(asked, new)
+        listed = self._lists[asked]
+        if not lazy:
+            listed.upgrade_to_full()
+        return listed
+
+    def project(self, name: str, entity: str | None = None) -> Project:
+        """Return a project; whether it exists is found out when its fields are looked at.
+
+        Parameters
+        ----------
+        name : str
+            The project.
+        entity : str, optional
+            Its owner; the configured entity, else the user's, if omitted.
+
+        Returns
+        -------
+        Project
+            Nothing has been loaded yet.
+        """
+        return Project(self._client, self._entity(entity), name)
+
+    def projects(self, entity: str | None = None, per_page: int = 200) -> Projects:
+        """Return the projects of an entity; the same list until `flush`.
+
+        Parameters
+        ----------
+        entity : str, optional
+            The configured entity, else the user's, if omitted.
+        per_page : int
+            Projects per request.
+
+        Returns
+        -------
+        Projects
+            Nothing has been listed yet.
+        """
+        owner = self._entity(entity)
+        if owner not in self._projects:
+            self._projects.setdefault(owner, Projects(self._client, owner, per_page))
+        return self._projects[owner]
+
+    def sweep(self, path: str = "") -> Sweep:
+        """Return a sweep.
+
+        Parameters
+        ----------
+        path : str
+            ``entity/project/sweep_id`` or one of its short forms.
+
+        Returns
+        -------
+        Sweep
+            Loaded by one request.
+
+        Raises
+        ------
+        SweepNotFoundError
+            If there is no such sweep.
+        """
+        parsed = self._parsed(path)
+        return Sweep(self._client, self._entity(parsed.entity), parsed.project, parsed.run_id)
+
+    def create_project(self, name: str, entity: str) -> None:
+        """Make a project, unless it is there.
+
+        Parameters
+        ----------
+        name : str
+            1 to 128 characters, none of a slash, a backslash and ``#?%:``.
+        entity : str
+            Its owner.
+
+        Raises
+        ------
+        BackendError
+            If the backend refuses.
+        """
+        variables = {"name": name, "entity": entity}
+        mutate(self._client, documents.CREATE_PROJECT, variables, is_idempotent=True)
+
+    def create_run(
+        self,
+        *,
+        run_id: str | None = None,
+        project: str | None = None,
+        entity: str | None = None,
+    ) -> Run:
+        """Make a run that something else will log to.
+
+        Parameters
+        ----------
+        run_id : str, optional
+            Random if omitted.
+        project : str, optional
+            The configured project, else ``uncategorized``, if omitted.
+        entity : str, optional
+            The configured entity, else the user's, if omitted.
+
+        Returns
+        -------
+        Run
+            Running, with neither config nor history.
+        """
+        return Run.create(self, run_id, project, self._entity(entity))
+
     def flush(self) -> None:
-        """Forget the runs, so that the next call asks the backend again."""
+        """Forget runs and lists, so that the next call asks the backend again."""
         self._runs.clear()
+        self._lists.clear()
+        self._projects.clear()
+
+    def _parsed(self, path: str) -> RunPath:
+        settings = self.settings
+        return RunPath.parse(path, entity=settings.entity or UNNAMED, project=settings.project)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What was listed is cheap to list again, and would be sent along with every task.
+        return {**self.__dict__, "_runs": {}, "_lists": {}, "_projects": {}}
 
     def __repr__(self) -> str:
         return f"<Api {self.settings.base_url}>"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from runlake.backend.client import Client
+from runlake.errors import InvalidType
+
 
 class Attributes:
     """Shows the fields that the backend sent as attributes, under snake case and under camel case.
@@ -43,14 +46,11 @@ class Attributes:
         bool
             False outside of a notebook.
         """
-        try:
-            from IPython import get_ipython
-            from IPython.display import HTML, display
-        except ImportError:
-            return False
         html = self.to_html(height, hidden)
-        if get_ipython() is None or html is None:
+        if not is_notebook() or html is None:
             return False
+        from IPython.display import HTML, display
+
         display(HTML(html))
         return True
 
@@ -69,6 +69,33 @@ def camel_case(name: str) -> str:
     ('heartbeatAt', 'lastStep')
     """
     return re.sub(r"_+([a-zA-Z0-9])", lambda found: found[1].upper(), name)
+
+
+def client_of(api: object) -> Client:
+    """Return the client of an `Api`; `InvalidType` for anything else."""
+    client = getattr(api, "_client", None)
+    if not isinstance(client, Client):
+        raise InvalidType(f"api must be a runlake.Api, not {api!r}.")
+    return client
+
+
+def is_notebook() -> bool:
+    """Tell whether the code runs in a Jupyter kernel."""
+    return _kernel() is not None
+
+
+def is_vscode() -> bool:
+    """Tell whether the code runs in a notebook of VS Code, which shows no frames."""
+    kernel = _kernel()
+    return kernel is not None and "__vsc_ipynb_file__" in kernel.shell.user_ns
+
+
+def _kernel() -> Any:
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return None
+    return getattr(get_ipython(), "kernel", None)
 
 
 def frame_of(url: str, height: int, *, hidden: bool) -> str:

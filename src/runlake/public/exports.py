@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 from runlake.backend.client import Client
-from runlake.cache.pull import pull_run
-from runlake.errors import IncompleteRunHistoryError
+from runlake.cache.pull import PullResult, pull_run
+from runlake.errors import FileTransferError, IncompleteRunHistoryError, InvalidType
+from runlake.exports.manifest import Manifest, fetch_manifest
+from runlake.public.progress import visible_progress
 from runlake.values import RunPath
 
 
@@ -28,13 +32,13 @@ class DownloadHistoryResult:
 
     paths: list[Path]
     contains_live_data: bool
-    errors: dict[Path, str] | None
+    errors: dict[Path, str] | None = None
 
 
 def download_history_exports(
-    client: Client, run: RunPath, directory: Path, *, require_complete_history: bool
+    client: Client, run: RunPath, directory: Path | str, *, require_complete_history: bool
 ) -> DownloadHistoryResult:
-    """Copy the exports of a run out of the cache, after a pull.
+    """Copy the exports of a run out of the cache, after a pull that shows its progress.
 
     Parameters
     ----------
@@ -42,7 +46,7 @@ def download_history_exports(
         The backend.
     run : RunPath
         The run.
-    directory : Path
+    directory : path
         Where to; each file is copied aside and renamed.
     require_complete_history : bool
         Refuse a run with live rows.
@@ -54,22 +58,52 @@ def download_history_exports(
 
     Raises
     ------
+    InvalidType
+        If the directory is no path; nothing has been sent then.
     IncompleteRunHistoryError
-        If the run has live rows and they are not allowed; nothing was written to the directory.
+        If the run has live rows and they are not allowed; nothing has been downloaded then.
+    FileTransferError
+        If the directory cannot be written to.
     """
-    pulled = pull_run(client, run)
-    is_live = pulled.manifest.live_steps is None or bool(pulled.manifest.live_steps)
-    if is_live and require_complete_history:
+    if not isinstance(directory, (str, PathLike)):
+        raise InvalidType(f"download_dir must be a path, not {directory!r}.")
+    if require_complete_history:
+        _check_complete(fetch_manifest(client, run), run)
+    progress = visible_progress(is_wanted=client.settings.progress)
+    pulled = pull_run(client, run, progress=progress)
+    if require_complete_history:
+        _check_complete(pulled.manifest, run)
+    try:
+        paths = _copy(pulled, run, Path(directory))
+    except OSError as error:
+        raise FileTransferError(
+            f"The exports of '{run}' cannot be copied to {str(directory)!r}: {error}."
+        ) from error
+    return DownloadHistoryResult(paths, _has_live_rows(pulled.manifest), {})
+
+
+def _copy(pulled: PullResult, run: RunPath, directory: Path) -> list[Path]:
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for index, export in enumerate(sorted(pulled.exports, key=lambda e: e.facts.first_step or 0)):
+        name = "_".join((*run.quoted, str(index))) + ".runhistory.parquet"
+        part = directory / f".{secrets.token_hex(8)}.part"
+        try:
+            shutil.copyfile(pulled.directory / export.file, part)
+            paths.append(part.replace(directory / name))
+        finally:
+            part.unlink(missing_ok=True)
+    return paths
+
+
+def _check_complete(manifest: Manifest, run: RunPath) -> None:
+    if _has_live_rows(manifest):
         raise IncompleteRunHistoryError(
             f"'{run}' has rows that are in no export yet. Wait for them to be exported, or pass "
             "require_complete_history=False.",
             run=str(run),
         )
-    directory.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for index, export in enumerate(sorted(pulled.exports, key=lambda e: e.facts.first_step or 0)):
-        name = "_".join((*run.quoted, str(index))) + ".runhistory.parquet"
-        part = directory / f".{name}.part"
-        shutil.copyfile(pulled.directory / export.file, part)
-        paths.append(part.replace(directory / name))
-    return DownloadHistoryResult(paths, is_live, {})
+
+
+def _has_live_rows(manifest: Manifest) -> bool:
+    return manifest.live_steps is None or bool(manifest.live_steps)

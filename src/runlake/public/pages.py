@@ -45,6 +45,8 @@ class Pages(ABC, Generic[T]):
     ----------
     per_page : int
         Objects per request.
+    start : str, optional
+        The ``cursor`` of an earlier list, to go on there.
 
     Raises
     ------
@@ -52,8 +54,9 @@ class Pages(ABC, Generic[T]):
         If ``per_page`` is no integer of at least 1.
     """
 
-    def __init__(self, per_page: int = 50) -> None:
+    def __init__(self, per_page: int = 50, start: str | None = None) -> None:
         self.per_page = check_count(per_page, "per_page")
+        self._start = start
         self.objects: list[T] = []
         self.index = -1
         self._last: Page[T] | None = None
@@ -71,7 +74,7 @@ class Pages(ABC, Generic[T]):
     @property
     def cursor(self) -> str | None:
         """Where the next page starts."""
-        return None if self._last is None else self._last.cursor
+        return self._start if self._last is None else self._last.cursor
 
     def __iter__(self) -> Iterator[T]:
         index = 0

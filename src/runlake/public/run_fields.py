@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from runlake.backend import documents
 from runlake.backend.client import Client
-from runlake.backend.graphql import fetch_history_keys, fetch_run
-from runlake.errors import ProtocolError
+from runlake.backend.graphql import fetch_history_keys, fetch_run, mutate
+from runlake.errors import InvalidType, ProtocolError
 from runlake.public.attributes import Attributes
+from runlake.public.json_values import to_json_value
+from runlake.public.metrics import Metric, read_metrics
+from runlake.public.summary import Summary
+from runlake.public.sweeps import Sweep
+from runlake.public.users import User
 from runlake.values import RunPath
 
 INTERNAL_CONFIG = {"_wandb", "wandb_version"}
@@ -18,6 +26,11 @@ HEAVY_FIELDS = ("config", "summaryMetrics", "systemMetrics")
 
 class RunFields(Attributes):
     """The fields of a run.
+
+    Besides the members here it shows the backend's fields: ``tags``, ``notes``, ``group``,
+    ``job_type``, ``description``, ``display_name``, ``created_at``, ``heartbeat_at``, ``commit``,
+    ``read_only``, ``history_line_count``. What is assigned to one of them stands in front of the
+    backend's value, and is what `Run.update` sends.
 
     Parameters
     ----------
@@ -29,7 +42,26 @@ class RunFields(Attributes):
         Fields that are known already, as the backend names them; nothing is asked for then.
     lazy : bool
         Load without config and metrics until one of them is looked at.
+
+    Raises
+    ------
+    InvalidArgument
+        If the fields are no mapping.
+    RunNotFoundError
+        If they have to be loaded and there is no such run.
     """
+
+    tags: list[str]
+    notes: str | None
+    group: str | None
+    job_type: str | None
+    description: str | None
+    display_name: str | None
+    created_at: str
+    heartbeat_at: str
+    commit: str | None
+    read_only: bool | None
+    history_line_count: int | None
 
     def __init__(
         self,
@@ -41,11 +73,13 @@ class RunFields(Attributes):
         lazy: bool = True,
     ) -> None:
         super().__init__({})
+        if attrs is not None and not isinstance(attrs, Mapping):
+            raise InvalidType(f"The fields of a run are a mapping, not {attrs!r}.")
         self._client = client
         self._path = RunPath(entity, project, run_id)
         self._lazy = lazy
-        self._config: dict[str, Any] = {}
-        self._rawconfig: dict[str, Any] = {}
+        self._sweep: Sweep | None = None
+        self._summary: Summary | None = None
         if attrs:
             self._take(attrs)
         else:
@@ -97,16 +131,29 @@ class RunFields(Attributes):
             self._lazy = False
         return self._attrs
 
+    @property
+    def is_lazy(self) -> bool:
+        """The run comes from a list without config and metrics, which are loaded when needed."""
+        return self._lazy
+
+    def _take_full_data(self, attrs: Mapping[str, Any]) -> None:
+        """Take the fields of the run from a list that has config and metrics."""
+        self._take(attrs)
+        self._lazy = False
+
     def _take(self, attrs: Mapping[str, Any]) -> None:
         taken = dict(attrs)
         for name in HEAVY_FIELDS:
             if name in taken:
                 taken[name] = self._decoded(name, taken[name])
-        self._attrs = taken
         if "config" in taken:
             values = {key: _unwrapped(entry) for key, entry in taken["config"].items()}
-            self._rawconfig = values
-            self._config = {k: v for k, v in values.items() if k not in INTERNAL_CONFIG}
+            taken["rawconfig"] = values
+            taken["config"] = {k: v for k, v in values.items() if k not in INTERNAL_CONFIG}
+        if taken.get("name"):
+            self._path = replace(self._path, run_id=str(taken["name"]))
+        self._attrs = taken
+        self._summary = None
 
     def _heavy(self, name: str) -> dict[str, Any]:
         if name not in self._attrs:
@@ -142,13 +189,34 @@ class RunFields(Attributes):
         return self._path.project
 
     @property
+    def username(self) -> str:
+        """The entity, under a name that W&B gave up."""
+        warnings.warn(
+            "Run.username is deprecated; use Run.entity.", DeprecationWarning, stacklevel=2
+        )
+        return self._path.entity
+
+    @property
     def id(self) -> str:
         """The short id of the run, unique in its project."""
-        return str(self._attrs.get("name") or self._path.run_id)
+        return self._path.run_id
+
+    @id.setter  # noqa: A003 - W&B's name
+    def id(self, new_id: str) -> None:
+        if not new_id or type(new_id) is not str:
+            raise InvalidType(f"A run id is a string of at least one letter, not {new_id!r}.")
+        self._path = replace(self._path, run_id=new_id)
+        self._attrs["name"] = new_id
 
     @property
     def storage_id(self) -> str:
         """The backend's own id of the run."""
+        if not self._attrs.get("id"):
+            raise ProtocolError(
+                f"The backend told no id of '{self._path}', so that it cannot be changed.",
+                operation="Run",
+                origin=self._client.origin,
+            )
         return str(self._attrs["id"])
 
     @property
@@ -156,10 +224,39 @@ class RunFields(Attributes):
         """The display name, as people gave it."""
         return self._attrs.get("displayName")
 
+    @name.setter
+    def name(self, new_name: str | None) -> None:
+        if new_name is not None and not isinstance(new_name, str):
+            raise InvalidType(f"The name of a run is a string, not {new_name!r}.")
+        self._attrs["displayName"] = new_name
+
     @property
-    def state(self) -> str | None:
+    def state(self) -> str:
         """``running``, ``finished``, ``failed``, ``crashed``, ... when the run was loaded."""
-        return self._attrs.get("state")
+        return str(self._attrs.get("state") or "not found")
+
+    @property
+    def user(self) -> User:
+        """Who started the run, where the backend tells."""
+        if not self._attrs.get("user"):
+            raise AttributeError(f"The backend tells no user of {self!r}.")
+        return User(self._attrs["user"])
+
+    @property
+    def sweep_name(self) -> str | None:
+        """The id of the sweep that started the run."""
+        return self._attrs.get("sweepName")
+
+    @property
+    def sweep(self) -> Sweep | None:
+        """The sweep that the run is part of; one request, when it is first looked at."""
+        if self._sweep is None and self.sweep_name:
+            self._sweep = Sweep(self._client, self.entity, self.project, self.sweep_name)
+        return self._sweep
+
+    @sweep.setter
+    def sweep(self, sweep: Sweep | None) -> None:
+        self._sweep = sweep
 
     @property
     def path(self) -> list[str]:
@@ -178,14 +275,30 @@ class RunFields(Attributes):
 
         The same object at every access, so that what a script changes in it is what `update` sends.
         """
-        self._heavy("config")
-        return self._config
+        return self._heavy("config")
 
     @property
     def rawconfig(self) -> dict[str, Any]:
         """The config with W&B's own entries."""
-        self._heavy("config")
-        return {**self._rawconfig, **self._config}
+        config = self._heavy("config")
+        raw: dict[str, Any] = self._attrs.setdefault("rawconfig", {})
+        for key in raw.keys() - config.keys() - INTERNAL_CONFIG:
+            del raw[key]
+        raw.update(config)
+        return raw
+
+    @property
+    def json_config(self) -> str:
+        """The config as the backend keeps it: JSON, each value in an object of its own."""
+        values = {"_wandb": self.rawconfig["_wandb"]} if "_wandb" in self.rawconfig else {}
+        if not all(isinstance(key, str) for key in self.config):
+            raise InvalidType(f"The keys of a config are strings, not {list(self.config)!r}.")
+        values |= self.config
+        wrapped = {
+            key: {"value": to_json_value(value, f"config[{key!r}]", keeps_nan=True), "desc": None}
+            for key, value in values.items()
+        }
+        return json.dumps(wrapped)
 
     @property
     def summary_metrics(self) -> dict[str, Any]:
@@ -193,9 +306,30 @@ class RunFields(Attributes):
         return self._heavy("summaryMetrics")
 
     @property
-    def summary(self) -> dict[str, Any]:
-        """The last value of each key, or what ``define_metric`` asked for."""
-        return self._heavy("summaryMetrics")
+    def summary(self) -> Summary:
+        """The last value of each key, as a mapping that can be changed and sent back."""
+        values = self.summary_metrics
+        if self._summary is None:
+            self._summary = Summary(values, self._send_summary)
+        return self._summary
+
+    @property
+    def history_keys(self) -> dict[str, Any] | None:
+        """Types, counts and last values of the keys of the history, when the run was loaded."""
+        if "historyKeys" not in self._attrs:
+            self.load_full_data()
+        return self._attrs.get("historyKeys")
+
+    def metrics(self) -> list[Metric]:
+        """Return what ``define_metric`` declared.
+
+        Returns
+        -------
+        list of Metric
+            In the order of their declaration: name or glob, step metric, what the summary keeps,
+            goal. Empty where nothing was declared.
+        """
+        return read_metrics(self.rawconfig.get("_wandb"))
 
     @property
     def system_metrics(self) -> dict[str, Any]:
@@ -208,8 +342,12 @@ class RunFields(Attributes):
         last = fetch_history_keys(self._client, self._path).get("lastStep")
         return -1 if last is None else int(last)
 
+    def _send_summary(self, values: Mapping[str, Any]) -> None:
+        variables = {"id": self.storage_id, "summaryMetrics": json.dumps(values)}
+        mutate(self._client, documents.UPDATE_SUMMARY, variables, is_idempotent=True)
+
     def __repr__(self) -> str:
-        return f"<Run {'/'.join(self._path.quoted)} ({self._attrs.get('state', 'not found')})>"
+        return f"<Run {'/'.join(self._path.quoted)} ({self.state})>"
 
 
 def _unwrapped(entry: object) -> Any:

@@ -354,7 +354,7 @@ class RunHistory(RunFields):
         return download_history_exports(
             self._client,
             self._path,
-            Path(download_dir),
+            download_dir,
             require_complete_history=require_complete_history,
         )
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class AccessLog:
-    """ASGI middleware that writes a line after each answer.
+    """ASGI middleware that writes a line before each answer is complete.
 
     Parameters
     ----------
@@ -34,19 +34,25 @@ class AccessLog:
             return
         status = 0
         n_bytes = 0
+        is_written = False
 
         async def count(message: Message) -> None:
-            nonlocal status, n_bytes
+            nonlocal status, n_bytes, is_written
             if message["type"] == "http.response.start":
                 status = message["status"]
             elif message["type"] == "http.response.body":
                 n_bytes += len(message.get("body", b""))
+                # Whoever has the whole answer finds its line.
+                if not message.get("more_body"):
+                    self._write(scope, status, n_bytes)
+                    is_written = True
             await send(message)
 
         try:
             await self._app(scope, receive, count)
         finally:
-            self._write(scope, status, n_bytes)
+            if not is_written:
+                self._write(scope, status, n_bytes)
 
     def _write(self, scope: Scope, status: int, n_bytes: int) -> None:
         headers = {name.lower(): value for name, value in scope["headers"]}

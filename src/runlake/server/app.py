@@ -24,13 +24,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runlake.server.access_log import AccessLog
 from runlake.server.accounts import find_user
+from runlake.server.artifact_resolvers import add_artifacts
+from runlake.server.artifact_routes import artifact_routes
 from runlake.server.artifacts import ArtifactStore
 from runlake.server.database import Database
 from runlake.server.fields import Context
 from runlake.server.resolvers import execute, operation_name
+from runlake.server.run_files import RunFiles
 from runlake.server.runs import Limits, Refused, RunStore
 from runlake.server.schema import load_schema
-from runlake.server.storage import Storage
+from runlake.server.storage import BrokenUpload, Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Backend:
         Objects behind signed URLs.
     runs : RunStore
         Runs and their history.
+    run_files : RunFiles
+        Files of runs.
     artifacts : ArtifactStore
         Artifacts that runs logged.
     """
@@ -52,6 +57,7 @@ class Backend:
     database: Database
     storage: Storage
     runs: RunStore
+    run_files: RunFiles
     artifacts: ArtifactStore
 
 
@@ -61,7 +67,9 @@ def open_backend(data_dir: Path, storage_url: str, *, limits: Limits, url_expiry
     database = Database(data_dir / "runlake.sqlite")
     storage = Storage(database, data_dir / "storage", storage_url, url_expiry)
     runs = RunStore(database, storage, limits)
-    return Backend(database, storage, runs, ArtifactStore(database, storage))
+    return Backend(
+        database, storage, runs, RunFiles(database, storage), ArtifactStore(database, storage)
+    )
 
 
 def build_app(backend: Backend, storage_port: int, access_log: Path | None) -> ASGIApp:
@@ -97,9 +105,10 @@ class _Api:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._schema = load_schema()
+        self._schema = add_artifacts(load_schema())
 
     def app(self) -> ASGIApp:
+        backend = self._backend
         stream = "/files/{entity}/{project}/{run}/file_stream"
         return Starlette(
             routes=[
@@ -107,6 +116,7 @@ class _Api:
                 Route(stream, self._file_stream, methods=["POST"]),
                 Route("/healthz", self._health),
                 Route("/ready", self._health),
+                *artifact_routes(backend.database, backend.artifacts, backend.storage),
                 Route("/{entity}/{project}/runs/{run}", self._page),
             ],
             exception_handlers={404: _not_found, 405: _not_found},
@@ -126,7 +136,14 @@ class _Api:
         if authorization and user is None:
             return _errors("invalid API key", 401)
         operation = str(body.get("operationName") or "")
-        context = Context(user, operation, backend.runs, backend.artifacts, backend.storage)
+        context = Context(
+            user,
+            operation,
+            backend.runs,
+            backend.run_files,
+            backend.artifacts,
+            backend.storage,
+        )
         return JSONResponse(execute(self._schema, body, context))
 
     async def _file_stream(self, request: Request) -> Response:
@@ -177,11 +194,15 @@ def _storage(backend: Backend) -> ASGIApp:
         name = request.path_params["name"]
         expires = request.query_params.get("expires", "")
         signature = request.query_params.get("signature", "")
-        if not storage.allows(request.method, name, expires, signature):
+        md5 = request.query_params.get("md5", "")
+        if not storage.allows(request.method, name, expires, signature, md5):
             return PlainTextResponse("The URL expired, or was not signed here.\n", 403)
         if request.method == "PUT":
-            md5 = await storage.receive(name, request.stream())
-            return Response(headers={"ETag": f'"{md5}"'})
+            try:
+                received = await storage.receive(name, request.stream(), md5)
+            except BrokenUpload as error:
+                return PlainTextResponse(f"{error}\n", 400)
+            return Response(headers={"ETag": f'"{received}"'})
         return await run_in_threadpool(fetch, request, name)
 
     def fetch(request: Request, name: str) -> Response:

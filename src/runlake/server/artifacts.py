@@ -1,16 +1,37 @@
-"""Artifacts as runs write them: a version is pending until it is committed."""
+"""Artifact versions: pending until committed, then numbered, aliased, used and deleted."""
 
 from __future__ import annotations
 
 import json
+import re
+import secrets
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from runlake.server.artifact_collections import CollectionStore, check_name, order_by
+from runlake.server.artifact_contents import ArtifactContents
 from runlake.server.database import Database
-from runlake.server.runs import Refused, make_id, parse_id
+from runlake.server.runs import Refused, parse_id
 from runlake.server.storage import Storage
+
+VERSION = """
+SELECT v.*, c.name AS collection, c.project_id, t.name AS type, p.entity, p.name AS project
+FROM artifact_versions v
+JOIN artifact_collections c ON c.id = v.collection_id
+JOIN artifact_types t ON t.id = c.type_id JOIN projects p ON p.id = c.project_id
+"""
+ORDERS = {
+    "createdAt": "v.created_at",
+    "created_at": "v.created_at",
+    "updatedAt": "coalesce(v.updated_at, v.created_at)",
+    "updated_at": "coalesce(v.updated_at, v.created_at)",
+    "versionIndex": "v.version",
+    "version": "v.version",
+    "size": "v.n_bytes",
+}
+INHERITED_TTL = -1
 
 
 class ArtifactStore:
@@ -26,106 +47,324 @@ class ArtifactStore:
 
     def __init__(self, database: Database, storage: Storage) -> None:
         self._database = database
-        self._storage = storage
+        self.collections = CollectionStore(database)
+        self.contents = ArtifactContents(database, storage)
 
     def get(self, entity: str, artifact_id: str) -> sqlite3.Row:
-        """Return an artifact that the entity owns."""
-        row = self._database.row(
-            "SELECT artifacts.*, entity FROM artifacts JOIN projects ON projects.id = project_id "
-            "WHERE artifacts.id = ?",
-            parse_id(artifact_id, "Artifact"),
-        )
+        """Return a version that the entity owns."""
+        row = self._row(parse_id(artifact_id, "Artifact"))
         if row is None or row["entity"] != entity:
             raise Refused(f"artifact {artifact_id!r} not found")
         return row
 
-    def by_client_id(self, client_id: str) -> sqlite3.Row | None:
-        """Return the artifact that a client named before it had an id."""
-        return self._database.row("SELECT * FROM artifacts WHERE client_id = ?", client_id)
-
-    def by_name(self, project_id: int, name: str) -> sqlite3.Row | None:
-        """Return the committed version that ``collection:alias`` or ``collection:vN`` names."""
-        collection, _, alias = name.partition(":")
-        for row in self._database.rows(
-            "SELECT * FROM artifacts WHERE project_id = ? AND collection = ? "
-            "AND state = 'COMMITTED' ORDER BY version DESC",
-            project_id,
-            collection,
-        ):
-            if alias in {f"v{row['version']}", *json.loads(row["aliases"])}:
-                return row
-        return None
-
-    def latest(self, row: sqlite3.Row) -> sqlite3.Row | None:
-        """Return the newest committed version of an artifact's collection."""
+    def by_client_id(self, entity: str, client_id: str) -> sqlite3.Row | None:
+        """Return the version that a client named before it had an id."""
         return self._database.row(
-            "SELECT * FROM artifacts WHERE project_id = ? AND collection = ? "
-            "AND state = 'COMMITTED' ORDER BY version DESC LIMIT 1",
-            row["project_id"],
-            row["collection"],
+            f"{VERSION} JOIN artifact_client_ids i ON i.version_id = v.id "
+            "WHERE i.client_id = ? AND p.entity = ?",
+            client_id,
+            entity,
         )
 
-    def create(self, entity: str, given: Mapping[str, Any]) -> sqlite3.Row:
-        """Return a pending version, or the committed one with the same content."""
-        project = given["projectName"]
-        collection = given.get("artifactCollectionName") or given["artifactCollectionNames"][0]
+    def by_name(self, project_id: int, name: str) -> sqlite3.Row | None:
+        """Return the committed version behind ``collection:alias``; no alias is ``latest``."""
+        collection_name, _, alias = name.partition(":")
+        collection = self.collections.find(project_id, collection_name)
+        return self.by_alias(collection["id"], alias or "latest") if collection else None
+
+    def by_alias(self, collection_id: int, alias: str) -> sqlite3.Row | None:
+        """Return the committed version behind an alias or ``vN``."""
+        numbered = re.fullmatch(r"v(\d{1,18})", alias)
+        return self._database.row(
+            f"{VERSION} WHERE v.collection_id = ? AND v.state = 'COMMITTED' AND "
+            "(v.version = ? OR v.id = (SELECT version_id FROM artifact_aliases "
+            "WHERE collection_id = v.collection_id AND alias = ?))",
+            collection_id,
+            int(numbered[1]) if numbered else None,
+            alias,
+        )
+
+    def latest(self, collection_id: int) -> sqlite3.Row | None:
+        """Return the committed version of a collection with the highest number."""
+        return self._database.row(
+            f"{VERSION} WHERE v.collection_id = ? AND v.state = 'COMMITTED' "
+            "ORDER BY v.version DESC LIMIT 1",
+            collection_id,
+        )
+
+    def in_collection(self, collection_id: int, state: str, order: str | None) -> list[sqlite3.Row]:
+        """Return the versions of a collection, newest first by default."""
+        by = order_by(order, ORDERS, default="v.version DESC, v.id DESC")
+        return self._database.rows(
+            f"{VERSION} WHERE v.collection_id = ? AND v.state = ? ORDER BY {by}",
+            collection_id,
+            state,
+        )
+
+    def of_run(self, run_id: int, role: str) -> list[sqlite3.Row]:
+        """Return the committed versions that a run logged or used, in the order of it."""
+        return self._database.rows(
+            f"{VERSION} JOIN artifact_runs r ON r.version_id = v.id "
+            "WHERE r.run_id = ? AND r.role = ? AND v.state = 'COMMITTED' ORDER BY r.position",
+            run_id,
+            role,
+        )
+
+    def users(self, version_id: int) -> list[int]:
+        """Return the numbers of the runs that used a version."""
+        rows = self._database.rows(
+            "SELECT run_id FROM artifact_runs WHERE version_id = ? AND role = 'used' "
+            "ORDER BY position",
+            version_id,
+        )
+        return [row["run_id"] for row in rows]
+
+    def aliases(self, version_id: int) -> list[sqlite3.Row]:
+        """Return the aliases of a version."""
+        return self._database.rows(
+            "SELECT * FROM artifact_aliases WHERE version_id = ? ORDER BY id", version_id
+        )
+
+    def create(
+        self, project: sqlite3.Row, run: sqlite3.Row | None, given: Mapping[str, Any]
+    ) -> sqlite3.Row:
+        """Return a pending version, or the committed one with the same content.
+
+        Parameters
+        ----------
+        project : Row
+            Where the collection is, or will be.
+        run : Row or None
+            Who logs it.
+        given : mapping
+            The fields of ``CreateArtifactInput`` that are not null.
+        """
+        names = given.get("artifactCollectionNames") or [given.get("artifactCollectionName")]
+        if names[0] is None:
+            raise Refused("an artifact needs the name of a collection")
         aliases = [alias["alias"] for alias in given.get("aliases") or []]
+        _check_aliases(aliases)
         with self._database.transaction() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO projects (entity, name) VALUES (?, ?)", (entity, project)
+            collection = self.collections.find_or_create(
+                connection, project["id"], names[0], given["artifactTypeName"]
             )
-            project_id = connection.execute(
-                "SELECT id FROM projects WHERE entity = ? AND name = ?", (entity, project)
-            ).fetchone()["id"]
-            same = connection.execute(
-                "SELECT id FROM artifacts WHERE project_id = ? AND collection = ? AND digest = ? "
-                "AND state = 'COMMITTED' ORDER BY version DESC",
-                (project_id, collection, given["digest"]),
-            ).fetchone()
-            if same and given.get("enableDigestDeduplication"):
-                return self.get(entity, make_id("Artifact", same["id"]))
-            cursor = connection.execute(
-                "INSERT INTO artifacts (project_id, run_name, type, collection, version, state, "
-                "digest, description, metadata, client_id, aliases, created_at) "
-                "SELECT ?, ?, ?, ?, coalesce(max(version) + 1, 0), 'PENDING', ?, ?, ?, ?, ?, ? "
-                "FROM artifacts WHERE project_id = ? AND collection = ?",
-                (
-                    project_id,
-                    given.get("runName"),
-                    given["artifactTypeName"],
-                    collection,
-                    given["digest"],
-                    given.get("description"),
-                    given.get("metadata"),
-                    given.get("clientID"),
-                    json.dumps(aliases),
-                    time.time(),
-                    project_id,
-                    collection,
-                ),
-            )
-        return self.get(entity, make_id("Artifact", cursor.lastrowid or 0))
-
-    def commit(self, entity: str, artifact_id: str) -> sqlite3.Row:
-        """Make a version readable; its aliases leave the versions that had them."""
-        row = self.get(entity, artifact_id)
-        taken = set(json.loads(row["aliases"]))
-        with self._database.transaction() as connection:
-            for other in connection.execute(
-                "SELECT id, aliases FROM artifacts WHERE project_id = ? AND collection = ? "
-                "AND id != ?",
-                (row["project_id"], row["collection"], row["id"]),
-            ).fetchall():
-                kept = [alias for alias in json.loads(other["aliases"]) if alias not in taken]
+            same = self._same_content(collection["id"], given)
+            version_id = same["id"] if same else self._insert(connection, collection, run, given)
+            if same and same["state"] == "COMMITTED":
+                self._set_aliases(connection, same, aliases)
+            elif same:
+                wanted = json.dumps(sorted({*json.loads(same["wanted_aliases"]), *aliases}))
                 connection.execute(
-                    "UPDATE artifacts SET aliases = ? WHERE id = ?",
-                    (json.dumps(kept), other["id"]),
+                    "UPDATE artifact_versions SET wanted_aliases = ? WHERE id = ?",
+                    (wanted, version_id),
                 )
-            connection.execute(
-                "UPDATE artifacts SET state = 'COMMITTED' WHERE id = ?", (row["id"],)
-            )
-        return self.get(entity, artifact_id)
+            tags = (tag["tagName"] for tag in given.get("tags") or [])
+            self.collections.add_tags("version_id", version_id, tags)
+            if run is not None:
+                self._link(connection, version_id, run["id"], "logged", None)
+            if given.get("clientID"):
+                connection.execute(
+                    "INSERT OR REPLACE INTO artifact_client_ids VALUES (?, ?)",
+                    (given["clientID"], version_id),
+                )
+        return self._existing(version_id)
 
-    def upload_url(self, row: sqlite3.Row, name: str) -> str:
-        """Return where to put a file of a version."""
-        return self._storage.sign("PUT", f"artifacts/{row['id']}/{name}")
+    def _same_content(self, collection_id: int, given: Mapping[str, Any]) -> sqlite3.Row | None:
+        """Return the version to take in place of a new one: a shared pending, or an equal one."""
+        if given.get("distributedID"):
+            return self._database.row(
+                "SELECT * FROM artifact_versions WHERE collection_id = ? AND state = 'PENDING' "
+                "AND distributed_id = ?",
+                collection_id,
+                given["distributedID"],
+            )
+        if not given.get("enableDigestDeduplication"):
+            return None
+        return self._database.row(
+            "SELECT * FROM artifact_versions WHERE collection_id = ? AND digest = ? "
+            "AND state = 'COMMITTED' ORDER BY version DESC",
+            collection_id,
+            given["digest"],
+        )
+
+    def _insert(
+        self,
+        connection: sqlite3.Connection,
+        collection: sqlite3.Row,
+        run: sqlite3.Row | None,
+        given: Mapping[str, Any],
+    ) -> int:
+        values = {
+            "collection_id": collection["id"],
+            "state": "PENDING",
+            "digest": given["digest"],
+            "digest_algorithm": given.get("digestAlgorithm") or "MANIFEST_MD5",
+            "description": given.get("description"),
+            "metadata": given.get("metadata"),
+            "run_id": run["id"] if run else None,
+            "history_step": given.get("historyStep"),
+            "ttl_seconds": _ttl(given.get("ttlDurationSeconds")),
+            "distributed_id": given.get("distributedID"),
+            "wanted_aliases": json.dumps([a["alias"] for a in given.get("aliases") or []]),
+            "created_at": time.time(),
+        }
+        columns, marks = ", ".join(values), ", ".join("?" for _ in values)
+        cursor = connection.execute(
+            f"INSERT INTO artifact_versions ({columns}) VALUES ({marks})", tuple(values.values())
+        )
+        return cursor.lastrowid or 0
+
+    def commit(self, row: sqlite3.Row) -> sqlite3.Row:
+        """Make a version readable: number it, and give it the aliases that it was created with."""
+        if row["state"] == "COMMITTED":
+            return row
+        if row["state"] == "DELETED":
+            raise Refused("the artifact was deleted")
+        manifest_id, manifest = self.contents.merged_manifest(row)
+        with self._database.transaction() as connection:
+            self.contents.publish(row, manifest_id, manifest)
+            collection_id = row["collection_id"]
+            numbered = connection.execute(
+                "UPDATE artifact_versions SET state = 'COMMITTED', commit_hash = ?, version = "
+                "(SELECT next_version FROM artifact_collections WHERE id = ?) "
+                "WHERE id = ? AND state = 'PENDING'",
+                (secrets.token_hex(10), collection_id, row["id"]),
+            ).rowcount
+            if numbered:
+                connection.execute(
+                    "UPDATE artifact_collections SET next_version = next_version + 1, "
+                    "updated_at = ? WHERE id = ?",
+                    (time.time(), collection_id),
+                )
+                self._set_aliases(connection, row, json.loads(row["wanted_aliases"]))
+        return self._existing(row["id"])
+
+    def update(self, row: sqlite3.Row, given: Mapping[str, Any]) -> sqlite3.Row:
+        """Change what may change of a version: fields of ``UpdateArtifactInput`` that are given."""
+        changes: dict[str, Any] = {"updated_at": time.time()}
+        changes |= {key: given[key] for key in ("description", "metadata") if key in given}
+        if "ttlDurationSeconds" in given:
+            changes["ttl_seconds"] = _ttl(given["ttlDurationSeconds"])
+        assignments = ", ".join(f"{column} = ?" for column in changes)
+        with self._database.transaction() as connection:
+            connection.execute(
+                f"UPDATE artifact_versions SET {assignments} WHERE id = ?",
+                (*changes.values(), row["id"]),
+            )
+            if "aliases" in given:
+                connection.execute(
+                    "DELETE FROM artifact_aliases WHERE version_id = ?", (row["id"],)
+                )
+                self._set_aliases(connection, row, [a["alias"] for a in given["aliases"]])
+            added = (tag["tagName"] for tag in given.get("tagsToAdd") or [])
+            self.collections.add_tags("version_id", row["id"], added)
+            taken = (tag["tagName"] for tag in given.get("tagsToDelete") or [])
+            self.collections.delete_tags("version_id", row["id"], taken)
+        return self._existing(row["id"])
+
+    def add_aliases(self, row: sqlite3.Row, aliases: Iterable[str]) -> None:
+        """Give a version aliases; they leave the versions that had them."""
+        with self._database.transaction() as connection:
+            self._set_aliases(connection, row, list(aliases))
+
+    def delete_aliases(self, row: sqlite3.Row, aliases: Iterable[str]) -> None:
+        """Take aliases off a version."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "DELETE FROM artifact_aliases WHERE version_id = ? AND alias = ?",
+                [(row["id"], alias) for alias in aliases],
+            )
+
+    def use(self, row: sqlite3.Row, run: sqlite3.Row, used_as: str | None) -> None:
+        """Note that a run used a version."""
+        with self._database.transaction() as connection:
+            self._link(connection, row["id"], run["id"], "used", used_as)
+
+    def delete(self, row: sqlite3.Row, *, delete_aliases: bool) -> sqlite3.Row:
+        """Delete a version and what only it holds; its number is not given again."""
+        aliases = [alias["alias"] for alias in self.aliases(row["id"])]
+        if aliases and not delete_aliases:
+            raise Refused(
+                f"artifact {row['collection']}:v{row['version']} has the aliases {aliases}; "
+                "delete them too (deleteAliases), or move them first"
+            )
+        with self._database.transaction() as connection:
+            for table in ("artifact_aliases", "artifact_tags", "artifact_runs"):
+                connection.execute(f"DELETE FROM {table} WHERE version_id = ?", (row["id"],))
+            connection.execute(
+                "UPDATE artifact_versions SET state = 'DELETED', manifest_id = NULL, "
+                "updated_at = ? WHERE id = ?",
+                (time.time(), row["id"]),
+            )
+            self.contents.release(row["id"])
+        return self._existing(row["id"])
+
+    def delete_collection(self, collection: sqlite3.Row) -> None:
+        """Delete a collection with all its versions and aliases."""
+        with self._database.transaction() as connection:
+            for row in self._database.rows(
+                f"{VERSION} WHERE v.collection_id = ?", collection["id"]
+            ):
+                self.delete(row, delete_aliases=True)
+                connection.execute(
+                    "DELETE FROM artifact_client_ids WHERE version_id = ?", (row["id"],)
+                )
+                connection.execute("DELETE FROM artifact_versions WHERE id = ?", (row["id"],))
+            self.collections.delete(collection)
+
+    def forget_run(self, run_id: int, *, delete: bool) -> None:
+        """Prepare for the end of a run: drop its links and, if asked, what it logged."""
+        with self._database.transaction() as connection:
+            if delete:
+                for row in self._database.rows(
+                    f"{VERSION} WHERE v.run_id = ? AND v.state != 'DELETED'", run_id
+                ):
+                    self.delete(row, delete_aliases=True)
+            connection.execute("DELETE FROM artifact_runs WHERE run_id = ?", (run_id,))
+            connection.execute(
+                "UPDATE artifact_versions SET run_id = NULL WHERE run_id = ?", (run_id,)
+            )
+
+    def _set_aliases(
+        self, connection: sqlite3.Connection, row: sqlite3.Row, aliases: list[str]
+    ) -> None:
+        _check_aliases(aliases)
+        connection.executemany(
+            "INSERT INTO artifact_aliases (collection_id, alias, version_id) VALUES (?, ?, ?) "
+            "ON CONFLICT (collection_id, alias) DO UPDATE SET version_id = excluded.version_id",
+            [(row["collection_id"], alias, row["id"]) for alias in aliases],
+        )
+
+    def _link(
+        self,
+        connection: sqlite3.Connection,
+        version_id: int,
+        run_id: int,
+        role: str,
+        used_as: str | None,
+    ) -> None:
+        connection.execute(
+            "INSERT INTO artifact_runs (version_id, run_id, role, used_as) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (run_id, role, version_id) DO UPDATE SET used_as = excluded.used_as",
+            (version_id, run_id, role, used_as),
+        )
+
+    def _row(self, version_id: int | None) -> sqlite3.Row | None:
+        return self._database.row(f"{VERSION} WHERE v.id = ?", version_id)
+
+    def _existing(self, version_id: int) -> sqlite3.Row:
+        row = self._row(version_id)
+        if row is None:
+            raise Refused("the artifact was deleted")
+        return row
+
+
+def _check_aliases(aliases: Iterable[str]) -> None:
+    for alias in aliases:
+        check_name(alias, "artifact alias")
+        if re.fullmatch(r"v\d+", alias):
+            raise Refused(f"the alias {alias!r} is kept for the version of that number")
+
+
+def _ttl(seconds: int | None) -> int | None:
+    return None if seconds is None or seconds == INHERITED_TTL else seconds

@@ -14,13 +14,24 @@ from typing import Any
 
 from runlake.server.accounts import User
 from runlake.server.artifacts import ArtifactStore
+from runlake.server.projects import (
+    Listed,
+    count_sweeps,
+    cursor_of,
+    find_sweep,
+    list_projects,
+    list_sweeps,
+)
 from runlake.server.rows import Row, history_keys, sample_evenly, to_wire
-from runlake.server.runs import Refused, RunStore, file_object, make_id, system_row
+from runlake.server.run_files import RunFiles, file_object
+from runlake.server.run_lists import count_runs, list_runs
+from runlake.server.runs import Refused, RunStore, make_id, system_row
 from runlake.server.storage import Storage
 
 Fields = dict[str, Any]
 PARQUET_AWARE = {"HistoryPage", "SampledHistoryPage"}
 NO_LIMIT = 2**62
+MAX_LINES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +44,14 @@ class Context:
         Whose API key came along.
     operation : str
         The ``operationName`` of the envelope; empty from the SDK's Python code.
-    runs, artifacts, storage
+    runs, run_files, artifacts, storage
         The server's stores.
     """
 
     user: User | None
     operation: str
     runs: RunStore
+    run_files: RunFiles
     artifacts: ArtifactStore
     storage: Storage
 
@@ -82,65 +94,108 @@ def user_fields(user: User) -> Fields:
 
 def project_fields(context: Context, row: sqlite3.Row) -> Fields:
     """Return the fields of ``Project``."""
+    database, project_id = context.runs.database, row["id"]
 
     def run(_: Any, **arguments: Any) -> Fields | None:
         found = context.runs.find(row["entity"], row["name"], arguments["name"])
         return run_fields(context, found) if found else None
 
     def runs(_: Any, **arguments: Any) -> Fields:
-        return _run_connection(context, row, arguments)
+        return _run_connection(context, project_id, arguments)
 
-    def artifact(_: Any, **arguments: Any) -> Fields | None:
-        found = context.artifacts.by_name(row["id"], arguments["name"])
-        return artifact_fields(context, found) if found else None
+    def sweep(_: Any, **arguments: Any) -> Fields | None:
+        found = find_sweep(database, project_id, arguments["sweepName"])
+        return sweep_fields(found) if found else None
+
+    def sweeps(_: Any, **arguments: Any) -> Fields:
+        if arguments.get("filters") not in {None, "", "{}"}:
+            raise Refused("sweeps cannot be filtered")
+        first, after = arguments.get("first"), arguments.get("after")
+        return _connection(
+            list_sweeps(database, project_id, first=first, after=after), sweep_fields
+        )
 
     return {
-        "id": make_id("Project", row["id"]),
-        "internalId": str(row["id"]),
+        "id": make_id("Project", project_id),
+        "internalId": str(project_id),
         "name": row["name"],
         "entityName": row["entity"],
         "entity": {"id": make_id("Entity", 0), "name": row["entity"]},
+        "createdAt": timestamp(row["created_at"] or 0.0),
+        "isBenchmark": False,
+        "user": user_fields(context.user) if context.user else None,
+        "description": row["description"],
+        "access": row["access"],
+        "views": row["views"],
         "readOnly": False,
-        "runCount": lambda _, **arguments: len(_filtered(context, row, arguments.get("filters"))),
+        "runCount": lambda _, **given: count_runs(database, project_id, given.get("filters")),
         "run": run,
         "bucket": run,
         "runs": runs,
-        "artifact": artifact,
+        "sweep": sweep,
+        "sweeps": sweeps,
+        "totalSweeps": lambda _: count_sweeps(database, project_id),
     }
 
 
-def _run_connection(context: Context, project: sqlite3.Row, arguments: Mapping[str, Any]) -> Fields:
-    rows = _filtered(context, project, arguments.get("filters"))
-    order = arguments.get("order") or "+created_at"
-    if order.lstrip("+-") not in {"created_at", "createdAt"}:
-        raise Refused(f"runs cannot be ordered by {order!r}")
-    if order.startswith("-"):
-        rows.reverse()
-    first = max(1, arguments.get("first") or 50)
-    after = arguments.get("after")
-    start = int(after) if after and after.isdecimal() else 0
-    page = list(enumerate(rows[start : start + first], start=start + 1))
+def project_connection(context: Context, arguments: Mapping[str, Any]) -> Fields:
+    """Return the projects of an entity, page by page; of others' there are none to see."""
+    entity = arguments.get("entityName") or context.owner
+    if entity != context.owner:
+        return _connection(Listed([], has_next=False), dict)
+    listed = list_projects(
+        context.runs.database, entity, first=arguments.get("first"), after=arguments.get("after")
+    )
+    return _connection(listed, lambda row: project_fields(context, row))
+
+
+def sweep_fields(row: sqlite3.Row) -> Fields:
+    """Return the fields of ``Sweep``, which is known by the runs that name it only."""
+    updated = row["heartbeat_at"]
     return {
-        "edges": [{"node": run_fields(context, run), "cursor": str(at)} for at, run in page],
-        "pageInfo": {
-            "endCursor": str(page[-1][0]) if page else None,
-            "hasNextPage": start + first < len(rows),
-        },
-        "totalCount": len(rows),
+        "id": make_id("Sweep", row["id"]),
+        "name": row["name"],
+        "displayName": None,
+        "method": "custom",
+        "state": "RUNNING" if row["n_running"] else "FINISHED",
+        "description": None,
+        "bestLoss": None,
+        "config": "{}",
+        "createdAt": timestamp(row["created_at"]),
+        "updatedAt": timestamp(updated) if updated is not None else None,
+        "runCount": row["n_runs"],
+        "runCountExpected": None,
     }
 
 
-def _filtered(context: Context, project: sqlite3.Row, filters: str | None) -> list[sqlite3.Row]:
-    wanted = json.loads(filters or "{}")
-    known = {"state": "state", "name": "name", "displayName": "display_name"}
-    for field, value in wanted.items():
-        if field not in known or not isinstance(value, str):
-            raise Refused(f"runs cannot be filtered by {field!r}: {value!r}")
-    return [
-        row
-        for row in context.runs.in_project(project["id"])
-        if all(row[known[field]] == value for field, value in wanted.items())
+def _connection(listed: Listed, fields: Callable[[sqlite3.Row], Fields]) -> Fields:
+    edges = [{"node": fields(row), "cursor": cursor_of(row)} for row in listed.rows]
+    return {"edges": edges, "pageInfo": _page_info(edges, has_next=listed.has_next)}
+
+
+def _page_info(edges: list[Fields], *, has_next: bool) -> Fields:
+    return {"endCursor": edges[-1]["cursor"] if edges else None, "hasNextPage": has_next}
+
+
+def _run_connection(context: Context, project_id: int, arguments: Mapping[str, Any]) -> Fields:
+    database, filters = context.runs.database, arguments.get("filters")
+    page = list_runs(
+        database,
+        project_id,
+        filters=filters,
+        order=arguments.get("order"),
+        first=arguments.get("first"),
+        after=arguments.get("after"),
+    )
+    edges = [
+        {"node": run_fields(context, run), "cursor": cursor}
+        for run, cursor in zip(page.rows, page.cursors, strict=True)
     ]
+    return {
+        "edges": edges,
+        "pageInfo": _page_info(edges, has_next=page.has_next),
+        "totalCount": lambda _: count_runs(database, project_id, filters),
+    }
 
 
 def run_fields(context: Context, row: sqlite3.Row) -> Fields:
@@ -169,9 +224,9 @@ def run_fields(context: Context, row: sqlite3.Row) -> Fields:
         "createdAt": timestamp(row["created_at"]),
         "heartbeatAt": timestamp(row["heartbeat_at"]),
         "sweepName": row["sweep"],
-        "config": row["config"],
-        "summaryMetrics": row["summary"],
-        "systemMetrics": row["system_metrics"],
+        "config": lambda _: context.runs.large(row, "config"),
+        "summaryMetrics": lambda _: context.runs.large(row, "summary"),
+        "systemMetrics": lambda _: context.runs.large(row, "system_metrics"),
         "historyLineCount": row["line_count"],
         "user": owner,
         "project": project,
@@ -193,22 +248,24 @@ def _line_fields(context: Context, row: sqlite3.Row) -> Fields:
         return last_line
 
     def config_part(_: Any, **arguments: Any) -> str:
-        value = (json.loads(row["config"]).get("_wandb") or {}).get("value") or {}
+        value = (json.loads(runs.large(row, "config")).get("_wandb") or {}).get("value") or {}
         keys = arguments.get("keys")
         return json.dumps({k: v for k, v in value.items() if keys is None or k in keys})
 
     def log_lines(_: Any, **arguments: Any) -> Fields:
-        count = runs.line_counts(run_id)["output"]
-        after = arguments.get("after")
-        start = int(after) + 1 if after and after.isdecimal() else 0
-        if arguments.get("last") is not None:
-            start = max(0, count - arguments["last"])
-        lines = runs.lines(run_id, "output", first=start)
-        page = lines[: arguments.get("first") or len(lines)]
+        first, last, after = (arguments.get(name) for name in ("first", "last", "after"))
+        limit = min(max(1, MAX_LINES if first is None else first), MAX_LINES)
+        if last is not None:
+            lines = page = runs.last_lines(run_id, "output", min(last, MAX_LINES))
+        else:
+            start = int(after) + 1 if after and after.isdecimal() else 0
+            lines = runs.lines(run_id, "output", first=start, limit=limit + 1)
+            page = lines[:limit]
+        edges = [{"node": _log_line(at, line), "cursor": str(at)} for at, line in page]
         return {
-            "edges": [{"node": _log_line(at, line)} for at, line in page],
+            "edges": edges,
             "pageInfo": {
-                "endCursor": str(page[-1][0]) if page else None,
+                "endCursor": edges[-1]["cursor"] if edges else None,
                 "hasNextPage": len(page) < len(lines),
             },
         }
@@ -224,11 +281,11 @@ def _line_fields(context: Context, row: sqlite3.Row) -> Fields:
 
 
 def _log_line(number: int, line: str) -> Fields:
-    level = "error" if line.startswith("ERROR ") else None
+    level = "error" if line.startswith("ERROR ") else ""
     stamped = re.match(r"(?:ERROR )?(\d{4}-\d\d-\d\dT[\d:.]+) ?(.*)", line, re.DOTALL)
     text = stamped[2] if stamped else line
     when = stamped[1] if stamped else None
-    return {"number": number, "timestamp": when, "level": level, "label": None, "line": text}
+    return {"number": number, "timestamp": when, "level": level, "label": "", "line": text}
 
 
 def _history_fields(context: Context, row: sqlite3.Row) -> Fields:
@@ -267,7 +324,9 @@ def _history_fields(context: Context, row: sqlite3.Row) -> Fields:
         return [json.dumps(to_wire(r)) for r in chosen]
 
     return {
-        "historyKeys": lambda _: history_keys(json.loads(row["key_facts"]), row["last_step"]),
+        "historyKeys": lambda _: history_keys(
+            json.loads(runs.large(row, "key_facts")), row["last_step"]
+        ),
         "parquetHistory": parquet,
         "history": history,
         "sampledHistory": sampled,
@@ -287,82 +346,59 @@ def _sampled(
 
 
 def _file_fields(context: Context, row: sqlite3.Row) -> Fields:
+    run_id = row["id"]
+
     def files(_: Any, **arguments: Any) -> Fields:
-        names = {name for name in arguments.get("names") or [] if name}
-        like = arguments.get("pattern")
-        matching = [
-            (file_id, name)
-            for file_id, name in context.runs.files(row["id"])
-            if (not names or name in names) and (not like or _is_like(name, like))
-        ]
         after = arguments.get("after")
-        start = int(after) if after and after.isdecimal() else 0
-        end = start + (arguments.get("first") or 50)
-        page = matching[start:end]
+        page = context.run_files.page(
+            run_id,
+            names=[name for name in arguments.get("names") or [] if name],
+            pattern=arguments.get("pattern"),
+            after=int(after) if after and after.isdecimal() else 0,
+            limit=max(1, arguments.get("first") or 50),
+        )
         edges = [
-            {"node": file_fields(context, row["id"], *file), "cursor": str(at)}
-            for at, file in enumerate(page, start=start + 1)
+            {"node": _file_fields_of(context, run_id, file), "cursor": str(file["id"])}
+            for file in page.rows
         ]
         return {
             "edges": edges,
             "pageInfo": {
-                "endCursor": str(start + len(page)) if page else None,
-                "hasNextPage": end < len(matching),
+                "endCursor": edges[-1]["cursor"] if edges else None,
+                "hasNextPage": page.has_next,
             },
         }
 
-    return {"fileCount": lambda _: len(context.runs.files(row["id"])), "files": files}
+    return {"fileCount": lambda _: context.run_files.count(run_id), "files": files}
 
 
-def file_fields(context: Context, run_id: int, file_id: int, name: str) -> Fields:
-    """Return the fields of ``File`` for a run file."""
-    stored = context.storage.find(file_object(run_id, name))
+def _file_fields_of(context: Context, run_id: int, file: sqlite3.Row) -> Fields:
+    name = file["name"]
     url = context.storage.sign("GET", file_object(run_id, name))
-    upload = context.storage.sign("PUT", file_object(run_id, name))
-    md5 = bytes.fromhex(stored.md5) if stored else b""
+    upload = upload_fields(context, run_id, name)
     return {
-        "id": make_id("File", file_id),
-        "name": name,
-        "url": lambda _, **arguments: upload if arguments.get("upload") else url,
+        **upload,
+        "id": make_id("File", file["id"]),
+        "url": lambda _, **arguments: upload["uploadUrl"] if arguments.get("upload") else url,
         "directUrl": url,
-        "uploadUrl": upload,
-        "uploadHeaders": [],
-        "sizeBytes": stored.n_bytes if stored else 0,
+        "sizeBytes": file["n_bytes"],
         "mimetype": mimetypes.guess_type(name)[0] or "application/octet-stream",
-        "updatedAt": timestamp(stored.modified_at) if stored else None,
-        "md5": base64.b64encode(md5).decode() if stored else None,
+        "updatedAt": timestamp(file["modified_at"]),
+        "md5": base64.b64encode(bytes.fromhex(file["md5"])).decode(),
     }
 
 
-def artifact_fields(context: Context, row: sqlite3.Row) -> Fields:
-    """Return the fields of ``Artifact``."""
-
-    def latest(_: Any) -> Fields | None:
-        found = context.artifacts.latest(row)
-        return artifact_fields(context, found) if found else None
-
+def upload_fields(context: Context, run_id: int, name: str) -> Fields:
+    """Return the fields of ``File`` for a run file that is to be uploaded."""
     return {
-        "id": make_id("Artifact", row["id"]),
-        "state": row["state"],
-        "digest": row["digest"],
-        "description": row["description"],
-        "metadata": row["metadata"],
-        "versionIndex": row["version"] if row["state"] == "COMMITTED" else None,
-        "createdAt": timestamp(row["created_at"]),
-        "artifactType": {"name": row["type"]},
-        "artifactSequence": {
-            "id": make_id("ArtifactSequence", row["id"]),
-            "name": row["collection"],
-            "latestArtifact": latest,
-        },
+        "id": make_id("File", 0),
+        "name": name,
+        "uploadUrl": context.storage.sign("PUT", file_object(run_id, name)),
+        "uploadHeaders": [],
+        "sizeBytes": 0,
     }
 
 
 def timestamp(seconds: float) -> str:
     """Return a time as the protocol writes it: ISO 8601, UTC, without a zone."""
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
-
-
-def _is_like(name: str, pattern: str) -> bool:
-    parts = (".*" if c == "%" else "." if c == "_" else re.escape(c) for c in pattern)
-    return re.fullmatch("".join(parts), name, re.DOTALL) is not None

@@ -17,15 +17,23 @@ from graphql import (
 from runlake.server.fields import (
     Context,
     Fields,
-    artifact_fields,
-    file_fields,
+    project_connection,
     project_fields,
     run_fields,
+    upload_fields,
     user_fields,
 )
+from runlake.server.projects import upsert_project
+from runlake.server.run_files import WrongName
 from runlake.server.runs import Refused, make_id, parse_id
 
-FEATURES = ("MARK_RUN_FILES_UPLOADED", "CLIENT_IDS", "ARTIFACT_TAGS", "LARGE_FILENAMES")
+FEATURES = (
+    "MARK_RUN_FILES_UPLOADED",
+    "CLIENT_IDS",
+    "ARTIFACT_TAGS",
+    "LARGE_FILENAMES",
+    "TOTAL_COUNT_IN_FILE_CONNECTION",
+)
 Mutation = Callable[[Context, Mapping[str, Any]], Fields]
 
 
@@ -92,12 +100,8 @@ def _root(context: Context) -> Fields:
         found = context.runs.project(entity, name) if entity == context.owner else None
         return project_fields(context, found) if found else None
 
-    def artifact(_: Any, **arguments: Any) -> Fields:
-        return artifact_fields(context, context.artifacts.get(context.owner, arguments["id"]))
-
-    def mapping(_: Any, **arguments: Any) -> Fields | None:
-        found = context.artifacts.by_client_id(arguments["clientID"])
-        return {"serverID": make_id("Artifact", found["id"])} if found else None
+    def projects(_: Any, **arguments: Any) -> Fields:
+        return project_connection(context, arguments)
 
     def entity(_: Any, **arguments: Any) -> Fields | None:
         name = context.entity(arguments.get("name"))
@@ -110,8 +114,7 @@ def _root(context: Context) -> Fields:
         "entity": entity,
         "project": project,
         "model": project,
-        "artifact": artifact,
-        "clientIDMapping": mapping,
+        "models": projects,
         **{name: _mutation(context, action) for name, action in MUTATIONS.items()},
     }
 
@@ -130,6 +133,13 @@ def _upsert_bucket(context: Context, given: Mapping[str, Any]) -> Fields:
     return {"bucket": run_fields(context, row), "inserted": is_new}
 
 
+def _upsert_model(context: Context, given: Mapping[str, Any]) -> Fields:
+    entity = context.entity(given.get("entityName"))
+    row, is_new = upsert_project(context.runs.database, entity, given)
+    project = project_fields(context, row)
+    return {"project": project, "model": project, "inserted": is_new}
+
+
 def _run_number(context: Context, storage_id: str) -> int:
     number = parse_id(storage_id, "Run")
     run = context.runs.get(number) if number is not None else None
@@ -144,7 +154,10 @@ def _update_run_state(context: Context, given: Mapping[str, Any]) -> Fields:
 
 
 def _delete_run(context: Context, given: Mapping[str, Any]) -> Fields:
-    context.runs.delete(_run_number(context, given["id"]))
+    run_id = _run_number(context, given["id"])
+    context.artifacts.forget_run(run_id, delete=bool(given.get("deleteArtifacts")))
+    context.run_files.delete_all(run_id)
+    context.runs.delete(run_id)
     return {"clientMutationId": None}
 
 
@@ -163,8 +176,11 @@ def _rewind_run(context: Context, given: Mapping[str, Any]) -> Fields:
 
 def _create_run_files(context: Context, given: Mapping[str, Any]) -> Fields:
     run = context.run(given["entityName"], given["projectName"], given["runName"])
-    context.runs.add_files(run["id"], given["files"])
-    files = [file_fields(context, run["id"], 0, name) for name in given["files"]]
+    try:
+        context.run_files.announce(run["id"], given["files"])
+    except WrongName as error:
+        raise Refused(str(error)) from error
+    files = [upload_fields(context, run["id"], name) for name in given["files"]]
     return {"runID": make_id("Run", run["id"]), "uploadHeaders": [], "files": files}
 
 
@@ -174,9 +190,18 @@ def _mark_files(context: Context, given: Mapping[str, Any]) -> Fields:
 
 
 def _delete_files(context: Context, given: Mapping[str, Any]) -> Fields:
-    for file_id in given["files"]:
-        context.runs.delete_file(context.owner, parse_id(file_id, "File") or 0)
+    numbers = [_file_number(context, file_id) for file_id in given["files"]]
+    context.run_files.delete(numbers)
     return {"success": True}
+
+
+def _file_number(context: Context, file_id: str) -> int:
+    number = parse_id(file_id, "File") or 0
+    run_id = context.run_files.run_of(number)
+    run = None if run_id is None else context.runs.get(run_id)
+    if run is None or run["entity"] != context.owner:
+        raise Refused(f"file {file_id!r} not found")
+    return number
 
 
 def _alert(context: Context, given: Mapping[str, Any]) -> Fields:
@@ -184,49 +209,9 @@ def _alert(context: Context, given: Mapping[str, Any]) -> Fields:
     return {"success": True}
 
 
-def _create_artifact(context: Context, given: Mapping[str, Any]) -> Fields:
-    row = context.artifacts.create(context.entity(given["entityName"]), given)
-    return {"artifact": artifact_fields(context, row)}
-
-
-def _create_manifest(context: Context, given: Mapping[str, Any]) -> Fields:
-    row = context.artifacts.get(context.owner, given["artifactID"])
-    file = {
-        "id": make_id("File", 0),
-        "name": given["name"],
-        "uploadUrl": context.artifacts.upload_url(row, given["name"]),
-        "uploadHeaders": [],
-    }
-    return {"artifactManifest": {"id": make_id("ArtifactManifest", row["id"]), "file": file}}
-
-
-def _create_artifact_files(context: Context, given: Mapping[str, Any]) -> Fields:
-    edges = []
-    for file in given["artifactFiles"]:
-        row = context.artifacts.get(context.owner, file["artifactID"])
-        node: Fields = {
-            "storagePath": f"artifacts/{row['id']}/{file['name']}",
-            "uploadUrl": context.artifacts.upload_url(row, f"files/{file['name']}"),
-            "uploadHeaders": [],
-            "uploadMultipartUrls": None,
-            "artifact": {"id": make_id("Artifact", row["id"])},
-        }
-        edges.append({"node": node})
-    return {"files": {"edges": edges}}
-
-
-def _commit_artifact(context: Context, given: Mapping[str, Any]) -> Fields:
-    row = context.artifacts.commit(context.owner, given["artifactID"])
-    return {"artifact": artifact_fields(context, row)}
-
-
-def _use_artifact(context: Context, given: Mapping[str, Any]) -> Fields:
-    row = context.artifacts.get(context.owner, given["artifactID"])
-    return {"artifact": artifact_fields(context, row)}
-
-
 MUTATIONS: dict[str, Mutation] = {
     "upsertBucket": _upsert_bucket,
+    "upsertModel": _upsert_model,
     "updateRunState": _update_run_state,
     "deleteRun": _delete_run,
     "stopRun": _stop_run,
@@ -235,9 +220,4 @@ MUTATIONS: dict[str, Mutation] = {
     "markRunFilesUploaded": _mark_files,
     "deleteFiles": _delete_files,
     "notifyScriptableRunAlert": _alert,
-    "createArtifact": _create_artifact,
-    "createArtifactManifest": _create_manifest,
-    "createArtifactFiles": _create_artifact_files,
-    "commitArtifact": _commit_artifact,
-    "useArtifact": _use_artifact,
 }

@@ -35,6 +35,10 @@ COLUMNS = {
     "config": "config",
     "summaryMetrics": "summary",
 }
+TRANSITIONS = {
+    "pending": {"running", "failed", "crashed", "preempted"},
+    "failed": {"pending", "running"},
+}
 STARTS_A_RUN = ("host", "jobProgram", "displayName", "groupName", "jobType", "notes", "tags")
 
 
@@ -64,7 +68,7 @@ class RunStore:
     """
 
     def __init__(self, database: Database, storage: Storage, limits: Limits) -> None:
-        self._database = database
+        self.database = self._database = database
         self._storage = storage
         self._limits = limits
 
@@ -92,13 +96,11 @@ class RunStore:
             "SELECT * FROM projects WHERE entity = ? AND name = ?", entity, name
         )
 
-    def in_project(self, project_id: int) -> list[sqlite3.Row]:
-        """Return the runs of a project, oldest first."""
-        return self._database.rows(
-            "SELECT runs.*, entity, projects.name AS project FROM runs JOIN projects "
-            "ON projects.id = project_id WHERE project_id = ? ORDER BY created_at, runs.id",
-            project_id,
-        )
+    def large(self, run: sqlite3.Row, column: str) -> Any:
+        """Return a column that rows from lists come without."""
+        if column in run.keys():  # noqa: SIM118 - a Row holds values, not names
+            return run[column]
+        return self._existing(run["id"])[column]
 
     def upsert(self, entity: str, given: Mapping[str, Any]) -> tuple[sqlite3.Row, bool]:
         """Create, take over, resume or change a run.
@@ -115,6 +117,7 @@ class RunStore:
         tuple of Row and bool
             The run, and whether it was made.
         """
+        _check_documents(given)
         with self._database.transaction() as connection:
             run, is_new = self._find_or_create(connection, entity, given)
             starts = is_new or ("name" in given and any(key in given for key in STARTS_A_RUN))
@@ -359,18 +362,32 @@ class RunStore:
         )
         return merge_steps(parse_line(line["content"]) for line in lines)
 
-    def lines(self, run_id: int, stream: str, *, first: int = 0) -> list[tuple[int, str]]:
+    def lines(
+        self, run_id: int, stream: str, *, first: int = 0, limit: int | None = None
+    ) -> list[tuple[int, str]]:
         """Return numbered lines of a stream from a position on."""
         return [
             (row["position"], row["content"])
             for row in self._database.rows(
                 "SELECT position, content FROM lines WHERE run_id = ? AND stream = ? "
-                "AND position >= ? ORDER BY position",
+                "AND position >= ? ORDER BY position LIMIT ?",
                 run_id,
                 stream,
                 first,
+                -1 if limit is None else limit,
             )
         ]
+
+    def last_lines(self, run_id: int, stream: str, n_lines: int) -> list[tuple[int, str]]:
+        """Return the numbered last lines of a stream, ascending."""
+        rows = self._database.rows(
+            "SELECT position, content FROM lines WHERE run_id = ? AND stream = ? "
+            "ORDER BY position DESC LIMIT ?",
+            run_id,
+            stream,
+            max(0, n_lines),
+        )
+        return [(row["position"], row["content"]) for row in reversed(rows)]
 
     def line_counts(self, run_id: int) -> dict[str, int]:
         """Return the number of lines per stream."""
@@ -410,13 +427,11 @@ class RunStore:
 
     def set_state(self, run_id: int, state: str) -> None:
         """Move a run to another state where W&B allows that."""
-        allowed = {
-            "pending": {"running", "failed", "crashed", "preempted"},
-            "failed": {"pending", "running"},
-        }
-        now = self._existing(run_id)["state"]
-        if now not in allowed.get(state, set()):
-            raise Refused(f"invalid state transition from {now} to {state}")
+        run = self._existing(run_id)
+        if run["sweep"] is not None:
+            raise Refused("invalid state transition: runs of a sweep keep their state")
+        if run["state"] not in TRANSITIONS.get(state, set()):
+            raise Refused(f"invalid state transition from {run['state']} to {state}")
         with self._database.transaction() as connection:
             connection.execute("UPDATE runs SET state = ? WHERE id = ?", (state, run_id))
 
@@ -426,47 +441,14 @@ class RunStore:
             connection.execute("UPDATE runs SET is_stopped = 1 WHERE id = ?", (run_id,))
 
     def delete(self, run_id: int) -> None:
-        """Delete a run with its lines, exports and files."""
+        """Delete a run with its lines and exports."""
         objects = self.export_objects(run_id)
-        objects += [file_object(run_id, name) for _, name in self.files(run_id)]
         with self._database.transaction() as connection:
-            for table in ("lines", "exports", "files"):
+            for table in ("lines", "exports"):
                 connection.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
         for name in objects:
             self._storage.forget(name)
-
-    def files(self, run_id: int) -> list[tuple[int, str]]:
-        """Return number and name of each file of a run that was uploaded."""
-        return [
-            (row["id"], row["name"])
-            for row in self._database.rows(
-                "SELECT id, name FROM files WHERE run_id = ? ORDER BY id", run_id
-            )
-            if self._storage.find(file_object(run_id, row["name"])) is not None
-        ]
-
-    def add_files(self, run_id: int, names: list[str]) -> None:
-        """Announce files of a run that will be uploaded."""
-        for name in names:
-            parts = name.split("/")
-            if not name or name.startswith("/") or ".." in parts or "\0" in name:
-                raise Refused(f"file name {name!r} leads out of the run")
-        with self._database.transaction() as connection:
-            connection.executemany(
-                "INSERT OR IGNORE INTO files (run_id, name) VALUES (?, ?)",
-                [(run_id, name) for name in names],
-            )
-
-    def delete_file(self, entity: str, file_id: int) -> None:
-        """Delete a file of a run that the entity owns."""
-        row = self._database.row("SELECT run_id, name FROM files WHERE id = ?", file_id)
-        run = self.get(row["run_id"]) if row else None
-        if row is None or run is None or run["entity"] != entity:
-            raise Refused(f"file {file_id} not found")
-        with self._database.transaction() as connection:
-            connection.execute("DELETE FROM files WHERE id = ?", (file_id,))
-        self._storage.forget(file_object(row["run_id"], row["name"]))
 
     def _existing(self, run_id: int | None) -> sqlite3.Row:
         run = None if run_id is None else self.get(run_id)
@@ -475,9 +457,14 @@ class RunStore:
         return run
 
 
-def file_object(run_id: int, name: str) -> str:
-    """Return the name of a run file in the storage."""
-    return f"files/{run_id}/{name}"
+def _check_documents(given: Mapping[str, Any]) -> None:
+    for field in ("config", "summaryMetrics"):
+        try:
+            is_object = isinstance(json.loads(given.get(field, "{}")), dict)
+        except ValueError as error:
+            raise Refused(f"{field} is no JSON") from error
+        if not is_object:
+            raise Refused(f"{field} is no JSON object")
 
 
 def system_row(line: str) -> Row:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from graphql import GraphQLSchema, build_schema
 
+from runlake.server.artifact_schema import ARTIFACT_SDL
+
 SDL = """
 scalar JSON
 scalar JSONString
@@ -11,9 +13,6 @@ scalar Int64
 scalar DateTime
 scalar Duration
 enum AlertSeverity { INFO WARN ERROR }
-enum ArtifactManifestType { FULL PATCH INCREMENTAL DISTRIBUTED }
-enum ArtifactDigestAlgorithm { MANIFEST_MD5 MANIFEST_XXH128 }
-enum ArtifactStorageLayout { V1 V2 }
 
 type Query {
   viewer: User
@@ -21,8 +20,7 @@ type Query {
   entity(name: String): Entity
   project(name: String, entityName: String): Project
   model(name: String, entityName: String): Project
-  artifact(id: ID!): Artifact
-  clientIDMapping(clientID: ID!): ClientIDMapping
+  models(entityName: String, after: String, first: Int): ProjectConnection
 }
 type User {
   id: ID! name: String username: String email: String admin: Boolean flags: JSONString
@@ -38,16 +36,26 @@ type Organization { id: ID name: String coreWeaveOrganizationId: String }
 type ServerInfo { features: [ServerFeature!]! cliVersionInfo: JSON }
 type ServerFeature { name: String! isEnabled: Boolean! }
 type PageInfo { endCursor: String hasNextPage: Boolean! }
-type ClientIDMapping { serverID: ID }
 
 type Project {
   id: ID! internalId: ID name: String! entityName: String entity: Entity! createdAt: DateTime
+  isBenchmark: Boolean! user: User description: String access: String views: JSONString
   readOnly: Boolean runCount(filters: JSONString): Int
   run(name: String!): Run
   bucket(name: String!, missingOk: Boolean): Run
   runs(filters: JSONString, after: String, first: Int, order: String): RunConnection
-  artifact(name: String!): Artifact
+  sweep(sweepName: String!): Sweep
+  sweeps(filters: JSONString, after: String, first: Int): SweepConnection totalSweeps: Int!
 }
+type ProjectConnection { edges: [ProjectEdge!]! pageInfo: PageInfo! }
+type ProjectEdge { node: Project! cursor: String! }
+type Sweep {
+  id: ID! name: String! displayName: String method: String! state: String! description: String
+  bestLoss: Float config: String! createdAt: DateTime! updatedAt: DateTime runCount: Int!
+  runCountExpected: Int
+}
+type SweepConnection { edges: [SweepEdge!]! pageInfo: PageInfo! }
+type SweepEdge { node: Sweep! cursor: String! }
 type RunConnection { edges: [RunEdge!]! pageInfo: PageInfo! totalCount: Int }
 type RunEdge { node: Run! cursor: String! }
 type Run {
@@ -76,18 +84,11 @@ type File {
   mimetype: String updatedAt: DateTime md5: String uploadUrl: String uploadHeaders: [String!]
 }
 type LogConnection { edges: [LogEdge!]! pageInfo: PageInfo! }
-type LogEdge { node: LogLine! }
+type LogEdge { node: LogLine! cursor: String }
 type LogLine { number: Int! timestamp: String level: String label: String line: String! }
 
-type Artifact {
-  id: ID! state: String! digest: String! description: String metadata: JSONString
-  versionIndex: Int createdAt: DateTime artifactType: ArtifactType!
-  artifactSequence: ArtifactSequence!
-}
-type ArtifactType { name: String! }
-type ArtifactSequence { id: ID! name: String! latestArtifact: Artifact }
-
 type Mutation {
+  upsertModel(input: UpsertModelInput!): UpsertModelPayload
   upsertBucket(input: UpsertBucketInput!): UpsertBucketPayload
   updateRunState(input: UpdateRunStateInput!): SuccessPayload
   deleteRun(input: DeleteRunInput!): ClientPayload
@@ -97,12 +98,14 @@ type Mutation {
   markRunFilesUploaded(input: RunFilesInput!): SuccessPayload
   deleteFiles(input: DeleteFilesInput!): SuccessPayload
   notifyScriptableRunAlert(input: AlertInput!): SuccessPayload
-  createArtifact(input: CreateArtifactInput!): CreateArtifactPayload
-  createArtifactManifest(input: CreateArtifactManifestInput!): ArtifactManifestPayload
-  createArtifactFiles(input: CreateArtifactFilesInput!): ArtifactFilesPayload
-  commitArtifact(input: CommitArtifactInput!): ArtifactPayload
-  useArtifact(input: UseArtifactInput!): ArtifactPayload
 }
+input UpsertModelInput {
+  id: String name: String entityName: String description: String access: String views: JSONString
+  isBenchmark: Boolean isPublished: Boolean dockerImage: String framework: String repo: String
+  owner: ID clientMutationId: String allowAllArtifactTypesInRegistry: Boolean
+  artifactTypes: [JSON!] icon: JSON rateLimits: JSON
+}
+type UpsertModelPayload { project: Project model: Project inserted: Boolean }
 input UpsertBucketInput {
   id: String name: String modelName: String entityName: String groupName: String
   description: String displayName: String notes: String config: JSONString commit: String
@@ -128,51 +131,9 @@ input AlertInput {
   entityName: String! projectName: String! runName: String! title: String! text: String!
   severity: AlertSeverity waitDuration: Duration
 }
-input ArtifactAliasInput { artifactCollectionName: String! alias: String! }
-input ArtifactTagInput { tagName: String! tagCategoryName: String }
-input CreateArtifactInput {
-  artifactTypeName: String! artifactCollectionName: String artifactCollectionNames: [String!]
-  entityName: String! projectName: String! runName: String digest: String!
-  digestAlgorithm: ArtifactDigestAlgorithm description: String metadata: JSONString
-  aliases: [ArtifactAliasInput!] tags: [ArtifactTagInput!] clientID: ID sequenceClientID: ID
-  distributedID: String ttlDurationSeconds: Int64 historyStep: Int64
-  enableDigestDeduplication: Boolean labels: JSONString clientMutationId: String
-  storageRegion: String
-}
-type ArtifactPayload { artifact: Artifact }
-type CreateArtifactPayload { artifact: Artifact }
-input CreateArtifactManifestInput {
-  artifactID: ID! baseArtifactID: ID name: String! digest: String! entityName: String!
-  projectName: String! runName: String! type: ArtifactManifestType!
-}
-type ArtifactManifestPayload { artifactManifest: ArtifactManifest }
-type ArtifactManifest { id: ID! file: File! }
-input CreateArtifactFilesInput {
-  artifactFiles: [ArtifactFileInput!]! storageLayout: ArtifactStorageLayout
-  cloudRegionID: String clientMutationId: String
-}
-input ArtifactFileInput {
-  artifactID: ID! name: String! md5: String artifactManifestID: ID mimetype: String
-  uploadPartsInput: [UploadPartInput!]
-}
-input UploadPartInput { partNumber: Int64! hexMD5: String! }
-type ArtifactFilesPayload { files: ArtifactFileConnection }
-type ArtifactFileConnection { edges: [ArtifactFileEdge!]! }
-type ArtifactFileEdge { node: ArtifactFile }
-type ArtifactFile {
-  storagePath: String uploadUrl: String uploadHeaders: [String!]
-  uploadMultipartUrls: UploadMultipartUrls artifact: Artifact!
-}
-type UploadMultipartUrls { uploadID: String uploadUrlParts: [UploadUrlPart!] }
-type UploadUrlPart { partNumber: Int64 uploadUrl: String }
-input CommitArtifactInput { artifactID: ID! }
-input UseArtifactInput {
-  entityName: String! projectName: String! runName: String! artifactID: ID! usedAs: String
-  clientMutationId: String artifactEntityName: String artifactProjectName: String
-}
 """
 
 
 def load_schema() -> GraphQLSchema:
     """Return the schema; every field outside it is refused."""
-    return build_schema(SDL)
+    return build_schema(SDL + ARTIFACT_SDL)

@@ -19,6 +19,10 @@ from runlake.server.database import Database
 MAX_NAME = 200
 
 
+class BrokenUpload(Exception):
+    """The bytes that came are not those that the signed URL is for."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredObject:
     """An object and what HTTP tells of it."""
@@ -56,18 +60,28 @@ class Storage:
         row = database.row("SELECT value FROM secrets WHERE name = 'signing'")
         self._signer = Signer(row["value"] if row else "", salt="runlake-storage")
 
-    def sign(self, method: str, name: str) -> str:
-        """Return a URL that allows one method on one object until it expires."""
-        expires = int(time.time() + self._expiry)
-        signature = self._signer.get_signature(f"{method}\n{name}\n{expires}").decode()
-        return f"{self._url}/storage/{quote(name)}?expires={expires}&signature={signature}"
+    def sign(self, method: str, name: str, *, md5: str = "") -> str:
+        """Return a URL that allows one method on one object until it expires.
 
-    def allows(self, method: str, name: str, expires: str, signature: str) -> bool:
+        Parameters
+        ----------
+        method, name : str
+            What it allows.
+        md5 : str
+            Digest in hex that an upload must have; empty is any.
+        """
+        expires = int(time.time() + self._expiry)
+        signature = self._signer.get_signature(f"{method}\n{name}\n{expires}\n{md5}").decode()
+        promise = f"&md5={md5}" if md5 else ""
+        url = f"{self._url}/storage/{quote(name)}?expires={expires}&signature={signature}"
+        return url + promise
+
+    def allows(self, method: str, name: str, expires: str, signature: str, md5: str = "") -> bool:
         """Tell whether a signature is ours and still good; a GET's also allows HEAD."""
         signed = "GET" if method == "HEAD" else method
         if not expires.isdecimal() or int(expires) < time.time():
             return False
-        return self._signer.verify_signature(f"{signed}\n{name}\n{expires}", signature)
+        return self._signer.verify_signature(f"{signed}\n{name}\n{expires}\n{md5}", signature)
 
     def file(self, name: str) -> Path:
         """Return where an object lies; its name never leads out of the directory."""
@@ -80,8 +94,14 @@ class Storage:
             return None
         return StoredObject(self.file(name), row["md5"], row["n_bytes"], row["modified_at"])
 
-    async def receive(self, name: str, body: AsyncIterator[bytes]) -> str:
-        """Store an upload as it arrives and return its MD5 in hex."""
+    async def receive(self, name: str, body: AsyncIterator[bytes], md5: str = "") -> str:
+        """Store an upload as it arrives and return its MD5 in hex.
+
+        Raises
+        ------
+        BrokenUpload
+            If it has not the promised MD5; nothing is stored then.
+        """
         file = self.file(name)
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_name(f".{secrets.token_hex(8)}.part")
@@ -93,6 +113,8 @@ class Storage:
                     digest.update(chunk)
                 sink.flush()
                 os.fsync(sink.fileno())
+            if md5 and digest.hexdigest() != md5:
+                raise BrokenUpload(f"the upload has the MD5 {digest.hexdigest()}, not {md5}")
             n_bytes = part.stat().st_size
             part.replace(file)
         finally:
@@ -107,6 +129,18 @@ class Storage:
         with file.open("rb") as written:
             digest = hashlib.file_digest(written, "md5").hexdigest()
         self._register(name, digest, file.stat().st_size)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Store an object of the server's own making."""
+        file = self.file(name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f".{secrets.token_hex(8)}.part")
+        with part.open("wb") as sink:
+            sink.write(content)
+            sink.flush()
+            os.fsync(sink.fileno())
+        part.replace(file)
+        self._register(name, hashlib.md5(content, usedforsecurity=False).hexdigest(), len(content))
 
     def forget(self, name: str) -> None:
         """Delete an object."""

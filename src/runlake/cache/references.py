@@ -1,0 +1,85 @@
+"""References: entries of an artifact whose bytes lie elsewhere."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from runlake.backend.client import Client
+from runlake.backend.transfer import download_file
+from runlake.cache.contents import file_md5, place_copy
+from runlake.errors import FileTransferError
+
+ARTIFACT_SCHEME = "wandb-artifact"
+
+
+def parse_artifact_reference(ref: str | None) -> tuple[str, str] | None:
+    """Return artifact id and name of a reference to another artifact's entry.
+
+    Parameters
+    ----------
+    ref : str or None
+        The URL of a reference.
+
+    Returns
+    -------
+    tuple of str and str, or None
+        None for a reference of another kind.
+
+    Examples
+    --------
+    >>> parse_artifact_reference("wandb-artifact://4172743a31/a/b.txt")
+    ('QXJ0OjE=', 'a/b.txt')
+    >>> parse_artifact_reference("s3://bucket/key") is None
+    True
+    """
+    parts = urlsplit(ref or "")
+    if parts.scheme != ARTIFACT_SCHEME:
+        return None
+    try:
+        artifact_id = base64.b64encode(bytes.fromhex(parts.netloc)).decode()
+    except ValueError:
+        return None
+    return artifact_id, parts.path.removeprefix("/")
+
+
+def copy_reference(client: Client, ref: str, digest: str, target: Path, *, what: str) -> None:
+    """Put what a reference refers to at a path, atomically, if it is still the version referred to.
+
+    Parameters
+    ----------
+    client : Client
+        Sends; its key goes along to its own origin only.
+    ref : str
+        ``file``, ``http`` or ``https`` URL.
+    digest : str
+        MD5 in base64 of a local file; ETag of what HTTP gives, or the URL itself where it gives
+        none.
+    target : Path
+        Replaced; its directory is made.
+    what : str
+        What to call the entry in errors.
+
+    Raises
+    ------
+    FileTransferError
+        If it is not there, has changed, or is of a kind that runlake does not read.
+    """
+    scheme = urlsplit(ref).scheme
+    if scheme in {"http", "https"}:
+        download_file(client, ref, target, what=what, etag=None if digest == ref else digest)
+        return
+    if scheme != "file":
+        raise FileTransferError(
+            f"{what} refers to {ref!r}; runlake reads references to artifacts, files and http(s) "
+            "only. Pass allow_missing_references=True to leave it out."
+        )
+    source = Path(url2pathname(unquote(urlsplit(ref).path)))
+    found = file_md5(source)
+    if found is None:
+        raise FileTransferError(f"{what} refers to {str(source)!r}, which is not there.")
+    if found != digest:
+        raise FileTransferError(f"{what} refers to {str(source)!r}, which has changed since.")
+    place_copy(source, target)

@@ -1,0 +1,314 @@
+"""Tables that a run logged with ``wandb.Table``, as frames.
+
+A table's value in the history names a file of the run and an entry of an artifact. The artifact is
+the better source: only there media cells name their files, columns have their types, and an
+incremental table has its earlier rows. The run's file stands in where the artifact is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+
+from runlake.backend import artifact_documents, documents
+from runlake.backend.client import Client
+from runlake.backend.graphql import query, query_run
+from runlake.backend.transfer import download_bytes
+from runlake.cache.artifact_files import Fetcher
+from runlake.cache.artifact_manifest import Manifest, fetch_manifest
+from runlake.cache.pull import pull_run
+from runlake.cache.references import parse_artifact_reference
+from runlake.errors import (
+    ArtifactNotFoundError,
+    InvalidArgument,
+    MissingExtra,
+    ProtocolError,
+    RunFileNotFoundError,
+)
+from runlake.history.live_source import BackendRows
+from runlake.history.plan import plan_read
+from runlake.history.rows import read_rows
+from runlake.values import ArtifactPath, Projection, RunPath, StepRange
+
+if TYPE_CHECKING:
+    import polars as pl
+
+INCREMENTAL = "incremental-table-file"
+PARTITIONED = "partitioned-table"
+TABLE_TYPES = {"table-file", INCREMENTAL, PARTITIONED}
+CLIENT_SCHEME = "wandb-client-artifact"
+TABLE_SUFFIX = ".table.json"
+INCREMENT_NAME = re.compile(r"(?P<number>\d+)(?:-(?P<time>\d+))?\.")
+
+
+def read_table(
+    client: Client, run: RunPath, key: str, step: int | None, summary: Mapping[str, Any]
+) -> pl.DataFrame:
+    """Read a table that a run logged.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    run : RunPath
+        The run.
+    key : str
+        What it was logged under.
+    step : int or None
+        The step that it was logged at; None is the last, which is in the summary.
+    summary : mapping
+        The run's summary.
+
+    Returns
+    -------
+    polars.DataFrame
+        One column for each of the table's.
+
+    Raises
+    ------
+    InvalidArgument
+        If there is no such table.
+    ArtifactNotFoundError, RunFileNotFoundError, FileTransferError
+        If its file cannot be had.
+    """
+    if not isinstance(key, str):
+        raise InvalidArgument(f"The key of a table is a string, not {key!r}.")
+    value = _last_value(summary, key) if step is None else _value_at(client, run, key, step)
+    if not isinstance(value, dict) or value.get("_type") not in TABLE_TYPES:
+        place = "" if step is None else f" at step {step}"
+        known = ", ".join(sorted(_tables_in(summary))) or "none"
+        raise InvalidArgument(
+            f"Run '{run}' logged no table under {key!r}{place}. Tables in its summary: {known}."
+        )
+    source = _open_artifact(client, value.get("artifact_path"))
+    if source is None:
+        return _frame([_run_file(client, run, value)], {})
+    return source.frame(value)
+
+
+class _TableSource:
+    """The artifact that holds a table.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    path : ArtifactPath
+        The version.
+    manifest : Manifest
+        What it holds.
+    name : str
+        The table's entry.
+    """
+
+    def __init__(self, client: Client, path: ArtifactPath, manifest: Manifest, name: str) -> None:
+        self._fetcher = Fetcher(client, path)
+        self._path = path
+        self._manifest = manifest
+        self._name = name
+
+    def frame(self, value: Mapping[str, Any]) -> pl.DataFrame:
+        """Return the table with all its parts."""
+        first = self._document(self._name)
+        names = [self._name]
+        if value.get("_type") == INCREMENTAL:
+            tables = (name for name in self._manifest.entries if name.endswith(TABLE_SUFFIX))
+            names = sorted(tables, key=_increment_order)
+        elif first.get("_type") == PARTITIONED:
+            folder = str(first["parts_path"]).rstrip("/") + "/"
+            names = sorted(n for n in self._manifest.entries if n.startswith(folder))
+            names = [name for name in names if name.endswith(TABLE_SUFFIX)]
+        parts = [first if name == self._name else self._document(name) for name in names]
+        return _frame(parts, self._arrays(first))
+
+    def _arrays(self, document: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """Return the columns of arrays that the SDK keeps in files of numpy's."""
+        arrays = {}
+        for column, kind in _column_types(document).items():
+            place = kind.get("params", {}).get("serialization_path")
+            if place:
+                arrays[column] = _load_array(self._file(place["path"]), place["key"])
+        return arrays
+
+    def _document(self, name: str) -> dict[str, Any]:
+        return _parse(self._file(name).read_bytes(), f"{name!r} of artifact '{self._path}'")
+
+    def _file(self, name: str) -> Path:
+        if name not in self._manifest.entries:
+            raise ProtocolError(f"Artifact '{self._path}' lacks {name!r}, a part of its table.")
+        return self._fetcher.fetch(self._manifest.entries[name])
+
+
+def _last_value(summary: Mapping[str, Any], key: str) -> Any:
+    if key in summary:
+        return summary[key]
+    head, dot, rest = key.partition(".")
+    nested = summary.get(head) if dot else None
+    return _last_value(nested, rest) if isinstance(nested, dict) else None
+
+
+def _value_at(client: Client, run: RunPath, key: str, step: int) -> Any:
+    steps = StepRange.from_arguments(step, step + 1)
+    pulled = pull_run(client, run)
+    plan = plan_read(pulled, Projection.from_arguments([key]), steps)
+    live = BackendRows(client).iter_pages(plan)
+    rows = (row for batch in read_rows(plan, live, 1) for row in batch)
+    return next((row[key] for row in rows), None)
+
+
+def _tables_in(summary: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in summary.items():
+        if isinstance(value, dict) and value.get("_type") in TABLE_TYPES:
+            yield f"{prefix}{key}"
+        elif isinstance(value, dict) and "_type" not in value:
+            yield from _tables_in(value, f"{prefix}{key}.")
+
+
+def _open_artifact(client: Client, reference: str | None) -> _TableSource | None:
+    """Return the artifact that a table's value refers to, None where it is gone."""
+    parts = urlsplit(reference or "")
+    if parts.scheme == CLIENT_SCHEME:
+        variables = {"clientID": parts.netloc}
+        mapping = query(client, artifact_documents.CLIENT_ID_MAPPING, variables)
+        artifact_id = (mapping.get("clientIDMapping") or {}).get("serverID")
+        name = parts.path.removeprefix("/")
+    else:
+        artifact_id, name = parse_artifact_reference(reference) or (None, "")
+    if not artifact_id:
+        return None
+    found = query(client, artifact_documents.ARTIFACT_BY_ID, {"id": artifact_id}).get("artifact")
+    collection = (found or {}).get("artifactSequence") or {}
+    project = collection.get("project")
+    if not found or not project or found["state"] != "COMMITTED":
+        return None
+    version = f"v{found['versionIndex']}"
+    names = (project["entity"]["name"], project["name"], collection["name"], version)
+    path = ArtifactPath(*names)
+    try:
+        manifest = fetch_manifest(client, artifact_id, f"'{path}'")
+    except ArtifactNotFoundError:
+        return None
+    return _TableSource(client, path, manifest, name) if name in manifest.entries else None
+
+
+def _run_file(client: Client, run: RunPath, value: Mapping[str, Any]) -> dict[str, Any]:
+    name = value.get("path")
+    if not name or value.get("_type") != "table-file":
+        raise ArtifactNotFoundError(
+            f"The artifact with this table of run '{run}' is gone, and only it had the rows.",
+            operation="ClientIDMapping",
+            origin=client.origin,
+        )
+    found = query_run(client, documents.RUN_FILES, run, fileNames=[name], fileLimit=1, upload=False)
+    edges = (found.get("files") or {}).get("edges") or []
+    if not edges:
+        raise RunFileNotFoundError(
+            f"Run '{run}' has no file {name!r} any more, nor the artifact with this table.",
+            operation="RunFiles",
+            origin=client.origin,
+        )
+    what = f"{name!r} of run '{run}'"
+    node = edges[0]["node"]
+    return _parse(download_bytes(client, node["url"], what=what, md5=node.get("md5")), what)
+
+
+def _parse(content: bytes, what: str) -> dict[str, Any]:
+    try:
+        document = json.loads(content)
+    except ValueError:
+        document = None
+    is_table = isinstance(document, dict) and ("columns" in document or "parts_path" in document)
+    if not isinstance(document, dict) or not is_table:
+        raise ProtocolError(f"{what} holds no table.")
+    return document
+
+
+def _increment_order(name: str) -> tuple[int, int]:
+    """Return the place of ``NUMBER-MILLISECONDS.KEY.table.json``; the first has no number."""
+    found = INCREMENT_NAME.match(name)
+    return (int(found["number"]), int(found["time"] or 0)) if found else (-1, 0)
+
+
+def _column_types(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the type of each column that has just one besides None."""
+    declared = (document.get("column_types") or {}).get("params", {}).get("type_map", {})
+    types = {}
+    for column, kind in declared.items():
+        allowed = kind.get("params", {}).get("allowed_types") or [kind]
+        some = [one for one in allowed if one.get("wb_type") != "none"]
+        if len(some) == 1:
+            types[str(column)] = some[0]
+    return types
+
+
+def _frame(parts: list[dict[str, Any]], arrays: Mapping[str, list[Any]]) -> pl.DataFrame:
+    import polars as pl
+
+    parts = [part for part in parts if "columns" in part]
+    columns = _unique([str(column) for column in parts[0]["columns"]]) if parts else []
+    types = _column_types(parts[0]) if parts else {}
+    rows = [row for part in parts for row in part["data"]]
+    series = []
+    for at, column in enumerate(columns):
+        cells = arrays.get(column) or [row[at] for row in rows]
+        kind = types.get(column, {}).get("wb_type")
+        array = _timestamps(cells) if kind == "timestamp" else _arrow(cells, column)
+        series.append(pl.Series(column, array))
+    return pl.DataFrame(series)
+
+
+def _arrow(cells: list[Any], column: str) -> pa.Array:
+    try:
+        array = pa.array(cells)
+        if not (pa.types.is_struct(array.type) and array.type.num_fields == 0):
+            return array
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        warnings.warn(
+            f"The column {column!r} of the table has cells of several types; it is JSON text.",
+            stacklevel=4,
+        )
+    return pa.array([None if cell is None else json.dumps(cell) for cell in cells], pa.string())
+
+
+def _timestamps(cells: list[Any]) -> pa.Array:
+    """Return times, which the SDK writes as milliseconds since 1970, or as ISO 8601."""
+    times: list[datetime | None] = []
+    for cell in cells:
+        if isinstance(cell, str):
+            read = datetime.fromisoformat(cell)
+            times.append(read if read.tzinfo else read.replace(tzinfo=UTC))
+        else:
+            times.append(None if cell is None else datetime.fromtimestamp(cell / 1000, UTC))
+    return pa.array(times, pa.timestamp("ms", "UTC"))
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Return the names, with a number behind those that came before."""
+    seen: dict[str, int] = {}
+    unique = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        unique.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return unique
+
+
+def _load_array(file: Path, key: str) -> list[Any]:
+    try:
+        import numpy as np
+    except ImportError as error:
+        raise MissingExtra(
+            "A column of this table is an array of numpy's. Install it: pip install "
+            "'runlake[pandas]'.",
+            extra="pandas",
+        ) from error
+    with np.load(file, allow_pickle=False) as arrays:
+        found: list[Any] = arrays[key].tolist()
+    return found

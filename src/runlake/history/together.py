@@ -1,0 +1,141 @@
+"""One sweep over the exports of many runs: what a scan costs besides its rows is paid once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from runlake.history.downsample import choose_rows_of_parts
+from runlake.history.kinds import is_plain
+from runlake.history.reader import Reading
+from runlake.values import STEP
+
+SampledFrame = tuple[pl.DataFrame, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Readings whose exports can be scanned as one file after the other.
+
+    Parameters
+    ----------
+    schema : tuple of tuple of str and DataType
+        The columns of the answer in Arrow's types, ``_step`` first.
+    members : list of int
+        Which of the readings.
+    """
+
+    schema: tuple[tuple[str, pa.DataType], ...]
+    members: list[int]
+
+
+def sample_together(
+    readings: Sequence[Reading], n_rows: int, x_axis: str = STEP
+) -> list[SampledFrame | None]:
+    """Sample the exports of runs as `Reading.sampled_frame` does, many in one scan.
+
+    Parameters
+    ----------
+    readings : sequence of Reading
+        Of one projection.
+    n_rows : int
+        Rows per run at most.
+    x_axis : str
+        As for `Reading.sampled_frame`.
+
+    Returns
+    -------
+    list of tuple of DataFrame and int, or None
+        One per reading: the rows, and how many they were chosen from. None of a run that has to be
+        read on its own: it has live rows, overlapping exports, or columns that need a cast.
+    """
+    found: list[SampledFrame | None] = [None] * len(readings)
+    for group in _groups(readings):
+        # A file that cannot be read spoils the scan of all; on its own it has its own error.
+        with suppress(pl.exceptions.PolarsError, OSError):
+            members = [readings[index] for index in group.members]
+            for index, sampled in zip(
+                group.members, _sample(members, group.schema, n_rows, x_axis), strict=True
+            ):
+                found[index] = sampled
+    return found
+
+
+def _groups(readings: Sequence[Reading]) -> list[_Group]:
+    groups: dict[tuple[tuple[str, pa.DataType], ...], _Group] = {}
+    for index, reading in enumerate(readings):
+        schema = _common_schema(reading)
+        if schema is not None:
+            groups.setdefault(schema, _Group(schema, [])).members.append(index)
+    return list(groups.values())
+
+
+def _common_schema(reading: Reading) -> tuple[tuple[str, pa.DataType], ...] | None:
+    """Return the columns that all exports of a run have as they are read, None without such."""
+    plan = reading.plan
+    if plan.live_pages or plan.is_walk or plan.needs_merge or not plan.exports:
+        return None
+    schemas = {
+        ((STEP, export.step_kind), *((column.key, column.kind) for column in export.columns))
+        for export in plan.exports
+    }
+    columns = plan.exports[0].columns
+    keys = plan.projection.keys
+    if len(schemas) != 1 or (keys is not None and tuple(c.key for c in columns) != keys):
+        return None
+    if not all(column.is_whole for column in columns):
+        return None
+    (schema,) = schemas
+    is_whole = all(
+        plan.steps.covers(export.first_step, export.last_step) for export in plan.exports
+    )
+    return schema if is_whole and all(is_plain(kind) for _, kind in schema) else None
+
+
+def _sample(
+    readings: Sequence[Reading],
+    schema: tuple[tuple[str, pa.DataType], ...],
+    n_rows: int,
+    x_axis: str,
+) -> list[SampledFrame]:
+    names = [name for name, _ in schema]
+    empty = pl.DataFrame(pa.schema(schema).empty_table())
+    files = [export.file for reading in readings for export in reading.plan.in_step_order]
+    scanned = pl.scan_parquet(
+        files, schema=empty.schema, extra_columns="ignore", glob=False
+    ).select(pl.col(STEP).cast(pl.Int64), *names[1:])
+    frame = scanned.collect().rechunk()
+    counts = [sum(export.facts.n_rows for export in reading.plan.exports) for reading in readings]
+    if frame.height != sum(counts):
+        raise pl.exceptions.ShapeError("the exports have other row counts than the manifest")
+    frame, counts = _filtered(readings[0], frame, counts)
+    keys = readings[0].plan.projection.keys
+    wanted = list(dict.fromkeys(names if keys is None else [x_axis, *keys]))
+    chosen = choose_rows_of_parts(frame, counts, n_rows, wanted)
+    picked = frame.select(wanted)[np.concatenate(chosen)]
+    ends = accumulate(len(indices) for indices in chosen)
+    return [
+        (picked[end - len(indices) : end], count)
+        for end, indices, count in zip(ends, chosen, counts, strict=True)
+    ]
+
+
+def _filtered(
+    reading: Reading, frame: pl.DataFrame, counts: list[int]
+) -> tuple[pl.DataFrame, list[int]]:
+    """Keep the rows that the projection keeps, and count them per run."""
+    projection = reading.plan.projection
+    nulls = frame.null_count().row(0, named=True)
+    if not projection.keys or not any(nulls[key] for key in projection.keys):
+        return frame, counts
+    combine = pl.all_horizontal if projection.how == "all" else pl.any_horizontal
+    kept = frame.select(combine(pl.col(key).is_not_null() for key in projection.keys)).to_series()
+    before = np.concatenate([[0], np.cumsum(kept.to_numpy())])
+    bounds = np.concatenate([[0], np.cumsum(counts)])
+    return frame.filter(kept), np.diff(before[bounds]).tolist()

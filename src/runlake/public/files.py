@@ -1,0 +1,309 @@
+"""Files of a run."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from io import TextIOWrapper
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from runlake.backend.client import Client
+from runlake.backend.run_files import delete_run_file, fetch_run_files
+from runlake.backend.transfer import download_file
+from runlake.errors import (
+    FileTransferError,
+    InvalidArgument,
+    InvalidType,
+    ProtocolError,
+    RunFileNotFoundError,
+)
+from runlake.public.attributes import Attributes, client_of
+from runlake.public.pages import Page, SizedPages, page_of
+from runlake.values import RunPath
+
+if TYPE_CHECKING:
+    from runlake.public.api import Api
+    from runlake.public.run_fields import RunFields
+
+MD5 = re.compile(r"[A-Za-z0-9+/]{22}==")
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+class File(Attributes):
+    """A file of a run, as the backend described it when it was listed.
+
+    Besides the members here it shows the backend's fields: ``name``, ``url``, ``direct_url``,
+    ``md5`` (base64), ``mimetype``, ``updated_at`` and ``id``.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    attrs : dict
+        The fields.
+    run : Run
+        The run that has the file.
+    """
+
+    def __init__(self, client: Client, attrs: dict[str, Any], run: RunFields) -> None:
+        super().__init__(attrs)
+        self._client = client
+        self.run = run
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return int(self._attrs.get("sizeBytes") or 0)
+
+    @property
+    def path_uri(self) -> str:
+        """Where the file lies in its bucket, as ``s3://bucket/key``; empty, with a warning, else.
+
+        For a reference it is the URL that it refers to.
+        """
+        direct = self._attrs.get("directUrl")
+        if not direct:
+            warnings.warn(f"The backend tells no direct URL of {self.name!r}.", stacklevel=2)
+            return ""
+        if direct == self._attrs.get("url"):
+            return str(direct)
+        parts = urlsplit(direct)
+        if not re.search(r"\bs3\b.*amazonaws\.com", parts.netloc):
+            warnings.warn(f"{self.name!r} does not lie in S3, so it has no URI.", stacklevel=2)
+            return ""
+        return f"s3://{parts.netloc.partition('.')[0]}/{parts.path.lstrip('/')}"
+
+    def download(
+        self,
+        root: str = ".",
+        replace: bool = False,
+        exist_ok: bool = False,
+        api: Api | None = None,
+    ) -> TextIOWrapper:
+        """Download the file below a directory; it is there complete, or not at all.
+
+        Parameters
+        ----------
+        root : path
+            The directory; folders in the name of the file are made in it.
+        replace : bool
+            Overwrite a file that is there.
+        exist_ok : bool
+            Leave a file that is there as it is.
+        api : Api, optional
+            Downloads with the settings of another `Api`.
+
+        Returns
+        -------
+        file
+            The downloaded file, open for reading as text.
+
+        Raises
+        ------
+        InvalidArgument
+            If a file is there and neither flag is set, or the name leads out of the directory.
+        FileTransferError, Unreachable
+            If the file cannot be had; nothing is left behind then.
+        """
+        destination = _below(root, self.name)
+        if destination.exists() and not replace:
+            if not exist_ok:
+                raise InvalidArgument(
+                    f"File {str(destination)!r} is there already. Pass replace=True to overwrite "
+                    "it, or exist_ok=True to leave it as it is."
+                )
+            return _opened(destination)
+        client = self._client if api is None else client_of(api)
+        try:
+            self._download(client, destination)
+        except FileTransferError as error:
+            if isinstance(error.__cause__, OSError):
+                raise
+            # The URL ran out, or the file has changed since it was listed.
+            vars(self).update(vars(find_file(client, self.run, self.name)))
+            self._download(client, destination)
+        return _opened(destination)
+
+    def delete(self) -> None:
+        """Delete the file from the run.
+
+        Raises
+        ------
+        BackendError
+            If the backend refuses, as for a file that is deleted already.
+        """
+        delete_run_file(self._client, self._attrs["id"], self._project_number)
+
+    @property
+    def _project_number(self) -> int | None:
+        number = getattr(self.run, "project_id", None)
+        try:
+            return None if number is None else int(number)
+        except (TypeError, ValueError) as error:
+            raise ProtocolError(f"The project id of {self.run!r} is no number.") from error
+
+    def _download(self, client: Client, destination: Path) -> None:
+        md5 = self._attrs.get("md5")
+        is_md5 = isinstance(md5, str) and MD5.fullmatch(md5)
+        try:
+            download_file(
+                client,
+                str(self._attrs.get("url")),
+                destination,
+                what=f"{self.name!r} of '{'/'.join(self.run.path)}'",
+                md5=md5 if is_md5 else None,
+            )
+        except OSError as error:
+            raise FileTransferError(f"{str(destination)!r} cannot be written: {error}.") from error
+
+    def __repr__(self) -> str:
+        return (
+            f"<File {self._attrs.get('name')} ({self._attrs.get('mimetype')}) {_shown(self.size)}>"
+        )
+
+
+class Files(SizedPages[File]):
+    """Files of a run, fetched page by page as far as they are looked at.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    run : Run
+        The run.
+    names : list of str, optional
+        Exact names; all files if omitted or empty.
+    per_page : int
+        Files per request.
+    upload : bool
+        Let ``url`` be where to upload to.
+    pattern : str, optional
+        SQL's LIKE: ``%`` stands for any characters, ``_`` for one.
+
+    Raises
+    ------
+    InvalidArgument
+        If both names and pattern are given, or one of them is no such thing.
+
+    Notes
+    -----
+    The length is the number of all files of the run, chosen or not, as in the SDK.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        run: RunFields,
+        names: Sequence[str] | None = None,
+        per_page: int = 50,
+        upload: bool = False,
+        pattern: str | None = None,
+    ) -> None:
+        super().__init__(per_page)
+        if names and pattern:
+            raise InvalidArgument(
+                "Files are listed by names or by a pattern, not by both. Leave one of them out."
+            )
+        self._client = client
+        self.run = run
+        self._names = _checked_names(names)
+        self._pattern = _checked_pattern(pattern)
+        self._upload = upload
+
+    def _fetch(self, cursor: str | None) -> Page[File]:
+        found = fetch_run_files(
+            self._client,
+            RunPath(self.run.entity, self.run.project, self.run.id),
+            self._names,
+            pattern=self._pattern,
+            cursor=cursor,
+            limit=self.per_page,
+            upload=self._upload,
+        )
+        page = page_of(found.get("files"), found.get("fileCount"))
+        files = [File(self._client, node, self.run) for node in page.objects]
+        return Page(files, page.cursor, page.has_next, page.total)
+
+    def __repr__(self) -> str:
+        return f"<Files {'/'.join(self.run.path)} ({len(self)})>"
+
+
+def find_file(client: Client, run: RunFields, name: str) -> File:
+    """Return the file of a run with a name; one request.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    run : Run
+        The run.
+    name : str
+        The whole name, with its folders.
+
+    Returns
+    -------
+    File
+        The file.
+
+    Raises
+    ------
+    InvalidArgument
+        If the name is no string, or empty.
+    RunFileNotFoundError
+        If the run has no such file.
+    """
+    if not isinstance(name, str):
+        raise InvalidType(f"The name of a file is a string, not {name!r}.")
+    if not name:
+        raise InvalidArgument("The name of a file must not be empty.")
+    for file in Files(client, run, [name], per_page=1):
+        return file
+    raise RunFileNotFoundError(
+        f"Run '{'/'.join(run.path)}' has no file {name!r}. run.files() lists those that it has.",
+        operation="RunFiles",
+        origin=client.origin,
+    )
+
+
+def _checked_names(names: Sequence[str] | None) -> list[str]:
+    if names is None:
+        return []
+    if not isinstance(names, (list, tuple, set)) or not all(isinstance(n, str) for n in names):
+        raise InvalidType(f"names must be a list of strings, not {names!r}.")
+    return list(names)
+
+
+def _checked_pattern(pattern: str | None) -> str | None:
+    if pattern is not None and not isinstance(pattern, str):
+        raise InvalidType(f"pattern must be a string such as '%.json', not {pattern!r}.")
+    return pattern
+
+
+def _below(root: str, name: str) -> Path:
+    for path in (PurePosixPath(name), PureWindowsPath(name)):
+        if path.anchor or ".." in path.parts or not path.parts:
+            raise InvalidArgument(
+                f"The name {name!r} leads out of the directory that files are downloaded to."
+            )
+    try:
+        return Path(root) / name
+    except TypeError as error:
+        raise InvalidType(f"root must be a path, not {root!r}.") from error
+
+
+def _opened(path: Path) -> TextIOWrapper:
+    try:
+        return path.open(encoding="utf-8")
+    except OSError as error:
+        raise InvalidArgument(f"{str(path)!r} cannot be read: {error}.") from error
+
+
+def _shown(n_bytes: float) -> str:
+    for unit in UNITS:
+        if round(n_bytes, 1) < 1024 or unit == UNITS[-1]:  # noqa: PLR2004
+            break
+        n_bytes /= 1024
+    return f"{round(float(n_bytes), 1)}{unit}"

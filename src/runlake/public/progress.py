@@ -1,0 +1,90 @@
+"""A bar on a terminal or in a notebook, silence in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from runlake.exports.progress import Progress, Silence
+from runlake.public.attributes import is_notebook
+
+
+def visible_progress(*, is_wanted: bool = True) -> Progress:
+    """Return a bar where somebody can see it: rich's, else tqdm's, whichever is installed.
+
+    Parameters
+    ----------
+    is_wanted : bool
+        False with ``RUNLAKE_PROGRESS=0``.
+    """
+    if not is_wanted or not (sys.stderr.isatty() or is_notebook()):
+        return Silence()
+    for kind in (Bar, TqdmBar):
+        try:
+            return kind()
+        except ImportError:
+            continue
+    return Silence()
+
+
+class Bar:
+    """Shows the bytes of one pull on standard error, if that is a terminal or a notebook."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TransferSpeedColumn,
+        )
+
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            console=Console(stderr=True),
+            disable=not (sys.stderr.isatty() or is_notebook()),
+        )
+
+    def start(self, total_bytes: int | None, n_files: int) -> None:
+        """Show the bar."""
+        self._bar.start()
+        self._bar.add_task(f"{n_files} exports", total=total_bytes)
+
+    def advance(self, n_bytes: int) -> None:
+        """Move the bar."""
+        if self._bar.tasks:
+            self._bar.advance(self._bar.tasks[0].id, n_bytes)
+
+    def finish(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.stop()
+
+
+class TqdmBar:
+    """The same where rich is not installed."""
+
+    def __init__(self) -> None:
+        from tqdm.auto import tqdm
+
+        self._tqdm = tqdm
+        self._bar: Any = None
+
+    def start(self, total_bytes: int | None, n_files: int) -> None:
+        """Show the bar."""
+        self._bar = self._tqdm(
+            total=total_bytes, desc=f"{n_files} exports", unit="B", unit_scale=True
+        )
+
+    def advance(self, n_bytes: int) -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar.update(n_bytes)
+
+    def finish(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,129 @@
+"""Projects, and the list of those of an entity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from runlake.backend import documents
+from runlake.backend.client import Client
+from runlake.backend.graphql import query
+from runlake.errors import ProjectNotFoundError
+from runlake.public.attributes import Attributes, frame_of
+from runlake.public.pages import Page, Pages, page_of
+from runlake.public.users import User
+
+
+class Project(Attributes):
+    """A namespace of runs; made by `Api.project`, which asks nobody.
+
+    Its fields, such as ``created_at``, are attributes, loaded when one of them is looked at.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    entity, project : str
+        Where it lives.
+    attrs : mapping, optional
+        Fields that are known already.
+    """
+
+    def __init__(
+        self, client: Client, entity: str, project: str, attrs: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(dict(attrs or {}))
+        self._client = client
+        self.entity = entity
+        self.name = project
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and not self.__dict__.get("_attrs"):
+            self._load()
+        return super().__getattr__(name)
+
+    def _load(self) -> dict[str, Any]:
+        if not self._attrs:
+            variables = {"name": self.name, "entity": self.entity}
+            found = query(self._client, documents.PROJECT, variables).get("project")
+            if found is None:
+                raise ProjectNotFoundError(
+                    f"Project {self.entity}/{self.name} not found at {self._client.origin}. Check "
+                    "the spelling, and that this API key may read it.",
+                    operation="GetProject",
+                    origin=self._client.origin,
+                )
+            self._attrs = dict(found)
+        return self._attrs
+
+    @property
+    def id(self) -> str:
+        """The backend's own id of the project."""
+        return str(self._load()["id"])
+
+    @property
+    def owner(self) -> User:
+        """Who made the project.
+
+        Raises
+        ------
+        ProjectNotFoundError
+            If there is no such project, or the backend names nobody.
+        """
+        user = self._load().get("user")
+        if user is None:
+            raise ProjectNotFoundError(f"No user found for project {self.name}.")
+        return User(user)
+
+    @property
+    def path(self) -> list[str]:
+        """Entity and project."""
+        return [self.entity, self.name]
+
+    @property
+    def url(self) -> str:
+        """The page of the project."""
+        return f"{self._client.settings.app_url}/{self.entity}/{self.name}/workspace"
+
+    def to_html(self, height: int = 420, hidden: bool = False) -> str:
+        """Return HTML that shows the page of the project."""
+        return frame_of(self.url, height, hidden=hidden)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def __repr__(self) -> str:
+        return f"<Project {'/'.join(self.path)}>"
+
+
+class Projects(Pages[Project]):
+    """The projects of an entity, fetched page by page as far as they are looked at.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    entity : str
+        Whose projects.
+    per_page : int
+        Projects per request.
+    """
+
+    def __init__(self, client: Client, entity: str, per_page: int = 50) -> None:
+        super().__init__(per_page)
+        self._client = client
+        self.entity = entity
+
+    @property
+    def length(self) -> None:
+        """None: the backend does not tell how many projects there are."""
+        return None
+
+    def _fetch(self, cursor: str | None) -> Page[Project]:
+        variables = {"entity": self.entity, "cursor": cursor, "perPage": self.per_page}
+        page = page_of(query(self._client, documents.PROJECTS, variables).get("models"))
+        projects = [Project(self._client, self.entity, node["name"], node) for node in page.objects]
+        return Page(projects, page.cursor, page.has_next)
+
+    def __repr__(self) -> str:
+        return f"<Projects {self.entity}>"

@@ -1,0 +1,316 @@
+"""Lists of runs: filtered and ordered by the backend, fetched page by page, read side by side."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from runlake.backend import documents
+from runlake.backend.client import Client
+from runlake.backend.graphql import query
+from runlake.errors import InvalidArgument, MissingExtra, ProjectNotFoundError, SampleWarning
+from runlake.exports.manifest import freshness_of
+from runlake.history.samples import ListedRun, Sampling, sample_runs, sample_runs_as_frames
+from runlake.public.pages import Page, SizedPages, page_of
+from runlake.public.run import Run
+from runlake.public.sweeps import Sweep
+from runlake.values import STEP, Projection, RunPath, check_count, check_word
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+DEFAULT_ORDER = "+created_at"
+# A page of nothing but names and times is small, hence may be long.
+FRESHNESS_PER_PAGE = 500
+
+
+class Runs(SizedPages[Run]):
+    """The runs of a project that a filter keeps; made by `Api.runs`.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    entity, project : str
+        Whose runs.
+    filters : mapping, optional
+        In the protocol's Mongo-like language: ``{"config.lr": {"$gt": 0.01}}``.
+    order : str
+        A field behind ``+`` or ``-``.
+    per_page : int
+        Runs per request.
+    include_sweeps : bool
+        Fetch the sweep of each run with the list, once per sweep.
+    lazy : bool
+        List without config and metrics; a run fetches them when they are looked at.
+
+    Raises
+    ------
+    InvalidArgument
+        If an argument is wrong; no request has been made then.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        entity: str,
+        project: str,
+        filters: Mapping[str, Any] | None = None,
+        order: str = DEFAULT_ORDER,
+        per_page: int = 50,
+        include_sweeps: bool = False,
+        lazy: bool = True,
+    ) -> None:
+        super().__init__(per_page)
+        self._client = client
+        self.entity = entity
+        self.project = project
+        self.filters = dict(_checked_filters(filters))
+        self.order = _checked_order(order)
+        self._include_sweeps = include_sweeps
+        self._lazy = lazy
+        self._sweeps: dict[str, Sweep] = {}
+
+    def _fetch(self, cursor: str | None) -> Page[Run]:
+        page = self._page(documents.runs(is_light=self._lazy), cursor, self.per_page)
+        runs = [self._run(node) for node in page.objects]
+        if self._include_sweeps:
+            for run in runs:
+                if run.sweep_name:
+                    run.sweep = self._sweep(run.sweep_name)
+        return Page(runs, page.cursor, page.has_next, page.total)
+
+    def _page(self, document: str, cursor: str | None, per_page: int) -> Page[dict[str, Any]]:
+        variables = {
+            "entity": self.entity,
+            "project": self.project,
+            "filters": json.dumps(self.filters),
+            "order": self.order,
+            "cursor": cursor,
+            "perPage": per_page,
+            "isFirst": cursor is None,
+        }
+        project = query(self._client, document, variables).get("project")
+        if project is None:
+            raise ProjectNotFoundError(
+                f"Could not find project {self.project} of {self.entity} at {self._client.origin}. "
+                "Check the spelling, and that this API key may read it.",
+                operation="Runs",
+                origin=self._client.origin,
+            )
+        total = project.get("runCount")
+        if total is None and self._last is not None:
+            total = self._last.total
+        return page_of(project.get("runs"), total)
+
+    def _pages(self, document: str, per_page: int) -> Iterator[dict[str, Any]]:
+        """Yield the runs as the backend has them now, without keeping them."""
+        cursor, has_next = None, True
+        while has_next:
+            page = self._page(document, cursor, per_page)
+            yield from page.objects
+            cursor, has_next = page.cursor, page.has_next
+
+    def _run(self, node: Mapping[str, Any]) -> Run:
+        return Run(self._client, self.entity, self.project, node["name"], node, lazy=self._lazy)
+
+    def _sweep(self, name: str) -> Sweep:
+        if name not in self._sweeps:
+            self._sweeps[name] = Sweep(self._client, self.entity, self.project, name)
+        return self._sweeps[name]
+
+    def upgrade_to_full(self) -> None:
+        """Give config and metrics to the runs of a lazy list, page by page."""
+        if not self._lazy:
+            return
+        lazy = {run.id: run for run in self.objects if run.is_lazy}
+        if lazy:
+            for node in self._pages(documents.runs(is_light=False), self.per_page):
+                found = lazy.pop(node["name"], None)
+                if found is not None:
+                    found._take_full_data(node)  # noqa: SLF001 - a list and its runs are one
+                if not lazy:
+                    break
+        for run in lazy.values():
+            # No longer in the list: the filter does not keep it any more.
+            run.load_full_data()
+        self._lazy = False
+
+    def histories(
+        self,
+        samples: int = 500,
+        keys: list[str] | None = None,
+        x_axis: str = STEP,
+        format: str = "default",  # noqa: A002 - W&B's name
+        stream: str = "default",
+    ) -> list[dict[str, Any]] | pd.DataFrame | pl.DataFrame:
+        """Return a sample of the history of every run, read side by side from the cache.
+
+        A run that did not move since its exports were brought to disk costs no request.
+
+        Parameters
+        ----------
+        samples : int
+            Rows per run at most.
+        keys : list of str, optional
+            Only rows that have all of them and the x axis come out, with just those; every row and
+            key if omitted.
+        x_axis : str
+            A key that every row has besides ``keys``.
+        format : {"default", "pandas", "polars"}
+            "default" is a list of dicts; frames have their columns in alphabetical order.
+        stream : {"default", "system"}
+            "system" gives what the machines did, as the backend samples it.
+
+        Returns
+        -------
+        list of dict, pandas.DataFrame or polars.DataFrame
+            The rows of `Run.history`, run by run, with ``run_id``. A `SampleWarning` says when rows
+            were left out.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; no request has been made then.
+        MissingExtra
+            If pandas is asked for and not installed.
+        """
+        check_word(format, "format", ("default", "pandas", "polars"))
+        sampling = _checked_sampling(samples, keys, x_axis, stream)
+        if format == "polars":
+            return self._polars_histories(sampling)
+        rows = self._row_histories(sampling)
+        if format == "default":
+            return rows
+        pandas = _import_pandas()
+        frame = pandas.DataFrame.from_records(rows)
+        return frame[sorted(frame.columns)]
+
+    def _row_histories(self, sampling: Sampling) -> list[dict[str, Any]]:
+        listed = self._listed()
+        found = sample_runs(self._client, listed, sampling)
+        self._warn_of_samples([(len(one.rows), one.n_rows) for one in found])
+        return [
+            {**row, "run_id": run.path.run_id}
+            for run, one in zip(listed, found, strict=True)
+            for row in one.rows
+        ]
+
+    def _polars_histories(self, sampling: Sampling) -> pl.DataFrame:
+        import polars as pl
+
+        from runlake.history.columns import stack
+
+        listed = self._listed()
+        found = sample_runs_as_frames(self._client, listed, sampling)
+        self._warn_of_samples([(frame.height, n_rows) for frame, n_rows in found])
+        named = [
+            frame.with_columns(pl.lit(run.path.run_id).alias("run_id"))
+            for run, (frame, _) in zip(listed, found, strict=True)
+            if not frame.is_empty()
+        ]
+        stacked = stack(named)
+        return stacked.select(sorted(stacked.columns))
+
+    def _listed(self) -> list[ListedRun]:
+        """Return the runs with their freshness of this moment."""
+        if self._last is None:
+            self._reach(None)
+            facts = {run.id: run.load() for run in self.objects}
+        else:
+            # What was listed before may have moved, and a run from a list never does.
+            per_page = max(self.per_page, FRESHNESS_PER_PAGE)
+            nodes = self._pages(documents.runs_freshness(), per_page)
+            facts = {node["name"]: node for node in nodes}
+        listed = []
+        for run in self:
+            now = facts.get(run.id)
+            listed.append(
+                ListedRun(
+                    RunPath(run.entity, run.project, run.id),
+                    freshness_of(
+                        now.get("state"), now.get("heartbeatAt"), now.get("historyLineCount")
+                    )
+                    if now
+                    else None,
+                )
+            )
+        return listed
+
+    def _warn_of_samples(self, counts: Sequence[tuple[int, int]]) -> None:
+        partial = [pair for pair in counts if pair[0] < pair[1]]
+        if partial:
+            kept, total = (sum(column) for column in zip(*counts, strict=True))
+            warnings.warn(
+                f"Samples of {len(partial):,} of {len(counts):,} runs of "
+                f"'{self.entity}/{self.project}': {kept:,} of {total:,} rows; "
+                f"samples={max(n_rows for _, n_rows in counts)} gives all.",
+                SampleWarning,
+                stacklevel=4,
+            )
+
+    def frame(self) -> pl.DataFrame:
+        """Return the runs as a frame, one row per run; no history is read.
+
+        Returns
+        -------
+        polars.DataFrame
+            In the order of the list: ``id``, ``name``, ``state``, ``tags`` (list), ``group``,
+            ``job_type``, ``user``, ``sweep``, ``notes``, ``created_at`` and ``heartbeat_at``
+            (UTC), ``history_line_count``, and ``config`` and ``summary`` as structs with the keys
+            of all runs. A key whose values are of types that do not unify is JSON text.
+
+        Notes
+        -----
+        Of a lazy list one request per page fetches config and summary; that upgrades the runs.
+        """
+        from runlake.history.run_table import run_table
+
+        self._reach(None)
+        self.upgrade_to_full()
+        return run_table([{**run.load(), "config": run.config} for run in self.objects])
+
+    def __repr__(self) -> str:
+        return f"<Runs {self.entity}/{self.project}>"
+
+
+def _checked_filters(filters: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if filters is not None and not isinstance(filters, Mapping):
+        raise InvalidArgument(
+            f"filters must be a dict such as {{'state': 'finished'}}: {filters!r}."
+        )
+    try:
+        json.dumps(filters)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f"filters must hold what JSON knows: {error}.") from error
+    return filters or {}
+
+
+def _checked_order(order: object) -> str:
+    if order is not None and not isinstance(order, str):
+        raise InvalidArgument(f"order must be a string such as '-created_at', not {order!r}.")
+    return order or DEFAULT_ORDER
+
+
+def _checked_sampling(samples: int, keys: list[str] | None, x_axis: str, stream: str) -> Sampling:
+    check_count(samples, "samples")
+    check_word(stream, "stream", ("default", "system"))
+    projection = Projection.from_arguments(keys)
+    Projection.from_arguments([x_axis])
+    if stream == "system" and projection.keys is not None:
+        raise InvalidArgument("stream must be 'default' where keys are given.")
+    return Sampling(samples, projection, x_axis, stream == "system")
+
+
+def _import_pandas() -> Any:
+    try:
+        import pandas as pd
+    except ImportError:
+        raise MissingExtra(
+            "format='pandas' needs pandas; 'pip install runlake[pandas]', or use another format.",
+            extra="pandas",
+        ) from None
+    return pd

@@ -1,0 +1,173 @@
+"""The summary of a run: a mapping that writes through to the backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from typing import Any
+
+from runlake.errors import InvalidType
+from runlake.public.json_values import key_text, to_json_value
+
+
+class Origin:
+    """The whole summary that views are parts of.
+
+    Parameters
+    ----------
+    values : dict
+        All values.
+    send : callable
+        Writes all values to the backend.
+    """
+
+    def __init__(self, values: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
+        self.values = values
+        self.locked: dict[tuple[str, ...], set[str]] = {}
+        self._send = send
+
+    def send(self) -> None:
+        """Write all values to the backend; one request."""
+        self._send(self.values)
+
+
+class SummaryView(MutableMapping[str, Any]):
+    """A part of a summary: what lies under one key, or all of it.
+
+    Values read as items and as attributes. An assignment changes what this object shows; `update`,
+    and the assignment of a dict, send the whole summary to the backend.
+
+    Parameters
+    ----------
+    origin : Origin
+        The summary that the part belongs to.
+    path : tuple of str
+        Keys that lead to the part.
+    values : dict
+        The part; shared, not copied.
+    """
+
+    _origin: Origin
+    _path: tuple[str, ...]
+    _json_dict: dict[str, Any]
+    _locked: set[str]
+
+    def __init__(self, origin: Origin, path: tuple[str, ...], values: dict[str, Any]) -> None:
+        self._origin = origin
+        self._path = path
+        self._json_dict = values
+        self._locked = origin.locked.setdefault(path, set())
+
+    def update(  # type: ignore[override]  # the SDK's signature
+        self, key_vals: Mapping[str, Any] | None = None, overwrite: bool = True
+    ) -> None:
+        """Take in values and send the whole summary; one request.
+
+        Parameters
+        ----------
+        key_vals : mapping, optional
+            New values by key; sends what is there if omitted.
+        overwrite : bool
+            False leaves keys alone that were set through this summary before.
+
+        Raises
+        ------
+        InvalidType
+            If a value cannot be written as JSON; nothing has changed then.
+        BackendError
+            If the backend refuses; the values stay in this object.
+        """
+        if key_vals is not None and not isinstance(key_vals, Mapping):
+            raise InvalidType(f"A summary is updated with a mapping, not {key_vals!r}.")
+        given = {key_text(key, "The summary"): value for key, value in (key_vals or {}).items()}
+        wanted = {
+            key: value for key, value in given.items() if overwrite or key not in self._locked
+        }
+        self._json_dict.update({key: self._encoded(key, value) for key, value in wanted.items()})
+        self._locked.update(wanted if overwrite else ())
+        self._origin.send()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key, or a default."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __getitem__(self, key: str) -> Any:
+        found = self._json_dict[self._known(key)]
+        if not isinstance(found, dict):
+            return found
+        return SummaryView(self._origin, (*self._path, self._known(key)), found)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        name = key_text(key, "The summary")
+        self._json_dict[name] = self._encoded(name, value)
+        self._locked.add(name)
+        if isinstance(value, Mapping):
+            self._origin.send()
+
+    def __delitem__(self, key: str) -> None:
+        del self._json_dict[self._known(key)]
+
+    def __contains__(self, key: object) -> bool:
+        return self._known(key) in self._json_dict
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._json_dict)
+
+    def __len__(self) -> int:
+        return len(self._json_dict)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name not in self:
+            raise _NoSuchValue(name)
+        return self[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            super().__setattr__(name, value)
+        else:
+            self[name] = value
+
+    def __repr__(self) -> str:
+        return repr(self._json_dict)
+
+    def _known(self, key: object) -> Any:
+        """Return a key as the summary has it: as given, else without the spaces around it."""
+        is_there = not isinstance(key, str) or key in self._json_dict
+        return key if is_there else str(key).strip()
+
+    def _encoded(self, key: str, value: Any) -> Any:
+        return to_json_value(value, f"The summary's {'.'.join((*self._path, key))!r}")
+
+
+class Summary(SummaryView):
+    """The last value of each key of a run, or what ``define_metric`` asked for.
+
+    Parameters
+    ----------
+    values : dict
+        The summary; shared with `Run.summary_metrics`.
+    send : callable
+        Writes all values to the backend.
+
+    Examples
+    --------
+    >>> sent = []
+    >>> summary = Summary({"best": {"loss": 0.5}}, lambda values: sent.append(dict(values)))
+    >>> summary["best"]["loss"], summary.best.loss, len(summary)
+    (0.5, 0.5, 1)
+    >>> summary["epochs"] = 3
+    >>> summary.update({"done": True})
+    >>> sent
+    [{'best': {'loss': 0.5}, 'epochs': 3, 'done': True}]
+    """
+
+    def __init__(self, values: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__(Origin(values, send), (), values)
+
+
+class _NoSuchValue(KeyError, AttributeError):
+    """A missing attribute: the SDK raises KeyError, ``hasattr`` wants AttributeError."""

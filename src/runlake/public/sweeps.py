@@ -1,0 +1,157 @@
+"""The sweep that a run is part of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
+
+from runlake.backend import documents
+from runlake.backend.client import Client
+from runlake.backend.graphql import query
+from runlake.errors import MissingExtra, SweepNotFoundError
+from runlake.public.attributes import Attributes, frame_of
+
+if TYPE_CHECKING:
+    from runlake.public.run import Run
+    from runlake.public.runs import Runs
+
+
+class Sweep(Attributes):
+    """A search over configs; its fields, such as ``state`` and ``method``, are attributes.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    entity, project, sweep_id : str
+        Where the sweep lives.
+    attrs : mapping, optional
+        Fields that are known already; nothing is asked for then.
+
+    Raises
+    ------
+    SweepNotFoundError
+        If there is no such sweep.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        entity: str,
+        project: str,
+        sweep_id: str,
+        attrs: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(dict(attrs or {}))
+        self._client = client
+        self.entity = entity
+        self.project = project
+        self.id = sweep_id
+        self.load()
+
+    def load(self, force: bool = False) -> dict[str, Any]:
+        """Load the sweep's fields, unless they are there; one request.
+
+        Parameters
+        ----------
+        force : bool
+            Ask again.
+
+        Returns
+        -------
+        dict
+            The fields as the backend names them.
+        """
+        if force or not self._attrs:
+            variables = {"entity": self.entity, "project": self.project, "name": self.id}
+            found = query(self._client, documents.SWEEP, variables)
+            sweep = (found.get("project") or {}).get("sweep")
+            if sweep is None:
+                raise SweepNotFoundError(
+                    f"Could not find sweep {self!r} at {self._client.origin}.",
+                    operation="GetSweep",
+                    origin=self._client.origin,
+                )
+            self._attrs = dict(sweep)
+        return self._attrs
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the sweep searches; it is YAML, for which the extra ``sweeps`` is needed."""
+        text = self._attrs.get("config") or ""
+        if text.strip() in {"", "{}"}:
+            return {}
+        try:
+            import yaml
+        except ImportError:
+            raise MissingExtra(
+                "The config of a sweep is YAML; 'pip install runlake[sweeps]' to read it.",
+                extra="sweeps",
+            ) from None
+        return yaml.safe_load(text) or {}
+
+    @property
+    def name(self) -> str:
+        """The name that people gave the sweep, else its id."""
+        return str(self._attrs.get("displayName") or self.config.get("name") or self.id)
+
+    @property
+    def runs(self) -> Runs:
+        """The runs of the sweep, listed as far as they are looked at."""
+        from runlake.public.runs import Runs
+
+        filters = {"$and": [{"sweep": self.id}]}
+        return Runs(self._client, self.entity, self.project, filters=filters)
+
+    @property
+    def order(self) -> str | None:
+        """How ``runs`` are ordered to have the best one first; None without a metric."""
+        metric = self.config.get("metric")
+        if not metric:
+            return None
+        sign = "+" if metric.get("goal", "minimize") == "minimize" else "-"
+        return f"{sign}summary_metrics.{metric['name']}"
+
+    def best_run(self, order: str | None = None) -> Run | None:
+        """Return the run that comes first.
+
+        Parameters
+        ----------
+        order : str, optional
+            As for `Api.runs`; by the sweep's own metric if omitted, else by creation.
+
+        Returns
+        -------
+        Run or None
+            None of a sweep without runs.
+        """
+        from runlake.public.runs import Runs
+
+        filters = {"$and": [{"sweep": self.id}]}
+        chosen = order or self.order or "+created_at"
+        best = Runs(self._client, self.entity, self.project, filters, chosen, per_page=1)[:1]
+        return best[0] if best else None
+
+    @property
+    def expected_run_count(self) -> int | None:
+        """How many runs there will be, None where that is open."""
+        return self._attrs.get("runCountExpected")
+
+    @property
+    def path(self) -> list[str]:
+        """Entity, project and sweep id, percent-encoded."""
+        return [quote_plus(name) for name in (self.entity, self.project, self.id)]
+
+    @property
+    def url(self) -> str:
+        """The page of the sweep."""
+        entity, project, sweep = self.path
+        return f"{self._client.settings.app_url}/{entity}/{project}/sweeps/{sweep}"
+
+    def to_html(self, height: int = 420, hidden: bool = False) -> str:
+        """Return HTML that shows the page of the sweep."""
+        return frame_of(self.url, height, hidden=hidden)
+
+    def __repr__(self) -> str:
+        return f"<Sweep {'/'.join(self.path)} ({self._attrs.get('state', 'Unknown State')})>"

@@ -1,0 +1,27 @@
+"""People with an account on a backend."""
+
+from __future__ import annotations
+
+from runlake.public.attributes import Attributes
+
+
+class User(Attributes):
+    """A user, with the fields that the backend sent: ``name``, ``username``, ``email``, ..."""
+
+    @property
+    def api_keys(self) -> list[str]:
+        """Names of the user's API keys, never the keys; empty where they were not loaded."""
+        return self._names("apiKeys")
+
+    @property
+    def teams(self) -> list[str]:
+        """Names of the user's teams; empty where they were not loaded."""
+        return self._names("teams")
+
+    def _names(self, field: str) -> list[str]:
+        edges = (self._attrs.get(field) or {}).get("edges") or []
+        return [str(edge["node"]["name"]) for edge in edges]
+
+    def __repr__(self) -> str:
+        known = (self._attrs.get(field) for field in ("email", "username", "name", "id"))
+        return f"<User {next(filter(None, known), '???')}>"

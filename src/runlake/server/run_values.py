@@ -1,0 +1,116 @@
+"""Config and summary as SQL sees them: standard JSON with one member per dotted path.
+
+SQLite's JSON functions read standard JSON only, look keys up one level at a time, and differ from
+version to version in how they treat quotes in keys. Hence each run also holds its config and its
+summary in this form; triggers in the database keep it up to date.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+from urllib.parse import quote
+
+# SQLite refuses JSON that is nested deeper than 1,000 levels, and nobody filters by such a value.
+MAX_DEPTH = 32
+EXACT_FLOAT = 2**53
+# JSON has no infinity; a number that is too large for SQLite becomes one.
+INFINITE = 10**400
+
+
+def config_values(text: str) -> str:
+    """Return the values of a config by dotted path, each out of its ``{"value": ...}``.
+
+    Examples
+    --------
+    >>> config_values('{"lr": {"value": NaN}, "net": {"value": {"depth": 2.0}}}')
+    '{"lr":null,"net":{"depth":2},"net.depth":2}'
+    """
+    return _flat({key: _unwrapped(entry) for key, entry in _parsed(text).items()})
+
+
+def summary_values(text: str) -> str:
+    """Return the values of a summary by dotted path."""
+    return _flat(_parsed(text))
+
+
+def json_path(path: str) -> str:
+    """Return where a dotted path stands in what `config_values` returns; safe inside of SQL.
+
+    Examples
+    --------
+    >>> json_path("net.depth"), json_path("it's")
+    ('$."net.depth"', '$."it%27s"')
+    """
+    return f'$."{_member(path)}"'
+
+
+def standard_json(value: Any) -> str:
+    """Return JSON in which equal values have equal texts, and which every SQLite can read."""
+    return json.dumps(_standard(value, MAX_DEPTH), separators=(",", ":"), sort_keys=True)
+
+
+def clean_text(text: str) -> str:
+    """Replace what SQLite cannot hold in a text: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "\1").encode("utf-8", "replace").decode()
+
+
+def matches_pattern(pattern: str, text: object) -> bool:
+    """Tell whether a pattern is found in a text; SQL calls it."""
+    return isinstance(text, str) and re.search(pattern, text) is not None
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _unwrapped(entry: Any) -> Any:
+    return entry["value"] if isinstance(entry, dict) and "value" in entry else entry
+
+
+def _flat(document: dict[str, Any]) -> str:
+    return standard_json({_member(path): value for path, value in _paths(document, 0).items()})
+
+
+def _paths(document: dict[str, Any], depth: int) -> dict[str, Any]:
+    """Return every value by its path; where two have the same one, the longer key wins."""
+    found: dict[str, Any] = {}
+    for key in sorted(document, key=lambda key: key.count("."), reverse=True):
+        value = document[key]
+        found.setdefault(key, value)
+        if isinstance(value, dict) and depth < MAX_DEPTH:
+            for path, inner in _paths(value, depth + 1).items():
+                found.setdefault(f"{key}.{path}", inner)
+    return found
+
+
+def _member(path: str) -> str:
+    return quote(path, safe="/ ", errors="surrogatepass")
+
+
+def _standard(value: Any, depth: int) -> Any:
+    if isinstance(value, float):
+        return _standard_number(value)
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, (dict, list)) and not depth:
+        return None
+    if isinstance(value, dict):
+        return {clean_text(key): _standard(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_standard(item, depth - 1) for item in value]
+    return value
+
+
+def _standard_number(value: float) -> float | None:
+    if math.isnan(value):
+        return None
+    if math.isinf(value):
+        return INFINITE if value > 0 else -INFINITE
+    return int(value) if value.is_integer() and abs(value) < EXACT_FLOAT else value

@@ -1,0 +1,225 @@
+"""What the embedded backend does with artifacts: refusals, sharing, deletion, old databases."""
+
+import hashlib
+import json
+import sqlite3
+import subprocess
+import sys
+from itertools import count
+
+import httpx
+import pytest
+from tests.http_artifacts import ArtifactUnderWay, log_artifact
+from tests.http_logging import LoggedRun, steps
+from tests.server_process import bare_environment, running_server
+
+import runlake
+from runlake.server.artifacts import ArtifactStore
+from runlake.server.database import MIGRATIONS, Database
+from runlake.server.storage import Storage
+
+NUMBERS = count()
+DELETE_RUN = """
+mutation DeleteRun($id: ID!, $deleteArtifacts: Boolean) {
+  deleteRun(input: {id: $id, deleteArtifacts: $deleteArtifacts}) { clientMutationId }
+}
+"""
+DELETE = """
+mutation DeleteArtifact($input: DeleteArtifactInput!) {
+  deleteArtifact(input: $input) { artifact { id } }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running_server(tmp_path_factory.mktemp("artifact-backend")) as server:
+        yield server
+
+
+@pytest.fixture
+def run(server):
+    logged = LoggedRun(server, f"r{next(NUMBERS)}", "p").log(*steps(0, 1))
+    yield logged
+    logged.close()
+
+
+@pytest.fixture
+def reader(server):
+    return runlake.Api({"base_url": server.base_url, "project": "p"}, api_key=server.api_key)
+
+
+def blobs(server):
+    root = server.access_log.parent / "storage" / "blobs"
+    return {path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def refusal(answer):
+    return answer["errors"][0]["message"]
+
+
+def test_an_upload_of_other_bytes_is_refused_and_cannot_be_committed(run):
+    artifact = ArtifactUnderWay(run, "broken", {"a": b"as announced"})
+    answer = httpx.put(artifact.upload_urls()["a"], content=b"other")
+    assert answer.status_code == 400
+    assert "MD5" in answer.text
+    assert "not uploaded" in refusal(artifact.put_manifest().commit())
+    assert artifact.upload().commit()["data"]["commitArtifact"]["artifact"]["versionIndex"] == 0
+
+
+def test_an_upload_may_not_go_where_it_was_not_signed_for(run):
+    url = ArtifactUnderWay(run, "signed", {"a": b"1"}).upload_urls()["a"]
+    assert httpx.put(url.replace("md5=", "md5=0"), content=b"1").status_code == 403
+    assert httpx.put(url.partition("&md5=")[0], content=b"other").status_code == 403
+
+
+def test_content_that_is_known_is_not_asked_for_again(run):
+    log_artifact(run, "first", {"a": b"shared content", "b": b"own content"})
+    again = ArtifactUnderWay(run, "second", {"x": b"shared content", "y": b"new content"})
+    urls = again.upload_urls()
+    assert urls["x"] is None
+    assert urls["y"] is not None
+
+
+def test_the_same_content_is_the_same_version(run):
+    first = log_artifact(run, "same", {"a": b"same"}, aliases=["latest"])
+    second = log_artifact(run, "same", {"a": b"same"}, aliases=["latest", "again"])
+    assert first == second
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "a/../../b", "a\\..\\b", ""])
+def test_a_file_name_that_leads_out_is_refused(run, name):
+    assert "leads out" in refusal(ArtifactUnderWay(run, "names", {name: b"1"}).announce())
+
+
+@pytest.mark.parametrize("name", ["../a", "a\\..\\b"])
+def test_a_reference_whose_name_leads_out_is_refused(run, name):
+    refs = {name: {"digest": "x", "ref": "https://example.invalid/x"}}
+    artifact = ArtifactUnderWay(run, "refs", {}, refs=refs)
+    assert "leads out" in refusal(artifact.put_manifest().commit())
+
+
+def test_a_manifest_with_another_digest_than_was_promised_is_refused(run):
+    artifact = ArtifactUnderWay(run, "promised", {"a": b"1"}).upload()
+    artifact.contents["b"] = artifact.contents["a"]
+    assert "digest" in refusal(artifact.put_manifest().commit())
+
+
+def test_a_committed_version_takes_no_more_files(run):
+    artifact = ArtifactUnderWay(run, "closed", {"a": b"closed"})
+    artifact.upload().put_manifest().commit()
+    assert "takes no more files" in refusal(artifact.announce())
+    assert artifact.commit()["data"]["commitArtifact"]["artifact"]["versionIndex"] == 0
+
+
+def test_an_alias_names_one_version_and_cannot_look_like_another(run, reader):
+    log_artifact(run, "aliased", {"a": b"0"}, aliases=["latest", "best"])
+    log_artifact(run, "aliased", {"a": b"1"}, aliases=["latest"])
+    assert reader.artifact("aliased:best").version == "v0"
+    assert reader.artifact("aliased:latest").version == "v1"
+    with pytest.raises(RuntimeError, match="kept for the version"):
+        log_artifact(run, "aliased", {"a": b"2"}, aliases=["v7"])
+
+
+def test_a_number_is_never_given_twice(run, reader):
+    for content in (b"0", b"1"):
+        last = log_artifact(run, "counted", {"a": content})
+    refused = run.graphql(DELETE, {"input": {"artifactID": last, "deleteAliases": False}})
+    assert "latest" in refusal(refused)
+    run.graphql(DELETE, {"input": {"artifactID": last, "deleteAliases": True}})
+    log_artifact(run, "counted", {"a": b"1"})
+    assert [one.version for one in reader.artifacts("dataset", "counted")] == ["v2", "v0"]
+
+
+def test_a_deleted_version_takes_with_it_what_nobody_else_holds(run, server, reader):
+    log_artifact(run, "kept", {"shared": b"held by two"})
+    gone = log_artifact(run, "going", {"shared": b"held by two", "own": b"held by one"})
+    assert {b"held by two", b"held by one"} <= blobs(server)
+    run.graphql(DELETE, {"input": {"artifactID": gone, "deleteAliases": True}})
+    assert b"held by two" in blobs(server)
+    assert b"held by one" not in blobs(server)
+    reader.artifact("kept:v0").download("out")
+    log_artifact(run, "back", {"own": b"held by one"})
+    assert b"held by one" in blobs(server)
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_a_run_takes_its_artifacts_with_it_if_asked(server, reader, is_asked):
+    run = LoggedRun(server, f"ends-{is_asked}", "p").log(*steps(0, 1))
+    name = f"made-{is_asked}"
+    log_artifact(run, name, {"a": name.encode()})
+    storage_id = reader.run(run.path).storage_id
+    run.graphql(DELETE_RUN, {"id": storage_id, "deleteArtifacts": is_asked})
+    run.close()
+    assert reader.artifact_exists(f"{name}:v0") is not is_asked
+    if not is_asked:
+        assert reader.artifact(f"{name}:v0").logged_by() is None
+
+
+def test_artifacts_of_another_user_are_not_there(run, server):
+    artifact_id = log_artifact(run, "private", {"a": b"private"})
+    command = [sys.executable, "-m", "runlake", "server", "user", "add", "other"]
+    added = subprocess.run(
+        [*command, "--data-dir", str(server.access_log.parent)],
+        env=bare_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    key = added.stdout.strip().rpartition("=")[2]
+    other = runlake.Api({"base_url": server.base_url}, api_key=key)
+    assert not other.artifact_exists(f"{server.entity}/p/private:v0")
+    document = "query Q($id: ID!) { artifact(id: $id) { digest } }"
+    by_md5 = f"{server.base_url}/artifacts/{server.entity}/{hashlib.md5(b'private').hexdigest()}"
+    with httpx.Client(auth=("api", key)) as http:
+        body = {"query": document, "variables": {"id": artifact_id}}
+        answer = http.post(f"{server.base_url}/graphql", json=body)
+        assert "not found" in refusal(answer.json())
+        assert http.get(by_md5).status_code == 404
+    assert httpx.get(by_md5).status_code == 401
+    assert httpx.get(by_md5, auth=("api", server.api_key)).status_code == 302
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        'query Q { artifact(id: "x") { isMadeUp } }',
+        'query Q { project(name: "p") { artifactType(name: "t") { isMadeUp } } }',
+        'mutation M { commitArtifact(input: {artifactID: "x", isMadeUp: 1}) { artifact { id } } }',
+    ],
+)
+def test_a_field_that_the_protocol_has_not_is_refused(run, document):
+    assert "isMadeUp" in refusal(run.graphql(document, {}))
+
+
+def test_a_database_from_before_collections_keeps_its_artifacts(tmp_path):
+    old = sqlite3.connect(tmp_path / "old.sqlite")
+    old.executescript(f"{MIGRATIONS[0]}; PRAGMA user_version = 1;")
+    old.execute("INSERT INTO projects VALUES (1, 'me', 'p')")
+    old.execute("INSERT INTO secrets VALUES ('signing', 'x')")
+    old.execute("INSERT INTO objects VALUES ('artifacts/1/files/sub/a.txt', 'ab', 3, 0)")
+    old.execute("INSERT INTO objects VALUES ('artifacts/1/wandb_manifest.json', 'cd', 9, 0)")
+    rows = [
+        (1, "COMMITTED", 0, json.dumps(["latest"])),
+        (2, "PENDING", 1, json.dumps(["latest"])),
+    ]
+    old.executemany(
+        "INSERT INTO artifacts VALUES "
+        "(?1, 1, 'r', 'dataset', 'set', ?3, ?2, 'd', NULL, '{}', 'client-' || ?1, ?4, 5.0)",
+        rows,
+    )
+    old.commit()
+    old.close()
+    database = Database(tmp_path / "old.sqlite")
+    store = ArtifactStore(database, Storage(database, tmp_path / "storage", "http://h", 60))
+    row = store.by_name(1, "set:latest")
+    assert (row["version"], row["type"], row["n_files"], row["n_bytes"]) == (0, "dataset", 1, 3)
+    assert store.by_client_id("me", "client-1")["id"] == 1
+    files, total = store.contents.files(1, None, 0, 10)
+    assert (total, files[0]["name"], files[0]["object"]) == (
+        1,
+        "sub/a.txt",
+        "artifacts/1/files/sub/a.txt",
+    )
+    assert store.contents.manifest(row["manifest_id"])["object"].endswith("wandb_manifest.json")
+    assert store.by_name(1, "set:v1") is None
