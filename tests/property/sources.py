@@ -68,7 +68,7 @@ MEMBERS = st.one_of(
     st.tuples(st.just("_type_list"), st.lists(st.integers(0, 9), max_size=2)),
     st.just(("_type_utf8", None)),
 )
-MOMENTS = st.datetimes(dt.datetime(1970, 1, 2), dt.datetime(2100, 1, 1))
+MOMENTS = st.datetimes(*map(dt.datetime.fromisoformat, ("1970-01-02", "2100-01-01")))
 #: Arrow type -> pairs of the stored value and the cell it means; None is a null.
 KINDS: dict[pa.DataType, st.SearchStrategy[tuple[Any, Any]]] = {
     pa.float64(): same(DOUBLE),
@@ -131,41 +131,46 @@ class Export:
 @st.composite
 def exports(draw: st.DrawFn) -> Export:
     n_rows = draw(st.integers(0, 12))
-    kind = draw(st.sampled_from(STEP_KINDS))
-    one = st.integers(0, 30)
-    steps: list[Any] = draw(
-        st.one_of(
-            st.lists(one, min_size=n_rows, max_size=n_rows),
-            st.lists(one, min_size=n_rows, max_size=n_rows, unique=True).map(sorted),
-        )
-    )
-    if draw(st.booleans()) and n_rows:
-        missing = [None, math.nan, math.inf] if pa.types.is_floating(kind) else [None]
-        steps[draw(st.integers(0, n_rows - 1))] = draw(st.sampled_from(missing))
-    columns: dict[str, pa.Array] = {}
-    cells: list[list[tuple[str, Any]]] = [[] for _ in range(n_rows)]
-    if draw(st.integers(0, 9)):
-        columns["_step"] = pa.array(steps, kind)
+    has_steps = draw(st.integers(0, 9)) > 0
+    steps = draw(_steps(n_rows)) if has_steps else None
+    columns = {} if steps is None else {"_step": steps}
+    cells: list[Row] = [{} for _ in range(n_rows)]
     for key in draw(st.lists(st.sampled_from(KEYS), unique=True, max_size=5)):
-        value_kind = draw(st.sampled_from(list(KINDS)))
-        filled = st.none() | KINDS[value_kind]
-        if draw(st.booleans()):
-            filled = KINDS[value_kind]
-        pairs = draw(st.lists(filled, min_size=n_rows, max_size=n_rows))
-        stored = [None if pair is None else pair[0] for pair in pairs]
-        name, array = key, pa.array(stored, value_kind)
-        if "." in key and value_kind != pa.string_view() and draw(st.booleans()):
-            name, array = _nested(key, array)
+        name, array, found = draw(_column(key, n_rows))
         if name not in columns:
             columns[name] = array
-            for row, pair in zip(cells, pairs, strict=True):
-                if pair is not None and pair[1] is not None:
-                    row.append((key, pair[1]))
-    rows = []
-    for step, row in zip(steps, cells, strict=True):
-        if "_step" in columns and step is not None and math.isfinite(step):
-            rows.append({"_step": step, **dict(row)})
+            for row, cell in zip(cells, found, strict=True):
+                row.update({} if cell is None else {key: cell})
+    placed = [] if steps is None else zip(steps.to_pylist(), cells, strict=True)
+    rows = [{"_step": s, **row} for s, row in placed if s is not None and math.isfinite(s)]
     return Export(pa.table(columns), draw(st.integers(1, 6)), rows)
+
+
+@st.composite
+def _steps(draw: st.DrawFn, n_rows: int) -> pa.Array:
+    kind = draw(st.sampled_from(STEP_KINDS))
+    some = st.lists(st.integers(0, 30), min_size=n_rows, max_size=n_rows)
+    ordered = st.lists(st.integers(0, 30), min_size=n_rows, max_size=n_rows, unique=True)
+    steps: list[Any] = draw(some | ordered.map(sorted))
+    if n_rows and draw(st.booleans()):
+        missing = [None, math.nan, math.inf] if pa.types.is_floating(kind) else [None]
+        steps[draw(st.integers(0, n_rows - 1))] = draw(st.sampled_from(missing))
+    return pa.array(steps, kind)
+
+
+@st.composite
+def _column(draw: st.DrawFn, key: str, n_rows: int) -> tuple[str, pa.Array, list[Any]]:
+    """Draw a column's name, what is stored in it, and the cells that this means."""
+    kind = draw(st.sampled_from(list(KINDS)))
+    pair = KINDS[kind] if draw(st.booleans()) else st.none() | KINDS[kind]
+    pairs = draw(st.lists(pair, min_size=n_rows, max_size=n_rows))
+    array = pa.array([None if pair is None else pair[0] for pair in pairs], kind)
+    cells = [None if pair is None else pair[1] for pair in pairs]
+    name = key
+    # pyarrow cannot write views inside of structs.
+    if "." in key and kind != pa.string_view() and draw(st.booleans()):
+        name, array = _nested(key, array)
+    return name, array, cells
 
 
 def _nested(key: str, array: pa.Array) -> tuple[str, pa.Array]:

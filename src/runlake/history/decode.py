@@ -250,11 +250,14 @@ def _decode_pyarrow(
     columns = read.columns
     names = list(dict.fromkeys([STEP, *(column.name for column in columns)]))
     with pq.ParquetFile(read.file) as parquet:
-        for raw in parquet.iter_batches(
-            batch_size=min(PYARROW_ROWS, max_rows),
-            row_groups=list(read.row_groups),
-            columns=names,
-        ):
+        n_rows = min(PYARROW_ROWS, max_rows)
+        # One row group at a time: pyarrow cannot read nested texts across them.
+        batches = (
+            batch
+            for index in read.row_groups
+            for batch in parquet.iter_batches(n_rows, row_groups=[index], columns=names)
+        )
+        for raw in batches:
             arrays = tuple(_stored(raw, column) for column in columns)
             masks, whole = _whole_steps(raw.column(STEP), steps)
             masks += _key_masks(columns, arrays, projection)
