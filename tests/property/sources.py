@@ -215,15 +215,25 @@ class Sources:
 
 
 def write_sources(directory: Path, files: list[Export], live: dict[int, Row]) -> Sources:
-    stored = []
+    """Write exports, the oldest first."""
+    written = []
     for number, export in enumerate(files):
-        file = directory / f"{number}.parquet"
-        pq.write_table(export.table, file, row_group_size=export.row_group_size)
+        written.append(directory / f"{number}.parquet")
+        pq.write_table(export.table, written[-1], row_group_size=export.row_group_size)
+    return as_sources(directory, written, live)
+
+
+def as_sources(directory: Path, files: list[Path], live: dict[int, Row] | None = None) -> Sources:
+    """Return files of a directory as a run that is on disk, with live rows; no backend is asked."""
+    live = live or {}
+    stored = []
+    for number, file in enumerate(files):
         validator = Validator(None, f"{number:03}")
         stored.append(StoredExport(file.name, file.name, validator, 1, read_export_facts(file)))
     cells = {step: {key: clean(cell) for key, cell in row.items()} for step, row in live.items()}
     counts = dict.fromkeys(KEYS, 1)
-    manifest = Manifest(RUN, None, None, None, 99, counts, (), tuple(sorted(live)))
+    last = max([*live, *(export.facts.last_step or 0 for export in stored)], default=-1)
+    manifest = Manifest(RUN, None, None, None, last, counts, (), tuple(sorted(live)))
     return Sources(PullResult(manifest, directory, tuple(stored)), ListedLive(cells))
 
 
