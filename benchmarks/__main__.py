@@ -8,42 +8,10 @@ from pathlib import Path
 from tests.server_process import RunningServer, running_server
 
 from benchmarks import download, peers
-from benchmarks.data import Shape, log_run, log_runs
+from benchmarks.data import log_runs
+from benchmarks.growth import curves
+from benchmarks.reading import Reading
 from benchmarks.report import Line, as_markdown, write_document
-
-DENSE = Shape("dense", 200_000, 10)
-SPARSE = Shape("sparse", 20_000, 500, 0.02)
-
-
-def compare_rows(
-    server: RunningServer, folder: Path, path: str, work: str, goal: int, **arguments: object
-) -> Line:
-    """Compare a warm row scan with the SDK's."""
-    ours = peers.measure(peers.RUNLAKE_ROWS, server, folder / "ours", path, **arguments)
-    theirs = peers.measure(peers.WANDB_ROWS, server, folder / "sdk", path, rounds=3, **arguments)
-    assert ours.count == theirs.count, (ours.count, theirs.count)
-    ratio = theirs.median / ours.median
-    return Line(work, str(ours), str(theirs), f"{ratio:.0f}x", f">= {goal}x", ratio >= goal)
-
-
-def compare_frames(server: RunningServer, folder: Path, path: str) -> Line:
-    """Compare a frame of all keys with polars on the same files."""
-    ours = peers.measure(peers.RUNLAKE_FRAME, server, folder / "ours", path)
-    trip = peers.measure(peers.ROUND_TRIP, server, folder / "ours", path)
-    bare = peers.measure(peers.POLARS_FRAME, server, folder / "ours", path)
-    assert ours.count == bare.count
-    ratio = max(0.0, ours.median - trip.median) / bare.median
-    name = "frame of all keys, less the round trip"
-    return Line(name, str(ours), f"polars: {bare}", f"{ratio:.2f}", "<= 1.2", ratio <= 1.2)
-
-
-def first_row(server: RunningServer, folder: Path, path: str) -> Line:
-    """Measure how long a warm scan takes to its first row, over a bare request."""
-    ours = peers.measure(peers.FIRST_ROW, server, folder / "ours", path)
-    trip = peers.measure(peers.ROUND_TRIP, server, folder / "ours", path)
-    over = (ours.median - trip.median) * 1e3
-    name = "first row of a warm scan"
-    return Line(name, str(ours), f"request: {trip}", f"+{over:.1f} ms", "<= +15 ms", over <= 15)
 
 
 def compare_histories(server: RunningServer, folder: Path, path: str) -> Line:
@@ -77,22 +45,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="runlake-bench-") as name:
         folder = Path(name)
         with running_server(folder / "server", export_rows=50_000) as server:
-            dense, sparse = log_run(server, DENSE), log_run(server, SPARSE)
-            many = log_runs(server, "many", 200, 1_000)
-            two = {"keys": ["key001", "key002"]}
             lines = [
-                compare_rows(server, folder, dense, "rows, 200,000 steps x 13 keys", 50),
-                compare_rows(server, folder, dense, "rows, 2 of 13 keys", 40, **two),
-                compare_rows(
-                    server, folder, sparse, "rows, 20,000 steps x 503 keys, 2 % filled", 200
-                ),
-                compare_frames(server, folder, dense),
-                compare_histories(server, folder, many),
-                first_row(server, folder, dense),
+                *Reading(server, folder).lines(),
+                compare_histories(server, folder, log_runs(server, "many", 200, 1_000)),
                 imports(server, folder),
             ]
         lines += download.lines(folder / "download")
-    write_document(lines)
+        grown = curves(folder / "growth")
+    write_document(lines, grown)
     print(as_markdown(lines))
 
 

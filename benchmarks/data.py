@@ -41,8 +41,10 @@ def log_runs(server: RunningServer, project: str, n_runs: int, n_steps: int) -> 
     return f"{server.entity}/{project}"
 
 
-def log_run(server: RunningServer, shape: Shape, project: str = "bench") -> str:
-    """Log a finished run and return its path."""
+def log_run(
+    server: RunningServer, shape: Shape, project: str = "bench", *, is_finished: bool = True
+) -> str:
+    """Log a run and return its path."""
     path = f"{server.entity}/{project}/{shape.name}"
     names = {"name": shape.name, "project": project, "entity": server.entity, "program": "bench"}
     with httpx.Client(
@@ -60,6 +62,8 @@ def log_run(server: RunningServer, shape: Shape, project: str = "bench") -> str:
                 n_sent += len(waiting)
                 waiting = []
         part = {"offset": n_sent, "content": waiting}
-        body = {"files": {"wandb-history.jsonl": part}, "complete": True, "exitcode": 0}
+        body: dict[str, object] = {"files": {"wandb-history.jsonl": part}}
+        if is_finished:
+            body |= {"complete": True, "exitcode": 0}
         http.post(stream, json=body).raise_for_status()
     return path

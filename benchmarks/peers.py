@@ -46,6 +46,41 @@ files = runlake.Api().run(path).pull().directory.glob("*.parquet")
 files = sorted(map(str, files))
 measure(lambda: polars.read_parquet(files).height, rounds)
 """
+POLARS_RANGE = """
+import polars, runlake
+files = runlake.Api().run(path).pull().directory.glob("*.parquet")
+step = polars.col("_step")
+low, high = arguments["min_step"], arguments["max_step"]
+scan = polars.scan_parquet(sorted(map(str, files)))
+wanted = scan.filter((step >= low) & (step < high)).select("_step", *arguments["keys"])
+measure(lambda: wanted.collect().height, rounds)
+"""
+MEMORY = """
+import resource, runlake, polars
+polars.DataFrame({"a": [1]}).lazy().collect()
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak()
+run = runlake.Api().run(path)
+count = sum(1 for _ in run.beta_scan_history(**arguments))
+print(json.dumps({"seconds": [peak() - before], "count": count}))
+"""
+INTERRUPT = """
+import os, signal, threading, runlake
+run = runlake.Api().run(path)
+def interrupted():
+    threading.Timer(0.3, lambda: (sent.append(time.perf_counter()),
+                                  os.kill(os.getpid(), signal.SIGINT))).start()
+    sent = []
+    try:
+        for _ in run.beta_scan_history(**arguments):
+            pass
+    except KeyboardInterrupt:
+        return time.perf_counter() - sent[0]
+    raise SystemExit("the scan ended before the interrupt")
+interrupted()
+print(json.dumps({"seconds": [interrupted() for _ in range(rounds)], "count": 1}))
+"""
 RUNLAKE_HISTORIES = """
 import runlake
 runs = runlake.Api().runs(path)

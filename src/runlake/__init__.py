@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from runlake.errors import (
         CommError,
         Error,
+        MixedTypesWarning,
         NoRowsWarning,
         RunlakeError,
         SampleWarning,
@@ -49,6 +50,7 @@ _HOMES = {
     "Files": "runlake.public.files",
     "HistoryScan": "runlake.public.history",
     "Metric": "runlake.public.metrics",
+    "MixedTypesWarning": "runlake.errors",
     "NoRowsWarning": "runlake.errors",
     "Project": "runlake.public.projects",
     "Projects": "runlake.public.projects",
@@ -73,6 +75,7 @@ __all__ = [
     "Files",
     "HistoryScan",
     "Metric",
+    "MixedTypesWarning",
     "NoRowsWarning",
     "Project",
     "Projects",

@@ -220,6 +220,10 @@ class NoRowsWarning(UserWarning):
     """A scan yielded no rows although the run has some; the text says why."""
 
 
+class MixedTypesWarning(UserWarning):
+    """Columns of a frame are JSON text, because their cells fit no type; the text names them."""
+
+
 class SampleWarning(UserWarning):
     """What came back is a sample of more rows; the text says of how many."""
 

@@ -38,6 +38,7 @@ from runlake.exports.download import (
 from runlake.exports.extent import Extent, choose_extent
 from runlake.exports.facts import (
     chunk_ranges,
+    columns_for,
     groups_in,
     read_export_facts,
     touched_row_groups,
@@ -239,12 +240,14 @@ class Fetching:
         self, metadata: pq.FileMetaData, schema: pa.Schema
     ) -> dict[str, tuple[int, ...]]:
         touched = touched_row_groups(metadata, schema, self._steps.start, self._steps.stop)
-        names = set(schema.names)
-        wanted = {key: touched for key in self._keys or () if key in names}
-        if STEP in names:
+        wanted = dict.fromkeys(self._columns(schema), touched)
+        if STEP in schema.names:
             # The order of all steps decides how the file is read, whatever the range.
             wanted[STEP] = tuple(range(metadata.num_row_groups))
         return wanted
+
+    def _columns(self, schema: pa.Schema) -> list[str]:
+        return columns_for(self._keys or (), {field.name: field.type for field in schema})
 
     def _extend(self, export: Export, held: StoredExport) -> None:
         if held.coverage is None:
@@ -255,8 +258,7 @@ class Fetching:
         wanted: dict[str, tuple[int, ...]] = {}
         if self._keys is not None:
             groups = groups_in(held.facts, self._steps)
-            names = set(schema.names)
-            wanted = held.coverage.lacks({k: groups for k in self._keys if k in names})
+            wanted = held.coverage.lacks(dict.fromkeys(self._columns(schema), groups))
             missing = coalesce(subtract(chunk_ranges(metadata, schema, wanted), on_disk))
             extent = choose_extent(
                 held.n_bytes, held.coverage.n_bytes, _n_bytes(missing), len(missing)

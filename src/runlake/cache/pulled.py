@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from runlake.cache.catalog import WIDE_COLUMNS, Catalog
 from runlake.cache.store import StoredExport
 from runlake.errors import CacheCorrupt
-from runlake.exports.facts import ColumnFacts, read_columns
+from runlake.exports.facts import ColumnFacts, columns_for, parents_of, read_columns
 from runlake.exports.manifest import Manifest
 from runlake.values import STEP
 
@@ -103,12 +103,16 @@ def with_columns(
     CacheCorrupt
         If the catalog does not know, and the footer cannot be read.
     """
-    names = None if keys is None else [STEP, *keys]
+    asked = None if keys is None else [STEP, *keys]
+    names = None if asked is None else [*asked, *parents_of(asked)]
     columns = catalog.columns(export.file, names, export.facts.n_columns)
     if columns is None:
         every = _read_footer(export.path)
         catalog.note_columns(export.path, every)
         columns = every if names is None else {n: every[n] for n in every if n in set(names)}
+    if asked is not None:
+        wanted = set(columns_for(asked, {name: column.type for name, column in columns.items()}))
+        columns = {name: column for name, column in columns.items() if name in wanted}
     footer = None
     if names is not None and export.facts.n_columns >= WIDE_COLUMNS:
         footer = catalog.slim_footer(export.file, columns)

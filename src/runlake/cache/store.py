@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import json
 import os
 import time
@@ -68,6 +69,15 @@ class StoredExport:
     def file(self) -> str:
         """File name in the run's directory."""
         return self.path.name
+
+    @property
+    def modified_at(self) -> float:
+        """When the storage host says that it was made, in seconds since 1970; 0 if it does not."""
+        try:
+            when = email.utils.parsedate_to_datetime(self.validator.last_modified or "")
+        except ValueError:
+            return 0.0
+        return when.timestamp()
 
     @property
     def n_held_bytes(self) -> int:

@@ -123,6 +123,40 @@ def read_export_facts(file: Path) -> ExportFacts:
         return ExportFacts(groups, is_ascending, len(columns), columns)
 
 
+def columns_for(keys: Iterable[str], types: Mapping[str, pa.DataType]) -> list[str]:
+    """Return the columns in which an export can hold some keys.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        The keys.
+    types : mapping of str to pyarrow.DataType
+        The columns of the export.
+
+    Returns
+    -------
+    list of str
+        Columns of the keys' names, and structs ``a`` that may hold a key ``a.b`` as a field.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> columns_for(["a.b", "c"], {"a": pa.struct([("b", pa.int64())]), "b": pa.int64()})
+    ['a']
+    """
+    found = dict.fromkeys(key for key in keys if key in types)
+    for parent in parents_of(keys):
+        if parent in types and pa.types.is_struct(types[parent]):
+            found[parent] = None
+    return list(found)
+
+
+def parents_of(keys: Iterable[str]) -> list[str]:
+    """Return the names of which dotted keys can be fields: ``a`` and ``a.b`` for ``a.b.c``."""
+    parts = (key.split(".") for key in keys)
+    return list(dict.fromkeys(".".join(names[:n]) for names in parts for n in range(1, len(names))))
+
+
 def read_columns(
     metadata: pq.FileMetaData, schema: pa.Schema, names: Iterable[str]
 ) -> dict[str, ColumnFacts]:

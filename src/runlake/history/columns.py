@@ -14,8 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from runlake.history.scan import encode_json
-
+JSON_CELL = "cell"
 INT64 = range(-(2**63), 2**63)
 
 
@@ -190,3 +189,10 @@ def _struct_of(values: Sequence[Mapping[str, Any]]) -> _Shape:
         }
 
     return _Shape(pl.Struct({name: shape.dtype for name, shape in fields.items()}), convert)
+
+
+def encode_json(cell: pl.Expr) -> pl.Expr:
+    """Encode any cell as JSON; polars does it for structs, hence the wrapping and unwrapping."""
+    wrapped = pl.struct(cell.alias(JSON_CELL)).struct.json_encode()
+    text = wrapped.str.slice(len(f'{{"{JSON_CELL}":')).str.head(-1)
+    return pl.when(cell.is_not_null()).then(text)

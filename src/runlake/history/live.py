@@ -43,7 +43,7 @@ class LiveAnswer:
     steps: set[int]
 
 
-def iter_live_rows(client: Client, plan: Plan, recover: Recover) -> Iterator[list[Row]]:
+def iter_live_pages(client: Client, plan: Plan, recover: Recover) -> Iterator[list[Row]]:
     """Yield the live rows of a plan, fetched ahead while the caller consumes.
 
     Parameters
@@ -78,7 +78,7 @@ def iter_live_rows(client: Client, plan: Plan, recover: Recover) -> Iterator[lis
 
 
 def fetch_page(client: Client, plan: Plan, page: LivePage, recover: Recover) -> list[Row]:
-    """Fetch the live rows of one page; the arguments are those of `iter_live_rows`."""
+    """Fetch the live rows of one page; the arguments are those of `iter_live_pages`."""
     return _MovedRows(client, plan.run, recover).complete(page, _ask(client, plan, page), ())
 
 
@@ -112,7 +112,9 @@ class _MovedRows:
             rows.update({step: self._rows[step] for step in missing if step in self._rows})
             missing = [step for step in missing if step not in self._settled]
             if missing:
-                again = _fetch_page(self._client, self._run, LivePage(tuple(missing)))
+                again = _fetch_page(
+                    self._client, self._run, LivePage(tuple(missing), is_alone=False)
+                )
                 wanted = set(missing)
                 rows.update({row[STEP]: row for row in again.rows if row[STEP] in wanted})
                 missing = [step for step in missing if step not in again.steps]
@@ -156,7 +158,7 @@ def _ask(client: Client, plan: Plan, page: LivePage) -> LiveAnswer:
     # The backend's key filter looks at one source; where sources overlap, only the merged row can
     # tell whether it has all the keys.
     keys = plan.projection.keys
-    if not keys or plan.projection.how == "any" or plan.needs_merge:
+    if not keys or plan.projection.how == "any" or not page.is_alone:
         return _fetch_page(client, plan.run, page)
     answer = _fetch_filtered(client, plan.run, keys, page.start, page.stop, len(page.steps) + 1)
     if answer.steps.issuperset(page.steps):

@@ -2,58 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
+from functools import cached_property
 
 from runlake.cache.pulled import PullResult
-from runlake.cache.store import StoredExport
-from runlake.exports.facts import ExportFacts, groups_in
-from runlake.values import STEP, Projection, RunPath, StepRange
+from runlake.history.key_columns import find_columns
+from runlake.history.segments import ExportRead, Segment, cut_segments, plan_export
+from runlake.values import Projection, RunPath, StepRange
 
 LIVE_PAGE_ROWS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class ExportRead:
-    """One export and what of it to read.
-
-    Parameters
-    ----------
-    file : Path
-        The file in the cache.
-    facts : ExportFacts
-        What the file holds.
-    columns : tuple of str
-        Columns to read besides ``_step``, in the order of the answer.
-    row_groups : tuple of int
-        Row groups whose steps touch the range.
-    """
-
-    file: Path
-    facts: ExportFacts
-    columns: tuple[str, ...]
-    row_groups: tuple[int, ...]
-
-    @property
-    def first_step(self) -> int:
-        """Lowest step of the row groups to read."""
-        return min(self._bounds()[0])
-
-    @property
-    def last_step(self) -> int:
-        """Highest step of the row groups to read."""
-        return max(self._bounds()[1])
-
-    @property
-    def n_rows(self) -> int:
-        """Rows of the row groups to read, before the step range cuts."""
-        return sum(self.facts.row_groups[index].n_rows for index in self.row_groups)
-
-    def _bounds(self) -> tuple[list[int], list[int]]:
-        groups = [self.facts.row_groups[index] for index in self.row_groups]
-        firsts = [group.first_step for group in groups if group.first_step is not None]
-        return firsts, [group.last_step for group in groups if group.last_step is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +22,12 @@ class LivePage:
     ----------
     steps : tuple of int
         Ascending, never empty.
+    is_alone : bool
+        No export has rows between these steps: the backend's rows are complete as they are.
     """
 
     steps: tuple[int, ...]
+    is_alone: bool
 
     @property
     def start(self) -> int:
@@ -79,7 +40,7 @@ class LivePage:
         return self.steps[-1] + 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """All that one read touches.
 
@@ -90,25 +51,26 @@ class Plan:
     projection : Projection
         Keys to read and what a row must have of them.
     steps : StepRange
-        The range, cut to the run's last step.
+        The range asked for.
     exports : tuple of ExportRead
         Later sources win key by key, hence the order.
-    live_pages : tuple of LivePage
-        Ascending.
+    segments : tuple of Segment
+        Ascending; what is to be read of the exports and of the live rows, stretch by stretch.
     is_walk : bool
         The backend does not list live steps: the whole range is read from it, page after page.
-    needs_merge : bool
-        Sources overlap or are out of order, so that rows must be merged by step. Otherwise the
-        exports in order of their first step, then the live rows, are the answer.
     """
 
     run: RunPath
     projection: Projection
     steps: StepRange
     exports: tuple[ExportRead, ...]
-    live_pages: tuple[LivePage, ...]
+    segments: tuple[Segment, ...]
     is_walk: bool
-    needs_merge: bool
+
+    @cached_property
+    def live_pages(self) -> tuple[LivePage, ...]:
+        """Requests for live rows, ascending; none reaches from one segment into the next."""
+        return tuple(page for segment in self.segments for page in segment_pages(segment))
 
     @property
     def in_step_order(self) -> tuple[ExportRead, ...]:
@@ -116,9 +78,14 @@ class Plan:
         return tuple(sorted(self.exports, key=lambda export: export.first_step))
 
     @property
+    def needs_merge(self) -> bool:
+        """Sources overlap or are out of order somewhere."""
+        return any(segment.needs_merge for segment in self.segments)
+
+    @property
     def n_live_steps(self) -> int:
         """Live rows to ask for."""
-        return sum(len(page.steps) for page in self.live_pages)
+        return sum(len(segment.live_steps) for segment in self.segments)
 
     def __str__(self) -> str:
         keys = self.projection.keys
@@ -129,7 +96,8 @@ class Plan:
             lines.append(
                 f"  export {export.file.name}: {len(export.row_groups)} of {n_groups} row groups, "
                 f"{export.n_rows:,} rows, steps {export.first_step:,} to {export.last_step:,}, "
-                f"{len(export.columns) + 1} of {export.facts.n_columns} columns"
+                f"{len({column.name for column in export.columns}) + 1} of "
+                f"{export.facts.n_columns} columns"
             )
         if self.is_walk:
             lines.append("  live: every row, because the backend offers no exports")
@@ -141,9 +109,24 @@ class Plan:
             )
         if not (self.exports or self.live_pages or self.is_walk):
             lines.append("  nothing: no row can be in the range")
-        if self.needs_merge:
-            lines.append("  merged by step, because sources overlap")
+        lines += [
+            f"  steps {segment.steps}: {_sources(segment)} merged by step"
+            for segment in self.segments
+            if segment.needs_merge
+        ]
         return "\n".join(lines)
+
+
+def _sources(segment: Segment) -> str:
+    names = [read.file.name for read in segment.reads]
+    return ", ".join([*names, "live rows"] if segment.live_steps else names)
+
+
+def segment_pages(segment: Segment) -> Iterator[LivePage]:
+    """Yield the requests for the live rows of a segment, ascending."""
+    steps = segment.live_steps
+    for start in range(0, len(steps), LIVE_PAGE_ROWS):
+        yield LivePage(steps[start : start + LIVE_PAGE_ROWS], is_alone=not segment.reads)
 
 
 def plan_read(pulled: PullResult, projection: Projection, steps: StepRange) -> Plan:
@@ -164,47 +147,25 @@ def plan_read(pulled: PullResult, projection: Projection, steps: StepRange) -> P
         Touches no row group and no live step outside the range.
     """
     manifest = pulled.manifest
-    by_age = sorted(pulled.exports, key=lambda e: (e.validator.last_modified or "", e.object))
-    reads = [_plan_export(export, projection, steps) for export in by_age]
+    by_age = sorted(pulled.exports, key=lambda export: (export.modified_at, export.object))
+    reads = (
+        plan_export(
+            export.path,
+            export.facts,
+            find_columns(export.facts.schema, projection.keys),
+            steps,
+        )
+        for export in by_age
+    )
     exports = tuple(read for read in reads if read is not None)
     live_steps = tuple(step for step in manifest.live_steps or () if steps.holds(step))
     end = manifest.last_step + 1
     stop = end if steps.stop is None else min(steps.stop, end)
-    is_walk = manifest.live_steps is None and stop > steps.start
     return Plan(
         run=manifest.path,
         projection=projection,
         steps=steps,
         exports=exports,
-        live_pages=tuple(
-            LivePage(live_steps[i : i + LIVE_PAGE_ROWS])
-            for i in range(0, len(live_steps), LIVE_PAGE_ROWS)
-        ),
-        is_walk=is_walk,
-        needs_merge=_needs_merge(exports, live_steps),
+        segments=cut_segments(exports, live_steps, steps),
+        is_walk=manifest.live_steps is None and stop > steps.start,
     )
-
-
-def _plan_export(
-    export: StoredExport, projection: Projection, steps: StepRange
-) -> ExportRead | None:
-    facts = export.facts
-    row_groups = groups_in(facts, steps)
-    if not row_groups:
-        return None
-    held = facts.schema.names
-    if projection.keys is None:
-        columns = tuple(dict.fromkeys(name for name in held if name != STEP))
-    else:
-        names = set(held)
-        columns = tuple(key for key in projection.keys if key in names)
-    return ExportRead(export.path, facts, columns, row_groups)
-
-
-def _needs_merge(exports: tuple[ExportRead, ...], live_steps: tuple[int, ...]) -> bool:
-    ordered = sorted(exports, key=lambda export: export.first_step)
-    if not all(export.facts.is_ascending for export in ordered):
-        return True
-    if any(later.first_step <= earlier.last_step for earlier, later in pairwise(ordered)):
-        return True
-    return bool(ordered and live_steps) and live_steps[0] <= ordered[-1].last_step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +13,25 @@ from runlake.cache.pull import pull_run
 from runlake.cache.pulled import PullResult
 from runlake.errors import NoRowsWarning
 from runlake.exports.progress import Progress
+from runlake.history.live_source import BackendRows, LiveSource
 from runlake.history.plan import Plan, plan_read
 from runlake.history.reasons import explain_no_rows
-from runlake.history.rows import read_live_rows, read_rows
+from runlake.history.rows import read_rows
 from runlake.history.sample import Sample
-from runlake.history.server_sample import fetch_sampled_rows
+from runlake.history.server_sample import fetch_sampled_rows, fetch_system_rows
 from runlake.values import STEP, Projection, Row, RunPath, StepRange
 
 if TYPE_CHECKING:
+    import duckdb
     import polars as pl
+    import pyarrow as pa
 
+    from runlake.history.live_rows import LiveRows
     from runlake.history.scan import Scanned
+
+
+# More than a machine samples in a month at the SDK's rate of one in 15 seconds.
+SYSTEM_ROWS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +41,19 @@ class Reading:
     Parameters
     ----------
     client : Client
-        Asked for live rows.
+        Asked for samples and for what the machine did.
     pulled : PullResult
         What is on offer and on disk, as of one moment.
     plan : Plan
         What to read of it.
+    live : LiveSource
+        Gives the plan's live rows.
     """
 
     client: Client
     pulled: PullResult
     plan: Plan
+    live: LiveSource
 
     def iter_rows(self, page_size: int) -> Iterator[Row]:
         """Yield the rows as dicts, and warn if there are none although the run has some."""
@@ -50,7 +61,11 @@ class Reading:
 
     def scan(self) -> pl.LazyFrame:
         """Return the rows as a lazy frame; live rows are fetched now."""
-        return self._scanned().frame
+        from runlake.history.scan import warn_of_json
+
+        scanned = self._scanned()
+        warn_of_json(self.plan, scanned.json_keys)
+        return scanned.frame
 
     def frame(self) -> pl.DataFrame:
         """Return the rows as a frame, and warn if there are none although the run has some."""
@@ -58,6 +73,45 @@ class Reading:
         if collected.is_empty():
             self.warn_no_rows()
         return collected
+
+    def arrow(self) -> pa.RecordBatchReader:
+        """Return the rows as a stream of Arrow record batches, in bounded memory."""
+        from runlake.history.arrow import open_reader
+        from runlake.history.scan import json_keys, plan_types, warn_of_json
+
+        live = self.live_rows()
+        types = plan_types(self.plan, live)
+        warn_of_json(self.plan, json_keys(types))
+        return open_reader(self.plan, types, live, self.warn_no_rows)
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """Return what a query gives over the view ``history``, and ``system``."""
+        from runlake.history.scan import json_keys, plan_types, warn_of_json
+        from runlake.history.sql import query_plan
+
+        live = self.live_rows()
+        types = plan_types(self.plan, live)
+        warn_of_json(self.plan, json_keys(types))
+        run = self.plan.run
+        return query_plan(
+            self.plan, types, live, query, lambda: fetch_system_rows(self.client, run, SYSTEM_ROWS)
+        )
+
+    def last(self, n_rows: int) -> Reading:
+        """Return the reading of the last rows of this one: those of them that the plan keeps."""
+        from runlake.history.tail import tail_start
+
+        start = tail_start(
+            self.plan,
+            n_rows,
+            self.pulled.manifest.last_step,
+            lambda page: self.live.read_page(self.plan, page),
+            lambda steps: self.live.walk(self.plan, steps),
+        )
+        if start is None:
+            return self
+        steps = StepRange(start, self.plan.steps.stop)
+        return replace(self, plan=plan_read(self.pulled, self.plan.projection, steps))
 
     def sample(self, n_rows: int, x_axis: str = STEP, *, is_silent: bool = False) -> Sample:
         """Return rows that keep the shape of each key.
@@ -115,10 +169,16 @@ class Reading:
         keys = self.plan.projection.keys
         return frame.columns if keys is None else [x_axis, *keys]
 
+    def live_rows(self) -> LiveRows:
+        """Return the live rows of the plan, to be fetched once."""
+        from runlake.history.live_rows import LiveRows
+
+        return LiveRows(self.live.iter_pages(self.plan))
+
     def _scanned(self) -> Scanned:
         from runlake.history.scan import scan_plan
 
-        return scan_plan(self.plan, lambda: read_live_rows(self.client, self.plan))
+        return scan_plan(self.plan, self.live_rows())
 
     def warn_no_rows(self) -> None:
         """Say why the answer is empty, where that is a surprise."""
@@ -133,7 +193,7 @@ class Reading:
 
     def _batches(self, page_size: int) -> Iterator[list[Row]]:
         has_rows = False
-        for batch in read_rows(self.client, self.plan, page_size):
+        for batch in read_rows(self.plan, self.live.iter_pages(self.plan), page_size):
             has_rows = True
             yield batch
         if not has_rows:
@@ -178,4 +238,4 @@ def open_reading(
     pulled = pull_run(
         client, run, keys=keys, steps=steps, use_cache=use_cache, attrs=attrs, progress=progress
     )
-    return Reading(client, pulled, plan_read(pulled, projection, steps))
+    return Reading(client, pulled, plan_read(pulled, projection, steps), BackendRows(client))

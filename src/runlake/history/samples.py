@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from runlake.backend.client import Client
 from runlake.cache.pull import find_unchanged, pull_run
 from runlake.exports.manifest import Freshness
+from runlake.history.live_source import BackendRows
 from runlake.history.plan import plan_read
 from runlake.history.reader import Reading
 from runlake.history.sample import Sample
@@ -147,9 +148,11 @@ def _open(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -> list
             others,
         )
     )
+    live = BackendRows(client)
     everything = (next(brought) if pulled is None else pulled for pulled in on_disk)
     return [
-        Reading(client, pulled, plan_read(pulled, wanted, StepRange())) for pulled in everything
+        Reading(client, pulled, plan_read(pulled, wanted, StepRange()), live)
+        for pulled in everything
     ]
 
 

@@ -1,31 +1,62 @@
-"""A frame as a DuckDB view that tells keys apart by case."""
+"""A plan as a DuckDB view that tells keys apart by case."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 
 from runlake.errors import InvalidArgument
+from runlake.history.frames import (
+    Types,
+    check_polars,
+    empty_frame,
+    export_frame,
+    live_frame,
+    open_export,
+    segment_frames,
+)
+from runlake.history.kinds import holds_as_is
+from runlake.history.live_rows import LiveRows, rows_table
+from runlake.history.plan import Plan
+from runlake.history.segments import ExportRead
+from runlake.history.windows import cut_windows
+from runlake.values import STEP, Row, StepRange
 
-VIEW = "history"
+HISTORY = "history"
+SYSTEM = "system"
+ReadSystem = Callable[[], list[Row]]
 
 
-def query_frame(frame: pl.LazyFrame, query: str) -> duckdb.DuckDBPyRelation:
-    """Run SQL over a frame.
+def query_plan(
+    plan: Plan, types: Types, live: LiveRows, query: str, read_system: ReadSystem
+) -> duckdb.DuckDBPyRelation:
+    """Run SQL over a run.
 
     Parameters
     ----------
-    frame : polars.LazyFrame
-        Shown as the view ``history``; DuckDB reads only the columns and rows that it needs.
+    plan : Plan
+        Shown as the view ``history``, whose rows come in no order unless the query gives one.
+    types : mapping
+        Of the plan's answer.
+    live : LiveRows
+        Of the plan.
     query : str
         DuckDB's dialect; a key with ``/`` or ``.`` stands in double quotes.
+    read_system : callable
+        Reads what the view ``system`` shows; called if the query names it.
 
     Returns
     -------
     duckdb.DuckDBPyRelation
-        Not run yet.
+        Not run yet. DuckDB reads exports by itself, and of them only what the query needs.
 
     Raises
     ------
@@ -37,10 +68,12 @@ def query_frame(frame: pl.LazyFrame, query: str) -> duckdb.DuckDBPyRelation:
     DuckDB folds case: of ``Loss`` and ``loss`` it would answer one for both. In the view such keys
     are named ``Loss (1)``, ``loss (2)``, in the order of the frame, and their bare names are gone.
     """
-    names = frame.collect_schema().names()
-    aliases = case_aliases(names)
+    check_polars()
     connection = duckdb.connect()
-    connection.register(VIEW, frame.rename(aliases) if aliases else frame)
+    aliases = case_aliases([STEP, *types])
+    _create_history(connection, plan, types, live, aliases)
+    if re.search(rf"\b{SYSTEM}\b", query, re.IGNORECASE):
+        connection.register(SYSTEM, _system_frame(read_system()))
     try:
         return connection.sql(query)
     except duckdb.Error as error:
@@ -49,27 +82,24 @@ def query_frame(frame: pl.LazyFrame, query: str) -> duckdb.DuckDBPyRelation:
         raise InvalidArgument(_wrong(error) + hint) from error
 
 
-def read_query(frame: pl.LazyFrame, query: str) -> pl.DataFrame:
-    """Run SQL over a frame, as `query_frame` does, to its end.
+def collect_query(relation: duckdb.DuckDBPyRelation | None) -> pl.DataFrame:
+    """Run a query to its end.
 
     Parameters
     ----------
-    frame : polars.LazyFrame
-        Shown as the view ``history``.
-    query : str
-        DuckDB's dialect.
+    relation : duckdb.DuckDBPyRelation or None
+        From `query_plan`; None for SQL that selects nothing.
 
     Returns
     -------
     polars.DataFrame
-        What the query selects.
+        What it selects.
 
     Raises
     ------
     InvalidArgument
-        If the query is wrong, fails on a value, or selects nothing.
+        If the query fails on a value, or selects nothing.
     """
-    relation = query_frame(frame, query)
     if relation is None:
         raise InvalidArgument("The SQL does not work: it selects nothing; start it with SELECT.")
     try:
@@ -92,11 +122,128 @@ def case_aliases(names: list[str]) -> dict[str, str]:
     {'Loss': 'Loss (1)', 'loss': 'loss (2)'}
     """
     counts = Counter(name.casefold() for name in names)
+    taken = set(counts)
     seen: Counter[str] = Counter()
     aliases = {}
     for name in names:
         folded = name.casefold()
-        if counts[folded] > 1:
+        if counts[folded] == 1:
+            continue
+        seen[folded] += 1
+        while (alias := f"{name} ({seen[folded]})").casefold() in taken:
             seen[folded] += 1
-            aliases[name] = f"{name} ({seen[folded]})"
+        taken.add(alias.casefold())
+        aliases[name] = alias
     return aliases
+
+
+@dataclass(frozen=True, slots=True)
+class _Native:
+    """Rows of an export that DuckDB reads as they are."""
+
+    read: ExportRead
+    steps: StepRange
+
+    def select(self, kinds: Mapping[str, str]) -> str:
+        """Return the query that gives them the columns and types of the answer."""
+        read = self.read
+        step = quoted(STEP)
+        whole = step if pa.types.is_integer(read.step_kind) else f"trunc({step})"
+        held = {column.key for column in read.columns}
+        cells = [f"CAST({whole} AS BIGINT)"]
+        cells += [
+            f"CAST({quoted(key) if key in held else 'NULL'} AS {kind})"
+            for key, kind in kinds.items()
+        ]
+        file = str(read.file).replace("'", "''")
+        query = f"SELECT {', '.join(cells)} FROM read_parquet('{file}')"
+        if read.is_whole and self.steps.covers(read.first_step, read.last_step):
+            return query
+        query += f" WHERE {step} > {self.steps.start - 1} AND {whole} >= {self.steps.start}"
+        return query if self.steps.stop is None else f"{query} AND {step} < {self.steps.stop}"
+
+
+def _create_history(
+    connection: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    types: Types,
+    live: LiveRows,
+    aliases: Mapping[str, str],
+) -> None:
+    nothing = empty_frame(types)
+    names = [aliases.get(name, name) for name in nothing.columns]
+    relation = connection.from_arrow(nothing.to_arrow().rename_columns(names))
+    kinds = dict(zip(types, map(str, relation.types[1:]), strict=True))
+    parts = []
+    for number, part in enumerate(_parts(plan, types, live)):
+        if isinstance(part, _Native):
+            parts.append(part.select(kinds))
+        else:
+            connection.register(f"part_{number}", part)
+            parts.append(f"SELECT * FROM part_{number}")
+    columns = ", ".join(map(quoted, names))
+    connection.execute(f"CREATE VIEW {HISTORY} ({columns}) AS {' UNION ALL '.join(parts)}")
+
+
+def _parts(plan: Plan, types: Types, live: LiveRows) -> Iterator[_Native | pl.LazyFrame]:
+    """Yield what the rows are made of: what DuckDB reads by itself, and what polars has to read."""
+    yield _numbered(empty_frame(types).lazy())
+    for segment in plan.segments:
+        if segment.needs_merge:
+            for window in cut_windows(segment):
+                frames = segment_frames(window, types, live.between(window.steps))
+                yield _numbered(pl.concat(frames))
+            continue
+        for read in segment.reads:
+            if _is_native(read, types):
+                yield _Native(read, segment.steps)
+            else:
+                yield _numbered(export_frame(open_export(read), read, types, segment.steps))
+        if segment.live_steps:
+            yield from _live_parts(live, segment.steps, types)
+    if plan.is_walk:
+        yield from _live_parts(live, plan.steps, types)
+
+
+def _live_parts(live: LiveRows, steps: StepRange, types: Types) -> Iterator[pl.LazyFrame]:
+    """Yield live rows page by page: each is in memory only while DuckDB reads it."""
+    schema = empty_frame(types).schema
+    for page in live.places(steps):
+        yield _numbered(pl.defer(partial(_load_page, live, page, steps, types), schema=schema))
+
+
+def _load_page(live: LiveRows, page: int, steps: StepRange, types: Types) -> pl.DataFrame:
+    return live_frame(live.load(page, steps), types).collect()
+
+
+def _numbered(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Give columns names that DuckDB does not fold: the view names them."""
+    names = frame.collect_schema().names()
+    return frame.rename({name: f"column_{index}" for index, name in enumerate(names)})
+
+
+def _is_native(read: ExportRead, types: Types) -> bool:
+    folded = Counter(column.name.casefold() for column in read.columns)
+    return (
+        folded[STEP] == 0
+        and all(count == 1 for count in folded.values())
+        and all(
+            column.is_whole and holds_as_is(types[column.key], column.kind)
+            for column in read.columns
+        )
+    )
+
+
+def _system_frame(rows: list[Row]) -> pl.LazyFrame:
+    table = rows_table(rows)
+    aliases = case_aliases(table.schema.names)
+    names = [aliases.get(name, name) for name in table.schema.names]
+    frame: Any = pl.from_arrow(table.rename_columns(names))
+    lazy: pl.LazyFrame = frame.lazy()
+    return lazy
+
+
+def quoted(name: str) -> str:
+    """Return a name as SQL has it."""
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'

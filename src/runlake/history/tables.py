@@ -33,6 +33,7 @@ from runlake.errors import (
     ProtocolError,
     RunFileNotFoundError,
 )
+from runlake.history.live_source import BackendRows
 from runlake.history.plan import plan_read
 from runlake.history.rows import read_rows
 from runlake.values import ArtifactPath, Projection, RunPath, StepRange
@@ -158,7 +159,8 @@ def _value_at(client: Client, run: RunPath, key: str, step: int) -> Any:
     steps = StepRange.from_arguments(step, step + 1)
     pulled = pull_run(client, run)
     plan = plan_read(pulled, Projection.from_arguments([key]), steps)
-    rows = (row for batch in read_rows(client, plan, 1) for row in batch)
+    live = BackendRows(client).iter_pages(plan)
+    rows = (row for batch in read_rows(plan, live, 1) for row in batch)
     return next((row[key] for row in rows), None)
 
 

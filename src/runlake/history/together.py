@@ -12,8 +12,8 @@ import polars as pl
 import pyarrow as pa
 
 from runlake.history.downsample import choose_rows_of_parts
+from runlake.history.kinds import is_plain
 from runlake.history.reader import Reading
-from runlake.history.scan import is_plain
 from runlake.values import STEP
 
 SampledFrame = tuple[pl.DataFrame, int]
@@ -82,11 +82,14 @@ def _common_schema(reading: Reading) -> tuple[tuple[str, pa.DataType], ...] | No
     if plan.live_pages or plan.is_walk or plan.needs_merge or not plan.exports:
         return None
     schemas = {
-        tuple((name, export.facts.schema.field(name).type) for name in (STEP, *export.columns))
+        ((STEP, export.step_kind), *((column.key, column.kind) for column in export.columns))
         for export in plan.exports
     }
+    columns = plan.exports[0].columns
     keys = plan.projection.keys
-    if len(schemas) != 1 or (keys is not None and plan.exports[0].columns != keys):
+    if len(schemas) != 1 or (keys is not None and tuple(c.key for c in columns) != keys):
+        return None
+    if not all(column.is_whole for column in columns):
         return None
     (schema,) = schemas
     is_whole = all(

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from runlake.history.reader import Reading
+from runlake.public.pandas_frame import frame_to_pandas
 from runlake.values import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
 
 
 class HistoryScan:
@@ -44,6 +51,22 @@ class HistoryScan:
         last = self._reading.pulled.manifest.last_step
         stop = self._reading.plan.steps.stop
         return last if stop is None else min(last, stop - 1)
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return the rows as a polars frame: `Run.frame` of the same arguments."""
+        return self._reading.frame()
+
+    def to_arrow(self) -> pa.Table:
+        """Return the rows as an Arrow table: `Run.arrow` of the same arguments, read to its end."""
+        return self._reading.arrow().read_all()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows as a pandas frame: `Run.pandas` of the same arguments."""
+        return frame_to_pandas(self._reading.frame())
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Stream the rows to whoever speaks Arrow's PyCapsule interface, from the beginning."""
+        return self._reading.arrow().__arrow_c_stream__(requested_schema)
 
     def __iter__(self) -> Iterator[Row]:
         return self._reading.iter_rows(self.page_size)

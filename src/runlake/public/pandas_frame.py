@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import warnings
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+
+from runlake.errors import MissingExtra
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
+
+
+def frame_to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
+    """Return a polars frame as a pandas frame; `MissingExtra` without pandas."""
+    if find_spec("pandas") is None:
+        raise MissingExtra(
+            "pandas is not installed. Install it with 'pip install runlake[pandas]'.",
+            extra="pandas",
+        )
+    return frame.to_pandas()
 
 
 def as_pandas(rows: list[dict[str, Any]]) -> pd.DataFrame | list[dict[str, Any]]:

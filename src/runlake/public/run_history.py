@@ -17,7 +17,7 @@ from runlake.history.sample import Sample
 from runlake.history.server_sample import fetch_sampled_rows, fetch_system_rows
 from runlake.public.exports import DownloadHistoryResult, download_history_exports
 from runlake.public.history import HistoryScan
-from runlake.public.pandas_frame import as_pandas
+from runlake.public.pandas_frame import as_pandas, frame_to_pandas
 from runlake.public.run_fields import RunFields
 from runlake.values import STEP, Projection, StepRange, check_count, check_word
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
     import polars as pl
+    import pyarrow as pa
 
 
 class RunHistory(RunFields):
@@ -170,6 +171,7 @@ class RunHistory(RunFields):
         min_step: int | None = None,
         max_step: int | None = None,
         how: str = "all",
+        tail: int | None = None,
     ) -> pl.LazyFrame:
         """Read the history as a lazy frame; live rows are fetched at the call.
 
@@ -177,13 +179,28 @@ class RunHistory(RunFields):
         ----------
         keys, min_step, max_step, how
             As for `beta_scan_history`.
+        tail : int, optional
+            Only the last so many of the rows that the other arguments leave.
 
         Returns
         -------
         polars.LazyFrame
             ``_step`` (Int64, ascending, unique), then one column per key in the order asked for.
+            Conditions and choices of columns reach down into the cached files.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; no request has been made then.
+        RunNotFoundError, ExportError, CacheError
+            If the exports cannot be brought to disk.
+
+        Notes
+        -----
+        Integers and floats of one key unify to floats. Cells that fit no type together are JSON
+        text, and a `MixedTypesWarning` names their keys.
         """
-        return self._reading(keys, min_step, max_step, how).scan()
+        return self._reading(keys, min_step, max_step, how, tail).scan()
 
     def frame(
         self,
@@ -192,9 +209,61 @@ class RunHistory(RunFields):
         min_step: int | None = None,
         max_step: int | None = None,
         how: str = "all",
+        tail: int | None = None,
     ) -> pl.DataFrame:
         """Read the history as a frame: `scan`, collected."""
-        return self._reading(keys, min_step, max_step, how).frame()
+        return self._reading(keys, min_step, max_step, how, tail).frame()
+
+    def arrow(
+        self,
+        keys: list[str] | None = None,
+        *,
+        min_step: int | None = None,
+        max_step: int | None = None,
+        how: str = "all",
+        tail: int | None = None,
+    ) -> pa.RecordBatchReader:
+        """Read the history as a stream of Arrow record batches, in bounded memory.
+
+        Parameters
+        ----------
+        keys, min_step, max_step, how, tail
+            As for `scan`.
+
+        Returns
+        -------
+        pyarrow.RecordBatchReader
+            The columns of `scan`. It can be read once; polars, pandas and DuckDB take it as it is.
+        """
+        return self._reading(keys, min_step, max_step, how, tail).arrow()
+
+    def pandas(
+        self,
+        keys: list[str] | None = None,
+        *,
+        min_step: int | None = None,
+        max_step: int | None = None,
+        how: str = "all",
+        tail: int | None = None,
+    ) -> pd.DataFrame:
+        """Read the history as a pandas frame.
+
+        Parameters
+        ----------
+        keys, min_step, max_step, how, tail
+            As for `scan`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of `scan`; NaN, or None, where a row lacks a key.
+
+        Raises
+        ------
+        MissingExtra
+            If pandas is not installed.
+        """
+        return frame_to_pandas(self._reading(keys, min_step, max_step, how, tail).frame())
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """Query the history with SQL.
@@ -202,22 +271,23 @@ class RunHistory(RunFields):
         Parameters
         ----------
         query : str
-            DuckDB's dialect over the view ``history``: ``SELECT max(acc) FROM history``. A key
-            with a slash stands in double quotes: ``"val/loss"``.
+            DuckDB's dialect over the view ``history``: ``SELECT max(acc) FROM history``, and the
+            view ``system`` of what the machine did. A key with a slash or a dot stands in double
+            quotes: ``"val/loss"``.
 
         Returns
         -------
         duckdb.DuckDBPyRelation
-            Not run yet: ``.pl()``, ``.df()``, ``.fetchall()``, ``.show()``.
+            Not run yet: ``.pl()``, ``.df()``, ``.fetchall()``, ``.show()``. Rows come in no order
+            unless the query gives one.
 
         Raises
         ------
         InvalidArgument
-            If the query is wrong.
+            If the query is wrong, or names a key of which there are two that differ by case only:
+            such keys are named ``"Loss (1)"`` and ``"loss (2)"``.
         """
-        from runlake.history.sql import query_frame
-
-        return query_frame(self.scan(), query)
+        return self._reading(None, None, None, "all").sql(query)
 
     def explain(
         self,
@@ -306,11 +376,19 @@ class RunHistory(RunFields):
         )
 
     def _reading(
-        self, keys: list[str] | None, min_step: int | None, max_step: int | None, how: str
+        self,
+        keys: list[str] | None,
+        min_step: int | None,
+        max_step: int | None,
+        how: str,
+        tail: int | None = None,
     ) -> Reading:
         projection = Projection.from_arguments(keys, how)
         steps = StepRange.from_arguments(min_step, max_step)
-        return self._open(projection, steps)
+        if tail is not None:
+            check_count(tail, "tail")
+        reading = self._open(projection, steps)
+        return reading if tail is None else reading.last(tail)
 
     def _open(self, projection: Projection, steps: StepRange, *, use_cache: bool = True) -> Reading:
         return open_reading(

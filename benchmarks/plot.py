@@ -1,0 +1,59 @@
+"""Curves on logarithmic axes as SVG text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from benchmarks.growth import Curve
+
+WIDTH, HEIGHT, MARGIN = 460, 300, 56
+COLOURS = ("#1b6ca8", "#c8553d", "#3c8d5a")
+STYLE = "font-family='sans-serif' font-size='11' fill='#555'"
+
+
+def draw(panels: Sequence[Sequence[Curve]]) -> str:
+    """Return one picture with a panel beside the other."""
+    parts = [
+        f"<g transform='translate({index * WIDTH},0)'>{_panel(curves)}</g>"
+        for index, curves in enumerate(panels)
+    ]
+    size = f"width='{WIDTH * len(panels)}' height='{HEIGHT}'"
+    return (
+        f"<svg xmlns='http://www.w3.org/2000/svg' {size}>"
+        f"<rect width='100%' height='100%' fill='white'/>{''.join(parts)}</svg>\n"
+    )
+
+
+def _panel(curves: Sequence[Curve]) -> str:
+    xs = [math.log10(x) for curve in curves for x, _ in curve.points]
+    ys = [math.log10(y) for curve in curves for _, y in curve.points]
+    left, right, low, high = min(xs), max(xs), math.floor(min(ys)), math.ceil(max(ys))
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across = (x - left) / (right - left) * (WIDTH - 2 * MARGIN)
+        up = (y - low) / (high - low) * (HEIGHT - 2 * MARGIN)
+        return MARGIN + across, HEIGHT - MARGIN - up
+
+    parts = []
+    for exponent in range(low, high + 1):
+        x, y = place(left, exponent)
+        parts.append(
+            f"<line x1='{x}' y1='{y:.0f}' x2='{WIDTH - MARGIN}' y2='{y:.0f}' stroke='#ddd'/>"
+        )
+        label = f"{10.0**exponent * 1e3:g} ms"
+        parts.append(f"<text x='{x - 4}' y='{y + 4:.0f}' text-anchor='end' {STYLE}>{label}</text>")
+    for exponent in range(round(left), round(right) + 1):
+        x, y = place(exponent, low)
+        label = f"{10**exponent:,}"
+        parts.append(f"<text x='{x:.0f}' y='{y + 16}' text-anchor='middle' {STYLE}>{label}</text>")
+    middle = f"x='{WIDTH / 2}' y='{HEIGHT - 12}' text-anchor='middle'"
+    parts.append(f"<text {middle} {STYLE}>{curves[0].by}</text>")
+    for index, (curve, colour) in enumerate(zip(curves, COLOURS, strict=False)):
+        spots = [place(math.log10(x), math.log10(y)) for x, y in curve.points]
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
+        parts.append(f"<polyline points='{line}' fill='none' stroke='{colour}' stroke-width='2'/>")
+        name = f"{curve.work}: slope {curve.slope:.2f}"
+        style = f"font-family='sans-serif' font-size='11' fill='{colour}'"
+        parts.append(f"<text x='{MARGIN + 8}' y='{18 + 14 * index}' {style}>{name}</text>")
+    return "".join(parts)

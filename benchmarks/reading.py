@@ -1,0 +1,141 @@
+"""How rows and frames compare: with the SDK on the same backend, with polars on the same files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.server_process import RunningServer
+
+from benchmarks import peers
+from benchmarks.data import Shape, log_run
+from benchmarks.report import Line
+from benchmarks.slow_network import delayed
+
+DENSE = Shape("dense", 200_000, 10)
+SPARSE = Shape("sparse", 20_000, 500, 0.02)
+WIDE = Shape("wide", 4_000, 997)
+DEEP = Shape("deep", 2_000_000, 10)
+LIVE = Shape("live", 20_000, 5)
+LATENCY = 0.02
+MEGABYTE = 1 << 20
+
+
+class Reading:
+    """Measures reads of one server; a cache for runlake and one for the SDK are in a folder."""
+
+    def __init__(self, server: RunningServer, folder: Path) -> None:
+        self._server = server
+        self._ours = folder / "ours"
+        self._sdk = folder / "sdk"
+
+    def lines(self) -> list[Line]:
+        """Measure all."""
+        dense, sparse, deep = (log_run(self._server, one) for one in (DENSE, SPARSE, DEEP))
+        wide = log_run(self._server, WIDE)
+        two = {"keys": ["key001", "key002"]}
+        return [
+            self.rows(dense, "rows, 200,000 steps x 13 keys", 50),
+            self.values(dense, 200_000 * 13),
+            self.rows(dense, "rows, 2 of 13 keys", 40, **two),
+            self.rows(sparse, "rows, 20,000 steps x 503 keys, 2 % filled", 200),
+            *self.deep_range(deep),
+            self.frame(dense),
+            self.first_row(dense, 13),
+            self.first_row(wide, 1_000),
+            self.live_rows(),
+            self.memory(deep),
+            self.interrupt(deep),
+        ]
+
+    def rows(self, path: str, work: str, goal: int, **arguments: object) -> Line:
+        """Compare a warm row scan with the SDK's."""
+        ours = self._measure(peers.RUNLAKE_ROWS, path, **arguments)
+        theirs = self._measure_sdk(path, **arguments)
+        assert ours.count == theirs.count, (ours.count, theirs.count)
+        ratio = theirs.median / ours.median
+        return Line(work, str(ours), str(theirs), f"{ratio:.0f}x", f">= {goal}x", ratio >= goal)
+
+    def values(self, path: str, n_values: int) -> Line:
+        """Count the values per second of a warm row scan, its request included."""
+        ours = self._measure(peers.RUNLAKE_ROWS, path)
+        speed = n_values / ours.median / 1e6
+        name = "the same as values per second"
+        return Line(name, str(ours), "", f"{speed:.1f} M/s", ">= 8 M/s", speed >= 8)
+
+    def deep_range(self, path: str) -> list[Line]:
+        """Compare 1,000 rows at the end of a long run with the SDK, and with polars."""
+        arguments = {"keys": ["key001"], "min_step": 1_990_000, "max_step": 1_991_000}
+        ours = self._measure(peers.RUNLAKE_ROWS, path, **arguments)
+        theirs = self._measure_sdk(path, **arguments)
+        bare = self._measure(peers.POLARS_RANGE, path, **arguments)
+        trip = self._measure(peers.ROUND_TRIP, path)
+        assert ours.count == theirs.count == bare.count == 1_000
+        fold = theirs.median / ours.median
+        ratio = max(0.0, ours.median - trip.median) / bare.median
+        work = "1,000 rows at step 1.99 M of 2 M, one key"
+        return [
+            Line(work, str(ours), str(theirs), f"{fold:.0f}x", ">= 100x", fold >= 100),
+            Line(
+                f"{work}, less the round trip",
+                str(ours),
+                f"polars: {bare}",
+                f"{ratio:.2f}",
+                "<= 3",
+                ratio <= 3,
+            ),
+        ]
+
+    def frame(self, path: str) -> Line:
+        """Compare a frame of all keys with polars on the same files."""
+        ours = self._measure(peers.RUNLAKE_FRAME, path, rounds=15)
+        trip = self._measure(peers.ROUND_TRIP, path, rounds=15)
+        bare = self._measure(peers.POLARS_FRAME, path, rounds=15)
+        assert ours.count == bare.count
+        ratio = max(0.0, ours.median - trip.median) / bare.median
+        name = "frame of all keys, less the round trip"
+        return Line(name, str(ours), f"polars: {bare}", f"{ratio:.2f}", "<= 1.2", ratio <= 1.2)
+
+    def first_row(self, path: str, n_keys: int) -> Line:
+        """Measure how long a warm scan takes to its first row, over a bare request."""
+        ours = self._measure(peers.FIRST_ROW, path, rounds=15)
+        trip = self._measure(peers.ROUND_TRIP, path, rounds=15)
+        over = (ours.median - trip.median) * 1e3
+        name = f"first row of a warm scan, {n_keys:,} keys"
+        return Line(name, str(ours), f"request: {trip}", f"+{over:.1f} ms", "<= +15 ms", over <= 15)
+
+    def live_rows(self) -> Line:
+        """Compare rows of a run without exports, over a network with latency."""
+        path = log_run(self._server, LIVE, is_finished=False)
+        with delayed(urlsplit(self._server.base_url).port or 0, LATENCY) as port:
+            far = replace(self._server, base_url=f"http://127.0.0.1:{port}")
+            ours = peers.measure(peers.RUNLAKE_ROWS, far, self._ours, path)
+            theirs = peers.measure(peers.WANDB_ROWS, far, self._sdk, path, rounds=3)
+            with self._server.counted() as requests:
+                peers.measure(peers.RUNLAKE_ROWS, far, self._ours, path, rounds=1)
+        assert ours.count == theirs.count == LIVE.n_steps
+        ratio = theirs.median / ours.median
+        # One for the run, then a round that warms and a round that counts.
+        n_requests = (len(requests) - 1) / 2
+        is_met = ratio >= 3 and n_requests <= LIVE.n_steps / 1_000 + 3
+        name = f"live rows only: 20,000 x 8 keys, 20 ms of latency, {n_requests:.0f} requests"
+        return Line(name, str(ours), str(theirs), f"{ratio:.1f}x", ">= 3x, <= 23 requests", is_met)
+
+    def memory(self, path: str) -> Line:
+        """Measure the peak of a scan of many rows over an interpreter with polars."""
+        peak = self._measure(peers.MEMORY, path).seconds[0] / MEGABYTE
+        name = "peak memory, rows of 2,000,000 x 13, over an interpreter with polars"
+        return Line(name, f"{peak:.0f} MB", "", "", "<= 250 MB", peak <= 250)
+
+    def interrupt(self, path: str) -> Line:
+        """Measure how long a scan takes to give in to Ctrl-C."""
+        worst = self._measure(peers.INTERRUPT, path).seconds[-1] * 1e3
+        name = "Ctrl-C in a scan, the slowest of five"
+        return Line(name, f"{worst:.0f} ms", "", "", "<= 200 ms", worst <= 200)
+
+    def _measure(self, script: str, path: str, **arguments: object) -> peers.Measured:
+        return peers.measure(script, self._server, self._ours, path, **arguments)  # type: ignore[arg-type]
+
+    def _measure_sdk(self, path: str, **arguments: object) -> peers.Measured:
+        return peers.measure(peers.WANDB_ROWS, self._server, self._sdk, path, rounds=3, **arguments)

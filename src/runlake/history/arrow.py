@@ -1,0 +1,109 @@
+"""A plan as a stream of Arrow record batches, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import polars as pl
+import pyarrow as pa
+
+from runlake.history.ahead import one_ahead
+from runlake.history.decode import telling_corruption
+from runlake.history.frames import (
+    Types,
+    check_polars,
+    empty_frame,
+    export_frame,
+    keep_rows,
+    live_frame,
+    open_export,
+    segment_frames,
+)
+from runlake.history.live_rows import LiveRows
+from runlake.history.plan import Plan
+from runlake.history.segments import ExportRead, Segment
+from runlake.history.slices import cut_slices, whole_groups
+from runlake.history.windows import cut_windows
+from runlake.values import StepRange
+
+CELLS_PER_BATCH = 1 << 21
+MIN_ROWS = 64
+
+
+def open_reader(
+    plan: Plan, types: Types, live: LiveRows, warn_no_rows: Callable[[], None]
+) -> pa.RecordBatchReader:
+    """Return what a plan reads as a stream.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to read.
+    types : mapping
+        Of the plan's answer.
+    live : LiveRows
+        Of the plan.
+    warn_no_rows : callable
+        Called at the end of a stream without rows.
+
+    Returns
+    -------
+    pyarrow.RecordBatchReader
+        The columns of `scan_plan`; one batch is decoded while the one before is used.
+    """
+    check_polars()
+    schema = empty_frame(types).to_arrow().schema
+    batches = one_ahead(_record_batches(plan, types, live, schema))
+    return pa.RecordBatchReader.from_batches(schema, _watched(batches, warn_no_rows))
+
+
+def _watched(
+    batches: Iterator[pa.RecordBatch], warn_no_rows: Callable[[], None]
+) -> Iterator[pa.RecordBatch]:
+    has_rows = False
+    for batch in batches:
+        has_rows = True
+        yield batch
+    if not has_rows:
+        warn_no_rows()
+
+
+def _record_batches(
+    plan: Plan, types: Types, live: LiveRows, schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    for frame in iter_frames(plan, types, live):
+        for batch in frame.to_arrow().to_batches():
+            if len(batch):
+                yield batch.cast(schema) if batch.schema != schema else batch
+
+
+def iter_frames(plan: Plan, types: Types, live: LiveRows) -> Iterator[pl.DataFrame]:
+    """Yield what a plan reads as frames of bounded size, ascending by step over all of them."""
+    for segment in plan.segments:
+        with telling_corruption(*(read.file for read in segment.reads)):
+            for lazy in _segment_pieces(segment, types, live):
+                yield keep_rows(lazy, plan.projection).collect()
+    if plan.is_walk:
+        for page in live:
+            yield keep_rows(live_frame(page, types), plan.projection).collect()
+
+
+def _segment_pieces(segment: Segment, types: Types, live: LiveRows) -> Iterator[pl.LazyFrame]:
+    if segment.needs_merge:
+        for window in cut_windows(segment):
+            yield from segment_frames(window, types, live.between(window.steps))
+        return
+    for read in segment.reads:
+        yield from export_pieces(read, types, segment.steps)
+    if segment.live_steps:
+        for page in live.between(segment.steps):
+            yield live_frame(page, types)
+
+
+def export_pieces(read: ExportRead, types: Types, steps: StepRange) -> Iterator[pl.LazyFrame]:
+    """Yield the rows of an export in pieces of whole row groups as far as memory allows."""
+    scan = open_export(read)
+    groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
+    n_rows = max(MIN_ROWS, CELLS_PER_BATCH // (len(types) + 1))
+    for piece in cut_slices(groups, n_rows, n_rows):
+        yield export_frame(scan, read, types, steps, piece)

@@ -1,0 +1,316 @@
+"""The rows of an export, decoded to Arrow arrays piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from runlake.errors import CacheCorrupt
+from runlake.history.forked import polars_is_usable
+from runlake.history.key_columns import Column
+from runlake.history.kinds import polars_can_read
+from runlake.history.segments import ExportRead
+from runlake.history.slices import Slice, cut_slices, whole_groups
+from runlake.values import STEP, Projection, StepRange
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# Measured (docs/explanation/reading.md): below some hundred thousand cells the cost per call shows,
+# above some millions nothing is won but memory lost.
+CELLS_PER_SLICE = 1 << 22
+CELLS_IN_FIRST_SLICE = 1 << 17
+CELLS_WORTH_A_SEARCH = 1 << 18
+MIN_ROWS = 64
+PYARROW_ROWS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows as arrays of one length.
+
+    Parameters
+    ----------
+    steps : pyarrow.Array
+        int64, without nulls.
+    columns : tuple of Column
+        What the arrays are.
+    arrays : tuple of pyarrow.Array
+        One per column, as stored.
+    """
+
+    steps: pa.Array
+    columns: tuple[Column, ...]
+    arrays: tuple[pa.Array, ...]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def cut(self, start: int, n_rows: int) -> Batch:
+        """Return some rows of the batch, without a copy."""
+        arrays = tuple(array.slice(start, n_rows) for array in self.arrays)
+        return Batch(self.steps.slice(start, n_rows), self.columns, arrays)
+
+
+def decode_export(
+    read: ExportRead,
+    projection: Projection,
+    steps: StepRange,
+    first_rows: int,
+    *,
+    n_sharing: int = 1,
+) -> Iterator[Batch]:
+    """Yield the rows of an export in file order.
+
+    Parameters
+    ----------
+    read : ExportRead
+        The file, its columns and row groups.
+    projection : Projection
+        Rows that it does not keep are left out, as far as the arrays tell: a cell of JSON may be
+        null, which is known only when it is parsed.
+    steps : StepRange
+        Rows outside of it, and those without a step, are left out.
+    first_rows : int
+        Rows in the first batch at most; it is small, so that it comes soon.
+    n_sharing : int
+        Exports that are read at the same time, and share the memory.
+
+    Yields
+    ------
+    Batch
+        Never empty. Memory is bounded by a batch.
+
+    Raises
+    ------
+    CacheCorrupt
+        If the file cannot be read.
+    """
+    keys = projection.keys
+    if keys:
+        held = {column.key for column in read.columns}
+        if not held or (projection.how == "all" and len(held) < len(keys)):
+            return
+    max_rows = max(MIN_ROWS, CELLS_PER_SLICE // n_sharing // (len(read.columns) + 1))
+    with telling_corruption(read.file):
+        scan = scan_file(read) if polars_is_usable() else None
+        if scan is None:
+            batches = _decode_pyarrow(read, projection, steps, first_rows, max_rows)
+        else:
+            batches = _decode_polars(scan, read, projection, steps, first_rows, max_rows)
+        for batch in batches:
+            if len(batch):
+                yield batch
+
+
+def scan_file(read: ExportRead) -> pl.LazyFrame | None:
+    """Return a file as polars sees it; None if it has to bring a type that polars cannot read.
+
+    The footer is read, and stays with the scan for all queries that are made of it.
+    """
+    import polars as pl
+
+    if not all(polars_can_read(column.kind) for column in read.columns):
+        return None
+    scan = pl.scan_parquet(read.file, glob=False)
+    scan.collect_schema()
+    return scan
+
+
+@contextmanager
+def telling_corruption(*files: Path) -> Iterator[None]:
+    """Turn what engines raise about a broken file into `CacheCorrupt`."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise _corrupt(files, error) from error
+    except BaseException as error:
+        # Errors of polars, and its panics, which are no Exception.
+        if type(error).__module__.split(".")[0] in {"polars", "pyo3_runtime"}:
+            raise _corrupt(files, error) from error
+        raise
+
+
+def _corrupt(files: tuple[Path, ...], error: BaseException) -> CacheCorrupt:
+    names = " or ".join(repr(str(file)) for file in files)
+    return CacheCorrupt(
+        f"The cached export {names} cannot be read ({error}). Scan with use_cache=False to fetch "
+        "it again.",
+        path=str(files[0]) if files else None,
+    )
+
+
+def _decode_polars(
+    scan: pl.LazyFrame,
+    read: ExportRead,
+    projection: Projection,
+    steps: StepRange,
+    first_rows: int,
+    max_rows: int,
+) -> Iterator[Batch]:
+    from runlake.history.expressions import in_range, whole_step
+
+    columns = read.columns
+    groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
+    is_exact = read.is_ascending and steps.covers(read.first_step, read.last_step)
+    if read.is_ascending and not is_exact:
+        groups = [_narrowed(scan, group, steps, len(columns)) for group in groups]
+    n_first = max(MIN_ROWS, CELLS_IN_FIRST_SLICE // (len(columns) + 1))
+    is_whole = read.step_kind == pa.int64()
+    selection, names = _selection(columns)
+    conditions = [] if is_exact else [in_range(steps)]
+    conditions += _key_conditions(columns, names, projection)
+    wanted = [group for group in groups if group.n_rows]
+    for piece in cut_slices(wanted, min(first_rows, n_first, max_rows), max_rows):
+        query = scan.slice(piece.offset, piece.n_rows).select(selection)
+        if not is_whole:
+            query = query.with_columns(whole_step())
+        frame = (query.filter(conditions) if conditions else query).collect()
+        for arrays in _arrays(frame):
+            yield Batch(arrays[STEP], columns, tuple(arrays[name] for name in names))
+
+
+def _selection(columns: tuple[Column, ...]) -> tuple[Any, list[str]]:
+    """Return what polars is to select, and the names that the columns have then."""
+    import polars.selectors as cs
+
+    from runlake.history.expressions import named, stored
+
+    if all(column.is_whole and not pa.types.is_date(column.kind) for column in columns):
+        names = [column.name for column in columns]
+        return cs.by_name(STEP, *names), names
+    names = [str(index) for index in range(len(columns))]
+    cells = [stored(column).alias(name) for column, name in zip(columns, names, strict=True)]
+    return [named(STEP), *cells], names
+
+
+def _key_conditions(
+    columns: tuple[Column, ...], names: list[str], projection: Projection
+) -> list[pl.Expr]:
+    from runlake.history.expressions import are_present
+
+    if not projection.keys:
+        return []
+    if projection.how == "any":
+        return [are_present(names, "any")]
+    held: dict[str, list[str]] = {}
+    for column, name in zip(columns, names, strict=True):
+        held.setdefault(column.key, []).append(name)
+    return [are_present(same, "any") for same in held.values()]
+
+
+def _narrowed(scan: pl.LazyFrame, group: Slice, steps: StepRange, n_columns: int) -> Slice:
+    """Return the rows of an ascending row group that are in a range, where looking is worth it."""
+    from runlake.history.expressions import whole_step
+
+    if group.n_rows * n_columns < CELLS_WORTH_A_SEARCH:
+        return group
+    column = scan.slice(group.offset, group.n_rows).select(whole_step()).collect().to_series()
+    start = column.search_sorted(steps.start)
+    stop = group.n_rows if steps.stop is None else column.search_sorted(steps.stop)
+    return Slice(group.offset + start, stop - start)
+
+
+def _arrays(frame: pl.DataFrame) -> Iterator[dict[str, pa.Array]]:
+    """Yield the columns of a frame, chunk by chunk.
+
+    One stream of all columns costs a quarter of what ``to_arrow`` does column by column, but it
+    copies chunks together, and brings texts as views, of which pyarrow can neither filter nor take.
+    """
+    import polars.selectors as cs
+
+    are_numbers = cs.numeric() | cs.boolean() | cs.temporal()
+    texts = frame.select(~are_numbers)
+    numbers = frame.select(are_numbers) if texts.width else frame
+    table = texts.to_arrow()
+    offset = 0
+    for n_rows in frame.to_series(0).chunk_lengths():
+        for batch in pa.RecordBatchReader.from_stream(numbers.slice(offset, n_rows)):
+            arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
+            for name in texts.columns:
+                arrays[name] = _single(table.column(name).slice(offset, n_rows))
+            yield arrays
+        offset += n_rows
+
+
+def _single(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _decode_pyarrow(
+    read: ExportRead, projection: Projection, steps: StepRange, first_rows: int, max_rows: int
+) -> Iterator[Batch]:
+    columns = read.columns
+    names = list(dict.fromkeys([STEP, *(column.name for column in columns)]))
+    with pq.ParquetFile(read.file) as parquet:
+        n_rows = min(PYARROW_ROWS, max_rows)
+        # One row group at a time: pyarrow cannot read nested texts across them.
+        batches = (
+            batch
+            for index in read.row_groups
+            for batch in parquet.iter_batches(n_rows, row_groups=[index], columns=names)
+        )
+        for raw in batches:
+            arrays = tuple(_stored(raw, column) for column in columns)
+            masks, whole = _whole_steps(raw.column(STEP), steps)
+            masks += _key_masks(columns, arrays, projection)
+            for mask in masks[1:]:
+                masks[0] = pc.and_(masks[0], mask)
+            if masks and not pc.all(masks[0]).as_py():
+                whole = whole.filter(masks[0])
+                arrays = tuple(array.filter(masks[0]) for array in arrays)
+            batch = Batch(whole, columns, arrays)
+            # The first rows come fast: what is made of them is made of few.
+            yield batch.cut(0, first_rows)
+            if len(batch) > first_rows:
+                yield batch.cut(first_rows, len(batch) - first_rows)
+            first_rows = PYARROW_ROWS
+
+
+def _stored(batch: pa.RecordBatch, column: Column) -> pa.Array:
+    # pyarrow selects by prefix: asked for 'a' it brings 'a.b' too, hence the name.
+    array = batch.column(column.name)
+    for field in column.path[1:]:
+        array = pc.struct_field(array, field)
+    # pyarrow can neither filter views nor take of them.
+    if pa.types.is_string_view(array.type):
+        return array.cast(pa.large_string())
+    return array.cast(pa.large_binary()) if pa.types.is_binary_view(array.type) else array
+
+
+def _whole_steps(column: pa.Array, steps: StepRange) -> tuple[list[pa.Array], pa.Array]:
+    """Return masks of the rows whose step is in range, and the steps as int64."""
+    if pa.types.is_floating(column.type):
+        is_step = pc.fill_null(pc.less(pc.abs(column), 2.0**63), fill_value=False)
+        column = pc.if_else(is_step, column, 0.0)
+    elif pa.types.is_uint64(column.type):
+        is_step = pc.fill_null(pc.less(column, pa.scalar(2**63, pa.uint64())), fill_value=False)
+        column = pc.if_else(is_step, column, pa.scalar(0, pa.uint64()))
+    else:
+        is_step = pc.is_valid(column)
+    whole = pc.cast(column, pa.int64(), safe=False)
+    is_in = pc.fill_null(pc.greater_equal(whole, steps.start), fill_value=False)
+    masks = [is_step, is_in]
+    if steps.stop is not None:
+        masks.append(pc.fill_null(pc.less(whole, steps.stop), fill_value=False))
+    return masks, whole
+
+
+def _key_masks(
+    columns: tuple[Column, ...], arrays: tuple[pa.Array, ...], projection: Projection
+) -> list[pa.Array]:
+    if not projection.keys:
+        return []
+    present: dict[str, pa.Array] = {}
+    for column, array in zip(columns, arrays, strict=True):
+        key = column.key if projection.how == "all" else ""
+        is_valid = pc.is_valid(array)
+        present[key] = pc.or_(present[key], is_valid) if key in present else is_valid
+    return list(present.values())

@@ -1,0 +1,94 @@
+"""How an export is cut into pieces that are decoded one at a time (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Rows of a file that follow each other.
+
+    Parameters
+    ----------
+    offset : int
+        Position of the first row in the file.
+    n_rows : int
+        One at least.
+    """
+
+    offset: int
+    n_rows: int
+
+    @property
+    def stop(self) -> int:
+        """Position behind the last row."""
+        return self.offset + self.n_rows
+
+
+def whole_groups(row_counts: Sequence[int], row_groups: Sequence[int]) -> list[Slice]:
+    """Return where row groups lie in their file.
+
+    Parameters
+    ----------
+    row_counts : sequence of int
+        Rows of every row group of the file.
+    row_groups : sequence of int
+        Positions of those that are wanted, ascending.
+
+    Returns
+    -------
+    list of Slice
+        One per row group that has rows.
+
+    Examples
+    --------
+    >>> whole_groups([10, 5, 7], [0, 2])
+    [Slice(offset=0, n_rows=10), Slice(offset=15, n_rows=7)]
+    """
+    offsets = [0]
+    for count in row_counts:
+        offsets.append(offsets[-1] + count)
+    return [Slice(offsets[i], row_counts[i]) for i in row_groups if row_counts[i]]
+
+
+def cut_slices(groups: Sequence[Slice], first_rows: int, max_rows: int) -> Iterator[Slice]:
+    """Cut row groups into pieces to decode.
+
+    Parameters
+    ----------
+    groups : sequence of Slice
+        Row groups, ascending.
+    first_rows, max_rows : int
+        Rows of the first piece, and of the others, at most.
+
+    Yields
+    ------
+    Slice
+        Ascending. Whole row groups as far as they fit, because a row group that is cut is decoded
+        page by page from its start each time.
+
+    Examples
+    --------
+    >>> groups = [Slice(0, 10), Slice(10, 10), Slice(20, 45)]
+    >>> [(piece.offset, piece.n_rows) for piece in cut_slices(groups, 4, 20)]
+    [(0, 4), (4, 16), (20, 20), (40, 20), (60, 5)]
+    """
+    limit = first_rows
+    current: Slice | None = None
+    for group in groups:
+        if current is not None:
+            joined = current.n_rows + group.n_rows
+            if current.stop == group.offset and joined <= limit:
+                current = Slice(current.offset, joined)
+                continue
+            yield current
+            limit = max_rows
+        current = group
+        while current.n_rows > limit:
+            yield Slice(current.offset, limit)
+            current = Slice(current.offset + limit, current.n_rows - limit)
+            limit = max_rows
+    if current is not None:
+        yield current

@@ -1,0 +1,72 @@
+"""What is merged is as little as can be: the cuts of a run's steps."""
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from runlake.exports.verify import ExportFacts, RowGroup
+from runlake.history.segments import cut_segments, plan_export
+from runlake.values import StepRange
+
+SCHEMA = pa.schema({"_step": pa.int64()})
+
+
+def read(name, *groups, is_ascending=True, steps=None):
+    facts = ExportFacts(tuple(RowGroup(10, *group) for group in groups), is_ascending, SCHEMA, {})
+    return plan_export(Path(name), facts, (), steps or StepRange())
+
+
+def cut(reads, live=(), steps=None):
+    segments = cut_segments(reads, live, steps or StepRange())
+    return [
+        (
+            (s.steps.start, s.steps.stop),
+            [r.file.name for r in s.reads],
+            len(s.live_steps),
+            s.needs_merge,
+        )
+        for s in segments
+    ]
+
+
+def test_exports_in_a_row_are_not_merged():
+    assert cut([read("b", (10, 19)), read("a", (0, 9))], (20, 21)) == [
+        ((0, 10), ["a"], 0, False),
+        ((10, 20), ["b"], 0, False),
+        ((20, 22), [], 2, False),
+    ]
+
+
+def test_a_live_row_that_an_export_has_too_costs_the_merge_of_one_step():
+    assert cut([read("a", (0, 99))], (50,)) == [
+        ((0, 50), ["a"], 0, False),
+        ((50, 51), ["a"], 1, True),
+        ((51, 100), ["a"], 0, False),
+    ]
+
+
+def test_an_export_in_a_gap_of_another_is_not_merged():
+    outer, inner = read("outer", (0, 9), (90, 99)), read("inner", (40, 49))
+    assert cut([outer, inner]) == [
+        ((0, 40), ["outer"], 0, False),
+        ((40, 50), ["inner"], 0, False),
+        ((50, 100), ["outer"], 0, False),
+    ]
+
+
+def test_only_the_overlap_is_merged_and_the_later_source_stands_last():
+    assert cut([read("old", (0, 9), (10, 19)), read("new", (15, 30))]) == [
+        ((0, 15), ["old"], 0, False),
+        ((15, 20), ["old", "new"], 0, True),
+        ((20, 31), ["new"], 0, False),
+    ]
+
+
+def test_a_file_out_of_order_is_sorted_as_a_merge():
+    assert cut([read("a", (5, 9), (0, 4), is_ascending=False)]) == [((0, 10), ["a"], 0, True)]
+
+
+def test_a_range_cuts_segments_and_drops_row_groups():
+    steps = StepRange(12, 15)
+    segments = cut_segments([read("a", (0, 9), (10, 19), (20, 29), steps=steps)], (), steps)
+    assert [(s.steps, s.reads[0].row_groups) for s in segments] == [(StepRange(12, 15), (1,))]
