@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from runlake.exports.verify import ExportFacts, RowGroup
+from runlake.exports.facts import ExportFacts, RowGroup
 from runlake.history.segments import cut_segments, plan_export
 from runlake.values import StepRange
 
