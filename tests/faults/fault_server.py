@@ -94,8 +94,9 @@ class FaultServer:
         return sum(seen.path == f"/exports/{name}" for seen in self.seen)
 
     def n_bytes(self, name: str) -> int:
-        """Return how many bytes of an object left."""
-        return sum(seen.n_bytes for seen in self.seen if seen.path == f"/exports/{name}")
+        """Return how many bytes of an object left, without those of refusals."""
+        path = f"/exports/{name}"
+        return sum(seen.n_bytes for seen in self.seen if seen.path == path and seen.status < 300)
 
     def next_fault(self, name: str) -> Fault:
         with self._lock:

@@ -175,6 +175,7 @@ class _Pull:
     def from_backend(self, offered: Manifest, *, use_cache: bool) -> PullResult:
         """Fetch what is missing of what the backend offers."""
         stored = self._read()
+        self._narrow_distrust(stored)
         decisions = self._decide(offered, stored, use_cache=use_cache)
         if all(decision is Decision.REUSE for decision in decisions.values()):
             # Nobody needs what an attempt left that was to fetch again what is here.
@@ -309,8 +310,22 @@ class _Pull:
             sweep_parts(directory.path)
             settled = self._settled(fetching.stored, offered)
             write_manifest(directory, settled)
+            self._drop_distrusted(settled)
         self._catalog.note_run(directory, settled)
         return self._result(offered, settled, fetching)
+
+    def _narrow_distrust(self, stored: StoredManifest) -> None:
+        """Of several files that may be to blame, find those that are."""
+        if len(self._distrusted) > 1:
+            suspects = [e for e in stored.exports.values() if e.path in self._distrusted]
+            broken = {export.path for export in suspects if not export.is_intact()}
+            self._distrusted = broken or self._distrusted
+
+    def _drop_distrusted(self, settled: StoredManifest) -> None:
+        named = {export.path for export in settled.exports.values()}
+        for path in self._distrusted - named:
+            with suppress(OSError):
+                path.unlink()
 
     def _fetch_elsewhere(self, offered: Manifest, error: Exception) -> PullResult:
         """Fetch what is missing to a directory that lasts as long as the result."""

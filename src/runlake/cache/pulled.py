@@ -52,6 +52,13 @@ class PullResult:
     reasons: dict[str, str] = field(default_factory=dict)
     keeper: object = None
 
+    def describe(self, export: StoredExport) -> str:
+        """Say how much of an export is on disk, and how it came there now."""
+        held = f"{export.n_held_bytes:,} of {export.n_bytes:,} bytes"
+        reason = self.reasons.get(export.object)
+        now = "" if reason is None else f"; fetched {reason}"
+        return f"on disk: {held} of {export.file}{now}"
+
     @property
     def is_whole_history(self) -> bool:
         """Every row of the run is in an export."""

@@ -294,7 +294,8 @@ def _n_leaves(kind: pa.DataType) -> int:
 def _statistics(groups: list[pq.RowGroupMetaData], leaf: int, kind: pa.DataType) -> ColumnFacts:
     n_nulls: int | None = 0
     bounds: list[float] | None = []
-    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    # The statistics of 16-bit floats come as bytes.
+    is_number = pa.types.is_integer(kind) or kind in (pa.float32(), pa.float64())
     for group in groups:
         statistics = group.column(leaf).statistics
         if statistics is None or not statistics.has_null_count:

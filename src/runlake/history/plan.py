@@ -58,6 +58,8 @@ class Plan:
         Ascending; what is to be read of the exports and of the live rows, stretch by stretch.
     is_walk : bool
         The backend does not list live steps: the whole range is read from it, page after page.
+    notes : tuple of str
+        How the exports came to be on disk, for people.
     """
 
     run: RunPath
@@ -66,6 +68,7 @@ class Plan:
     exports: tuple[ExportRead, ...]
     segments: tuple[Segment, ...]
     is_walk: bool
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def live_pages(self) -> tuple[LivePage, ...]:
@@ -99,6 +102,7 @@ class Plan:
                 f"{len({column.name for column in export.columns}) + 1} of "
                 f"{export.facts.n_columns} columns"
             )
+        lines += [f"  {note}" for note in self.notes]
         if self.is_walk:
             lines.append("  live: every row, because the backend offers no exports")
         elif self.live_pages:
@@ -168,4 +172,5 @@ def plan_read(pulled: PullResult, projection: Projection, steps: StepRange) -> P
         exports=exports,
         segments=cut_segments(exports, live_steps, steps),
         is_walk=manifest.live_steps is None and stop > steps.start,
+        notes=tuple(map(pulled.describe, pulled.exports)),
     )
