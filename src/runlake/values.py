@@ -353,6 +353,21 @@ def check_count(value: int, name: str) -> int:
     return value
 
 
+def check_seconds(seconds: Any, name: str) -> None:
+    """Raise `InvalidArgument` unless a time to wait is a number above 0.
+
+    Examples
+    --------
+    >>> check_seconds(0, "poll")
+    Traceback (most recent call last):
+        ...
+    runlake.errors.InvalidArgument: poll must be a number of seconds above 0, not 0.
+    """
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not (is_number and 0 < seconds < math.inf):
+        raise InvalidArgument(f"{name} must be a number of seconds above 0, not {seconds!r}.")
+
+
 def check_word(word: str, name: str, words: tuple[str, ...]) -> str:
     """Return one of some words; `InvalidArgument` for any other."""
     if word not in words:

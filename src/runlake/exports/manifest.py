@@ -15,6 +15,7 @@ from runlake.values import STEP, RunPath
 
 # State, heartbeat and line count of a run: what tells one moment of it from the next.
 Freshness = tuple[str | None, str | None, int | None]
+STATES_UNDER_WAY = frozenset({"running", "pending", "preempting"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,11 @@ class Manifest:
     key_counts: Mapping[str, int]
     exports: tuple[Export, ...]
     live_steps: tuple[int, ...] | None
+
+    @property
+    def is_under_way(self) -> bool:
+        """The run has not ended, hence may get rows."""
+        return self.state in STATES_UNDER_WAY
 
     @property
     def freshness(self) -> Freshness:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -62,7 +61,12 @@ class Reading:
 
     def iter_rows(self, page_size: int) -> Iterator[Row]:
         """Yield the rows as dicts, and warn if there are none although the run has some."""
-        return chain.from_iterable(self._batches(page_size))
+        has_rows = False
+        for batch in self.iter_batches(page_size):
+            has_rows = True
+            yield from batch
+        if not has_rows:
+            self.warn_no_rows()
 
     def scan(self) -> pl.LazyFrame:
         """Return the rows as a lazy frame; live rows are fetched now."""
@@ -235,24 +239,22 @@ class Reading:
         if reason is not None:
             warnings.warn(reason, NoRowsWarning, stacklevel=2)
 
-    def _batches(self, page_size: int) -> Iterator[list[Row]]:
+    def iter_batches(self, page_size: int) -> Iterator[list[Row]]:
+        """Yield the rows in batches, none of them empty; nothing warns of no rows."""
         reading = self
         start = self.plan.steps.start
-        has_rows = False
         for n_healed in range(MAX_HEALED + 1):
             plan = reading.plan
             try:
                 for batch in read_rows(plan, self.live.iter_pages(plan), page_size):
-                    has_rows = True
                     start = batch[-1][STEP] + 1
                     yield batch
-                break
             except CacheCorrupt as corrupt:
                 if n_healed == MAX_HEALED:
                     raise
                 reading = reading.healed(corrupt, start)
-        if not has_rows:
-            self.warn_no_rows()
+            else:
+                return
 
 
 def open_reading(

@@ -11,6 +11,7 @@ from runlake.cache.pull import pull_run
 from runlake.cache.pulled import PullResult
 from runlake.errors import InvalidArgument, SampleWarning
 from runlake.exports.progress import Progress
+from runlake.history.follow import follow_run
 from runlake.history.plan import Plan
 from runlake.history.reader import Reading, open_reading
 from runlake.history.sample import Sample
@@ -19,7 +20,7 @@ from runlake.public.exports import DownloadHistoryResult, download_history_expor
 from runlake.public.history import HistoryScan
 from runlake.public.pandas_frame import as_pandas, frame_to_pandas
 from runlake.public.run_fields import RunFields
-from runlake.values import STEP, Projection, StepRange, check_count, check_word
+from runlake.values import STEP, Projection, Row, StepRange, check_count, check_seconds, check_word
 
 if TYPE_CHECKING:
     import duckdb
@@ -288,6 +289,51 @@ class RunHistory(RunFields):
             such keys are named ``"Loss (1)"`` and ``"loss (2)"``.
         """
         return self._reading(None, None, None, "all").sql(query)
+
+    def follow(
+        self,
+        keys: list[str] | None = None,
+        *,
+        poll: float = 5.0,
+        min_step: int | None = None,
+        how: str = "all",
+    ) -> Iterator[Row]:
+        """Yield the rows of the run as they come, from those that are there until it is over.
+
+        Parameters
+        ----------
+        keys, how
+            As for `beta_scan_history`.
+        poll : float
+            Seconds between two looks; one without news costs one request.
+        min_step : int, optional
+            First step, inclusive; the first of the run if omitted.
+
+        Yields
+        ------
+        dict
+            The rows of `beta_scan_history`, ascending by ``_step``, each step once: as it was when
+            it was first seen, whether it is live or exported by then. Where the run is rewound,
+            the rows behind the step to which it was come again, as they are logged anew.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; no request has been made then.
+        RunNotFoundError, BackendError, ExportError, CacheError
+            If the first look fails, or a later one for good. A backend that does not answer later
+            on is waited for.
+
+        Notes
+        -----
+        A run is over when the backend says that it neither runs nor is pending nor preempting. A
+        run that is resumed after that is followed on with the next step as ``min_step``. That a run
+        was rewound is seen if it is shorter than before at two looks in a row.
+        """
+        check_seconds(poll, "poll")
+        projection = Projection.from_arguments(keys, how)
+        steps = StepRange.from_arguments(min_step, None)
+        return follow_run(self._client, self._path, projection, steps.start, poll)
 
     def explain(
         self,
