@@ -13,6 +13,7 @@ from urllib.parse import quote
 from runlake.errors import InvalidArgument, InvalidType
 
 How = Literal["all", "any"]
+KeyKind = Literal["number", "string", "bool", "time", "list", "struct", "media", "mixed"]
 Row = dict[str, Any]
 
 STEP = "_step"

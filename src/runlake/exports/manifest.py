@@ -67,6 +67,9 @@ class Manifest:
     live_steps : tuple of int or None
         Steps that are in no export, ascending, each once. None where the backend does not list
         them: then every row is live.
+    key_types : mapping of str to tuple of str
+        The backend's names for the types of the values of each key: ``number``, ``string``, ``map``
+        and others, and of media their ``_type``.
     """
 
     path: RunPath
@@ -77,6 +80,7 @@ class Manifest:
     key_counts: Mapping[str, int]
     exports: tuple[Export, ...]
     live_steps: tuple[int, ...] | None
+    key_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def is_under_way(self) -> bool:
@@ -163,6 +167,10 @@ def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
         },
         exports=tuple(exports.values()),
         live_steps=None if is_unlisted else live_steps,
+        key_types={
+            key: tuple(str(kind.get("type")) for kind in facts.get("typeCounts") or [])
+            for key, facts in (history_keys.get("keys") or {}).items()
+        },
     )
 
 

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runlake.backend.client import Client
+from runlake.cache.catalog import Catalog
 from runlake.cache.pull import pull_run
-from runlake.cache.pulled import PullResult
+from runlake.cache.pulled import PullResult, with_columns
 from runlake.errors import CacheCorrupt, NoRowsWarning
+from runlake.exports.facts import ExportFacts
 from runlake.exports.progress import Progress
+from runlake.history.key_facts import KeyFacts, find_key_facts
 from runlake.history.live_source import BackendRows, LiveSource
 from runlake.history.plan import Plan, plan_read
-from runlake.history.reasons import explain_no_rows
+from runlake.history.reasons import describe_keys, explain_no_rows
 from runlake.history.rows import read_rows
 from runlake.history.sample import Sample
 from runlake.history.server_sample import fetch_sampled_rows, fetch_system_rows
@@ -231,13 +234,23 @@ class Reading:
     def warn_no_rows(self) -> None:
         """Say why the answer is empty, where that is a surprise."""
         reason = explain_no_rows(
-            self.pulled.manifest,
-            self.plan.projection,
-            self.plan.steps,
-            [export.facts for export in self.pulled.exports],
+            self.pulled.manifest, self.plan.projection, self.plan.steps, self._every_column()
         )
         if reason is not None:
             warnings.warn(reason, NoRowsWarning, stacklevel=2)
+
+    def explain(self) -> Plan:
+        """Return the plan, with what is known of its keys among its notes."""
+        known = describe_keys(self.pulled.manifest, self.plan.projection, self._every_column())
+        return replace(self.plan, notes=(*self.plan.notes, *known))
+
+    def key_facts(self) -> dict[str, KeyFacts]:
+        """Return what is known of each key of the run, from statistics alone."""
+        return find_key_facts(self.pulled.manifest, self._every_column())
+
+    def _every_column(self) -> list[ExportFacts]:
+        catalog = Catalog(self.client.settings.cache_dir)
+        return [with_columns(catalog, export, None).facts for export in self.pulled.exports]
 
     def iter_batches(self, page_size: int) -> Iterator[list[Row]]:
         """Yield the rows in batches, none of them empty; nothing warns of no rows."""

@@ -355,7 +355,7 @@ class RunHistory(RunFields):
         Plan
             Prints as text.
         """
-        return self._reading(keys, min_step, max_step, how).plan
+        return self._reading(keys, min_step, max_step, how).explain()
 
     def pull(
         self,
