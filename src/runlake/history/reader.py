@@ -81,7 +81,7 @@ class Reading:
 
     def frame(self) -> pl.DataFrame:
         """Return the rows as a frame, and warn if there are none although the run has some."""
-        collected = self._healing(lambda reading: reading.scan().collect())
+        collected = self.healing(lambda reading: reading.scan().collect())
         if collected.is_empty():
             self.warn_no_rows()
         return collected
@@ -147,7 +147,7 @@ class Reading:
 
         if self._is_backends_choice:
             return self._backends_sample(n_rows, x_axis)
-        frame, json_keys = self._healing(lambda reading: reading.collected())
+        frame, json_keys = self.healing(lambda reading: reading.collected())
         if frame.is_empty() and not is_silent:
             self.warn_no_rows()
         return sample_frame(frame, n_rows, self._sampled_keys(frame, x_axis), json_keys)
@@ -164,7 +164,7 @@ class Reading:
 
             sample = self._backends_sample(n_rows, x_axis)
             return frame_of(sample.rows), sample.n_rows
-        frame, _ = self._healing(lambda reading: reading.collected())
+        frame, _ = self.healing(lambda reading: reading.collected())
         return pick_rows(frame, n_rows, self._sampled_keys(frame, x_axis)), frame.height
 
     @property
@@ -196,7 +196,7 @@ class Reading:
         scanned = self._scanned()
         return scanned.frame.collect(), scanned.json_keys
 
-    def _healing(self, read: Callable[[Reading], T]) -> T:
+    def healing(self, read: Callable[[Reading], T]) -> T:
         """Read, and where a cached file turns out to be broken, fetch it again and read anew."""
         from runlake.history.decode import telling_corruption
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from runlake.exports.facts import ExportFacts
 from runlake.exports.manifest import Manifest
 from runlake.history.key_facts import KeyFacts, find_key_facts
-from runlake.values import Projection, StepRange
+from runlake.values import Projection, RunPath, StepRange
 
 
 def explain_no_rows(
@@ -95,6 +95,29 @@ def explain_unknown_key(key: str, known: Collection[str]) -> str:
     near = near_names(key, known)
     hint = f"closest keys: {_listed(near)}." if near else f"it has {_listed(sorted(known))}."
     return f"The run never logged {key!r}; {hint}"
+
+
+def explain_no_keys(
+    run: RunPath, facts: Mapping[str, KeyFacts], pattern: str | None, kind: str | None
+) -> str:
+    """Say that no key of a run is of a kind and matches a pattern, and which come near.
+
+    Parameters
+    ----------
+    run : RunPath
+        The run.
+    facts : mapping of str to KeyFacts
+        Its keys; one at least.
+    pattern, kind : str or None
+        What was asked for.
+    """
+    of_kind = [key for key, known in facts.items() if kind in (None, known.kind)]
+    if not of_kind:
+        kinds: list[str] = sorted({known.kind for known in facts.values()})
+        return f"No key of '{run}' is of kind {kind!r}; its kinds: {_listed(kinds)}."
+    near = near_names(pattern or "", of_kind)
+    hint = f"closest keys: {_listed(near)}" if near else f"it has {_listed(sorted(of_kind))}"
+    return f"No key of '{run}' matches {pattern!r} as a whole; {hint}."
 
 
 def near_names(key: str, known: Collection[str]) -> list[str]:
