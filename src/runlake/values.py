@@ -17,6 +17,7 @@ KeyKind = Literal["number", "string", "bool", "time", "list", "struct", "media",
 Row = dict[str, Any]
 
 STEP = "_step"
+RUN_ID = "run_id"
 
 DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 BINARY = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}

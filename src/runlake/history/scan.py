@@ -17,6 +17,7 @@ from runlake.history.frames import (
     live_frame,
     segment_frames,
 )
+from runlake.history.key_columns import Column
 from runlake.history.live_rows import LiveRows
 from runlake.history.plan import Plan
 
@@ -57,6 +58,11 @@ def scan_plan(plan: Plan, live: LiveRows) -> Scanned:
     """
     check_polars()
     types = plan_types(plan, live)
+    return Scanned(scan_as(plan, types, live), json_keys(types))
+
+
+def scan_as(plan: Plan, types: Types, live: LiveRows) -> pl.LazyFrame:
+    """Return what a plan reads as a lazy frame of given columns; see `scan_plan`."""
     frames = [
         frame
         for segment in plan.segments
@@ -65,15 +71,20 @@ def scan_plan(plan: Plan, live: LiveRows) -> Scanned:
     if plan.is_walk:
         frames += [live_frame(page, types) for page in live]
     frame = pl.concat(frames) if frames else empty_frame(types).lazy()
-    return Scanned(keep_rows(frame, plan.projection), json_keys(types))
+    return keep_rows(frame, plan.projection)
 
 
 def plan_types(plan: Plan, live: LiveRows) -> Types:
     """Return the type of each key of a plan's answer; live rows are fetched for theirs."""
+    return answer_types(plan_sources(plan, live), plan.projection.keys)
+
+
+def plan_sources(plan: Plan, live: LiveRows) -> list[tuple[Column, ...]]:
+    """Return what each export of a plan, and its live rows, hold; the live rows are fetched."""
     sources = [read.columns for read in plan.in_step_order]
     if plan.live_pages or plan.is_walk:
         sources.append(live.columns())
-    return answer_types(sources, plan.projection.keys)
+    return sources
 
 
 def json_keys(types: Types) -> tuple[str, ...]:
@@ -81,14 +92,14 @@ def json_keys(types: Types) -> tuple[str, ...]:
     return tuple(key for key, kind in types.items() if kind is None)
 
 
-def warn_of_json(plan: Plan, keys: tuple[str, ...]) -> None:
+def warn_of_json(where: object, keys: tuple[str, ...]) -> None:
     """Say once which columns are JSON text, if any are."""
     if not keys:
         return
     shown = ", ".join(map(repr, keys[:SHOWN_KEYS]))
     more = f" and {len(keys) - SHOWN_KEYS:,} more" if len(keys) > SHOWN_KEYS else ""
     warnings.warn(
-        f"Cells of {shown}{more} in '{plan.run}' are of types that no column can hold together: "
+        f"Cells of {shown}{more} in '{where}' are of types that no column can hold together: "
         "the column is JSON text. Rows have each cell as it was logged.",
         MixedTypesWarning,
         stacklevel=2,
