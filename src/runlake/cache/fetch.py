@@ -316,8 +316,8 @@ class Fetching:
         with self._guard:
             self.stored = self.stored.with_export(export)
             self.n_downloaded += 1
-            # Written now and then, so that a killed pull goes on where it was; the caller writes the
-            # last one, and waits for the disk.
+            # Now and then, so that a killed pull goes on where it was; the caller writes the last
+            # one, and waits for the disk.
             if time.monotonic() >= self._next_note:
                 write_manifest(self._directory, replace(self.stored, offer=None), is_durable=False)
                 self._next_note = time.monotonic() + NOTE_SECONDS
