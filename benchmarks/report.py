@@ -82,7 +82,8 @@ project's design; a line that says "missed" is a defect to work on.
 ## Growth
 
 Exports on disk, read without a backend: rows of 6 keys in files of 250,000, and 2,000 rows in one
-file. A slope of 1 is linear in what the axis counts, 0 flat; it is that between the two largest sizes.
+file. A slope of 1 is linear in what the axis counts, 0 flat; it is that between the two largest
+sizes.
 
 ![Time by rows and by keys](benchmarks.svg)
 
