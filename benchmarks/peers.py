@@ -67,6 +67,8 @@ print(json.dumps({"seconds": [peak() - before], "count": count}))
 """
 INTERRUPT = """
 import os, signal, threading, runlake
+# A shell that runs in the background lets its children ignore the signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 run = runlake.Api().run(path)
 def interrupted():
     threading.Timer(0.3, lambda: (sent.append(time.perf_counter()),

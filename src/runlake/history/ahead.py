@@ -1,39 +1,50 @@
-"""The next item made in a thread while the consumer works on this one."""
+"""The next piece is decoded while the consumer works on this one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any
 
-Item = TypeVar("Item")
+if TYPE_CHECKING:
+    import polars as pl
 
 
-def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield what an iterator yields, making one item ahead.
+def collect_ahead(queries: Iterator[pl.LazyFrame]) -> Iterator[pl.DataFrame]:
+    """Collect queries one after the other, the next one in the background.
 
     Parameters
     ----------
-    items : iterator
-        Does its work without the interpreter's lock, as decoders do; else nothing is won.
+    queries : iterator of polars.LazyFrame
+        Each is made when it is to be started.
 
     Yields
     ------
-    object
-        The first one is made in the caller's thread, and no other before it is asked for: starting
-        a thread delays the first rows by more than it could win. Leaving early does not wait for
-        the item under way.
+    polars.DataFrame
+        In the order of the queries. The first is collected alone, and no other before it is asked
+        for, because who wants a single row has to wait for nothing else. Leaving early cancels what
+        is under way.
+
+    Notes
+    -----
+    polars runs the query on threads of its own. A Python thread won nothing here: before each of
+    its steps it waited up to 5 ms for the interpreter's lock, which the consumer held.
     """
-    done = object()
-    first = next(items, done)
-    if first is done:
+    first = next(queries, None)
+    if first is None:
         return
-    yield first  # type: ignore[misc]
-    executor = ThreadPoolExecutor(1, thread_name_prefix="runlake-ahead")
+    yield first.collect()
+    coming = _start(queries)
     try:
-        coming: Future[object] = executor.submit(next, items, done)
-        while (item := coming.result()) is not done:
-            coming = executor.submit(next, items, done)
-            yield item  # type: ignore[misc]
+        while coming is not None:
+            frame: pl.DataFrame = coming.fetch_blocking()
+            coming = _start(queries)
+            yield frame
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
+        if coming is not None:
+            coming.cancel()
+
+
+def _start(queries: Iterator[pl.LazyFrame]) -> Any:
+    """Start the next query; polars warns that the interface of ``background`` may change."""
+    query = next(queries, None)
+    return None if query is None else query.collect(background=True)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from runlake.errors import CacheCorrupt
+from runlake.history.ahead import collect_ahead
 from runlake.history.forked import polars_is_usable
 from runlake.history.key_columns import Column
 from runlake.history.kinds import polars_can_read
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 # Measured (docs/explanation/reading.md): below some hundred thousand cells the cost per call shows,
 # above some millions nothing is won but memory lost.
-CELLS_PER_SLICE = 1 << 22
+CELLS_PER_SLICE = 1 << 21
 CELLS_IN_FIRST_SLICE = 1 << 17
 CELLS_WORTH_A_SEARCH = 1 << 18
 MIN_ROWS = 64
@@ -178,11 +179,15 @@ def _decode_polars(
     conditions = [] if is_exact else [in_range(steps)]
     conditions += _key_conditions(columns, names, projection)
     wanted = [group for group in groups if group.n_rows]
-    for piece in cut_slices(wanted, min(first_rows, n_first, max_rows), max_rows):
-        query = scan.slice(piece.offset, piece.n_rows).select(selection)
+
+    def query(piece: Slice) -> pl.LazyFrame:
+        sliced = scan.slice(piece.offset, piece.n_rows).select(selection)
         if not is_whole:
-            query = query.with_columns(whole_step())
-        frame = (query.filter(conditions) if conditions else query).collect()
+            sliced = sliced.with_columns(whole_step())
+        return sliced.filter(conditions) if conditions else sliced
+
+    pieces = cut_slices(wanted, min(first_rows, n_first, max_rows), max_rows)
+    for frame in collect_ahead(map(query, pieces)):
         for arrays in _arrays(frame):
             yield Batch(arrays[STEP], columns, tuple(arrays[name] for name in names))
 
@@ -237,15 +242,16 @@ def _arrays(frame: pl.DataFrame) -> Iterator[dict[str, pa.Array]]:
     import polars.selectors as cs
 
     are_numbers = cs.numeric() | cs.boolean() | cs.temporal()
-    texts = frame.select(~are_numbers)
-    numbers = frame.select(are_numbers) if texts.width else frame
-    table = texts.to_arrow()
+    is_all_numbers = all(dtype.is_numeric() for dtype in frame.dtypes)
+    texts = None if is_all_numbers else frame.select(~are_numbers).to_arrow()
+    numbers = frame if is_all_numbers else frame.select(are_numbers)
     offset = 0
     for n_rows in frame.to_series(0).chunk_lengths():
         for batch in pa.RecordBatchReader.from_stream(numbers.slice(offset, n_rows)):
             arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
-            for name in texts.columns:
-                arrays[name] = _single(table.column(name).slice(offset, n_rows))
+            if texts is not None:
+                for name in texts.column_names:
+                    arrays[name] = _single(texts.column(name).slice(offset, n_rows))
             yield arrays
         offset += n_rows
 
