@@ -32,6 +32,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 docs: $(READY)
+	$(BIN)/python -m tests.conformance.render
 	$(BIN)/python -m pytest --quiet tests/docs
 
 clean:

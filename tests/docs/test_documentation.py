@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from tests.conformance.render import render
 from tests.http_artifacts import log_artifact
 from tests.http_logging import LoggedRun, steps
 from typer.main import get_command
@@ -119,6 +120,10 @@ def test_every_public_member_is_in_the_reference(kind):
     text = reference("api.md")
     members = {name for name in dir(kind) if not name.startswith("_")}
     assert {name for name in members if not re.search(rf"`{name}[`(]", text)} == set()
+
+
+def test_the_page_of_compatibility_is_that_of_the_table():
+    assert reference("compatibility.md") == render()
 
 
 def test_every_dependency_has_its_reason():

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from tests.http_logging import LoggedRun, steps
-from tests.server_process import client_environment
+from tests.server_process import bare_environment, client_environment
 
 import runlake
 from runlake import errors
@@ -68,6 +68,10 @@ def test_a_backend_that_is_down_is_unreachable(tmp_path):
         (["query", "{entity}/http/cli", "--keys", ","], "names no key"),
         (["query", "SELECT 1"], "Name the run first"),
         (["query", "{entity}/http/cli", "SELECT nope FROM history"], "SQL does not work"),
+        (["query", "{entity}/http/cli", "SELECT cast('a' AS int) FROM history"], "SQL does not"),
+        (["query", "{entity}/http/cli", ";"], "selects nothing"),
+        (["query", "{entity}/http/cli", "--output", "/nonexistent/x.csv"], "'/nonexistent/x.csv'"),
+        (["query", "{entity}/http/cli", "--format", "csv", "--output", "/"], "cannot be written"),
         (["show", "{entity}/http/none"], "Could not find run"),
         (["pull", "{entity}/http/none"], "Could not find run"),
     ],
@@ -81,16 +85,54 @@ def test_the_command_line_says_one_sentence_and_fails(backend, tmp_path, argumen
     assert "Traceback" not in done.stderr
 
 
+def test_a_backend_that_is_down_is_one_line_on_standard_error():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    environment = {**bare_environment(), "WANDB_BASE_URL": url, "WANDB_API_KEY": "x" * 40}
+    command = [sys.executable, "-m", "runlake", "show", "a/b/c"]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: Run at ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_reader_that_stops_early_ends_the_command_quietly(backend, tmp_path, form):
+    rows = [{"_step": step, "text": "x" * 1000} for step in range(2000)]
+    path = LoggedRun(backend, "long").log(*rows).finish().path
+    command = [sys.executable, "-m", "runlake", "query", path, "--format", form]
+    with subprocess.Popen(
+        command,
+        env={**client_environment(backend, tmp_path / "shell"), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdout.read(1)
+        process.stdout.close()
+        told = process.stderr.read()
+    assert told == b""
+
+
+def test_pull_into_a_pipe_prints_the_whole_directory(backend, tmp_path):
+    path = LoggedRun(backend, "piped").log(*steps(0, 3)).finish().path
+    shell = tmp_path / ("deep" * 40)
+    done = _runlake(backend, tmp_path, "pull", path, shell=shell)
+    assert f"{shell}" in done.stdout
+    assert done.stdout.rstrip().endswith("/piped")
+
+
 def test_query_prints_the_logged_values(backend, tmp_path):
     path = LoggedRun(backend, "cli").log(*steps(0, 3)).finish().path
     done = _runlake(backend, tmp_path, "query", path, "--keys", "loss", "--format", "csv")
     assert done.stdout.splitlines() == ["_step,loss", "0,1.0", "1,0.5", "2,0.3333333333333333"]
 
 
-def _runlake(backend, tmp_path, *arguments):
+def _runlake(backend, tmp_path, *arguments, shell=None):
     return subprocess.run(
         [sys.executable, "-m", "runlake", *arguments],
-        env=client_environment(backend, tmp_path / "shell"),
+        env=client_environment(backend, shell or tmp_path / "shell"),
         capture_output=True,
         text=True,
         check=False,

@@ -91,6 +91,41 @@ def test_a_filter_that_nothing_passes_warns_once_and_says_why(api, backend, keys
     assert len(told) == 1
 
 
+@pytest.fixture(scope="module")
+def gaps(backend):
+    """A run with great gaps between its exports and its live row."""
+    rows = [*steps(0, 1000), *steps(10**6, 10**6 + 1000), *steps(10**9, 10**9 + 1)]
+    return LoggedRun(backend, "gaps").log(*rows).close().path
+
+
+@pytest.mark.parametrize("keys", [None, ["loss"]], ids=str)
+@pytest.mark.parametrize(
+    ("first", "stop", "why"),
+    [
+        (1000, 10**6, "steps known to have one are 999 and 1,000,000"),
+        (10**6 + 1000, 10**9, "steps known to have one are 1,000,999 and 1,000,000,000"),
+        (10**9 + 1, None, "its last step is 1,000,000,000"),
+    ],
+    ids=str,
+)
+def test_a_range_in_a_gap_of_steps_warns_and_names_the_nearest(api, gaps, keys, first, stop, why):
+    run = api.run(gaps)
+    with pytest.warns(NoRowsWarning, match=why) as told:
+        assert list(run.beta_scan_history(keys, min_step=first, max_step=stop)) == []
+    assert len(told) == 1
+
+
+def test_a_filter_that_nothing_passes_tells_within_which_steps_each_key_was_logged(api, backend):
+    logged = LoggedRun(backend, "spans")
+    rows = [{"_step": s, "a": 1} for s in range(1000)] + [
+        {"_step": s, "b": 1} for s in range(1000, 1500)
+    ]
+    run = api.run(logged.log(*rows).close().path)
+    why = r"a 1,000 rows \(within steps 0 to 999\), b 500 rows \(within steps 1,000 to 1,499\)"
+    with pytest.warns(NoRowsWarning, match=why):
+        assert list(run.beta_scan_history(["a", "b"])) == []
+
+
 def test_any_of_the_keys_gives_the_rows_of_each(api, backend):
     rows = [{"_step": 0, "a": 1}, {"_step": 1, "b": 2}, {"_step": 2, "c": 3}]
     for finish in (False, True):

@@ -282,10 +282,10 @@ query HistoryPage(
 
 SAMPLED_HISTORY_PAGE = """
 query SampledHistoryPage(
-  $entity: String!, $project: String!, $run: String!, $spec: JSONString!
+  $entity: String!, $project: String!, $run: String!, $specs: [JSONString!]!
 ) {
   project(name: $project, entityName: $entity) {
-    run(name: $run) { sampledHistory(specs: [$spec]) }
+    run(name: $run) { sampledHistory(specs: $specs) }
   }
 }
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,6 +13,9 @@ import stamina
 from runlake.settings import Settings
 
 MAX_REFUSALS = 3
+# stamina logs each retry as a warning; without this, Python prints it in programs that set up no
+# logging.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 T = TypeVar("T")
 
 

@@ -6,15 +6,20 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+from runlake.errors import InvalidArgument, RunlakeError
 
 if TYPE_CHECKING:
     import polars as pl
 
 MAX_SHOWN_ROWS = 20
+ROWS_PER_WRITE = 10_000
+PIPE_WIDTH = 1 << 16
 
 
 def show_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
@@ -24,29 +29,59 @@ def show_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
         return
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
-        table.add_row(f"[bold]{name}[/bold]", _text(value))
-    Console().print(table)
+        table.add_row(f"[bold]{name}[/bold]", escape(_text(value)))
+    _console().print(table)
 
 
 def show_frame(frame: pl.DataFrame, limit: int = MAX_SHOWN_ROWS) -> None:
     """Print the first rows of a frame and say how many there are."""
-    table = Table(*frame.columns)
+    table = Table(*map(escape, frame.columns))
     for row in frame.head(limit).iter_rows():
-        table.add_row(*map(_text, row))
-    Console().print(table)
+        table.add_row(*(escape(_text(value)) for value in row))
+    _console().print(table)
     if frame.height > limit:
-        Console().print(f"{limit} of {frame.height:,} rows", style="dim")
+        _console().print(f"{limit} of {frame.height:,} rows", style="dim")
+
+
+def check_output(output: Path | None) -> None:
+    """Raise `InvalidArgument` where a file cannot be written, before anything is read for it."""
+    if output is not None and (output.is_dir() or not output.parent.is_dir()):
+        reason = "it is a directory" if output.is_dir() else "its directory does not exist"
+        raise InvalidArgument(f"{str(output)!r} cannot be written: {reason}.")
 
 
 def write_frame(frame: pl.DataFrame, form: str, output: Path | None) -> None:
-    """Write a frame as CSV, JSON lines or Parquet to a file or to standard output."""
-    target: Any = output if output is not None else sys.stdout.buffer
-    if form == "csv":
-        _without_nesting(frame).write_csv(target)
-    elif form == "json":
-        frame.write_ndjson(target)
-    else:
+    """Write a frame as CSV, JSON lines or Parquet to a file or to standard output.
+
+    Raises
+    ------
+    RunlakeError
+        If the file cannot be written.
+    BrokenPipeError
+        If nobody reads standard output any more.
+    """
+    if output is None:
+        _write(frame, form, sys.stdout.buffer)
+        return
+    try:
+        with output.open("wb") as file:
+            _write(frame, form, file)
+    except OSError as error:
+        raise RunlakeError(
+            f"{str(output)!r} cannot be written: {error.strerror or error}."
+        ) from error
+
+
+def _write(frame: pl.DataFrame, form: str, target: BinaryIO) -> None:
+    if form == "parquet":
         frame.write_parquet(target)
+        return
+    frame = _without_nesting(frame) if form == "csv" else frame
+    # Texts of ours, because the library's own writing hides which error the system gave.
+    for index, piece in enumerate(frame.iter_slices(ROWS_PER_WRITE) if frame.height else [frame]):
+        is_first = index == 0
+        text = piece.write_csv(include_header=is_first) if form == "csv" else piece.write_ndjson()
+        target.write(text.encode())
 
 
 def show_curve(steps: Sequence[int], values: Sequence[float], title: str) -> None:
@@ -63,6 +98,11 @@ def show_curve(steps: Sequence[int], values: Sequence[float], title: str) -> Non
     figure.label("step", "x")
     # The colours of its themes paint the background too, which no terminal theme survives.
     sys.stdout.write(plotext.uncolorize(str(figure.build())) + "\n")
+
+
+def _console() -> Console:
+    """Return where to print; a pipe has no width that could cut a cell."""
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
 def _without_nesting(frame: pl.DataFrame) -> pl.DataFrame:

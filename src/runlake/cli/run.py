@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runlake.cli.output import show_facts, show_frame, write_frame
+from runlake.cli.output import check_output, show_facts, show_frame, write_frame
 from runlake.errors import InvalidArgument
 from runlake.public.api import Api
 from runlake.public.progress import Bar
@@ -83,9 +83,12 @@ def query(
         raise InvalidArgument("SQL selects keys and steps itself; leave the options out.")
     if form is Form.parquet and output is None:
         raise InvalidArgument("--format parquet needs --output FILE.")
+    check_output(output)
     run = Api().run(path)
     if sql is not None:
-        frame = run.sql(sql).pl()
+        from runlake.history.sql import read_relation
+
+        frame = read_relation(run.sql(sql))
     else:
         frame = run.frame(names, min_step=min_step, max_step=max_step, how=how)
     frame = frame if limit is None else frame.head(limit)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Protocol
 
 from runlake.backend.client import Client
 from runlake.cache.pull import pull_run
-from runlake.history.live import fetch_page, fetch_pages, walk_live_rows
+from runlake.history.live import fetch_page, iter_live_rows, walk_live_rows
 from runlake.history.plan import LivePage, Plan, plan_read
 from runlake.history.rows import read_segment
 from runlake.values import STEP, Projection, Row, StepRange
@@ -47,17 +48,11 @@ class BackendRows:
 
     def iter_pages(self, plan: Plan) -> Iterator[list[Row]]:
         """Yield all rows, fetched ahead while the caller consumes."""
-        if plan.is_walk:
-            return self.walk(plan, plan.steps)
-        return fetch_pages(lambda page: self.read_page(plan, page), plan.live_pages)
+        return iter_live_rows(self.client, plan, partial(self._recover, plan))
 
     def read_page(self, plan: Plan, page: LivePage) -> list[Row]:
         """Fetch the rows of one page."""
-        rows = fetch_page(self.client, plan, page)
-        gone = [step for step in page.steps if step not in rows]
-        if gone:
-            rows.update({row[STEP]: row for row in self._recover(plan, gone)})
-        return [rows[step] for step in sorted(rows)]
+        return fetch_page(self.client, plan, page, partial(self._recover, plan))
 
     def walk(self, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:
         """Fetch the rows of a range, page after page."""

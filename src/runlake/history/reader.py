@@ -181,12 +181,11 @@ class Reading:
 
     def warn_no_rows(self) -> None:
         """Say why the answer is empty, where that is a surprise."""
-        exported = (export.facts.last_step for export in self.pulled.exports)
         reason = explain_no_rows(
             self.pulled.manifest,
             self.plan.projection,
             self.plan.steps,
-            max((step for step in exported if step is not None), default=None),
+            [export.facts for export in self.pulled.exports],
         )
         if reason is not None:
             warnings.warn(reason, NoRowsWarning, stacklevel=2)

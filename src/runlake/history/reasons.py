@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from runlake.exports.manifest import Manifest
+from runlake.exports.verify import ExportFacts
 from runlake.values import STEP, Projection, StepRange
 
 
 def explain_no_rows(
-    manifest: Manifest, projection: Projection, steps: StepRange, exported_to: int | None
+    manifest: Manifest, projection: Projection, steps: StepRange, exports: Sequence[ExportFacts]
 ) -> str | None:
     """Say why a scan came back empty.
 
@@ -22,8 +23,8 @@ def explain_no_rows(
         The keys asked for.
     steps : StepRange
         The steps asked for.
-    exported_to : int or None
-        Highest exported step.
+    exports : sequence of ExportFacts
+        What its exports hold.
 
     Returns
     -------
@@ -32,20 +33,47 @@ def explain_no_rows(
     """
     if manifest.last_step < 0 or steps.is_empty:
         return None
+    empty = f"No rows of '{manifest.path}' in steps {steps}"
     if steps.start > manifest.last_step:
-        return (
-            f"No rows of '{manifest.path}' in steps {steps}: its last step is "
-            f"{manifest.last_step:,}."
-        )
-    if not projection.keys:
-        return None
+        return f"{empty}: its last step is {manifest.last_step:,}."
     counts = manifest.key_counts
-    unknown = [key for key in projection.keys if key != STEP and not counts.get(key)]
+    keys = projection.keys or ()
+    unknown = [key for key in keys if key != STEP and not counts.get(key)]
+    if not unknown and (not keys or _is_gap(manifest, steps, exports)):
+        return f"{empty}: {_nearest(manifest, steps, exports)}."
     if unknown:
         said = " ".join(_unknown_key(key, counts) for key in unknown)
     else:
-        said = _never_together(projection, counts)
-    return f"No rows of '{manifest.path}' in steps {steps}. {said} {_where(manifest, exported_to)}"
+        said = _never_together(manifest, projection, exports)
+    return f"{empty}. {said} {_where(manifest, exports)}"
+
+
+def _spans(exports: Sequence[ExportFacts]) -> Iterator[tuple[int, int]]:
+    """Yield first and last step of each row group; at both there is a row."""
+    for export in exports:
+        for group in export.row_groups:
+            if group.first_step is not None and group.last_step is not None:
+                yield group.first_step, group.last_step
+
+
+def _is_gap(manifest: Manifest, steps: StepRange, exports: Sequence[ExportFacts]) -> bool:
+    """Tell whether no row at all can be in a range."""
+    if manifest.live_steps is None or any(map(steps.holds, manifest.live_steps)):
+        return False
+    return not any(steps.touches(first, last) for first, last in _spans(exports))
+
+
+def _nearest(manifest: Manifest, steps: StepRange, exports: Sequence[ExportFacts]) -> str:
+    known = {step for span in _spans(exports) for step in span}
+    known.update(manifest.live_steps or (), (manifest.last_step,))
+    before = max((step for step in known if step < steps.start), default=None)
+    stop = steps.stop
+    behind = min((step for step in known if stop is not None and step >= stop), default=None)
+    if before is None and behind is None:
+        return f"its last step is {manifest.last_step:,}"
+    if before is None or behind is None:
+        return f"the nearest step known to have one is {before if behind is None else behind:,}"
+    return f"the nearest steps known to have one are {before:,} and {behind:,}"
 
 
 def _unknown_key(key: str, counts: Mapping[str, int]) -> str:
@@ -59,15 +87,43 @@ def _unknown_key(key: str, counts: Mapping[str, int]) -> str:
     return f"The run never logged {key!r}; {hint}"
 
 
-def _never_together(projection: Projection, counts: Mapping[str, int]) -> str:
-    keys = projection.keys or ()
-    each = ", ".join(f"{key} {counts[key]:,} rows" for key in keys if key in counts)
-    if len(keys) > 1 and projection.how == "all":
+def _never_together(
+    manifest: Manifest, projection: Projection, exports: Sequence[ExportFacts]
+) -> str:
+    counts = manifest.key_counts
+    spans = {
+        key: _span_of(key, manifest, exports) for key in projection.keys or () if key in counts
+    }
+    # One export with all of the keys tells nothing.
+    is_telling = len(set(spans.values())) > 1
+    each = ", ".join(
+        f"{key} {counts[key]:,} rows{span if is_telling else ''}" for key, span in spans.items()
+    )
+    if len(projection.keys or ()) > 1 and projection.how == "all":
         return f"{each}, together 0 in this range; how='any' gives the rows of each."
     return f"{each}, but none in this range."
 
 
-def _where(manifest: Manifest, exported_to: int | None) -> str:
+def _span_of(key: str, manifest: Manifest, exports: Sequence[ExportFacts]) -> str:
+    """Return within which steps a key was logged, as far as the files' statistics tell."""
+    holders = [
+        export
+        for export in exports
+        if key in export.schema.names and export.null_counts.get(key) != export.n_rows
+    ]
+    ends = [step for export in holders for step in (export.first_step, export.last_step)]
+    n_exported = sum(export.n_rows - export.null_counts.get(key, 0) for export in holders)
+    live_steps = manifest.live_steps
+    if n_exported < manifest.key_counts[key]:
+        if live_steps is None:
+            return ""
+        ends += [live_steps[0], live_steps[-1]] if live_steps else []
+    known = [step for step in ends if step is not None]
+    return f" (within steps {min(known):,} to {max(known):,})" if known else ""
+
+
+def _where(manifest: Manifest, exports: Sequence[ExportFacts]) -> str:
+    exported_to = max((last for _, last in _spans(exports)), default=None)
     if exported_to is None:
         return f"Steps go up to {manifest.last_step:,}, none of them exported yet."
     live = manifest.live_steps

@@ -79,7 +79,38 @@ def query_plan(
     except duckdb.Error as error:
         told = ", ".join(f'{key!r} is "{alias}"' for key, alias in aliases.items())
         hint = f" Keys that differ by case only have names of their own: {told}." if told else ""
-        raise InvalidArgument(f"The SQL does not work: {error}.{hint}") from error
+        raise InvalidArgument(_wrong(error) + hint) from error
+
+
+def read_relation(relation: duckdb.DuckDBPyRelation | None) -> pl.DataFrame:
+    """Run a query to its end.
+
+    Parameters
+    ----------
+    relation : duckdb.DuckDBPyRelation or None
+        Of a query; DuckDB has none for a statement that selects nothing.
+
+    Returns
+    -------
+    polars.DataFrame
+        What the query selects.
+
+    Raises
+    ------
+    InvalidArgument
+        If the query fails on a value, or selects nothing.
+    """
+    if relation is None:
+        raise InvalidArgument("The SQL does not work: it selects nothing; start it with SELECT.")
+    try:
+        found: pl.DataFrame = relation.pl()
+    except duckdb.Error as error:
+        raise InvalidArgument(_wrong(error)) from error
+    return found
+
+
+def _wrong(error: duckdb.Error) -> str:
+    return f"The SQL does not work: {str(error).rstrip('.')}."
 
 
 def case_aliases(names: list[str]) -> dict[str, str]:

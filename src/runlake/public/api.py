@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from runlake.backend import documents
-from runlake.backend.client import Client
+from runlake.backend.client import USER_AGENT, Client
 from runlake.backend.graphql import mutate, query
-from runlake.errors import AuthenticationError
+from runlake.errors import AuthenticationError, InvalidArgument
 from runlake.public.api_artifacts import ApiArtifacts
 from runlake.public.default_entity import UNNAMED
 from runlake.public.projects import Project, Projects
@@ -107,6 +107,45 @@ class Api(ApiArtifacts):
             names = (self._entity(parsed.entity), parsed.project, parsed.run_id)
             self._runs.setdefault(path, Run(self._client, *names, lazy=False))
         return self._runs[path]
+
+    def from_path(self, path: str) -> Run | Project | Sweep:
+        """Return what a path names.
+
+        Parameters
+        ----------
+        path : str
+            ``project``, ``entity/project``, ``entity/project/run_id``,
+            ``entity/project/runs/run_id`` or ``entity/project/sweeps/sweep_id``.
+
+        Returns
+        -------
+        Run, Project or Sweep
+            As from `run`, `project` or `sweep`.
+
+        Raises
+        ------
+        InvalidArgument
+            If the path has another form.
+        """
+        parts = str(path).strip("/ ").split("/")
+        if len(parts) == len(("entity", "project", "sweeps", "id")):
+            if parts[2].startswith("sweep"):
+                return self.sweep(path)
+            if parts[2].startswith("run"):
+                return self.run(path)
+        if len(parts) == len(("entity", "project", "id")):
+            return self.run(path)
+        if len(parts) in {1, 2} and all(parts):
+            return self.project(parts[-1], parts[0] if len(parts) > 1 else None)
+        raise InvalidArgument(
+            f"Invalid path: {path!r}. It reads 'entity/project', 'entity/project/run_id', "
+            "'entity/project/runs/run_id' or 'entity/project/sweeps/sweep_id'."
+        )
+
+    @property
+    def user_agent(self) -> str:
+        """What requests are signed with."""
+        return USER_AGENT
 
     def runs(
         self,

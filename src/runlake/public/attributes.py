@@ -31,6 +31,10 @@ class Attributes:
             raise AttributeError(f"{self!r} has no attribute {name!r}")
         raise AttributeError(name)
 
+    def snake_to_camel(self, string: str) -> str:
+        """Return a name as GraphQL spells it, `camel_case`."""
+        return camel_case(string)
+
     def display(self, height: int = 420, hidden: bool = False) -> bool:
         """Show the object in a notebook.
 

@@ -86,10 +86,10 @@ class SummaryView(MutableMapping[str, Any]):
         self._locked.update(wanted if overwrite else ())
         self._origin.send()
 
-    def get(self, key: str, default: Any = None) -> Any:
+    def get(self, k: str, default: Any = None) -> Any:
         """Return the value of a key, or a default."""
         try:
-            return self[key]
+            return self[k]
         except KeyError:
             return default
 

@@ -50,8 +50,7 @@ def add_user(database: Database, name: str, api_key: str | None = None) -> str:
     AccountError
         If the name or the key is taken or malformed.
     """
-    if not NAME_FORM.fullmatch(name):
-        raise AccountError(f"User name {name!r} must be letters, digits, '_', '.' or '-'.")
+    check_name(name)
     if api_key is not None and not KEY_FORM.fullmatch(api_key):
         raise AccountError("An API key has 40 or more characters of A-Z, a-z, 0-9, '_' and '-'.")
     key = api_key or secrets.token_hex(20)
@@ -63,6 +62,12 @@ def add_user(database: Database, name: str, api_key: str | None = None) -> str:
     except sqlite3.IntegrityError as error:
         raise AccountError(f"User {name!r}, or the API key, is there already.") from error
     return key
+
+
+def check_name(name: str) -> None:
+    """Raise `AccountError` unless a name may be a user's."""
+    if not NAME_FORM.fullmatch(name):
+        raise AccountError(f"User name {name!r} must be letters, digits, '_', '.' or '-'.")
 
 
 def list_users(database: Database) -> list[str]:

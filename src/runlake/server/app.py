@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.utils
 import html
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,8 @@ from runlake.server.run_files import RunFiles
 from runlake.server.runs import Limits, Refused, RunStore
 from runlake.server.schema import load_schema
 from runlake.server.storage import BrokenUpload, Storage
+from runlake.server.stream_body import BadBody
+from runlake.server.wire_json import read_body
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,8 @@ class _Api:
             return _errors("run not found", 404)
         try:
             is_stopped = runs.stream(run, body)
+        except BadBody as error:
+            return _errors(str(error), 400)
         except Refused as refused:
             return _errors(str(refused), 404)
         return JSONResponse({"exitcode": None, "limits": {}, "stopped": is_stopped})
@@ -181,10 +184,9 @@ class _Api:
 
 async def _json(request: Request) -> dict[str, Any] | None:
     try:
-        body = json.loads(await request.body() or b"{}")
+        return read_body(await request.body())
     except ValueError:
         return None
-    return body if isinstance(body, dict) else None
 
 
 def _storage(backend: Backend) -> ASGIApp:

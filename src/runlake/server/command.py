@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -65,26 +68,31 @@ def add(
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
     """Add a user; works while the server runs."""
-    try:
-        key = add_user(_open(data_dir), name, api_key)
-    except AccountError as error:
-        _fail(str(error))
-        return
+    with _opened(data_dir) as database:
+        key = add_user(database, name, api_key)
     typer.echo(f"export WANDB_ENTITY={name} WANDB_API_KEY={key}")
 
 
 @users.command("list")
 def list_all(data_dir: DataDir = DEFAULT_DIRECTORY) -> None:
     """List the users."""
-    for name in list_users(_open(data_dir)):
+    with _opened(data_dir) as database:
+        names = list_users(database)
+    for name in names:
         typer.echo(name)
 
 
-def _open(data_dir: Path) -> Database:
+@contextlib.contextmanager
+def _opened(data_dir: Path) -> Iterator[Database]:
     file = data_dir / "runlake.sqlite"
     if not file.is_file():
         _fail(f"There is no backend in {str(data_dir)!r}; start one with 'runlake serve'.")
-    return Database(file)
+    try:
+        yield Database(file)
+    except AccountError as error:
+        _fail(str(error))
+    except sqlite3.Error as error:
+        _fail(f"The data directory {str(data_dir)!r} cannot be used: {error}.")
 
 
 def _announce(address: Address) -> None:
@@ -96,6 +104,6 @@ def _announce(address: Address) -> None:
         typer.echo("The key is shown this once; 'runlake server user add NAME' makes another.")
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     typer.echo(f"Error: {message}", err=True)
     raise typer.Exit(1)

@@ -14,6 +14,7 @@ from runlake.server.rows import Row
 
 ROW_GROUP_ROWS = 4096
 INT64_BOUND = 1 << 63
+MAX_NESTING = 16
 DOUBLES = {"_runtime", "_timestamp"}
 
 
@@ -31,21 +32,49 @@ def write_export(rows: list[Row], file: Path) -> None:
     -----
     ``_step`` is int64; a key whose values are all integers is int64, other numbers are double; bool
     and string columns are plain; dicts are structs, lists are lists; a key with values of several
-    kinds is a struct of ``_type_*`` members of which one is filled.
+    kinds is a struct of ``_type_*`` members of which one is filled. A key whose values fit none of
+    these is binary: JSON text.
     """
-    keys = dict.fromkeys(key for row in rows for key in row if key != "_step")
-    arrays = [pa.array([row["_step"] for row in rows], pa.int64())]
-    arrays += [_column(key, [row.get(key) for row in rows]) for key in keys]
-    table = pa.Table.from_arrays(arrays, names=["_step", *keys])
+    columns = {"_step": pa.array([row["_step"] for row in rows], pa.int64())}
+    for key in dict.fromkeys(key for row in rows for key in row if key != "_step"):
+        columns[key] = _column(key, [row.get(key) for row in rows])
     part = file.with_suffix(".part")
     file.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, part, row_group_size=ROW_GROUP_ROWS, compression="zstd")
-    with part.open("rb") as written:
+    try:
+        try:
+            _write(columns, part)
+        except (pa.ArrowException, OSError):
+            texts = {
+                key: _as_json([row.get(key) for row in rows])
+                for key, column in columns.items()
+                if pa.types.is_nested(column.type)
+            }
+            _write(columns | texts, part)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write(columns: dict[str, pa.Array], file: Path) -> None:
+    """Write a file, flush it and open it again: not all that is written can be read."""
+    table = pa.table(columns)
+    pq.write_table(table, file, row_group_size=ROW_GROUP_ROWS, compression="zstd")
+    with file.open("rb") as written:
         os.fsync(written.fileno())
-    part.replace(file)
+    with pq.ParquetFile(file) as parquet:
+        if parquet.metadata.num_rows != table.num_rows or parquet.schema_arrow != table.schema:
+            raise pa.ArrowInvalid(f"{file.name} does not hold what was written to it")
 
 
 def _column(key: str, cells: list[Any]) -> pa.Array:
+    try:
+        column = _typed(key, cells)
+    except (pa.ArrowException, OverflowError):
+        return _as_json(cells)
+    return _as_json(cells) if _cannot_be_stored(column.type) else column
+
+
+def _typed(key: str, cells: list[Any]) -> pa.Array:
     members = {_member(cell) for cell in cells if cell is not None}
     if key in DOUBLES and members <= {"float64", "int64"}:
         return pa.array(cells, pa.float64())
@@ -74,18 +103,19 @@ def _plain(member: str, cells: list[Any]) -> pa.Array:
         return pa.array(cells, simple[member])
     try:
         array = pa.array(cells)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+    except (pa.ArrowException, OverflowError):
         return _as_json(cells)
     return _as_json(cells) if _cannot_be_stored(array.type) else array
 
 
-def _cannot_be_stored(kind: pa.DataType) -> bool:
-    """Parquet knows neither structs without fields nor columns without a type."""
-    if pa.types.is_null(kind):
+def _cannot_be_stored(kind: pa.DataType, depth: int = 0) -> bool:
+    """Parquet knows neither structs without fields nor columns without a type nor any depth."""
+    if pa.types.is_null(kind) or depth > MAX_NESTING:
         return True
     if pa.types.is_struct(kind):
-        return kind.num_fields == 0 or any(_cannot_be_stored(field.type) for field in kind)
-    return pa.types.is_list(kind) and _cannot_be_stored(kind.value_type)
+        inner = [_cannot_be_stored(field.type, depth + 1) for field in kind]
+        return not inner or any(inner)
+    return pa.types.is_list(kind) and _cannot_be_stored(kind.value_type, depth + 1)
 
 
 def _as_json(cells: list[Any]) -> pa.Array:
@@ -107,5 +137,7 @@ def _union(cells: list[Any], members: set[str]) -> pa.Array:
             child = _plain(member, part)
         names.append("_type_binary" if pa.types.is_binary(child.type) else f"_type_{member}")
         children.append(child)
+    if len(set(names)) < len(names):
+        return _as_json(cells)
     empty = pa.array([cell is None for cell in cells])
     return pa.StructArray.from_arrays(children, names=names, mask=empty)

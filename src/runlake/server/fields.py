@@ -14,6 +14,7 @@ from typing import Any
 
 from runlake.server.accounts import User
 from runlake.server.artifacts import ArtifactStore
+from runlake.server.history_rows import NO_LIMIT
 from runlake.server.projects import (
     Listed,
     count_sweeps,
@@ -27,10 +28,10 @@ from runlake.server.run_files import RunFiles, file_object
 from runlake.server.run_lists import count_runs, list_runs
 from runlake.server.runs import Refused, RunStore, make_id, system_row
 from runlake.server.storage import Storage
+from runlake.server.wire_json import read_body
 
 Fields = dict[str, Any]
 PARQUET_AWARE = {"HistoryPage", "SampledHistoryPage"}
-NO_LIMIT = 2**62
 MAX_LINES = 10_000
 
 
@@ -294,9 +295,9 @@ def _history_fields(context: Context, row: sqlite3.Row) -> Fields:
     def parquet(_: Any, **arguments: Any) -> Fields:
         keys = set(arguments["liveKeys"])
         if keys == {"_step"}:
-            live: list[Row] = [{"_step": step} for step in runs.live_steps(row)]
+            live: list[Row] = [{"_step": step} for step in runs.history.live_steps(row)]
         else:
-            rows = runs.rows_between(row, 0, NO_LIMIT, is_live=True)
+            rows = runs.history.between(row, 0, NO_LIMIT, is_live=True)
             live = [{k: to_wire(v) for k, v in r.items() if k in keys | {"_step"}} for r in rows]
         urls = [storage.sign("GET", name) for name in runs.export_objects(row["id"])]
         return {"parquetUrls": urls, "liveData": live}
@@ -309,14 +310,15 @@ def _history_fields(context: Context, row: sqlite3.Row) -> Fields:
         start, stop = arguments.get("minStep"), arguments.get("maxStep")
         samples = arguments.get("samples") or 500
         if start is None and stop is None:
-            rows = sample_evenly(runs.rows_between(row, 0, NO_LIMIT, is_live=False), samples)
+            rows = runs.history.sample(row, samples)
         else:
             stop = NO_LIMIT if stop is None else stop
-            rows = runs.rows_between(row, start or 0, stop, is_live=is_live(), limit=samples)
+            rows = runs.history.between(row, start or 0, stop, is_live=is_live(), limit=samples)
         return [json.dumps(to_wire(r)) for r in rows]
 
     def sampled(_: Any, **arguments: Any) -> list[list[Row]]:
-        return [_sampled(runs, row, json.loads(s), is_live=is_live()) for s in arguments["specs"]]
+        specs = [_read_spec(text) for text in arguments["specs"]]
+        return [_sampled(runs, row, spec, is_live=is_live()) for spec in specs]
 
     def events(_: Any, **arguments: Any) -> list[str]:
         rows = [system_row(line) for _, line in runs.lines(row["id"], "events")]
@@ -334,15 +336,24 @@ def _history_fields(context: Context, row: sqlite3.Row) -> Fields:
     }
 
 
+def _read_spec(text: str) -> dict[str, Any]:
+    try:
+        return read_body(text.encode())
+    except ValueError as error:
+        raise Refused(f"the specification of a sample is {error}") from error
+
+
 def _sampled(
     runs: RunStore, run: sqlite3.Row, spec: Mapping[str, Any], *, is_live: bool
 ) -> list[Row]:
-    keys = list(dict.fromkeys(spec.get("keys") or []))
-    last = spec.get("maxStep")
+    keys = spec.get("keys") or []
+    start, last, limit = (spec.get(name) for name in ("minStep", "maxStep", "samples"))
+    numbers = all(value is None or isinstance(value, int) for value in (start, last, limit))
+    if not numbers or not isinstance(keys, list) or not all(isinstance(k, str) for k in keys):
+        raise Refused("a sample's keys are a list of names, its steps and size integers")
     stop = NO_LIMIT if last is None else last + 1
-    rows = runs.rows_between(run, spec.get("minStep") or 0, stop, is_live=is_live)
-    found = [{k: to_wire(r[k]) for k in keys} for r in rows if all(k in r for k in keys)]
-    return sample_evenly(found, spec.get("samples") or 500)
+    rows = runs.history.with_keys(run, keys, start or 0, stop, is_live=is_live, limit=limit or 500)
+    return [to_wire(row) for row in rows]
 
 
 def _file_fields(context: Context, row: sqlite3.Row) -> Fields:

@@ -2,26 +2,55 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from runlake.server.wire_json import read_json
 
 Row = dict[str, Any]
 NOT_NUMERIC = -1.7976931348623157e308
+LAST_STEP = 2**63 - 2
 
 
 def parse_line(line: str) -> Row:
     """Parse a history line and give nested dicts dotted keys.
+
+    Parameters
+    ----------
+    line : str
+        A JSON object; a ``_step`` in it is an integer of 0 to `LAST_STEP`.
+
+    Returns
+    -------
+    dict
+        Without nulls.
+
+    Raises
+    ------
+    ValueError
+        If the line is something else.
 
     Examples
     --------
     >>> parse_line('{"_step": 0, "val": {"loss": NaN}, "none": null, "h": {"_type": "histogram"}}')
     {'_step': 0, 'val.loss': nan, 'h': {'_type': 'histogram'}}
     """
+    values = read_json(line)
+    if not isinstance(values, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004 - the sender's error, not the caller's
     row: Row = {}
-    _flatten(json.loads(line), "", row)
+    _flatten(values, "", row)
+    if "_step" in row:
+        row["_step"] = _whole_step(row["_step"])
     return row
+
+
+def _whole_step(step: Any) -> int:
+    is_number = isinstance(step, (int, float)) and not isinstance(step, bool)
+    if not is_number or not 0 <= step <= LAST_STEP or step != int(step):
+        raise ValueError(f"_step is {step!r:.40}, no integer of 0 to {LAST_STEP}")
+    return int(step)
 
 
 def _flatten(values: Mapping[str, Any], prefix: str, row: Row) -> None:
@@ -54,12 +83,24 @@ def merge_steps(rows: Iterable[Row]) -> list[Row]:
 
 def sample_evenly(rows: list[Row], limit: int) -> list[Row]:
     """Return at most ``limit`` rows, evenly spaced, first and last among them."""
-    if limit < 1 or len(rows) <= limit:
-        return rows if limit >= 1 else []
+    return [rows[position] for position in even_positions(len(rows), limit)]
+
+
+def even_positions(n_rows: int, limit: int) -> Sequence[int]:
+    """Return which of ``n_rows`` an even sample of at most ``limit`` takes.
+
+    Examples
+    --------
+    >>> list(even_positions(9, 3))
+    [0, 4, 8]
+    """
+    if limit < 1:
+        return range(0)
+    if n_rows <= limit:
+        return range(n_rows)
     if limit == 1:
-        return rows[:1]
-    last = len(rows) - 1
-    return [rows[round(index * last / (limit - 1))] for index in range(limit)]
+        return range(1)
+    return [round(index * (n_rows - 1) / (limit - 1)) for index in range(limit)]
 
 
 def count_keys(facts: dict[str, Any], rows: Iterable[Row]) -> None:
@@ -81,9 +122,16 @@ def count_keys(facts: dict[str, Any], rows: Iterable[Row]) -> None:
                 fact = facts[key] = {"types": {}, "previous": NOT_NUMERIC, "monotonic": True}
             kind = _kind(value)
             fact["types"][kind] = fact["types"].get(kind, 0) + 1
-            if kind == "number" and math.isfinite(value):
+            if kind == "number" and _is_double(value):
                 fact["monotonic"] = fact["monotonic"] and value >= fact["previous"]
                 fact["previous"] = value
+
+
+def _is_double(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def history_keys(facts: Mapping[str, Any], last_step: int) -> dict[str, Any] | None:

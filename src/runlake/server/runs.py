@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import secrets
 import sqlite3
 import time
@@ -13,14 +14,11 @@ from typing import Any
 
 from runlake.server.database import Database
 from runlake.server.exporter import write_export
+from runlake.server.history_rows import HistoryRows
 from runlake.server.rows import Row, count_keys, merge_steps, parse_line
 from runlake.server.storage import Storage
+from runlake.server.stream_body import HISTORY, STREAMS, Part, parse_stream
 
-STREAMS = {
-    "wandb-history.jsonl": "history",
-    "wandb-events.jsonl": "events",
-    "output.log": "output",
-}
 COLUMNS = {
     "displayName": "display_name",
     "notes": "notes",
@@ -35,6 +33,7 @@ COLUMNS = {
     "config": "config",
     "summaryMetrics": "summary",
 }
+LOGGER = logging.getLogger(__name__)
 TRANSITIONS = {
     "pending": {"running", "failed", "crashed", "preempted"},
     "failed": {"pending", "running"},
@@ -71,6 +70,7 @@ class RunStore:
         self.database = self._database = database
         self._storage = storage
         self._limits = limits
+        self.history = HistoryRows(database)
 
     def find(self, entity: str, project: str, name: str) -> sqlite3.Row | None:
         """Return a run by its names."""
@@ -165,17 +165,13 @@ class RunStore:
         return self._existing(cursor.lastrowid), True
 
     def _start_over(self, connection: sqlite3.Connection, run_id: int) -> None:
-        """Drop the history of a run whose id is used again without resume.
-
-        Readers of the SDK keep exports by position for ever, so that such a run has none from now
-        on if it ever had one.
-        """
+        """Drop the history of a run whose id is used again without resume."""
         connection.execute("DELETE FROM lines WHERE run_id = ?", (run_id,))
-        gone = connection.execute("DELETE FROM exports WHERE run_id = ?", (run_id,)).rowcount
+        self._withdraw_exports(connection, run_id)
         connection.execute(
-            "UPDATE runs SET line_count = 0, exported_count = 0, last_step = -1, key_facts = '{}', "
-            "summary = '{}', is_live_only = max(is_live_only, ?) WHERE id = ?",
-            (int(gone > 0), run_id),
+            "UPDATE runs SET line_count = 0, last_step = -1, key_facts = '{}', summary = '{}' "
+            "WHERE id = ?",
+            (run_id,),
         )
 
     def stream(self, run: sqlite3.Row, body: Mapping[str, Any]) -> bool:
@@ -192,68 +188,93 @@ class RunStore:
         -------
         bool
             Whether somebody asked the run to stop.
+
+        Raises
+        ------
+        BadBody
+            If a line of it cannot be stored; nothing of it is stored then.
         """
-        run_id = run["id"]
-        files: Mapping[str, Any] = body.get("files") or {}
+        run_id, told = run["id"], parse_stream(body)
         with self._database.transaction() as connection:
-            for name, stream in STREAMS.items():
-                if name in files:
-                    self._append(connection, run_id, stream, files[name])
-            self._set_documents(connection, run_id, files)
+            for stream, part in told.parts.items():
+                self._append(connection, run_id, stream, part)
+            if told.summary is not None:
+                connection.execute(
+                    "UPDATE runs SET summary = ? WHERE id = ?", (told.summary, run_id)
+                )
             state = "running"
-            if body.get("complete"):
-                state = "finished" if not body.get("exitcode") else "failed"
-            elif body.get("preempting"):
+            if told.is_complete:
+                state = "failed" if told.exit_code else "finished"
+            elif told.is_preempting:
                 state = "preempting"
             connection.execute(
                 "UPDATE runs SET heartbeat_at = ?, state = ?, exit_code = ? WHERE id = ?",
-                (time.time(), state, body.get("exitcode"), run_id),
+                (time.time(), state, told.exit_code, run_id),
             )
-        self.export(run_id, is_over=bool(body.get("complete")))
+        self._try_to_export(run_id, is_over=told.is_complete)
         return bool(self._existing(run_id)["is_stopped"])
 
-    def _append(
-        self, connection: sqlite3.Connection, run_id: int, stream: str, part: Mapping[str, Any]
-    ) -> None:
-        offset = int(part.get("offset") or 0)
-        numbered = list(enumerate(part.get("content") or [], start=offset))
-        run = self._existing(run_id)
-        if stream == "history":
-            numbered = [(at, line) for at, line in numbered if at >= run["exported_count"]]
-        rows = [parse_line(line) for _, line in numbered] if stream == "history" else None
-        steps = [row.get("_step") for row in rows] if rows is not None else [None] * len(numbered)
-        connection.executemany(
-            "INSERT OR REPLACE INTO lines VALUES (?, ?, ?, ?, ?)",
-            [
-                (run_id, stream, at, step, line)
-                for (at, line), step in zip(numbered, steps, strict=True)
-            ],
-        )
-        if rows is None:
+    def _append(self, connection: sqlite3.Connection, run_id: int, stream: str, part: Part) -> None:
+        if stream == HISTORY:
+            self._append_history(connection, run_id, part)
             return
-        known = run["line_count"]
-        new = [row for (at, _), row in zip(numbered, rows, strict=True) if at >= known]
+        connection.executemany(
+            "INSERT OR REPLACE INTO lines VALUES (?, ?, ?, NULL, ?)",
+            [(run_id, stream, at, line) for at, line in enumerate(part.lines, start=part.offset)],
+        )
+        if stream == "events" and part.rows:
+            connection.execute(
+                "UPDATE runs SET system_metrics = ? WHERE id = ?",
+                (json.dumps(name_system_keys(part.rows[-1])), run_id),
+            )
+
+    def _append_history(self, connection: sqlite3.Connection, run_id: int, part: Part) -> None:
+        if not part.lines:
+            return
+        run = self._existing(run_id)
+        held = connection.execute(
+            "SELECT position FROM lines WHERE run_id = ? AND stream = 'history' "
+            "AND position >= ? AND position < ?",
+            (run_id, part.offset, part.stop),
+        )
+        known = {row["position"] for row in held}
+        lines = list(zip(range(part.offset, part.stop), part.lines, part.rows, strict=True))
+        new = [(at, row) for at, _, row in lines if at not in known]
+        exported = run["exported_count"]
+        if new and new[0][0] < exported:
+            # It fills a gap behind which rows were exported when the run was over.
+            self._withdraw_exports(connection, run_id)
+            exported = 0
+        connection.executemany(
+            "INSERT OR REPLACE INTO lines VALUES (?, 'history', ?, ?, ?)",
+            [(run_id, at, row.get("_step"), line) for at, line, row in lines if at >= exported],
+        )
         facts = json.loads(run["key_facts"])
-        count_keys(facts, new)
-        last = max([run["last_step"], *(row["_step"] for row in rows if "_step" in row)])
+        count_keys(facts, (row for _, row in new))
+        last = max([run["last_step"], *(row["_step"] for _, row in new if "_step" in row)])
         connection.execute(
             "UPDATE runs SET key_facts = ?, last_step = ?, line_count = max(line_count, ?) "
             "WHERE id = ?",
-            (json.dumps(facts), last, offset + len(part.get("content") or []), run_id),
+            (json.dumps(facts), last, part.stop, run_id),
         )
 
-    def _set_documents(
-        self, connection: sqlite3.Connection, run_id: int, files: Mapping[str, Any]
-    ) -> None:
-        summary = (files.get("wandb-summary.json") or {}).get("content")
-        if summary:
-            connection.execute("UPDATE runs SET summary = ? WHERE id = ?", (summary[-1], run_id))
-        events = (files.get("wandb-events.jsonl") or {}).get("content")
-        if events:
-            connection.execute(
-                "UPDATE runs SET system_metrics = ? WHERE id = ?",
-                (json.dumps(system_row(events[-1])), run_id),
-            )
+    def _withdraw_exports(self, connection: sqlite3.Connection, run_id: int) -> None:
+        """Offer no export of a run any more: readers of the SDK keep exports by position for ever.
+
+        All of its rows are live from now on.
+        """
+        gone = connection.execute("DELETE FROM exports WHERE run_id = ?", (run_id,)).rowcount
+        connection.execute(
+            "UPDATE runs SET exported_count = 0, is_live_only = max(is_live_only, ?) WHERE id = ?",
+            (int(gone > 0), run_id),
+        )
+
+    def _try_to_export(self, run_id: int, *, is_over: bool) -> None:
+        try:
+            self.export(run_id, is_over=is_over)
+        except Exception:
+            # The rows are stored and stay live: no request and no other run shall suffer.
+            LOGGER.exception("The rows of run %d could not be exported.", run_id)
 
     def export(self, run_id: int, *, is_over: bool = False) -> None:
         """Export the live rows of a run that fill an export, or all of them once it is over."""
@@ -268,18 +289,19 @@ class RunStore:
                 or (n_lines == waiting and not is_over and waiting < self._limits.export_rows)
             ):
                 return
-            if not self._export_lines(run_id, start, n_lines):
+            if not self._export_lines(run_id, start, n_lines, has_gaps=is_over):
                 return
 
-    def _export_lines(self, run_id: int, start: int, n_lines: int) -> bool:
+    def _export_lines(self, run_id: int, start: int, n_lines: int, *, has_gaps: bool) -> bool:
         lines = self._database.rows(
-            "SELECT content FROM lines WHERE run_id = ? AND stream = 'history' "
-            "AND position >= ? AND position < ? ORDER BY position",
+            "SELECT position, content FROM lines WHERE run_id = ? AND stream = 'history' "
+            "AND position >= ? ORDER BY position LIMIT ?",
             run_id,
             start,
-            start + n_lines,
+            n_lines,
         )
-        if len(lines) < n_lines:
+        stop = lines[-1]["position"] + 1 if lines else start
+        if not lines or (stop - start > len(lines) and not has_gaps):
             # A gap: earlier lines may still come, and an export is never rewritten.
             return False
         rows = [row for row in (parse_line(line["content"]) for line in lines) if "_step" in row]
@@ -287,9 +309,12 @@ class RunStore:
         write_export(merge_steps(rows), self._storage.file(name))
         self._storage.adopt(name)
         with self._database.transaction() as connection:
+            # Unless somebody else exported, filled a gap or dropped rows meanwhile.
             moved = connection.execute(
-                "UPDATE runs SET exported_count = ? WHERE id = ? AND exported_count = ?",
-                (start + n_lines, run_id, start),
+                "UPDATE runs SET exported_count = ? WHERE id = ? AND exported_count = ? "
+                "AND ? = (SELECT count(*) FROM lines WHERE run_id = runs.id "
+                "AND stream = 'history' AND position >= ? AND position < ?)",
+                (stop, run_id, start, len(lines), start, stop),
             ).rowcount
             if moved:
                 connection.execute("INSERT INTO exports VALUES (?, ?, ?)", (run_id, start, name))
@@ -297,16 +322,21 @@ class RunStore:
             self._storage.forget(name)
         return True
 
-    def crash_silent_runs(self) -> None:
-        """Mark runs that were not heard of for too long, and export what they left."""
-        silent = self._database.rows(
-            "SELECT id FROM runs WHERE state = 'running' AND heartbeat_at < ?",
-            time.time() - self._limits.crash_after,
-        )
+    def end_silent_runs(self) -> None:
+        """End runs that were not heard of for too long, and export what they left.
+
+        A running one has crashed; one that announced its preemption was preempted.
+        """
+        with self._database.transaction() as connection:
+            # One statement: a run that is heard of in this moment keeps its state.
+            silent = connection.execute(
+                "UPDATE runs SET state = CASE state WHEN 'running' THEN 'crashed' "
+                "ELSE 'preempted' END WHERE state IN ('running', 'preempting') "
+                "AND heartbeat_at < ? RETURNING id",
+                (time.time() - self._limits.crash_after,),
+            ).fetchall()
         for row in silent:
-            with self._database.transaction() as connection:
-                connection.execute("UPDATE runs SET state = 'crashed' WHERE id = ?", (row["id"],))
-            self.export(row["id"], is_over=True)
+            self._try_to_export(row["id"], is_over=True)
 
     def export_objects(self, run_id: int) -> list[str]:
         """Return the names of a run's exports, in the order of their making."""
@@ -316,51 +346,6 @@ class RunStore:
                 "SELECT object FROM exports WHERE run_id = ? ORDER BY position", run_id
             )
         ]
-
-    def live_steps(self, run: sqlite3.Row) -> list[int]:
-        """Return the step of every row that is in no export, in the order of the lines."""
-        return [
-            row["step"]
-            for row in self._database.rows(
-                "SELECT step FROM lines WHERE run_id = ? AND stream = 'history' "
-                "AND position >= ? AND step IS NOT NULL ORDER BY position",
-                run["id"],
-                run["exported_count"],
-            )
-        ]
-
-    def rows_between(
-        self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool, limit: int | None = None
-    ) -> list[Row]:
-        """Return rows of ``start <= step < stop``, ascending, each step once.
-
-        Parameters
-        ----------
-        run : Row
-            The run.
-        start, stop : int
-            Inclusive and exclusive.
-        is_live : bool
-            Only rows that are in no export.
-        limit : int, optional
-            Lines to read at most.
-
-        Returns
-        -------
-        list of dict
-            With dotted keys.
-        """
-        lines = self._database.rows(
-            "SELECT content FROM lines INDEXED BY lines_by_step WHERE run_id = ? "
-            "AND stream = 'history' AND step >= ? AND step < ? AND position >= ? "
-            "ORDER BY step, position LIMIT ?",
-            run["id"],
-            start,
-            min(stop, 2**62),
-            run["exported_count"] if is_live else 0,
-            -1 if limit is None else limit,
-        )
-        return merge_steps(parse_line(line["content"]) for line in lines)
 
     def lines(
         self, run_id: int, stream: str, *, first: int = 0, limit: int | None = None
@@ -468,10 +453,15 @@ def _check_documents(given: Mapping[str, Any]) -> None:
 
 
 def system_row(line: str) -> Row:
-    """Return an event line as the protocol shows it: keys of its own carry ``system.``."""
+    """Return an event line as the protocol shows it."""
+    return name_system_keys(parse_line(line))
+
+
+def name_system_keys(row: Row) -> Row:
+    """Return an event with the prefix ``system.`` at the keys that the protocol shows so."""
     return {
         key if key.startswith(("_", "system.")) else f"system.{key}": value
-        for key, value in parse_line(line).items()
+        for key, value in row.items()
     }
 
 

@@ -76,7 +76,7 @@ type Run {
   ): FileConnection
   logLines(first: Int, after: String, last: Int, useImprovedPagination: Boolean): LogConnection
 }
-type ParquetHistory { parquetUrls: [String!]! liveData: [JSON!]! }
+type ParquetHistory { parquetUrls: [String!]! liveData: JSON! }
 type FileConnection { edges: [FileEdge!]! pageInfo: PageInfo! }
 type FileEdge { node: File! cursor: String }
 type File {

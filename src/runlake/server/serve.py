@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import socket
+import sqlite3
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +15,11 @@ from pathlib import Path
 
 import uvicorn
 
-from runlake.server.accounts import add_user, list_users
+from runlake.server.accounts import add_user, check_name, list_users
 from runlake.server.app import Backend, build_app, open_backend
 from runlake.server.runs import Limits
+
+LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,35 +71,63 @@ def prepare_server(
     Raises
     ------
     ServeError
-        If a port is taken or the directory cannot be used.
+        If a port is taken, or the directory or one of the files cannot be used.
+    AccountError
+        If the name of the first user is malformed.
     """
+    check_name(options.user)
     with contextlib.ExitStack() as stack:
         api = stack.enter_context(_listen(options.host, options.port))
-        storage = stack.enter_context(_listen(options.host, options.storage_port))
-        base_url, storage_url = _url(options.host, api), _url(options.host, storage)
-        limits = Limits(options.export_rows, options.crash_after)
-        try:
+        with _usable(options.data_dir, "data directory"):
+            options.data_dir.mkdir(parents=True, exist_ok=True)
+            storage = stack.enter_context(_listen_for_storage(options))
+            base_url, storage_url = _url(options.host, api), _url(options.host, storage)
+            limits = Limits(options.export_rows, options.crash_after)
             backend = open_backend(
                 options.data_dir, storage_url, limits=limits, url_expiry=options.url_expiry
             )
-        except OSError as error:
-            raise ServeError(f"{str(options.data_dir)!r} cannot be used: {error}.") from error
-        users = list_users(backend.database)
-        key = None if users else add_user(backend.database, options.user)
+            users = list_users(backend.database)
+            key = None if users else add_user(backend.database, options.user)
         address = Address(base_url, storage_url, users[0] if users else options.user, key)
         app = build_app(backend, storage.getsockname()[1], options.access_log)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, timeout_graceful_shutdown=3, lifespan="off"
         )
+        if options.access_log is not None:
+            with _usable(options.access_log, "access log"):
+                options.access_log.open("a").close()
         if options.ready_file is not None:
-            _write_ready_file(options.ready_file, address)
+            with _usable(options.ready_file, "ready file"):
+                _write_ready_file(options.ready_file, address)
         stack.enter_context(_watch(backend, options.crash_after))
         yield address, uvicorn.Server(config), [api, storage]
 
 
-def _listen(host: str, port: int) -> socket.socket:
+@contextlib.contextmanager
+def _usable(path: Path, what: str) -> Iterator[None]:
     try:
-        listener = socket.create_server((host, port), backlog=256)
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise ServeError(f"The {what} {str(path)!r} cannot be used: {error}.") from error
+
+
+def _listen_for_storage(options: Options) -> socket.socket:
+    """Take the port that the directory had before: readers know files by their address."""
+    memory = options.data_dir / "storage-port"
+    remembered = memory.read_text().strip() if memory.is_file() else ""
+    if options.storage_port == 0 and remembered.isdecimal():
+        with contextlib.suppress(ServeError):
+            return _listen(options.host, int(remembered))
+        return _listen(options.host, 0)
+    listener = _listen(options.host, options.storage_port)
+    memory.write_text(f"{listener.getsockname()[1]}\n")
+    return listener
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=256)
         # Connections inherit it. Without it each answer waits for a delayed acknowledgement, 40 ms:
         # asyncio sets it only on sockets that were made with an explicit protocol number.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -106,7 +138,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _url(host: str, listener: socket.socket) -> str:
-    return f"http://{host}:{listener.getsockname()[1]}"
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listener.getsockname()[1]}"
 
 
 def _write_ready_file(file: Path, address: Address) -> None:
@@ -130,7 +163,11 @@ def _watch(backend: Backend, crash_after: float) -> Iterator[None]:
 
     def watch() -> None:
         while not over.wait(min(5.0, crash_after / 4)):
-            backend.runs.crash_silent_runs()
+            try:
+                backend.runs.end_silent_runs()
+            except Exception:
+                # A full disk or a locked database passes; the next round has to come.
+                LOGGER.exception("Silent runs could not be looked for.")
 
     watcher = threading.Thread(target=watch, name="runlake-crashes", daemon=True)
     watcher.start()

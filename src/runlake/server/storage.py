@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from itsdangerous import Signer
+from starlette.concurrency import run_in_threadpool
 
 from runlake.server.database import Database
 
@@ -111,17 +112,21 @@ class Storage:
                 async for chunk in body:
                     sink.write(chunk)
                     digest.update(chunk)
-                sink.flush()
-                os.fsync(sink.fileno())
             if md5 and digest.hexdigest() != md5:
                 raise BrokenUpload(f"the upload has the MD5 {digest.hexdigest()}, not {md5}")
-            n_bytes = part.stat().st_size
-            part.replace(file)
+            # Disk and database may keep it waiting; other requests shall not wait with it.
+            await run_in_threadpool(self._take_over, part, name, digest.hexdigest())
         finally:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
-        self._register(name, digest.hexdigest(), n_bytes)
         return digest.hexdigest()
+
+    def _take_over(self, part: Path, name: str, md5: str) -> None:
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        n_bytes = part.stat().st_size
+        part.replace(self.file(name))
+        self._register(name, md5, n_bytes)
 
     def adopt(self, name: str) -> None:
         """Make a file that was written in place known as a complete object."""

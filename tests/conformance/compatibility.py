@@ -1,0 +1,87 @@
+"""All rows of the table of compatibility, and what is left out on purpose."""
+
+from tests.conformance.api_rows import API_ROWS
+from tests.conformance.page import PAGE_METHODS, PAGE_PROPERTIES
+from tests.conformance.run_rows import RUN_ROWS
+from tests.conformance.table import Absent
+
+__all__ = ["ABSENT", "PAGE_METHODS", "PAGE_PROPERTIES", "TABLE"]
+
+TABLE = [*API_ROWS, *RUN_ROWS]
+DRAFT_MEMBERS = (
+    "add",
+    "add_dir",
+    "add_file",
+    "add_reference",
+    "distributed_id",
+    "finalize",
+    "get_added_local_path_name",
+    "incremental",
+    "json_encode",
+    "new_draft",
+    "new_file",
+    "remove",
+)
+EDIT_MEMBERS = (
+    "checkout",
+    "delete",
+    "get",
+    "link",
+    "linked_artifacts",
+    "linked_at",
+    "save",
+    "unlink",
+    "use_as",
+)
+HDF5 = "the legacy HDF5 summary file of large arrays; the backend keeps their statistics"
+ADMIN = "administration of the vendor's cloud, not reading of runs"
+LAUNCH = "the launch service, not reading of runs"
+REPORT = "reports of the vendor's web application"
+DRAFT = "drafts of new artifacts are made by the SDK that logs; this is the read side"
+EDIT = "artifacts are edited, linked and deleted through the SDK; this is the read side"
+SWEEPS = "sweeps are run by the vendor's service; `Run.sweep` and `Api.sweep` read one"
+OTHER = "`Api.artifact_types` and `Api.artifact_collections` list them"
+ABSENT = [
+    *(Absent(f"Summary.{name}", HDF5) for name in ("load", "open_h5", "read_h5", "write_h5")),
+    *(
+        Absent(f"Api.{name}", ADMIN)
+        for name in (
+            "automation",
+            "automations",
+            "create_automation",
+            "create_registry",
+            "create_team",
+            "create_user",
+            "delete_automation",
+            "integrations",
+            "organization",
+            "registries",
+            "registry",
+            "slack_integrations",
+            "team",
+            "update_automation",
+            "user",
+            "users",
+            "webhook_integrations",
+        )
+    ),
+    *(
+        Absent(f"Api.{name}", LAUNCH)
+        for name in (
+            "create_run_queue",
+            "job",
+            "list_jobs",
+            "queued_run",
+            "run_queue",
+            "upsert_run_queue",
+        )
+    ),
+    Absent("Api.sync_tensorboard", "logging, not reading; the SDK does it"),
+    Absent("Project.sweeps", SWEEPS),
+    *(Absent(f"Project.{name}", OTHER) for name in ("artifacts_types", "collections")),
+    *(Absent(f"Artifact.{name}", DRAFT) for name in DRAFT_MEMBERS),
+    *(Absent(f"Artifact.{name}", EDIT) for name in EDIT_MEMBERS),
+    Absent("Artifact.source_artifact", "there are no links, so that every artifact is its source"),
+    Absent("Artifact.digest_algorithm", "a detail of uploads"),
+    *(Absent(f"Api.{name}", REPORT) for name in ("create_custom_chart", "reports")),
+]
