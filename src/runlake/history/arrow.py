@@ -78,14 +78,14 @@ def _record_batches(
                     yield batch.cast(schema) if batch.schema != schema else batch
 
 
-def _queries(plan: Plan, types: Types, live: LiveRows) -> Iterator[pl.LazyFrame]:
+def _queries(plan: Plan, types: Types, live: LiveRows) -> Iterator[list[pl.LazyFrame]]:
     """Yield the rows of a plan in pieces of bounded size, ascending by step over all of them."""
     for segment in plan.segments:
         for piece in _segment_pieces(segment, types, live):
-            yield keep_rows(piece, plan.projection)
+            yield [keep_rows(piece, plan.projection)]
     if plan.is_walk:
         for page in live:
-            yield keep_rows(live_frame(page, types), plan.projection)
+            yield [keep_rows(live_frame(page, types), plan.projection)]
 
 
 def _segment_pieces(segment: Segment, types: Types, live: LiveRows) -> Iterator[pl.LazyFrame]:

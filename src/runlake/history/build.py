@@ -44,13 +44,28 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[lis
     for batch in batches:
         if readers is None:
             readers = [_reader(array.type) for array in batch.arrays]
-        n_rows = _rows_per_build(batch)
-        for start in range(0, len(batch), n_rows):
-            rows = _build(readers, batch if n_rows >= len(batch) else batch.cut(start, n_rows))
+            pieces = _cuts(batch, first=max(1, CELLS_PER_BUILD // (len(readers) + 1)))
+        else:
+            pieces = _cuts(batch)
+        for piece in pieces:
+            rows = _build(readers, piece)
             if projection.keys and any(reader.may_be_none for reader in readers):
                 rows = _kept(rows, projection)
             if rows:
                 yield rows
+
+
+def _cuts(batch: Batch, first: int = 0) -> Iterator[Batch]:
+    """Yield a batch in pieces of a good size; if asked to, a small one first, which comes soon."""
+    n_rows = _rows_per_build(batch)
+    if not first and n_rows >= len(batch):
+        yield batch
+        return
+    start = min(first, len(batch))
+    if start:
+        yield batch.cut(0, start)
+    for offset in range(start, len(batch), n_rows):
+        yield batch.cut(offset, n_rows)
 
 
 def _rows_per_build(batch: Batch) -> int:

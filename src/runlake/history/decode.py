@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 CELLS_PER_SLICE = 1 << 21
 CELLS_IN_FIRST_SLICE = 1 << 17
 CELLS_WORTH_A_SEARCH = 1 << 18
+COLUMNS_WORTH_A_THREAD = 250
 MIN_ROWS = 64
 PYARROW_ROWS = 4096
 
@@ -180,11 +181,14 @@ def _decode_polars(
     conditions += _key_conditions(columns, names, projection)
     wanted = [group for group in groups if group.n_rows]
 
-    def query(piece: Slice) -> pl.LazyFrame:
-        sliced = scan.slice(piece.offset, piece.n_rows).select(selection)
+    def query(piece: Slice) -> list[pl.LazyFrame]:
+        rows = scan.slice(piece.offset, piece.n_rows)
+        if not conditions and is_whole and piece.offset == wanted[0].offset:
+            return [rows.select(part) for part in _parts(selection)]
+        selected = rows.select(selection)
         if not is_whole:
-            sliced = sliced.with_columns(whole_step())
-        return sliced.filter(conditions) if conditions else sliced
+            selected = selected.with_columns(whole_step())
+        return [selected.filter(conditions) if conditions else selected]
 
     pieces = cut_slices(wanted, min(first_rows, n_first, max_rows), max_rows)
     for frame in collect_ahead(map(query, pieces)):
@@ -192,15 +196,23 @@ def _decode_polars(
             yield Batch(arrays[STEP], columns, tuple(arrays[name] for name in names))
 
 
-def _selection(columns: tuple[Column, ...]) -> tuple[Any, list[str]]:
-    """Return what polars is to select, and the names that the columns have then."""
-    import polars.selectors as cs
+def _parts(selection: Sequence[pl.Expr]) -> Iterator[Sequence[pl.Expr]]:
+    """Yield shares of many columns: polars decodes those of one row group one after the other."""
+    import polars as pl
 
+    n_parts = max(1, min(pl.thread_pool_size(), len(selection) // COLUMNS_WORTH_A_THREAD))
+    n_columns = -(-len(selection) // n_parts)
+    for start in range(0, len(selection), n_columns):
+        yield selection[start : start + n_columns]
+
+
+def _selection(columns: tuple[Column, ...]) -> tuple[list[pl.Expr], list[str]]:
+    """Return what polars is to select, and the names that the columns have then."""
     from runlake.history.expressions import named, stored
 
     if all(column.is_whole and not pa.types.is_date(column.kind) for column in columns):
         names = [column.name for column in columns]
-        return cs.by_name(STEP, *names), names
+        return [named(STEP), *map(named, names)], names
     names = [str(index) for index in range(len(columns))]
     cells = [stored(column).alias(name) for column, name in zip(columns, names, strict=True)]
     return [named(STEP), *cells], names
