@@ -17,6 +17,7 @@ from runlake.history.frames import (
     live_frame,
     segment_frames,
 )
+from runlake.history.kinds import is_binary
 from runlake.history.live_rows import LiveRows
 from runlake.history.plan import Plan
 
@@ -82,7 +83,14 @@ def json_keys(types: Types) -> tuple[str, ...]:
 
 
 def warn_of_json(plan: Plan, keys: tuple[str, ...]) -> None:
-    """Say once which columns are JSON text, if any are."""
+    """Say once which columns are JSON text, except for those that are JSON in the exports too."""
+    if not keys:
+        return
+    stored: dict[str, bool] = {}
+    for read in plan.exports:
+        for column in read.columns:
+            stored[column.key] = stored.get(column.key, True) and is_binary(column.kind)
+    keys = tuple(key for key in keys if not stored.get(key))
     if not keys:
         return
     shown = ", ".join(map(repr, keys[:SHOWN_KEYS]))
