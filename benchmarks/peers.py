@@ -56,17 +56,22 @@ wanted = scan.filter((step >= low) & (step < high)).select("_step", *arguments["
 measure(lambda: wanted.collect().height, rounds)
 """
 MEMORY = """
-import resource, runlake, polars
+import runlake, polars
 polars.DataFrame({"a": [1]}).lazy().collect()
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-before = peak()
+def memory(name):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
+# The peak of a new process is that of its parent until it is reset (Linux).
+open("/proc/self/clear_refs", "w").write("5")
+before = memory("VmRSS")
 run = runlake.Api().run(path)
 count = sum(1 for _ in run.beta_scan_history(**arguments))
-print(json.dumps({"seconds": [peak() - before], "count": count}))
+print(json.dumps({"seconds": [memory("VmHWM") - before], "count": count}))
 """
 INTERRUPT = """
 import os, signal, threading, runlake
+# A shell that runs in the background lets its children ignore the signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 run = runlake.Api().run(path)
 def interrupted():
     threading.Timer(0.3, lambda: (sent.append(time.perf_counter()),
@@ -98,8 +103,9 @@ measure(lambda: len(next(iter(run.beta_scan_history(**arguments)))), rounds)
 """
 ROUND_TRIP = """
 import runlake
+from runlake.exports.manifest import fetch_manifest
 run = runlake.Api().run(path)
-measure(lambda: run.lastHistoryStep, rounds)
+measure(lambda: fetch_manifest(run._client, run._path).last_step, rounds)
 """
 IMPORT = """
 import subprocess

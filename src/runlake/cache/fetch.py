@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -53,6 +54,7 @@ from runlake.values import STEP, StepRange
 
 TAIL_BYTES = 1 << 16
 FOOTER_END = 8
+NOTE_SECONDS = 0.2
 RANGE_WORKERS = 4
 
 
@@ -102,6 +104,7 @@ class Fetching:
         self._steps = steps
         self._progress = progress
         self._guard = threading.Lock()
+        self._next_note = 0.0
         self._stop = Stop()
         self._renewed: Manifest | None = None
 
@@ -311,10 +314,13 @@ class Fetching:
         if export.facts.columns:
             self._catalog.note_columns(export.path, export.facts.columns)
         with self._guard:
-            # Written after each file, so that a killed pull goes on where it was.
             self.stored = self.stored.with_export(export)
             self.n_downloaded += 1
-            write_manifest(self._directory, replace(self.stored, offer=None))
+            # Now and then, so that a killed pull goes on where it was; the caller writes the last
+            # one, and waits for the disk.
+            if time.monotonic() >= self._next_note:
+                write_manifest(self._directory, replace(self.stored, offer=None), is_durable=False)
+                self._next_note = time.monotonic() + NOTE_SECONDS
 
     def _explain(self, export: Export, extent: Extent) -> None:
         what = "the whole export" if extent.is_whole else "column chunks"

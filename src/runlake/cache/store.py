@@ -214,7 +214,9 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
         return StoredManifest()
 
 
-def write_manifest(directory: RunDirectory, manifest: StoredManifest) -> None:
+def write_manifest(
+    directory: RunDirectory, manifest: StoredManifest, *, is_durable: bool = True
+) -> None:
     """Replace the manifest of a run atomically.
 
     Parameters
@@ -223,6 +225,8 @@ def write_manifest(directory: RunDirectory, manifest: StoredManifest) -> None:
         The run, whose lock the caller holds.
     manifest : StoredManifest
         What to write.
+    is_durable : bool
+        Wait until it is on the disk.
     """
     offer = manifest.offer
     document = {
@@ -242,7 +246,8 @@ def write_manifest(directory: RunDirectory, manifest: StoredManifest) -> None:
         with part.open() as file:
             file.write(json.dumps(document, separators=(",", ":")).encode())
             file.flush()
-            os.fsync(file.fileno())
+            if is_durable:
+                os.fsync(file.fileno())
         part.path.replace(directory.manifest)
     finally:
         part.discard()

@@ -1,39 +1,59 @@
-"""The next item made in a thread while the consumer works on this one."""
+"""The next piece is decoded while the consumer works on this one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-Item = TypeVar("Item")
+if TYPE_CHECKING:
+    import polars as pl
 
 
-def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield what an iterator yields, making one item ahead.
+def collect_ahead(pieces: Iterator[Sequence[pl.LazyFrame]]) -> Iterator[pl.DataFrame]:
+    """Collect pieces one after the other, the next one in the background.
 
     Parameters
     ----------
-    items : iterator
-        Does its work without the interpreter's lock, as decoders do; else nothing is won.
+    pieces : iterator of sequences of polars.LazyFrame
+        Each is made when it is to be started. The frames of a piece are its columns: of the same
+        rows, and collected side by side.
 
     Yields
     ------
-    object
-        The first one is made in the caller's thread, and no other before it is asked for: starting
-        a thread delays the first rows by more than it could win. Leaving early does not wait for
-        the item under way.
+    polars.DataFrame
+        In the order of the pieces. No other than the first is started before it is asked for,
+        because who wants a single row has to wait for nothing else. Leaving early cancels what is
+        under way.
+
+    Notes
+    -----
+    polars runs the queries on threads of its own. A Python thread won nothing here: before each of
+    its steps it waited up to 5 ms for the interpreter's lock, which the consumer held.
     """
-    done = object()
-    first = next(items, done)
-    if first is done:
+    first = _start(pieces)
+    if first is None:
         return
-    yield first  # type: ignore[misc]
-    executor = ThreadPoolExecutor(1, thread_name_prefix="runlake-ahead")
+    yield _fetch(first)
+    coming = _start(pieces)
     try:
-        coming: Future[object] = executor.submit(next, items, done)
-        while (item := coming.result()) is not done:
-            coming = executor.submit(next, items, done)
-            yield item  # type: ignore[misc]
+        while coming is not None:
+            frame = _fetch(coming)
+            coming = _start(pieces)
+            yield frame
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
+        if coming is not None:
+            for query in coming:
+                query.cancel()
+
+
+def _start(pieces: Iterator[Sequence[pl.LazyFrame]]) -> list[Any] | None:
+    """Start the next piece; polars warns that the interface of ``background`` may change."""
+    piece = next(pieces, None)
+    return None if piece is None else [frame.collect(background=True) for frame in piece]
+
+
+def _fetch(piece: list[Any]) -> pl.DataFrame:
+    import polars as pl
+
+    frames: list[pl.DataFrame] = [query.fetch_blocking() for query in piece]
+    return frames[0] if len(frames) == 1 else pl.concat(frames, how="horizontal")

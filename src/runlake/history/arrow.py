@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import polars as pl
 import pyarrow as pa
 
-from runlake.history.ahead import one_ahead
+from runlake.history.ahead import collect_ahead
 from runlake.history.decode import telling_corruption
 from runlake.history.frames import (
     Types,
@@ -53,7 +53,7 @@ def open_reader(
     """
     check_polars()
     schema = empty_frame(types).to_arrow().schema
-    batches = one_ahead(_record_batches(plan, types, live, schema))
+    batches = _record_batches(plan, types, live, schema)
     return pa.RecordBatchReader.from_batches(schema, _watched(batches, warn_no_rows))
 
 
@@ -71,21 +71,21 @@ def _watched(
 def _record_batches(
     plan: Plan, types: Types, live: LiveRows, schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
-    for frame in iter_frames(plan, types, live):
-        for batch in frame.to_arrow().to_batches():
-            if len(batch):
-                yield batch.cast(schema) if batch.schema != schema else batch
+    with telling_corruption(*(read.file for read in plan.exports)):
+        for frame in collect_ahead(_queries(plan, types, live)):
+            for batch in frame.to_arrow().to_batches():
+                if len(batch):
+                    yield batch.cast(schema) if batch.schema != schema else batch
 
 
-def iter_frames(plan: Plan, types: Types, live: LiveRows) -> Iterator[pl.DataFrame]:
-    """Yield what a plan reads as frames of bounded size, ascending by step over all of them."""
+def _queries(plan: Plan, types: Types, live: LiveRows) -> Iterator[list[pl.LazyFrame]]:
+    """Yield the rows of a plan in pieces of bounded size, ascending by step over all of them."""
     for segment in plan.segments:
-        with telling_corruption(*(read.file for read in segment.reads)):
-            for lazy in _segment_pieces(segment, types, live):
-                yield keep_rows(lazy, plan.projection).collect()
+        for piece in _segment_pieces(segment, types, live):
+            yield [keep_rows(piece, plan.projection)]
     if plan.is_walk:
         for page in live:
-            yield keep_rows(live_frame(page, types), plan.projection).collect()
+            yield [keep_rows(live_frame(page, types), plan.projection)]
 
 
 def _segment_pieces(segment: Segment, types: Types, live: LiveRows) -> Iterator[pl.LazyFrame]:

@@ -44,13 +44,28 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[lis
     for batch in batches:
         if readers is None:
             readers = [_reader(array.type) for array in batch.arrays]
-        n_rows = _rows_per_build(batch)
-        for start in range(0, len(batch), n_rows):
-            rows = _build(readers, batch.cut(start, n_rows))
+            pieces = _cuts(batch, first=max(1, CELLS_PER_BUILD // (len(readers) + 1)))
+        else:
+            pieces = _cuts(batch)
+        for piece in pieces:
+            rows = _build(readers, piece)
             if projection.keys and any(reader.may_be_none for reader in readers):
                 rows = _kept(rows, projection)
             if rows:
                 yield rows
+
+
+def _cuts(batch: Batch, first: int = 0) -> Iterator[Batch]:
+    """Yield a batch in pieces of a good size; if asked to, a small one first, which comes soon."""
+    n_rows = _rows_per_build(batch)
+    if not first and n_rows >= len(batch):
+        yield batch
+        return
+    start = min(first, len(batch))
+    if start:
+        yield batch.cut(0, start)
+    for offset in range(start, len(batch), n_rows):
+        yield batch.cut(offset, n_rows)
 
 
 def _rows_per_build(batch: Batch) -> int:
@@ -73,35 +88,33 @@ class _Reader:
         self.may_be_none = is_json(kind)
         self.read = cell_reader(kind)
         is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-        self._number = np.dtype(kind.to_pandas_dtype()) if is_number else None
-
-    def read_filled(self, array: pa.Array, indices: Indices) -> list[Any]:
-        """Return the cells at some positions: those that are not null."""
-        if self._number is None:
-            return self.read(pc.drop_null(array))
-        numbers = np.frombuffer(array.buffers()[1], self._number)
-        cells: list[Any] = numbers[array.offset :][indices].tolist()
-        return cells
+        self.number = np.dtype(kind.to_pandas_dtype()) if is_number else None
 
 
 _reader = lru_cache(maxsize=1024)(_Reader)
 
 
-class _Positions:
-    """Where columns are filled; those that were logged together share the answer."""
+class _Filled:
+    """The cells of sparse columns and where they are; columns logged together share the places."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, bytes], tuple[Indices, list[int]]] = {}
 
-    def of(self, array: pa.Array) -> tuple[Indices, list[int]]:
+    def cells(self, reader: _Reader, array: pa.Array) -> tuple[list[int], list[Any]]:
+        """Return the positions that are not null, and what is there."""
+        validity, *buffers = array.buffers()
         offset, n_rows = array.offset, len(array)
-        bits = bytes(memoryview(array.buffers()[0])[offset >> 3 : (offset + n_rows + 7) >> 3])
+        bits = bytes(memoryview(validity)[offset >> 3 : (offset + n_rows + 7) >> 3])
         known = self._known.get((offset & 7, bits))
         if known is None:
             flags = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little").view(np.bool_)
             indices = np.flatnonzero(flags[offset & 7 : (offset & 7) + n_rows])
             known = self._known[offset & 7, bits] = (indices, indices.tolist())
-        return known
+        indices, where = known
+        if reader.number is None:
+            return where, reader.read(pc.drop_null(array))
+        numbers = np.frombuffer(buffers[0], reader.number)
+        return where, (numbers[offset:] if offset else numbers)[indices].tolist()
 
 
 def _build(readers: Sequence[_Reader], batch: Batch) -> list[Row]:
@@ -120,11 +133,10 @@ def _build(readers: Sequence[_Reader], batch: Batch) -> list[Row]:
         elif key not in full:
             full[key] = reader.read(array)
     rows = _display(tuple(full))(list(full.values()))
-    positions = _Positions()
+    filled = _Filled()
     for key, reader, array, is_second in sparse:
         if array.null_count:
-            indices, where = positions.of(array)
-            cells = reader.read_filled(array, indices)
+            where, cells = filled.cells(reader, array)
         else:
             where, cells = list(range(len(array))), reader.read(array)
         if is_second or reader.may_be_none:

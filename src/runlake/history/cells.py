@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from runlake.history.kinds import is_binary, is_list, is_text, is_union
 
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+SCALARS = {bool, float, int}
 ReadCells = Callable[[pa.Array], list[Any]]
 
 
@@ -85,9 +86,11 @@ def flatten(row: Mapping[str, Any]) -> dict[str, Any]:
     """
     flat: dict[str, Any] = {}
     for key, value in row.items():
-        if value is None:
+        if type(value) in SCALARS:
+            flat[key] = value
+        elif value is None:
             continue
-        if isinstance(value, dict) and "_type" not in value:
+        elif isinstance(value, dict) and "_type" not in value:
             flat.update({f"{key}.{inner}": cell for inner, cell in flatten(value).items()})
         else:
             flat[key] = clean_json(value)

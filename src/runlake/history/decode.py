@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from runlake.errors import CacheCorrupt
+from runlake.history.ahead import collect_ahead
 from runlake.history.forked import polars_is_usable
 from runlake.history.key_columns import Column
 from runlake.history.kinds import polars_can_read
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 
 # Measured (docs/explanation/reading.md): below some hundred thousand cells the cost per call shows,
 # above some millions nothing is won but memory lost.
-CELLS_PER_SLICE = 1 << 22
+CELLS_PER_SLICE = 1 << 21
 CELLS_IN_FIRST_SLICE = 1 << 17
 CELLS_WORTH_A_SEARCH = 1 << 18
+COLUMNS_WORTH_A_THREAD = 250
 MIN_ROWS = 64
 PYARROW_ROWS = 4096
 
@@ -178,24 +180,39 @@ def _decode_polars(
     conditions = [] if is_exact else [in_range(steps)]
     conditions += _key_conditions(columns, names, projection)
     wanted = [group for group in groups if group.n_rows]
-    for piece in cut_slices(wanted, min(first_rows, n_first, max_rows), max_rows):
-        query = scan.slice(piece.offset, piece.n_rows).select(selection)
+
+    def query(piece: Slice) -> list[pl.LazyFrame]:
+        rows = scan.slice(piece.offset, piece.n_rows)
+        if not conditions and is_whole and piece.offset == wanted[0].offset:
+            return [rows.select(part) for part in _parts(selection)]
+        selected = rows.select(selection)
         if not is_whole:
-            query = query.with_columns(whole_step())
-        frame = (query.filter(conditions) if conditions else query).collect()
+            selected = selected.with_columns(whole_step())
+        return [selected.filter(conditions) if conditions else selected]
+
+    pieces = cut_slices(wanted, min(first_rows, n_first, max_rows), max_rows)
+    for frame in collect_ahead(map(query, pieces)):
         for arrays in _arrays(frame):
             yield Batch(arrays[STEP], columns, tuple(arrays[name] for name in names))
 
 
-def _selection(columns: tuple[Column, ...]) -> tuple[Any, list[str]]:
-    """Return what polars is to select, and the names that the columns have then."""
-    import polars.selectors as cs
+def _parts(selection: Sequence[pl.Expr]) -> Iterator[Sequence[pl.Expr]]:
+    """Yield shares of many columns: polars decodes those of one row group one after the other."""
+    import polars as pl
 
+    n_parts = max(1, min(pl.thread_pool_size(), len(selection) // COLUMNS_WORTH_A_THREAD))
+    n_columns = -(-len(selection) // n_parts)
+    for start in range(0, len(selection), n_columns):
+        yield selection[start : start + n_columns]
+
+
+def _selection(columns: tuple[Column, ...]) -> tuple[list[pl.Expr], list[str]]:
+    """Return what polars is to select, and the names that the columns have then."""
     from runlake.history.expressions import named, stored
 
     if all(column.is_whole and not pa.types.is_date(column.kind) for column in columns):
         names = [column.name for column in columns]
-        return cs.by_name(STEP, *names), names
+        return [named(STEP), *map(named, names)], names
     names = [str(index) for index in range(len(columns))]
     cells = [stored(column).alias(name) for column, name in zip(columns, names, strict=True)]
     return [named(STEP), *cells], names
@@ -237,15 +254,16 @@ def _arrays(frame: pl.DataFrame) -> Iterator[dict[str, pa.Array]]:
     import polars.selectors as cs
 
     are_numbers = cs.numeric() | cs.boolean() | cs.temporal()
-    texts = frame.select(~are_numbers)
-    numbers = frame.select(are_numbers) if texts.width else frame
-    table = texts.to_arrow()
+    is_all_numbers = all(dtype.is_numeric() for dtype in frame.dtypes)
+    texts = None if is_all_numbers else frame.select(~are_numbers).to_arrow()
+    numbers = frame if is_all_numbers else frame.select(are_numbers)
     offset = 0
     for n_rows in frame.to_series(0).chunk_lengths():
         for batch in pa.RecordBatchReader.from_stream(numbers.slice(offset, n_rows)):
             arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
-            for name in texts.columns:
-                arrays[name] = _single(table.column(name).slice(offset, n_rows))
+            if texts is not None:
+                for name in texts.column_names:
+                    arrays[name] = _single(texts.column(name).slice(offset, n_rows))
             yield arrays
         offset += n_rows
 

@@ -18,7 +18,7 @@ from runlake.history.decode import scan_file
 from runlake.history.expressions import are_present, in_range, named, stored, whole_step
 from runlake.history.forked import polars_is_usable
 from runlake.history.key_columns import Column
-from runlake.history.kinds import as_polars_can_read, unify
+from runlake.history.kinds import as_polars_can_read, is_plain, unify
 from runlake.history.live_rows import rows_table, table_columns
 from runlake.history.segments import ExportRead, Segment
 from runlake.history.slices import Slice
@@ -206,7 +206,7 @@ def _cells(key: str, columns: Sequence[Column], kind: pa.DataType | None) -> pl.
 
 def _fit(cells: pl.Expr, kind: pa.DataType, target: pa.DataType) -> pl.Expr:
     """Give cells the type of the answer; polars casts structs by position, hence field by field."""
-    if kind == target:
+    if kind == target or (is_plain(kind) and unify([kind]) == target):
         return cells
     if pa.types.is_struct(target) and pa.types.is_struct(kind):
         fields = [

@@ -199,8 +199,15 @@ def _request_page(client: Client, run: RunPath, start: int, stop: int, limit: in
         pageSize=limit,
     )
     lines = answer.get("history") or []
-    rows = (json.loads(line) if isinstance(line, str) else line for line in lines)
-    return _ascending(client, run, rows)
+    return _ascending(client, run, _parsed(lines))
+
+
+def _parsed(lines: list[Any]) -> Iterator[Any]:
+    if all(isinstance(line, str) for line in lines):
+        # One long text is parsed in half the time of many short ones.
+        yield from json.loads(f"[{','.join(lines)}]")
+    else:
+        yield from (json.loads(line) if isinstance(line, str) else line for line in lines)
 
 
 def _fetch_filtered(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Protocol
 
@@ -47,11 +48,11 @@ class BackendRows:
 
     def iter_pages(self, plan: Plan) -> Iterator[list[Row]]:
         """Yield all rows, fetched ahead while the caller consumes."""
-        return iter_live_pages(self.client, plan, lambda steps: self._recover(plan, steps))
+        return iter_live_pages(self.client, plan, partial(self._recover, plan))
 
     def read_page(self, plan: Plan, page: LivePage) -> list[Row]:
         """Fetch the rows of one page."""
-        return fetch_page(self.client, plan, page, lambda steps: self._recover(plan, steps))
+        return fetch_page(self.client, plan, page, partial(self._recover, plan))
 
     def walk(self, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:
         """Fetch the rows of a range, page after page."""

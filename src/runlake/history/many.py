@@ -86,7 +86,8 @@ def scan_readings(
             f"A run of '{where}' has a key {RUN_ID!r}, which would hide the column that names the "
             "run; name the keys to read."
         )
-    warn_of_json(where, json_keys(types))
+    exports = (export for reading in readings for export in reading.plan.exports)
+    warn_of_json(where, json_keys(types), exports)
     _warn_of_unknown(readings, where, types)
     frames = [
         frame

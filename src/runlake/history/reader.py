@@ -76,7 +76,7 @@ class Reading:
         from runlake.history.scan import warn_of_json
 
         scanned = self._scanned()
-        warn_of_json(self.plan.run, scanned.json_keys)
+        warn_of_json(self.plan.run, scanned.json_keys, self.plan.exports)
         return scanned.frame
 
     def frame(self) -> pl.DataFrame:
@@ -93,7 +93,7 @@ class Reading:
 
         live = self.live_rows()
         types = plan_types(self.plan, live)
-        warn_of_json(self.plan.run, json_keys(types))
+        warn_of_json(self.plan.run, json_keys(types), self.plan.exports)
         return open_reader(self.plan, types, live, self.warn_no_rows)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
@@ -103,7 +103,7 @@ class Reading:
 
         live = self.live_rows()
         types = plan_types(self.plan, live)
-        warn_of_json(self.plan.run, json_keys(types))
+        warn_of_json(self.plan.run, json_keys(types), self.plan.exports)
         run = self.plan.run
         return query_plan(
             self.plan, types, live, query, lambda: fetch_system_rows(self.client, run, SYSTEM_ROWS)

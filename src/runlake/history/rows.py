@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
-from runlake.history.ahead import one_ahead
 from runlake.history.build import build_rows
 from runlake.history.decode import decode_export
 from runlake.history.merge import iter_batches, merge_rows, project_rows
@@ -82,7 +81,7 @@ def _windows(segment: Segment, live: Iterator[Row]) -> Iterator[tuple[Segment, I
 def _read_export(
     read: ExportRead, projection: Projection, steps: StepRange, page_size: int
 ) -> Iterator[list[Row]]:
-    return build_rows(one_ahead(decode_export(read, projection, steps, page_size)), projection)
+    return build_rows(decode_export(read, projection, steps, page_size), projection)
 
 
 def _some(rows: Iterator[Row]) -> Iterator[list[Row]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -18,8 +19,10 @@ from runlake.history.frames import (
     segment_frames,
 )
 from runlake.history.key_columns import Column
+from runlake.history.kinds import is_binary
 from runlake.history.live_rows import LiveRows
 from runlake.history.plan import Plan
+from runlake.history.segments import ExportRead
 
 SHOWN_KEYS = 5
 
@@ -92,8 +95,25 @@ def json_keys(types: Types) -> tuple[str, ...]:
     return tuple(key for key, kind in types.items() if kind is None)
 
 
-def warn_of_json(where: object, keys: tuple[str, ...]) -> None:
-    """Say once which columns are JSON text, if any are."""
+def warn_of_json(where: object, keys: tuple[str, ...], exports: Iterable[ExportRead]) -> None:
+    """Say once which columns are JSON text, except for those that are JSON in the exports too.
+
+    Parameters
+    ----------
+    where : object
+        Prints as the run, or as whose runs they are.
+    keys : tuple of str
+        Whose columns are JSON text.
+    exports : iterable of ExportRead
+        What the answer is made of.
+    """
+    if not keys:
+        return
+    stored: dict[str, bool] = {}
+    for read in exports:
+        for column in read.columns:
+            stored[column.key] = stored.get(column.key, True) and is_binary(column.kind)
+    keys = tuple(key for key in keys if not stored.get(key))
     if not keys:
         return
     shown = ", ".join(map(repr, keys[:SHOWN_KEYS]))

@@ -73,14 +73,15 @@ def cut_slices(groups: Sequence[Slice], first_rows: int, max_rows: int) -> Itera
     --------
     >>> groups = [Slice(0, 10), Slice(10, 10), Slice(20, 45)]
     >>> [(piece.offset, piece.n_rows) for piece in cut_slices(groups, 4, 20)]
-    [(0, 4), (4, 16), (20, 20), (40, 20), (60, 5)]
+    [(0, 4), (4, 6), (10, 10), (20, 20), (40, 20), (60, 5)]
     """
     limit = first_rows
     current: Slice | None = None
-    for group in groups:
+    for number, group in enumerate(groups):
         if current is not None:
             joined = current.n_rows + group.n_rows
-            if current.stop == group.offset and joined <= limit:
+            # What is left of the first row group comes on its own: the second piece is waited for.
+            if number > 1 and current.stop == group.offset and joined <= limit:
                 current = Slice(current.offset, joined)
                 continue
             yield current
