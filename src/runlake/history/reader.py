@@ -12,6 +12,7 @@ from runlake.backend.client import Client
 from runlake.cache.catalog import Catalog
 from runlake.cache.pull import pull_run
 from runlake.cache.pulled import PullResult, with_columns
+from runlake.cache.store import StoredExport
 from runlake.errors import CacheCorrupt, NoRowsWarning
 from runlake.exports.facts import ExportFacts
 from runlake.exports.progress import Progress
@@ -249,8 +250,12 @@ class Reading:
         return find_key_facts(self.pulled.manifest, self._every_column())
 
     def _every_column(self) -> list[ExportFacts]:
-        catalog = Catalog(self.client.settings.cache_dir)
-        return [with_columns(catalog, export, None).facts for export in self.pulled.exports]
+        return [self._whole_facts(export) for export in self.pulled.exports]
+
+    def _whole_facts(self, export: StoredExport) -> ExportFacts:
+        if len(export.facts.columns) == export.facts.n_columns:
+            return export.facts
+        return with_columns(Catalog(self.client.settings.cache_dir), export, None).facts
 
     def iter_batches(self, page_size: int) -> Iterator[list[Row]]:
         """Yield the rows in batches, none of them empty; nothing warns of no rows."""
