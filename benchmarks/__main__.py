@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.server_process import RunningServer, running_server
 
-from benchmarks import peers
+from benchmarks import download, peers
 from benchmarks.data import log_runs
 from benchmarks.growth import curves
 from benchmarks.reading import Reading
@@ -50,6 +50,7 @@ def main() -> None:
                 compare_histories(server, folder, log_runs(server, "many", 200, 1_000)),
                 imports(server, folder),
             ]
+        lines += download.lines(folder / "download")
         grown = curves(folder / "growth")
     write_document(lines, grown)
     print(as_markdown(lines))

@@ -76,6 +76,10 @@ times of runlake include its one GraphQL request per scan.
 
 {as_markdown(lines)}
 
+Cold pulls are measured turn by turn, each into an empty directory, and the ratio is the median of
+the turns'. curl runs once per file, all at once; it neither checks nor flushes. "As a script"
+counts the interpreter's start, the imports and the SDK's service.
+
 "peer" is `scan_history` of the wandb SDK unless the line names another. The goals are those of the
 project's design; a line that says "missed" is a defect to work on.
 

@@ -13,6 +13,7 @@
     |  |- ArtifactMismatch          also ValueError
     |  |- ArtifactEntryNotFound     also KeyError
     |  `- WandbApiFailedError       a request or a file did not deliver
+    |     |- OfflineError           operation, origin; nothing was sent
     |     |- BackendError           operation, origin, status, attempts
     |     |  |- Unreachable
     |     |  |- AuthenticationError
@@ -26,11 +27,13 @@
     |     `- FileTransferError      status
     |        `- ExportError         run, export
     |           |- ExportExpired
+    |           |- ExportChanged
     |           |- ExportCorrupt
     |           `- IncompleteRunHistoryError
     |- CacheError                   path
     |  |- CacheLocked               also TimeoutError
-    |  `- CacheCorrupt
+    |  |- CacheCorrupt
+    |  `- NotCached                 what an offline read wants is not on disk
     `- MissingExtra                 also ImportError; names the extra
 
 ``Error``, ``CommError``, ``UsageError``, ``AuthenticationError``, ``WandbApiFailedError``,
@@ -125,6 +128,10 @@ class WandbApiFailedError(CommError):
     """A request to the backend or its storage did not deliver."""
 
 
+class OfflineError(WandbApiFailedError):
+    """Offline mode is on, and the answer is not in the cache; ``operation`` says what would ask."""
+
+
 class BackendError(WandbApiFailedError):
     """The backend refused or failed; ``operation``, ``origin`` and ``status`` say how."""
 
@@ -177,6 +184,10 @@ class ExportExpired(ExportError):
     """The signed URL of an export ran out, and a new one was refused too."""
 
 
+class ExportChanged(ExportError):
+    """An export was replaced by another version while it was read in parts."""
+
+
 class ExportCorrupt(ExportError):
     """What the storage sent is not the export that was promised."""
 
@@ -197,6 +208,10 @@ class CacheCorrupt(CacheError):
     """A cached file could not be read and could not be replaced."""
 
 
+class NotCached(CacheError, CommError):
+    """What an offline read wants is not in the cache, or damaged there."""
+
+
 class MissingExtra(RunlakeError, ImportError):
     """An optional dependency is not installed; ``extra`` names what to install."""
 
@@ -211,3 +226,11 @@ class MixedTypesWarning(UserWarning):
 
 class SampleWarning(UserWarning):
     """What came back is a sample of more rows; the text says of how many."""
+
+
+class StaleWarning(UserWarning):
+    """An answer is of an earlier moment; the text says how old it is."""
+
+
+class UnwritableCacheWarning(UserWarning):
+    """The cache cannot be written, so that what was fetched is not kept."""

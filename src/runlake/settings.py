@@ -8,6 +8,7 @@ explicit arguments.
 from __future__ import annotations
 
 import configparser
+import math
 import netrc
 import os
 from collections.abc import Mapping
@@ -16,13 +17,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from runlake.errors import SettingsError
+from runlake.errors import InvalidArgument, SettingsError
+from runlake.values import parse_bytes
 
 CLOUD_APPS = {
     "https://api.wandb.ai": "https://wandb.ai",
     "https://api.forge.coreweave.com": "https://forge.coreweave.com",
 }
 DEFAULT_BASE_URL = "https://api.wandb.ai"
+LOCKING = ("auto", "flock", "soft")
 
 
 class Secret:
@@ -63,15 +66,28 @@ class Settings:
     retry_timeout : float
         Seconds after which a failing request is given up (``RUNLAKE_RETRY_TIMEOUT``).
     lock_timeout : float
-        Seconds to wait for another process that pulls the same run.
+        Seconds to wait for other processes: for one that pulls the same run, or for a turn to send
+        a request where the rate is shared (``RUNLAKE_LOCK_TIMEOUT``).
     max_workers : int
         Requests in flight at once (``RUNLAKE_MAX_WORKERS``).
     ca_bundle : str or None
-        File with certificate authorities (``REQUESTS_CA_BUNDLE``, ``SSL_CERT_FILE``).
+        File, or directory of hashed names, with the certificate authorities to trust
+        (``REQUESTS_CA_BUNDLE``, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``).
     verify_ssl : bool
         False with ``WANDB_INSECURE_DISABLE_SSL``.
     progress : bool
         False with ``RUNLAKE_PROGRESS=0``.
+    offline : bool
+        No request is made (``RUNLAKE_OFFLINE``).
+    locking : {"auto", "flock", "soft"}
+        How processes that share the cache exclude each other (``RUNLAKE_LOCKING``).
+    cache_max_bytes : int or None
+        Above it the least recently used runs are let go (``RUNLAKE_CACHE_MAX_BYTES``).
+    requests_per_second : float or None
+        What all processes with this key and this cache together may send to the API
+        (``RUNLAKE_REQUESTS_PER_SECOND``); None leaves it to what the backend tells.
+    max_bandwidth : int or None
+        Bytes per second that the downloads of this process may take (``RUNLAKE_MAX_BANDWIDTH``).
     artifact_dir : Path
         Where artifacts are downloaded to by default (``WANDB_ARTIFACT_DIR``); a relative one counts
         from the working directory of the moment.
@@ -86,10 +102,15 @@ class Settings:
     timeout: float = 30.0
     retry_timeout: float = 60.0
     lock_timeout: float = 3600.0
-    max_workers: int = 8
+    max_workers: int = 16
     ca_bundle: str | None = None
     verify_ssl: bool = True
     progress: bool = True
+    offline: bool = False
+    locking: str = "auto"
+    cache_max_bytes: int | None = None
+    requests_per_second: float | None = None
+    max_bandwidth: int | None = None
     artifact_dir: Path = Path("artifacts")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -108,6 +129,7 @@ def load_settings(
     *,
     api_key: str | None = None,
     timeout: float | None = None,
+    offline: bool | None = None,
 ) -> Settings:
     """Collect the settings from every source.
 
@@ -120,6 +142,8 @@ def load_settings(
         Wins over ``WANDB_API_KEY``, settings files and netrc.
     timeout : float, optional
         Seconds that one request may take.
+    offline : bool, optional
+        Make no request.
 
     Returns
     -------
@@ -151,13 +175,20 @@ def load_settings(
         api_key=_checked_key(key) if key else find_api_key(base_url),
         entity=given.get("entity") or _variable("WANDB_ENTITY") or files.get("entity"),
         project=given.get("project") or _variable("WANDB_PROJECT") or files.get("project"),
-        timeout=timeout if timeout is not None else _number("WANDB_HTTP_TIMEOUT", 30.0),
-        retry_timeout=_number("RUNLAKE_RETRY_TIMEOUT", 60.0),
-        lock_timeout=_number("RUNLAKE_LOCK_TIMEOUT", 3600.0),
-        max_workers=max(1, int(_number("RUNLAKE_MAX_WORKERS", 8))),
-        ca_bundle=_variable("REQUESTS_CA_BUNDLE") or _variable("SSL_CERT_FILE"),
+        timeout=timeout if timeout is not None else _number("WANDB_HTTP_TIMEOUT") or 30.0,
+        retry_timeout=_number("RUNLAKE_RETRY_TIMEOUT") or 60.0,
+        lock_timeout=_number("RUNLAKE_LOCK_TIMEOUT") or 3600.0,
+        max_workers=max(1, int(_number("RUNLAKE_MAX_WORKERS") or 16)),
+        ca_bundle=_existing("REQUESTS_CA_BUNDLE")
+        or _existing("SSL_CERT_FILE")
+        or _existing("SSL_CERT_DIR"),
         verify_ssl=not _flag("WANDB_INSECURE_DISABLE_SSL", default=False),
         progress=_flag("RUNLAKE_PROGRESS", default=True),
+        offline=_flag("RUNLAKE_OFFLINE", default=False) if offline is None else offline,
+        locking=_word("RUNLAKE_LOCKING", LOCKING),
+        cache_max_bytes=_size("RUNLAKE_CACHE_MAX_BYTES"),
+        requests_per_second=_number("RUNLAKE_REQUESTS_PER_SECOND"),
+        max_bandwidth=_size("RUNLAKE_MAX_BANDWIDTH"),
         artifact_dir=Path(_variable("WANDB_ARTIFACT_DIR") or "artifacts").expanduser(),
     )
 
@@ -209,17 +240,50 @@ def _variable(name: str) -> str | None:
     return os.environ.get(name) or None  # noqa: TID251
 
 
-def _number(name: str, default: float) -> float:
+def _number(name: str) -> float | None:
     text = _variable(name)
     if text is None:
-        return default
+        return None
     try:
         number = float(text)
     except ValueError:
         number = -1.0
-    if number <= 0:
+    if not 0 < number < math.inf:
         raise SettingsError(f"{name}={text!r} is not a positive number.", setting=name)
     return number
+
+
+def _size(name: str) -> int | None:
+    text = _variable(name)
+    if text is None:
+        return None
+    try:
+        n_bytes = parse_bytes(text, name)
+    except InvalidArgument as error:
+        raise SettingsError(error.message, setting=name) from error
+    if n_bytes == 0:
+        raise SettingsError(f"{name}={text!r} leaves no room at all.", setting=name)
+    return n_bytes
+
+
+def _word(name: str, words: tuple[str, ...]) -> str:
+    """Return one of some words; the first is the default."""
+    text = _variable(name)
+    if text is None:
+        return words[0]
+    if text.strip().lower() not in words:
+        raise SettingsError(f"{name}={text!r} is none of {', '.join(words)}.", setting=name)
+    return text.strip().lower()
+
+
+def _existing(name: str) -> str | None:
+    text = _variable(name)
+    if text is not None and not Path(text).exists():
+        raise SettingsError(
+            f"{name}={text!r} is neither a file nor a directory with certificate authorities.",
+            setting=name,
+        )
+    return text
 
 
 def _flag(name: str, *, default: bool) -> bool:

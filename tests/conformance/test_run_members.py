@@ -99,7 +99,7 @@ def test_both_clients_answer_alike(expression, ours, theirs):
 
 
 def test_both_clients_answer_alike_for_a_run_under_way(backend, tmp_path):
-    run = LoggedRun(backend, "live").log(*steps(0, 3)).close()
+    run = LoggedRun(backend, "under-way").log(*steps(0, 3)).close()
     theirs = _theirs(backend, run.path, LIVE_READS, tmp_path / "theirs")
     ours = _ours(backend, run.path, LIVE_READS, tmp_path / "ours")
     for expression in LIVE_READS:

@@ -95,7 +95,7 @@ def test_a_filter_that_nothing_passes_warns_once_and_says_why(api, backend, keys
 def gaps(backend):
     """A run with great gaps between its exports and its live row."""
     rows = [*steps(0, 1000), *steps(10**6, 10**6 + 1000), *steps(10**9, 10**9 + 1)]
-    return LoggedRun(backend, "gaps").log(*rows).close().path
+    return LoggedRun(backend, "gap-steps").log(*rows).close().path
 
 
 @pytest.mark.parametrize("keys", [None, ["loss"]], ids=str)

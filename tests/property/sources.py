@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from email.utils import formatdate
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from runlake.cache.pull import PullResult
+from runlake.cache.pulled import PullResult
 from runlake.cache.store import StoredExport
-from runlake.exports.download import Validator
+from runlake.exports.facts import read_export_facts
 from runlake.exports.manifest import Manifest
-from runlake.exports.verify import read_export_facts
+from runlake.exports.validator import Validator
 from runlake.history.plan import LivePage, Plan, plan_read
 from runlake.history.reader import Reading
 from runlake.values import Projection, Row, RunPath, StepRange
@@ -228,8 +229,9 @@ def as_sources(directory: Path, files: list[Path], live: dict[int, Row] | None =
     live = live or {}
     stored = []
     for number, file in enumerate(files):
-        validator = Validator(None, f"{number:03}")
-        stored.append(StoredExport(file.name, file.name, validator, 1, read_export_facts(file)))
+        validator = Validator(None, formatdate(number, usegmt=True))
+        facts = read_export_facts(file)
+        stored.append(StoredExport(file.name, file, validator, 1, None, 0, facts))
     cells = {step: {key: clean(cell) for key, cell in row.items()} for step, row in live.items()}
     counts = dict.fromkeys(KEYS, 1)
     last = max([*live, *(export.facts.last_step or 0 for export in stored)], default=-1)

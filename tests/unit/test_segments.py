@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from runlake.exports.verify import ExportFacts, RowGroup
+from runlake.exports.facts import ColumnFacts, ExportFacts, RowGroup
 from runlake.history.segments import cut_segments, plan_export
 from runlake.values import StepRange
 
-SCHEMA = pa.schema({"_step": pa.int64()})
+COLUMNS = {"_step": ColumnFacts(pa.int64())}
 
 
 def read(name, *groups, is_ascending=True, steps=None):
-    facts = ExportFacts(tuple(RowGroup(10, *group) for group in groups), is_ascending, SCHEMA, {})
+    facts = ExportFacts(tuple(RowGroup(10, *group) for group in groups), is_ascending, 1, COLUMNS)
     return plan_export(Path(name), facts, (), steps or StepRange())
 
 

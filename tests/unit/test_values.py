@@ -1,7 +1,7 @@
 import pytest
 
 from runlake.errors import InvalidArgument
-from runlake.values import Projection, RunPath, StepRange, check_count
+from runlake.values import Projection, RunPath, StepRange, check_count, parse_age, parse_bytes
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,39 @@ def test_a_page_size_below_one_is_refused(size):
 
 def test_step_and_doubles_are_taken_out_of_the_keys():
     assert Projection.from_arguments(["b", "_step", "a", "b"]).keys == ("b", "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "n_bytes"),
+    [
+        *((0, 0), (7, 7), ("7", 7), ("1B", 1), ("20GB", 20 * 10**9), ("20 gb", 20 * 10**9)),
+        *(("512 MiB", 512 * 2**20), ("1.5k", 1500), ("0.1 TB", 10**11), ("2G", 2 * 10**9)),
+    ],
+)
+def test_a_size_is_read_with_every_unit(text, n_bytes):
+    assert parse_bytes(text) == n_bytes
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1", -1, "1 XB", "1e9", "1 i", 1.5, True, None, "٣MB"])
+def test_what_is_no_size_is_refused(text):
+    with pytest.raises(InvalidArgument, match="max_bytes"):
+        parse_bytes(text, "max_bytes")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        *(("90s", 90), ("90", 90), (90, 90), (0.5, 0.5), ("6m", 360), ("8h", 28800)),
+        *(("7d", 7 * 86400), ("2 w", 14 * 86400), ("6M", 180 * 86400), ("1y", 365 * 86400)),
+    ],
+)
+def test_an_age_is_read_with_every_unit(text, seconds):
+    assert parse_age(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "d", "-1d", -1, "1 H", "1Y", float("nan"), float("inf"), True]
+)
+def test_what_is_no_age_is_refused(text):
+    with pytest.raises(InvalidArgument, match="max_age"):
+        parse_age(text, "max_age")

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import base64
+import logging
 import os
+import socket
 import ssl
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from runlake.backend.bandwidth import shared_bandwidth
+from runlake.backend.budget import Budget
+from runlake.backend.reply import Reply
 from runlake.backend.retry import Transient
+from runlake.backend.stop import Stop
+from runlake.backend.trust import trust
 from runlake.errors import (
     AccessDenied,
     AuthenticationError,
     BackendError,
     FileTransferError,
+    OfflineError,
     ProtocolError,
     Unreachable,
     UsageError,
@@ -34,39 +41,6 @@ SLOWEST_HOST = 4 << 20  # bytes per second that it checks and keeps
 REDIRECTS = {301, 302, 303, 307, 308}
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A storage host's answer whose body has not been read yet.
-
-    Parameters
-    ----------
-    status : int
-        HTTP status.
-    headers : mapping
-        Case-insensitive header names.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    response: httpx.Response
-
-    def iter_bytes(self) -> Iterator[bytes]:
-        """Yield the body piece by piece, without transfer or content encoding.
-
-        Raises
-        ------
-        Transient
-            If the connection breaks before the promised length.
-        """
-        try:
-            if "content-encoding" in self.headers:
-                yield from self.response.iter_bytes()
-            else:
-                yield from self.response.iter_raw()
-        except httpx.HTTPError as error:
-            raise Transient(_unreachable(error, "Download", str(self.response.url))) from error
-
-
 class Client:
     """Sends requests to one backend and to the storage hosts that it names.
 
@@ -75,18 +49,21 @@ class Client:
     settings : Settings
         Building a client opens no socket; the first request does. After a fork each process has
         its own connections.
+    budget : Budget, optional
+        Whom to ask before each request to the API's own origin; unlimited if omitted.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, budget: Budget | None = None) -> None:
         self.settings = settings
-        self._connections: tuple[int, httpx.Client] | None = None
+        self.budget = budget
+        self._connections: tuple[int, dict[bool, httpx.Client]] | None = None
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"settings": self.settings}
+        return {"settings": self.settings, "budget": self.budget}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["settings"])  # type: ignore[misc]
+        self.__init__(state["settings"], state["budget"])  # type: ignore[misc]
 
     @property
     def origin(self) -> str:
@@ -116,16 +93,22 @@ class Client:
             Around the error to show, where another try may succeed.
         BackendError
             Where it will not.
+        OfflineError
+            In offline mode.
         """
         url = self.settings.base_url + path
+        self._refuse_offline(operation)
         headers = {"User-Agent": USER_AGENT, **self._authorization(url, is_required=True)}
+        http = self._http()
+        turn = self._turn(url, operation)
         try:
-            response = self._http().post(url, json=payload, headers=headers)
+            response = http.post(url, json=payload, headers=headers)
         except httpx.HTTPError as error:
             raise Transient(
                 _unreachable(error, operation, url),
                 is_refusal=isinstance(error, httpx.ConnectError),
             ) from error
+        self._learn(url, turn, response)
         if not response.is_success:
             raise self._refusal(response, operation)
         try:
@@ -140,7 +123,9 @@ class Client:
             ) from error
 
     @contextmanager
-    def open(self, url: str, headers: Mapping[str, str]) -> Iterator[Reply]:
+    def open(
+        self, url: str, headers: Mapping[str, str], stop: Stop | None = None
+    ) -> Iterator[Reply]:
         """Get a file from a storage host; the API key goes along to the API's own origin only.
 
         Parameters
@@ -149,6 +134,8 @@ class Client:
             Absolute http(s) URL; redirects are followed, and the rule holds at every hop.
         headers : mapping
             Request headers, such as ``Range`` or ``If-None-Match``.
+        stop : Stop, optional
+            Ends the request, from any thread.
 
         Yields
         ------
@@ -161,16 +148,22 @@ class Client:
             Around `Unreachable`, where another try may succeed.
         FileTransferError
             If the URL, or a redirect, is not http(s), or redirects do not end.
+        OfflineError
+            In offline mode.
         """
+        self._refuse_offline("a download")
+        stop = stop or Stop()
         for _ in range(MAX_REDIRECTS + 1):
             if urlsplit(url).scheme not in {"http", "https"}:
                 raise FileTransferError(
                     f"The backend offers a file at what is no http(s) URL: {_bare(url)!r}."
                 )
-            http = self._http()
+            stop.check()
+            http = self._http(is_bulk=True)
             request = http.build_request(
                 "GET",
-                url,
+                _bare(url),
+                extensions=_signed(url),
                 headers={
                     "User-Agent": USER_AGENT,
                     "Accept-Encoding": "identity",
@@ -178,13 +171,17 @@ class Client:
                     **self._authorization(url),
                 },
             )
+            turn = self._turn(url, "a download")
             try:
                 response = http.send(request, stream=True)
             except httpx.HTTPError as error:
+                stop.check()
                 raise Transient(_unreachable(error, "Download", url)) from error
             try:
+                self._learn(url, turn, response)
                 if response.status_code not in REDIRECTS:
-                    yield Reply(response.status_code, response.headers, response)
+                    with stop.watch(_socket(response)):
+                        yield self._reply(response, stop, url)
                     return
                 url = urljoin(url, response.headers.get("location", ""))
             finally:
@@ -220,7 +217,10 @@ class Client:
             Around `Unreachable`, where another try may succeed.
         FileTransferError
             If the URL is not http(s).
+        OfflineError
+            In offline mode.
         """
+        self._refuse_offline("an upload")
         if urlsplit(url).scheme not in {"http", "https"}:
             raise FileTransferError(
                 f"The backend wants a file at what is no http(s) URL: {_bare(url)!r}."
@@ -235,40 +235,95 @@ class Client:
         seconds = self.settings.timeout
         patience = httpx.Timeout(seconds, read=seconds + n_bytes / SLOWEST_HOST)
         pieces = _pieces(content, n_bytes)
+        http = self._http()
+        turn = self._turn(url, "an upload")
         try:
-            response = self._http().put(url, content=pieces, headers=sent, timeout=patience)
+            response = http.put(
+                _bare(url),
+                content=pieces,
+                headers=sent,
+                timeout=patience,
+                extensions=_signed(url),
+            )
         except httpx.HTTPError as error:
             raise Transient(_unreachable(error, "Upload", url)) from error
+        self._learn(url, turn, response)
         return response.status_code, response.headers
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
         with self._lock:
-            if self._connections and self._connections[0] == os.getpid():
-                self._connections[1].close()
+            if self._connections:
+                _close(self._connections[1], self._connections[0])
             self._connections = None
 
-    def _http(self) -> httpx.Client:
+    def _reply(self, response: httpx.Response, stop: Stop, url: str) -> Reply:
+        limit = self.settings.max_bandwidth
+        return Reply(
+            response,
+            stop,
+            shared_bandwidth(limit) if limit else None,
+            lambda error: Transient(_unreachable(error, "Download", url)),
+        )
+
+    def _http(self, *, is_bulk: bool = False) -> httpx.Client:
+        """Return the pool for small requests, or the one for the bodies of files.
+
+        Files want a connection per worker: over HTTP/2 they would share one, and its flow control.
+        """
         with self._lock:
             if self._connections is None or self._connections[0] != os.getpid():
-                connections = self._connect()
+                pools: dict[bool, httpx.Client] = {}
                 # Not a __del__: a forked child must not close what its parent still uses.
-                weakref.finalize(self, _close, connections, os.getpid())
-                self._connections = (os.getpid(), connections)
-            return self._connections[1]
+                weakref.finalize(self, _close, pools, os.getpid())
+                self._connections = (os.getpid(), pools)
+            pools = self._connections[1]
+            if is_bulk not in pools:
+                pools[is_bulk] = self._connect(is_bulk=is_bulk)
+            return pools[is_bulk]
 
-    def _connect(self) -> httpx.Client:
+    def _connect(self, *, is_bulk: bool) -> httpx.Client:
+        for name in ("httpcore.http11", "httpcore.http2"):
+            logging.getLogger(name).addFilter(_is_no_redirect)
         settings = self.settings
         verify: ssl.SSLContext | bool = settings.verify_ssl
         if settings.verify_ssl and settings.ca_bundle:
-            verify = ssl.create_default_context(cafile=settings.ca_bundle)
+            verify = trust(settings.ca_bundle)
         return httpx.Client(
-            http2=True,
+            http2=not is_bulk,
             verify=verify,
-            timeout=httpx.Timeout(settings.timeout, connect=min(10.0, settings.timeout)),
-            limits=httpx.Limits(max_connections=settings.max_workers * 2),
+            timeout=httpx.Timeout(settings.timeout, connect=min(10.0, settings.timeout), pool=None),
+            limits=httpx.Limits(max_connections=None if is_bulk else settings.max_workers * 2),
             follow_redirects=False,
         )
+
+    def _refuse_offline(self, operation: str) -> None:
+        if self.settings.offline:
+            raise OfflineError(
+                f"{operation[:1].upper()}{operation[1:]} needs {self.origin}, and offline mode is "
+                "on. To go online, unset RUNLAKE_OFFLINE, or build the Api without offline=True.",
+                operation=operation,
+                origin=self.origin,
+            )
+
+    def _turn(self, url: str, operation: str) -> float:
+        """Wait until the API's own origin may be asked; other hosts know no limit."""
+        if self.budget is None or _origin(url) != self.origin:
+            return 0.0
+        try:
+            return self.budget.acquire(self.settings.lock_timeout)
+        except TimeoutError as error:
+            raise BackendError(
+                f"So many requests to {self.origin} wait for the limit of this API key that "
+                f"{operation} had no turn within {self.settings.lock_timeout:g} seconds. Wait for "
+                "the other processes, or raise RUNLAKE_LOCK_TIMEOUT.",
+                operation=operation,
+                origin=self.origin,
+            ) from error
+
+    def _learn(self, url: str, turn: float, response: httpx.Response) -> None:
+        if self.budget is not None and _origin(url) == self.origin:
+            self.budget.learn(turn, response.status_code, response.headers)
 
     def _authorization(self, url: str, *, is_required: bool = False) -> dict[str, str]:
         if _origin(url) != self.origin:
@@ -315,9 +370,21 @@ def _pieces(content: BinaryIO, n_bytes: int) -> Iterator[bytes]:
         yield piece
 
 
-def _close(connections: httpx.Client, pid: int) -> None:
+def _close(pools: dict[bool, httpx.Client], pid: int) -> None:
     if os.getpid() == pid:
-        connections.close()
+        for pool in pools.values():
+            pool.close()
+
+
+def _is_no_redirect(record: logging.LogRecord) -> bool:
+    """Keep the signatures of redirects out of what httpcore logs."""
+    return "location'" not in record.getMessage().lower()
+
+
+def _socket(response: httpx.Response) -> socket.socket | None:
+    stream = response.extensions.get("network_stream")
+    found = stream.get_extra_info("socket") if stream is not None else None
+    return found if isinstance(found, socket.socket) else None
 
 
 def _said(response: httpx.Response) -> str:
@@ -331,6 +398,14 @@ def _said(response: httpx.Response) -> str:
 
 def _unreachable(error: httpx.HTTPError, operation: str, url: str) -> Unreachable:
     origin = _origin(url)
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return Unreachable(
+            f"{operation} at {origin} failed: its certificate is not signed for this host by an "
+            "authority that this client trusts. Name the authority's file in REQUESTS_CA_BUNDLE "
+            "or SSL_CERT_FILE.",
+            operation=operation,
+            origin=origin,
+        )
     what = "took too long" if isinstance(error, httpx.TimeoutException) else "failed"
     return Unreachable(
         f"{operation} at {origin} {what} ({type(error).__name__}). Is the backend running, and is "
@@ -338,6 +413,11 @@ def _unreachable(error: httpx.HTTPError, operation: str, url: str) -> Unreachabl
         operation=operation,
         origin=origin,
     )
+
+
+def _signed(url: str) -> dict[str, bytes]:
+    """Return how to ask for a URL of which httpx, which logs URLs, knows no more than `_bare`."""
+    return {"target": httpx.URL(url).raw_path}
 
 
 def _bare(url: str) -> str:

@@ -7,12 +7,16 @@ sends that name is expected to have the exports already.
 
 from __future__ import annotations
 
+import re
+
 RUN_LIGHT_FIELDS = """
 id name displayName state group jobType createdAt heartbeatAt description notes tags
 historyLineCount sweepName commit readOnly projectId user { name username }
 """
 
 RUN_FIELDS = f"{RUN_LIGHT_FIELDS} config summaryMetrics systemMetrics historyKeys"
+
+RUN_FIELD_NAMES = frozenset(re.findall(r"\w+", RUN_FIELDS))
 
 RUN = f"""
 query Run($project: String!, $entity: String!, $name: String!) {{

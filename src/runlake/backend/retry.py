@@ -68,6 +68,7 @@ def retry(action: Callable[[], T], settings: Settings) -> T:
     """
     attempts = 0
     refusals = 0
+    deadline = time.monotonic() + settings.retry_timeout
 
     def wait_for(error: Exception) -> bool | float:
         nonlocal refusals
@@ -76,8 +77,11 @@ def retry(action: Callable[[], T], settings: Settings) -> T:
         refusals += error.is_refusal
         if refusals >= MAX_REFUSALS:
             return False
-        asked = _seconds(error.retry_after)
-        return True if asked is None else asked
+        asked = retry_after_seconds(error.retry_after)
+        if asked is None:
+            return True
+        # The library compares with its deadline before it waits, not after.
+        return asked if time.monotonic() + asked < deadline else False
 
     try:
         for attempt in stamina.retry_context(
@@ -97,7 +101,8 @@ def retry(action: Callable[[], T], settings: Settings) -> T:
     raise AssertionError("retry_context ends by returning or raising")
 
 
-def _seconds(retry_after: str | None) -> float | None:
+def retry_after_seconds(retry_after: str | None) -> float | None:
+    """Read a ``Retry-After``: seconds, or an HTTP date (RFC 9110, 10.2.3); None if neither."""
     if not retry_after:
         return None
     try:

@@ -20,7 +20,7 @@ from runlake.backend.client import Client
 from runlake.backend.transfer import download_file
 from runlake.cache.layout import ContentFile
 from runlake.cache.locks import file_lock
-from runlake.cache.store import ABANDONED_SECONDS
+from runlake.cache.parts import ABANDONED_SECONDS
 from runlake.errors import CacheError, FileTransferError
 
 Download = Callable[[Path], None]
@@ -54,7 +54,10 @@ def fetch_content(client: Client, md5: str, download: Download, *, what: str) ->
         If the cache cannot be written.
     """
     content = _content(client, md5)
-    with file_lock(content.lock, content.root, what, client.settings.lock_timeout):
+    settings = client.settings
+    with file_lock(
+        content.lock, content.root, what, settings.lock_timeout, locking=settings.locking
+    ):
         if is_intact(content.path, md5):
             return content.path
         try:

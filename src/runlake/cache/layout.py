@@ -4,12 +4,16 @@
 
     <root>/                                    $WANDB_CACHE_DIR/runlake
       CACHEDIR.TAG                             tells backup tools to skip the tree
-      locks/<00..ff>.lock                      striped by run
-      locks/<00..ff>.holder                    who holds it, for messages
-      v1/<host>/<entity>/<project>/<run>/
+      limits/<digest>.json                     what all processes know of an API's rate limit
+      locks/<00..ff>.lock                      striped by run; while held, its content says by whom
+      locks/<00..ff>.lease                     the same on a network file system, only while held
+      locks/<00..ff>.waiting/                  one file per process in line, only while there is one
+      catalog.sqlite                           what planning needs of every run and export
+      v2/<host>/<entity>/<project>/<run>/
         manifest.json                          replaced atomically
         <identity>.parquet                     one version of one export
-        <object>.<host>-<pid>-<random>.part    one attempt's download under way
+        <identity>-<random>.parquet            the same, of which only column chunks are there
+        <object>.<attempt>.part                one attempt's download (see ``exports.part``)
       artifacts/v1/<host>/<00..ff>/<md5>       the content of an artifact's file
       artifacts/locks/<00..ff>.lock            striped by content
 """
@@ -17,10 +21,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 import secrets
-import socket
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,9 +29,9 @@ from urllib.parse import quote, urlsplit
 
 from runlake.values import RunPath
 
-LAYOUT_VERSION = "v1"
+LAYOUT_VERSION = "v2"
+CONTENT_VERSION = "v1"
 MAX_NAME_LENGTH = 120
-PART_NAME = re.compile(r"[0-9a-f]{32}\.(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]+\.part")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,17 @@ class RunDirectory:
         """The directory with the run's files."""
         host = _host(self.base_url)
         names = (host, self.run.entity, self.run.project, self.run.run_id)
-        return self.root.joinpath(LAYOUT_VERSION, *map(safe_name, names))
+        return self.version_root.joinpath(*map(safe_name, names))
+
+    @property
+    def version_root(self) -> Path:
+        """The directory of this layout; older ones stand beside it."""
+        return self.root / LAYOUT_VERSION
+
+    @property
+    def relative(self) -> str:
+        """The directory below the root, with slashes."""
+        return self.path.relative_to(self.root).as_posix()
 
     @property
     def manifest(self) -> Path:
@@ -69,10 +80,25 @@ class RunDirectory:
         stripe = hashlib.sha256(str(self.path.relative_to(self.root)).encode()).hexdigest()[:2]
         return self.root / "locks" / f"{stripe}.lock"
 
-    def part(self, object_path: str) -> Path:
-        """Return a new path for one attempt to download an object."""
-        attempt = f"{safe_name(socket.gethostname())}-{os.getpid()}-{secrets.token_hex(4)}"
-        return self.path / f"{_digest(object_path)}.{attempt}.part"
+
+def limit_file(root: Path, base_url: str, key: str) -> Path:
+    """Return the file in which all processes keep what they know of an API's rate limit.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    base_url : str
+        Root of the API.
+    key : str
+        The API key, for limits count per user; the name holds a digest of both only.
+
+    Returns
+    -------
+    Path
+        The same for every process of one user of one API.
+    """
+    return root / "limits" / (_digest(f"{base_url.lower()}\0{key}") + ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +123,7 @@ class ContentFile:
     def path(self) -> Path:
         """The file with the content."""
         host = safe_name(_host(self.base_url))
-        return self.root / "artifacts" / LAYOUT_VERSION / host / self.md5[:2] / self.md5
+        return self.root / "artifacts" / CONTENT_VERSION / host / self.md5[:2] / self.md5
 
     @property
     def lock(self) -> Path:
@@ -105,7 +131,9 @@ class ContentFile:
         return self.root / "artifacts" / "locks" / f"{self.md5[-2:]}.lock"
 
 
-def export_file_name(object_path: str, validator: str, n_bytes: int) -> str:
+def export_file_name(
+    object_path: str, validator: str, n_bytes: int, *, is_sparse: bool = False
+) -> str:
     """Return the file name of one version of an export.
 
     Parameters
@@ -116,13 +144,16 @@ def export_file_name(object_path: str, validator: str, n_bytes: int) -> str:
         ETag or date; empty where the storage host gives none.
     n_bytes : int
         Length of the file.
+    is_sparse : bool
+        Only a part of it will be there.
 
     Returns
     -------
     str
-        Equal exactly for equal versions of the same object.
+        Equal exactly for equal versions of the same object; a sparse file's is like no other.
     """
-    return _digest("\0".join((object_path, validator, str(n_bytes)))) + ".parquet"
+    name = _digest("\0".join((object_path, validator, str(n_bytes))))
+    return f"{name}-{secrets.token_hex(4)}.parquet" if is_sparse else f"{name}.parquet"
 
 
 def safe_name(name: str) -> str:

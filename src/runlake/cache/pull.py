@@ -1,86 +1,64 @@
-"""One run from cold to warm: ask, lock, decide, download, publish."""
+"""One run from cold to warm: ask, decide, lock, fetch, publish; or what is on disk, unasked."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+import errno
+import shutil
+import tempfile
+import time
+import warnings
+import weakref
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from runlake.backend.client import Client
+from runlake.cache.catalog import Catalog
+from runlake.cache.fetch import Fetching
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locks import run_lock
+from runlake.cache.migrate import adopt_older_layout
+from runlake.cache.parts import sweep_parts
+from runlake.cache.pulled import PullResult, with_columns
+from runlake.cache.release import keep_within
 from runlake.cache.store import (
+    Offer,
     StoredExport,
     StoredManifest,
-    prepare,
-    publish,
+    describe_age,
+    note_use,
     read_manifest,
+    tag_root,
     write_manifest,
 )
-from runlake.errors import CacheError
-from runlake.exports.decide import Decision, decide
-from runlake.exports.download import download_export
+from runlake.errors import CacheError, NotCached, StaleWarning, Unreachable, UnwritableCacheWarning
+from runlake.exports.decide import Decision, Held, decide
+from runlake.exports.facts import groups_in
 from runlake.exports.manifest import Export, Freshness, Manifest, fetch_manifest
 from runlake.exports.progress import Progress, Silence
-from runlake.values import RunPath
+from runlake.values import STEP, RunPath, StepRange
 
-
-@dataclass(frozen=True, slots=True)
-class PullResult:
-    """A run whose exports are on disk, as of one moment.
-
-    Parameters
-    ----------
-    manifest : Manifest
-        What the backend offered.
-    directory : Path
-        Where the files are.
-    exports : tuple of StoredExport
-        One per export on offer; order means nothing.
-    n_downloaded, n_bytes : int
-        Files and bytes that this pull fetched.
-    """
-
-    manifest: Manifest
-    directory: Path
-    exports: tuple[StoredExport, ...]
-    n_downloaded: int = 0
-    n_bytes: int = 0
-
-    @property
-    def n_exports(self) -> int:
-        """Exports on offer."""
-        return len(self.exports)
-
-    @property
-    def n_reused(self) -> int:
-        """Exports that were on disk already."""
-        return self.n_exports - self.n_downloaded
-
-    @property
-    def n_rows(self) -> int:
-        """Rows in the exports."""
-        return sum(export.facts.n_rows for export in self.exports)
-
-    @property
-    def n_live_rows(self) -> int | None:
-        """Rows in no export yet; None where the backend does not tell."""
-        steps = self.manifest.live_steps
-        return None if steps is None else len(steps)
+UNWRITABLE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENOTDIR, errno.EEXIST),
+}
 
 
 def pull_run(
     client: Client,
     run: RunPath,
     *,
+    keys: Sequence[str] | None = None,
+    steps: StepRange | None = None,
     use_cache: bool = True,
+    distrusted: Collection[Path] = (),
+    attrs: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     known: Freshness | None = None,
 ) -> PullResult:
-    """Bring the exports of a run to disk.
+    """Bring what is wanted of a run's exports to disk.
 
     A warm pull costs one GraphQL request: where heartbeat, line count and state did not move since
     all exports were current, no file is asked for. Else each export on disk is revalidated.
@@ -91,8 +69,16 @@ def pull_run(
         The backend; its settings name the cache.
     run : RunPath
         The run.
+    keys : sequence of str, optional
+        Columns that are wanted; large exports are then fetched in part. None means all.
+    steps : StepRange, optional
+        Steps that are wanted.
     use_cache : bool
-        False fetches every export again.
+        False fetches all again.
+    distrusted : collection of Path
+        Files that could not be read: fetched again whatever their checksums say.
+    attrs : mapping, optional
+        The run's fields, to keep for offline use.
     progress : Progress, optional
         Watches the downloads.
     known : tuple, optional
@@ -102,46 +88,46 @@ def pull_run(
     Returns
     -------
     PullResult
-        Every export on offer, complete and checked.
+        Every export on offer, with the wanted columns complete and checked.
 
     Raises
     ------
     RunNotFoundError, ExportError, CacheError
         Nothing that was on disk before is lost then.
+    NotCached
+        Offline, if what is wanted is not on disk.
+    Unreachable
+        If the backend does not answer, and the run was not over when it last did.
+
+    Warns
+    -----
+    StaleWarning
+        If the answer is of an earlier moment.
+    UnwritableCacheWarning
+        If the cache cannot be written: what is fetched is forgotten with the result.
     """
+    directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
+    pull = _Pull(client, directory, keys, steps or StepRange(), set(distrusted), attrs, progress)
+    if client.settings.offline:
+        return pull.from_disk(None)
     if use_cache and known is not None:
-        unchanged = find_unchanged(client, run, known)
+        unchanged = pull.unchanged(known)
         if unchanged is not None:
             return unchanged
-    directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
-    offered = fetch_manifest(client, run)
-    stored = read_manifest(directory)
-    decisions = _decide(directory, offered, stored, use_cache=use_cache)
-    if _is_all_there(decisions):
-        if known is not None and offered.live_steps == () and stored != stored.as_of(offered):
-            _remember(client, directory, offered)
-        return _result(directory, offered, stored)
-    with run_lock(directory, client.settings.lock_timeout):
-        # Whoever held the lock before may have done the work; what is on disk has to be read anew.
-        stored = read_manifest(directory)
-        decisions = _decide(directory, offered, stored, use_cache=use_cache)
-        if _is_all_there(decisions):
-            return _result(directory, offered, stored)
-        try:
-            prepare(directory)
-            return _Pull(client, directory, offered, stored, progress or Silence()).run(decisions)
-        except OSError as error:
-            if isinstance(error, CacheError):
-                raise
-            raise CacheError(
-                f"The exports of '{run}' cannot be stored in {str(directory.path)!r} "
-                f"({error.strerror or error}). Free some space, or set WANDB_CACHE_DIR to a "
-                "directory that this account may write.",
-                path=str(directory.path),
-            ) from error
+    try:
+        offered = fetch_manifest(client, run)
+    except Unreachable as error:
+        return pull.from_disk(error)
+    result = pull.from_backend(offered, use_cache=use_cache)
+    note_use(directory)
+    if result.n_downloaded:
+        keep_within(client.settings, directory.path)
+    return result
 
 
-def find_unchanged(client: Client, run: RunPath, known: Freshness) -> PullResult | None:
+def find_unchanged(
+    client: Client, run: RunPath, known: Freshness, *, keys: Sequence[str] | None = None
+) -> PullResult | None:
     """Look for a run on disk, without a request.
 
     Parameters
@@ -152,6 +138,8 @@ def find_unchanged(client: Client, run: RunPath, known: Freshness) -> PullResult
         The run.
     known : tuple
         `Manifest.freshness` of this moment, as a list of runs told it.
+    keys : sequence of str, optional
+        Columns that are wanted; None means all.
 
     Returns
     -------
@@ -159,145 +147,303 @@ def find_unchanged(client: Client, run: RunPath, known: Freshness) -> PullResult
         The whole history of the run; None if it may have more than is on disk.
     """
     directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
-    stored = read_manifest(directory)
-    if stored.offer is None or stored.freshness != known:
-        return None
-    decisions = _decide(directory, stored.offer, stored, use_cache=True)
-    return _result(directory, stored.offer, stored) if _is_all_there(decisions) else None
-
-
-def _remember(client: Client, directory: RunDirectory, offered: Manifest) -> None:
-    """Store an offer that brought nothing new, so that the next list of runs is enough."""
-    # The answer is there; a cache that cannot be written must not spoil it.
-    with suppress(CacheError, OSError), run_lock(directory, client.settings.lock_timeout):
-        stored = read_manifest(directory)
-        if _is_all_there(_decide(directory, offered, stored, use_cache=True)):
-            prepare(directory)
-            write_manifest(directory, stored.as_of(offered))
-
-
-def _is_all_there(decisions: dict[str, Decision]) -> bool:
-    return all(decision is Decision.REUSE for decision in decisions.values())
-
-
-def _decide(
-    directory: RunDirectory, offered: Manifest, stored: StoredManifest, *, use_cache: bool
-) -> dict[str, Decision]:
-    held = {
-        export.object: _is_whole(directory.path / export.file, export.n_bytes)
-        for export in stored.exports.values()
-    }
-    return decide(offered, held, stored.freshness, use_cache=use_cache)
-
-
-def _is_whole(file: Path, n_bytes: int) -> bool:
-    try:
-        return file.stat().st_size == n_bytes
-    except OSError:
-        return False
-
-
-def _result(
-    directory: RunDirectory,
-    offered: Manifest,
-    stored: StoredManifest,
-    n_downloaded: int = 0,
-    n_bytes: int = 0,
-) -> PullResult:
-    exports = tuple(stored.exports[export.object] for export in offered.exports)
-    return PullResult(offered, directory.path, exports, n_downloaded, n_bytes)
-
-
-class _Cancelled(Exception):
-    pass
+    return _Pull(client, directory, keys, StepRange(), set(), None, None).unchanged(known)
 
 
 class _Pull:
-    """The downloads of one pull; lives while the run's lock is held."""
+    """One pull: what is wanted, and where it goes."""
 
     def __init__(
         self,
         client: Client,
         directory: RunDirectory,
-        offered: Manifest,
-        stored: StoredManifest,
-        progress: Progress,
+        keys: Sequence[str] | None,
+        steps: StepRange,
+        distrusted: set[Path],
+        attrs: Mapping[str, Any] | None,
+        progress: Progress | None,
     ) -> None:
         self._client = client
         self._directory = directory
-        self._offered = offered
-        self._stored = stored
-        self._progress = progress
-        self._guard = threading.Lock()
-        self._is_cancelled = False
-        self._n_downloaded = 0
-        self._n_bytes = 0
-        self._renewed: Manifest | None = None
+        self._catalog = Catalog(directory.root)
+        self._keys = keys
+        self._steps = steps
+        self._distrusted = distrusted
+        self._attrs = attrs
+        self._progress = progress or Silence()
 
-    def run(self, decisions: dict[str, Decision]) -> PullResult:
-        wanted = [e for e in self._offered.exports if decisions[e.object] is not Decision.REUSE]
-        self._progress.start(None, len(wanted))
+    def from_backend(self, offered: Manifest, *, use_cache: bool) -> PullResult:
+        """Fetch what is missing of what the backend offers."""
+        stored = self._read()
+        self._narrow_distrust(stored)
+        decisions = self._decide(offered, stored, use_cache=use_cache)
+        if all(decision is Decision.REUSE for decision in decisions.values()):
+            # Nobody needs what an attempt left that was to fetch again what is here.
+            sweep_parts(self._directory.path)
+            if not self._is_noted(stored):
+                self._note(offered)
+            return self._result(offered, stored)
         try:
-            self._download_all([(e, decisions[e.object]) for e in wanted])
-        finally:
-            self._progress.finish()
-        self._stored = self._stored.as_of(self._offered)
-        write_manifest(self._directory, self._stored)
-        return _result(
-            self._directory, self._offered, self._stored, self._n_downloaded, self._n_bytes
+            return self._fetch_locked(offered, use_cache=use_cache)
+        except (OSError, CacheError) as error:
+            if _is_unwritable(error):
+                return self._fetch_elsewhere(offered, error)
+            if isinstance(error, CacheError):
+                raise
+            raise CacheError(
+                f"The exports of '{self._directory.run}' cannot be stored in "
+                f"{str(self._directory.path)!r} ({error.strerror or error}). Set WANDB_CACHE_DIR "
+                "to a directory that this account may write.",
+                path=str(self._directory.path),
+            ) from error
+
+    def unchanged(self, known: Freshness) -> PullResult | None:
+        """Return the run as it is on disk, where that is all that it had at a known moment."""
+        stored = self._read()
+        offer = stored.offer
+        if offer is None or offer.freshness != known or offer.n_live_rows != 0:
+            return None
+        exports = [e for e in stored.exports.values() if e.dropped_at is None]
+        if any(e.path in self._distrusted or not self._held(e).is_enough for e in exports):
+            return None
+        loaded = tuple(with_columns(self._catalog, export, self._keys) for export in exports)
+        return PullResult(self._remembered(offer, exports), self._directory.path, loaded)
+
+    def from_disk(self, unreachable: Unreachable | None) -> PullResult:
+        """Answer from what is on disk: offline, or because the backend does not answer."""
+        stored = self._read()
+        offer = stored.offer
+        if offer is None or (unreachable is not None and not offer.is_over):
+            raise self._refusal(unreachable, stored)
+        exports = [e for e in stored.exports.values() if e.dropped_at is None]
+        for export in exports:
+            if not (export.is_untouched or export.is_intact()) or export.path in self._distrusted:
+                raise NotCached(
+                    f"The cached export {str(export.path)!r} of '{self._directory.run}' is damaged "
+                    "or gone. Scan again with the backend at hand to fetch it anew.",
+                    path=str(export.path),
+                )
+        loaded = tuple(with_columns(self._catalog, export, self._keys) for export in exports)
+        lacking = [e for e in loaded if not self._held(e).is_enough]
+        if lacking:
+            raise NotCached(
+                f"Of '{self._directory.run}' only some keys are in the cache, and this read wants "
+                f"more of {lacking[0].file!r}. Read it once with the backend at hand.",
+                path=str(lacking[0].path),
+            )
+        age = max(0.0, time.time() - offer.at)
+        self._warn_stale(offer, unreachable)
+        note_use(self._directory)
+        return PullResult(
+            self._remembered(offer, exports),
+            self._directory.path,
+            loaded,
+            age=age,
+            n_left_out=offer.n_live_rows,
         )
 
-    def _download_all(self, wanted: list[tuple[Export, Decision]]) -> None:
-        workers = min(self._client.settings.max_workers, len(wanted))
-        executor = ThreadPoolExecutor(workers, thread_name_prefix="runlake-download")
-        futures: set[Future[None]] = {executor.submit(self._download, *one) for one in wanted}
-        try:
-            while futures:
-                done, futures = wait(futures, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-        finally:
-            self._is_cancelled = True
-            executor.shutdown(wait=True, cancel_futures=True)
+    def _read(self) -> StoredManifest:
+        adopt_older_layout(self._directory)
+        return read_manifest(self._directory)
 
-    def _download(self, export: Export, decision: Decision) -> None:
-        held = self._stored.exports.get(export.object)
-        part = self._directory.part(export.object)
-        try:
-            downloaded = download_export(
+    def _decide(
+        self, offered: Manifest, stored: StoredManifest, *, use_cache: bool
+    ) -> dict[str, Decision]:
+        held = {
+            export.object: self._held(export)
+            for export in stored.exports.values()
+            if export.path not in self._distrusted
+        }
+        return decide(offered, held, stored.freshness, use_cache=use_cache)
+
+    def _held(self, export: StoredExport) -> Held:
+        is_usable = export.is_untouched or export.is_intact()
+        if not is_usable or export.coverage is None:
+            return Held(is_usable, is_usable)
+        if self._keys is None:
+            return Held(is_usable=True, is_enough=False)
+        groups = groups_in(export.facts, self._steps)
+        columns = with_columns(self._catalog, export, self._keys).facts.columns
+        return Held(
+            is_usable=True,
+            is_enough=not export.coverage.lacks({k: groups for k in columns if k != STEP}),
+        )
+
+    def _is_noted(self, stored: StoredManifest) -> bool:
+        return stored.offer is not None and (self._attrs is None or stored.attrs == self._attrs)
+
+    def _note(self, offered: Manifest) -> None:
+        """Keep what an offer tells that brought nothing new, for lists of runs and for offline."""
+        directory, settings = self._directory, self._client.settings
+        # The answer is there; a cache that cannot be written must not spoil it.
+        with suppress(OSError, CacheError):
+            tag_root(directory)
+            with run_lock(directory, settings.lock_timeout, locking=settings.locking):
+                stored = self._read()
+                decisions = self._decide(offered, stored, use_cache=True)
+                if any(decision is not Decision.REUSE for decision in decisions.values()):
+                    return
+                directory.path.mkdir(parents=True, exist_ok=True)
+                noted = self._settled(stored, offered)
+                write_manifest(directory, noted)
+            self._catalog.note_run(directory, noted)
+
+    def _fetch_locked(self, offered: Manifest, *, use_cache: bool) -> PullResult:
+        directory, settings = self._directory, self._client.settings
+        tag_root(directory)
+        with run_lock(directory, settings.lock_timeout, locking=settings.locking):
+            # Whoever held the lock before may have done the work: what is on disk is read anew.
+            stored = self._read()
+            decisions = self._decide(offered, stored, use_cache=use_cache)
+            directory.path.mkdir(parents=True, exist_ok=True)
+            fetching = Fetching(
                 self._client,
-                self._directory.run,
-                export,
-                part,
-                held=held.validator if held and decision is Decision.REVALIDATE else None,
-                renew=self._renewal(export),
-                count=self._count,
+                directory,
+                self._catalog,
+                offered,
+                stored,
+                self._keys,
+                self._steps,
+                self._progress,
             )
-            if downloaded is None:
-                return
-            stored = publish(self._directory, export.object, part, downloaded)
-        finally:
+            fetching.run(decisions)
+            sweep_parts(directory.path)
+            settled = self._settled(fetching.stored, offered)
+            write_manifest(directory, settled)
+            self._drop_distrusted(settled)
+        self._catalog.note_run(directory, settled)
+        return self._result(offered, settled, fetching)
+
+    def _narrow_distrust(self, stored: StoredManifest) -> None:
+        """Of several files that may be to blame, find those that are."""
+        if len(self._distrusted) > 1:
+            suspects = [e for e in stored.exports.values() if e.path in self._distrusted]
+            broken = {export.path for export in suspects if not export.is_intact()}
+            self._distrusted = broken or self._distrusted
+
+    def _drop_distrusted(self, settled: StoredManifest) -> None:
+        named = {export.path for export in settled.exports.values()}
+        for path in self._distrusted - named:
             with suppress(OSError):
-                part.unlink(missing_ok=True)
-        with self._guard:
-            # Written after each file, so that a killed pull goes on where it was.
-            self._stored = self._stored.with_export(stored)
-            self._n_downloaded += 1
-            write_manifest(self._directory, self._stored.between_offers)
+                path.unlink()
 
-    def _renewal(self, export: Export) -> Callable[[], Export | None]:
-        def renew() -> Export | None:
-            with self._guard:
-                if self._renewed is None:
-                    self._renewed = fetch_manifest(self._client, self._directory.run)
-                offers = self._renewed.exports
-            return next((offer for offer in offers if offer.object == export.object), None)
+    def _fetch_elsewhere(self, offered: Manifest, error: Exception) -> PullResult:
+        """Fetch what is missing to a directory that lasts as long as the result."""
+        reason = getattr(error, "strerror", None) or getattr(error.__cause__, "strerror", error)
+        warnings.warn(
+            f"The cache at {str(self._directory.root)!r} cannot be written ({reason}): what is "
+            "fetched now is forgotten after this read.",
+            UnwritableCacheWarning,
+            stacklevel=2,
+        )
+        stored = self._read()
+        decisions = self._decide(offered, stored, use_cache=True)
+        keeper = _Keeper()
+        directory = replace(self._directory, root=keeper.path)
+        directory.path.mkdir(parents=True)
+        reused = {
+            name: export
+            for name, export in stored.exports.items()
+            if decisions.get(name) is Decision.REUSE
+        }
+        fetching = Fetching(
+            self._client,
+            directory,
+            Catalog(directory.root),
+            offered,
+            StoredManifest(reused),
+            self._keys,
+            self._steps,
+            self._progress,
+        )
+        fetching.run(
+            {name: Decision.REUSE if name in reused else Decision.FETCH for name in decisions}
+        )
+        result = self._result(offered, fetching.stored, fetching)
+        return replace(result, directory=directory.path, keeper=keeper)
 
-        return renew
+    def _settled(self, stored: StoredManifest, offered: Manifest) -> StoredManifest:
+        now = time.time()
+        on_offer = {export.object for export in offered.exports}
+        exports = {
+            name: replace(export, dropped_at=None if name in on_offer else export.dropped_at or now)
+            for name, export in stored.exports.items()
+        }
+        attrs = stored.attrs if self._attrs is None else self._attrs
+        return replace(stored, exports=exports, offer=Offer.of(offered), attrs=attrs)
 
-    def _count(self, n_bytes: int) -> None:
-        if self._is_cancelled:
-            raise _Cancelled
-        with self._guard:
-            self._n_bytes += n_bytes
-            self._progress.advance(n_bytes)
+    def _result(
+        self, offered: Manifest, stored: StoredManifest, fetching: Fetching | None = None
+    ) -> PullResult:
+        exports = tuple(
+            with_columns(self._catalog, stored.exports[export.object], self._keys)
+            for export in offered.exports
+        )
+        if fetching is None:
+            return PullResult(offered, self._directory.path, exports)
+        return PullResult(
+            offered,
+            self._directory.path,
+            exports,
+            fetching.n_downloaded,
+            fetching.n_bytes,
+            reasons=fetching.reasons,
+        )
+
+    def _refusal(self, unreachable: Unreachable | None, stored: StoredManifest) -> Exception:
+        run = self._directory.run
+        if unreachable is None:
+            return NotCached(
+                f"'{run}' is not in the cache at {str(self._directory.root)!r}, and this client "
+                "is offline. Pull the run once without RUNLAKE_OFFLINE.",
+                path=str(self._directory.path),
+            )
+        if stored.offer is None:
+            return unreachable
+        return Unreachable(
+            f"{unreachable.message} '{run}' had not ended when the backend last answered: try "
+            "again when it does, or read what is in the cache with RUNLAKE_OFFLINE=1.",
+            **unreachable.facts,
+        )
+
+    def _remembered(self, offer: Offer, exports: Sequence[StoredExport]) -> Manifest:
+        return Manifest(
+            self._directory.run,
+            offer.state,
+            offer.heartbeat_at,
+            offer.line_count,
+            max((e.facts.last_step or -1 for e in exports), default=-1),
+            {},
+            tuple(Export("", export.object) for export in exports),
+            (),
+        )
+
+    def _warn_stale(self, offer: Offer, unreachable: Unreachable | None) -> None:
+        why = "Offline" if unreachable is None else "The backend does not answer"
+        missing = ""
+        if offer.n_live_rows != 0:
+            rows = "an unknown number of" if offer.n_live_rows is None else f"{offer.n_live_rows:,}"
+            missing = f", without {rows} rows that were in no export then"
+        run, age = self._directory.run, describe_age(offer)
+        warnings.warn(
+            f"{why}: '{run}' is answered from the cache, as of {age} ago{missing}.",
+            StaleWarning,
+            stacklevel=2,
+        )
+
+
+class _Keeper:
+    """A directory that goes with this object, or with the process."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="runlake-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+def _is_unwritable(error: Exception) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in UNWRITABLE:
+            return True
+        cause = cause.__cause__
+    return False

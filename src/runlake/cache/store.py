@@ -1,33 +1,31 @@
-"""What is on disk of a run: begin, publish, describe, sweep."""
+"""What is on disk of a run: the manifest, read and replaced; files published and let go."""
 
 from __future__ import annotations
 
-import base64
+import email.utils
 import json
 import os
-import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+from runlake.cache.coverage import Coverage, Piece, file_crc32c, read_pieces
+from runlake.cache.layout import RunDirectory, export_file_name
+from runlake.exports.download import Downloaded
+from runlake.exports.facts import ExportFacts, RowGroup
+from runlake.exports.manifest import Manifest
+from runlake.exports.part import PartFile
+from runlake.exports.validator import Validator
 
-from runlake.cache.layout import PART_NAME, RunDirectory, export_file_name, safe_name
-from runlake.exports.download import Downloaded, Validator
-from runlake.exports.manifest import Export, Freshness, Manifest
-from runlake.exports.verify import ExportFacts, RowGroup
-from runlake.values import RunPath
-
-SCHEMA_VERSION = 1
-ABANDONED_SECONDS = 24 * 3600.0
+SCHEMA_VERSION = 2
 TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# This directory holds downloads of runlake; everything in it can be fetched again.\n"
 )
+Wanted = Mapping[str, Iterable[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +36,122 @@ class StoredExport:
     ----------
     object : str
         Its URL without signature.
-    file : str
-        File name in the run's directory.
+    path : Path
+        The file.
     validator : Validator
         Which version it is.
     n_bytes : int
-        Length of the file.
+        Length of the export; a sparse file is as long.
+    crc32c : int or None
+        Of the whole file; None while it is sparse.
+    changed_ns : int
+        When the file was last changed by us, as the file system noted it: a file that somebody else
+        touched is checked before it is used.
     facts : ExportFacts
-        What planning needs to know of it.
+        What planning needs to know of it; columns come from the catalog.
+    coverage : Coverage or None
+        What of it is on disk; None means all.
+    dropped_at : float or None
+        When the backend was first seen not to offer it any more, in seconds since 1970.
     """
 
     object: str
-    file: str
+    path: Path
     validator: Validator
     n_bytes: int
+    crc32c: int | None
+    changed_ns: int
     facts: ExportFacts
+    coverage: Coverage | None = None
+    dropped_at: float | None = None
+
+    @property
+    def file(self) -> str:
+        """File name in the run's directory."""
+        return self.path.name
+
+    @property
+    def modified_at(self) -> float:
+        """When the storage host says that it was made, in seconds since 1970; 0 if it does not."""
+        try:
+            when = email.utils.parsedate_to_datetime(self.validator.last_modified or "")
+        except ValueError:
+            return 0.0
+        return when.timestamp()
+
+    @property
+    def n_held_bytes(self) -> int:
+        """Bytes of it that are on disk."""
+        return self.n_bytes if self.coverage is None else self.coverage.n_bytes
+
+    @property
+    def is_untouched(self) -> bool:
+        """The file is there, and nobody but us has changed it."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return False
+        return found.st_size == self.n_bytes and found.st_mtime_ns == self.changed_ns
+
+    def is_intact(self) -> bool:
+        """Read what is on disk, and tell whether it is what arrived."""
+        try:
+            if self.path.stat().st_size != self.n_bytes:
+                return False
+            if self.coverage is None:
+                return file_crc32c(self.path) == self.crc32c
+            return read_pieces(self.path, self.coverage.ranges) == self.coverage.pieces
+        except OSError:
+            return False
+
+    def touched(self) -> StoredExport:
+        """Return the export with the time of change that its file has now."""
+        return replace(self, changed_ns=self.path.stat().st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the backend last told of a run, as far as it outlives the moment.
+
+    Parameters
+    ----------
+    state, heartbeat_at, line_count, last_step
+        As in `Manifest`.
+    n_live_rows : int or None
+        Rows that were in no export; None where the backend did not tell.
+    at : float
+        When, in seconds since 1970.
+    """
+
+    state: str | None
+    heartbeat_at: str | None
+    line_count: int | None
+    last_step: int
+    n_live_rows: int | None
+    at: float
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Offer:
+        """Keep what an answer of this moment told."""
+        live = manifest.live_steps
+        return cls(
+            manifest.state,
+            manifest.heartbeat_at,
+            manifest.line_count,
+            manifest.last_step,
+            None if live is None else len(live),
+            time.time(),
+        )
+
+    @property
+    def freshness(self) -> tuple[str | None, str | None, int | None]:
+        """What must not have moved for an export on disk to be trusted unasked."""
+        return self.state, self.heartbeat_at, self.line_count
+
+    @property
+    def is_over(self) -> bool:
+        """The run had ended, and all its rows were exported."""
+        return self.state not in {"running", "pending", "preempting"} and self.n_live_rows == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,33 +162,27 @@ class StoredManifest:
     ----------
     exports : mapping of str to StoredExport
         By object.
-    freshness : tuple or None
-        `Manifest.freshness` of the last offer whose exports were all current.
-    offer : Manifest or None
-        That offer, where the exports were the whole history; its URLs have no signature.
+    offer : Offer or None
+        The last offer whose exports were all current.
+    attrs : mapping or None
+        The run's fields as the backend named them, config and metrics included.
+    is_pinned : bool
+        Pruning leaves the run alone.
     """
 
-    exports: Mapping[str, StoredExport]
-    freshness: Freshness | None = None
-    offer: Manifest | None = None
-
-    @property
-    def between_offers(self) -> StoredManifest:
-        """The manifest while a pull goes on: some of its exports are of an older offer."""
-        return replace(self, freshness=None, offer=None)
-
-    def as_of(self, offered: Manifest) -> StoredManifest:
-        """Return the manifest for an offer whose exports are all on disk."""
-        is_whole = offered.live_steps == ()
-        return replace(
-            self,
-            freshness=offered.freshness,
-            offer=offered.without_signatures() if is_whole else None,
-        )
+    exports: Mapping[str, StoredExport] = field(default_factory=dict)
+    offer: Offer | None = None
+    attrs: Mapping[str, Any] | None = None
+    is_pinned: bool = False
 
     def with_export(self, export: StoredExport) -> StoredManifest:
         """Return this manifest with one export more, or another version of it."""
         return replace(self, exports={**self.exports, export.object: export})
+
+    @property
+    def freshness(self) -> tuple[str | None, str | None, int | None] | None:
+        """`Manifest.freshness` of the last offer whose exports were all current."""
+        return None if self.offer is None else self.offer.freshness
 
 
 def read_manifest(directory: RunDirectory) -> StoredManifest:
@@ -108,20 +201,22 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
     try:
         document = json.loads(directory.manifest.read_bytes())
         if document["version"] != SCHEMA_VERSION:
-            return StoredManifest({})
-        schemas = [_parse_schema(text) for text in document["schemas"]]
-        exports = (_parse_export(entry, schemas) for entry in document["exports"])
-        freshness = document["freshness"]
+            return StoredManifest()
+        exports = [_parse_export(entry, directory.path) for entry in document["exports"]]
+        offer = document["offer"]
         return StoredManifest(
             {export.object: export for export in exports},
-            tuple(freshness) if freshness else None,
-            _parse_offer(document.get("offer"), directory.run, freshness),
+            Offer(**offer) if offer else None,
+            document["attrs"],
+            document["is_pinned"],
         )
-    except (OSError, ValueError, KeyError, TypeError, IndexError, pa.ArrowException):
-        return StoredManifest({})
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return StoredManifest()
 
 
-def write_manifest(directory: RunDirectory, manifest: StoredManifest) -> None:
+def write_manifest(
+    directory: RunDirectory, manifest: StoredManifest, *, is_durable: bool = True
+) -> None:
     """Replace the manifest of a run atomically.
 
     Parameters
@@ -130,53 +225,50 @@ def write_manifest(directory: RunDirectory, manifest: StoredManifest) -> None:
         The run, whose lock the caller holds.
     manifest : StoredManifest
         What to write.
+    is_durable : bool
+        Wait until it is on the disk.
     """
-    schemas: dict[bytes, int] = {}
-    exports = [_describe_export(export, schemas) for export in manifest.exports.values()]
+    offer = manifest.offer
     document = {
         "version": SCHEMA_VERSION,
         "run": str(directory.run),
+        "entity": directory.run.entity,
+        "project": directory.run.project,
+        "run_id": directory.run.run_id,
         "backend": directory.base_url,
-        "freshness": manifest.freshness,
-        "offer": _describe_offer(manifest.offer),
-        "schemas": [base64.b64encode(schema).decode() for schema in schemas],
-        "exports": exports,
+        "offer": None if offer is None else {n: getattr(offer, n) for n in Offer.__slots__},
+        "attrs": manifest.attrs,
+        "is_pinned": manifest.is_pinned,
+        "exports": [_describe_export(export) for export in manifest.exports.values()],
     }
-    part = directory.part("manifest")
+    part = PartFile(directory.path, "manifest")
     try:
-        with part.open("w") as file:
-            json.dump(document, file, separators=(",", ":"))
+        with part.open() as file:
+            file.write(json.dumps(document, separators=(",", ":")).encode())
             file.flush()
-            os.fsync(file.fileno())
-        part.replace(directory.manifest)
+            if is_durable:
+                os.fsync(file.fileno())
+        part.path.replace(directory.manifest)
     finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+        part.discard()
 
 
-def prepare(directory: RunDirectory) -> None:
-    """Make the directory of a run, and let go of what dead attempts left in it.
-
-    Parameters
-    ----------
-    directory : RunDirectory
-        The run, whose lock the caller holds. A lock can lie, hence only attempts of processes
-        that are known to be dead, or of yesterday, are swept.
-    """
-    directory.path.mkdir(parents=True, exist_ok=True)
+def tag_root(directory: RunDirectory) -> None:
+    """Make the root of the cache, with the tag that tells backup tools to skip it."""
     tag = directory.root / "CACHEDIR.TAG"
     if not tag.exists():
+        directory.root.mkdir(parents=True, exist_ok=True)
         tag.write_text(TAG)
-    for part in directory.path.glob("*.part"):
-        if _is_abandoned(part):
-            with suppress(OSError):
-                part.unlink()
 
 
 def publish(
-    directory: RunDirectory, object_path: str, part: Path, downloaded: Downloaded
+    directory: RunDirectory,
+    object_path: str,
+    part: Path,
+    downloaded: Downloaded,
+    coverage: Coverage | None = None,
 ) -> StoredExport:
-    """Give a complete download its final name.
+    """Give a complete download, or the beginning of a sparse file, its final name.
 
     Parameters
     ----------
@@ -188,103 +280,99 @@ def publish(
         The attempt's file, flushed to disk.
     downloaded : Downloaded
         What was found in it.
+    coverage : Coverage, optional
+        What of it is there, unless all is.
 
     Returns
     -------
     StoredExport
         What the manifest has to say of it.
+
+    Notes
+    -----
+    A sparse file gets a name that no other has. Where a lock lies, a process may write to a sparse
+    file that another has just set aside; what it then claims is claimed of that name only.
     """
     validator = downloaded.validator
     name = export_file_name(
-        object_path, validator.etag or validator.last_modified or "", downloaded.n_bytes
+        object_path,
+        validator.etag or validator.last_modified or "",
+        downloaded.n_bytes,
+        is_sparse=coverage is not None,
     )
-    part.replace(directory.path / name)
-    return StoredExport(object_path, name, validator, downloaded.n_bytes, downloaded.facts)
+    path = directory.path / name
+    part.replace(path)
+    return StoredExport(
+        object_path,
+        path,
+        validator,
+        downloaded.n_bytes,
+        downloaded.crc32c if coverage is None else None,
+        path.stat().st_mtime_ns,
+        downloaded.facts,
+        coverage,
+    )
 
 
-def _is_abandoned(part: Path) -> bool:
-    try:
-        if time.time() - part.stat().st_mtime > ABANDONED_SECONDS:
-            return True
-    except OSError:
-        return False
-    named = PART_NAME.fullmatch(part.name)
-    if named is None or named["host"] != safe_name(socket.gethostname()):
-        return False
-    return os.name == "posix" and not _is_alive(int(named["pid"]))
+def describe_age(offer: Offer) -> str:
+    """Return how long ago an offer was made, for people."""
+    seconds = max(0.0, time.time() - offer.at)
+    for n_seconds, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 2 * n_seconds:
+            return f"{seconds / n_seconds:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        # Not ours to signal, hence alive.
-        return True
-    return True
+def note_use(directory: RunDirectory) -> None:
+    """Note that the run was read now: the access time of its manifest, which costs no write."""
+    with suppress(OSError):
+        changed = directory.manifest.stat().st_mtime_ns
+        os.utime(directory.manifest, ns=(time.time_ns(), changed))
 
 
-def _describe_export(export: StoredExport, schemas: dict[bytes, int]) -> dict[str, Any]:
-    facts = export.facts
-    schema = facts.schema.remove_metadata().serialize().to_pybytes()
+def _describe_export(export: StoredExport) -> dict[str, Any]:
+    facts, coverage = export.facts, export.coverage
     return {
         "object": export.object,
         "file": export.file,
-        "etag": export.validator.etag,
-        "last_modified": export.validator.last_modified,
+        "validator": {n: getattr(export.validator, n) for n in Validator.__slots__},
         "n_bytes": export.n_bytes,
+        "crc32c": export.crc32c,
+        "changed_ns": export.changed_ns,
+        "dropped_at": export.dropped_at,
         "is_ascending": facts.is_ascending,
+        "n_columns": facts.n_columns,
         "row_groups": [[g.n_rows, g.first_step, g.last_step] for g in facts.row_groups],
-        "schema": schemas.setdefault(schema, len(schemas)),
-        "null_counts": dict(facts.null_counts),
+        "pieces": None
+        if coverage is None
+        else [[p.start, p.stop, p.crc32c] for p in coverage.pieces],
+        "chunks": None
+        if coverage is None
+        else {column: sorted(groups) for column, groups in coverage.chunks.items()},
     }
 
 
-@lru_cache(maxsize=256)
-def _parse_schema(text: str) -> pa.Schema:
-    """Parse a schema; the runs of a project mostly have the same."""
-    return pa.ipc.read_schema(pa.BufferReader(_bytes(text)))
-
-
-def _parse_export(entry: Mapping[str, Any], schemas: list[pa.Schema]) -> StoredExport:
+def _parse_export(entry: Mapping[str, Any], directory: Path) -> StoredExport:
     facts = ExportFacts(
         tuple(RowGroup(*group) for group in entry["row_groups"]),
         entry["is_ascending"],
-        schemas[entry["schema"]],
-        entry["null_counts"],
+        entry["n_columns"],
+        {},
     )
-    validator = Validator(entry["etag"], entry["last_modified"])
-    return StoredExport(entry["object"], entry["file"], validator, entry["n_bytes"], facts)
-
-
-def _describe_offer(offer: Manifest | None) -> dict[str, Any] | None:
-    if offer is None:
-        return None
-    return {
-        "last_step": offer.last_step,
-        "key_counts": dict(offer.key_counts),
-        "objects": [export.object for export in offer.exports],
-    }
-
-
-def _parse_offer(
-    entry: Mapping[str, Any] | None, run: RunPath, freshness: list[Any] | None
-) -> Manifest | None:
-    if entry is None or freshness is None:
-        return None
-    state, heartbeat_at, line_count = freshness
-    return Manifest(
-        path=run,
-        state=state,
-        heartbeat_at=heartbeat_at,
-        line_count=line_count,
-        last_step=entry["last_step"],
-        key_counts=entry["key_counts"],
-        exports=tuple(Export(name) for name in entry["objects"]),
-        live_steps=(),
+    coverage = None
+    if entry["pieces"] is not None:
+        coverage = Coverage(
+            tuple(Piece(*piece) for piece in entry["pieces"]),
+            {column: frozenset(groups) for column, groups in entry["chunks"].items()},
+        )
+    return StoredExport(
+        entry["object"],
+        directory / Path(entry["file"]).name,
+        Validator(**entry["validator"]),
+        entry["n_bytes"],
+        entry["crc32c"],
+        entry["changed_ns"],
+        facts,
+        coverage,
+        entry["dropped_at"],
     )
-
-
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
 import typer
 
+from runlake.cli.output import show_facts, show_rows
 from runlake.settings import load_settings
+from runlake.values import RunPath, parse_age, parse_bytes
 
 app = typer.Typer(help="Look after the cache.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
@@ -18,3 +25,111 @@ def _root() -> None:
 def path() -> None:
     """Print the directory of the cache."""
     typer.echo(str(load_settings().cache_dir))
+
+
+@app.command("list")
+def list_runs(as_json: AsJson = False) -> None:
+    """List the runs in the cache, with their size and when they were last read."""
+    from runlake.cache.tree import walk_runs
+
+    rows: list[dict[str, Any]] = [
+        {
+            "run": str(run.directory.run),
+            "backend": run.directory.base_url,
+            "state": run.manifest.offer.state if run.manifest.offer else None,
+            "exports": len(run.manifest.exports),
+            "rows": run.n_rows,
+            "bytes": run.n_bytes,
+            "used": datetime.fromtimestamp(run.used_at, UTC).isoformat(timespec="seconds"),
+            "pinned": run.manifest.is_pinned,
+        }
+        for run in walk_runs(load_settings().cache_dir)
+    ]
+    show_rows(rows, as_json=as_json)
+
+
+@app.command()
+def verify(as_json: AsJson = False) -> None:
+    """Compare every file with its checksum; damaged ones are fetched again by the next read."""
+    from runlake.cache.check import verify_cache
+
+    settings = load_settings()
+    checked = list(verify_cache(settings.cache_dir, settings.lock_timeout))
+    damaged = [str(file) for one in checked for file in one.damaged]
+    show_facts(
+        {
+            "runs": len(checked),
+            "exports": sum(one.n_exports for one in checked),
+            "damaged": damaged,
+        },
+        as_json=as_json,
+    )
+    if damaged:
+        raise typer.Exit(1)
+
+
+@app.command()
+def repair(as_json: AsJson = False) -> None:
+    """Make the catalog anew from the files, and sweep what interrupted downloads left."""
+    from runlake.cache.check import repair_catalog
+
+    settings = load_settings()
+    started = time.monotonic()
+    n_runs = repair_catalog(settings.cache_dir, settings.lock_timeout)
+    show_facts({"runs": n_runs, "seconds": time.monotonic() - started}, as_json=as_json)
+
+
+@app.command()
+def prune(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(help="ENTITY, ENTITY/PROJECT or ENTITY/PROJECT/RUN, with *."),
+    ] = None,
+    max_bytes: Annotated[str | None, typer.Option(help="What may stay, such as 20GB.")] = None,
+    max_age: Annotated[str | None, typer.Option(help="Unread for so long, such as 7d.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let go of runs: the named ones, those unread for long, or the least recently read."""
+    from runlake.cache.prune import Policy
+    from runlake.cache.release import prune_cache
+
+    policy = Policy(
+        None if max_bytes is None else parse_bytes(max_bytes, "--max-bytes"),
+        None if max_age is None else parse_age(max_age, "--max-age"),
+        tuple(runs or ()),
+    )
+    pruning = prune_cache(load_settings(), policy, dry_run=dry_run)
+    rows = [
+        {
+            "run": str(one.entry.run),
+            "files": len(one.files),
+            "bytes": one.n_bytes,
+            "why": one.reason,
+        }
+        for one in pruning.releases
+    ]
+    show_rows(rows, as_json=as_json)
+    if not pruning.is_enough:
+        typer.echo("What is pinned alone is more than that.", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def pin(run: Annotated[str, typer.Argument(help="ENTITY/PROJECT/RUN")]) -> None:
+    """Keep a run from being pruned."""
+    _pin(run, is_pinned=True)
+
+
+@app.command()
+def unpin(run: Annotated[str, typer.Argument(help="ENTITY/PROJECT/RUN")]) -> None:
+    """Let a run be pruned again."""
+    _pin(run, is_pinned=False)
+
+
+def _pin(run: str, *, is_pinned: bool) -> None:
+    from runlake.cache.release import pin_run
+
+    settings = load_settings()
+    path = RunPath.parse(run, entity=settings.entity, project=settings.project)
+    pin_run(settings, path, is_pinned=is_pinned)

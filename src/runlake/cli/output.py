@@ -33,6 +33,20 @@ def show_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
     _console().print(table)
 
 
+def show_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Print facts about several things: a table with the names as its head, or a JSON array."""
+    if as_json:
+        sys.stdout.write(json.dumps(list(rows), default=str) + "\n")
+        return
+    if not rows:
+        Console().print("Nothing.", style="dim")
+        return
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*map(_text, row.values()))
+    Console().print(table)
+
+
 def show_frame(frame: pl.DataFrame, limit: int = MAX_SHOWN_ROWS) -> None:
     """Print the first rows of a frame and say how many there are."""
     table = Table(*map(escape, frame.columns))

@@ -86,9 +86,9 @@ def query(
     check_output(output)
     run = Api().run(path)
     if sql is not None:
-        from runlake.history.sql import read_relation
+        from runlake.history.sql import collect_query
 
-        frame = read_relation(run.sql(sql))
+        frame = collect_query(run.sql(sql))
     else:
         frame = run.frame(names, min_step=min_step, max_step=max_step, how=how)
     frame = frame if limit is None else frame.head(limit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +13,7 @@ from runlake.backend.graphql import query_run
 from runlake.errors import ProtocolError
 from runlake.values import STEP, RunPath
 
+# State, heartbeat and line count of a run: what tells one moment of it from the next.
 Freshness = tuple[str | None, str | None, int | None]
 
 
@@ -24,15 +25,17 @@ class Export:
     ----------
     url : str
         Absolute and signed; never shown, never stored.
+    object : str
+        What stays the same from one offer to the next: the URL's path. The host may change, as
+        where storage is reached by several addresses, and the signature always does.
     """
 
     url: str = field(repr=False)
+    object: str = ""
 
-    @property
-    def object(self) -> str:
-        """The URL without its signature: what stays the same from one offer to the next."""
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc}{parts.path}"
+    def __post_init__(self) -> None:
+        if not self.object:
+            object.__setattr__(self, "object", urlsplit(self.url).path)
 
     @property
     def host(self) -> str:
@@ -78,10 +81,6 @@ class Manifest:
     def freshness(self) -> Freshness:
         """What must not have moved for an export on disk to be trusted unasked."""
         return freshness_of(self.state, self.heartbeat_at, self.line_count)
-
-    def without_signatures(self) -> Manifest:
-        """Return the manifest as it may be stored: a signature is a secret, and runs out."""
-        return replace(self, exports=tuple(Export(export.object) for export in self.exports))
 
 
 def freshness_of(state: str | None, heartbeat_at: str | None, line_count: int | None) -> Freshness:
@@ -140,7 +139,7 @@ def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
     """
     history_keys = run.get("historyKeys") or {}
     parquet = run.get("parquetHistory") or {}
-    exports = {export.object: export for export in map(Export, parquet.get("parquetUrls") or [])}
+    exports = _exports(parquet.get("parquetUrls") or [])
     live_rows: Sequence[Mapping[str, Any]] = parquet.get("liveData") or []
     live_steps = tuple(sorted({int(row[STEP]) for row in live_rows}))
     last_step = history_keys.get("lastStep")
@@ -159,3 +158,18 @@ def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
         exports=tuple(exports.values()),
         live_steps=None if is_unlisted else live_steps,
     )
+
+
+def _exports(urls: Sequence[str]) -> dict[str, Export]:
+    """Return each export once; two hosts that share a path are told apart by their names."""
+    hosts: dict[str, set[str]] = {}
+    for url in urls:
+        parts = urlsplit(url)
+        hosts.setdefault(parts.path, set()).add(parts.netloc)
+    exports = {}
+    for url in urls:
+        parts = urlsplit(url)
+        is_shared = len(hosts[parts.path]) > 1
+        export = Export(url, f"{parts.netloc}{parts.path}" if is_shared else parts.path)
+        exports[export.object] = export
+    return exports

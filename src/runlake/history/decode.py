@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from runlake.history.key_columns import Column
 from runlake.history.kinds import polars_can_read
 from runlake.history.segments import ExportRead
 from runlake.history.slices import Slice, cut_slices, whole_groups
+from runlake.history.wide import scan_wide
 from runlake.values import STEP, Projection, StepRange
 
 if TYPE_CHECKING:
@@ -121,6 +123,9 @@ def scan_file(read: ExportRead) -> pl.LazyFrame | None:
 
     if not all(polars_can_read(column.kind) for column in read.columns):
         return None
+    wide = scan_wide(read)
+    if wide is not None:
+        return wide
     scan = pl.scan_parquet(read.file, glob=False)
     scan.collect_schema()
     return scan
@@ -142,10 +147,15 @@ def telling_corruption(*files: Path) -> Iterator[None]:
 
 def _corrupt(files: tuple[Path, ...], error: BaseException) -> CacheCorrupt:
     names = " or ".join(repr(str(file)) for file in files)
+    for file in files:
+        # The next read compares a file with its checksum that was touched by somebody else.
+        with suppress(OSError):
+            os.utime(file)
     return CacheCorrupt(
-        f"The cached export {names} cannot be read ({error}). Scan with use_cache=False to fetch "
-        "it again.",
+        f"The cached export {names} cannot be read ({error}). Scan again: it is compared with its "
+        "checksum, and fetched anew.",
         path=str(files[0]) if files else None,
+        paths=tuple(map(str, files)),
     )
 
 
@@ -267,7 +277,9 @@ def _decode_pyarrow(
 ) -> Iterator[Batch]:
     columns = read.columns
     names = list(dict.fromkeys([STEP, *(column.name for column in columns)]))
-    with pq.ParquetFile(read.file) as parquet:
+    footer = read.facts.footer
+    metadata = None if footer is None else pq.read_metadata(pa.BufferReader(footer))
+    with pq.ParquetFile(read.file, metadata=metadata) as parquet:
         n_rows = min(PYARROW_ROWS, max_rows)
         # One row group at a time: pyarrow cannot read nested texts across them.
         batches = (

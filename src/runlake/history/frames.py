@@ -11,7 +11,6 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from runlake.errors import RunlakeError
 from runlake.history.cells import cell_reader, read_optional
@@ -23,6 +22,7 @@ from runlake.history.kinds import as_polars_can_read, is_plain, unify
 from runlake.history.live_rows import rows_table, table_columns
 from runlake.history.segments import ExportRead, Segment
 from runlake.history.slices import Slice
+from runlake.history.wide import read_columns
 from runlake.values import STEP, Projection, Row, StepRange
 
 SOURCE = "__source"
@@ -71,7 +71,7 @@ def open_export(read: ExportRead) -> pl.LazyFrame:
     if scan is not None:
         return scan
     names = list(dict.fromkeys([STEP, *(column.name for column in read.columns)]))
-    table = pq.read_table(read.file, columns=names)
+    table = read_columns(read, names)
     fields = [(field.name, as_polars_can_read(field.type)) for field in table.schema]
     table = table.cast(pa.schema(fields))
     frame: Any = pl.from_arrow(table)

@@ -43,7 +43,7 @@ class LiveAnswer:
     steps: set[int]
 
 
-def iter_live_rows(client: Client, plan: Plan, recover: Recover) -> Iterator[list[Row]]:
+def iter_live_pages(client: Client, plan: Plan, recover: Recover) -> Iterator[list[Row]]:
     """Yield the live rows of a plan, fetched ahead while the caller consumes.
 
     Parameters
@@ -78,7 +78,7 @@ def iter_live_rows(client: Client, plan: Plan, recover: Recover) -> Iterator[lis
 
 
 def fetch_page(client: Client, plan: Plan, page: LivePage, recover: Recover) -> list[Row]:
-    """Fetch the live rows of one page; the arguments are those of `iter_live_rows`."""
+    """Fetch the live rows of one page; the arguments are those of `iter_live_pages`."""
     return _MovedRows(client, plan.run, recover).complete(page, _ask(client, plan, page), ())
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from runlake.backend.client import Client
 from runlake.cache.pull import pull_run
-from runlake.history.live import fetch_page, iter_live_rows, walk_live_rows
+from runlake.history.live import fetch_page, iter_live_pages, walk_live_rows
 from runlake.history.plan import LivePage, Plan, plan_read
 from runlake.history.rows import read_segment
 from runlake.values import STEP, Projection, Row, StepRange
@@ -48,7 +48,7 @@ class BackendRows:
 
     def iter_pages(self, plan: Plan) -> Iterator[list[Row]]:
         """Yield all rows, fetched ahead while the caller consumes."""
-        return iter_live_rows(self.client, plan, partial(self._recover, plan))
+        return iter_live_pages(self.client, plan, partial(self._recover, plan))
 
     def read_page(self, plan: Plan, page: LivePage) -> list[Row]:
         """Fetch the rows of one page."""
@@ -59,13 +59,10 @@ class BackendRows:
         return walk_live_rows(self.client, plan, steps)
 
     def _recover(self, plan: Plan, steps: list[int]) -> list[Row]:
-        """Read steps that were live a moment ago from the exports that took them in meanwhile."""
-        pulled = pull_run(self.client, plan.run)
-        still_live = pulled.manifest.live_steps
-        gone = set(steps) - set(steps if still_live is None else still_live)
-        if not gone:
-            return []
-        window = StepRange(min(gone), max(gone) + 1)
+        """Read steps that were live a moment ago from the exports that took them in."""
+        window = StepRange(min(steps), max(steps) + 1)
+        pulled = pull_run(self.client, plan.run, keys=plan.projection.keys, steps=window)
+        wanted = set(steps)
         keys = plan.projection.keys
         some = Projection(keys, "any") if keys else plan.projection
         now = plan_read(pulled, some, window)
@@ -74,4 +71,4 @@ class BackendRows:
             for segment in now.segments
             if segment.reads
         )
-        return [row for row in chain.from_iterable(batches) if row[STEP] in gone]
+        return [row for row in chain.from_iterable(batches) if row[STEP] in wanted]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from runlake.cache.pull import PullResult
+from runlake.cache.pulled import PullResult
 from runlake.history.key_columns import find_columns
 from runlake.history.segments import ExportRead, Segment, cut_segments, plan_export
 from runlake.values import Projection, RunPath, StepRange
@@ -58,6 +58,8 @@ class Plan:
         Ascending; what is to be read of the exports and of the live rows, stretch by stretch.
     is_walk : bool
         The backend does not list live steps: the whole range is read from it, page after page.
+    notes : tuple of str
+        How the exports came to be on disk, for people.
     """
 
     run: RunPath
@@ -66,6 +68,7 @@ class Plan:
     exports: tuple[ExportRead, ...]
     segments: tuple[Segment, ...]
     is_walk: bool
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def live_pages(self) -> tuple[LivePage, ...]:
@@ -97,8 +100,9 @@ class Plan:
                 f"  export {export.file.name}: {len(export.row_groups)} of {n_groups} row groups, "
                 f"{export.n_rows:,} rows, steps {export.first_step:,} to {export.last_step:,}, "
                 f"{len({column.name for column in export.columns}) + 1} of "
-                f"{len(export.facts.schema)} columns"
+                f"{export.facts.n_columns} columns"
             )
+        lines += [f"  {note}" for note in self.notes]
         if self.is_walk:
             lines.append("  live: every row, because the backend offers no exports")
         elif self.live_pages:
@@ -147,10 +151,10 @@ def plan_read(pulled: PullResult, projection: Projection, steps: StepRange) -> P
         Touches no row group and no live step outside the range.
     """
     manifest = pulled.manifest
-    by_age = sorted(pulled.exports, key=lambda e: (e.validator.last_modified or "", e.object))
+    by_age = sorted(pulled.exports, key=lambda export: (export.modified_at, export.object))
     reads = (
         plan_export(
-            pulled.directory / export.file,
+            export.path,
             export.facts,
             find_columns(export.facts.schema, projection.keys),
             steps,
@@ -168,4 +172,5 @@ def plan_read(pulled: PullResult, projection: Projection, steps: StepRange) -> P
         exports=exports,
         segments=cut_segments(exports, live_steps, steps),
         is_walk=manifest.live_steps is None and stop > steps.start,
+        notes=tuple(map(pulled.describe, pulled.exports)),
     )

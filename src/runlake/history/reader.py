@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runlake.backend.client import Client
-from runlake.cache.pull import PullResult, pull_run
-from runlake.errors import NoRowsWarning
+from runlake.cache.pull import pull_run
+from runlake.cache.pulled import PullResult
+from runlake.errors import CacheCorrupt, NoRowsWarning
 from runlake.exports.progress import Progress
 from runlake.history.live_source import BackendRows, LiveSource
 from runlake.history.plan import Plan, plan_read
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 
 # More than a machine samples in a month at the SDK's rate of one in 15 seconds.
 SYSTEM_ROWS = 200_000
+
+# A file that is broken again after it was fetched again is not the cache's fault.
+MAX_HEALED = 2
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class Reading:
 
     def frame(self) -> pl.DataFrame:
         """Return the rows as a frame, and warn if there are none although the run has some."""
-        collected = self.scan().collect()
+        collected = self._healing(lambda reading: reading.scan().collect())
         if collected.is_empty():
             self.warn_no_rows()
         return collected
@@ -134,11 +140,10 @@ class Reading:
 
         if self._is_backends_choice:
             return self._backends_sample(n_rows, x_axis)
-        scanned = self._scanned()
-        frame = scanned.frame.collect()
+        frame, json_keys = self._healing(lambda reading: reading.collected())
         if frame.is_empty() and not is_silent:
             self.warn_no_rows()
-        return sample_frame(frame, n_rows, self._sampled_keys(frame, x_axis), scanned.json_keys)
+        return sample_frame(frame, n_rows, self._sampled_keys(frame, x_axis), json_keys)
 
     def sampled_frame(self, n_rows: int, x_axis: str = STEP) -> tuple[pl.DataFrame, int]:
         """Return the rows of `sample` as a frame, and how many rows they were chosen from.
@@ -152,7 +157,7 @@ class Reading:
 
             sample = self._backends_sample(n_rows, x_axis)
             return frame_of(sample.rows), sample.n_rows
-        frame = self._scanned().frame.collect()
+        frame, _ = self._healing(lambda reading: reading.collected())
         return pick_rows(frame, n_rows, self._sampled_keys(frame, x_axis)), frame.height
 
     @property
@@ -179,6 +184,46 @@ class Reading:
 
         return scan_plan(self.plan, self.live_rows())
 
+    def collected(self) -> tuple[pl.DataFrame, tuple[str, ...]]:
+        """Return the rows as a frame, and the keys that are JSON text in it."""
+        scanned = self._scanned()
+        return scanned.frame.collect(), scanned.json_keys
+
+    def _healing(self, read: Callable[[Reading], T]) -> T:
+        """Read, and where a cached file turns out to be broken, fetch it again and read anew."""
+        from runlake.history.decode import telling_corruption
+
+        reading = self
+        for _ in range(MAX_HEALED):
+            files = (export.file for export in reading.plan.exports)
+            try:
+                with telling_corruption(*files):
+                    return read(reading)
+            except CacheCorrupt as corrupt:
+                reading = reading.healed(corrupt, self.plan.steps.start)
+        return read(reading)
+
+    def healed(self, corrupt: CacheCorrupt, start: int) -> Reading:
+        """Return the reading from a step on, with broken files fetched again.
+
+        Parameters
+        ----------
+        corrupt : CacheCorrupt
+            Names the files.
+        start : int
+            First step, inclusive.
+        """
+        steps = StepRange(start, self.plan.steps.stop)
+        projection = self.plan.projection
+        pulled = pull_run(
+            self.client,
+            self.plan.run,
+            keys=projection.keys,
+            steps=steps,
+            distrusted=[Path(path) for path in corrupt.paths],
+        )
+        return replace(self, pulled=pulled, plan=plan_read(pulled, projection, steps))
+
     def warn_no_rows(self) -> None:
         """Say why the answer is empty, where that is a surprise."""
         reason = explain_no_rows(
@@ -191,10 +236,21 @@ class Reading:
             warnings.warn(reason, NoRowsWarning, stacklevel=2)
 
     def _batches(self, page_size: int) -> Iterator[list[Row]]:
+        reading = self
+        start = self.plan.steps.start
         has_rows = False
-        for batch in read_rows(self.plan, self.live.iter_pages(self.plan), page_size):
-            has_rows = True
-            yield batch
+        for n_healed in range(MAX_HEALED + 1):
+            plan = reading.plan
+            try:
+                for batch in read_rows(plan, self.live.iter_pages(plan), page_size):
+                    has_rows = True
+                    start = batch[-1][STEP] + 1
+                    yield batch
+                break
+            except CacheCorrupt as corrupt:
+                if n_healed == MAX_HEALED:
+                    raise
+                reading = reading.healed(corrupt, start)
         if not has_rows:
             self.warn_no_rows()
 
@@ -206,6 +262,7 @@ def open_reading(
     steps: StepRange,
     *,
     use_cache: bool = True,
+    attrs: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Reading:
     """Bring a run's exports to disk and plan a read of them.
@@ -222,6 +279,8 @@ def open_reading(
         Steps to read.
     use_cache : bool
         False fetches the exports again.
+    attrs : mapping, optional
+        The run's fields, to keep for offline use.
     progress : Progress, optional
         Watches the downloads.
 
@@ -230,5 +289,8 @@ def open_reading(
     Reading
         Of this moment: rows logged later are not in it.
     """
-    pulled = pull_run(client, run, use_cache=use_cache, progress=progress)
+    keys = projection.keys
+    pulled = pull_run(
+        client, run, keys=keys, steps=steps, use_cache=use_cache, attrs=attrs, progress=progress
+    )
     return Reading(client, pulled, plan_read(pulled, projection, steps), BackendRows(client))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
+from runlake.exports.facts import ExportFacts
 from runlake.exports.manifest import Manifest
-from runlake.exports.verify import ExportFacts
 from runlake.values import STEP, Projection, StepRange
 
 

@@ -136,10 +136,17 @@ def _open(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -> list
     keys = sampling.projection.keys
     wanted = Projection.from_arguments(None if keys is None else [*keys, sampling.x_axis])
     # What is on disk is found faster by one thread than by several, which only wait for each other.
-    on_disk = [run.freshness and find_unchanged(client, run.path, run.freshness) for run in runs]
+    on_disk = [
+        run.freshness and find_unchanged(client, run.path, run.freshness, keys=wanted.keys)
+        for run in runs
+    ]
     others = [run for run, pulled in zip(runs, on_disk, strict=True) if pulled is None]
     brought = iter(
-        _side_by_side(client, lambda run: pull_run(client, run.path, known=run.freshness), others)
+        _side_by_side(
+            client,
+            lambda run: pull_run(client, run.path, keys=wanted.keys, known=run.freshness),
+            others,
+        )
     )
     live = BackendRows(client)
     everything = (next(brought) if pulled is None else pulled for pulled in on_disk)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from runlake.exports.verify import ExportFacts
+from runlake.exports.facts import ExportFacts
 from runlake.history.key_columns import Column
 from runlake.values import STEP, StepRange
 

@@ -82,18 +82,18 @@ def query_plan(
         raise InvalidArgument(_wrong(error) + hint) from error
 
 
-def read_relation(relation: duckdb.DuckDBPyRelation | None) -> pl.DataFrame:
+def collect_query(relation: duckdb.DuckDBPyRelation | None) -> pl.DataFrame:
     """Run a query to its end.
 
     Parameters
     ----------
     relation : duckdb.DuckDBPyRelation or None
-        Of a query; DuckDB has none for a statement that selects nothing.
+        From `query_plan`; None for SQL that selects nothing.
 
     Returns
     -------
     polars.DataFrame
-        What the query selects.
+        What it selects.
 
     Raises
     ------

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 from runlake.backend.client import Client
+from runlake.cache.budget import SharedBudget
 from runlake.errors import IncompleteRunHistoryError, MissingExtra, RunlakeError
 from runlake.public.history import HistoryScan
 from runlake.public.run import Run
@@ -59,7 +60,7 @@ class Acceleration:
         where = (service.base_url, run._api_key or service.api_key)  # noqa: SLF001
         if where not in self._clients:
             settings = load_settings({"base_url": where[0]}, api_key=where[1])
-            self._clients[where] = Client(settings)
+            self._clients[where] = Client(settings, SharedBudget(settings))
         attrs = {"name": run.id, "state": run.state}
         return Run(self._clients[where], run.entity, run.project, run.id, attrs)
 

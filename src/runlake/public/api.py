@@ -8,6 +8,7 @@ from typing import Any
 from runlake.backend import documents
 from runlake.backend.client import USER_AGENT, Client
 from runlake.backend.graphql import mutate, query
+from runlake.cache.budget import SharedBudget
 from runlake.errors import AuthenticationError, InvalidArgument
 from runlake.public.api_artifacts import ApiArtifacts
 from runlake.public.default_entity import UNNAMED
@@ -31,6 +32,8 @@ class Api(ApiArtifacts):
         Seconds that one request may take.
     api_key : str, optional
         Wins over ``WANDB_API_KEY``, settings files and netrc.
+    offline : bool, optional
+        Answer from the cache alone, asking nobody (``RUNLAKE_OFFLINE``).
 
     Raises
     ------
@@ -48,8 +51,11 @@ class Api(ApiArtifacts):
         overrides: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         api_key: str | None = None,
+        *,
+        offline: bool | None = None,
     ) -> None:
-        self._client = Client(load_settings(overrides, api_key=api_key, timeout=timeout))
+        settings = load_settings(overrides, api_key=api_key, timeout=timeout, offline=offline)
+        self._client = Client(settings, SharedBudget(settings))
         self._viewer: User | None = None
         self._runs: dict[str, Run] = {}
         self._lists: dict[str, Runs] = {}

@@ -9,9 +9,10 @@ from os import PathLike
 from pathlib import Path
 
 from runlake.backend.client import Client
-from runlake.cache.pull import PullResult, pull_run
+from runlake.cache.pull import pull_run
+from runlake.cache.pulled import PullResult
 from runlake.errors import FileTransferError, IncompleteRunHistoryError, InvalidType
-from runlake.exports.manifest import Manifest, fetch_manifest
+from runlake.exports.manifest import fetch_manifest
 from runlake.public.progress import visible_progress
 from runlake.values import RunPath
 
@@ -67,19 +68,19 @@ def download_history_exports(
     """
     if not isinstance(directory, (str, PathLike)):
         raise InvalidType(f"download_dir must be a path, not {directory!r}.")
-    if require_complete_history:
-        _check_complete(fetch_manifest(client, run), run)
+    if require_complete_history and not client.settings.offline:
+        _check_complete(run, is_whole=fetch_manifest(client, run).live_steps == ())
     progress = visible_progress(is_wanted=client.settings.progress)
     pulled = pull_run(client, run, progress=progress)
     if require_complete_history:
-        _check_complete(pulled.manifest, run)
+        _check_complete(run, is_whole=pulled.is_whole_history)
     try:
         paths = _copy(pulled, run, Path(directory))
     except OSError as error:
         raise FileTransferError(
             f"The exports of '{run}' cannot be copied to {str(directory)!r}: {error}."
         ) from error
-    return DownloadHistoryResult(paths, _has_live_rows(pulled.manifest), {})
+    return DownloadHistoryResult(paths, not pulled.is_whole_history, {})
 
 
 def _copy(pulled: PullResult, run: RunPath, directory: Path) -> list[Path]:
@@ -89,21 +90,17 @@ def _copy(pulled: PullResult, run: RunPath, directory: Path) -> list[Path]:
         name = "_".join((*run.quoted, str(index))) + ".runhistory.parquet"
         part = directory / f".{secrets.token_hex(8)}.part"
         try:
-            shutil.copyfile(pulled.directory / export.file, part)
+            shutil.copyfile(export.path, part)
             paths.append(part.replace(directory / name))
         finally:
             part.unlink(missing_ok=True)
     return paths
 
 
-def _check_complete(manifest: Manifest, run: RunPath) -> None:
-    if _has_live_rows(manifest):
+def _check_complete(run: RunPath, *, is_whole: bool) -> None:
+    if not is_whole:
         raise IncompleteRunHistoryError(
             f"'{run}' has rows that are in no export yet. Wait for them to be exported, or pass "
             "require_complete_history=False.",
             run=str(run),
         )
-
-
-def _has_live_rows(manifest: Manifest) -> bool:
-    return manifest.live_steps is None or bool(manifest.live_steps)

@@ -10,7 +10,8 @@ from typing import Any
 
 from runlake.backend import documents
 from runlake.backend.client import Client
-from runlake.backend.graphql import fetch_history_keys, fetch_run, mutate
+from runlake.backend.graphql import mutate
+from runlake.cache.remembered import load_fields, load_last_step
 from runlake.errors import InvalidType, ProtocolError
 from runlake.public.attributes import Attributes
 from runlake.public.json_values import to_json_value
@@ -80,6 +81,7 @@ class RunFields(Attributes):
         self._lazy = lazy
         self._sweep: Sweep | None = None
         self._summary: Summary | None = None
+        self._sent: dict[str, Any] | None = None
         if attrs:
             self._take(attrs)
         else:
@@ -105,7 +107,7 @@ class RunFields(Attributes):
             If there is no such run.
         """
         if force or not self._attrs:
-            self._take(fetch_run(self._client, self._path, is_light=self._lazy))
+            self._take(load_fields(self._client, self._path, is_light=self._lazy))
         return self._attrs
 
     def load_full_data(self, force: bool = False) -> dict[str, Any]:
@@ -127,7 +129,7 @@ class RunFields(Attributes):
             If there is no such run.
         """
         if self._lazy or force:
-            self._take(fetch_run(self._client, self._path))
+            self._take(load_fields(self._client, self._path))
             self._lazy = False
         return self._attrs
 
@@ -154,6 +156,8 @@ class RunFields(Attributes):
             self._path = replace(self._path, run_id=str(taken["name"]))
         self._attrs = taken
         self._summary = None
+        # As they came, for the cache to keep: a script may change the decoded ones.
+        self._sent = dict(attrs) if "config" in attrs else None
 
     def _heavy(self, name: str) -> dict[str, Any]:
         if name not in self._attrs:
@@ -339,8 +343,7 @@ class RunFields(Attributes):
     @property
     def lastHistoryStep(self) -> int:  # noqa: N802 - W&B's name
         """The highest step of the run, -1 without history; each access is one request."""
-        last = fetch_history_keys(self._client, self._path).get("lastStep")
-        return -1 if last is None else int(last)
+        return load_last_step(self._client, self._path)
 
     def _send_summary(self, values: Mapping[str, Any]) -> None:
         variables = {"id": self.storage_id, "summaryMetrics": json.dumps(values)}

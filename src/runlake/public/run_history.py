@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runlake.cache.pull import PullResult, pull_run
+from runlake.cache.pull import pull_run
+from runlake.cache.pulled import PullResult
 from runlake.errors import InvalidArgument, SampleWarning
 from runlake.exports.progress import Progress
 from runlake.history.plan import Plan
@@ -76,7 +77,7 @@ class RunHistory(RunFields):
         check_count(page_size, "page_size")
         projection = Projection.from_arguments(keys, how)
         steps = StepRange.from_arguments(min_step, max_step)
-        reading = open_reading(self._client, self._path, projection, steps, use_cache=use_cache)
+        reading = self._open(projection, steps, use_cache=use_cache)
         return HistoryScan(reading, page_size)
 
     def scan_history(
@@ -160,7 +161,7 @@ class RunHistory(RunFields):
             rows = fetch_sampled_rows(self._client, self._path, names, samples, x_axis)
             return Sample(rows, len(rows))
         filtered = Projection.from_arguments([*keys, x_axis] if keys else None)
-        reading = open_reading(self._client, self._path, filtered, StepRange())
+        reading = self._open(filtered, StepRange())
         return reading.sample(samples, x_axis)
 
     def scan(
@@ -310,11 +311,19 @@ class RunHistory(RunFields):
         """
         return self._reading(keys, min_step, max_step, how).plan
 
-    def pull(self, *, use_cache: bool = True, progress: Progress | None = None) -> PullResult:
+    def pull(
+        self,
+        keys: list[str] | None = None,
+        *,
+        use_cache: bool = True,
+        progress: Progress | None = None,
+    ) -> PullResult:
         """Bring the exports of the run to the cache.
 
         Parameters
         ----------
+        keys : list of str, optional
+            Fetch large exports in part: what these keys need of them. Everything if omitted.
         use_cache : bool
             False downloads all of them again.
         progress : Progress, optional
@@ -325,7 +334,15 @@ class RunHistory(RunFields):
         PullResult
             Counts of exports, files, bytes and rows, and the directory.
         """
-        return pull_run(self._client, self._path, use_cache=use_cache, progress=progress)
+        wanted = Projection.from_arguments(keys).keys
+        return pull_run(
+            self._client,
+            self._path,
+            keys=wanted,
+            use_cache=use_cache,
+            attrs=self._sent,
+            progress=progress,
+        )
 
     def download_history_exports(
         self, download_dir: Path | str, require_complete_history: bool = True
@@ -370,8 +387,13 @@ class RunHistory(RunFields):
         steps = StepRange.from_arguments(min_step, max_step)
         if tail is not None:
             check_count(tail, "tail")
-        reading = open_reading(self._client, self._path, projection, steps)
+        reading = self._open(projection, steps)
         return reading if tail is None else reading.last(tail)
+
+    def _open(self, projection: Projection, steps: StepRange, *, use_cache: bool = True) -> Reading:
+        return open_reading(
+            self._client, self._path, projection, steps, use_cache=use_cache, attrs=self._sent
+        )
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError("A run is not iterable; use run.beta_scan_history().")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import html
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import (
-    FileResponse,
     HTMLResponse,
     JSONResponse,
     PlainTextResponse,
@@ -27,6 +25,7 @@ from runlake.server.artifact_resolvers import add_artifacts
 from runlake.server.artifact_routes import artifact_routes
 from runlake.server.artifacts import ArtifactStore
 from runlake.server.database import Database
+from runlake.server.delivery import deliver
 from runlake.server.fields import Context
 from runlake.server.resolvers import execute, operation_name
 from runlake.server.run_files import RunFiles
@@ -205,21 +204,7 @@ def _storage(backend: Backend) -> ASGIApp:
             except BrokenUpload as error:
                 return PlainTextResponse(f"{error}\n", 400)
             return Response(headers={"ETag": f'"{received}"'})
-        return await run_in_threadpool(fetch, request, name)
-
-    def fetch(request: Request, name: str) -> Response:
-        found = storage.find(name)
-        if found is None or not found.file.is_file():
-            return PlainTextResponse("There is no such object.\n", 404)
-        etag = f'"{found.md5}"'
-        modified = email.utils.formatdate(found.modified_at, usegmt=True)
-        headers = {"ETag": etag, "Last-Modified": modified}
-        asked = request.headers.get("if-none-match")
-        if asked is not None:
-            tags = {tag.strip().removeprefix("W/") for tag in asked.split(",")}
-            if etag in tags or "*" in tags:
-                return Response(status_code=304, headers=headers)
-        return FileResponse(found.file, headers=headers, media_type="application/octet-stream")
+        return await run_in_threadpool(lambda: deliver(request, storage.find(name)))
 
     route = Route("/storage/{name:path}", handle, methods=["GET", "HEAD", "PUT"])
     return Starlette(routes=[route])

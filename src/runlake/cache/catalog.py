@@ -1,0 +1,377 @@
+"""SQLite beside the files: a row per run, export and column, from which reads are planned.
+
+Everything in it stands in manifests and footers too, so that it can be lost: what is missing is
+read from the file and noted again. Hence no error of SQLite ever stops a read.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from runlake.cache.layout import RunDirectory
+from runlake.cache.mounts import is_network
+from runlake.cache.store import StoredManifest
+from runlake.exports.facts import ColumnFacts
+from runlake.exports.footer import (
+    Unsliceable,
+    pack_column,
+    pack_frame,
+    read_footer,
+    slice_footer,
+    slim_footer,
+    unpack_column,
+    unpack_frame,
+)
+
+logger = logging.getLogger("runlake.cache")
+NAME = "catalog.sqlite"
+BUSY_SECONDS = 5.0
+MAX_VARIABLES = 500
+# A footer of fewer columns is read in a millisecond.
+WIDE_COLUMNS = 256
+MIGRATIONS = (
+    """
+    CREATE TABLE runs (
+      directory TEXT PRIMARY KEY, backend TEXT NOT NULL, entity TEXT NOT NULL,
+      project TEXT NOT NULL, run_id TEXT NOT NULL, state TEXT, heartbeat_at TEXT,
+      line_count INTEGER, last_step INTEGER, n_live_rows INTEGER, offered_at REAL, attrs TEXT,
+      is_pinned INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX runs_by_name ON runs (entity, project, run_id);
+    CREATE TABLE exports (
+      file TEXT NOT NULL, directory TEXT NOT NULL, object TEXT NOT NULL, n_bytes INTEGER NOT NULL,
+      n_held_bytes INTEGER NOT NULL, n_rows INTEGER NOT NULL, first_step INTEGER,
+      last_step INTEGER, n_columns INTEGER NOT NULL, is_sparse INTEGER NOT NULL, dropped_at REAL,
+      PRIMARY KEY (directory, file)
+    ) WITHOUT ROWID;
+    CREATE TABLE columns (
+      file TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, type BLOB NOT NULL,
+      n_nulls INTEGER, minimum REAL, maximum REAL, slice BLOB, PRIMARY KEY (file, name)
+    ) WITHOUT ROWID;
+    CREATE TABLE footers (file TEXT PRIMARY KEY, frame BLOB NOT NULL);
+    """,
+)
+RUNS = """
+SELECT runs.directory, backend, entity, project, run_id, state, runs.last_step, count(file),
+  coalesce(sum(n_held_bytes), 0), coalesce(sum(n_rows), 0)
+FROM runs LEFT JOIN exports ON exports.directory = runs.directory AND dropped_at IS NULL
+GROUP BY runs.directory ORDER BY entity, project, run_id, backend
+"""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRun:
+    """A run as the catalog has it."""
+
+    directory: str
+    backend: str
+    entity: str
+    project: str
+    run_id: str
+    state: str | None
+    last_step: int | None
+    n_exports: int
+    n_bytes: int
+    n_rows: int
+
+
+class Catalog:
+    """The catalog of one cache directory.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache; nothing is made before something is noted.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def columns(
+        self, file: str, names: Iterable[str] | None, n_columns: int
+    ) -> dict[str, ColumnFacts] | None:
+        """Return what is noted of the columns of an export.
+
+        Parameters
+        ----------
+        file : str
+            File name of the export, which is its identity.
+        names : iterable of str or None
+            Columns to look up; None means all.
+        n_columns : int
+            Columns that the export has.
+
+        Returns
+        -------
+        dict of str to ColumnFacts or None
+            In file order, without those that the export lacks; None where the export is not noted.
+        """
+        wanted = None if names is None else tuple(dict.fromkeys(names))
+
+        def read(connection: sqlite3.Connection) -> dict[str, ColumnFacts] | None:
+            count = "SELECT count(*) FROM columns WHERE file = ?"
+            if connection.execute(count, (file,)).fetchone()[0] != n_columns:
+                return None
+            return {row[0]: _facts(row) for row in _column_rows(connection, file, wanted)}
+
+        return self._read(read)
+
+    def note_columns(self, path: Path, columns: Mapping[str, ColumnFacts]) -> None:
+        """Note all columns of an export, and the slices of its footer if that is long.
+
+        Parameters
+        ----------
+        path : Path
+            The file; its name is what they are noted under.
+        columns : mapping of str to ColumnFacts
+            All of them, in file order.
+        """
+        file = path.name
+        frame, slices = _slices(path, len(columns))
+        rows = [
+            (file, name, at, _encoded(c.type), c.n_nulls, c.minimum, c.maximum, slices.get(at))
+            for at, (name, c) in enumerate(columns.items())
+        ]
+
+        def note(connection: sqlite3.Connection) -> None:
+            connection.executemany(f"INSERT OR REPLACE INTO columns VALUES ({_marks(8)})", rows)
+            if frame is not None:
+                connection.execute("INSERT OR REPLACE INTO footers VALUES (?, ?)", (file, frame))
+
+        self._write(note)
+
+    def slim_footer(self, file: str, names: Iterable[str]) -> bytes | None:
+        """Return a footer of some columns of an export, None where none is noted.
+
+        Parameters
+        ----------
+        file : str
+            File name of the export.
+        names : iterable of str
+            Columns; those that the export lacks are left out.
+
+        Returns
+        -------
+        bytes or None
+            As from `runlake.exports.footer.slim_footer`, columns in file order.
+        """
+        wanted = tuple(dict.fromkeys(names))
+
+        def read(connection: sqlite3.Connection) -> bytes | None:
+            select = "SELECT frame FROM footers WHERE file = ?"
+            frame = connection.execute(select, (file,)).fetchone()
+            if frame is None:
+                return None
+            rows = _column_rows(connection, file, wanted)
+            return slim_footer(unpack_frame(frame[0]), [unpack_column(row[-2]) for row in rows])
+
+        return self._read(read)
+
+    def note_run(self, directory: RunDirectory, manifest: StoredManifest) -> None:
+        """Note what the manifest of a run says, in place of what was noted before."""
+        offer, relative = manifest.offer, directory.relative
+        attrs = None if manifest.attrs is None else json.dumps(manifest.attrs)
+        run = (
+            relative,
+            directory.base_url,
+            directory.run.entity,
+            directory.run.project,
+            directory.run.run_id,
+            *((offer.state, offer.heartbeat_at, offer.line_count) if offer else (None,) * 3),
+            *((offer.last_step, offer.n_live_rows, offer.at) if offer else (None,) * 3),
+            attrs,
+            int(manifest.is_pinned),
+        )
+        exports = [
+            (
+                e.file,
+                relative,
+                e.object,
+                e.n_bytes,
+                e.n_held_bytes,
+                e.facts.n_rows,
+                e.facts.first_step,
+                e.facts.last_step,
+                e.facts.n_columns,
+                int(e.coverage is not None),
+                e.dropped_at,
+            )
+            for e in manifest.exports.values()
+        ]
+
+        def note(connection: sqlite3.Connection) -> None:
+            _forget_columns(connection, relative, {export[0] for export in exports})
+            connection.execute(f"INSERT OR REPLACE INTO runs VALUES ({_marks(len(run))})", run)
+            connection.execute("DELETE FROM exports WHERE directory = ?", (relative,))
+            connection.executemany(f"INSERT INTO exports VALUES ({_marks(11)})", exports)
+
+        self._write(note)
+
+    def forget_run(self, directory: str) -> None:
+        """Drop all that is noted of a run."""
+
+        def forget(connection: sqlite3.Connection) -> None:
+            _forget_columns(connection, directory, set())
+            connection.execute("DELETE FROM exports WHERE directory = ?", (directory,))
+            connection.execute("DELETE FROM runs WHERE directory = ?", (directory,))
+
+        self._write(forget)
+
+    def runs(self) -> list[CatalogRun]:
+        """Return every run that is noted, by entity, project and run id."""
+        rows = self._read(lambda connection: connection.execute(RUNS).fetchall())
+        return [CatalogRun(*row) for row in rows or []]
+
+    def lose(self) -> None:
+        """Delete the catalog; it is made anew when something is noted."""
+        _connections.close(self._root)
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            with suppress(OSError):
+                (self._root / (NAME + suffix)).unlink()
+
+    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Return what a query finds, None where there is no catalog to ask."""
+        if not (self._root / NAME).exists():
+            return None
+        try:
+            return query(_connections.get(self._root))
+        except (sqlite3.Error, OSError) as error:
+            self._distrust(error)
+            return None
+
+    def _write(self, change: Callable[[sqlite3.Connection], None]) -> None:
+        """Make a change as a whole, or let it be."""
+        try:
+            connection = _connections.get(self._root)
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                change(connection)
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+        except (sqlite3.Error, OSError) as error:
+            self._distrust(error)
+
+    def _distrust(self, error: Exception) -> None:
+        logger.info("The catalog in %s is not used now: %s", self._root, error)
+        is_broken = isinstance(error, sqlite3.DatabaseError) and not isinstance(
+            error, sqlite3.OperationalError
+        )
+        _connections.close(self._root)
+        if is_broken:
+            self.lose()
+
+
+class _Connections(threading.local):
+    """One connection per thread and directory, never one of a parent process."""
+
+    def __init__(self) -> None:
+        self._open: dict[Path, tuple[int, sqlite3.Connection]] = {}
+
+    def get(self, root: Path) -> sqlite3.Connection:
+        held = self._open.get(root)
+        # A catalog that was deleted under a connection would go on unseen by everybody else.
+        if held is not None and held[0] == os.getpid() and (root / NAME).exists():
+            return held[1]
+        connection = _connect(root)
+        self._open[root] = (os.getpid(), connection)
+        return connection
+
+    def close(self, root: Path) -> None:
+        held = self._open.pop(root, None)
+        if held is not None and held[0] == os.getpid():
+            held[1].close()
+
+
+_connections = _Connections()
+
+
+def _connect(root: Path) -> sqlite3.Connection:
+    root.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(root / NAME, timeout=BUSY_SECONDS, isolation_level=None)
+    # Shared memory of WAL, and memory maps, do not work across hosts (SQLite, "WAL mode").
+    journal = "DELETE" if is_network(root) else "WAL"
+    connection.execute(f"PRAGMA journal_mode = {journal}")
+    connection.execute("PRAGMA mmap_size = 0")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found < len(MIGRATIONS):
+        _migrate(connection)
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    for version, script in enumerate(MIGRATIONS[found:], start=found + 1):
+        for statement in script.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {version}")
+    connection.execute("COMMIT")
+
+
+def _column_rows(
+    connection: sqlite3.Connection, file: str, names: Sequence[str] | None
+) -> list[tuple[Any, ...]]:
+    select = (
+        "SELECT name, type, n_nulls, minimum, maximum, slice, position FROM columns WHERE file = ?"
+    )
+    if names is None:
+        return connection.execute(select + " ORDER BY position", (file,)).fetchall()
+    rows: list[tuple[Any, ...]] = []
+    for start in range(0, len(names), MAX_VARIABLES):
+        some = names[start : start + MAX_VARIABLES]
+        rows += connection.execute(f"{select} AND name IN ({_marks(len(some))})", (file, *some))
+    return sorted(rows, key=lambda row: row[-1])
+
+
+def _forget_columns(connection: sqlite3.Connection, directory: str, kept: set[str]) -> None:
+    known = connection.execute("SELECT file FROM exports WHERE directory = ?", (directory,))
+    gone = [(row[0],) for row in known.fetchall() if row[0] not in kept]
+    connection.executemany("DELETE FROM columns WHERE file = ?", gone)
+    connection.executemany("DELETE FROM footers WHERE file = ?", gone)
+
+
+def _slices(path: Path, n_columns: int) -> tuple[bytes | None, dict[int, bytes]]:
+    if n_columns < WIDE_COLUMNS:
+        return None, {}
+    try:
+        frame, columns = slice_footer(read_footer(path))
+    except (Unsliceable, OSError) as error:
+        logger.info("The footer of %s is read whole: %s", path, error)
+        return None, {}
+    if len(columns) != n_columns:
+        return None, {}
+    return pack_frame(frame), {at: pack_column(column) for at, column in enumerate(columns)}
+
+
+def _facts(row: tuple[Any, ...]) -> ColumnFacts:
+    return ColumnFacts(_decoded(row[1]), *row[2:5])
+
+
+@lru_cache(maxsize=4096)
+def _encoded(kind: pa.DataType) -> bytes:
+    return bytes(pa.schema([("", kind)]).serialize())
+
+
+@lru_cache(maxsize=4096)
+def _decoded(content: bytes) -> pa.DataType:
+    return pa.ipc.read_schema(pa.BufferReader(content)).field(0).type
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)

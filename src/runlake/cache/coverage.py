@@ -1,0 +1,91 @@
+"""Which bytes of a sparse export are on disk, and whether they are what arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import google_crc32c
+
+from runlake.exports.ranges import ByteRange
+
+READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes that were written, and their CRC32C."""
+
+    start: int
+    stop: int
+    crc32c: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a sparse file holds.
+
+    Parameters
+    ----------
+    pieces : tuple of Piece
+        The footer first, then column chunks in the order of their arrival; they may overlap.
+    chunks : mapping of str to frozenset of int
+        Row groups that are there, by column.
+    """
+
+    pieces: tuple[Piece, ...]
+    chunks: Mapping[str, frozenset[int]]
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes on disk."""
+        return sum(piece.stop - piece.start for piece in self.pieces)
+
+    @property
+    def ranges(self) -> list[ByteRange]:
+        """The pieces without their checksums."""
+        return [ByteRange(piece.start, piece.stop) for piece in self.pieces]
+
+    def lacks(self, wanted: Mapping[str, Iterable[int]]) -> dict[str, tuple[int, ...]]:
+        """Return the chunks of a wish that are not there, row groups by column."""
+        missing = {
+            column: tuple(g for g in groups if g not in self.chunks.get(column, frozenset()))
+            for column, groups in wanted.items()
+        }
+        return {column: groups for column, groups in missing.items() if groups}
+
+    def extended(self, pieces: Iterable[Piece], wanted: Mapping[str, Iterable[int]]) -> Coverage:
+        """Return the coverage with more pieces and the chunks that lie in them."""
+        chunks = dict(self.chunks)
+        for column, groups in wanted.items():
+            chunks[column] = chunks.get(column, frozenset()) | frozenset(groups)
+        return Coverage((*self.pieces, *pieces), chunks)
+
+
+def file_crc32c(file: Path) -> int:
+    """Return the CRC32C of a whole file."""
+    with file.open("rb") as content:
+        return _crc32c(iter(lambda: content.read(READ_BYTES), b""))
+
+
+def read_pieces(file: Path, ranges: Iterable[ByteRange]) -> tuple[Piece, ...]:
+    """Return ranges of a file with the CRC32C of what stands there."""
+    pieces = []
+    with file.open("rb") as content:
+        for one in ranges:
+            content.seek(one.start)
+            left = one.stop - one.start
+            parts = []
+            while left and (part := content.read(min(left, READ_BYTES))):
+                parts.append(part)
+                left -= len(part)
+            pieces.append(Piece(one.start, one.stop, _crc32c(parts)))
+    return tuple(pieces)
+
+
+def _crc32c(parts: Iterable[bytes]) -> int:
+    value = 0
+    for part in parts:
+        value = google_crc32c.extend(value, part)
+    return value

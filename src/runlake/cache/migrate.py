@@ -1,0 +1,76 @@
+"""Runs that an older runlake pulled: taken over without a download, and left to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+
+from runlake.cache.coverage import file_crc32c
+from runlake.cache.layout import RunDirectory
+from runlake.cache.store import Offer, StoredExport, StoredManifest, write_manifest
+from runlake.exports.facts import read_export_facts
+from runlake.exports.validator import Validator
+
+FIRST_LAYOUT = "v1"
+
+
+def adopt_older_layout(directory: RunDirectory) -> None:
+    """Take over what an older layout holds of a run, unless this one has it already.
+
+    Files are hard-linked, so that both layouts have them and neither pays twice; an older runlake
+    goes on with its own.
+
+    Parameters
+    ----------
+    directory : RunDirectory
+        The run in this layout.
+    """
+    if directory.manifest.exists():
+        return
+    older = directory.root / FIRST_LAYOUT / directory.path.relative_to(directory.version_root)
+    try:
+        document = json.loads((older / "manifest.json").read_bytes())
+        if document["version"] != 1:
+            return
+        directory.path.mkdir(parents=True, exist_ok=True)
+        adopted = [_adopt(entry, older, directory.path) for entry in document["exports"]]
+        exports = {export.object: export for export in adopted if export is not None}
+        offer = None
+        if document["freshness"] and len(exports) == len(document["exports"]):
+            # The older layout did not note live rows: without that the run is not known to be over.
+            state, heartbeat_at, line_count = document["freshness"]
+            offer = Offer(state, heartbeat_at, line_count, -1, None, time.time())
+        write_manifest(directory, StoredManifest(exports, offer))
+    except (OSError, ValueError, KeyError, TypeError):
+        # Then it is fetched as if it had never been there.
+        return
+
+
+def _adopt(entry: Mapping[str, Any], older: Path, newer: Path) -> StoredExport | None:
+    name = Path(entry["file"]).name
+    path = newer / name
+    try:
+        with suppress(FileExistsError):
+            os.link(older / name, path)
+        found = path.stat()
+        if found.st_size != entry["n_bytes"]:
+            return None
+        return StoredExport(
+            urlsplit(entry["object"]).path,
+            path,
+            Validator(entry["etag"], entry["last_modified"]),
+            entry["n_bytes"],
+            file_crc32c(path),
+            found.st_mtime_ns,
+            read_export_facts(path),
+        )
+    except (OSError, pa.ArrowException):
+        return None

@@ -1,0 +1,132 @@
+"""Which file system holds a path, and whether its locks can be trusted."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+MOUNTS = Path("/proc/self/mountinfo")
+# File systems whose ``flock`` may hold on one host only, or succeed for everyone.
+NETWORK = frozenset(
+    {
+        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "coda", "9p", "virtiofs"),
+        *("lustre", "gpfs", "mmfs", "beegfs", "ceph", "glusterfs", "panfs", "wekafs", "pvfs2"),
+        *("orangefs", "gfs2", "ocfs2", "moosefs", "lizardfs", "juicefs", "vastfs", "dvs", "davfs"),
+        *("vboxsf", "prl_fs", "vmhgfs"),
+    }
+)
+# What a file system in user space (``fuse.NAME``, or NAME as the source of a plain ``fuse``) is
+# named when its files are on this machine after all.
+LOCAL_IN_USER_SPACE = frozenset(
+    {
+        *("ntfs-3g", "ntfs", "exfat", "fuse-overlayfs", "overlay", "overlayfs", "bindfs"),
+        *("mergerfs", "encfs", "gocryptfs", "cryfs", "squashfuse", "lxcfs", "portal", "zfs-fuse"),
+        *("apfs-fuse", "fuse2fs", "ext4fuse", "archivemount", "snapfuse"),
+    }
+)
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One line of the table of mounts.
+
+    Parameters
+    ----------
+    point : PurePosixPath
+        Directory on which the file system appears.
+    kind : str
+        Its type, such as ``ext4`` or ``fuse.sshfs``.
+    source : str
+        Device, server or program behind it.
+    """
+
+    point: PurePosixPath
+    kind: str
+    source: str = ""
+
+    @property
+    def is_network(self) -> bool:
+        """Other machines may hold the same files open."""
+        family, _, name = self.kind.partition(".")
+        if family in {"fuse", "fuseblk"}:
+            program = name or self.source.partition("#")[0].partition(":")[0]
+            # Unknown programs count as remote: a lock too careful costs a little, one too trusting
+            # costs double downloads.
+            return family == "fuse" and program not in LOCAL_IN_USER_SPACE
+        return family in NETWORK
+
+
+def parse_mounts(text: str) -> tuple[Mount, ...]:
+    r"""Read a table of mounts (Linux: ``/proc/self/mountinfo``, see proc_pid_mountinfo(5)).
+
+    Parameters
+    ----------
+    text : str
+        The table; lines that do not have its form are skipped.
+
+    Returns
+    -------
+    tuple of Mount
+        In the order of the table: a later mount on the same point hides an earlier one.
+
+    Examples
+    --------
+    >>> parse_mounts("36 35 0:41 /a /mnt\\040x rw shared:1 - nfs4 host:/a rw")
+    (Mount(point=PurePosixPath('/mnt x'), kind='nfs4', source='host:/a'),)
+    """
+    mounts = []
+    for line in text.splitlines():
+        before, separator, after = line.partition(" - ")
+        fields, facts = before.split(" "), after.split(" ")
+        if separator and len(fields) > 4 and len(facts) > 1:  # noqa: PLR2004 - columns of the table
+            point = PurePosixPath(_unescape(fields[4]))
+            mounts.append(Mount(point, _unescape(facts[0]), _unescape(facts[1])))
+    return tuple(mounts)
+
+
+def find_mount(mounts: tuple[Mount, ...], path: PurePosixPath) -> Mount | None:
+    """Return the mount that holds an absolute path without links; None where none does."""
+    found = None
+    for mount in mounts:
+        is_above = path == mount.point or mount.point in path.parents
+        if is_above and (found is None or len(mount.point.parts) >= len(found.point.parts)):
+            found = mount
+    return found
+
+
+def is_network(path: Path) -> bool:
+    """Tell whether a path, which need not exist yet, is on a network file system.
+
+    Parameters
+    ----------
+    path : Path
+        Any path; links are followed.
+
+    Returns
+    -------
+    bool
+        False where the platform has no table of mounts. On Windows: a path on a network share.
+    """
+    resolved = os.path.realpath(path)
+    if os.name == "nt":
+        share = resolved.removeprefix(r"\\?\UNC")
+        return share != resolved or (share.startswith(r"\\") and share[2:4] not in {"?\\", ".\\"})
+    try:
+        table = os.fsdecode(MOUNTS.read_bytes())
+    except OSError:
+        return False
+    mount = find_mount(_parsed(table), PurePosixPath(resolved))
+    return mount is not None and mount.is_network
+
+
+@lru_cache(maxsize=4)
+def _parsed(table: str) -> tuple[Mount, ...]:
+    return parse_mounts(table)
+
+
+def _unescape(field: str) -> str:
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 8)), field)

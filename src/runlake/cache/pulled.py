@@ -1,0 +1,137 @@
+"""What a pull brought: the exports of a run on disk, as of one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from runlake.cache.catalog import WIDE_COLUMNS, Catalog
+from runlake.cache.store import StoredExport
+from runlake.errors import CacheCorrupt
+from runlake.exports.facts import ColumnFacts, columns_for, parents_of, read_columns
+from runlake.exports.manifest import Manifest
+from runlake.values import STEP
+
+
+@dataclass(frozen=True, slots=True)
+class PullResult:
+    """A run whose exports are on disk, as of one moment.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        What the backend offered.
+    directory : Path
+        Where the files are.
+    exports : tuple of StoredExport
+        One per export on offer; order means nothing. With the columns that were asked for.
+    n_downloaded, n_bytes : int
+        Files of which something was fetched, and bytes that came.
+    age : float
+        Seconds since the backend was asked; 0 where it was asked now.
+    n_left_out : int or None
+        Rows that were live when the backend was last asked, and that an answer without it lacks;
+        None where it did not tell.
+    reasons : mapping of str to str
+        By object: why the whole export, or a part of it, was fetched.
+    keeper : object
+        Keeps a temporary directory alive, where the cache could not be written.
+    """
+
+    manifest: Manifest
+    directory: Path
+    exports: tuple[StoredExport, ...]
+    n_downloaded: int = 0
+    n_bytes: int = 0
+    age: float = 0.0
+    n_left_out: int | None = 0
+    reasons: dict[str, str] = field(default_factory=dict)
+    keeper: object = None
+
+    def describe(self, export: StoredExport) -> str:
+        """Say how much of an export is on disk, and how it came there now."""
+        held = f"{export.n_held_bytes:,} of {export.n_bytes:,} bytes"
+        reason = self.reasons.get(export.object)
+        now = "" if reason is None else f"; fetched {reason}"
+        return f"on disk: {held} of {export.file}{now}"
+
+    @property
+    def is_whole_history(self) -> bool:
+        """Every row of the run is in an export."""
+        return self.manifest.live_steps == () and self.n_left_out == 0
+
+    @property
+    def n_exports(self) -> int:
+        """Exports on offer."""
+        return len(self.exports)
+
+    @property
+    def n_reused(self) -> int:
+        """Exports of which all that was wanted was on disk already."""
+        return self.n_exports - self.n_downloaded
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in the exports."""
+        return sum(export.facts.n_rows for export in self.exports)
+
+    @property
+    def n_live_rows(self) -> int | None:
+        """Rows in no export yet; None where the backend does not tell."""
+        steps = self.manifest.live_steps
+        return None if steps is None else len(steps)
+
+
+def with_columns(
+    catalog: Catalog, export: StoredExport, keys: Iterable[str] | None
+) -> StoredExport:
+    """Return an export whose facts tell of some columns, and of ``_step``.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Asked first; told, if it did not know.
+    export : StoredExport
+        With its footer on disk.
+    keys : iterable of str or None
+        Columns; None means all.
+
+    Returns
+    -------
+    StoredExport
+        Without the columns that it lacks.
+
+    Raises
+    ------
+    CacheCorrupt
+        If the catalog does not know, and the footer cannot be read.
+    """
+    asked = None if keys is None else [STEP, *keys]
+    names = None if asked is None else [*asked, *parents_of(asked)]
+    columns = catalog.columns(export.file, names, export.facts.n_columns)
+    if columns is None:
+        every = _read_footer(export.path)
+        catalog.note_columns(export.path, every)
+        columns = every if names is None else {n: every[n] for n in every if n in set(names)}
+    if asked is not None:
+        wanted = set(columns_for(asked, {name: column.type for name, column in columns.items()}))
+        columns = {name: column for name, column in columns.items() if name in wanted}
+    footer = None
+    if names is not None and export.facts.n_columns >= WIDE_COLUMNS:
+        footer = catalog.slim_footer(export.file, columns)
+    return replace(export, facts=replace(export.facts, columns=columns, footer=footer))
+
+
+def _read_footer(path: Path) -> dict[str, ColumnFacts]:
+    try:
+        with pq.ParquetFile(path) as parquet:
+            schema = parquet.schema_arrow
+            return read_columns(parquet.metadata, schema, dict.fromkeys(schema.names))
+    except (pa.ArrowException, OSError) as error:
+        raise CacheCorrupt(
+            f"The cached export {str(path)!r} cannot be read ({error}).", path=str(path)
+        ) from error

@@ -1,0 +1,347 @@
+"""What planning needs to know of an export, read from its footer and its ``_step`` column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from runlake.exports.ranges import ByteRange
+from runlake.values import STEP, StepRange
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """A row group of an export: rows, and first and last step, both inclusive.
+
+    The steps are None where no row of the group has one.
+    """
+
+    n_rows: int
+    first_step: int | None
+    last_step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """A column of an export.
+
+    Parameters
+    ----------
+    type : pyarrow.DataType
+        As stored.
+    n_nulls : int or None
+        None where the statistics do not tell, as for structs and lists.
+    minimum, maximum : float or None
+        Of the finite numbers, as far as the statistics of every row group tell.
+    """
+
+    type: pa.DataType
+    n_nulls: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFacts:
+    """What planning needs to know of an export, so that it need not open the file.
+
+    Parameters
+    ----------
+    row_groups : tuple of RowGroup
+        In file order.
+    is_ascending : bool
+        Every row has a step, and each step is higher than the one before.
+    n_columns : int
+        Columns of the file, ``_step`` included.
+    columns : mapping of str to ColumnFacts
+        In file order; only those that were asked for.
+    footer : bytes or None
+        A footer of those columns alone, where the export's own is long.
+    """
+
+    row_groups: tuple[RowGroup, ...]
+    is_ascending: bool
+    n_columns: int
+    columns: Mapping[str, ColumnFacts] = field(repr=False)
+    footer: bytes | None = field(default=None, repr=False)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in the file."""
+        return sum(group.n_rows for group in self.row_groups)
+
+    @property
+    def first_step(self) -> int | None:
+        """Lowest step, None for a file without steps."""
+        return min(
+            (g.first_step for g in self.row_groups if g.first_step is not None), default=None
+        )
+
+    @property
+    def last_step(self) -> int | None:
+        """Highest step, None for a file without steps."""
+        return max((g.last_step for g in self.row_groups if g.last_step is not None), default=None)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns that were asked for, as an Arrow schema."""
+        return pa.schema([(name, column.type) for name, column in self.columns.items()])
+
+    @property
+    def null_counts(self) -> dict[str, int]:
+        """Nulls per column, for the columns whose statistics tell."""
+        return {n: c.n_nulls for n, c in self.columns.items() if c.n_nulls is not None}
+
+
+def read_export_facts(file: Path) -> ExportFacts:
+    """Read the footer and the steps of an export.
+
+    Parameters
+    ----------
+    file : Path
+        A file with its footer and its ``_step`` column.
+
+    Returns
+    -------
+    ExportFacts
+        From the footer; steps from the ``_step`` column itself, whose order statistics do not tell.
+
+    Raises
+    ------
+    pyarrow.ArrowException, OSError
+        If the file is no Parquet file.
+    """
+    with pq.ParquetFile(file, memory_map=False) as parquet:
+        schema = parquet.schema_arrow
+        groups, is_ascending = _row_groups(parquet)
+        columns = read_columns(parquet.metadata, schema, dict.fromkeys(schema.names))
+        return ExportFacts(groups, is_ascending, len(columns), columns)
+
+
+def columns_for(keys: Iterable[str], types: Mapping[str, pa.DataType]) -> list[str]:
+    """Return the columns in which an export can hold some keys.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        The keys.
+    types : mapping of str to pyarrow.DataType
+        The columns of the export.
+
+    Returns
+    -------
+    list of str
+        Columns of the keys' names, and structs ``a`` that may hold a key ``a.b`` as a field.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> columns_for(["a.b", "c"], {"a": pa.struct([("b", pa.int64())]), "b": pa.int64()})
+    ['a']
+    """
+    found = dict.fromkeys(key for key in keys if key in types)
+    for parent in parents_of(keys):
+        if parent in types and pa.types.is_struct(types[parent]):
+            found[parent] = None
+    return list(found)
+
+
+def parents_of(keys: Iterable[str]) -> list[str]:
+    """Return the names of which dotted keys can be fields: ``a`` and ``a.b`` for ``a.b.c``."""
+    parts = (key.split(".") for key in keys)
+    return list(dict.fromkeys(".".join(names[:n]) for names in parts for n in range(1, len(names))))
+
+
+def read_columns(
+    metadata: pq.FileMetaData, schema: pa.Schema, names: Iterable[str]
+) -> dict[str, ColumnFacts]:
+    """Read the statistics of some columns from a footer.
+
+    Parameters
+    ----------
+    metadata : pyarrow.parquet.FileMetaData
+        The footer.
+    schema : pyarrow.Schema
+        Of the same file.
+    names : iterable of str
+        Top-level columns; those that the file lacks are left out.
+
+    Returns
+    -------
+    dict of str to ColumnFacts
+        In the order of the names.
+    """
+    leaves = leaf_positions(schema)
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    found = {}
+    for name in names:
+        if name in leaves:
+            kind = schema.field(leaves[name][2]).type
+            first, stop, _ = leaves[name]
+            is_flat = stop - first == 1 and not pa.types.is_nested(kind)
+            found[name] = _statistics(groups, first, kind) if is_flat else ColumnFacts(kind)
+    return found
+
+
+def leaf_positions(schema: pa.Schema) -> dict[str, tuple[int, int, int]]:
+    """Return for each top-level column its first and last+1 leaf, and its place in the schema.
+
+    Parquet stores a struct or a list as one column chunk per leaf, in the order of the schema; the
+    paths of leaves cannot tell a struct ``a`` with a field ``b`` from a column named ``a.b``.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> point = pa.struct([("x", pa.int64()), ("y", pa.int64())])
+    >>> schema = pa.schema([("a", point), ("b", pa.int8())])
+    >>> leaf_positions(schema)
+    {'a': (0, 2, 0), 'b': (2, 3, 1)}
+    """
+    positions: dict[str, tuple[int, int, int]] = {}
+    start = 0
+    for place, column in enumerate(schema):
+        stop = start + _n_leaves(column.type)
+        positions.setdefault(column.name, (start, stop, place))
+        start = stop
+    return positions
+
+
+def chunk_ranges(
+    metadata: pq.FileMetaData,
+    schema: pa.Schema,
+    wanted: Mapping[str, Iterable[int]],
+) -> list[ByteRange]:
+    """Return where column chunks lie in the file.
+
+    Parameters
+    ----------
+    metadata : pyarrow.parquet.FileMetaData
+        The footer.
+    schema : pyarrow.Schema
+        Of the same file.
+    wanted : mapping of str to iterable of int
+        Row groups by column; columns that the file lacks are left out.
+
+    Returns
+    -------
+    list of ByteRange
+        One per chunk (Parquet format, ``ColumnMetaData``), in no order.
+    """
+    leaves = leaf_positions(schema)
+    ranges = []
+    for name, groups in wanted.items():
+        if name not in leaves:
+            continue
+        for group in groups:
+            for leaf in range(*leaves[name][:2]):
+                chunk = metadata.row_group(group).column(leaf)
+                start = chunk.data_page_offset
+                # Some writers note a dictionary offset of 0 for "none".
+                if chunk.has_dictionary_page and chunk.dictionary_page_offset:
+                    start = min(start, chunk.dictionary_page_offset)
+                ranges.append(ByteRange(start, start + chunk.total_compressed_size))
+    return ranges
+
+
+def touched_row_groups(
+    metadata: pq.FileMetaData, schema: pa.Schema, start: int, stop: int | None
+) -> tuple[int, ...]:
+    """Return the row groups that may hold a step of ``start <= step < stop``, by statistics."""
+    leaves = leaf_positions(schema)
+    touched = []
+    for index in range(metadata.num_row_groups):
+        bounds = None
+        if STEP in leaves:
+            bounds = metadata.row_group(index).column(leaves[STEP][0]).statistics
+        if bounds is None or not bounds.has_min_max or _overlaps(bounds, start, stop):
+            touched.append(index)
+    return tuple(touched)
+
+
+def _overlaps(bounds: pq.Statistics, start: int, stop: int | None) -> bool:
+    return bool(bounds.max >= start and (stop is None or bounds.min < stop))
+
+
+def groups_in(facts: ExportFacts, steps: StepRange) -> tuple[int, ...]:
+    """Return the row groups that hold a step of a range."""
+    return tuple(
+        index
+        for index, group in enumerate(facts.row_groups)
+        if group.first_step is not None
+        and group.last_step is not None
+        and steps.touches(group.first_step, group.last_step)
+    )
+
+
+def _n_leaves(kind: pa.DataType) -> int:
+    types = pa.types
+    if types.is_dictionary(kind):
+        return _n_leaves(kind.value_type)
+    if types.is_struct(kind):
+        return sum(_n_leaves(child.type) for child in kind)
+    if types.is_map(kind):
+        return _n_leaves(kind.key_type) + _n_leaves(kind.item_type)
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return _n_leaves(kind.value_type)
+    return 1
+
+
+def _statistics(groups: list[pq.RowGroupMetaData], leaf: int, kind: pa.DataType) -> ColumnFacts:
+    n_nulls: int | None = 0
+    bounds: list[float] | None = []
+    # The statistics of 16-bit floats come as bytes.
+    is_number = pa.types.is_integer(kind) or kind in (pa.float32(), pa.float64())
+    for group in groups:
+        statistics = group.column(leaf).statistics
+        if statistics is None or not statistics.has_null_count:
+            n_nulls = None
+        elif n_nulls is not None:
+            n_nulls += statistics.null_count
+        if statistics is None or not is_number:
+            bounds = None
+        elif statistics.has_min_max:
+            if bounds is not None:
+                bounds += [float(statistics.min), float(statistics.max)]
+        elif statistics.num_values or not statistics.has_null_count:
+            bounds = None
+    if not bounds:
+        return ColumnFacts(kind, n_nulls)
+    return ColumnFacts(kind, n_nulls, min(bounds), max(bounds))
+
+
+def _row_groups(parquet: pq.ParquetFile) -> tuple[tuple[RowGroup, ...], bool]:
+    metadata = parquet.metadata
+    has_step = STEP in parquet.schema_arrow.names
+    groups = []
+    last: int | None = None
+    is_ascending = has_step
+    for index in range(metadata.num_row_groups):
+        if not has_step:
+            groups.append(RowGroup(metadata.row_group(index).num_rows, None, None))
+            continue
+        column = parquet.read_row_group(index, columns=[STEP]).column(STEP).combine_chunks()
+        group, group_ascends = _step_facts(column)
+        is_ascending = is_ascending and group_ascends
+        if group.first_step is not None:
+            is_ascending = is_ascending and (last is None or group.first_step > last)
+            last = group.last_step
+        groups.append(group)
+    return tuple(groups), is_ascending
+
+
+def _step_facts(column: pa.Array) -> tuple[RowGroup, bool]:
+    steps = pc.drop_null(column)
+    if pa.types.is_floating(steps.type):
+        steps = steps.filter(pc.is_finite(steps))
+    steps = pc.cast(steps, pa.int64(), safe=False)
+    if len(steps) == 0:
+        return RowGroup(len(column), None, None), len(column) == 0
+    bounds = pc.min_max(steps)
+    rises = pc.all(pc.greater(steps[1:], steps[:-1])).as_py() if len(steps) > 1 else True
+    group = RowGroup(len(column), bounds["min"].as_py(), bounds["max"].as_py())
+    return group, bool(rises) and len(steps) == len(column)

@@ -1,0 +1,153 @@
+"""Byte-range arithmetic: sort, join, subtract, split, read ``Content-Range`` (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ByteRange:
+    """Bytes from ``start``, inclusive, to ``stop``, exclusive.
+
+    Examples
+    --------
+    >>> ByteRange(4, 8).header(), ByteRange(4, 8).n_bytes
+    ('bytes=4-7', 4)
+    """
+
+    start: int
+    stop: int
+
+    @property
+    def n_bytes(self) -> int:
+        """How many bytes that is."""
+        return self.stop - self.start
+
+    def header(self) -> str:
+        """Return the value of the ``Range`` header that asks for them."""
+        return f"bytes={self.start}-{self.stop - 1}"
+
+
+def coalesce(
+    ranges: Iterable[ByteRange], *, max_waste: float = 0.05, n_requests_cost: int = 1 << 20
+) -> list[ByteRange]:
+    """Join ranges so that they take fewer requests, at the price of a few bytes in between.
+
+    Parameters
+    ----------
+    ranges : iterable of ByteRange
+        In any order; they may overlap, and empty ones are left out.
+    max_waste : float
+        Bytes in joined gaps, over the bytes that are wanted. The smallest gaps are joined first.
+    n_requests_cost : int
+        Bytes that a request more is worth: no wider gap is joined.
+
+    Returns
+    -------
+    list of ByteRange
+        Ascending and disjoint; they cover all that was asked for.
+
+    Examples
+    --------
+    >>> coalesce([ByteRange(0, 100), ByteRange(105, 200), ByteRange(900, 1000)])
+    [ByteRange(start=0, stop=200), ByteRange(start=900, stop=1000)]
+    """
+    wanted = _united(ranges)
+    budget = max_waste * sum(one.n_bytes for one in wanted)
+    gaps = sorted((wanted[i + 1].start - wanted[i].stop, i) for i in range(len(wanted) - 1))
+    joined = set()
+    for gap, index in gaps:
+        budget -= gap
+        if budget < 0 or gap > n_requests_cost:
+            break
+        joined.add(index)
+    result: list[ByteRange] = []
+    for index, one in enumerate(wanted):
+        if index - 1 in joined:
+            result[-1] = ByteRange(result[-1].start, one.stop)
+        else:
+            result.append(one)
+    return result
+
+
+def subtract(wanted: Iterable[ByteRange], held: Iterable[ByteRange]) -> list[ByteRange]:
+    """Return the bytes that are wanted and not held, as ascending and disjoint ranges.
+
+    Examples
+    --------
+    >>> subtract([ByteRange(0, 10)], [ByteRange(2, 4), ByteRange(8, 20)])
+    [ByteRange(start=0, stop=2), ByteRange(start=4, stop=8)]
+    """
+    missing = []
+    taken = _united(held)
+    first = 0
+    for one in _united(wanted):
+        start = one.start
+        while first < len(taken) and taken[first].stop <= start:
+            first += 1
+        for other in taken[first:]:
+            if other.start >= one.stop:
+                break
+            if other.start > start:
+                missing.append(ByteRange(start, other.start))
+            start = max(start, other.stop)
+        if start < one.stop:
+            missing.append(ByteRange(start, one.stop))
+    return missing
+
+
+def split(ranges: Iterable[ByteRange], max_bytes: int) -> list[ByteRange]:
+    """Cut ranges into pieces of at most so many bytes, in the order given.
+
+    Examples
+    --------
+    >>> split([ByteRange(0, 5)], 3)
+    [ByteRange(start=0, stop=3), ByteRange(start=3, stop=5)]
+    """
+    return [
+        ByteRange(start, min(start + max_bytes, one.stop))
+        for one in ranges
+        for start in range(one.start, one.stop, max_bytes)
+    ]
+
+
+def parse_content_range(text: str | None) -> tuple[ByteRange, int] | None:
+    """Read a ``Content-Range`` header.
+
+    Parameters
+    ----------
+    text : str or None
+        The header's value.
+
+    Returns
+    -------
+    tuple of ByteRange and int, or None
+        The bytes that came and the length of the whole object; None where the header does not tell
+        both.
+
+    Examples
+    --------
+    >>> parse_content_range("bytes 4-7/100")
+    (ByteRange(start=4, stop=8), 100)
+    """
+    found = CONTENT_RANGE.fullmatch((text or "").strip())
+    if found is None:
+        return None
+    first, last, total = map(int, found.groups())
+    return (ByteRange(first, last + 1), total) if first <= last < total else None
+
+
+def _united(ranges: Iterable[ByteRange]) -> list[ByteRange]:
+    result: list[ByteRange] = []
+    for one in sorted(ranges):
+        if one.stop <= one.start:
+            continue
+        if result and one.start <= result[-1].stop:
+            result[-1] = ByteRange(result[-1].start, max(result[-1].stop, one.stop))
+        else:
+            result.append(one)
+    return result

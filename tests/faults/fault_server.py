@@ -1,0 +1,291 @@
+"""A backend and its storage hosts over real sockets, which fail as they are told.
+
+The server listens on three ports, so three origins: the API, the storage, and a mirror that only
+redirects lead to. Without faults it is a plain fast file server, with HEAD, ranges and conditions.
+"""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import io
+import json
+import re
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from tests.faults.fault_script import Fault, Seen, StoredObject
+
+RUN_PATH = "team/project/run"
+API_KEY = "0123456789abcdef0123456789abcdef01234567"
+
+
+class FaultServer:
+    """Serves one run whose exports and live rows can be changed at any time."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, StoredObject] = {}
+        self.exports: list[str] = []
+        self.live_rows: list[dict[str, Any]] = []
+        self.run: dict[str, Any] = {"state": "finished", "heartbeatAt": "2026-01-01T00:00:00"}
+        self.history_keys: dict[str, Any] = {"lastStep": -1, "keys": {}}
+        self.latency = 0.0
+        self.signature = 0
+        self.seen: list[Seen] = []
+        self.closing = threading.Event()
+        self.is_up = True
+        self._faults: dict[str, list[Fault]] = defaultdict(list)
+        self._lock = threading.Lock()
+        self._origins = {name: _Listener(self, name) for name in ("api", "storage", "mirror")}
+        self.base_url, self.storage_url, self.mirror_url = (
+            f"http://127.0.0.1:{listener.server_port}" for listener in self._origins.values()
+        )
+
+    def __enter__(self) -> Self:
+        for listener in self._origins.values():
+            threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closing.set()
+        for name, listener in self._origins.items():
+            if name != "api" or self.is_up:
+                listener.shutdown()
+                listener.server_close()
+
+    def hang_up(self) -> None:
+        """Let nobody answer at the address of the API any more, on open connections either."""
+        self.is_up = False
+        self._origins["api"].shutdown()
+        self._origins["api"].server_close()
+
+    def store(self, name: str, content: bytes | Path, *tells: str, age: float = 0.0) -> None:
+        """Put an object, or replace it by another version."""
+        tells_of = frozenset(tells or ("etag", "date"))
+        self.objects[name] = StoredObject(content, tells_of, 1.7e9 - age)
+
+    def offer(self, **exports: bytes | Path) -> None:
+        """Make these the exports of the run, in place of all others (a compaction)."""
+        for name, content in exports.items():
+            self.store(name, content)
+        self.exports = list(exports)
+        rows = [_count_rows(content) for content in exports.values()]
+        self.run["historyLineCount"] = sum(count for count, _ in rows) + len(self.live_rows)
+        last = [step for _, step in rows] + [row["_step"] for row in self.live_rows]
+        self.history_keys["lastStep"] = max(last, default=-1)
+
+    def fail(self, name: str, *faults: Fault | int) -> None:
+        """Answer the next requests for a name so; "graphql" is the API's."""
+        with self._lock:
+            self._faults[name] += [Fault(f) if isinstance(f, int) else f for f in faults]
+
+    def url(self, name: str) -> str:
+        """Return a new signed URL of an object."""
+        self.signature += 1
+        return f"{self.storage_url}/exports/{name}?signature=secret{self.signature}"
+
+    def count(self, name: str) -> int:
+        """Return how many requests for an object arrived at the storage or its mirror."""
+        return sum(seen.path == f"/exports/{name}" for seen in self.seen)
+
+    def n_bytes(self, name: str) -> int:
+        """Return how many bytes of an object left, without those of refusals."""
+        path = f"/exports/{name}"
+        return sum(seen.n_bytes for seen in self.seen if seen.path == path and seen.status < 300)
+
+    def next_fault(self, name: str) -> Fault:
+        with self._lock:
+            faults = self._faults[name]
+            return faults.pop(0) if faults else Fault()
+
+    def answer(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer any GraphQL query about the run with the fields that it names."""
+        entity, project, name = RUN_PATH.split("/")
+        rows = [
+            json.dumps(row)
+            for row in self.live_rows
+            if variables.get("minStep", 0) <= row["_step"] < variables.get("maxStep", 2**62)
+        ]
+        run = {
+            "id": "UnVuOjE=",
+            "name": name,
+            "displayName": name,
+            "projectId": "1",
+            "config": "{}",
+            "summaryMetrics": "{}",
+            "tags": [],
+            **self.run,
+            "historyKeys": self.history_keys,
+            "history": rows[: variables.get("pageSize", len(rows))],
+            "sampledHistory": [self.live_rows],
+            "parquetHistory": {
+                "parquetUrls": [self.url(export) for export in self.exports],
+                "liveData": [{"_step": row["_step"]} for row in self.live_rows],
+            },
+        }
+        run = {field: value for field, value in run.items() if re.search(rf"\b{field}\b", query)}
+        is_ours = variables.get("name", variables.get("run", name)) == name
+        found = {"name": project, "entityName": entity, "run": run if is_ours else None}
+        return {"project": found, "serverInfo": {"features": []}, "viewer": {"entity": entity}}
+
+
+class _Listener(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, faults: FaultServer, origin: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.faults = faults
+        self.origin = origin
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is not worth a word."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Listener
+
+    def setup(self) -> None:
+        super().setup()
+        time.sleep(self.server.faults.latency)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        faults = self.server.faults
+        if not faults.is_up:
+            self.close_connection = True
+            return
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        fault = faults.next_fault("graphql")
+        self._operation = re.search(r"\b(?:query|mutation) (\w+)", body["query"])[1]
+        time.sleep(faults.latency + fault.seconds_before)
+        if fault.before:
+            fault.before()
+        data = faults.answer(body["query"], body.get("variables") or {})
+        content = json.dumps({"data": data}).encode() if fault.body is None else fault.body
+        headers = {"Content-Type": "application/json", **fault.headers}
+        self._send(fault, fault.status or 200, headers, content, 0, len(content))
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        faults = self.server.faults
+        self._operation = None
+        path = urlsplit(self.path).path
+        name = path.rsplit("/", 1)[-1]
+        fault = faults.next_fault(name)
+        time.sleep(faults.latency + fault.seconds_before)
+        if fault.before:
+            fault.before()
+        if fault.redirect_to_mirror:
+            location = f"{faults.mirror_url}{self.path}"
+            self._send(fault, 302, {"Location": location}, b"", 0, 0)
+            return
+        found = faults.objects.get(name)
+        if fault.status or fault.body is not None or found is None:
+            content = fault.body or b"no\n"
+            status = fault.status or (404 if found is None else 200)
+            own = found.headers if found else {}
+            self._send(fault, status, {**own, **fault.headers}, content, 0, len(content))
+            return
+        self._serve(found, fault)
+
+    def _serve(self, found: StoredObject, fault: Fault) -> None:
+        headers = {**found.headers, **fault.headers}
+        tag, date = headers.get("ETag", ""), headers.get("Last-Modified", "")
+        asked = self.headers.get
+        is_held = tag == asked("If-None-Match") or (date and date == asked("If-Modified-Since"))
+        if tag and is_held:
+            self._send(fault, 304, headers, b"", 0, 0)
+            return
+        content, size = found.content, found.size
+        if fault.gzipped:
+            raw = content if isinstance(content, bytes) else content.read_bytes()
+            content = gzip.compress(raw)
+            size = len(content)
+            headers["Content-Encoding"] = "gzip"
+        span = re.fullmatch(r"bytes=(\d*)-(\d*)", asked("Range", ""))
+        condition = asked("If-Range")
+        if not span or fault.ignores_range or (condition and condition not in {tag, date}):
+            self._send(fault, 200, headers, content, 0, size)
+            return
+        first, last = span.groups()
+        start = int(first) if first else max(0, size - int(last))
+        stop = min(size, int(last) + 1) if first and last else size
+        if start >= stop:
+            self._send(fault, 416, {"Content-Range": f"bytes */{size}"}, b"", 0, 0)
+            return
+        headers.setdefault("Content-Range", f"bytes {start}-{stop - 1}/{size}")
+        self._send(fault, 206, headers, content, start, stop)
+
+    def _send(
+        self,
+        fault: Fault,
+        status: int,
+        headers: Mapping[str, str],
+        content: bytes | Path,
+        start: int,
+        stop: int,
+    ) -> None:
+        self.send_response(status)
+        length = stop - start if fault.promised_length is None else fault.promised_length
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != 304:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+        limits = [0 if self.command == "HEAD" else stop - start]
+        limits += [n for n in (fault.cut_after, fault.stall_after) if n is not None]
+        self._note(status, min(limits))
+        self._send_body(fault, content, start, min(limits))
+
+    def _send_body(self, fault: Fault, content: bytes | Path, start: int, n_bytes: int) -> None:
+        with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
+            if fault.drip:
+                n_drop, seconds = fault.drip
+                file.seek(start)
+                for _ in range(0, n_bytes, n_drop):
+                    self.wfile.write(file.read(n_drop))
+                    if self.server.faults.closing.wait(seconds):
+                        break
+            elif n_bytes and isinstance(content, Path):
+                self.connection.sendfile(file, start, n_bytes)
+            else:
+                self.wfile.write(file.getbuffer()[start : start + n_bytes])
+        if fault.stall_after is not None:
+            self.server.faults.closing.wait()
+        if fault.cut_after is not None or fault.promised_length is not None:
+            self.close_connection = True
+
+    def _note(self, status: int, n_bytes: int) -> None:
+        seen = Seen(
+            self.server.origin,
+            self.command,
+            urlsplit(self.path).path,
+            self._operation,
+            self.headers.get("Range"),
+            "Authorization" in self.headers,
+            status,
+            n_bytes,
+        )
+        self.server.faults.seen.append(seen)
+
+
+def _count_rows(content: bytes | Path) -> tuple[int, int]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    source = pa.BufferReader(content) if isinstance(content, bytes) else content
+    steps = pq.read_table(source, columns=["_step"]).column("_step")
+    return len(steps), int(pc.max(steps).as_py())

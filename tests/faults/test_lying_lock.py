@@ -1,0 +1,64 @@
+"""A lock that lets everybody in: work is done twice, rows are right all the same."""
+
+import subprocess
+import sys
+
+import pytest
+from tests.http_logging import LoggedRun, steps
+from tests.server_process import client_environment
+
+# ``fcntl.flock`` succeeds for everyone, as on some network file systems.
+READ = """
+import fcntl, hashlib, json, sys
+fcntl.flock = lambda *_: None
+import runlake
+run = runlake.Api().run(sys.argv[1])
+sys.stdout.write("ready\\n")
+sys.stdout.flush()
+sys.stdin.readline()
+rows = list(run.beta_scan_history())
+print(hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest(), len(rows))
+"""
+N_PROCESSES = 8
+
+
+@pytest.fixture(scope="module")
+def path(backend):
+    rows = steps(0, 20_000, **{f"k{i}": i for i in range(10)})
+    logged = LoggedRun(backend, "lied-to")
+    for first in range(0, len(rows), 5000):
+        logged.log(*rows[first : first + 5000])
+    return logged.finish().path
+
+
+def _start(backend, path, cache):
+    environment = {**client_environment(backend, cache), "RUNLAKE_LOCKING": "flock"}
+    return subprocess.Popen(
+        [sys.executable, "-c", READ, path],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_processes_that_a_lock_lies_to_read_the_same_rows_as_one_alone(backend, path, tmp_path):
+    alone = _start(backend, path, tmp_path / "alone")
+    expected = alone.communicate("go\n", timeout=60)[0].split()[1:]
+    readers = [_start(backend, path, tmp_path / "shared") for _ in range(N_PROCESSES)]
+    assert [reader.stdout.readline() for reader in readers] == ["ready\n"] * N_PROCESSES
+    with backend.counted() as requests:
+        for reader in readers:
+            reader.stdin.write("go\n")
+            reader.stdin.flush()
+        printed = [reader.communicate(timeout=120)[0].split() for reader in readers]
+    assert expected[1] == "20000"
+    assert printed == [expected] * N_PROCESSES
+    fetched = [request["path"] for request in requests if request["origin"] == "storage"]
+    assert len(fetched) > len(set(fetched)), "the lock did not lie: nothing was fetched twice"
+
+    with backend.counted() as requests:
+        later = _start(backend, path, tmp_path / "shared").communicate("go\n", timeout=60)[0]
+    assert later.split()[1:] == expected
+    assert [request for request in requests if request["origin"] == "storage"] == []
+    assert list((tmp_path / "shared").rglob("*.part")) == []

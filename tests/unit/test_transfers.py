@@ -1,0 +1,108 @@
+import os
+import threading
+
+import pytest
+
+from runlake.backend.bandwidth import Bandwidth
+from runlake.backend.stop import Stop, Stopped
+from runlake.exports.part import PartFile, PartName, PartVersion, is_under_way
+from runlake.exports.workers import run_tasks
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "run").mkdir()
+    return tmp_path / "run"
+
+
+def test_all_tasks_are_done_by_no_more_workers_than_allowed():
+    done, names = [], set()
+
+    def task(number):
+        names.add(threading.current_thread().name)
+        done.append(number)
+
+    run_tasks([lambda n=n: task(n) for n in range(50)], 3, Stop())
+    assert sorted(done) == list(range(50))
+    assert len(names) <= 3
+
+
+def test_the_first_failure_stops_what_others_wait_for():
+    stop = Stop()
+    ended = []
+
+    def wait():
+        try:
+            stop.sleep(60)
+        except Stopped:
+            ended.append(True)
+            raise
+
+    def fail():
+        raise ValueError("why")
+
+    with pytest.raises(ValueError, match="why"):
+        run_tasks([wait, wait, fail, wait], 3, stop)
+    assert ended == [True, True]
+
+
+def test_an_index_error_of_a_task_is_not_the_end_of_the_list():
+    with pytest.raises(IndexError):
+        run_tasks([[].pop], 1, Stop())
+
+
+def test_a_stop_reaches_its_children_and_not_its_parent():
+    parent = Stop()
+    with parent.child() as first, parent.child() as second:
+        first.set()
+        assert (parent.is_set, second.is_set) == (False, False)
+        parent.set()
+        assert second.is_set
+        with parent.child() as late:
+            assert late.is_set
+
+
+def test_bytes_beyond_the_cap_wait_for_all_that_came_before():
+    bandwidth = Bandwidth(100_000)
+    waits = []
+    threads = [
+        threading.Thread(target=lambda: waits.append(bandwidth.take(1_000, Stop())))
+        for _ in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(waits) > 2 * min(waits)
+    assert sum(waits) > 0.1
+
+
+def test_the_name_of_a_part_tells_its_version_and_whose_it_is(folder):
+    part = PartFile(folder, "http://host/a.parquet")
+    with part.open() as file:
+        file.write(b"abc")
+        version = PartVersion('"a/b\u00e9+\'?-"', 12, promises_digest=True)
+        part.carry(version)
+    name = PartName.parse(part.path.name)
+    assert (name.version, name.pid) == (version, os.getpid())
+    assert part.path.read_bytes() == b"abc"
+    assert is_under_way(part.path)
+    part.leave()
+    assert not is_under_way(part.path)
+    part.discard()
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"abc"]
+
+
+@pytest.mark.parametrize("version", [None, PartVersion("x" * 200, 5, promises_digest=False)])
+def test_a_part_that_cannot_go_on_is_not_left(folder, version):
+    part = PartFile(folder, "http://host/a.parquet")
+    with part.open() as file:
+        file.write(b"abc")
+    part.carry(version)
+    part.leave()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_name_that_is_no_part_tells_nothing():
+    for name in ("manifest.json", "a.part", "0" * 32 + ".1-2-3-4.part"):
+        assert PartName.parse(name) is None
