@@ -13,9 +13,11 @@ from urllib.parse import quote
 from runlake.errors import InvalidArgument, InvalidType
 
 How = Literal["all", "any"]
+KeyKind = Literal["number", "string", "bool", "time", "list", "struct", "media", "mixed"]
 Row = dict[str, Any]
 
 STEP = "_step"
+RUN_ID = "run_id"
 
 DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 BINARY = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
@@ -351,6 +353,21 @@ def check_count(value: int, name: str) -> int:
     if _whole(value, name) < 1:
         raise InvalidArgument(f"{name} must be 1 or more, not {value!r}.")
     return value
+
+
+def check_seconds(seconds: Any, name: str) -> None:
+    """Raise `InvalidArgument` unless a time to wait is a number above 0.
+
+    Examples
+    --------
+    >>> check_seconds(0, "poll")
+    Traceback (most recent call last):
+        ...
+    runlake.errors.InvalidArgument: poll must be a number of seconds above 0, not 0.
+    """
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not (is_number and 0 < seconds < math.inf):
+        raise InvalidArgument(f"{name} must be a number of seconds above 0, not {seconds!r}.")
 
 
 def check_word(word: str, name: str, words: tuple[str, ...]) -> str:

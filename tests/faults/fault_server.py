@@ -122,7 +122,7 @@ class FaultServer:
             **self.run,
             "historyKeys": self.history_keys,
             "history": rows[: variables.get("pageSize", len(rows))],
-            "sampledHistory": [self.live_rows],
+            "sampledHistory": self._samples(variables),
             "parquetHistory": {
                 "parquetUrls": [self.url(export) for export in self.exports],
                 "liveData": [{"_step": row["_step"]} for row in self.live_rows],
@@ -132,6 +132,21 @@ class FaultServer:
         is_ours = variables.get("name", variables.get("run", name)) == name
         found = {"name": project, "entityName": entity, "run": run if is_ours else None}
         return {"project": found, "serverInfo": {"features": []}, "viewer": {"entity": entity}}
+
+    def _samples(self, variables: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
+        """Return the live rows that have all keys of a specification, for each of them."""
+        texts = [*variables.get("specs", []), *filter(None, [variables.get("spec")])]
+        samples = []
+        for spec in map(json.loads, texts):
+            first, last = spec.get("minStep", 0), spec.get("maxStep", 2**62)
+            samples.append(
+                [
+                    {key: row[key] for key in spec["keys"]}
+                    for row in self.live_rows
+                    if first <= row["_step"] <= last and row.keys() >= set(spec["keys"])
+                ]
+            )
+        return samples or [self.live_rows]
 
 
 class _Listener(http.server.ThreadingHTTPServer):

@@ -127,7 +127,12 @@ def pull_run(
 
 
 def find_unchanged(
-    client: Client, run: RunPath, known: Freshness, *, keys: Sequence[str] | None = None
+    client: Client,
+    run: RunPath,
+    known: Freshness,
+    *,
+    keys: Sequence[str] | None = None,
+    steps: StepRange | None = None,
 ) -> PullResult | None:
     """Look for a run on disk, without a request.
 
@@ -141,6 +146,8 @@ def find_unchanged(
         `Manifest.freshness` of this moment, as a list of runs told it.
     keys : sequence of str, optional
         Columns that are wanted; None means all.
+    steps : StepRange, optional
+        Steps that are wanted.
 
     Returns
     -------
@@ -148,7 +155,8 @@ def find_unchanged(
         The whole history of the run; None if it may have more than is on disk.
     """
     directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
-    return _Pull(client, directory, keys, StepRange(), set(), None, None).unchanged(known)
+    wanted = steps or StepRange()
+    return _Pull(client, directory, keys, wanted, set(), None, None).unchanged(known)
 
 
 class _Pull:

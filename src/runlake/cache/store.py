@@ -19,7 +19,7 @@ from runlake.cache.coverage import Coverage, Piece, file_crc32c, read_pieces
 from runlake.cache.layout import RunDirectory, export_file_name
 from runlake.exports.download import Downloaded
 from runlake.exports.facts import ExportFacts, RowGroup
-from runlake.exports.manifest import Manifest
+from runlake.exports.manifest import STATES_UNDER_WAY, Manifest
 from runlake.exports.part import PartFile
 from runlake.exports.validator import Validator
 
@@ -165,7 +165,7 @@ class Offer:
     @property
     def is_over(self) -> bool:
         """The run had ended, and all its rows were exported."""
-        return self.state not in {"running", "pending", "preempting"} and self.n_live_rows == 0
+        return self.state not in STATES_UNDER_WAY and self.n_live_rows == 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from runlake.values import STEP, RunPath
 
 # State, heartbeat and line count of a run: what tells one moment of it from the next.
 Freshness = tuple[str | None, str | None, int | None]
+STATES_UNDER_WAY = frozenset({"running", "pending", "preempting"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,9 @@ class Manifest:
     live_steps : tuple of int or None
         Steps that are in no export, ascending, each once. None where the backend does not list
         them: then every row is live.
+    key_types : mapping of str to tuple of str
+        The backend's names for the types of the values of each key: ``number``, ``string``, ``map``
+        and others, and of media their ``_type``.
     """
 
     path: RunPath
@@ -76,6 +80,12 @@ class Manifest:
     key_counts: Mapping[str, int]
     exports: tuple[Export, ...]
     live_steps: tuple[int, ...] | None
+    key_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def is_under_way(self) -> bool:
+        """The run has not ended, hence may get rows."""
+        return self.state in STATES_UNDER_WAY
 
     @property
     def freshness(self) -> Freshness:
@@ -157,6 +167,10 @@ def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
         },
         exports=tuple(exports.values()),
         live_steps=None if is_unlisted else live_steps,
+        key_types={
+            key: tuple(str(kind.get("type")) for kind in facts.get("typeCounts") or [])
+            for key, facts in (history_keys.get("keys") or {}).items()
+        },
     )
 
 

@@ -116,19 +116,19 @@ def export_frame(
         scan = scan.slice(piece.offset, piece.n_rows)
     is_all_wanted = piece is not None or read.is_whole
     if is_all_wanted and read.is_ascending and steps.covers(read.first_step, read.last_step):
-        return _with_types(scan, read.columns, types)
+        return with_types(scan, read.columns, types)
     # Of the stored column the engine has statistics; only the whole step is exact.
     scan = scan.filter(pl.col(STEP) > steps.start - 1)
     if steps.stop is not None:
         scan = scan.filter(pl.col(STEP) < steps.stop)
-    return _with_types(scan, read.columns, types).filter(in_range(steps))
+    return with_types(scan, read.columns, types).filter(in_range(steps))
 
 
 def live_frame(rows: Sequence[Row], types: Types) -> pl.LazyFrame:
     """Return live rows as a frame."""
     table = rows_table(rows)
     frame: Any = pl.from_arrow(table)
-    return _with_types(frame.lazy(), table_columns(table), types)
+    return with_types(frame.lazy(), table_columns(table), types)
 
 
 def merged_frame(frames: Sequence[pl.LazyFrame], types: Types) -> pl.LazyFrame:
@@ -180,12 +180,18 @@ def _last(key: str) -> pl.Expr:
     return named(key).drop_nulls().last()
 
 
-def _with_types(frame: pl.LazyFrame, columns: Sequence[Column], types: Types) -> pl.LazyFrame:
+def with_types(frame: pl.LazyFrame, columns: Sequence[Column], types: Types) -> pl.LazyFrame:
+    """Give the columns of a source the names and types of the answer, ``_step`` first."""
+    return frame.select(typed_columns(columns, types))
+
+
+def typed_columns(columns: Sequence[Column], types: Types) -> list[pl.Expr]:
+    """Return the columns of the answer as expressions over those of a source."""
     held: dict[str, list[Column]] = {}
     for column in columns:
         held.setdefault(column.key, []).append(column)
     cells = [_cells(key, held.get(key, ()), kind) for key, kind in types.items()]
-    return frame.select(whole_step(), *cells)
+    return [whole_step(), *cells]
 
 
 def _cells(key: str, columns: Sequence[Column], kind: pa.DataType | None) -> pl.Expr:

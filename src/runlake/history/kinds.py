@@ -92,8 +92,8 @@ def holds_as_is(target: pa.DataType | None, kind: pa.DataType) -> bool:
     if is_list(kind):
         is_same = pa.types.is_large_list(target)
         return bool(is_same and holds_as_is(target.value_type, kind.value_type))
-    if _is_number(kind):
-        return _is_number(target) and not bool(pa.types.is_decimal256(kind))
+    if is_number(kind):
+        return is_number(target) and not bool(pa.types.is_decimal256(kind))
     return bool((is_text(kind) or pa.types.is_boolean(kind)) and _plain(kind) == target)
 
 
@@ -138,7 +138,8 @@ def is_list(kind: pa.DataType) -> bool:
     )
 
 
-def _is_number(kind: pa.DataType) -> bool:
+def is_number(kind: pa.DataType) -> bool:
+    """Tell whether a type holds numbers."""
     types = pa.types
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
@@ -174,7 +175,7 @@ def _unify_two(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataTyp
     unified = None
     if pa.types.is_null(one):
         unified = other
-    elif _is_number(one) and _is_number(other):
+    elif is_number(one) and is_number(other):
         unified = _wider_number(one, other)
     elif pa.types.is_large_list(one) and pa.types.is_large_list(other):
         inner = _unify_two(one.value_type, other.value_type)

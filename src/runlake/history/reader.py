@@ -5,18 +5,20 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runlake.backend.client import Client
+from runlake.cache.catalog import Catalog
 from runlake.cache.pull import pull_run
-from runlake.cache.pulled import PullResult
+from runlake.cache.pulled import PullResult, with_columns
 from runlake.errors import CacheCorrupt, NoRowsWarning
+from runlake.exports.facts import ExportFacts
 from runlake.exports.progress import Progress
+from runlake.history.key_facts import KeyFacts, find_key_facts
 from runlake.history.live_source import BackendRows, LiveSource
 from runlake.history.plan import Plan, plan_read
-from runlake.history.reasons import explain_no_rows
+from runlake.history.reasons import describe_keys, explain_no_rows
 from runlake.history.rows import read_rows
 from runlake.history.sample import Sample
 from runlake.history.server_sample import fetch_sampled_rows, fetch_system_rows
@@ -62,19 +64,24 @@ class Reading:
 
     def iter_rows(self, page_size: int) -> Iterator[Row]:
         """Yield the rows as dicts, and warn if there are none although the run has some."""
-        return chain.from_iterable(self._batches(page_size))
+        has_rows = False
+        for batch in self.iter_batches(page_size):
+            has_rows = True
+            yield from batch
+        if not has_rows:
+            self.warn_no_rows()
 
     def scan(self) -> pl.LazyFrame:
         """Return the rows as a lazy frame; live rows are fetched now."""
         from runlake.history.scan import warn_of_json
 
         scanned = self._scanned()
-        warn_of_json(self.plan, scanned.json_keys)
+        warn_of_json(self.plan.run, scanned.json_keys, self.plan.exports)
         return scanned.frame
 
     def frame(self) -> pl.DataFrame:
         """Return the rows as a frame, and warn if there are none although the run has some."""
-        collected = self._healing(lambda reading: reading.scan().collect())
+        collected = self.healing(lambda reading: reading.scan().collect())
         if collected.is_empty():
             self.warn_no_rows()
         return collected
@@ -86,7 +93,7 @@ class Reading:
 
         live = self.live_rows()
         types = plan_types(self.plan, live)
-        warn_of_json(self.plan, json_keys(types))
+        warn_of_json(self.plan.run, json_keys(types), self.plan.exports)
         return open_reader(self.plan, types, live, self.warn_no_rows)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
@@ -96,7 +103,7 @@ class Reading:
 
         live = self.live_rows()
         types = plan_types(self.plan, live)
-        warn_of_json(self.plan, json_keys(types))
+        warn_of_json(self.plan.run, json_keys(types), self.plan.exports)
         run = self.plan.run
         return query_plan(
             self.plan, types, live, query, lambda: fetch_system_rows(self.client, run, SYSTEM_ROWS)
@@ -140,7 +147,7 @@ class Reading:
 
         if self._is_backends_choice:
             return self._backends_sample(n_rows, x_axis)
-        frame, json_keys = self._healing(lambda reading: reading.collected())
+        frame, json_keys = self.healing(lambda reading: reading.collected())
         if frame.is_empty() and not is_silent:
             self.warn_no_rows()
         return sample_frame(frame, n_rows, self._sampled_keys(frame, x_axis), json_keys)
@@ -157,7 +164,7 @@ class Reading:
 
             sample = self._backends_sample(n_rows, x_axis)
             return frame_of(sample.rows), sample.n_rows
-        frame, _ = self._healing(lambda reading: reading.collected())
+        frame, _ = self.healing(lambda reading: reading.collected())
         return pick_rows(frame, n_rows, self._sampled_keys(frame, x_axis)), frame.height
 
     @property
@@ -189,7 +196,7 @@ class Reading:
         scanned = self._scanned()
         return scanned.frame.collect(), scanned.json_keys
 
-    def _healing(self, read: Callable[[Reading], T]) -> T:
+    def healing(self, read: Callable[[Reading], T]) -> T:
         """Read, and where a cached file turns out to be broken, fetch it again and read anew."""
         from runlake.history.decode import telling_corruption
 
@@ -227,32 +234,40 @@ class Reading:
     def warn_no_rows(self) -> None:
         """Say why the answer is empty, where that is a surprise."""
         reason = explain_no_rows(
-            self.pulled.manifest,
-            self.plan.projection,
-            self.plan.steps,
-            [export.facts for export in self.pulled.exports],
+            self.pulled.manifest, self.plan.projection, self.plan.steps, self._every_column()
         )
         if reason is not None:
             warnings.warn(reason, NoRowsWarning, stacklevel=2)
 
-    def _batches(self, page_size: int) -> Iterator[list[Row]]:
+    def explain(self) -> Plan:
+        """Return the plan, with what is known of its keys among its notes."""
+        known = describe_keys(self.pulled.manifest, self.plan.projection, self._every_column())
+        return replace(self.plan, notes=(*self.plan.notes, *known))
+
+    def key_facts(self) -> dict[str, KeyFacts]:
+        """Return what is known of each key of the run, from statistics alone."""
+        return find_key_facts(self.pulled.manifest, self._every_column())
+
+    def _every_column(self) -> list[ExportFacts]:
+        catalog = Catalog(self.client.settings.cache_dir)
+        return [with_columns(catalog, export, None).facts for export in self.pulled.exports]
+
+    def iter_batches(self, page_size: int) -> Iterator[list[Row]]:
+        """Yield the rows in batches, none of them empty; nothing warns of no rows."""
         reading = self
         start = self.plan.steps.start
-        has_rows = False
         for n_healed in range(MAX_HEALED + 1):
             plan = reading.plan
             try:
                 for batch in read_rows(plan, self.live.iter_pages(plan), page_size):
-                    has_rows = True
                     start = batch[-1][STEP] + 1
                     yield batch
-                break
             except CacheCorrupt as corrupt:
                 if n_healed == MAX_HEALED:
                     raise
                 reading = reading.healed(corrupt, start)
-        if not has_rows:
-            self.warn_no_rows()
+            else:
+                return
 
 
 def open_reading(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from runlake.exports.facts import ExportFacts
 from runlake.exports.manifest import Manifest
-from runlake.values import STEP, Projection, StepRange
+from runlake.history.key_facts import KeyFacts, find_key_facts
+from runlake.values import Projection, RunPath, StepRange
 
 
 def explain_no_rows(
@@ -24,7 +25,7 @@ def explain_no_rows(
     steps : StepRange
         The steps asked for.
     exports : sequence of ExportFacts
-        What its exports hold.
+        What its exports hold, with all of their columns.
 
     Returns
     -------
@@ -36,16 +37,16 @@ def explain_no_rows(
     empty = f"No rows of '{manifest.path}' in steps {steps}"
     if steps.start > manifest.last_step:
         return f"{empty}: its last step is {manifest.last_step:,}."
-    counts = manifest.key_counts
+    facts = find_key_facts(manifest, exports)
     keys = projection.keys or ()
-    unknown = [key for key in keys if key != STEP and not counts.get(key)]
+    unknown = [key for key in keys if key not in facts]
     if not unknown and (not keys or _is_gap(manifest, steps, exports)):
         return f"{empty}: {_nearest(manifest, steps, exports)}."
     if unknown:
-        said = " ".join(_unknown_key(key, counts) for key in unknown)
+        said = " ".join(explain_unknown_key(key, facts) for key in unknown)
     else:
-        said = _never_together(manifest, projection, exports)
-    return f"{empty}. {said} {_where(manifest, exports)}"
+        said = _never_together(projection, facts)
+    return f"{empty}. {said} {describe_extent(manifest, exports)}"
 
 
 def _spans(exports: Sequence[ExportFacts]) -> Iterator[tuple[int, int]]:
@@ -76,53 +77,101 @@ def _nearest(manifest: Manifest, steps: StepRange, exports: Sequence[ExportFacts
     return f"the nearest steps known to have one are {before:,} and {behind:,}"
 
 
-def _unknown_key(key: str, counts: Mapping[str, int]) -> str:
-    children = sorted(name for name in counts if name.startswith(f"{key}."))
+def explain_unknown_key(key: str, known: Collection[str]) -> str:
+    """Say that a run has no such key, and which it has that may be meant.
+
+    Examples
+    --------
+    >>> explain_unknown_key("val", ["val.loss", "val.acc"])
+    "'val' is the parent of 'val.acc', 'val.loss'; ask for those."
+    >>> explain_unknown_key("los", ["loss", "lr"])
+    "The run never logged 'los'; closest keys: 'loss'."
+    """
+    children = sorted(name for name in known if name.startswith(f"{key}."))
     if children:
         return f"{key!r} is the parent of {_listed(children)}; ask for those."
-    near = difflib.get_close_matches(key, counts, n=3, cutoff=0.6)
-    folded = [name for name in counts if name.casefold() == key.casefold()]
-    near = list(dict.fromkeys([*folded, *near]))
-    hint = f"closest keys: {_listed(near)}." if near else f"it has {_listed(sorted(counts))}."
+    if not known:
+        return f"The run never logged {key!r}, nor any other key."
+    near = near_names(key, known)
+    hint = f"closest keys: {_listed(near)}." if near else f"it has {_listed(sorted(known))}."
     return f"The run never logged {key!r}; {hint}"
 
 
-def _never_together(
-    manifest: Manifest, projection: Projection, exports: Sequence[ExportFacts]
+def explain_no_keys(
+    run: RunPath, facts: Mapping[str, KeyFacts], pattern: str | None, kind: str | None
 ) -> str:
-    counts = manifest.key_counts
-    spans = {
-        key: _span_of(key, manifest, exports) for key in projection.keys or () if key in counts
-    }
+    """Say that no key of a run is of a kind and matches a pattern, and which come near.
+
+    Parameters
+    ----------
+    run : RunPath
+        The run.
+    facts : mapping of str to KeyFacts
+        Its keys; one at least.
+    pattern, kind : str or None
+        What was asked for.
+    """
+    of_kind = [key for key, known in facts.items() if kind in (None, known.kind)]
+    if not of_kind:
+        kinds: list[str] = sorted({known.kind for known in facts.values()})
+        return f"No key of '{run}' is of kind {kind!r}; its kinds: {_listed(kinds)}."
+    near = near_names(pattern or "", of_kind)
+    hint = f"closest keys: {_listed(near)}" if near else f"it has {_listed(sorted(of_kind))}"
+    return f"No key of '{run}' matches {pattern!r} as a whole; {hint}."
+
+
+def near_names(key: str, known: Collection[str]) -> list[str]:
+    """Return the keys that may be meant by a name, those first that differ by case only."""
+    near = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
+    folded = [name for name in known if name.casefold() == key.casefold()]
+    return list(dict.fromkeys([*folded, *near]))
+
+
+def describe_keys(
+    manifest: Manifest, projection: Projection, exports: Sequence[ExportFacts]
+) -> list[str]:
+    """Say what is known of the keys of a read, line by line, and how far the run is exported.
+
+    Parameters
+    ----------
+    manifest, projection, exports
+        As for `explain_no_rows`.
+    """
+    facts = find_key_facts(manifest, exports)
+    lines = [
+        f"{key}: {_count(facts[key])} of {facts[key].kind} type{_span(facts[key])}"
+        if key in facts
+        else explain_unknown_key(key, facts)
+        for key in projection.keys or ()
+    ]
+    if projection.keys is None and facts:
+        lines.append(f"{len(facts):,} keys")
+    return [*lines, describe_extent(manifest, exports)] if manifest.last_step >= 0 else lines
+
+
+def _never_together(projection: Projection, facts: Mapping[str, KeyFacts]) -> str:
+    wanted = [facts[key] for key in projection.keys or ()]
     # One export with all of the keys tells nothing.
-    is_telling = len(set(spans.values())) > 1
-    each = ", ".join(
-        f"{key} {counts[key]:,} rows{span if is_telling else ''}" for key, span in spans.items()
-    )
-    if len(projection.keys or ()) > 1 and projection.how == "all":
+    is_telling = len({_span(key) for key in wanted}) > 1
+    each = ", ".join(f"{f.key} {_count(f)}{_span(f) if is_telling else ''}" for f in wanted)
+    if len(wanted) > 1 and projection.how == "all":
         return f"{each}, together 0 in this range; how='any' gives the rows of each."
     return f"{each}, but none in this range."
 
 
-def _span_of(key: str, manifest: Manifest, exports: Sequence[ExportFacts]) -> str:
-    """Return within which steps a key was logged, as far as the files' statistics tell."""
-    holders = [
-        export
-        for export in exports
-        if key in export.schema.names and export.null_counts.get(key) != export.n_rows
-    ]
-    ends = [step for export in holders for step in (export.first_step, export.last_step)]
-    n_exported = sum(export.n_rows - export.null_counts.get(key, 0) for export in holders)
-    live_steps = manifest.live_steps
-    if n_exported < manifest.key_counts[key]:
-        if live_steps is None:
-            return ""
-        ends += [live_steps[0], live_steps[-1]] if live_steps else []
-    known = [step for step in ends if step is not None]
-    return f" (within steps {min(known):,} to {max(known):,})" if known else ""
+def _count(facts: KeyFacts) -> str:
+    return "an unknown number of rows" if facts.count is None else f"{facts.count:,} rows"
 
 
-def _where(manifest: Manifest, exports: Sequence[ExportFacts]) -> str:
+def _span(facts: KeyFacts) -> str:
+    """Say within which steps a key was logged, as far as the files' statistics tell."""
+    if facts.first_step is None or facts.last_step is None:
+        return ""
+    return f" (within steps {facts.first_step:,} to {facts.last_step:,})"
+
+
+def describe_extent(manifest: Manifest, exports: Sequence[ExportFacts]) -> str:
+    """Say how far a run is exported, and where its live rows begin."""
     exported_to = max((last for _, last in _spans(exports)), default=None)
     if exported_to is None:
         return f"Steps go up to {manifest.last_step:,}, none of them exported yet."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -17,9 +18,11 @@ from runlake.history.frames import (
     live_frame,
     segment_frames,
 )
+from runlake.history.key_columns import Column
 from runlake.history.kinds import is_binary
 from runlake.history.live_rows import LiveRows
 from runlake.history.plan import Plan
+from runlake.history.segments import ExportRead
 
 SHOWN_KEYS = 5
 
@@ -58,6 +61,11 @@ def scan_plan(plan: Plan, live: LiveRows) -> Scanned:
     """
     check_polars()
     types = plan_types(plan, live)
+    return Scanned(scan_as(plan, types, live), json_keys(types))
+
+
+def scan_as(plan: Plan, types: Types, live: LiveRows) -> pl.LazyFrame:
+    """Return what a plan reads as a lazy frame of given columns; see `scan_plan`."""
     frames = [
         frame
         for segment in plan.segments
@@ -66,15 +74,20 @@ def scan_plan(plan: Plan, live: LiveRows) -> Scanned:
     if plan.is_walk:
         frames += [live_frame(page, types) for page in live]
     frame = pl.concat(frames) if frames else empty_frame(types).lazy()
-    return Scanned(keep_rows(frame, plan.projection), json_keys(types))
+    return keep_rows(frame, plan.projection)
 
 
 def plan_types(plan: Plan, live: LiveRows) -> Types:
     """Return the type of each key of a plan's answer; live rows are fetched for theirs."""
+    return answer_types(plan_sources(plan, live), plan.projection.keys)
+
+
+def plan_sources(plan: Plan, live: LiveRows) -> list[tuple[Column, ...]]:
+    """Return what each export of a plan, and its live rows, hold; the live rows are fetched."""
     sources = [read.columns for read in plan.in_step_order]
     if plan.live_pages or plan.is_walk:
         sources.append(live.columns())
-    return answer_types(sources, plan.projection.keys)
+    return sources
 
 
 def json_keys(types: Types) -> tuple[str, ...]:
@@ -82,12 +95,22 @@ def json_keys(types: Types) -> tuple[str, ...]:
     return tuple(key for key, kind in types.items() if kind is None)
 
 
-def warn_of_json(plan: Plan, keys: tuple[str, ...]) -> None:
-    """Say once which columns are JSON text, except for those that are JSON in the exports too."""
+def warn_of_json(where: object, keys: tuple[str, ...], exports: Iterable[ExportRead]) -> None:
+    """Say once which columns are JSON text, except for those that are JSON in the exports too.
+
+    Parameters
+    ----------
+    where : object
+        Prints as the run, or as whose runs they are.
+    keys : tuple of str
+        Whose columns are JSON text.
+    exports : iterable of ExportRead
+        What the answer is made of.
+    """
     if not keys:
         return
     stored: dict[str, bool] = {}
-    for read in plan.exports:
+    for read in exports:
         for column in read.columns:
             stored[column.key] = stored.get(column.key, True) and is_binary(column.kind)
     keys = tuple(key for key in keys if not stored.get(key))
@@ -96,7 +119,7 @@ def warn_of_json(plan: Plan, keys: tuple[str, ...]) -> None:
     shown = ", ".join(map(repr, keys[:SHOWN_KEYS]))
     more = f" and {len(keys) - SHOWN_KEYS:,} more" if len(keys) > SHOWN_KEYS else ""
     warnings.warn(
-        f"Cells of {shown}{more} in '{plan.run}' are of types that no column can hold together: "
+        f"Cells of {shown}{more} in '{where}' are of types that no column can hold together: "
         "the column is JSON text. Rows have each cell as it was logged.",
         MixedTypesWarning,
         stacklevel=2,

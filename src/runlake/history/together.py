@@ -70,13 +70,13 @@ def sample_together(
 def _groups(readings: Sequence[Reading]) -> list[_Group]:
     groups: dict[tuple[tuple[str, pa.DataType], ...], _Group] = {}
     for index, reading in enumerate(readings):
-        schema = _common_schema(reading)
+        schema = common_schema(reading)
         if schema is not None:
             groups.setdefault(schema, _Group(schema, [])).members.append(index)
     return list(groups.values())
 
 
-def _common_schema(reading: Reading) -> tuple[tuple[str, pa.DataType], ...] | None:
+def common_schema(reading: Reading) -> tuple[tuple[str, pa.DataType], ...] | None:
     """Return the columns that all exports of a run have as they are read, None without such."""
     plan = reading.plan
     if plan.live_pages or plan.is_walk or plan.needs_merge or not plan.exports:

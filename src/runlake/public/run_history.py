@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,23 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 from runlake.cache.pull import pull_run
 from runlake.cache.pulled import PullResult
-from runlake.errors import InvalidArgument, SampleWarning
+from runlake.errors import InvalidArgument, NoRowsWarning, SampleWarning
 from runlake.exports.progress import Progress
+from runlake.history.follow import follow_run
+from runlake.history.key_facts import KINDS
 from runlake.history.plan import Plan
 from runlake.history.reader import Reading, open_reading
+from runlake.history.reasons import explain_no_keys
 from runlake.history.sample import Sample
 from runlake.history.server_sample import fetch_sampled_rows, fetch_system_rows
 from runlake.public.exports import DownloadHistoryResult, download_history_exports
 from runlake.public.history import HistoryScan
 from runlake.public.pandas_frame import as_pandas, frame_to_pandas
 from runlake.public.run_fields import RunFields
-from runlake.values import STEP, Projection, StepRange, check_count, check_word
+from runlake.values import STEP, Projection, Row, StepRange, check_count, check_seconds, check_word
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+
+    from runlake.history.best import Best
 
 
 class RunHistory(RunFields):
@@ -289,6 +295,133 @@ class RunHistory(RunFields):
         """
         return self._reading(None, None, None, "all").sql(query)
 
+    def follow(
+        self,
+        keys: list[str] | None = None,
+        *,
+        poll: float = 5.0,
+        min_step: int | None = None,
+        how: str = "all",
+    ) -> Iterator[Row]:
+        """Yield the rows of the run as they come, from those that are there until it is over.
+
+        Parameters
+        ----------
+        keys, how
+            As for `beta_scan_history`.
+        poll : float
+            Seconds between two looks; one without news costs one request.
+        min_step : int, optional
+            First step, inclusive; the first of the run if omitted.
+
+        Yields
+        ------
+        dict
+            The rows of `beta_scan_history`, ascending by ``_step``, each step once: as it was when
+            it was first seen, whether it is live or exported by then. Where the run is rewound,
+            the rows behind the step to which it was come again, as they are logged anew.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; no request has been made then.
+        RunNotFoundError, BackendError, ExportError, CacheError
+            If the first look fails, or a later one for good. A backend that does not answer later
+            on is waited for.
+
+        Notes
+        -----
+        A run is over when the backend says that it neither runs nor is pending nor preempting. A
+        run that is resumed after that is followed on with the next step as ``min_step``. That a run
+        was rewound is seen if it is shorter than before at two looks in a row.
+        """
+        check_seconds(poll, "poll")
+        projection = Projection.from_arguments(keys, how)
+        steps = StepRange.from_arguments(min_step, None)
+        return follow_run(self._client, self._path, projection, steps.start, poll)
+
+    def keys(self, pattern: str | None = None, kind: str | None = None) -> pl.DataFrame:
+        """Return what was logged, from statistics; no history is read.
+
+        Parameters
+        ----------
+        pattern : str, optional
+            A regular expression that the whole key matches: ``"val/.*"``.
+        kind : {"number", "string", "bool", "time", "list", "struct", "media", "mixed"}, optional
+            Only keys of this kind.
+
+        Returns
+        -------
+        polars.DataFrame
+            A row per key but ``_step``, in alphabetical order: ``key``, ``kind``, ``count`` (rows
+            that have it), ``first_step`` and ``last_step`` (it was logged at no step before or
+            behind; the bounds of the exports that have it), and ``min`` and ``max`` of its finite
+            numbers. Null where nobody tells; ``min`` and ``max`` are null while rows of the key
+            are live. A `NoRowsWarning` says which keys there are if none matches.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; no request has been made then.
+
+        Notes
+        -----
+        Kinds and counts are those of the W&B protocol's ``historyKeys``, and of the exports where
+        it does not name the key.
+        """
+        from runlake.history.key_table import key_table
+
+        expression = _checked_pattern(pattern)
+        if kind is not None:
+            check_word(kind, "kind", KINDS)
+        reading = open_reading(self._client, self._path, Projection(()), StepRange())
+        every = reading.key_facts()
+        found = [
+            facts
+            for key, facts in every.items()
+            if (expression is None or expression.fullmatch(key)) and kind in (None, facts.kind)
+        ]
+        if every and not found:
+            warnings.warn(
+                explain_no_keys(self._path, every, pattern, kind), NoRowsWarning, stacklevel=2
+            )
+        return key_table(found)
+
+    def best(self, key: str, mode: str = "min") -> Best:
+        """Return the best value of a key, and the step that has it.
+
+        Parameters
+        ----------
+        key : str
+            A key whose cells are numbers.
+        mode : {"min", "max"}
+            Which value is best.
+
+        Returns
+        -------
+        Best
+            ``value`` and ``step``: the first step that has the value. NaN is no value.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; no request has been made then. Or if the run has no such key,
+            or its cells are no numbers.
+
+        Notes
+        -----
+        Of the exports only the row groups are read whose Parquet statistics say that they can hold
+        the value; all of them where exports overlap.
+        """
+        check_word(mode, "mode", ("min", "max"))
+        projection = Projection.from_arguments([key])
+        if not projection.keys:
+            raise InvalidArgument("key must name a logged key, not '_step'.")
+        from runlake.history.best import find_best
+
+        reading = self._open(projection, StepRange())
+        return find_best(reading, "min" if mode == "min" else "max")
+
     def explain(
         self,
         keys: list[str] | None = None,
@@ -309,7 +442,7 @@ class RunHistory(RunFields):
         Plan
             Prints as text.
         """
-        return self._reading(keys, min_step, max_step, how).plan
+        return self._reading(keys, min_step, max_step, how).explain()
 
     def pull(
         self,
@@ -397,3 +530,14 @@ class RunHistory(RunFields):
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError("A run is not iterable; use run.beta_scan_history().")
+
+
+def _checked_pattern(pattern: str | None) -> re.Pattern[str] | None:
+    if pattern is None:
+        return None
+    try:
+        return re.compile(pattern)
+    except (re.error, TypeError) as error:
+        raise InvalidArgument(
+            f"pattern must be a regular expression: {pattern!r} ({error})."
+        ) from error

@@ -12,11 +12,12 @@ from runlake.backend.client import Client
 from runlake.backend.graphql import query
 from runlake.errors import InvalidArgument, MissingExtra, ProjectNotFoundError, SampleWarning
 from runlake.exports.manifest import freshness_of
-from runlake.history.samples import ListedRun, Sampling, sample_runs, sample_runs_as_frames
+from runlake.history.readings import ListedRun, open_readings
+from runlake.history.samples import Sampling, sample_runs, sample_runs_as_frames
 from runlake.public.pages import Page, SizedPages, page_of
 from runlake.public.run import Run
 from runlake.public.sweeps import Sweep
-from runlake.values import STEP, Projection, RunPath, check_count, check_word
+from runlake.values import RUN_ID, STEP, Projection, RunPath, StepRange, check_count, check_word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -189,12 +190,63 @@ class Runs(SizedPages[Run]):
         frame = pandas.DataFrame.from_records(rows)
         return frame[sorted(frame.columns)]
 
+    def scan(
+        self,
+        keys: list[str] | None,
+        *,
+        min_step: int | None = None,
+        max_step: int | None = None,
+        how: str = "all",
+    ) -> pl.LazyFrame:
+        """Read the histories of all runs as one lazy frame; live rows are fetched at the call.
+
+        A run that did not move since its exports were brought to disk costs no request.
+
+        Parameters
+        ----------
+        keys : list of str or None
+            Only rows that have all of them come out, with just those; None means every key.
+        min_step, max_step : int or None
+            First step, inclusive, and the step to stop before, exclusive; None means open.
+        how : {"all", "any"}
+            "any" keeps rows that have at least one of the keys.
+
+        Returns
+        -------
+        polars.LazyFrame
+            ``run_id``, ``_step``, then one column per key; run by run in the order of the list,
+            ascending by step. Conditions and choices of columns reach down into the cached files.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; no request has been made then. Or if a run logged a key
+            ``run_id``, and no keys are named.
+        ExportError, CacheError
+            If the exports of a run cannot be brought to disk.
+
+        Notes
+        -----
+        Types of one key unify over all runs as they do within one: a key whose cells fit no type
+        together is JSON text, and a `MixedTypesWarning` names it. A `NoRowsWarning` names keys that
+        no run has.
+        """
+        projection = Projection.from_arguments(keys, how)
+        steps = StepRange.from_arguments(min_step, max_step)
+        if RUN_ID in (projection.keys or ()):
+            raise InvalidArgument(f"keys must not name {RUN_ID!r}: that column names the run.")
+        from runlake.history.many import scan_readings
+
+        listed = self._listed()
+        readings = open_readings(self._client, listed, projection, steps)
+        return scan_readings(self._client, readings, f"{self.entity}/{self.project}", projection)
+
     def _row_histories(self, sampling: Sampling) -> list[dict[str, Any]]:
         listed = self._listed()
         found = sample_runs(self._client, listed, sampling)
         self._warn_of_samples([(len(one.rows), one.n_rows) for one in found])
         return [
-            {**row, "run_id": run.path.run_id}
+            {**row, RUN_ID: run.path.run_id}
             for run, one in zip(listed, found, strict=True)
             for row in one.rows
         ]
@@ -208,7 +260,7 @@ class Runs(SizedPages[Run]):
         found = sample_runs_as_frames(self._client, listed, sampling)
         self._warn_of_samples([(frame.height, n_rows) for frame, n_rows in found])
         named = [
-            frame.with_columns(pl.lit(run.path.run_id).alias("run_id"))
+            frame.with_columns(pl.lit(run.path.run_id).alias(RUN_ID))
             for run, (frame, _) in zip(listed, found, strict=True)
             if not frame.is_empty()
         ]

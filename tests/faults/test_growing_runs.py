@@ -1,0 +1,136 @@
+"""A run that is scanned again and again while it grows, is exported and compacted."""
+
+import random
+import threading
+
+import pyarrow as pa
+import pytest
+from tests.faults.fault_script import Fault
+from tests.faults.fault_server import API_KEY, RUN_PATH
+from tests.faults.test_vendor_cache_defects import written
+from tests.http_logging import LoggedRun, steps
+from tests.server_process import running_server
+
+import runlake
+
+
+class GrowingRun:
+    """What a backend does to a run over time; each change is a moment of its own."""
+
+    def __init__(self, server, seed):
+        self._server = server
+        self._chance = random.Random(seed)
+        self._exported = []
+        self._live = []
+        self._n_exports = 0
+        self._n_moments = 0
+        server.run["state"] = "running"
+
+    @property
+    def rows(self):
+        return [row for export in self._exported for row in export] + self._live
+
+    def change(self):
+        self._chance.choice([self._log, self._log, self._export, self._compact])()
+        self._publish()
+
+    def _log(self):
+        first = len(self.rows)
+        for step in range(first, first + self._chance.randint(1, 12)):
+            row = {"_step": step, "loss": float(step)}
+            self._live.append(row if step % 5 else {**row, "acc": step})
+
+    def _export(self):
+        n_rows = self._chance.randint(0, len(self._live))
+        if n_rows:
+            self._exported.append(self._live[:n_rows])
+            self._live = self._live[n_rows:]
+
+    def _compact(self):
+        merged = [row for export in self._exported for row in export]
+        self._exported = [merged] if merged else []
+
+    def _publish(self):
+        self._n_moments += 1
+        self._server.live_rows = list(self._live)
+        contents = {}
+        for rows in self._exported:
+            columns = {key: [row.get(key) for row in rows] for key in ("_step", "loss", "acc")}
+            schema = {"_step": pa.int64(), "loss": pa.float64(), "acc": pa.int64()}
+            name = f"{rows[0]['_step']}-{rows[-1]['_step']}"
+            contents[name] = written(pa.table(columns, pa.schema(schema)), row_group_size=7)
+        self._server.run["heartbeatAt"] = f"moment {self._n_moments}"
+        self._server.offer(**contents)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_scan_has_every_row_of_its_moment(faulty, seed):
+    growing = GrowingRun(faulty, seed)
+    run = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).run(RUN_PATH)
+    for _ in range(25):
+        growing.change()
+        rows = growing.rows
+        assert list(run.scan_history()) == rows
+        if any("acc" in row for row in rows):
+            both = [row for row in rows if "acc" in row]
+            assert list(run.scan_history(["loss", "acc"])) == both
+            assert run.frame(["loss", "acc"]).to_dicts() == both
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_row_is_lost_that_moves_into_an_export_during_a_scan(faulty, seed):
+    growing = GrowingRun(faulty, seed)
+    run = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).run(RUN_PATH)
+    for _ in range(25):
+        growing.change()
+        before = growing.rows
+        faulty.fail("graphql", 200, Fault(before=growing.change))
+        found = list(run.scan_history())
+        assert found[: len(before)] == before
+        faulty._faults["graphql"].clear()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_follower_sees_each_row_once_whatever_happens_to_the_exports(faulty, seed):
+    growing = GrowingRun(faulty, seed)
+    run = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).run(RUN_PATH)
+    followed = []
+
+    def change_at_each_look():
+        if faulty.run["state"] == "running":
+            growing.change()
+            if growing._n_moments > 40:
+                faulty.run["state"] = "finished"
+            faulty.fail("graphql", Fault(before=change_at_each_look))
+
+    change_at_each_look()
+    followed.extend(run.follow(poll=0.001))
+    assert followed == growing.rows
+
+
+def test_scans_beside_a_run_that_logs_never_lose_a_row(tmp_path):
+    with running_server(tmp_path / "server", export_rows=10) as server:
+        logged = LoggedRun(server, "beside")
+        n_logged = 0
+        run = None
+        over = threading.Event()
+
+        def log():
+            nonlocal n_logged
+            for first in range(0, 400, 8):
+                logged.log(*steps(first, first + 8))
+                n_logged = first + 8
+            over.set()
+
+        thread = threading.Thread(target=log)
+        logged.log(*steps(0, 8))
+        run = runlake.Api({"base_url": server.base_url}, api_key=server.api_key).run(logged.path)
+        thread.start()
+        while not over.is_set():
+            n_before = n_logged
+            found = [row["_step"] for row in run.scan_history()]
+            assert found == list(range(len(found)))
+            assert len(found) >= n_before
+        thread.join()
+        logged.finish()
+        assert len(list(run.scan_history())) == 400
