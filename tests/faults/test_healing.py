@@ -1,6 +1,7 @@
 """A cached file that breaks in mid-read is fetched again, and the read goes on."""
 
 import os
+import random
 
 import pytest
 from tests.faults.fault_server import API_KEY, RUN_PATH
@@ -70,3 +71,40 @@ def test_bit_rot_that_no_read_meets_is_found_by_verify(run, faulty):
     assert checked.damaged == (file,)
     assert len(list(run.beta_scan_history())) == N_ROWS + 10
     assert faulty.count("a") == 2
+
+
+def offline(run):
+    settings = {"base_url": run._client.settings.base_url}
+    return runlake.Api(settings, api_key=API_KEY, offline=True).run(RUN_PATH)
+
+
+@pytest.mark.filterwarnings("ignore::runlake.errors.StaleWarning")
+def test_an_offline_read_of_a_cache_that_lost_an_export_is_refused(run):
+    from runlake.cache.check import verify_cache
+
+    rot(run)
+    (checked,) = verify_cache(run._client.settings.cache_dir, 10)
+    assert len(checked.damaged) == 1
+    with pytest.raises(errors.NotCached):
+        list(offline(run).beta_scan_history())
+
+
+@pytest.mark.filterwarnings("ignore::runlake.errors.StaleWarning")
+@pytest.mark.parametrize("noted", ["manifest.json", "catalog.sqlite"])
+def test_no_flipped_bit_of_what_is_noted_makes_a_wrong_answer(run, noted):
+    expected = run.frame(["loss"]).rows()
+    (file,) = run._client.settings.cache_dir.rglob(noted)
+    intact = file.read_bytes()
+    chance = random.Random(noted)
+    n_refused = 0
+    for _ in range(60):
+        damaged = bytearray(intact)
+        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+        file.write_bytes(damaged)
+        try:
+            assert offline(run).frame(["loss"]).rows() == expected
+        except errors.NotCached:
+            n_refused += 1
+    file.write_bytes(intact)
+    assert offline(run).frame(["loss"]).rows() == expected
+    assert n_refused == (60 if noted == "manifest.json" else 0)

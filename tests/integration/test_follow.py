@@ -218,7 +218,8 @@ def test_an_interrupt_ends_the_wait_between_two_looks(faulty_run):
     server.live_rows = [{"_step": 0}]
     rows = run.follow(poll=600)
     assert next(rows) == {"_step": 0}
-    timer = threading.Timer(0.3, signal.pthread_kill, [threading.get_ident(), signal.SIGINT])
+    here = threading.get_ident()
+    timer = threading.Timer(0.3, signal.pthread_kill, [here, signal.SIGINT])
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         next(rows)

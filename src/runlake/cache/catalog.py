@@ -11,6 +11,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import google_crc32c
 import pyarrow as pa
 
 from runlake.cache.layout import RunDirectory
@@ -36,8 +38,12 @@ from runlake.exports.footer import (
 )
 
 logger = logging.getLogger("runlake.cache")
-NAME = "catalog.sqlite"
-BUSY_SECONDS = 5.0
+DATABASE = "catalog.sqlite"
+# Places in a row of the table of columns.
+NAME, POSITION, TYPE, N_NULLS, SLICE = 1, 2, 3, 4, 7
+# A catalog that somebody else keeps locked is done without, and not asked again for a while.
+BUSY_SECONDS = 0.2
+SHUNNED_SECONDS = 5.0
 MAX_VARIABLES = 500
 # A footer of fewer columns is read in a millisecond.
 WIDE_COLUMNS = 256
@@ -58,9 +64,12 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE TABLE columns (
       file TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, type BLOB NOT NULL,
-      n_nulls INTEGER, minimum REAL, maximum REAL, slice BLOB, PRIMARY KEY (file, name)
+      n_nulls INTEGER, minimum REAL, maximum REAL, slice BLOB, crc32c INTEGER NOT NULL,
+      PRIMARY KEY (file, name)
     ) WITHOUT ROWID;
-    CREATE TABLE footers (file TEXT PRIMARY KEY, frame BLOB NOT NULL);
+    CREATE TABLE footers (
+      file TEXT PRIMARY KEY, frame BLOB NOT NULL, crc32c INTEGER NOT NULL
+    );
     """,
 )
 RUNS = """
@@ -125,9 +134,9 @@ class Catalog:
             count = "SELECT count(*) FROM columns WHERE file = ?"
             if connection.execute(count, (file,)).fetchone()[0] != n_columns:
                 return None
-            return {row[0]: _facts(row) for row in _column_rows(connection, file, wanted)}
+            return {row[NAME]: _facts(row) for row in _column_rows(connection, file, wanted)}
 
-        return self._read(read)
+        return self._read(read, file)
 
     def note_columns(self, path: Path, columns: Mapping[str, ColumnFacts]) -> None:
         """Note all columns of an export, and the slices of its footer if that is long.
@@ -142,14 +151,18 @@ class Catalog:
         file = path.name
         frame, slices = _slices(path, len(columns))
         rows = [
-            (file, name, at, _encoded(c.type), c.n_nulls, c.minimum, c.maximum, slices.get(at))
+            _sealed(
+                (file, name, at, _encoded(c.type), c.n_nulls, c.minimum, c.maximum, slices.get(at))
+            )
             for at, (name, c) in enumerate(columns.items())
         ]
 
         def note(connection: sqlite3.Connection) -> None:
-            connection.executemany(f"INSERT OR REPLACE INTO columns VALUES ({_marks(8)})", rows)
+            connection.executemany(f"INSERT OR REPLACE INTO columns VALUES ({_marks(9)})", rows)
             if frame is not None:
-                connection.execute("INSERT OR REPLACE INTO footers VALUES (?, ?)", (file, frame))
+                connection.execute(
+                    "INSERT OR REPLACE INTO footers VALUES (?, ?, ?)", _sealed((file, frame))
+                )
 
         self._write(note)
 
@@ -171,14 +184,15 @@ class Catalog:
         wanted = tuple(dict.fromkeys(names))
 
         def read(connection: sqlite3.Connection) -> bytes | None:
-            select = "SELECT frame FROM footers WHERE file = ?"
-            frame = connection.execute(select, (file,)).fetchone()
-            if frame is None:
+            select = "SELECT file, frame, crc32c FROM footers WHERE file = ?"
+            found = connection.execute(select, (file,)).fetchone()
+            if found is None:
                 return None
+            frame = unpack_frame(_unsealed(found)[1])
             rows = _column_rows(connection, file, wanted)
-            return slim_footer(unpack_frame(frame[0]), [unpack_column(row[-2]) for row in rows])
+            return slim_footer(frame, [unpack_column(row[SLICE]) for row in rows])
 
-        return self._read(read)
+        return self._read(read, file)
 
     def note_run(self, directory: RunDirectory, manifest: StoredManifest) -> None:
         """Note what the manifest of a run says, in place of what was noted before."""
@@ -235,25 +249,36 @@ class Catalog:
         rows = self._read(lambda connection: connection.execute(RUNS).fetchall())
         return [CatalogRun(*row) for row in rows or []]
 
+    def n_held_bytes(self) -> int | None:
+        """Return how many bytes of exports are on disk; None where nobody noted it."""
+        query = "SELECT coalesce(sum(n_held_bytes), 0) FROM exports"
+        return self._read(lambda connection: int(connection.execute(query).fetchone()[0]))
+
     def lose(self) -> None:
         """Delete the catalog; it is made anew when something is noted."""
         _connections.close(self._root)
         for suffix in ("", "-wal", "-shm", "-journal"):
             with suppress(OSError):
-                (self._root / (NAME + suffix)).unlink()
+                (self._root / (DATABASE + suffix)).unlink()
 
-    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Return what a query finds, None where there is no catalog to ask."""
-        if not (self._root / NAME).exists():
+    def _read(self, query: Callable[[sqlite3.Connection], T], file: str | None = None) -> T | None:
+        """Return what a query finds; None where there is no catalog to ask, or it is damaged."""
+        if not (self._root / DATABASE).exists() or _is_shunned(self._root):
             return None
         try:
             return query(_connections.get(self._root))
         except (sqlite3.Error, OSError) as error:
             self._distrust(error)
-            return None
+        except (ValueError, LookupError, pa.ArrowException) as error:
+            logger.info("What the catalog says of %s is damaged: %s", file, error)
+            if file is not None:
+                self._write(lambda connection: _forget_file(connection, file))
+        return None
 
     def _write(self, change: Callable[[sqlite3.Connection], None]) -> None:
         """Make a change as a whole, or let it be."""
+        if _is_shunned(self._root):
+            return
         try:
             connection = _connections.get(self._root)
             connection.execute("BEGIN IMMEDIATE")
@@ -274,6 +299,8 @@ class Catalog:
         _connections.close(self._root)
         if is_broken:
             self.lose()
+        else:
+            _shunned[self._root] = time.monotonic() + SHUNNED_SECONDS
 
 
 class _Connections(threading.local):
@@ -285,7 +312,7 @@ class _Connections(threading.local):
     def get(self, root: Path) -> sqlite3.Connection:
         held = self._open.get(root)
         # A catalog that was deleted under a connection would go on unseen by everybody else.
-        if held is not None and held[0] == os.getpid() and (root / NAME).exists():
+        if held is not None and held[0] == os.getpid() and (root / DATABASE).exists():
             return held[1]
         connection = _connect(root)
         self._open[root] = (os.getpid(), connection)
@@ -298,11 +325,16 @@ class _Connections(threading.local):
 
 
 _connections = _Connections()
+_shunned: dict[Path, float] = {}
+
+
+def _is_shunned(root: Path) -> bool:
+    return time.monotonic() < _shunned.get(root, 0.0)
 
 
 def _connect(root: Path) -> sqlite3.Connection:
     root.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(root / NAME, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(root / DATABASE, timeout=BUSY_SECONDS, isolation_level=None)
     # Shared memory of WAL, and memory maps, do not work across hosts (SQLite, "WAL mode").
     journal = "DELETE" if is_network(root) else "WAL"
     connection.execute(f"PRAGMA journal_mode = {journal}")
@@ -327,23 +359,37 @@ def _migrate(connection: sqlite3.Connection) -> None:
 def _column_rows(
     connection: sqlite3.Connection, file: str, names: Sequence[str] | None
 ) -> list[tuple[Any, ...]]:
-    select = (
-        "SELECT name, type, n_nulls, minimum, maximum, slice, position FROM columns WHERE file = ?"
-    )
-    if names is None:
-        return connection.execute(select + " ORDER BY position", (file,)).fetchall()
+    select = "SELECT * FROM columns WHERE file = ?"
     rows: list[tuple[Any, ...]] = []
+    if names is None:
+        rows, names = connection.execute(select, (file,)).fetchall(), ()
     for start in range(0, len(names), MAX_VARIABLES):
         some = names[start : start + MAX_VARIABLES]
         rows += connection.execute(f"{select} AND name IN ({_marks(len(some))})", (file, *some))
-    return sorted(rows, key=lambda row: row[-1])
+    return sorted(map(_unsealed, rows), key=lambda row: row[POSITION])
 
 
 def _forget_columns(connection: sqlite3.Connection, directory: str, kept: set[str]) -> None:
     known = connection.execute("SELECT file FROM exports WHERE directory = ?", (directory,))
     gone = [(row[0],) for row in known.fetchall() if row[0] not in kept]
-    connection.executemany("DELETE FROM columns WHERE file = ?", gone)
-    connection.executemany("DELETE FROM footers WHERE file = ?", gone)
+    for (file,) in gone:
+        _forget_file(connection, file)
+
+
+def _forget_file(connection: sqlite3.Connection, file: str) -> None:
+    connection.execute("DELETE FROM columns WHERE file = ?", (file,))
+    connection.execute("DELETE FROM footers WHERE file = ?", (file,))
+
+
+def _sealed(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a row with the CRC32C of its values, for SQLite has no checksums of its own."""
+    return (*row, google_crc32c.value(repr(row).encode()))
+
+
+def _unsealed(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    if google_crc32c.value(repr(row[:-1]).encode()) != row[-1]:
+        raise ValueError("a row of the catalog is not what was written")
+    return row
 
 
 def _slices(path: Path, n_columns: int) -> tuple[bytes | None, dict[int, bytes]]:
@@ -360,7 +406,7 @@ def _slices(path: Path, n_columns: int) -> tuple[bytes | None, dict[int, bytes]]
 
 
 def _facts(row: tuple[Any, ...]) -> ColumnFacts:
-    return ColumnFacts(_decoded(row[1]), *row[2:5])
+    return ColumnFacts(_decoded(row[TYPE]), *row[N_NULLS:SLICE])
 
 
 @lru_cache(maxsize=4096)

@@ -37,7 +37,7 @@ class Checked:
     damaged: tuple[Path, ...]
 
 
-def verify_cache(root: Path, lock_timeout: float) -> Iterator[Checked]:
+def verify_cache(root: Path, lock_timeout: float, *, locking: str = "auto") -> Iterator[Checked]:
     """Read every byte of the cache and compare it with its checksum.
 
     Parameters
@@ -46,6 +46,8 @@ def verify_cache(root: Path, lock_timeout: float) -> Iterator[Checked]:
         Root of the cache.
     lock_timeout : float
         Seconds to wait for whoever changes a run.
+    locking : {"auto", "flock", "soft"}
+        How to keep others from it.
 
     Yields
     ------
@@ -55,7 +57,7 @@ def verify_cache(root: Path, lock_timeout: float) -> Iterator[Checked]:
     for run in walk_runs(root):
         damaged = [e for e in run.manifest.exports.values() if not e.is_intact()]
         if damaged:
-            _set_aside(run.directory, damaged, lock_timeout)
+            _set_aside(run.directory, damaged, lock_timeout, locking)
         yield Checked(
             str(run.directory.run),
             len(run.manifest.exports),
@@ -63,7 +65,7 @@ def verify_cache(root: Path, lock_timeout: float) -> Iterator[Checked]:
         )
 
 
-def repair_catalog(root: Path, lock_timeout: float) -> int:
+def repair_catalog(root: Path, lock_timeout: float, *, locking: str = "auto") -> int:
     """Make the catalog anew from manifests and footers, and sweep what dead attempts left.
 
     Parameters
@@ -72,6 +74,8 @@ def repair_catalog(root: Path, lock_timeout: float) -> int:
         Root of the cache.
     lock_timeout : float
         Seconds to wait for whoever changes a run.
+    locking : {"auto", "flock", "soft"}
+        How to keep others from it.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def repair_catalog(root: Path, lock_timeout: float) -> int:
     catalog.lose()
     n_runs = 0
     for run in walk_runs(root):
-        with run_lock(run.directory, lock_timeout):
+        with run_lock(run.directory, lock_timeout, locking=locking):
             sweep_parts(run.directory.path)
         _note(catalog, run)
         n_runs += 1
@@ -97,8 +101,10 @@ def _note(catalog: Catalog, run: CachedRun) -> None:
     catalog.note_run(run.directory, run.manifest)
 
 
-def _set_aside(directory: RunDirectory, damaged: list[StoredExport], lock_timeout: float) -> None:
-    with run_lock(directory, lock_timeout):
+def _set_aside(
+    directory: RunDirectory, damaged: list[StoredExport], lock_timeout: float, locking: str
+) -> None:
+    with run_lock(directory, lock_timeout, locking=locking):
         stored = read_manifest(directory)
         # Somebody may have fetched them again meanwhile.
         still = {e.object for e in damaged if not _is_mended(stored.exports.get(e.object), e)}

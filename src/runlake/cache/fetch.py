@@ -314,12 +314,17 @@ class Fetching:
         if export.facts.columns:
             self._catalog.note_columns(export.path, export.facts.columns)
         with self._guard:
+            before = self.stored.exports.get(export.object)
+            if before is not None and before.path != export.path:
+                # It stays for whoever reads it, and goes a day after it was replaced.
+                with suppress(OSError):
+                    os.utime(before.path)
             self.stored = self.stored.with_export(export)
             self.n_downloaded += 1
             # Now and then, so that a killed pull goes on where it was; the caller writes the last
             # one, and waits for the disk.
             if time.monotonic() >= self._next_note:
-                write_manifest(self._directory, replace(self.stored, offer=None), is_durable=False)
+                write_manifest(self._directory, self.stored, is_durable=False)
                 self._next_note = time.monotonic() + NOTE_SECONDS
 
     def _explain(self, export: Export, extent: Extent) -> None:

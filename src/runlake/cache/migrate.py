@@ -15,58 +15,73 @@ import pyarrow as pa
 
 from runlake.cache.coverage import file_crc32c
 from runlake.cache.layout import RunDirectory
+from runlake.cache.locks import run_lock
 from runlake.cache.store import Offer, StoredExport, StoredManifest, write_manifest
+from runlake.errors import CacheError
 from runlake.exports.facts import read_export_facts
 from runlake.exports.validator import Validator
+from runlake.exports.verify import digest_file
+from runlake.settings import Settings
 
 FIRST_LAYOUT = "v1"
 
 
-def adopt_older_layout(directory: RunDirectory) -> None:
+def adopt_older_layout(directory: RunDirectory, settings: Settings) -> None:
     """Take over what an older layout holds of a run, unless this one has it already.
 
     Files are hard-linked, so that both layouts have them and neither pays twice; an older runlake
-    goes on with its own.
+    goes on with its own. A file that is not what its host promised is left behind.
 
     Parameters
     ----------
     directory : RunDirectory
         The run in this layout.
+    settings : Settings
+        How to lock the run.
     """
-    if directory.manifest.exists():
-        return
     older = directory.root / FIRST_LAYOUT / directory.path.relative_to(directory.version_root)
-    try:
-        document = json.loads((older / "manifest.json").read_bytes())
-        if document["version"] != 1:
-            return
-        directory.path.mkdir(parents=True, exist_ok=True)
-        adopted = [_adopt(entry, older, directory.path) for entry in document["exports"]]
-        exports = {export.object: export for export in adopted if export is not None}
-        offer = None
-        if document["freshness"] and len(exports) == len(document["exports"]):
-            # The older layout did not note live rows: without that the run is not known to be over.
-            state, heartbeat_at, line_count = document["freshness"]
-            offer = Offer(state, heartbeat_at, line_count, -1, None, time.time())
-        write_manifest(directory, StoredManifest(exports, offer))
-    except (OSError, ValueError, KeyError, TypeError):
-        # Then it is fetched as if it had never been there.
+    if directory.manifest.exists() or not (older / "manifest.json").exists():
         return
+    # What cannot be taken over is fetched as if it had never been there.
+    with (
+        suppress(OSError, ValueError, LookupError, TypeError, AttributeError, CacheError),
+        run_lock(directory, settings.lock_timeout, locking=settings.locking),
+    ):
+        if not directory.manifest.exists():
+            _adopt_run(directory, older)
+
+
+def _adopt_run(directory: RunDirectory, older: Path) -> None:
+    document = json.loads((older / "manifest.json").read_bytes())
+    if document["version"] != 1:
+        return
+    directory.path.mkdir(parents=True, exist_ok=True)
+    adopted = [_adopt(entry, older, directory.path) for entry in document["exports"]]
+    exports = {export.object: export for export in adopted if export is not None}
+    offer = None
+    if document["freshness"] and len(exports) == len(document["exports"]):
+        # The older layout did not note live rows: without that the run is not known to be over.
+        state, heartbeat_at, line_count = document["freshness"]
+        identities = {name: export.identity for name, export in exports.items()}
+        offer = Offer(state, heartbeat_at, line_count, -1, None, time.time(), identities)
+    write_manifest(directory, StoredManifest(exports, offer))
 
 
 def _adopt(entry: Mapping[str, Any], older: Path, newer: Path) -> StoredExport | None:
-    name = Path(entry["file"]).name
-    path = newer / name
+    path = newer / Path(entry["file"]).name
     try:
         with suppress(FileExistsError):
-            os.link(older / name, path)
+            os.link(older / path.name, path)
         found = path.stat()
-        if found.st_size != entry["n_bytes"]:
+        # The older layout kept no checksum; most hosts give the MD5 of an object as its ETag.
+        promised = Validator.from_headers({"etag": entry["etag"] or ""})
+        digest = digest_file(path, promised)
+        if found.st_size != entry["n_bytes"] or digest.disagreement(promised):
             return None
         return StoredExport(
             urlsplit(entry["object"]).path,
             path,
-            Validator(entry["etag"], entry["last_modified"]),
+            Validator(entry["etag"], entry["last_modified"], promised.md5),
             entry["n_bytes"],
             file_crc32c(path),
             found.st_mtime_ns,

@@ -107,6 +107,7 @@ def pull_run(
         If the cache cannot be written: what is fetched is forgotten with the result.
     """
     directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
+    adopt_older_layout(directory, client.settings)
     pull = _Pull(client, directory, keys, steps or StepRange(), set(distrusted), attrs, progress)
     if client.settings.offline:
         return pull.from_disk(None)
@@ -182,7 +183,7 @@ class _Pull:
 
     def from_backend(self, offered: Manifest, *, use_cache: bool) -> PullResult:
         """Fetch what is missing of what the backend offers."""
-        stored = self._read()
+        stored = read_manifest(self._directory)
         self._narrow_distrust(stored)
         decisions = self._decide(offered, stored, use_cache=use_cache)
         if all(decision is Decision.REUSE for decision in decisions.values()):
@@ -192,7 +193,11 @@ class _Pull:
                 self._note(offered)
             return self._result(offered, stored)
         try:
-            return self._fetch_locked(offered, use_cache=use_cache)
+            try:
+                return self._fetch_locked(offered, use_cache=use_cache)
+            except FileNotFoundError:
+                # A file went between the decision and its use, and the manifest knows by now.
+                return self._fetch_locked(offered, use_cache=use_cache)
         except (OSError, CacheError) as error:
             if _is_unwritable(error):
                 return self._fetch_elsewhere(offered, error)
@@ -207,23 +212,28 @@ class _Pull:
 
     def unchanged(self, known: Freshness) -> PullResult | None:
         """Return the run as it is on disk, where that is all that it had at a known moment."""
-        stored = self._read()
-        offer = stored.offer
-        if offer is None or offer.freshness != known or offer.n_live_rows != 0:
+        stored = read_manifest(self._directory)
+        offer, exports = stored.offer, stored.offered_exports
+        if offer is None or exports is None or offer.freshness != known or offer.n_live_rows != 0:
             return None
-        exports = [e for e in stored.exports.values() if e.dropped_at is None]
         if any(e.path in self._distrusted or not self._held(e).is_enough for e in exports):
             return None
         loaded = tuple(with_columns(self._catalog, export, self._keys) for export in exports)
+        note_use(self._directory)
         return PullResult(self._remembered(offer, exports), self._directory.path, loaded)
 
     def from_disk(self, unreachable: Unreachable | None) -> PullResult:
         """Answer from what is on disk: offline, or because the backend does not answer."""
-        stored = self._read()
-        offer = stored.offer
+        stored = read_manifest(self._directory)
+        offer, exports = stored.offer, stored.offered_exports
         if offer is None or (unreachable is not None and not offer.is_over):
             raise self._refusal(unreachable, stored)
-        exports = [e for e in stored.exports.values() if e.dropped_at is None]
+        if exports is None:
+            raise NotCached(
+                f"A part of what '{self._directory.run}' had is not in the cache any more. Read it "
+                "once with the backend at hand.",
+                path=str(self._directory.path),
+            )
         for export in exports:
             if not (export.is_untouched or export.is_intact()) or export.path in self._distrusted:
                 raise NotCached(
@@ -250,10 +260,6 @@ class _Pull:
             n_left_out=offer.n_live_rows,
         )
 
-    def _read(self) -> StoredManifest:
-        adopt_older_layout(self._directory)
-        return read_manifest(self._directory)
-
     def _decide(
         self, offered: Manifest, stored: StoredManifest, *, use_cache: bool
     ) -> dict[str, Decision]:
@@ -278,7 +284,9 @@ class _Pull:
         )
 
     def _is_noted(self, stored: StoredManifest) -> bool:
-        return stored.offer is not None and (self._attrs is None or stored.attrs == self._attrs)
+        has_attrs = self._attrs is None or stored.attrs == self._attrs
+        offered = stored.offered_exports
+        return has_attrs and offered is not None and all(e.is_untouched for e in offered)
 
     def _note(self, offered: Manifest) -> None:
         """Keep what an offer tells that brought nothing new, for lists of runs and for offline."""
@@ -287,7 +295,7 @@ class _Pull:
         with suppress(OSError, CacheError):
             tag_root(directory)
             with run_lock(directory, settings.lock_timeout, locking=settings.locking):
-                stored = self._read()
+                stored = read_manifest(self._directory)
                 decisions = self._decide(offered, stored, use_cache=True)
                 if any(decision is not Decision.REUSE for decision in decisions.values()):
                     return
@@ -301,7 +309,7 @@ class _Pull:
         tag_root(directory)
         with run_lock(directory, settings.lock_timeout, locking=settings.locking):
             # Whoever held the lock before may have done the work: what is on disk is read anew.
-            stored = self._read()
+            stored = read_manifest(self._directory)
             decisions = self._decide(offered, stored, use_cache=use_cache)
             directory.path.mkdir(parents=True, exist_ok=True)
             fetching = Fetching(
@@ -344,15 +352,17 @@ class _Pull:
             UnwritableCacheWarning,
             stacklevel=2,
         )
-        stored = self._read()
+        stored = read_manifest(self._directory)
         decisions = self._decide(offered, stored, use_cache=True)
         keeper = _Keeper()
         directory = replace(self._directory, root=keeper.path)
         directory.path.mkdir(parents=True)
+        # What is there may be read, and asked after; only sparse files would have to be written to.
         reused = {
             name: export
             for name, export in stored.exports.items()
             if decisions.get(name) is Decision.REUSE
+            or (decisions.get(name) is Decision.REVALIDATE and export.coverage is None)
         }
         fetching = Fetching(
             self._client,
@@ -364,9 +374,21 @@ class _Pull:
             self._steps,
             self._progress,
         )
-        fetching.run(
-            {name: Decision.REUSE if name in reused else Decision.FETCH for name in decisions}
-        )
+        try:
+            fetching.run(
+                {
+                    name: decision if name in reused else Decision.FETCH
+                    for name, decision in decisions.items()
+                }
+            )
+        except OSError as failure:
+            raise CacheError(
+                f"The exports of '{directory.run}' can be stored neither in the cache at "
+                f"{str(self._directory.root)!r} ({reason}) nor in {str(keeper.path)!r} "
+                f"({failure.strerror or failure}). Set WANDB_CACHE_DIR or TMPDIR to a directory "
+                "that this account may write.",
+                path=str(self._directory.path),
+            ) from failure
         result = self._result(offered, fetching.stored, fetching)
         return replace(result, directory=directory.path, keeper=keeper)
 
@@ -374,11 +396,14 @@ class _Pull:
         now = time.time()
         on_offer = {export.object for export in offered.exports}
         exports = {
-            name: replace(export, dropped_at=None if name in on_offer else export.dropped_at or now)
+            name: replace(
+                _as_found(export),
+                dropped_at=None if name in on_offer else export.dropped_at or now,
+            )
             for name, export in stored.exports.items()
         }
         attrs = stored.attrs if self._attrs is None else self._attrs
-        return replace(stored, exports=exports, offer=Offer.of(offered), attrs=attrs)
+        return replace(stored, exports=exports, offer=Offer.of(offered, exports), attrs=attrs)
 
     def _result(
         self, offered: Manifest, stored: StoredManifest, fetching: Fetching | None = None
@@ -420,7 +445,7 @@ class _Pull:
             offer.state,
             offer.heartbeat_at,
             offer.line_count,
-            max((e.facts.last_step or -1 for e in exports), default=-1),
+            offer.last_step,
             {},
             tuple(Export("", export.object) for export in exports),
             (),
@@ -446,6 +471,16 @@ class _Keeper:
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="runlake-"))
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+def _as_found(export: StoredExport) -> StoredExport:
+    """Trust a file again that somebody touched, and whose content is what it was."""
+    if export.is_untouched or not export.is_intact():
+        return export
+    try:
+        return export.touched()
+    except OSError:
+        return export
 
 
 def _is_unwritable(error: Exception) -> bool:

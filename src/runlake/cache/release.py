@@ -60,7 +60,10 @@ def keep_within(settings: Settings, spared: Path) -> None:
     spared : Path
         Directory of the run that is being read: it stays, however large it is.
     """
-    if settings.cache_max_bytes is not None:
+    if settings.cache_max_bytes is None:
+        return
+    n_bytes = Catalog(settings.cache_dir).n_held_bytes()
+    if n_bytes is None or n_bytes > settings.cache_max_bytes:
         # A cache that cannot be pruned now must not spoil the read that filled it.
         with suppress(OSError, CacheError):
             prune_cache(settings, Policy(max_bytes=settings.cache_max_bytes), spared=spared)
@@ -102,10 +105,9 @@ def _entry(run: CachedRun, *, is_spared: bool) -> Entry:
         EntryFile(export.file, allocated_bytes(export.path), export.dropped_at)
         for export in run.manifest.exports.values()
     ]
-    # What no manifest names was replaced: it was withdrawn when it was last changed, or later.
+    # What no manifest names was replaced, and touched then.
     files += [
-        EntryFile(file.name, allocated_bytes(file), max(pulled_at, _changed_at(file)))
-        for file in unnamed_files(run)
+        EntryFile(file.name, allocated_bytes(file), changed_at(file)) for file in unnamed_files(run)
     ]
     return Entry(
         run.directory.run,
@@ -153,7 +155,8 @@ def _remove_empty(directory: RunDirectory) -> None:
         place = place.parent
 
 
-def _changed_at(file: Path) -> float:
+def changed_at(file: Path) -> float:
+    """Return when a file was last changed, in seconds since 1970."""
     try:
         return file.stat().st_mtime
     except OSError:

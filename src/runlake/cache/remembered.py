@@ -64,13 +64,20 @@ def load_fields(client: Client, run: RunPath, *, is_light: bool = False) -> dict
 
 
 def load_last_step(client: Client, run: RunPath) -> int:
-    """Ask for the highest step of a run; offline, remember it. -1 without history."""
+    """Ask for the highest step of a run; else remember it, as `load_fields` does. -1 for none."""
     if client.settings.offline:
         stored = _stored(client, run)
         if stored.offer is None:
             raise _not_cached(client, run)
         return stored.offer.last_step
-    last = fetch_history_keys(client, run).get("lastStep")
+    try:
+        last = fetch_history_keys(client, run).get("lastStep")
+    except Unreachable:
+        offer = _stored(client, run).offer
+        if offer is None or not offer.is_over:
+            raise
+        _warn("The backend does not answer", run, offer)
+        return offer.last_step
     return -1 if last is None else int(last)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import email.utils
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import google_crc32c
 
 from runlake.cache.coverage import Coverage, Piece, file_crc32c, read_pieces
 from runlake.cache.layout import RunDirectory, export_file_name
@@ -21,6 +24,8 @@ from runlake.exports.part import PartFile
 from runlake.exports.validator import Validator
 
 SCHEMA_VERSION = 2
+IDENTITY_LENGTH = 32
+SEAL = re.compile(rb'(.*),"crc32c":(\d+)\}', re.DOTALL)
 TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# This directory holds downloads of runlake; everything in it can be fetched again.\n"
@@ -80,6 +85,11 @@ class StoredExport:
         return when.timestamp()
 
     @property
+    def identity(self) -> str:
+        """What a whole and a sparse file of one version have in common: the digest in the name."""
+        return self.path.name[:IDENTITY_LENGTH]
+
+    @property
     def n_held_bytes(self) -> int:
         """Bytes of it that are on disk."""
         return self.n_bytes if self.coverage is None else self.coverage.n_bytes
@@ -121,6 +131,8 @@ class Offer:
         Rows that were in no export; None where the backend did not tell.
     at : float
         When, in seconds since 1970.
+    identities : mapping of str to str
+        The version of each export that was on offer, by object: see `StoredExport.identity`.
     """
 
     state: str | None
@@ -129,10 +141,11 @@ class Offer:
     last_step: int
     n_live_rows: int | None
     at: float
+    identities: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, manifest: Manifest) -> Offer:
-        """Keep what an answer of this moment told."""
+    def of(cls, manifest: Manifest, exports: Mapping[str, StoredExport]) -> Offer:
+        """Keep what an answer of this moment told, and which exports on disk it was about."""
         live = manifest.live_steps
         return cls(
             manifest.state,
@@ -141,6 +154,7 @@ class Offer:
             manifest.last_step,
             None if live is None else len(live),
             time.time(),
+            {one.object: exports[one.object].identity for one in manifest.exports},
         )
 
     @property
@@ -184,6 +198,19 @@ class StoredManifest:
         """`Manifest.freshness` of the last offer whose exports were all current."""
         return None if self.offer is None else self.offer.freshness
 
+    @property
+    def offered_exports(self) -> tuple[StoredExport, ...] | None:
+        """The exports of the last offer; None if one of them is not on disk any more."""
+        if self.offer is None:
+            return None
+        found = []
+        for name, identity in self.offer.identities.items():
+            export = self.exports.get(name)
+            if export is None or export.identity != identity:
+                return None
+            found.append(export)
+        return tuple(found)
+
 
 def read_manifest(directory: RunDirectory) -> StoredManifest:
     """Read what is on disk of a run.
@@ -199,7 +226,7 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
         Empty where there is none, or one that cannot be read: then all is fetched again.
     """
     try:
-        document = json.loads(directory.manifest.read_bytes())
+        document = _unsealed(directory.manifest.read_bytes())
         if document["version"] != SCHEMA_VERSION:
             return StoredManifest()
         exports = [_parse_export(entry, directory.path) for entry in document["exports"]]
@@ -208,9 +235,9 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
             {export.object: export for export in exports},
             Offer(**offer) if offer else None,
             document["attrs"],
-            document["is_pinned"],
+            bool(document["is_pinned"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return StoredManifest()
 
 
@@ -244,7 +271,7 @@ def write_manifest(
     part = PartFile(directory.path, "manifest")
     try:
         with part.open() as file:
-            file.write(json.dumps(document, separators=(",", ":")).encode())
+            file.write(_sealed(document))
             file.flush()
             if is_durable:
                 os.fsync(file.fileno())
@@ -328,6 +355,20 @@ def note_use(directory: RunDirectory) -> None:
     with suppress(OSError):
         changed = directory.manifest.stat().st_mtime_ns
         os.utime(directory.manifest, ns=(time.time_ns(), changed))
+
+
+def _sealed(document: Mapping[str, Any]) -> bytes:
+    """Return a document as JSON whose last member is the CRC32C of all before it."""
+    body = json.dumps(document, separators=(",", ":")).encode()[:-1]
+    return body + b',"crc32c":%d}' % google_crc32c.value(body)
+
+
+def _unsealed(content: bytes) -> dict[str, Any]:
+    found = SEAL.fullmatch(content)
+    if found is None or google_crc32c.value(found[1]) != int(found[2]):
+        raise ValueError("the manifest is not what was written")
+    document: dict[str, Any] = json.loads(content)
+    return document
 
 
 def _describe_export(export: StoredExport) -> dict[str, Any]:

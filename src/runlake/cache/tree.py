@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,15 +67,19 @@ def walk_runs(root: Path) -> Iterator[CachedRun]:
 def read_cached_run(root: Path, manifest: Path) -> CachedRun | None:
     """Return the run of a manifest, None where the manifest does not belong where it lies."""
     try:
+        before = manifest.stat()
         document = json.loads(manifest.read_bytes())
         run = RunPath(document["entity"], document["project"], document["run_id"])
         directory = RunDirectory(root, document["backend"], run)
-        used_at = manifest.stat().st_atime
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     if directory.manifest != manifest:
         return None
-    return CachedRun(directory, read_manifest(directory), used_at)
+    stored = read_manifest(directory)
+    # A look at the cache is no use of the run.
+    with suppress(OSError):
+        os.utime(manifest, ns=(before.st_atime_ns, before.st_mtime_ns))
+    return CachedRun(directory, stored, before.st_atime)
 
 
 def unnamed_files(run: CachedRun) -> list[Path]:

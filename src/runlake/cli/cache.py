@@ -54,7 +54,9 @@ def verify(as_json: AsJson = False) -> None:
     from runlake.cache.check import verify_cache
 
     settings = load_settings()
-    checked = list(verify_cache(settings.cache_dir, settings.lock_timeout))
+    checked = list(
+        verify_cache(settings.cache_dir, settings.lock_timeout, locking=settings.locking)
+    )
     damaged = [str(file) for one in checked for file in one.damaged]
     show_facts(
         {
@@ -75,7 +77,7 @@ def repair(as_json: AsJson = False) -> None:
 
     settings = load_settings()
     started = time.monotonic()
-    n_runs = repair_catalog(settings.cache_dir, settings.lock_timeout)
+    n_runs = repair_catalog(settings.cache_dir, settings.lock_timeout, locking=settings.locking)
     show_facts({"runs": n_runs, "seconds": time.monotonic() - started}, as_json=as_json)
 
 

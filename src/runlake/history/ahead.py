@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import polars as pl
 
 
 def collect_ahead(pieces: Iterator[Sequence[pl.LazyFrame]]) -> Iterator[pl.DataFrame]:
-    """Collect pieces one after the other, the next one in the background.
+    """Collect pieces one after the other, the next one in a thread.
 
     Parameters
     ----------
@@ -22,38 +24,51 @@ def collect_ahead(pieces: Iterator[Sequence[pl.LazyFrame]]) -> Iterator[pl.DataF
     ------
     polars.DataFrame
         In the order of the pieces. No other than the first is started before it is asked for,
-        because who wants a single row has to wait for nothing else. Leaving early cancels what is
-        under way.
-
-    Notes
-    -----
-    polars runs the queries on threads of its own. A Python thread won nothing here: before each of
-    its steps it waited up to 5 ms for the interpreter's lock, which the consumer held.
+        because who wants a single row has to wait for nothing else. Leaving early does not wait for
+        the piece under way.
     """
-    first = _start(pieces)
+    first = next(pieces, None)
     if first is None:
         return
-    yield _fetch(first)
-    coming = _start(pieces)
+    yield _collect_side_by_side(first)
+    executor = ThreadPoolExecutor(1, thread_name_prefix="runlake-ahead")
     try:
+        coming = _start_next(executor, pieces)
         while coming is not None:
-            frame = _fetch(coming)
-            coming = _start(pieces)
+            frame = coming.result()
+            coming = _start_next(executor, pieces)
             yield frame
     finally:
-        if coming is not None:
-            for query in coming:
-                query.cancel()
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _start(pieces: Iterator[Sequence[pl.LazyFrame]]) -> list[Any] | None:
-    """Start the next piece; polars warns that the interface of ``background`` may change."""
-    piece = next(pieces, None)
-    return None if piece is None else [frame.collect(background=True) for frame in piece]
-
-
-def _fetch(piece: list[Any]) -> pl.DataFrame:
+def _collect_side_by_side(piece: Sequence[pl.LazyFrame]) -> pl.DataFrame:
+    if len(piece) == 1:
+        return piece[0].collect()
     import polars as pl
 
-    frames: list[pl.DataFrame] = [query.fetch_blocking() for query in piece]
-    return frames[0] if len(frames) == 1 else pl.concat(frames, how="horizontal")
+    with ThreadPoolExecutor(len(piece) - 1, thread_name_prefix="runlake-columns") as executor:
+        others = [_start(executor, [part]) for part in piece[1:]]
+        frames = [piece[0].collect(), *(other.result() for other in others)]
+    return pl.concat(frames, how="horizontal")
+
+
+def _start_next(
+    executor: ThreadPoolExecutor, pieces: Iterator[Sequence[pl.LazyFrame]]
+) -> Future[pl.DataFrame] | None:
+    piece = next(pieces, None)
+    return None if piece is None else _start(executor, piece)
+
+
+def _start(executor: ThreadPoolExecutor, piece: Sequence[pl.LazyFrame]) -> Future[pl.DataFrame]:
+    # Were the thread not waited for here, it would get the interpreter's lock only when the caller
+    # gives it up after 5 ms, and the decoding, which needs no lock, would begin that much later.
+    is_under_way = Event()
+    future = executor.submit(_collect, piece, is_under_way)
+    is_under_way.wait()
+    return future
+
+
+def _collect(piece: Sequence[pl.LazyFrame], is_under_way: Event) -> pl.DataFrame:
+    is_under_way.set()
+    return _collect_side_by_side(piece)

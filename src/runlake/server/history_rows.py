@@ -31,7 +31,14 @@ class HistoryRows:
 
     def live_steps(self, run: sqlite3.Row) -> list[int]:
         """Return the steps of the rows that are in no export, ascending, each once."""
-        return self._steps(run, 0, NO_LIMIT, is_live=True)
+        # By position, not by step: a long run with few live rows is not walked over.
+        rows = self._database.rows(
+            "SELECT DISTINCT step FROM lines WHERE run_id = ? AND stream = 'history' "
+            "AND position >= ? AND +step >= 0 ORDER BY +step",
+            run["id"],
+            run["exported_count"],
+        )
+        return [row["step"] for row in rows]
 
     def between(
         self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool, limit: int | None = None
