@@ -7,12 +7,14 @@ round and the count of what it read, so that nobody wins by reading less.
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.server_process import RunningServer, run_script
 
 ROUNDS = 5
+HUNG_SECONDS = 300
 _MEASURE = """
 import json, sys, time
 def measure(read, rounds):
@@ -142,9 +144,15 @@ def measure(
     rounds: int = ROUNDS,
     **arguments: object,
 ) -> Measured:
-    """Run one script in a process of its own."""
-    given = (path, rounds, json.dumps(arguments))
-    answer = json.loads(run_script(_MEASURE + script, server, directory, *given, seconds=600))
+    """Run one script in a process of its own; once more where it hangs."""
+    given = (_MEASURE + script, server, directory, path, rounds, json.dumps(arguments))
+    try:
+        printed = run_script(*given, seconds=HUNG_SECONDS)
+    except subprocess.TimeoutExpired:
+        # The core of the SDK, at 0.31, now and then waits for ever when it opens files of its own
+        # cache a second time, with no request under way.
+        printed = run_script(*given, seconds=HUNG_SECONDS)
+    answer = json.loads(printed)
     return Measured(tuple(sorted(answer["seconds"])), answer["count"])
 
 

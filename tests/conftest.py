@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import os
 
+import hypothesis
 import pytest
 from tests.server_process import running_server
 
 import runlake
+
+# make test PYTEST_ARGS="--hypothesis-profile thorough tests/property/test_outputs.py"
+hypothesis.settings.register_profile("thorough", max_examples=2000, deadline=None)
 
 
 @pytest.fixture(autouse=True)

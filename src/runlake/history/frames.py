@@ -21,7 +21,7 @@ from runlake.history.key_columns import Column
 from runlake.history.kinds import as_polars_can_read, is_plain, unify
 from runlake.history.live_rows import rows_table, table_columns
 from runlake.history.segments import ExportRead, Segment
-from runlake.history.slices import Slice
+from runlake.history.slices import Slice, joined, whole_groups
 from runlake.history.wide import read_columns
 from runlake.values import STEP, Projection, Row, StepRange
 
@@ -114,8 +114,11 @@ def export_frame(
     """
     if piece is not None:
         scan = scan.slice(piece.offset, piece.n_rows)
-    is_all_wanted = piece is not None or read.is_whole
-    if is_all_wanted and read.is_ascending and steps.covers(read.first_step, read.last_step):
+    elif not read.is_whole:
+        # Other row groups may not be on disk: no engine's pruning decides whether they are read.
+        runs = joined(whole_groups([g.n_rows for g in read.facts.row_groups], read.row_groups))
+        scan = pl.concat([scan.slice(run.offset, run.n_rows) for run in runs])
+    if read.is_ascending and steps.covers(read.first_step, read.last_step):
         return with_types(scan, read.columns, types)
     # Of the stored column the engine has statistics; only the whole step is exact.
     scan = scan.filter(pl.col(STEP) > steps.start - 1)

@@ -53,6 +53,23 @@ def whole_groups(row_counts: Sequence[int], row_groups: Sequence[int]) -> list[S
     return [Slice(offsets[i], row_counts[i]) for i in row_groups if row_counts[i]]
 
 
+def joined(slices: Sequence[Slice]) -> list[Slice]:
+    """Join slices that follow each other.
+
+    Examples
+    --------
+    >>> joined([Slice(0, 5), Slice(5, 5), Slice(20, 5)])
+    [Slice(offset=0, n_rows=10), Slice(offset=20, n_rows=5)]
+    """
+    runs: list[Slice] = []
+    for one in slices:
+        if runs and runs[-1].stop == one.offset:
+            runs[-1] = Slice(runs[-1].offset, runs[-1].n_rows + one.n_rows)
+        else:
+            runs.append(one)
+    return runs
+
+
 def cut_slices(groups: Sequence[Slice], first_rows: int, max_rows: int) -> Iterator[Slice]:
     """Cut row groups into pieces to decode.
 

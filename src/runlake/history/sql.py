@@ -157,7 +157,7 @@ class _Native:
         ]
         file = str(read.file).replace("'", "''")
         query = f"SELECT {', '.join(cells)} FROM read_parquet('{file}')"
-        if read.is_whole and self.steps.covers(read.first_step, read.last_step):
+        if self.steps.covers(read.first_step, read.last_step):
             return query
         query += f" WHERE {step} > {self.steps.start - 1} AND {whole} >= {self.steps.start}"
         return query if self.steps.stop is None else f"{query} AND {step} < {self.steps.stop}"
@@ -225,7 +225,8 @@ def _numbered(frame: pl.LazyFrame) -> pl.LazyFrame:
 def _is_native(read: ExportRead, types: Types) -> bool:
     folded = Counter(column.name.casefold() for column in read.columns)
     return (
-        folded[STEP] == 0
+        read.is_whole
+        and folded[STEP] == 0
         and all(count == 1 for count in folded.values())
         and all(
             column.is_whole and holds_as_is(types[column.key], column.kind)
