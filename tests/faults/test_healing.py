@@ -1,8 +1,12 @@
 """A cached file that breaks in mid-read is fetched again, and the read goes on."""
 
+import io
+import math
 import os
 import random
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.faults.fault_server import API_KEY, RUN_PATH
 from tests.faults.parquet import export_bytes
@@ -108,3 +112,25 @@ def test_no_flipped_bit_of_what_is_noted_makes_a_wrong_answer(run, noted):
     file.write_bytes(intact)
     assert offline(run).frame(["loss"]).rows() == expected
     assert n_refused == (60 if noted == "manifest.json" else 0)
+
+
+# Parquet notes a lowest zero as -0.0, and SQLite keeps neither the sign nor a NaN.
+BOUNDS = {
+    "whole": pa.array([1, 2]),
+    "zero": [0.0, 1.0],
+    "nan": [math.nan] * 2,
+    "big": pa.array([2**63] * 2, pa.uint64()),
+}
+
+
+def test_a_warm_read_plans_from_what_is_noted_and_finds_it_as_it_was_written(faulty, caplog):
+    columns = {"_step": [0, 1], **BOUNDS, **{f"key{n}": [0.0, None] for n in range(300)}}
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    faulty.offer(a=sink.getvalue())
+    run = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).run(RUN_PATH)
+    run.pull()
+    caplog.set_level("INFO", "runlake.cache")
+    assert run.frame().shape == (2, 305)
+    assert run.frame(["zero"])["zero"].to_list() == BOUNDS["zero"]
+    assert not caplog.records

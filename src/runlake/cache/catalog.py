@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import sqlite3
 import threading
@@ -152,7 +153,10 @@ class Catalog:
         frame, slices = _slices(path, len(columns))
         rows = [
             _sealed(
-                (file, name, at, _encoded(c.type), c.n_nulls, c.minimum, c.maximum, slices.get(at))
+                (
+                    *(file, name, at, _encoded(c.type), c.n_nulls),
+                    *(_real(c.minimum), _real(c.maximum), slices.get(at)),
+                )
             )
             for at, (name, c) in enumerate(columns.items())
         ]
@@ -379,6 +383,11 @@ def _forget_columns(connection: sqlite3.Connection, directory: str, kept: set[st
 def _forget_file(connection: sqlite3.Connection, file: str) -> None:
     connection.execute("DELETE FROM columns WHERE file = ?", (file,))
     connection.execute("DELETE FROM footers WHERE file = ?", (file,))
+
+
+def _real(value: float | None) -> float | None:
+    """Return a bound as SQLite gives it back: whole numbers as floats, no NaN, no sign of zero."""
+    return None if value is None or math.isnan(value) else float(value) + 0.0
 
 
 def _sealed(row: tuple[Any, ...]) -> tuple[Any, ...]:
