@@ -149,8 +149,8 @@ def measure(
     try:
         printed = run_script(*given, seconds=HUNG_SECONDS)
     except subprocess.TimeoutExpired:
-        # The core of the SDK, at 0.31, now and then waits for ever when it opens files of its own
-        # cache a second time, with no request under way.
+        # A scan of the SDK, at 0.31, now and then never ends: no request is under way and no thread
+        # works. Why is not known.
         printed = run_script(*given, seconds=HUNG_SECONDS)
     answer = json.loads(printed)
     return Measured(tuple(sorted(answer["seconds"])), answer["count"])
