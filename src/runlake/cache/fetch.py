@@ -125,6 +125,12 @@ class Fetching:
         tasks = [partial(self._fetch, *one) for one in wanted]
         try:
             run_tasks(tasks, self._client.settings.max_workers, self._stop)
+        except BaseException:
+            # What arrived is of use to the next attempt; the reason of the failure goes first.
+            with self._guard, suppress(OSError):
+                if self.n_downloaded:
+                    write_manifest(self._directory, self.stored, is_durable=False)
+            raise
         finally:
             self._progress.finish()
 
