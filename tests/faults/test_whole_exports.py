@@ -13,6 +13,7 @@ from tests.faults.fault_script import Fault
 from tests.faults.parquet import export_bytes
 
 from runlake import errors
+from runlake.backend import reply
 from runlake.backend.stop import Stop
 from runlake.exports.part import PartName
 from runlake.exports.workers import run_tasks
@@ -58,6 +59,12 @@ PASSING = {
 }
 
 
+@pytest.fixture
+def long_bodies(monkeypatch):
+    """Let the export count as one that is read past the HTTP library."""
+    monkeypatch.setattr(reply, "LONG_BODY", 100_000)
+
+
 @pytest.mark.parametrize("name", PASSING)
 @pytest.mark.parametrize("tells", [GOOGLE, ("",)], ids=["resumable", "not resumable"])
 def test_a_passing_fault_is_overcome(faulty, fetcher, export, name, tells):
@@ -72,6 +79,12 @@ def test_a_passing_fault_is_overcome(faulty, fetcher, export, name, tells):
     is_simpler = tells == ("",) and name in {"another range", "length that promises too much"}
     assert faulty.count("a") == n_requests - is_simpler
     assert not any(seen.has_authorization for seen in faulty.seen)
+
+
+@pytest.mark.usefixtures("long_bodies")
+@pytest.mark.parametrize("name", ["cut", "stall", "slow drip", "redirect, then cut", "no ranges"])
+def test_a_passing_fault_of_a_long_body_is_overcome(faulty, fetcher, export, name):
+    test_a_passing_fault_is_overcome(faulty, fetcher, export, name, GOOGLE)
 
 
 @pytest.mark.parametrize("tells", [("etag",), MD5, ("date",), ("weak etag",)])
@@ -248,7 +261,11 @@ def test_a_part_from_before_a_power_cut_is_used_only_if_a_digest_can_tell(
     assert faulty.count("a") == n_requests
 
 
-def test_an_interrupt_ends_a_stalled_download_and_leaves_what_came(faulty, fetcher, export):
+@pytest.mark.parametrize("long_body", [100_000, 10**9])
+def test_an_interrupt_ends_a_stalled_download_and_leaves_what_came(
+    faulty, fetcher, export, monkeypatch, long_body
+):
+    monkeypatch.setattr(reply, "LONG_BODY", long_body)
     faulty.store("a", export)
     faulty.fail("a", Fault(stall_after=150_000))
     fetching = fetcher(timeout=600.0, retry_timeout=600.0)

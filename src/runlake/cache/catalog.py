@@ -139,6 +139,10 @@ class Catalog:
 
         return self._read(read, file)
 
+    def prepare(self) -> None:
+        """Make the database now, while its first commit has no bytes of files to wait for."""
+        self._write(lambda _: None)
+
     def note_columns(self, path: Path, columns: Mapping[str, ColumnFacts]) -> None:
         """Note all columns of an export, and the slices of its footer if that is long.
 

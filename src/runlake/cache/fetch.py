@@ -20,6 +20,7 @@ from runlake.backend.stop import Stop
 from runlake.cache.catalog import Catalog
 from runlake.cache.coverage import Coverage, file_crc32c, read_pieces
 from runlake.cache.layout import RunDirectory
+from runlake.cache.mounts import is_network
 from runlake.cache.parts import dead_parts
 from runlake.cache.store import (
     StoredExport,
@@ -44,6 +45,7 @@ from runlake.exports.facts import (
     read_export_facts,
     touched_row_groups,
 )
+from runlake.exports.machine import current_boot
 from runlake.exports.manifest import Export, Manifest, fetch_manifest
 from runlake.exports.part import PartFile
 from runlake.exports.progress import Progress
@@ -107,6 +109,8 @@ class Fetching:
         self._next_note = 0.0
         self._stop = Stop()
         self._renewed: Manifest | None = None
+        # Other machines know nothing of a start of this one.
+        self._boot = None if is_network(directory.path) else current_boot()
 
     def run(self, decisions: dict[str, Decision]) -> None:
         """Carry out all decisions, several at once.
@@ -173,10 +177,11 @@ class Fetching:
                 renew=self._renewal(export),
                 count=self._count,
                 stop=self._stop,
+                is_durable=self._boot is None,
             )
             if downloaded is None:
                 return
-            stored = publish(self._directory, export.object, part.path, downloaded)
+            stored = publish(self._directory, export.object, part.path, downloaded, boot=self._boot)
         finally:
             part.discard()
         self._keep(stored)
@@ -203,7 +208,7 @@ class Fetching:
                     self._explain(export, extent)
                     return False
                 self._ranges(export, tail.validator, missing, sink)
-                os.fsync(sparse.fileno())
+                self._flush(sparse.fileno())
             self._publish_part(export, part, tail, [footer, *missing], wanted, extent)
         except (pa.ArrowException, OSError) as error:
             # What the disk refuses has a number; what pyarrow cannot read has none.
@@ -236,7 +241,11 @@ class Fetching:
         coverage = None
         if tail.start > 0:
             coverage = Coverage(read_pieces(part.path, ranges), {}).extended((), wanted)
-        self._keep(publish(self._directory, export.object, part.path, downloaded, coverage))
+        self._keep(
+            publish(
+                self._directory, export.object, part.path, downloaded, coverage, boot=self._boot
+            )
+        )
 
     def _complete_footer(self, export: Export, tail: Tail, sink: _Sink) -> ByteRange:
         length = int.from_bytes(tail.content[-FOOTER_END:-4], "little") + FOOTER_END
@@ -293,14 +302,18 @@ class Fetching:
         """Write ranges into a sparse file in place: the same identity has the same bytes."""
         with held.path.open("r+b") as sparse:
             self._ranges(export, held.validator, missing, _Sink(sparse.fileno()))
-            os.fsync(sparse.fileno())
+            self._flush(sparse.fileno())
         if is_whole:
             crc = file_crc32c(held.path)
             self._check_whole(export, held.path, held.validator, crc)
-            self._keep(replace(held, coverage=None, crc32c=crc).touched())
+            self._keep(replace(held, coverage=None, crc32c=crc, boot=self._boot).touched())
         elif held.coverage is not None:
             coverage = held.coverage.extended(read_pieces(held.path, missing), wanted)
-            self._keep(replace(held, coverage=coverage).touched())
+            self._keep(replace(held, coverage=coverage, boot=self._boot).touched())
+
+    def _flush(self, descriptor: int) -> None:
+        if self._boot is None:
+            os.fsync(descriptor)
 
     def _check_whole(self, export: Export, path: Path, validator: Validator, crc: int) -> None:
         """Compare a file that was put together from ranges with what the host promises of it."""

@@ -8,13 +8,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from runlake.exports.part import (
-    UNKNOWN_BOOT,
-    PartName,
-    is_under_way,
-    object_digest,
-    this_machine,
-)
+from runlake.exports.machine import UNKNOWN_BOOT, this_machine
+from runlake.exports.part import PartName, is_under_way, object_digest
 
 ABANDONED_SECONDS = 24 * 3600.0
 

@@ -312,6 +312,7 @@ class _Pull:
             stored = read_manifest(self._directory)
             decisions = self._decide(offered, stored, use_cache=use_cache)
             directory.path.mkdir(parents=True, exist_ok=True)
+            self._catalog.prepare()
             fetching = Fetching(
                 self._client,
                 directory,

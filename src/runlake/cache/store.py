@@ -19,6 +19,7 @@ from runlake.cache.coverage import Coverage, Piece, file_crc32c, read_pieces
 from runlake.cache.layout import RunDirectory, export_file_name
 from runlake.exports.download import Downloaded
 from runlake.exports.facts import ExportFacts, RowGroup
+from runlake.exports.machine import current_boot
 from runlake.exports.manifest import STATES_UNDER_WAY, Manifest
 from runlake.exports.part import PartFile
 from runlake.exports.validator import Validator
@@ -58,6 +59,9 @@ class StoredExport:
         What of it is on disk; None means all.
     dropped_at : float or None
         When the backend was first seen not to offer it any more, in seconds since 1970.
+    boot : str or None
+        The start of this machine (`current_boot`) in which bytes were written that nobody waited to
+        see on the disk; None if all are there. After another start they are checked before use.
     """
 
     object: str
@@ -69,6 +73,7 @@ class StoredExport:
     facts: ExportFacts
     coverage: Coverage | None = None
     dropped_at: float | None = None
+    boot: str | None = None
 
     @property
     def file(self) -> str:
@@ -96,12 +101,13 @@ class StoredExport:
 
     @property
     def is_untouched(self) -> bool:
-        """The file is there, and nobody but us has changed it."""
+        """The file is there, and neither somebody else nor a crash can have changed it."""
         try:
             found = self.path.stat()
         except OSError:
             return False
-        return found.st_size == self.n_bytes and found.st_mtime_ns == self.changed_ns
+        is_ours = found.st_size == self.n_bytes and found.st_mtime_ns == self.changed_ns
+        return is_ours and (self.boot is None or self.boot == current_boot())
 
     def is_intact(self) -> bool:
         """Read what is on disk, and tell whether it is what arrived."""
@@ -115,8 +121,10 @@ class StoredExport:
             return False
 
     def touched(self) -> StoredExport:
-        """Return the export with the time of change that its file has now."""
-        return replace(self, changed_ns=self.path.stat().st_mtime_ns)
+        """Return the export as its file is now, whose bytes are known to be right."""
+        # Those that an earlier start of the machine wrote have come from the disk.
+        boot = self.boot if self.boot == current_boot() else None
+        return replace(self, changed_ns=self.path.stat().st_mtime_ns, boot=boot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +302,8 @@ def publish(
     part: Path,
     downloaded: Downloaded,
     coverage: Coverage | None = None,
+    *,
+    boot: str | None = None,
 ) -> StoredExport:
     """Give a complete download, or the beginning of a sparse file, its final name.
 
@@ -304,11 +314,13 @@ def publish(
     object_path : str
         URL of the export without its signature.
     part : Path
-        The attempt's file, flushed to disk.
+        The attempt's file, closed.
     downloaded : Downloaded
         What was found in it.
     coverage : Coverage, optional
         What of it is there, unless all is.
+    boot : str, optional
+        This start of the machine, unless the file was flushed to disk.
 
     Returns
     -------
@@ -338,6 +350,7 @@ def publish(
         path.stat().st_mtime_ns,
         downloaded.facts,
         coverage,
+        boot=boot,
     )
 
 
@@ -381,6 +394,7 @@ def _describe_export(export: StoredExport) -> dict[str, Any]:
         "crc32c": export.crc32c,
         "changed_ns": export.changed_ns,
         "dropped_at": export.dropped_at,
+        "boot": export.boot,
         "is_ascending": facts.is_ascending,
         "n_columns": facts.n_columns,
         "row_groups": [[g.n_rows, g.first_step, g.last_step] for g in facts.row_groups],
@@ -416,4 +430,5 @@ def _parse_export(entry: Mapping[str, Any], directory: Path) -> StoredExport:
         facts,
         coverage,
         entry["dropped_at"],
+        entry.get("boot"),
     )

@@ -149,8 +149,11 @@ class Arrival:
     def _restart(self, version: PartVersion | None, validator: Validator | None = None) -> None:
         # Emptied before it is renamed: a name never speaks for bytes of another version.
         file = self._open()
-        file.seek(0)
-        file.truncate()
+        # ext4 takes a file that was emptied for one that is replaced in place, and begins to write
+        # it out when it is closed: an empty file is not emptied.
+        if file.seek(0, os.SEEK_END):
+            file.seek(0)
+            file.truncate()
         self._digest = Digest.for_promise(validator or Validator())
         self._version = version
         self._part.carry(version)

@@ -1,10 +1,10 @@
-"""Carry an export, or ranges of one, here: revalidated, resumed, checked, flushed."""
+"""Carry an export, or ranges of one, here: revalidated, resumed, checked."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +82,7 @@ def download_export(
     renew: Callable[[], Export | None],
     count: Callable[[int], None],
     stop: Stop | None = None,
+    is_durable: bool = True,
 ) -> Downloaded | None:
     """Download a whole export, unless the version that is held is still current.
 
@@ -94,7 +95,7 @@ def download_export(
     export : Export
         The file on offer.
     part : PartFile
-        Belongs to this call alone; complete and flushed to disk on success. After a failure it is
+        Belongs to this call alone; complete on success. After a failure it is
         left for a later attempt if its bytes can go on, and deleted otherwise.
     held : Validator, optional
         The version already on disk.
@@ -106,6 +107,8 @@ def download_export(
         Told the number of bytes of each piece that arrived; copied ones do not count.
     stop : Stop, optional
         Ends the download with `Stopped`.
+    is_durable : bool
+        Wait until the bytes are on the disk.
 
     Returns
     -------
@@ -131,7 +134,7 @@ def download_export(
         if reply.status == NOT_MODIFIED and held:
             return None
         validator = arrival.take(source, reply, pieces)
-        with arrival.flushing():
+        with arrival.flushing() if is_durable else nullcontext():
             facts = _read_facts(source, arrival, part.path)
         return Downloaded(validator, arrival.n_bytes, facts, arrival.crc32c)
 

@@ -116,7 +116,7 @@ def read_export_facts(file: Path) -> ExportFacts:
     pyarrow.ArrowException, OSError
         If the file is no Parquet file.
     """
-    with pq.ParquetFile(file, memory_map=False) as parquet:
+    with pq.ParquetFile(file, memory_map=False, pre_buffer=False) as parquet:
         schema = parquet.schema_arrow
         groups, is_ascending = _row_groups(parquet)
         columns = read_columns(parquet.metadata, schema, dict.fromkeys(schema.names))
@@ -324,7 +324,11 @@ def _row_groups(parquet: pq.ParquetFile) -> tuple[tuple[RowGroup, ...], bool]:
         if not has_step:
             groups.append(RowGroup(metadata.row_group(index).num_rows, None, None))
             continue
-        column = parquet.read_row_group(index, columns=[STEP]).column(STEP).combine_chunks()
+        column = (
+            parquet.read_row_group(index, columns=[STEP], use_threads=False)
+            .column(STEP)
+            .combine_chunks()
+        )
         group, group_ascends = _step_facts(column)
         is_ascending = is_ascending and group_ascends
         if group.first_step is not None:

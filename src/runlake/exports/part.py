@@ -14,13 +14,12 @@ import hashlib
 import os
 import re
 import secrets
-import socket
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
+from runlake.exports.machine import Machine, this_machine
 from runlake.exports.validator import Validator
 
 BUFFER_BYTES = 1 << 20
@@ -30,35 +29,7 @@ PART_NAME = re.compile(
     r"-(?P<random>[0-9a-f]{8})(?:\.(?P<n_bytes>\d+)-(?P<digest>[dn])-(?P<condition>[\w-]+=*))?\.part"
 )
 
-UNKNOWN_BOOT = "00000000"
-
 _under_way: set[str] = set()
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """Where process numbers mean something: host (and process namespace), and its last start.
-
-    Parameters
-    ----------
-    host, boot : str
-        Digests of 8 characters; ``boot`` is `UNKNOWN_BOOT` where the system does not tell.
-    """
-
-    host: str
-    boot: str
-
-
-@cache
-def this_machine() -> Machine:
-    """Return the machine that this process runs on."""
-    namespace = boot = ""
-    with suppress(OSError):
-        namespace = str(Path("/proc/self/ns/pid").readlink())
-    with suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    host = _digest(f"{socket.gethostname()}\0{namespace}")[:8]
-    return Machine(host, _digest(boot)[:8] if boot else UNKNOWN_BOOT)
 
 
 @dataclass(frozen=True, slots=True)
