@@ -11,7 +11,8 @@ from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
 from tests.http_logging import LoggedRun, steps
 
 import runlake
-from runlake.history.best import Best, plan_best
+from runlake import Best
+from runlake.history.best import plan_best
 
 COLUMNS = ["key", "kind", "count", "first_step", "last_step", "min", "max"]
 
