@@ -122,7 +122,11 @@ def test_a_key_without_a_best_is_an_error_that_names_others(run, key, why):
         run.best(key)
 
 
-@pytest.mark.parametrize("arguments", [("loss", "best"), ("_step",), (5,)])
+@pytest.mark.parametrize(
+    "arguments",
+    [("loss", "best"), ("loss", None), ("loss", ["min"]), ("_step",), (5,), (None,), (["loss"],)],
+    ids=str,
+)
 def test_wrong_arguments_of_best_are_errors_before_any_request(backend, run, arguments):
     with backend.counted() as requests, pytest.raises(ValueError, match=r"mode|key"):
         run.best(*arguments)
