@@ -12,11 +12,11 @@ from runlake.backend import artifact_documents as documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query, query_run
 from runlake.cache.artifact_files import fetch_file_page
-from runlake.cache.artifact_manifest import leads_out
 from runlake.cache.contents import download_checked
-from runlake.errors import ArtifactNotFoundError, FileTransferError, InvalidArgument, InvalidType
+from runlake.errors import ArtifactNotFoundError, FileTransferError, InvalidType
 from runlake.public.artifacts import Artifact
 from runlake.public.attributes import Attributes
+from runlake.public.destinations import destination_of, is_wanted, open_text
 from runlake.public.pages import Page, Pages, SizedPages, page_of
 from runlake.values import ArtifactPath, RunPath
 
@@ -206,26 +206,20 @@ class ArtifactFile(Attributes):
             If the file cannot be had or written.
         """
         del api
-        name = str(self._attrs["name"])
-        if leads_out(name):
-            raise InvalidArgument(f"The name {name!r} leads out of the directory {str(root)!r}.")
-        destination = Path(root) / name
-        is_there = destination.exists()
-        if is_there and not replace and not exist_ok:
-            raise InvalidArgument(
-                f"File {str(destination)!r} is there already. Pass replace=True to overwrite it, "
-                "or exist_ok=True to leave it as it is."
-            )
+        destination = destination_of(root, str(self._attrs["name"]))
+        if is_wanted(destination, replace=replace, exist_ok=exist_ok):
+            self._download(destination)
+        return open_text(destination)
+
+    def _download(self, destination: Path) -> None:
         try:
-            if not is_there or replace:
-                download_checked(
-                    self._client,
-                    self._find_url,
-                    destination,
-                    what=f"{name!r} of artifact '{self._artifact.qualified_name}'",
-                    md5=self._attrs.get("md5"),
-                )
-            return destination.open(encoding="utf-8")
+            download_checked(
+                self._client,
+                self._find_url,
+                destination,
+                what=f"{self._attrs['name']!r} of artifact '{self._artifact.qualified_name}'",
+                md5=self._attrs.get("md5"),
+            )
         except OSError as error:
             raise FileTransferError(f"{str(destination)!r} cannot be written: {error}.") from error
 
