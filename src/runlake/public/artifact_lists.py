@@ -98,8 +98,7 @@ class Artifacts(SizedPages[Artifact]):
             for edge in found.get("edges") or []
             if edge.get("node")
         ]
-        tagged = [one for one in artifacts if set(self.tags) <= set(one.tags)]
-        return Page(tagged, page.cursor, page.has_next, page.total)
+        return page.holding([one for one in artifacts if set(self.tags) <= set(one.tags)])
 
     def __repr__(self) -> str:
         return f"<Artifacts {self.entity}/{self.project}/{self.collection_name} ({len(self)})>"
@@ -140,8 +139,7 @@ class ArtifactsOfRun(SizedPages[Artifact]):
         page = page_of(found, (found or {}).get("totalCount"))
         # Without a project it lies where this API key may not look.
         shown = [node for node in page.objects if node["artifactSequence"].get("project")]
-        artifacts = [Artifact.from_attrs(self._client, node) for node in shown]
-        return Page(artifacts, page.cursor, page.has_next, page.total)
+        return page.holding([Artifact.from_attrs(self._client, node) for node in shown])
 
     def __repr__(self) -> str:
         return f"<Artifacts {self.mode} by {self._run} ({len(self)})>"
@@ -278,8 +276,9 @@ class ArtifactFiles(Pages[ArtifactFile]):
                 limit=self.per_page,
             )
         )
-        files = [ArtifactFile(self._client, self.artifact, node) for node in page.objects]
-        return Page(files, page.cursor, page.has_next)
+        return page.holding(
+            [ArtifactFile(self._client, self.artifact, node) for node in page.objects]
+        )
 
     def __len__(self) -> int:
         if not self._names:

@@ -221,8 +221,7 @@ class Files(SizedPages[File]):
             upload=self._upload,
         )
         page = page_of(found.get("files"), found.get("fileCount"))
-        files = [File(self._client, node, self.run) for node in page.objects]
-        return Page(files, page.cursor, page.has_next, page.total)
+        return page.holding([File(self._client, node, self.run) for node in page.objects])
 
     def __repr__(self) -> str:
         return f"<Files {'/'.join(self.run.path)} ({len(self)})>"
