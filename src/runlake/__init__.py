@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runlake import errors as errors
+    from runlake.cache.pulled import PullResult
     from runlake.errors import (
         CommError,
         Error,
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
         SampleWarning,
         UsageError,
     )
+    from runlake.history.best import Best
+    from runlake.history.plan import Plan
     from runlake.public.accelerate import accelerate
     from runlake.public.api import Api
     from runlake.public.artifacts import Artifact
     from runlake.public.console_logs import ConsoleLogLine, ConsoleLogs
+    from runlake.public.exports import DownloadHistoryResult
     from runlake.public.files import File, Files
     from runlake.public.history import HistoryScan
     from runlake.public.metrics import Metric
@@ -42,9 +46,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "Api": "runlake.public.api",
     "Artifact": "runlake.public.artifacts",
+    "Best": "runlake.history.best",
     "CommError": "runlake.errors",
     "ConsoleLogLine": "runlake.public.console_logs",
     "ConsoleLogs": "runlake.public.console_logs",
+    "DownloadHistoryResult": "runlake.public.exports",
     "Error": "runlake.errors",
     "File": "runlake.public.files",
     "Files": "runlake.public.files",
@@ -52,8 +58,10 @@ _HOMES = {
     "Metric": "runlake.public.metrics",
     "MixedTypesWarning": "runlake.errors",
     "NoRowsWarning": "runlake.errors",
+    "Plan": "runlake.history.plan",
     "Project": "runlake.public.projects",
     "Projects": "runlake.public.projects",
+    "PullResult": "runlake.cache.pulled",
     "Run": "runlake.public.run",
     "RunlakeError": "runlake.errors",
     "Runs": "runlake.public.runs",
@@ -67,9 +75,11 @@ _HOMES = {
 __all__ = [
     "Api",
     "Artifact",
+    "Best",
     "CommError",
     "ConsoleLogLine",
     "ConsoleLogs",
+    "DownloadHistoryResult",
     "Error",
     "File",
     "Files",
@@ -77,8 +87,10 @@ __all__ = [
     "Metric",
     "MixedTypesWarning",
     "NoRowsWarning",
+    "Plan",
     "Project",
     "Projects",
+    "PullResult",
     "Run",
     "RunlakeError",
     "Runs",

@@ -218,6 +218,34 @@ def test_a_file_that_was_listed_long_ago_still_downloads(tmp_path):
             assert content.read() == "right"
 
 
+def test_a_file_that_is_there_is_replaced_only_if_told(api, run, tmp_path):
+    log_artifact(run, "there", {"sub/a.txt": b"new"})
+    (file,) = api.artifact("artifacts/there:v0").files()
+    there = tmp_path / "out" / "sub" / "a.txt"
+    there.parent.mkdir(parents=True)
+    there.write_text("old")
+    with pytest.raises(InvalidArgument, match="is there already"):
+        file.download(str(tmp_path / "out"))
+    with file.download(tmp_path / "out", exist_ok=True) as content:
+        assert content.read() == "old"
+    with file.download(tmp_path / "out", replace=True, exist_ok=True) as content:
+        assert content.read() == "new"
+
+
+@pytest.mark.parametrize(
+    ("name", "root", "why"),
+    [("../a.txt", "out", "leads out"), ("a.txt", 5, "root must be"), ("a.txt", ".", "be read")],
+)
+def test_a_wrong_destination_is_an_error_before_any_request(api, run, backend, name, root, why):
+    log_artifact(run, "placed", {"a.txt": b"a"})
+    (file,) = api.artifact("artifacts/placed:v0").files()
+    file._attrs["name"] = name
+    Path("a.txt").mkdir()
+    with backend.counted() as requests, pytest.raises(InvalidArgument, match=why):
+        file.download(root, exist_ok=True)
+    assert requests == []
+
+
 def test_a_reference_of_an_unknown_kind_is_named_or_left_out(api, run):
     refs = {"odd": {"digest": "x", "ref": "odd://somewhere"}}
     log_artifact(run, "odd-one", {"a.txt": b"a"}, refs=refs)

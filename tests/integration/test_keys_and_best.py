@@ -11,7 +11,8 @@ from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
 from tests.http_logging import LoggedRun, steps
 
 import runlake
-from runlake.history.best import Best, plan_best
+from runlake import Best
+from runlake.history.best import plan_best
 
 COLUMNS = ["key", "kind", "count", "first_step", "last_step", "min", "max"]
 
@@ -121,7 +122,11 @@ def test_a_key_without_a_best_is_an_error_that_names_others(run, key, why):
         run.best(key)
 
 
-@pytest.mark.parametrize("arguments", [("loss", "best"), ("_step",), (5,)])
+@pytest.mark.parametrize(
+    "arguments",
+    [("loss", "best"), ("loss", None), ("loss", ["min"]), ("_step",), (5,), (None,), (["loss"],)],
+    ids=str,
+)
 def test_wrong_arguments_of_best_are_errors_before_any_request(backend, run, arguments):
     with backend.counted() as requests, pytest.raises(ValueError, match=r"mode|key"):
         run.best(*arguments)

@@ -70,6 +70,13 @@ def test_a_tail_reads_no_row_group_before_it(run):
     assert plan.n_live_steps == 10
 
 
+def test_the_values_that_a_run_returns_have_public_types(run, tmp_path):
+    copies = run.download_history_exports(tmp_path, require_complete_history=False)
+    values = [run.best("loss"), copies, run.explain(), run.pull()]
+    kinds = [runlake.Best, runlake.DownloadHistoryResult, runlake.Plan, runlake.PullResult]
+    assert [type(value) for value in values] == kinds
+
+
 def test_a_tail_of_no_rows_is_refused_before_any_request(api, backend, logged):
     run = api.run(logged)
     with backend.counted() as requests, pytest.raises(ValueError, match="tail must be 1 or more"):

@@ -99,6 +99,18 @@ def test_an_empty_list_is_an_empty_frame(api, project):
     assert scan.collect().shape == (0, 3)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [{"keys": "loss"}, {"keys": [1]}, {"how": "some"}, {"min_step": 1.5}, {"max_step": "9"}],
+    ids=str,
+)
+def test_a_wrong_argument_is_a_value_error_before_any_request(api, backend, project, arguments):
+    runs = api.runs(project)
+    with backend.counted() as requests, pytest.raises(ValueError, match=next(iter(arguments))):
+        runs.scan(**{"keys": None, **arguments})
+    assert requests == []
+
+
 def test_a_key_that_would_hide_the_run_is_refused(api, backend):
     LoggedRun(backend, "x", "hidden").log({"_step": 0, "run_id": 5, "loss": 1}).finish()
     runs = api.runs("hidden")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from runlake.backend import documents
@@ -35,9 +35,7 @@ def query(client: Client, document: str, variables: Mapping[str, Any]) -> dict[s
     BackendError
         Or a subclass, if the backend refuses or cannot be reached.
     """
-    name = _operation_name(document)
-    send = _sender(client, document, variables)
-    return _data(client, name, retry(send, client.settings))
+    return _exchange(client, document, variables, is_idempotent=True)
 
 
 def mutate(
@@ -67,25 +65,24 @@ def mutate(
     BackendError
         Or a subclass, if the backend refuses or cannot be reached.
     """
-    name = _operation_name(document)
-    send = _sender(client, document, variables)
+    return _exchange(client, document, variables, is_idempotent=is_idempotent)
 
-    def send_once() -> Any:
+
+def _exchange(
+    client: Client, document: str, variables: Mapping[str, Any], *, is_idempotent: bool
+) -> dict[str, Any]:
+    name = _operation_name(document)
+    payload = {"query": document, "variables": dict(variables), "operationName": name}
+
+    def attempt() -> Any:
         try:
-            return send()
+            return client.post("/graphql", payload, operation=name)
         except Transient as transient:
-            if transient.is_refusal or transient.is_put_off:
+            if is_idempotent or transient.is_refusal or transient.is_put_off:
                 raise
             raise transient.error from transient
 
-    action = send if is_idempotent else send_once
-    return _data(client, name, retry(action, client.settings))
-
-
-def _sender(client: Client, document: str, variables: Mapping[str, Any]) -> Callable[[], Any]:
-    name = _operation_name(document)
-    payload = {"query": document, "variables": dict(variables), "operationName": name}
-    return lambda: client.post("/graphql", payload, operation=name)
+    return _data(client, name, retry(attempt, client.settings))
 
 
 def _data(client: Client, name: str, body: Any) -> dict[str, Any]:

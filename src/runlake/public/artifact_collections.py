@@ -137,15 +137,14 @@ class ArtifactTypes(Pages[ArtifactType]):
             "cursor": cursor,
             "perPage": self.per_page,
         }
-        data = query(self._client, documents.ARTIFACT_TYPES, variables)
-        if not data.get("project"):
-            raise _no_project(self._client, self.entity, self.project)
-        page = page_of(data["project"].get("artifactTypes"))
-        types = [
-            ArtifactType(self._client, self.entity, self.project, node["name"], node)
-            for node in page.objects
-        ]
-        return Page(types, page.cursor, page.has_next)
+        project = _query_project(self._client, documents.ARTIFACT_TYPES, variables)
+        page = page_of(project.get("artifactTypes"))
+        return page.holding(
+            [
+                ArtifactType(self._client, self.entity, self.project, node["name"], node)
+                for node in page.objects
+            ]
+        )
 
     def __repr__(self) -> str:
         return f"<ArtifactTypes {self.entity}/{self.project}>"
@@ -325,13 +324,10 @@ class ArtifactCollections(SizedPages[ArtifactCollection]):
             "order": self.order,
             "filters": None if self.filters is None else json.dumps(self.filters),
         }
-        data = query(self._client, documents.ARTIFACT_COLLECTIONS, variables)
-        if not data.get("project"):
-            raise _no_project(self._client, self.entity, self.project)
-        found = (data["project"].get("artifactType") or {}).get("artifactCollections") or {}
+        project = _query_project(self._client, documents.ARTIFACT_COLLECTIONS, variables)
+        found = (project.get("artifactType") or {}).get("artifactCollections") or {}
         page = page_of(found, found.get("totalCount", 0))
-        collections = [self._open(node) for node in page.objects if node.get("project")]
-        return Page(collections, page.cursor, page.has_next, page.total)
+        return page.holding([self._open(node) for node in page.objects if node.get("project")])
 
     def _open(self, node: dict[str, Any]) -> ArtifactCollection:
         project = node["project"]
@@ -354,13 +350,17 @@ class _Aliases(Pages[str]):
         variables = {"id": self._collection_id, "cursor": cursor, "perPage": self.per_page}
         data = query(self._client, documents.ARTIFACT_COLLECTION_ALIASES, variables)
         page = page_of((data.get("artifactCollection") or {}).get("aliases"))
-        return Page([node["alias"] for node in page.objects], page.cursor, page.has_next)
+        return page.holding([node["alias"] for node in page.objects])
 
 
-def _no_project(client: Client, entity: str, project: str) -> ArtifactNotFoundError:
-    return ArtifactNotFoundError(
-        f"Could not find project '{entity}/{project}' at {client.origin}, or this API key may not "
-        "read it.",
-        operation="ProjectArtifactTypes",
-        origin=client.origin,
-    )
+def _query_project(client: Client, document: str, variables: dict[str, Any]) -> dict[str, Any]:
+    """Send a query about a project and return the project's part of the answer."""
+    project = query(client, document, variables).get("project")
+    if not project:
+        raise ArtifactNotFoundError(
+            f"Could not find project '{variables['entity']}/{variables['project']}' at "
+            f"{client.origin}, or this API key may not read it.",
+            operation="ProjectArtifactTypes",
+            origin=client.origin,
+        )
+    return dict(project)

@@ -12,11 +12,11 @@ from runlake.backend import artifact_documents as documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query, query_run
 from runlake.cache.artifact_files import fetch_file_page
-from runlake.cache.artifact_manifest import leads_out
 from runlake.cache.contents import download_checked
-from runlake.errors import ArtifactNotFoundError, FileTransferError, InvalidArgument, InvalidType
+from runlake.errors import ArtifactNotFoundError, FileTransferError, InvalidType
 from runlake.public.artifacts import Artifact
 from runlake.public.attributes import Attributes
+from runlake.public.destinations import destination_of, is_wanted, open_text
 from runlake.public.pages import Page, Pages, SizedPages, page_of
 from runlake.values import ArtifactPath, RunPath
 
@@ -98,8 +98,7 @@ class Artifacts(SizedPages[Artifact]):
             for edge in found.get("edges") or []
             if edge.get("node")
         ]
-        tagged = [one for one in artifacts if set(self.tags) <= set(one.tags)]
-        return Page(tagged, page.cursor, page.has_next, page.total)
+        return page.holding([one for one in artifacts if set(self.tags) <= set(one.tags)])
 
     def __repr__(self) -> str:
         return f"<Artifacts {self.entity}/{self.project}/{self.collection_name} ({len(self)})>"
@@ -140,8 +139,7 @@ class ArtifactsOfRun(SizedPages[Artifact]):
         page = page_of(found, (found or {}).get("totalCount"))
         # Without a project it lies where this API key may not look.
         shown = [node for node in page.objects if node["artifactSequence"].get("project")]
-        artifacts = [Artifact.from_attrs(self._client, node) for node in shown]
-        return Page(artifacts, page.cursor, page.has_next, page.total)
+        return page.holding([Artifact.from_attrs(self._client, node) for node in shown])
 
     def __repr__(self) -> str:
         return f"<Artifacts {self.mode} by {self._run} ({len(self)})>"
@@ -206,26 +204,20 @@ class ArtifactFile(Attributes):
             If the file cannot be had or written.
         """
         del api
-        name = str(self._attrs["name"])
-        if leads_out(name):
-            raise InvalidArgument(f"The name {name!r} leads out of the directory {str(root)!r}.")
-        destination = Path(root) / name
-        is_there = destination.exists()
-        if is_there and not replace and not exist_ok:
-            raise InvalidArgument(
-                f"File {str(destination)!r} is there already. Pass replace=True to overwrite it, "
-                "or exist_ok=True to leave it as it is."
-            )
+        destination = destination_of(root, str(self._attrs["name"]))
+        if is_wanted(destination, replace=replace, exist_ok=exist_ok):
+            self._download(destination)
+        return open_text(destination)
+
+    def _download(self, destination: Path) -> None:
         try:
-            if not is_there or replace:
-                download_checked(
-                    self._client,
-                    self._find_url,
-                    destination,
-                    what=f"{name!r} of artifact '{self._artifact.qualified_name}'",
-                    md5=self._attrs.get("md5"),
-                )
-            return destination.open(encoding="utf-8")
+            download_checked(
+                self._client,
+                self._find_url,
+                destination,
+                what=f"{self._attrs['name']!r} of artifact '{self._artifact.qualified_name}'",
+                md5=self._attrs.get("md5"),
+            )
         except OSError as error:
             raise FileTransferError(f"{str(destination)!r} cannot be written: {error}.") from error
 
@@ -284,8 +276,9 @@ class ArtifactFiles(Pages[ArtifactFile]):
                 limit=self.per_page,
             )
         )
-        files = [ArtifactFile(self._client, self.artifact, node) for node in page.objects]
-        return Page(files, page.cursor, page.has_next)
+        return page.holding(
+            [ArtifactFile(self._client, self.artifact, node) for node in page.objects]
+        )
 
     def __len__(self) -> int:
         if not self._names:

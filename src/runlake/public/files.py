@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from io import TextIOWrapper
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from runlake.errors import (
     RunFileNotFoundError,
 )
 from runlake.public.attributes import Attributes, client_of
+from runlake.public.destinations import destination_of, is_wanted, open_text
 from runlake.public.pages import Page, SizedPages, page_of
 from runlake.values import RunPath
 
@@ -108,24 +109,10 @@ class File(Attributes):
         FileTransferError, Unreachable
             If the file cannot be had; nothing is left behind then.
         """
-        destination = _below(root, self.name)
-        if destination.exists() and not replace:
-            if not exist_ok:
-                raise InvalidArgument(
-                    f"File {str(destination)!r} is there already. Pass replace=True to overwrite "
-                    "it, or exist_ok=True to leave it as it is."
-                )
-            return _opened(destination)
-        client = self._client if api is None else client_of(api)
-        try:
-            self._download(client, destination)
-        except FileTransferError as error:
-            if isinstance(error.__cause__, OSError):
-                raise
-            # The URL ran out, or the file has changed since it was listed.
-            vars(self).update(vars(find_file(client, self.run, self.name)))
-            self._download(client, destination)
-        return _opened(destination)
+        destination = destination_of(root, self.name)
+        if is_wanted(destination, replace=replace, exist_ok=exist_ok):
+            self._download(self._client if api is None else client_of(api), destination)
+        return open_text(destination)
 
     def delete(self) -> None:
         """Delete the file from the run.
@@ -146,6 +133,16 @@ class File(Attributes):
             raise ProtocolError(f"The project id of {self.run!r} is no number.") from error
 
     def _download(self, client: Client, destination: Path) -> None:
+        try:
+            self._receive(client, destination)
+        except FileTransferError as error:
+            if isinstance(error.__cause__, OSError):
+                raise
+            # The URL ran out, or the file has changed since it was listed.
+            vars(self).update(vars(find_file(client, self.run, self.name)))
+            self._receive(client, destination)
+
+    def _receive(self, client: Client, destination: Path) -> None:
         md5 = self._attrs.get("md5")
         is_md5 = isinstance(md5, str) and MD5.fullmatch(md5)
         try:
@@ -224,8 +221,7 @@ class Files(SizedPages[File]):
             upload=self._upload,
         )
         page = page_of(found.get("files"), found.get("fileCount"))
-        files = [File(self._client, node, self.run) for node in page.objects]
-        return Page(files, page.cursor, page.has_next, page.total)
+        return page.holding([File(self._client, node, self.run) for node in page.objects])
 
     def __repr__(self) -> str:
         return f"<Files {'/'.join(self.run.path)} ({len(self)})>"
@@ -280,25 +276,6 @@ def _checked_pattern(pattern: str | None) -> str | None:
     if pattern is not None and not isinstance(pattern, str):
         raise InvalidType(f"pattern must be a string such as '%.json', not {pattern!r}.")
     return pattern
-
-
-def _below(root: str, name: str) -> Path:
-    for path in (PurePosixPath(name), PureWindowsPath(name)):
-        if path.anchor or ".." in path.parts or not path.parts:
-            raise InvalidArgument(
-                f"The name {name!r} leads out of the directory that files are downloaded to."
-            )
-    try:
-        return Path(root) / name
-    except TypeError as error:
-        raise InvalidType(f"root must be a path, not {root!r}.") from error
-
-
-def _opened(path: Path) -> TextIOWrapper:
-    try:
-        return path.open(encoding="utf-8")
-    except OSError as error:
-        raise InvalidArgument(f"{str(path)!r} cannot be read: {error}.") from error
 
 
 def _shown(n_bytes: float) -> str:

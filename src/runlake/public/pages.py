@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from runlake.values import check_count
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -33,6 +34,10 @@ class Page(Generic[T]):
     cursor: str | None
     has_next: bool
     total: int | None = None
+
+    def holding(self, objects: Sequence[S]) -> Page[S]:
+        """Return the same page with what was made of its objects."""
+        return Page(objects, self.cursor, self.has_next, self.total)
 
 
 class Pages(ABC, Generic[T]):

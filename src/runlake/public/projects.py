@@ -122,8 +122,9 @@ class Projects(Pages[Project]):
     def _fetch(self, cursor: str | None) -> Page[Project]:
         variables = {"entity": self.entity, "cursor": cursor, "perPage": self.per_page}
         page = page_of(query(self._client, documents.PROJECTS, variables).get("models"))
-        projects = [Project(self._client, self.entity, node["name"], node) for node in page.objects]
-        return Page(projects, page.cursor, page.has_next)
+        return page.holding(
+            [Project(self._client, self.entity, node["name"], node) for node in page.objects]
+        )
 
     def __repr__(self) -> str:
         return f"<Projects {self.entity}>"

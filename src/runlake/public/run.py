@@ -13,8 +13,10 @@ from runlake.backend.graphql import mutate, query_run
 from runlake.errors import InvalidArgument, InvalidType, ProtocolError, WaitTimeout
 from runlake.public.attributes import client_of, frame_of, is_vscode
 from runlake.public.run_artifacts import RunArtifacts
+from runlake.public.run_exports import RunExports
 from runlake.public.run_files import RunFiles
 from runlake.public.run_history import RunHistory
+from runlake.public.run_keys import RunKeys
 
 if TYPE_CHECKING:
     from runlake.public.api import Api
@@ -26,7 +28,7 @@ NOT_IN_PROJECTS = set("/\\#?%:")
 MAX_PROJECT_NAME = 128
 
 
-class Run(RunHistory, RunFiles, RunArtifacts):
+class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
     """One training job of a project; made by `Api.run`, `Api.runs` and `Run.create`."""
 
     @classmethod

@@ -35,18 +35,7 @@ class RunArtifacts(RunFields):
         return ArtifactsOfRun(self._client, self._path, "logged", per_page)
 
     def used_artifacts(self, per_page: int = 100) -> ArtifactsOfRun:
-        """List the artifacts that the run used, in the order of it.
-
-        Parameters
-        ----------
-        per_page : int
-            Artifacts per request.
-
-        Returns
-        -------
-        ArtifactsOfRun
-            Artifacts, fetched as far as they are looked at; ``len()`` is the number of all.
-        """
+        """List the artifacts that the run used, as `logged_artifacts` lists those it logged."""
         return ArtifactsOfRun(self._client, self._path, "used", per_page)
 
     def use_artifact(self, artifact: Artifact, use_as: str | None = None) -> Artifact:

@@ -1,25 +1,17 @@
-"""The history of a run: rows, frames, SQL and copies of its exports."""
+"""The readers of a run's history: rows, samples, frames and SQL."""
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runlake.cache.pull import pull_run
-from runlake.cache.pulled import PullResult
-from runlake.errors import InvalidArgument, NoRowsWarning, SampleWarning
-from runlake.exports.progress import Progress
+from runlake.errors import InvalidArgument, SampleWarning
 from runlake.history.follow import follow_run
-from runlake.history.key_facts import KINDS
 from runlake.history.plan import Plan
 from runlake.history.reader import Reading, open_reading
-from runlake.history.reasons import explain_no_keys
 from runlake.history.sample import Sample
 from runlake.history.server_sample import fetch_sampled_rows, fetch_system_rows
-from runlake.public.exports import DownloadHistoryResult, download_history_exports
 from runlake.public.history import HistoryScan
 from runlake.public.pandas_frame import as_pandas, frame_to_pandas
 from runlake.public.run_fields import RunFields
@@ -30,8 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
-
-    from runlake.history.best import Best
 
 
 class RunHistory(RunFields):
@@ -340,88 +330,6 @@ class RunHistory(RunFields):
         steps = StepRange.from_arguments(min_step, None)
         return follow_run(self._client, self._path, projection, steps.start, poll)
 
-    def keys(self, pattern: str | None = None, kind: str | None = None) -> pl.DataFrame:
-        """Return what was logged, from statistics; no history is read.
-
-        Parameters
-        ----------
-        pattern : str, optional
-            A regular expression that the whole key matches: ``"val/.*"``.
-        kind : {"number", "string", "bool", "time", "list", "struct", "media", "mixed"}, optional
-            Only keys of this kind.
-
-        Returns
-        -------
-        polars.DataFrame
-            A row per key but ``_step``, in alphabetical order: ``key``, ``kind``, ``count`` (rows
-            that have it), ``first_step`` and ``last_step`` (it was logged at no step before or
-            behind; the bounds of the exports that have it), and ``min`` and ``max`` of its finite
-            numbers. Null where nobody tells; ``min`` and ``max`` are null while rows of the key
-            are live. A `NoRowsWarning` says which keys there are if none matches.
-
-        Raises
-        ------
-        InvalidArgument
-            If an argument is wrong; no request has been made then.
-
-        Notes
-        -----
-        Kinds and counts are those of the W&B protocol's ``historyKeys``, and of the exports where
-        it does not name the key.
-        """
-        from runlake.history.key_table import key_table
-
-        expression = _checked_pattern(pattern)
-        if kind is not None:
-            check_word(kind, "kind", KINDS)
-        reading = open_reading(self._client, self._path, Projection(()), StepRange())
-        every = reading.key_facts()
-        found = [
-            facts
-            for key, facts in every.items()
-            if (expression is None or expression.fullmatch(key)) and kind in (None, facts.kind)
-        ]
-        if every and not found:
-            warnings.warn(
-                explain_no_keys(self._path, every, pattern, kind), NoRowsWarning, stacklevel=2
-            )
-        return key_table(found)
-
-    def best(self, key: str, mode: str = "min") -> Best:
-        """Return the best value of a key, and the step that has it.
-
-        Parameters
-        ----------
-        key : str
-            A key whose cells are numbers.
-        mode : {"min", "max"}
-            Which value is best.
-
-        Returns
-        -------
-        Best
-            ``value`` and ``step``: the first step that has the value. NaN is no value.
-
-        Raises
-        ------
-        InvalidArgument
-            If an argument is wrong; no request has been made then. Or if the run has no such key,
-            or its cells are no numbers.
-
-        Notes
-        -----
-        Of the exports only the row groups are read whose Parquet statistics say that they can hold
-        the value; all of them where exports overlap.
-        """
-        check_word(mode, "mode", ("min", "max"))
-        projection = Projection.from_arguments([key])
-        if not projection.keys:
-            raise InvalidArgument("key must name a logged key, not '_step'.")
-        from runlake.history.best import find_best
-
-        reading = self._open(projection, StepRange())
-        return find_best(reading, "min" if mode == "min" else "max")
-
     def explain(
         self,
         keys: list[str] | None = None,
@@ -443,70 +351,6 @@ class RunHistory(RunFields):
             Prints as text.
         """
         return self._reading(keys, min_step, max_step, how).explain()
-
-    def pull(
-        self,
-        keys: list[str] | None = None,
-        *,
-        use_cache: bool = True,
-        progress: Progress | None = None,
-    ) -> PullResult:
-        """Bring the exports of the run to the cache.
-
-        Parameters
-        ----------
-        keys : list of str, optional
-            Fetch large exports in part: what these keys need of them. Everything if omitted.
-        use_cache : bool
-            False downloads all of them again.
-        progress : Progress, optional
-            Watches the downloads.
-
-        Returns
-        -------
-        PullResult
-            Counts of exports, files, bytes and rows, and the directory.
-        """
-        wanted = Projection.from_arguments(keys).keys
-        return pull_run(
-            self._client,
-            self._path,
-            keys=wanted,
-            use_cache=use_cache,
-            attrs=self._sent,
-            progress=progress,
-        )
-
-    def download_history_exports(
-        self, download_dir: Path | str, require_complete_history: bool = True
-    ) -> DownloadHistoryResult:
-        """Copy the history exports of the run to a directory.
-
-        Parameters
-        ----------
-        download_dir : path
-            Made if it is not there; files of the same names are replaced.
-        require_complete_history : bool
-            Refuse a run that has rows in no export yet.
-
-        Returns
-        -------
-        DownloadHistoryResult
-            The files, ordered by first step.
-
-        Raises
-        ------
-        IncompleteRunHistoryError
-            If rows are missing from the exports and the call does not allow that.
-        WandbApiFailedError
-            If the download fails for another reason.
-        """
-        return download_history_exports(
-            self._client,
-            self._path,
-            download_dir,
-            require_complete_history=require_complete_history,
-        )
 
     def _reading(
         self,
@@ -530,14 +374,3 @@ class RunHistory(RunFields):
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError("A run is not iterable; use run.beta_scan_history().")
-
-
-def _checked_pattern(pattern: str | None) -> re.Pattern[str] | None:
-    if pattern is None:
-        return None
-    try:
-        return re.compile(pattern)
-    except (re.error, TypeError) as error:
-        raise InvalidArgument(
-            f"pattern must be a regular expression: {pattern!r} ({error})."
-        ) from error

@@ -82,7 +82,7 @@ class Runs(SizedPages[Run]):
             for run in runs:
                 if run.sweep_name:
                     run.sweep = self._sweep(run.sweep_name)
-        return Page(runs, page.cursor, page.has_next, page.total)
+        return page.holding(runs)
 
     def _page(self, document: str, cursor: str | None, per_page: int) -> Page[dict[str, Any]]:
         variables = {

@@ -1,0 +1,72 @@
+"""Where a file is downloaded to: below a directory, and over another file only if told so."""
+
+from __future__ import annotations
+
+from io import TextIOWrapper
+from pathlib import Path
+
+from runlake.cache.artifact_manifest import leads_out
+from runlake.errors import InvalidArgument, InvalidType
+
+
+def destination_of(root: str, name: str) -> Path:
+    """Return the path of a file below a directory.
+
+    Parameters
+    ----------
+    root : path
+        The directory.
+    name : str
+        The file's name with its folders, as the backend told it.
+
+    Returns
+    -------
+    Path
+        Nothing has been made or looked at yet.
+
+    Raises
+    ------
+    InvalidArgument
+        If the name leads out of the directory, or that is no path.
+    """
+    if leads_out(name):
+        raise InvalidArgument(f"The name {name!r} leads out of the directory {str(root)!r}.")
+    try:
+        return Path(root) / name
+    except TypeError as error:
+        raise InvalidType(f"root must be a path, not {root!r}.") from error
+
+
+def is_wanted(destination: Path, *, replace: bool, exist_ok: bool) -> bool:
+    """Tell whether a file is to be downloaded: it is not there, or it is to be replaced.
+
+    Parameters
+    ----------
+    destination : Path
+        The file.
+    replace : bool
+        Overwrite a file that is there.
+    exist_ok : bool
+        Leave a file that is there as it is.
+
+    Raises
+    ------
+    InvalidArgument
+        If a file is there and neither flag is set.
+    """
+    if replace or not destination.exists():
+        return True
+    if not exist_ok:
+        raise InvalidArgument(
+            f"File {str(destination)!r} is there already. Pass replace=True to overwrite it, or "
+            "exist_ok=True to leave it as it is."
+        )
+    return False
+
+
+def open_text(destination: Path) -> TextIOWrapper:
+    """Open a file for reading as text; `InvalidArgument` where that does not work."""
+    try:
+        return destination.open(encoding="utf-8")
+    except OSError as error:
+        raise InvalidArgument(f"{str(destination)!r} cannot be read: {error}.") from error
