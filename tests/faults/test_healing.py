@@ -13,6 +13,7 @@ from tests.faults.parquet import export_bytes
 
 import runlake
 from runlake import errors
+from runlake.cache.pulled import _recall
 
 N_ROWS = 20_000
 READS = {
@@ -44,6 +45,11 @@ def rot(run):
         content.write(b"\xff" * 100)
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     return file
+
+
+def forget():
+    """Let this process read what is noted anew, as another one would."""
+    _recall.cache.clear()
 
 
 @pytest.mark.parametrize("how", READS)
@@ -105,6 +111,7 @@ def test_no_flipped_bit_of_what_is_noted_makes_a_wrong_answer(run, noted):
         damaged = bytearray(intact)
         damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
         file.write_bytes(damaged)
+        forget()
         try:
             assert offline(run).frame(["loss"]).rows() == expected
         except errors.NotCached:
@@ -130,6 +137,7 @@ def test_a_warm_read_plans_from_what_is_noted_and_finds_it_as_it_was_written(fau
     faulty.offer(a=sink.getvalue())
     run = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).run(RUN_PATH)
     run.pull()
+    forget()
     caplog.set_level("INFO", "runlake.cache")
     assert run.frame().shape == (2, 305)
     assert run.frame(["zero"])["zero"].to_list() == BOUNDS["zero"]

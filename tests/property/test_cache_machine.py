@@ -19,6 +19,7 @@ from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
 import runlake
 from runlake.cache.check import repair_catalog, verify_cache
 from runlake.cache.prune import Policy
+from runlake.cache.pulled import _recall
 from runlake.cache.release import prune_cache
 from runlake.errors import NotCached
 from runlake.settings import load_settings
@@ -158,6 +159,7 @@ class CacheMachine(RuleBasedStateMachine):
         how=st.sampled_from(["delete", "garbage", "flip"]),
     )
     def lose_what_is_noted(self, what, how):
+        _recall.cache.clear()
         for file in self.directory.rglob(what):
             if how == "delete":
                 file.unlink()

@@ -21,7 +21,7 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.locks import run_lock
 from runlake.cache.migrate import adopt_older_layout
 from runlake.cache.parts import sweep_parts
-from runlake.cache.pulled import PullResult, with_columns
+from runlake.cache.pulled import PullResult, recall_columns
 from runlake.cache.release import keep_within
 from runlake.cache.store import (
     Offer,
@@ -218,7 +218,7 @@ class _Pull:
             return None
         if any(e.path in self._distrusted or not self._held(e).is_enough for e in exports):
             return None
-        loaded = tuple(with_columns(self._catalog, export, self._keys) for export in exports)
+        loaded = tuple(recall_columns(self._catalog, export, self._keys) for export in exports)
         note_use(self._directory)
         return PullResult(self._remembered(offer, exports), self._directory.path, loaded)
 
@@ -241,7 +241,7 @@ class _Pull:
                     "or gone. Scan again with the backend at hand to fetch it anew.",
                     path=str(export.path),
                 )
-        loaded = tuple(with_columns(self._catalog, export, self._keys) for export in exports)
+        loaded = tuple(recall_columns(self._catalog, export, self._keys) for export in exports)
         lacking = [e for e in loaded if not self._held(e).is_enough]
         if lacking:
             raise NotCached(
@@ -277,7 +277,7 @@ class _Pull:
         if self._keys is None:
             return Held(is_usable=True, is_enough=False)
         groups = groups_in(export.facts, self._steps)
-        columns = with_columns(self._catalog, export, self._keys).facts.columns
+        columns = recall_columns(self._catalog, export, self._keys).facts.columns
         return Held(
             is_usable=True,
             is_enough=not export.coverage.lacks({k: groups for k in columns if k != STEP}),
@@ -410,7 +410,7 @@ class _Pull:
         self, offered: Manifest, stored: StoredManifest, fetching: Fetching | None = None
     ) -> PullResult:
         exports = tuple(
-            with_columns(self._catalog, stored.exports[export.object], self._keys)
+            recall_columns(self._catalog, stored.exports[export.object], self._keys)
             for export in offered.exports
         )
         if fetching is None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from cachetools import LRUCache, cached
 
 from runlake.cache.catalog import WIDE_COLUMNS, Catalog
 from runlake.cache.store import StoredExport
@@ -15,6 +17,8 @@ from runlake.errors import CacheCorrupt
 from runlake.exports.facts import ColumnFacts, columns_for, parents_of, read_columns
 from runlake.exports.manifest import Manifest
 from runlake.values import STEP
+
+COLUMNS_IN_MEMORY = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,27 @@ def with_columns(
     if names is not None and export.facts.n_columns >= WIDE_COLUMNS:
         footer = catalog.slim_footer(export.file, columns)
     return replace(export, facts=replace(export.facts, columns=columns, footer=footer))
+
+
+def recall_columns(
+    catalog: Catalog, export: StoredExport, keys: Sequence[str] | None
+) -> StoredExport:
+    """Return what `with_columns` returns, from memory where this process has read it before."""
+    columns, footer = _recall(catalog, export, None if keys is None else tuple(keys))
+    return replace(export, facts=replace(export.facts, columns=columns, footer=footer))
+
+
+@cached(
+    LRUCache(COLUMNS_IN_MEMORY, getsizeof=lambda known: len(known[0]) + 1),
+    # What a file holds does not change as long as nobody touches it.
+    key=lambda _, export, keys: (export.path, export.changed_ns, keys),
+    lock=threading.Lock(),
+)
+def _recall(
+    catalog: Catalog, export: StoredExport, keys: tuple[str, ...] | None
+) -> tuple[Mapping[str, ColumnFacts], bytes | None]:
+    facts = with_columns(catalog, export, keys).facts
+    return facts.columns, facts.footer
 
 
 def _read_footer(path: Path) -> dict[str, ColumnFacts]:

@@ -2,73 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import polars as pl
 
+T = TypeVar("T")
+_END = object()
 
-def collect_ahead(pieces: Iterator[Sequence[pl.LazyFrame]]) -> Iterator[pl.DataFrame]:
-    """Collect pieces one after the other, the next one in a thread.
+
+def run_ahead(pieces: Iterator[Callable[[], T]]) -> Iterator[T]:
+    """Do pieces of work one after the other, the next one in a thread.
 
     Parameters
     ----------
-    pieces : iterator of sequences of polars.LazyFrame
-        Each is made when it is to be started. The frames of a piece are its columns: of the same
-        rows, and collected side by side.
+    pieces : iterator of callable
+        Each is made in the thread that does it, when the one before was taken.
 
     Yields
     ------
-    polars.DataFrame
-        In the order of the pieces. No other than the first is started before it is asked for,
-        because who wants a single row has to wait for nothing else. Leaving early does not wait for
-        the piece under way.
+    T
+        What the pieces returned, in their order. No other than the first is begun before it is
+        asked for, because who wants a single row has to wait for nothing else. Leaving early does
+        not wait for the piece under way.
     """
     first = next(pieces, None)
     if first is None:
         return
-    yield _collect_side_by_side(first)
+    yield first()
     executor = ThreadPoolExecutor(1, thread_name_prefix="runlake-ahead")
     try:
-        coming = _start_next(executor, pieces)
-        while coming is not None:
-            frame = coming.result()
-            coming = _start_next(executor, pieces)
-            yield frame
+        coming = _start(executor, pieces)
+        while (done := coming.result()) is not _END:
+            coming = _start(executor, pieces)
+            yield done
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _collect_side_by_side(piece: Sequence[pl.LazyFrame]) -> pl.DataFrame:
-    if len(piece) == 1:
-        return piece[0].collect()
+def collect_side_by_side(parts: Sequence[pl.LazyFrame]) -> pl.DataFrame:
+    """Collect columns of the same rows, each part in a thread."""
+    if len(parts) == 1:
+        return parts[0].collect()
     import polars as pl
 
-    with ThreadPoolExecutor(len(piece) - 1, thread_name_prefix="runlake-columns") as executor:
-        others = [_start(executor, [part]) for part in piece[1:]]
-        frames = [piece[0].collect(), *(other.result() for other in others)]
+    with ThreadPoolExecutor(len(parts) - 1, thread_name_prefix="runlake-columns") as executor:
+        others = [executor.submit(part.collect) for part in parts[1:]]
+        frames = [parts[0].collect(), *(other.result() for other in others)]
     return pl.concat(frames, how="horizontal")
 
 
-def _start_next(
-    executor: ThreadPoolExecutor, pieces: Iterator[Sequence[pl.LazyFrame]]
-) -> Future[pl.DataFrame] | None:
-    piece = next(pieces, None)
-    return None if piece is None else _start(executor, piece)
-
-
-def _start(executor: ThreadPoolExecutor, piece: Sequence[pl.LazyFrame]) -> Future[pl.DataFrame]:
+def _start(executor: ThreadPoolExecutor, pieces: Iterator[Callable[[], T]]) -> Future[T]:
     # Were the thread not waited for here, it would get the interpreter's lock only when the caller
     # gives it up after 5 ms, and the decoding, which needs no lock, would begin that much later.
     is_under_way = Event()
-    future = executor.submit(_collect, piece, is_under_way)
+    future = executor.submit(_do_next, pieces, is_under_way)
     is_under_way.wait()
     return future
 
 
-def _collect(piece: Sequence[pl.LazyFrame], is_under_way: Event) -> pl.DataFrame:
+def _do_next(pieces: Iterator[Callable[[], T]], is_under_way: Event) -> T:
     is_under_way.set()
-    return _collect_side_by_side(piece)
+    piece = next(pieces, None)
+    return _END if piece is None else piece()  # type: ignore[return-value]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import polars as pl
 import pyarrow as pa
 
-from runlake.history.ahead import collect_ahead
+from runlake.history.ahead import run_ahead
 from runlake.history.decode import telling_corruption
 from runlake.history.frames import (
     Types,
@@ -72,20 +72,20 @@ def _record_batches(
     plan: Plan, types: Types, live: LiveRows, schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
     with telling_corruption(*(read.file for read in plan.exports)):
-        for frame in collect_ahead(_queries(plan, types, live)):
+        for frame in run_ahead(query.collect for query in _queries(plan, types, live)):
             for batch in frame.to_arrow().to_batches():
                 if len(batch):
                     yield batch.cast(schema) if batch.schema != schema else batch
 
 
-def _queries(plan: Plan, types: Types, live: LiveRows) -> Iterator[list[pl.LazyFrame]]:
+def _queries(plan: Plan, types: Types, live: LiveRows) -> Iterator[pl.LazyFrame]:
     """Yield the rows of a plan in pieces of bounded size, ascending by step over all of them."""
     for segment in plan.segments:
         for piece in _segment_pieces(segment, types, live):
-            yield [keep_rows(piece, plan.projection)]
+            yield keep_rows(piece, plan.projection)
     if plan.is_walk:
         for page in live:
-            yield [keep_rows(live_frame(page, types), plan.projection)]
+            yield keep_rows(live_frame(page, types), plan.projection)
 
 
 def _segment_pieces(segment: Segment, types: Types, live: LiveRows) -> Iterator[pl.LazyFrame]:

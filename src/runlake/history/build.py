@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 
 from runlake.history.cells import cell_reader
 from runlake.history.decode import Batch
+from runlake.history.key_columns import Column
 from runlake.history.kinds import is_json
 from runlake.values import STEP, Projection, Row
 
 # Rows are made from so many cells at a time: the lists between stay in the processor's cache.
-CELLS_PER_BUILD = 1 << 14
+CELLS_PER_BUILD = 1 << 13
 # Looking at a sparse column costs as much as writing so many cells.
 CELLS_PER_COLUMN = 100
 MIN_BUILD_ROWS = 64
@@ -31,7 +32,7 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[lis
     Parameters
     ----------
     batches : iterator of Batch
-        All with the same columns and types.
+        Those with the same columns have the same types.
     projection : Projection
         Rows that it does not keep are left out.
 
@@ -40,10 +41,14 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[lis
     list of dict
         In the order of the batches; never empty.
     """
-    readers: list[_Reader] | None = None
+    columns: tuple[Column, ...] | None = None
+    readers: list[_Reader] = []
     for batch in batches:
-        if readers is None:
+        is_first = columns is None
+        if batch.columns is not columns:
+            columns = batch.columns
             readers = [_reader(array.type) for array in batch.arrays]
+        if is_first:
             pieces = _cuts(batch, first=max(1, CELLS_PER_BUILD // (len(readers) + 1)))
         else:
             pieces = _cuts(batch)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from cachetools import LRUCache, cached
 
 from runlake.errors import CacheCorrupt
-from runlake.history.ahead import collect_ahead
+from runlake.history.ahead import collect_side_by_side, run_ahead
 from runlake.history.forked import polars_is_usable
 from runlake.history.key_columns import Column
 from runlake.history.kinds import polars_can_read
@@ -28,10 +31,12 @@ if TYPE_CHECKING:
 
 # Measured (docs/explanation/reading.md): below some hundred thousand cells the cost per call shows,
 # above some millions nothing is won but memory lost.
-CELLS_PER_SLICE = 1 << 21
+CELLS_PER_SLICE = 1 << 22
 CELLS_IN_FIRST_SLICE = 1 << 17
 CELLS_WORTH_A_SEARCH = 1 << 18
 COLUMNS_WORTH_A_THREAD = 250
+# Some 20 MB of what polars keeps of footers.
+CHUNKS_IN_MEMORY = 1 << 15
 MIN_ROWS = 64
 PYARROW_ROWS = 4096
 
@@ -63,25 +68,23 @@ class Batch:
         return Batch(self.steps.slice(start, n_rows), self.columns, arrays)
 
 
-def decode_export(
-    read: ExportRead,
+def decode_exports(
+    reads: Iterable[tuple[ExportRead, StepRange]],
     projection: Projection,
-    steps: StepRange,
     first_rows: int,
     *,
     n_sharing: int = 1,
 ) -> Iterator[Batch]:
-    """Yield the rows of an export in file order.
+    """Yield the rows of exports, one export after the other, each in file order.
 
     Parameters
     ----------
-    read : ExportRead
-        The file, its columns and row groups.
+    reads : iterable of (ExportRead, StepRange)
+        A file with its columns and row groups, and the steps that are wanted of it: rows outside of
+        them, and those without a step, are left out.
     projection : Projection
         Rows that it does not keep are left out, as far as the arrays tell: a cell of JSON may be
         null, which is known only when it is parsed.
-    steps : StepRange
-        Rows outside of it, and those without a step, are left out.
     first_rows : int
         Rows in the first batch at most; it is small, so that it comes soon.
     n_sharing : int
@@ -90,45 +93,67 @@ def decode_export(
     Yields
     ------
     Batch
-        Never empty. Memory is bounded by a batch.
+        Never empty; those of one export have the same columns and types. Memory is bounded by a
+        batch.
 
     Raises
     ------
     CacheCorrupt
-        If the file cannot be read.
+        If a file cannot be read.
     """
-    keys = projection.keys
-    if keys:
-        held = {column.key for column in read.columns}
-        if not held or (projection.how == "all" and len(held) < len(keys)):
-            return
-    max_rows = max(MIN_ROWS, CELLS_PER_SLICE // n_sharing // (len(read.columns) + 1))
-    with telling_corruption(read.file):
-        scan = scan_file(read) if polars_is_usable() else None
-        if scan is None:
-            batches = _decode_pyarrow(read, projection, steps, first_rows, max_rows)
-        else:
-            batches = _decode_polars(scan, read, projection, steps, first_rows, max_rows)
-        for batch in batches:
+    wanted = [(read, steps) for read, steps in reads if _can_have_rows(read, projection)]
+    for is_fast, some in groupby(wanted, key=lambda one: _is_for_polars(one[0])):
+        decode = _decode_polars if is_fast else _decode_pyarrow
+        for batch in decode(some, projection, first_rows, n_sharing):
             if len(batch):
                 yield batch
 
 
-def scan_file(read: ExportRead) -> pl.LazyFrame | None:
-    """Return a file as polars sees it; None if it has to bring a type that polars cannot read.
+def _can_have_rows(read: ExportRead, projection: Projection) -> bool:
+    keys = projection.keys
+    if not keys:
+        return True
+    held = {column.key for column in read.columns}
+    return bool(held) and (projection.how == "any" or len(held) == len(keys))
+
+
+def _is_for_polars(read: ExportRead) -> bool:
+    return polars_is_usable() and polars_can_scan(read)
+
+
+def polars_can_scan(read: ExportRead) -> bool:
+    """Tell whether a read brings no type that polars cannot read."""
+    return all(polars_can_read(column.kind) for column in read.columns)
+
+
+def scan_file(read: ExportRead) -> pl.LazyFrame:
+    """Return a file as polars sees it.
 
     The footer is read, and stays with the scan for all queries that are made of it.
     """
-    import polars as pl
-
-    if not all(polars_can_read(column.kind) for column in read.columns):
-        return None
     wide = scan_wide(read)
     if wide is not None:
         return wide
+    found = read.file.stat()
+    return _opened(read, (found.st_ino, found.st_mtime_ns))[0]
+
+
+@cached(
+    LRUCache(CHUNKS_IN_MEMORY, getsizeof=lambda opened: opened[1]),
+    key=lambda read, version: (read.file, version),
+    lock=threading.Lock(),
+)
+def _opened(read: ExportRead, version: object) -> tuple[pl.LazyFrame, int]:  # noqa: ARG001 - a key
+    """Return a file with its footer read, and how many column chunks that tells of."""
+    import polars as pl
+
     scan = pl.scan_parquet(read.file, glob=False)
     scan.collect_schema()
-    return scan
+    return scan, read.facts.n_columns * len(read.facts.row_groups)
+
+
+def _max_rows(read: ExportRead, n_sharing: int) -> int:
+    return max(MIN_ROWS, CELLS_PER_SLICE // n_sharing // (len(read.columns) + 1))
 
 
 @contextmanager
@@ -159,63 +184,112 @@ def _corrupt(files: tuple[Path, ...], error: BaseException) -> CacheCorrupt:
     )
 
 
-def _decode_polars(
-    scan: pl.LazyFrame,
-    read: ExportRead,
-    projection: Projection,
-    steps: StepRange,
-    first_rows: int,
-    max_rows: int,
-) -> Iterator[Batch]:
-    from runlake.history.expressions import in_range, whole_step
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Rows of an export that are decoded at once.
 
-    columns = read.columns
+    Parameters
+    ----------
+    read : ExportRead
+        The export.
+    names : sequence of str
+        What its columns are called in the answer.
+    parts : sequence of polars.LazyFrame
+        Columns of the same rows.
+    """
+
+    read: ExportRead
+    names: Sequence[str]
+    parts: Sequence[pl.LazyFrame]
+
+    def collect(self) -> tuple[_Piece, pl.DataFrame]:
+        with telling_corruption(self.read.file):
+            return self, collect_side_by_side(self.parts)
+
+
+def _decode_polars(
+    reads: Iterable[tuple[ExportRead, StepRange]],
+    projection: Projection,
+    first_rows: int,
+    n_sharing: int,
+) -> Iterator[Batch]:
+    pieces = _pieces(reads, projection, first_rows, n_sharing)
+    for piece, frame in run_ahead(one.collect for one in pieces):
+        for arrays in _arrays(frame):
+            columns = tuple(arrays[name] for name in piece.names)
+            yield Batch(arrays[STEP], piece.read.columns, columns)
+
+
+def _pieces(
+    reads: Iterable[tuple[ExportRead, StepRange]],
+    projection: Projection,
+    first_rows: int,
+    n_sharing: int,
+) -> Iterator[_Piece]:
+    """Yield what to decode, export by export, each opened when its first piece is asked for."""
+    is_first = True
+    for read, steps in reads:
+        max_rows = _max_rows(read, n_sharing)
+        n_first = max(MIN_ROWS, CELLS_IN_FIRST_SLICE // (len(read.columns) + 1))
+        limit = min(first_rows, n_first, max_rows) if is_first else max_rows
+        with telling_corruption(read.file):
+            yield from _export_pieces(read, projection, steps, limit, max_rows)
+        is_first = False
+
+
+def _export_pieces(
+    read: ExportRead, projection: Projection, steps: StepRange, first_rows: int, max_rows: int
+) -> Iterator[_Piece]:
+    from runlake.history.expressions import all_named, in_range, whole_step
+
+    scan = scan_file(read)
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
     is_exact = read.is_ascending and steps.covers(read.first_step, read.last_step)
     if read.is_ascending and not is_exact:
-        groups = [_narrowed(scan, group, steps, len(columns)) for group in groups]
-    n_first = max(MIN_ROWS, CELLS_IN_FIRST_SLICE // (len(columns) + 1))
-    is_whole = read.step_kind == pa.int64()
-    selection, names = _selection(columns)
-    conditions = [] if is_exact else [in_range(steps)]
-    conditions += _key_conditions(columns, names, projection)
+        groups = [_narrowed(scan, group, steps, len(read.columns)) for group in groups]
     wanted = [group for group in groups if group.n_rows]
-
-    def query(piece: Slice) -> list[pl.LazyFrame]:
+    is_whole = read.step_kind == pa.int64()
+    selection, names = _selection(read.columns)
+    conditions = [] if is_exact else [in_range(steps)]
+    conditions += _key_conditions(read.columns, names, projection)
+    is_plain = is_whole and not conditions and _are_as_stored(read.columns)
+    for piece in cut_slices(wanted, first_rows, max_rows):
         rows = scan.slice(piece.offset, piece.n_rows)
-        if not conditions and is_whole and piece.offset == wanted[0].offset:
-            return [rows.select(part) for part in _parts(selection)]
+        if is_plain and piece.offset == wanted[0].offset:
+            shares = _shares([STEP, *names])
+            yield _Piece(read, names, [rows.select(all_named(share)) for share in shares])
+            continue
         selected = rows.select(selection)
         if not is_whole:
             selected = selected.with_columns(whole_step())
-        return [selected.filter(conditions) if conditions else selected]
-
-    pieces = cut_slices(wanted, min(first_rows, n_first, max_rows), max_rows)
-    for frame in collect_ahead(map(query, pieces)):
-        for arrays in _arrays(frame):
-            yield Batch(arrays[STEP], columns, tuple(arrays[name] for name in names))
+        if conditions:
+            selected = selected.filter(conditions)
+        yield _Piece(read, names, [selected])
 
 
-def _parts(selection: Sequence[pl.Expr]) -> Iterator[Sequence[pl.Expr]]:
-    """Yield shares of many columns: polars decodes those of one row group one after the other."""
+def _shares(names: Sequence[str]) -> list[Sequence[str]]:
+    """Deal out many columns: polars decodes those of one row group one after the other."""
     import polars as pl
 
-    n_parts = max(1, min(pl.thread_pool_size(), len(selection) // COLUMNS_WORTH_A_THREAD))
-    n_columns = -(-len(selection) // n_parts)
-    for start in range(0, len(selection), n_columns):
-        yield selection[start : start + n_columns]
+    n_shares = max(1, min(pl.thread_pool_size(), len(names) // COLUMNS_WORTH_A_THREAD))
+    # One by one, because neighbours are alike in what they cost.
+    return [names[start::n_shares] for start in range(n_shares)]
 
 
 def _selection(columns: tuple[Column, ...]) -> tuple[list[pl.Expr], list[str]]:
     """Return what polars is to select, and the names that the columns have then."""
-    from runlake.history.expressions import named, stored
+    from runlake.history.expressions import all_named, named, stored
 
-    if all(column.is_whole and not pa.types.is_date(column.kind) for column in columns):
+    if _are_as_stored(columns):
         names = [column.name for column in columns]
-        return [named(STEP), *map(named, names)], names
+        return [all_named([STEP, *names])], names
     names = [str(index) for index in range(len(columns))]
     cells = [stored(column).alias(name) for column, name in zip(columns, names, strict=True)]
     return [named(STEP), *cells], names
+
+
+def _are_as_stored(columns: tuple[Column, ...]) -> bool:
+    return all(column.is_whole and not pa.types.is_date(column.kind) for column in columns)
 
 
 def _key_conditions(
@@ -273,14 +347,30 @@ def _single(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _decode_pyarrow(
-    read: ExportRead, projection: Projection, steps: StepRange, first_rows: int, max_rows: int
+    reads: Iterable[tuple[ExportRead, StepRange]],
+    projection: Projection,
+    first_rows: int,
+    n_sharing: int,
+) -> Iterator[Batch]:
+    for read, steps in reads:
+        n_rows = min(PYARROW_ROWS, _max_rows(read, n_sharing))
+        with telling_corruption(read.file):
+            for batch in _read_batches(read, projection, steps, n_rows):
+                # The first rows come fast: what is made of them is made of few.
+                yield batch.cut(0, first_rows)
+                if len(batch) > first_rows:
+                    yield batch.cut(first_rows, len(batch) - first_rows)
+                first_rows = PYARROW_ROWS
+
+
+def _read_batches(
+    read: ExportRead, projection: Projection, steps: StepRange, n_rows: int
 ) -> Iterator[Batch]:
     columns = read.columns
     names = list(dict.fromkeys([STEP, *(column.name for column in columns)]))
     footer = read.facts.footer
     metadata = None if footer is None else pq.read_metadata(pa.BufferReader(footer))
     with pq.ParquetFile(read.file, metadata=metadata) as parquet:
-        n_rows = min(PYARROW_ROWS, max_rows)
         # One row group at a time: pyarrow cannot read nested texts across them.
         batches = (
             batch
@@ -296,12 +386,7 @@ def _decode_pyarrow(
             if masks and not pc.all(masks[0]).as_py():
                 whole = whole.filter(masks[0])
                 arrays = tuple(array.filter(masks[0]) for array in arrays)
-            batch = Batch(whole, columns, arrays)
-            # The first rows come fast: what is made of them is made of few.
-            yield batch.cut(0, first_rows)
-            if len(batch) > first_rows:
-                yield batch.cut(first_rows, len(batch) - first_rows)
-            first_rows = PYARROW_ROWS
+            yield Batch(whole, columns, arrays)
 
 
 def _stored(batch: pa.RecordBatch, column: Column) -> pa.Array:

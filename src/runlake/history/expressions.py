@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 import polars.selectors as cs
@@ -16,6 +16,11 @@ def named(name: str) -> pl.Expr:
     """Return a column by its very name; polars takes ``*`` and ``^...$`` for patterns."""
     is_pattern = name == "*" or (name.startswith("^") and name.endswith("$"))
     return cs.by_name(name).as_expr() if is_pattern else pl.col(name)
+
+
+def all_named(names: Sequence[str]) -> pl.Expr:
+    """Return columns by their very names, in any order."""
+    return cs.by_name(*names).as_expr()
 
 
 def stored(column: Column) -> pl.Expr:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from runlake.errors import RunlakeError
 from runlake.history.cells import cell_reader, read_optional
-from runlake.history.decode import scan_file
+from runlake.history.decode import polars_can_scan, scan_file
 from runlake.history.expressions import are_present, in_range, named, stored, whole_step
 from runlake.history.forked import polars_is_usable
 from runlake.history.key_columns import Column
@@ -67,9 +67,8 @@ def open_export(read: ExportRead) -> pl.LazyFrame:
         If the process was forked from one that used polars, which would hang.
     """
     check_polars()
-    scan = scan_file(read)
-    if scan is not None:
-        return scan
+    if polars_can_scan(read):
+        return scan_file(read)
     names = list(dict.fromkeys([STEP, *(column.name for column in read.columns)]))
     table = read_columns(read, names)
     fields = [(field.name, as_polars_can_read(field.type)) for field in table.schema]

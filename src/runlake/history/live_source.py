@@ -12,7 +12,7 @@ from runlake.backend.client import Client
 from runlake.cache.pull import pull_run
 from runlake.history.live import fetch_page, iter_live_pages, walk_live_rows
 from runlake.history.plan import LivePage, Plan, plan_read
-from runlake.history.rows import read_segment
+from runlake.history.rows import read_segments
 from runlake.values import STEP, Projection, Row, StepRange
 
 RECOVERED_ROWS = 1024
@@ -66,9 +66,6 @@ class BackendRows:
         keys = plan.projection.keys
         some = Projection(keys, "any") if keys else plan.projection
         now = plan_read(pulled, some, window)
-        batches = chain.from_iterable(
-            read_segment(segment, some, (), RECOVERED_ROWS)
-            for segment in now.segments
-            if segment.reads
-        )
+        exported = [segment for segment in now.segments if segment.reads]
+        batches = read_segments(exported, some, iter(()), RECOVERED_ROWS)
         return [row for row in chain.from_iterable(batches) if row[STEP] in wanted]

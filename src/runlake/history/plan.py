@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from cachetools import LRUCache, cached
+
 from runlake.cache.pulled import PullResult
-from runlake.history.key_columns import find_columns
+from runlake.exports.facts import ColumnFacts, ExportFacts
+from runlake.history.key_columns import Column, find_columns
 from runlake.history.segments import ExportRead, Segment, cut_segments, plan_export
 from runlake.values import Projection, RunPath, StepRange
 
 LIVE_PAGE_ROWS = 2000
+COLUMNS_IN_MEMORY = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +158,7 @@ def plan_read(pulled: PullResult, projection: Projection, steps: StepRange) -> P
     manifest = pulled.manifest
     by_age = sorted(pulled.exports, key=lambda export: (export.modified_at, export.object))
     reads = (
-        plan_export(
-            export.path,
-            export.facts,
-            find_columns(export.facts.schema, projection.keys),
-            steps,
-        )
+        plan_export(export.path, export.facts, _columns(export.facts, projection.keys), steps)
         for export in by_age
     )
     exports = tuple(read for read in reads if read is not None)
@@ -174,3 +174,19 @@ def plan_read(pulled: PullResult, projection: Projection, steps: StepRange) -> P
         is_walk=manifest.live_steps is None and stop > steps.start,
         notes=tuple(map(pulled.describe, pulled.exports)),
     )
+
+
+def _columns(facts: ExportFacts, keys: tuple[str, ...] | None) -> tuple[Column, ...]:
+    return _found(facts, keys)[0]
+
+
+@cached(
+    LRUCache(COLUMNS_IN_MEMORY, getsizeof=lambda found: len(found[0]) + 1),
+    key=lambda facts, keys: (id(facts.columns), keys),
+    lock=threading.Lock(),
+)
+def _found(
+    facts: ExportFacts, keys: tuple[str, ...] | None
+) -> tuple[tuple[Column, ...], Mapping[str, ColumnFacts]]:
+    """Find columns, and keep the facts that they were found in: else another's may get their id."""
+    return find_columns(facts.schema, keys), facts.columns

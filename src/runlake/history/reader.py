@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from runlake.backend.client import Client
 from runlake.cache.catalog import Catalog
 from runlake.cache.pull import pull_run
-from runlake.cache.pulled import PullResult, with_columns
+from runlake.cache.pulled import PullResult, recall_columns
 from runlake.cache.store import StoredExport
 from runlake.errors import CacheCorrupt, NoRowsWarning
 from runlake.exports.facts import ExportFacts
@@ -255,7 +255,7 @@ class Reading:
     def _whole_facts(self, export: StoredExport) -> ExportFacts:
         if len(export.facts.columns) == export.facts.n_columns:
             return export.facts
-        return with_columns(Catalog(self.client.settings.cache_dir), export, None).facts
+        return recall_columns(Catalog(self.client.settings.cache_dir), export, None).facts
 
     def iter_batches(self, page_size: int) -> Iterator[list[Row]]:
         """Yield the rows in batches, none of them empty; nothing warns of no rows."""

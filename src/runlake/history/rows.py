@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 
 from runlake.history.build import build_rows
-from runlake.history.decode import decode_export
+from runlake.history.decode import decode_exports
 from runlake.history.merge import iter_batches, merge_rows, project_rows
 from runlake.history.plan import Plan, segment_pages
 from runlake.history.segments import ExportRead, Segment
 from runlake.history.windows import cut_windows
-from runlake.values import STEP, Projection, Row, StepRange
+from runlake.values import STEP, Projection, Row
 
 MERGED_ROWS = 1024
 
@@ -40,28 +40,45 @@ def read_rows(plan: Plan, live: Iterator[list[Row]], page_size: int) -> Iterator
     CacheCorrupt
         If a cached file cannot be read.
     """
-    for segment in plan.segments:
-        # One page of live rows per request of the segment, from the one stream of all of them.
-        pages = islice(live, sum(1 for _ in segment_pages(segment)))
-        yield from read_segment(segment, plan.projection, pages, page_size)
+    yield from read_segments(plan.segments, plan.projection, live, page_size)
     for page in live:
         yield from _some(project_rows(page, plan.projection))
 
 
-def read_segment(
+def read_segments(
+    segments: Iterable[Segment],
+    projection: Projection,
+    live: Iterator[list[Row]],
+    page_size: int,
+) -> Iterator[list[Row]]:
+    """Yield the rows of some segments of a plan; the arguments are those of `read_rows`."""
+    for is_as_it_is, some in groupby(segments, _is_one_export):
+        if is_as_it_is:
+            reads = ((segment.reads[0], segment.steps) for segment in some)
+            yield from build_rows(decode_exports(reads, projection, page_size), projection)
+            continue
+        for segment in some:
+            # One page of live rows per request of the segment, from the one stream of all of them.
+            pages = islice(live, sum(1 for _ in segment_pages(segment)))
+            yield from _read_segment(segment, projection, pages, page_size)
+
+
+def _is_one_export(segment: Segment) -> bool:
+    return bool(segment.reads) and not segment.needs_merge
+
+
+def _read_segment(
     segment: Segment, projection: Projection, pages: Iterable[list[Row]], page_size: int
 ) -> Iterator[list[Row]]:
-    """Yield the rows of one segment; the arguments are those of `read_rows`."""
-    if segment.needs_merge:
-        for window, live in _windows(segment, chain.from_iterable(pages)):
-            sources = [chain.from_iterable(_ordered(r, projection, window)) for r in window.reads]
-            merged = project_rows(merge_rows([*sources, live]), projection)
-            yield from iter_batches(merged, min(page_size, MERGED_ROWS))
+    """Yield the rows of a segment that has live rows or needs merging."""
+    if not segment.needs_merge:
+        for page in pages:
+            yield from _some(project_rows(page, projection))
         return
-    for read in segment.reads:
-        yield from _read_export(read, projection, segment.steps, page_size)
-    for page in pages:
-        yield from _some(project_rows(page, projection))
+    for window, live in _windows(segment, chain.from_iterable(pages)):
+        sources = [chain.from_iterable(_ordered(r, projection, window)) for r in window.reads]
+        merged = project_rows(merge_rows([*sources, live]), projection)
+        yield from iter_batches(merged, min(page_size, MERGED_ROWS))
 
 
 def _windows(segment: Segment, live: Iterator[Row]) -> Iterator[tuple[Segment, Iterable[Row]]]:
@@ -78,12 +95,6 @@ def _windows(segment: Segment, live: Iterator[Row]) -> Iterator[tuple[Segment, I
         yield window, within
 
 
-def _read_export(
-    read: ExportRead, projection: Projection, steps: StepRange, page_size: int
-) -> Iterator[list[Row]]:
-    return build_rows(decode_export(read, projection, steps, page_size), projection)
-
-
 def _some(rows: Iterator[Row]) -> Iterator[list[Row]]:
     batch = list(rows)
     if batch:
@@ -93,10 +104,10 @@ def _some(rows: Iterator[Row]) -> Iterator[list[Row]]:
 def _ordered(read: ExportRead, projection: Projection, segment: Segment) -> Iterator[list[Row]]:
     """Yield the rows of one source of a merge: with any of the keys, ascending."""
     some = Projection(projection.keys, "any") if projection.keys else projection
-    n_sharing = len(segment.reads)
-    batches = build_rows(
-        decode_export(read, some, segment.steps, MERGED_ROWS, n_sharing=n_sharing), some
+    decoded = decode_exports(
+        [(read, segment.steps)], some, MERGED_ROWS, n_sharing=len(segment.reads)
     )
+    batches = build_rows(decoded, some)
     if read.is_ascending:
         yield from batches
         return

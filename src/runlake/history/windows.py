@@ -7,7 +7,7 @@ from bisect import bisect_left
 import numpy as np
 import pyarrow as pa
 
-from runlake.history.decode import decode_export
+from runlake.history.decode import decode_exports
 from runlake.history.segments import Segment
 from runlake.values import Projection, StepRange
 
@@ -41,7 +41,7 @@ def cut_windows(segment: Segment) -> list[Segment]:
     arrays = [pa.array(segment.live_steps, pa.int64())]
     for read in segment.reads:
         steps_only = read.selecting(())
-        batches = decode_export(steps_only, STEPS_ONLY, segment.steps, n_rows)
+        batches = decode_exports([(steps_only, segment.steps)], STEPS_ONLY, n_rows)
         arrays += [batch.steps for batch in batches]
     steps = np.sort(pa.concat_arrays(arrays).to_numpy())
     if not len(steps):
