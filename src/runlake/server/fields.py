@@ -310,11 +310,9 @@ def _history_fields(context: Context, row: sqlite3.Row) -> Fields:
         start, stop = arguments.get("minStep"), arguments.get("maxStep")
         samples = arguments.get("samples") or 500
         if start is None and stop is None:
-            rows = runs.history.sample(row, samples)
-        else:
-            stop = NO_LIMIT if stop is None else stop
-            rows = runs.history.between(row, start or 0, stop, is_live=is_live(), limit=samples)
-        return [json.dumps(to_wire(r)) for r in rows]
+            return [json.dumps(to_wire(r)) for r in runs.history.sample(row, samples)]
+        stop = NO_LIMIT if stop is None else stop
+        return runs.history.page(row, start or 0, stop, is_live=is_live(), limit=samples)
 
     def sampled(_: Any, **arguments: Any) -> list[list[Row]]:
         specs = [_read_spec(text) for text in arguments["specs"]]

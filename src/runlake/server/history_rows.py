@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from runlake.server.database import Database
-from runlake.server.rows import Row, even_positions, merge_steps, parse_line
+from runlake.server.rows import Row, even_positions, merge_steps, parse_line, row_on_wire
 
 STEP = "_step"
 NO_LIMIT = 2**63 - 1
@@ -32,17 +32,15 @@ class HistoryRows:
     def live_steps(self, run: sqlite3.Row) -> list[int]:
         """Return the steps of the rows that are in no export, ascending, each once."""
         # By position, not by step: a long run with few live rows is not walked over.
-        rows = self._database.rows(
-            "SELECT DISTINCT step FROM lines WHERE run_id = ? AND stream = 'history' "
-            "AND position >= ? AND +step >= 0 ORDER BY +step",
+        steps = self._database.texts(
+            "SELECT DISTINCT step AS value FROM lines WHERE run_id = ? AND stream = 'history' "
+            "AND position >= ? AND +step >= 0",
             run["id"],
             run["exported_count"],
         )
-        return [row["step"] for row in rows]
+        return sorted(map(int, steps))
 
-    def between(
-        self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool, limit: int | None = None
-    ) -> list[Row]:
+    def between(self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool) -> list[Row]:
         """Return rows of ``start <= step < stop``, ascending, each step once.
 
         Parameters
@@ -53,8 +51,6 @@ class HistoryRows:
             Inclusive and exclusive.
         is_live : bool
             Only rows that are in no export.
-        limit : int, optional
-            Rows to return at most.
 
         Returns
         -------
@@ -62,15 +58,27 @@ class HistoryRows:
             With dotted keys.
         """
         bounds = self._bounds(run, start, stop, is_live=is_live)
-        if limit is not None:
-            behind = self._database.row(
-                f"SELECT DISTINCT step {IN_RANGE} ORDER BY step LIMIT 1 OFFSET ?",
-                *bounds,
-                max(0, limit),
-            )
-            if behind is not None:
-                bounds = self._bounds(run, start, behind["step"], is_live=is_live)
         return self._parsed(f"SELECT content {IN_RANGE} ORDER BY step, position", *bounds)
+
+    def page(
+        self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool, limit: int
+    ) -> list[str]:
+        """Return the first ``limit`` rows of `between` as JSON."""
+        bounds = self._bounds(run, start, stop, is_live=is_live)
+        behind = self._database.row(
+            f"SELECT DISTINCT step {IN_RANGE} ORDER BY step LIMIT 1 OFFSET ?",
+            *bounds,
+            max(0, limit),
+        )
+        if behind is not None:
+            bounds = self._bounds(run, start, behind["step"], is_live=is_live)
+        texts = self._database.texts(
+            f"SELECT step || ' ' || position || ' ' || content AS value {IN_RANGE}", *bounds
+        )
+        lines: dict[int, list[str]] = {}
+        for step, _, line in sorted(map(_placed, texts)):
+            lines.setdefault(step, []).append(line)
+        return [row_on_wire(step, same) for step, same in lines.items()]
 
     def sample(self, run: sqlite3.Row, n_rows: int) -> list[Row]:
         """Return at most ``n_rows`` rows of all, evenly spaced."""
@@ -143,6 +151,11 @@ class HistoryRows:
     def _parsed(self, statement: str, *values: object) -> list[Row]:
         lines = self._database.rows(statement, *values)
         return merge_steps(parse_line(line["content"]) for line in lines)
+
+
+def _placed(text: str) -> tuple[int, int, str]:
+    step, position, line = text.split(" ", 2)
+    return int(step), int(position), line
 
 
 def _mentions(keys: Sequence[str]) -> tuple[str, list[str]]:

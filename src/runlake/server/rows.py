@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +13,9 @@ from runlake.server.wire_json import read_json
 Row = dict[str, Any]
 NOT_NUMERIC = -1.7976931348623157e308
 LAST_STEP = 2**63 - 2
+WHOLE_STEP = re.compile(r'"_step": ?(\d+)[,}]')
+# Numbers that JSON lacks, cells that are none, and escapes that may be half of a letter.
+NOT_ON_WIRE = ("NaN", "Infinity", "null", "\\u")
 
 
 def parse_line(line: str) -> Row:
@@ -70,6 +75,33 @@ def to_wire(value: Any) -> Any:
     if isinstance(value, list):
         return [to_wire(item) for item in value]
     return value
+
+
+def row_on_wire(step: int, lines: Sequence[str]) -> str:
+    """Return the row of a step as JSON, made of the lines that were logged for it.
+
+    Examples
+    --------
+    >>> row_on_wire(3, ['{"_step": 3, "loss": 0.5}'])
+    '{"_step": 3, "loss": 0.5}'
+    >>> row_on_wire(3, ['{"_step": 3, "val": {"loss": NaN}}', '{"_step": 3, "lr": 1}'])
+    '{"_step": 3, "val.loss": "NaN", "lr": 1}'
+    """
+    if len(lines) == 1 and _is_on_wire(step, lines[0]):
+        return lines[0]
+    (row,) = merge_steps(map(parse_line, lines))
+    return json.dumps(to_wire(row))
+
+
+def _is_on_wire(step: int, line: str) -> bool:
+    """Tell whether a line is its row as it stands: flat, in standard JSON, with a whole step."""
+    found = WHOLE_STEP.search(line)
+    return (
+        line.count("{") == 1
+        and not any(word in line for word in NOT_ON_WIRE)
+        and found is not None
+        and int(found[1]) == step
+    )
 
 
 def merge_steps(rows: Iterable[Row]) -> list[Row]:
