@@ -159,6 +159,28 @@ def find_unchanged(
     return _Pull(client, directory, keys, wanted, set(), None, None).unchanged(known)
 
 
+def expect_unchanged(
+    client: Client,
+    run: RunPath,
+    *,
+    keys: Sequence[str] | None = None,
+    steps: StepRange | None = None,
+) -> PullResult | None:
+    """Guess what a pull of a run will bring; the arguments are those of `find_unchanged`.
+
+    Returns
+    -------
+    PullResult or None
+        The whole history as it is on disk, of a run that was over when the backend was last asked:
+        only a resumed run has more. None for any other.
+    """
+    settings = client.settings
+    offer = read_manifest(RunDirectory(settings.cache_dir, settings.base_url, run)).offer
+    if offer is None or not offer.is_over:
+        return None
+    return find_unchanged(client, run, offer.freshness, keys=keys, steps=steps)
+
+
 class _Pull:
     """One pull: what is wanted, and where it goes."""
 

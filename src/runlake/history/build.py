@@ -22,8 +22,10 @@ CELLS_PER_BUILD = 1 << 13
 CELLS_PER_COLUMN = 100
 MIN_BUILD_ROWS = 64
 MAX_GENERATED_KEYS = 256
+KEYS_WORTH_CODE = 4
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 Display = Callable[[Sequence[list[Any]]], list[Row]]
+Writer = Callable[[list[Row], list[int], Sequence[list[Any]]], None]
 
 
 def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[list[Row]]:
@@ -99,56 +101,94 @@ class _Reader:
 _reader = lru_cache(maxsize=1024)(_Reader)
 
 
-class _Filled:
-    """The cells of sparse columns and where they are; columns logged together share the places."""
+class _Together:
+    """Sparse columns that were logged together: they are filled in the same rows."""
+
+    def __init__(self, indices: Indices) -> None:
+        self.where: list[int] = indices.tolist()
+        self._indices = indices
+        self._keys: list[str] = []
+        self._cells: list[list[Any]] = []
+
+    def read(self, reader: _Reader, array: pa.Array) -> list[Any]:
+        """Return the filled cells of a column."""
+        if reader.number is None:
+            return reader.read(pc.drop_null(array))
+        offset = array.offset
+        numbers = np.frombuffer(array.buffers()[1], reader.number)
+        cells: list[Any] = (numbers[offset:] if offset else numbers).take(self._indices).tolist()
+        return cells
+
+    def add(self, key: str, cells: list[Any]) -> None:
+        """Add a column whose cells `write` writes."""
+        self._keys.append(key)
+        self._cells.append(cells)
+
+    def write(self, rows: list[Row]) -> None:
+        """Write the cells of all columns into their rows."""
+        start = 0
+        while len(self._keys) - start >= KEYS_WORTH_CODE:
+            stop = start + MAX_GENERATED_KEYS
+            write = _writer(tuple(self._keys[start:stop]))
+            write(rows, self.where, self._cells[start:stop])
+            start = stop
+        for key, cells in zip(self._keys[start:], self._cells[start:], strict=True):
+            for index, cell in zip(self.where, cells, strict=True):
+                rows[index][key] = cell
+
+
+class _Sparse:
+    """Finds the columns that were logged together by their equal validity bits."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, bytes], tuple[Indices, list[int]]] = {}
+        self._groups: dict[tuple[int, bytes], _Together] = {}
 
-    def cells(self, reader: _Reader, array: pa.Array) -> tuple[list[int], list[Any]]:
-        """Return the positions that are not null, and what is there."""
-        validity, *buffers = array.buffers()
+    def group(self, array: pa.Array) -> _Together:
+        """Return the columns with which an array with nulls was logged."""
+        validity = array.buffers()[0]
         offset, n_rows = array.offset, len(array)
-        bits = bytes(memoryview(validity)[offset >> 3 : (offset + n_rows + 7) >> 3])
-        known = self._known.get((offset & 7, bits))
+        bits = validity.to_pybytes()[offset >> 3 : (offset + n_rows + 7) >> 3]
+        known = self._groups.get((offset & 7, bits))
         if known is None:
             flags = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little").view(np.bool_)
-            indices = np.flatnonzero(flags[offset & 7 : (offset & 7) + n_rows])
-            known = self._known[offset & 7, bits] = (indices, indices.tolist())
-        indices, where = known
-        if reader.number is None:
-            return where, reader.read(pc.drop_null(array))
-        numbers = np.frombuffer(buffers[0], reader.number)
-        return where, (numbers[offset:] if offset else numbers)[indices].tolist()
+            known = _Together(np.flatnonzero(flags[offset & 7 : (offset & 7) + n_rows]))
+            self._groups[offset & 7, bits] = known
+        return known
+
+    def write(self, rows: list[Row]) -> None:
+        """Write the cells of all columns into their rows."""
+        for group in self._groups.values():
+            group.write(rows)
 
 
 def _build(readers: Sequence[_Reader], batch: Batch) -> list[Row]:
     """Make rows of full columns at once, then write the cells of the others into them."""
     full = {STEP: batch.steps.to_numpy().tolist()}
-    sparse: list[tuple[str, _Reader, pa.Array, bool]] = []
+    sparse = _Sparse()
+    careful: list[tuple[str, list[int], list[Any], bool]] = []
     seen: set[str] = set()
     for column, reader, array in zip(batch.columns, readers, batch.arrays, strict=True):
-        if array.null_count == len(array):
+        n_nulls = array.null_count
+        if n_nulls == len(array):
             continue
         key = column.key
         is_second = key in seen
         seen.add(key)
-        if array.null_count or reader.may_be_none:
-            sparse.append((key, reader, array, is_second))
+        if n_nulls:
+            group = sparse.group(array)
+            cells = group.read(reader, array)
+            if is_second or reader.may_be_none:
+                careful.append((key, group.where, cells, is_second))
+            else:
+                group.add(key, cells)
+        elif reader.may_be_none:
+            careful.append((key, list(range(len(array))), reader.read(array), is_second))
         elif key not in full:
             full[key] = reader.read(array)
     rows = _display(tuple(full))(list(full.values()))
-    filled = _Filled()
-    for key, reader, array, is_second in sparse:
-        if array.null_count:
-            where, cells = filled.cells(reader, array)
-        else:
-            where, cells = list(range(len(array))), reader.read(array)
-        if is_second or reader.may_be_none:
-            _write_carefully(rows, key, where, cells, is_second=is_second)
-        else:
-            for index, cell in zip(where, cells, strict=True):
-                rows[index][key] = cell
+    sparse.write(rows)
+    for key, where, cells, is_second in careful:
+        _write_carefully(rows, key, where, cells, is_second=is_second)
     return rows
 
 
@@ -174,3 +214,24 @@ def _display(keys: tuple[str, ...]) -> Display:
     source = f"lambda lists: [{{{display}}} for {', '.join(names)}, in zip(*lists)]"
     built: Display = eval(source, {"zip": zip, "__builtins__": {}})  # noqa: S307 - literals by repr
     return built
+
+
+@lru_cache(maxsize=256)
+def _writer(keys: tuple[str, ...]) -> Writer:
+    """Return a function that writes cells of the same rows with the keys as literals of its code.
+
+    What finds a row and steps on to the next is then paid once for all keys.
+    """
+    names = [f"cell_{index}" for index in range(len(keys))]
+    lines = [f"    row[{key!r}] = {name}" for key, name in zip(keys, names, strict=True)]
+    source = "\n".join(
+        [
+            "def write(rows, where, cells):",
+            f"  for index, {', '.join(names)} in zip(where, *cells):",
+            "    row = rows[index]",
+            *lines,
+        ]
+    )
+    built: dict[str, Writer] = {}
+    exec(source, {"zip": zip, "__builtins__": {}}, built)  # noqa: S102 - literals by repr
+    return built["write"]

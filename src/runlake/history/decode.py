@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from runlake.history.ahead import collect_side_by_side, run_ahead
 from runlake.history.forked import polars_is_usable
 from runlake.history.key_columns import Column
 from runlake.history.kinds import polars_can_read
-from runlake.history.segments import ExportRead
+from runlake.history.segments import ExportRead, Segment
 from runlake.history.slices import Slice, cut_slices, whole_groups
 from runlake.history.wide import scan_wide
 from runlake.values import STEP, Projection, StepRange
@@ -39,6 +40,8 @@ COLUMNS_WORTH_A_THREAD = 250
 CHUNKS_IN_MEMORY = 1 << 15
 MIN_ROWS = 64
 PYARROW_ROWS = 4096
+Reads = Iterable[tuple[ExportRead, StepRange]]
+Begun = Callable[["Piece"], "pl.DataFrame | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,12 @@ class Batch:
 
 
 def decode_exports(
-    reads: Iterable[tuple[ExportRead, StepRange]],
+    reads: Reads,
     projection: Projection,
     first_rows: int,
     *,
     n_sharing: int = 1,
+    begun: Begun | None = None,
 ) -> Iterator[Batch]:
     """Yield the rows of exports, one export after the other, each in file order.
 
@@ -89,6 +93,8 @@ def decode_exports(
         Rows in the first batch at most; it is small, so that it comes soon.
     n_sharing : int
         Exports that are read at the same time, and share the memory.
+    begun : callable, optional
+        Given a piece, returns its rows if somebody decoded them already.
 
     Yields
     ------
@@ -101,12 +107,18 @@ def decode_exports(
     CacheCorrupt
         If a file cannot be read.
     """
-    wanted = [(read, steps) for read, steps in reads if _can_have_rows(read, projection)]
-    for is_fast, some in groupby(wanted, key=lambda one: _is_for_polars(one[0])):
-        decode = _decode_polars if is_fast else _decode_pyarrow
-        for batch in decode(some, projection, first_rows, n_sharing):
+    for is_fast, some in groupby(_wanted(reads, projection), lambda one: _is_for_polars(one[0])):
+        if is_fast:
+            batches = _decode_polars(some, projection, first_rows, n_sharing, begun)
+        else:
+            batches = _decode_pyarrow(some, projection, first_rows, n_sharing)
+        for batch in batches:
             if len(batch):
                 yield batch
+
+
+def _wanted(reads: Reads, projection: Projection) -> Reads:
+    return [(read, steps) for read, steps in reads if _can_have_rows(read, projection)]
 
 
 def _can_have_rows(read: ExportRead, projection: Projection) -> bool:
@@ -185,47 +197,72 @@ def _corrupt(files: tuple[Path, ...], error: BaseException) -> CacheCorrupt:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class Piece:
     """Rows of an export that are decoded at once.
 
     Parameters
     ----------
     read : ExportRead
         The export.
+    steps : StepRange
+        What is wanted of it.
+    projection : Projection
+        Rows that it does not keep are left out.
+    rows : Slice
+        Where they are in the file.
     names : sequence of str
-        What its columns are called in the answer.
+        What the columns of the read are called in the answer.
     parts : sequence of polars.LazyFrame
         Columns of the same rows.
     """
 
     read: ExportRead
-    names: Sequence[str]
-    parts: Sequence[pl.LazyFrame]
+    steps: StepRange
+    projection: Projection
+    rows: Slice
+    names: Sequence[str] = field(compare=False, repr=False)
+    parts: Sequence[pl.LazyFrame] = field(compare=False, repr=False)
 
-    def collect(self) -> tuple[_Piece, pl.DataFrame]:
+    def collect(self) -> pl.DataFrame:
+        """Decode the rows."""
         with telling_corruption(self.read.file):
-            return self, collect_side_by_side(self.parts)
+            return collect_side_by_side(self.parts)
+
+
+def first_piece(
+    segments: Sequence[Segment], projection: Projection, first_rows: int
+) -> Piece | None:
+    """Return what `decode_exports` decodes first of segments; None if they begin otherwise."""
+    if not (segments and segments[0].is_one_export and _is_for_polars(segments[0].reads[0])):
+        return None
+    reads = [(segments[0].reads[0], segments[0].steps)]
+    return next(_pieces(_wanted(reads, projection), projection, first_rows, 1), None)
 
 
 def _decode_polars(
-    reads: Iterable[tuple[ExportRead, StepRange]],
+    reads: Reads,
     projection: Projection,
     first_rows: int,
     n_sharing: int,
+    begun: Begun | None,
 ) -> Iterator[Batch]:
+    def collect(piece: Piece) -> tuple[Piece, pl.DataFrame]:
+        frame = None if begun is None else begun(piece)
+        return piece, piece.collect() if frame is None else frame
+
     pieces = _pieces(reads, projection, first_rows, n_sharing)
-    for piece, frame in run_ahead(one.collect for one in pieces):
+    for piece, frame in run_ahead(partial(collect, one) for one in pieces):
         for arrays in _arrays(frame):
             columns = tuple(arrays[name] for name in piece.names)
             yield Batch(arrays[STEP], piece.read.columns, columns)
 
 
 def _pieces(
-    reads: Iterable[tuple[ExportRead, StepRange]],
+    reads: Reads,
     projection: Projection,
     first_rows: int,
     n_sharing: int,
-) -> Iterator[_Piece]:
+) -> Iterator[Piece]:
     """Yield what to decode, export by export, each opened when its first piece is asked for."""
     is_first = True
     for read, steps in reads:
@@ -239,7 +276,7 @@ def _pieces(
 
 def _export_pieces(
     read: ExportRead, projection: Projection, steps: StepRange, first_rows: int, max_rows: int
-) -> Iterator[_Piece]:
+) -> Iterator[Piece]:
     from runlake.history.expressions import all_named, in_range, whole_step
 
     scan = scan_file(read)
@@ -257,14 +294,15 @@ def _export_pieces(
         rows = scan.slice(piece.offset, piece.n_rows)
         if is_plain and piece.offset == wanted[0].offset:
             shares = _shares([STEP, *names])
-            yield _Piece(read, names, [rows.select(all_named(share)) for share in shares])
+            parts = [rows.select(all_named(share)) for share in shares]
+            yield Piece(read, steps, projection, piece, names, parts)
             continue
         selected = rows.select(selection)
         if not is_whole:
             selected = selected.with_columns(whole_step())
         if conditions:
             selected = selected.filter(conditions)
-        yield _Piece(read, names, [selected])
+        yield Piece(read, steps, projection, piece, names, [selected])
 
 
 def _shares(names: Sequence[str]) -> list[Sequence[str]]:
@@ -347,7 +385,7 @@ def _single(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _decode_pyarrow(
-    reads: Iterable[tuple[ExportRead, StepRange]],
+    reads: Reads,
     projection: Projection,
     first_rows: int,
     n_sharing: int,
@@ -392,8 +430,8 @@ def _read_batches(
 def _stored(batch: pa.RecordBatch, column: Column) -> pa.Array:
     # pyarrow selects by prefix: asked for 'a' it brings 'a.b' too, hence the name.
     array = batch.column(column.name)
-    for field in column.path[1:]:
-        array = pc.struct_field(array, field)
+    for name in column.path[1:]:
+        array = pc.struct_field(array, name)
     # pyarrow can neither filter views nor take of them.
     if pa.types.is_string_view(array.type):
         return array.cast(pa.large_string())

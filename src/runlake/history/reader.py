@@ -5,17 +5,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runlake.backend.client import Client
 from runlake.cache.catalog import Catalog
-from runlake.cache.pull import pull_run
+from runlake.cache.pull import expect_unchanged, pull_run
 from runlake.cache.pulled import PullResult, recall_columns
 from runlake.cache.store import StoredExport
 from runlake.errors import CacheCorrupt, NoRowsWarning
 from runlake.exports.facts import ExportFacts
 from runlake.exports.progress import Progress
+from runlake.history.head_start import HeadStart
 from runlake.history.key_facts import KeyFacts, find_key_facts
 from runlake.history.live_source import BackendRows, LiveSource
 from runlake.history.plan import Plan, plan_read
@@ -56,12 +58,15 @@ class Reading:
         What to read of it.
     live : LiveSource
         Gives the plan's live rows.
+    head_start : HeadStart or None
+        Has the first rows, maybe.
     """
 
     client: Client
     pulled: PullResult
     plan: Plan
     live: LiveSource
+    head_start: HeadStart | None = None
 
     def iter_rows(self, page_size: int) -> Iterator[Row]:
         """Yield the rows as dicts, and warn if there are none although the run has some."""
@@ -261,10 +266,11 @@ class Reading:
         """Yield the rows in batches, none of them empty; nothing warns of no rows."""
         reading = self
         start = self.plan.steps.start
+        begun = None if self.head_start is None else self.head_start.take
         for n_healed in range(MAX_HEALED + 1):
             plan = reading.plan
             try:
-                for batch in read_rows(plan, self.live.iter_pages(plan), page_size):
+                for batch in read_rows(plan, self.live.iter_pages(plan), page_size, begun):
                     start = batch[-1][STEP] + 1
                     yield batch
             except CacheCorrupt as corrupt:
@@ -284,6 +290,7 @@ def open_reading(
     use_cache: bool = True,
     attrs: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    first_rows: int | None = None,
 ) -> Reading:
     """Bring a run's exports to disk and plan a read of them.
 
@@ -303,6 +310,9 @@ def open_reading(
         The run's fields, to keep for offline use.
     progress : Progress, optional
         Watches the downloads.
+    first_rows : int, optional
+        Rows are what is wanted, and so many of them first: they are decoded while the backend is
+        asked, if the run was over when it last was.
 
     Returns
     -------
@@ -310,7 +320,14 @@ def open_reading(
         Of this moment: rows logged later are not in it.
     """
     keys = projection.keys
+    head_start = None
+    if first_rows is not None and use_cache and not client.settings.offline:
+        expect = partial(expect_unchanged, client, run, keys=keys, steps=steps)
+        head_start = HeadStart(expect, projection, steps, first_rows)
     pulled = pull_run(
         client, run, keys=keys, steps=steps, use_cache=use_cache, attrs=attrs, progress=progress
     )
-    return Reading(client, pulled, plan_read(pulled, projection, steps), BackendRows(client))
+    if pulled.n_downloaded:
+        head_start = None
+    plan = plan_read(pulled, projection, steps)
+    return Reading(client, pulled, plan, BackendRows(client), head_start)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, groupby, islice
+from operator import attrgetter
 
 from runlake.history.build import build_rows
-from runlake.history.decode import decode_exports
+from runlake.history.decode import Begun, decode_exports
 from runlake.history.merge import iter_batches, merge_rows, project_rows
 from runlake.history.plan import Plan, segment_pages
 from runlake.history.segments import ExportRead, Segment
@@ -16,7 +17,9 @@ from runlake.values import STEP, Projection, Row
 MERGED_ROWS = 1024
 
 
-def read_rows(plan: Plan, live: Iterator[list[Row]], page_size: int) -> Iterator[list[Row]]:
+def read_rows(
+    plan: Plan, live: Iterator[list[Row]], page_size: int, begun: Begun | None = None
+) -> Iterator[list[Row]]:
     """Yield the rows of a plan.
 
     Parameters
@@ -27,6 +30,8 @@ def read_rows(plan: Plan, live: Iterator[list[Row]], page_size: int) -> Iterator
         The live rows of the plan: a page per `Plan.live_pages`, or those of a walk.
     page_size : int
         Rows in the first batch at most; later ones are as large as is fast.
+    begun : callable, optional
+        Gives the first piece if it was decoded already: see `decode_exports`.
 
     Yields
     ------
@@ -40,7 +45,7 @@ def read_rows(plan: Plan, live: Iterator[list[Row]], page_size: int) -> Iterator
     CacheCorrupt
         If a cached file cannot be read.
     """
-    yield from read_segments(plan.segments, plan.projection, live, page_size)
+    yield from read_segments(plan.segments, plan.projection, live, page_size, begun)
     for page in live:
         yield from _some(project_rows(page, plan.projection))
 
@@ -50,21 +55,19 @@ def read_segments(
     projection: Projection,
     live: Iterator[list[Row]],
     page_size: int,
+    begun: Begun | None = None,
 ) -> Iterator[list[Row]]:
     """Yield the rows of some segments of a plan; the arguments are those of `read_rows`."""
-    for is_as_it_is, some in groupby(segments, _is_one_export):
+    for is_as_it_is, some in groupby(segments, attrgetter("is_one_export")):
         if is_as_it_is:
             reads = ((segment.reads[0], segment.steps) for segment in some)
-            yield from build_rows(decode_exports(reads, projection, page_size), projection)
+            batches = decode_exports(reads, projection, page_size, begun=begun)
+            yield from build_rows(batches, projection)
             continue
         for segment in some:
             # One page of live rows per request of the segment, from the one stream of all of them.
             pages = islice(live, sum(1 for _ in segment_pages(segment)))
             yield from _read_segment(segment, projection, pages, page_size)
-
-
-def _is_one_export(segment: Segment) -> bool:
-    return bool(segment.reads) and not segment.needs_merge
 
 
 def _read_segment(

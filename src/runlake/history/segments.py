@@ -104,6 +104,11 @@ class Segment:
             return True
         return any(not read.is_ascending for read in self.reads)
 
+    @property
+    def is_one_export(self) -> bool:
+        """The rows of one export, as they stand in it."""
+        return bool(self.reads) and not self.needs_merge
+
 
 def plan_export(
     file: Path, facts: ExportFacts, columns: tuple[Column, ...], steps: StepRange

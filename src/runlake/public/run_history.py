@@ -73,7 +73,7 @@ class RunHistory(RunFields):
         check_count(page_size, "page_size")
         projection = Projection.from_arguments(keys, how)
         steps = StepRange.from_arguments(min_step, max_step)
-        reading = self._open(projection, steps, use_cache=use_cache)
+        reading = self._open(projection, steps, use_cache=use_cache, first_rows=page_size)
         return HistoryScan(reading, page_size)
 
     def scan_history(
@@ -367,9 +367,22 @@ class RunHistory(RunFields):
         reading = self._open(projection, steps)
         return reading if tail is None else reading.last(tail)
 
-    def _open(self, projection: Projection, steps: StepRange, *, use_cache: bool = True) -> Reading:
+    def _open(
+        self,
+        projection: Projection,
+        steps: StepRange,
+        *,
+        use_cache: bool = True,
+        first_rows: int | None = None,
+    ) -> Reading:
         return open_reading(
-            self._client, self._path, projection, steps, use_cache=use_cache, attrs=self._sent
+            self._client,
+            self._path,
+            projection,
+            steps,
+            use_cache=use_cache,
+            attrs=self._sent,
+            first_rows=first_rows,
         )
 
     def __iter__(self) -> Iterator[Any]:

@@ -1,0 +1,65 @@
+"""The first rows decoded while the backend is asked, on the chance that the run did not move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from runlake.cache.pulled import PullResult
+from runlake.history.decode import Piece, first_piece
+from runlake.history.plan import plan_read
+from runlake.values import Projection, StepRange
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Begun = tuple[Piece, "pl.DataFrame"]
+
+
+class HeadStart:
+    """Decodes the first piece of a read in a thread, from what is on disk.
+
+    Parameters
+    ----------
+    expect : callable
+        Returns what the pull under way is expected to bring; None if that cannot be told.
+    projection : Projection
+        Keys to read.
+    steps : StepRange
+        Steps to read.
+    first_rows : int
+        Rows in the first batch at most.
+    """
+
+    def __init__(
+        self,
+        expect: Callable[[], PullResult | None],
+        projection: Projection,
+        steps: StepRange,
+        first_rows: int,
+    ) -> None:
+        self._expect = expect
+        self._projection = projection
+        self._steps = steps
+        self._first_rows = first_rows
+        executor = ThreadPoolExecutor(1, thread_name_prefix="runlake-head-start")
+        self._begun: Future[Begun | None] | None = executor.submit(self._begin)
+        executor.shutdown(wait=False)
+
+    def take(self, piece: Piece) -> pl.DataFrame | None:
+        """Return the rows of a piece if it is the one that was begun: once, to who asks first."""
+        future, self._begun = self._begun, None
+        begun = None if future is None else future.result()
+        return begun[1] if begun is not None and begun[0] == piece else None
+
+    def _begin(self) -> Begun | None:
+        try:
+            expected = self._expect()
+            if expected is None:
+                return None
+            plan = plan_read(expected, self._projection, self._steps)
+            piece = first_piece(plan.segments, self._projection, self._first_rows)
+            return None if piece is None else (piece, piece.collect())
+        except Exception:  # noqa: BLE001 - whatever it is, the read itself meets it and says so
+            return None
