@@ -50,8 +50,8 @@ def main() -> None:
                 compare_histories(server, folder, log_runs(server, "many", 200, 1_000)),
                 imports(server, folder),
             ]
+            grown = curves(folder / "growth", server)
         lines += download.lines(folder / "download")
-        grown = curves(folder / "growth")
     write_document(lines, grown)
     print(as_markdown(lines))
 

@@ -1,98 +1,120 @@
-"""How the time of a read grows: with the rows and keys it reads, and with those it does not."""
+"""How the time of a read grows with what it reads, and with what it does not."""
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tests.property.sources import Sources, as_sources
+from tests.server_process import RunningServer
 
-from runlake.values import Projection, StepRange
+import runlake
+from benchmarks.data import log_runs
+from benchmarks.download import served_plainly
+from benchmarks.plot import Curve, Points
 
 ROUNDS = 5
 LONG_SECONDS = 3.0
 ROWS_PER_EXPORT = 250_000
 ROW_COUNTS = (10_000, 100_000, 1_000_000, 10_000_000)
 KEY_COUNTS = (10, 100, 1_000, 10_000)
-ONE_KEY = Projection(("key00000",))
+RUN_COUNTS = (1, 10, 100, 1_000)
+ROWS_PER_RUN = 100
 
 
-@dataclass(frozen=True)
-class Curve:
-    """Seconds of one work by size, and the slope on logarithmic axes."""
-
-    work: str
-    by: str
-    points: tuple[tuple[int, float], ...]
-
-    @property
-    def slope(self) -> float:
-        """1 is linear, 0 is flat; over the larger half, where fixed costs do not count."""
-        (x1, y1), (x2, y2) = self.points[-2:]
-        return math.log(y2 / y1) / math.log(x2 / x1)
-
-
-def curves(folder: Path) -> list[Curve]:
-    """Measure exports on disk, without a backend: what is left is the reading."""
-    by_rows = [(n, _run(folder / f"rows-{n}", n, 5)) for n in ROW_COUNTS]
-    by_keys = [(n, _run(folder / f"keys-{n}", 2_000, n)) for n in KEY_COUNTS]
+def curves(folder: Path, server: RunningServer) -> list[Curve]:
+    """Measure runs that are on disk; each read asks the backend once whether they are current."""
     return [
-        _curve("rows", "rows in the run", by_rows, _read_all),
-        _curve("frame", "rows in the run", by_rows, _read_frame),
-        _curve("1,000 rows of one key at the end", "rows in the run", by_rows, _read_end),
-        _curve("all keys of 2,000 rows", "keys in the run", by_keys, _read_all),
-        _curve("one key of 2,000 rows", "keys in the run", by_keys, _read_key),
+        *_by_size(
+            "rows in the run",
+            [(n, 5, folder / f"rows-{n}") for n in ROW_COUNTS],
+            {
+                "rows": _read_rows,
+                "frame": _read_frame,
+                "1,000 rows of one key at the end": _read_end,
+            },
+        ),
+        *_by_size(
+            "keys in the run",
+            [(2_000, n, folder / f"keys-{n}") for n in KEY_COUNTS],
+            {"all keys of 2,000 rows": _read_rows, "one key of 2,000 rows": _read_key},
+        ),
+        *_by_runs(folder / "runs", server),
     ]
 
 
-def _curve(
-    work: str, by: str, runs: list[tuple[int, Sources]], read: Callable[[Sources], int]
-) -> Curve:
-    return Curve(work, by, tuple((size, _median(partial(read, run))) for size, run in runs))
+def _by_size(
+    by: str,
+    sizes: list[tuple[int, int, Path]],
+    reads: dict[str, Callable[[runlake.Run], int]],
+) -> Iterator[Curve]:
+    """Yield a curve per way of reading; a size is rows, keys, and where to write them."""
+    points: dict[str, Points] = dict.fromkeys(reads, ())
+    for n_rows, n_keys, directory in sizes:
+        _write(directory, n_rows, n_keys)
+        size = n_rows if "rows" in by else n_keys
+        with served_plainly(directory / "exports") as offer:
+            settings = {"base_url": offer.server.base_url, "cache_dir": str(directory / "cache")}
+            run = runlake.Api(settings, api_key=offer.server.api_key).run(offer.path)
+            for work, read in reads.items():
+                points[work] += ((size, _median(partial(read, run))),)
+    for work in reads:
+        yield Curve(work, by, points[work])
 
 
-def _read_all(run: Sources) -> int:
-    return sum(1 for _ in run.read(Projection(), StepRange()).iter_rows(1_000))
+def _by_runs(folder: Path, server: RunningServer) -> Iterator[Curve]:
+    settings = {"base_url": server.base_url, "cache_dir": str(folder)}
+    api = runlake.Api(settings, api_key=server.api_key)
+    every: Points = ()
+    one: Points = ()
+    for n_runs in RUN_COUNTS:
+        project = log_runs(server, f"growth{n_runs}", n_runs, ROWS_PER_RUN)
+        runs = api.runs(project)
+        every += ((n_runs, _median(lambda runs=runs: _read_runs(runs))),)
+        run = api.run(f"{project}/run0000")
+        one += ((n_runs, _median(partial(_read_rows, run))),)
+    by = "runs in the project"
+    yield Curve(f"one key of all runs, {ROWS_PER_RUN} rows each", by, every)
+    yield Curve("all keys of one run", by, one)
 
 
-def _read_frame(run: Sources) -> int:
-    return run.read(Projection(), StepRange()).frame().height
+def _read_rows(run: runlake.Run) -> int:
+    return sum(1 for _ in run.beta_scan_history())
 
 
-def _read_key(run: Sources) -> int:
-    return sum(1 for _ in run.read(ONE_KEY, StepRange()).iter_rows(1_000))
+def _read_frame(run: runlake.Run) -> int:
+    return run.frame().height
 
 
-def _read_end(run: Sources) -> int:
-    start = run.pulled.manifest.last_step - 999
-    return sum(1 for _ in run.read(ONE_KEY, StepRange(start)).iter_rows(1_000))
+def _read_key(run: runlake.Run) -> int:
+    return sum(1 for _ in run.beta_scan_history(keys=["key00000"]))
 
 
-def _run(directory: Path, n_rows: int, n_keys: int) -> Sources:
-    return as_sources(directory, _write(directory, n_rows, n_keys))
+def _read_end(run: runlake.Run) -> int:
+    start = run.lastHistoryStep - 999
+    return sum(1 for _ in run.beta_scan_history(keys=["key00000"], min_step=start))
 
 
-def _write(directory: Path, n_rows: int, n_keys: int) -> list[Path]:
-    directory.mkdir(parents=True)
+def _read_runs(runs: runlake.Runs) -> int:
+    return runs.histories(keys=["key000"], samples=ROWS_PER_RUN, format="polars").height
+
+
+def _write(directory: Path, n_rows: int, n_keys: int) -> None:
+    exports = directory / "exports"
+    exports.mkdir(parents=True)
     random = np.random.default_rng(0)
-    files = []
     for start in range(0, n_rows, ROWS_PER_EXPORT):
         stop = min(start + ROWS_PER_EXPORT, n_rows)
         columns = {"_step": pa.array(np.arange(start, stop))}
         for key in range(n_keys):
             columns[f"key{key:05}"] = pa.array(random.random(stop - start))
-        file = directory / f"{start:09}.parquet"
-        pq.write_table(pa.table(columns), file, row_group_size=16_384, compression="zstd")
-        files.append(file)
-    return files
+        file = exports / f"{start:09}.parquet"
+        pq.write_table(pa.table(columns), file, row_group_size=16_384, compression="snappy")
 
 
 def _median(read: Callable[[], int]) -> float:

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-
-from benchmarks.growth import Curve
+from dataclasses import dataclass
 
 WIDTH, HEIGHT, MARGIN = 460, 300, 56
+Points = tuple[tuple[int, float], ...]
 COLOURS = ("#1b6ca8", "#c8553d", "#3c8d5a")
 STYLE = "font-family='sans-serif' font-size='11' fill='#555'"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Seconds of one work by size, and the slope on logarithmic axes."""
+
+    work: str
+    by: str
+    points: Points
+
+    @property
+    def slope(self) -> float:
+        """1 is linear, 0 is flat; over the larger half, where fixed costs do not count."""
+        (x1, y1), (x2, y2) = self.points[-2:]
+        return math.log(y2 / y1) / math.log(x2 / x1)
 
 
 def draw(panels: Sequence[Sequence[Curve]]) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pyarrow.parquet as pq
 from tests.server_process import RunningServer
 
 from benchmarks import peers
 from benchmarks.data import Shape, log_run
+from benchmarks.download import served_plainly, write_exports
 from benchmarks.report import Line
 from benchmarks.slow_network import delayed
 
@@ -20,6 +24,19 @@ DEEP = Shape("deep", 2_000_000, 10)
 LIVE = Shape("live", 20_000, 5)
 LATENCY = 0.02
 MEGABYTE = 1 << 20
+
+
+def needed_bytes(file: Path, columns: set[str]) -> int:
+    """Return the length of the chunks of some columns, and of the footer."""
+    metadata = pq.read_metadata(file)
+    chunks = (
+        metadata.row_group(group).column(column)
+        for group in range(metadata.num_row_groups)
+        for column in range(metadata.num_columns)
+    )
+    wanted = sum(c.total_compressed_size for c in chunks if c.path_in_schema in columns)
+    # Behind the footer stand its length and the magic number, 4 bytes each (Parquet format).
+    return wanted + metadata.serialized_size + 8
 
 
 class Reading:
@@ -44,6 +61,9 @@ class Reading:
             self.frame(dense),
             self.first_row(dense, 13),
             self.first_row(wide, 1_000),
+            self.first_row_far(wide, 1_000),
+            self.key_of_many(),
+            self.wire_bytes(wide),
             self.live_rows(),
             self.memory(deep),
             self.interrupt(deep),
@@ -97,19 +117,62 @@ class Reading:
         name = f"frame of all keys, against a request and polars ({both.median * 1e3:.1f} ms)"
         return Line(name, str(ours), f"polars: {bare}", f"{ratio:.2f}", "<= 1.2", ratio <= 1.2)
 
-    def first_row(self, path: str, n_keys: int) -> Line:
+    def first_row(self, path: str, n_keys: int, server: RunningServer | None = None) -> Line:
         """Measure how long a warm scan takes to its first row, over a bare request."""
-        ours = self._measure(peers.FIRST_ROW, path, rounds=15)
-        trip = self._measure(peers.ROUND_TRIP, path, rounds=15)
+        server = server or self._server
+        ours = peers.measure(peers.FIRST_ROW, server, self._ours, path, rounds=15)
+        trip = peers.measure(peers.ROUND_TRIP, server, self._ours, path, rounds=15)
         over = (ours.median - trip.median) * 1e3
         name = f"first row of a warm scan, {n_keys:,} keys"
         return Line(name, str(ours), f"request: {trip}", f"+{over:.1f} ms", "<= +15 ms", over <= 15)
 
+    def first_row_far(self, path: str, n_keys: int) -> Line:
+        """Measure the same over a network with latency."""
+        with self._far() as far:
+            line = self.first_row(path, n_keys, far)
+        return replace(line, work=f"{line.work}, {LATENCY * 1e3:.0f} ms of latency")
+
+    def key_of_many(self) -> Line:
+        """Compare one key of a wide export with one of a narrow export of as many rows."""
+        taken = []
+        for n_keys in (10_000, 13):
+            folder = self._ours.with_name(f"keys{n_keys}")
+            write_exports(folder, 1, 2_000, n_keys - 1)
+            with served_plainly(folder) as offer:
+                measured = peers.measure(
+                    peers.RUNLAKE_ROWS,
+                    offer.server,
+                    self._ours,
+                    offer.path,
+                    rounds=15,
+                    keys=["key7"],
+                )
+            assert measured.count == 2_000
+            taken.append(measured)
+        ratio = taken[0].median / taken[1].median
+        work = "rows, 1 of 10,000 keys, second read"
+        return Line(
+            work, str(taken[0]), f"1 of 13 keys: {taken[1]}", f"{ratio:.1f}", "<= 3", ratio <= 3
+        )
+
+    def wire_bytes(self, path: str) -> Line:
+        """Count the bytes of a cold scan of one key, at the server."""
+        cold = self._ours.with_name("cold")
+        with self._server.counted() as requests:
+            peers.measure(peers.RUNLAKE_ROWS, self._server, cold, path, rounds=0, keys=["key007"])
+        n_bytes = sum(one["bytes_sent"] for one in requests if one["range"])
+        (file,) = cold.rglob("*.parquet")
+        needed = needed_bytes(file, {"_step", "key007"})
+        ratio = n_bytes / needed
+        work = f"cold, 1 of 1,000 keys of {file.stat().st_size / 1e6:.0f} MB: bytes on the wire"
+        return Line(
+            work, f"{n_bytes:,}", f"needed: {needed:,}", f"{ratio:.2f}x", "<= 1.1x", ratio <= 1.1
+        )
+
     def live_rows(self) -> Line:
         """Compare rows of a run without exports, over a network with latency."""
         path = log_run(self._server, LIVE, is_finished=False)
-        with delayed(urlsplit(self._server.base_url).port or 0, LATENCY) as port:
-            far = replace(self._server, base_url=f"http://127.0.0.1:{port}")
+        with self._far() as far:
             ours = peers.measure(peers.RUNLAKE_ROWS, far, self._ours, path)
             theirs = peers.measure(peers.WANDB_ROWS, far, self._sdk, path, rounds=3)
             with self._server.counted() as requests:
@@ -133,6 +196,11 @@ class Reading:
         worst = self._measure(peers.INTERRUPT, path).seconds[-1] * 1e3
         name = "Ctrl-C in a scan, the slowest of five"
         return Line(name, f"{worst:.0f} ms", "", "", "<= 200 ms", worst <= 200)
+
+    @contextlib.contextmanager
+    def _far(self) -> Iterator[RunningServer]:
+        with delayed(urlsplit(self._server.base_url).port or 0, LATENCY) as port:
+            yield replace(self._server, base_url=f"http://127.0.0.1:{port}")
 
     def _measure(self, script: str, path: str, **arguments: object) -> peers.Measured:
         return peers.measure(script, self._server, self._ours, path, **arguments)  # type: ignore[arg-type]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,12 @@ from runlake.values import STEP, Projection, Row
 
 # Rows are made from so many cells at a time: the lists between stay in the processor's cache.
 CELLS_PER_BUILD = 1 << 13
-# Looking at a sparse column costs as much as writing so many cells.
-CELLS_PER_COLUMN = 100
+# Looking at a column costs as much as making so many cells.
+CELLS_PER_COLUMN = 200
 MIN_BUILD_ROWS = 64
 MAX_GENERATED_KEYS = 256
 KEYS_WORTH_CODE = 4
+COLUMNS_WORTH_A_MATRIX = 8
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 Display = Callable[[Sequence[list[Any]]], list[Row]]
 Writer = Callable[[list[Row], list[int], Sequence[list[Any]]], None]
@@ -99,6 +101,7 @@ class _Reader:
 
 
 _reader = lru_cache(maxsize=1024)(_Reader)
+Full = tuple[_Reader, pa.Array]
 
 
 class _Together:
@@ -163,7 +166,7 @@ class _Sparse:
 
 def _build(readers: Sequence[_Reader], batch: Batch) -> list[Row]:
     """Make rows of full columns at once, then write the cells of the others into them."""
-    full = {STEP: batch.steps.to_numpy().tolist()}
+    full: dict[str, Full] = {STEP: (_reader(batch.steps.type), batch.steps)}
     sparse = _Sparse()
     careful: list[tuple[str, list[int], list[Any], bool]] = []
     seen: set[str] = set()
@@ -184,11 +187,40 @@ def _build(readers: Sequence[_Reader], batch: Batch) -> list[Row]:
         elif reader.may_be_none:
             careful.append((key, list(range(len(array))), reader.read(array), is_second))
         elif key not in full:
-            full[key] = reader.read(array)
-    rows = _display(tuple(full))(list(full.values()))
+            full[key] = (reader, array)
+    rows = _full_rows(tuple(full), tuple(full.values()))
     sparse.write(rows)
     for key, where, cells, is_second in careful:
         _write_carefully(rows, key, where, cells, is_second=is_second)
+    return rows
+
+
+def _full_rows(keys: tuple[str, ...], columns: tuple[Full, ...]) -> list[Row]:
+    """Make rows of columns without nulls."""
+    if len(keys) <= MAX_GENERATED_KEYS:
+        return _display(keys)([reader.read(array) for reader, array in columns])
+    parts = [_transposed(list(some)) for _, some in groupby(columns, lambda one: one[0].number)]
+    rows = parts[0] if len(parts) == 1 else map(_joined, zip(*parts, strict=True))
+    return [dict(zip(keys, row, strict=True)) for row in rows]
+
+
+def _joined(parts: Iterable[Sequence[Any]]) -> list[Any]:
+    # Faster than a chain, which steps from cell to cell.
+    row: list[Any] = []
+    for part in parts:
+        row += part
+    return row
+
+
+def _transposed(columns: list[Full]) -> Iterable[Sequence[Any]]:
+    """Return the rows of columns of one type: numpy turns numbers around without Python objects."""
+    dtype = columns[0][0].number
+    if dtype is None or len(columns) < COLUMNS_WORTH_A_MATRIX:
+        return zip(*(reader.read(array) for reader, array in columns), strict=True)
+    matrix = np.empty((len(columns[0][1]), len(columns)), dtype)
+    for index, (_, array) in enumerate(columns):
+        matrix[:, index] = array
+    rows: list[list[Any]] = matrix.tolist()
     return rows
 
 
@@ -207,8 +239,6 @@ def _display(keys: tuple[str, ...]) -> Display:
 
     A dict display whose keys are constants is three times as fast as ``dict(zip(...))``.
     """
-    if len(keys) > MAX_GENERATED_KEYS:
-        return lambda lists: [dict(zip(keys, row, strict=True)) for row in zip(*lists, strict=True)]
     names = [f"cell_{index}" for index in range(len(keys))]
     display = ", ".join(f"{key!r}: {name}" for key, name in zip(keys, names, strict=True))
     source = f"lambda lists: [{{{display}}} for {', '.join(names)}, in zip(*lists)]"

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # Measured (docs/explanation/reading.md): below some hundred thousand cells the cost per call shows,
 # above some millions nothing is won but memory lost.
 CELLS_PER_SLICE = 1 << 22
+CELLS_PER_ROW_GROUP = 3 << 22
 CELLS_IN_FIRST_SLICE = 1 << 17
 CELLS_WORTH_A_SEARCH = 1 << 18
 COLUMNS_WORTH_A_THREAD = 250
@@ -290,7 +291,8 @@ def _export_pieces(
     conditions = [] if is_exact else [in_range(steps)]
     conditions += _key_conditions(read.columns, names, projection)
     is_plain = is_whole and not conditions and _are_as_stored(read.columns)
-    for piece in cut_slices(wanted, first_rows, max_rows):
+    whole_rows = max_rows * (CELLS_PER_ROW_GROUP // CELLS_PER_SLICE)
+    for piece in cut_slices(wanted, first_rows, max_rows, whole_rows):
         rows = scan.slice(piece.offset, piece.n_rows)
         if is_plain and piece.offset == wanted[0].offset:
             shares = _shares([STEP, *names])

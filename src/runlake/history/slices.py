@@ -70,7 +70,9 @@ def joined(slices: Sequence[Slice]) -> list[Slice]:
     return runs
 
 
-def cut_slices(groups: Sequence[Slice], first_rows: int, max_rows: int) -> Iterator[Slice]:
+def cut_slices(
+    groups: Sequence[Slice], first_rows: int, max_rows: int, whole_rows: int = 0
+) -> Iterator[Slice]:
     """Cut row groups into pieces to decode.
 
     Parameters
@@ -79,6 +81,8 @@ def cut_slices(groups: Sequence[Slice], first_rows: int, max_rows: int) -> Itera
         Row groups, ascending.
     first_rows, max_rows : int
         Rows of the first piece, and of the others, at most.
+    whole_rows : int
+        So many rows of one row group may be a piece, even if they are more.
 
     Yields
     ------
@@ -91,6 +95,8 @@ def cut_slices(groups: Sequence[Slice], first_rows: int, max_rows: int) -> Itera
     >>> groups = [Slice(0, 10), Slice(10, 10), Slice(20, 45)]
     >>> [(piece.offset, piece.n_rows) for piece in cut_slices(groups, 4, 20)]
     [(0, 4), (4, 6), (10, 10), (20, 20), (40, 20), (60, 5)]
+    >>> [(piece.offset, piece.n_rows) for piece in cut_slices(groups, 4, 20, 45)]
+    [(0, 4), (4, 6), (10, 10), (20, 45)]
     """
     limit = first_rows
     current: Slice | None = None
@@ -104,9 +110,12 @@ def cut_slices(groups: Sequence[Slice], first_rows: int, max_rows: int) -> Itera
             yield current
             limit = max_rows
         current = group
-        while current.n_rows > limit:
-            yield Slice(current.offset, limit)
-            current = Slice(current.offset + limit, current.n_rows - limit)
+        # The first piece is small however large its row group is.
+        piece = limit if number == 0 else max(limit, whole_rows)
+        while current.n_rows > piece:
+            yield Slice(current.offset, piece)
+            current = Slice(current.offset + piece, current.n_rows - piece)
+            piece = max(max_rows, whole_rows)
             limit = max_rows
     if current is not None:
         yield current

@@ -33,12 +33,12 @@ class HistoryRows:
         """Return the steps of the rows that are in no export, ascending, each once."""
         # By position, not by step: a long run with few live rows is not walked over.
         steps = self._database.texts(
-            "SELECT DISTINCT step AS value FROM lines WHERE run_id = ? AND stream = 'history' "
+            "SELECT step AS value FROM lines WHERE run_id = ? AND stream = 'history' "
             "AND position >= ? AND +step >= 0",
             run["id"],
             run["exported_count"],
         )
-        return sorted(map(int, steps))
+        return sorted(set(map(int, steps)))
 
     def between(self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool) -> list[Row]:
         """Return rows of ``start <= step < stop``, ascending, each step once.
