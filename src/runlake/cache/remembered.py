@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from copy import deepcopy
 from typing import Any
 
 from runlake.backend import documents
@@ -53,14 +54,14 @@ def load_fields(client: Client, run: RunPath, *, is_light: bool = False) -> dict
             if stored.attrs is None or stored.offer is None or not stored.offer.is_over:
                 raise
             _warn("The backend does not answer", run, stored.offer)
-            return dict(stored.attrs)
+            return deepcopy(dict(stored.attrs))
         # What was not asked for is not kept either: it may change with every answer.
         return {name: value for name, value in sent.items() if name in documents.RUN_FIELD_NAMES}
     stored = _stored(client, run)
     if stored.attrs is None:
         raise _not_cached(client, run)
     _warn("Offline", run, stored.offer)
-    return dict(stored.attrs)
+    return deepcopy(dict(stored.attrs))
 
 
 def load_last_step(client: Client, run: RunPath) -> int:

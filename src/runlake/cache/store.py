@@ -6,6 +6,7 @@ import email.utils
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import google_crc32c
+from cachetools import LRUCache
 
 from runlake.cache.coverage import Coverage, Piece, file_crc32c, read_pieces
 from runlake.cache.layout import RunDirectory, export_file_name
@@ -31,6 +33,8 @@ TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# This directory holds downloads of runlake; everything in it can be fetched again.\n"
 )
+MANIFESTS_IN_MEMORY = 256
+SETTLED_NS = 2_000_000_000
 Wanted = Mapping[str, Iterable[int]]
 
 
@@ -220,6 +224,10 @@ class StoredManifest:
         return tuple(found)
 
 
+_known: LRUCache[Path, tuple[tuple[int, int, int], StoredManifest]] = LRUCache(MANIFESTS_IN_MEMORY)
+_guard = threading.Lock()
+
+
 def read_manifest(directory: RunDirectory) -> StoredManifest:
     """Read what is on disk of a run.
 
@@ -233,10 +241,32 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
     StoredManifest
         Empty where there is none, or one that cannot be read: then all is fetched again.
     """
+    file = directory.manifest
+    try:
+        found = file.stat()
+    except OSError:
+        return StoredManifest()
+    version = (found.st_ino, found.st_size, found.st_mtime_ns)
+    with _guard:
+        known = _known.get(file)
+    if known is not None and known[0] == version:
+        return known[1]
+    manifest = _parse(directory)
+    if manifest is None:
+        return StoredManifest()
+    # The clock of a file system ticks in milliseconds: a file that is young may have been replaced
+    # by another one that looks the same.
+    if time.time_ns() - found.st_mtime_ns > SETTLED_NS:
+        with _guard:
+            _known[file] = (version, manifest)
+    return manifest
+
+
+def _parse(directory: RunDirectory) -> StoredManifest | None:
     try:
         document = _unsealed(directory.manifest.read_bytes())
         if document["version"] != SCHEMA_VERSION:
-            return StoredManifest()
+            return None
         exports = [_parse_export(entry, directory.path) for entry in document["exports"]]
         offer = document["offer"]
         return StoredManifest(
@@ -246,7 +276,7 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
             bool(document["is_pinned"]),
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return StoredManifest()
+        return None
 
 
 def write_manifest(

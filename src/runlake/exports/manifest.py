@@ -155,23 +155,32 @@ def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
     last_step = history_keys.get("lastStep")
     has_history = last_step is not None and last_step >= 0
     is_unlisted = not exports and not live_steps and has_history
+    counts, types = _kinds(history_keys.get("keys") or {})
     return Manifest(
         path=path,
         state=run.get("state"),
         heartbeat_at=run.get("heartbeatAt"),
         line_count=run.get("historyLineCount"),
         last_step=-1 if last_step is None else int(last_step),
-        key_counts={
-            key: sum(int(kind.get("count") or 0) for kind in facts.get("typeCounts") or [])
-            for key, facts in (history_keys.get("keys") or {}).items()
-        },
+        key_counts=counts,
         exports=tuple(exports.values()),
         live_steps=None if is_unlisted else live_steps,
-        key_types={
-            key: tuple(str(kind.get("type")) for kind in facts.get("typeCounts") or [])
-            for key, facts in (history_keys.get("keys") or {}).items()
-        },
+        key_types=types,
     )
+
+
+def _kinds(
+    keys: Mapping[str, Mapping[str, Any]],
+) -> tuple[dict[str, int], dict[str, tuple[str, ...]]]:
+    """Return how many values each key has, and of which types."""
+    counts: dict[str, int] = {}
+    types: dict[str, tuple[str, ...]] = {}
+    for key, facts in keys.items():
+        counts[key], types[key] = 0, ()
+        for kind in facts.get("typeCounts") or ():
+            counts[key] += int(kind.get("count") or 0)
+            types[key] += (str(kind.get("type")),)
+    return counts, types
 
 
 def _exports(urls: Sequence[str]) -> dict[str, Export]:

@@ -47,8 +47,12 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[lis
     """
     columns: tuple[Column, ...] | None = None
     readers: list[_Reader] = []
+    is_first = True
     for batch in batches:
-        is_first = columns is None
+        if batch.rows:
+            is_first = False
+            yield list(batch.rows)
+            continue
         if batch.columns is not columns:
             columns = batch.columns
             readers = [_reader(array.type) for array in batch.arrays]
@@ -56,6 +60,7 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[lis
             pieces = _cuts(batch, first=max(1, CELLS_PER_BUILD // (len(readers) + 1)))
         else:
             pieces = _cuts(batch)
+        is_first = False
         for piece in pieces:
             rows = _build(readers, piece)
             if projection.keys and any(reader.may_be_none for reader in readers):

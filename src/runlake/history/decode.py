@@ -25,7 +25,7 @@ from runlake.history.kinds import polars_can_read
 from runlake.history.segments import ExportRead, Segment
 from runlake.history.slices import Slice, cut_slices, whole_groups
 from runlake.history.wide import scan_wide
-from runlake.values import STEP, Projection, StepRange
+from runlake.values import STEP, Projection, Row, StepRange
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 # above some millions nothing is won but memory lost.
 CELLS_PER_SLICE = 1 << 22
 CELLS_PER_ROW_GROUP = 3 << 22
+CELLS_IN_FIRST_ROWS = 1 << 13
 CELLS_IN_FIRST_SLICE = 1 << 17
 CELLS_WORTH_A_SEARCH = 1 << 18
 COLUMNS_WORTH_A_THREAD = 250
@@ -57,11 +58,14 @@ class Batch:
         What the arrays are.
     arrays : tuple of pyarrow.Array
         One per column, as stored.
+    rows : tuple of dict
+        In place of arrays: a few rows of many numbers, of which rows are had faster.
     """
 
     steps: pa.Array
     columns: tuple[Column, ...]
     arrays: tuple[pa.Array, ...]
+    rows: tuple[Row, ...] = ()
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -252,10 +256,32 @@ def _decode_polars(
         return piece, piece.collect() if frame is None else frame
 
     pieces = _pieces(reads, projection, first_rows, n_sharing)
-    for piece, frame in run_ahead(partial(collect, one) for one in pieces):
+    is_first = True
+    for piece, decoded in run_ahead(partial(collect, one) for one in pieces):
+        frame = decoded
+        if is_first and _are_many_numbers(piece.read.columns, frame):
+            n_rows = max(1, CELLS_IN_FIRST_ROWS // len(piece.names))
+            yield _first_rows(piece, frame.head(n_rows))
+            frame = frame.slice(n_rows)
+        is_first = False
         for arrays in _arrays(frame):
             columns = tuple(arrays[name] for name in piece.names)
             yield Batch(arrays[STEP], piece.read.columns, columns)
+
+
+def _are_many_numbers(columns: tuple[Column, ...], frame: pl.DataFrame) -> bool:
+    return (
+        len(columns) >= COLUMNS_WORTH_A_THREAD
+        and _are_as_stored(columns)
+        and all(dtype.is_float() or dtype.is_integer() for dtype in frame.dtypes)
+    )
+
+
+def _first_rows(piece: Piece, frame: pl.DataFrame) -> Batch:
+    """Return rows of numbers without the arrays between, which cost the same for any few rows."""
+    rows = frame[list(dict.fromkeys([STEP, *piece.names]))].to_dicts()
+    filled = ({key: cell for key, cell in row.items() if cell is not None} for row in rows)
+    return Batch(frame[STEP].to_arrow(), piece.read.columns, (), tuple(filled))
 
 
 def _pieces(
