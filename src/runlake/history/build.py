@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from runlake.history.cells import cell_reader
 from runlake.history.decode import Batch
 from runlake.history.key_columns import Column
-from runlake.history.kinds import is_json
+from runlake.history.kinds import is_int_or_float, is_json
 from runlake.values import STEP, Projection, Row
 
 # Rows are made from so many cells at a time: the lists between stay in the processor's cache.
@@ -101,8 +101,7 @@ class _Reader:
     def __init__(self, kind: pa.DataType) -> None:
         self.may_be_none = is_json(kind)
         self.read = cell_reader(kind)
-        is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-        self.number = np.dtype(kind.to_pandas_dtype()) if is_number else None
+        self.number = np.dtype(kind.to_pandas_dtype()) if is_int_or_float(kind) else None
 
 
 _reader = lru_cache(maxsize=1024)(_Reader)

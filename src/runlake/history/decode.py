@@ -21,7 +21,7 @@ from runlake.errors import CacheCorrupt
 from runlake.history.ahead import collect_side_by_side, run_ahead
 from runlake.history.forked import polars_is_usable
 from runlake.history.key_columns import Column
-from runlake.history.kinds import polars_can_read
+from runlake.history.kinds import is_int_or_float, polars_can_read
 from runlake.history.segments import ExportRead, Segment
 from runlake.history.slices import Slice, cut_slices, whole_groups
 from runlake.history.wide import scan_wide
@@ -40,6 +40,7 @@ CELLS_WORTH_A_SEARCH = 1 << 18
 COLUMNS_WORTH_A_THREAD = 250
 # Some 20 MB of what polars keeps of footers.
 CHUNKS_IN_MEMORY = 1 << 15
+PIECES_WAITED_FOR = 2
 MIN_ROWS = 64
 PYARROW_ROWS = 4096
 Reads = Iterable[tuple[ExportRead, StepRange]]
@@ -217,6 +218,8 @@ class Piece:
         Where they are in the file.
     names : sequence of str
         What the columns of the read are called in the answer.
+    is_numeric : bool
+        All of them are integers or floats, under the names that they have in the file.
     parts : sequence of polars.LazyFrame
         Columns of the same rows.
     """
@@ -226,6 +229,7 @@ class Piece:
     projection: Projection
     rows: Slice
     names: Sequence[str] = field(compare=False, repr=False)
+    is_numeric: bool = field(compare=False, repr=False)
     parts: Sequence[pl.LazyFrame] = field(compare=False, repr=False)
 
     def collect(self) -> pl.DataFrame:
@@ -257,24 +261,16 @@ def _decode_polars(
 
     pieces = _pieces(reads, projection, first_rows, n_sharing)
     is_first = True
-    for piece, decoded in run_ahead(partial(collect, one) for one in pieces):
-        frame = decoded
-        if is_first and _are_many_numbers(piece.read.columns, frame):
+    for piece, frame in run_ahead(partial(collect, one) for one in pieces):
+        left = frame
+        if is_first and piece.is_numeric and len(piece.names) >= COLUMNS_WORTH_A_THREAD:
             n_rows = max(1, CELLS_IN_FIRST_ROWS // len(piece.names))
             yield _first_rows(piece, frame.head(n_rows))
-            frame = frame.slice(n_rows)
+            left = frame.slice(n_rows)
         is_first = False
-        for arrays in _arrays(frame):
+        for arrays in _arrays(left, is_numeric=piece.is_numeric):
             columns = tuple(arrays[name] for name in piece.names)
             yield Batch(arrays[STEP], piece.read.columns, columns)
-
-
-def _are_many_numbers(columns: tuple[Column, ...], frame: pl.DataFrame) -> bool:
-    return (
-        len(columns) >= COLUMNS_WORTH_A_THREAD
-        and _are_as_stored(columns)
-        and all(dtype.is_float() or dtype.is_integer() for dtype in frame.dtypes)
-    )
 
 
 def _first_rows(piece: Piece, frame: pl.DataFrame) -> Batch:
@@ -316,21 +312,28 @@ def _export_pieces(
     selection, names = _selection(read.columns)
     conditions = [] if is_exact else [in_range(steps)]
     conditions += _key_conditions(read.columns, names, projection)
-    is_plain = is_whole and not conditions and _are_as_stored(read.columns)
+    is_as_stored = _are_as_stored(read.columns)
+    is_numeric = is_as_stored and all(is_int_or_float(column.kind) for column in read.columns)
+    is_plain = is_whole and is_as_stored and not conditions
     whole_rows = max_rows * (CELLS_PER_ROW_GROUP // CELLS_PER_SLICE)
-    for piece in cut_slices(wanted, first_rows, max_rows, whole_rows):
+    is_whole_file = is_plain and len(names) + 1 == read.facts.n_columns
+    for number, piece in enumerate(cut_slices(wanted, first_rows, max_rows, whole_rows)):
         rows = scan.slice(piece.offset, piece.n_rows)
-        if is_plain and piece.offset == wanted[0].offset:
-            shares = _shares([STEP, *names])
+        # The first two are waited for, while nothing else works.
+        shares = _shares([STEP, *names]) if is_plain and number < PIECES_WAITED_FOR else []
+        if len(shares) > 1:
             parts = [rows.select(all_named(share)) for share in shares]
-            yield Piece(read, steps, projection, piece, names, parts)
+            yield Piece(read, steps, projection, piece, names, is_numeric, parts)
+            continue
+        if is_whole_file:
+            yield Piece(read, steps, projection, piece, names, is_numeric, [rows])
             continue
         selected = rows.select(selection)
         if not is_whole:
             selected = selected.with_columns(whole_step())
         if conditions:
             selected = selected.filter(conditions)
-        yield Piece(read, steps, projection, piece, names, [selected])
+        yield Piece(read, steps, projection, piece, names, is_numeric, [selected])
 
 
 def _shares(names: Sequence[str]) -> list[Sequence[str]]:
@@ -385,7 +388,7 @@ def _narrowed(scan: pl.LazyFrame, group: Slice, steps: StepRange, n_columns: int
     return Slice(group.offset + start, stop - start)
 
 
-def _arrays(frame: pl.DataFrame) -> Iterator[dict[str, pa.Array]]:
+def _arrays(frame: pl.DataFrame, *, is_numeric: bool) -> Iterator[dict[str, pa.Array]]:
     """Yield the columns of a frame, chunk by chunk.
 
     One stream of all columns costs a quarter of what ``to_arrow`` does column by column, but it
@@ -394,9 +397,8 @@ def _arrays(frame: pl.DataFrame) -> Iterator[dict[str, pa.Array]]:
     import polars.selectors as cs
 
     are_numbers = cs.numeric() | cs.boolean() | cs.temporal()
-    is_all_numbers = all(dtype.is_numeric() for dtype in frame.dtypes)
-    texts = None if is_all_numbers else frame.select(~are_numbers).to_arrow()
-    numbers = frame if is_all_numbers else frame.select(are_numbers)
+    texts = None if is_numeric else frame.select(~are_numbers).to_arrow()
+    numbers = frame if is_numeric else frame.select(are_numbers)
     offset = 0
     for n_rows in frame.to_series(0).chunk_lengths():
         for batch in pa.RecordBatchReader.from_stream(numbers.slice(offset, n_rows)):

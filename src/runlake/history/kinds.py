@@ -138,6 +138,11 @@ def is_list(kind: pa.DataType) -> bool:
     )
 
 
+def is_int_or_float(kind: pa.DataType) -> bool:
+    """Tell whether cells of a type are what numpy holds as numbers."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
 def is_number(kind: pa.DataType) -> bool:
     """Tell whether a type holds numbers."""
     types = pa.types
