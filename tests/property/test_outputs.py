@@ -35,8 +35,23 @@ def agree(found, expected):
 
 # Pieces of a few cells, so that small inputs meet every seam between pieces.
 TINY = {
-    "runlake.history.decode": {"CELLS_PER_SLICE": 8, "CELLS_WORTH_A_SEARCH": 0, "MIN_ROWS": 1},
-    "runlake.history.build": {"CELLS_PER_BUILD": 4, "CELLS_PER_COLUMN": 1, "MIN_BUILD_ROWS": 1},
+    "runlake.history.batches": {"CELLS_PER_SLICE": 8, "MIN_ROWS": 1},
+    "runlake.history.pieces": {
+        "CELLS_PER_SLICE": 8,
+        "CELLS_PER_ROW_GROUP": 16,
+        "CELLS_WORTH_A_SEARCH": 0,
+        "COLUMNS_WORTH_A_THREAD": 1,
+        "MIN_ROWS": 1,
+    },
+    "runlake.history.decode": {"COLUMNS_WORTH_A_THREAD": 1, "CELLS_IN_FIRST_ROWS": 4},
+    "runlake.history.build": {
+        "CELLS_PER_BUILD": 4,
+        "CELLS_PER_COLUMN": 1,
+        "MIN_BUILD_ROWS": 1,
+        "MAX_GENERATED_KEYS": 2,
+        "COLUMNS_WORTH_A_MATRIX": 2,
+        "KEYS_WORTH_CODE": 2,
+    },
     "runlake.history.arrow": {"CELLS_PER_BATCH": 8, "MIN_ROWS": 1},
     "runlake.history.windows": {"CELLS_PER_WINDOW": 8},
     "runlake.history.tail": {"ROWS_PER_LOOK": 2},

@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from runlake.history.ahead import run_ahead
-from runlake.history.decode import telling_corruption
+from runlake.history.corruption import telling_corruption
 from runlake.history.frames import (
     Types,
     check_polars,

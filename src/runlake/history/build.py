@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from runlake.history.batches import Batch
 from runlake.history.cells import cell_reader
-from runlake.history.decode import Batch
 from runlake.history.key_columns import Column
 from runlake.history.kinds import is_int_or_float, is_json
 from runlake.values import STEP, Projection, Row

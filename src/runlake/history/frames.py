@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from runlake.errors import RunlakeError
 from runlake.history.cells import cell_reader, read_optional
-from runlake.history.decode import polars_can_scan, scan_file
 from runlake.history.expressions import are_present, in_range, named, stored, whole_step
 from runlake.history.forked import polars_is_usable
 from runlake.history.key_columns import Column
 from runlake.history.kinds import as_polars_can_read, is_plain, unify
 from runlake.history.live_rows import rows_table, table_columns
+from runlake.history.polars_files import polars_can_scan, scan_file
 from runlake.history.segments import ExportRead, Segment
 from runlake.history.slices import Slice, joined, whole_groups
 from runlake.history.wide import read_columns

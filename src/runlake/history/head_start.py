@@ -7,7 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from runlake.cache.pulled import PullResult
-from runlake.history.decode import Piece, first_piece
+from runlake.history.decode import first_piece
+from runlake.history.pieces import Piece
 from runlake.history.plan import plan_read
 from runlake.values import Projection, StepRange
 

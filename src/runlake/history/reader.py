@@ -204,7 +204,7 @@ class Reading:
 
     def healing(self, read: Callable[[Reading], T]) -> T:
         """Read, and where a cached file turns out to be broken, fetch it again and read anew."""
-        from runlake.history.decode import telling_corruption
+        from runlake.history.corruption import telling_corruption
 
         reading = self
         for _ in range(MAX_HEALED):

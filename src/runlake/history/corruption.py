@@ -1,0 +1,40 @@
+"""What engines raise about a broken file, made ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pyarrow as pa
+
+from runlake.errors import CacheCorrupt
+
+
+@contextmanager
+def telling_corruption(*files: Path) -> Iterator[None]:
+    """Turn what engines raise about a broken file into `CacheCorrupt`."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise _corrupt(files, error) from error
+    except BaseException as error:
+        # Errors of polars, and its panics, which are no Exception.
+        if type(error).__module__.split(".")[0] in {"polars", "pyo3_runtime"}:
+            raise _corrupt(files, error) from error
+        raise
+
+
+def _corrupt(files: tuple[Path, ...], error: BaseException) -> CacheCorrupt:
+    names = " or ".join(repr(str(file)) for file in files)
+    for file in files:
+        # The next read compares a file with its checksum that was touched by somebody else.
+        with suppress(OSError):
+            os.utime(file)
+    return CacheCorrupt(
+        f"The cached export {names} cannot be read ({error}). Scan again: it is compared with its "
+        "checksum, and fetched anew.",
+        path=str(files[0]) if files else None,
+        paths=tuple(map(str, files)),
+    )

@@ -1,0 +1,49 @@
+"""Exports as polars sees them; what it read of their footers is kept."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from cachetools import LRUCache, cached
+
+from runlake.history.kinds import polars_can_read
+from runlake.history.segments import ExportRead
+from runlake.history.wide import scan_wide
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# Some 20 MB of what polars keeps of footers.
+CHUNKS_IN_MEMORY = 1 << 15
+
+
+def polars_can_scan(read: ExportRead) -> bool:
+    """Tell whether a read brings no type that polars cannot read."""
+    return all(polars_can_read(column.kind) for column in read.columns)
+
+
+def scan_file(read: ExportRead) -> pl.LazyFrame:
+    """Return a file as polars sees it.
+
+    The footer is read, and stays with the scan for all queries that are made of it.
+    """
+    wide = scan_wide(read)
+    if wide is not None:
+        return wide
+    found = read.file.stat()
+    return _opened(read, (found.st_ino, found.st_mtime_ns))[0]
+
+
+@cached(
+    LRUCache(CHUNKS_IN_MEMORY, getsizeof=lambda opened: opened[1]),
+    key=lambda read, version: (read.file, version),
+    lock=threading.Lock(),
+)
+def _opened(read: ExportRead, version: object) -> tuple[pl.LazyFrame, int]:  # noqa: ARG001 - a key
+    """Return a file with its footer read, and how many column chunks that tells of."""
+    import polars as pl
+
+    scan = pl.scan_parquet(read.file, glob=False)
+    scan.collect_schema()
+    return scan, read.facts.n_columns * len(read.facts.row_groups)
