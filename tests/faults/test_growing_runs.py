@@ -134,3 +134,47 @@ def test_scans_beside_a_run_that_logs_never_lose_a_row(tmp_path):
         thread.join()
         logged.finish()
         assert len(list(run.scan_history())) == 400
+
+
+def rewritten(first, n_rows, factor):
+    loss = [float(step) * factor for step in range(first, first + n_rows)]
+    return written(pa.table({"_step": list(range(first, first + n_rows)), "loss": loss}))
+
+
+def goes_on(server):
+    server.offer(a=rewritten(0, 50, 1), b=rewritten(50, 30, 1))
+
+
+def is_compacted(server):
+    server.offer(ab=rewritten(0, 60, 1))
+
+
+def is_replaced(server):
+    server.offer(a=rewritten(0, 50, -1))
+
+
+def loses_rows(server):
+    server.offer(a=rewritten(0, 20, 1))
+
+
+def logs_live_rows(server):
+    server.live_rows = [{"_step": step, "loss": 0.5} for step in range(45, 60)]
+    server.offer(a=rewritten(0, 50, 1))
+
+
+@pytest.mark.parametrize("change", [goes_on, is_compacted, is_replaced, loses_rows, logs_live_rows])
+@pytest.mark.parametrize("keys", [None, ["loss"]])
+def test_a_run_that_was_over_and_moved_is_read_as_it_is_now(faulty, tmp_path, change, keys):
+    faulty.offer(a=rewritten(0, 50, 1))
+    settings = {"base_url": faulty.base_url, "cache_dir": str(tmp_path / "known")}
+    run = runlake.Api(settings, api_key=API_KEY).run(RUN_PATH)
+    for _ in range(2):
+        before = list(run.beta_scan_history(keys=keys))
+    change(faulty)
+    faulty.run["heartbeatAt"] = "2026-01-02T00:00:00"
+    settings["cache_dir"] = str(tmp_path / "new")
+    expected = list(
+        runlake.Api(settings, api_key=API_KEY).run(RUN_PATH).beta_scan_history(keys=keys)
+    )
+    assert expected != before
+    assert list(run.beta_scan_history(keys=keys)) == expected
