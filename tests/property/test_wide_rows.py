@@ -35,7 +35,8 @@ def alternating(_):
 def with_others(columns):
     texts = pa.array([f"text {n}" for n in range(N_ROWS)])
     flags = pa.array([n % 2 == 0 for n in range(N_ROWS)])
-    return {"a text": texts, **columns, "flag": flags, "^key.*$": texts}
+    first, *others = columns.items()
+    return {"a text": texts, **dict([first]), "flag": flags, **dict(others), "^key.*$": texts}
 
 
 def with_struct(columns):

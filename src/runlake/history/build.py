@@ -203,9 +203,15 @@ def _full_rows(keys: tuple[str, ...], columns: tuple[Full, ...]) -> list[Row]:
     """Make rows of columns without nulls."""
     if len(keys) <= MAX_GENERATED_KEYS:
         return _display(keys)([reader.read(array) for reader, array in columns])
-    parts = [_transposed(list(some)) for _, some in groupby(columns, lambda one: one[0].number)]
+    parts = [_transposed(list(some)) for _, some in groupby(columns, _number_type)]
     rows = parts[0] if len(parts) == 1 else map(_joined, zip(*parts, strict=True))
     return [dict(zip(keys, row, strict=True)) for row in rows]
+
+
+def _number_type(column: Full) -> str:
+    # The types themselves do not do: numpy takes None for float64.
+    number = column[0].number
+    return "" if number is None else number.str
 
 
 def _joined(parts: Iterable[Sequence[Any]]) -> list[Any]:
