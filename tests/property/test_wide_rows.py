@@ -36,7 +36,7 @@ def with_others(columns):
     texts = pa.array([f"text {n}" for n in range(N_ROWS)])
     flags = pa.array([n % 2 == 0 for n in range(N_ROWS)])
     first, *others = columns.items()
-    return {"a text": texts, **dict([first]), "flag": flags, **dict(others), "^key.*$": texts}
+    return {**dict([first]), "flag": flags, **dict(others), "^key.*$": texts}
 
 
 def with_struct(columns):
