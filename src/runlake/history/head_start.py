@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from runlake.cache.pulled import PullResult
@@ -44,14 +47,24 @@ class HeadStart:
         self._projection = projection
         self._steps = steps
         self._first_rows = first_rows
+        self._begun: Future[Begun | None] | None = None
+        # The thread does not live on in a fork.
+        self._pid = os.getpid()
         executor = ThreadPoolExecutor(1, thread_name_prefix="runlake-head-start")
-        self._begun: Future[Begun | None] | None = executor.submit(self._begin)
+        # No thread can be had at the end of the process, or beyond a limit.
+        # Nor may a fork meet an import under way: its lock would never be given back.
+        if "runlake.history.expressions" in sys.modules:
+            with suppress(RuntimeError):
+                self._begun = executor.submit(self._begin)
         executor.shutdown(wait=False)
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()
 
     def take(self, piece: Piece) -> pl.DataFrame | None:
         """Return the rows of a piece if it is the one that was begun: once, to who asks first."""
         future, self._begun = self._begun, None
-        begun = None if future is None else future.result()
+        begun = None if future is None or self._pid != os.getpid() else future.result()
         return begun[1] if begun is not None and begun[0] == piece else None
 
     def _begin(self) -> Begun | None:
