@@ -166,6 +166,8 @@ def logs_live_rows(server):
 @pytest.mark.parametrize("keys", [None, ["loss"]])
 def test_a_run_that_was_over_and_moved_is_read_as_it_is_now(faulty, tmp_path, change, keys):
     faulty.offer(a=rewritten(0, 50, 1))
+    # So far away that the first rows are decoded while it is asked.
+    faulty.latency = 0.02
     settings = {"base_url": faulty.base_url, "cache_dir": str(tmp_path / "known")}
     run = runlake.Api(settings, api_key=API_KEY).run(RUN_PATH)
     for _ in range(2):

@@ -11,6 +11,7 @@ from tests.faults.fault_server import API_KEY, RUN_PATH
 from tests.faults.parquet import wide_export_bytes
 
 import runlake
+from runlake.cache import store
 from runlake.exports import machine
 
 N_ROWS = 20_000
@@ -104,3 +105,18 @@ def test_where_the_system_does_not_tell_its_start_the_disk_is_waited_for(
     directory = run.pull().directory
     (file,) = directory.glob("*.parquet")
     assert file.stat().st_ino in synced
+
+
+@pytest.mark.filterwarnings("ignore::runlake.errors.StaleWarning")
+def test_a_file_is_compared_once_by_a_process_whatever_reads_it(run, start_again, monkeypatch):
+    run.pull()
+    compared = []
+    compare = store.file_crc32c
+    monkeypatch.setattr(
+        store, "file_crc32c", lambda file: (compared.append(file), compare(file))[1]
+    )
+    start_again()
+    offline = runlake.Api({"base_url": run._client.settings.base_url}, offline=True).run(RUN_PATH)
+    for _ in range(3):
+        assert len(list(offline.beta_scan_history())) == N_ROWS
+    assert len(compared) == 1

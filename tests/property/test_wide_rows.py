@@ -89,3 +89,12 @@ def test_rows_without_holes_have_their_keys_in_the_order_of_the_file(tmp_path, s
     run = as_sources(tmp_path, [tmp_path / "a.parquet"])
     rows = run.read(Projection(), StepRange()).iter_rows(1_000)
     assert {tuple(row) for row in rows} == {tuple(table.column_names)}
+
+
+@pytest.mark.parametrize("n_columns", [1, 300])
+def test_a_key_with_a_character_that_no_c_string_holds_is_read(tmp_path, n_columns):
+    columns = dict(list(numbers(pa.float64()).items())[:n_columns])
+    table = pa.table({"_step": np.arange(N_ROWS), **columns, "a\0b": np.arange(N_ROWS)})
+    pq.write_table(table, tmp_path / "a.parquet")
+    run = as_sources(tmp_path, [tmp_path / "a.parquet"])
+    assert list(run.read(Projection(), StepRange()).iter_rows(100)) == table.to_pylist()

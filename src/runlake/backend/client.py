@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -56,6 +57,7 @@ class Client:
     def __init__(self, settings: Settings, budget: Budget | None = None) -> None:
         self.settings = settings
         self.budget = budget
+        self.round_trip = 0.0  # seconds that the last request to the API took
         self._connections: tuple[int, dict[bool, httpx.Client]] | None = None
         self._lock = threading.Lock()
 
@@ -101,6 +103,7 @@ class Client:
         headers = {"User-Agent": USER_AGENT, **self._authorization(url, is_required=True)}
         http = self._http()
         turn = self._turn(url, operation)
+        started = time.monotonic()
         try:
             response = http.post(url, json=payload, headers=headers)
         except httpx.HTTPError as error:
@@ -108,6 +111,7 @@ class Client:
                 _unreachable(error, operation, url),
                 is_refusal=isinstance(error, httpx.ConnectError),
             ) from error
+        self.round_trip = time.monotonic() - started
         self._learn(url, turn, response)
         if not response.is_success:
             raise self._refusal(response, operation)

@@ -257,7 +257,7 @@ class _Pull:
                 path=str(self._directory.path),
             )
         for export in exports:
-            if not (export.is_untouched or export.is_intact()) or export.path in self._distrusted:
+            if not export.is_usable or export.path in self._distrusted:
                 raise NotCached(
                     f"The cached export {str(export.path)!r} of '{self._directory.run}' is damaged "
                     "or gone. Scan again with the backend at hand to fetch it anew.",
@@ -293,7 +293,7 @@ class _Pull:
         return decide(offered, held, stored.freshness, use_cache=use_cache)
 
     def _held(self, export: StoredExport) -> Held:
-        is_usable = export.is_untouched or export.is_intact()
+        is_usable = export.is_usable
         if not is_usable or export.coverage is None:
             return Held(is_usable, is_usable)
         if self._keys is None:
@@ -498,7 +498,7 @@ class _Keeper:
 
 def _as_found(export: StoredExport) -> StoredExport:
     """Trust a file again that somebody touched, and whose content is what it was."""
-    if export.is_untouched or not export.is_intact():
+    if export.is_untouched or not export.is_usable:
         return export
     try:
         return export.touched()

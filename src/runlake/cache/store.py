@@ -33,9 +33,14 @@ TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# This directory holds downloads of runlake; everything in it can be fetched again.\n"
 )
-MANIFESTS_IN_MEMORY = 256
+MANIFEST_BYTES_IN_MEMORY = 32 << 20
+FILES_IN_MEMORY = 1 << 14
 SETTLED_NS = 2_000_000_000
 Wanted = Mapping[str, Iterable[int]]
+
+
+_guard = threading.Lock()
+_compared: LRUCache[Path, object] = LRUCache(FILES_IN_MEMORY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,25 @@ class StoredExport:
             return False
         is_ours = found.st_size == self.n_bytes and found.st_mtime_ns == self.changed_ns
         return is_ours and (self.boot is None or self.boot == current_boot())
+
+    @property
+    def is_usable(self) -> bool:
+        """The file is there and holds what arrived; it is read once to tell, if at all."""
+        if self.is_untouched:
+            return True
+        try:
+            found = self.path.stat()
+        except OSError:
+            return False
+        pieces = None if self.coverage is None else self.coverage.pieces
+        looks = (found.st_ino, found.st_mtime_ns, self.crc32c, pieces)
+        if _compared.get(self.path) == looks:
+            return True
+        if not self.is_intact():
+            return False
+        with _guard:
+            _compared[self.path] = looks
+        return True
 
     def is_intact(self) -> bool:
         """Read what is on disk, and tell whether it is what arrived."""
@@ -224,8 +248,9 @@ class StoredManifest:
         return tuple(found)
 
 
-_known: LRUCache[Path, tuple[tuple[int, int, int], StoredManifest]] = LRUCache(MANIFESTS_IN_MEMORY)
-_guard = threading.Lock()
+_known: LRUCache[Path, tuple[tuple[int, int, int], StoredManifest]] = LRUCache(
+    MANIFEST_BYTES_IN_MEMORY, getsizeof=lambda known: known[0][1]
+)
 
 
 def read_manifest(directory: RunDirectory) -> StoredManifest:
@@ -257,7 +282,8 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
     # The clock of a file system ticks in milliseconds: a file that is young may have been replaced
     # by another one that looks the same.
     if time.time_ns() - found.st_mtime_ns > SETTLED_NS:
-        with _guard:
+        # One that is too long for the memory is refused by it.
+        with _guard, suppress(ValueError):
             _known[file] = (version, manifest)
     return manifest
 

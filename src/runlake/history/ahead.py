@@ -49,9 +49,13 @@ def collect_side_by_side(parts: Sequence[pl.LazyFrame]) -> pl.DataFrame:
         return parts[0].collect()
     import polars as pl
 
-    with ThreadPoolExecutor(len(parts) - 1, thread_name_prefix="runlake-columns") as executor:
-        others = [executor.submit(part.collect) for part in parts[1:]]
-        frames = [parts[0].collect(), *(other.result() for other in others)]
+    try:
+        with ThreadPoolExecutor(len(parts) - 1, thread_name_prefix="runlake-columns") as executor:
+            others = [executor.submit(part.collect) for part in parts[1:]]
+            frames = [parts[0].collect(), *(other.result() for other in others)]
+    except RuntimeError:
+        # No thread can be had.
+        frames = [part.collect() for part in parts]
     return pl.concat(frames, how="horizontal")
 
 
@@ -59,7 +63,12 @@ def _start(executor: ThreadPoolExecutor, pieces: Iterator[Callable[[], T]]) -> F
     # Were the thread not waited for here, it would get the interpreter's lock only when the caller
     # gives it up after 5 ms, and the decoding, which needs no lock, would begin that much later.
     is_under_way = Event()
-    future = executor.submit(_do_next, pieces, is_under_way)
+    try:
+        future = executor.submit(_do_next, pieces, is_under_way)
+    except RuntimeError:
+        # No thread can be had: beyond a limit, or while the process ends.
+        future = Future()
+        future.set_result(_do_next(pieces, is_under_way))
     is_under_way.wait()
     return future
 

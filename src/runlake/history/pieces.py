@@ -21,7 +21,7 @@ from runlake.values import STEP, Projection, StepRange
 if TYPE_CHECKING:
     import polars as pl
 
-CELLS_PER_ROW_GROUP = 3 << 22
+CELLS_PER_ROW_GROUP = 2 << 22
 CELLS_IN_FIRST_SLICE = 1 << 17
 CELLS_WORTH_A_SEARCH = 1 << 18
 COLUMNS_WORTH_A_THREAD = 250
@@ -99,7 +99,7 @@ def _export_pieces(
     is_as_stored = _are_as_stored(read.columns)
     is_numeric = is_as_stored and all(is_int_or_float(column.kind) for column in read.columns)
     is_plain = is_whole and is_as_stored and not conditions
-    whole_rows = max_rows * (CELLS_PER_ROW_GROUP // CELLS_PER_SLICE)
+    whole_rows = max_rows * (CELLS_PER_ROW_GROUP // CELLS_PER_SLICE) if is_numeric else 0
     is_whole_file = is_plain and len(names) + 1 == read.facts.n_columns
     for number, piece in enumerate(cut_slices(wanted, first_rows, max_rows, whole_rows)):
         rows = scan.slice(piece.offset, piece.n_rows)

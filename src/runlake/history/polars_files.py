@@ -19,8 +19,8 @@ CHUNKS_IN_MEMORY = 1 << 15
 
 
 def polars_can_scan(read: ExportRead) -> bool:
-    """Tell whether a read brings no type that polars cannot read."""
-    return all(polars_can_read(column.kind) for column in read.columns)
+    """Tell whether a read brings no type that polars cannot read, and no name that aborts it."""
+    return all(polars_can_read(c.kind) and "\0" not in c.name for c in read.columns)
 
 
 def scan_file(read: ExportRead) -> pl.LazyFrame:

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 # More than a machine samples in a month at the SDK's rate of one in 15 seconds.
 SYSTEM_ROWS = 200_000
 
+# Below that the head start costs more than it hides, for it takes turns with the request.
+FAR_SECONDS = 0.015
+
 # A file that is broken again after it was fetched again is not the cache's fault.
 MAX_HEALED = 2
 T = TypeVar("T")
@@ -321,7 +324,8 @@ def open_reading(
     """
     keys = projection.keys
     head_start = None
-    if first_rows is not None and use_cache and not client.settings.offline:
+    is_far = client.round_trip >= FAR_SECONDS and not client.settings.offline
+    if first_rows is not None and use_cache and is_far:
         expect = partial(expect_unchanged, client, run, keys=keys, steps=steps)
         head_start = HeadStart(expect, projection, steps, first_rows)
     pulled = pull_run(

@@ -14,6 +14,8 @@ Row = dict[str, Any]
 NOT_NUMERIC = -1.7976931348623157e308
 LAST_STEP = 2**63 - 2
 WHOLE_STEP = re.compile(r'"_step": ?(\d+)[,}]')
+# Of numbers that may be more than a double holds, which are infinite when they are read.
+LONG_EXPONENT = re.compile(r"\d[eE]\+?\d{3}")
 # Numbers that JSON lacks, cells that are none, and escapes that may be half of a letter.
 NOT_ON_WIRE = ("NaN", "Infinity", "null", "\\u")
 
@@ -86,6 +88,8 @@ def row_on_wire(step: int, lines: Sequence[str]) -> str:
     '{"_step": 3, "loss": 0.5}'
     >>> row_on_wire(3, ['{"_step": 3, "val": {"loss": NaN}}', '{"_step": 3, "lr": 1}'])
     '{"_step": 3, "val.loss": "NaN", "lr": 1}'
+    >>> row_on_wire(3, ['{"_step": 3, "loss": 1e999}'])
+    '{"_step": 3, "loss": "Infinity"}'
     """
     if len(lines) == 1 and _is_on_wire(step, lines[0]):
         return lines[0]
@@ -99,6 +103,7 @@ def _is_on_wire(step: int, line: str) -> bool:
     return (
         line.count("{") == 1
         and not any(word in line for word in NOT_ON_WIRE)
+        and not LONG_EXPONENT.search(line)
         and found is not None
         and int(found[1]) == step
     )
