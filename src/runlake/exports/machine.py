@@ -35,8 +35,8 @@ def this_machine() -> Machine:
 def current_boot() -> str | None:
     """Return which start of the machine this is; None where the system does not tell.
 
-    A file holds something else than what was written to it only if the machine stopped before the
-    bytes had reached the disk. So those of this start are as they were written, and those of an
+    A file holds something else than what was written to it if the machine stopped before the bytes
+    had reached the disk. So those of this start are taken as they were written, and those of an
     earlier one only if somebody waited for the disk, which takes longer than a fast download.
     """
     return _boot(BOOT_ID)
