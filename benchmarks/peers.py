@@ -107,11 +107,12 @@ measure(lambda: len(next(iter(run.beta_scan_history(**arguments)))), rounds)
 """
 # In a tight loop a request is faster than one that comes after a read, as those of scans do.
 ROUND_TRIP = """
-import polars, runlake
+import runlake
 from runlake.exports.manifest import fetch_manifest
 run = runlake.Api().run(path)
-rows = polars.scan_parquet(sorted(run.pull().directory.glob("*.parquet"))).head(1_000)
-measure(lambda: fetch_manifest(run._client, run._path).last_step, rounds, rows.collect)
+def scan():
+    next(iter(run.beta_scan_history()))
+measure(lambda: fetch_manifest(run._client, run._path).last_step, rounds, scan)
 """
 TRIP_AND_POLARS_FRAME = """
 import polars, runlake

@@ -14,7 +14,7 @@ from runlake.history.pieces import COLUMNS_WORTH_A_THREAD, Piece, cut_pieces
 from runlake.history.polars_files import polars_can_scan
 from runlake.history.pyarrow_decode import decode_pyarrow
 from runlake.history.segments import ExportRead, Segment
-from runlake.values import STEP, Projection
+from runlake.values import STEP, Projection, Row
 
 if TYPE_CHECKING:
     import polars as pl
@@ -123,5 +123,10 @@ def _decode_polars(
 def _first_rows(piece: Piece, frame: pl.DataFrame) -> Batch:
     """Return rows of numbers without the arrays between, which cost the same for any few rows."""
     rows = frame[list(dict.fromkeys([STEP, *piece.names]))].to_dicts()
-    filled = ({key: cell for key, cell in row.items() if cell is not None} for row in rows)
-    return Batch(frame[STEP].to_arrow(), piece.read.columns, (), tuple(filled))
+    return Batch(frame[STEP].to_arrow(), piece.read.columns, (), tuple(map(_filled, rows)))
+
+
+def _filled(row: Row) -> Row:
+    if None not in row.values():
+        return row
+    return {key: cell for key, cell in row.items() if cell is not None}

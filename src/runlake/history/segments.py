@@ -118,7 +118,7 @@ def plan_export(
     touched = tuple(index for index in indices if _touches(facts, index, steps))
     if not touched:
         return None
-    return ExportRead(file, facts, columns, touched, facts.schema.field(STEP).type)
+    return ExportRead(file, facts, columns, touched, facts.columns[STEP].type)
 
 
 def cut_segments(
