@@ -14,28 +14,38 @@ T = TypeVar("T")
 _END = object()
 
 
-def run_ahead(pieces: Iterator[Callable[[], T]]) -> Iterator[T]:
+def run_ahead(
+    pieces: Iterator[Callable[[], T]], divide: Callable[[T], tuple[T, T]] | None = None
+) -> Iterator[T]:
     """Do pieces of work one after the other, the next one in a thread.
 
     Parameters
     ----------
     pieces : iterator of callable
         Each is made in the thread that does it, when the one before was taken.
+    divide : callable, optional
+        Divides what the first piece returned in two.
 
     Yields
     ------
     T
-        What the pieces returned, in their order. No other than the first is begun before it is
-        asked for, because who wants a single row has to wait for nothing else. Leaving early does
-        not wait for the piece under way.
+        What the pieces returned, in their order. No other than the first is begun before more than
+        it, or the first part of it, is asked for, because who wants a single row has to wait for
+        nothing else. Leaving early does not wait for the piece under way.
     """
-    first = next(pieces, None)
-    if first is None:
+    piece = next(pieces, None)
+    if piece is None:
         return
-    yield first()
+    first = piece()
+    left: list[T] = []
+    if divide is not None:
+        first, rest = divide(first)
+        left.append(rest)
+    yield first
     executor = ThreadPoolExecutor(1, thread_name_prefix="runlake-ahead")
     try:
         coming = _start(executor, pieces)
+        yield from left
         while (done := coming.result()) is not _END:
             coming = _start(executor, pieces)
             yield done

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CELLS_IN_FIRST_ROWS = 1 << 13
 Begun = Callable[[Piece], "pl.DataFrame | None"]
+Decoded = tuple[Piece, "pl.DataFrame"]
 
 
 def decode_exports(
@@ -102,22 +103,25 @@ def _decode_polars(
     n_sharing: int,
     begun: Begun | None,
 ) -> Iterator[Batch]:
-    def collect(piece: Piece) -> tuple[Piece, pl.DataFrame]:
+    def collect(piece: Piece) -> Decoded:
         frame = None if begun is None else begun(piece)
         return piece, piece.collect() if frame is None else frame
 
+    def divide(first: Decoded) -> tuple[Decoded, Decoded]:
+        piece, frame = first
+        n_rows = max(1, CELLS_IN_FIRST_ROWS // (len(piece.names) + 1))
+        return (piece, frame.head(n_rows)), (piece, frame.slice(n_rows))
+
     pieces = cut_pieces(reads, projection, first_rows, n_sharing)
     is_first = True
-    for piece, frame in run_ahead(partial(collect, one) for one in pieces):
-        left = frame
+    for piece, frame in run_ahead((partial(collect, one) for one in pieces), divide):
         if is_first and piece.is_numeric and len(piece.names) >= COLUMNS_WORTH_A_THREAD:
-            n_rows = max(1, CELLS_IN_FIRST_ROWS // len(piece.names))
-            yield _first_rows(piece, frame.head(n_rows))
-            left = frame.slice(n_rows)
+            yield _first_rows(piece, frame)
+        else:
+            for arrays in arrays_of(frame, is_numeric=piece.is_numeric):
+                columns = tuple(arrays[name] for name in piece.names)
+                yield Batch(arrays[STEP], piece.read.columns, columns)
         is_first = False
-        for arrays in arrays_of(left, is_numeric=piece.is_numeric):
-            columns = tuple(arrays[name] for name in piece.names)
-            yield Batch(arrays[STEP], piece.read.columns, columns)
 
 
 def _first_rows(piece: Piece, frame: pl.DataFrame) -> Batch:

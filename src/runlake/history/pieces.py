@@ -74,11 +74,18 @@ def cut_pieces(
     is_first = True
     for read, steps in reads:
         max_rows = max_rows_of(read, n_sharing)
-        n_first = max(MIN_ROWS, CELLS_IN_FIRST_SLICE // (len(read.columns) + 1))
-        limit = min(first_rows, n_first, max_rows) if is_first else max_rows
+        limit = min(max_rows, _first_rows(read, first_rows)) if is_first else max_rows
         with telling_corruption(read.file):
             yield from _export_pieces(read, projection, steps, limit, max_rows)
         is_first = False
+
+
+def _first_rows(read: ExportRead, first_rows: int) -> int:
+    """Return how many rows are decoded soon: cells without a value cost little."""
+    n_rows = read.facts.n_rows
+    columns = [read.facts.columns[column.name] for column in read.columns]
+    n_filled = n_rows + sum(n_rows - (column.n_nulls or 0) for column in columns)
+    return max(MIN_ROWS, CELLS_IN_FIRST_SLICE * n_rows // (n_filled + 1))
 
 
 def _export_pieces(

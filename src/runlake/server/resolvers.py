@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from graphql import (
+    DocumentNode,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -34,6 +36,7 @@ FEATURES = (
     "LARGE_FILENAMES",
     "TOTAL_COUNT_IN_FILE_CONNECTION",
 )
+DOCUMENTS_IN_MEMORY = 128
 Mutation = Callable[[Context, Mapping[str, Any]], Fields]
 
 
@@ -55,11 +58,12 @@ def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) ->
     dict
         ``data``, and ``errors`` where something was wrong.
     """
+    text = str(body.get("query") or "")
     try:
-        document = parse(str(body.get("query") or ""))
+        document = _read_document(text)
     except GraphQLError as error:
         return {"data": None, "errors": [{"message": error.message}]}
-    problems = validate(schema, document)
+    problems = _find_problems(schema, text)
     if problems:
         return {"data": None, "errors": [{"message": problem.message} for problem in problems]}
     result = execute_sync(
@@ -86,11 +90,22 @@ def operation_name(body: Mapping[str, Any]) -> str | None:
     if body.get("operationName"):
         return str(body["operationName"])
     try:
-        document = parse(str(body.get("query") or ""))
+        document = _read_document(str(body.get("query") or ""))
     except GraphQLError:
         return None
     named = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
     return named[0].name.value if named and named[0].name else None
+
+
+# Clients send the same few texts again and again.
+@lru_cache(maxsize=DOCUMENTS_IN_MEMORY)
+def _read_document(text: str) -> DocumentNode:
+    return parse(text)
+
+
+@lru_cache(maxsize=DOCUMENTS_IN_MEMORY)
+def _find_problems(schema: GraphQLSchema, text: str) -> list[GraphQLError]:
+    return validate(schema, _read_document(text))
 
 
 def _root(context: Context) -> Fields:
