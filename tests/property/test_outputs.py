@@ -40,10 +40,10 @@ TINY = {
         "CELLS_PER_SLICE": 8,
         "CELLS_PER_ROW_GROUP": 16,
         "CELLS_WORTH_A_SEARCH": 0,
-        "COLUMNS_WORTH_A_THREAD": 1,
         "MIN_ROWS": 1,
     },
     "runlake.history.decode": {"COLUMNS_WORTH_A_THREAD": 1, "CELLS_IN_FIRST_ROWS": 4},
+    "runlake.history.selection": {"COLUMNS_WORTH_A_THREAD": 1},
     "runlake.history.build": {
         "CELLS_PER_BUILD": 4,
         "CELLS_PER_COLUMN": 1,

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 from runlake.history.ahead import run_ahead
 from runlake.history.batches import Batch, Reads, arrays_of
 from runlake.history.forked import polars_is_usable
-from runlake.history.pieces import COLUMNS_WORTH_A_THREAD, Piece, cut_pieces
+from runlake.history.pieces import Piece, cut_pieces
 from runlake.history.polars_files import polars_can_scan
 from runlake.history.pyarrow_decode import decode_pyarrow
 from runlake.history.segments import ExportRead, Segment
+from runlake.history.selection import COLUMNS_WORTH_A_THREAD
 from runlake.values import STEP, Projection, Row
 
 if TYPE_CHECKING:
     import polars as pl
 
-CELLS_IN_FIRST_ROWS = 1 << 13
+CELLS_IN_FIRST_ROWS = 1 << 11
 Begun = Callable[[Piece], "pl.DataFrame | None"]
 Decoded = tuple[Piece, "pl.DataFrame"]
 
@@ -86,14 +87,12 @@ def _is_for_polars(read: ExportRead) -> bool:
     return polars_is_usable() and polars_can_scan(read)
 
 
-def first_piece(
-    segments: Sequence[Segment], projection: Projection, first_rows: int
-) -> Piece | None:
+def first_piece(segments: Sequence[Segment], projection: Projection) -> Piece | None:
     """Return what `decode_exports` decodes first of segments; None if they begin otherwise."""
     if not (segments and segments[0].is_one_export and _is_for_polars(segments[0].reads[0])):
         return None
     reads = [(segments[0].reads[0], segments[0].steps)]
-    return next(cut_pieces(_wanted(reads, projection), projection, first_rows, 1), None)
+    return next(cut_pieces(_wanted(reads, projection), projection, 1), None)
 
 
 def _decode_polars(
@@ -109,10 +108,10 @@ def _decode_polars(
 
     def divide(first: Decoded) -> tuple[Decoded, Decoded]:
         piece, frame = first
-        n_rows = max(1, CELLS_IN_FIRST_ROWS // (len(piece.names) + 1))
+        n_rows = max(1, min(first_rows, CELLS_IN_FIRST_ROWS // (len(piece.names) + 1)))
         return (piece, frame.head(n_rows)), (piece, frame.slice(n_rows))
 
-    pieces = cut_pieces(reads, projection, first_rows, n_sharing)
+    pieces = cut_pieces(reads, projection, n_sharing)
     is_first = True
     for piece, frame in run_ahead((partial(collect, one) for one in pieces), divide):
         if is_first and piece.is_numeric and len(piece.names) >= COLUMNS_WORTH_A_THREAD:

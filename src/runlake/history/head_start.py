@@ -32,8 +32,6 @@ class HeadStart:
         Keys to read.
     steps : StepRange
         Steps to read.
-    first_rows : int
-        Rows in the first batch at most.
     """
 
     def __init__(
@@ -41,12 +39,10 @@ class HeadStart:
         expect: Callable[[], PullResult | None],
         projection: Projection,
         steps: StepRange,
-        first_rows: int,
     ) -> None:
         self._expect = expect
         self._projection = projection
         self._steps = steps
-        self._first_rows = first_rows
         self._begun: Future[Begun | None] | None = None
         # The thread does not live on in a fork.
         self._pid = os.getpid()
@@ -73,7 +69,7 @@ class HeadStart:
             if expected is None:
                 return None
             plan = plan_read(expected, self._projection, self._steps)
-            piece = first_piece(plan.segments, self._projection, self._first_rows)
+            piece = first_piece(plan.segments, self._projection)
             return None if piece is None else (piece, piece.collect())
         except Exception:  # noqa: BLE001 - whatever it is, the read itself meets it and says so
             return None

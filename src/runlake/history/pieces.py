@@ -12,11 +12,11 @@ from runlake.history.ahead import collect_side_by_side
 from runlake.history.batches import CELLS_PER_SLICE, MIN_ROWS, Reads, max_rows_of
 from runlake.history.corruption import telling_corruption
 from runlake.history.key_columns import Column
-from runlake.history.kinds import is_int_or_float
 from runlake.history.polars_files import scan_file
 from runlake.history.segments import ExportRead
+from runlake.history.selection import select_columns
 from runlake.history.slices import Slice, cut_slices, whole_groups
-from runlake.values import STEP, Projection, StepRange
+from runlake.values import Projection, StepRange
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 CELLS_PER_ROW_GROUP = 2 << 22
 CELLS_IN_FIRST_SLICE = 1 << 17
 CELLS_WORTH_A_SEARCH = 1 << 18
-COLUMNS_WORTH_A_THREAD = 250
 PIECES_WAITED_FOR = 2
 
 
@@ -67,20 +66,19 @@ class Piece:
 def cut_pieces(
     reads: Reads,
     projection: Projection,
-    first_rows: int,
     n_sharing: int,
 ) -> Iterator[Piece]:
     """Yield what to decode, export by export, each opened when its first piece is asked for."""
     is_first = True
     for read, steps in reads:
         max_rows = max_rows_of(read, n_sharing)
-        limit = min(max_rows, _first_rows(read, first_rows)) if is_first else max_rows
+        limit = min(max_rows, _rows_soon(read)) if is_first else max_rows
         with telling_corruption(read.file):
             yield from _export_pieces(read, projection, steps, limit, max_rows)
         is_first = False
 
 
-def _first_rows(read: ExportRead, first_rows: int) -> int:
+def _rows_soon(read: ExportRead) -> int:
     """Return how many rows are decoded soon: cells without a value cost little."""
     n_rows = read.facts.n_rows
     columns = [read.facts.columns[column.name] for column in read.columns]
@@ -91,7 +89,7 @@ def _first_rows(read: ExportRead, first_rows: int) -> int:
 def _export_pieces(
     read: ExportRead, projection: Projection, steps: StepRange, first_rows: int, max_rows: int
 ) -> Iterator[Piece]:
-    from runlake.history.expressions import all_named, in_range, whole_step
+    from runlake.history.expressions import in_range, whole_step
 
     scan = scan_file(read)
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
@@ -100,26 +98,24 @@ def _export_pieces(
         groups = [_narrowed(scan, group, steps, len(read.columns)) for group in groups]
     wanted = [group for group in groups if group.n_rows]
     is_whole = read.step_kind == pa.int64()
-    selection, names = _selection(read.columns)
+    selection = select_columns(read.columns)
+    names, is_numeric = selection.names, selection.is_numeric
     conditions = [] if is_exact else [in_range(steps)]
     conditions += _key_conditions(read.columns, names, projection)
-    is_as_stored = _are_as_stored(read.columns)
-    is_numeric = is_as_stored and all(is_int_or_float(column.kind) for column in read.columns)
-    is_plain = is_whole and is_as_stored and not conditions
+    is_plain = is_whole and selection.is_as_stored and not conditions
     whole_rows = max_rows * (CELLS_PER_ROW_GROUP // CELLS_PER_SLICE) if is_numeric else 0
     is_whole_file = is_plain and len(names) + 1 == read.facts.n_columns
     for number, piece in enumerate(cut_slices(wanted, first_rows, max_rows, whole_rows)):
         rows = scan.slice(piece.offset, piece.n_rows)
         # The first two are waited for, while nothing else works.
-        shares = _shares([STEP, *names]) if is_plain and number < PIECES_WAITED_FOR else []
-        if len(shares) > 1:
-            parts = [rows.select(all_named(share)) for share in shares]
+        if is_plain and number < PIECES_WAITED_FOR and len(selection.shares) > 1:
+            parts = [rows.select(share) for share in selection.shares]
             yield Piece(read, steps, projection, piece, names, is_numeric, parts)
             continue
         if is_whole_file:
             yield Piece(read, steps, projection, piece, names, is_numeric, [rows])
             continue
-        selected = rows.select(selection)
+        selected = rows.select(selection.expressions)
         if not is_whole:
             selected = selected.with_columns(whole_step())
         if conditions:
@@ -127,33 +123,8 @@ def _export_pieces(
         yield Piece(read, steps, projection, piece, names, is_numeric, [selected])
 
 
-def _shares(names: Sequence[str]) -> list[Sequence[str]]:
-    """Deal out many columns: polars decodes those of one row group one after the other."""
-    import polars as pl
-
-    n_shares = max(1, min(pl.thread_pool_size(), len(names) // COLUMNS_WORTH_A_THREAD))
-    # One by one, because neighbours are alike in what they cost.
-    return [names[start::n_shares] for start in range(n_shares)]
-
-
-def _selection(columns: tuple[Column, ...]) -> tuple[list[pl.Expr], list[str]]:
-    """Return what polars is to select, and the names that the columns have then."""
-    from runlake.history.expressions import all_named, named, stored
-
-    if _are_as_stored(columns):
-        names = [column.name for column in columns]
-        return [all_named([STEP, *names])], names
-    names = [str(index) for index in range(len(columns))]
-    cells = [stored(column).alias(name) for column, name in zip(columns, names, strict=True)]
-    return [named(STEP), *cells], names
-
-
-def _are_as_stored(columns: tuple[Column, ...]) -> bool:
-    return all(column.is_whole and not pa.types.is_date(column.kind) for column in columns)
-
-
 def _key_conditions(
-    columns: tuple[Column, ...], names: list[str], projection: Projection
+    columns: tuple[Column, ...], names: Sequence[str], projection: Projection
 ) -> list[pl.Expr]:
     from runlake.history.expressions import are_present
 

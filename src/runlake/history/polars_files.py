@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from cachetools import LRUCache, cached
 
+from runlake.history.identity import kept_by_identity
+from runlake.history.key_columns import Column
 from runlake.history.kinds import polars_can_read
 from runlake.history.segments import ExportRead
 from runlake.history.wide import scan_wide
@@ -20,7 +22,12 @@ CHUNKS_IN_MEMORY = 1 << 15
 
 def polars_can_scan(read: ExportRead) -> bool:
     """Tell whether a read brings no type that polars cannot read, and no name that aborts it."""
-    return all(polars_can_read(c.kind) and "\0" not in c.name for c in read.columns)
+    return _can_scan(read.columns)
+
+
+@kept_by_identity
+def _can_scan(columns: tuple[Column, ...]) -> bool:
+    return all(polars_can_read(column.kind) and "\0" not in column.name for column in columns)
 
 
 def scan_file(read: ExportRead) -> pl.LazyFrame:

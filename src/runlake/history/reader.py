@@ -293,7 +293,7 @@ def open_reading(
     use_cache: bool = True,
     attrs: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
-    first_rows: int | None = None,
+    as_rows: bool = False,
 ) -> Reading:
     """Bring a run's exports to disk and plan a read of them.
 
@@ -313,9 +313,9 @@ def open_reading(
         The run's fields, to keep for offline use.
     progress : Progress, optional
         Watches the downloads.
-    first_rows : int, optional
-        Rows are what is wanted, and so many of them first: they are decoded while the backend is
-        asked, if the run was over when it last was.
+    as_rows : bool
+        Rows are what is wanted: the first are decoded while the backend is asked, if the run was
+        over when it last was.
 
     Returns
     -------
@@ -325,9 +325,9 @@ def open_reading(
     keys = projection.keys
     head_start = None
     is_far = client.round_trip >= FAR_SECONDS and not client.settings.offline
-    if first_rows is not None and use_cache and is_far:
+    if as_rows and use_cache and is_far:
         expect = partial(expect_unchanged, client, run, keys=keys, steps=steps)
-        head_start = HeadStart(expect, projection, steps, first_rows)
+        head_start = HeadStart(expect, projection, steps)
     pulled = pull_run(
         client, run, keys=keys, steps=steps, use_cache=use_cache, attrs=attrs, progress=progress
     )

@@ -73,7 +73,7 @@ class RunHistory(RunFields):
         check_count(page_size, "page_size")
         projection = Projection.from_arguments(keys, how)
         steps = StepRange.from_arguments(min_step, max_step)
-        reading = self._open(projection, steps, use_cache=use_cache, first_rows=page_size)
+        reading = self._open(projection, steps, use_cache=use_cache, as_rows=True)
         return HistoryScan(reading, page_size)
 
     def scan_history(
@@ -373,7 +373,7 @@ class RunHistory(RunFields):
         steps: StepRange,
         *,
         use_cache: bool = True,
-        first_rows: int | None = None,
+        as_rows: bool = False,
     ) -> Reading:
         return open_reading(
             self._client,
@@ -382,7 +382,7 @@ class RunHistory(RunFields):
             steps,
             use_cache=use_cache,
             attrs=self._sent,
-            first_rows=first_rows,
+            as_rows=as_rows,
         )
 
     def __iter__(self) -> Iterator[Any]:
