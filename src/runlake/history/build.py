@@ -26,6 +26,7 @@ MAX_GENERATED_KEYS = 256
 KEYS_WORTH_CODE = 4
 COLUMNS_WORTH_A_MATRIX = 8
 Indices = np.ndarray[Any, np.dtype[np.int64]]
+Buffers = list[pa.Buffer]
 Display = Callable[[Sequence[list[Any]]], list[Row]]
 Writer = Callable[[list[Row], list[int], Sequence[list[Any]]], None]
 
@@ -117,13 +118,13 @@ class _Together:
         self._keys: list[str] = []
         self._cells: list[list[Any]] = []
 
-    def read(self, reader: _Reader, array: pa.Array) -> list[Any]:
+    def read(self, reader: _Reader, array: pa.Array, buffers: Buffers) -> list[Any]:
         """Return the filled cells of a column."""
         if reader.number is None:
             return reader.read(pc.drop_null(array))
         offset = array.offset
-        numbers = np.frombuffer(array.buffers()[1], reader.number)
-        cells: list[Any] = (numbers[offset:] if offset else numbers).take(self._indices).tolist()
+        numbers = np.frombuffer(buffers[1], reader.number)
+        cells: list[Any] = (numbers[offset:] if offset else numbers)[self._indices].tolist()
         return cells
 
     def add(self, key: str, cells: list[Any]) -> None:
@@ -150,11 +151,10 @@ class _Sparse:
     def __init__(self) -> None:
         self._groups: dict[tuple[int, bytes], _Together] = {}
 
-    def group(self, array: pa.Array) -> _Together:
+    def group(self, array: pa.Array, buffers: Buffers) -> _Together:
         """Return the columns with which an array with nulls was logged."""
-        validity = array.buffers()[0]
         offset, n_rows = array.offset, len(array)
-        bits = validity.to_pybytes()[offset >> 3 : (offset + n_rows + 7) >> 3]
+        bits = buffers[0].to_pybytes()[offset >> 3 : (offset + n_rows + 7) >> 3]
         known = self._groups.get((offset & 7, bits))
         if known is None:
             flags = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little").view(np.bool_)
@@ -182,8 +182,9 @@ def _build(readers: Sequence[_Reader], batch: Batch) -> list[Row]:
         is_second = key in seen
         seen.add(key)
         if n_nulls:
-            group = sparse.group(array)
-            cells = group.read(reader, array)
+            buffers = array.buffers()
+            group = sparse.group(array, buffers)
+            cells = group.read(reader, array, buffers)
             if is_second or reader.may_be_none:
                 careful.append((key, group.where, cells, is_second))
             else:
