@@ -1,0 +1,45 @@
+"""Who wants a single row waits for nothing else; who wants all finds the next piece begun."""
+
+import threading
+
+import pytest
+
+from runlake.history.ahead import run_ahead
+
+
+@pytest.fixture
+def begun():
+    return [threading.Event() for _ in range(3)]
+
+
+def pieces(begun):
+    for number, event in enumerate(begun):
+        yield lambda number=number, event=event: event.set() or [number, number + 0.5]
+
+
+def divide(piece):
+    return piece[:1], piece[1:]
+
+
+def test_no_second_piece_is_begun_before_more_than_the_first_rows_is_asked_for(begun):
+    coming = run_ahead(pieces(begun), divide)
+    assert next(coming) == [0]
+    coming.close()
+    assert not begun[1].is_set()
+
+
+def test_the_second_piece_is_under_way_while_what_is_left_of_the_first_is_read(begun):
+    coming = run_ahead(pieces(begun), divide)
+    assert next(coming) == [0]
+    assert next(coming) == [0.5]
+    assert begun[1].wait(10)
+
+
+@pytest.mark.parametrize("divided", [False, True])
+def test_all_pieces_come_in_their_order(begun, divided):
+    coming = run_ahead(pieces(begun), divide if divided else None)
+    assert [cell for piece in coming for cell in piece] == [0, 0.5, 1, 1.5, 2, 2.5]
+
+
+def test_of_no_pieces_comes_nothing():
+    assert list(run_ahead(iter(()), divide)) == []
