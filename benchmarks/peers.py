@@ -10,6 +10,7 @@ import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.server_process import RunningServer, run_script
 
@@ -100,10 +101,23 @@ import wandb
 runs = wandb.Api().runs(path)
 measure(lambda: runs.histories(**arguments).height, rounds)
 """
+# By turns: a machine that is slower for some seconds is so for both.
 FIRST_ROW = """
 import runlake
+from runlake.exports.manifest import fetch_manifest
 run = runlake.Api().run(path)
-measure(lambda: len(next(iter(run.beta_scan_history(**arguments)))), rounds)
+def timed(read):
+    started = time.perf_counter()
+    read()
+    return time.perf_counter() - started
+def first():
+    return next(iter(run.beta_scan_history(**arguments)))
+count = len(first())
+firsts, trips = [], []
+for _ in range(rounds):
+    firsts.append(timed(first))
+    trips.append(timed(lambda: fetch_manifest(run._client, run._path)))
+print(json.dumps({"seconds": firsts, "trips": trips, "count": count}))
 """
 # In a tight loop a request is faster than one that comes after a read, as those of scans do.
 ROUND_TRIP = """
@@ -159,6 +173,30 @@ def measure(
     **arguments: object,
 ) -> Measured:
     """Run one script in a process of its own; once more where it hangs."""
+    answer = _run(script, server, directory, path, rounds, arguments)
+    return _measured(answer["seconds"], answer["count"])
+
+
+def measure_first_row(
+    server: RunningServer, directory: Path, path: str, *, rounds: int
+) -> tuple[Measured, Measured]:
+    """Measure the first row of a warm scan, and a bare request, by turns in one process."""
+    answer = _run(FIRST_ROW, server, directory, path, rounds, {})
+    return _measured(answer["seconds"], answer["count"]), _measured(answer["trips"], 1)
+
+
+def _measured(seconds: list[float], count: int) -> Measured:
+    return Measured(tuple(sorted(seconds)), count)
+
+
+def _run(
+    script: str,
+    server: RunningServer,
+    directory: Path,
+    path: str,
+    rounds: int,
+    arguments: dict[str, object],
+) -> dict[str, Any]:
     given = (_MEASURE + script, server, directory, path, rounds, json.dumps(arguments))
     try:
         printed = run_script(*given, seconds=HUNG_SECONDS)
@@ -166,8 +204,8 @@ def measure(
         # A scan of the SDK, at 0.31, now and then never ends: no request is under way and no thread
         # works. Why is not known.
         printed = run_script(*given, seconds=HUNG_SECONDS)
-    answer = json.loads(printed)
-    return Measured(tuple(sorted(answer["seconds"])), answer["count"])
+    answer: dict[str, Any] = json.loads(printed)
+    return answer
 
 
 def _time(seconds: float) -> str:

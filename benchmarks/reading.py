@@ -120,8 +120,7 @@ class Reading:
     def first_row(self, path: str, n_keys: int, server: RunningServer | None = None) -> Line:
         """Measure how long a warm scan takes to its first row, over a bare request."""
         server = server or self._server
-        ours = peers.measure(peers.FIRST_ROW, server, self._ours, path, rounds=41)
-        trip = peers.measure(peers.ROUND_TRIP, server, self._ours, path, rounds=41)
+        ours, trip = peers.measure_first_row(server, self._ours, path, rounds=41)
         over = (ours.median - trip.median) * 1e3
         name = f"first row of a warm scan, {n_keys:,} keys"
         return Line(name, str(ours), f"request: {trip}", f"+{over:.1f} ms", "<= +15 ms", over <= 15)
