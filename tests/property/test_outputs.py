@@ -39,6 +39,7 @@ TINY = {
     "runlake.history.pieces": {
         "CELLS_PER_SLICE": 8,
         "CELLS_PER_ROW_GROUP": 16,
+        "CELLS_IN_FIRST_SLICE": 4,
         "CELLS_WORTH_A_SEARCH": 0,
         "MIN_ROWS": 1,
     },

@@ -1,6 +1,8 @@
 """Who wants a single row waits for nothing else; who wants all finds the next piece begun."""
 
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -39,6 +41,27 @@ def test_the_second_piece_is_under_way_while_what_is_left_of_the_first_is_read(b
 def test_all_pieces_come_in_their_order(begun, divided):
     coming = run_ahead(pieces(begun), divide if divided else None)
     assert [cell for piece in coming for cell in piece] == [0, 0.5, 1, 1.5, 2, 2.5]
+
+
+class Heavy:
+    """What takes memory."""
+
+
+@pytest.mark.parametrize("divided", [False, True])
+def test_a_piece_that_was_consumed_is_let_go(divided):
+    made = []
+
+    def heavy():
+        piece = Heavy()
+        made.append(weakref.ref(piece))
+        return (piece,)
+
+    halves = (lambda piece: (piece, piece)) if divided else None
+    coming = run_ahead(iter([heavy] * 4), halves)
+    for _ in range(4):
+        next(coming)
+    gc.collect()
+    assert made[0]() is None
 
 
 def test_of_no_pieces_comes_nothing():

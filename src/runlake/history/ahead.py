@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
@@ -24,7 +25,7 @@ def run_ahead(
     pieces : iterator of callable
         Each is made in the thread that does it, when the one before was taken.
     divide : callable, optional
-        Divides what the first piece returned in two.
+        Divides what the first piece returned in two; both are yielded, be the second empty or not.
 
     Yields
     ------
@@ -36,16 +37,16 @@ def run_ahead(
     piece = next(pieces, None)
     if piece is None:
         return
-    first = piece()
-    left: list[T] = []
+    # Given away as it is yielded: a name would keep the first piece in memory until the end.
+    left = deque([piece()])
     if divide is not None:
-        first, rest = divide(first)
-        left.append(rest)
-    yield first
+        left.extend(divide(left.popleft()))
+    yield left.popleft()
     executor = ThreadPoolExecutor(1, thread_name_prefix="runlake-ahead")
     try:
         coming = _start(executor, pieces)
-        yield from left
+        while left:
+            yield left.popleft()
         while (done := coming.result()) is not _END:
             coming = _start(executor, pieces)
             yield done

@@ -10,7 +10,7 @@ from cachetools import LRUCache, cached
 
 from runlake.history.key_columns import Column
 
-COLUMNS_IN_MEMORY = 1 << 18
+COLUMNS_IN_MEMORY = 1 << 16
 Columns = tuple[Column, ...]
 T = TypeVar("T")
 

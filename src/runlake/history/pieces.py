@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CELLS_PER_ROW_GROUP = 2 << 22
 CELLS_IN_FIRST_SLICE = 1 << 17
+ROWS_IN_FIRST_SLICE = 1000
 CELLS_WORTH_A_SEARCH = 1 << 18
 PIECES_WAITED_FOR = 2
 
@@ -79,11 +80,15 @@ def cut_pieces(
 
 
 def _rows_soon(read: ExportRead) -> int:
-    """Return how many rows are decoded soon: cells without a value cost little."""
+    """Return how many rows are decoded soon.
+
+    Cells without a value cost little, texts may be long.
+    """
     n_rows = read.facts.n_rows
     columns = [read.facts.columns[column.name] for column in read.columns]
     n_filled = n_rows + sum(n_rows - (column.n_nulls or 0) for column in columns)
-    return max(MIN_ROWS, CELLS_IN_FIRST_SLICE * n_rows // (n_filled + 1))
+    n_soon = max(MIN_ROWS, CELLS_IN_FIRST_SLICE * n_rows // (n_filled + 1))
+    return n_soon if select_columns(read.columns).is_small else min(n_soon, ROWS_IN_FIRST_SLICE)
 
 
 def _export_pieces(
@@ -107,7 +112,7 @@ def _export_pieces(
     is_whole_file = is_plain and len(names) + 1 == read.facts.n_columns
     for number, piece in enumerate(cut_slices(wanted, first_rows, max_rows, whole_rows)):
         rows = scan.slice(piece.offset, piece.n_rows)
-        # The first two are waited for, while nothing else works.
+        # The first two are waited for, while little else works.
         if is_plain and number < PIECES_WAITED_FOR and len(selection.shares) > 1:
             parts = [rows.select(share) for share in selection.shares]
             yield Piece(read, steps, projection, piece, names, is_numeric, parts)

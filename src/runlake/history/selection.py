@@ -35,6 +35,8 @@ class Selection:
         The columns are those of the file, under their names.
     is_numeric : bool
         They are so, and all of them are integers or floats.
+    is_small : bool
+        A cell has some bytes at most: no texts, no lists.
     """
 
     names: Sequence[str]
@@ -42,6 +44,7 @@ class Selection:
     shares: Sequence[pl.Expr]
     is_as_stored: bool
     is_numeric: bool
+    is_small: bool
 
 
 @kept_by_identity
@@ -50,16 +53,17 @@ def select_columns(columns: tuple[Column, ...]) -> Selection:
     from runlake.history.expressions import all_named, named, stored
 
     kinds = [column.kind for column in columns]
+    is_small = all(map(pa.types.is_primitive, kinds))
     is_whole = all(column.is_whole for column in columns)
     if is_whole and not any(map(pa.types.is_date, kinds)):
         names = [column.name for column in columns]
         shares = [all_named(share) for share in _shares([STEP, *names])]
         is_numeric = all(map(is_int_or_float, kinds))
-        return Selection(names, [all_named([STEP, *names])], shares, True, is_numeric)
+        return Selection(names, [all_named([STEP, *names])], shares, True, is_numeric, is_small)
     names = [str(index) for index in range(len(columns))]
     cells = [stored(column).alias(name) for column, name in zip(columns, names, strict=True)]
     expressions = [named(STEP), *cells]
-    return Selection(names, expressions, [], False, False)
+    return Selection(names, expressions, [], False, False, is_small)
 
 
 def _shares(names: Sequence[str]) -> list[Sequence[str]]:

@@ -103,7 +103,7 @@ def cut_slices(
     for number, group in enumerate(groups):
         if current is not None:
             joined = current.n_rows + group.n_rows
-            # What is left of the first row group comes on its own: the second piece is waited for.
+            # What is left of the first row group comes on its own: it is soon waited for.
             if number > 1 and current.stop == group.offset and joined <= limit:
                 current = Slice(current.offset, joined)
                 continue
