@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from runlake.exports.buffers import numbers_of
 from runlake.exports.ranges import ByteRange
 from runlake.values import STEP, StepRange
 
@@ -339,13 +339,22 @@ def _row_groups(parquet: pq.ParquetFile) -> tuple[tuple[RowGroup, ...], bool]:
 
 
 def _step_facts(column: pa.Array) -> tuple[RowGroup, bool]:
+    steps = numbers_of(_whole_steps(column))
+    if len(steps) == 0:
+        return RowGroup(len(column), None, None), len(column) == 0
+    rises = bool((steps[1:] > steps[:-1]).all())
+    group = RowGroup(len(column), int(steps.min()), int(steps.max()))
+    return group, rises and len(steps) == len(column)
+
+
+def _whole_steps(column: pa.Array) -> pa.Array:
+    """Return the steps that are there, as int64."""
+    if column.type == pa.int64() and not column.null_count:
+        return column
+    # Imported late, because it takes as long as all else of pyarrow, and mostly nothing needs it.
+    import pyarrow.compute as pc
+
     steps = pc.drop_null(column)
     if pa.types.is_floating(steps.type):
         steps = steps.filter(pc.is_finite(steps))
-    steps = pc.cast(steps, pa.int64(), safe=False)
-    if len(steps) == 0:
-        return RowGroup(len(column), None, None), len(column) == 0
-    bounds = pc.min_max(steps)
-    rises = pc.all(pc.greater(steps[1:], steps[:-1])).as_py() if len(steps) > 1 else True
-    group = RowGroup(len(column), bounds["min"].as_py(), bounds["max"].as_py())
-    return group, bool(rises) and len(steps) == len(column)
+    return pc.cast(steps, pa.int64(), safe=False)

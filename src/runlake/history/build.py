@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from runlake.exports.buffers import numbers_of
 from runlake.history.batches import Batch
 from runlake.history.cells import cell_reader
 from runlake.history.key_columns import Column
@@ -121,7 +121,7 @@ class _Together:
     def read(self, reader: _Reader, array: pa.Array, buffers: Buffers) -> list[Any]:
         """Return the filled cells of a column."""
         if reader.number is None:
-            return reader.read(pc.drop_null(array))
+            return reader.read(array.drop_null())
         offset = array.offset
         numbers = np.frombuffer(buffers[1], reader.number)
         cells: list[Any] = (numbers[offset:] if offset else numbers)[self._indices].tolist()
@@ -230,7 +230,7 @@ def _transposed(columns: list[Full]) -> Iterable[Sequence[Any]]:
         return zip(*(reader.read(array) for reader, array in columns), strict=True)
     matrix = np.empty((len(columns[0][1]), len(columns)), dtype)
     for index, (_, array) in enumerate(columns):
-        matrix[:, index] = array
+        matrix[:, index] = numbers_of(array)
     rows: list[list[Any]] = matrix.tolist()
     return rows
 

@@ -9,8 +9,8 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from runlake.exports.buffers import booleans_of, numbers_of, validity_of
 from runlake.history.kinds import is_binary, is_list, is_text, is_union
 
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -43,14 +43,14 @@ def read_optional(array: pa.Array, read: ReadCells) -> list[Any]:
     if array.null_count == 0:
         return read(array)
     cells: list[Any] = [None] * len(array)
-    for index, cell in zip(filled(array), read(pc.drop_null(array)), strict=True):
+    for index, cell in zip(filled(array), read(array.drop_null()), strict=True):
         cells[index] = cell
     return cells
 
 
 def filled(array: pa.Array) -> list[int]:
     """Return the positions that are not null."""
-    indices: list[int] = pc.indices_nonzero(pc.is_valid(array)).to_numpy().tolist()
+    indices: list[int] = validity_of(array).nonzero()[0].tolist()
     return indices
 
 
@@ -104,20 +104,20 @@ def _read_objects(array: pa.Array) -> list[Any]:
 
 def _read_numbers(array: pa.Array) -> list[Any]:
     # numpy's way to a list is the fastest of all that were measured (docs/explanation/reading.md).
-    cells: list[Any] = array.to_numpy().tolist()
+    cells: list[Any] = numbers_of(array).tolist()
     return cells
 
 
 def _read_booleans(array: pa.Array) -> list[Any]:
-    cells: list[Any] = array.to_numpy(zero_copy_only=False).tolist()
+    cells: list[Any] = booleans_of(array).tolist()
     return cells
 
 
 def _read_texts(array: pa.Array) -> list[Any]:
     texts = _read_objects(array)
-    if pc.any(pc.is_in(array, pa.array(list(NON_FINITE), array.type))).as_py():
-        return [NON_FINITE.get(text, text) for text in texts]
-    return texts
+    if NON_FINITE.keys().isdisjoint(texts):
+        return texts
+    return [NON_FINITE.get(text, text) for text in texts]
 
 
 def _read_json(array: pa.Array) -> list[Any]:
@@ -136,7 +136,7 @@ def _categories_reader(kind: pa.DictionaryType) -> ReadCells:
 
     def read_categories(array: pa.DictionaryArray) -> list[Any]:
         categories = read_optional(array.dictionary, read)
-        return [categories[code] for code in array.indices.to_numpy().tolist()]
+        return [categories[code] for code in numbers_of(array.indices).tolist()]
 
     return read_categories
 
@@ -145,7 +145,7 @@ def _moments_reader(kind: pa.DataType) -> ReadCells:
     """Nanoseconds become microseconds: Python's own types know no smaller ones."""
     is_timestamp = pa.types.is_timestamp(kind)
     target = pa.timestamp("us", kind.tz) if is_timestamp else pa.duration("us")
-    return lambda array: _read_objects(pc.cast(array, target, safe=False))
+    return lambda array: _read_objects(array.cast(target, safe=False))
 
 
 def _map_reader(kind: pa.MapType) -> ReadCells:
@@ -168,7 +168,7 @@ def _list_reader(kind: pa.DataType) -> ReadCells:
 
     def read_lists(array: pa.ListArray) -> list[Any]:
         items = read_optional(array.flatten(), read)
-        lengths = pc.list_value_length(array).to_numpy().tolist()
+        lengths = array.value_lengths().to_pylist()
         return [items[start:stop] for start, stop in pairwise(accumulate(lengths, initial=0))]
 
     return read_lists
@@ -181,7 +181,7 @@ def _union_reader(kind: pa.StructType) -> ReadCells:
         cells: list[Any] = [None] * len(array)
         for index, read in reversed(list(enumerate(members))):
             member = array.field(index)
-            for position, cell in zip(filled(member), read(pc.drop_null(member)), strict=True):
+            for position, cell in zip(filled(member), read(member.drop_null()), strict=True):
                 cells[position] = cell
         return cells
 
@@ -195,7 +195,7 @@ def _struct_reader(kind: pa.StructType) -> ReadCells:
         cells: list[dict[str, Any]] = [{} for _ in range(len(array))]
         for index, (name, read) in enumerate(fields):
             field = array.field(index)
-            for position, item in zip(filled(field), read(pc.drop_null(field)), strict=True):
+            for position, item in zip(filled(field), read(field.drop_null()), strict=True):
                 if item is not None:
                     cells[position][name] = item
         return cells

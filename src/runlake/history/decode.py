@@ -12,7 +12,6 @@ from runlake.history.batches import Batch, Reads, arrays_of
 from runlake.history.forked import polars_is_usable
 from runlake.history.pieces import Piece, cut_pieces
 from runlake.history.polars_files import polars_can_scan
-from runlake.history.pyarrow_decode import decode_pyarrow
 from runlake.history.segments import ExportRead, Segment
 from runlake.history.selection import COLUMNS_WORTH_A_THREAD
 from runlake.values import STEP, Projection, Row
@@ -65,6 +64,8 @@ def decode_exports(
         if is_fast:
             batches = _decode_polars(some, projection, first_rows, n_sharing, begun)
         else:
+            from runlake.history.pyarrow_decode import decode_pyarrow
+
             batches = decode_pyarrow(some, projection, first_rows, n_sharing)
         for batch in batches:
             if len(batch):

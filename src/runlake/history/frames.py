@@ -54,7 +54,7 @@ def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None
 
 def empty_frame(types: Types) -> pl.DataFrame:
     """Return no rows, with the columns of the answer."""
-    schema = {key: _dtype(kind) for key, kind in types.items()}
+    schema = {key: polars_type(kind) for key, kind in types.items()}
     return pl.DataFrame(schema={STEP: pl.Int64, **schema})
 
 
@@ -198,7 +198,7 @@ def typed_columns(columns: Sequence[Column], types: Types) -> list[pl.Expr]:
 
 def _cells(key: str, columns: Sequence[Column], kind: pa.DataType | None) -> pl.Expr:
     if not columns:
-        return pl.lit(None, _dtype(kind)).alias(key)
+        return pl.lit(None, polars_type(kind)).alias(key)
     fitted = [
         _json_text(stored(column)) if kind is None else _fit(stored(column), column.kind, kind)
         for column in columns
@@ -214,17 +214,17 @@ def _fit(cells: pl.Expr, kind: pa.DataType, target: pa.DataType) -> pl.Expr:
         fields = [
             _fit(cells.struct.field(f.name), kind.field(f.name).type, f.type).alias(f.name)
             if kind.get_field_index(f.name) >= 0
-            else pl.lit(None, _dtype(f.type)).alias(f.name)
+            else pl.lit(None, polars_type(f.type)).alias(f.name)
             for f in target
         ]
         return pl.when(cells.is_not_null()).then(pl.struct(fields))
     if pa.types.is_large_list(target) and not pa.types.is_null(kind):
         if pa.types.is_fixed_size_list(kind):
-            cells = cells.cast(pl.List(_dtype(kind.value_type)))
+            cells = cells.cast(pl.List(polars_type(kind.value_type)))
         if _is_plain(target.value_type):
-            return cells.cast(_dtype(target))
+            return cells.cast(polars_type(target))
         return cells.list.eval(_fit(pl.element(), kind.value_type, target.value_type))
-    return cells.cast(_dtype(target), strict=False)
+    return cells.cast(polars_type(target), strict=False)
 
 
 def _is_plain(kind: pa.DataType) -> bool:
@@ -249,9 +249,11 @@ def _dump(cell: Any) -> str | float:
 
 
 @lru_cache(maxsize=1024)
-def _dtype(kind: pa.DataType | None) -> pl.DataType:
+def polars_type(kind: pa.DataType | None) -> pl.DataType:
+    """Return what polars has a type of Arrow as; None stands for text."""
     if kind is None:
         return pl.String()
-    empty: Any = pl.from_arrow(pa.array([], kind))
+    # An array of a list would do, but making one looks for pandas, which takes long to import.
+    empty: Any = pl.from_arrow(pa.nulls(0, kind))
     dtype: pl.DataType = empty.dtype
     return dtype

@@ -18,6 +18,7 @@ from runlake.history.frames import (
     check_polars,
     empty_frame,
     keep_rows,
+    polars_type,
     typed_columns,
 )
 from runlake.history.key_columns import Column
@@ -124,10 +125,10 @@ def _scan_alike(opened: Sequence[_Opened], types: Types) -> pl.LazyFrame:
     plan = opened[0].reading.plan
     (read, *_) = plan.exports
     kinds = [(STEP, read.step_kind), *((column.name, column.kind) for column in read.columns)]
-    stored = pl.DataFrame(pa.schema(kinds).empty_table())
+    stored = {name: polars_type(kind) for name, kind in kinds}
     scan = pl.scan_parquet(
         list(run_ids),
-        schema=stored.schema,
+        schema=stored,
         extra_columns="ignore",
         glob=False,
         include_file_paths=FILE,

@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from runlake.history.downsample import choose_rows_of_parts
+from runlake.history.frames import polars_type
 from runlake.history.kinds import is_plain
 from runlake.history.reader import Reading
 from runlake.values import STEP
@@ -105,11 +106,11 @@ def _sample(
     x_axis: str,
 ) -> list[SampledFrame]:
     names = [name for name, _ in schema]
-    empty = pl.DataFrame(pa.schema(schema).empty_table())
+    types = {name: polars_type(kind) for name, kind in schema}
     files = [export.file for reading in readings for export in reading.plan.in_step_order]
-    scanned = pl.scan_parquet(
-        files, schema=empty.schema, extra_columns="ignore", glob=False
-    ).select(pl.col(STEP).cast(pl.Int64), *names[1:])
+    scanned = pl.scan_parquet(files, schema=types, extra_columns="ignore", glob=False).select(
+        pl.col(STEP).cast(pl.Int64), *names[1:]
+    )
     frame = scanned.collect().rechunk()
     counts = [sum(export.facts.n_rows for export in reading.plan.exports) for reading in readings]
     if frame.height != sum(counts):
