@@ -258,10 +258,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         if status != 304:
             self.send_header("Content-Length", str(length))
-        self.end_headers()
         limits = [0 if self.command == "HEAD" else stop - start]
         limits += [n for n in (fault.cut_after, fault.stall_after) if n is not None]
+        # Before the answer: a client that has one may look at once.
         self._note(status, min(limits))
+        self.end_headers()
         self._send_body(fault, content, start, min(limits))
 
     def _send_body(self, fault: Fault, content: bytes | Path, start: int, n_bytes: int) -> None:
