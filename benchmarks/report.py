@@ -86,7 +86,7 @@ project's design; a line that says "missed" is a defect to work on.
 ## Growth
 
 Runs that are on disk: rows of 6 keys in files of 250,000, 2,000 rows in one file, and projects of
-runs of 100 rows. Each read asks the backend once whether they are current, which takes 2 to 3 ms. A
+runs of 100 rows. Each read asks the backend once whether they are current, which takes 1 to 2 ms. A
 slope of 1 is linear in what the axis counts, 0 flat; it is that between the two largest sizes.
 
 ![Time by rows, by keys and by runs](benchmarks.svg)
