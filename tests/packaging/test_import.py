@@ -17,3 +17,16 @@ def test_every_public_name_is_there():
 
     for name in runlake.__all__:
         assert getattr(runlake, name) is not None
+
+
+def test_errors_have_the_import_paths_of_wandb():
+    code = (
+        "import runlake as wandb\n"
+        "assert wandb.errors.errors.CommError is wandb.errors.CommError is wandb.CommError\n"
+        "import runlake.errors.errors\n"
+        "from runlake.errors.errors import CommError, RunNotFoundError\n"
+        "from runlake.errors import CommError as same\n"
+        "assert CommError is same\n"
+        "assert CommError.__module__ == 'runlake.errors'\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -28,6 +27,7 @@ from runlake.errors import (
     FileTransferError,
     RunlakeError,
 )
+from runlake.errors.user_line import for_thread, warn
 from runlake.values import ArtifactPath
 
 URLS_PER_PAGE = 5000
@@ -222,7 +222,7 @@ class Fetcher:
                 try:
                     place_copy(self.fetch(entry), target)
                 except CacheError as error:
-                    warnings.warn(f"{error} The file goes past the cache.", stacklevel=2)
+                    warn(f"{error} The file goes past the cache.")
                 else:
                     return
             fetcher, concrete = self.resolve(entry, MAX_REFERENCES)
@@ -264,12 +264,13 @@ class Fetcher:
 
         root.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(self._client.settings.max_workers) as pool:
-            futures = [pool.submit(place, entry) for entry in entries]
+            begin = for_thread(place)
+            futures = [pool.submit(begin, entry) for entry in entries]
             try:
                 for future in futures:
                     missing = future.result()
                     if missing is not None:
-                        warnings.warn(f"Left out: {missing}", stacklevel=3)
+                        warn(f"Left out: {missing}")
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise

@@ -6,7 +6,6 @@ import errno
 import shutil
 import tempfile
 import time
-import warnings
 import weakref
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -34,6 +33,7 @@ from runlake.cache.store import (
     write_manifest,
 )
 from runlake.errors import CacheError, NotCached, StaleWarning, Unreachable, UnwritableCacheWarning
+from runlake.errors.user_line import warn
 from runlake.exports.decide import Decision, Held, decide
 from runlake.exports.facts import groups_in
 from runlake.exports.manifest import Export, Freshness, Manifest, fetch_manifest
@@ -369,11 +369,10 @@ class _Pull:
     def _fetch_elsewhere(self, offered: Manifest, error: Exception) -> PullResult:
         """Fetch what is missing to a directory that lasts as long as the result."""
         reason = getattr(error, "strerror", None) or getattr(error.__cause__, "strerror", error)
-        warnings.warn(
+        warn(
             f"The cache at {str(self._directory.root)!r} cannot be written ({reason}): what is "
             "fetched now is forgotten after this read.",
             UnwritableCacheWarning,
-            stacklevel=2,
         )
         stored = read_manifest(self._directory)
         decisions = self._decide(offered, stored, use_cache=True)
@@ -481,10 +480,9 @@ class _Pull:
             rows = "an unknown number of" if offer.n_live_rows is None else f"{offer.n_live_rows:,}"
             missing = f", without {rows} rows that were in no export then"
         run, age = self._directory.run, describe_age(offer)
-        warnings.warn(
+        warn(
             f"{why}: '{run}' is answered from the cache, as of {age} ago{missing}.",
             StaleWarning,
-            stacklevel=2,
         )
 
 

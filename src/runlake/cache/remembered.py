@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from copy import deepcopy
 from typing import Any
 
@@ -12,6 +11,7 @@ from runlake.backend.graphql import fetch_history_keys, fetch_run
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import Offer, StoredManifest, describe_age, read_manifest
 from runlake.errors import NotCached, StaleWarning, Unreachable
+from runlake.errors.user_line import warn
 from runlake.values import RunPath
 
 
@@ -96,4 +96,4 @@ def _not_cached(client: Client, run: RunPath) -> NotCached:
 
 def _warn(why: str, run: RunPath, offer: Offer | None) -> None:
     age = "an unknown time" if offer is None else describe_age(offer)
-    warnings.warn(f"{why}: the fields of '{run}' are as of {age} ago.", StaleWarning, stacklevel=3)
+    warn(f"{why}: the fields of '{run}' are as of {age} ago.", StaleWarning)

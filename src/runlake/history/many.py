@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
@@ -12,6 +11,7 @@ import pyarrow as pa
 
 from runlake.backend.client import Client
 from runlake.errors import InvalidArgument, NoRowsWarning
+from runlake.errors.user_line import warn
 from runlake.history.frames import (
     Types,
     answer_types,
@@ -148,4 +148,4 @@ def _warn_of_unknown(readings: Sequence[Reading], where: str, types: Types) -> N
     known = {key for reading in readings[:RUNS_TO_LOOK_AT] for key in reading.key_facts()}
     reasons = " ".join(explain_unknown_key(key, known) for key in unknown if key not in known)
     if reasons:
-        warnings.warn(f"Of the runs of '{where}': {reasons}", NoRowsWarning, stacklevel=3)
+        warn(f"Of the runs of '{where}': {reasons}", NoRowsWarning)

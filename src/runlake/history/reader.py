@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +14,7 @@ from runlake.cache.pull import expect_unchanged, pull_run
 from runlake.cache.pulled import PullResult, recall_columns
 from runlake.cache.store import StoredExport
 from runlake.errors import CacheCorrupt, NoRowsWarning
+from runlake.errors.user_line import warn
 from runlake.exports.facts import ExportFacts
 from runlake.exports.progress import Progress
 from runlake.history.head_start import HeadStart
@@ -246,7 +246,7 @@ class Reading:
             self.pulled.manifest, self.plan.projection, self.plan.steps, self._every_column()
         )
         if reason is not None:
-            warnings.warn(reason, NoRowsWarning, stacklevel=2)
+            warn(reason, NoRowsWarning)
 
     def explain(self) -> Plan:
         """Return the plan, with what is known of its keys among its notes."""

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from runlake.backend.client import Client
 from runlake.cache.pull import find_unchanged, pull_run
+from runlake.errors.user_line import for_thread
 from runlake.exports.manifest import Freshness
 from runlake.history.live_source import BackendRows
 from runlake.history.plan import plan_read
@@ -83,6 +84,6 @@ def side_by_side(client: Client, read: Callable[[S], T], subjects: Sequence[S]) 
         return []
     executor = ThreadPoolExecutor(client.settings.max_workers, thread_name_prefix="runlake-runs")
     try:
-        return list(executor.map(read, subjects))
+        return list(executor.map(for_thread(read), subjects))
     finally:
         executor.shutdown(wait=True, cancel_futures=True)

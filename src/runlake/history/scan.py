@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
 
 from runlake.errors import MixedTypesWarning
+from runlake.errors.user_line import warn
 from runlake.history.frames import (
     Types,
     answer_types,
@@ -118,9 +118,8 @@ def warn_of_json(where: object, keys: tuple[str, ...], exports: Iterable[ExportR
         return
     shown = ", ".join(map(repr, keys[:SHOWN_KEYS]))
     more = f" and {len(keys) - SHOWN_KEYS:,} more" if len(keys) > SHOWN_KEYS else ""
-    warnings.warn(
+    warn(
         f"Cells of {shown}{more} in '{where}' are of types that no column can hold together: "
         "the column is JSON text. Rows have each cell as it was logged.",
         MixedTypesWarning,
-        stacklevel=2,
     )

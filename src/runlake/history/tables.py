@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +32,7 @@ from runlake.errors import (
     ProtocolError,
     RunFileNotFoundError,
 )
+from runlake.errors.user_line import warn
 from runlake.history.live_source import BackendRows
 from runlake.history.plan import plan_read
 from runlake.history.rows import read_rows
@@ -271,9 +271,8 @@ def _arrow(cells: list[Any], column: str) -> pa.Array:
         if not (pa.types.is_struct(array.type) and array.type.num_fields == 0):
             return array
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        warnings.warn(
+        warn(
             f"The column {column!r} of the table has cells of several types; it is JSON text.",
-            stacklevel=4,
         )
     return pa.array([None if cell is None else json.dumps(cell) for cell in cells], pa.string())
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
 from runlake.errors import ArtifactNotFoundError, InvalidArgument
+from runlake.errors.user_line import warn
 from runlake.public.artifact_collections import (
     ArtifactCollection,
     ArtifactCollections,
@@ -122,11 +122,10 @@ class ApiArtifacts(DefaultEntity):
 
     def artifact_versions(self, type_name: str, name: str, per_page: int = 50) -> Artifacts:
         """List the versions in a collection; the older word for `artifacts`."""
-        warnings.warn(
+        warn(
             "Api.artifact_versions(type_name, name) is deprecated, use "
             "Api.artifacts(type_name, name) instead.",
             DeprecationWarning,
-            stacklevel=2,
         )
         return self.artifacts(type_name, name, per_page=per_page)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
@@ -20,6 +19,7 @@ from runlake.errors import (
     ProtocolError,
     RunFileNotFoundError,
 )
+from runlake.errors.user_line import warn
 from runlake.public.attributes import Attributes, client_of
 from runlake.public.destinations import destination_of, is_wanted, open_text
 from runlake.public.pages import Page, SizedPages, page_of
@@ -67,13 +67,13 @@ class File(Attributes):
         """
         direct = self._attrs.get("directUrl")
         if not direct:
-            warnings.warn(f"The backend tells no direct URL of {self.name!r}.", stacklevel=2)
+            warn(f"The backend tells no direct URL of {self.name!r}.")
             return ""
         if direct == self._attrs.get("url"):
             return str(direct)
         parts = urlsplit(direct)
         if not re.search(r"\bs3\b.*amazonaws\.com", parts.netloc):
-            warnings.warn(f"{self.name!r} does not lie in S3, so it has no URI.", stacklevel=2)
+            warn(f"{self.name!r} does not lie in S3, so it has no URI.")
             return ""
         return f"s3://{parts.netloc.partition('.')[0]}/{parts.path.lstrip('/')}"
 

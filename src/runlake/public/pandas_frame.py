@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from runlake.errors import MissingExtra
+from runlake.errors.user_line import warn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,11 +39,10 @@ def as_pandas(rows: list[dict[str, Any]]) -> pd.DataFrame | list[dict[str, Any]]
     try:
         import pandas as pd
     except ImportError:
-        warnings.warn(
+        warn(
             "pandas is not installed, hence a list; 'pip install runlake[pandas]', or pass "
             "pandas=False.",
             UserWarning,
-            stacklevel=3,
         )
         return rows
     return pd.DataFrame.from_records(rows)

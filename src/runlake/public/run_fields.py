@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,6 +12,7 @@ from runlake.backend.client import Client
 from runlake.backend.graphql import mutate
 from runlake.cache.remembered import load_fields, load_last_step
 from runlake.errors import InvalidType, ProtocolError
+from runlake.errors.user_line import warn
 from runlake.public.attributes import Attributes
 from runlake.public.json_values import to_json_value
 from runlake.public.metrics import Metric, read_metrics
@@ -195,9 +195,7 @@ class RunFields(Attributes):
     @property
     def username(self) -> str:
         """The entity, under a name that W&B gave up."""
-        warnings.warn(
-            "Run.username is deprecated; use Run.entity.", DeprecationWarning, stacklevel=2
-        )
+        warn("Run.username is deprecated; use Run.entity.", DeprecationWarning)
         return self._path.entity
 
     @property

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from runlake.errors import InvalidArgument, SampleWarning
+from runlake.errors.user_line import warn
 from runlake.history.follow import follow_run
 from runlake.history.plan import Plan
 from runlake.history.reader import Reading, open_reading
@@ -131,11 +131,10 @@ class RunHistory(RunFields):
         """
         found = self._sampled(samples, keys, x_axis, stream, sample)
         if found.is_partial:
-            warnings.warn(
+            warn(
                 f"A sample of '{self._path}': {len(found.rows):,} of {found.n_rows:,} rows; "
                 "run.frame() gives all.",
                 SampleWarning,
-                stacklevel=2,
             )
         return as_pandas(found.rows) if pandas else found.rows
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import warnings
 from typing import TYPE_CHECKING
 
 from runlake.errors import InvalidArgument, NoRowsWarning
+from runlake.errors.user_line import warn
 from runlake.history.key_facts import KINDS
 from runlake.history.reader import open_reading
 from runlake.history.reasons import explain_no_keys
@@ -64,9 +64,7 @@ class RunKeys(RunFields):
             if (expression is None or expression.fullmatch(key)) and kind in (None, facts.kind)
         ]
         if every and not found:
-            warnings.warn(
-                explain_no_keys(self._path, every, pattern, kind), NoRowsWarning, stacklevel=2
-            )
+            warn(explain_no_keys(self._path, every, pattern, kind), NoRowsWarning)
         return key_table(found)
 
     def best(self, key: str, mode: str = "min") -> Best:

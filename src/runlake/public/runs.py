@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
 from runlake.errors import InvalidArgument, MissingExtra, ProjectNotFoundError, SampleWarning
+from runlake.errors.user_line import warn
 from runlake.exports.manifest import freshness_of
 from runlake.history.readings import ListedRun, open_readings
 from runlake.history.samples import Sampling, sample_runs, sample_runs_as_frames
@@ -296,12 +296,11 @@ class Runs(SizedPages[Run]):
         partial = [pair for pair in counts if pair[0] < pair[1]]
         if partial:
             kept, total = (sum(column) for column in zip(*counts, strict=True))
-            warnings.warn(
+            warn(
                 f"Samples of {len(partial):,} of {len(counts):,} runs of "
                 f"'{self.entity}/{self.project}': {kept:,} of {total:,} rows; "
                 f"samples={max(n_rows for _, n_rows in counts)} gives all.",
                 SampleWarning,
-                stacklevel=4,
             )
 
     def frame(self) -> pl.DataFrame:

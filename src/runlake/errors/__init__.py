@@ -234,3 +234,7 @@ class StaleWarning(UserWarning):
 
 class UnwritableCacheWarning(UserWarning):
     """The cache cannot be written, so that what was fetched is not kept."""
+
+
+# Last, because it takes its names from here.
+from runlake.errors import errors as errors  # noqa: E402

@@ -1,0 +1,94 @@
+"""Warnings that point at the line of the user, and not at one of the library's own."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import FrameType
+from typing import NamedTuple, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# What stands between the user's line and ours: the SDK that was accelerated, and the engines that
+# read our frames and batches when they are asked for rows.
+_BETWEEN = ("wandb", "polars", "pyarrow", "pandas", "duckdb")
+
+
+def _folder(file: str) -> str:
+    # Strings, as frames have them.
+    return os.path.dirname(file) + os.sep  # noqa: PTH120
+
+
+_OURS = (
+    _folder(os.path.dirname(__file__)),  # noqa: PTH120
+    _folder(concurrent.futures.__file__),
+    threading.__file__,
+    "<frozen ",
+)
+
+
+class _Line(NamedTuple):
+    file: str
+    number: int
+    module: str
+    registry: dict[str | tuple[str, type[Warning], int], int]
+
+
+_asking: ContextVar[_Line | None] = ContextVar("_asking", default=None)
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn, as of the innermost line that is not in the library.
+
+    Filters by module, and "once per line", go by that line, however deep or late the warning
+    arises. ``skip_file_prefixes`` of Python 3.12 does the same within one thread.
+
+    Parameters
+    ----------
+    message : str
+        What is surprising, and what to do.
+    category : type
+        What filters name.
+    """
+    line = _users_line()
+    if line is None:
+        warnings.warn(message, category, stacklevel=2)
+    else:
+        file, number, module, registry = line
+        warnings.warn_explicit(message, category, file, number, module, registry)
+
+
+def for_thread(function: Callable[P, T]) -> Callable[P, T]:
+    """Return a function for another thread, whose warnings point at the line that asks now."""
+    line = _users_line()
+
+    @functools.wraps(function)
+    def call(*arguments: P.args, **options: P.kwargs) -> T:
+        token = _asking.set(line)
+        try:
+            return function(*arguments, **options)
+        finally:
+            _asking.reset(token)
+
+    return call
+
+
+def _users_line() -> _Line | None:
+    files = [getattr(sys.modules.get(name), "__file__", None) for name in _BETWEEN]
+    passed = (*_OURS, *(_folder(file) for file in files if file))
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - as the warnings module does
+    while frame is not None and frame.f_code.co_filename.startswith(passed):
+        frame = frame.f_back
+    if frame is None:
+        return _asking.get()
+    names = frame.f_globals
+    registry = names.setdefault("__warningregistry__", {})
+    module = names.get("__name__") or "<unknown>"
+    return _Line(frame.f_code.co_filename, frame.f_lineno, module, registry)
