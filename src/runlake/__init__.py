@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from runlake import apis as apis
     from runlake import errors as errors
     from runlake.cache.pulled import PullResult
     from runlake.errors import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from runlake.public.exports import DownloadHistoryResult
     from runlake.public.files import File, Files
     from runlake.public.history import HistoryScan
+    from runlake.public.login import login
     from runlake.public.metrics import Metric
     from runlake.public.projects import Project, Projects
     from runlake.public.run import Run
@@ -71,7 +73,9 @@ _HOMES = {
     "UsageError": "runlake.errors",
     "User": "runlake.public.users",
     "accelerate": "runlake.public.accelerate",
+    "login": "runlake.public.login",
 }
+_MODULES = ("apis", "errors")
 __all__ = [
     "Api",
     "Artifact",
@@ -101,15 +105,20 @@ __all__ = [
     "User",
     "__version__",
     "accelerate",
+    "apis",
     "errors",
+    "login",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return import_module("runlake.errors")
+    if name in _MODULES:
+        return import_module(f"runlake.{name}")
     if name not in _HOMES:
-        raise AttributeError(f"module 'runlake' has no attribute {name!r}")
+        from runlake.public.missing import say_missing
+
+        text = f"module 'runlake' has no attribute {name!r}"
+        raise AttributeError(say_missing("runlake", name, text), name=name)
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

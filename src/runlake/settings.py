@@ -26,6 +26,9 @@ CLOUD_APPS = {
 }
 DEFAULT_BASE_URL = "https://api.wandb.ai"
 LOCKING = ("auto", "flock", "soft")
+# Keys that this process was given by `runlake.login`, by base URL; the last host stands in where
+# no other source names one.
+_logins: dict[str, Secret] = {}
 
 
 class Secret:
@@ -113,6 +116,16 @@ class Settings:
     max_bandwidth: int | None = None
     artifact_dir: Path = Path("artifacts")
 
+    def __getitem__(self, name: str) -> Any:
+        """Return a setting by name, as scripts do that know the SDK's dict."""
+        if name not in self.__slots__:
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a setting by name, or a default where there is none of that name."""
+        return getattr(self, name) if name in self.__slots__ else default
+
     def __getstate__(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in self.__slots__}
         state["api_key"] = None
@@ -164,15 +177,15 @@ def load_settings(
             setting=min(unknown),
         )
     files = _read_settings_files()
-    base_url = given.get("base_url") or _variable("WANDB_BASE_URL") or files.get("base_url")
+    named = given.get("base_url") or _variable("WANDB_BASE_URL")
+    base_url = named or next(reversed(_logins), None) or files.get("base_url")
     base_url = _checked_url(str(base_url or _default_base_url()), "base_url")
     app_url = given.get("app_url") or _variable("WANDB_APP_URL") or _app_url(base_url)
-    key = api_key or _variable("WANDB_API_KEY")
     return Settings(
         base_url=base_url,
         app_url=_checked_url(str(app_url), "app_url"),
         cache_dir=_cache_dir(given.get("cache_dir")),
-        api_key=_checked_key(key) if key else find_api_key(base_url),
+        api_key=_checked_key(api_key) if api_key else find_api_key(base_url),
         entity=given.get("entity") or _variable("WANDB_ENTITY") or files.get("entity"),
         project=given.get("project") or _variable("WANDB_PROJECT") or files.get("project"),
         timeout=timeout if timeout is not None else _number("WANDB_HTTP_TIMEOUT") or 30.0,
@@ -194,7 +207,7 @@ def load_settings(
 
 
 def find_api_key(base_url: str) -> Secret | None:
-    """Look the API key of a backend up: environment, settings files, netrc.
+    """Look the API key of a backend up: `runlake.login`, environment, settings files, netrc.
 
     Parameters
     ----------
@@ -206,6 +219,8 @@ def find_api_key(base_url: str) -> Secret | None:
     Secret or None
         None where no source has a key.
     """
+    if base_url in _logins:
+        return _logins[base_url]
     key = _variable("WANDB_API_KEY")
     if not key:
         files = _read_settings_files()
@@ -213,6 +228,20 @@ def find_api_key(base_url: str) -> Secret | None:
             key = files.get("api_key")
     key = key or _netrc_key(base_url)
     return _checked_key(key) if key else None
+
+
+def remember_login(base_url: str, key: Secret) -> None:
+    """Let this process use a key for a backend, and that backend where no other is named.
+
+    Parameters
+    ----------
+    base_url : str
+        Root of the API, as `Settings` has it.
+    key : Secret
+        Wins over ``WANDB_API_KEY``, settings files and netrc, not over an argument of `Api`.
+    """
+    _logins.pop(base_url, None)
+    _logins[base_url] = key
 
 
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:

@@ -350,9 +350,10 @@ class Projection:
 
 def check_count(value: int, name: str) -> int:
     """Return a number of things; `InvalidArgument` unless it is an integer of at least 1."""
-    if _whole(value, name) < 1:
+    number = _whole(value, name)
+    if number < 1:
         raise InvalidArgument(f"{name} must be 1 or more, not {value!r}.")
-    return value
+    return number
 
 
 def check_seconds(seconds: Any, name: str) -> None:

@@ -12,6 +12,10 @@ API = [
     Row("Api.run", "api.run('')"),
     Row("Api.from_path", "api.from_path(path).id"),
     Row("Api.default_entity", "api.default_entity"),
+    Row("Api.api_key", "len(api.api_key)"),
+    Row("Api.settings", "api.settings['entity'], api.settings.get('project')"),
+    Row("Api.settings", "api.settings['base_url'].startswith('http')"),
+    Row("Api.settings", "api.settings['nothing']"),
     Row("Api.viewer", "api.viewer.username, api.viewer.entity, api.viewer.name"),
     Row("Api.from_path", "api.from_path(f'{entity}/{project}').name"),
     Row("Api.from_path", "api.from_path('a/b/c/d/e')"),
@@ -85,6 +89,10 @@ RUNS = [
     Row("Runs.histories", "small.histories(keys=['loss', 'acc'], format='polars')"),
     Row("Runs.histories", "len(small.histories(samples=5))"),
     Row("Runs.histories", "small.histories(keys=['none such'])"),
+    Row("Runs.histories", "len(small.histories(stream='events')) > 0"),
+    Row("Runs.histories", "len(small.histories(None, None, None))"),
+    Row("Runs.histories", "small.histories(50, ['loss', '_step'], 'acc')[:3]"),
+    Row("Runs.histories", "small.histories(50, ['_step'], 'acc', 'polars')"),
     Row("Runs.histories", "small.histories(format='csv')"),
 ]
 

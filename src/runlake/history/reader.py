@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -134,34 +134,39 @@ class Reading:
         steps = StepRange(start, self.plan.steps.stop)
         return replace(self, plan=plan_read(self.pulled, self.plan.projection, steps))
 
-    def sample(self, n_rows: int, x_axis: str = STEP, *, is_silent: bool = False) -> Sample:
+    def sample(
+        self, n_rows: int, keys: Sequence[str] | None = None, *, is_silent: bool = False
+    ) -> Sample:
         """Return rows that keep the shape of each key.
 
         Parameters
         ----------
         n_rows : int
             Rows at most.
-        x_axis : str
-            ``_step``, or one of the plan's keys; with keys it stands first.
+        keys : sequence of str, optional
+            What rows have of the plan's keys and ``_step``, the x axis first; everything if
+            omitted.
         is_silent : bool
             Do not warn where there are no rows although the run has some.
 
         Returns
         -------
         Sample
-            With the plan's keys and the x axis, or with every key and ``_step``. Of a run without
+            Of a run without
             exports whose live rows the backend does not list, the backend's own choice of rows.
         """
         from runlake.history.downsample import sample_frame
 
         if self._is_backends_choice:
-            return self._backends_sample(n_rows, x_axis)
+            return self._backends_sample(n_rows, keys)
         frame, json_keys = self.healing(lambda reading: reading.collected())
         if frame.is_empty() and not is_silent:
             self.warn_no_rows()
-        return sample_frame(frame, n_rows, self._sampled_keys(frame, x_axis), json_keys)
+        return sample_frame(frame, n_rows, keys or frame.columns, json_keys)
 
-    def sampled_frame(self, n_rows: int, x_axis: str = STEP) -> tuple[pl.DataFrame, int]:
+    def sampled_frame(
+        self, n_rows: int, keys: Sequence[str] | None = None
+    ) -> tuple[pl.DataFrame, int]:
         """Return the rows of `sample` as a frame, and how many rows they were chosen from.
 
         Keys with cells of types that do not unify are JSON text. Nothing warns of no rows.
@@ -171,23 +176,18 @@ class Reading:
         if self._is_backends_choice:
             from runlake.history.columns import frame_of
 
-            sample = self._backends_sample(n_rows, x_axis)
+            sample = self._backends_sample(n_rows, keys)
             return frame_of(sample.rows), sample.n_rows
         frame, _ = self.healing(lambda reading: reading.collected())
-        return pick_rows(frame, n_rows, self._sampled_keys(frame, x_axis)), frame.height
+        return pick_rows(frame, n_rows, keys or frame.columns), frame.height
 
     @property
     def _is_backends_choice(self) -> bool:
         return self.plan.is_walk and not self.pulled.exports
 
-    def _backends_sample(self, n_rows: int, x_axis: str) -> Sample:
-        keys = self.plan.projection.keys
-        rows = fetch_sampled_rows(self.client, self.plan.run, keys, n_rows, x_axis)
+    def _backends_sample(self, n_rows: int, keys: Sequence[str] | None) -> Sample:
+        rows = fetch_sampled_rows(self.client, self.plan.run, keys, n_rows)
         return Sample(rows, max(len(rows), self.pulled.manifest.line_count or 0))
-
-    def _sampled_keys(self, frame: pl.DataFrame, x_axis: str) -> list[str]:
-        keys = self.plan.projection.keys
-        return frame.columns if keys is None else [x_axis, *keys]
 
     def live_rows(self) -> LiveRows:
         """Return the live rows of the plan, to be fetched once."""

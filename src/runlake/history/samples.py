@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runlake.backend.client import Client
+from runlake.errors import InvalidArgument
 from runlake.history.reader import Reading
 from runlake.history.readings import ListedRun, open_readings, side_by_side
 from runlake.history.sample import Sample
 from runlake.history.server_sample import fetch_system_rows
-from runlake.values import STEP, Projection, StepRange
+from runlake.values import STEP, Projection, StepRange, check_count, check_word
 
 if TYPE_CHECKING:
     import polars as pl
+
+# What the backend takes where a script names no number.
+DEFAULT_SAMPLES = 500
+# W&B's own pages name the system metrics in three ways.
+SYSTEM_STREAMS = ("system", "events", "systemMetrics")
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -28,18 +34,65 @@ class Sampling:
     ----------
     n_rows : int
         Rows per run at most.
-    projection : Projection
-        Keys that every row has; every row and key without any.
-    x_axis : str
-        A key that every row has besides them, and that stands first.
+    keys : tuple of str or None
+        What every row has, the x axis first; None gives every row and key.
     is_system : bool
         Sample what the machine did instead.
     """
 
     n_rows: int
-    projection: Projection
-    x_axis: str = STEP
+    keys: tuple[str, ...] | None = None
     is_system: bool = False
+
+    @classmethod
+    def from_arguments(
+        cls, samples: float | None, keys: Sequence[str] | None, x_axis: str | None, stream: str
+    ) -> Sampling:
+        """Check the arguments that every reader of samples takes, as the SDK takes them.
+
+        Parameters
+        ----------
+        samples : int, float without a fraction, or None
+            Rows per run at most; `DEFAULT_SAMPLES` for None.
+        keys : list of str or None
+            Keys to read; None and an empty list mean every key.
+        x_axis : str or None
+            A key that rows have besides ``keys``; ``_step`` for None.
+        stream : str
+            "default", or one of `SYSTEM_STREAMS`.
+
+        Returns
+        -------
+        Sampling
+            The arguments, checked.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong.
+        """
+        asked: Any = DEFAULT_SAMPLES if samples is None else samples
+        if isinstance(asked, float) and asked.is_integer():
+            asked = int(asked)
+        n_rows = check_count(asked, "samples")
+        check_word(stream, "stream", ("default", *SYSTEM_STREAMS))
+        named = Projection.from_arguments(keys).keys
+        axis = STEP if x_axis is None else x_axis
+        if not isinstance(axis, str):
+            raise InvalidArgument(f"x_axis must be a key, not {axis!r}.")
+        is_system = stream != "default"
+        if is_system and named is not None:
+            raise InvalidArgument(
+                f"stream must be 'default' where keys are given, not {stream!r}; "
+                "without keys it gives every system metric."
+            )
+        wanted = tuple(dict.fromkeys([axis, *keys])) if keys else None
+        return cls(n_rows, wanted, is_system)
+
+    @property
+    def projection(self) -> Projection:
+        """What to read."""
+        return Projection.from_arguments(self.keys)
 
 
 def sample_runs(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -> list[Sample]:
@@ -68,7 +121,7 @@ def sample_runs(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -
         runs,
         sampling,
         together=lambda frame, n_rows: Sample(rows_of(frame), n_rows),
-        alone=lambda reading: reading.sample(sampling.n_rows, sampling.x_axis, is_silent=True),
+        alone=lambda reading: reading.sample(sampling.n_rows, sampling.keys, is_silent=True),
     )
 
 
@@ -91,7 +144,7 @@ def sample_runs_as_frames(
         runs,
         sampling,
         together=lambda frame, n_rows: (frame, n_rows),
-        alone=lambda reading: reading.sampled_frame(sampling.n_rows, sampling.x_axis),
+        alone=lambda reading: reading.sampled_frame(sampling.n_rows, sampling.keys),
     )
 
 
@@ -106,16 +159,14 @@ def _together_or_alone(
     from runlake.history.together import sample_together
 
     readings = _open(client, runs, sampling)
-    sampled = sample_together(readings, sampling.n_rows, sampling.x_axis)
+    sampled = sample_together(readings, sampling.n_rows, sampling.keys)
     pairs = list(zip(readings, sampled, strict=True))
     others = iter(side_by_side(client, alone, [reading for reading, one in pairs if one is None]))
     return [next(others) if one is None else together(*one) for one in sampled]
 
 
 def _open(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -> list[Reading]:
-    keys = sampling.projection.keys
-    wanted = Projection.from_arguments(None if keys is None else [*keys, sampling.x_axis])
-    return open_readings(client, runs, wanted, StepRange())
+    return open_readings(client, runs, sampling.projection, StepRange())
 
 
 def _system_sample(client: Client, run: ListedRun, sampling: Sampling) -> Sample:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from runlake.backend import documents
@@ -14,7 +15,7 @@ from runlake.values import Row, RunPath
 
 
 def fetch_sampled_rows(
-    client: Client, run: RunPath, keys: tuple[str, ...] | None, n_rows: int, x_axis: str
+    client: Client, run: RunPath, keys: Sequence[str] | None, n_rows: int
 ) -> list[Row]:
     """Ask the backend for a sample of a run's history, in one request.
 
@@ -24,20 +25,18 @@ def fetch_sampled_rows(
         The backend.
     run : RunPath
         The run.
-    keys : tuple of str or None
-        Keys that every row must have; None means rows with all their keys.
+    keys : sequence of str or None
+        Keys that every row must have, the x axis first; None means rows with all their keys.
     n_rows : int
         Rows at most.
-    x_axis : str
-        A key that every row must have besides ``keys``.
 
     Returns
     -------
     list of dict
         Evenly spaced over the run, nested keys dotted, nulls left out.
     """
-    if keys:
-        spec = json.dumps({"keys": [x_axis, *keys], "samples": n_rows})
+    if keys is not None:
+        spec = json.dumps({"keys": list(keys), "samples": n_rows})
         answer = query_run(client, documents.RUN_SAMPLED_HISTORY, run, specs=[spec])
         lines: list[Any] = (answer.get("sampledHistory") or [[]])[0]
     else:

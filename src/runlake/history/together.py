@@ -37,7 +37,7 @@ class _Group:
 
 
 def sample_together(
-    readings: Sequence[Reading], n_rows: int, x_axis: str = STEP
+    readings: Sequence[Reading], n_rows: int, keys: Sequence[str] | None = None
 ) -> list[SampledFrame | None]:
     """Sample the exports of runs as `Reading.sampled_frame` does, many in one scan.
 
@@ -47,7 +47,7 @@ def sample_together(
         Of one projection.
     n_rows : int
         Rows per run at most.
-    x_axis : str
+    keys : sequence of str, optional
         As for `Reading.sampled_frame`.
 
     Returns
@@ -62,7 +62,7 @@ def sample_together(
         with suppress(pl.exceptions.PolarsError, OSError):
             members = [readings[index] for index in group.members]
             for index, sampled in zip(
-                group.members, _sample(members, group.schema, n_rows, x_axis), strict=True
+                group.members, _sample(members, group.schema, n_rows, keys), strict=True
             ):
                 found[index] = sampled
     return found
@@ -103,7 +103,7 @@ def _sample(
     readings: Sequence[Reading],
     schema: tuple[tuple[str, pa.DataType], ...],
     n_rows: int,
-    x_axis: str,
+    keys: Sequence[str] | None,
 ) -> list[SampledFrame]:
     names = [name for name, _ in schema]
     types = {name: polars_type(kind) for name, kind in schema}
@@ -116,8 +116,7 @@ def _sample(
     if frame.height != sum(counts):
         raise pl.exceptions.ShapeError("the exports have other row counts than the manifest")
     frame, counts = _filtered(readings[0], frame, counts)
-    keys = readings[0].plan.projection.keys
-    wanted = list(dict.fromkeys(names if keys is None else [x_axis, *keys]))
+    wanted = list(names if keys is None else keys)
     chosen = choose_rows_of_parts(frame, counts, n_rows, wanted)
     picked = frame.select(wanted)[np.concatenate(chosen)]
     ends = accumulate(len(indices) for indices in chosen)

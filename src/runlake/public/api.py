@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runlake.backend import documents
 from runlake.backend.client import USER_AGENT, Client
@@ -12,6 +12,7 @@ from runlake.cache.budget import SharedBudget
 from runlake.errors import AuthenticationError, InvalidArgument
 from runlake.public.api_artifacts import ApiArtifacts
 from runlake.public.default_entity import UNNAMED
+from runlake.public.missing import say_missing
 from runlake.public.projects import Project, Projects
 from runlake.public.run import Run
 from runlake.public.runs import DEFAULT_ORDER, Runs
@@ -87,6 +88,12 @@ class Api(ApiArtifacts):
             self._viewer = User(found)
             self._default_entity = found.get("entity")
         return self._viewer
+
+    @property
+    def api_key(self) -> str | None:
+        """The API key itself, for requests of a script's own; None where no source has one."""
+        key = self.settings.api_key
+        return None if key is None else key.reveal()
 
     def run(self, path: str = "") -> Run:
         """Return a run; the same object for the same path until `flush`.
@@ -326,6 +333,12 @@ class Api(ApiArtifacts):
     def _parsed(self, path: str) -> RunPath:
         settings = self.settings
         return RunPath.parse(path, entity=settings.entity or UNNAMED, project=settings.project)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            text = f"'Api' object has no attribute {name!r}"
+            raise AttributeError(say_missing("Api", name, text), name=name)
 
     def __getstate__(self) -> dict[str, Any]:
         # What was listed is cheap to list again, and would be sent along with every task.

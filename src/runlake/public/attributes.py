@@ -7,6 +7,7 @@ from typing import Any
 
 from runlake.backend.client import Client
 from runlake.errors import InvalidType
+from runlake.public.missing import say_missing
 
 
 class Attributes:
@@ -28,7 +29,8 @@ class Attributes:
             for key in (camel_case(name), name):
                 if key in attrs:
                     return attrs[key]
-            raise AttributeError(f"{self!r} has no attribute {name!r}")
+            text = f"{self!r} has no attribute {name!r}"
+            raise AttributeError(say_missing(type(self).__name__, name, text), name=name)
         raise AttributeError(name)
 
     def snake_to_camel(self, string: str) -> str:

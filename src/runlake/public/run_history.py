@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from runlake.errors import InvalidArgument, SampleWarning
+from runlake.errors import SampleWarning
 from runlake.errors.user_line import warn
 from runlake.history.follow import follow_run
 from runlake.history.plan import Plan
 from runlake.history.reader import Reading, open_reading
 from runlake.history.sample import Sample
+from runlake.history.samples import Sampling
 from runlake.history.server_sample import fetch_sampled_rows, fetch_system_rows
 from runlake.public.history import HistoryScan
 from runlake.public.pandas_frame import as_pandas, frame_to_pandas
@@ -91,9 +92,9 @@ class RunHistory(RunFields):
 
     def history(
         self,
-        samples: int = 500,
+        samples: int | None = 500,
         keys: list[str] | None = None,
-        x_axis: str = STEP,
+        x_axis: str | None = STEP,
         pandas: bool = True,
         stream: str = "default",
         *,
@@ -103,17 +104,17 @@ class RunHistory(RunFields):
 
         Parameters
         ----------
-        samples : int
-            Rows at most.
+        samples : int or None
+            Rows at most; 500 for None, as the backend takes it.
         keys : list of str, optional
             Only rows that have all of them and the x axis come out, with just those; every row and
             key if omitted.
-        x_axis : str
-            Stands first in rows of chosen keys.
+        x_axis : str or None
+            Stands first in rows of chosen keys; ``_step`` for None.
         pandas : bool
             Return a pandas frame; without pandas there is a warning and a list.
-        stream : {"default", "system"}
-            "system" gives what the machine did, as the backend samples it.
+        stream : {"default", "system", "events", "systemMetrics"}
+            "system" and its two other names give what the machine did, as the backend samples it.
         sample : {"shape", "server"}
             "shape" reads the cached exports and the live rows, and keeps the points that show the
             shape of each key, a sparse key's own among them. "server" lets the backend choose.
@@ -139,25 +140,22 @@ class RunHistory(RunFields):
         return as_pandas(found.rows) if pandas else found.rows
 
     def _sampled(
-        self, samples: int, keys: list[str] | None, x_axis: str, stream: str, sample: str = "shape"
+        self,
+        samples: int | None,
+        keys: list[str] | None,
+        x_axis: str | None,
+        stream: str,
+        sample: str,
     ) -> Sample:
-        check_count(samples, "samples")
-        check_word(stream, "stream", ("default", "system"))
+        asked = Sampling.from_arguments(samples, keys, x_axis, stream)
         check_word(sample, "sample", ("shape", "server"))
-        wanted = Projection.from_arguments(keys)
-        Projection.from_arguments([x_axis])
-        if stream == "system":
-            if wanted.keys is not None:
-                raise InvalidArgument("stream must be 'default' where keys are given.")
-            rows = fetch_system_rows(self._client, self._path, samples)
+        if asked.is_system:
+            rows = fetch_system_rows(self._client, self._path, asked.n_rows)
             return Sample(rows, len(rows))
         if sample == "server":
-            names = None if not keys else tuple(dict.fromkeys(keys))
-            rows = fetch_sampled_rows(self._client, self._path, names, samples, x_axis)
+            rows = fetch_sampled_rows(self._client, self._path, asked.keys, asked.n_rows)
             return Sample(rows, len(rows))
-        filtered = Projection.from_arguments([*keys, x_axis] if keys else None)
-        reading = self._open(filtered, StepRange())
-        return reading.sample(samples, x_axis)
+        return self._open(asked.projection, StepRange()).sample(asked.n_rows, asked.keys)
 
     def scan(
         self,

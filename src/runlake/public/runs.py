@@ -17,7 +17,7 @@ from runlake.history.samples import Sampling, sample_runs, sample_runs_as_frames
 from runlake.public.pages import Page, SizedPages, page_of
 from runlake.public.run import Run
 from runlake.public.sweeps import Sweep
-from runlake.values import RUN_ID, STEP, Projection, RunPath, StepRange, check_count, check_word
+from runlake.values import RUN_ID, STEP, Projection, RunPath, StepRange, check_word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,9 +142,9 @@ class Runs(SizedPages[Run]):
 
     def histories(
         self,
-        samples: int = 500,
+        samples: int | None = 500,
         keys: list[str] | None = None,
-        x_axis: str = STEP,
+        x_axis: str | None = STEP,
         format: str = "default",  # noqa: A002 - W&B's name
         stream: str = "default",
     ) -> list[dict[str, Any]] | pd.DataFrame | pl.DataFrame:
@@ -154,17 +154,17 @@ class Runs(SizedPages[Run]):
 
         Parameters
         ----------
-        samples : int
-            Rows per run at most.
+        samples : int or None
+            Rows per run at most; 500 for None.
         keys : list of str, optional
             Only rows that have all of them and the x axis come out, with just those; every row and
             key if omitted.
-        x_axis : str
-            A key that every row has besides ``keys``.
+        x_axis : str or None
+            A key that every row has besides ``keys``; ``_step`` for None.
         format : {"default", "pandas", "polars"}
             "default" is a list of dicts; frames have their columns in alphabetical order.
-        stream : {"default", "system"}
-            "system" gives what the machines did, as the backend samples it.
+        stream : {"default", "system", "events", "systemMetrics"}
+            "system" and its two other names give what the machines did, as the backend samples it.
 
         Returns
         -------
@@ -180,7 +180,7 @@ class Runs(SizedPages[Run]):
             If pandas is asked for and not installed.
         """
         check_word(format, "format", ("default", "pandas", "polars"))
-        sampling = _checked_sampling(samples, keys, x_axis, stream)
+        sampling = Sampling.from_arguments(samples, keys, x_axis, stream)
         if format == "polars":
             return self._polars_histories(sampling)
         rows = self._row_histories(sampling)
@@ -344,16 +344,6 @@ def _checked_order(order: object) -> str:
     if order is not None and not isinstance(order, str):
         raise InvalidArgument(f"order must be a string such as '-created_at', not {order!r}.")
     return order or DEFAULT_ORDER
-
-
-def _checked_sampling(samples: int, keys: list[str] | None, x_axis: str, stream: str) -> Sampling:
-    check_count(samples, "samples")
-    check_word(stream, "stream", ("default", "system"))
-    projection = Projection.from_arguments(keys)
-    Projection.from_arguments([x_axis])
-    if stream == "system" and projection.keys is not None:
-        raise InvalidArgument("stream must be 'default' where keys are given.")
-    return Sampling(samples, projection, x_axis, stream == "system")
 
 
 def _import_pandas() -> Any:
