@@ -106,7 +106,13 @@ class ArtifactUnderWay:
         return self
 
     def put_manifest(self) -> ArtifactUnderWay:
-        manifest = json.dumps({"version": 1, "contents": self.contents}).encode()
+        document = {
+            "version": 1,
+            "storagePolicy": "wandb-storage-policy-v1",
+            "storagePolicyConfig": {"storageLayout": "V2"},
+            "contents": self.contents,
+        }
+        manifest = json.dumps(document).encode()
         answer = self.mutate(
             CREATE_MANIFEST,
             input={

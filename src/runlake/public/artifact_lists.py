@@ -207,7 +207,7 @@ class ArtifactFile(Attributes):
         destination = destination_of(root, str(self._attrs["name"]))
         if is_wanted(destination, replace=replace, exist_ok=exist_ok):
             self._download(destination)
-        return open_text(destination)
+        return open_text(root, str(self._attrs["name"]))
 
     def _download(self, destination: Path) -> None:
         try:

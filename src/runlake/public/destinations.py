@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -64,9 +65,28 @@ def is_wanted(destination: Path, *, replace: bool, exist_ok: bool) -> bool:
     return False
 
 
-def open_text(destination: Path) -> TextIOWrapper:
-    """Open a file for reading as text; `InvalidArgument` where that does not work."""
+def open_text(root: str, name: str) -> TextIOWrapper:
+    """Open a file below a directory for reading as text.
+
+    Parameters
+    ----------
+    root : path
+        The directory.
+    name : str
+        The file's name with its folders.
+
+    Returns
+    -------
+    file
+        Its ``name`` is the SDK's: the directory as it was given, then the name.
+
+    Raises
+    ------
+    InvalidArgument
+        If the file cannot be read.
+    """
+    path = os.path.join(os.fspath(root), name)  # noqa: PTH118 - a Path drops "./"
     try:
-        return destination.open(encoding="utf-8")
+        return open(path, encoding="utf-8")  # noqa: PTH123 - the caller closes it
     except OSError as error:
-        raise InvalidArgument(f"{str(destination)!r} cannot be read: {error}.") from error
+        raise InvalidArgument(f"{path!r} cannot be read: {error}.") from error

@@ -112,7 +112,7 @@ class File(Attributes):
         destination = destination_of(root, self.name)
         if is_wanted(destination, replace=replace, exist_ok=exist_ok):
             self._download(self._client if api is None else client_of(api), destination)
-        return open_text(destination)
+        return open_text(root, self.name)
 
     def delete(self) -> None:
         """Delete the file from the run.
