@@ -47,6 +47,7 @@ def log_project(server: RunningServer, project: str) -> None:
             "model.h5": f"weights of {run_id}".encode() * 20,
             "output/notes.txt": f"notes of {run_id}\n".encode(),
             "diagram.json": json.dumps({"run": run_id}).encode(),
+            "wandb-metadata.json": json.dumps(_metadata(lr)).encode(),
         }
         _upload(run, files)
         if run_id == "beta":
@@ -73,6 +74,12 @@ def _describe(run: LoggedRun, run_id: str, lr: float) -> None:
             "tags": ["baseline"] if run_id == "alpha" else ["tuned", run_id],
         },
     )
+
+
+def _metadata(lr: float) -> dict[str, Any]:
+    git = {"remote": "https://example.com/net.git", "commit": "0123456789abcdef"}
+    args = ["--lr", str(lr)]
+    return {"program": "train.py", "args": args, "host": "node1", "git": git, "gpu_count": 0}
 
 
 def _row(step: int, lr: float) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from tests.http_logging import LoggedRun, steps
 from tests.server_process import run_script
 
 SCRIPT = """
-import json, sys, runlake, wandb
+import json, sys, warnings, runlake, wandb
 path = sys.argv[1]
 api = wandb.Api()
 run = api.run(path)
@@ -30,6 +30,17 @@ try:
     run.scan_history(keys="loss")
 except wandb.errors.CommError as error:
     answers["wrong"] = type(error.exc).__name__
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    run.history(samples=5)
+    asked = [sys._getframe().f_lineno - 1]
+    wandb.Api().runs(path.rpartition("/")[0]).histories(samples=5)
+    asked.append(sys._getframe().f_lineno - 1)
+    [row for row in run.scan_history(keys=["nothing"])]
+    asked.append(sys._getframe().f_lineno - 1)
+told = [one for one in told if issubclass(one.category, UserWarning)]
+answers["warned"] = [[one.filename, one.lineno] for one in told]
+answers["asked"] = [["<string>", line] for line in asked]
 answers["told"] = repr(acceleration)
 acceleration.undo()
 answers["after"] = type(run.scan_history()).__module__
@@ -56,6 +67,10 @@ def test_the_sdk_reads_through_runlake(answers):
 def test_errors_are_those_that_the_script_catches(answers):
     assert "in no export yet" in answers["incomplete"]
     assert answers["wrong"] == "InvalidArgument"
+
+
+def test_warnings_point_at_the_line_of_the_script_and_not_at_the_sdk(answers):
+    assert answers["warned"] == answers["asked"]
 
 
 def test_it_says_what_it_did_and_can_be_undone(answers):
