@@ -14,6 +14,7 @@ from cachetools import LRUCache, cached
 from runlake.cache.catalog import WIDE_COLUMNS, Catalog
 from runlake.cache.store import StoredExport
 from runlake.errors import CacheCorrupt
+from runlake.errors.screen import for_screen
 from runlake.exports.facts import ColumnFacts, columns_for, parents_of, read_columns
 from runlake.exports.manifest import Manifest
 from runlake.values import STEP
@@ -62,6 +63,15 @@ class PullResult:
         reason = self.reasons.get(export.object)
         now = "" if reason is None else f"; fetched {reason}"
         return f"on disk: {held} of {export.file}{now}"
+
+    def __str__(self) -> str:
+        live = self.n_live_rows
+        rows = "an unknown number of" if live is None else f"{live:,}"
+        return for_screen(
+            f"Pulled '{self.manifest.path}' to '{self.directory}': {self.n_exports:,} exports with "
+            f"{self.n_rows:,} rows, {self.n_downloaded:,} of them fetched now ({self.n_bytes:,} "
+            f"bytes); {rows} rows are in no export yet."
+        )
 
     @property
     def is_whole_history(self) -> bool:

@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import NamedTuple, ParamSpec, TypeVar
 
+from runlake.errors.screen import without_controls
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -58,6 +60,7 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
         What filters name.
     """
     line = _users_line()
+    message = without_controls(message)
     if line is None:
         warnings.warn(message, category, stacklevel=2)
     else:

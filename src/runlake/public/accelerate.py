@@ -134,7 +134,7 @@ def accelerate(*, quiet: bool = False) -> Acceleration:
             extra="demo",
         ) from error
     _active = Acceleration(wandb)
-    if not quiet:
+    if not quiet and sys.stderr is not None:
         names = ", ".join(METHODS)
         sys.stderr.write(f"runlake: wandb.Api() runs now read {names} through runlake.\n")
     return _active

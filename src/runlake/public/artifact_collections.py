@@ -10,6 +10,7 @@ from runlake.backend import artifact_documents as documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
 from runlake.errors import ArtifactNotFoundError
+from runlake.errors.screen import for_screen
 from runlake.public.artifact_lists import Artifacts
 from runlake.public.pages import Page, Pages, SizedPages, page_of
 
@@ -99,7 +100,7 @@ class ArtifactType:
         return ArtifactCollection(self._client, self.entity, self.project, name, self.type)
 
     def __repr__(self) -> str:
-        return f"<ArtifactType {self.type}>"
+        return for_screen(f"<ArtifactType {self.type}>")
 
 
 class ArtifactTypes(Pages[ArtifactType]):
@@ -147,7 +148,7 @@ class ArtifactTypes(Pages[ArtifactType]):
         )
 
     def __repr__(self) -> str:
-        return f"<ArtifactTypes {self.entity}/{self.project}>"
+        return for_screen(f"<ArtifactTypes {self.entity}/{self.project}>")
 
 
 class ArtifactCollection:
@@ -273,7 +274,7 @@ class ArtifactCollection:
         return Artifacts(self._client, *names, per_page=per_page, start=start)
 
     def __repr__(self) -> str:
-        return f"<ArtifactCollection {self.name} ({self.type})>"
+        return for_screen(f"<ArtifactCollection {self.name} ({self.type})>")
 
 
 class ArtifactCollections(SizedPages[ArtifactCollection]):
@@ -335,7 +336,9 @@ class ArtifactCollections(SizedPages[ArtifactCollection]):
         return ArtifactCollection(self._client, *names, node)
 
     def __repr__(self) -> str:
-        return f"<ArtifactCollections {self.entity}/{self.project}/{self.type_name} ({len(self)})>"
+        return for_screen(
+            f"<ArtifactCollections {self.entity}/{self.project}/{self.type_name} ({len(self)})>"
+        )
 
 
 class _Aliases(Pages[str]):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runlake.cache.artifact_files import Fetcher
 from runlake.cache.artifact_manifest import Entry, Manifest
 from runlake.errors import InvalidArgument
+from runlake.errors.screen import for_screen
 
 if TYPE_CHECKING:
     from runlake.public.artifacts import Artifact
@@ -110,7 +111,7 @@ class ArtifactManifestEntry:
         return str(directory / self.path)
 
     def __repr__(self) -> str:
-        return f"<ArtifactManifestEntry {self.path} ({self.digest})>"
+        return for_screen(f"<ArtifactManifestEntry {self.path} ({self.digest})>")
 
 
 class ArtifactManifest:
@@ -143,4 +144,4 @@ class ArtifactManifest:
         return len(self._entries)
 
     def __repr__(self) -> str:
-        return f"<ArtifactManifest ({len(self)} files)>"
+        return for_screen(f"<ArtifactManifest ({len(self)} files)>")

@@ -14,6 +14,7 @@ from runlake.backend.graphql import query, query_run
 from runlake.cache.artifact_files import fetch_file_page
 from runlake.cache.contents import download_checked
 from runlake.errors import ArtifactNotFoundError, FileTransferError, InvalidType
+from runlake.errors.screen import for_screen
 from runlake.public.artifacts import Artifact
 from runlake.public.attributes import Attributes
 from runlake.public.destinations import destination_of, is_wanted, open_text
@@ -101,7 +102,9 @@ class Artifacts(SizedPages[Artifact]):
         return page.holding([one for one in artifacts if set(self.tags) <= set(one.tags)])
 
     def __repr__(self) -> str:
-        return f"<Artifacts {self.entity}/{self.project}/{self.collection_name} ({len(self)})>"
+        return for_screen(
+            f"<Artifacts {self.entity}/{self.project}/{self.collection_name} ({len(self)})>"
+        )
 
 
 class ArtifactsOfRun(SizedPages[Artifact]):
@@ -142,7 +145,7 @@ class ArtifactsOfRun(SizedPages[Artifact]):
         return page.holding([Artifact.from_attrs(self._client, node) for node in shown])
 
     def __repr__(self) -> str:
-        return f"<Artifacts {self.mode} by {self._run} ({len(self)})>"
+        return for_screen(f"<Artifacts {self.mode} by {self._run} ({len(self)})>")
 
 
 class ArtifactFile(Attributes):
@@ -228,7 +231,7 @@ class ArtifactFile(Attributes):
         return str(self._attrs.get("url") or self._attrs.get("directUrl"))
 
     def __repr__(self) -> str:
-        return f"<ArtifactFile {self._attrs.get('name')} ({self.size} bytes)>"
+        return for_screen(f"<ArtifactFile {self._attrs.get('name')} ({self.size} bytes)>")
 
 
 class ArtifactFiles(Pages[ArtifactFile]):
@@ -287,7 +290,7 @@ class ArtifactFiles(Pages[ArtifactFile]):
         return len(self.objects)
 
     def __repr__(self) -> str:
-        return f"<ArtifactFiles {'/'.join(self.path)} ({len(self)})>"
+        return for_screen(f"<ArtifactFiles {'/'.join(self.path)} ({len(self)})>")
 
 
 def check_names(names: str | Iterable[str] | None, kind: str) -> list[str]:

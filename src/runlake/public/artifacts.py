@@ -20,6 +20,7 @@ from runlake.errors import (
     InvalidArgument,
     ProtocolError,
 )
+from runlake.errors.screen import for_screen
 from runlake.public.artifact_entries import ArtifactManifest, ArtifactManifestEntry
 from runlake.public.artifact_fields import ArtifactFields, source_path
 from runlake.values import ArtifactPath
@@ -265,7 +266,7 @@ class Artifact(ArtifactFields):
         return ArtifactCollection(self._client, *names, self.type)
 
     def __repr__(self) -> str:
-        return f"<Artifact {self.qualified_name} ({self.type})>"
+        return for_screen(f"<Artifact {self.qualified_name} ({self.type})>")
 
 
 def fetch_artifact(client: Client, path: ArtifactPath) -> Artifact:

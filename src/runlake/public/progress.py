@@ -17,7 +17,7 @@ def visible_progress(*, is_wanted: bool = True) -> Progress:
     is_wanted : bool
         False with ``RUNLAKE_PROGRESS=0``.
     """
-    if not is_wanted or not (sys.stderr.isatty() or is_notebook()):
+    if not is_wanted or not _is_seen():
         return Silence()
     for kind in (Bar, TqdmBar):
         try:
@@ -25,6 +25,12 @@ def visible_progress(*, is_wanted: bool = True) -> Progress:
         except ImportError:
             continue
     return Silence()
+
+
+def _is_seen() -> bool:
+    # A process without a console has no standard error at all.
+    is_terminal = getattr(sys.stderr, "isatty", None)
+    return bool((is_terminal is not None and is_terminal()) or is_notebook())
 
 
 class Bar:
@@ -46,7 +52,7 @@ class Bar:
             DownloadColumn(),
             TransferSpeedColumn(),
             console=Console(stderr=True),
-            disable=not (sys.stderr.isatty() or is_notebook()),
+            disable=not _is_seen(),
         )
 
     def start(self, total_bytes: int | None, n_files: int) -> None:

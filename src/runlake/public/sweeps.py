@@ -10,6 +10,7 @@ from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
 from runlake.errors import MissingExtra, SweepNotFoundError
+from runlake.errors.screen import for_screen
 from runlake.public.attributes import Attributes, frame_of
 
 if TYPE_CHECKING:
@@ -154,4 +155,6 @@ class Sweep(Attributes):
         return frame_of(self.url, height, hidden=hidden)
 
     def __repr__(self) -> str:
-        return f"<Sweep {'/'.join(self.path)} ({self._attrs.get('state', 'Unknown State')})>"
+        return for_screen(
+            f"<Sweep {'/'.join(self.path)} ({self._attrs.get('state', 'Unknown State')})>"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runlake.errors.screen import for_screen
 from runlake.public.attributes import Attributes
 
 
@@ -24,4 +25,4 @@ class User(Attributes):
 
     def __repr__(self) -> str:
         known = (self._attrs.get(field) for field in ("email", "username", "name", "id"))
-        return f"<User {next(filter(None, known), '???')}>"
+        return for_screen(f"<User {next(filter(None, known), '???')}>")
