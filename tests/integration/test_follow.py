@@ -67,6 +67,17 @@ def open_run(server, path):
     return runlake.Api({"base_url": server.base_url}, api_key=server.api_key).run(path)
 
 
+def test_a_run_that_was_followed_knows_how_it_ended(backend):
+    logged = LoggedRun(backend, "followed").log(*steps(0, 3))
+    run = open_run(backend, logged.path)
+    follower = Follower(run)
+    assert (run.state, follower.take(3)) == ("running", [0, 1, 2])
+    logged.log(*steps(3, 5)).finish(exit_code=1)
+    assert follower.rest() == [3, 4]
+    assert (run.state, run.history_line_count) == ("failed", 5)
+    assert run.heartbeat_at == open_run(backend, logged.path).heartbeat_at
+
+
 def test_each_row_comes_once_and_in_order_while_exports_appear(small_exports):
     server, _ = small_exports
     logged = LoggedRun(server, "growing").log(*steps(0, 25))

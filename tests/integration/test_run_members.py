@@ -330,15 +330,35 @@ def test_console_lines_come_page_by_page(backend, run):
     assert operations(requests) == ["RunConsoleLogTail"]
 
 
-def test_metadata_is_none_until_it_can_be_had(run, tmp_path):
+def test_metadata_is_none_until_the_run_has_it(run, tmp_path):
     assert run.metadata is None
     file = tmp_path / "home" / "wandb-metadata.json"
     file.write_text("not json")
     run.upload_file(file.name)
-    assert run.metadata is None
+    with pytest.warns(UserWarning, match="is no JSON"):
+        assert run.metadata is None
     file.write_text('{"os": "Linux"}')
     run.upload_file(file.name)
     assert run.metadata == {"os": "Linux"}
+
+
+def test_metadata_offline_is_refused_and_not_none(backend, run):
+    run.pull()
+    settings = {"base_url": backend.base_url}
+    offline = runlake.Api(settings, api_key=backend.api_key, offline=True)
+    with pytest.warns(errors.StaleWarning):
+        remembered = offline.run("/".join(run.path))
+    with pytest.raises(errors.OfflineError, match="RUNLAKE_OFFLINE"):
+        _ = remembered.metadata
+
+
+def test_metadata_of_a_backend_that_went_away_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNLAKE_RETRY_TIMEOUT", "0.2")
+    with running_server(tmp_path / "server") as server:
+        path = LoggedRun(server, "left").finish().path
+        run = runlake.Api({"base_url": server.base_url}, api_key=server.api_key).run(path)
+    with pytest.raises(errors.Unreachable):
+        _ = run.metadata
 
 
 UPLOAD = """

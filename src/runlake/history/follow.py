@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from runlake.backend.client import Client
@@ -24,7 +24,12 @@ SERVER_ERRORS = 500
 
 
 def follow_run(
-    client: Client, run: RunPath, projection: Projection, start: int, poll: float
+    client: Client,
+    run: RunPath,
+    projection: Projection,
+    start: int,
+    poll: float,
+    note: Callable[[Manifest], None],
 ) -> Iterator[Row]:
     """Yield the rows of a run as they come, until it is over.
 
@@ -40,6 +45,8 @@ def follow_run(
         First step, inclusive.
     poll : float
         Seconds between two looks.
+    note : callable
+        Is given what the backend said at each look.
 
     Yields
     ------
@@ -54,7 +61,7 @@ def follow_run(
         What stops a read for good; and whatever does so at the first look. Later, a backend that
         does not answer is waited for.
     """
-    following = _Following(client, run, projection, start)
+    following = _Following(client, run, projection, start, note)
     while True:
         try:
             yield from following.iter_news()
@@ -78,6 +85,8 @@ class _Following:
         As for `follow_run`.
     position : int
         Rows of lower steps were yielded.
+    note : callable
+        As for `follow_run`.
     seen : Manifest or None
         The last offer of which all rows were yielded.
     is_over : bool
@@ -90,6 +99,7 @@ class _Following:
     run: RunPath
     projection: Projection
     position: int
+    note: Callable[[Manifest], None]
     seen: Manifest | None = None
     is_over: bool = field(default=False, init=False)
     has_fallen: bool = field(default=False, init=False)
@@ -97,6 +107,7 @@ class _Following:
     def iter_news(self) -> Iterator[Row]:
         """Look once, and yield what is new."""
         now = fetch_manifest(self.client, self.run)
+        self.note(now)
         self._mind_rewinding(now)
         before = self.position
         if _end(now) > before:

@@ -9,7 +9,13 @@ from typing import Any
 
 from runlake.backend.run_files import send_run_file
 from runlake.backend.transfer import download_bytes
-from runlake.errors import InvalidArgument, InvalidType, LocalFileNotFoundError, RunlakeError
+from runlake.errors import (
+    InvalidArgument,
+    InvalidType,
+    LocalFileNotFoundError,
+    RunFileNotFoundError,
+)
+from runlake.errors.user_line import warn
 from runlake.public.console_logs import ConsoleLogs
 from runlake.public.files import File, Files, find_file
 from runlake.public.run_fields import RunFields
@@ -26,15 +32,25 @@ class RunFiles(RunFields):
     def metadata(self) -> dict[str, Any] | None:
         """What the SDK noted of the machine and the program: ``wandb-metadata.json``.
 
-        Two requests at the first access; None, and asked for again, if it cannot be had.
+        Two requests at the first access; None, and asked for again, if the run has no such file.
+
+        Raises
+        ------
+        OfflineError
+            Offline, because the cache does not keep it.
+        BackendError, FileTransferError
+            If it cannot be read.
         """
         if self._metadata is None:
             try:
                 file = self.file(METADATA_FILE)
-                content = download_bytes(self._client, file.url, what=f"{METADATA_FILE!r}")
-                self._metadata = json.loads(content)
-            except (RunlakeError, ValueError):
+            except RunFileNotFoundError:
                 return None
+            content = download_bytes(self._client, file.url, what=f"{METADATA_FILE!r}")
+            try:
+                self._metadata = json.loads(content)
+            except ValueError:
+                warn(f"{METADATA_FILE!r} of '{self._path}' is no JSON; run.file() gives it.")
         return self._metadata
 
     def file(self, name: str) -> File:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from runlake.errors import SampleWarning
 from runlake.errors.user_line import warn
+from runlake.exports.manifest import Manifest
 from runlake.history.follow import follow_run
 from runlake.history.plan import Plan
 from runlake.history.reader import Reading, open_reading
@@ -320,12 +321,16 @@ class RunHistory(RunFields):
         -----
         A run is over when the backend says that it neither runs nor is pending nor preempting. A
         run that is resumed after that is followed on with the next step as ``min_step``. That a run
-        was rewound is seen if it is shorter than before at two looks in a row.
+        was rewound is seen if it is shorter than before at two looks in a row. Each look notes the
+        state of the run, when it was last heard of and how many lines it has; what else this object
+        knows, such as the summary, is as it was until ``run.load(force=True)``.
         """
         check_seconds(poll, "poll")
         projection = Projection.from_arguments(keys, how)
         steps = StepRange.from_arguments(min_step, None)
-        return follow_run(self._client, self._path, projection, steps.start, poll)
+        return follow_run(
+            self._client, self._path, projection, steps.start, poll, self._note_moment
+        )
 
     def explain(
         self,
@@ -348,6 +353,15 @@ class RunHistory(RunFields):
             Prints as text.
         """
         return self._reading(keys, min_step, max_step, how).explain()
+
+    def _note_moment(self, manifest: Manifest) -> None:
+        moment = {
+            "state": manifest.state,
+            "heartbeatAt": manifest.heartbeat_at,
+            "historyLineCount": manifest.line_count,
+        }
+        known = self._attrs
+        known.update({k: v for k, v in moment.items() if k in known and v is not None})
 
     def _reading(
         self,
