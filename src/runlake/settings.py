@@ -26,6 +26,8 @@ CLOUD_APPS = {
 }
 DEFAULT_BASE_URL = "https://api.wandb.ai"
 LOCKING = ("auto", "flock", "soft")
+# Scripts set them because the SDK takes them; no reader of ours needs them.
+UNUSED_OVERRIDES = ("organization", "run")
 # Keys that this process was given by `runlake.login`, by base URL; the last host stands in where
 # no other source names one.
 _logins: dict[str, Secret] = {}
@@ -150,7 +152,8 @@ def load_settings(
     ----------
     overrides : mapping, optional
         Explicit values that win over every other source: ``base_url``, ``app_url``, ``entity``,
-        ``project``, ``cache_dir`` (holds the ``runlake`` folder, as ``WANDB_CACHE_DIR`` does).
+        ``project``, ``cache_dir`` (holds the ``runlake`` folder, as ``WANDB_CACHE_DIR`` does);
+        `UNUSED_OVERRIDES` are ignored.
     api_key : str, optional
         Wins over ``WANDB_API_KEY``, settings files and netrc.
     timeout : float, optional
@@ -169,7 +172,8 @@ def load_settings(
         If a value cannot be what its name says; the message names its source.
     """
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    unknown = given.keys() - {"base_url", "app_url", "entity", "project", "cache_dir"}
+    known = {"base_url", "app_url", "entity", "project", "cache_dir", *UNUSED_OVERRIDES}
+    unknown = given.keys() - known
     if unknown:
         raise SettingsError(
             f"Unknown override {min(unknown)!r}; known are base_url, app_url, entity, "

@@ -16,6 +16,12 @@ API = [
     Row("Api.settings", "api.settings['entity'], api.settings.get('project')"),
     Row("Api.settings", "api.settings['base_url'].startswith('http')"),
     Row("Api.settings", "api.settings['nothing']"),
+    Row(
+        "Api.settings",
+        "given = {'entity': entity, 'project': project, 'run': 'main', 'organization': 'o'}\n"
+        "wandb.Api(given, timeout=30).run('main').id",
+    ),
+    Row("Api.settings", "issubclass(wandb.errors.UnsupportedError, wandb.errors.UsageError)"),
     Row("Api.viewer", "api.viewer.username, api.viewer.entity, api.viewer.name"),
     Row("Api.from_path", "api.from_path(f'{entity}/{project}').name"),
     Row("Api.from_path", "api.from_path('a/b/c/d/e')"),

@@ -5,6 +5,7 @@
     RunlakeError                    (also named Error, as in wandb)
     |- SettingsError                a setting is missing or wrong
     |  `- UsageError                no API key where one is needed
+    |     `- UnsupportedError       never raised; scripts catch it
     |- CommError                    what W&B scripts catch around a call
     |  |- InvalidArgument           also ValueError; raised before any request
     |  |  |- InvalidType            also TypeError
@@ -86,6 +87,10 @@ class SettingsError(RunlakeError):
 
 class UsageError(SettingsError):
     """No API key is configured for the backend."""
+
+
+class UnsupportedError(UsageError):
+    """The SDK's error for what a server does not support; runlake never raises it."""
 
 
 class CommError(RunlakeError):
