@@ -12,7 +12,6 @@ from tests.http_logging import LoggedRun, steps
 
 import runlake
 from runlake import Best
-from runlake.history.best import plan_best
 
 COLUMNS = ["key", "kind", "count", "first_step", "last_step", "min", "max"]
 
@@ -131,20 +130,6 @@ def test_wrong_arguments_of_best_are_errors_before_any_request(backend, run, arg
     with backend.counted() as requests, pytest.raises(ValueError, match=r"mode|key"):
         run.best(*arguments)
     assert requests == []
-
-
-def test_only_row_groups_that_can_hold_the_best_are_read(served):
-    server, open_run = served
-    loss = [float(n % 37) for n in range(100)]
-    server.offer(a=parquet({"_step": range(100), "loss": loss}))
-    run = open_run()
-    plan = run._reading(["loss"], None, None, "all").plan
-    (read,) = plan_best(plan, "min").plan.exports
-    assert read.row_groups == (0, 3, 7)
-    (read,) = plan_best(plan, "max").plan.exports
-    assert read.row_groups == (3, 7)
-    assert run.best("loss") == Best(0.0, 0)
-    assert run.best("loss", "max") == Best(36.0, 36)
 
 
 def test_nan_is_never_the_best_and_infinities_are(served):

@@ -241,11 +241,14 @@ class Fetching:
         coverage = None
         if tail.start > 0:
             coverage = Coverage(read_pieces(part.path, ranges), {}).extended((), wanted)
-        self._keep(
-            publish(
-                self._directory, export.object, part.path, downloaded, coverage, boot=self._boot
-            )
+        stored = publish(
+            self._directory, export.object, part.path, downloaded, coverage, boot=self._boot
         )
+        self._keep(stored)
+        needed = set(groups_in(facts, self._steps))
+        if not all(needed.issubset(groups) for groups in wanted.values()):
+            # The steps have shown what their statistics concealed.
+            self._extend(export, stored)
 
     def _complete_footer(self, export: Export, tail: Tail, sink: _Sink) -> ByteRange:
         length = int.from_bytes(tail.content[-FOOTER_END:-4], "little") + FOOTER_END

@@ -452,6 +452,7 @@ def _describe_export(export: StoredExport) -> dict[str, Any]:
         "dropped_at": export.dropped_at,
         "boot": export.boot,
         "is_ascending": facts.is_ascending,
+        "is_as_stated": facts.is_as_stated,
         "n_columns": facts.n_columns,
         "row_groups": [[g.n_rows, g.first_step, g.last_step] for g in facts.row_groups],
         "pieces": None
@@ -469,6 +470,7 @@ def _parse_export(entry: Mapping[str, Any], directory: Path) -> StoredExport:
         entry["is_ascending"],
         entry["n_columns"],
         {},
+        is_as_stated=entry.get("is_as_stated", True),
     )
     coverage = None
     if entry["pieces"] is not None:

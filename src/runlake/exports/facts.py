@@ -62,6 +62,8 @@ class ExportFacts:
         In file order; only those that were asked for.
     footer : bytes or None
         A footer of those columns alone, where the export's own is long.
+    is_as_stated : bool
+        What the footer states of row counts, order, and steps is what the ``_step`` column has.
     """
 
     row_groups: tuple[RowGroup, ...]
@@ -69,6 +71,7 @@ class ExportFacts:
     n_columns: int
     columns: Mapping[str, ColumnFacts] = field(repr=False)
     footer: bytes | None = field(default=None, repr=False)
+    is_as_stated: bool = True
 
     @property
     def n_rows(self) -> int:
@@ -109,7 +112,8 @@ def read_export_facts(file: Path) -> ExportFacts:
     Returns
     -------
     ExportFacts
-        From the footer; steps from the ``_step`` column itself, whose order statistics do not tell.
+        Types and statistics from the footer; row counts and steps from the ``_step`` column
+        itself, with which the footer is compared.
 
     Raises
     ------
@@ -118,9 +122,9 @@ def read_export_facts(file: Path) -> ExportFacts:
     """
     with pq.ParquetFile(file, memory_map=False, pre_buffer=False) as parquet:
         schema = parquet.schema_arrow
-        groups, is_ascending = _row_groups(parquet)
+        groups, is_ascending, is_as_stated = _row_groups(parquet)
         columns = read_columns(parquet.metadata, schema, dict.fromkeys(schema.names))
-        return ExportFacts(groups, is_ascending, len(columns), columns)
+        return ExportFacts(groups, is_ascending, len(columns), columns, is_as_stated=is_as_stated)
 
 
 def columns_for(keys: Iterable[str], types: Mapping[str, pa.DataType]) -> list[str]:
@@ -264,7 +268,8 @@ def touched_row_groups(
 
 
 def _overlaps(bounds: pq.Statistics, start: int, stop: int | None) -> bool:
-    return bool(bounds.max >= start and (stop is None or bounds.min < stop))
+    # Of NaN neither is known.
+    return not (bounds.max < start or (stop is not None and bounds.min >= stop))
 
 
 def groups_in(facts: ExportFacts, steps: StepRange) -> tuple[int, ...]:
@@ -292,50 +297,104 @@ def _n_leaves(kind: pa.DataType) -> int:
 
 
 def _statistics(groups: list[pq.RowGroupMetaData], leaf: int, kind: pa.DataType) -> ColumnFacts:
+    """Return what the statistics of a column state, None where they cannot be true."""
     n_nulls: int | None = 0
     bounds: list[float] | None = []
     # The statistics of 16-bit floats come as bytes.
     is_number = pa.types.is_integer(kind) or kind in (pa.float32(), pa.float64())
     for group in groups:
         statistics = group.column(leaf).statistics
-        if statistics is None or not statistics.has_null_count:
-            n_nulls = None
-        elif n_nulls is not None:
-            n_nulls += statistics.null_count
+        n_here = _stated_nulls(statistics, group.num_rows)
+        n_nulls = None if n_nulls is None or n_here is None else n_nulls + n_here
         if statistics is None or not is_number:
             bounds = None
         elif statistics.has_min_max:
             if bounds is not None:
                 bounds += [float(statistics.min), float(statistics.max)]
-        elif statistics.num_values or not statistics.has_null_count:
+                # NaN is at no side of anything.
+                bounds = bounds if bounds[-2] <= bounds[-1] else None
+        elif n_here != group.num_rows:
             bounds = None
     if not bounds:
         return ColumnFacts(kind, n_nulls)
     return ColumnFacts(kind, n_nulls, min(bounds), max(bounds))
 
 
-def _row_groups(parquet: pq.ParquetFile) -> tuple[tuple[RowGroup, ...], bool]:
+def _stated_nulls(statistics: pq.Statistics | None, n_rows: int) -> int | None:
+    if statistics is None or not statistics.has_null_count:
+        return None
+    n_nulls: int = statistics.null_count
+    is_possible = 0 <= n_nulls <= n_rows and not (statistics.has_min_max and n_nulls == n_rows)
+    return n_nulls if is_possible else None
+
+
+def _row_groups(parquet: pq.ParquetFile) -> tuple[tuple[RowGroup, ...], bool, bool]:
+    """Return the row groups, whether steps ascend, and whether the footer states the same."""
     metadata = parquet.metadata
+    leaf = leaf_positions(parquet.schema_arrow).get(STEP, (0, 0, 0))[0]
     has_step = STEP in parquet.schema_arrow.names
     groups = []
     last: int | None = None
     is_ascending = has_step
+    is_as_stated = True
     for index in range(metadata.num_row_groups):
+        stated = metadata.row_group(index)
         if not has_step:
-            groups.append(RowGroup(metadata.row_group(index).num_rows, None, None))
+            groups.append(RowGroup(stated.num_rows, None, None))
             continue
         column = (
             parquet.read_row_group(index, columns=[STEP], use_threads=False)
             .column(STEP)
             .combine_chunks()
         )
+        n_stored = stated.column(leaf).num_values
+        if len(column) < n_stored:
+            # No engine reads behind the count of rows.
+            raise pa.ArrowInvalid(
+                f"row group {index} has {n_stored:,} steps, but states {stated.num_rows:,} rows"
+            )
         group, group_ascends = _step_facts(column)
         is_ascending = is_ascending and group_ascends
         if group.first_step is not None:
             is_ascending = is_ascending and (last is None or group.first_step > last)
             last = group.last_step
         groups.append(group)
-    return tuple(groups), is_ascending
+        is_as_stated = is_as_stated and _is_as_stated(stated, leaf, column, group)
+    n_rows = sum(group.n_rows for group in groups)
+    is_as_stated = (
+        is_as_stated and n_rows == metadata.num_rows and _is_sorted_as_stated(parquet, is_ascending)
+    )
+    return tuple(groups), is_ascending, is_as_stated
+
+
+def _is_as_stated(
+    stated: pq.RowGroupMetaData, leaf: int, column: pa.Array, group: RowGroup
+) -> bool:
+    """Tell whether a row group has the rows and the whole steps that its footer states."""
+    if stated.num_rows != len(column):
+        return False
+    if not pa.types.is_integer(column.type):
+        return True
+    statistics = stated.column(leaf).statistics
+    if statistics is None:
+        return True
+    if statistics.has_null_count and statistics.null_count != column.null_count:
+        return False
+    if not statistics.has_min_max:
+        return True
+    return bool((statistics.min, statistics.max) == (group.first_step, group.last_step))
+
+
+def _is_sorted_as_stated(parquet: pq.ParquetFile, is_ascending: bool) -> bool:
+    """Tell whether no order is stated but that of the steps; polars believes what is stated."""
+    (step, _, _) = leaf_positions(parquet.schema_arrow).get(STEP, (None, None, None))
+    metadata = parquet.metadata
+    stated = [metadata.row_group(n).sorting_columns for n in range(metadata.num_row_groups)]
+    return all(
+        sorting.column_index == step and not sorting.descending and is_ascending
+        for columns in stated
+        for sorting in columns[:1]
+    )
 
 
 def _step_facts(column: pa.Array) -> tuple[RowGroup, bool]:

@@ -1,18 +1,16 @@
-"""The best value of a key, from the row groups whose statistics let them hold it."""
+"""The best value of a key, from its cells: statistics are the word of whoever wrote them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from runlake.errors import InvalidArgument
-from runlake.exports.facts import leaf_positions
 from runlake.history.expressions import named
 from runlake.history.kinds import is_number
 from runlake.history.live_rows import LiveRows
@@ -20,7 +18,6 @@ from runlake.history.plan import Plan
 from runlake.history.reader import Reading
 from runlake.history.reasons import explain_unknown_key
 from runlake.history.scan import plan_types, scan_plan
-from runlake.history.segments import ExportRead, cut_segments
 from runlake.values import STEP
 
 Mode = Literal["min", "max"]
@@ -40,22 +37,6 @@ class Best:
 
     value: float
     step: int
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """What may hold the best value.
-
-    Parameters
-    ----------
-    plan : Plan
-        Without the row groups that cannot hold it.
-    bound : int, float or None
-        What the best value is or surpasses; None where no statistics tell.
-    """
-
-    plan: Plan
-    bound: float | None
 
 
 def find_best(reading: Reading, mode: Mode) -> Best:
@@ -89,73 +70,10 @@ def _find(reading: Reading, mode: Mode) -> Best:
         raise _no_number(reading, key)
     if kind is None or not is_number(kind):
         raise _not_numeric(reading, key)
-    candidates = plan_best(reading.plan, mode)
-    best = _read_best(candidates.plan, live, mode)
-    if not _keeps(best, candidates.bound, mode):
-        # The bound stands in a row without a step, or the writer's statistics are wrong.
-        best = _read_best(reading.plan, live, mode)
+    best = _read_best(reading.plan, live, mode)
     if best is None:
         raise _no_number(reading, key)
     return best
-
-
-def plan_best(plan: Plan, mode: Mode) -> Candidates:
-    """Leave out what cannot hold the best value; reads footers.
-
-    Parameters
-    ----------
-    plan : Plan
-        Of one key.
-    mode : {"min", "max"}
-        Which is best.
-
-    Returns
-    -------
-    Candidates
-        The plan as it is where sources overlap: a later one may hide a value.
-    """
-    if plan.needs_merge or plan.is_walk:
-        return Candidates(plan, None)
-    bounds = {read.file: dict(_bounds(read, mode)) for read in plan.exports}
-    known = [bound for groups in bounds.values() for bound in groups.values() if bound is not None]
-    if not known:
-        return Candidates(plan, None)
-    best = min(known) if mode == "min" else max(known)
-    reads = tuple(
-        replace(read, row_groups=kept)
-        for read in plan.exports
-        if (kept := _kept(read, bounds[read.file], best))
-    )
-    live_steps = [step for segment in plan.segments for step in segment.live_steps]
-    segments = cut_segments(reads, live_steps, plan.steps)
-    return Candidates(replace(plan, exports=reads, segments=segments), best)
-
-
-def _kept(read: ExportRead, bounds: dict[int, float | None], best: float) -> tuple[int, ...]:
-    return tuple(group for group in read.row_groups if bounds.get(group, best) in (None, best))
-
-
-def _bounds(read: ExportRead, mode: Mode) -> Iterator[tuple[int, float | None]]:
-    """Yield the best value that each row group can have; None where the footer does not tell."""
-    if len(read.columns) != 1:
-        # In no column there is nothing; of several one hides the other.
-        yield from ((group, None) for group in read.row_groups if read.columns)
-        return
-    (column,) = read.columns
-    footer = read.facts.footer
-    source = read.file if footer is None else pa.BufferReader(footer)
-    metadata = pq.read_metadata(source)
-    leaf = leaf_positions(metadata.schema.to_arrow_schema())[column.name][0]
-    has_bounds = column.is_whole and (
-        pa.types.is_integer(column.kind) or column.kind in (pa.float32(), pa.float64())
-    )
-    for group in read.row_groups:
-        statistics = metadata.row_group(group).column(leaf).statistics if has_bounds else None
-        if statistics is None or not statistics.has_min_max:
-            yield group, None
-        else:
-            bound = statistics.min if mode == "min" else statistics.max
-            yield group, None if bound != bound else bound  # noqa: PLR0124 - NaN
 
 
 def _read_best(plan: Plan, live: LiveRows, mode: Mode) -> Best | None:
@@ -173,15 +91,6 @@ def _read_best(plan: Plan, live: LiveRows, mode: Mode) -> Best | None:
 
 def _is_float(frame: pl.LazyFrame, key: str) -> bool:
     return frame.collect_schema()[key].is_float()
-
-
-def _keeps(best: Best | None, bound: float | None, mode: Mode) -> bool:
-    """Tell whether a value is as good as the statistics promised."""
-    if bound is None:
-        return True
-    if best is None:
-        return False
-    return best.value <= bound if mode == "min" else best.value >= bound
 
 
 def _no_number(reading: Reading, key: str) -> InvalidArgument:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -23,6 +24,7 @@ from runlake.history.frames import (
 )
 from runlake.history.key_columns import Column
 from runlake.history.live_rows import LiveRows
+from runlake.history.polars_files import scan_files
 from runlake.history.reader import Reading
 from runlake.history.readings import side_by_side
 from runlake.history.reasons import explain_unknown_key
@@ -126,12 +128,8 @@ def _scan_alike(opened: Sequence[_Opened], types: Types) -> pl.LazyFrame:
     (read, *_) = plan.exports
     kinds = [(STEP, read.step_kind), *((column.name, column.kind) for column in read.columns)]
     stored = {name: polars_type(kind) for name, kind in kinds}
-    scan = pl.scan_parquet(
-        list(run_ids),
-        schema=stored,
-        extra_columns="ignore",
-        glob=False,
-        include_file_paths=FILE,
+    scan = scan_files(
+        list(map(Path, run_ids)), schema=stored, extra_columns="ignore", include_file_paths=FILE
     )
     run_id = pl.col(FILE).replace_strict(
         list(run_ids), list(run_ids.values()), return_dtype=pl.String

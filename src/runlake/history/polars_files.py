@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cachetools import LRUCache, cached
 
@@ -21,8 +22,11 @@ CHUNKS_IN_MEMORY = 1 << 15
 
 
 def polars_can_scan(read: ExportRead) -> bool:
-    """Tell whether a read brings no type that polars cannot read, and no name that aborts it."""
-    return _can_scan(read.columns)
+    """Tell whether a read brings no type that polars cannot read, and no name that aborts it.
+
+    A footer whose statements are not those of its rows would mislead it.
+    """
+    return read.facts.is_as_stated and _can_scan(read.columns)
 
 
 @kept_by_identity
@@ -42,6 +46,13 @@ def scan_file(read: ExportRead) -> pl.LazyFrame:
     return _opened(read, (found.st_ino, found.st_mtime_ns))[0]
 
 
+def scan_files(files: list[Path], **options: Any) -> pl.LazyFrame:
+    """Scan files one after the other, without a look at the statistics that others wrote."""
+    import polars as pl
+
+    return pl.scan_parquet(files, glob=False, use_statistics=False, **options)
+
+
 @cached(
     LRUCache(CHUNKS_IN_MEMORY, getsizeof=lambda opened: opened[1]),
     key=lambda read, version: (read.file, version),
@@ -49,8 +60,6 @@ def scan_file(read: ExportRead) -> pl.LazyFrame:
 )
 def _opened(read: ExportRead, version: object) -> tuple[pl.LazyFrame, int]:  # noqa: ARG001 - a key
     """Return a file with its footer read, and how many column chunks that tells of."""
-    import polars as pl
-
-    scan = pl.scan_parquet(read.file, glob=False)
+    scan = scan_files([read.file])
     scan.collect_schema()
     return scan, read.facts.n_columns * len(read.facts.row_groups)

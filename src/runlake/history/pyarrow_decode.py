@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from runlake.exports.facts import ExportFacts
 from runlake.history.batches import Batch, Reads, max_rows_of
 from runlake.history.corruption import telling_corruption
 from runlake.history.key_columns import Column
@@ -47,7 +48,7 @@ def _read_batches(
         batches = (
             batch
             for index in read.row_groups
-            for batch in parquet.iter_batches(n_rows, row_groups=[index], columns=names)
+            for batch in _row_group(parquet, index, names, read.facts, n_rows)
         )
         for raw in batches:
             arrays = tuple(_stored(raw, column) for column in columns)
@@ -59,6 +60,17 @@ def _read_batches(
                 whole = whole.filter(masks[0])
                 arrays = tuple(array.filter(masks[0]) for array in arrays)
             yield Batch(whole, columns, arrays)
+
+
+def _row_group(
+    parquet: pq.ParquetFile, index: int, names: list[str], facts: ExportFacts, n_rows: int
+) -> Iterator[pa.RecordBatch]:
+    if facts.is_as_stated:
+        yield from parquet.iter_batches(n_rows, row_groups=[index], columns=names)
+        return
+    # Batches end where the footer says that the row group does; as a table it has all its rows.
+    table: pa.Table = parquet.read_row_group(index, columns=names)
+    yield from table.combine_chunks().to_batches(max_chunksize=n_rows)
 
 
 def _stored(batch: pa.RecordBatch, column: Column) -> pa.Array:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from runlake.history.downsample import choose_rows_of_parts
 from runlake.history.frames import polars_type
 from runlake.history.kinds import is_plain
+from runlake.history.polars_files import polars_can_scan, scan_files
 from runlake.history.reader import Reading
 from runlake.values import STEP
 
@@ -90,7 +91,9 @@ def common_schema(reading: Reading) -> tuple[tuple[str, pa.DataType], ...] | Non
     keys = plan.projection.keys
     if len(schemas) != 1 or (keys is not None and tuple(c.key for c in columns) != keys):
         return None
-    if not all(column.is_whole for column in columns):
+    if not all(column.is_whole for column in columns) or not all(
+        map(polars_can_scan, plan.exports)
+    ):
         return None
     (schema,) = schemas
     is_whole = all(
@@ -108,7 +111,7 @@ def _sample(
     names = [name for name, _ in schema]
     types = {name: polars_type(kind) for name, kind in schema}
     files = [export.file for reading in readings for export in reading.plan.in_step_order]
-    scanned = pl.scan_parquet(files, schema=types, extra_columns="ignore", glob=False).select(
+    scanned = scan_files(files, schema=types, extra_columns="ignore").select(
         pl.col(STEP).cast(pl.Int64), *names[1:]
     )
     frame = scanned.collect().rechunk()

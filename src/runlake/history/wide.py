@@ -69,8 +69,8 @@ def read_columns(
         tables = [
             parquet.read_row_group(index, columns=names).select(schema.names)
             if index in wanted
-            else _nulls(schema, parquet.metadata.row_group(index).num_rows)
-            for index in range(parquet.metadata.num_row_groups)
+            else _nulls(schema, group.n_rows)
+            for index, group in enumerate(read.facts.row_groups)
         ]
     return pa.concat_tables(tables) if tables else schema.empty_table()
 

@@ -90,8 +90,7 @@ class RunKeys(RunFields):
 
         Notes
         -----
-        Of the exports only the row groups are read whose Parquet statistics say that they can hold
-        the value; all of them where exports overlap.
+        Every cell of the key is read: the bounds in Parquet statistics are not believed.
         """
         check_word(mode, "mode", ("min", "max"))
         projection = Projection.from_arguments([key])
