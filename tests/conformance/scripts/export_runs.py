@@ -20,8 +20,12 @@ runs_df = pd.DataFrame({"summary": summary_list, "config": config_list, "name": 
 for _, row in runs_df.iterrows():
     print(row["name"], sorted(row["summary"]), sorted(row["config"]))
 
-flat = pd.json_normalize(runs_df["config"].tolist()).join(
-    pd.json_normalize(runs_df["summary"].tolist()), lsuffix=" (config)"
+flat = pd.concat(
+    [
+        pd.json_normalize(runs_df["config"].tolist()).add_prefix("config."),
+        pd.json_normalize(runs_df["summary"].tolist()),
+    ],
+    axis=1,
 )
 flat.insert(0, "name", runs_df["name"])
 flat = flat[sorted(flat.columns)]
