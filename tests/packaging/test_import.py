@@ -56,7 +56,7 @@ def test_every_name_of_the_sdk_is_there_or_says_what_to_use():
 def test_a_name_of_the_sdk_that_is_missing_says_what_to_use():
     import runlake
 
-    with pytest.raises(AttributeError, match=r"'init'.*log with wandb, read with runlake"):
+    with pytest.raises(AttributeError, match=r"'init'.*log with wandb; read with runlake"):
         _ = runlake.init
     with pytest.raises(AttributeError, match=r"'Table'.*run\(path\)\.table\(key\)"):
         _ = runlake.Table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LOG = "runlake reads what was logged and logs nothing: log with wandb, read with runlake."
+LOG = "runlake reads what was logged and logs nothing: log with wandb; read with runlake."
 MEDIA = f"{LOG} Logged media are files of the run: runlake.Api().run(path).files()."
 ARTIFACT = f"{LOG} Of what is there: runlake.Api().artifact(name)."
 SWEEP = "Sweeps are started with wandb; runlake.Api().sweep(path) reads one."
