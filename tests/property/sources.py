@@ -28,7 +28,7 @@ from runlake.history.reader import Reading
 from runlake.values import Projection, Row, RunPath, StepRange
 
 RUN = RunPath("e", "p", "r")
-KEYS = ["a", "A", "val/x", "n.m", "n.o.p", 'it\'s "q"', "ключ", "*"]
+KEYS = ["a", "A", "val/x", "n.m", "n.o.p", 'it\'s "q"', "ключ", "*", "", "^.*$", "a\0b", "_"]
 WHOLE = st.integers(-(2**62), 2**62)
 DOUBLE = st.floats(width=32)
 TEXT = st.sampled_from(["", "x", "NaN", "Infinity", "1"])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.property import sources
 
 from runlake.errors import MixedTypesWarning, NoRowsWarning
+from runlake.history.expressions import from_arrow
 from runlake.history.scan import json_keys, plan_types
 from runlake.history.sql import case_aliases
 from runlake.values import Projection, StepRange
@@ -108,7 +109,7 @@ def outputs_agree(files, live, projection, steps, tail):
         agree(list(reading.iter_rows(3)), expected)
         frame = reading.frame()
         agree(sources.as_logged(frame.to_dicts(), texts), told)
-        streamed = pl.DataFrame(reading.arrow())
+        streamed = from_arrow(reading.arrow().read_all())
         assert streamed.schema == frame.schema
         agree(sources.as_logged(streamed.to_dicts(), texts), told)
         agree(list(reading.last(tail).iter_rows(3)), expected[-tail:])

@@ -39,10 +39,12 @@ from runlake.exports.download import (
 )
 from runlake.exports.extent import Extent, choose_extent
 from runlake.exports.facts import (
+    checked_schema,
     chunk_ranges,
     columns_for,
     groups_in,
     read_export_facts,
+    refusing_names,
     touched_row_groups,
 )
 from runlake.exports.machine import current_boot
@@ -197,8 +199,9 @@ class Fetching:
                 sink = _Sink(sparse.fileno())
                 sink(tail.start, tail.content)
                 footer = self._complete_footer(export, tail, sink)
-                metadata = pq.read_metadata(part.path)
-                schema = metadata.schema.to_arrow_schema()
+                with refusing_names():
+                    metadata = pq.read_metadata(part.path)
+                schema = checked_schema(metadata.schema.to_arrow_schema())
                 wanted = self._wanted_by_statistics(metadata, schema)
                 missing = coalesce(subtract(chunk_ranges(metadata, schema, wanted), [footer]))
                 extent = choose_extent(
@@ -274,7 +277,7 @@ class Fetching:
         if held.coverage is None:
             return
         metadata = pq.read_metadata(held.path)
-        schema = metadata.schema.to_arrow_schema()
+        schema = checked_schema(metadata.schema.to_arrow_schema())
         on_disk = held.coverage.ranges
         wanted: dict[str, tuple[int, ...]] = {}
         if self._keys is not None:

@@ -122,9 +122,11 @@ def _console() -> Console:
 def _without_nesting(frame: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
+    from runlake.history.expressions import named
+
     nested = [n for n, t in frame.schema.items() if isinstance(t, (pl.Struct, pl.List))]
     texts = [
-        pl.col(name).map_elements(lambda cell: json.dumps(_plain(cell)), pl.String)
+        named(name).map_elements(lambda cell: json.dumps(_plain(cell)), pl.String)
         for name in nested
     ]
     return frame.with_columns(texts)

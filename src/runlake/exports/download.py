@@ -14,7 +14,7 @@ from runlake.backend.client import Client
 from runlake.backend.reply import Reply
 from runlake.backend.stop import Stop, Stopped
 from runlake.exports.arrival import Arrival, is_encoded
-from runlake.exports.facts import ExportFacts, read_export_facts
+from runlake.exports.facts import ExportFacts, UnreadableExport, read_export_facts
 from runlake.exports.manifest import Export
 from runlake.exports.part import PartFile
 from runlake.exports.ranges import ByteRange, parse_content_range, split
@@ -154,6 +154,8 @@ def download_export(
 def _read_facts(source: Source, arrival: Arrival, file: Path) -> ExportFacts:
     try:
         return read_export_facts(file)
+    except UnreadableExport as error:
+        raise arrival.reject(source, str(error)) from error
     except (pa.ArrowException, OSError) as error:
         raise arrival.reject(source, "it is no Parquet file") from error
 

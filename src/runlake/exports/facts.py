@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +14,10 @@ import pyarrow.parquet as pq
 from runlake.exports.buffers import numbers_of
 from runlake.exports.ranges import ByteRange
 from runlake.values import STEP, StepRange
+
+
+class UnreadableExport(pa.ArrowInvalid):  # type: ignore[misc]
+    """A Parquet file of which no answer can be made; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +124,30 @@ def read_export_facts(file: Path) -> ExportFacts:
     Raises
     ------
     pyarrow.ArrowException, OSError
-        If the file is no Parquet file.
+        If the file is no Parquet file; `UnreadableExport` if its names or row counts are wrong.
     """
-    with pq.ParquetFile(file, memory_map=False, pre_buffer=False) as parquet:
-        schema = parquet.schema_arrow
+    with refusing_names(), pq.ParquetFile(file, memory_map=False, pre_buffer=False) as parquet:
+        schema = checked_schema(parquet.schema_arrow)
         groups, is_ascending, is_as_stated = _row_groups(parquet)
         columns = read_columns(parquet.metadata, schema, dict.fromkeys(schema.names))
         return ExportFacts(groups, is_ascending, len(columns), columns, is_as_stated=is_as_stated)
+
+
+def checked_schema(schema: pa.Schema) -> pa.Schema:
+    """Return a schema in which each name is that of one column; else `UnreadableExport`."""
+    doubles = [name for name, count in Counter(schema.names).items() if count > 1]
+    if doubles:
+        raise UnreadableExport(f"two columns are named {doubles[0]!r}")
+    return schema
+
+
+@contextmanager
+def refusing_names() -> Iterator[None]:
+    """Turn pyarrow's error for a name that is not UTF-8 into `UnreadableExport`."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise UnreadableExport(f"a column has the name {error.object!r}, not UTF-8") from error
 
 
 def columns_for(keys: Iterable[str], types: Mapping[str, pa.DataType]) -> list[str]:
@@ -350,7 +373,7 @@ def _row_groups(parquet: pq.ParquetFile) -> tuple[tuple[RowGroup, ...], bool, bo
         n_stored = stated.column(leaf).num_values
         if len(column) < n_stored:
             # No engine reads behind the count of rows.
-            raise pa.ArrowInvalid(
+            raise UnreadableExport(
                 f"row group {index} has {n_stored:,} steps, but states {stated.num_rows:,} rows"
             )
         group, group_ascends = _step_facts(column)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from runlake.history.ahead import run_ahead
 from runlake.history.corruption import telling_corruption
+from runlake.history.expressions import to_arrow
 from runlake.history.frames import (
     Types,
     check_polars,
@@ -52,7 +53,7 @@ def open_reader(
         The columns of `scan_plan`; one batch is decoded while the one before is used.
     """
     check_polars()
-    schema = empty_frame(types).to_arrow().schema
+    schema = to_arrow(empty_frame(types)).schema
     batches = _record_batches(plan, types, live, schema)
     return pa.RecordBatchReader.from_batches(schema, _watched(batches, warn_no_rows))
 
@@ -73,7 +74,7 @@ def _record_batches(
 ) -> Iterator[pa.RecordBatch]:
     with telling_corruption(*(read.file for read in plan.exports)):
         for frame in run_ahead(query.collect for query in _queries(plan, types, live)):
-            for batch in frame.to_arrow().to_batches():
+            for batch in to_arrow(frame).to_batches():
                 if len(batch):
                     yield batch.cast(schema) if batch.schema != schema else batch
 

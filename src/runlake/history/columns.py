@@ -14,6 +14,8 @@ from typing import Any
 
 import polars as pl
 
+from runlake.history.expressions import named
+
 JSON_CELL = "cell"
 INT64 = range(-(2**63), 2**63)
 
@@ -101,10 +103,8 @@ def stack(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
         name for name in dict.fromkeys(chain.from_iterable(schemas)) if _clashes(name, schemas)
     ]
     alike = [
-        frame.with_columns(
-            encode_json(pl.col(name)).alias(name) for name in texts if name in frame.columns
-        )
-        for frame in frames
+        frame.with_columns(encode_json(named(name)).alias(name) for name in texts if name in schema)
+        for frame, schema in zip(frames, schemas, strict=True)
     ]
     return pl.concat(alike, how="diagonal_relaxed")
 

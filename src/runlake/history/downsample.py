@@ -12,6 +12,7 @@ import polars as pl
 from tsdownsample import MinMaxLTTBDownsampler
 
 from runlake.history.cells import clean_json
+from runlake.history.expressions import pick
 from runlake.history.sample import Sample
 from runlake.values import STEP, Row
 
@@ -75,7 +76,8 @@ def rows_of(frame: pl.DataFrame, json_keys: Iterable[str] = ()) -> list[Row]:
 def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataFrame:
     """Choose rows as `sample_frame` does, and return them as a frame of the keys."""
     picked = frame[_choose(frame, n_rows, keys)] if frame.height > n_rows else frame
-    return picked.select([key for key in dict.fromkeys(keys) if key in picked.columns])
+    known = set(picked.columns)
+    return pick(picked, (key for key in keys if key in known))
 
 
 def choose_rows_of_parts(
@@ -120,7 +122,7 @@ def _dense_values(
 
     Then the downsampler's points are all there is to choose, at a tenth of the time.
     """
-    named = [key for key in dict.fromkeys(keys) if key in frame.columns and key != STEP]
+    named = _sampled_keys(frame, keys)
     if len(named) != 1:
         return None
     series = frame[named[0]]
@@ -130,10 +132,16 @@ def _dense_values(
     return values if np.isfinite(values).all() else None
 
 
+def _sampled_keys(frame: pl.DataFrame, keys: Sequence[str]) -> list[str]:
+    known = set(frame.columns) - {STEP}
+    return [key for key in dict.fromkeys(keys) if key in known]
+
+
 def _choose(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> Indices:
     last = frame.height - 1
     chosen = {0, last} if n_rows > 1 else {last}
-    series = [frame[key] for key in dict.fromkeys(keys) if key in frame.columns and key != STEP]
+    # What polars works out of a column, it selects by a name, which may be a pattern.
+    series = [frame[key].alias("cells") for key in _sampled_keys(frame, keys)]
     # Sparse keys first: what they leave of their share goes to the dense ones.
     series.sort(key=lambda one: len(one) - one.null_count())
     for position, one in enumerate(series):

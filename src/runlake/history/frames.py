@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -14,9 +13,17 @@ import pyarrow as pa
 
 from runlake.errors import RunlakeError
 from runlake.history.cells import cell_reader, read_optional
-from runlake.history.expressions import are_present, in_range, named, stored, whole_step
+from runlake.history.expressions import (
+    are_present,
+    from_arrow,
+    in_range,
+    named,
+    polars_type,
+    stored,
+    whole_step,
+)
 from runlake.history.forked import polars_is_usable
-from runlake.history.key_columns import Column
+from runlake.history.key_columns import Column, check_names
 from runlake.history.kinds import as_polars_can_read, is_plain, unify
 from runlake.history.live_rows import rows_table, table_columns
 from runlake.history.polars_files import polars_can_scan, scan_file
@@ -25,7 +32,6 @@ from runlake.history.slices import Slice, joined, whole_groups
 from runlake.history.wide import read_columns
 from runlake.values import STEP, Projection, Row, StepRange
 
-SOURCE = "__source"
 Types = Mapping[str, pa.DataType | None]
 
 
@@ -44,6 +50,7 @@ def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None
     mapping of str to pyarrow.DataType or None
         None where the cells fit no type together: such a column is JSON text.
     """
+    check_names(keys or ())
     held: dict[str, dict[pa.DataType, None]] = {key: {} for key in keys or ()}
     for columns in sources:
         for column in columns:
@@ -72,10 +79,7 @@ def open_export(read: ExportRead) -> pl.LazyFrame:
     names = list(dict.fromkeys([STEP, *(column.name for column in read.columns)]))
     table = read_columns(read, names)
     fields = [(field.name, as_polars_can_read(field.type)) for field in table.schema]
-    table = table.cast(pa.schema(fields))
-    frame: Any = pl.from_arrow(table)
-    lazy: pl.LazyFrame = frame.lazy()
-    return lazy
+    return from_arrow(table.cast(pa.schema(fields))).lazy()
 
 
 def check_polars() -> None:
@@ -129,8 +133,7 @@ def export_frame(
 def live_frame(rows: Sequence[Row], types: Types) -> pl.LazyFrame:
     """Return live rows as a frame."""
     table = rows_table(rows)
-    frame: Any = pl.from_arrow(table)
-    return with_types(frame.lazy(), table_columns(table), types)
+    return with_types(from_arrow(table).lazy(), table_columns(table), types)
 
 
 def merged_frame(frames: Sequence[pl.LazyFrame], types: Types) -> pl.LazyFrame:
@@ -148,16 +151,25 @@ def merged_frame(frames: Sequence[pl.LazyFrame], types: Types) -> pl.LazyFrame:
     polars.LazyFrame
         Ascending by step, each once.
     """
-    numbered = [f.with_columns(pl.lit(i).alias(SOURCE)) for i, f in enumerate(frames)]
-    ordered = pl.concat(numbered).sort(STEP, SOURCE, maintain_order=True).drop(SOURCE)
+    source = unused_name(types)
+    numbered = [f.with_columns(pl.lit(i).alias(source)) for i, f in enumerate(frames)]
+    ordered = pl.concat(numbered).sort(STEP, source, maintain_order=True).drop(source)
     step = pl.col(STEP)
     is_double = ((step == step.shift(1)) | (step == step.shift(-1))).fill_null(value=False)
     # Only the doubles are grouped: grouping costs ten times what sorting does.
-    marked = ordered.with_columns(is_double.alias(SOURCE))
-    single = marked.filter(~pl.col(SOURCE)).drop(SOURCE)
+    marked = ordered.with_columns(is_double.alias(source))
+    single = marked.filter(~pl.col(source)).drop(source)
     winners = [_last(key) for key in types]
-    double = marked.filter(SOURCE).drop(SOURCE).group_by(STEP, maintain_order=True).agg(winners)
+    double = marked.filter(source).drop(source).group_by(STEP, maintain_order=True).agg(winners)
     return pl.concat([single, double]).sort(STEP)
+
+
+def unused_name(names: Container[str]) -> str:
+    """Return a name for a column of our own that none of some keys has."""
+    name = "_"
+    while name in names:
+        name += "_"
+    return name
 
 
 def keep_rows(frame: pl.LazyFrame, projection: Projection) -> pl.LazyFrame:
@@ -212,7 +224,9 @@ def _fit(cells: pl.Expr, kind: pa.DataType, target: pa.DataType) -> pl.Expr:
         return cells
     if pa.types.is_struct(target) and pa.types.is_struct(kind):
         fields = [
-            _fit(cells.struct.field(f.name), kind.field(f.name).type, f.type).alias(f.name)
+            _fit(cells.struct[kind.get_field_index(f.name)], kind.field(f.name).type, f.type).alias(
+                f.name
+            )
             if kind.get_field_index(f.name) >= 0
             else pl.lit(None, polars_type(f.type)).alias(f.name)
             for f in target
@@ -232,7 +246,10 @@ def _is_plain(kind: pa.DataType) -> bool:
 
 
 def _json_text(cells: pl.Expr) -> pl.Expr:
-    return cells.map_batches(_as_json_text, return_dtype=pl.String, is_elementwise=True)
+    # Arrow, through which Python sees cells, has no names with a NUL.
+    return cells.alias("cells").map_batches(
+        _as_json_text, return_dtype=pl.String, is_elementwise=True
+    )
 
 
 def _as_json_text(column: pl.Series) -> pl.Series:
@@ -246,14 +263,3 @@ def _dump(cell: Any) -> str | float:
     if isinstance(cell, bytes):
         return base64.b64encode(cell).decode()
     return float(cell) if isinstance(cell, Decimal) else str(cell)
-
-
-@lru_cache(maxsize=1024)
-def polars_type(kind: pa.DataType | None) -> pl.DataType:
-    """Return what polars has a type of Arrow as; None stands for text."""
-    if kind is None:
-        return pl.String()
-    # An array of a list would do, but making one looks for pandas, which takes long to import.
-    empty: Any = pl.from_arrow(pa.nulls(0, kind))
-    dtype: pl.DataType = empty.dtype
-    return dtype

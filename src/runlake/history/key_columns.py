@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from runlake.errors import RunlakeError
 from runlake.history.kinds import is_nested
 from runlake.values import STEP
 
@@ -79,6 +80,24 @@ def find_columns(schema: pa.Schema, keys: tuple[str, ...] | None) -> tuple[Colum
             column for held in by_key.values() for column in sorted(held, key=_path_length)
         )
     return tuple(column for key in keys for column in _holders(schema, key))
+
+
+def check_names(keys: Iterable[str]) -> None:
+    """Refuse keys that no column can be named after.
+
+    Raises
+    ------
+    RunlakeError
+        If a key has half of a pair of surrogates, which JSON can carry and UTF-8 cannot.
+    """
+    for key in keys:
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            raise RunlakeError(
+                f"The key {key!r} is no Unicode text, and no column can have its name. Rows have "
+                "it: use run.scan_history(), or name the keys to read."
+            ) from None
 
 
 def _path_length(column: Column) -> int:

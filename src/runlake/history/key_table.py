@@ -34,4 +34,6 @@ def key_table(facts: Iterable[KeyFacts]) -> pl.DataFrame:
         The members of `KeyFacts`, under the names of the table.
     """
     rows = sorted(map(astuple, facts))
+    # JSON can carry half of a pair of surrogates, UTF-8 cannot.
+    rows = [(key.encode("utf-8", "backslashreplace").decode(), *rest) for key, *rest in rows]
     return pl.DataFrame(rows, SCHEMA, orient="row")

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from runlake.history.key_columns import Column
+from runlake.history.key_columns import Column, check_names
 from runlake.history.kinds import is_json, unify
 from runlake.values import STEP, Row, StepRange
 
@@ -102,6 +102,7 @@ def rows_table(rows: Sequence[Row]) -> pa.Table:
         A column per key, in the order of their first appearance.
     """
     keys = dict.fromkeys(chain.from_iterable(rows))
+    check_names(keys)
     return pa.table({key: _column([row.get(key) for row in rows]) for key in keys})
 
 
@@ -121,7 +122,7 @@ def _column(cells: list[Any]) -> pa.Array:
     if not (bool in types and types & {int, float}):
         try:
             array = pa.array(cells)
-        except (pa.ArrowException, OverflowError):
+        except (pa.ArrowException, OverflowError, UnicodeEncodeError):
             array = _numbers(cells)
     if array is None or _cannot_hold(array.type):
         texts = [None if cell is None else _dump(cell).encode() for cell in cells]

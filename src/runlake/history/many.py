@@ -13,14 +13,15 @@ import pyarrow as pa
 from runlake.backend.client import Client
 from runlake.errors import InvalidArgument, NoRowsWarning
 from runlake.errors.user_line import warn
+from runlake.history.expressions import polars_type
 from runlake.history.frames import (
     Types,
     answer_types,
     check_polars,
     empty_frame,
     keep_rows,
-    polars_type,
     typed_columns,
+    unused_name,
 )
 from runlake.history.key_columns import Column
 from runlake.history.live_rows import LiveRows
@@ -32,7 +33,6 @@ from runlake.history.scan import json_keys, plan_sources, scan_as, warn_of_json
 from runlake.history.together import common_schema
 from runlake.values import RUN_ID, STEP, Projection
 
-FILE = "__file"
 RUNS_TO_LOOK_AT = 20
 
 
@@ -128,14 +128,21 @@ def _scan_alike(opened: Sequence[_Opened], types: Types) -> pl.LazyFrame:
     (read, *_) = plan.exports
     kinds = [(STEP, read.step_kind), *((column.name, column.kind) for column in read.columns)]
     stored = {name: polars_type(kind) for name, kind in kinds}
+    # The name must not be one of the keys, nor of other columns of the files.
+    file = unused_name({name for one in opened for name in _column_names(one)})
     scan = scan_files(
-        list(map(Path, run_ids)), schema=stored, extra_columns="ignore", include_file_paths=FILE
+        list(map(Path, run_ids)), schema=stored, extra_columns="ignore", include_file_paths=file
     )
-    run_id = pl.col(FILE).replace_strict(
+    run_id = pl.col(file).replace_strict(
         list(run_ids), list(run_ids.values()), return_dtype=pl.String
     )
     frame = scan.select(run_id.alias(RUN_ID), *typed_columns(read.columns, types))
     return keep_rows(frame, plan.projection)
+
+
+def _column_names(opened: _Opened) -> Iterator[str]:
+    for read in opened.reading.plan.exports:
+        yield from read.facts.columns
 
 
 def _warn_of_unknown(readings: Sequence[Reading], where: str, types: Types) -> None:

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import duckdb
 import polars as pl
 import pyarrow as pa
 
 from runlake.errors import InvalidArgument
+from runlake.history.expressions import from_arrow, to_arrow
 from runlake.history.frames import (
     Types,
     check_polars,
@@ -38,7 +38,7 @@ ReadSystem = Callable[[], list[Row]]
 def query_plan(
     plan: Plan, types: Types, live: LiveRows, query: str, read_system: ReadSystem
 ) -> duckdb.DuckDBPyRelation:
-    """Run SQL over a run.
+    r"""Run SQL over a run.
 
     Parameters
     ----------
@@ -67,6 +67,7 @@ def query_plan(
     -----
     DuckDB folds case: of ``Loss`` and ``loss`` it would answer one for both. In the view such keys
     are named ``Loss (1)``, ``loss (2)``, in the order of the frame, and their bare names are gone.
+    An empty key, which SQL cannot quote, is ``" (1)"``; a NUL is shown as ``\0``.
     """
     check_polars()
     connection = duckdb.connect()
@@ -80,7 +81,9 @@ def query_plan(
         return connection.sql(query)
     except duckdb.Error as error:
         told = ", ".join(f'{key!r} is "{alias}"' for key, alias in aliases.items())
-        hint = f" Keys that differ by case only have names of their own: {told}." if told else ""
+        hint = (
+            f" Keys that DuckDB cannot tell apart have names of their own: {told}." if told else ""
+        )
         raise InvalidArgument(_wrong(error) + hint) from error
 
 
@@ -116,7 +119,7 @@ def _wrong(error: duckdb.Error) -> str:
 
 
 def case_aliases(names: list[str]) -> dict[str, str]:
-    """Return names for the columns that differ by case only.
+    """Return names for the columns that differ by case only, are empty, or have a NUL.
 
     Examples
     --------
@@ -129,10 +132,12 @@ def case_aliases(names: list[str]) -> dict[str, str]:
     aliases = {}
     for name in names:
         folded = name.casefold()
-        if counts[folded] == 1:
+        if name and "\0" not in name and counts[folded] == 1:
             continue
         seen[folded] += 1
-        while (alias := f"{name} ({seen[folded]})").casefold() in taken:
+        # Results leave DuckDB by Arrow, where a name ends at its NUL.
+        shown = name.replace("\0", "\\0")
+        while (alias := f"{shown} ({seen[folded]})").casefold() in taken:
             seen[folded] += 1
         taken.add(alias.casefold())
         aliases[name] = alias
@@ -185,7 +190,7 @@ def _create_history(
 ) -> None:
     nothing = empty_frame(types)
     names = [aliases.get(name, name) for name in nothing.columns]
-    relation = connection.from_arrow(nothing.to_arrow().rename_columns(names))
+    relation = connection.from_arrow(to_arrow(nothing).rename_columns(names))
     kinds = dict(zip(types, map(str, relation.types[1:]), strict=True))
     parts = []
     for number, part in enumerate(_parts(plan, types, live)):
@@ -220,13 +225,13 @@ def _parts(plan: Plan, types: Types, live: LiveRows) -> Iterator[_Native | pl.La
 
 def _live_parts(live: LiveRows, steps: StepRange, types: Types) -> Iterator[pl.LazyFrame]:
     """Yield live rows page by page: each is in memory only while DuckDB reads it."""
-    schema = empty_frame(types).schema
+    schema = _numbered(empty_frame(types).lazy()).collect_schema()
     for page in live.places(steps):
-        yield _numbered(pl.defer(partial(_load_page, live, page, steps, types), schema=schema))
+        yield pl.defer(partial(_load_page, live, page, steps, types), schema=schema)
 
 
 def _load_page(live: LiveRows, page: int, steps: StepRange, types: Types) -> pl.DataFrame:
-    return live_frame(live.load(page, steps), types).collect()
+    return _numbered(live_frame(live.load(page, steps), types)).collect()
 
 
 def _numbered(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -241,6 +246,8 @@ def _is_native(read: ExportRead, types: Types) -> bool:
         read.is_whole
         and read.facts.is_as_stated
         and folded[STEP] == 0
+        # SQL cannot quote a name without a letter.
+        and folded[""] == 0
         and all(count == 1 for count in folded.values())
         and all(
             column.is_whole and holds_as_is(types[column.key], column.kind)
@@ -253,9 +260,7 @@ def _system_frame(rows: list[Row]) -> pl.LazyFrame:
     table = rows_table(rows)
     aliases = case_aliases(table.schema.names)
     names = [aliases.get(name, name) for name in table.schema.names]
-    frame: Any = pl.from_arrow(table.rename_columns(names))
-    lazy: pl.LazyFrame = frame.lazy()
-    return lazy
+    return from_arrow(table.rename_columns(names)).lazy()
 
 
 def quoted(name: str) -> str:

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from runlake.history.downsample import choose_rows_of_parts
-from runlake.history.frames import polars_type
+from runlake.history.expressions import all_named, are_present, pick, polars_type
 from runlake.history.kinds import is_plain
 from runlake.history.polars_files import polars_can_scan, scan_files
 from runlake.history.reader import Reading
@@ -112,7 +112,7 @@ def _sample(
     types = {name: polars_type(kind) for name, kind in schema}
     files = [export.file for reading in readings for export in reading.plan.in_step_order]
     scanned = scan_files(files, schema=types, extra_columns="ignore").select(
-        pl.col(STEP).cast(pl.Int64), *names[1:]
+        pl.col(STEP).cast(pl.Int64), all_named(names[1:])
     )
     frame = scanned.collect().rechunk()
     counts = [sum(export.facts.n_rows for export in reading.plan.exports) for reading in readings]
@@ -121,7 +121,7 @@ def _sample(
     frame, counts = _filtered(readings[0], frame, counts)
     wanted = list(names if keys is None else keys)
     chosen = choose_rows_of_parts(frame, counts, n_rows, wanted)
-    picked = frame.select(wanted)[np.concatenate(chosen)]
+    picked = pick(frame, wanted)[np.concatenate(chosen)]
     ends = accumulate(len(indices) for indices in chosen)
     return [
         (picked[end - len(indices) : end], count)
@@ -137,8 +137,7 @@ def _filtered(
     nulls = frame.null_count().row(0, named=True)
     if not projection.keys or not any(nulls[key] for key in projection.keys):
         return frame, counts
-    combine = pl.all_horizontal if projection.how == "all" else pl.any_horizontal
-    kept = frame.select(combine(pl.col(key).is_not_null() for key in projection.keys)).to_series()
+    kept = frame.select(are_present(projection.keys, projection.how)).to_series()
     before = np.concatenate([[0], np.cumsum(kept.to_numpy())])
     bounds = np.concatenate([[0], np.cumsum(counts)])
     return frame.filter(kept), np.diff(before[bounds]).tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,12 +32,10 @@ def scan_wide(read: ExportRead) -> pl.LazyFrame | None:
     footer = read.facts.footer
     if footer is None:
         return None
-    import polars as pl
+    from runlake.history.expressions import from_arrow
 
     metadata = pq.read_metadata(pa.BufferReader(footer))
-    frame: Any = pl.from_arrow(read_columns(read, metadata=metadata))
-    lazy: pl.LazyFrame = frame.lazy()
-    return lazy
+    return from_arrow(read_columns(read, metadata=metadata)).lazy()
 
 
 def read_columns(

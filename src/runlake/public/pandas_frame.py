@@ -20,7 +20,12 @@ def frame_to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
             "pandas is not installed. Install it with 'pip install runlake[pandas]'.",
             extra="pandas",
         )
-    return frame.to_pandas()
+    names = frame.columns
+    if not any("\0" in name for name in names):
+        return frame.to_pandas()
+    # polars panics at such a name.
+    numbered = frame.rename({name: str(index) for index, name in enumerate(names)})
+    return numbered.to_pandas().set_axis(names, axis="columns")
 
 
 def as_pandas(rows: list[dict[str, Any]]) -> pd.DataFrame | list[dict[str, Any]]:

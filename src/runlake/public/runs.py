@@ -266,7 +266,7 @@ class Runs(SizedPages[Run]):
             if not frame.is_empty()
         ]
         stacked = stack(named)
-        return stacked.select(sorted(stacked.columns))
+        return stacked[sorted(stacked.columns)]
 
     def _listed(self) -> list[ListedRun]:
         """Return the runs with their freshness of this moment."""

@@ -1,0 +1,149 @@
+"""Keys of any name come out of every output under that name, or there is one error of ours."""
+
+import io
+import warnings
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
+from tests.http_logging import LoggedRun, steps
+
+import runlake
+from runlake import Best
+
+pytestmark = pytest.mark.filterwarnings("ignore::runlake.errors.SampleWarning")
+KEYS = [
+    "",
+    "*",
+    "^.*$",
+    "^o$",
+    "a\0b",
+    "q\"uo'te",
+    "new\nline",
+    "a..b",
+    "__source",
+    "_",
+    "column_1",
+]
+CELLS = [10.0, 11.0, None, 13.0, 14.0]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with FaultServer() as served:
+        yield served
+
+
+@pytest.fixture
+def offer(server):
+    def offered(live=(), **exports):
+        server.live_rows = list(live)
+        server.offer(**exports)
+        return runlake.Api({"base_url": server.base_url}, api_key=API_KEY).run(RUN_PATH)
+
+    return offered
+
+
+def written(table, **options):
+    sink = io.BytesIO()
+    pq.write_table(table, sink, row_group_size=2, **options)
+    return sink.getvalue()
+
+
+def stored(key, start):
+    return written(pa.table({"_step": range(start, start + 5), "o": [1.0] * 5, key: CELLS}))
+
+
+@pytest.mark.parametrize("key", KEYS, ids=repr)
+@pytest.mark.parametrize("sources", ["export", "overlapping"])
+def test_a_key_of_any_name_comes_out_under_it(offer, key, sources):
+    live = [{"_step": 9, "o": 1.0, key: 19.0}]
+    exports = {"a": stored(key, 0)}
+    if sources == "overlapping":
+        exports["b"] = stored(key, 0)
+    run = offer(live, **exports)
+    every = [*CELLS, 19.0]
+    filled = [cell for cell in every if cell is not None]
+    assert [row.get(key) for row in run.scan_history()] == every
+    assert [row[key] for row in run.scan_history([key])] == filled
+    assert run.frame()[key].to_list() == every
+    assert run.frame([key], tail=2)[key].to_list() == filled[-2:]
+    assert run.arrow([key]).read_all().column(key).to_pylist() == filled
+    assert run.pandas([key])[key].to_list() == filled
+    asked = run.sql("SELECT columns(*) FROM history ORDER BY 1").fetchall()
+    assert [cells[-1] for cells in asked] == every
+    assert run.history(keys=[key], samples=3, pandas=False)[0] == {"_step": 0, key: 10.0}
+    assert len(run.history(samples=3, pandas=False)) == 3
+    assert len(run.history(keys=["o"], x_axis=key, samples=3, pandas=False)) == 3
+    assert key in run.keys()["key"].to_list()
+    assert run.best(key, "max") == Best(19.0, 9)
+
+
+@pytest.mark.parametrize("name", ["*", "^o$", "^.*$"])
+def test_a_nested_key_of_any_name_comes_out_under_it(offer, name):
+    nested = pa.array([{name: cell} for cell in CELLS[:2]])
+    run = offer(a=written(pa.table({"_step": range(2), "val": nested})))
+    key = f"val.{name}"
+    assert [row[key] for row in run.scan_history()] == CELLS[:2]
+    assert run.frame()[key].to_list() == CELLS[:2]
+    assert run.sql("SELECT columns(*) FROM history ORDER BY 1").fetchall() == [(0, 10.0), (1, 11.0)]
+
+
+def read_everything(run):
+    return {
+        "rows": lambda: list(run.scan_history()),
+        "keyed rows": lambda: list(run.scan_history(["o"])),
+        "frame": run.frame,
+        "sql": lambda: run.sql("SELECT * FROM history").fetchall(),
+        "keys": run.keys,
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (
+            written(pa.Table.from_arrays([[0, 1], [1, 2], [3, 4]], names=["_step", "x", "x"])),
+            "two columns are named 'x'",
+        ),
+        (
+            written(pa.table({"_step": [0, 1], "xyzzy": [1, 2]}), store_schema=False).replace(
+                b"xyzzy", b"xy\xff\xfey"
+            ),
+            "not UTF-8",
+        ),
+    ],
+    ids=["twice", "not UTF-8"],
+)
+def test_a_name_that_names_no_one_column_is_one_error(offer, content, why):
+    run = offer(a=content)
+    for output, read in read_everything(run).items():
+        with pytest.raises(runlake.errors.ExportCorrupt, match=why):
+            pytest.fail(f"{output}: {read()}")
+
+
+def test_a_live_key_that_is_no_text_is_in_rows_and_an_error_elsewhere(offer):
+    rows = [{"_step": 0, "o": 1.0, "x\ud800": 2.0}, {"_step": 1, "o": 2.0, "t": "a\ud800"}]
+    run = offer(rows)
+    assert list(run.scan_history()) == rows
+    assert run.frame(["o"])["o"].to_list() == [1.0, 2.0]
+    for read in (run.frame, run.arrow, lambda: run.sql("SELECT 1"), run.history):
+        with pytest.raises(runlake.errors.RunlakeError, match=r"'x\\ud800' is no Unicode text"):
+            read()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", runlake.errors.MixedTypesWarning)
+        assert run.frame(["t"])["t"].to_list() == ['"a\\ud800"']
+
+
+def test_odd_keys_of_runs_that_are_read_together_keep_their_cells(backend, api):
+    odd = {key: float(place) for place, key in enumerate(KEYS) if key}
+    for name in ("one", "two"):
+        LoggedRun(backend, name, "odd-keys").log(*steps(0, 1000, **odd)).finish()
+    runs = api.runs(f"{backend.entity}/odd-keys")
+    sample = runs.histories(keys=list(odd), samples=5, format="polars")
+    scanned = runs.scan(list(odd)).collect()
+    assert scanned.height == 2000
+    for key, cell in odd.items():
+        assert set(scanned[key]) == {cell}
+        assert set(sample[key]) == {cell}
