@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from runlake.history.plan import Plan
     from runlake.public.accelerate import accelerate
     from runlake.public.api import Api
+    from runlake.public.artifact_values import ArtifactTTL
     from runlake.public.artifacts import Artifact
     from runlake.public.console_logs import ConsoleLogLine, ConsoleLogs
     from runlake.public.exports import DownloadHistoryResult
@@ -48,6 +49,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Api": "runlake.public.api",
     "Artifact": "runlake.public.artifacts",
+    "ArtifactTTL": "runlake.public.artifact_values",
     "Best": "runlake.history.best",
     "CommError": "runlake.errors",
     "ConsoleLogLine": "runlake.public.console_logs",
@@ -79,6 +81,7 @@ _MODULES = ("apis", "errors")
 __all__ = [
     "Api",
     "Artifact",
+    "ArtifactTTL",
     "Best",
     "CommError",
     "ConsoleLogLine",

@@ -162,6 +162,61 @@ ARTIFACTS = [
     Row("Artifact.verify", "model.verify('model')"),
     Row("Artifact.logged_by", "model.logged_by().id"),
     Row("Artifact.used_by", "[r.id for r in api.artifact(f'{where}/dataset:v0').used_by()]"),
+    Row("Artifact.source_artifact", "model.source_artifact is model"),
+    Row("Artifact.linked_at", "model.linked_at"),
+    Row("Artifact.json_encode", "sorted(model.json_encode())"),
+    Row("Artifact.file", "model.file()"),
+    Row("Artifact.file", "model.file('./got/')"),
+    Row("Artifact.download", "model.download('./model/')"),
+    Row("Artifact.checkout", "Path('model/x').write_text('x')\nmodel.checkout('model')"),
+    Row("Artifact.checkout", "[p.name for p in Path('model').iterdir()]"),
+    Row("Artifact.get", "model.get('note.txt')"),
+    Row("Artifact.__getitem__", "model['nothing']"),
+    Row(
+        "Artifact.get",
+        "kept = next(a for a in run.logged_artifacts() if a.type == 'run_table')\n"
+        "(kept['table'].columns, kept.get('table').data)",
+    ),
+    Row("Artifact.aliases", "model.aliases.append('new')\nmodel.save()\nsorted(model.aliases)"),
+    Row("Artifact.aliases", "model.aliases = ['latest']\nmodel.save()\nmodel.aliases"),
+    Row("Artifact.tags", "model.tags = ['gold']\nmodel.save()\nmodel.tags"),
+    Row("Artifact.description", "model.description = 'text'\nmodel.save()\nmodel.description"),
+    Row("Artifact.metadata", "model.metadata['acc'] = 0.5\nmodel.save()\nmodel.metadata"),
+    Row("Artifact.metadata", "model.metadata = {'a': {1}, 2: None}\nmodel.metadata"),
+    Row("Artifact.save", "model.save()"),
+    Row("Artifact.delete", "model.delete()"),
+    Row("Project.collections", "sorted(c.name for c in api.project(project).collections())"),
+    Row("Project.artifacts_types", "[t.name for t in api.project(project).artifacts_types()]"),
+]
+
+COLLECTION = "api.artifact_collection('model', f'{where}/model')"
+COLLECTIONS = [
+    *(
+        Row(f"ArtifactCollection.{name}", f"{COLLECTION}.{name}")
+        for name in ("entity", "project", "name", "type", "description", "tags", "organization")
+    ),
+    *(
+        Row(f"ArtifactCollection.{name}", f"{COLLECTION}.{name}", is_volatile=True)
+        for name in ("id", "project_id", "project_internal_id", "created_at", "updated_at")
+    ),
+    Row("ArtifactCollection.aliases", f"sorted({COLLECTION}.aliases)"),
+    Row("ArtifactCollection.artifacts", f"[a.name for a in {COLLECTION}.artifacts()]"),
+    Row("ArtifactCollection.is_sequence", f"{COLLECTION}.is_sequence()"),
+    Row("ArtifactCollection.__repr__", f"repr({COLLECTION})"),
+    Row(
+        "ArtifactCollection.save",
+        f"one = {COLLECTION}\none.description, one.name = 'text', 'renamed'\n"
+        "one.tags.append('kept')\none.save()\n"
+        "[(c.name, c.description, c.tags) for c in api.artifact_collections(where, 'model')]",
+    ),
+    Row("ArtifactCollection.change_type", "one.change_type('other')\none.type"),
+    Row("ArtifactCollection.change_type", "one.change_type('job')"),
+    Row("ArtifactCollection.delete", "one.delete()"),
+    Row(
+        "ArtifactCollection.delete",
+        "api.artifact_collection_exists(f'{where}/renamed', 'other')",
+    ),
 ]
 
 API_ROWS = [*API, *RUNS, *ARTIFACTS]
+LAST_ROWS = COLLECTIONS

@@ -1,13 +1,13 @@
 """All rows of the table of compatibility, and what is left out on purpose."""
 
-from tests.conformance.api_rows import API_ROWS
+from tests.conformance.api_rows import API_ROWS, LAST_ROWS
 from tests.conformance.page import PAGE_METHODS, PAGE_PROPERTIES
 from tests.conformance.run_rows import RUN_ROWS
 from tests.conformance.table import Absent
 
 __all__ = ["ABSENT", "PAGE_METHODS", "PAGE_PROPERTIES", "TABLE"]
 
-TABLE = [*API_ROWS, *RUN_ROWS]
+TABLE = [*API_ROWS, *RUN_ROWS, *LAST_ROWS]
 DRAFT_MEMBERS = (
     "add",
     "add_dir",
@@ -17,30 +17,18 @@ DRAFT_MEMBERS = (
     "finalize",
     "get_added_local_path_name",
     "incremental",
-    "json_encode",
     "new_draft",
     "new_file",
     "remove",
 )
-EDIT_MEMBERS = (
-    "checkout",
-    "delete",
-    "get",
-    "link",
-    "linked_artifacts",
-    "linked_at",
-    "save",
-    "unlink",
-    "use_as",
-)
+LINK_MEMBERS = ("link", "linked_artifacts", "unlink")
 HDF5 = "the legacy HDF5 summary file of large arrays; the backend keeps their statistics"
 ADMIN = "administration of the vendor's cloud, not reading of runs"
 LAUNCH = "the launch service, not reading of runs"
 REPORT = "reports of the vendor's web application"
 DRAFT = "drafts of new artifacts are made by the SDK that logs; this is the read side"
-EDIT = "artifacts are edited, linked and deleted through the SDK; this is the read side"
+LINK = "artifacts are linked through the SDK; this reads what is linked"
 SWEEPS = "sweeps are run by the vendor's service; `Run.sweep` and `Api.sweep` read one"
-OTHER = "`Api.artifact_types` and `Api.artifact_collections` list them"
 ABSENT = [
     *(Absent(f"Summary.{name}", HDF5) for name in ("load", "open_h5", "read_h5", "write_h5")),
     *(
@@ -78,10 +66,9 @@ ABSENT = [
     ),
     Absent("Api.sync_tensorboard", "logging, not reading; the SDK does it"),
     Absent("Project.sweeps", SWEEPS),
-    *(Absent(f"Project.{name}", OTHER) for name in ("artifacts_types", "collections")),
     *(Absent(f"Artifact.{name}", DRAFT) for name in DRAFT_MEMBERS),
-    *(Absent(f"Artifact.{name}", EDIT) for name in EDIT_MEMBERS),
-    Absent("Artifact.source_artifact", "there are no links, so that every artifact is its source"),
+    *(Absent(f"Artifact.{name}", LINK) for name in LINK_MEMBERS),
     Absent("Artifact.digest_algorithm", "a detail of uploads"),
+    Absent("Artifact.use_as", "deprecated, and always None"),
     *(Absent(f"Api.{name}", REPORT) for name in ("create_custom_chart", "reports")),
 ]

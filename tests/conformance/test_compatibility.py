@@ -20,6 +20,7 @@ CLASSES = {
     "File": public.File,
     "Summary": HTTPSummary,
     "Artifact": wandb.Artifact,
+    "ArtifactCollection": public.ArtifactCollection,
     "HistoryScan": public.HistoryScan,
     "Project": public.Project,
 }
@@ -103,4 +104,4 @@ def test_no_argument_or_default_of_the_sdk_is_lost(name, member):
 
 
 def _our_class(name):
-    return getattr(runlake, name)
+    return getattr(runlake, name, None) or getattr(runlake.apis.public, name)

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from runlake.errors import IncompleteRunHistoryError, RunNotFoundError
     from runlake.public.api import Api
+    from runlake.public.artifact_collection import ArtifactCollection
     from runlake.public.artifact_collections import (
-        ArtifactCollection,
         ArtifactCollections,
         ArtifactType,
         ArtifactTypes,
-    )
-    from runlake.public.artifact_collections import (
-        ArtifactCollections as ProjectArtifactCollections,
+        ProjectArtifactCollections,
     )
     from runlake.public.artifact_lists import ArtifactFiles, Artifacts
     from runlake.public.artifact_lists import ArtifactsOfRun as RunArtifacts
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Api": "runlake.public.api:Api",
-    "ArtifactCollection": "runlake.public.artifact_collections:ArtifactCollection",
+    "ArtifactCollection": "runlake.public.artifact_collection:ArtifactCollection",
     "ArtifactCollections": "runlake.public.artifact_collections:ArtifactCollections",
     "ArtifactFiles": "runlake.public.artifact_lists:ArtifactFiles",
     "ArtifactType": "runlake.public.artifact_collections:ArtifactType",
@@ -49,7 +47,9 @@ _HOMES = {
     "HistoryScan": "runlake.public.history:HistoryScan",
     "IncompleteRunHistoryError": "runlake.errors:IncompleteRunHistoryError",
     "Project": "runlake.public.projects:Project",
-    "ProjectArtifactCollections": "runlake.public.artifact_collections:ArtifactCollections",
+    "ProjectArtifactCollections": (
+        "runlake.public.artifact_collections:ProjectArtifactCollections"
+    ),
     "Projects": "runlake.public.projects:Projects",
     "Run": "runlake.public.run:Run",
     "RunArtifacts": "runlake.public.artifact_lists:ArtifactsOfRun",

@@ -9,9 +9,10 @@ id artifactSequence {{ name {PROJECT} }} versionIndex artifactType {{ name }} de
 ttlDurationSeconds tags {{ name }} historyStep state size digest commitHash fileCount createdAt
 updatedAt aliases {{ alias artifactCollection {{ name {PROJECT} }} }}
 """
-COLLECTION = f"""
-__typename id name description createdAt updatedAt {PROJECT}
-type: defaultArtifactType {{ name }} tags {{ edges {{ node {{ name }} }} }}
+COLLECTION = """
+__typename id name description createdAt updatedAt
+project { id internalId name entity { name } }
+type: defaultArtifactType { name } tags { edges { node { name } } }
 """
 TYPE = "id name description createdAt"
 
@@ -116,6 +117,19 @@ query ArtifactTypeArtifactCollections(
       artifactCollections(after: $cursor, first: $perPage, filters: $filters, order: $order) {{
         totalCount {PAGE_INFO} edges {{ node {{ {COLLECTION} }} }}
       }}
+    }}
+  }}
+}}
+"""
+
+PROJECT_COLLECTIONS = f"""
+query ProjectArtifactCollections(
+  $entity: String!, $project: String!, $cursor: String, $perPage: Int, $filters: JSONString,
+  $order: String
+) {{
+  project(name: $project, entityName: $entity) {{
+    artifactCollections(after: $cursor, first: $perPage, filters: $filters, order: $order) {{
+      totalCount {PAGE_INFO} edges {{ node {{ {COLLECTION} }} }}
     }}
   }}
 }}

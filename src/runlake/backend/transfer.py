@@ -26,6 +26,7 @@ def download_file(
     what: str,
     md5: str | None = None,
     etag: str | None = None,
+    max_bytes: int | None = None,
     is_durable: bool = True,
 ) -> None:
     """Download a file under its final name, atomically.
@@ -44,6 +45,8 @@ def download_file(
         Digest in base64 that the bytes must have.
     etag : str, optional
         Version of the file that is wanted, without quotes.
+    max_bytes : int, optional
+        How long it may be; a longer one is refused before all of it arrived.
     is_durable : bool
         Wait until the bytes are on disk; False where whoever reads them checks them again.
 
@@ -57,7 +60,7 @@ def download_file(
     destination.parent.mkdir(parents=True, exist_ok=True)
     part = destination.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        retry(lambda: _receive(client, url, part, what, md5, etag), client.settings)
+        retry(lambda: _receive(client, url, part, what, md5, etag, max_bytes), client.settings)
         if is_durable:
             _sync(part)
         part.replace(destination)
@@ -115,7 +118,13 @@ def upload_file(
 
 
 def _receive(
-    client: Client, url: str, part: Path, what: str, md5: str | None, etag: str | None
+    client: Client,
+    url: str,
+    part: Path,
+    what: str,
+    md5: str | None,
+    etag: str | None,
+    max_bytes: int | None,
 ) -> None:
     digest = hashlib.md5(usedforsecurity=False)
     n_bytes = 0
@@ -126,9 +135,13 @@ def _receive(
             raise FileTransferError(f"{what} has changed: its ETag is {found!r}, not {etag!r}.")
         with part.open("wb", buffering=WRITE_BYTES) as file:
             for chunk in reply.iter_bytes():
+                n_bytes += len(chunk)
+                if max_bytes is not None and n_bytes > max_bytes:
+                    raise FileTransferError(
+                        f"{what} is longer than the {max_bytes:,} bytes that were announced."
+                    )
                 file.write(chunk)
                 digest.update(chunk)
-                n_bytes += len(chunk)
         promised = reply.headers.get("content-length")
         is_plain = "content-encoding" not in reply.headers
     if promised and is_plain and int(promised) != n_bytes:

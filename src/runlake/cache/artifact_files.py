@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,12 @@ from typing import Any
 from runlake.backend import artifact_documents as documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
+from runlake.cache.artifact_digests import is_intact
 from runlake.cache.artifact_manifest import Entry, Manifest, fetch_manifest
 from runlake.cache.contents import (
     download_checked,
     fetch_content,
     find_content,
-    is_intact,
     place_copy,
 )
 from runlake.cache.references import copy_reference, parse_artifact_reference
@@ -206,32 +208,43 @@ class Fetcher:
         download = partial(fetcher.download, concrete)
         return fetch_content(self._client, entry.md5, download, what=self.named(entry))
 
-    def place(self, entry: Entry, target: Path) -> None:
-        """Put the file of an entry at a path, unless it is there already with its digest.
+    def place(self, entry: Entry, root: Path) -> None:
+        """Put the file of an entry below a directory, unless it is there with its digest.
 
         Raises
         ------
         RunlakeError
-            If it cannot be had, or not be written; what is at the path is as it was then.
+            If it cannot be downloaded, or not be written; what is at the path is as it was then.
         """
-        md5 = entry.md5
-        if md5 is not None and is_intact(target, md5):
-            return
+        target = root / entry.path
         try:
-            if md5 is not None and not self._skip_cache:
-                try:
-                    place_copy(self.fetch(entry), target)
-                except CacheError as error:
-                    warn(f"{error} The file goes past the cache.")
-                else:
-                    return
-            fetcher, concrete = self.resolve(entry, MAX_REFERENCES)
-            fetcher.download(concrete, target)
+            self._check_parents(entry, target, root)
+            if not is_intact(target, entry):
+                self._place(entry, target)
         except OSError as error:
             raise FileTransferError(
                 f"{self.named(entry)} cannot be written to {str(target)!r}: "
                 f"{error.strerror or error}."
             ) from error
+
+    def _place(self, entry: Entry, target: Path) -> None:
+        if entry.md5 is not None and not self._skip_cache:
+            try:
+                place_copy(self.fetch(entry), target)
+            except CacheError as error:
+                warn(f"{error} The file goes past the cache.")
+            else:
+                return
+        fetcher, concrete = self.resolve(entry, MAX_REFERENCES)
+        fetcher.download(concrete, target)
+
+    def _check_parents(self, entry: Entry, target: Path, root: Path) -> None:
+        parent = target.parent.resolve()
+        if not parent.is_relative_to(root.resolve()):
+            raise FileTransferError(
+                f"{self.named(entry)} would be written to {str(parent)!r}, because a folder below "
+                f"{str(root)!r} is a link out of it. Remove the link, or pass another root."
+            )
 
     def place_all(
         self, entries: Iterable[Entry], root: Path, *, allow_missing_references: bool
@@ -255,7 +268,7 @@ class Fetcher:
 
         def place(entry: Entry) -> RunlakeError | None:
             try:
-                self.place(entry, root / entry.path)
+                self.place(entry, root)
             except RunlakeError as error:
                 if entry.ref is None or not allow_missing_references:
                     raise
@@ -278,18 +291,33 @@ class Fetcher:
     def download(self, entry: Entry, target: Path) -> None:
         """Download an entry that is no reference into an artifact; its digest is checked."""
         if entry.ref is not None:
-            copy_reference(self._client, entry.ref, entry.digest, target, what=self.named(entry))
+            copy_reference(self._client, entry, target, what=self.named(entry))
             return
+        if entry.md5 is not None:
+            self._download_own(entry, target)
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{secrets.token_hex(8)}.part")
+        try:
+            self._download_own(entry, part)
+            if not is_intact(part, entry):
+                raise FileTransferError(
+                    f"{self.named(entry)} came broken: its digest is not that of the manifest."
+                )
+            part.replace(target)
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+    def _download_own(self, entry: Entry, target: Path) -> None:
         download_checked(
             self._client,
             lambda is_fresh: self._urls.find(entry.path, is_fresh=is_fresh),
             target,
             what=self.named(entry),
             md5=entry.md5,
+            max_bytes=entry.size,
         )
-        if entry.md5 is None and entry.size not in {None, target.stat().st_size}:
-            target.unlink()
-            raise FileTransferError(f"{self.named(entry)} came with another length.")
 
     def resolve(self, entry: Entry, depth: int) -> tuple[Fetcher, Entry]:
         """Follow references into other artifacts, as deep as allowed, to where the file is."""

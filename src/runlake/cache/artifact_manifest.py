@@ -16,6 +16,10 @@ from runlake.backend.transfer import download_bytes
 from runlake.errors import ArtifactNotFoundError, ProtocolError
 
 MD5_BYTES = 16
+# What the SDK writes beside a digest that is no MD5.
+XXH128 = "XXH128"
+VERSION = 1
+STORAGE_POLICY = "wandb-storage-policy-v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,17 @@ class Entry:
     birth_artifact_id: str | None = None
 
     @property
+    def algorithm(self) -> str:
+        """``MD5`` or ``XXH128``, which is as long; of an entry that is a file."""
+        return XXH128 if self.extra.get("alg") == XXH128 else "MD5"
+
+    @property
     def md5(self) -> str | None:
         """The digest, where it is an MD5 of the content."""
         try:
             is_md5 = len(base64.b64decode(self.digest, validate=True)) == MD5_BYTES
         except ValueError:
             return None
-        # The SDK marks an entry that was digested by XXH128, which is as long.
         return self.digest if is_md5 and self.extra.get("alg", "MD5") == "MD5" else None
 
 
@@ -66,10 +74,16 @@ class Manifest:
         By name.
     version : int
         Of the format.
+    storage_policy : str
+        How the backend names its files.
+    storage_policy_config : mapping
+        The same in detail.
     """
 
     entries: Mapping[str, Entry]
-    version: int = 1
+    version: int = VERSION
+    storage_policy: str = STORAGE_POLICY
+    storage_policy_config: Mapping[str, Any] = field(default_factory=dict)
 
 
 def fetch_manifest(client: Client, artifact_id: str, what: str) -> Manifest:
@@ -132,24 +146,42 @@ def parse_manifest(content: bytes, what: str) -> Manifest:
 
     Examples
     --------
-    >>> parse_manifest(b'{"version": 1, "contents": {"a": {"digest": "x", "size": 3}}}', "d:v0")
-    Manifest(entries={'a': Entry(path='a', digest='x', ref=None, size=3, extra={}, \
-birth_artifact_id=None)}, version=1)
+    >>> manifest = parse_manifest(
+    ...     b'{"version": 1, "contents": {"a": {"digest": "x", "size": 3}}}', "d:v0"
+    ... )
+    >>> manifest.entries["a"].size
+    3
     """
     try:
-        document = json.loads(content)
+        document = json.loads(content, object_pairs_hook=_unique)
         contents = document["contents"]
+        version = document.get("version", VERSION)
         entries = {name: _parse_entry(name, entry) for name, entry in contents.items()}
-        version = int(document.get("version", 1))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ProtocolError(f"The manifest of {what} is no artifact manifest.") from error
+        policy = str(document.get("storagePolicy", STORAGE_POLICY))
+        config = dict(document.get("storagePolicyConfig") or {})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ProtocolError(
+            f"The manifest of {what} is no artifact manifest: {_reason(error)}. Nothing of it was "
+            "written."
+        ) from error
+    if version != VERSION:
+        raise ProtocolError(
+            f"The manifest of {what} is of version {version!r}; runlake knows version {VERSION}."
+        )
+    paths: dict[str, str] = {}
     for name in entries:
         if leads_out(name):
             raise ProtocolError(
                 f"Artifact {what} names a file {name!r}, which leads out of the directory that it "
                 "is downloaded to. Nothing of it was written."
             )
-    return Manifest(entries, version)
+        other = paths.setdefault(str(PurePosixPath(name)), name)
+        if other != name:
+            raise ProtocolError(
+                f"Artifact {what} names the files {other!r} and {name!r}, which are one place. "
+                "Nothing of it was written."
+            )
+    return Manifest(entries, version, policy, config)
 
 
 def leads_out(name: str) -> bool:
@@ -162,16 +194,41 @@ def leads_out(name: str) -> bool:
     """
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     has_anchor = bool(posix.anchor or windows.anchor or windows.drive)
-    return has_anchor or not posix.parts or ".." in {*posix.parts, *windows.parts} or "\0" in name
+    is_nowhere = not posix.parts or "\0" in name or not _is_utf8(name)
+    return has_anchor or is_nowhere or ".." in {*posix.parts, *windows.parts}
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise ValueError(f"it has {twice!r} twice")
+    return found
 
 
 def _parse_entry(name: str, entry: Mapping[str, Any]) -> Entry:
-    size = entry.get("size")
-    return Entry(
-        path=str(name),
-        digest=str(entry["digest"]),
-        ref=entry.get("ref"),
-        size=None if size is None else int(size),
-        extra=entry.get("extra") or {},
-        birth_artifact_id=entry.get("birthArtifactID"),
-    )
+    digest, ref, size = entry["digest"], entry.get("ref"), entry.get("size")
+    extra, birth = entry.get("extra") or {}, entry.get("birthArtifactID")
+    is_size = size is None or (isinstance(size, int) and size >= 0)
+    if not (isinstance(digest, str) and is_size and isinstance(extra, dict)) or not all(
+        text is None or isinstance(text, str) for text in (ref, birth)
+    ):
+        raise TypeError(f"what it says of {name!r} is no digest, size and reference")
+    return Entry(name, digest, ref or None, size, extra, birth)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "its JSON is nested too deep"
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
+    return str(error) or type(error).__name__

@@ -80,7 +80,13 @@ def find_content(client: Client, md5: str) -> Path | None:
 
 
 def download_checked(
-    client: Client, find_url: FindUrl, destination: Path, *, what: str, md5: str | None
+    client: Client,
+    find_url: FindUrl,
+    destination: Path,
+    *,
+    what: str,
+    md5: str | None,
+    max_bytes: int | None = None,
 ) -> None:
     """Download a file by a signed URL; a URL that ran out is asked for again, once.
 
@@ -96,13 +102,21 @@ def download_checked(
         What to call the file in errors.
     md5 : str or None
         Digest in base64.
+    max_bytes : int, optional
+        How long it may be.
     """
+
+    def download(url: str) -> None:
+        download_file(
+            client, url, destination, what=what, md5=md5, max_bytes=max_bytes, is_durable=False
+        )
+
     try:
-        download_file(client, find_url(False), destination, what=what, md5=md5, is_durable=False)
+        download(find_url(False))
     except FileTransferError as error:
         if error.facts.get("status") not in EXPIRED:
             raise
-        download_file(client, find_url(True), destination, what=what, md5=md5, is_durable=False)
+        download(find_url(True))
 
 
 def is_intact(path: Path, md5: str) -> bool:

@@ -9,7 +9,9 @@ from urllib.request import url2pathname
 
 from runlake.backend.client import Client
 from runlake.backend.transfer import download_file
-from runlake.cache.contents import file_md5, place_copy
+from runlake.cache.artifact_digests import is_intact
+from runlake.cache.artifact_manifest import Entry
+from runlake.cache.contents import place_copy
 from runlake.errors import FileTransferError
 
 ARTIFACT_SCHEME = "wandb-artifact"
@@ -35,28 +37,26 @@ def parse_artifact_reference(ref: str | None) -> tuple[str, str] | None:
     >>> parse_artifact_reference("s3://bucket/key") is None
     True
     """
-    parts = urlsplit(ref or "")
-    if parts.scheme != ARTIFACT_SCHEME:
-        return None
     try:
+        parts = urlsplit(ref or "")
+        if parts.scheme != ARTIFACT_SCHEME:
+            return None
         artifact_id = base64.b64encode(bytes.fromhex(parts.netloc)).decode()
     except ValueError:
         return None
     return artifact_id, parts.path.removeprefix("/")
 
 
-def copy_reference(client: Client, ref: str, digest: str, target: Path, *, what: str) -> None:
+def copy_reference(client: Client, entry: Entry, target: Path, *, what: str) -> None:
     """Put what a reference refers to at a path, atomically, if it is still the version referred to.
 
     Parameters
     ----------
     client : Client
         Sends; its key goes along to its own origin only.
-    ref : str
-        ``file``, ``http`` or ``https`` URL.
-    digest : str
-        MD5 in base64 of a local file; ETag of what HTTP gives, or the URL itself where it gives
-        none.
+    entry : Entry
+        Its reference is a ``file``, ``http`` or ``https`` URL. Its digest is the MD5 in base64 of a
+        local file; the ETag of what HTTP gives, or the URL itself where it gives none.
     target : Path
         Replaced; its directory is made.
     what : str
@@ -67,19 +67,24 @@ def copy_reference(client: Client, ref: str, digest: str, target: Path, *, what:
     FileTransferError
         If it is not there, has changed, or is of a kind that runlake does not read.
     """
-    scheme = urlsplit(ref).scheme
-    if scheme in {"http", "https"}:
-        download_file(client, ref, target, what=what, etag=None if digest == ref else digest)
+    ref, digest = entry.ref or "", entry.digest
+    try:
+        parts = urlsplit(ref)
+    except ValueError as error:
+        raise FileTransferError(f"{what} refers to {ref!r}, which is no URL.") from error
+    if parts.scheme in {"http", "https"}:
+        etag = None if digest == ref else digest
+        # Those who log without looking at what they refer to give it no size.
+        download_file(client, ref, target, what=what, etag=etag, max_bytes=entry.size or None)
         return
-    if scheme != "file":
+    if parts.scheme != "file":
         raise FileTransferError(
             f"{what} refers to {ref!r}; runlake reads references to artifacts, files and http(s) "
             "only. Pass allow_missing_references=True to leave it out."
         )
-    source = Path(url2pathname(unquote(urlsplit(ref).path)))
-    found = file_md5(source)
-    if found is None:
+    source = Path(url2pathname(unquote(parts.path)))
+    if "\0" in str(source) or not source.is_file():
         raise FileTransferError(f"{what} refers to {str(source)!r}, which is not there.")
-    if found != digest:
+    if not is_intact(source, entry):
         raise FileTransferError(f"{what} refers to {str(source)!r}, which has changed since.")
     place_copy(source, target)

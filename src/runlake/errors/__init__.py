@@ -12,6 +12,7 @@
     |  |  `- LocalFileNotFoundError    also FileNotFoundError
     |  |- WaitTimeout               also TimeoutError
     |  |- ArtifactMismatch          also ValueError
+    |  |  `- ArtifactFileMissing    also FileNotFoundError
     |  |- ArtifactEntryNotFound     also KeyError
     |  `- WandbApiFailedError       a request or a file did not deliver
     |     |- OfflineError           operation, origin; nothing was sent
@@ -120,6 +121,10 @@ class WaitTimeout(CommError, TimeoutError):
 
 class ArtifactMismatch(CommError, ValueError):
     """A directory does not hold what the artifact holds."""
+
+
+class ArtifactFileMissing(ArtifactMismatch, FileNotFoundError):
+    """A directory lacks a file of the artifact."""
 
 
 class ArtifactEntryNotFound(CommError, KeyError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,72 @@ def read_table(
     return source.frame(value)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredTable:
+    """A table as the SDK wrote it.
+
+    Parameters
+    ----------
+    parts : list of dict
+        Its documents, in the order of their rows.
+    arrays : mapping
+        Columns that lie in files of numpy's.
+    """
+
+    parts: list[dict[str, Any]]
+    arrays: Mapping[str, list[Any]]
+
+    @property
+    def columns(self) -> list[Any]:
+        """The names of the columns."""
+        return next((list(part["columns"]) for part in self.parts if "columns" in part), [])
+
+    def rows(self) -> list[list[Any]]:
+        """Return the rows, with times and arrays in place of what stands for them."""
+        rows = [list(row) for part in self.parts for row in part.get("data", ())]
+        types = _column_types(self.parts[0]) if self.parts else {}
+        for at, column in enumerate(map(str, self.columns)):
+            cells = self.arrays.get(column)
+            if cells is None and types.get(column, {}).get("wb_type") == "timestamp":
+                cells = _timestamps([row[at] for row in rows]).to_pylist()
+            for row, cell in zip(rows, cells or (), strict=False):
+                row[at] = cell
+        return rows
+
+    def frame(self) -> pl.DataFrame:
+        """Return the table as a frame."""
+        return _frame(self.parts, self.arrays)
+
+
+def open_table(client: Client, path: ArtifactPath, manifest: Manifest, name: str) -> StoredTable:
+    """Read a table that an artifact holds.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    path : ArtifactPath
+        The version.
+    manifest : Manifest
+        What it holds.
+    name : str
+        The table's entry.
+
+    Returns
+    -------
+    StoredTable
+        With all its parts.
+
+    Raises
+    ------
+    ProtocolError
+        If the file holds no table.
+    FileTransferError
+        If a file cannot be downloaded.
+    """
+    return _TableSource(client, path, manifest, name).read()
+
+
 class _TableSource:
     """The artifact that holds a table.
 
@@ -117,9 +184,15 @@ class _TableSource:
 
     def frame(self, value: Mapping[str, Any]) -> pl.DataFrame:
         """Return the table with all its parts."""
+        return self.read(is_incremental=value.get("_type") == INCREMENTAL).frame()
+
+    def read(self, *, is_incremental: bool | None = None) -> StoredTable:
+        """Return the table with all its parts; None takes its own word for being incremental."""
         first = self._document(self._name)
         names = [self._name]
-        if value.get("_type") == INCREMENTAL:
+        if is_incremental is None:
+            is_incremental = first.get("log_mode") == "INCREMENTAL"
+        if is_incremental:
             tables = (name for name in self._manifest.entries if name.endswith(TABLE_SUFFIX))
             names = sorted(tables, key=_increment_order)
         elif first.get("_type") == PARTITIONED:
@@ -127,7 +200,7 @@ class _TableSource:
             names = sorted(n for n in self._manifest.entries if n.startswith(folder))
             names = [name for name in names if name.endswith(TABLE_SUFFIX)]
         parts = [first if name == self._name else self._document(name) for name in names]
-        return _frame(parts, self._arrays(first))
+        return StoredTable(parts, self._arrays(first))
 
     def _arrays(self, document: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Return the columns of arrays that the SDK keeps in files of numpy's."""

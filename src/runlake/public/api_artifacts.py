@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from runlake.errors import ArtifactNotFoundError, InvalidArgument
 from runlake.errors.user_line import warn
+from runlake.public.artifact_collection import ArtifactCollection
 from runlake.public.artifact_collections import (
-    ArtifactCollection,
     ArtifactCollections,
     ArtifactType,
     ArtifactTypes,

@@ -1,4 +1,4 @@
-"""What groups artifacts: types and collections."""
+"""What groups artifacts: types, and lists of types and collections."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from runlake.backend.client import Client
 from runlake.backend.graphql import query
 from runlake.errors import ArtifactNotFoundError
 from runlake.errors.screen import for_screen
-from runlake.public.artifact_lists import Artifacts
+from runlake.public.artifact_collection import ArtifactCollection
 from runlake.public.pages import Page, Pages, SizedPages, page_of
-
-ALIASES_PER_PAGE = 1000
 
 
 class ArtifactType:
@@ -151,132 +149,6 @@ class ArtifactTypes(Pages[ArtifactType]):
         return for_screen(f"<ArtifactTypes {self.entity}/{self.project}>")
 
 
-class ArtifactCollection:
-    """A collection: the versions of one artifact.
-
-    Parameters
-    ----------
-    client : Client
-        The backend.
-    entity, project, name, type : str
-        The collection.
-    attrs : dict, optional
-        Its fields; one request if omitted.
-    """
-
-    def __init__(
-        self,
-        client: Client,
-        entity: str,
-        project: str,
-        name: str,
-        type: str,  # noqa: A002 - W&B's name
-        attrs: dict[str, Any] | None = None,
-    ) -> None:
-        self._client = client
-        self.entity = entity
-        self.project = project
-        self._attrs = self.load(entity, project, type, name) if attrs is None else attrs
-        self._aliases: list[str] | None = None
-
-    def load(self, entity: str, project: str, type_: str, name: str) -> dict[str, Any]:
-        """Ask the backend for a collection.
-
-        Parameters
-        ----------
-        entity, project, type_, name : str
-            The collection.
-
-        Returns
-        -------
-        dict
-            Its fields.
-
-        Raises
-        ------
-        ArtifactNotFoundError
-            If the project has no such collection of this type.
-        """
-        variables = {"entity": entity, "project": project, "type": type_, "name": name}
-        data = query(self._client, documents.ARTIFACT_COLLECTION, variables)
-        kind = (data.get("project") or {}).get("artifactType") or {}
-        if not kind.get("artifactCollection"):
-            raise ArtifactNotFoundError(
-                f"Could not find a collection {name!r} of type {type_!r} in '{entity}/{project}' "
-                f"at {self._client.origin}.",
-                operation="ProjectArtifactCollection",
-                origin=self._client.origin,
-            )
-        return dict(kind["artifactCollection"])
-
-    @property
-    def id(self) -> str:
-        """The backend's own id of the collection."""
-        return str(self._attrs["id"])
-
-    @property
-    def name(self) -> str:
-        """The name of the collection."""
-        return str(self._attrs["name"])
-
-    @property
-    def type(self) -> str:
-        """The type of its artifacts."""
-        return str(self._attrs["type"]["name"])
-
-    @property
-    def description(self) -> str | None:
-        """What people wrote about it."""
-        return self._attrs.get("description")
-
-    @property
-    def created_at(self) -> str:
-        """When it was made, as ISO 8601 in UTC."""
-        return str(self._attrs["createdAt"])
-
-    @property
-    def updated_at(self) -> str | None:
-        """When it was last changed, as ISO 8601 in UTC."""
-        return self._attrs.get("updatedAt")
-
-    @property
-    def tags(self) -> list[str]:
-        """The tags of the collection."""
-        return [edge["node"]["name"] for edge in self._attrs["tags"]["edges"]]
-
-    @property
-    def aliases(self) -> list[str]:
-        """The aliases of all its versions; asked for at the first access."""
-        if self._aliases is None:
-            self._aliases = list(_Aliases(self._client, self.id))
-        return list(self._aliases)
-
-    def is_sequence(self) -> bool:
-        """Tell whether versions are logged to the collection, rather than linked into it."""
-        return bool(self._attrs.get("__typename") == "ArtifactSequence")
-
-    def artifacts(self, per_page: int = 50, start: str | None = None) -> Artifacts:
-        """List the versions in the collection, newest first.
-
-        Parameters
-        ----------
-        per_page : int
-            Versions per request.
-        start : str, optional
-            The ``cursor`` of an earlier list, to go on there.
-
-        Returns
-        -------
-        Artifacts
-            Fetched as far as it is looked at.
-        """
-        names = (self.entity, self.project, self.name, self.type)
-        return Artifacts(self._client, *names, per_page=per_page, start=start)
-
-    def __repr__(self) -> str:
-        return for_screen(f"<ArtifactCollection {self.name} ({self.type})>")
-
-
 class ArtifactCollections(SizedPages[ArtifactCollection]):
     """The collections of a type in a project.
 
@@ -326,14 +198,8 @@ class ArtifactCollections(SizedPages[ArtifactCollection]):
             "filters": None if self.filters is None else json.dumps(self.filters),
         }
         project = _query_project(self._client, documents.ARTIFACT_COLLECTIONS, variables)
-        found = (project.get("artifactType") or {}).get("artifactCollections") or {}
-        page = page_of(found, found.get("totalCount", 0))
-        return page.holding([self._open(node) for node in page.objects if node.get("project")])
-
-    def _open(self, node: dict[str, Any]) -> ArtifactCollection:
-        project = node["project"]
-        names = (project["entity"]["name"], project["name"], node["name"], node["type"]["name"])
-        return ArtifactCollection(self._client, *names, node)
+        kind = project.get("artifactType") or {}
+        return _page_of_collections(self._client, kind.get("artifactCollections"))
 
     def __repr__(self) -> str:
         return for_screen(
@@ -341,19 +207,66 @@ class ArtifactCollections(SizedPages[ArtifactCollection]):
         )
 
 
-class _Aliases(Pages[str]):
-    """The aliases in a collection."""
+class ProjectArtifactCollections(SizedPages[ArtifactCollection]):
+    """The collections of a project, of whatever type.
 
-    def __init__(self, client: Client, collection_id: str) -> None:
-        super().__init__(ALIASES_PER_PAGE)
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    entity, project : str
+        The project.
+    filters : mapping, optional
+        In the backend's filter language: ``{"name": "data"}``.
+    order : str, optional
+        Field to order by, with ``-`` for descending: ``-createdAt``.
+    per_page : int
+        Collections per request.
+    start : str, optional
+        The ``cursor`` of an earlier list, to go on there.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        entity: str,
+        project: str,
+        filters: Mapping[str, Any] | None = None,
+        order: str | None = None,
+        per_page: int = 50,
+        start: str | None = None,
+    ) -> None:
+        super().__init__(per_page, start)
         self._client = client
-        self._collection_id = collection_id
+        self.entity = entity
+        self.project = project
+        self.filters = filters
+        self.order = order
 
-    def _fetch(self, cursor: str | None) -> Page[str]:
-        variables = {"id": self._collection_id, "cursor": cursor, "perPage": self.per_page}
-        data = query(self._client, documents.ARTIFACT_COLLECTION_ALIASES, variables)
-        page = page_of((data.get("artifactCollection") or {}).get("aliases"))
-        return page.holding([node["alias"] for node in page.objects])
+    def _fetch(self, cursor: str | None) -> Page[ArtifactCollection]:
+        variables = {
+            "entity": self.entity,
+            "project": self.project,
+            "cursor": cursor,
+            "perPage": self.per_page,
+            "order": self.order,
+            "filters": None if self.filters is None else json.dumps(self.filters),
+        }
+        project = _query_project(self._client, documents.PROJECT_COLLECTIONS, variables)
+        return _page_of_collections(self._client, project.get("artifactCollections"))
+
+    def __repr__(self) -> str:
+        place = f"{self.entity}/{self.project}"
+        return for_screen(f"<ProjectArtifactCollections {place} ({len(self)})>")
+
+
+def _page_of_collections(
+    client: Client, connection: Mapping[str, Any] | None
+) -> Page[ArtifactCollection]:
+    page = page_of(connection, (connection or {}).get("totalCount", 0))
+    # Without a project it lies where this API key may not look.
+    shown = [node for node in page.objects if node.get("project")]
+    return page.holding([ArtifactCollection.from_attrs(client, node) for node in shown])
 
 
 def _query_project(client: Client, document: str, variables: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runlake.cache.artifact_digests import manifest_digest
 from runlake.cache.artifact_files import Fetcher
 from runlake.cache.artifact_manifest import Entry, Manifest
+from runlake.cache.references import ARTIFACT_SCHEME
 from runlake.errors import InvalidArgument
 from runlake.errors.screen import for_screen
 
@@ -62,6 +66,16 @@ class ArtifactManifestEntry:
         return dict(self._entry.extra)
 
     @property
+    def local_path(self) -> None:
+        """None: only drafts have files of their own."""
+        return None
+
+    @property
+    def skip_cache(self) -> bool:
+        """False: only drafts say so."""
+        return False
+
+    @property
     def birth_artifact_id(self) -> str | None:
         """The version that first had the file."""
         return self._entry.birth_artifact_id
@@ -82,8 +96,20 @@ class ArtifactManifestEntry:
             raise InvalidArgument(f"{self.path!r} is a file of the artifact, no reference.")
         return self._entry.ref
 
+    def ref_url(self) -> str:
+        """Return a URL that another artifact can refer to the file by."""
+        return f"{ARTIFACT_SCHEME}://{base64.b64decode(self._artifact.id).hex()}/{self.path}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is known of the file, as a dict without what is None."""
+        known = {"path": self.path} | entry_json(self._entry) | {"extra": self.extra}
+        return known | {"skip_cache": self.skip_cache}
+
     def download(
-        self, root: str | os.PathLike[str] | None = None, skip_cache: bool | None = None
+        self,
+        root: str | os.PathLike[str] | None = None,
+        skip_cache: bool | None = None,
+        executor: Executor | None = None,
     ) -> str:
         """Download the file below a directory, unless it is there already with its digest.
 
@@ -93,22 +119,25 @@ class ArtifactManifestEntry:
             The directory; that of `Artifact.download` if omitted.
         skip_cache : bool, optional
             Download past the cache.
+        executor : Executor, optional
+            Taken for the SDK's sake; one file is one request here.
 
         Returns
         -------
         str
-            Where it is.
+            Where it is: the directory as it was given, then the name in the artifact.
 
         Raises
         ------
         FileTransferError
             If it cannot be had, has not its digest, or cannot be written.
         """
+        del executor
         artifact = self._artifact
-        directory = artifact.default_root() if root is None else Path(root)
+        directory = os.fspath(root) if root else artifact.default_root()
         fetcher = Fetcher(artifact.client, artifact.place, [self.path], skip_cache=bool(skip_cache))
-        fetcher.place(self._entry, directory / self.path)
-        return str(directory / self.path)
+        fetcher.place(self._entry, Path(directory))
+        return os.path.join(directory, self.path)  # noqa: PTH118 - a Path drops "./"
 
     def __repr__(self) -> str:
         return for_screen(f"<ArtifactManifestEntry {self.path} ({self.digest})>")
@@ -126,10 +155,20 @@ class ArtifactManifest:
     """
 
     def __init__(self, artifact: Artifact, manifest: Manifest) -> None:
-        self.manifest_version = manifest.version
+        self._manifest = manifest
         self._entries = {
             name: ArtifactManifestEntry(artifact, entry) for name, entry in manifest.entries.items()
         }
+
+    @property
+    def manifest_version(self) -> int:
+        """The version of the format."""
+        return self._manifest.version
+
+    @classmethod
+    def version(cls) -> int:
+        """Return the version of the format."""
+        return 1
 
     @property
     def entries(self) -> Mapping[str, ArtifactManifestEntry]:
@@ -140,8 +179,44 @@ class ArtifactManifest:
         """Return the bytes of all files, references included."""
         return sum(entry.size or 0 for entry in self._entries.values())
 
+    def digest(self) -> str:
+        """Return the digest of names and digests of all files, in hex."""
+        return manifest_digest(self._manifest)
+
+    def get_entry_by_path(self, path: str) -> ArtifactManifestEntry | None:
+        """Return the file of a name, None if there is none."""
+        return self._entries.get(path)
+
+    def get_entries_in_directory(self, directory: str) -> list[ArtifactManifestEntry]:
+        """Return the files below a directory of the artifact."""
+        return [e for name, e in self._entries.items() if name.startswith(f"{directory}/")]
+
+    def to_manifest_json(self) -> dict[str, Any]:
+        """Return the manifest as its file has it."""
+        contents = {
+            name: entry_json(e) | ({"extra": dict(e.extra)} if e.extra else {})
+            for name, e in self._manifest.entries.items()
+        }
+        return {
+            "version": self.manifest_version,
+            "storagePolicy": self._manifest.storage_policy,
+            "storagePolicyConfig": dict(self._manifest.storage_policy_config),
+            "contents": contents,
+        }
+
     def __len__(self) -> int:
         return len(self._entries)
 
     def __repr__(self) -> str:
         return for_screen(f"<ArtifactManifest ({len(self)} files)>")
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """Return the fields of an entry that are not None, under the names of the manifest."""
+    known = {
+        "digest": entry.digest,
+        "ref": entry.ref,
+        "birthArtifactID": entry.birth_artifact_id,
+        "size": entry.size,
+    }
+    return {name: value for name, value in known.items() if value is not None}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-from datetime import timedelta
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 from urllib.parse import quote
 
 from runlake.backend.client import Client
 from runlake.errors import InvalidArgument
+from runlake.public.missing import say_missing
 from runlake.values import ArtifactPath
 
 VERSION = re.compile(r"v\d+")
@@ -21,7 +20,8 @@ class ArtifactFields:
     _client: Client
     _attrs: dict[str, Any]
     _path: ArtifactPath
-    _aliases: list[str]
+    _version: str
+    _linked_at: str | None
 
     def __init__(self, *_: object, **__: object) -> None:
         raise InvalidArgument(
@@ -30,6 +30,10 @@ class ArtifactFields:
             "SDK: wandb.Artifact(name, type) and run.log_artifact(artifact)."
         )
 
+    def __getattr__(self, name: str) -> NoReturn:
+        text = f"'Artifact' object has no attribute {name!r}"
+        raise AttributeError(say_missing("Artifact", name, text), name=name)
+
     @classmethod
     def from_attrs(
         cls,
@@ -37,6 +41,8 @@ class ArtifactFields:
         attrs: dict[str, Any],
         path: ArtifactPath | None = None,
         aliases: list[str] | None = None,
+        *,
+        version: str | None = None,
     ) -> Self:
         """Return an artifact with fields that the backend sent.
 
@@ -51,6 +57,8 @@ class ArtifactFields:
         aliases : list of str, optional
             The aliases in the collection that it was asked for in; taken from the fields if
             omitted.
+        version : str, optional
+            Its version in that collection; that of its own collection if omitted.
 
         Returns
         -------
@@ -58,11 +66,22 @@ class ArtifactFields:
             No request was made.
         """
         artifact = cls.__new__(cls)
-        place = path or source_path(attrs)
-        known = _aliases_in(attrs, place) if aliases is None else aliases
-        named = [alias for alias in known if not VERSION.fullmatch(alias)]
-        vars(artifact).update(_client=client, _attrs=attrs, _path=place, _aliases=named)
+        vars(artifact).update(_client=client, _path=path or source_path(attrs), _linked_at=None)
+        cls._receive(artifact, attrs, aliases, version)
         return artifact
+
+    def as_linked_at(self, time: str | None) -> Self:
+        """Return the artifact, which was linked at a time to the collection that it is in."""
+        self._linked_at = time
+        return self
+
+    def _receive(
+        self, attrs: dict[str, Any], aliases: list[str] | None = None, version: str | None = None
+    ) -> None:
+        """Take the fields of an answer of the backend."""
+        del aliases
+        self._attrs = attrs
+        self._version = version or f"v{attrs['versionIndex']}"
 
     @property
     def client(self) -> Client:
@@ -97,7 +116,7 @@ class ArtifactFields:
     @property
     def version(self) -> str:
         """``v0``, ``v1``, ..."""
-        return f"v{self._attrs['versionIndex']}"
+        return self._version
 
     @property
     def place(self) -> ArtifactPath:
@@ -130,6 +149,11 @@ class ArtifactFields:
         return str(source_path(self._attrs))
 
     @property
+    def linked_at(self) -> str | None:
+        """When it was linked to the collection it was found in; None where it was logged there."""
+        return self._linked_at
+
+    @property
     def is_link(self) -> bool:
         """The artifact was found in another collection than it was logged to."""
         source = source_path(self._attrs)
@@ -140,27 +164,6 @@ class ArtifactFields:
     def type(self) -> str:
         """``dataset``, ``model``, ..."""
         return str(self._attrs["artifactType"]["name"])
-
-    @property
-    def aliases(self) -> list[str]:
-        """The aliases of the version in its collection."""
-        return list(self._aliases)
-
-    @property
-    def tags(self) -> list[str]:
-        """The tags of the version."""
-        return [tag["name"] for tag in self._attrs.get("tags") or []]
-
-    @property
-    def description(self) -> str | None:
-        """What people wrote about the version."""
-        return self._attrs.get("description")
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """What was logged about the version, as a dict of JSON values."""
-        found = json.loads(self._attrs.get("metadata") or "{}")
-        return found if isinstance(found, dict) else {}
 
     @property
     def digest(self) -> str:
@@ -204,12 +207,6 @@ class ArtifactFields:
         return None if step is None else max(0, int(step) - 1)
 
     @property
-    def ttl(self) -> timedelta | None:
-        """After which time the backend may delete it; None is never."""
-        seconds = int(self._attrs.get("ttlDurationSeconds") or 0)
-        return timedelta(seconds=seconds) if seconds > 0 else None
-
-    @property
     def url(self) -> str:
         """The page of the version."""
         named = "/".join((quote(self.type), quote(self._path.collection), self.version))
@@ -233,14 +230,3 @@ def source_path(attrs: dict[str, Any]) -> ArtifactPath:
     entity = (project.get("entity") or {}).get("name", "")
     version = f"v{attrs['versionIndex']}"
     return ArtifactPath(entity, project.get("name", ""), collection["name"], version)
-
-
-def _aliases_in(attrs: dict[str, Any], path: ArtifactPath) -> list[str]:
-    found = []
-    for alias in attrs.get("aliases") or []:
-        collection = alias.get("artifactCollection") or {}
-        project = collection.get("project") or {}
-        place = ((project.get("entity") or {}).get("name"), project.get("name"))
-        if (*place, collection.get("name")) == (path.entity, path.project, path.collection):
-            found.append(alias["alias"])
-    return found

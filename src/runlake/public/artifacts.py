@@ -3,41 +3,47 @@
 from __future__ import annotations
 
 import os
-import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runlake.backend import artifact_documents as documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
+from runlake.cache.artifact_digests import is_intact
 from runlake.cache.artifact_files import Fetcher
 from runlake.cache.artifact_manifest import Manifest, fetch_manifest, leads_out
-from runlake.cache.contents import file_md5
 from runlake.errors import (
     ArtifactEntryNotFound,
+    ArtifactFileMissing,
     ArtifactMismatch,
     ArtifactNotFoundError,
+    FileTransferError,
     InvalidArgument,
     ProtocolError,
 )
 from runlake.errors.screen import for_screen
+from runlake.errors.user_line import warn
+from runlake.public.artifact_edits import ArtifactEdits
 from runlake.public.artifact_entries import ArtifactManifest, ArtifactManifestEntry
-from runlake.public.artifact_fields import ArtifactFields, source_path
+from runlake.public.artifact_fields import VERSION, source_path
+from runlake.public.artifact_objects import object_name
 from runlake.values import ArtifactPath
 
 if TYPE_CHECKING:
-    from runlake.public.artifact_collections import ArtifactCollection
+    from runlake.public.artifact_collection import ArtifactCollection
     from runlake.public.artifact_lists import ArtifactFiles
+    from runlake.public.artifact_tables import ArtifactTable
     from runlake.public.run import Run
 
 AnyPath = str | os.PathLike[str]
 
 
-class Artifact(ArtifactFields):
+class Artifact(ArtifactEdits):
     """One version of an artifact; made by `Api.artifact`, and by lists of artifacts.
 
-    Its properties are what the backend said when it was fetched. Runlake reads artifacts and does
-    not make them: log one with ``wandb.Artifact`` and ``run.log_artifact``.
+    Its properties are what the backend said when it was fetched; edits are sent by `save`. Runlake
+    makes no new artifacts: log one with ``wandb.Artifact`` and ``run.log_artifact``.
     """
 
     _contents: Manifest | None = None
@@ -79,9 +85,9 @@ class Artifact(ArtifactFields):
         wanted = Path(name).as_posix()
         if wanted in entries:
             return ArtifactManifestEntry(self, entries[wanted])
-        objects = [e for e in entries if re.fullmatch(re.escape(wanted) + r"\.[\w-]+\.json", e)]
-        if len(objects) == 1:
-            return ArtifactManifestEntry(self, entries[objects[0]])
+        found = object_name(entries, wanted)
+        if found is not None:
+            return ArtifactManifestEntry(self, entries[found[0]])
         some = ", ".join(sorted(entries)[:5])
         raise ArtifactEntryNotFound(
             f"Path not contained in artifact {self.qualified_name!r}: {wanted!r}. It holds {some}"
@@ -91,6 +97,33 @@ class Artifact(ArtifactFields):
     def get_path(self, name: AnyPath) -> ArtifactManifestEntry:
         """Return one file of the artifact; the older word for `get_entry`."""
         return self.get_entry(name)
+
+    def __getitem__(self, name: str) -> ArtifactTable | None:
+        return self.get(name)
+
+    def get(self, name: str) -> ArtifactTable | None:
+        """Return an object that was added to the artifact, such as a table.
+
+        Parameters
+        ----------
+        name : str
+            What it was added under: ``tbl`` for ``tbl.table.json``.
+
+        Returns
+        -------
+        ArtifactTable or None
+            None where no object was added under the name: files are entries, see `get_entry`.
+
+        Raises
+        ------
+        InvalidArgument
+            If it is a medium, such as an image: runlake reads tables, and has no class for media.
+        FileTransferError
+            If its file cannot be downloaded.
+        """
+        from runlake.public.artifact_tables import open_object
+
+        return open_object(self, self._fetch_contents(), str(name))
 
     def files(
         self, names: list[str] | None = None, per_page: int = 50, start: str | None = None
@@ -155,16 +188,47 @@ class Artifact(ArtifactFields):
         are followed.
         """
         del multipart
-        directory = self.default_root() if root is None else Path(root)
+        directory = os.fspath(root) if root else self.default_root()
         prefix = "" if path_prefix is None else str(path_prefix)
         manifest = self._fetch_contents()
         fetcher = Fetcher(self._client, self.place, skip_cache=bool(skip_cache))
         fetcher.place_all(
             (entry for name, entry in manifest.entries.items() if name.startswith(prefix)),
-            directory,
+            Path(directory),
             allow_missing_references=allow_missing_references,
         )
-        return str(directory)
+        return directory
+
+    def checkout(self, root: AnyPath | None = None) -> str:
+        """Make a directory hold the files of the artifact, and no other.
+
+        Parameters
+        ----------
+        root : path, optional
+            The directory, whose other files are deleted; ``./artifacts/NAME`` without the version
+            if omitted.
+
+        Returns
+        -------
+        str
+            The directory.
+
+        Raises
+        ------
+        FileTransferError
+            If a file cannot be downloaded, has not its digest, or cannot be written or deleted.
+        """
+        directory = os.fspath(root) if root else self.default_root(include_version=False)
+        for found, name in _files_below(directory):
+            if not self._holds(name):
+                try:
+                    found.unlink()
+                except OSError as error:
+                    raise FileTransferError(
+                        f"{str(found)!r} is not in artifact {self.qualified_name!r} and cannot be "
+                        f"deleted: {error}."
+                    ) from error
+        return self.download(directory)
 
     def file(self, root: AnyPath | None = None) -> str:
         """Download the one file of an artifact that has just one.
@@ -172,18 +236,20 @@ class Artifact(ArtifactFields):
         Parameters
         ----------
         root : path, optional
-            The directory; that of `download` if omitted.
+            The directory; ``./artifacts/NAME:ALIAS`` if omitted, as it was asked for.
 
         Returns
         -------
         str
-            Where the file is.
+            Where the file is: the directory as it was given, then the file's name.
 
         Raises
         ------
         InvalidArgument
             If the artifact holds another number of files.
         """
+        if root is None:
+            root = os.path.join(".", "artifacts", self._checked_root(self.name))  # noqa: PTH118
         entries = list(self.manifest.entries.values())
         if len(entries) != 1:
             raise InvalidArgument(
@@ -205,20 +271,30 @@ class Artifact(ArtifactFields):
         ArtifactMismatch
             If a file is missing, has another digest, or does not belong there.
         """
-        directory = self.default_root() if root is None else Path(root)
-        entries = self.manifest.entries
-        for found in sorted(directory.rglob("*")):
-            name = found.relative_to(directory).as_posix()
-            if found.is_file() and name not in entries:
+        directory = os.fspath(root) if root else self.default_root()
+        entries = self._fetch_contents().entries
+        for found, name in _files_below(directory):
+            if not self._holds(name):
                 raise ArtifactMismatch(
                     f"Found file {str(found)!r}, which is not in artifact {self.qualified_name!r}."
                 )
         for name, entry in entries.items():
-            if entry.ref is None and file_md5(directory / name) != entry.digest:
+            if entry.ref is not None:
+                continue
+            path = Path(directory, name)
+            if not path.is_file():
+                raise ArtifactFileMissing(
+                    f"{name!r} of artifact {self.qualified_name!r} is not in {str(directory)!r}. "
+                    "Call .download() to bring it back."
+                )
+            if not is_intact(path, entry):
                 raise ArtifactMismatch(
-                    f"{name!r} in {str(directory)!r} is missing, or is not the file of artifact "
+                    f"Digest mismatch: {name!r} in {str(directory)!r} is not the file of artifact "
                     f"{self.qualified_name!r}. Call .download() to bring it back."
                 )
+        n_references = sum(entry.ref is not None for entry in entries.values())
+        if n_references:
+            warn(f"{n_references} references of {self.qualified_name!r} were not verified.")
 
     def logged_by(self) -> Run | None:
         """Return the run that logged the artifact, None if no run did or it is gone."""
@@ -233,17 +309,41 @@ class Artifact(ArtifactFields):
         runs = (self._run(edge["node"]) for edge in edges if edge.get("node"))
         return [run for run in runs if run is not None]
 
-    def default_root(self) -> Path:
+    @property
+    def source_artifact(self) -> Artifact:
+        """The version in the collection that it was logged to; one request for a link.
+
+        Raises
+        ------
+        ArtifactNotFoundError
+            If this API key may not read it.
+        """
+        if not self.is_link:
+            return self
+        return fetch_artifact(self._client, source_path(self._attrs))
+
+    def default_root(self, *, include_version: bool = True) -> str:
         """Return the directory that `download` goes to if it is given none."""
-        name = self.source_name
-        if leads_out(name.partition(":")[0]):
+        name = self.source_name if include_version else self.source_name.partition(":")[0]
+        root = self._client.settings.artifact_dir.absolute() / self._checked_root(name)
+        if os.name == "nt":
+            root = root.with_name(root.name.replace(":", "-"))
+        return str(root)
+
+    def _checked_root(self, name: str) -> str:
+        if leads_out(name.partition(":")[0]) or leads_out(name.replace(":", "-")):
             raise ProtocolError(
                 f"The name of artifact {name!r} leads out of the directory for artifacts. "
                 "Pass root."
             )
-        if os.name == "nt":
-            name = name.replace(":", "-")
-        return self._client.settings.artifact_dir.absolute() / name
+        return name
+
+    def _holds(self, name: str) -> bool:
+        try:
+            self.get_entry(name)
+        except ArtifactEntryNotFound:
+            return False
+        return True
 
     def _fetch_contents(self) -> Manifest:
         if self._contents is None:
@@ -260,13 +360,21 @@ class Artifact(ArtifactFields):
         return Run(self._client, project["entity"]["name"], project["name"], node["name"])
 
     def _open_collection(self, path: ArtifactPath) -> ArtifactCollection:
-        from runlake.public.artifact_collections import ArtifactCollection
+        from runlake.public.artifact_collection import ArtifactCollection
 
         names = (path.entity, path.project, path.collection)
         return ArtifactCollection(self._client, *names, self.type)
 
     def __repr__(self) -> str:
         return for_screen(f"<Artifact {self.qualified_name} ({self.type})>")
+
+
+def _files_below(directory: str) -> Iterator[tuple[Path, str]]:
+    """Iterate the files below a directory and their names in it; no link to another is followed."""
+    for folder, _, files in os.walk(directory):
+        for file in sorted(files):
+            path = Path(folder, file)
+            yield path, path.relative_to(directory).as_posix()
 
 
 def fetch_artifact(client: Client, path: ArtifactPath) -> Artifact:
@@ -302,7 +410,16 @@ def fetch_artifact(client: Client, path: ArtifactPath) -> Artifact:
             operation="ArtifactMembershipByName",
             origin=client.origin,
         )
+    return from_membership(client, membership, path)
+
+
+def from_membership(client: Client, membership: dict[str, Any], path: ArtifactPath) -> Artifact:
+    """Return an artifact as a member of the collection that a path names."""
     # The names of the answer: the backend may have redirected those that were asked for.
+    project = membership["artifactCollection"]["project"]
     found = ArtifactPath(project["entity"]["name"], project["name"], path.collection, path.alias)
     aliases = [alias["alias"] for alias in membership.get("aliases") or []]
-    return Artifact.from_attrs(client, membership["artifact"], found, aliases)
+    index = membership.get("versionIndex")
+    version = next(filter(VERSION.fullmatch, aliases), None if index is None else f"v{index}")
+    artifact = Artifact.from_attrs(client, membership["artifact"], found, aliases, version=version)
+    return artifact.as_linked_at(membership.get("createdAt")) if artifact.is_link else artifact

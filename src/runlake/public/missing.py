@@ -22,7 +22,7 @@ _MODULE = {
         "Audio Classes Graph Html Image JoinedTable Molecule Object3D Plotly Video box3d "
         "data_types plot plot_table"
     ),
-    ARTIFACT: "ArtifactTTL link_model log_artifact log_model use_artifact use_model",
+    ARTIFACT: "link_model log_artifact log_model use_artifact use_model",
     SWEEP: "agent agents controller sweep wandb_agent",
     SCREEN: "termerror termlog termsetup termwarn",
     RUN: "run",
@@ -62,6 +62,12 @@ _RUN = {
     "Use run.project.": "project_name",
     "Use run.url.": "get_url project_url sweep_url",
 }
+_ARTIFACT = {
+    "Make the next version with wandb: wandb.Artifact(name, type) and run.log_artifact.": (
+        "add add_dir add_file add_reference distributed_id finalize get_added_local_path_name "
+        "incremental new_draft new_file remove"
+    ),
+}
 _PUBLIC = {
     ADMIN: (
         "Automations Integrations Member Organization Registries Registry SlackIntegrations Team "
@@ -84,6 +90,7 @@ INSTEAD = {
     "runlake": _by_name(_MODULE),
     "Api": _by_name(_API),
     "Run": _by_name(_RUN),
+    "Artifact": _by_name(_ARTIFACT),
     "runlake.apis.public": _by_name(_PUBLIC),
 }
 

@@ -15,17 +15,21 @@ if TYPE_CHECKING:
 
 def frame_to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
     """Return a polars frame as a pandas frame; `MissingExtra` without pandas."""
-    if find_spec("pandas") is None:
-        raise MissingExtra(
-            "pandas is not installed. Install it with 'pip install runlake[pandas]'.",
-            extra="pandas",
-        )
+    _need_pandas()
     names = frame.columns
     if not any("\0" in name for name in names):
         return frame.to_pandas()
     # polars panics at such a name.
     numbered = frame.rename({name: str(index) for index, name in enumerate(names)})
     return numbered.to_pandas().set_axis(names, axis="columns")
+
+
+def table_to_pandas(rows: list[list[Any]], columns: list[Any]) -> pd.DataFrame:
+    """Return rows of cells as a pandas frame; `MissingExtra` without pandas."""
+    _need_pandas()
+    import pandas as pd
+
+    return pd.DataFrame.from_records(rows, columns=columns)
 
 
 def as_pandas(rows: list[dict[str, Any]]) -> pd.DataFrame | list[dict[str, Any]]:
@@ -51,3 +55,11 @@ def as_pandas(rows: list[dict[str, Any]]) -> pd.DataFrame | list[dict[str, Any]]
         )
         return rows
     return pd.DataFrame.from_records(rows)
+
+
+def _need_pandas() -> None:
+    if find_spec("pandas") is None:
+        raise MissingExtra(
+            "pandas is not installed. Install it with 'pip install runlake[pandas]'.",
+            extra="pandas",
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runlake.backend import documents
 from runlake.backend.client import Client
@@ -13,6 +13,9 @@ from runlake.errors.screen import for_screen
 from runlake.public.attributes import Attributes, frame_of
 from runlake.public.pages import Page, Pages, page_of
 from runlake.public.users import User
+
+if TYPE_CHECKING:
+    from runlake.public.artifact_collections import ArtifactTypes, ProjectArtifactCollections
 
 
 class Project(Attributes):
@@ -85,6 +88,50 @@ class Project(Attributes):
     def url(self) -> str:
         """The page of the project."""
         return f"{self._client.settings.app_url}/{self.entity}/{self.name}/workspace"
+
+    def artifacts_types(self, per_page: int = 50) -> ArtifactTypes:
+        """List the artifact types of the project.
+
+        Parameters
+        ----------
+        per_page : int
+            Types per request.
+
+        Returns
+        -------
+        ArtifactTypes
+            Fetched as far as it is looked at.
+        """
+        from runlake.public.artifact_collections import ArtifactTypes
+
+        return ArtifactTypes(self._client, self.entity, self.name, per_page)
+
+    def collections(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        order: str | None = None,
+        per_page: int = 50,
+    ) -> ProjectArtifactCollections:
+        """List the artifact collections of the project, of whatever type.
+
+        Parameters
+        ----------
+        filters : mapping, optional
+            In the backend's filter language: ``{"name": "data"}``.
+        order : str, optional
+            Field to order by, with ``-`` for descending: ``-createdAt``.
+        per_page : int
+            Collections per request.
+
+        Returns
+        -------
+        ProjectArtifactCollections
+            Fetched as far as it is looked at.
+        """
+        from runlake.public.artifact_collections import ProjectArtifactCollections
+
+        names = (self.entity, self.name)
+        return ProjectArtifactCollections(self._client, *names, filters, order, per_page)
 
     def to_html(self, height: int = 420, hidden: bool = False) -> str:
         """Return HTML that shows the page of the project."""

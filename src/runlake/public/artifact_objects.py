@@ -1,0 +1,48 @@
+"""The names under which objects of the SDK lie in an artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+# The order in which the SDK looks for them.
+KINDS = (
+    "tfkeras-model-file",
+    "sklearn-model-file",
+    "pytorch-model-file",
+    "histogram",
+    "wb_trace_tree",
+    "graph-file",
+    "joined-table",
+    "partitioned-table",
+    "table",
+    "eval-table",
+    "plotly-file",
+    "classes",
+    "mask",
+    "bounding-boxes",
+    "bokeh-file",
+    "object3D-file",
+    "molecule-file",
+    "html-file",
+    "video-file",
+    "image-file",
+    "audio-file",
+)
+
+
+def object_name(names: Container[str], wanted: str) -> tuple[str, str] | None:
+    """Return the entry of an object that was added under a name, and its kind.
+
+    Examples
+    --------
+    >>> object_name({"tbl.table.json", "a.txt"}, "tbl")
+    ('tbl.table.json', 'table')
+    >>> object_name({"tbl.table.json", "a.txt"}, "a.txt") is None
+    True
+    """
+    for kind in KINDS:
+        suffix = f".{kind}.json"
+        entry = wanted if wanted.endswith(suffix) else wanted + suffix
+        if entry in names:
+            return entry, kind
+    return None

@@ -1,0 +1,192 @@
+"""What aliases, tags, metadata and names of an artifact can be; the rules are the SDK's."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from enum import Enum
+from typing import Any
+
+from runlake.errors import InvalidArgument, InvalidType
+from runlake.public.json_values import MAX_ARRAY_SIZE
+
+MAX_METADATA_KEYS = 100
+MAX_NAME_LENGTH = 128
+TAG = re.compile(r"[-\w]+( +[-\w]+)*")
+# Types, and the first letters of the names that the SDK keeps for itself under each.
+RESERVED = {"job": "", "run_table": "run-", "code": "source-"}
+PLAIN = (bool, int, str)
+
+
+class ArtifactTTL(Enum):
+    """What `Artifact.ttl` takes besides a duration and None."""
+
+    INHERIT = 0
+
+
+def check_aliases(aliases: Iterable[str] | str) -> list[str]:
+    """Return a new list of aliases; one string is a list of one.
+
+    Raises
+    ------
+    InvalidArgument
+        If one of them is no string, or holds ``/`` or ``:``.
+    """
+    found = _strings(aliases, "aliases")
+    for alias in found:
+        if {"/", ":"} & set(alias):
+            raise InvalidArgument(f"Aliases must not contain '/' or ':', but {alias!r} does.")
+    return found
+
+
+def check_tags(tags: Iterable[str] | str) -> list[str]:
+    """Return a new list of tags, each once; one string is a list of one.
+
+    Raises
+    ------
+    InvalidArgument
+        If one of them is no string, or cannot be a tag.
+    """
+    found = list(dict.fromkeys(_strings(tags, "tags")))
+    for tag in found:
+        if not TAG.fullmatch(tag):
+            raise InvalidArgument(
+                f"{tag!r} cannot be a tag. Tags are letters and digits, with hyphens, underscores "
+                "and spaces between them."
+            )
+    return found
+
+
+def check_collection_name(name: str) -> str:
+    """Return the name of a collection.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is no string, empty, too long, or holds a slash.
+    """
+    if not isinstance(name, str):
+        raise InvalidType(f"The name of a collection is a string, not {name!r}.")
+    if not name or len(name) > MAX_NAME_LENGTH or "/" in name:
+        raise InvalidArgument(
+            f"A collection cannot be named {name[: MAX_NAME_LENGTH + 1]!r}: names have 1 to "
+            f"{MAX_NAME_LENGTH} characters and no slash."
+        )
+    return name
+
+
+def check_type(type_name: str, collection: str) -> str:
+    """Return an artifact type that people may give to a collection.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is one of those that the SDK keeps for itself.
+    """
+    prefix = RESERVED.get(type_name)
+    is_kept = prefix is not None and collection.startswith(prefix)
+    if is_kept or type_name.startswith("wandb-"):
+        raise InvalidArgument(
+            f"Artifact type {type_name!r} is reserved for W&B's own use. Use another type."
+        )
+    return type_name
+
+
+def check_metadata(metadata: Mapping[str, Any] | str | None) -> dict[str, Any]:
+    """Return metadata as JSON carries it, copied.
+
+    Parameters
+    ----------
+    metadata : dict, str or None
+        A dict, or the JSON text of one; None is empty.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is no such thing, holds what JSON cannot carry, or has more than 100 keys.
+
+    Examples
+    --------
+    >>> check_metadata({"loss": float("nan"), "tags": {"a"}, 1: (2,)})
+    {'loss': None, 'tags': ['a'], '1': [2]}
+    >>> check_metadata('{"rows": 3}')
+    {'rows': 3}
+    """
+    try:
+        if isinstance(metadata, str):
+            metadata = json.loads(metadata) if metadata else {}
+        if metadata is None:
+            return {}
+        if not isinstance(metadata, dict):
+            raise InvalidType(
+                f"The metadata of an artifact is a dict, not {type(metadata).__name__}."
+            )
+        found: dict[str, Any] = json.loads(json.dumps(_plain(metadata), allow_nan=False))
+    except InvalidArgument:
+        raise
+    except RecursionError as error:
+        raise InvalidArgument("The metadata holds itself, or is nested too deeply.") from error
+    except TypeError as error:
+        raise InvalidType(f"The metadata cannot be written as JSON: {error}.") from error
+    except ValueError as error:
+        raise InvalidArgument(f"The metadata is nothing that JSON can carry: {error}.") from error
+    if len(found) > MAX_METADATA_KEYS:
+        raise InvalidArgument(
+            f"An artifact must not have more than {MAX_METADATA_KEYS} keys in its metadata; these "
+            f"are {len(found)}."
+        )
+    return found
+
+
+def _strings(values: Iterable[str] | str, what: str) -> list[str]:
+    if isinstance(values, str):
+        return [values]
+    try:
+        found = list(values)
+    except TypeError as error:
+        raise InvalidType(f"{what} must be a list of strings, not {values!r}.") from error
+    if not all(isinstance(value, str) for value in found):
+        raise InvalidType(f"{what} must be a list of strings, not {values!r}.")
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, slice):
+        return {f"slice_{end}": getattr(value, end) for end in ("start", "step", "stop")}
+    if isinstance(value, (set, Sequence)) and not isinstance(value, (str, bytes)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return None if math.isnan(value) else float(value)
+    is_plain = value is None or isinstance(value, PLAIN)
+    return value if is_plain else _plain_object(value)
+
+
+def _plain_object(value: Any) -> Any:
+    if isinstance(value, (date, Enum, bytes)):
+        return _text(value)
+    if hasattr(value, "detach") and hasattr(value, "cpu"):
+        value = value.detach().cpu().numpy()
+    elif hasattr(value, "numpy") and hasattr(value, "shape"):
+        value = value.numpy()
+    if hasattr(value, "tolist") and hasattr(value, "size") and hasattr(value, "dtype"):
+        if value.size > MAX_ARRAY_SIZE:
+            return str(value)
+        return _plain(value.reshape(-1).tolist()[0] if value.size == 1 else value.tolist())
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain(dataclasses.asdict(value))
+    # What Python itself has no JSON for is refused by the encoder.
+    return value if type(value).__module__ == "builtins" else str(value)
+
+
+def _text(value: date | Enum | bytes) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    return value.name if isinstance(value, Enum) else value.decode()
