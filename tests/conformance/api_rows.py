@@ -202,6 +202,7 @@ COLLECTIONS = [
     Row("ArtifactCollection.aliases", f"sorted({COLLECTION}.aliases)"),
     Row("ArtifactCollection.artifacts", f"[a.name for a in {COLLECTION}.artifacts()]"),
     Row("ArtifactCollection.is_sequence", f"{COLLECTION}.is_sequence()"),
+    Row("ArtifactCollection.load", f"{COLLECTION}.load(entity, project, 'model', 'none')"),
     Row("ArtifactCollection.__repr__", f"repr({COLLECTION})"),
     Row(
         "ArtifactCollection.save",

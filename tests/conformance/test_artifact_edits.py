@@ -65,10 +65,13 @@ STEPS = [
     "art.description = None\nart.save()\nart.description",
     "art.metadata['in'] = 'place'\nart.save()\nart.metadata",
     "art.metadata.update(acc=0.5)\nart.save()\napi.artifact(f'{project}/set:v0').metadata",
-    "art.metadata = {'nan': math.nan, 'set': {1}, 'tuple': (1, 2), 'day': datetime.date(2026, 1, 2),"
-    " 'numpy': numpy.float32(0.5), 'array': numpy.arange(3), 'long': numpy.arange(100), 1: 'one',"
-    " 'path': Path('a'), 'slice': slice(1, 2), 'bytes': b'text', 'none': None}\n"
-    "art.save()\nart.metadata",
+    (
+        "art.metadata = {'nan': math.nan, 'set': {1}, 'tuple': (1, 2),"
+        " 'day': datetime.date(2026, 1, 2), 'numpy': numpy.float32(0.5), 'array': numpy.arange(3),"
+        " 'long': numpy.arange(100), 1: 'one', 'path': Path('a'), 'slice': slice(1, 2),"
+        " 'bytes': b'text', 'none': None}\n"
+        "art.save()\nart.metadata"
+    ),
     "art.metadata = '{\"json\": 1}'\nart.save()\nart.metadata",
     "art.metadata = {'inf': math.inf}",
     "art.metadata = [1]",
@@ -82,8 +85,7 @@ STEPS = [
     "art.ttl = datetime.timedelta(0)",
     "art.name, art.version, art.digest == api.artifact(f'{project}/set:v0').digest",
     "sorted(art.json_encode())",
-    "art.linked_at, art.is_link, art.source_artifact is art, art.linked_artifacts",
-    "art.unlink()",
+    "art.linked_at, art.is_link, art.source_artifact is art",
     "art.add_file('a.txt')",
     # Files.
     "art.download()",
@@ -102,10 +104,14 @@ STEPS = [
     "art.manifest.digest() == art.digest, art.manifest.size() == art.size",
     "sorted(e.path for e in art.manifest.get_entries_in_directory('b'))",
     "art.manifest.get_entry_by_path('nothing')",
-    "found = art.manifest.to_manifest_json()\n"
-    "[e.pop('birthArtifactID') == art.id for e in found['contents'].values()], found",
-    "Path('here/extra').mkdir()\nPath('here/extra/x').write_text('x')\n"
-    "Path('here/a.txt').write_text('changed')\nart.checkout('here')",
+    (
+        "found = art.manifest.to_manifest_json()\n"
+        "[e.pop('birthArtifactID') == art.id for e in found['contents'].values()], found"
+    ),
+    (
+        "Path('here/extra').mkdir()\nPath('here/extra/x').write_text('x')\n"
+        "Path('here/a.txt').write_text('changed')\nart.checkout('here')"
+    ),
     "tree('here')",
     "art.verify('here')",
     "os.path.relpath(art.checkout())",
@@ -128,8 +134,10 @@ STEPS = [
     "[c.name for c in api.project(project).collections({'name': 'set'})]",
     "len(api.project(project).collections())",
     "[t.name for t in api.project(project).artifacts_types()]",
-    "found = api.artifact_collection('dataset', f'{project}/set')\n"
-    "found.entity == api.default_entity, found.project == project, found.organization",
+    (
+        "found = api.artifact_collection('dataset', f'{project}/set')\n"
+        "found.entity == api.default_entity, found.project == project, found.organization"
+    ),
     "found.description = 'together'\nfound.tags.append('kept')\nfound.save()\nfound.tags",
     "found.tags = ['other', 'tags']\nfound.save()\nsorted(found.tags)",
     "[(c.description, sorted(c.tags)) for c in api.project(project).collections({'name': 'set'})]",
@@ -137,8 +145,10 @@ STEPS = [
     "found.name = 'n' * 129",
     "found.tags = ['not/a/tag']",
     "found.type = 'wandb-own'\nfound.save()",
-    "found = api.artifact_collection('dataset', f'{project}/set')\n"
-    "found.name, found.type = 'renamed', 'other'\nfound.save()\nfound.name, found.type",
+    (
+        "found = api.artifact_collection('dataset', f'{project}/set')\n"
+        "found.name, found.type = 'renamed', 'other'\nfound.save()\nfound.name, found.type"
+    ),
     "[a.name for a in found.artifacts()]",
     "[c.name for c in api.artifact_collections(project, 'other')]",
     "api.artifact_collection_exists(f'{project}/set', 'dataset')",

@@ -36,6 +36,7 @@ FEATURES = (
     "ARTIFACT_TAGS",
     "LARGE_FILENAMES",
     "TOTAL_COUNT_IN_FILE_CONNECTION",
+    "ARTIFACT_COLLECTIONS_FILTERING_SORTING",
 )
 # Of GraphQL texts; what is read of them takes some 60 times as many bytes.
 CHARACTERS_IN_MEMORY = 1 << 18
