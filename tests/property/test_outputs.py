@@ -54,7 +54,7 @@ TINY = {
         "COLUMNS_WORTH_A_MATRIX": 2,
         "KEYS_WORTH_CODE": 2,
     },
-    "runlake.history.arrow": {"CELLS_PER_BATCH": 8, "MIN_ROWS": 1},
+    "runlake.history.arrow": {"CELLS_PER_BATCH": 8, "CELLS_PER_ROW_GROUP": 16, "MIN_ROWS": 1},
     "runlake.history.windows": {"CELLS_PER_WINDOW": 8},
     "runlake.history.tail": {"ROWS_PER_LOOK": 2},
     "runlake.history.plan": {"LIVE_PAGE_ROWS": 2},

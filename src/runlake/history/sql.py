@@ -193,7 +193,9 @@ def _create_history(
     relation = connection.from_arrow(to_arrow(nothing).rename_columns(names))
     kinds = dict(zip(types, map(str, relation.types[1:]), strict=True))
     parts = []
-    for number, part in enumerate(_parts(plan, types, live)):
+    # Each part is planned column by column, in more than linear time: no part is there in vain.
+    some = list(_parts(plan, types, live)) or [_numbered(nothing.lazy())]
+    for number, part in enumerate(some):
         if isinstance(part, _Native):
             parts.append(part.select(kinds))
         else:
@@ -205,7 +207,6 @@ def _create_history(
 
 def _parts(plan: Plan, types: Types, live: LiveRows) -> Iterator[_Native | pl.LazyFrame]:
     """Yield what the rows are made of: what DuckDB reads by itself, and what polars has to read."""
-    yield _numbered(empty_frame(types).lazy())
     for segment in plan.segments:
         if segment.needs_merge:
             for window in cut_windows(segment):
