@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import url2pathname
 
 from runlake.backend.client import Client
@@ -15,6 +15,7 @@ from runlake.cache.contents import place_copy
 from runlake.errors import FileTransferError
 
 ARTIFACT_SCHEME = "wandb-artifact"
+WEB_SCHEMES = {"http", "https"}
 
 
 def parse_artifact_reference(ref: str | None) -> tuple[str, str] | None:
@@ -44,6 +45,8 @@ def parse_artifact_reference(ref: str | None) -> tuple[str, str] | None:
         artifact_id = base64.b64encode(bytes.fromhex(parts.netloc)).decode()
     except ValueError:
         return None
+    if not artifact_id:
+        return None
     return artifact_id, parts.path.removeprefix("/")
 
 
@@ -68,11 +71,10 @@ def copy_reference(client: Client, entry: Entry, target: Path, *, what: str) -> 
         If it is not there, has changed, or is of a kind that runlake does not read.
     """
     ref, digest = entry.ref or "", entry.digest
-    try:
-        parts = urlsplit(ref)
-    except ValueError as error:
-        raise FileTransferError(f"{what} refers to {ref!r}, which is no URL.") from error
-    if parts.scheme in {"http", "https"}:
+    parts = _split(ref)
+    if parts is None:
+        raise FileTransferError(f"{what} refers to {ref!r}, which is no URL.")
+    if parts.scheme in WEB_SCHEMES:
         etag = None if digest == ref else digest
         # Those who log without looking at what they refer to give it no size.
         download_file(client, ref, target, what=what, etag=etag, max_bytes=entry.size or None)
@@ -88,3 +90,14 @@ def copy_reference(client: Client, entry: Entry, target: Path, *, what: str) -> 
     if not is_intact(source, entry):
         raise FileTransferError(f"{what} refers to {str(source)!r}, which has changed since.")
     place_copy(source, target)
+
+
+def _split(ref: str) -> SplitResult | None:
+    """Return the parts of a URL, None for what only looks like one."""
+    try:
+        parts = urlsplit(ref)
+        # To look at a port is to check it.
+        is_url = parts.scheme not in WEB_SCHEMES or (bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        return None
+    return parts if is_url else None
