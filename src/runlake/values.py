@@ -212,7 +212,7 @@ class ArtifactPath:
         if not isinstance(text, str):
             raise InvalidType(f"The name of an artifact is a string, not {text!r}.")
         path, _, alias = text.strip().partition(":")
-        parts = path.split("/")
+        parts = path.removeprefix("/").split("/")
         if not all(parts) or len(parts) > 3:  # noqa: PLR2004 - entity, project, collection
             raise InvalidArgument(
                 f"Invalid artifact path: {text!r}. It reads 'entity/project/collection:alias'."

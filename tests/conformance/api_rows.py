@@ -108,6 +108,11 @@ ARTIFACTS = [
     Row("Api.artifact", "api.artifact(f'{where}/model:latest', type='dataset')"),
     Row("Api.artifact_exists", "api.artifact_exists(f'{where}/model:v0')"),
     Row("Api.artifact_exists", "api.artifact_exists(f'{where}/model:v7')"),
+    Row("Api.artifact_exists", "api.artifact_exists('a/b/c/d'), api.artifact_exists(None)"),
+    Row("Api.artifact", "api.artifact(f'/{project}/model:v0').name"),
+    Row("Api.artifact_collection_exists", "api.artifact_collection_exists('a/b/c/d', 'model')"),
+    Row("Api.artifact_collections", "list(api.artifact_collections(where, 'none'))"),
+    Row("Run.log_artifact", "run.log_artifact(api.artifact(f'{where}/model:v0'), aliases=5)"),
     Row("Api.artifacts", "[a.name for a in api.artifacts('dataset', f'{where}/dataset')]"),
     Row("Api.artifact_types", "sorted(t.name for t in api.artifact_types(where))"),
     Row("Api.artifact_type", "api.artifact_type('model', where).name"),
@@ -164,6 +169,15 @@ ARTIFACTS = [
     Row("Artifact.used_by", "[r.id for r in api.artifact(f'{where}/dataset:v0').used_by()]"),
     Row("Artifact.source_artifact", "model.source_artifact is model"),
     Row("Artifact.linked_at", "model.linked_at"),
+    Row("Artifact.finalize", "model.finalize()"),
+    *(
+        Row(f"Artifact.{name}", f"model.{name}")
+        for name in ("use_as", "incremental", "distributed_id")
+    ),
+    Row("Artifact.digest_algorithm", "model.digest_algorithm == 'MANIFEST_MD5'"),
+    Row("Artifact.files", "isinstance(model.files()[0], wandb.apis.public.File)"),
+    Row("Artifact.files", "[len(model.files(names)) for names in ([], ['note.txt'], ['none'])]"),
+    Row("Artifact.files", "repr(next(iter(model.files())))"),
     Row("Artifact.json_encode", "sorted(model.json_encode())"),
     Row("Artifact.file", "model.file()"),
     Row("Artifact.file", "model.file('./got/')"),

@@ -13,10 +13,7 @@ DRAFT_MEMBERS = (
     "add_dir",
     "add_file",
     "add_reference",
-    "distributed_id",
-    "finalize",
     "get_added_local_path_name",
-    "incremental",
     "new_draft",
     "new_file",
     "remove",
@@ -68,7 +65,5 @@ ABSENT = [
     Absent("Project.sweeps", SWEEPS),
     *(Absent(f"Artifact.{name}", DRAFT) for name in DRAFT_MEMBERS),
     *(Absent(f"Artifact.{name}", LINK) for name in LINK_MEMBERS),
-    Absent("Artifact.digest_algorithm", "a detail of uploads"),
-    Absent("Artifact.use_as", "deprecated, and always None"),
     *(Absent(f"Api.{name}", REPORT) for name in ("create_custom_chart", "reports")),
 ]

@@ -90,7 +90,12 @@ class FileUrls:
         cursor = None
         while True:
             connection = fetch_file_page(
-                self._client, self._path, self._names, cursor=cursor, limit=URLS_PER_PAGE
+                self._client,
+                self._path,
+                self._names,
+                is_short=self._names is None,
+                cursor=cursor,
+                limit=URLS_PER_PAGE,
             )
             nodes = (edge["node"] for edge in connection.get("edges") or [] if edge.get("node"))
             urls |= {node["name"]: node["directUrl"] for node in nodes if node.get("directUrl")}
@@ -105,6 +110,7 @@ def fetch_file_page(
     path: ArtifactPath,
     names: Sequence[str] | None,
     *,
+    is_short: bool = False,
     cursor: str | None,
     limit: int,
 ) -> dict[str, Any]:
@@ -117,7 +123,9 @@ def fetch_file_page(
     path : ArtifactPath
         The version.
     names : sequence of str or None
-        Exact names; with None all files, and of each its URL only.
+        Exact names; None is all files.
+    is_short : bool
+        Ask for names and URLs only; of all files.
     cursor : str or None
         Where the page starts.
     limit : int
@@ -141,10 +149,9 @@ def fetch_file_page(
         "cursor": cursor,
         "perPage": limit,
     }
-    document = documents.ARTIFACT_FILE_URLS
-    if names is not None:
-        document = documents.ARTIFACT_FILES
-        variables["fileNames"] = list(names) or None
+    document = documents.ARTIFACT_FILE_URLS if is_short else documents.ARTIFACT_FILES
+    if not is_short:
+        variables["fileNames"] = None if names is None else list(names)
     data = query(client, document, variables)
     collection = (data.get("project") or {}).get("artifactCollection") or {}
     membership = collection.get("artifactMembership") or {}

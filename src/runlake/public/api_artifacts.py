@@ -227,7 +227,7 @@ class ApiArtifacts(DefaultEntity):
         """
         try:
             self.artifact_collection(type, name)
-        except ArtifactNotFoundError:
+        except (ArtifactNotFoundError, InvalidArgument):
             return False
         return True
 

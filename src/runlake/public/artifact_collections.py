@@ -59,12 +59,7 @@ class ArtifactType:
         data = query(self._client, documents.ARTIFACT_TYPE, variables)
         found = (data.get("project") or {}).get("artifactType")
         if not found:
-            raise ArtifactNotFoundError(
-                f"Could not find an artifact type {self.type!r} in '{self.entity}/{self.project}' "
-                f"at {self._client.origin}.",
-                operation="ProjectArtifactType",
-                origin=self._client.origin,
-            )
+            raise _no_such_type(self._client, self.entity, self.project, self.type)
         return dict(found)
 
     @property
@@ -198,7 +193,9 @@ class ArtifactCollections(SizedPages[ArtifactCollection]):
             "filters": None if self.filters is None else json.dumps(self.filters),
         }
         project = _query_project(self._client, documents.ARTIFACT_COLLECTIONS, variables)
-        kind = project.get("artifactType") or {}
+        kind = project.get("artifactType")
+        if not kind:
+            raise _no_such_type(self._client, self.entity, self.project, self.type_name)
         return _page_of_collections(self._client, kind.get("artifactCollections"))
 
     def __repr__(self) -> str:
@@ -267,6 +264,17 @@ def _page_of_collections(
     # Without a project it lies where this API key may not look.
     shown = [node for node in page.objects if node.get("project")]
     return page.holding([ArtifactCollection.from_attrs(client, node) for node in shown])
+
+
+def _no_such_type(
+    client: Client, entity: str, project: str, type_name: str
+) -> ArtifactNotFoundError:
+    return ArtifactNotFoundError(
+        f"Could not find an artifact type {type_name!r} in '{entity}/{project}' at "
+        f"{client.origin}.",
+        operation="ProjectArtifactType",
+        origin=client.origin,
+    )
 
 
 def _query_project(client: Client, document: str, variables: dict[str, Any]) -> dict[str, Any]:

@@ -193,6 +193,24 @@ class ArtifactEdits(ArtifactFields):
         given = {"artifactID": self.id, "deleteAliases": delete_aliases}
         mutate(self._client, mutations.DELETE_ARTIFACT, {"input": given}, is_idempotent=False)
 
+    @property
+    def use_as(self) -> None:
+        """None: the SDK does not use it any more."""
+        return None
+
+    @property
+    def incremental(self) -> bool:
+        """False: only a draft is."""
+        return False
+
+    @property
+    def distributed_id(self) -> None:
+        """None: only a draft has one."""
+        return None
+
+    def finalize(self) -> None:
+        """Do nothing: an artifact that is logged is final."""
+
     def json_encode(self) -> dict[str, Any]:
         """Return what stands for the artifact in a config or summary."""
         return {

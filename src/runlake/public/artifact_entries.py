@@ -15,6 +15,7 @@ from runlake.cache.artifact_manifest import Entry, Manifest
 from runlake.cache.references import ARTIFACT_SCHEME
 from runlake.errors import InvalidArgument
 from runlake.errors.screen import for_screen
+from runlake.public.destinations import directory_text
 
 if TYPE_CHECKING:
     from runlake.public.artifacts import Artifact
@@ -75,6 +76,10 @@ class ArtifactManifestEntry:
         """False: only drafts say so."""
         return False
 
+    def digest_algorithm(self) -> str:
+        """Return what the digest is: ``MANIFEST_MD5`` or ``MANIFEST_XXH128``."""
+        return f"MANIFEST_{self._entry.algorithm}"
+
     @property
     def birth_artifact_id(self) -> str | None:
         """The version that first had the file."""
@@ -134,7 +139,7 @@ class ArtifactManifestEntry:
         """
         del executor
         artifact = self._artifact
-        directory = os.fspath(root) if root else artifact.default_root()
+        directory = directory_text(root) if root else artifact.default_root()
         fetcher = Fetcher(artifact.client, artifact.place, [self.path], skip_cache=bool(skip_cache))
         fetcher.place(self._entry, Path(directory))
         return os.path.join(directory, self.path)  # noqa: PTH118 - a Path drops "./"
@@ -164,6 +169,12 @@ class ArtifactManifest:
     def manifest_version(self) -> int:
         """The version of the format."""
         return self._manifest.version
+
+    @property
+    def digest_algorithm(self) -> str:
+        """``MANIFEST_XXH128`` if a file was digested so, ``MANIFEST_MD5`` otherwise."""
+        kinds = {entry.digest_algorithm() for entry in self._entries.values()}
+        return max(kinds, default="MANIFEST_MD5")
 
     @classmethod
     def version(cls) -> int:

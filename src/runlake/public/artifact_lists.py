@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from io import TextIOWrapper
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runlake.backend import artifact_documents as documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query, query_run
 from runlake.cache.artifact_files import fetch_file_page
 from runlake.cache.contents import download_checked
-from runlake.errors import ArtifactNotFoundError, FileTransferError, InvalidType
+from runlake.errors import ArtifactNotFoundError, FileTransferError, InvalidArgument
 from runlake.errors.screen import for_screen
+from runlake.public.artifact_values import check_names
 from runlake.public.artifacts import Artifact
-from runlake.public.attributes import Attributes
-from runlake.public.destinations import destination_of, is_wanted, open_text
+from runlake.public.files import File
 from runlake.public.pages import Page, Pages, SizedPages, page_of
 from runlake.values import ArtifactPath, RunPath
-
-if TYPE_CHECKING:
-    from runlake.public.api import Api
 
 COMMITTED = {"state": "COMMITTED"}
 
@@ -69,7 +65,7 @@ class Artifacts(SizedPages[Artifact]):
         self.type = type
         self.filters = dict(COMMITTED if filters is None else filters)
         self.order = order
-        self.tags = check_names(tags, "tags")
+        self.tags = check_names(tags or [], "tags")
 
     def _fetch(self, cursor: str | None) -> Page[Artifact]:
         variables = {
@@ -148,10 +144,10 @@ class ArtifactsOfRun(SizedPages[Artifact]):
         return for_screen(f"<Artifacts {self.mode} by {self._run} ({len(self)})>")
 
 
-class ArtifactFile(Attributes):
+class ArtifactFile(File):
     """A file of an artifact, as the backend described it when it was listed.
 
-    Besides the members here it shows the backend's fields: ``name``, ``url``, ``direct_url``,
+    Besides its own members it shows the backend's fields: ``name``, ``url``, ``direct_url``,
     ``md5`` (base64), ``digest``, ``mimetype``, ``updated_at``, ``storage_path`` and ``id``.
 
     Parameters
@@ -165,73 +161,40 @@ class ArtifactFile(Attributes):
     """
 
     def __init__(self, client: Client, artifact: Artifact, attrs: dict[str, Any]) -> None:
-        super().__init__(attrs)
-        self._client = client
+        super().__init__(client, attrs)
         self._artifact = artifact
 
-    @property
-    def size(self) -> int:
-        """Length in bytes."""
-        return int(self._attrs.get("sizeBytes") or 0)
-
-    def download(
-        self,
-        root: str = ".",
-        replace: bool = False,
-        exist_ok: bool = False,
-        api: Api | None = None,
-    ) -> TextIOWrapper:
-        """Download the file below a directory; it is there complete, or not at all.
-
-        Parameters
-        ----------
-        root : path
-            The directory; folders in the name of the file are made in it.
-        replace : bool
-            Overwrite a file that is there.
-        exist_ok : bool
-            Leave a file that is there as it is.
-        api : Api, optional
-            Taken for the SDK's sake; the artifact's own is used.
-
-        Returns
-        -------
-        file
-            The downloaded file, open for reading as text.
+    def delete(self) -> None:
+        """Refuse: a version keeps its files.
 
         Raises
         ------
         InvalidArgument
-            If a file is there and neither flag is set, or the name leads out of the directory.
-        FileTransferError
-            If the file cannot be had or written.
+            Always.
         """
-        del api
-        destination = destination_of(root, str(self._attrs["name"]))
-        if is_wanted(destination, replace=replace, exist_ok=exist_ok):
-            self._download(destination)
-        return open_text(root, str(self._attrs["name"]))
+        raise InvalidArgument(
+            f"{self.name!r} is a file of artifact {self._artifact.qualified_name!r}, which keeps "
+            "its files. Delete the version: artifact.delete()."
+        )
 
-    def _download(self, destination: Path) -> None:
+    def _download(self, client: Client, destination: Path) -> None:
         try:
             download_checked(
-                self._client,
+                client,
                 self._find_url,
                 destination,
-                what=f"{self._attrs['name']!r} of artifact '{self._artifact.qualified_name}'",
-                md5=self._attrs.get("md5"),
+                what=f"{self.name!r} of artifact '{self._artifact.qualified_name}'",
+                md5=self._md5,
+                max_bytes=self._attrs.get("sizeBytes") if self._md5 else None,
             )
         except OSError as error:
             raise FileTransferError(f"{str(destination)!r} cannot be written: {error}.") from error
 
     def _find_url(self, is_fresh: bool) -> str:
         if is_fresh:
-            for file in ArtifactFiles(self._client, self._artifact, [self._attrs["name"]], 1):
+            for file in ArtifactFiles(self._client, self._artifact, [self.name], 1):
                 self._attrs = file._attrs  # noqa: SLF001 - another of our own
         return str(self._attrs.get("url") or self._attrs.get("directUrl"))
-
-    def __repr__(self) -> str:
-        return for_screen(f"<ArtifactFile {self._attrs.get('name')} ({self.size} bytes)>")
 
 
 class ArtifactFiles(Pages[ArtifactFile]):
@@ -262,7 +225,7 @@ class ArtifactFiles(Pages[ArtifactFile]):
         super().__init__(per_page, start)
         self._client = client
         self.artifact = artifact
-        self._names = check_names(names, "names")
+        self._names = None if names is None else check_names(names, "names")
 
     @property
     def path(self) -> list[str]:
@@ -284,26 +247,10 @@ class ArtifactFiles(Pages[ArtifactFile]):
         )
 
     def __len__(self) -> int:
-        if not self._names:
+        if self._names is None:
             return self.artifact.file_count
         self._reach(None)
         return len(self.objects)
 
     def __repr__(self) -> str:
         return for_screen(f"<ArtifactFiles {'/'.join(self.path)} ({len(self)})>")
-
-
-def check_names(names: str | Iterable[str] | None, kind: str) -> list[str]:
-    """Return a list of names; one string is a list of one.
-
-    Raises
-    ------
-    InvalidArgument
-        If they are no strings.
-    """
-    if names is None:
-        return []
-    found = [names] if isinstance(names, str) else list(names)
-    if not all(isinstance(name, str) for name in found):
-        raise InvalidType(f"{kind} must be a list of strings, not {names!r}.")
-    return found

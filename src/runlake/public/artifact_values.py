@@ -28,6 +28,25 @@ class ArtifactTTL(Enum):
     INHERIT = 0
 
 
+def check_names(names: Iterable[str] | str, kind: str) -> list[str]:
+    """Return a new list of names; one string is a list of one.
+
+    Raises
+    ------
+    InvalidArgument
+        If they are no strings.
+    """
+    if isinstance(names, str):
+        return [names]
+    try:
+        found = list(names)
+    except TypeError as error:
+        raise InvalidType(f"{kind} must be a list of strings, not {names!r}.") from error
+    if not all(isinstance(name, str) for name in found):
+        raise InvalidType(f"{kind} must be a list of strings, not {names!r}.")
+    return found
+
+
 def check_aliases(aliases: Iterable[str] | str) -> list[str]:
     """Return a new list of aliases; one string is a list of one.
 
@@ -36,7 +55,7 @@ def check_aliases(aliases: Iterable[str] | str) -> list[str]:
     InvalidArgument
         If one of them is no string, or holds ``/`` or ``:``.
     """
-    found = _strings(aliases, "aliases")
+    found = check_names(aliases, "aliases")
     for alias in found:
         if {"/", ":"} & set(alias):
             raise InvalidArgument(f"Aliases must not contain '/' or ':', but {alias!r} does.")
@@ -51,7 +70,7 @@ def check_tags(tags: Iterable[str] | str) -> list[str]:
     InvalidArgument
         If one of them is no string, or cannot be a tag.
     """
-    found = list(dict.fromkeys(_strings(tags, "tags")))
+    found = list(dict.fromkeys(check_names(tags, "tags")))
     for tag in found:
         if not TAG.fullmatch(tag):
             raise InvalidArgument(
@@ -139,18 +158,6 @@ def check_metadata(metadata: Mapping[str, Any] | str | None) -> dict[str, Any]:
             f"An artifact must not have more than {MAX_METADATA_KEYS} keys in its metadata; these "
             f"are {len(found)}."
         )
-    return found
-
-
-def _strings(values: Iterable[str] | str, what: str) -> list[str]:
-    if isinstance(values, str):
-        return [values]
-    try:
-        found = list(values)
-    except TypeError as error:
-        raise InvalidType(f"{what} must be a list of strings, not {values!r}.") from error
-    if not all(isinstance(value, str) for value in found):
-        raise InvalidType(f"{what} must be a list of strings, not {values!r}.")
     return found
 
 

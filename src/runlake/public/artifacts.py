@@ -28,6 +28,7 @@ from runlake.public.artifact_edits import ArtifactEdits
 from runlake.public.artifact_entries import ArtifactManifest, ArtifactManifestEntry
 from runlake.public.artifact_fields import VERSION, source_path
 from runlake.public.artifact_objects import object_name
+from runlake.public.destinations import directory_text
 from runlake.values import ArtifactPath
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Artifact(ArtifactEdits):
     """
 
     _contents: Manifest | None = None
+    _manifest: ArtifactManifest | None = None
 
     @property
     def collection(self) -> ArtifactCollection:
@@ -61,7 +63,14 @@ class Artifact(ArtifactEdits):
     @property
     def manifest(self) -> ArtifactManifest:
         """What the artifact holds; two requests at the first access."""
-        return ArtifactManifest(self, self._fetch_contents())
+        if self._manifest is None:
+            self._manifest = ArtifactManifest(self, self._fetch_contents())
+        return self._manifest
+
+    @property
+    def digest_algorithm(self) -> str:
+        """``MANIFEST_MD5`` or ``MANIFEST_XXH128``, as the manifest says."""
+        return self.manifest.digest_algorithm
 
     def get_entry(self, name: AnyPath) -> ArtifactManifestEntry:
         """Return one file of the artifact.
@@ -188,7 +197,7 @@ class Artifact(ArtifactEdits):
         are followed.
         """
         del multipart
-        directory = os.fspath(root) if root else self.default_root()
+        directory = directory_text(root) if root else self.default_root()
         prefix = "" if path_prefix is None else str(path_prefix)
         manifest = self._fetch_contents()
         fetcher = Fetcher(self._client, self.place, skip_cache=bool(skip_cache))
@@ -218,7 +227,7 @@ class Artifact(ArtifactEdits):
         FileTransferError
             If a file cannot be downloaded, has not its digest, or cannot be written or deleted.
         """
-        directory = os.fspath(root) if root else self.default_root(include_version=False)
+        directory = directory_text(root) if root else self.default_root(include_version=False)
         for found, name in _files_below(directory):
             if not self._holds(name):
                 try:
@@ -271,7 +280,7 @@ class Artifact(ArtifactEdits):
         ArtifactMismatch
             If a file is missing, has another digest, or does not belong there.
         """
-        directory = os.fspath(root) if root else self.default_root()
+        directory = directory_text(root) if root else self.default_root()
         entries = self._fetch_contents().entries
         for found, name in _files_below(directory):
             if not self._holds(name):

@@ -38,6 +38,20 @@ def destination_of(root: str, name: str) -> Path:
         raise InvalidType(f"root must be a path, not {root!r}.") from error
 
 
+def directory_text(root: str | os.PathLike[str]) -> str:
+    """Return a directory as it was given.
+
+    Raises
+    ------
+    InvalidType
+        If it is no path.
+    """
+    try:
+        return str(os.fspath(root))
+    except TypeError as error:
+        raise InvalidType(f"root must be a path, not {root!r}.") from error
+
+
 def is_wanted(destination: Path, *, replace: bool, exist_ok: bool) -> bool:
     """Tell whether a file is to be downloaded: it is not there, or it is to be replaced.
 

@@ -46,11 +46,11 @@ class File(Attributes):
         The backend.
     attrs : dict
         The fields.
-    run : Run
-        The run that has the file.
+    run : Run, optional
+        The run that has the file; None for a file of an artifact.
     """
 
-    def __init__(self, client: Client, attrs: dict[str, Any], run: RunFields) -> None:
+    def __init__(self, client: Client, attrs: dict[str, Any], run: RunFields | None = None) -> None:
         super().__init__(attrs)
         self._client = client
         self.run = run
@@ -126,6 +126,18 @@ class File(Attributes):
         delete_run_file(self._client, self._attrs["id"], self._project_number)
 
     @property
+    def _owner(self) -> RunFields:
+        if self.run is None:
+            raise InvalidArgument(f"{self.name!r} is no file of a run.")
+        return self.run
+
+    @property
+    def _md5(self) -> str | None:
+        """The MD5 of the backend, where it is one."""
+        md5 = self._attrs.get("md5")
+        return md5 if isinstance(md5, str) and MD5.fullmatch(md5) else None
+
+    @property
     def _project_number(self) -> int | None:
         number = getattr(self.run, "project_id", None)
         try:
@@ -140,19 +152,17 @@ class File(Attributes):
             if isinstance(error.__cause__, OSError):
                 raise
             # The URL ran out, or the file has changed since it was listed.
-            vars(self).update(vars(find_file(client, self.run, self.name)))
+            vars(self).update(vars(find_file(client, self._owner, self.name)))
             self._receive(client, destination)
 
     def _receive(self, client: Client, destination: Path) -> None:
-        md5 = self._attrs.get("md5")
-        is_md5 = isinstance(md5, str) and MD5.fullmatch(md5)
         try:
             download_file(
                 client,
                 str(self._attrs.get("url")),
                 destination,
-                what=f"{self.name!r} of '{'/'.join(self.run.path)}'",
-                md5=md5 if is_md5 else None,
+                what=f"{self.name!r} of '{'/'.join(self._owner.path)}'",
+                md5=self._md5,
             )
         except OSError as error:
             raise FileTransferError(f"{str(destination)!r} cannot be written: {error}.") from error

@@ -64,8 +64,7 @@ _RUN = {
 }
 _ARTIFACT = {
     "Make the next version with wandb: wandb.Artifact(name, type) and run.log_artifact.": (
-        "add add_dir add_file add_reference distributed_id finalize get_added_local_path_name "
-        "incremental new_draft new_file remove"
+        "add add_dir add_file add_reference get_added_local_path_name new_draft new_file remove"
     ),
 }
 _PUBLIC = {

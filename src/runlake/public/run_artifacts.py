@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from runlake.backend import artifact_documents as documents
 from runlake.backend.graphql import mutate
 from runlake.errors import InvalidArgument, InvalidType
-from runlake.public.artifact_lists import ArtifactsOfRun, check_names
+from runlake.public.artifact_lists import ArtifactsOfRun
+from runlake.public.artifact_values import check_names
 from runlake.public.artifacts import Artifact
 from runlake.public.run_fields import RunFields
 
@@ -113,9 +114,9 @@ class RunArtifacts(RunFields):
             "digest": artifact.digest,
             "aliases": [
                 {"artifactCollectionName": collection, "alias": alias}
-                for alias in check_names(aliases, "aliases")
+                for alias in check_names(aliases or [], "aliases")
             ],
-            "tags": [{"tagName": tag} for tag in check_names(tags, "tags")],
+            "tags": [{"tagName": tag} for tag in check_names(tags or [], "tags")],
         }
         mutate(self._client, documents.LOG_ARTIFACT, variables, is_idempotent=True)
         return artifact
