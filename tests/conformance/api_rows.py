@@ -169,6 +169,14 @@ ARTIFACTS = [
     Row("Artifact.used_by", "[r.id for r in api.artifact(f'{where}/dataset:v0').used_by()]"),
     Row("Artifact.source_artifact", "model.source_artifact is model"),
     Row("Artifact.linked_at", "model.linked_at"),
+    Row(
+        "Artifact.link",
+        "linked = model.link(f'{where}/chosen', aliases=['best'])\n"
+        "linked.name, sorted(linked.aliases), linked.source_name",
+    ),
+    Row("Artifact.linked_artifacts", "[a.name for a in model.linked_artifacts]"),
+    Row("Artifact.unlink", "linked.unlink()\nmodel.linked_artifacts"),
+    Row("Artifact.unlink", "model.unlink()"),
     Row("Artifact.finalize", "model.finalize()"),
     *(
         Row(f"Artifact.{name}", f"model.{name}")

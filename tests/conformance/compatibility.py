@@ -18,13 +18,11 @@ DRAFT_MEMBERS = (
     "new_file",
     "remove",
 )
-LINK_MEMBERS = ("link", "linked_artifacts", "unlink")
 HDF5 = "the legacy HDF5 summary file of large arrays; the backend keeps their statistics"
 ADMIN = "administration of the vendor's cloud, not reading of runs"
 LAUNCH = "the launch service, not reading of runs"
 REPORT = "reports of the vendor's web application"
 DRAFT = "drafts of new artifacts are made by the SDK that logs; this is the read side"
-LINK = "artifacts are linked through the SDK; this reads what is linked"
 SWEEPS = "sweeps are run by the vendor's service; `Run.sweep` and `Api.sweep` read one"
 ABSENT = [
     *(Absent(f"Summary.{name}", HDF5) for name in ("load", "open_h5", "read_h5", "write_h5")),
@@ -64,6 +62,5 @@ ABSENT = [
     Absent("Api.sync_tensorboard", "logging, not reading; the SDK does it"),
     Absent("Project.sweeps", SWEEPS),
     *(Absent(f"Artifact.{name}", DRAFT) for name in DRAFT_MEMBERS),
-    *(Absent(f"Artifact.{name}", LINK) for name in LINK_MEMBERS),
     *(Absent(f"Api.{name}", REPORT) for name in ("create_custom_chart", "reports")),
 ]

@@ -14,6 +14,7 @@ from tests.http_logging import LoggedRun, steps
 from tests.server_process import bare_environment, running_server
 
 import runlake
+from runlake.errors import CommError
 from runlake.server.artifacts import ArtifactStore
 from runlake.server.database import MIGRATIONS, Database
 from runlake.server.storage import Storage
@@ -22,6 +23,11 @@ NUMBERS = count()
 DELETE_RUN = """
 mutation DeleteRun($id: ID!, $deleteArtifacts: Boolean) {
   deleteRun(input: {id: $id, deleteArtifacts: $deleteArtifacts}) { clientMutationId }
+}
+"""
+UPDATE = """
+mutation UpdateArtifact($input: UpdateArtifactInput!) {
+  updateArtifact(input: $input) { artifact { id } }
 }
 """
 DELETE = """
@@ -156,8 +162,9 @@ def test_a_run_takes_its_artifacts_with_it_if_asked(server, reader, is_asked):
         assert reader.artifact(f"{name}:v0").logged_by() is None
 
 
-def test_artifacts_of_another_user_are_not_there(run, server):
-    artifact_id = log_artifact(run, "private", {"a": b"private"})
+@pytest.fixture(scope="module")
+def others_key(server):
+    """The key of another user."""
     command = [sys.executable, "-m", "runlake", "server", "user", "add", "other"]
     added = subprocess.run(
         [*command, "--data-dir", str(server.access_log.parent)],
@@ -166,18 +173,84 @@ def test_artifacts_of_another_user_are_not_there(run, server):
         text=True,
         check=True,
     )
-    key = added.stdout.strip().rpartition("=")[2]
-    other = runlake.Api({"base_url": server.base_url}, api_key=key)
+    return added.stdout.strip().rpartition("=")[2]
+
+
+def test_artifacts_of_another_user_are_not_there(run, server, others_key):
+    artifact_id = log_artifact(run, "private", {"a": b"private"})
+    other = runlake.Api({"base_url": server.base_url}, api_key=others_key)
     assert not other.artifact_exists(f"{server.entity}/p/private:v0")
     document = "query Q($id: ID!) { artifact(id: $id) { digest } }"
     by_md5 = f"{server.base_url}/artifacts/{server.entity}/{hashlib.md5(b'private').hexdigest()}"
-    with httpx.Client(auth=("api", key)) as http:
+    with httpx.Client(auth=("api", others_key)) as http:
         body = {"query": document, "variables": {"id": artifact_id}}
         answer = http.post(f"{server.base_url}/graphql", json=body)
         assert "not found" in refusal(answer.json())
         assert http.get(by_md5).status_code == 404
     assert httpx.get(by_md5).status_code == 401
     assert httpx.get(by_md5, auth=("api", server.api_key)).status_code == 302
+
+
+EDITS = {
+    "alias": lambda artifact: artifact.aliases.append("stolen") or artifact.save(),
+    "description": lambda a: setattr(a, "description", "defaced") or a.save(),
+    "tag": lambda artifact: artifact.tags.append("defaced") or artifact.save(),
+    "deletion": lambda artifact: artifact.delete(delete_aliases=True),
+    "link": lambda artifact: artifact.link("p/of-another"),
+    "collection": lambda artifact: artifact.collection.save(),
+}
+
+
+@pytest.mark.parametrize("kind", EDITS)
+def test_nobody_edits_the_artifacts_of_another_user(run, server, reader, others_key, kind):
+    log_artifact(run, "mine", {"a": b"mine"})
+    other = runlake.Api({"base_url": server.base_url}, api_key=others_key)
+    artifact, mine = reader.artifact("mine:v0"), reader.artifact("mine:v0")
+    vars(artifact)["_client"] = other.artifact_types("p")._client
+    with pytest.raises(CommError, match=r"not found|not find|permission denied"):
+        EDITS[kind](artifact)
+    assert reader.artifact("mine:v0")._attrs == mine._attrs
+
+
+def test_an_edit_that_is_refused_changes_nothing(run, reader):
+    artifact_id = log_artifact(run, "whole", {"a": b"whole"}, aliases=["latest", "kept"])
+    given = {
+        "artifactID": artifact_id,
+        "description": "half",
+        "aliases": [{"artifactCollectionName": "whole", "alias": "half"}],
+        "tagsToAdd": [{"tagName": "half"}, {"tagName": "no/tag"}],
+    }
+    assert "cannot be a tag" in refusal(run.graphql(UPDATE, {"input": given}))
+    artifact = reader.artifact("whole:v0")
+    assert (artifact.description, artifact.tags) == (None, [])
+    assert sorted(artifact.aliases) == ["kept", "latest"]
+
+
+def test_a_version_that_was_deleted_takes_no_alias_from_another(run, reader):
+    log_artifact(run, "dead", {"a": b"0"}, aliases=["best"])
+    log_artifact(run, "dead", {"a": b"1"}, aliases=["latest"])
+    dead = reader.artifact("dead:v1")
+    reader.artifact("dead:v1").delete(delete_aliases=True)
+    dead.aliases.append("best")
+    for change in (dead.save, dead.delete, lambda: dead.link("p/linked")):
+        with pytest.raises(CommError, match="was deleted"):
+            change()
+    assert reader.artifact("dead:best").version == "v0"
+
+
+def test_a_deleted_version_is_gone_from_where_it_was_linked(run, reader):
+    log_artifact(run, "original", {"a": b"linked"})
+    artifact = reader.artifact("original:v0")
+    assert artifact.link("p/links", aliases=["best"]).version == "v0"
+    log_artifact(run, "original", {"a": b"linked too"})
+    assert reader.artifact("original:v1").link("p/links").name == "links:v1"
+    with pytest.raises(CommError, match="aliases"):
+        artifact.delete()
+    artifact.delete(delete_aliases=True)
+    assert not reader.artifact_exists("p/links:best")
+    assert [one.name for one in reader.artifacts("dataset", "p/links")] == ["links:v1"]
+    with pytest.raises(RuntimeError, match="cannot be logged to it"):
+        log_artifact(run, "links", {"a": b"logged"})
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,21 @@ ARTIFACT_BY_ID = f"""
 query ArtifactByID($id: ID!) {{ artifact(id: $id) {{ {ARTIFACT} }} }}
 """
 
+LINKED_ARTIFACTS = f"""
+query FetchLinkedArtifacts($artifactID: ID!) {{
+  artifact(id: $artifactID) {{
+    artifactMemberships {{
+      edges {{
+        node {{
+          versionIndex createdAt aliases {{ alias }}
+          artifactCollection {{ __typename name {PROJECT} }}
+        }}
+      }}
+    }}
+  }}
+}}
+"""
+
 CLIENT_ID_MAPPING = """
 query ClientIDMapping($clientID: ID!) { clientIDMapping(clientID: $clientID) { serverID } }
 """

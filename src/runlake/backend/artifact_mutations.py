@@ -36,6 +36,12 @@ mutation LinkArtifact($input: LinkArtifactInput!) {{
 }}
 """
 
+PROJECT_ACCESS = """
+query IsProjectReadOnly($entity: String!, $project: String!) {
+  project(name: $project, entityName: $entity) { readOnly }
+}
+"""
+
 UNLINK_ARTIFACT = """
 mutation UnlinkArtifact($input: UnlinkArtifactInput!) {
   unlinkArtifact(input: $input) { success }

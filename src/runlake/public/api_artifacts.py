@@ -14,10 +14,8 @@ from runlake.public.artifact_collections import (
 )
 from runlake.public.artifact_lists import Artifacts
 from runlake.public.artifacts import Artifact, fetch_artifact
-from runlake.public.default_entity import UNNAMED, DefaultEntity
+from runlake.public.default_entity import UNNAMED, UNNAMED_PROJECT, DefaultEntity
 from runlake.values import ArtifactPath
-
-UNNAMED_PROJECT = "uncategorized"
 
 
 class ApiArtifacts(DefaultEntity):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runlake.backend import artifact_mutations as mutations
-from runlake.backend.graphql import mutate
+from runlake.backend.graphql import mutate, query
 from runlake.errors import InvalidArgument, InvalidType, ProtocolError
 from runlake.errors.user_line import warn
 from runlake.public.artifact_fields import VERSION, ArtifactFields
@@ -19,6 +19,9 @@ from runlake.public.artifact_values import (
     check_tags,
 )
 from runlake.values import ArtifactPath
+
+if TYPE_CHECKING:
+    from runlake.public.artifact_collection import ArtifactCollection
 
 # What stands for a duration in the protocol.
 INHERITED_SECONDS = -1
@@ -164,6 +167,12 @@ class ArtifactEdits(ArtifactFields):
         self._send_aliases(mutations.ADD_ALIASES, set(aliases) - set(self._saved_aliases))
         self._send_aliases(mutations.DELETE_ALIASES, set(self._saved_aliases) - set(aliases))
         self._saved_aliases = list(aliases)
+        if self.is_link and not self._may_edit_source():
+            warn(
+                f"Only the aliases of {self.qualified_name!r} were saved: this API key may not "
+                f"edit '{self.source_entity}/{self.source_project}', where it was logged."
+            )
+            return
         data = mutate(
             self._client, mutations.UPDATE_ARTIFACT, {"input": changes}, is_idempotent=True
         )
@@ -222,6 +231,12 @@ class ArtifactEdits(ArtifactFields):
             "usedAs": None,
         }
 
+    def _open_collection(self, path: ArtifactPath) -> ArtifactCollection:
+        from runlake.public.artifact_collection import ArtifactCollection
+
+        names = (path.entity, path.project, path.collection)
+        return ArtifactCollection(self._client, *names, self.type)
+
     def _send_aliases(self, document: str, aliases: set[str]) -> None:
         if not aliases:
             return
@@ -233,6 +248,11 @@ class ArtifactEdits(ArtifactFields):
         given = [{**place, "alias": alias} for alias in sorted(aliases)]
         variables = {"input": {"artifactID": self.id, "aliases": given}}
         mutate(self._client, document, variables, is_idempotent=True)
+
+    def _may_edit_source(self) -> bool:
+        variables = {"entity": self.source_entity, "project": self.source_project}
+        project = query(self._client, mutations.PROJECT_ACCESS, variables).get("project")
+        return project is not None and not project.get("readOnly")
 
     def _sent_metadata(self) -> dict[str, Any]:
         """Return the metadata that the backend sent."""

@@ -24,9 +24,9 @@ from runlake.errors import (
 )
 from runlake.errors.screen import for_screen
 from runlake.errors.user_line import warn
-from runlake.public.artifact_edits import ArtifactEdits
 from runlake.public.artifact_entries import ArtifactManifest, ArtifactManifestEntry
 from runlake.public.artifact_fields import VERSION, source_path
+from runlake.public.artifact_links import ArtifactLinks
 from runlake.public.artifact_objects import object_name
 from runlake.public.destinations import directory_text
 from runlake.values import ArtifactPath
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 AnyPath = str | os.PathLike[str]
 
 
-class Artifact(ArtifactEdits):
+class Artifact(ArtifactLinks):
     """One version of an artifact; made by `Api.artifact`, and by lists of artifacts.
 
     Its properties are what the backend said when it was fetched; edits are sent by `save`. Runlake
@@ -367,12 +367,6 @@ class Artifact(ArtifactEdits):
         if not project:
             return None
         return Run(self._client, project["entity"]["name"], project["name"], node["name"])
-
-    def _open_collection(self, path: ArtifactPath) -> ArtifactCollection:
-        from runlake.public.artifact_collection import ArtifactCollection
-
-        names = (path.entity, path.project, path.collection)
-        return ArtifactCollection(self._client, *names, self.type)
 
     def __repr__(self) -> str:
         return for_screen(f"<Artifact {self.qualified_name} ({self.type})>")

@@ -9,6 +9,8 @@ from runlake.errors import InvalidArgument
 
 # Stands for an entity that no path and no setting names; no entity has such a name.
 UNNAMED = "<the viewer's>"
+# The project of what names none.
+UNNAMED_PROJECT = "uncategorized"
 
 
 class DefaultEntity:

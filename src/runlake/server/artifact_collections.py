@@ -12,6 +12,9 @@ from runlake.server.database import Database
 from runlake.server.runs import Refused, parse_id
 
 MAX_NAME_LENGTH = 128
+# Versions are logged to a sequence, and linked into a portfolio.
+SEQUENCE = "ArtifactSequence"
+PORTFOLIO = "ArtifactPortfolio"
 COLLECTION = """
 SELECT c.*, t.name AS type, t.created_at AS type_created_at, p.entity, p.name AS project
 FROM artifact_collections c
@@ -52,11 +55,18 @@ class CollectionStore:
 
     def get(self, entity: str, collection_id: str) -> sqlite3.Row:
         """Return a collection that the entity owns."""
-        number = parse_id(collection_id, "ArtifactSequence")
-        row = self._database.row(f"{COLLECTION} WHERE c.id = ? AND p.entity = ?", number, entity)
+        row = None
+        for kind in (SEQUENCE, PORTFOLIO):
+            number = parse_id(collection_id, kind)
+            where = f"{COLLECTION} WHERE c.id = ? AND c.kind = ? AND p.entity = ?"
+            row = row or self._database.row(where, number, kind, entity)
         if row is None:
             raise Refused(f"artifact collection {collection_id!r} not found")
         return row
+
+    def by_id(self, collection_id: int) -> sqlite3.Row | None:
+        """Return a collection by its number."""
+        return self._database.row(f"{COLLECTION} WHERE c.id = ?", collection_id)
 
     def find(self, project_id: int, name: str) -> sqlite3.Row | None:
         """Return a collection by its name."""
@@ -77,11 +87,22 @@ class CollectionStore:
         )
 
     def find_or_create(
-        self, connection: sqlite3.Connection, project_id: int, name: str, type_name: str
+        self,
+        connection: sqlite3.Connection,
+        project_id: int,
+        name: str,
+        type_name: str,
+        kind: str = SEQUENCE,
     ) -> sqlite3.Row:
-        """Return a collection of a type; refused where it is there under another type."""
+        """Return a collection of a type; refused where another one has its name."""
         found = self.find(project_id, name)
         if found is not None:
+            if found["kind"] != kind:
+                done = {SEQUENCE: "logged to", PORTFOLIO: "linked into"}
+                raise Refused(
+                    f"versions are {done[found['kind']]} artifact collection {name!r}, and cannot "
+                    f"be {done[kind]} it"
+                )
             if found["type"] != type_name:
                 raise Refused(
                     f"artifact collection {name!r} has type {found['type']!r}, not {type_name!r}"
@@ -90,9 +111,9 @@ class CollectionStore:
         check_name(name, "artifact collection")
         type_id = self._type_id(connection, project_id, type_name)
         connection.execute(
-            "INSERT INTO artifact_collections (project_id, type_id, name, created_at) "
-            "VALUES (?, ?, ?, ?)",
-            (project_id, type_id, name, time.time()),
+            "INSERT INTO artifact_collections (project_id, type_id, name, created_at, kind) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (project_id, type_id, name, time.time(), kind),
         )
         return self._existing(project_id, name)
 
@@ -114,8 +135,10 @@ class CollectionStore:
         return self._existing(row["project_id"], row["name"])
 
     def delete(self, row: sqlite3.Row) -> None:
-        """Delete a collection whose versions are gone."""
+        """Delete a collection whose versions are gone, with its links."""
         with self._database.transaction() as connection:
+            for table in ("artifact_links", "artifact_aliases"):
+                connection.execute(f"DELETE FROM {table} WHERE collection_id = ?", (row["id"],))
             connection.execute("DELETE FROM artifact_tags WHERE collection_id = ?", (row["id"],))
             connection.execute("DELETE FROM artifact_collections WHERE id = ?", (row["id"],))
 

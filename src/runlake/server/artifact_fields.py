@@ -29,14 +29,10 @@ def artifact_fields(context: Context, row: sqlite3.Row) -> Fields:
     version_id = row["id"]
 
     def aliases(_: Any) -> list[Fields]:
-        return [
-            {**_alias_fields(alias), "artifactCollection": collection}
-            for alias in store.aliases(version_id)
-        ]
+        return _alias_list(context, store.aliases(version_id))
 
     def collection(_: Any) -> Fields | None:
-        found = store.collections.find(row["project_id"], row["collection"])
-        return collection_fields(context, found) if found else None
+        return _collection_by_number(context, row["collection_id"])
 
     def artifact_type(_: Any) -> Fields | None:
         found = store.collections.type(row["project_id"], row["type"])
@@ -63,7 +59,12 @@ def artifact_fields(context: Context, row: sqlite3.Row) -> Fields:
         "aliases": aliases,
         "artifactType": artifact_type,
         "artifactSequence": collection,
-        "artifactMemberships": lambda _: {"edges": [{"node": membership_fields(context, row)}]},
+        "artifactMemberships": lambda _: {
+            "edges": [
+                {"node": membership_fields(context, member)}
+                for member in store.memberships(version_id)
+            ]
+        },
         **_lineage_fields(context, row),
         "currentManifest": lambda _: _manifest_fields(context, row),
     }
@@ -149,7 +150,7 @@ def collection_connection(
 
 
 def collection_fields(context: Context, row: sqlite3.Row) -> Fields:
-    """Return the fields of ``ArtifactSequence``."""
+    """Return the fields of ``ArtifactSequence`` or ``ArtifactPortfolio``."""
     store = context.artifacts
 
     def project(_: Any) -> Fields | None:
@@ -165,7 +166,7 @@ def collection_fields(context: Context, row: sqlite3.Row) -> Fields:
         return connection(found, arguments, lambda alias: {"node": _alias_fields(alias)})
 
     def membership(_: Any, **arguments: Any) -> Fields | None:
-        found = store.by_alias(row["id"], arguments["aliasName"])
+        found = store.by_alias(row, arguments["aliasName"])
         return membership_fields(context, found) if found else None
 
     def artifacts(_: Any, **arguments: Any) -> Fields:
@@ -173,7 +174,7 @@ def collection_fields(context: Context, row: sqlite3.Row) -> Fields:
         state = wanted.get("state", "COMMITTED")
         if state not in STATES:
             raise Refused(f"artifacts have no state {state!r}")
-        found = store.in_collection(row["id"], state, arguments.get("order"))
+        found = store.in_collection(row, state, arguments.get("order"))
         return connection(found, arguments, lambda one: _versioned_edge(context, one))
 
     def latest(_: Any) -> Fields | None:
@@ -181,8 +182,8 @@ def collection_fields(context: Context, row: sqlite3.Row) -> Fields:
         return artifact_fields(context, found) if found else None
 
     return {
-        "__typename": "ArtifactSequence",
-        "id": make_id("ArtifactSequence", row["id"]),
+        "__typename": row["kind"],
+        "id": make_id(row["kind"], row["id"]),
         "name": row["name"],
         "description": row["description"],
         "createdAt": timestamp(row["created_at"]),
@@ -202,26 +203,29 @@ def collection_fields(context: Context, row: sqlite3.Row) -> Fields:
 
 
 def membership_fields(context: Context, row: sqlite3.Row) -> Fields:
-    """Return the fields of ``ArtifactCollectionMembership``: a version in its own collection."""
-    artifact = artifact_fields(context, row)
+    """Return the fields of ``ArtifactCollectionMembership``: a version in a collection."""
+    store = context.artifacts
 
     def files(_: Any, **arguments: Any) -> Fields:
         start, limit = _window(arguments)
-        rows, total = context.artifacts.contents.files(
-            row["id"], arguments.get("names"), start, limit
-        )
+        rows, total = store.contents.files(row["id"], arguments.get("names"), start, limit)
         return _connection_of(rows, start, total, lambda file: _file_edge(context, row, file))
 
     return {
         "__typename": "ArtifactCollectionMembership",
         "id": make_id("ArtifactCollectionMembership", row["id"]),
-        "versionIndex": row["version"],
-        "createdAt": artifact["createdAt"],
-        "aliases": artifact["aliases"],
-        "artifactCollection": artifact["artifactSequence"],
-        "artifact": artifact,
+        "versionIndex": row["member_version"],
+        "createdAt": timestamp(row["joined_at"]),
+        "aliases": lambda _: _alias_list(context, store.aliases(row["id"], row["member_of"])),
+        "artifactCollection": lambda _: _collection_by_number(context, row["member_of"]),
+        "artifact": artifact_fields(context, row),
         "files": files,
     }
+
+
+def _collection_by_number(context: Context, collection_id: int) -> Fields | None:
+    found = context.artifacts.collections.by_id(collection_id)
+    return collection_fields(context, found) if found else None
 
 
 def tag_list(context: Context, column: str, owner_id: int) -> list[Fields]:
@@ -270,11 +274,20 @@ def _equalities(filters: str | None, known: Mapping[str, type]) -> dict[str, Any
 
 
 def _versioned_edge(context: Context, row: sqlite3.Row) -> Fields:
-    return {"version": f"v{row['version']}", "node": artifact_fields(context, row)}
+    return {"version": f"v{row['member_version']}", "node": artifact_fields(context, row)}
 
 
 def _alias_fields(row: sqlite3.Row) -> Fields:
     return {"id": make_id("ArtifactAlias", row["id"]), "alias": row["alias"]}
+
+
+def _alias_list(context: Context, rows: list[sqlite3.Row]) -> list[Fields]:
+    places = {row["collection_id"] for row in rows}
+    collections = {place: _collection_by_number(context, place) for place in places}
+    return [
+        {**_alias_fields(row), "artifactCollection": collections[row["collection_id"]]}
+        for row in rows
+    ]
 
 
 def _file_edge(context: Context, version: sqlite3.Row, row: sqlite3.Row) -> Fields:

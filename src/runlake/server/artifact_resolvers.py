@@ -161,55 +161,102 @@ def _use(context: Context, _: Any, given: Mapping[str, Any]) -> Fields:
 
 
 def _update(context: Context, _: Any, given: Mapping[str, Any]) -> Fields:
-    row = context.artifacts.get(context.owner, given["artifactID"])
+    row = context.artifacts.get_live(context.owner, given["artifactID"])
     return {"artifact": artifact_fields(context, context.artifacts.update(row, given))}
 
 
 def _delete(context: Context, _: Any, given: Mapping[str, Any]) -> Fields:
-    row = context.artifacts.get(context.owner, given["artifactID"])
+    row = context.artifacts.get_live(context.owner, given["artifactID"])
     deleted = context.artifacts.delete(row, delete_aliases=bool(given.get("deleteAliases")))
     return {"artifact": artifact_fields(context, deleted)}
 
 
-def _add_aliases(context: Context, _: Any, given: Mapping[str, Any]) -> Fields:
+def _link(context: Context, _: Any, given: Mapping[str, Any]) -> Fields:
+    row = _linkable(context, given)
+    entity, name = context.entity(given.get("entityName")), given.get("artifactPortfolioName")
+    if given.get("artifactPortfolioID"):
+        portfolio = context.artifacts.collections.get(context.owner, given["artifactPortfolioID"])
+        name = portfolio["name"]
+    project = context.runs.project(entity, given.get("projectName") or row["project"])
+    if project is None or not name:
+        raise Refused(f"project {entity}/{given.get('projectName')} not found")
+    aliases = [alias["alias"] for alias in given.get("aliases") or []]
+    member = context.artifacts.link(row, project, name, aliases)
+    return {
+        "versionIndex": member["member_version"],
+        "artifactMembership": membership_fields(context, member),
+    }
+
+
+def _linkable(context: Context, given: Mapping[str, Any]) -> sqlite3.Row:
+    artifact_id = given.get("artifactID")
+    if artifact_id is None:
+        found = context.artifacts.by_client_id(context.owner, given.get("clientID") or "")
+        artifact_id = make_id("Artifact", found["id"]) if found else ""
+    row = context.artifacts.get_live(context.owner, artifact_id)
+    if row["state"] != "COMMITTED":
+        raise Refused(f"artifact {artifact_id!r} is not committed yet")
+    return row
+
+
+def _unlink(context: Context, _: Any, given: Mapping[str, Any]) -> Fields:
     row = context.artifacts.get(context.owner, given["artifactID"])
-    context.artifacts.add_aliases(row, _aliases(row, given))
+    portfolio = context.artifacts.collections.get(context.owner, given["artifactPortfolioID"])
+    context.artifacts.unlink(row, portfolio)
+    return {"success": True}
+
+
+def _add_aliases(context: Context, _: Any, given: Mapping[str, Any]) -> Fields:
+    row = context.artifacts.get_live(context.owner, given["artifactID"])
+    context.artifacts.add_aliases(row, _aliases(context, row, given))
     return {"success": True}
 
 
 def _delete_aliases(context: Context, _: Any, given: Mapping[str, Any]) -> Fields:
-    row = context.artifacts.get(context.owner, given["artifactID"])
-    context.artifacts.delete_aliases(row, _aliases(row, given))
+    row = context.artifacts.get_live(context.owner, given["artifactID"])
+    context.artifacts.delete_aliases(row, _aliases(context, row, given))
     return {"success": True}
 
 
-def _aliases(row: sqlite3.Row, given: Mapping[str, Any]) -> list[str]:
+def _aliases(context: Context, row: sqlite3.Row, given: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """Return the collections and aliases that are meant, all of them with the version in it."""
+    members = [member["member_of"] for member in context.artifacts.memberships(row["id"])]
+    collections = filter(None, map(context.artifacts.collections.by_id, members))
+    known = {
+        (found["entity"], found["project"], found["name"]): found["id"] for found in collections
+    }
+    pairs = []
     for alias in given["aliases"]:
         place = (alias["entityName"], alias["projectName"], alias["artifactCollectionName"])
-        if place != (row["entity"], row["project"], row["collection"]):
+        if place not in known:
             raise Refused(f"the artifact is not in the collection {'/'.join(place)}")
-    return [alias["alias"] for alias in given["aliases"]]
+        pairs.append((known[place], alias["alias"]))
+    return pairs
 
 
 def _update_collection(context: Context, _: Any, given: Mapping[str, Any]) -> Fields:
     collections = context.artifacts.collections
-    row = collections.get(context.owner, given["artifactSequenceID"])
+    row = collections.get(context.owner, _collection_id(given))
     renamed = collections.rename(row, given.get("name"), given.get("description"))
     return {"artifactCollection": collection_fields(context, renamed)}
 
 
 def _move_collection(context: Context, _: Any, given: Mapping[str, Any]) -> Fields:
     collections = context.artifacts.collections
-    row = collections.get(context.owner, given["artifactSequenceID"])
+    row = collections.get(context.owner, _collection_id(given))
     moved = collections.change_type(row, given["destinationArtifactTypeName"])
     return {"artifactCollection": collection_fields(context, moved)}
 
 
 def _delete_collection(context: Context, _: Any, given: Mapping[str, Any]) -> Fields:
-    row = context.artifacts.collections.get(context.owner, given["artifactSequenceID"])
+    row = context.artifacts.collections.get(context.owner, _collection_id(given))
     shown = {**collection_fields(context, row), "state": "DELETED"}
     context.artifacts.delete_collection(row)
     return {"artifactCollection": shown}
+
+
+def _collection_id(given: Mapping[str, Any]) -> str:
+    return str(given.get("artifactSequenceID") or given.get("artifactPortfolioID"))
 
 
 def _tag_collection(context: Context, _: Any, given: Mapping[str, Any]) -> Fields:
@@ -275,6 +322,10 @@ RESOLVERS: dict[str, dict[str, Resolve]] = {
         "deleteArtifact": _delete,
         "addAliases": _add_aliases,
         "deleteAliases": _delete_aliases,
+        "linkArtifact": _link,
+        "unlinkArtifact": _unlink,
+        "updateArtifactPortfolio": _update_collection,
+        "deleteArtifactPortfolio": _delete_collection,
         "updateArtifactSequence": _update_collection,
         "moveArtifactSequence": _move_collection,
         "deleteArtifactSequence": _delete_collection,

@@ -83,6 +83,15 @@ type ArtifactSequence implements ArtifactCollection {
   ): VersionedArtifactConnection
   latestArtifact: Artifact digestAlgorithm: ArtifactDigestAlgorithm
 }
+type ArtifactPortfolio implements ArtifactCollection {
+  id: ID! name: String! description: String createdAt: DateTime! updatedAt: DateTime
+  state: ArtifactCollectionState! project: Project defaultArtifactType: ArtifactType!
+  tags: TagConnection! aliases(after: String, first: Int): ArtifactAliasConnection!
+  artifactMembership(aliasName: String!): ArtifactCollectionMembership
+  artifacts(
+    after: String, first: Int, order: String, filters: JSONString
+  ): VersionedArtifactConnection
+}
 type ArtifactAliasConnection { edges: [ArtifactAliasEdge!]! pageInfo: PageInfo! }
 type ArtifactAliasEdge { node: ArtifactAlias! cursor: String! }
 type VersionedArtifactConnection {
@@ -107,6 +116,10 @@ extend type Mutation {
   useArtifact(input: UseArtifactInput!): ArtifactPayload
   updateArtifact(input: UpdateArtifactInput!): ArtifactPayload
   deleteArtifact(input: DeleteArtifactInput!): ArtifactPayload
+  linkArtifact(input: LinkArtifactInput!): LinkArtifactPayload
+  unlinkArtifact(input: UnlinkArtifactInput!): SuccessPayload
+  updateArtifactPortfolio(input: UpdateArtifactPortfolioInput!): ArtifactCollectionPayload
+  deleteArtifactPortfolio(input: DeleteArtifactPortfolioInput!): ArtifactCollectionPayload
   addAliases(input: AddAliasesInput!): SuccessPayload
   deleteAliases(input: DeleteAliasesInput!): SuccessPayload
   updateArtifactSequence(input: UpdateArtifactSequenceInput!): ArtifactCollectionPayload
@@ -176,6 +189,16 @@ input AddAliasesInput {
 input DeleteAliasesInput {
   artifactID: ID! aliases: [ArtifactCollectionAliasInput!]! clientMutationId: String
 }
+input LinkArtifactInput {
+  artifactID: ID clientID: ID artifactPortfolioName: String artifactPortfolioID: ID
+  entityName: String projectName: String aliases: [ArtifactAliasInput!] clientMutationId: String
+}
+type LinkArtifactPayload { versionIndex: Int artifactMembership: ArtifactCollectionMembership }
+input UnlinkArtifactInput { artifactID: ID! artifactPortfolioID: ID! clientMutationId: String }
+input UpdateArtifactPortfolioInput {
+  artifactPortfolioID: ID! name: String description: String clientMutationId: String
+}
+input DeleteArtifactPortfolioInput { artifactPortfolioID: ID! clientMutationId: String }
 type ArtifactCollectionPayload { artifactCollection: ArtifactCollection! }
 input UpdateArtifactSequenceInput {
   artifactSequenceID: ID! name: String description: String clientMutationId: String

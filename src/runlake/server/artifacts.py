@@ -10,7 +10,13 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from runlake.server.artifact_collections import CollectionStore, check_name, order_by
+from runlake.server.artifact_collections import (
+    PORTFOLIO,
+    SEQUENCE,
+    CollectionStore,
+    check_name,
+    order_by,
+)
 from runlake.server.artifact_contents import ArtifactContents
 from runlake.server.database import Database
 from runlake.server.runs import Refused, parse_id
@@ -22,13 +28,26 @@ FROM artifact_versions v
 JOIN artifact_collections c ON c.id = v.collection_id
 JOIN artifact_types t ON t.id = c.type_id JOIN projects p ON p.id = c.project_id
 """
+# A version as a member of a collection: of its own under its own number, of another by a link.
+MEMBERS = {
+    kind: VERSION.replace(
+        "SELECT v.*",
+        "SELECT v.*, m.collection_id AS member_of, m.version AS member_version, "
+        "m.created_at AS joined_at",
+    )
+    + f"JOIN {table} m ON m.{key} = v.id "
+    for kind, table, key in (
+        (SEQUENCE, "artifact_versions", "id"),
+        (PORTFOLIO, "artifact_links", "version_id"),
+    )
+}
 ORDERS = {
     "createdAt": "v.created_at",
     "created_at": "v.created_at",
     "updatedAt": "coalesce(v.updated_at, v.created_at)",
     "updated_at": "coalesce(v.updated_at, v.created_at)",
-    "versionIndex": "v.version",
-    "version": "v.version",
+    "versionIndex": "m.version",
+    "version": "m.version",
     "size": "v.n_bytes",
 }
 INHERITED_TTL = -1
@@ -57,6 +76,13 @@ class ArtifactStore:
             raise Refused(f"artifact {artifact_id!r} not found")
         return row
 
+    def get_live(self, entity: str, artifact_id: str) -> sqlite3.Row:
+        """Return a version that the entity owns, and may change: it was not deleted."""
+        row = self.get(entity, artifact_id)
+        if row["state"] == "DELETED":
+            raise Refused(f"artifact {row['collection']}:v{row['version']} was deleted")
+        return row
+
     def by_client_id(self, entity: str, client_id: str) -> sqlite3.Row | None:
         """Return the version that a client named before it had an id."""
         return self._database.row(
@@ -67,22 +93,30 @@ class ArtifactStore:
         )
 
     def by_name(self, project_id: int, name: str) -> sqlite3.Row | None:
-        """Return the committed version behind ``collection:alias``; no alias is ``latest``."""
+        """Return the committed member behind ``collection:alias``; no alias is ``latest``."""
         collection_name, _, alias = name.partition(":")
         collection = self.collections.find(project_id, collection_name)
-        return self.by_alias(collection["id"], alias or "latest") if collection else None
+        return self.by_alias(collection, alias or "latest") if collection else None
 
-    def by_alias(self, collection_id: int, alias: str) -> sqlite3.Row | None:
-        """Return the committed version behind an alias or ``vN``."""
+    def by_alias(self, collection: sqlite3.Row, alias: str) -> sqlite3.Row | None:
+        """Return the committed member of a collection behind an alias or ``vN``."""
         numbered = re.fullmatch(r"v(\d{1,18})", alias)
         return self._database.row(
-            f"{VERSION} WHERE v.collection_id = ? AND v.state = 'COMMITTED' AND "
-            "(v.version = ? OR v.id = (SELECT version_id FROM artifact_aliases "
-            "WHERE collection_id = v.collection_id AND alias = ?))",
-            collection_id,
+            f"{MEMBERS[collection['kind']]} WHERE m.collection_id = ? AND v.state = 'COMMITTED' "
+            "AND (m.version = ? OR v.id = (SELECT version_id FROM artifact_aliases "
+            "WHERE collection_id = m.collection_id AND alias = ?))",
+            collection["id"],
             int(numbered[1]) if numbered else None,
             alias,
         )
+
+    def memberships(self, version_id: int) -> list[sqlite3.Row]:
+        """Return a version as a member of its own collection, and of those it is linked into."""
+        return [
+            row
+            for members in MEMBERS.values()
+            for row in self._database.rows(f"{members} WHERE v.id = ? ORDER BY m.id", version_id)
+        ]
 
     def latest(self, collection_id: int) -> sqlite3.Row | None:
         """Return the committed version of a collection with the highest number."""
@@ -92,12 +126,15 @@ class ArtifactStore:
             collection_id,
         )
 
-    def in_collection(self, collection_id: int, state: str, order: str | None) -> list[sqlite3.Row]:
-        """Return the versions of a collection, newest first by default."""
-        by = order_by(order, ORDERS, default="v.version DESC, v.id DESC")
+    def in_collection(
+        self, collection: sqlite3.Row, state: str, order: str | None
+    ) -> list[sqlite3.Row]:
+        """Return the members of a collection, newest first by default."""
+        by = order_by(order, ORDERS, default="m.version DESC, m.id DESC")
         return self._database.rows(
-            f"{VERSION} WHERE v.collection_id = ? AND v.state = ? ORDER BY {by}",
-            collection_id,
+            f"{MEMBERS[collection['kind']]} WHERE m.collection_id = ? AND v.state = ? "
+            f"ORDER BY {by}",
+            collection["id"],
             state,
         )
 
@@ -119,10 +156,14 @@ class ArtifactStore:
         )
         return [row["run_id"] for row in rows]
 
-    def aliases(self, version_id: int) -> list[sqlite3.Row]:
-        """Return the aliases of a version."""
+    def aliases(self, version_id: int, collection_id: int | None = None) -> list[sqlite3.Row]:
+        """Return the aliases of a version, in all collections or in one."""
         return self._database.rows(
-            "SELECT * FROM artifact_aliases WHERE version_id = ? ORDER BY id", version_id
+            "SELECT * FROM artifact_aliases WHERE version_id = ? "
+            "AND (? IS NULL OR collection_id = ?) ORDER BY id",
+            version_id,
+            collection_id,
+            collection_id,
         )
 
     def create(
@@ -253,7 +294,8 @@ class ArtifactStore:
             )
             if "aliases" in given:
                 connection.execute(
-                    "DELETE FROM artifact_aliases WHERE version_id = ?", (row["id"],)
+                    "DELETE FROM artifact_aliases WHERE version_id = ? AND collection_id = ?",
+                    (row["id"], row["collection_id"]),
                 )
                 self._set_aliases(connection, row, [a["alias"] for a in given["aliases"]])
             added = (tag["tagName"] for tag in given.get("tagsToAdd") or [])
@@ -262,18 +304,55 @@ class ArtifactStore:
             self.collections.delete_tags("version_id", row["id"], taken)
         return self._existing(row["id"])
 
-    def add_aliases(self, row: sqlite3.Row, aliases: Iterable[str]) -> None:
-        """Give a version aliases; they leave the versions that had them."""
+    def add_aliases(self, row: sqlite3.Row, aliases: Iterable[tuple[int, str]]) -> None:
+        """Give a version aliases in collections; they leave the versions that had them."""
         with self._database.transaction() as connection:
-            self._set_aliases(connection, row, list(aliases))
+            for collection_id, alias in aliases:
+                self._set_aliases(connection, row, [alias], collection_id)
 
-    def delete_aliases(self, row: sqlite3.Row, aliases: Iterable[str]) -> None:
-        """Take aliases off a version."""
+    def delete_aliases(self, row: sqlite3.Row, aliases: Iterable[tuple[int, str]]) -> None:
+        """Take aliases in collections off a version."""
         with self._database.transaction() as connection:
             connection.executemany(
-                "DELETE FROM artifact_aliases WHERE version_id = ? AND alias = ?",
-                [(row["id"], alias) for alias in aliases],
+                "DELETE FROM artifact_aliases WHERE version_id = ? AND collection_id = ? "
+                "AND alias = ?",
+                [(row["id"], *alias) for alias in aliases],
             )
+
+    def link(
+        self, row: sqlite3.Row, project: sqlite3.Row, name: str, aliases: Iterable[str]
+    ) -> sqlite3.Row:
+        """Return a version as a member of a portfolio, which is made if it is not there."""
+        with self._database.transaction() as connection:
+            portfolio = self.collections.find_or_create(
+                connection, project["id"], name, row["type"], PORTFOLIO
+            )
+            given = list(aliases)
+            number = portfolio["next_version"]
+            is_new = connection.execute(
+                "INSERT OR IGNORE INTO artifact_links "
+                "(collection_id, version_id, version, created_at) VALUES (?, ?, ?, ?)",
+                (portfolio["id"], row["id"], number, time.time()),
+            ).rowcount
+            if is_new:
+                given.append("latest")
+                connection.execute(
+                    "UPDATE artifact_collections SET next_version = next_version + 1, "
+                    "updated_at = ? WHERE id = ?",
+                    (time.time(), portfolio["id"]),
+                )
+            self._set_aliases(connection, row, given, portfolio["id"])
+        members = self.memberships(row["id"])
+        return next(member for member in members if member["member_of"] == portfolio["id"])
+
+    def unlink(self, row: sqlite3.Row, portfolio: sqlite3.Row) -> None:
+        """Take a version out of a portfolio, with its aliases there."""
+        with self._database.transaction() as connection:
+            place = (row["id"], portfolio["id"])
+            where = "WHERE version_id = ? AND collection_id = ?"
+            if not connection.execute(f"DELETE FROM artifact_links {where}", place).rowcount:
+                raise Refused(f"the artifact is not linked into {portfolio['name']!r}")
+            connection.execute(f"DELETE FROM artifact_aliases {where}", place)
 
     def use(self, row: sqlite3.Row, run: sqlite3.Row, used_as: str | None) -> None:
         """Note that a run used a version."""
@@ -289,7 +368,7 @@ class ArtifactStore:
                 "delete them too (deleteAliases), or move them first"
             )
         with self._database.transaction() as connection:
-            for table in ("artifact_aliases", "artifact_tags", "artifact_runs"):
+            for table in ("artifact_aliases", "artifact_tags", "artifact_runs", "artifact_links"):
                 connection.execute(f"DELETE FROM {table} WHERE version_id = ?", (row["id"],))
             connection.execute(
                 "UPDATE artifact_versions SET state = 'DELETED', manifest_id = NULL, "
@@ -326,13 +405,18 @@ class ArtifactStore:
             )
 
     def _set_aliases(
-        self, connection: sqlite3.Connection, row: sqlite3.Row, aliases: list[str]
+        self,
+        connection: sqlite3.Connection,
+        row: sqlite3.Row,
+        aliases: list[str],
+        collection_id: int | None = None,
     ) -> None:
         _check_aliases(aliases)
+        place = row["collection_id"] if collection_id is None else collection_id
         connection.executemany(
             "INSERT INTO artifact_aliases (collection_id, alias, version_id) VALUES (?, ?, ?) "
             "ON CONFLICT (collection_id, alias) DO UPDATE SET version_id = excluded.version_id",
-            [(row["collection_id"], alias, row["id"]) for alias in aliases],
+            [(place, alias, row["id"]) for alias in aliases],
         )
 
     def _link(

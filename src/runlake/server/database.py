@@ -186,6 +186,15 @@ MIGRATIONS = (
         VALUES (NEW.project_id, NEW.sweep, NEW.created_at);
     END;
     """,
+    """
+    ALTER TABLE artifact_collections ADD COLUMN kind TEXT NOT NULL DEFAULT 'ArtifactSequence';
+    CREATE TABLE artifact_links (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, collection_id INTEGER NOT NULL,
+      version_id INTEGER NOT NULL, version INTEGER NOT NULL, created_at REAL NOT NULL,
+      UNIQUE (collection_id, version_id), UNIQUE (collection_id, version)
+    );
+    CREATE INDEX artifact_links_by_version ON artifact_links (version_id);
+    """,
 )
 SEPARATOR = "\x1e"
 
