@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format bench docs clean
+.PHONY: demo shells test lint format bench docs clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "runlake needs Python 3.11 or newer; set PYTHON=")'
@@ -25,7 +25,16 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: lint
+# Completion is tested in the shells themselves. Where one is missing, and root may install it, it is
+# installed; where that fails its test is skipped and says so.
+shells:
+	@for shell in zsh fish; do command -v $$shell >/dev/null || missing="$$missing $$shell"; done; \
+	test -z "$$missing" || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || { \
+	  timeout 60 apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive timeout 120 apt-get install -qq -y --no-install-recommends $$missing; \
+	} >/dev/null 2>&1 || echo "Not installed:$$missing"
+
+test: lint shells
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 bench: $(READY)

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import sys
 
+from runlake import __version__
+
+INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command line, or say what to install for it."""
+    if sys.argv[1:] == ["--version"]:
+        # Without the command tree, which takes three times as long to import as Python to start.
+        sys.stdout.write(f"runlake {__version__}\n")
+        return
     try:
         from runlake.cli.main import main as run
     except ImportError as error:
@@ -15,6 +23,8 @@ def main() -> None:
             "pip install 'runlake[cli]'.\n"
         )
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     run()
 
 

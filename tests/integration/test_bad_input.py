@@ -61,26 +61,35 @@ def test_a_backend_that_is_down_is_unreachable(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("code", "arguments", "said"),
     [
-        (["query", "{entity}/http/none"], "Could not find run"),
-        (["query", "none"], "missing project"),
-        (["query", "{entity}/http/cli", "--keys", ","], "names no key"),
-        (["query", "SELECT 1"], "Name the run first"),
-        (["query", "{entity}/http/cli", "SELECT nope FROM history"], "SQL does not work"),
-        (["query", "{entity}/http/cli", "SELECT cast('a' AS int) FROM history"], "SQL does not"),
-        (["query", "{entity}/http/cli", ";"], "selects nothing"),
-        (["query", "{entity}/http/cli", "--output", "/nonexistent/x.csv"], "'/nonexistent/x.csv'"),
-        (["query", "{entity}/http/cli", "--format", "csv", "--output", "/"], "cannot be written"),
-        (["show", "{entity}/http/none"], "Could not find run"),
-        (["pull", "{entity}/http/none"], "Could not find run"),
+        (1, ["query", "{entity}/http/none"], "Could not find run"),
+        (2, ["query", "none"], "missing project"),
+        (2, ["query", "{entity}/http/cli", "--keys", ","], "names no key"),
+        (2, ["query", "SELECT 1"], "Name the run first"),
+        (2, ["query", "{entity}/http/cli", "SELECT nope FROM history"], "SQL does not work"),
+        (2, ["query", "{entity}/http/cli", "SELECT cast('a' AS int) FROM history"], "SQL does not"),
+        (2, ["query", "{entity}/http/cli", ";"], "selects nothing"),
+        (
+            1,
+            ["query", "{entity}/http/cli", "--output", "/nonexistent/x.csv"],
+            "'/nonexistent/x.csv'",
+        ),
+        (
+            1,
+            ["query", "{entity}/http/cli", "--format", "csv", "--output", "/"],
+            "cannot be written",
+        ),
+        (1, ["show", "{entity}/http/none"], "Could not find run"),
+        (1, ["pull", "{entity}/http/none"], "Could not find run"),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_the_command_line_says_one_sentence_and_fails(backend, tmp_path, arguments, said):
+def test_the_command_line_says_one_sentence_and_fails(backend, tmp_path, code, arguments, said):
     LoggedRun(backend, "cli").log(*steps(0, 3)).finish()
     done = _runlake(backend, tmp_path, *(a.format(entity=backend.entity) for a in arguments))
-    assert done.returncode == 1
+    assert done.returncode == code
+    assert done.stderr.count("\n") == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -75,7 +75,7 @@ def test_what_hinders_a_server_is_said_in_one_sentence(tmp_path, no_database, ar
         arguments += ["--data-dir", tmp_path / "data"]
     port = ["--port", "0"] if arguments[0] == "serve" else []
     done = run_command(*arguments, *port)
-    assert done.returncode == 1
+    assert done.returncode == (2 if "--user" in arguments else 1)
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
 
@@ -84,7 +84,7 @@ def test_the_name_of_the_first_user_is_checked_where_there_is_one_already(tmp_pa
     with running_server(tmp_path / "data"):
         pass
     done = run_command("serve", "--port", "0", "--data-dir", tmp_path / "data", "--user", "a/b")
-    assert (done.returncode, "'a/b' must be letters" in done.stderr) == (1, True)
+    assert (done.returncode, "'a/b' must be letters" in done.stderr) == (2, True)
 
 
 UPLOAD = """

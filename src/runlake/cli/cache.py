@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from runlake.cli.output import show_facts, show_rows
-from runlake.settings import load_settings
-from runlake.values import RunPath, parse_age, parse_bytes
+from runlake.cli.run import RUN_FORM
+from runlake.errors.screen import without_controls
 
-app = typer.Typer(help="Look after the cache.", no_args_is_help=True)
+app = typer.Typer(help="Maintain the cache.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -24,34 +23,41 @@ def _root() -> None:
 @app.command()
 def path() -> None:
     """Print the directory of the cache."""
-    typer.echo(str(load_settings().cache_dir))
+    from runlake.settings import load_settings
+
+    typer.echo(without_controls(str(load_settings().cache_dir)))
 
 
 @app.command("list")
 def list_runs(as_json: AsJson = False) -> None:
     """List the runs in the cache, with their size and when they were last read."""
     from runlake.cache.tree import walk_runs
+    from runlake.cli.output import show_rows
+    from runlake.settings import load_settings
 
-    rows: list[dict[str, Any]] = [
-        {
-            "run": str(run.directory.run),
-            "backend": run.directory.base_url,
-            "state": run.manifest.offer.state if run.manifest.offer else None,
-            "exports": len(run.manifest.exports),
-            "rows": run.n_rows,
-            "bytes": run.n_bytes,
-            "used": datetime.fromtimestamp(run.used_at, UTC).isoformat(timespec="seconds"),
-            "pinned": run.manifest.is_pinned,
-        }
+    names = ("run", "backend", "state", "exports", "rows", "bytes", "used", "pinned")
+    rows = [
+        (
+            str(run.directory.run),
+            run.directory.base_url,
+            run.manifest.offer.state if run.manifest.offer else None,
+            len(run.manifest.exports),
+            run.n_rows,
+            run.n_bytes,
+            datetime.fromtimestamp(run.used_at, UTC).isoformat(timespec="seconds"),
+            run.manifest.is_pinned,
+        )
         for run in walk_runs(load_settings().cache_dir)
     ]
-    show_rows(rows, as_json=as_json)
+    show_rows(names, rows, as_json=as_json)
 
 
 @app.command()
 def verify(as_json: AsJson = False) -> None:
     """Compare every file with its checksum; damaged ones are fetched again by the next read."""
     from runlake.cache.check import verify_cache
+    from runlake.cli.output import show_facts
+    from runlake.settings import load_settings
 
     settings = load_settings()
     checked = list(
@@ -72,8 +78,10 @@ def verify(as_json: AsJson = False) -> None:
 
 @app.command()
 def repair(as_json: AsJson = False) -> None:
-    """Make the catalog anew from the files, and sweep what interrupted downloads left."""
+    """Make the catalog again from the files, and sweep what interrupted downloads left."""
     from runlake.cache.check import repair_catalog
+    from runlake.cli.output import show_facts
+    from runlake.settings import load_settings
 
     settings = load_settings()
     started = time.monotonic()
@@ -92,9 +100,12 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let go of runs: the named ones, those unread for long, or the least recently read."""
+    """Evict runs: the named ones, those unread for long, or the least recently read."""
     from runlake.cache.prune import Policy
     from runlake.cache.release import prune_cache
+    from runlake.cli.output import show_rows
+    from runlake.settings import load_settings
+    from runlake.values import parse_age, parse_bytes
 
     policy = Policy(
         None if max_bytes is None else parse_bytes(max_bytes, "--max-bytes"),
@@ -103,34 +114,30 @@ def prune(
     )
     pruning = prune_cache(load_settings(), policy, dry_run=dry_run)
     rows = [
-        {
-            "run": str(one.entry.run),
-            "files": len(one.files),
-            "bytes": one.n_bytes,
-            "why": one.reason,
-        }
-        for one in pruning.releases
+        (str(one.entry.run), len(one.files), one.n_bytes, one.reason) for one in pruning.releases
     ]
-    show_rows(rows, as_json=as_json)
+    show_rows(("run", "files", "bytes", "why"), rows, as_json=as_json)
     if not pruning.is_enough:
-        typer.echo("What is pinned alone is more than that.", err=True)
+        typer.echo("Error: What is pinned alone is more than that.", err=True)
         raise typer.Exit(1)
 
 
 @app.command()
-def pin(run: Annotated[str, typer.Argument(help="ENTITY/PROJECT/RUN")]) -> None:
+def pin(run: Annotated[str, typer.Argument(help=RUN_FORM)]) -> None:
     """Keep a run from being pruned."""
     _pin(run, is_pinned=True)
 
 
 @app.command()
-def unpin(run: Annotated[str, typer.Argument(help="ENTITY/PROJECT/RUN")]) -> None:
+def unpin(run: Annotated[str, typer.Argument(help=RUN_FORM)]) -> None:
     """Let a run be pruned again."""
     _pin(run, is_pinned=False)
 
 
 def _pin(run: str, *, is_pinned: bool) -> None:
     from runlake.cache.release import pin_run
+    from runlake.settings import load_settings
+    from runlake.values import RunPath
 
     settings = load_settings()
     path = RunPath.parse(run, entity=settings.entity, project=settings.project)

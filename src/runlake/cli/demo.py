@@ -15,11 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from runlake.cli.output import show_curve, show_frame
 from runlake.errors import MissingExtra, RunlakeError
-from runlake.public.api import Api
-from runlake.public.progress import Bar
-from runlake.settings import child_environment
 
 PROJECT, RUN_ID = "demo", "two-spirals"
 START_SECONDS = 30.0
@@ -61,6 +57,8 @@ def demo(
 
 @contextlib.contextmanager
 def _backend(directory: Path) -> Iterator[Mapping[str, Any]]:
+    from runlake.settings import child_environment
+
     ready = directory / "ready.json"
     command = [sys.executable, "-m", "runlake", "serve", "--port", "0", "--quiet"]
     command += ["--data-dir", str(directory / "server"), "--ready-file", str(ready)]
@@ -87,6 +85,8 @@ def _backend(directory: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _train(directory: Path, address: Mapping[str, Any], steps: int) -> None:
+    from runlake.settings import child_environment
+
     folders = ("WANDB_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR", "WANDB_CACHE_DIR")
     training = directory / "training"
     training.mkdir()
@@ -119,6 +119,10 @@ def _train(directory: Path, address: Mapping[str, Any], steps: int) -> None:
 
 
 def _read(directory: Path, address: Mapping[str, Any]) -> None:
+    from runlake.cli.output import show_curve, show_frame
+    from runlake.public.api import Api
+    from runlake.public.progress import Bar
+
     overrides = {"base_url": address["base_url"], "cache_dir": directory / "cache"}
     run = Api(overrides, api_key=address["api_key"]).run(f"{address['entity']}/{PROJECT}/{RUN_ID}")
     started = time.perf_counter()

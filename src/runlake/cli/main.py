@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
+import warnings
 from importlib.metadata import EntryPoint, entry_points
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -13,11 +16,22 @@ from typer.main import get_command
 
 from runlake import __version__
 from runlake.cli import cache
+from runlake.cli.completion import (
+    PROGRAM,
+    VARIABLE,
+    InstallOption,
+    ShowOption,
+    prepare_completion,
+    with_shells,
+)
 from runlake.cli.demo import demo
 from runlake.cli.run import pull, query, show
-from runlake.errors import MissingExtra, RunlakeError
+from runlake.errors import InvalidArgument, RunlakeError
+from runlake.errors.screen import without_controls
 
 ENTRY_POINTS = "runlake.commands"
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+DEBUG = "--debug"
 
 
 class FoundCommands(TyperGroup):
@@ -41,16 +55,9 @@ def _found() -> dict[str, EntryPoint]:
 
 
 def _load(entry: EntryPoint) -> Any:
-    try:
-        loaded = entry.load()
-    except ImportError as error:
-        raise MissingExtra(
-            f"'runlake {entry.name}' needs a package that is not installed ({error.name}). "
-            "Install it with: pip install 'runlake[server]'.",
-            extra="server",
-        ) from error
+    loaded = entry.load()
     if not isinstance(loaded, typer.Typer):
-        command = typer.Typer(add_completion=False)
+        command = typer.Typer(add_completion=False, rich_markup_mode=None)
         command.command(entry.name)(loaded)
         loaded = command
     built = get_command(loaded)
@@ -58,12 +65,15 @@ def _load(entry: EntryPoint) -> Any:
     return built
 
 
+# Help without rich: it is there in a third of the time, and nothing boxes or cuts a message.
 app = typer.Typer(
     cls=FoundCommands,
     help="Read experiment history, fast.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -83,29 +93,116 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: Annotated[
+        bool, typer.Option(DEBUG, help="Show tracebacks; anywhere on the line.")
+    ] = False,
+    install_completion: InstallOption = None,
+    show_completion: ShowOption = None,
 ) -> None:
-    del version, debug
+    del version, debug, install_completion, show_completion
 
 
 def main() -> None:
-    """Run the command line; one message and exit code 1 for every error of ours."""
+    """Run the command line; an error is a line on standard error, and an exit code."""
+    _prepare_streams()
+    warnings.showwarning = _show_warning
+    words = sys.argv[1:]
+    is_debug = DEBUG in words
+    words = with_shells([word for word in words if word != DEBUG])
     try:
-        app()
-    except RunlakeError as error:
-        if "--debug" in sys.argv:
-            raise
-        typer.echo(f"Error: {error}", err=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    finally:
-        _flush()
-
-
-def _flush() -> None:
-    """Write what is waiting; if nobody reads it any more, Python shall not complain at its end."""
-    try:
+        code = _run(words)
         sys.stdout.flush()
     except BrokenPipeError:
+        # Nobody reads any more, which is no failure.
+        code = 0
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except SystemExit:
+        raise
+    # Panics of engines are no Exception; nobody is shown a traceback who did not ask for it.
+    except BaseException as error:  # noqa: BLE001
+        if is_debug:
+            sys.stderr.write(without_controls("".join(traceback.format_exception(error))))
+        code = _say(error, words)
+    finally:
+        _close_stdout()
+    sys.exit(code)
+
+
+def _run(words: list[str]) -> int:
+    # Not its ``main``, which exits with 1 where a pipe is closed.
+    prepare_completion()
+    command: Any = get_command(app)
+    command._main_shell_completion({}, PROGRAM, VARIABLE)  # noqa: SLF001
+    try:
+        with command.make_context(PROGRAM, words) as context:
+            command.invoke(context)
+    except typer.Exit as over:
+        return over.exit_code
+    return 0
+
+
+def _say(error: BaseException, words: list[str]) -> int:
+    """Print an error as one line, and what to do, and return the exit code."""
+    code = FAILED
+    hint = ""
+    if isinstance(error, RunlakeError):
+        code = WRONG_USAGE if isinstance(error, InvalidArgument) else FAILED
+        text = str(error)
+    elif isinstance(error, typer.TyperException):
+        code = error.exit_code
+        text = error.format_message().replace("Value error, ", "")
+        context = getattr(error, "ctx", None)
+        if context is not None:
+            if text == context.get_help():
+                sys.stderr.write(f"{text}\n")
+                return code
+            hint = f"Try '{context.command_path} --help' for help.\n"
+    elif isinstance(error, ImportError) and not (error.name or "runlake").startswith("runlake"):
+        extra = "server" if words and words[0] in _found() else "all"
+        text = (
+            f"'runlake {words[0] if words else ''}' needs a package that is not installed "
+            f"({error.name}). Install it with: pip install 'runlake[{extra}]'."
+        )
+    elif isinstance(error, OSError):
+        place = f": {error.filename}" if error.filename else ""
+        text = f"{error.strerror or error}{place}."
+    else:
+        text = f"{type(error).__name__}: {error}"
+        hint = f"This is a defect of runlake; '{DEBUG}' shows where it is.\n"
+    sys.stderr.write(f"Error: {_joined(text)}\n{hint}")
+    return code
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    del category, filename, lineno, line
+    (file or sys.stderr).write(f"Warning: {_joined(str(message))}\n")
+
+
+def _joined(text: str) -> str:
+    return " ".join(line.strip() for line in without_controls(text).split("\n") if line.strip())
+
+
+def _prepare_streams() -> None:
+    """Print any name to any encoding, and to no stream at all."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _close_stdout() -> None:
+    """Leave nothing that Python would fail to write, and complain of, at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,101 +1,122 @@
-"""One interface for what commands print: a table for people, JSON for scripts."""
+"""One interface for what commands print: tables for people, lines for pipes, JSON for scripts."""
 
 from __future__ import annotations
 
-import json
+import itertools
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
-from runlake.errors import InvalidArgument, RunlakeError
+from runlake.cli.cells import cell_text, json_text
 
 if TYPE_CHECKING:
     import polars as pl
 
 MAX_SHOWN_ROWS = 20
-ROWS_PER_WRITE = 10_000
-PIPE_WIDTH = 1 << 16
+DIGITS = 6
+
+
+def is_terminal() -> bool:
+    """Tell whether standard output is a terminal, which has a width."""
+    return sys.stdout.isatty()
 
 
 def show_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print named facts, one a line; as JSON with the names as they are."""
+    """Print named facts, one a line; a list takes a line per item.
+
+    Parameters
+    ----------
+    facts : mapping
+        Values by name.
+    as_json : bool
+        Print one JSON object.
+    """
     if as_json:
-        sys.stdout.write(json.dumps(facts, default=str) + "\n")
+        sys.stdout.write(json_text(facts) + "\n")
         return
-    table = Table(show_header=False, box=None)
+    rows = []
     for name, value in facts.items():
-        table.add_row(f"[bold]{name}[/bold]", escape(_text(value)))
-    _console().print(table)
+        items = value or ["none"] if isinstance(value, list) else [value]
+        rows += [[name, item] for item in items]
+    if is_terminal():
+        _print_table(None, list(_texts(rows)))
+    else:
+        _print_lines(_texts(rows))
 
 
-def show_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
-    """Print facts about several things: a table with the names as its head, or a JSON array."""
+def show_rows(names: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool) -> None:
+    """Print facts about several things.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What the cells of a row are.
+    rows : sequence
+        Cells in that order.
+    as_json : bool
+        Print a JSON array of objects.
+    """
     if as_json:
-        sys.stdout.write(json.dumps(list(rows), default=str) + "\n")
+        found = [dict(zip(names, row, strict=True)) for row in rows]
+        sys.stdout.write(json_text(found) + "\n")
         return
-    if not rows:
-        Console().print("Nothing.", style="dim")
+    if not rows and is_terminal():
+        sys.stdout.write("Nothing.\n")
         return
-    table = Table(*rows[0])
-    for row in rows:
-        table.add_row(*map(_text, row.values()))
-    Console().print(table)
+    show_table(names, rows, limit=None)
+
+
+def show_table(names: Sequence[str], rows: Iterable[Sequence[Any]], limit: int | None) -> None:
+    """Print rows as a table, or as lines with tabs between where nothing has a width.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The head.
+    rows : iterable
+        Read to its end: a terminal shows the first of them and is told how many there are.
+    limit : int or None
+        Rows that a terminal shows at most; all if None. A pipe gets all of them.
+    """
+    if not is_terminal():
+        _print_lines(itertools.chain([[cell_text(name) for name in names]], _texts(rows)))
+        return
+    rows = iter(rows)
+    shown = list(itertools.islice(rows, limit))
+    _print_table([cell_text(name) for name in names], list(_texts(shown)))
+    n_rows = len(shown) + sum(1 for _ in rows)
+    if n_rows > len(shown):
+        sys.stdout.write(f"{len(shown)} of {n_rows:,} rows\n")
 
 
 def show_frame(frame: pl.DataFrame, limit: int = MAX_SHOWN_ROWS) -> None:
     """Print the first rows of a frame and say how many there are."""
-    table = Table(*map(escape, frame.columns))
-    for row in frame.head(limit).iter_rows():
-        table.add_row(*(escape(_text(value)) for value in row))
-    _console().print(table)
-    if frame.height > limit:
-        _console().print(f"{limit} of {frame.height:,} rows", style="dim")
+    show_table(frame.columns, frame.iter_rows(), limit)
 
 
-def check_output(output: Path | None) -> None:
-    """Raise `InvalidArgument` where a file cannot be written, before anything is read for it."""
-    if output is not None and (output.is_dir() or not output.parent.is_dir()):
-        reason = "it is a directory" if output.is_dir() else "its directory does not exist"
-        raise InvalidArgument(f"{str(output)!r} cannot be written: {reason}.")
+def _texts(rows: Iterable[Sequence[Any]]) -> Iterator[list[str]]:
+    digits = DIGITS if is_terminal() else None
+    return ([cell_text(cell, digits=digits) for cell in row] for row in rows)
 
 
-def write_frame(frame: pl.DataFrame, form: str, output: Path | None) -> None:
-    """Write a frame as CSV, JSON lines or Parquet to a file or to standard output.
-
-    Raises
-    ------
-    RunlakeError
-        If the file cannot be written.
-    BrokenPipeError
-        If nobody reads standard output any more.
-    """
-    if output is None:
-        _write(frame, form, sys.stdout.buffer)
-        return
-    try:
-        with output.open("wb") as file:
-            _write(frame, form, file)
-    except OSError as error:
-        raise RunlakeError(
-            f"{str(output)!r} cannot be written: {error.strerror or error}."
-        ) from error
+def _print_lines(rows: Iterable[Sequence[str]]) -> None:
+    for row in rows:
+        sys.stdout.write("\t".join(row) + "\n")
 
 
-def _write(frame: pl.DataFrame, form: str, target: BinaryIO) -> None:
-    if form == "parquet":
-        frame.write_parquet(target)
-        return
-    frame = _without_nesting(frame) if form == "csv" else frame
-    # Texts of ours, because the library's own writing hides which error the system gave.
-    for index, piece in enumerate(frame.iter_slices(ROWS_PER_WRITE) if frame.height else [frame]):
-        is_first = index == 0
-        text = piece.write_csv(include_header=is_first) if form == "csv" else piece.write_ndjson()
-        target.write(text.encode())
+def _print_table(names: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    # Text, because in strings rich would look for its markup. A cell that is too long is folded.
+    table = Table(box=None if names is None else SIMPLE_HEAD, show_header=names is not None)
+    for name in names or ("", ""):
+        table.add_column(Text(name), overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
 
 
 def show_curve(steps: Sequence[int], values: Sequence[float], title: str) -> None:
@@ -108,35 +129,7 @@ def show_curve(steps: Sequence[int], values: Sequence[float], title: str) -> Non
     curve = figure.signal(list(steps), list(values), marker="braille")
     curve.lines()
     figure.draw(curve)
-    figure.title(title)
+    figure.title(cell_text(title))
     figure.label("step", "x")
     # The colours of its themes paint the background too, which no terminal theme survives.
     sys.stdout.write(plotext.uncolorize(str(figure.build())) + "\n")
-
-
-def _console() -> Console:
-    """Return where to print; a pipe has no width that could cut a cell."""
-    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
-
-
-def _without_nesting(frame: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
-    from runlake.history.expressions import named
-
-    nested = [n for n, t in frame.schema.items() if isinstance(t, (pl.Struct, pl.List))]
-    texts = [
-        named(name).map_elements(lambda cell: json.dumps(_plain(cell)), pl.String)
-        for name in nested
-    ]
-    return frame.with_columns(texts)
-
-
-def _plain(cell: Any) -> Any:
-    return cell.to_list() if hasattr(cell, "to_list") else cell
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

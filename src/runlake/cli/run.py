@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
-from runlake.cli.output import check_output, show_facts, show_frame, write_frame
-from runlake.errors import InvalidArgument
-from runlake.public.api import Api
-from runlake.public.progress import Bar
+if TYPE_CHECKING:
+    from runlake.public.api import Api
+    from runlake.public.run import Run
 
-RunArgument = Annotated[str, typer.Argument(help="ENTITY/PROJECT/RUN", show_default=False)]
+RUN_FORM = "ENTITY/PROJECT/RUN, or the URL of a run."
+RunArgument = Annotated[str, typer.Argument(help=RUN_FORM, metavar="RUN", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+SHOWN_RUNS = 5
 
 
 class Form(Enum):
@@ -26,22 +30,33 @@ class Form(Enum):
     parquet = "parquet"
 
 
+class How(Enum):
+    """Which rows of chosen keys ``query`` keeps."""
+
+    all = "all"
+    any = "any"
+
+
 def pull(
     path: RunArgument,
     refresh: Annotated[bool, typer.Option("--refresh", help="Download all again.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring the history exports of a run to the cache."""
+    from runlake.cli.output import show_facts
+    from runlake.public.api import Api
+    from runlake.public.progress import Bar
+
     api = Api()
     bar = Bar() if api.settings.progress else None
-    result = api.run(path).pull(use_cache=not refresh, progress=bar)
+    result = _find_run(api, path).pull(use_cache=not refresh, progress=bar)
     facts = {
         "exports": result.n_exports,
         "downloaded": result.n_downloaded,
         "reused": result.n_reused,
         "bytes": result.n_bytes,
-        "exported rows": result.n_rows,
-        "live rows": result.n_live_rows,
+        "exported_rows": result.n_rows,
+        "live_rows": result.n_live_rows,
         "directory": str(result.directory),
     }
     show_facts(facts, as_json=as_json)
@@ -49,17 +64,32 @@ def pull(
 
 def show(path: RunArgument, as_json: JsonOption = False) -> None:
     """Show what is known of a run."""
-    run = Api().run(path)
+    from runlake.cli.output import show_facts
+    from runlake.public.api import Api
+
+    run = _find_run(Api(), path)
     facts = {
         "run": "/".join(run.path),
         "name": run.name,
         "state": run.state,
         "url": run.url,
-        "last step": run.lastHistoryStep,
-        "config": run.config,
-        "summary": {k: v for k, v in run.summary.items() if k != "_wandb"},
+        "last_step": run.lastHistoryStep,
     }
-    show_facts(facts, as_json=as_json)
+    nested = {
+        "config": dict(run.config),
+        "summary": {key: value for key, value in run.summary.items() if key != "_wandb"},
+    }
+    if as_json:
+        show_facts(facts | nested, as_json=True)
+        return
+    for part, known in nested.items():
+        facts |= {f"{part}.{key}": _as_cell(value) for key, value in known.items()}
+    show_facts(facts, as_json=False)
+
+
+def _as_cell(value: Any) -> Any:
+    # A list of facts is a line per item; one that somebody logged is a cell.
+    return tuple(value) if isinstance(value, list) else value
 
 
 def query(
@@ -68,12 +98,16 @@ def query(
     keys: Annotated[str | None, typer.Option(help="Keys to read, with commas between.")] = None,
     min_step: Annotated[int | None, typer.Option(help="First step, inclusive.")] = None,
     max_step: Annotated[int | None, typer.Option(help="Step to stop before.")] = None,
-    how: Annotated[str, typer.Option(help="Rows with 'all' or 'any' of the keys.")] = "all",
+    how: Annotated[How, typer.Option(help="Rows with 'all' or 'any' of the keys.")] = How.all,
     limit: Annotated[int | None, typer.Option(min=0, help="Rows at most.")] = None,
     form: Annotated[Form, typer.Option("--format", help="How to print.")] = Form.table,
     output: Annotated[Path | None, typer.Option(help="File to write; else the terminal.")] = None,
 ) -> None:
     """Read rows of a run, or query its history with SQL."""
+    from runlake.cli.answer import Answer, check_output, show_answer, write_answer
+    from runlake.errors import InvalidArgument
+    from runlake.public.api import Api
+
     if any(character.isspace() for character in path):
         raise InvalidArgument("Name the run first: runlake query ENTITY/PROJECT/RUN SQL.")
     names = None if keys is None else [key.strip() for key in keys.split(",") if key.strip()]
@@ -84,15 +118,52 @@ def query(
     if form is Form.parquet and output is None:
         raise InvalidArgument("--format parquet needs --output FILE.")
     check_output(output)
-    run = Api().run(path)
+    run = _find_run(Api(), path)
     if sql is not None:
-        from runlake.history.sql import collect_query
+        from runlake.history.sql import stream_query
 
-        frame = collect_query(run.sql(sql))
+        stream = stream_query(run.sql(sql))
     else:
-        frame = run.frame(names, min_step=min_step, max_step=max_step, how=how)
-    frame = frame if limit is None else frame.head(limit)
+        # The command line is part of the package.
+        reading = run._reading(names, min_step, max_step, how.value)  # noqa: SLF001
+        stream = reading.stream()
+        if form is Form.parquet:
+            from runlake.history.scan import warn_of_json
+
+            warn_of_json(reading.plan.run, tuple(stream.json_keys), reading.plan.exports)
+    answer = Answer(stream, limit)
     if form is Form.table and output is None:
-        show_frame(frame)
+        show_answer(answer)
     else:
-        write_frame(frame, "csv" if form is Form.table else form.value, output)
+        write_answer(answer, "csv" if form is Form.table else form.value, output)
+
+
+def _find_run(api: Api, path: str) -> Run:
+    from runlake.errors import InvalidArgument, RunNotFoundError
+
+    try:
+        return api.run(path)
+    except (InvalidArgument, RunNotFoundError) as error:
+        runs = _runs_of_project(api, path)
+        if not runs:
+            raise
+        raise InvalidArgument(
+            f"{path!r} is a project, not a run. Its newest runs: {', '.join(runs)}."
+        ) from error
+
+
+def _runs_of_project(api: Api, path: str) -> list[str]:
+    """Return the newest runs of what may be a path, or an address, of a project."""
+    from runlake.errors import RunlakeError
+
+    parts = [part for part in urlsplit(path).path.split("/") if part]
+    if len(parts) == 3 and parts[2] in {"workspace", "runs", "table"}:  # noqa: PLR2004
+        parts.pop()
+    if len(parts) != 2:  # noqa: PLR2004 - entity, project
+        return []
+    project = "/".join(parts)
+    try:
+        found = api.runs(project, order="-created_at", per_page=SHOWN_RUNS)[:SHOWN_RUNS]
+    except (RunlakeError, ValueError):
+        return []
+    return [f"{project}/{run.id} ({run.name})" for run in found]

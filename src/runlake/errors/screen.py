@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 import sys
 
-# All but tab and line feed.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Control characters but tab and line feed; what turns the direction of text, so that it reads as
+# another one (Unicode Technical Report 36); line separators; halves of characters.
+_CONTROLS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f"
+    r"\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_SPACES = {ord("\t"): r"\t", ord("\n"): r"\n"}
 
 
 def without_controls(text: str) -> str:
     r"""Return text with its control characters, but tabs and line feeds, as escapes.
+
+    So are the characters that turn the direction of text.
 
     Parameters
     ----------
@@ -30,6 +37,17 @@ def without_controls(text: str) -> str:
     return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def one_line(text: str) -> str:
+    r"""Return text as `without_controls` does, with tabs and line feeds as escapes too.
+
+    Examples
+    --------
+    >>> print(one_line("a\tb\nc"))
+    a\tb\nc
+    """
+    return without_controls(text).translate(_SPACES)
+
+
 def for_screen(text: str) -> str:
     """Return text without control characters, and with escapes for what stdout cannot encode.
 
@@ -43,7 +61,15 @@ def for_screen(text: str) -> str:
     str
         The text itself where standard output can encode it, as with UTF-8.
     """
-    shown = without_controls(text)
+    return _encodable(without_controls(text))
+
+
+def line_for_screen(text: str) -> str:
+    """Return text as `for_screen` does, in one line: what ``repr`` of one of our objects gives."""
+    return _encodable(one_line(text))
+
+
+def _encodable(shown: str) -> str:
     encoding = getattr(sys.stdout, "encoding", None)
     if not isinstance(encoding, str):
         return shown

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from runlake.history.frames import Types
     from runlake.history.live_rows import LiveRows
     from runlake.history.scan import Scanned
+    from runlake.history.stream import Stream
 
 
 # More than a machine samples in a month at the SDK's rate of one in 15 seconds.
@@ -104,6 +106,43 @@ class Reading:
         types = plan_types(self.plan, live)
         warn_of_json(self.plan.run, json_keys(types), self.plan.exports)
         return open_reader(self.plan, types, live, self.warn_no_rows)
+
+    def stream(self) -> Stream:
+        """Return the rows as `arrow` does, going on behind the last one where a file is broken.
+
+        Nothing warns of columns of JSON text.
+        """
+        from runlake.history.arrow import answer_schema
+        from runlake.history.scan import json_keys, plan_types
+        from runlake.history.stream import Stream
+
+        live = self.live_rows()
+        types = plan_types(self.plan, live)
+        schema = answer_schema(types)
+        texts = frozenset(json_keys(types))
+        return Stream(schema, self._healed_batches(types, live, schema), texts)
+
+    def _healed_batches(
+        self, types: Types, live: LiveRows, schema: pa.Schema
+    ) -> Iterator[pa.RecordBatch]:
+        from runlake.history.arrow import record_batches
+
+        reading, start = self, self.plan.steps.start
+        has_rows = False
+        for n_healed in range(MAX_HEALED + 1):
+            try:
+                for batch in record_batches(reading.plan, types, live, schema):
+                    start = batch.column(0)[-1].as_py() + 1
+                    has_rows = True
+                    yield batch
+                break
+            except CacheCorrupt as corrupt:
+                if n_healed == MAX_HEALED:
+                    raise
+                reading = reading.healed(corrupt, start)
+                live = reading.live_rows()
+        if not has_rows:
+            self.warn_no_rows()
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """Return what a query gives over the view ``history``, and ``system``."""

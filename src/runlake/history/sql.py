@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,11 +28,13 @@ from runlake.history.kinds import holds_as_is
 from runlake.history.live_rows import LiveRows, rows_table
 from runlake.history.plan import Plan
 from runlake.history.segments import ExportRead
+from runlake.history.stream import Stream
 from runlake.history.windows import cut_windows
 from runlake.values import STEP, Row, StepRange
 
 HISTORY = "history"
 SYSTEM = "system"
+ROWS_PER_BATCH = 2_048
 ReadSystem = Callable[[], list[Row]]
 
 
@@ -87,8 +90,8 @@ def query_plan(
         raise InvalidArgument(_wrong(error) + hint) from error
 
 
-def collect_query(relation: duckdb.DuckDBPyRelation | None) -> pl.DataFrame:
-    """Run a query to its end.
+def stream_query(relation: duckdb.DuckDBPyRelation | None) -> Stream:
+    """Run a query, batch by batch.
 
     Parameters
     ----------
@@ -97,21 +100,46 @@ def collect_query(relation: duckdb.DuckDBPyRelation | None) -> pl.DataFrame:
 
     Returns
     -------
-    polars.DataFrame
-        What it selects.
+    Stream
+        What it selects, with the names that it gives, of which two may be the same. Intervals are
+        text.
 
     Raises
     ------
     InvalidArgument
-        If the query fails on a value, or selects nothing.
+        If the query fails on a value, now or while it is read, or selects nothing.
     """
     if relation is None:
         raise InvalidArgument("The SQL does not work: it selects nothing; start it with SELECT.")
+    # Intervals of Arrow have months, which polars has not.
+    cells = ", ".join(
+        f"CAST(#{number} AS VARCHAR)" if str(kind) == "INTERVAL" else f"#{number}"
+        for number, kind in enumerate(relation.types, start=1)
+    )
+    with _telling_wrong():
+        reader = relation.project(cells).to_arrow_reader(ROWS_PER_BATCH)
+    kinds = zip(relation.columns, reader.schema.types, strict=True)
+    return Stream(pa.schema(list(kinds)), _read_batches(reader))
+
+
+def _read_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    while True:
+        with _telling_wrong():
+            batch = next(reader, None)
+        if batch is None:
+            return
+        yield batch
+
+
+@contextmanager
+def _telling_wrong() -> Iterator[None]:
     try:
-        found: pl.DataFrame = relation.pl()
+        yield
     except duckdb.Error as error:
         raise InvalidArgument(_wrong(error)) from error
-    return found
+    except (pa.ArrowException, OSError) as error:
+        # What DuckDB raises while Arrow asks it for a batch.
+        raise InvalidArgument(f"The SQL does not work: {str(error).rstrip('.')}.") from error
 
 
 def _wrong(error: duckdb.Error) -> str:

@@ -10,7 +10,7 @@ from runlake.backend import artifact_mutations as mutations
 from runlake.backend.client import Client
 from runlake.backend.graphql import mutate, query
 from runlake.errors import ArtifactNotFoundError, InvalidArgument, InvalidType
-from runlake.errors.screen import for_screen
+from runlake.errors.screen import line_for_screen
 from runlake.public.artifact_lists import Artifacts
 from runlake.public.artifact_values import check_collection_name, check_tags, check_type
 from runlake.public.pages import Page, Pages, page_of
@@ -274,7 +274,7 @@ class ArtifactCollection:
         mutate(self._client, document, {"input": given}, is_idempotent=True)
 
     def __repr__(self) -> str:
-        return for_screen(f"<ArtifactCollection {self.name} ({self.type})>")
+        return line_for_screen(f"<ArtifactCollection {self.name} ({self.type})>")
 
 
 class _Aliases(Pages[str]):

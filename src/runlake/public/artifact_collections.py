@@ -10,7 +10,7 @@ from runlake.backend import artifact_documents as documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
 from runlake.errors import ArtifactNotFoundError
-from runlake.errors.screen import for_screen
+from runlake.errors.screen import line_for_screen
 from runlake.public.artifact_collection import ArtifactCollection
 from runlake.public.pages import Page, Pages, SizedPages, page_of
 
@@ -93,7 +93,7 @@ class ArtifactType:
         return ArtifactCollection(self._client, self.entity, self.project, name, self.type)
 
     def __repr__(self) -> str:
-        return for_screen(f"<ArtifactType {self.type}>")
+        return line_for_screen(f"<ArtifactType {self.type}>")
 
 
 class ArtifactTypes(Pages[ArtifactType]):
@@ -141,7 +141,7 @@ class ArtifactTypes(Pages[ArtifactType]):
         )
 
     def __repr__(self) -> str:
-        return for_screen(f"<ArtifactTypes {self.entity}/{self.project}>")
+        return line_for_screen(f"<ArtifactTypes {self.entity}/{self.project}>")
 
 
 class ArtifactCollections(SizedPages[ArtifactCollection]):
@@ -199,7 +199,7 @@ class ArtifactCollections(SizedPages[ArtifactCollection]):
         return _page_of_collections(self._client, kind.get("artifactCollections"))
 
     def __repr__(self) -> str:
-        return for_screen(
+        return line_for_screen(
             f"<ArtifactCollections {self.entity}/{self.project}/{self.type_name} ({len(self)})>"
         )
 
@@ -254,7 +254,7 @@ class ProjectArtifactCollections(SizedPages[ArtifactCollection]):
 
     def __repr__(self) -> str:
         place = f"{self.entity}/{self.project}"
-        return for_screen(f"<ProjectArtifactCollections {place} ({len(self)})>")
+        return line_for_screen(f"<ProjectArtifactCollections {place} ({len(self)})>")
 
 
 def _page_of_collections(

@@ -14,7 +14,7 @@ from runlake.cache.artifact_files import Fetcher
 from runlake.cache.artifact_manifest import Entry, Manifest
 from runlake.cache.references import ARTIFACT_SCHEME
 from runlake.errors import InvalidArgument
-from runlake.errors.screen import for_screen
+from runlake.errors.screen import line_for_screen
 from runlake.public.destinations import directory_text
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class ArtifactManifestEntry:
         return os.path.join(directory, self.path)  # noqa: PTH118 - a Path drops "./"
 
     def __repr__(self) -> str:
-        return for_screen(f"<ArtifactManifestEntry {self.path} ({self.digest})>")
+        return line_for_screen(f"<ArtifactManifestEntry {self.path} ({self.digest})>")
 
 
 class ArtifactManifest:
@@ -219,7 +219,7 @@ class ArtifactManifest:
         return len(self._entries)
 
     def __repr__(self) -> str:
-        return for_screen(f"<ArtifactManifest ({len(self)} files)>")
+        return line_for_screen(f"<ArtifactManifest ({len(self)} files)>")
 
 
 def entry_json(entry: Entry) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from runlake.backend.graphql import query, query_run
 from runlake.cache.artifact_files import fetch_file_page
 from runlake.cache.contents import download_checked
 from runlake.errors import ArtifactNotFoundError, FileTransferError, InvalidArgument
-from runlake.errors.screen import for_screen
+from runlake.errors.screen import line_for_screen
 from runlake.public.artifact_values import check_names
 from runlake.public.artifacts import Artifact
 from runlake.public.files import File
@@ -98,7 +98,7 @@ class Artifacts(SizedPages[Artifact]):
         return page.holding([one for one in artifacts if set(self.tags) <= set(one.tags)])
 
     def __repr__(self) -> str:
-        return for_screen(
+        return line_for_screen(
             f"<Artifacts {self.entity}/{self.project}/{self.collection_name} ({len(self)})>"
         )
 
@@ -141,7 +141,7 @@ class ArtifactsOfRun(SizedPages[Artifact]):
         return page.holding([Artifact.from_attrs(self._client, node) for node in shown])
 
     def __repr__(self) -> str:
-        return for_screen(f"<Artifacts {self.mode} by {self._run} ({len(self)})>")
+        return line_for_screen(f"<Artifacts {self.mode} by {self._run} ({len(self)})>")
 
 
 class ArtifactFile(File):
@@ -253,4 +253,4 @@ class ArtifactFiles(Pages[ArtifactFile]):
         return len(self.objects)
 
     def __repr__(self) -> str:
-        return for_screen(f"<ArtifactFiles {'/'.join(self.path)} ({len(self)})>")
+        return line_for_screen(f"<ArtifactFiles {'/'.join(self.path)} ({len(self)})>")

@@ -10,7 +10,7 @@ from runlake.backend.graphql import query
 from runlake.cache.artifact_manifest import Manifest
 from runlake.cache.references import parse_artifact_reference
 from runlake.errors import ArtifactNotFoundError, InvalidArgument
-from runlake.errors.screen import for_screen
+from runlake.errors.screen import line_for_screen
 from runlake.history.tables import StoredTable, open_table
 from runlake.public.artifact_objects import object_name
 from runlake.public.pandas_frame import table_to_pandas
@@ -97,7 +97,7 @@ class ArtifactTable:
 
     def __repr__(self) -> str:
         size = f"{len(self.data)} rows, {len(self.columns)} columns"
-        return for_screen(f"<ArtifactTable {self._name} ({size})>")
+        return line_for_screen(f"<ArtifactTable {self._name} ({size})>")
 
 
 def open_object(artifact: Artifact, manifest: Manifest, name: str) -> ArtifactTable | None:

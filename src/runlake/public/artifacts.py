@@ -22,7 +22,7 @@ from runlake.errors import (
     InvalidArgument,
     ProtocolError,
 )
-from runlake.errors.screen import for_screen
+from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
 from runlake.public.artifact_entries import ArtifactManifest, ArtifactManifestEntry
 from runlake.public.artifact_fields import VERSION, source_path
@@ -369,7 +369,7 @@ class Artifact(ArtifactLinks):
         return Run(self._client, project["entity"]["name"], project["name"], node["name"])
 
     def __repr__(self) -> str:
-        return for_screen(f"<Artifact {self.qualified_name} ({self.type})>")
+        return line_for_screen(f"<Artifact {self.qualified_name} ({self.type})>")
 
 
 def _files_below(directory: str) -> Iterator[tuple[Path, str]]:

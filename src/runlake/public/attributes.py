@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any
+from urllib.parse import quote
 
 from runlake.backend.client import Client
 from runlake.errors import InvalidType
 from runlake.public.missing import say_missing
+
+# What an address may hold as it is; all else is percent-encoded.
+URL_CHARACTERS = "%/:@!$&()*+,;=~?#[]"
 
 
 class Attributes:
@@ -52,12 +57,12 @@ class Attributes:
         bool
             False outside of a notebook.
         """
-        html = self.to_html(height, hidden)
-        if not is_notebook() or html is None:
+        shown = self.to_html(height, hidden)
+        if not is_notebook() or shown is None:
             return False
         from IPython.display import HTML, display
 
-        display(HTML(html))
+        display(HTML(shown))
         return True
 
     def to_html(self, height: int = 420, hidden: bool = False) -> str | None:
@@ -105,12 +110,37 @@ def _kernel() -> Any:
 
 
 def frame_of(url: str, height: int, *, hidden: bool) -> str:
-    """Return HTML with a page in a frame, behind a button if it is hidden."""
-    style = f"border:none;width:100%;height:{height}px;"
+    """Return HTML with a page in a frame, behind a button if it is hidden.
+
+    Parameters
+    ----------
+    url : str
+        Of the page; whatever stands in it stays within the frame's address.
+    height : int
+        Pixels.
+    hidden : bool
+        Show a button in its place.
+
+    Returns
+    -------
+    str
+        The element; just the text of an address that is none of the web.
+
+    Raises
+    ------
+    InvalidType
+        If the height is no number.
+    """
+    if not isinstance(height, (int, float)):
+        raise InvalidType(f"height must be a number of pixels, not {height!r}.")
+    if not url.startswith(("https://", "http://")):
+        return html.escape(url)
+    address = html.escape(f"{quote(url, safe=URL_CHARACTERS)}?jupyter=true")
+    style = f"border:none;width:100%;height:{height:g}px;"
     if not hidden:
-        return f"<iframe src='{url}?jupyter=true' style='{style}'></iframe>"
+        return f"<iframe src='{address}' style='{style}'></iframe>"
     button = (
         "<button onClick=\"this.nextSibling.style.display='block';this.style.display='none';\">"
         "Display W&B run</button>"
     )
-    return f"{button}<iframe src='{url}?jupyter=true' style='{style}display:none;'></iframe>"
+    return f"{button}<iframe src='{address}' style='{style}display:none;'></iframe>"

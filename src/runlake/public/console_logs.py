@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query_run
-from runlake.errors.screen import for_screen
+from runlake.errors.screen import line_for_screen
 from runlake.public.pages import Page, Pages, page_of
 from runlake.values import RunPath, check_count
 
@@ -87,7 +87,7 @@ class ConsoleLogs(Pages[ConsoleLogLine]):
         return Page([_line(node) for node in page.objects], page.cursor, has_next)
 
     def __repr__(self) -> str:
-        return for_screen(f"<ConsoleLogs {self.run.entity}/{self.run.project}/{self.run.id}>")
+        return line_for_screen(f"<ConsoleLogs {self.run.entity}/{self.run.project}/{self.run.id}>")
 
 
 def _line(node: Mapping[str, Any]) -> ConsoleLogLine:

@@ -19,7 +19,7 @@ from runlake.errors import (
     ProtocolError,
     RunFileNotFoundError,
 )
-from runlake.errors.screen import for_screen
+from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
 from runlake.public.attributes import Attributes, client_of
 from runlake.public.destinations import destination_of, is_wanted, open_text
@@ -169,7 +169,7 @@ class File(Attributes):
 
     def __repr__(self) -> str:
         name, mimetype = self._attrs.get("name"), self._attrs.get("mimetype")
-        return for_screen(f"<File {name} ({mimetype}) {_shown(self.size)}>")
+        return line_for_screen(f"<File {name} ({mimetype}) {_shown(self.size)}>")
 
 
 class Files(SizedPages[File]):
@@ -234,7 +234,7 @@ class Files(SizedPages[File]):
         return page.holding([File(self._client, node, self.run) for node in page.objects])
 
     def __repr__(self) -> str:
-        return for_screen(f"<Files {'/'.join(self.run.path)} ({len(self)})>")
+        return line_for_screen(f"<Files {'/'.join(self.run.path)} ({len(self)})>")
 
 
 def find_file(client: Client, run: RunFields, name: str) -> File:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from runlake.errors.screen import for_screen
+from runlake.errors.screen import line_for_screen
 from runlake.history.reader import Reading
 from runlake.public.pandas_frame import frame_to_pandas
 from runlake.values import Row
@@ -78,6 +78,6 @@ class HistoryScan:
         return next(self._rows)
 
     def __repr__(self) -> str:
-        return for_screen(
+        return line_for_screen(
             f"<HistoryScan of {self._reading.plan.run}, steps {self._reading.plan.steps}>"
         )

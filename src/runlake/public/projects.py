@@ -9,7 +9,7 @@ from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
 from runlake.errors import ProjectNotFoundError
-from runlake.errors.screen import for_screen
+from runlake.errors.screen import line_for_screen
 from runlake.public.attributes import Attributes, frame_of
 from runlake.public.pages import Page, Pages, page_of
 from runlake.public.users import User
@@ -141,7 +141,7 @@ class Project(Attributes):
         return self.to_html()
 
     def __repr__(self) -> str:
-        return for_screen(f"<Project {'/'.join(self.path)}>")
+        return line_for_screen(f"<Project {'/'.join(self.path)}>")
 
 
 class Projects(Pages[Project]):
@@ -175,4 +175,4 @@ class Projects(Pages[Project]):
         )
 
     def __repr__(self) -> str:
-        return for_screen(f"<Projects {self.entity}>")
+        return line_for_screen(f"<Projects {self.entity}>")

@@ -12,7 +12,7 @@ from runlake.backend.client import Client
 from runlake.backend.graphql import mutate
 from runlake.cache.remembered import load_fields, load_last_step
 from runlake.errors import InvalidType, ProtocolError
-from runlake.errors.screen import for_screen
+from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
 from runlake.public.attributes import Attributes
 from runlake.public.json_values import to_json_value
@@ -349,7 +349,7 @@ class RunFields(Attributes):
         mutate(self._client, documents.UPDATE_SUMMARY, variables, is_idempotent=True)
 
     def __repr__(self) -> str:
-        return for_screen(f"<Run {'/'.join(self._path.quoted)} ({self.state})>")
+        return line_for_screen(f"<Run {'/'.join(self._path.quoted)} ({self.state})>")
 
 
 def _unwrapped(entry: object) -> Any:

@@ -10,7 +10,7 @@ from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
 from runlake.errors import InvalidArgument, MissingExtra, ProjectNotFoundError, SampleWarning
-from runlake.errors.screen import for_screen
+from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
 from runlake.exports.manifest import freshness_of
 from runlake.history.readings import ListedRun, open_readings
@@ -326,7 +326,7 @@ class Runs(SizedPages[Run]):
         return run_table([{**run.load(), "config": run.config} for run in self.objects])
 
     def __repr__(self) -> str:
-        return for_screen(f"<Runs {self.entity}/{self.project}>")
+        return line_for_screen(f"<Runs {self.entity}/{self.project}>")
 
 
 def _checked_filters(filters: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
 from runlake.errors import MissingExtra, SweepNotFoundError
-from runlake.errors.screen import for_screen
+from runlake.errors.screen import line_for_screen
 from runlake.public.attributes import Attributes, frame_of
 
 if TYPE_CHECKING:
@@ -155,6 +155,6 @@ class Sweep(Attributes):
         return frame_of(self.url, height, hidden=hidden)
 
     def __repr__(self) -> str:
-        return for_screen(
+        return line_for_screen(
             f"<Sweep {'/'.join(self.path)} ({self._attrs.get('state', 'Unknown State')})>"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runlake.errors.screen import for_screen
+from runlake.errors.screen import line_for_screen
 from runlake.public.attributes import Attributes
 
 
@@ -25,4 +25,4 @@ class User(Attributes):
 
     def __repr__(self) -> str:
         known = (self._attrs.get(field) for field in ("email", "username", "name", "id"))
-        return for_screen(f"<User {next(filter(None, known), '???')}>")
+        return line_for_screen(f"<User {next(filter(None, known), '???')}>")

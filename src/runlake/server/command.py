@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
+import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from runlake.server.accounts import AccountError, add_user, list_users
-from runlake.server.database import Database
-from runlake.server.serve import Address, Options, ServeError, prepare_server
+if TYPE_CHECKING:
+    from runlake.server.database import Database
+    from runlake.server.serve import Address
 
 DEFAULT_DIRECTORY = Path("runlake-data")
 DataDir = Annotated[Path, typer.Option(help="Directory that holds everything.")]
 
-app = typer.Typer(help="Look after an embedded backend.", no_args_is_help=True)
-users = typer.Typer(help="Users and their API keys.", no_args_is_help=True)
+FAILED = 1
+
+app = typer.Typer(
+    help="Maintain an embedded backend.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+users = typer.Typer(help="Users.", no_args_is_help=True)
 app.add_typer(users, name="user")
+keys = typer.Typer(help="API keys; each command works while the server runs.", no_args_is_help=True)
+app.add_typer(keys, name="key")
 
 
 def serve(
@@ -40,6 +50,9 @@ def serve(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Serve a W&B backend that the wandb SDK logs to, until Ctrl-C."""
+    from runlake.server.accounts import AccountError
+    from runlake.server.serve import Options, ServeError, prepare_server
+
     options = Options(
         data_dir=data_dir,
         host=host,
@@ -55,9 +68,11 @@ def serve(
     try:
         with prepare_server(options) as (address, server, sockets):
             if not quiet:
-                _announce(address)
+                _announce(address, data_dir)
             server.run(sockets=sockets)
-    except (ServeError, AccountError) as error:
+    except AccountError as error:
+        _fail(str(error), error.exit_code)
+    except ServeError as error:
         _fail(str(error))
 
 
@@ -68,6 +83,8 @@ def add(
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
     """Add a user; works while the server runs."""
+    from runlake.server.accounts import add_user
+
     with _opened(data_dir) as database:
         key = add_user(database, name, api_key)
     typer.echo(f"export WANDB_ENTITY={name} WANDB_API_KEY={key}")
@@ -76,34 +93,87 @@ def add(
 @users.command("list")
 def list_all(data_dir: DataDir = DEFAULT_DIRECTORY) -> None:
     """List the users."""
+    from runlake.server.accounts import list_users
+
     with _opened(data_dir) as database:
         names = list_users(database)
     for name in names:
         typer.echo(name)
 
 
+@keys.command("new")
+def new_key(
+    user: Annotated[str, typer.Argument(help="Name of the user.")],
+    data_dir: DataDir = DEFAULT_DIRECTORY,
+) -> None:
+    """Give a user one more API key, and print it; where the others were lost, revoke them."""
+    from runlake.server.accounts import add_key
+
+    with _opened(data_dir) as database:
+        key = add_key(database, user)
+    typer.echo(f"export WANDB_ENTITY={user} WANDB_API_KEY={key}")
+
+
+@keys.command("list")
+def list_of_keys(
+    user: Annotated[str | None, typer.Argument(help="Name of the user; all if omitted.")] = None,
+    data_dir: DataDir = DEFAULT_DIRECTORY,
+) -> None:
+    """List the API keys by their ids; the keys themselves are not kept."""
+    from runlake.server.accounts import list_keys
+
+    with _opened(data_dir) as database:
+        found = list_keys(database, user)
+    for key in found:
+        typer.echo(f"{key.id}\t{key.user}\t{key.created or 'unknown'}")
+
+
+@keys.command("revoke")
+def revoke(
+    key: Annotated[str, typer.Argument(help="Id of the key, from 'key list', or the key itself.")],
+    data_dir: DataDir = DEFAULT_DIRECTORY,
+) -> None:
+    """Make an API key worthless, at once."""
+    from runlake.server.accounts import revoke_key
+
+    with _opened(data_dir) as database:
+        gone = revoke_key(database, key)
+    typer.echo(f"Revoked {gone.id} of {gone.user}.")
+
+
 @contextlib.contextmanager
 def _opened(data_dir: Path) -> Iterator[Database]:
+    import sqlite3
+
+    from runlake.server.accounts import AccountError
+    from runlake.server.database import Database
+
     file = data_dir / "runlake.sqlite"
     if not file.is_file():
         _fail(f"There is no backend in {str(data_dir)!r}; start one with 'runlake serve'.")
     try:
         yield Database(file)
     except AccountError as error:
-        _fail(str(error))
+        _fail(str(error), error.exit_code)
     except sqlite3.Error as error:
         _fail(f"The data directory {str(data_dir)!r} cannot be used: {error}.")
 
 
-def _announce(address: Address) -> None:
+def _announce(address: Address, data_dir: Path) -> None:
     typer.echo(f"runlake serves {address.base_url} (files at {address.storage_url})")
     if address.api_key is not None:
         typer.echo("")
         typer.echo(f"export WANDB_BASE_URL={address.base_url} WANDB_API_KEY={address.api_key}")
-        typer.echo("")
-        typer.echo("The key is shown this once; 'runlake server user add NAME' makes another.")
+    typer.echo("")
+    place = "" if data_dir == DEFAULT_DIRECTORY else f" --data-dir {shlex.quote(str(data_dir))}"
+    shown = (
+        "Keys were shown when they were made"
+        if address.api_key is None
+        else "The key is shown this once"
+    )
+    typer.echo(f"{shown}; 'runlake server key new {address.entity}{place}' prints a new one.")
 
 
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"Error: {message}", err=True)
-    raise typer.Exit(1)
+def _fail(message: str, code: int = FAILED) -> NoReturn:
+    sys.stderr.write(f"Error: {message}\n")
+    raise typer.Exit(code)

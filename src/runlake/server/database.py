@@ -195,6 +195,17 @@ MIGRATIONS = (
     );
     CREATE INDEX artifact_links_by_version ON artifact_links (version_id);
     """,
+    """
+    CREATE TABLE api_keys (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, user_id INTEGER NOT NULL REFERENCES users,
+      key_hash TEXT UNIQUE NOT NULL, created_at REAL
+    );
+    INSERT INTO api_keys (user_id, key_hash) SELECT id, key_hash FROM users ORDER BY id;
+    CREATE TABLE named_users (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
+    INSERT INTO named_users SELECT id, name FROM users;
+    DROP TABLE users;
+    ALTER TABLE named_users RENAME TO users;
+    """,
 )
 SEPARATOR = "\x1e"
 

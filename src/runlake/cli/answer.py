@@ -1,0 +1,253 @@
+"""The rows of a query, batch by batch, as a table, CSV, JSON lines or Parquet."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from runlake.cli.cells import json_ready, json_text
+from runlake.cli.output import MAX_SHOWN_ROWS, is_terminal, show_table
+from runlake.errors import RunlakeError
+from runlake.errors.screen import without_controls
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
+    from runlake.history.stream import Stream
+
+ROWS_PER_WRITE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Rows that are read while they are printed.
+
+    Parameters
+    ----------
+    stream : Stream
+        The rows; cells of its columns of JSON text are shown as what the text says.
+    limit : int or None
+        Rows at most.
+    """
+
+    stream: Stream
+    limit: int | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns, no two of them the same."""
+        return unlike(self.stream.schema.names)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield batches that are no longer than what is written at once."""
+        names = self.names
+        left = self.limit
+        while left is None or left > 0:
+            batch = next(self.stream.batches, None)
+            if batch is None:
+                return
+            if left is not None:
+                batch = batch[:left]
+                left -= batch.num_rows
+            batch = batch.rename_columns(names)
+            for start in range(0, batch.num_rows, ROWS_PER_WRITE):
+                yield batch.slice(start, ROWS_PER_WRITE)
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """Yield the batches as frames."""
+        import pyarrow as pa
+
+        from runlake.history.expressions import from_arrow
+
+        return (from_arrow(pa.Table.from_batches([batch])) for batch in self.batches())
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Yield rows as Python values."""
+        for frame in self.frames():
+            yield from zip(*map(self.cells, frame), strict=True)
+
+    def cells(self, series: pl.Series) -> list[Any]:
+        """Return a column as Python values."""
+        cells = series.to_list()
+        if series.name not in self.stream.json_keys:
+            return cells
+        return [None if cell is None else json.loads(cell) for cell in cells]
+
+
+def unlike(names: list[str]) -> list[str]:
+    """Return names with a number behind those that are there already.
+
+    Examples
+    --------
+    >>> unlike(["loss", "loss_1", "loss"])
+    ['loss', 'loss_1', 'loss_2']
+    """
+    taken = set(names)
+    seen: set[str] = set()
+    found = []
+    for name in names:
+        own, number = name, 0
+        while own in seen or (number and own in taken):
+            number += 1
+            own = f"{name}_{number}"
+        seen.add(own)
+        found.append(own)
+    return found
+
+
+def show_answer(answer: Answer) -> None:
+    """Print an answer as a table: a terminal shows the first rows, a pipe gets all."""
+    show_table(answer.names, answer.rows(), MAX_SHOWN_ROWS)
+
+
+def write_answer(answer: Answer, form: str, output: Path | None) -> None:
+    """Write an answer as CSV, JSON lines or Parquet.
+
+    Parameters
+    ----------
+    answer : Answer
+        The rows.
+    form : str
+        "csv", "json" or "parquet".
+    output : Path or None
+        File to write, which is there, or is replaced, once all is written; standard output if None.
+
+    Raises
+    ------
+    RunlakeError
+        If the file cannot be written.
+    BrokenPipeError
+        If nobody reads standard output any more.
+    """
+    write = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}[form]
+    if output is None:
+        _write_to_stdout(answer, write)
+        return
+    with written_aside(output) as file:
+        write(answer, file)
+
+
+def _write_to_stdout(answer: Answer, write: Callable[[Answer, BinaryIO], None]) -> None:
+    if not is_terminal():
+        write(answer, sys.stdout.buffer)
+        return
+    # Files and pipes get the data as they are; a terminal would obey what stands in them.
+    write(answer, cast("BinaryIO", _Screen()))
+
+
+class _Screen(io.RawIOBase):
+    """Prints UTF-8 on a terminal, without what would steer it."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        sys.stdout.write(without_controls(data.decode()))
+        return len(data)
+
+
+def check_output(output: Path | None) -> None:
+    """Raise `RunlakeError` where a file cannot be written, before anything is read for it."""
+    if output is None:
+        return
+    reason = None
+    if output.is_dir():
+        reason = "it is a directory"
+    elif not output.parent.is_dir():
+        reason = "its directory does not exist"
+    elif output.exists() and not os.access(output, os.W_OK):
+        reason = "it is not writable"
+    elif not output.exists() and not os.access(output.parent, os.W_OK):
+        reason = "its directory is not writable"
+    if reason is not None:
+        raise RunlakeError(f"{str(output)!r} cannot be written: {reason}.")
+
+
+@contextlib.contextmanager
+def written_aside(output: Path) -> Iterator[BinaryIO]:
+    """Give a file that takes a name once the block is over; until then an old one stays.
+
+    Parameters
+    ----------
+    output : Path
+        The name. What is no regular file, such as a pipe, is written as it is.
+
+    Raises
+    ------
+    RunlakeError
+        If the file cannot be written.
+    """
+    target = output.resolve()
+    try:
+        if target.exists() and not target.is_file():
+            with target.open("wb") as file:
+                yield file
+            return
+        part = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                yield file
+            if target.exists():
+                shutil.copymode(target, part)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise RunlakeError(
+            f"{str(output)!r} cannot be written: {error.strerror or error}."
+        ) from error
+
+
+def _write_json(answer: Answer, target: BinaryIO) -> None:
+    names = answer.names
+    lines = (json_text(dict(zip(names, row, strict=True))) for row in answer.rows())
+    target.writelines(f"{line}\n".encode() for line in lines)
+
+
+def _write_csv(answer: Answer, target: BinaryIO) -> None:
+    import polars as pl
+
+    # Texts of ours, because the library's own writing hides which error the system gave.
+    head = pl.DataFrame(schema=dict.fromkeys(answer.names, pl.String))
+    target.write(head.write_csv().encode())
+    for frame in answer.frames():
+        columns = [_csv_column(answer, series) for series in frame]
+        target.write(pl.DataFrame(columns).write_csv(include_header=False).encode())
+
+
+def _csv_column(answer: Answer, series: pl.Series) -> pl.Series:
+    import polars as pl
+
+    kind = series.dtype
+    is_text = series.name in answer.stream.json_keys
+    is_plain = kind.is_integer() or kind in {pl.Boolean, pl.String, pl.Null}
+    if not is_text and (is_plain or (kind.is_float() and not series.is_infinite().any())):
+        return series
+    cells = [None if cell is None else _csv_cell(cell) for cell in answer.cells(series)]
+    return pl.Series(series.name, cells, pl.String)
+
+
+def _csv_cell(cell: Any) -> str:
+    ready = json_ready(cell)
+    return ready if isinstance(ready, str) else json.dumps(ready)
+
+
+def _write_parquet(answer: Answer, target: BinaryIO) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = zip(answer.names, answer.stream.schema.types, strict=True)
+    with pq.ParquetWriter(target, pa.schema(list(kinds)), compression="zstd") as writer:
+        for batch in answer.batches():
+            writer.write_batch(batch)

@@ -1,0 +1,128 @@
+"""Cells as text: one spelling for what JSON and CSV have no word for."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from runlake.errors.screen import one_line
+
+HISTOGRAM = "histogram"
+
+
+def json_text(value: Any) -> str:
+    """Return a value as one line of JSON, in ASCII.
+
+    Parameters
+    ----------
+    value : object
+        A cell, or what is made of them.
+
+    Returns
+    -------
+    str
+        NaN and the infinities are the strings of the W&B protocol.
+
+    Examples
+    --------
+    >>> json_text({"loss": float("nan"), "n": 2**70, "at": [1.5, float("-inf")]})
+    '{"loss": "NaN", "n": 1180591620717411303424, "at": [1.5, "-Infinity"]}'
+    """
+    return json.dumps(json_ready(value), allow_nan=False)
+
+
+def json_ready(value: Any) -> Any:
+    """Return a value made of nothing but what JSON knows.
+
+    Parameters
+    ----------
+    value : object
+        Of any type that a cell can have.
+
+    Returns
+    -------
+    object
+        Bytes become base64, moments and days ISO 8601, spans of time seconds, and decimal numbers
+        floats, or text where a float would lose digits.
+    """
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else non_finite(value)
+    if isinstance(value, Mapping):
+        return {_name(name): json_ready(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [json_ready(item) for item in value]
+    return _scalar(value)
+
+
+def _name(name: Any) -> str:
+    return name if isinstance(name, str) else str(json_ready(name))
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return _number(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return json_ready(value.to_list()) if hasattr(value, "to_list") else str(value)
+
+
+def _number(value: Decimal) -> int | float | str:
+    if not value.is_finite():
+        return non_finite(float(value))
+    if value == value.to_integral_value():
+        return int(value)
+    near = float(value)
+    return near if Decimal(repr(near)) == value else str(value)
+
+
+def non_finite(value: float) -> str:
+    """Return NaN or an infinity as the W&B protocol spells it."""
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def cell_text(value: Any, *, digits: int | None = None) -> str:
+    """Return a cell of a table: one line, in which nothing steers a terminal.
+
+    Parameters
+    ----------
+    value : object
+        A cell. Nothing is shown for None, and ``""`` for an empty string.
+    digits : int, optional
+        Significant digits of floats; all of them if omitted.
+
+    Returns
+    -------
+    str
+        What is nested is JSON, but a histogram, which is known by its number of bins.
+
+    Examples
+    --------
+    >>> cell_text({"_type": "histogram", "values": [3, 4], "bins": [0, 1, 2]})
+    'histogram of 2 bins'
+    """
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return one_line(value) or '""'
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and digits is not None and math.isfinite(value):
+        return f"{value:.{digits}g}"
+    if isinstance(value, Mapping) and value.get("_type") == HISTOGRAM:
+        counts = value.get("values")
+        return f"histogram of {len(counts)} bins" if isinstance(counts, list) else HISTOGRAM
+    ready = json_ready(value)
+    return one_line(ready) if isinstance(ready, str) else json.dumps(ready)

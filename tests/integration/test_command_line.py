@@ -1,0 +1,326 @@
+"""What the command line prints: for people, for pipes, for scripts, and when it fails."""
+
+import csv
+import io
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import pytest
+from tests.http_logging import UPSERT, LoggedRun, steps
+from tests.server_process import bare_environment, client_environment
+
+from runlake.cli.main import main
+
+OSC = "a\x1b]52;c;aGk=\x07b\x9b31m\u202ec\nd"
+MARKUP = "[red]x[/red][link=file:///etc/passwd]y[/link]"
+HISTOGRAM = {"_type": "histogram", "values": [1] * 64, "bins": [n / 7 for n in range(65)]}
+TOKENS = [float("nan"), float("inf"), float("-inf"), 0.5, None]
+STEERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class Terminal(io.TextIOWrapper):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture(scope="module")
+def shell(backend, tmp_path_factory):
+    """Give what runs a command line in this process, and returns its exit code and outputs."""
+    directory = tmp_path_factory.mktemp("shell")
+    environment = client_environment(backend, directory)
+
+    def run(*words, stream=io.TextIOWrapper, encoding="utf-8"):
+        outputs = [stream(io.BytesIO(), encoding=encoding) for _ in range(2)]
+        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+            warnings.simplefilter("default")
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["runlake", *map(str, words)])
+            patch.setattr(sys, "stdout", outputs[0])
+            patch.setattr(sys, "stderr", outputs[1])
+            with pytest.raises(SystemExit) as over:
+                main()
+        for output in outputs:
+            output.flush()
+        texts = [output.buffer.getvalue().decode(encoding) for output in outputs]
+        return subprocess.CompletedProcess(words, over.value.code, *texts)
+
+    run.directory = directory
+    run.environment = environment
+    return run
+
+
+@pytest.fixture(scope="module")
+def odd(backend):
+    """A run in which everything that others choose is hostile, or hard to spell."""
+    run = LoggedRun(backend, "odd", "odd")
+    upsert = UPSERT.replace("$program: String", "$program: String, $display: String").replace(
+        "jobProgram: $program", "jobProgram: $program, displayName: $display"
+    )
+    names = {"name": "odd", "project": "odd", "entity": backend.entity, "program": "t"}
+    run.graphql(upsert, names | {"display": f"{MARKUP}{OSC}\u65e5\u672c"})
+    rows = [
+        {"_step": n, "f": value, "mixed": mixed, "text": text, "nested": {"deep": [value]}}
+        for n, (value, mixed, text) in enumerate(
+            zip(TOKENS, [1, "1", "x", 2.5, None], ["", None, "NaN", OSC, MARKUP], strict=True)
+        )
+    ]
+    rows.append({"_step": 5, "big": 2**60 + 1, "hist": HISTOGRAM, OSC: 1, MARKUP: 2})
+    run.log(*rows)
+    run.summarize({"hist": HISTOGRAM, OSC: OSC, "nan": float("nan"), "list": [1, [2]]})
+    return run.finish().path
+
+
+# --- what is printed -----------------------------------------------------------------------------
+
+
+def test_a_pipe_gets_every_cell_whole_and_unpadded(shell, odd):
+    shown = shell("show", odd).stdout
+    assert "summary.hist\thistogram of 64 bins\n" in shown
+    assert "summary.list\t[1, [2]]\n" in shown
+    assert max(map(len, shown.split("\n"))) < 300
+    assert shell("pull", odd).returncode == 0
+    listed = shell("cache", "list").stdout.split("\n")
+    assert listed[0].split("\t")[0] == "run"
+    assert odd in [line.split("\t")[0] for line in listed]
+    for output in (shown, *listed):
+        assert not re.search(r"[ \u2500-\u257f]$|\u2026", output, re.MULTILINE)
+
+
+def test_a_pipe_gets_every_row_of_a_table(backend, shell):
+    path = LoggedRun(backend, "many", "odd").log(*steps(0, 50)).finish().path
+    lines = shell("query", path, "--keys", "loss").stdout.splitlines()
+    assert lines[0] == "_step\tloss"
+    assert lines[3] == "2\t0.3333333333333333"
+    assert len(lines) == 51
+
+
+def test_json_spells_what_it_has_no_word_for_as_the_protocol_does(shell, odd):
+    done = shell("query", odd, "--format", "json")
+    assert done.stdout.isascii()
+    rows = [json.loads(line, parse_constant=pytest.fail) for line in done.stdout.splitlines()]
+    assert [row["f"] for row in rows[:5]] == ["NaN", "Infinity", "-Infinity", 0.5, None]
+    assert [row["mixed"] for row in rows[:5]] == [1, "1", "x", 2.5, None]
+    assert [row["text"] for row in rows[:5]] == ["", None, "NaN", OSC, MARKUP]
+    assert rows[0]["nested.deep"] == ["NaN"]
+    assert (rows[5]["big"], rows[5][OSC]) == (2**60 + 1, 1)
+    assert json.loads(shell("show", odd, "--json").stdout)["summary"]["nan"] == "NaN"
+
+
+def test_csv_tells_null_empty_text_and_nan_apart(shell, odd):
+    text = shell("query", odd, "--keys", "f,text,mixed", "--how", "any", "--format", "csv").stdout
+    assert text.startswith('_step,f,text,mixed\n0,NaN,"",1.0\n1,Infinity,,1\n2,-Infinity,NaN,x\n')
+    rows = list(csv.reader(io.StringIO(text)))
+    assert rows[4][2] == OSC
+
+
+def test_values_of_sql_have_the_same_spelling(shell, odd):
+    sql = (
+        "SELECT sum(_step) + 170141183460469231731687303715884105 AS big, 1.50::DECIMAL(9,2) AS d, "
+        "'ab'::BLOB AS bytes, DATE '2020-01-02' AS day, INTERVAL 1 DAY AS span, max(f) AS top, "
+        "{'a': 'nan'::DOUBLE} AS s, 1 AS big FROM history"
+    )
+    row = json.loads(shell("query", odd, sql, "--format", "json").stdout)
+    assert row == {
+        "big": 170141183460469231731687303715884120,
+        "d": 1.5,
+        "bytes": "YWI=",
+        "day": "2020-01-02",
+        "span": "1 day",
+        "top": "NaN",
+        "s": {"a": "NaN"},
+        "big_1": 1,
+    }
+    (head, cells) = csv.reader(io.StringIO(shell("query", odd, sql, "--format", "csv").stdout))
+    assert cells[:3] == ["170141183460469231731687303715884120", "1.5", "YWI="]
+    assert (head[-1], cells[5:7]) == ("big_1", ["NaN", '{"a": "NaN"}'])
+
+
+def test_nothing_that_others_named_steers_a_terminal(shell, odd):
+    for words in (
+        ["show", odd],
+        ["query", odd],
+        ["query", odd, "--format", "csv"],
+        ["query", odd, "--format", "json"],
+        ["query", odd, 'SELECT "f" AS "a\x1b]0;x\x07" FROM history'],
+        ["query", odd, "--keys", "\x1b]52;c;aGk=\x07"],
+        ["show", f"{odd}\x1b[2J"],
+        ["nope\x1b[2J"],
+    ):
+        done = shell(*words, stream=Terminal)
+        shown = done.stdout + done.stderr
+        assert shown
+        assert not STEERS.search(re.sub(r"\x1b\[[0-9;]*m", "", shown)), (words, shown)
+        assert "\x1b]8" not in shown
+
+
+def test_markup_in_names_is_text(shell, odd, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    assert MARKUP in shell("show", odd, stream=Terminal).stdout
+
+
+def test_a_terminal_folds_what_is_too_wide_for_it(shell, odd, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    shown = shell("show", odd, stream=Terminal).stdout
+    assert max(map(len, shown.split("\n"))) <= 40
+    assert "\u2026" not in shown
+
+
+def test_any_name_is_printed_to_an_ascii_stdout(shell, odd):
+    for words in (["show", odd], ["query", odd], ["query", odd, "--format", "csv"]):
+        done = shell(*words, encoding="utf-8" if "csv" in words else "ascii")
+        assert (done.returncode, done.stderr) == (0, ""), words
+    command = [sys.executable, "-m", "runlake", "show", odd]
+    ascii_only = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    shown = subprocess.check_output(command, env=shell.environment | ascii_only)
+    assert rb"\u65e5\u672c" in shown
+
+
+def test_a_warning_is_one_line_without_a_place_in_our_source(shell, odd):
+    done = shell("query", odd, "--keys", "lost")
+    assert done.returncode == 0
+    assert re.fullmatch(r"Warning: [^\n]*lost[^\n]*\n", done.stderr)
+
+
+def test_names_in_json_are_words(shell, odd):
+    for words in (["pull", odd], ["show", odd], ["cache", "verify"], ["cache", "repair"]):
+        facts = json.loads(shell(*words, "--json").stdout)
+        assert [name for name in facts if not re.fullmatch("[a-z_]+", name)] == []
+    assert "damaged\tnone\n" in shell("cache", "verify").stdout
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def test_a_failing_query_leaves_an_old_file_as_it_was(shell, odd, tmp_path):
+    output = tmp_path / "out.csv"
+    output.write_text("old")
+    sql = "SELECT CASE WHEN _step = 5 THEN error('late') ELSE 'x' END FROM history ORDER BY _step"
+    done = shell("query", odd, sql, "--output", output)
+    assert (done.returncode, output.read_text()) == (2, "old")
+    assert shell("query", odd, "SELECT 1 AS one", "--output", output).returncode == 0
+    assert output.read_text() == "one\n1\n"
+    assert [file.name for file in tmp_path.iterdir() if file.suffix == ".part"] == []
+
+
+def test_a_full_disk_is_an_error_and_no_traceback(shell, odd):
+    command = [sys.executable, "-m", "runlake", "query", odd, "--format", "csv"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command,
+            env=shell.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "No space left" in done.stderr
+
+
+# --- words and exit codes ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["query", "a/b/c", "--limit", "-1"], "'--limit'"),
+        (["query", "a/b/c", "--format", "nope"], "'nope' is not one of"),
+        (["query", "a/b/c", "--how", "some"], "'--how'"),
+        (["nope"], "No such command 'nope'"),
+        (["cache", "prune", "--max-bytes", "x"], "--max-bytes must be"),
+        (["cache", "pin", "a/b/c/d/e"], "Invalid path"),
+        (["server", "key", "new"], "Missing argument"),
+    ],
+    ids=str,
+)
+def test_wrong_usage_is_one_sentence_and_exit_code_2(shell, words, said):
+    done = shell(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert re.fullmatch(r"Error: [^\n]+\n(Try 'runlake[^\n]*--help' for help\.\n)?", done.stderr)
+    assert "Value error" not in done.stderr
+
+
+def test_debug_stands_anywhere_and_h_is_help(shell):
+    for words in (["--debug", "show", "x"], ["show", "--debug", "x"], ["show", "x", "--debug"]):
+        done = shell(*words)
+        assert "Traceback" in done.stderr
+        assert done.returncode == 2
+    assert "Traceback" not in shell("show", "x").stderr
+    for words in (["-h"], ["query", "-h"], ["server", "key", "-h"], ["cache", "list", "-h"]):
+        done = shell(*words)
+        assert (done.returncode, done.stdout.startswith("Usage: runlake")) == (0, True)
+
+
+def test_a_project_in_place_of_a_run_is_said_with_its_runs(backend, shell, odd):
+    for project in (f"{backend.entity}/odd", f"{backend.base_url}/{backend.entity}/odd/workspace"):
+        done = shell("show", project)
+        assert done.returncode == 2
+        assert "is a project" in done.stderr
+        assert odd in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_an_interrupted_command_is_quiet(shell):
+    asked = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        clients = []
+        threading.Thread(
+            target=lambda: (clients.append(silent.accept()[0]), asked.set()), daemon=True
+        ).start()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environment = bare_environment() | {"WANDB_BASE_URL": url, "WANDB_API_KEY": "x" * 40}
+        with subprocess.Popen(
+            [sys.executable, "-m", "runlake", "show", "a/b/c"],
+            env=environment,
+            cwd=shell.directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert asked.wait(30)
+            process.send_signal(signal.SIGINT)
+            output = process.communicate(timeout=30)
+        clients[0].close()
+    assert (process.returncode, output) == (130, ("", ""))
+
+
+# --- what is imported ----------------------------------------------------------------------------
+
+HEAVY = {"httpx", "polars", "duckdb", "pyarrow", "numpy", "rich", "starlette", "uvicorn", "graphql"}
+MODULES = """
+import sys
+sys.argv = ["runlake", *sys.argv[1:]]
+from runlake.__main__ import main
+try:
+    main()
+except SystemExit:
+    pass
+print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [
+        (["--version"], {"typer", "email", "json", "importlib.metadata"}),
+        (["--help"], {"pydantic", "sqlite3"}),
+        (["query", "--help"], {"sqlite3"}),
+        (["server", "key", "--help"], {"sqlite3"}),
+    ],
+    ids=str,
+)
+def test_help_and_version_import_no_library(words, more):
+    done = subprocess.run(
+        [sys.executable, "-c", MODULES, *words], capture_output=True, text=True, check=True
+    )
+    assert not (HEAVY | more) & set(done.stderr.split())
+    assert done.stdout

@@ -1,0 +1,78 @@
+"""What notebooks show of an object is the elements that were meant, whatever names hold."""
+
+from html.parser import HTMLParser
+
+import pytest
+
+import runlake
+from runlake.errors import InvalidType
+from runlake.public.attributes import frame_of
+
+HOSTILE = [
+    "plain",
+    "it's",
+    "' onload='alert(1)",
+    '" onload="alert(1)',
+    "'></iframe><script>alert(1)</script>",
+    "a\n<b>\r\n\t&amp;&lt;",
+    "\u65e5\u672c&x=y#z?q",
+    "javascript:alert(1)",
+    "\x1b]52;c;aGk=\x07\u202e",
+]
+
+
+class Elements(HTMLParser):
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.seen = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+
+    def error(self, message):
+        raise AssertionError(message)
+
+
+@pytest.fixture(scope="module")
+def client():
+    return runlake.Api({"base_url": "http://127.0.0.1:1"}, api_key="k" * 40)._client
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_leaves_the_address_of_the_frame(client, name):
+    run = runlake.Run(client, name, name, name, {"name": name, "state": name})
+    project = runlake.Project(client, name, name, {"name": name})
+    sweep = runlake.Sweep(client, name, name, name, {"state": name, "displayName": name})
+    for shown in (run, project, sweep):
+        for hidden, expected in ((False, ["iframe"]), (True, ["button", "iframe"])):
+            elements = Elements(shown.to_html(hidden=hidden)).seen
+            assert [tag for tag, _ in elements] == expected
+            attributes = elements[-1][1]
+            assert set(attributes) == {"src", "style"}
+            assert attributes["src"].startswith("http://127.0.0.1:1/")
+            assert attributes["src"].endswith("?jupyter=true")
+            assert not set(attributes["src"]) & set(" '\"<>\n\r\t\x1b\x07\u202e")
+        if hasattr(shown, "_repr_html_"):
+            assert [tag for tag, _ in Elements(shown._repr_html_()).seen] == ["iframe"]
+
+
+def test_an_address_that_is_none_of_the_web_makes_no_frame():
+    shown = frame_of("javascript:alert('<b>')", 100, hidden=False)
+    assert Elements(shown).seen == []
+
+
+def test_a_height_is_a_number():
+    with pytest.raises(InvalidType, match="height"):
+        frame_of("http://a", "1px;'><script>", hidden=False)
+    assert "height:420px;" in frame_of("http://a", 420, hidden=False)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_repr_is_one_line_that_steers_nothing(client, name):
+    run = runlake.Run(client, name, name, name, {"name": name, "state": name})
+    project = runlake.Project(client, name, name, {"name": name})
+    user = runlake.User({"name": name})
+    for shown in (run, project, user, runlake.Runs(client, name, name)):
+        assert not set(repr(shown)) & set("\n\r\t\x1b\x07\u202e")
