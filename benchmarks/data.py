@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 from tests.http_logging import UPSERT
-from tests.server_process import RunningServer
+from tests.server_process import RunningServer, running_server
+
+from runlake.server.app import open_backend
+from runlake.server.runs import Limits
 
 ROWS_PER_REQUEST = 5_000
+STATE_SECONDS = 300.0
+URL_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -67,3 +76,47 @@ def log_run(
             body |= {"complete": True, "exitcode": 0}
         http.post(stream, json=body).raise_for_status()
     return path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the exports of runs lie: rows per file, and who writes them.
+
+    The vendor writes few large files with ``_step`` and all numbers as doubles; `runlake serve`
+    writes many small ones, steps and whole numbers as integers.
+    """
+
+    rows_per_file: int
+    is_vendors: bool = False
+
+    def name(self, n_rows: int) -> str:
+        """Return the layout in words, for a run of so many rows."""
+        n_files = -(-n_rows // self.rows_per_file)
+        writer = "vendor's layout" if self.is_vendors else "`runlake serve`'s"
+        return f"{n_files} file{'s' * (n_files > 1)}, {writer}"
+
+
+@contextlib.contextmanager
+def served(folder: Path, layout: Layout, shape: Shape) -> Iterator[tuple[RunningServer, str]]:
+    """Serve a finished run whose exports have a layout, and give its path too."""
+    with running_server(folder, export_rows=layout.rows_per_file) as server:
+        path = log_run(server, shape)
+        if layout.is_vendors:
+            _write_as_vendor(folder, server, path, layout)
+        yield server, path
+
+
+def _write_as_vendor(folder: Path, server: RunningServer, path: str, layout: Layout) -> None:
+    limits = Limits(layout.rows_per_file, STATE_SECONDS)
+    backend = open_backend(folder, server.storage_url, limits=limits, url_expiry=URL_SECONDS)
+    run = backend.runs.find(*path.split("/"))
+    assert run is not None
+    for name in backend.runs.export_objects(run["id"]):
+        file = backend.storage.file(name)
+        table = pq.read_table(file)
+        fields = [
+            pa.field(one.name, pa.float64() if pa.types.is_integer(one.type) else one.type)
+            for one in table.schema
+        ]
+        pq.write_table(table.cast(pa.schema(fields)), file, compression="snappy")
+        backend.storage.adopt(name)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -22,9 +23,12 @@ ROUNDS = 5
 LONG_SECONDS = 3.0
 ROWS_PER_EXPORT = 250_000
 ROW_COUNTS = (10_000, 100_000, 1_000_000, 10_000_000)
-KEY_COUNTS = (10, 100, 1_000, 10_000)
+KEY_COUNTS = (10, 100, 1_000, 20_000)
 RUN_COUNTS = (1, 10, 100, 1_000)
 ROWS_PER_RUN = 100
+
+
+Read = Callable[[runlake.Api, str], int]
 
 
 def curves(folder: Path, server: RunningServer) -> list[Curve]:
@@ -33,25 +37,19 @@ def curves(folder: Path, server: RunningServer) -> list[Curve]:
         *_by_size(
             "rows in the run",
             [(n, 5, folder / f"rows-{n}") for n in ROW_COUNTS],
-            {
-                "rows": _read_rows,
-                "frame": _read_frame,
-                "1,000 rows of one key at the end": _read_end,
-            },
+            OUTPUTS | {"1,000 rows of one key at the end": _read_end},
         ),
         *_by_size(
             "keys in the run",
             [(2_000, n, folder / f"keys-{n}") for n in KEY_COUNTS],
-            {"all keys of 2,000 rows": _read_rows, "one key of 2,000 rows": _read_key},
+            OUTPUTS | {"rows of one key": _read_key},
         ),
         *_by_runs(folder / "runs", server),
     ]
 
 
 def _by_size(
-    by: str,
-    sizes: list[tuple[int, int, Path]],
-    reads: dict[str, Callable[[runlake.Run], int]],
+    by: str, sizes: list[tuple[int, int, Path]], reads: Mapping[str, Read]
 ) -> Iterator[Curve]:
     """Yield a curve per way of reading; a size is rows, keys, and where to write them."""
     points: dict[str, Points] = dict.fromkeys(reads, ())
@@ -60,9 +58,10 @@ def _by_size(
         size = n_rows if "rows" in by else n_keys
         with served_plainly(directory / "exports") as offer:
             settings = {"base_url": offer.server.base_url, "cache_dir": str(directory / "cache")}
-            run = runlake.Api(settings, api_key=offer.server.api_key).run(offer.path)
+            api = runlake.Api(settings, api_key=offer.server.api_key)
             for work, read in reads.items():
-                points[work] += ((size, _median(partial(read, run))),)
+                points[work] += ((size, _median(partial(read, api, offer.path))),)
+        shutil.rmtree(directory)
     for work in reads:
         yield Curve(work, by, points[work])
 
@@ -76,28 +75,64 @@ def _by_runs(folder: Path, server: RunningServer) -> Iterator[Curve]:
         project = log_runs(server, f"growth{n_runs}", n_runs, ROWS_PER_RUN)
         runs = api.runs(project)
         every += ((n_runs, _median(lambda runs=runs: _read_runs(runs))),)
-        run = api.run(f"{project}/run0000")
-        one += ((n_runs, _median(partial(_read_rows, run))),)
+        one += ((n_runs, _median(partial(_read_rows, api, f"{project}/run0000"))),)
     by = "runs in the project"
     yield Curve(f"one key of all runs, {ROWS_PER_RUN} rows each", by, every)
     yield Curve("all keys of one run", by, one)
 
 
-def _read_rows(run: runlake.Run) -> int:
-    return sum(1 for _ in run.beta_scan_history())
+def _read_rows(api: runlake.Api, path: str) -> int:
+    return sum(1 for _ in api.run(path).beta_scan_history())
 
 
-def _read_frame(run: runlake.Run) -> int:
-    return run.frame().height
+def _read_frame(api: runlake.Api, path: str) -> int:
+    return api.run(path).frame().height
 
 
-def _read_key(run: runlake.Run) -> int:
-    return sum(1 for _ in run.beta_scan_history(keys=["key00000"]))
+def _read_arrow(api: runlake.Api, path: str) -> int:
+    return sum(batch.num_rows for batch in api.run(path).arrow())
 
 
-def _read_end(run: runlake.Run) -> int:
+def _read_sql(api: runlake.Api, path: str) -> int:
+    return sum(batch.num_rows for batch in api.run(path).sql("FROM history").to_arrow_reader())
+
+
+def _read_sample(api: runlake.Api, path: str) -> int:
+    return len(api.run(path).history(samples=500, pandas=False))
+
+
+def _read_keys(api: runlake.Api, path: str) -> int:
+    return api.run(path).keys().height
+
+
+def _read_best(api: runlake.Api, path: str) -> int:
+    return api.run(path).best("key00000").step
+
+
+def _read_scan_of_runs(api: runlake.Api, path: str) -> int:
+    return api.runs(path.rpartition("/")[0]).scan(None).collect().height
+
+
+def _read_key(api: runlake.Api, path: str) -> int:
+    return sum(1 for _ in api.run(path).beta_scan_history(keys=["key00000"]))
+
+
+def _read_end(api: runlake.Api, path: str) -> int:
+    run = api.run(path)
     start = run.lastHistoryStep - 999
     return sum(1 for _ in run.beta_scan_history(keys=["key00000"], min_step=start))
+
+
+OUTPUTS: dict[str, Read] = {
+    "rows": _read_rows,
+    "frame": _read_frame,
+    "arrow": _read_arrow,
+    "sql": _read_sql,
+    "history(samples=500)": _read_sample,
+    "keys": _read_keys,
+    "best": _read_best,
+    "Runs.scan": _read_scan_of_runs,
+}
 
 
 def _read_runs(runs: runlake.Runs) -> int:

@@ -1,63 +1,97 @@
-"""The same work by others, each measured in a process of its own; the times travel as JSON.
+"""What a side of a comparison runs: scripts for `turns`, each with ``path`` and ``arguments``.
 
-Every script reads once to warm its cache, then measures some rounds, and prints the seconds of each
-round and the count of what it read, so that nobody wins by reading less.
+Every round prints what it counted, so that nobody wins by reading less.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-from tests.server_process import RunningServer, run_script
-
-ROUNDS = 5
-HUNG_SECONDS = 300
-_MEASURE = """
-import json, sys, time
-def measure(read, rounds, before=lambda: None):
-    count = read()
-    seconds = []
-    for _ in range(rounds):
-        before()
-        started = time.perf_counter()
-        assert read() == count
-        seconds.append(time.perf_counter() - started)
-    print(json.dumps({"seconds": seconds, "count": count}))
-path, rounds, arguments = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
-"""
-RUNLAKE_ROWS = """
+RUNLAKE = """
 import runlake
 run = runlake.Api().run(path)
-measure(lambda: sum(1 for _ in run.beta_scan_history(**arguments)), rounds)
 """
-WANDB_ROWS = """
+# A scan without keys makes the SDK keep all exports as whole files, which later scans read, those
+# with keys too. The last step alone is asked for: all files come for it.
+WANDB_CACHED = """
 import wandb
 run = wandb.Api().run(path)
-measure(lambda: sum(1 for _ in run.scan_history(**arguments)), rounds)
+for row in run.scan_history(min_step=run.lastHistoryStep):
+    pass
 """
-RUNLAKE_FRAME = """
-import runlake
-run = runlake.Api().run(path)
-measure(lambda: run.frame(**arguments).height, rounds)
+# Nothing is kept of a scan with keys: each reads ranges over the network.
+WANDB_UNCACHED = """
+import wandb
+run = wandb.Api().run(path)
 """
-POLARS_FRAME = """
-import polars, runlake
-files = runlake.Api().run(path).pull().directory.glob("*.parquet")
-files = sorted(map(str, files))
-measure(lambda: polars.read_parquet(files).height, rounds)
+RUNLAKE_ROWS = f"{RUNLAKE}measure(lambda: sum(1 for _ in run.beta_scan_history(**arguments)))"
+WANDB_ROWS = f"{WANDB_CACHED}measure(lambda: sum(1 for _ in run.scan_history(**arguments)))"
+WANDB_UNCACHED_ROWS = (
+    f"{WANDB_UNCACHED}measure(lambda: sum(1 for _ in run.scan_history(**arguments)))"
+)
+RUNLAKE_LIST = f"{RUNLAKE}measure(lambda: len(list(run.beta_scan_history(**arguments))))"
+WANDB_LIST = f"{WANDB_CACHED}measure(lambda: len(list(run.scan_history(**arguments))))"
+PANDAS_OF_ROWS = "import pandas\nmeasure(lambda: len(pandas.DataFrame(run.scan_history())))"
+RUNLAKE_PANDAS_OF_ROWS = RUNLAKE + PANDAS_OF_ROWS
+WANDB_PANDAS_OF_ROWS = WANDB_CACHED + PANDAS_OF_ROWS
+RUNLAKE_TO_PANDAS = f"{RUNLAKE}measure(lambda: len(run.beta_scan_history().to_pandas()))"
+FILES = f"""{RUNLAKE}
+import polars
+from runlake.exports.manifest import fetch_manifest
+files = sorted(map(str, run.pull().directory.glob("*.parquet")))
+def ask():
+    return fetch_manifest(run._client, run._path).last_step
 """
-POLARS_RANGE = """
-import polars, runlake
-files = runlake.Api().run(path).pull().directory.glob("*.parquet")
+POLARS_ROWS = f"""{FILES}
+measure(lambda: sum(1 for _ in polars.read_parquet(files).iter_rows(named=True)))
+"""
+# What CPython needs to make a dict per row and drop it, of columns that are lists already.
+ROWS_AND_BARE_LOOP = f"""{RUNLAKE}
+frame = run.frame()
+columns = {{name: frame[name].to_list() for name in frame.columns}}
+cells = ", ".join(f"c{{place}}" for place in range(len(columns)))
+pairs = ", ".join(f"{{name!r}}: c{{place}}" for place, name in enumerate(columns))
+space = {{}}
+exec(f"def rows(lists):\\n for {{cells}} in zip(*lists):\\n  yield {{{{{{pairs}}}}}}", space)
+measure(
+    lambda: sum(1 for _ in run.beta_scan_history()),
+    lambda: sum(1 for _ in space["rows"](columns.values())),
+)
+"""
+RUNLAKE_FRAME = f"{RUNLAKE}measure(lambda: run.frame(**arguments).height)"
+POLARS_FRAME = f"""{FILES}
+def read():
+    return polars.read_parquet(files, **arguments).height
+def ask_and_read():
+    ask()
+    return read()
+measure(ask_and_read, read)
+"""
+POLARS_RANGE = f"""{FILES}
 step = polars.col("_step")
 low, high = arguments["min_step"], arguments["max_step"]
-scan = polars.scan_parquet(sorted(map(str, files)))
+scan = polars.scan_parquet(files)
 wanted = scan.filter((step >= low) & (step < high)).select("_step", *arguments["keys"])
-measure(lambda: wanted.collect().height, rounds)
+def ask_and_read():
+    ask()
+    return wanted.collect().height
+measure(ask_and_read)
+"""
+RUNLAKE_SQL = f"""{RUNLAKE}
+measure(lambda: run.sql(arguments["query"].format(table="history")).fetchall()[0][0])
+"""
+DUCKDB_SQL = f"""{FILES}
+import duckdb
+table = f"read_parquet({{files}})"
+def ask_and_read():
+    ask()
+    return duckdb.sql(arguments["query"].format(table=table)).fetchall()[0][0]
+measure(ask_and_read)
+"""
+AS_SCRIPT = """
+import subprocess
+def read():
+    command = [sys.executable, "-c", arguments["code"], path]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+measure(read)
 """
 MEMORY = """
 import runlake, polars
@@ -69,8 +103,9 @@ def memory(name):
 open("/proc/self/clear_refs", "w").write("5")
 before = memory("VmRSS")
 run = runlake.Api().run(path)
-count = sum(1 for _ in run.beta_scan_history(**arguments))
-print(json.dumps({"seconds": [memory("VmHWM") - before], "count": count}))
+for _ in sys.stdin:
+    assert sum(1 for _ in run.beta_scan_history(**arguments))
+    print(json.dumps({"seconds": [0], "counts": [memory("VmHWM") - before]}), file=out, flush=True)
 """
 INTERRUPT = """
 import os, signal, threading, runlake
@@ -89,124 +124,75 @@ def interrupted():
     raise SystemExit("the scan ended before the interrupt")
 # An interrupt while a library is imported is the library's affair.
 next(iter(run.beta_scan_history(**arguments)))
-print(json.dumps({"seconds": [interrupted() for _ in range(rounds)], "count": 1}))
+for _ in sys.stdin:
+    print(json.dumps({"seconds": [interrupted()], "counts": [1]}), file=out, flush=True)
 """
-RUNLAKE_HISTORIES = """
-import runlake
-runs = runlake.Api().runs(path)
-measure(lambda: runs.histories(**arguments).height, rounds)
+HISTORIES = """
+runs = library.Api().runs(path)
+measure(lambda: runs.histories(**arguments).height)
 """
-WANDB_HISTORIES = """
-import wandb
-runs = wandb.Api().runs(path)
-measure(lambda: runs.histories(**arguments).height, rounds)
-"""
-# By turns: a machine that is slower for some seconds is so for both.
-FIRST_ROW = """
-import runlake
+RUNLAKE_HISTORIES = f"import runlake as library\n{HISTORIES}"
+WANDB_HISTORIES = f"import wandb as library\n{HISTORIES}"
+FIRST_ROW = f"""{RUNLAKE}
 from runlake.exports.manifest import fetch_manifest
-run = runlake.Api().run(path)
-def timed(read):
-    started = time.perf_counter()
-    read()
-    return time.perf_counter() - started
-def first():
-    return next(iter(run.beta_scan_history(**arguments)))
-count = len(first())
-firsts, trips = [], []
-for _ in range(rounds):
-    firsts.append(timed(first))
-    trips.append(timed(lambda: fetch_manifest(run._client, run._path)))
-print(json.dumps({"seconds": firsts, "trips": trips, "count": count}))
+measure(
+    lambda: len(next(iter(run.beta_scan_history(**arguments)))),
+    lambda: fetch_manifest(run._client, run._path).last_step,
+)
 """
-# In a tight loop a request is faster than one that comes after a read, as those of scans do.
-ROUND_TRIP = """
-import runlake
-from runlake.exports.manifest import fetch_manifest
-run = runlake.Api().run(path)
-def scan():
-    next(iter(run.beta_scan_history()))
-measure(lambda: fetch_manifest(run._client, run._path).last_step, rounds, scan)
-"""
-TRIP_AND_POLARS_FRAME = """
-import polars, runlake
-from runlake.exports.manifest import fetch_manifest
-run = runlake.Api().run(path)
-files = sorted(map(str, run.pull().directory.glob("*.parquet")))
-def read():
-    fetch_manifest(run._client, run._path)
-    return polars.read_parquet(files).height
-measure(read, rounds)
-"""
-IMPORT = """
+IMPORTS = """
 import subprocess
-def read():
-    return subprocess.run([sys.executable, "-c", "import " + arguments["module"]]).returncode
-measure(read, rounds)
+def importing(module):
+    return lambda: subprocess.run([sys.executable, "-c", "import " + module]).returncode
+measure(*map(importing, arguments["modules"]))
 """
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Seconds per round, ascending, and what was read."""
-
-    seconds: tuple[float, ...]
-    count: int
-
-    @property
-    def median(self) -> float:
-        """The middle round."""
-        return self.seconds[len(self.seconds) // 2]
-
-    def __str__(self) -> str:
-        low, high = self.seconds[0], self.seconds[-1]
-        return f"{_time(self.median)} ({_time(low)} to {_time(high)})"
-
-
-def measure(
-    script: str,
-    server: RunningServer,
-    directory: Path,
-    path: str,
-    *,
-    rounds: int = ROUNDS,
-    **arguments: object,
-) -> Measured:
-    """Run one script in a process of its own; once more where it hangs."""
-    answer = _run(script, server, directory, path, rounds, arguments)
-    return _measured(answer["seconds"], answer["count"])
-
-
-def measure_first_row(
-    server: RunningServer, directory: Path, path: str, *, rounds: int
-) -> tuple[Measured, Measured]:
-    """Measure the first row of a warm scan, and a bare request, by turns in one process."""
-    answer = _run(FIRST_ROW, server, directory, path, rounds, {})
-    return _measured(answer["seconds"], answer["count"]), _measured(answer["trips"], 1)
-
-
-def _measured(seconds: list[float], count: int) -> Measured:
-    return Measured(tuple(sorted(seconds)), count)
-
-
-def _run(
-    script: str,
-    server: RunningServer,
-    directory: Path,
-    path: str,
-    rounds: int,
-    arguments: dict[str, object],
-) -> dict[str, Any]:
-    given = (_MEASURE + script, server, directory, path, rounds, json.dumps(arguments))
-    try:
-        printed = run_script(*given, seconds=HUNG_SECONDS)
-    except subprocess.TimeoutExpired:
-        # A scan of the SDK, at 0.31, now and then never ends: no request is under way and no thread
-        # works. Why is not known.
-        printed = run_script(*given, seconds=HUNG_SECONDS)
-    answer: dict[str, Any] = json.loads(printed)
-    return answer
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds * 1e3:,.1f} ms" if seconds < 1 else f"{seconds:,.2f} s"
+_PULLED = """
+import pathlib, shutil, subprocess
+folder = pathlib.Path(arguments["folder"])
+def clear():
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+def n_bytes():
+    return sum(file.stat().st_size for file in folder.rglob("*.parquet"))
+"""
+RUNLAKE_PULL = f"""{_PULLED}
+import runlake
+run = runlake.Api({{"cache_dir": folder}}).run(path)
+measure(lambda: (run.pull(), n_bytes())[1], before=clear)
+"""
+RUNLAKE_COLD_SCAN = f"""{_PULLED}
+import runlake
+run = runlake.Api({{"cache_dir": folder}}).run(path)
+measure(lambda: sum(1 for _ in run.beta_scan_history()), before=clear)
+"""
+RUNLAKE_PULL_SCRIPT = f"""{_PULLED}
+code = "import sys, runlake; runlake.Api({{'cache_dir': sys.argv[1]}}).run(sys.argv[2]).pull()"
+command = [sys.executable, "-c", code, folder, path]
+measure(lambda: (subprocess.check_call(command), n_bytes())[1], before=clear)
+"""
+WANDB_PULL = f"""{_PULLED}
+import wandb
+run = wandb.Api().run(path)
+measure(lambda: (run.download_history_exports(folder), n_bytes())[1], before=clear)
+"""
+WANDB_COLD_SCAN = f"""{_PULLED}
+import os, wandb
+os.environ["WANDB_CACHE_DIR"] = str(folder)
+run = wandb.Api().run(path)
+measure(lambda: sum(1 for _ in run.beta_scan_history()), before=clear)
+"""
+WANDB_PULL_SCRIPT = f"""{_PULLED}
+code = "import sys, wandb; wandb.Api().run(sys.argv[2]).download_history_exports(sys.argv[1])"
+command = [sys.executable, "-c", code, folder, path]
+measure(lambda: (subprocess.check_call(command), n_bytes())[1], before=clear)
+"""
+CURL = f"""{_PULLED}
+def fetch():
+    started = [
+        subprocess.Popen(["curl", "--silent", "--output", folder / f"{{i}}.parquet", url])
+        for i, url in enumerate(arguments["urls"])
+    ]
+    assert [one.wait() for one in started] == [0] * len(started)
+    return n_bytes()
+measure(fetch, before=clear)
+"""

@@ -6,9 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT, MARGIN = 460, 300, 56
+WIDTH, HEIGHT, MARGIN = 460, 440, 56
+LEGEND = 170  # for a line per curve, above the axes
 Points = tuple[tuple[int, float], ...]
-COLOURS = ("#1b6ca8", "#c8553d", "#3c8d5a")
+COLOURS = (
+    *("#1b6ca8", "#c8553d", "#3c8d5a", "#8a4fb0", "#b58900", "#2aa198", "#d33682", "#586e75"),
+    *("#6c71c4", "#859900"),
+)
+STEEPEST = 1.2
 STYLE = "font-family='sans-serif' font-size='11' fill='#555'"
 
 
@@ -25,6 +30,11 @@ class Curve:
         """1 is linear, 0 is flat; over the larger half, where fixed costs do not count."""
         (x1, y1), (x2, y2) = self.points[-2:]
         return math.log(y2 / y1) / math.log(x2 / x1)
+
+    @property
+    def is_met(self) -> bool:
+        """The cost grows no faster than what it is of."""
+        return self.slope <= STEEPEST
 
 
 def draw(panels: Sequence[Sequence[Curve]]) -> str:
@@ -47,7 +57,7 @@ def _panel(curves: Sequence[Curve]) -> str:
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = (x - left) / (right - left) * (WIDTH - 2 * MARGIN)
-        up = (y - low) / (high - low) * (HEIGHT - 2 * MARGIN)
+        up = (y - low) / (high - low) * (HEIGHT - MARGIN - LEGEND)
         return MARGIN + across, HEIGHT - MARGIN - up
 
     parts = []

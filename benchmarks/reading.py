@@ -1,4 +1,4 @@
-"""How rows and frames compare: with the SDK on the same backend, with polars on the same files."""
+"""First rows, live rows, bytes on the wire, memory, interrupts, many runs, imports."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pyarrow.parquet as pq
 from tests.server_process import RunningServer
 
 from benchmarks import peers
-from benchmarks.data import Shape, log_run
+from benchmarks.data import Shape, log_run, log_runs
 from benchmarks.download import served_plainly, write_exports
 from benchmarks.report import Line
 from benchmarks.slow_network import delayed
+from benchmarks.turns import Side, take_turns
 
 DENSE = Shape("dense", 200_000, 10)
-SPARSE = Shape("sparse", 20_000, 500, 0.02)
 WIDE = Shape("wide", 4_000, 997)
-DEEP = Shape("deep", 2_000_000, 10)
+LONG = Shape("long", 2_000_000, 10)
 LIVE = Shape("live", 20_000, 5)
 LATENCY = 0.02
 MEGABYTE = 1 << 20
@@ -44,83 +44,28 @@ class Reading:
 
     def __init__(self, server: RunningServer, folder: Path) -> None:
         self._server = server
-        self._ours = folder / "ours"
-        self._sdk = folder / "sdk"
+        self._folder = folder
 
     def lines(self) -> list[Line]:
         """Measure all."""
-        dense, sparse, deep = (log_run(self._server, one) for one in (DENSE, SPARSE, DEEP))
-        wide = log_run(self._server, WIDE)
-        two = {"keys": ["key001", "key002"]}
+        dense, wide, long = (log_run(self._server, one) for one in (DENSE, WIDE, LONG))
         return [
-            self.rows(dense, "rows, 200,000 steps x 13 keys", 50),
-            self.values(dense, 200_000 * 13),
-            self.rows(dense, "rows, 2 of 13 keys", 40, **two),
-            self.rows(sparse, "rows, 20,000 steps x 503 keys, 2 % filled", 200),
-            *self.deep_range(deep),
-            self.frame(dense),
             self.first_row(dense, 13),
             self.first_row(wide, 1_000),
             self.first_row_far(wide, 1_000),
             self.key_of_many(),
             self.wire_bytes(wide),
             self.live_rows(),
-            self.memory(deep),
-            self.interrupt(deep),
+            self.histories(),
+            self.interrupt(long),
+            self.memory(long),
+            self.imports(),
         ]
-
-    def rows(self, path: str, work: str, goal: int, **arguments: object) -> Line:
-        """Compare a warm row scan with the SDK's."""
-        ours = self._measure(peers.RUNLAKE_ROWS, path, **arguments)
-        theirs = self._measure_sdk(path, **arguments)
-        assert ours.count == theirs.count, (ours.count, theirs.count)
-        ratio = theirs.median / ours.median
-        return Line(work, str(ours), str(theirs), f"{ratio:.0f}x", f">= {goal}x", ratio >= goal)
-
-    def values(self, path: str, n_values: int) -> Line:
-        """Count the values per second of a warm row scan, its request included."""
-        ours = self._measure(peers.RUNLAKE_ROWS, path)
-        speed = n_values / ours.median / 1e6
-        name = "the same as values per second"
-        return Line(name, str(ours), "", f"{speed:.1f} M/s", ">= 8 M/s", speed >= 8)
-
-    def deep_range(self, path: str) -> list[Line]:
-        """Compare 1,000 rows at the end of a long run with the SDK, and with polars."""
-        arguments = {"keys": ["key001"], "min_step": 1_990_000, "max_step": 1_991_000}
-        ours = self._measure(peers.RUNLAKE_ROWS, path, **arguments)
-        theirs = self._measure_sdk(path, **arguments)
-        bare = self._measure(peers.POLARS_RANGE, path, **arguments)
-        trip = self._measure(peers.ROUND_TRIP, path)
-        assert ours.count == theirs.count == bare.count == 1_000
-        fold = theirs.median / ours.median
-        ratio = max(0.0, ours.median - trip.median) / bare.median
-        work = "1,000 rows at step 1.99 M of 2 M, one key"
-        return [
-            Line(work, str(ours), str(theirs), f"{fold:.0f}x", ">= 100x", fold >= 100),
-            Line(
-                f"{work}, less the round trip",
-                str(ours),
-                f"polars: {bare}",
-                f"{ratio:.2f}",
-                "<= 3",
-                ratio <= 3,
-            ),
-        ]
-
-    def frame(self, path: str) -> Line:
-        """Compare a frame of all keys with polars on the same files."""
-        ours = self._measure(peers.RUNLAKE_FRAME, path, rounds=15)
-        both = self._measure(peers.TRIP_AND_POLARS_FRAME, path, rounds=15)
-        bare = self._measure(peers.POLARS_FRAME, path, rounds=15)
-        assert ours.count == bare.count == both.count
-        ratio = 1 + (ours.median - both.median) / bare.median
-        name = f"frame of all keys, against a request and polars ({both.median * 1e3:.1f} ms)"
-        return Line(name, str(ours), f"polars: {bare}", f"{ratio:.2f}", "<= 1.2", ratio <= 1.2)
 
     def first_row(self, path: str, n_keys: int, server: RunningServer | None = None) -> Line:
         """Measure how long a warm scan takes to its first row, over a bare request."""
-        server = server or self._server
-        ours, trip = peers.measure_first_row(server, self._ours, path, rounds=41)
+        side = replace(self._side(peers.FIRST_ROW, path), server=server or self._server)
+        ours, trip = take_turns(side, rounds=41)
         over = (ours.median - trip.median) * 1e3
         name = f"first row of a warm scan, {n_keys:,} keys"
         return Line(name, str(ours), f"request: {trip}", f"+{over:.1f} ms", "<= +15 ms", over <= 15)
@@ -133,34 +78,31 @@ class Reading:
 
     def key_of_many(self) -> Line:
         """Compare one key of a wide export with one of a narrow export of as many rows."""
-        taken = []
-        for n_keys in (10_000, 13):
-            folder = self._ours.with_name(f"keys{n_keys}")
-            write_exports(folder, 1, 2_000, n_keys - 1)
-            with served_plainly(folder) as offer:
-                measured = peers.measure(
-                    peers.RUNLAKE_ROWS,
-                    offer.server,
-                    self._ours,
-                    offer.path,
-                    rounds=15,
-                    keys=["key7"],
+        with contextlib.ExitStack() as stack:
+            sides = []
+            for n_keys in (10_000, 13):
+                folder = self._folder / f"keys{n_keys}"
+                write_exports(folder / "exports", 1, 2_000, n_keys - 1)
+                offer = stack.enter_context(served_plainly(folder / "exports"))
+                keys = {"keys": ["key7"]}
+                sides.append(
+                    Side(peers.RUNLAKE_ROWS, offer.server, folder / "ours", offer.path, keys)
                 )
-            assert measured.count == 2_000
-            taken.append(measured)
-        ratio = taken[0].median / taken[1].median
+            wide, narrow = take_turns(*sides, rounds=15)
+        assert wide.count == narrow.count == 2_000
+        ratio = wide.median / narrow.median
         work = "rows, 1 of 10,000 keys, second read"
-        return Line(
-            work, str(taken[0]), f"1 of 13 keys: {taken[1]}", f"{ratio:.1f}", "<= 3", ratio <= 3
-        )
+        return Line(work, str(wide), f"1 of 13 keys: {narrow}", f"{ratio:.1f}", "<= 3", ratio <= 3)
 
     def wire_bytes(self, path: str) -> Line:
         """Count the bytes of a cold scan of one key, at the server."""
-        cold = self._ours.with_name("cold")
+        cold = replace(
+            self._side(peers.RUNLAKE_ROWS, path, keys=["key007"]), folder=self._folder / "cold"
+        )
         with self._server.counted() as requests:
-            peers.measure(peers.RUNLAKE_ROWS, self._server, cold, path, rounds=0, keys=["key007"])
+            take_turns(cold, rounds=1)
         n_bytes = sum(one["bytes_sent"] for one in requests if one["range"])
-        (file,) = cold.rglob("*.parquet")
+        (file,) = cold.folder.rglob("*.parquet")
         needed = needed_bytes(file, {"_step", "key007"})
         ratio = n_bytes / needed
         work = f"cold, 1 of 1,000 keys of {file.stat().st_size / 1e6:.0f} MB: bytes on the wire"
@@ -172,37 +114,64 @@ class Reading:
         """Compare rows of a run without exports, over a network with latency."""
         path = log_run(self._server, LIVE, is_finished=False)
         with self._far() as far:
-            ours = peers.measure(peers.RUNLAKE_ROWS, far, self._ours, path)
-            theirs = peers.measure(peers.WANDB_ROWS, far, self._sdk, path, rounds=3)
+            near = self._side(peers.RUNLAKE_ROWS, path)
+            ours_side = replace(near, server=far)
+            theirs_side = replace(self._side(peers.WANDB_UNCACHED_ROWS, path), server=far)
+            ours, theirs = take_turns(ours_side, theirs_side)
             with self._server.counted() as requests:
-                peers.measure(peers.RUNLAKE_ROWS, far, self._ours, path, rounds=1)
+                take_turns(ours_side, rounds=1)
         assert ours.count == theirs.count == LIVE.n_steps
         ratio = theirs.median / ours.median
         # One for the run, then a round that warms and a round that counts.
         n_requests = (len(requests) - 1) / 2
         is_met = ratio >= 3 and n_requests <= LIVE.n_steps / 1_000 + 3
         name = f"live rows only: 20,000 x 8 keys, 20 ms of latency, {n_requests:.0f} requests"
-        return Line(name, str(ours), str(theirs), f"{ratio:.1f}x", ">= 3x, <= 23 requests", is_met)
+        return Line(
+            name, str(ours), f"wandb: {theirs}", f"{ratio:.1f}x", ">= 3x, <= 23 requests", is_met
+        )
+
+    def histories(self) -> Line:
+        """Compare samples of many runs with the SDK's."""
+        path = log_runs(self._server, "many", 200, 1_000)
+        arguments = {"keys": ["key001"], "format": "polars"}
+        ours, theirs = take_turns(
+            self._side(peers.RUNLAKE_HISTORIES, path, **arguments),
+            self._side(peers.WANDB_HISTORIES, path, **arguments),
+        )
+        assert ours.count == theirs.count, (ours.count, theirs.count)
+        work = "histories of 200 runs x 1,000 steps, one key, polars"
+        return Line.at_least(work, ours, theirs, 20, "wandb")
 
     def memory(self, path: str) -> Line:
-        """Measure the peak of a scan of many rows over an interpreter with polars."""
-        peak = self._measure(peers.MEMORY, path).seconds[0] / MEGABYTE
+        """Measure the peak of a scan of cached rows over an interpreter with polars."""
+        (peak,) = take_turns(self._side(peers.MEMORY, path), rounds=1, is_warmed=False)
+        size = peak.count / MEGABYTE
         name = "peak memory, rows of 2,000,000 x 13, over an interpreter with polars"
-        return Line(name, f"{peak:.0f} MB", "", "", "<= 250 MB", peak <= 250)
+        return Line(name, f"{size:.0f} MB", "", "", "<= 250 MB", size <= 250)
 
     def interrupt(self, path: str) -> Line:
         """Measure how long a scan takes to give in to Ctrl-C."""
-        worst = self._measure(peers.INTERRUPT, path).seconds[-1] * 1e3
+        (taken,) = take_turns(self._side(peers.INTERRUPT, path))
+        worst = max(taken.seconds) * 1e3
         name = "Ctrl-C in a scan, the slowest of five"
         return Line(name, f"{worst:.0f} ms", "", "", "<= 200 ms", worst <= 200)
+
+    def imports(self) -> Line:
+        """Compare the imports, less the start of the interpreter."""
+        side = self._side(peers.IMPORTS, "-", modules=["sys", "runlake", "wandb"])
+        bare, ours, theirs = take_turns(side)
+        cost = ours.median - bare.median
+        ratio = (theirs.median - bare.median) / max(1e-6, cost)
+        is_met = ratio >= 6 and cost <= 0.1
+        name = f"import; the interpreter's start is {bare.median * 1e3:.0f} ms of each"
+        shown = f"{ratio:.0f}x, {cost * 1e3:.1f} ms"
+        return Line(name, str(ours), f"wandb: {theirs}", shown, ">= 6x and <= 100 ms", is_met)
 
     @contextlib.contextmanager
     def _far(self) -> Iterator[RunningServer]:
         with delayed(urlsplit(self._server.base_url).port or 0, LATENCY) as port:
             yield replace(self._server, base_url=f"http://127.0.0.1:{port}")
 
-    def _measure(self, script: str, path: str, **arguments: object) -> peers.Measured:
-        return peers.measure(script, self._server, self._ours, path, **arguments)  # type: ignore[arg-type]
-
-    def _measure_sdk(self, path: str, **arguments: object) -> peers.Measured:
-        return peers.measure(peers.WANDB_ROWS, self._server, self._sdk, path, rounds=3, **arguments)
+    def _side(self, script: str, path: str, **arguments: object) -> Side:
+        folder = self._folder / ("sdk" if "import wandb" in script else "ours")
+        return Side(script, self._server, folder, path, arguments)

@@ -130,7 +130,14 @@ class FaultServer:
         }
         run = {field: value for field, value in run.items() if re.search(rf"\b{field}\b", query)}
         is_ours = variables.get("name", variables.get("run", name)) == name
-        found = {"name": project, "entityName": entity, "run": run if is_ours else None}
+        listed = {
+            "runCount": 1,
+            "runs": {
+                "edges": [{"node": run, "cursor": "1"}],
+                "pageInfo": {"endCursor": "1", "hasNextPage": False},
+            },
+        }
+        found = {"name": project, "entityName": entity, "run": run if is_ours else None, **listed}
         return {"project": found, "serverInfo": {"features": []}, "viewer": {"entity": entity}}
 
     def _samples(self, variables: Mapping[str, Any]) -> list[list[dict[str, Any]]]:

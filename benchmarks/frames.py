@@ -1,0 +1,111 @@
+"""How frames and SQL compare with polars and DuckDB on the same files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from benchmarks import peers
+from benchmarks.download import Offer, served_plainly, write_exports
+from benchmarks.report import Line
+from benchmarks.turns import Side, take_turns
+
+N_ROWS = 200_000
+N_KEYS = 12
+WIDE_ROWS, WIDE_KEYS = 2_000, 20_000
+FILE_COUNTS = (1, 200, 1_000)
+ROUNDS = 15
+QUERY = "SELECT count(*) + min(key7) FROM {table}"
+RUNLAKE_CODE = """
+import sys, runlake
+print(runlake.Api().run(sys.argv[1]).frame(["key7"]).height)
+"""
+POLARS_CODE = """
+import sys, polars
+print(polars.read_parquet(sys.argv[2:], columns=["_step", "key7"]).height)
+"""
+
+
+def lines(folder: Path) -> Iterator[Line]:
+    """Measure runs of few and of many files, and a wide one."""
+    for n_files in FILE_COUNTS:
+        work = f"{N_ROWS:,} rows x {N_KEYS + 1} keys in {n_files:,} file{'s' * (n_files > 1)}"
+        rows = N_ROWS // n_files
+        with _Frames(folder / f"files{n_files}", n_files, rows, N_KEYS) as frames:
+            yield frames.frame(work, 1.2 if n_files < FILE_COUNTS[-1] else 1.25)
+            yield frames.sql(work, 0.7)
+            if n_files == 1:
+                yield frames.script()
+    with _Frames(folder / "wide", 1, WIDE_ROWS, WIDE_KEYS) as frames:
+        work = f"{WIDE_ROWS:,} rows x {WIDE_KEYS:,} keys"
+        yield frames.frame(work, 1.25)
+        yield frames.sql(work, 0.5)
+
+
+class _Frames:
+    """A run on a plain server, and a cache."""
+
+    def __init__(self, folder: Path, n_files: int, n_rows: int, n_keys: int) -> None:
+        self._folder = folder
+        write_exports(folder / "exports", n_files, n_rows, n_keys)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        serving = served_plainly(self._folder / "exports")
+        self._offer: Offer = self._stack.enter_context(serving)
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._stack.close()
+
+    def frame(self, work: str, goal: float) -> Line:
+        """Compare a frame of all keys with polars on the same files, and one request."""
+        ours, both, bare = take_turns(
+            self._side(peers.RUNLAKE_FRAME), self._side(peers.POLARS_FRAME), rounds=ROUNDS
+        )
+        assert ours.count == bare.count
+        ratio = 1 + (ours.median - both.median) / bare.median
+        return Line(
+            f"frame of all keys, {work}",
+            str(ours),
+            f"request and polars: {both}",
+            f"{ratio:.2f}",
+            f"<= {goal:g}",
+            ratio <= goal,
+        )
+
+    def sql(self, work: str, goal: float) -> Line:
+        """Compare a query of one key with DuckDB on the same files, and one request."""
+        ours, bare = take_turns(
+            self._side(peers.RUNLAKE_SQL, query=QUERY),
+            self._side(peers.DUCKDB_SQL, query=QUERY),
+            rounds=ROUNDS,
+        )
+        assert ours.count == bare.count
+        return Line.at_least(f"SQL of one key, {work}", ours, bare, goal, "request and DuckDB")
+
+    def script(self) -> Line:
+        """Compare a whole script, the interpreter and the imports with it."""
+        directory = self._folder / "ours"
+        files = [str(one) for one in sorted(directory.rglob("*.parquet"))]
+        polars = POLARS_CODE.replace("sys.argv[2:]", repr(files))
+        ours, bare = take_turns(
+            self._side(peers.AS_SCRIPT, code=RUNLAKE_CODE),
+            self._side(peers.AS_SCRIPT, code=polars),
+            rounds=ROUNDS,
+        )
+        assert ours.count == bare.count == N_ROWS
+        ratio = ours.median / bare.median
+        return Line(
+            f"script: imports, and one key of {N_ROWS:,} rows to a frame",
+            str(ours),
+            f"polars: {bare}",
+            f"{ratio:.2f}",
+            "<= 2",
+            ratio <= 2,
+        )
+
+    def _side(self, script: str, **arguments: object) -> Side:
+        return Side(script, self._offer.server, self._folder / "ours", self._offer.path, arguments)

@@ -1,0 +1,142 @@
+"""How rows compare: with the SDK in both states of its cache, with polars, with a bare loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks import peers
+from benchmarks.data import Layout, Shape, served
+from benchmarks.report import Line
+from benchmarks.turns import Side, take_turns
+
+DENSE = Shape("dense", 200_000, 10)
+SPARSE = Shape("sparse", 20_000, 500, 0.02)
+DEEP = Shape("deep", 2_000_000, 10)
+SMALL_FILES = Layout(10_000)
+DENSE_LAYOUTS = (Layout(100_000, is_vendors=True), SMALL_FILES)
+DEEP_LAYOUTS = (Layout(500_000, is_vendors=True), SMALL_FILES)
+# The SDK's dense scans take seconds each.
+ROUNDS = 3
+
+
+def lines(folder: Path) -> list[Line]:
+    """Measure all."""
+    found = []
+    for number, layout in enumerate(DENSE_LAYOUTS):
+        found += _Rows(folder / f"dense{number}", layout, DENSE).dense()
+    found += _Rows(folder / "sparse", SMALL_FILES, SPARSE).sparse()
+    for number, layout in enumerate(DEEP_LAYOUTS):
+        found += _Rows(folder / f"deep{number}", layout, DEEP).deep()
+    return found
+
+
+class _Rows:
+    """Measures scans of one run."""
+
+    def __init__(self, folder: Path, layout: Layout, shape: Shape) -> None:
+        self._folder = folder
+        self._layout = layout
+        self._shape = shape
+
+    def dense(self) -> list[Line]:
+        """Measure all keys and a few, thrown away and kept."""
+        two = {"keys": ["key001", "key002"]}
+        with served(self._folder / "server", self._layout, self._shape) as self._served:
+            ours, loop = take_turns(self._side(peers.ROWS_AND_BARE_LOOP), rounds=5)
+            values = ours.count * (self._shape.n_keys + 3)
+            ratio, speed = ours.median / loop.median, values / ours.median / 1e6
+            work = self._work("rows, 200,000 steps x 13 keys")
+            return [
+                self._against(work, peers.RUNLAKE_ROWS, peers.WANDB_ROWS, goal=55),
+                Line(
+                    f"{work}, {speed:.1f} M values/s",
+                    str(ours),
+                    f"bare loop over lists: {loop}",
+                    f"{ratio:.2f}",
+                    "<= 1.3",
+                    ratio <= 1.3,
+                ),
+                self._against(f"{work}, kept in a list", peers.RUNLAKE_LIST, peers.WANDB_LIST),
+                self._against(
+                    f"{work}, to pandas by way of rows",
+                    peers.RUNLAKE_PANDAS_OF_ROWS,
+                    peers.WANDB_PANDAS_OF_ROWS,
+                ),
+                self._against(
+                    f"{work}, `to_pandas` in place of rows",
+                    peers.RUNLAKE_TO_PANDAS,
+                    peers.WANDB_PANDAS_OF_ROWS,
+                ),
+                self._against(
+                    f"{work}, against `iter_rows(named=True)`",
+                    peers.RUNLAKE_ROWS,
+                    peers.POLARS_ROWS,
+                    peer="polars",
+                ),
+                *self._keyed("rows, 2 of 13 keys", two, goal=45),
+            ]
+
+    def sparse(self) -> list[Line]:
+        """Measure many keys of which a row has few."""
+        with served(self._folder / "server", self._layout, self._shape) as self._served:
+            work = self._work("rows, 20,000 steps x 503 keys, 2 % filled")
+            return [self._against(work, peers.RUNLAKE_ROWS, peers.WANDB_ROWS, goal=200)]
+
+    def deep(self) -> list[Line]:
+        """Measure 1,000 rows of one key at the end of a long run."""
+        arguments = {"keys": ["key001"], "min_step": 1_990_000, "max_step": 1_991_000}
+        with served(self._folder / "server", self._layout, self._shape) as self._served:
+            work = "1,000 rows at step 1.99 M of 2 M, one key"
+            ours, bare = take_turns(
+                self._side(peers.RUNLAKE_ROWS, **arguments),
+                self._side(peers.POLARS_RANGE, **arguments),
+                rounds=15,
+            )
+            assert ours.count == bare.count == 1_000
+            ratio = ours.median / bare.median
+            return [
+                *self._keyed(work, arguments, goal=6),
+                Line(
+                    self._work(work),
+                    str(ours),
+                    f"request and polars: {bare}",
+                    f"{ratio:.2f}",
+                    "<= 1.3",
+                    ratio <= 1.3,
+                ),
+            ]
+
+    def _keyed(self, work: str, arguments: dict[str, object], goal: int) -> list[Line]:
+        """Compare with the SDK's files cached, then with none: it keeps nothing of such a scan."""
+        warm = self._work(f"{work}, SDK's files cached")
+        cold = self._work(f"{work}, nothing cached by the SDK")
+        return [
+            self._against(warm, peers.RUNLAKE_ROWS, peers.WANDB_ROWS, goal=goal, **arguments),
+            self._against(cold, peers.RUNLAKE_ROWS, peers.WANDB_UNCACHED_ROWS, **arguments),
+        ]
+
+    def _against(
+        self,
+        work: str,
+        ours: str,
+        theirs: str,
+        *,
+        goal: int | None = None,
+        peer: str = "wandb",
+        **arguments: object,
+    ) -> Line:
+        one, other = take_turns(
+            self._side(ours, **arguments), self._side(theirs, **arguments), rounds=ROUNDS
+        )
+        assert one.count == other.count, (work, one.count, other.count)
+        return Line.at_least(work, one, other, goal, peer)
+
+    def _work(self, work: str) -> str:
+        return f"{work}; {self._layout.name(self._shape.n_steps)}"
+
+    def _side(self, script: str, **arguments: object) -> Side:
+        server, path = self._served
+        # Without anything cached means a folder of its own; its scans put nothing there.
+        kind = "uncached" if script == peers.WANDB_UNCACHED_ROWS else "sdk"
+        folder = self._folder / (kind if script.lstrip().startswith("import wandb") else "ours")
+        return Side(script, server, folder, path, arguments)
