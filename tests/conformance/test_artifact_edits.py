@@ -169,6 +169,13 @@ STEPS = [
     "sorted(c.name for c in api.project(project).collections())",
     "[c.name for c in api.project(project).collections(order='-name', per_page=1)]",
     "[c.name for c in api.project(project).collections({'name': 'set'})]",
+    "sorted(c.name for c in api.project(project).collections({'name': {'$regex': 'e'}}))",
+    (
+        "sorted(c.name for c in api.project(project).collections("
+        "{'$or': [{'name': {'$in': ['model', 'no']}}, {'$not': {'type': 'model'}}]}))"
+    ),
+    "[c.name for c in api.project(project).collections({'nothing': 1})]",
+    "[c.name for c in api.project(project).collections({'name': {'$near': 'x'}})]",
     "len(api.project(project).collections())",
     "[t.name for t in api.project(project).artifacts_types()]",
     (

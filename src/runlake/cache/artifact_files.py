@@ -14,6 +14,7 @@ from typing import Any
 from runlake.backend import artifact_documents as documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
+from runlake.backend.shapes import answer_to
 from runlake.cache.artifact_digests import is_intact
 from runlake.cache.artifact_manifest import Entry, Manifest, fetch_manifest
 from runlake.cache.contents import (
@@ -27,6 +28,7 @@ from runlake.errors import (
     ArtifactNotFoundError,
     CacheError,
     FileTransferError,
+    ProtocolError,
     RunlakeError,
 )
 from runlake.errors.user_line import for_thread, warn
@@ -88,6 +90,7 @@ class FileUrls:
     def _fetch(self) -> dict[str, str]:
         urls: dict[str, str] = {}
         cursor = None
+        seen: set[str] = set()
         while True:
             connection = fetch_file_page(
                 self._client,
@@ -97,12 +100,23 @@ class FileUrls:
                 cursor=cursor,
                 limit=URLS_PER_PAGE,
             )
-            nodes = (edge["node"] for edge in connection.get("edges") or [] if edge.get("node"))
-            urls |= {node["name"]: node["directUrl"] for node in nodes if node.get("directUrl")}
-            info = connection.get("pageInfo") or {}
-            cursor = info.get("endCursor")
-            if not info.get("hasNextPage") or cursor is None:
+            known = len(urls)
+            with answer_to(self._client, "GetArtifactMembershipFileUrls", f"'{self._path}'"):
+                nodes = [edge["node"] for edge in connection.get("edges") or [] if edge.get("node")]
+                urls |= {n["name"]: str(n["directUrl"]) for n in nodes if n.get("directUrl")}
+                info = connection.get("pageInfo") or {}
+                cursor = info.get("endCursor")
+                has_next = bool(info.get("hasNextPage"))
+            if not has_next or cursor is None:
                 return urls
+            if str(cursor) in seen or len(urls) == known:
+                raise ProtocolError(
+                    f"{self._client.origin} lists the files of artifact '{self._path}' without "
+                    f"end: after {len(urls)} of them a page brings nothing new and promises more.",
+                    operation="GetArtifactMembershipFileUrls",
+                    origin=self._client.origin,
+                )
+            seen.add(str(cursor))
 
 
 def fetch_file_page(
@@ -153,15 +167,16 @@ def fetch_file_page(
     if not is_short:
         variables["fileNames"] = None if names is None else list(names)
     data = query(client, document, variables)
-    collection = (data.get("project") or {}).get("artifactCollection") or {}
-    membership = collection.get("artifactMembership") or {}
-    if membership.get("files") is None:
-        raise ArtifactNotFoundError(
-            f"Could not find artifact '{path}' at {client.origin}.",
-            operation="GetArtifactMembershipFileUrls",
-            origin=client.origin,
-        )
-    return dict(membership["files"])
+    with answer_to(client, "GetArtifactMembershipFileUrls", f"'{path}'"):
+        collection = (data.get("project") or {}).get("artifactCollection") or {}
+        membership = collection.get("artifactMembership") or {}
+        if membership.get("files") is None:
+            raise ArtifactNotFoundError(
+                f"Could not find artifact '{path}' at {client.origin}.",
+                operation="GetArtifactMembershipFileUrls",
+                origin=client.origin,
+            )
+        return dict(membership["files"])
 
 
 class Fetcher:
@@ -349,9 +364,10 @@ class Fetcher:
 
     def _open(self, artifact_id: str) -> tuple[Fetcher, Manifest]:
         data = query(self._client, documents.ARTIFACT_BY_ID, {"id": artifact_id})
-        found = data.get("artifact") or {}
-        collection = found.get("artifactSequence") or {}
-        project = collection.get("project")
+        with answer_to(self._client, "ArtifactByID", f"a reference of {self.what}"):
+            found = data.get("artifact") or {}
+            collection = found.get("artifactSequence") or {}
+            project = collection.get("project")
         if not project:
             raise ArtifactNotFoundError(
                 f"Artifact {self.what} refers to an artifact that {self._client.origin} does not "
@@ -359,8 +375,9 @@ class Fetcher:
                 operation="ArtifactByID",
                 origin=self._client.origin,
             )
-        version = f"v{found['versionIndex']}"
-        names = (project["entity"]["name"], project["name"], collection["name"], version)
+        with answer_to(self._client, "ArtifactByID", f"a reference of {self.what}"):
+            version = f"v{found['versionIndex']}"
+            names = (project["entity"]["name"], project["name"], collection["name"], version)
         fetcher = Fetcher(self._client, ArtifactPath(*names), skip_cache=self._skip_cache)
         return fetcher, fetch_manifest(self._client, artifact_id, fetcher.what)
 

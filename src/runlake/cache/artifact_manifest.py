@@ -12,6 +12,7 @@ from typing import Any
 from runlake.backend import artifact_documents as documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
+from runlake.backend.shapes import answer_to
 from runlake.backend.transfer import download_bytes
 from runlake.errors import ArtifactNotFoundError, ProtocolError
 
@@ -111,15 +112,18 @@ def fetch_manifest(client: Client, artifact_id: str, what: str) -> Manifest:
         If the answer is no manifest, or one of its names leads elsewhere.
     """
     data = query(client, documents.FETCH_ARTIFACT_MANIFEST, {"id": artifact_id})
-    manifest = (data.get("artifact") or {}).get("currentManifest")
-    if not manifest:
+    with answer_to(client, "FetchArtifactManifest", what):
+        manifest = (data.get("artifact") or {}).get("currentManifest")
+        url = manifest["file"]["directUrl"] if manifest else None
+        if url is not None and not isinstance(url, str):
+            raise TypeError("the URL of the manifest is no text")
+    if url is None:
         raise ArtifactNotFoundError(
             f"Artifact {what} has no manifest at {client.origin}: it was deleted, or never "
             "committed.",
             operation="FetchArtifactManifest",
             origin=client.origin,
         )
-    url = manifest["file"]["directUrl"]
     content = download_bytes(client, url, what=f"the manifest of {what}")
     return parse_manifest(content, what)
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from zipfile import BadZipFile
 
 import pyarrow as pa
 
@@ -195,7 +196,7 @@ class _TableSource:
         if is_incremental:
             tables = (name for name in self._manifest.entries if name.endswith(TABLE_SUFFIX))
             names = sorted(tables, key=_increment_order)
-        elif first.get("_type") == PARTITIONED:
+        elif isinstance(first.get("parts_path"), str):
             folder = str(first["parts_path"]).rstrip("/") + "/"
             names = sorted(n for n in self._manifest.entries if n.startswith(folder))
             names = [name for name in names if name.endswith(TABLE_SUFFIX)]
@@ -208,7 +209,8 @@ class _TableSource:
         for column, kind in _column_types(document).items():
             place = kind.get("params", {}).get("serialization_path")
             if place:
-                arrays[column] = _load_array(self._file(place["path"]), place["key"])
+                file = self._file(str(place.get("path")))
+                arrays[column] = _load_array(file, str(place.get("key")), self._name)
         return arrays
 
     def _document(self, name: str) -> dict[str, Any]:
@@ -296,12 +298,24 @@ def _run_file(client: Client, run: RunPath, value: Mapping[str, Any]) -> dict[st
 def _parse(content: bytes, what: str) -> dict[str, Any]:
     try:
         document = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
-    is_table = isinstance(document, dict) and ("columns" in document or "parts_path" in document)
-    if not isinstance(document, dict) or not is_table:
+    if not isinstance(document, dict) or not _is_table(document):
         raise ProtocolError(f"{what} holds no table.")
     return document
+
+
+def _is_table(document: Mapping[str, Any]) -> bool:
+    """Tell whether columns and rows have the shapes that are read."""
+    if isinstance(document.get("parts_path"), str):
+        return True
+    columns, rows = document.get("columns"), document.get("data")
+    return (
+        isinstance(columns, list)
+        and isinstance(rows, list)
+        and all(isinstance(row, list) and len(row) == len(columns) for row in rows)
+        and isinstance(document.get("column_types") or {}, dict)
+    )
 
 
 def _increment_order(name: str) -> tuple[int, int]:
@@ -312,13 +326,18 @@ def _increment_order(name: str) -> tuple[int, int]:
 
 def _column_types(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the type of each column that has just one besides None."""
-    declared = (document.get("column_types") or {}).get("params", {}).get("type_map", {})
     types = {}
-    for column, kind in declared.items():
-        allowed = kind.get("params", {}).get("allowed_types") or [kind]
-        some = [one for one in allowed if one.get("wb_type") != "none"]
-        if len(some) == 1:
-            types[str(column)] = some[0]
+    try:
+        declared = (document.get("column_types") or {}).get("params", {}).get("type_map", {})
+        for column, kind in declared.items():
+            allowed = kind.get("params", {}).get("allowed_types") or [kind]
+            some = [one for one in allowed if one.get("wb_type") != "none"]
+            if len(some) == 1:
+                types[str(column)] = some[0]
+    except (AttributeError, TypeError) as error:
+        raise ProtocolError(
+            "The types of a table's columns are not what the SDK writes."
+        ) from error
     return types
 
 
@@ -352,14 +371,17 @@ def _arrow(cells: list[Any], column: str) -> pa.Array:
 
 def _timestamps(cells: list[Any]) -> pa.Array:
     """Return times, which the SDK writes as milliseconds since 1970, or as ISO 8601."""
-    times: list[datetime | None] = []
-    for cell in cells:
+    return pa.array(map(_time, cells), pa.timestamp("ms", "UTC"))
+
+
+def _time(cell: Any) -> datetime | None:
+    try:
         if isinstance(cell, str):
             read = datetime.fromisoformat(cell)
-            times.append(read if read.tzinfo else read.replace(tzinfo=UTC))
-        else:
-            times.append(None if cell is None else datetime.fromtimestamp(cell / 1000, UTC))
-    return pa.array(times, pa.timestamp("ms", "UTC"))
+            return read if read.tzinfo else read.replace(tzinfo=UTC)
+        return None if cell is None else datetime.fromtimestamp(cell / 1000, UTC)
+    except (ValueError, TypeError, OverflowError, OSError) as error:
+        raise ProtocolError(f"A table has {cell!r:.100} in a column of times.") from error
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -372,7 +394,7 @@ def _unique(names: list[str]) -> list[str]:
     return unique
 
 
-def _load_array(file: Path, key: str) -> list[Any]:
+def _load_array(file: Path, key: str, name: str) -> list[Any]:
     try:
         import numpy as np
     except ImportError as error:
@@ -381,6 +403,12 @@ def _load_array(file: Path, key: str) -> list[Any]:
             "'runlake[pandas]'.",
             extra="pandas",
         ) from error
-    with np.load(file, allow_pickle=False) as arrays:
-        found: list[Any] = arrays[key].tolist()
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            found: list[Any] = arrays[key].tolist()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
+        raise ProtocolError(
+            f"A column of the table {name!r} is said to be an array {key!r} in a file of numpy's, "
+            "and is not."
+        ) from error
     return found

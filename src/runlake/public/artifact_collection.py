@@ -9,6 +9,7 @@ from runlake.backend import artifact_documents as documents
 from runlake.backend import artifact_mutations as mutations
 from runlake.backend.client import Client
 from runlake.backend.graphql import mutate, query
+from runlake.backend.shapes import answer_to
 from runlake.errors import ArtifactNotFoundError, InvalidArgument, InvalidType
 from runlake.errors.screen import line_for_screen
 from runlake.public.artifact_lists import Artifacts
@@ -46,13 +47,16 @@ class ArtifactCollection:
         self._client = client
         self.organization = organization
         self._aliases: list[str] | None = None
-        self._receive(self.load(entity, project, type, name) if attrs is None else attrs)
+        found = self.load(entity, project, type, name) if attrs is None else attrs
+        with answer_to(client, "ProjectArtifactCollection", f"'{entity}/{project}/{name}'"):
+            self._receive(found)
 
     @classmethod
     def from_attrs(cls, client: Client, attrs: dict[str, Any]) -> Self:
         """Return a collection with fields that the backend sent; no request is made."""
-        project = attrs["project"]
-        names = (project["entity"]["name"], project["name"], attrs["name"], attrs["type"]["name"])
+        with answer_to(client, "ArtifactCollectionFragment", "a collection"):
+            project, kind = attrs["project"], attrs["type"]["name"]
+            names = (project["entity"]["name"], project["name"], attrs["name"], kind)
         return cls(client, *names, attrs=attrs)
 
     def _receive(self, attrs: dict[str, Any]) -> None:
@@ -84,8 +88,9 @@ class ArtifactCollection:
         """
         variables = {"entity": entity, "project": project, "type": type_, "name": name}
         data = query(self._client, documents.ARTIFACT_COLLECTION, variables)
-        kind = (data.get("project") or {}).get("artifactType") or {}
-        found = kind.get("artifactCollection") or {}
+        with answer_to(self._client, "ProjectArtifactCollection", f"'{entity}/{project}/{name}'"):
+            kind = (data.get("project") or {}).get("artifactType") or {}
+            found = dict(kind.get("artifactCollection") or {})
         if not found.get("project"):
             raise ArtifactNotFoundError(
                 f"Could not find a collection {name!r} of type {type_!r} in '{entity}/{project}' "
@@ -93,7 +98,7 @@ class ArtifactCollection:
                 operation="ProjectArtifactCollection",
                 origin=self._client.origin,
             )
-        return dict(found)
+        return found
 
     @property
     def id(self) -> str:
@@ -288,5 +293,6 @@ class _Aliases(Pages[str]):
     def _fetch(self, cursor: str | None) -> Page[str]:
         variables = {"id": self._collection_id, "cursor": cursor, "perPage": self.per_page}
         data = query(self._client, documents.ARTIFACT_COLLECTION_ALIASES, variables)
-        page = page_of((data.get("artifactCollection") or {}).get("aliases"))
-        return page.holding([node["alias"] for node in page.objects])
+        with answer_to(self._client, "ArtifactCollectionAliases", "a collection"):
+            page = page_of((data.get("artifactCollection") or {}).get("aliases"))
+            return page.holding([node["alias"] for node in page.objects])

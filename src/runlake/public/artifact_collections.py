@@ -9,6 +9,7 @@ from typing import Any
 from runlake.backend import artifact_documents as documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
+from runlake.backend.shapes import answer_to
 from runlake.errors import ArtifactNotFoundError
 from runlake.errors.screen import line_for_screen
 from runlake.public.artifact_collection import ArtifactCollection
@@ -41,6 +42,8 @@ class ArtifactType:
         self.project = project
         self.type = type_name
         self._attrs = self.load() if attrs is None else attrs
+        with answer_to(client, "ProjectArtifactType", repr(type_name)):
+            _ = (self.id, self.name)
 
     def load(self) -> dict[str, Any]:
         """Ask the backend for the type.
@@ -57,10 +60,11 @@ class ArtifactType:
         """
         variables = {"entity": self.entity, "project": self.project, "type": self.type}
         data = query(self._client, documents.ARTIFACT_TYPE, variables)
-        found = (data.get("project") or {}).get("artifactType")
+        with answer_to(self._client, "ProjectArtifactType", repr(self.type)):
+            found = dict((data.get("project") or {}).get("artifactType") or {})
         if not found:
             raise _no_such_type(self._client, self.entity, self.project, self.type)
-        return dict(found)
+        return found
 
     @property
     def id(self) -> str:
@@ -132,13 +136,11 @@ class ArtifactTypes(Pages[ArtifactType]):
             "perPage": self.per_page,
         }
         project = _query_project(self._client, documents.ARTIFACT_TYPES, variables)
-        page = page_of(project.get("artifactTypes"))
-        return page.holding(
-            [
-                ArtifactType(self._client, self.entity, self.project, node["name"], node)
-                for node in page.objects
-            ]
-        )
+        with answer_to(self._client, "ProjectArtifactTypes", f"'{self.entity}/{self.project}'"):
+            page = page_of(project.get("artifactTypes"))
+            names = (self.entity, self.project)
+            types = [ArtifactType(self._client, *names, n["name"], n) for n in page.objects]
+        return page.holding(types)
 
     def __repr__(self) -> str:
         return line_for_screen(f"<ArtifactTypes {self.entity}/{self.project}>")
@@ -196,7 +198,7 @@ class ArtifactCollections(SizedPages[ArtifactCollection]):
         kind = project.get("artifactType")
         if not kind:
             raise _no_such_type(self._client, self.entity, self.project, self.type_name)
-        return _page_of_collections(self._client, kind.get("artifactCollections"))
+        return _page_of_collections(self._client, kind)
 
     def __repr__(self) -> str:
         return line_for_screen(
@@ -250,20 +252,21 @@ class ProjectArtifactCollections(SizedPages[ArtifactCollection]):
             "filters": None if self.filters is None else json.dumps(self.filters),
         }
         project = _query_project(self._client, documents.PROJECT_COLLECTIONS, variables)
-        return _page_of_collections(self._client, project.get("artifactCollections"))
+        return _page_of_collections(self._client, project)
 
     def __repr__(self) -> str:
         place = f"{self.entity}/{self.project}"
         return line_for_screen(f"<ProjectArtifactCollections {place} ({len(self)})>")
 
 
-def _page_of_collections(
-    client: Client, connection: Mapping[str, Any] | None
-) -> Page[ArtifactCollection]:
-    page = page_of(connection, (connection or {}).get("totalCount", 0))
-    # Without a project it lies where this API key may not look.
-    shown = [node for node in page.objects if node.get("project")]
-    return page.holding([ArtifactCollection.from_attrs(client, node) for node in shown])
+def _page_of_collections(client: Client, owner: Mapping[str, Any]) -> Page[ArtifactCollection]:
+    """Return a page of the collections of a project, or of a type in it."""
+    with answer_to(client, "ProjectArtifactCollections", "collections"):
+        found = owner.get("artifactCollections") or {}
+        page = page_of(found, found.get("totalCount", 0))
+        # Without a project it lies where this API key may not look.
+        shown = [node for node in page.objects if node.get("project")]
+        return page.holding([ArtifactCollection.from_attrs(client, node) for node in shown])
 
 
 def _no_such_type(
@@ -279,7 +282,9 @@ def _no_such_type(
 
 def _query_project(client: Client, document: str, variables: dict[str, Any]) -> dict[str, Any]:
     """Send a query about a project and return the project's part of the answer."""
-    project = query(client, document, variables).get("project")
+    found = query(client, document, variables).get("project")
+    with answer_to(client, "ProjectArtifactTypes", f"'{variables['entity']}'"):
+        project = dict(found or {})
     if not project:
         raise ArtifactNotFoundError(
             f"Could not find project '{variables['entity']}/{variables['project']}' at "
@@ -287,4 +292,4 @@ def _query_project(client: Client, document: str, variables: dict[str, Any]) -> 
             operation="ProjectArtifactTypes",
             origin=client.origin,
         )
-    return dict(project)
+    return project

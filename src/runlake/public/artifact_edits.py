@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runlake.backend import artifact_mutations as mutations
 from runlake.backend.graphql import mutate, query
+from runlake.backend.shapes import answer_to
 from runlake.errors import InvalidArgument, InvalidType, ProtocolError
 from runlake.errors.user_line import warn
 from runlake.public.artifact_fields import VERSION, ArtifactFields
@@ -39,6 +40,7 @@ class ArtifactEdits(ArtifactFields):
     _description: str | None
     # None until somebody looks at it.
     _metadata: dict[str, Any] | None
+    _sent_ttl: int
     _new_ttl: timedelta | ArtifactTTL | None
     _is_ttl_changed: bool
 
@@ -52,6 +54,7 @@ class ArtifactEdits(ArtifactFields):
         self._tags = [tag["name"] for tag in attrs.get("tags") or []]
         self._saved_tags = list(self._tags)
         self._description = attrs.get("description")
+        self._sent_ttl = int(attrs.get("ttlDurationSeconds") or 0)
         self._metadata = None
         self._new_ttl = None
         self._is_ttl_changed = False
@@ -109,8 +112,7 @@ class ArtifactEdits(ArtifactFields):
             )
         if self._is_ttl_changed:
             return self._new_ttl
-        seconds = int(self._attrs.get("ttlDurationSeconds") or 0)
-        return timedelta(seconds=seconds) if seconds > 0 else None
+        return timedelta(seconds=self._sent_ttl) if self._sent_ttl > 0 else None
 
     @ttl.setter
     def ttl(self, ttl: timedelta | ArtifactTTL | None) -> None:
@@ -176,7 +178,8 @@ class ArtifactEdits(ArtifactFields):
         data = mutate(
             self._client, mutations.UPDATE_ARTIFACT, {"input": changes}, is_idempotent=True
         )
-        updated = (data.get("updateArtifact") or {}).get("artifact")
+        with answer_to(self._client, "UpdateArtifact", f"'{self.qualified_name}'"):
+            updated = dict((data.get("updateArtifact") or {}).get("artifact") or {})
         if not updated:
             raise ProtocolError(
                 f"{self._client.origin} answered UpdateArtifact without artifact "
@@ -184,7 +187,8 @@ class ArtifactEdits(ArtifactFields):
                 operation="UpdateArtifact",
                 origin=self._client.origin,
             )
-        self._receive(updated, version=self._version)
+        with answer_to(self._client, "UpdateArtifact", f"'{self.qualified_name}'"):
+            self._receive(updated, version=self._version)
 
     def delete(self, delete_aliases: bool = False) -> None:
         """Delete the version with its files; one request.

@@ -7,6 +7,7 @@ from typing import Any, NoReturn, Self
 from urllib.parse import quote
 
 from runlake.backend.client import Client
+from runlake.backend.shapes import answer_to
 from runlake.errors import InvalidArgument
 from runlake.public.missing import say_missing
 from runlake.values import ArtifactPath
@@ -66,8 +67,10 @@ class ArtifactFields:
             No request was made.
         """
         artifact = cls.__new__(cls)
-        vars(artifact).update(_client=client, _path=path or source_path(attrs), _linked_at=None)
-        cls._receive(artifact, attrs, aliases, version)
+        with answer_to(client, "ArtifactFragment", f"'{path}'" if path else "an artifact"):
+            known = path or source_path(attrs)
+            vars(artifact).update(_client=client, _path=known, _linked_at=None)
+            cls._receive(artifact, attrs, aliases, version)
         return artifact
 
     def as_linked_at(self, time: str | None) -> Self:
@@ -82,6 +85,8 @@ class ArtifactFields:
         del aliases
         self._attrs = attrs
         self._version = version or f"v{attrs['versionIndex']}"
+        # Read once, so that a wrong shape is an error here and not at some later access.
+        _ = (self.id, self.type, self.size, self.file_count, self.state, self.history_step)
 
     @property
     def client(self) -> Client:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runlake.backend import artifact_documents as documents
 from runlake.backend import artifact_mutations as mutations
 from runlake.backend.graphql import mutate, query
+from runlake.backend.shapes import answer_to
 from runlake.errors import InvalidArgument, ProtocolError
 from runlake.errors.user_line import warn
 from runlake.public.artifact_edits import ArtifactEdits
@@ -66,9 +67,10 @@ class ArtifactLinks(ArtifactEdits):
         if self.is_link:
             warn(f"{self.qualified_name!r} is a link itself: its source is linked.")
         data = mutate(self._client, mutations.LINK_ARTIFACT, {"input": given}, is_idempotent=True)
-        answer = data.get("linkArtifact") or {}
-        membership = answer.get("artifactMembership") or {}
-        index = membership.get("versionIndex", answer.get("versionIndex"))
+        with answer_to(self._client, "LinkArtifact", f"'{self.qualified_name}'"):
+            answer = data.get("linkArtifact") or {}
+            membership = answer.get("artifactMembership") or {}
+            index = membership.get("versionIndex", answer.get("versionIndex"))
         if index is None:
             raise ProtocolError(
                 f"{self._client.origin} answered LinkArtifact without the version of "
@@ -129,12 +131,12 @@ class ArtifactLinks(ArtifactEdits):
         if self.is_link:
             return []
         data = query(self._client, documents.LINKED_ARTIFACTS, {"artifactID": self.id})
-        edges = ((data.get("artifact") or {}).get("artifactMemberships") or {}).get("edges") or []
-        return [
-            self._as_member(edge["node"])
-            for edge in edges
-            if _is_link(edge.get("node") or {}) and edge["node"]["artifactCollection"]["project"]
-        ]
+        with answer_to(self._client, "FetchLinkedArtifacts", f"'{self.qualified_name}'"):
+            found = (data.get("artifact") or {}).get("artifactMemberships") or {}
+            nodes = [edge.get("node") or {} for edge in found.get("edges") or []]
+            # Without a project it lies where this API key may not look.
+            shown = [n for n in nodes if _is_link(n) and n["artifactCollection"]["project"]]
+            return [self._as_member(node) for node in shown]
 
     def _as_member(self, membership: dict[str, Any]) -> Artifact:
         from runlake.public.artifacts import from_membership

@@ -10,6 +10,7 @@ from typing import Any
 from runlake.backend import artifact_documents as documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query, query_run
+from runlake.backend.shapes import answer_to
 from runlake.cache.artifact_files import fetch_file_page
 from runlake.cache.contents import download_checked
 from runlake.errors import ArtifactNotFoundError, FileTransferError, InvalidArgument
@@ -79,23 +80,27 @@ class Artifacts(SizedPages[Artifact]):
             "filters": json.dumps(self.filters),
         }
         data = query(self._client, documents.PROJECT_ARTIFACTS, variables)
-        kind = (data.get("project") or {}).get("artifactType") or {}
-        found = (kind.get("artifactCollection") or {}).get("artifacts")
-        if found is None:
-            raise ArtifactNotFoundError(
-                f"Could not find a collection {self.collection_name!r} of type {self.type!r} in "
-                f"'{self.entity}/{self.project}' at {self._client.origin}.",
-                operation="ProjectArtifacts",
-                origin=self._client.origin,
-            )
-        page = page_of(found, found.get("totalCount"))
         place = (self.entity, self.project, self.collection_name)
-        artifacts = [
-            Artifact.from_attrs(self._client, edge["node"], ArtifactPath(*place, edge["version"]))
-            for edge in found.get("edges") or []
-            if edge.get("node")
-        ]
+        with answer_to(self._client, "ProjectArtifacts", f"'{'/'.join(place)}'"):
+            kind = (data.get("project") or {}).get("artifactType") or {}
+            found = (kind.get("artifactCollection") or {}).get("artifacts")
+            if found is None:
+                raise ArtifactNotFoundError(
+                    f"Could not find a collection {self.collection_name!r} of type {self.type!r} "
+                    f"in '{self.entity}/{self.project}' at {self._client.origin}.",
+                    operation="ProjectArtifacts",
+                    origin=self._client.origin,
+                )
+            page = page_of(found, found.get("totalCount"))
+            artifacts = [
+                self._open(edge, place) for edge in found.get("edges") or [] if edge.get("node")
+            ]
         return page.holding([one for one in artifacts if set(self.tags) <= set(one.tags)])
+
+    def _open(self, edge: Mapping[str, Any], place: tuple[str, str, str]) -> Artifact:
+        version = str(edge["version"])
+        path = ArtifactPath(*place, version)
+        return Artifact.from_attrs(self._client, edge["node"], path, version=version)
 
     def __repr__(self) -> str:
         return line_for_screen(
@@ -135,10 +140,12 @@ class ArtifactsOfRun(SizedPages[Artifact]):
             cursor=cursor,
             perPage=self.per_page,
         ).get("artifacts")
-        page = page_of(found, (found or {}).get("totalCount"))
-        # Without a project it lies where this API key may not look.
-        shown = [node for node in page.objects if node["artifactSequence"].get("project")]
-        return page.holding([Artifact.from_attrs(self._client, node) for node in shown])
+        operation = "RunOutputArtifacts" if is_output else "RunInputArtifacts"
+        with answer_to(self._client, operation, f"run '{self._run}'"):
+            page = page_of(found, (found or {}).get("totalCount"))
+            # Without a project it lies where this API key may not look.
+            shown = [node for node in page.objects if node["artifactSequence"].get("project")]
+            return page.holding([Artifact.from_attrs(self._client, node) for node in shown])
 
     def __repr__(self) -> str:
         return line_for_screen(f"<Artifacts {self.mode} by {self._run} ({len(self)})>")
@@ -233,18 +240,18 @@ class ArtifactFiles(Pages[ArtifactFile]):
         return [self.artifact.entity, self.artifact.project, self.artifact.name]
 
     def _fetch(self, cursor: str | None) -> Page[ArtifactFile]:
-        page = page_of(
-            fetch_file_page(
-                self._client,
-                self.artifact.place,
-                self._names,
-                cursor=cursor,
-                limit=self.per_page,
-            )
+        place = self.artifact.place
+        found = fetch_file_page(
+            self._client, place, self._names, cursor=cursor, limit=self.per_page
         )
-        return page.holding(
-            [ArtifactFile(self._client, self.artifact, node) for node in page.objects]
-        )
+        with answer_to(self._client, "ArtifactMembershipFiles", f"'{place}'"):
+            page = page_of(found)
+            return page.holding([self._open(node) for node in page.objects])
+
+    def _open(self, node: dict[str, Any]) -> ArtifactFile:
+        if not isinstance(node["name"], str):
+            raise TypeError(f"{node['name']!r} is no name of a file")
+        return ArtifactFile(self._client, self.artifact, node)
 
     def __len__(self) -> int:
         if self._names is None:

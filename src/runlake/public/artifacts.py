@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runlake.backend import artifact_documents as documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
+from runlake.backend.shapes import answer_to
 from runlake.cache.artifact_digests import is_intact
 from runlake.cache.artifact_files import Fetcher
 from runlake.cache.artifact_manifest import Manifest, fetch_manifest, leads_out
@@ -308,15 +309,17 @@ class Artifact(ArtifactLinks):
     def logged_by(self) -> Run | None:
         """Return the run that logged the artifact, None if no run did or it is gone."""
         data = query(self._client, documents.ARTIFACT_CREATED_BY, {"id": self.id})
-        creator = (data.get("artifact") or {}).get("createdBy") or {}
-        return self._run(creator) if creator.get("__typename") == "Run" else None
+        with answer_to(self._client, "ArtifactCreatedBy", f"'{self.qualified_name}'"):
+            creator = (data.get("artifact") or {}).get("createdBy") or {}
+            return self._run(creator) if creator.get("__typename") == "Run" else None
 
     def used_by(self) -> list[Run]:
         """Return the runs that used the artifact, in the order of it."""
         data = query(self._client, documents.ARTIFACT_USED_BY, {"id": self.id})
-        edges = ((data.get("artifact") or {}).get("usedBy") or {}).get("edges") or []
-        runs = (self._run(edge["node"]) for edge in edges if edge.get("node"))
-        return [run for run in runs if run is not None]
+        with answer_to(self._client, "ArtifactUsedBy", f"'{self.qualified_name}'"):
+            edges = ((data.get("artifact") or {}).get("usedBy") or {}).get("edges") or []
+            runs = (self._run(edge["node"]) for edge in edges if edge.get("node"))
+            return [run for run in runs if run is not None]
 
     @property
     def source_artifact(self) -> Artifact:
@@ -402,10 +405,12 @@ def fetch_artifact(client: Client, path: ArtifactPath) -> Artifact:
     """
     variables = {"entity": path.entity, "project": path.project, "name": path.name}
     data = query(client, documents.ARTIFACT_BY_NAME, variables)
-    membership = (data.get("project") or {}).get("artifactCollectionMembership") or {}
-    collection = membership.get("artifactCollection") or {}
-    project = collection.get("project")
-    if not membership.get("artifact") or not project:
+    with answer_to(client, "ArtifactMembershipByName", f"'{path}'"):
+        membership = (data.get("project") or {}).get("artifactCollectionMembership") or {}
+        collection = membership.get("artifactCollection") or {}
+        project = collection.get("project")
+        is_there = bool(membership.get("artifact"))
+    if not is_there or not project:
         what = "artifact" if data.get("project") else "project of artifact"
         raise ArtifactNotFoundError(
             f"Could not find {what} '{path}' at {client.origin}. Check the spelling and the alias, "
@@ -418,11 +423,13 @@ def fetch_artifact(client: Client, path: ArtifactPath) -> Artifact:
 
 def from_membership(client: Client, membership: dict[str, Any], path: ArtifactPath) -> Artifact:
     """Return an artifact as a member of the collection that a path names."""
-    # The names of the answer: the backend may have redirected those that were asked for.
-    project = membership["artifactCollection"]["project"]
-    found = ArtifactPath(project["entity"]["name"], project["name"], path.collection, path.alias)
-    aliases = [alias["alias"] for alias in membership.get("aliases") or []]
-    index = membership.get("versionIndex")
-    version = next(filter(VERSION.fullmatch, aliases), None if index is None else f"v{index}")
-    artifact = Artifact.from_attrs(client, membership["artifact"], found, aliases, version=version)
+    with answer_to(client, "ArtifactMembershipByName", f"'{path}'"):
+        # The names of the answer: the backend may have redirected those that were asked for.
+        project = membership["artifactCollection"]["project"]
+        names = (project["entity"]["name"], project["name"])
+        aliases = [alias["alias"] for alias in membership.get("aliases") or []]
+        index = membership.get("versionIndex")
+        number = next(filter(VERSION.fullmatch, aliases), None if index is None else f"v{index}")
+    found = ArtifactPath(*names, path.collection, path.alias)
+    artifact = Artifact.from_attrs(client, membership["artifact"], found, aliases, version=number)
     return artifact.as_linked_at(membership.get("createdAt")) if artifact.is_link else artifact

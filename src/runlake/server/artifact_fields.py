@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from runlake.server.artifact_filters import collection_filter
 from runlake.server.fields import (
     Context,
     Fields,
@@ -20,6 +21,7 @@ from runlake.server.runs import Refused, make_id
 
 DEFAULT_PAGE = 50
 NEVER = -2
+FILTERED = frozenset({"name", "description", "type"})
 STATES = {"PENDING", "COMMITTED", "DELETED"}
 
 
@@ -144,8 +146,8 @@ def collection_connection(
 ) -> Fields:
     """Return a page of the collections of a project, or of one type in it."""
     rows = context.artifacts.collections.in_project(project_id, type_id, arguments.get("order"))
-    wanted = _equalities(arguments.get("filters"), {"name": str})
-    rows = [row for row in rows if wanted.get("name", row["name"]) == row["name"]]
+    is_wanted = collection_filter(arguments.get("filters"), FILTERED)
+    rows = [row for row in rows if is_wanted({name: row[name] for name in FILTERED})]
     return connection(rows, arguments, lambda row: {"node": collection_fields(context, row)})
 
 

@@ -1,0 +1,147 @@
+"""A backend whose lists of an artifact's files never end, or whose answers have wrong shapes."""
+
+import base64
+import contextlib
+import hashlib
+import json
+
+import pytest
+from tests.faults.fault_server import API_KEY, FaultServer
+
+import runlake
+from runlake.errors import ProtocolError, RunlakeError
+
+CONTENT = b"the content"
+COLLECTION = {"name": "set", "project": {"id": "1", "name": "p", "entity": {"name": "e"}}}
+
+
+class ArtifactServer(FaultServer):
+    """Answers about one artifact; its pages of files are those that a test gives, in turn."""
+
+    def __init__(self):
+        super().__init__()
+        digest = base64.b64encode(hashlib.md5(CONTENT).digest()).decode()
+        self.names = ["a.txt", "b.txt"]
+        self.contents = {name: {"digest": digest, "size": len(CONTENT)} for name in self.names}
+        self.pages = []
+        self.replaced = None
+        self.n_pages = 0
+
+    def answer(self, query, _):
+        if self.replaced is not None:
+            return self.replaced
+        if "ArtifactMembershipByName" in query:
+            artifact = {
+                "id": "QXJ0aWZhY3Q6djE6MQ==",
+                "artifactSequence": COLLECTION,
+                "versionIndex": 0,
+                "artifactType": {"name": "dataset"},
+                "state": "COMMITTED",
+            }
+            membership = {"versionIndex": 0, "artifactCollection": COLLECTION, "artifact": artifact}
+            return {"project": {"artifactCollectionMembership": membership}}
+        if "FetchArtifactManifest" in query:
+            self.store("manifest", json.dumps({"version": 1, "contents": self.contents}).encode())
+            return {"artifact": {"currentManifest": {"file": {"directUrl": self.url("manifest")}}}}
+        page = self.pages[min(self.n_pages, len(self.pages) - 1)]
+        self.n_pages += 1
+        found = {"artifactMembership": {"files": page}}
+        return {"project": {"artifactCollection": found}}
+
+    def page(self, *names, cursor=None):
+        nodes = [{"node": {"name": name, "directUrl": self.url("content")}} for name in names]
+        return {"edges": nodes, "pageInfo": {"endCursor": cursor, "hasNextPage": bool(cursor)}}
+
+
+@pytest.fixture
+def faulty():
+    with ArtifactServer() as server:
+        server.store("content", CONTENT)
+        yield server
+
+
+@pytest.fixture
+def artifact(faulty):
+    return runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).artifact("e/p/set:v0")
+
+
+def test_files_of_several_pages_are_all_downloaded(faulty, artifact, tmp_path):
+    faulty.pages = [faulty.page("a.txt", cursor="1"), faulty.page("b.txt")]
+    artifact.download(tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.txt", "b.txt"]
+
+
+@pytest.mark.parametrize("kind", ["a cursor that repeats", "pages that bring nothing"])
+def test_a_list_of_files_that_never_ends_is_an_error(faulty, artifact, tmp_path, kind):
+    if kind == "a cursor that repeats":
+        faulty.pages = [faulty.page("a.txt", cursor="1"), faulty.page("c.txt", cursor="1")]
+    else:
+        faulty.pages = [faulty.page("a.txt", cursor="1"), faulty.page(cursor="2")]
+    with pytest.raises(ProtocolError, match=r"e/p/set:v0.*without end"):
+        artifact.download(tmp_path / "out")
+    assert faulty.n_pages <= 2 * len(faulty.names)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        [],
+        "x",
+        {"edges": "x"},
+        {"edges": [None, 1]},
+        {"edges": [{"node": 5}]},
+        {"edges": [{"node": {"directUrl": "x"}}]},
+        {"edges": [{"node": {"name": "a.txt", "directUrl": 5}}]},
+        {"edges": [], "pageInfo": "x"},
+    ],
+    ids=str,
+)
+def test_a_page_of_files_of_wrong_shape_is_an_error_of_ours(faulty, artifact, tmp_path, page):
+    faulty.pages = [page]
+    with pytest.raises(RunlakeError):
+        artifact.download(tmp_path / "out")
+    if page:
+        with pytest.raises(RunlakeError):
+            next(iter(artifact.files())).download(tmp_path / "out")
+
+
+ODD = (None, 5, "x", [], [1], {"edges": 5}, {"edges": [{"node": 5}]}, {"edges": [{"node": {}}]})
+FIELDS = ("artifactCollectionMembership", "artifactType", "artifactCollections", "artifactTypes")
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_an_answer_of_wrong_shape_is_an_error_of_ours(faulty, artifact, odd):
+    api = runlake.Api({"base_url": faulty.base_url, "entity": "e"}, api_key=API_KEY)
+    reads = {
+        "artifact": lambda: api.artifact("e/p/set:v0"),
+        "types": lambda: list(api.artifact_types("e/p")),
+        "type": lambda: api.artifact_type("t", "e/p").name,
+        "collections": lambda: [c.name for c in api.artifact_collections("e/p", "t")],
+        "of the project": lambda: [c.name for c in api.project("p", "e").collections()],
+        "collection": lambda: api.artifact_collection("t", "e/p/set").name,
+        "versions": lambda: list(api.artifacts("t", "e/p/set")),
+        "manifest": lambda: artifact.manifest,
+        "save": artifact.save,
+        "link": lambda: artifact.link("p/x"),
+    }
+    quiet = {"logged_by": artifact.logged_by, "used_by": artifact.used_by}
+    quiet["linked"] = lambda: artifact.linked_artifacts
+    answers = [
+        {"project": odd, "artifact": odd, "updateArtifact": odd, "linkArtifact": odd},
+        {"project": dict.fromkeys(FIELDS, odd), "artifact": {"currentManifest": odd}},
+        {"project": {"artifactType": {"artifactCollection": odd, "artifactCollections": odd}}},
+        {"artifact": {"createdBy": odd, "usedBy": odd, "artifactMemberships": odd}},
+    ]
+    for faulty.replaced in answers:
+        for read in (*reads.values(), *quiet.values()):
+            with contextlib.suppress(RunlakeError):
+                read()
+
+
+def test_an_endless_file_is_refused_after_what_was_announced(faulty, artifact, tmp_path):
+    faulty.pages = [faulty.page("a.txt", "b.txt")]
+    faulty.store("content", CONTENT * 1_000_000)
+    with pytest.raises(RunlakeError, match="longer than the 11 bytes"):
+        artifact.download(tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
