@@ -9,7 +9,7 @@ import pytest
 from tests.faults.fault_server import API_KEY, FaultServer
 
 import runlake
-from runlake.errors import ProtocolError, RunlakeError
+from runlake.errors import ProtocolError, RunlakeError, UnsupportedError
 
 CONTENT = b"the content"
 COLLECTION = {"name": "set", "project": {"id": "1", "name": "p", "entity": {"name": "e"}}}
@@ -25,9 +25,11 @@ class ArtifactServer(FaultServer):
         self.contents = {name: {"digest": digest, "size": len(CONTENT)} for name in self.names}
         self.pages = []
         self.replaced = None
+        self.sent = []
         self.n_pages = 0
 
-    def answer(self, query, _):
+    def answer(self, query, variables):
+        self.sent.append((query, variables))
         if self.replaced is not None:
             return self.replaced
         if "ArtifactMembershipByName" in query:
@@ -137,6 +139,32 @@ def test_an_answer_of_wrong_shape_is_an_error_of_ours(faulty, artifact, odd):
         for read in (*reads.values(), *quiet.values()):
             with contextlib.suppress(RunlakeError):
                 read()
+
+
+def test_an_older_backend_is_asked_for_nothing_that_it_may_not_know(faulty, artifact):
+    api = runlake.Api({"base_url": faulty.base_url, "entity": "e"}, api_key=API_KEY)
+    node = {
+        "id": "1",
+        "name": "set",
+        "type": {"name": "t"},
+        "project": COLLECTION["project"],
+        "createdAt": "2026-01-01T00:00:00",
+    }
+    pages = {"edges": [{"node": node}, {"node": node}], "pageInfo": {"hasNextPage": False}}
+    faulty.replaced = {"project": {"artifactCollections": pages}}
+    assert len(api.project("p").collections()) == 2
+    with pytest.raises(UnsupportedError, match="too old to filter"):
+        list(api.project("p").collections({"name": "set"}))
+    artifact.aliases.append("new")
+    faulty.replaced = {"updateArtifact": {"artifact": artifact._attrs}}
+    artifact.save()
+    assert faulty.sent[-1][1]["input"] == {"artifactID": artifact.id, "metadata": "{}"}
+    faulty.replaced = {"linkArtifact": {"versionIndex": 3}, "project": None}
+    with pytest.raises(RunlakeError, match="e/p/chosen:v3"):
+        artifact.link("p/chosen")
+    unknown = ("totalCount", "filters", "artifactMembership ", "tagsToAdd")
+    texts = [query for query, _ in faulty.sent if "Collections" in query or "link" in query]
+    assert [word for word in unknown for text in texts if word in text] == []
 
 
 def test_an_endless_file_is_refused_after_what_was_announced(faulty, artifact, tmp_path):

@@ -137,6 +137,18 @@ query ArtifactTypeArtifactCollections(
 }}
 """
 
+COLLECTION_FILTERS = "ARTIFACT_COLLECTIONS_FILTERING_SORTING"
+PROJECT_COLLECTIONS_PLAIN = f"""
+query ProjectArtifactCollections(
+  $entity: String!, $project: String!, $cursor: String, $perPage: Int
+) {{
+  project(name: $project, entityName: $entity) {{
+    artifactCollections(after: $cursor, first: $perPage) {{
+      {PAGE_INFO} edges {{ node {{ {COLLECTION} }} }}
+    }}
+  }}
+}}
+"""
 PROJECT_COLLECTIONS = f"""
 query ProjectArtifactCollections(
   $entity: String!, $project: String!, $cursor: String, $perPage: Int, $filters: JSONString,

@@ -24,7 +24,14 @@ mutation DeleteArtifact($input: DeleteArtifactInput!) {
 }
 """
 
-LINK_ARTIFACT = f"""
+MEMBERSHIP_IN_LINK = "ARTIFACT_MEMBERSHIP_IN_LINK_ARTIFACT_RESPONSE"
+LINK_ARTIFACT = """
+mutation LinkArtifact($input: LinkArtifactInput!) {
+  linkArtifact(input: $input) { versionIndex }
+}
+"""
+
+LINK_ARTIFACT_AND_READ = f"""
 mutation LinkArtifact($input: LinkArtifactInput!) {{
   linkArtifact(input: $input) {{
     versionIndex

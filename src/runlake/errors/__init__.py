@@ -5,7 +5,7 @@
     RunlakeError                    (also named Error, as in wandb)
     |- SettingsError                a setting is missing or wrong
     |  `- UsageError                no API key where one is needed
-    |     `- UnsupportedError       never raised; scripts catch it
+    |     `- UnsupportedError       the backend is too old for what was asked
     |- CommError                    what W&B scripts catch around a call
     |  |- InvalidArgument           also ValueError; raised before any request
     |  |  |- InvalidType            also TypeError
@@ -91,7 +91,7 @@ class UsageError(SettingsError):
 
 
 class UnsupportedError(UsageError):
-    """The SDK's error for what a server does not support; runlake never raises it."""
+    """The backend is too old for what was asked of it."""
 
 
 class CommError(RunlakeError):

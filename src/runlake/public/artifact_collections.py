@@ -8,9 +8,10 @@ from typing import Any
 
 from runlake.backend import artifact_documents as documents
 from runlake.backend.client import Client
+from runlake.backend.features import fetch_features
 from runlake.backend.graphql import query
 from runlake.backend.shapes import answer_to
-from runlake.errors import ArtifactNotFoundError
+from runlake.errors import ArtifactNotFoundError, UnsupportedError
 from runlake.errors.screen import line_for_screen
 from runlake.public.artifact_collection import ArtifactCollection
 from runlake.public.pages import Page, Pages, SizedPages, page_of
@@ -248,11 +249,26 @@ class ProjectArtifactCollections(SizedPages[ArtifactCollection]):
             "project": self.project,
             "cursor": cursor,
             "perPage": self.per_page,
-            "order": self.order,
-            "filters": None if self.filters is None else json.dumps(self.filters),
         }
-        project = _query_project(self._client, documents.PROJECT_COLLECTIONS, variables)
+        document = documents.PROJECT_COLLECTIONS_PLAIN
+        if documents.COLLECTION_FILTERS in fetch_features(self._client):
+            document = documents.PROJECT_COLLECTIONS
+            variables["order"] = self.order
+            variables["filters"] = None if self.filters is None else json.dumps(self.filters)
+        elif self.order is not None or self.filters is not None:
+            raise UnsupportedError(
+                f"{self._client.origin} is too old to filter and order the artifact collections "
+                "of a project. List them all, and choose in Python."
+            )
+        project = _query_project(self._client, document, variables)
         return _page_of_collections(self._client, project)
+
+    def __len__(self) -> int:
+        if self._last is None:
+            self._reach(0)
+        if self._last is not None and self._last.total is None:
+            self._reach(None)
+        return super().__len__()
 
     def __repr__(self) -> str:
         place = f"{self.entity}/{self.project}"
@@ -263,7 +279,7 @@ def _page_of_collections(client: Client, owner: Mapping[str, Any]) -> Page[Artif
     """Return a page of the collections of a project, or of a type in it."""
     with answer_to(client, "ProjectArtifactCollections", "collections"):
         found = owner.get("artifactCollections") or {}
-        page = page_of(found, found.get("totalCount", 0))
+        page = page_of(found, found.get("totalCount"))
         # Without a project it lies where this API key may not look.
         shown = [node for node in page.objects if node.get("project")]
         return page.holding([ArtifactCollection.from_attrs(client, node) for node in shown])

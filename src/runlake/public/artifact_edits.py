@@ -158,7 +158,7 @@ class ArtifactEdits(ArtifactFields):
         """
         del project, settings
         aliases, tags = check_aliases(self._aliases), check_tags(self._tags)
-        changes = {
+        known = {
             "artifactID": self.id,
             "description": self._description,
             "metadata": self._metadata_text(),
@@ -166,6 +166,8 @@ class ArtifactEdits(ArtifactFields):
             "tagsToAdd": _tag_inputs(set(tags) - set(self._saved_tags)),
             "tagsToDelete": _tag_inputs(set(self._saved_tags) - set(tags)),
         }
+        # Without what did not change: an older backend may not know tags or TTLs.
+        changes = {name: value for name, value in known.items() if value not in (None, [])}
         self._send_aliases(mutations.ADD_ALIASES, set(aliases) - set(self._saved_aliases))
         self._send_aliases(mutations.DELETE_ALIASES, set(self._saved_aliases) - set(aliases))
         self._saved_aliases = list(aliases)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from runlake.backend import artifact_documents as documents
 from runlake.backend import artifact_mutations as mutations
+from runlake.backend.features import fetch_features
 from runlake.backend.graphql import mutate, query
 from runlake.backend.shapes import answer_to
 from runlake.errors import InvalidArgument, ProtocolError
@@ -66,7 +67,9 @@ class ArtifactLinks(ArtifactEdits):
         }
         if self.is_link:
             warn(f"{self.qualified_name!r} is a link itself: its source is linked.")
-        data = mutate(self._client, mutations.LINK_ARTIFACT, {"input": given}, is_idempotent=True)
+        is_new = mutations.MEMBERSHIP_IN_LINK in fetch_features(self._client)
+        document = mutations.LINK_ARTIFACT_AND_READ if is_new else mutations.LINK_ARTIFACT
+        data = mutate(self._client, document, {"input": given}, is_idempotent=True)
         with answer_to(self._client, "LinkArtifact", f"'{self.qualified_name}'"):
             answer = data.get("linkArtifact") or {}
             membership = answer.get("artifactMembership") or {}
