@@ -32,6 +32,7 @@ class FaultServer:
         self.objects: dict[str, StoredObject] = {}
         self.exports: list[str] = []
         self.live_rows: list[dict[str, Any]] = []
+        self.lists_live_steps = True
         self.run: dict[str, Any] = {"state": "finished", "heartbeatAt": "2026-01-01T00:00:00"}
         self.history_keys: dict[str, Any] = {"lastStep": -1, "keys": {}}
         self.latency = 0.0
@@ -125,7 +126,9 @@ class FaultServer:
             "sampledHistory": self._samples(variables),
             "parquetHistory": {
                 "parquetUrls": [self.url(export) for export in self.exports],
-                "liveData": [{"_step": row["_step"]} for row in self.live_rows],
+                "liveData": [
+                    {"_step": row["_step"]} for row in self.live_rows if self.lists_live_steps
+                ],
             },
         }
         run = {field: value for field, value in run.items() if re.search(rf"\b{field}\b", query)}

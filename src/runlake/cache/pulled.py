@@ -76,7 +76,12 @@ class PullResult:
     @property
     def is_whole_history(self) -> bool:
         """Every row of the run is in an export."""
-        return self.manifest.live_steps == () and self.n_left_out == 0
+        return self.n_live_rows == 0 and self.n_left_out == 0
+
+    @property
+    def first_unlisted(self) -> int | None:
+        """First step that is neither exported nor listed as live, though the run has more."""
+        return self.manifest.first_unlisted(export.facts.last_step for export in self.exports)
 
     @property
     def n_exports(self) -> int:
@@ -97,7 +102,11 @@ class PullResult:
     def n_live_rows(self) -> int | None:
         """Rows in no export yet; None where the backend does not tell."""
         steps = self.manifest.live_steps
-        return None if steps is None else len(steps)
+        return None if steps is None or self._has_unlisted else len(steps)
+
+    @property
+    def _has_unlisted(self) -> bool:
+        return self.n_left_out == 0 and self.first_unlisted is not None
 
 
 def with_columns(

@@ -183,14 +183,16 @@ class Offer:
     def of(cls, manifest: Manifest, exports: Mapping[str, StoredExport]) -> Offer:
         """Keep what an answer of this moment told, and which exports on disk it was about."""
         live = manifest.live_steps
+        offered = [exports[one.object] for one in manifest.exports]
+        unlisted = manifest.first_unlisted(one.facts.last_step for one in offered)
         return cls(
             manifest.state,
             manifest.heartbeat_at,
             manifest.line_count,
             manifest.last_step,
-            None if live is None else len(live),
+            None if live is None or unlisted is not None else len(live),
             time.time(),
-            {one.object: exports[one.object].identity for one in manifest.exports},
+            {one.object: one.identity for one in offered},
         )
 
     @property

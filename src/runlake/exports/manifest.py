@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -91,6 +91,27 @@ class Manifest:
     def freshness(self) -> Freshness:
         """What must not have moved for an export on disk to be trusted unasked."""
         return freshness_of(self.state, self.heartbeat_at, self.line_count)
+
+    def first_unlisted(self, exported_to: Iterable[int | None]) -> int | None:
+        """Return the first step behind all that is exported or listed as live, if the run has more.
+
+        The vendor's list of live steps is not always filled: the steps up to `last_step` are live
+        too then, and which of them have rows only a read tells.
+
+        Parameters
+        ----------
+        exported_to : iterable of int or None
+            The last step of each export; None for one without rows.
+
+        Returns
+        -------
+        int or None
+            None where the run ends with what is exported or listed.
+        """
+        known = [step for step in exported_to if step is not None]
+        known += (self.live_steps or ())[-1:]
+        first = max(known, default=-1) + 1
+        return first if first <= self.last_step else None
 
 
 def freshness_of(state: str | None, heartbeat_at: str | None, line_count: int | None) -> Freshness:

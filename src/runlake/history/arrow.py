@@ -100,8 +100,8 @@ def _queries(plan: Plan, types: Types, live: LiveRows) -> Iterator[pl.LazyFrame]
     for segment in plan.segments:
         for piece in _segment_pieces(segment, types, live):
             yield keep_rows(piece, plan.projection)
-    if plan.is_walk:
-        for page in live:
+    if plan.walk is not None:
+        for page in live.between(plan.walk):
             yield keep_rows(live_frame(page, types), plan.projection)
 
 

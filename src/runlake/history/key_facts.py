@@ -89,7 +89,8 @@ def find_key_facts(manifest: Manifest, exports: Sequence[ExportFacts]) -> dict[s
     logged = [key for key, count in manifest.key_counts.items() if count]
     names = dict.fromkeys([*logged, *held])
     names.pop(STEP, None)
-    return {key: _facts(key, manifest, held.get(key, [])) for key in names}
+    unlisted = manifest.first_unlisted(export.last_step for export in exports)
+    return {key: _facts(key, manifest, held.get(key, []), unlisted) for key in names}
 
 
 def _filled_columns(export: ExportFacts) -> Iterator[tuple[str, ColumnFacts]]:
@@ -99,25 +100,27 @@ def _filled_columns(export: ExportFacts) -> Iterator[tuple[str, ColumnFacts]]:
             yield column.key, facts
 
 
-def _facts(key: str, manifest: Manifest, held: Sequence[_Held]) -> KeyFacts:
+def _facts(key: str, manifest: Manifest, held: Sequence[_Held], unlisted: int | None) -> KeyFacts:
     counts = [one.n_rows for one in held]
     n_exported = None if None in counts else sum(count or 0 for count in counts)
     count = manifest.key_counts.get(key) or n_exported
     is_in_exports = n_exported is not None and n_exported == count
-    has_live = manifest.live_steps != () and not is_in_exports
-    first, last = _step_bounds(manifest, held, has_live=has_live)
+    has_live = (manifest.live_steps != () or unlisted is not None) and not is_in_exports
+    first, last = _step_bounds(manifest, held, unlisted, has_live=has_live)
     minimum, maximum = (None, None) if has_live else _value_bounds(held)
     return KeyFacts(key, _kind(key, manifest, held), count, first, last, minimum, maximum)
 
 
 def _step_bounds(
-    manifest: Manifest, held: Sequence[_Held], *, has_live: bool
+    manifest: Manifest, held: Sequence[_Held], unlisted: int | None, *, has_live: bool
 ) -> tuple[int | None, int | None]:
     steps = [step for one in held for step in (one.export.first_step, one.export.last_step)]
     if has_live:
         if manifest.live_steps is None:
             return None, None
-        steps += [manifest.live_steps[0], manifest.live_steps[-1]]
+        steps += [*manifest.live_steps[:1], *manifest.live_steps[-1:]]
+        if unlisted is not None:
+            steps += [unlisted, manifest.last_step]
     known = [step for step in steps if step is not None]
     return min(known, default=None), max(known, default=None)
 

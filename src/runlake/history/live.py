@@ -51,7 +51,7 @@ def iter_live_pages(client: Client, plan: Plan, recover: Recover) -> Iterator[li
     client : Client
         The backend.
     plan : Plan
-        Names the live steps; or says that every row is live.
+        Names the live steps, and the range in which others have to be looked for.
     recover : callable
         Given steps that were live, reads them from exports that appeared meanwhile; steps that are
         in none are left out.
@@ -67,14 +67,13 @@ def iter_live_pages(client: Client, plan: Plan, recover: Recover) -> Iterator[li
     ProtocolError
         If the backend lists a step as live but does not give its row.
     """
-    if plan.is_walk:
-        yield from walk_live_rows(client, plan, plan.steps)
-        return
     pages = plan.live_pages
     moved = _MovedRows(client, plan.run, recover)
     answers = _ahead(lambda page: _ask(client, plan, page), pages)
     for index, answer in enumerate(answers):
         yield moved.complete(pages[index], answer, pages[index + 1 : index + RECOVERED_PAGES])
+    if plan.walk is not None:
+        yield from walk_live_rows(client, plan, plan.walk)
 
 
 def fetch_page(client: Client, plan: Plan, page: LivePage, recover: Recover) -> list[Row]:

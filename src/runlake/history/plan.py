@@ -62,8 +62,9 @@ class Plan:
         Later sources win key by key, hence the order.
     segments : tuple of Segment
         Ascending; what is to be read of the exports and of the live rows, stretch by stretch.
-    is_walk : bool
-        The backend does not list live steps: the whole range is read from it, page after page.
+    walk : StepRange or None
+        Steps behind all segments of which the backend does not list the live ones: they are read
+        from it page after page. All of the range, where a run has no exports.
     notes : tuple of str
         How the exports came to be on disk, for people.
     """
@@ -73,7 +74,7 @@ class Plan:
     steps: StepRange
     exports: tuple[ExportRead, ...]
     segments: tuple[Segment, ...]
-    is_walk: bool
+    walk: StepRange | None
     notes: tuple[str, ...] = ()
 
     @cached_property
@@ -85,6 +86,11 @@ class Plan:
     def in_step_order(self) -> tuple[ExportRead, ...]:
         """The exports by their first step."""
         return tuple(sorted(self.exports, key=lambda export: export.first_step))
+
+    @property
+    def is_walk(self) -> bool:
+        """Some steps, or all, are read from the backend page after page."""
+        return self.walk is not None
 
     @property
     def needs_merge(self) -> bool:
@@ -109,13 +115,18 @@ class Plan:
                 f"{export.facts.n_columns} columns"
             )
         lines += [f"  {note}" for note in self.notes]
-        if self.is_walk:
-            lines.append("  live: every row, because the backend offers no exports")
-        elif self.live_pages:
+        if self.live_pages:
             first, last = self.live_pages[0].start, self.live_pages[-1].stop - 1
             lines.append(
                 f"  live: {self.n_live_steps:,} rows in {len(self.live_pages)} requests, "
                 f"steps {first:,} to {last:,}"
+            )
+        if self.walk is not None:
+            lines.append(
+                f"  live: steps {self.walk}, page after page, because the backend lists them "
+                "neither as exported nor as live"
+                if self.exports
+                else "  live: every row, because the backend offers no exports"
             )
         if not (self.exports or self.live_pages or self.is_walk):
             lines.append("  nothing: no row can be in the range")
@@ -164,17 +175,25 @@ def plan_read(pulled: PullResult, projection: Projection, steps: StepRange) -> P
     )
     exports = tuple(read for read in reads if read is not None)
     live_steps = tuple(step for step in manifest.live_steps or () if steps.holds(step))
-    end = manifest.last_step + 1
-    stop = end if steps.stop is None else min(steps.stop, end)
     return Plan(
         run=manifest.path,
         projection=projection,
         steps=steps,
         exports=exports,
         segments=cut_segments(exports, live_steps, steps),
-        is_walk=manifest.live_steps is None and stop > steps.start,
+        walk=_walk(pulled, steps),
         notes=tuple(map(pulled.describe, pulled.exports)),
     )
+
+
+def _walk(pulled: PullResult, steps: StepRange) -> StepRange | None:
+    """Return the steps that have to be looked for: what was left out offline is out of reach."""
+    first = pulled.first_unlisted
+    if first is None or pulled.n_left_out != 0:
+        return None
+    end = pulled.manifest.last_step + 1
+    walk = StepRange(max(first, steps.start), end if steps.stop is None else min(steps.stop, end))
+    return None if walk.is_empty else walk
 
 
 def _columns(facts: ExportFacts, keys: tuple[str, ...] | None) -> tuple[Column, ...]:

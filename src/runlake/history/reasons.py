@@ -61,6 +61,9 @@ def _is_gap(manifest: Manifest, steps: StepRange, exports: Sequence[ExportFacts]
     """Tell whether no row at all can be in a range."""
     if manifest.live_steps is None or any(map(steps.holds, manifest.live_steps)):
         return False
+    unlisted = manifest.first_unlisted(last for _, last in _spans(exports))
+    if unlisted is not None and steps.touches(unlisted, manifest.last_step):
+        return False
     return not any(steps.touches(first, last) for first, last in _spans(exports))
 
 

@@ -71,8 +71,8 @@ def scan_as(plan: Plan, types: Types, live: LiveRows) -> pl.LazyFrame:
         for segment in plan.segments
         for frame in segment_frames(segment, types, live.between(segment.steps))
     ]
-    if plan.is_walk:
-        frames += [live_frame(page, types) for page in live]
+    if plan.walk is not None:
+        frames += [live_frame(page, types) for page in live.between(plan.walk)]
     frame = pl.concat(frames) if frames else empty_frame(types).lazy()
     return keep_rows(frame, plan.projection)
 

@@ -248,8 +248,8 @@ def _parts(plan: Plan, types: Types, live: LiveRows) -> Iterator[_Native | pl.La
                 yield _numbered(export_frame(open_export(read), read, types, segment.steps))
         if segment.live_steps:
             yield from _live_parts(live, segment.steps, types)
-    if plan.is_walk:
-        yield from _live_parts(live, plan.steps, types)
+    if plan.walk is not None:
+        yield from _live_parts(live, plan.walk, types)
 
 
 def _live_parts(live: LiveRows, steps: StepRange, types: Types) -> Iterator[pl.LazyFrame]:

@@ -57,13 +57,10 @@ def tail_start(
     Row groups are looked at from the end, and only their ``_step`` and key columns.
     """
     missing = n_rows
-    pieces = (
-        _walk_backwards(plan, n_rows, last_step, walk)
-        if plan.is_walk
-        else chain.from_iterable(
-            _segment_steps(segment, plan, read_page) for segment in reversed(plan.segments)
-        )
+    exported = chain.from_iterable(
+        _segment_steps(segment, plan, read_page) for segment in reversed(plan.segments)
     )
+    pieces = chain(_walk_backwards(plan, n_rows, last_step, walk), exported)
     for steps in pieces:
         if len(steps) >= missing:
             return int(steps[-missing])
@@ -110,10 +107,12 @@ def _kept(frame: pl.LazyFrame, plan: Plan) -> Sequence[int]:
 def _walk_backwards(
     plan: Plan, n_rows: int, last_step: int, walk: ReadRange
 ) -> Iterator[Sequence[int]]:
-    stop = last_step + 1 if plan.steps.stop is None else min(plan.steps.stop, last_step + 1)
+    if plan.walk is None:
+        return
+    stop = last_step + 1 if plan.walk.stop is None else min(plan.walk.stop, last_step + 1)
     width = n_rows
-    while stop > plan.steps.start:
-        start = max(plan.steps.start, stop - width)
+    while stop > plan.walk.start:
+        start = max(plan.walk.start, stop - width)
         rows = chain.from_iterable(walk(StepRange(start, stop)))
         yield [row[STEP] for row in project_rows(rows, plan.projection)]
         stop, width = start, width * WINDOW_GROWTH
