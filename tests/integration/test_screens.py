@@ -78,3 +78,10 @@ def test_names_are_printed_as_they_are_where_that_works(backend, api):
     assert f"Read all of {LOSS} of '{backend.entity}/\u8a08\u753b" in str(run.explain([LOSS]))
     assert str(Path(run.pull().directory)) in str(run.pull())
     assert isinstance(run, runlake.Run)
+
+
+def test_an_error_holds_no_control_characters(api, backend):
+    for path in (f"{backend.entity}/odd\x1b]52;c;aGk=\x07/none\u202e", "a/b/c/d\x9b31m"):
+        with pytest.raises(runlake.Error) as refused:
+            api.run(path)
+        assert not set(str(refused.value)) & set("\x1b\x07\x9b\u202e")

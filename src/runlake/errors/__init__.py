@@ -46,6 +46,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from runlake.errors.screen import without_controls
+
 
 class RunlakeError(Exception):
     """Base of every error of runlake.
@@ -61,6 +63,8 @@ class RunlakeError(Exception):
     facts: dict[str, Any]
 
     def __init__(self, message: str, **facts: Any) -> None:
+        # Names of others stand in it, and Python writes it to a terminal as it is.
+        message = without_controls(message)
         super().__init__(message)
         self.message = message
         self.facts = facts

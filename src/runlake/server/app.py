@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import (
     HTMLResponse,
@@ -25,7 +26,7 @@ from runlake.server.artifact_resolvers import add_artifacts
 from runlake.server.artifact_routes import artifact_routes
 from runlake.server.artifacts import ArtifactStore
 from runlake.server.database import Database
-from runlake.server.delivery import deliver
+from runlake.server.delivery import NO_GUESSING, deliver
 from runlake.server.fields import Context
 from runlake.server.resolvers import execute, operation_name
 from runlake.server.run_files import RunFiles
@@ -34,6 +35,15 @@ from runlake.server.schema import load_schema
 from runlake.server.storage import BrokenUpload, Storage
 from runlake.server.stream_body import BadBody
 from runlake.server.wire_json import read_body
+
+
+class _ObjectConvertor(PathConvertor):
+    """Names with line feeds too, which ``path`` ends at."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("object", _ObjectConvertor())
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +184,8 @@ class _Api:
         names = "/".join(request.path_params.values())
         return HTMLResponse(
             f"<!doctype html><title>{html.escape(names)}</title><h1>{html.escape(names)}</h1>"
-            "<p>Read it with <code>runlake</code>.</p>"
+            "<p>Read it with <code>runlake</code>.</p>",
+            headers={"Content-Security-Policy": "default-src 'none'", **NO_GUESSING},
         )
 
     def _health(self, _: Request) -> Response:
@@ -206,7 +217,7 @@ def _storage(backend: Backend) -> ASGIApp:
             return Response(headers={"ETag": f'"{received}"'})
         return await run_in_threadpool(lambda: deliver(request, storage.find(name)))
 
-    route = Route("/storage/{name:path}", handle, methods=["GET", "HEAD", "PUT"])
+    route = Route("/storage/{name:object}", handle, methods=["GET", "HEAD", "PUT"])
     return Starlette(routes=[route])
 
 

@@ -14,6 +14,8 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from runlake.server.storage import StoredObject
 
 READ_BYTES = 1 << 20
+# A browser takes a file for what the header says, not for the page that its bytes look like.
+NO_GUESSING = {"X-Content-Type-Options": "nosniff"}
 
 
 class _Body(FileResponse):
@@ -44,6 +46,7 @@ def deliver(request: Request, found: StoredObject | None) -> Response:
         "ETag": etag,
         "Last-Modified": email.utils.formatdate(found.modified_at, usegmt=True),
         "x-goog-hash": f"crc32c={_crc32c(found.file, found.md5)},md5={_base64(found.md5)}",
+        **NO_GUESSING,
     }
     asked = request.headers.get("if-none-match")
     if asked is not None:
