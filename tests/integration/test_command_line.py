@@ -210,6 +210,12 @@ def test_a_failing_query_leaves_an_old_file_as_it_was(shell, odd, tmp_path):
     assert [file.name for file in tmp_path.iterdir() if file.suffix == ".part"] == []
 
 
+def test_what_is_no_regular_file_is_written_as_it_is(shell, odd):
+    command = [sys.executable, "-m", "runlake", "query", odd, "SELECT 1 AS one"]
+    command += ["--format", "csv", "--output", "/dev/stdout"]
+    assert subprocess.check_output(command, env=shell.environment) == b"one\n1\n"
+
+
 def test_a_full_disk_is_an_error_and_no_traceback(shell, odd):
     command = [sys.executable, "-m", "runlake", "query", odd, "--format", "csv"]
     with Path("/dev/full").open("w") as full:

@@ -186,12 +186,12 @@ def written_aside(output: Path) -> Iterator[BinaryIO]:
     RunlakeError
         If the file cannot be written.
     """
-    target = output.resolve()
     try:
-        if target.exists() and not target.is_file():
-            with target.open("wb") as file:
+        if output.exists() and not output.is_file():
+            with output.open("wb") as file:
                 yield file
             return
+        target = output.resolve()
         part = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
         try:
             with part.open("wb") as file:
