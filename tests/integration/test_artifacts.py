@@ -364,6 +364,20 @@ def test_many_versions_come_page_by_page(api, backend, run):
     assert [one.version for one in rest] == ["v3", "v2", "v1", "v0"]
 
 
+def test_to_print_a_list_of_artifacts_asks_nobody(api, backend, run):
+    log_artifact(run, "printed", {"n": b"printed"})
+    with backend.counted() as requests:
+        lists = [
+            api.artifacts("dataset", f"{backend.entity}/artifacts/printed"),
+            api.artifact_collections(f"{backend.entity}/artifacts", "dataset"),
+            api.project("artifacts", backend.entity).collections(),
+        ]
+        assert all("(" not in repr(one) for one in lists)
+    assert requests == []
+    lists[0][0].logged_by()
+    assert repr(lists[0]).endswith("artifacts/printed (1)>")
+
+
 def test_a_version_that_was_deleted_meanwhile_is_not_found(api, run):
     log_artifact(run, "gone", {"a": b"gone"})
     artifact = api.artifact("artifacts/gone:v0")

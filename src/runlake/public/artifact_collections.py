@@ -14,6 +14,7 @@ from runlake.backend.shapes import answer_to
 from runlake.errors import ArtifactNotFoundError, UnsupportedError
 from runlake.errors.screen import line_for_screen
 from runlake.public.artifact_collection import ArtifactCollection
+from runlake.public.artifact_lists import known_length
 from runlake.public.pages import Page, Pages, SizedPages, page_of
 
 
@@ -203,7 +204,8 @@ class ArtifactCollections(SizedPages[ArtifactCollection]):
 
     def __repr__(self) -> str:
         return line_for_screen(
-            f"<ArtifactCollections {self.entity}/{self.project}/{self.type_name} ({len(self)})>"
+            f"<ArtifactCollections {self.entity}/{self.project}/{self.type_name}"
+            f"{known_length(self)}>"
         )
 
 
@@ -272,7 +274,7 @@ class ProjectArtifactCollections(SizedPages[ArtifactCollection]):
 
     def __repr__(self) -> str:
         place = f"{self.entity}/{self.project}"
-        return line_for_screen(f"<ProjectArtifactCollections {place} ({len(self)})>")
+        return line_for_screen(f"<ProjectArtifactCollections {place}{known_length(self)}>")
 
 
 def _page_of_collections(client: Client, owner: Mapping[str, Any]) -> Page[ArtifactCollection]:

@@ -103,9 +103,8 @@ class Artifacts(SizedPages[Artifact]):
         return Artifact.from_attrs(self._client, edge["node"], path, version=version)
 
     def __repr__(self) -> str:
-        return line_for_screen(
-            f"<Artifacts {self.entity}/{self.project}/{self.collection_name} ({len(self)})>"
-        )
+        place = f"{self.entity}/{self.project}/{self.collection_name}"
+        return line_for_screen(f"<Artifacts {place}{known_length(self)}>")
 
 
 class ArtifactsOfRun(SizedPages[Artifact]):
@@ -148,7 +147,7 @@ class ArtifactsOfRun(SizedPages[Artifact]):
             return page.holding([Artifact.from_attrs(self._client, node) for node in shown])
 
     def __repr__(self) -> str:
-        return line_for_screen(f"<Artifacts {self.mode} by {self._run} ({len(self)})>")
+        return line_for_screen(f"<Artifacts {self.mode} by {self._run}{known_length(self)}>")
 
 
 class ArtifactFile(File):
@@ -261,3 +260,8 @@ class ArtifactFiles(Pages[ArtifactFile]):
 
     def __repr__(self) -> str:
         return line_for_screen(f"<ArtifactFiles {'/'.join(self.path)} ({len(self)})>")
+
+
+def known_length(pages: SizedPages[Any]) -> str:
+    """Return the length in brackets where a page was fetched: to print a list asks nobody."""
+    return f" ({len(pages)})" if pages.objects or not pages.more else ""

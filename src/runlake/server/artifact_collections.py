@@ -120,11 +120,13 @@ class CollectionStore:
     def rename(self, row: sqlite3.Row, name: str | None, description: str | None) -> sqlite3.Row:
         """Change name and description of a collection; None leaves them."""
         new = row["name"] if name is None else name
-        if new != row["name"]:
-            check_name(new, "artifact collection")
-            if self.find(row["project_id"], new) is not None:
-                raise Refused(f"there is an artifact collection {new!r} already")
-        self._update(row, "name = ?, description = coalesce(?, description)", new, description)
+        with self._database.transaction():
+            if new != row["name"]:
+                check_name(new, "artifact collection")
+                if self.find(row["project_id"], new) is not None:
+                    raise Refused(f"there is an artifact collection {new!r} already")
+            values = (new, description)
+            self._update(row, "name = ?, description = coalesce(?, description)", *values)
         return self._existing(row["project_id"], new)
 
     def change_type(self, row: sqlite3.Row, type_name: str) -> sqlite3.Row:
