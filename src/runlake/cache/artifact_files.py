@@ -215,7 +215,7 @@ class Fetcher:
         Raises
         ------
         RunlakeError
-            If it cannot be had.
+            If it cannot be downloaded.
         """
         if entry.md5 is None:
             raise FileTransferError(f"{self.named(entry)} has no MD5 to check it by.")
@@ -280,7 +280,7 @@ class Fetcher:
         root : Path
             Made if it is not there.
         allow_missing_references : bool
-            Warn of references that cannot be had, and go on.
+            Warn of references that cannot be downloaded, and go on.
 
         Raises
         ------

@@ -79,7 +79,7 @@ def read_table(
     InvalidArgument
         If there is no such table.
     ArtifactNotFoundError, RunFileNotFoundError, FileTransferError
-        If its file cannot be had.
+        If its file cannot be downloaded.
     """
     if not isinstance(key, str):
         raise InvalidArgument(f"The key of a table is a string, not {key!r}.")

@@ -135,7 +135,7 @@ class ArtifactManifestEntry:
         Raises
         ------
         FileTransferError
-            If it cannot be had, has not its digest, or cannot be written.
+            If it cannot be downloaded, has not its digest, or cannot be written.
         """
         del executor
         artifact = self._artifact

@@ -173,7 +173,7 @@ class Artifact(ArtifactLinks):
         root : path, optional
             The directory; ``./artifacts/NAME:VERSION`` if omitted, see ``WANDB_ARTIFACT_DIR``.
         allow_missing_references : bool
-            Warn of references that cannot be had, and go on.
+            Warn of references that cannot be downloaded, and go on.
         skip_cache : bool, optional
             Download past the cache.
         path_prefix : str, optional
@@ -189,7 +189,7 @@ class Artifact(ArtifactLinks):
         Raises
         ------
         FileTransferError
-            If a file cannot be had, has not its digest, or cannot be written.
+            If a file cannot be downloaded, has not its digest, or cannot be written.
 
         Notes
         -----

@@ -108,7 +108,7 @@ class File(Attributes):
         InvalidArgument
             If a file is there and neither flag is set, or the name leads out of the directory.
         FileTransferError, Unreachable
-            If the file cannot be had; nothing is left behind then.
+            If the file cannot be downloaded; nothing is left behind then.
         """
         destination = destination_of(root, self.name)
         if is_wanted(destination, replace=replace, exist_ok=exist_ok):

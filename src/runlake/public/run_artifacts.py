@@ -143,7 +143,7 @@ class RunArtifacts(RunFields):
         InvalidArgument
             If no table was logged under this key, or not at this step.
         ArtifactNotFoundError, RunFileNotFoundError, FileTransferError
-            If the table's file cannot be had.
+            If the table's file cannot be downloaded.
         """
         from runlake.history.tables import read_table
 

@@ -191,7 +191,7 @@ class ArtifactContents:
         return stored_as if row and self._storage.find(stored_as) else None
 
     def release(self, version_id: int) -> None:
-        """Let go of a version's manifests and files, and of objects that nobody else names."""
+        """Drop the manifests and files of a version, and objects that nobody else names."""
         with self._database.transaction() as connection:
             own = connection.execute(
                 "SELECT DISTINCT object FROM artifact_files WHERE version_id = ? "
