@@ -20,9 +20,10 @@ import httpx
 from runlake.backend.bandwidth import shared_bandwidth
 from runlake.backend.budget import Budget
 from runlake.backend.reply import Reply
-from runlake.backend.retry import Transient
+from runlake.backend.retry import Transient, is_retryable
 from runlake.backend.stop import Stop
 from runlake.backend.trust import trust
+from runlake.backend.words import safe_words
 from runlake.errors import (
     AccessDenied,
     AuthenticationError,
@@ -33,7 +34,7 @@ from runlake.errors import (
     Unreachable,
     UsageError,
 )
-from runlake.settings import Settings
+from runlake.settings import Secret, Settings
 
 USER_AGENT = "runlake/0.1"
 MAX_REDIRECTS = 5
@@ -100,12 +101,12 @@ class Client:
         """
         url = self.settings.base_url + path
         self._refuse_offline(operation)
-        headers = {"User-Agent": USER_AGENT, **self._authorization(url, is_required=True)}
+        auth = self._auth(url, is_required=True) or httpx.Auth()
         http = self._http()
         turn = self._turn(url, operation)
         started = time.monotonic()
         try:
-            response = http.post(url, json=payload, headers=headers)
+            response = http.post(url, json=payload, headers={"User-Agent": USER_AGENT}, auth=auth)
         except httpx.HTTPError as error:
             raise Transient(
                 _unreachable(error, operation, url),
@@ -172,12 +173,11 @@ class Client:
                     "User-Agent": USER_AGENT,
                     "Accept-Encoding": "identity",
                     **headers,
-                    **self._authorization(url),
                 },
             )
             turn = self._turn(url, "a download")
             try:
-                response = http.send(request, stream=True)
+                response = http.send(request, stream=True, auth=self._auth(url))
             except httpx.HTTPError as error:
                 stop.check()
                 raise Transient(_unreachable(error, "Download", url)) from error
@@ -233,7 +233,6 @@ class Client:
             "User-Agent": USER_AGENT,
             **headers,
             "Content-Length": str(n_bytes),
-            **self._authorization(url),
         }
         # A host may answer long after the last byte, once it has checked and kept them all.
         seconds = self.settings.timeout
@@ -246,6 +245,7 @@ class Client:
                 _bare(url),
                 content=pieces,
                 headers=sent,
+                auth=self._auth(url) or httpx.Auth(),
                 timeout=patience,
                 extensions=_signed(url),
             )
@@ -329,25 +329,24 @@ class Client:
         if self.budget is not None and _origin(url) == self.origin:
             self.budget.learn(turn, response.status_code, response.headers)
 
-    def _authorization(self, url: str, *, is_required: bool = False) -> dict[str, str]:
+    def _auth(self, url: str, *, is_required: bool = False) -> _KeyAuth | None:
         if _origin(url) != self.origin:
-            return {}
+            return None
         key = self.settings.api_key
         if key is None:
             if not is_required:
-                return {}
+                return None
             raise UsageError(
                 f"No API key is configured for {self.origin}. Set WANDB_API_KEY, or add an entry "
                 f"for machine {urlsplit(url).netloc} to ~/.netrc.",
                 setting="api_key",
             )
-        token = base64.b64encode(f"api:{key.reveal()}".encode()).decode()
-        return {"Authorization": f"Basic {token}"}
+        return _KeyAuth(key)
 
     def _refusal(self, response: httpx.Response, operation: str) -> Exception:
         status = response.status_code
         facts = {"operation": operation, "origin": self.origin, "status": status}
-        said = _said(response)
+        said = _said(response, self.settings.api_key)
         if status == httpx.codes.UNAUTHORIZED:
             return AuthenticationError(
                 f"{self.origin} does not know this API key (HTTP 401). Check WANDB_API_KEY, or the "
@@ -362,9 +361,22 @@ class Client:
         error = BackendError(
             f"{self.origin} answered {operation} with HTTP {status}{said}.", **facts
         )
-        if status == httpx.codes.TOO_MANY_REQUESTS or (status >= 500 and status != 501):  # noqa: PLR2004
+        if is_retryable(status):
             return Transient(error, retry_after=response.headers.get("retry-after"))
         return error
+
+
+class _KeyAuth(httpx.Auth):
+    """Adds the API key as the request leaves: tools that print the variables of frames see none."""
+
+    def __init__(self, key: Secret) -> None:
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+        request.headers["Authorization"] = (
+            "Basic " + base64.b64encode(f"api:{self._key.reveal()}".encode()).decode()
+        )
+        yield request
 
 
 def _pieces(content: BinaryIO, n_bytes: int) -> Iterator[bytes]:
@@ -391,13 +403,13 @@ def _socket(response: httpx.Response) -> socket.socket | None:
     return found if isinstance(found, socket.socket) else None
 
 
-def _said(response: httpx.Response) -> str:
+def _said(response: httpx.Response, key: Secret | None) -> str:
     try:
         body = response.json()
         messages = [str(error["message"]) for error in body["errors"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-    return ": " + "; ".join(messages).rstrip(".")
+    return ": " + safe_words("; ".join(messages), key).rstrip(".")
 
 
 def _unreachable(error: httpx.HTTPError, operation: str, url: str) -> Unreachable:

@@ -9,6 +9,7 @@ from typing import Any
 from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.retry import Transient, retry
+from runlake.backend.words import safe_words
 from runlake.errors import BackendError, ProtocolError, RunNotFoundError
 from runlake.values import RunPath
 
@@ -94,7 +95,7 @@ def _data(client: Client, name: str, body: Any) -> dict[str, Any]:
         )
     if body.get("errors"):
         raise BackendError(
-            f"{client.origin} refused {name}: {_messages(body['errors'])}.",
+            f"{client.origin} refused {name}: {_messages(client, body['errors'])}.",
             operation=name,
             origin=client.origin,
         )
@@ -160,8 +161,9 @@ def _operation_name(document: str) -> str:
     return found[1]
 
 
-def _messages(errors: object) -> str:
+def _messages(client: Client, errors: object) -> str:
     if not isinstance(errors, list):
         return "no reason given"
     texts = (error.get("message") if isinstance(error, dict) else error for error in errors)
-    return "; ".join(str(text).strip().rstrip(".") for text in texts)
+    said = "; ".join(str(text).strip().rstrip(".") for text in texts)
+    return safe_words(said, client.settings.api_key)

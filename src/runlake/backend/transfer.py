@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from runlake.backend.client import Client
-from runlake.backend.retry import Transient, retry
+from runlake.backend.retry import Transient, is_retryable, retry
+from runlake.backend.words import safe_words
 from runlake.errors import FileTransferError
 
 WRITE_BYTES = 1 << 20
@@ -132,7 +133,10 @@ def _receive(
         _check_status(reply.status, reply.headers, what)
         found = reply.headers.get("etag", "").strip('"')
         if etag is not None and found != etag:
-            raise FileTransferError(f"{what} has changed: its ETag is {found!r}, not {etag!r}.")
+            raise FileTransferError(
+                f"{what} has changed: its ETag is "
+                f"{safe_words(found, client.settings.api_key)!r}, not {etag!r}."
+            )
         with part.open("wb", buffering=WRITE_BYTES) as file:
             for chunk in reply.iter_bytes():
                 n_bytes += len(chunk)
@@ -163,7 +167,7 @@ def _refuse(status: int, headers: Mapping[str, str], what: str, doing: str) -> N
     error = FileTransferError(
         f"The storage host answered HTTP {status} when it was {doing} {what}.", status=status
     )
-    if status == 429 or status >= 500:  # noqa: PLR2004
+    if is_retryable(status):
         raise Transient(error, retry_after=headers.get("retry-after"))
     raise error
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from runlake.backend.client import Client
 from runlake.backend.reply import Reply
-from runlake.backend.retry import Transient, retry
+from runlake.backend.retry import Transient, is_retryable, retry
 from runlake.backend.stop import Stop
 from runlake.errors import ExportChanged, ExportCorrupt, ExportError, ExportExpired, Unreachable
 from runlake.exports.manifest import Export
@@ -17,7 +17,6 @@ from runlake.values import RunPath
 
 EXPIRED = {401, 403, 404, 410}
 NOT_FOUND = 404
-TOO_MANY_REQUESTS = 429
 SLOWEST = 1024  # bytes per second; slower is no progress
 PROGRESS_BYTES = 1 << 14  # what a try has to bring for the next one to follow at once
 MAX_CORRUPT = 3
@@ -166,7 +165,7 @@ class Source:
             export=self._offer.object,
             status=reply.status,
         )
-        if reply.status == TOO_MANY_REQUESTS or reply.status >= 500:  # noqa: PLR2004
+        if is_retryable(reply.status):
             return Transient(error, retry_after=reply.headers.get("retry-after"))
         return error
 

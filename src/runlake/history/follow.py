@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from runlake.backend.client import Client
+from runlake.backend.retry import is_retryable
 from runlake.cache.layout import RunDirectory
 from runlake.cache.pulled import PullResult
 from runlake.errors import ExportChanged, ExportExpired, RunlakeError, Unreachable
@@ -19,8 +20,6 @@ from runlake.values import STEP, Projection, Row, RunPath, StepRange
 
 logger = logging.getLogger("runlake.history")
 BATCH_ROWS = 1000
-TOO_MANY_REQUESTS = 429
-SERVER_ERRORS = 500
 
 
 def follow_run(
@@ -189,4 +188,4 @@ def _may_pass(error: RunlakeError) -> bool:
     if isinstance(error, (Unreachable, ExportChanged, ExportExpired)):
         return True
     status = error.facts.get("status")
-    return status is not None and (status == TOO_MANY_REQUESTS or status >= SERVER_ERRORS)
+    return status is not None and is_retryable(status)
