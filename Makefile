@@ -30,7 +30,7 @@ format: $(READY)
 shells:
 	@for shell in zsh fish; do command -v $$shell >/dev/null || missing="$$missing $$shell"; done; \
 	test -z "$$missing" || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || { \
-	  timeout 60 apt-get update -qq && \
+	  timeout 60 apt-get -o Acquire::Retries=0 update -qq && \
 	  DEBIAN_FRONTEND=noninteractive timeout 120 apt-get install -qq -y --no-install-recommends $$missing; \
 	} >/dev/null 2>&1 || echo "Not installed:$$missing"
 

@@ -154,6 +154,9 @@ class Sweep(Attributes):
         """Return HTML that shows the page of the sweep."""
         return frame_of(self.url, height, hidden=hidden)
 
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
     def __repr__(self) -> str:
         return line_for_screen(
             f"<Sweep {'/'.join(self.path)} ({self._attrs.get('state', 'Unknown State')})>"
