@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, get_args
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from runlake.errors import InvalidArgument, InvalidType
 
@@ -34,6 +34,11 @@ SECONDS = {
 _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
 
 
+def is_url(text: str) -> bool:
+    """Tell whether a path is the address of a page; what is no string is none."""
+    return str(text).strip().startswith(("https://", "http://"))
+
+
 @dataclass(frozen=True, slots=True)
 class RunPath:
     """Where a run lives on a backend.
@@ -49,6 +54,8 @@ class RunPath:
     'team/proj/abc123'
     >>> RunPath.parse("abc123", entity="team", project="proj").run_id
     'abc123'
+    >>> str(RunPath.parse("https://wandb.ai/team/proj/runs/abc123/overview"))
+    'team/proj/abc123'
     """
 
     entity: str
@@ -63,7 +70,7 @@ class RunPath:
         ----------
         text : str
             ``entity/project/run_id``, ``entity/project/runs/run_id``, ``entity/project:run_id``,
-            ``project/run_id``, ``project:run_id`` or ``run_id``.
+            ``project/run_id``, ``project:run_id``, ``run_id``, or the URL of a run.
         entity, project : str, optional
             What stands in for the parts that the text leaves out.
 
@@ -79,6 +86,8 @@ class RunPath:
         """
         if not isinstance(text, str):
             raise InvalidArgument(f"A run path is a string, not {text!r}.")
+        if is_url(text):
+            return cls._of_url(text)
         trimmed = re.sub(r"/(runs|sweeps)/", "/", text.strip().strip("/"))
         parts = [part for part in re.split(r"[/:]", trimmed) if part]
         if not parts or len(parts) > 3:  # noqa: PLR2004 - entity, project, run id
@@ -94,6 +103,17 @@ class RunPath:
                     f"Write 'entity/project/run_id', or set WANDB_{kind.upper()}."
                 )
         return cls(*(str(name) for name in names))
+
+    @classmethod
+    def _of_url(cls, url: str) -> RunPath:
+        # A page of the run may follow, and the application may live below a path of its own.
+        parts = [unquote(part) for part in urlsplit(url.strip()).path.split("/") if part]
+        for place, part in enumerate(parts[2:-1], start=2):
+            if part == "runs":
+                return cls(parts[place - 2], parts[place - 1], parts[place + 1])
+        raise InvalidArgument(
+            f"Invalid path: {url!r} is no URL of a run, which ends in 'entity/project/runs/run_id'."
+        )
 
     @property
     def quoted(self) -> list[str]:

@@ -60,11 +60,11 @@ def shell(backend, tmp_path_factory):
 @pytest.fixture(scope="module")
 def odd(backend):
     """A run in which everything that others choose is hostile, or hard to spell."""
-    run = LoggedRun(backend, "odd", "odd")
+    run = LoggedRun(backend, "odd", "hostile")
     upsert = UPSERT.replace("$program: String", "$program: String, $display: String").replace(
         "jobProgram: $program", "jobProgram: $program, displayName: $display"
     )
-    names = {"name": "odd", "project": "odd", "entity": backend.entity, "program": "t"}
+    names = {"name": "odd", "project": "hostile", "entity": backend.entity, "program": "t"}
     run.graphql(upsert, names | {"display": f"{MARKUP}{OSC}\u65e5\u672c"})
     rows = [
         {"_step": n, "f": value, "mixed": mixed, "text": text, "nested": {"deep": [value]}}
@@ -95,7 +95,7 @@ def test_a_pipe_gets_every_cell_whole_and_unpadded(shell, odd):
 
 
 def test_a_pipe_gets_every_row_of_a_table(backend, shell):
-    path = LoggedRun(backend, "many", "odd").log(*steps(0, 50)).finish().path
+    path = LoggedRun(backend, "many", "hostile").log(*steps(0, 50)).finish().path
     lines = shell("query", path, "--keys", "loss").stdout.splitlines()
     assert lines[0] == "_step\tloss"
     assert lines[3] == "2\t0.3333333333333333"
@@ -267,7 +267,10 @@ def test_debug_stands_anywhere_and_h_is_help(shell):
 
 
 def test_a_project_in_place_of_a_run_is_said_with_its_runs(backend, shell, odd):
-    for project in (f"{backend.entity}/odd", f"{backend.base_url}/{backend.entity}/odd/workspace"):
+    for project in (
+        f"{backend.entity}/hostile",
+        f"{backend.base_url}/{backend.entity}/hostile/workspace",
+    ):
         done = shell("show", project)
         assert done.returncode == 2
         assert "is a project" in done.stderr
@@ -330,3 +333,25 @@ def test_help_and_version_import_no_library(words, more):
     )
     assert not (HEAVY | more) & set(done.stderr.split())
     assert done.stdout
+
+
+def test_the_url_of_a_run_is_a_path_everywhere(api, shell, odd):
+    run = api.run(odd)
+    for url in (run.url, f"{run.url}/overview?nw=x", run.url.replace("127.0.0.1", "localhost")):
+        assert api.run(url).path == run.path
+    assert api.from_path(run.url).path == run.path
+    assert shell("show", run.url).stdout.startswith(f"run\t{odd}\n")
+    assert shell("pull", run.url).returncode == 0
+    assert shell("query", run.url, "SELECT 1 AS one").stdout == "one\n1\n"
+    assert shell("cache", "pin", run.url).returncode == 0
+    assert json.loads(shell("cache", "list", "--json").stdout)[0]["pinned"] in {True, False}
+    assert shell("cache", "unpin", run.url).returncode == 0
+    other = shell("show", f"https://wandb.ai/{odd.replace('/hostile/odd', '/hostile/runs/odd')}")
+    assert (other.returncode, "another backend" in other.stderr) == (2, True)
+
+
+def test_names_in_a_url_are_decoded(backend, api):
+    path = LoggedRun(backend, "\u65e5\u672c x", "a b%").log(*steps(0, 2)).finish().path
+    run = api.run(path)
+    assert api.run(run.url).id == "\u65e5\u672c x"
+    assert api.run(run.url).project == "a b%"

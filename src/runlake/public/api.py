@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from runlake.backend import documents
 from runlake.backend.client import USER_AGENT, Client
@@ -19,7 +20,9 @@ from runlake.public.runs import DEFAULT_ORDER, Runs
 from runlake.public.sweeps import Sweep
 from runlake.public.users import User
 from runlake.settings import Settings, load_settings
-from runlake.values import ProjectPath, RunPath
+from runlake.values import ProjectPath, RunPath, is_url
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class Api(ApiArtifacts):
@@ -101,7 +104,7 @@ class Api(ApiArtifacts):
         Parameters
         ----------
         path : str
-            ``entity/project/run_id`` or one of its short forms.
+            ``entity/project/run_id``, one of its short forms, or the URL of the run's page.
 
         Returns
         -------
@@ -111,7 +114,7 @@ class Api(ApiArtifacts):
         Raises
         ------
         InvalidArgument
-            If the path lacks a part.
+            If the path lacks a part, or the URL is one of another backend.
         RunNotFoundError
             If there is no such run.
         """
@@ -128,7 +131,7 @@ class Api(ApiArtifacts):
         ----------
         path : str
             ``project``, ``entity/project``, ``entity/project/run_id``,
-            ``entity/project/runs/run_id`` or ``entity/project/sweeps/sweep_id``.
+            ``entity/project/runs/run_id``, ``entity/project/sweeps/sweep_id``, or the URL of a run.
 
         Returns
         -------
@@ -140,6 +143,8 @@ class Api(ApiArtifacts):
         InvalidArgument
             If the path has another form.
         """
+        if is_url(str(path)):
+            return self.run(path)
         parts = str(path).strip("/ ").split("/")
         if len(parts) == len(("entity", "project", "sweeps", "id")):
             if parts[2].startswith("sweep"):
@@ -332,6 +337,8 @@ class Api(ApiArtifacts):
 
     def _parsed(self, path: str) -> RunPath:
         settings = self.settings
+        if is_url(path):
+            _check_host(path, settings)
         return RunPath.parse(path, entity=settings.entity or UNNAMED, project=settings.project)
 
     if not TYPE_CHECKING:
@@ -346,3 +353,13 @@ class Api(ApiArtifacts):
 
     def __repr__(self) -> str:
         return f"<Api {self.settings.base_url}>"
+
+
+def _check_host(url: str, settings: Settings) -> None:
+    ours = {urlsplit(known).hostname for known in (settings.app_url, settings.base_url)}
+    host = urlsplit(url.strip()).hostname
+    if host not in ours and not {host, *ours} <= LOOPBACK:
+        raise InvalidArgument(
+            f"{url!r} is a page of another backend than {settings.app_url}. To read there, set "
+            "WANDB_BASE_URL, or give Api the override base_url."
+        )
