@@ -5,6 +5,7 @@ import math
 import os
 import random
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -142,3 +143,23 @@ def test_a_warm_read_plans_from_what_is_noted_and_finds_it_as_it_was_written(fau
     assert run.frame().shape == (2, 305)
     assert run.frame(["zero"])["zero"].to_list() == BOUNDS["zero"]
     assert not caplog.records
+
+
+def test_an_export_that_stays_undecodable_is_one_error_of_ours_in_every_reader(faulty):
+    content = bytearray(export_bytes(n_rows=2_000))
+    faulty.offer(a=bytes(content))
+    # The pages of ``_step`` are whole, hence the file is taken; those of ``loss`` are not.
+    place = content.find(np.random.default_rng(0).random(2_000).tobytes()[:64])
+    content[place - 30 : place] = b"\xff" * 30
+    faulty.store("a", bytes(content))
+    settings = {"base_url": faulty.base_url}
+    run = runlake.Api(settings, api_key=API_KEY).run(RUN_PATH)
+    readers = (
+        lambda: list(run.beta_scan_history()),
+        run.frame,
+        lambda: list(run.arrow()),
+        lambda: run.history(pandas=False),
+    )
+    for read in readers:
+        with pytest.raises(errors.RunlakeError):
+            read()

@@ -249,14 +249,16 @@ class Reading:
         from runlake.history.corruption import telling_corruption
 
         reading = self
-        for _ in range(MAX_HEALED):
+        for n_healed in range(MAX_HEALED + 1):
             files = (export.file for export in reading.plan.exports)
             try:
                 with telling_corruption(*files):
                     return read(reading)
             except CacheCorrupt as corrupt:
+                if n_healed == MAX_HEALED:
+                    raise
                 reading = reading.healed(corrupt, self.plan.steps.start)
-        return read(reading)
+        raise AssertionError("the loop ends by returning or raising")
 
     def healed(self, corrupt: CacheCorrupt, start: int) -> Reading:
         """Return the reading from a step on, with broken files fetched again.
