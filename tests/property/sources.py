@@ -234,7 +234,8 @@ def as_sources(directory: Path, files: list[Path], live: dict[int, Row] | None =
         stored.append(StoredExport(file.name, file, validator, 1, None, 0, facts))
     cells = {step: {key: clean(cell) for key, cell in row.items()} for step, row in live.items()}
     counts = dict.fromkeys(KEYS, 1)
-    last = max([*live, *(export.facts.last_step or 0 for export in stored)], default=-1)
+    exported_to = [export.facts.last_step for export in stored]
+    last = max([*live, *(step for step in exported_to if step is not None)], default=-1)
     manifest = Manifest(RUN, None, None, None, last, counts, (), tuple(sorted(live)))
     return Sources(PullResult(manifest, directory, tuple(stored)), ListedLive(cells))
 
