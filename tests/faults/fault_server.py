@@ -40,6 +40,8 @@ class FaultServer:
         self.seen: list[Seen] = []
         self.closing = threading.Event()
         self.is_up = True
+        # What becomes of every request for the last bytes of an object (``bytes=-N``).
+        self.suffix_fault: Fault | None = None
         self._faults: dict[str, list[Fault]] = defaultdict(list)
         self._lock = threading.Lock()
         self._origins = {name: _Listener(self, name) for name in ("api", "storage", "mirror")}
@@ -209,6 +211,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         name = path.rsplit("/", 1)[-1]
         fault = faults.next_fault(name)
+        if faults.suffix_fault is not None and self.headers.get("Range", "").startswith("bytes=-"):
+            fault = faults.suffix_fault
         time.sleep(faults.latency + fault.seconds_before)
         if fault.before:
             fault.before()

@@ -137,7 +137,8 @@ def _receive(
                 f"{what} has changed: its ETag is "
                 f"{safe_words(found, client.settings.api_key)!r}, not {etag!r}."
             )
-        with part.open("wb", buffering=WRITE_BYTES) as file:
+        # Another try finds the part there, and perhaps a link that somebody put in its place.
+        with open(part, "wb", buffering=WRITE_BYTES, opener=_open_no_link) as file:
             for chunk in reply.iter_bytes():
                 n_bytes += len(chunk)
                 if max_bytes is not None and n_bytes > max_bytes:
@@ -151,6 +152,10 @@ def _receive(
     if promised and is_plain and int(promised) != n_bytes:
         raise Transient(FileTransferError(f"{n_bytes} of {promised} bytes of {what} came."))
     _check_md5(digest.digest(), md5, what)
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _sync(path: Path) -> None:

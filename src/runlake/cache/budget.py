@@ -5,6 +5,7 @@ While no limit is known and none is set, there is no file, and a request costs o
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -19,6 +20,7 @@ from filelock import SoftFileLease, lock_descriptor, unlock_descriptor
 from runlake.backend.rate_headers import TOO_MANY_REQUESTS, parse_rate_headers
 from runlake.cache import rate as rates
 from runlake.cache.layout import limit_file
+from runlake.cache.links import NO_LINK
 from runlake.cache.mounts import is_network
 from runlake.cache.rate import Rate
 from runlake.settings import Settings
@@ -216,7 +218,9 @@ class _Alone:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    flags = os.O_RDWR | os.O_CREAT
+    flags = os.O_RDWR | os.O_CREAT | NO_LINK
+    if path.parent.is_symlink():
+        raise OSError(errno.ELOOP, "a directory of the cache is a symbolic link", str(path.parent))
     try:
         descriptor = os.open(path, flags, 0o664)
     except FileNotFoundError:

@@ -40,6 +40,7 @@ from runlake.exports.footer import (
 
 logger = logging.getLogger("runlake.cache")
 DATABASE = "catalog.sqlite"
+SUFFIXES = ("", "-wal", "-shm", "-journal")
 # Places in a row of the table of columns.
 NAME, POSITION, TYPE, N_NULLS, SLICE = 1, 2, 3, 4, 7
 # A catalog that somebody else keeps locked is done without, and not asked again for a while.
@@ -265,7 +266,7 @@ class Catalog:
     def lose(self) -> None:
         """Delete the catalog; it is made anew when something is noted."""
         _connections.close(self._root)
-        for suffix in ("", "-wal", "-shm", "-journal"):
+        for suffix in SUFFIXES:
             with suppress(OSError):
                 (self._root / (DATABASE + suffix)).unlink()
 
@@ -342,11 +343,16 @@ def _is_shunned(root: Path) -> bool:
 
 def _connect(root: Path) -> sqlite3.Connection:
     root.mkdir(parents=True, exist_ok=True)
+    if any((root / (DATABASE + suffix)).is_symlink() for suffix in SUFFIXES):
+        # SQLite would write through it, to whatever it leads to.
+        raise sqlite3.DatabaseError("a symbolic link lies in the place of the catalog")
     connection = sqlite3.connect(root / DATABASE, timeout=BUSY_SECONDS, isolation_level=None)
     # Shared memory of WAL, and memory maps, do not work across hosts (SQLite, "WAL mode").
     journal = "DELETE" if is_network(root) else "WAL"
     connection.execute(f"PRAGMA journal_mode = {journal}")
     connection.execute("PRAGMA mmap_size = 0")
+    # What others put into the file, such as triggers, calls no functions.
+    connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA synchronous = NORMAL")
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found < len(MIGRATIONS):

@@ -15,6 +15,7 @@ from runlake.cache.pulled import with_columns
 from runlake.cache.store import StoredExport, read_manifest, write_manifest
 from runlake.cache.tree import CachedRun, walk_runs
 from runlake.errors import CacheCorrupt
+from runlake.exports.verify import digest_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Checked:
 
 
 def verify_cache(root: Path, lock_timeout: float, *, locking: str = "auto") -> Iterator[Checked]:
-    """Read every byte of the cache and compare it with its checksum.
+    """Read every byte of the cache and compare it with its checksum, and with a promised MD5.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ def verify_cache(root: Path, lock_timeout: float, *, locking: str = "auto") -> I
         Per run, by path.
     """
     for run in walk_runs(root):
-        damaged = [e for e in run.manifest.exports.values() if not e.is_intact()]
+        damaged = [e for e in run.manifest.exports.values() if not _is_right(e)]
         if damaged:
             _set_aside(run.directory, damaged, lock_timeout, locking)
         yield Checked(
@@ -117,4 +118,16 @@ def _set_aside(
 
 
 def _is_mended(now: StoredExport | None, before: StoredExport) -> bool:
-    return now is not None and (now != before) and now.is_intact()
+    return now is not None and (now != before) and _is_right(now)
+
+
+def _is_right(export: StoredExport) -> bool:
+    """Tell whether a file holds what arrived, and that is what its host promised."""
+    if export.coverage is not None or export.validator.md5 is None:
+        return export.is_intact()
+    try:
+        digest = digest_file(export.path, export.validator, with_md5=True)
+    except OSError:
+        return False
+    has_arrived = (digest.n_bytes, digest.crc32c) == (export.n_bytes, export.crc32c)
+    return has_arrived and digest.disagreement(export.validator) is None

@@ -26,7 +26,7 @@ from runlake.errors import CacheError, FileTransferError
 Download = Callable[[Path], None]
 FindUrl = Callable[[bool], str]
 EXPIRED = {401, 403, 410}
-COPY_BYTES = 1 << 30
+COPY_BYTES = 1 << 24
 
 
 def fetch_content(client: Client, md5: str, download: Download, *, what: str) -> Path:
@@ -56,7 +56,12 @@ def fetch_content(client: Client, md5: str, download: Download, *, what: str) ->
     content = _content(client, md5)
     settings = client.settings
     with file_lock(
-        content.lock, content.root, what, settings.lock_timeout, locking=settings.locking
+        content.lock,
+        content.root,
+        what,
+        settings.lock_timeout,
+        locking=settings.locking,
+        guarded=content.path,
     ):
         if is_intact(content.path, md5):
             return content.path
@@ -166,17 +171,19 @@ def _content(client: Client, md5: str) -> ContentFile:
 
 def _copy(source: Path, destination: Path) -> None:
     share = getattr(os, "copy_file_range", None)
-    if share is not None:
-        with source.open("rb") as taken, destination.open("wb") as given:
+    with source.open("rb") as taken, destination.open("xb") as given:
+        if share is not None:
             try:
                 while share(taken.fileno(), given.fileno(), COPY_BYTES):
                     pass
             except OSError:
                 # Between file systems, or on one that does not know how.
-                pass
+                taken.seek(0)
+                given.seek(0)
+                given.truncate()
             else:
                 return
-    shutil.copyfile(source, destination)
+        shutil.copyfileobj(taken, given, COPY_BYTES)
 
 
 def _sweep(directory: Path) -> None:

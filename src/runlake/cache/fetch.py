@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import time
@@ -10,7 +9,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,20 +16,21 @@ import pyarrow.parquet as pq
 from runlake.backend.client import Client
 from runlake.backend.stop import Stop
 from runlake.cache.catalog import Catalog
-from runlake.cache.coverage import Coverage, file_crc32c, read_pieces
+from runlake.cache.coverage import Coverage, read_pieces
 from runlake.cache.layout import RunDirectory
+from runlake.cache.links import open_to_change, set_times
 from runlake.cache.mounts import is_network
 from runlake.cache.parts import dead_parts
 from runlake.cache.store import (
     StoredExport,
     StoredManifest,
     publish,
+    publish_sparse,
     write_manifest,
 )
 from runlake.errors import ExportChanged, ExportCorrupt
 from runlake.exports.decide import Decision
 from runlake.exports.download import (
-    Downloaded,
     Tail,
     download_export,
     fetch_ranges,
@@ -53,6 +52,7 @@ from runlake.exports.part import PartFile
 from runlake.exports.progress import Progress
 from runlake.exports.ranges import ByteRange, coalesce, subtract
 from runlake.exports.validator import Validator
+from runlake.exports.verify import NotAsPromised, Verified, verify_export
 from runlake.exports.workers import run_tasks
 from runlake.values import STEP, StepRange
 
@@ -157,7 +157,7 @@ class Fetching:
         if held.coverage is None:
             self._fetch_whole(export, held)
             return
-        tail = self._tail(export, 1)
+        tail = self._tail(export, 1, held.n_bytes)
         if tail is None or not tail.validator.is_same(held.validator):
             raise ExportChanged(
                 f"Export {export.object!r} was replaced.",
@@ -193,6 +193,8 @@ class Fetching:
         tail = self._tail(export, TAIL_BYTES)
         if tail is None:
             return False
+        if tail.start == 0:
+            return self._keep_tail(export, tail)
         part = PartFile(self._directory.path, export.object)
         try:
             with part.open_sparse(tail.n_bytes) as sparse:
@@ -207,10 +209,10 @@ class Fetching:
                 extent = choose_extent(
                     tail.n_bytes, footer.stop - footer.start, _n_bytes(missing), len(missing)
                 )
-                if extent.is_whole and tail.start > 0:
+                if extent.is_whole:
                     self._explain(export, extent)
                     return False
-                self._ranges(export, tail.validator, missing, sink)
+                self._ranges(export, tail.validator, tail.n_bytes, missing, sink)
                 self._flush(sparse.fileno())
             self._publish_part(export, part, tail, [footer, *missing], wanted, extent)
         except (pa.ArrowException, OSError) as error:
@@ -227,6 +229,24 @@ class Fetching:
             part.discard()
         return True
 
+    def _keep_tail(self, export: Export, tail: Tail) -> bool:
+        """Keep an export that came whole with its tail; False where it is not what was promised."""
+        part = PartFile(self._directory.path, export.object)
+        try:
+            with part.open() as file:
+                file.write(tail.content)
+                file.flush()
+                self._flush(file.fileno())
+            verified = verify_export(part.path, tail.validator, n_bytes=tail.n_bytes)
+            stored = publish(self._directory, export.object, part.path, verified, boot=self._boot)
+        except NotAsPromised:
+            return False
+        finally:
+            part.discard()
+        self._explain(export, choose_extent(tail.n_bytes, tail.n_bytes, 0, 0))
+        self._keep(stored)
+        return True
+
     def _publish_part(
         self,
         export: Export,
@@ -238,14 +258,15 @@ class Fetching:
     ) -> None:
         self._explain(export, extent)
         facts = read_export_facts(part.path)
-        downloaded = Downloaded(
-            tail.validator, tail.n_bytes, facts, file_crc32c(part.path) if tail.start == 0 else 0
-        )
-        coverage = None
-        if tail.start > 0:
-            coverage = Coverage(read_pieces(part.path, ranges), {}).extended((), wanted)
-        stored = publish(
-            self._directory, export.object, part.path, downloaded, coverage, boot=self._boot
+        coverage = Coverage(read_pieces(part.path, ranges), {}).extended((), wanted)
+        stored = publish_sparse(
+            self._directory,
+            export.object,
+            part.path,
+            tail.validator,
+            coverage,
+            facts,
+            boot=self._boot,
         )
         self._keep(stored)
         needed = set(groups_in(facts, self._steps))
@@ -257,7 +278,8 @@ class Fetching:
         length = int.from_bytes(tail.content[-FOOTER_END:-4], "little") + FOOTER_END
         start = max(0, tail.n_bytes - length)
         if start < tail.start:
-            self._ranges(export, tail.validator, [ByteRange(start, tail.start)], sink)
+            rest = [ByteRange(start, tail.start)]
+            self._ranges(export, tail.validator, tail.n_bytes, rest, sink)
         return ByteRange(min(start, tail.start), tail.n_bytes)
 
     def _wanted_by_statistics(
@@ -275,6 +297,10 @@ class Fetching:
 
     def _extend(self, export: Export, held: StoredExport) -> None:
         if held.coverage is None:
+            return
+        if held.path.is_symlink():
+            # Somebody put it there; what is written through it could land anywhere.
+            self._fetch_whole(export, None)
             return
         metadata = pq.read_metadata(held.path)
         schema = checked_schema(metadata.schema.to_arrow_schema())
@@ -306,13 +332,12 @@ class Fetching:
         is_whole: bool,
     ) -> None:
         """Write ranges into a sparse file in place: the same identity has the same bytes."""
-        with held.path.open("r+b") as sparse:
-            self._ranges(export, held.validator, missing, _Sink(sparse.fileno()))
+        with os.fdopen(open_to_change(held.path), "r+b", buffering=0) as sparse:
+            sink = _Sink(sparse.fileno())
+            self._ranges(export, held.validator, held.n_bytes, missing, sink)
             self._flush(sparse.fileno())
         if is_whole:
-            crc = file_crc32c(held.path)
-            self._check_whole(export, held.path, held.validator, crc)
-            self._keep(replace(held, coverage=None, crc32c=crc, boot=self._boot).touched())
+            self._keep(held.completed(self._verified(export, held), self._boot))
         elif held.coverage is not None:
             coverage = held.coverage.extended(read_pieces(held.path, missing), wanted)
             self._keep(replace(held, coverage=coverage, boot=self._boot).touched())
@@ -321,19 +346,19 @@ class Fetching:
         if self._boot is None:
             os.fsync(descriptor)
 
-    def _check_whole(self, export: Export, path: Path, validator: Validator, crc: int) -> None:
-        """Compare a file that was put together from ranges with what the host promises of it."""
-        with path.open("rb") as content:
-            md5 = hashlib.file_digest(content, "md5").hexdigest() if validator.md5 else None
-        if md5 == validator.md5 and validator.crc32c in {None, crc}:
-            return
-        with suppress(OSError):
-            path.unlink()
-        raise ExportChanged(
-            f"Export {export.object!r} of '{self._directory.run}' is not what its host promised.",
-            run=str(self._directory.run),
-            export=export.object,
-        )
+    def _verified(self, export: Export, held: StoredExport) -> Verified:
+        """Decide whether a file that was completed by ranges is the export."""
+        try:
+            return verify_export(held.path, held.validator, n_bytes=held.n_bytes)
+        except NotAsPromised as error:
+            with suppress(OSError):
+                held.path.unlink()
+            raise ExportChanged(
+                f"Export {export.object!r} of '{self._directory.run}' is not what its host "
+                f"promised: {error}.",
+                run=str(self._directory.run),
+                export=export.object,
+            ) from error
 
     def _keep(self, export: StoredExport) -> None:
         if export.facts.columns:
@@ -343,7 +368,7 @@ class Fetching:
             if before is not None and before.path != export.path:
                 # It stays for whoever reads it, and goes a day after it was replaced.
                 with suppress(OSError):
-                    os.utime(before.path)
+                    set_times(before.path)
             self.stored = self.stored.with_export(export)
             self.n_downloaded += 1
             # Now and then, so that a killed pull goes on where it was; the caller writes the last
@@ -356,19 +381,25 @@ class Fetching:
         what = "the whole export" if extent.is_whole else "column chunks"
         self.reasons[export.object] = f"{what}, because {extent.reason}"
 
-    def _tail(self, export: Export, n_bytes: int) -> Tail | None:
+    def _tail(self, export: Export, n_bytes: int, total: int | None = None) -> Tail | None:
         return fetch_tail(
             self._client,
             self._directory.run,
             export,
             n_bytes,
+            total=total,
             renew=self._renewal(export),
             count=self._count,
             stop=self._stop,
         )
 
     def _ranges(
-        self, export: Export, validator: Validator, ranges: Sequence[ByteRange], sink: _Sink
+        self,
+        export: Export,
+        validator: Validator,
+        total: int,
+        ranges: Sequence[ByteRange],
+        sink: _Sink,
     ) -> None:
         fetch_ranges(
             self._client,
@@ -380,6 +411,7 @@ class Fetching:
             renew=self._renewal(export),
             count=self._count,
             max_workers=RANGE_WORKERS,
+            total=total,
             stop=self._stop,
         )
 

@@ -32,6 +32,7 @@ from runlake.values import RunPath
 LAYOUT_VERSION = "v2"
 CONTENT_VERSION = "v1"
 MAX_NAME_LENGTH = 120
+EXPORT_SUFFIX = ".parquet"
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,8 @@ def export_file_name(
         Equal exactly for equal versions of the same object; a sparse file's is like no other.
     """
     name = _digest("\0".join((object_path, validator, str(n_bytes))))
-    return f"{name}-{secrets.token_hex(4)}.parquet" if is_sparse else f"{name}.parquet"
+    random = f"-{secrets.token_hex(4)}" if is_sparse else ""
+    return f"{name}{random}{EXPORT_SUFFIX}"
 
 
 def safe_name(name: str) -> str:

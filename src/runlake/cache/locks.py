@@ -22,6 +22,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, SoftFileLease, Timeout
 
 from runlake.cache.layout import RunDirectory
+from runlake.cache.links import refuse_links
 from runlake.cache.mounts import is_network
 from runlake.cache.owners import Owner
 from runlake.cache.waiting import Line
@@ -50,13 +51,27 @@ def run_lock(directory: RunDirectory, timeout: float, *, locking: str = "auto") 
     locking : {"auto", "flock", "soft"}
         How.
     """
-    with file_lock(directory.lock, directory.root, str(directory.run), timeout, locking=locking):
+    what = str(directory.run)
+    with file_lock(
+        directory.lock,
+        directory.root,
+        what,
+        timeout,
+        locking=locking,
+        guarded=directory.manifest,
+    ):
         yield
 
 
 @contextmanager
 def file_lock(
-    path: Path, root: Path, what: str, timeout: float, *, locking: str = "auto"
+    path: Path,
+    root: Path,
+    what: str,
+    timeout: float,
+    *,
+    locking: str = "auto",
+    guarded: Path | None = None,
 ) -> Iterator[None]:
     """Hold the lock at a path; a thread holds one at most, so that stripes cannot deadlock.
 
@@ -73,6 +88,8 @@ def file_lock(
     locking : {"auto", "flock", "soft"}
         "flock" asks the operating system, "soft" relies on file names alone; "auto" is "soft" on
         network file systems, where ``flock`` may succeed for everyone.
+    guarded : Path, optional
+        What will be written: refused, like the lock itself, where a link leads out of the cache.
 
     Raises
     ------
@@ -82,9 +99,12 @@ def file_lock(
         If the lock file cannot be made.
     """
     with _only_lock_of_this_thread(what):
+        signature = _Signature(what)
         try:
+            refuse_links(root, path)
+            refuse_links(root, guarded or path)
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock = _acquire(path, what, timeout, locking)
+            lock = _acquire(path, signature, timeout, locking)
         except OSError as error:
             if isinstance(error, CacheLocked):
                 raise
@@ -99,7 +119,8 @@ def file_lock(
         finally:
             # A child that was forked in here inherits no hold, hence has none to give up.
             if os.getpid() == holder:
-                _release(lock)
+                signature.erase()
+                lock.release()
 
 
 class _Held(threading.local):
@@ -122,10 +143,11 @@ def _only_lock_of_this_thread(what: str) -> Iterator[None]:
         _held.by = None
 
 
-def _acquire(path: Path, what: str, timeout: float, locking: str) -> BaseFileLock:
+def _acquire(path: Path, signature: _Signature, timeout: float, locking: str) -> BaseFileLock:
+    what = signature.what
     is_soft = locking == "soft" or (locking == "auto" and is_network(path))
     if not is_soft:
-        lock = FileLock(path, mode=0o664, on_acquired=lambda descriptor: _sign(descriptor, what))
+        lock = FileLock(path, mode=0o664, on_acquired=signature.write)
         try:
             return _wait(lock, path, what, timeout)
         except OSError as error:
@@ -181,20 +203,34 @@ def _tell(lock: BaseFileLock, what: str, n_ahead: int) -> None:
     )
 
 
-def _sign(descriptor: int, what: str) -> None:
-    record = {**asdict(Owner.current()), "what": what}
-    # The record is for messages only; a full disk must not keep anybody from the lock.
-    with suppress(OSError):
-        os.ftruncate(descriptor, 0)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, json.dumps(record).encode())
+class _Signature:
+    """Who holds a lock, in the lock file: by the descriptor that is held, whatever its name is now.
 
+    Parameters
+    ----------
+    what : str
+        What the lock is held for.
+    """
 
-def _release(lock: BaseFileLock) -> None:
-    if isinstance(lock, FileLock):
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self._descriptor: int | None = None
+
+    def write(self, descriptor: int) -> None:
+        """Sign the lock file."""
+        self._descriptor = descriptor
+        record = {**asdict(Owner.current()), "what": self.what}
+        # The record is for messages only; a full disk must not keep anybody from the lock.
         with suppress(OSError):
-            os.truncate(lock.lock_file, 0)
-    lock.release()
+            os.ftruncate(descriptor, 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, json.dumps(record).encode())
+
+    def erase(self) -> None:
+        """Empty the lock file, while it is still held."""
+        if self._descriptor is not None:
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, 0)
 
 
 def _describe_holder(lock: BaseFileLock, what: str) -> str:

@@ -11,16 +11,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pyarrow as pa
-
-from runlake.cache.coverage import file_crc32c
+from runlake.cache.file_state import FileState
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locks import run_lock
 from runlake.cache.store import Offer, StoredExport, StoredManifest, write_manifest
 from runlake.errors import CacheError
-from runlake.exports.facts import read_export_facts
 from runlake.exports.validator import Validator
-from runlake.exports.verify import digest_file
+from runlake.exports.verify import NotAsPromised, verify_export
 from runlake.settings import Settings
 
 FIRST_LAYOUT = "v1"
@@ -71,21 +68,19 @@ def _adopt(entry: Mapping[str, Any], older: Path, newer: Path) -> StoredExport |
     path = newer / Path(entry["file"]).name
     try:
         with suppress(FileExistsError):
-            os.link(older / path.name, path)
-        found = path.stat()
+            os.link(older / path.name, path, follow_symlinks=False)
         # The older layout kept no checksum; most hosts give the MD5 of an object as its ETag.
         promised = Validator.from_headers({"etag": entry["etag"] or ""})
-        digest = digest_file(path, promised)
-        if found.st_size != entry["n_bytes"] or digest.disagreement(promised):
-            return None
+        version = Validator(entry["etag"], entry["last_modified"], promised.md5)
+        verified = verify_export(path, version, n_bytes=entry["n_bytes"])
         return StoredExport(
             urlsplit(entry["object"]).path,
             path,
-            Validator(entry["etag"], entry["last_modified"], promised.md5),
-            entry["n_bytes"],
-            file_crc32c(path),
-            found.st_mtime_ns,
-            read_export_facts(path),
+            version,
+            verified.n_bytes,
+            verified.crc32c,
+            FileState.of(path),
+            verified.facts,
         )
-    except (OSError, pa.ArrowException):
+    except (OSError, NotAsPromised):
         return None

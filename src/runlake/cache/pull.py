@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import tempfile
 import time
@@ -42,7 +43,7 @@ from runlake.values import STEP, RunPath, StepRange
 
 UNWRITABLE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
-    *(errno.ENOTDIR, errno.EEXIST),
+    *(errno.ENOTDIR, errno.EEXIST, errno.ELOOP),
 }
 
 
@@ -232,6 +233,20 @@ class _Pull:
                 path=str(self._directory.path),
             ) from error
 
+    def _note_files(self, exports: Sequence[StoredExport]) -> None:
+        """Note files as they are now that were copied or restored, so that none is read twice."""
+        directory, settings = self._directory, self._client.settings
+        if all(e.is_untouched for e in exports) or not os.access(directory.path, os.W_OK):
+            return
+        # Nobody waits for it: where it fails, the next process compares once more.
+        with (
+            suppress(OSError, CacheError),
+            run_lock(directory, 0.0, locking=settings.locking),
+        ):
+            stored = read_manifest(directory)
+            found = {name: _as_found(export) for name, export in stored.exports.items()}
+            write_manifest(directory, replace(stored, exports=found))
+
     def unchanged(self, known: Freshness) -> PullResult | None:
         """Return the run as it is on disk, where that is all that it had at a known moment."""
         stored = read_manifest(self._directory)
@@ -240,6 +255,7 @@ class _Pull:
             return None
         if any(e.path in self._distrusted or not self._held(e).is_enough for e in exports):
             return None
+        self._note_files(exports)
         loaded = tuple(recall_columns(self._catalog, export, self._keys) for export in exports)
         note_use(self._directory)
         return PullResult(self._remembered(offer, exports), self._directory.path, loaded)
@@ -272,6 +288,7 @@ class _Pull:
                 path=str(lacking[0].path),
             )
         age = max(0.0, time.time() - offer.at)
+        self._note_files(exports)
         self._warn_stale(offer, unreachable)
         note_use(self._directory)
         return PullResult(

@@ -160,7 +160,7 @@ def recall_columns(
 @cached(
     LRUCache(COLUMNS_IN_MEMORY, getsizeof=lambda known: len(known[0]) + 1),
     # What a file holds does not change as long as nobody touches it.
-    key=lambda _, export, keys: (export.path, export.changed_ns, keys),
+    key=lambda _, export, keys: (export.path, export.state, keys),
     lock=threading.Lock(),
 )
 def _recall(

@@ -18,13 +18,15 @@ import google_crc32c
 from cachetools import LRUCache
 
 from runlake.cache.coverage import Coverage, Piece, file_crc32c, read_pieces
-from runlake.cache.layout import RunDirectory, export_file_name
-from runlake.exports.download import Downloaded
+from runlake.cache.file_state import FileState
+from runlake.cache.layout import EXPORT_SUFFIX, RunDirectory, export_file_name
+from runlake.cache.links import set_times
 from runlake.exports.facts import ExportFacts, RowGroup
 from runlake.exports.machine import current_boot
 from runlake.exports.manifest import STATES_UNDER_WAY, Manifest
 from runlake.exports.part import PartFile
 from runlake.exports.validator import Validator
+from runlake.exports.verify import Verified
 
 SCHEMA_VERSION = 2
 IDENTITY_LENGTH = 32
@@ -59,9 +61,8 @@ class StoredExport:
         Length of the export; a sparse file is as long.
     crc32c : int or None
         Of the whole file; None while it is sparse.
-    changed_ns : int
-        When the file was last changed by us, as the file system noted it: a file that somebody else
-        touched is checked before it is used.
+    state : FileState
+        The file as we left it: one that somebody else touched is checked before it is used.
     facts : ExportFacts
         What planning needs to know of it; columns come from the catalog.
     coverage : Coverage or None
@@ -78,7 +79,7 @@ class StoredExport:
     validator: Validator
     n_bytes: int
     crc32c: int | None
-    changed_ns: int
+    state: FileState
     facts: ExportFacts
     coverage: Coverage | None = None
     dropped_at: float | None = None
@@ -115,8 +116,7 @@ class StoredExport:
             found = self.path.stat()
         except OSError:
             return False
-        is_ours = found.st_size == self.n_bytes and found.st_mtime_ns == self.changed_ns
-        return is_ours and (self.boot is None or self.boot == current_boot())
+        return self.state.is_of(found) and (self.boot is None or self.boot == current_boot())
 
     @property
     def is_usable(self) -> bool:
@@ -128,7 +128,7 @@ class StoredExport:
         except OSError:
             return False
         pieces = None if self.coverage is None else self.coverage.pieces
-        looks = (found.st_ino, found.st_mtime_ns, self.crc32c, pieces)
+        looks = (found.st_ino, found.st_mtime_ns, found.st_ctime_ns, self.crc32c, pieces)
         if _compared.get(self.path) == looks:
             return True
         if not self.is_intact():
@@ -152,7 +152,18 @@ class StoredExport:
         """Return the export as its file is now, whose bytes are known to be right."""
         # Those that an earlier start of the machine wrote have come from the disk.
         boot = self.boot if self.boot == current_boot() else None
-        return replace(self, changed_ns=self.path.stat().st_mtime_ns, boot=boot)
+        return replace(self, state=FileState.of(self.path), boot=boot)
+
+    def completed(self, verified: Verified, boot: str | None) -> StoredExport:
+        """Return the export with a sparse file that holds every byte now."""
+        return replace(
+            self,
+            crc32c=verified.crc32c,
+            state=FileState.of(self.path),
+            facts=verified.facts,
+            coverage=None,
+            boot=boot,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,19 +362,20 @@ def tag_root(directory: RunDirectory) -> None:
     tag = directory.root / "CACHEDIR.TAG"
     if not tag.exists():
         directory.root.mkdir(parents=True, exist_ok=True)
-        tag.write_text(TAG)
+        # Made, never opened: what lies there may be a link to anywhere.
+        with suppress(FileExistsError), tag.open("x") as file:
+            file.write(TAG)
 
 
 def publish(
     directory: RunDirectory,
     object_path: str,
     part: Path,
-    downloaded: Downloaded,
-    coverage: Coverage | None = None,
+    verified: Verified,
     *,
     boot: str | None = None,
 ) -> StoredExport:
-    """Give a complete download, or the beginning of a sparse file, its final name.
+    """Give a complete download its final name.
 
     Parameters
     ----------
@@ -373,10 +385,8 @@ def publish(
         URL of the export without its signature.
     part : Path
         The attempt's file, closed.
-    downloaded : Downloaded
-        What was found in it.
-    coverage : Coverage, optional
-        What of it is there, unless all is.
+    verified : Verified
+        That it is the export, and what was found in it.
     boot : str, optional
         This start of the machine, unless the file was flushed to disk.
 
@@ -384,32 +394,64 @@ def publish(
     -------
     StoredExport
         What the manifest has to say of it.
+    """
+    validator = verified.validator
+    path = directory.path / _file_name(object_path, validator, verified.n_bytes)
+    part.replace(path)
+    return StoredExport(
+        object_path,
+        path,
+        validator,
+        verified.n_bytes,
+        verified.crc32c,
+        FileState.of(path),
+        verified.facts,
+        boot=boot,
+    )
+
+
+def publish_sparse(
+    directory: RunDirectory,
+    object_path: str,
+    part: Path,
+    validator: Validator,
+    coverage: Coverage,
+    facts: ExportFacts,
+    *,
+    boot: str | None = None,
+) -> StoredExport:
+    """Give the beginning of a sparse file its final name; see `publish`.
+
+    Parameters
+    ----------
+    directory, object_path, part, boot
+        As for `publish`.
+    validator : Validator
+        Which version it is.
+    coverage : Coverage
+        What of it is there.
+    facts : ExportFacts
+        What was found in its footer and its steps.
 
     Notes
     -----
     A sparse file gets a name that no other has. Where a lock lies, a process may write to a sparse
     file that another has just set aside; what it then claims is claimed of that name only.
     """
-    validator = downloaded.validator
-    name = export_file_name(
-        object_path,
-        validator.etag or validator.last_modified or "",
-        downloaded.n_bytes,
-        is_sparse=coverage is not None,
-    )
-    path = directory.path / name
+    n_bytes = part.stat().st_size
+    path = directory.path / _file_name(object_path, validator, n_bytes, is_sparse=True)
     part.replace(path)
+    state = FileState.of(path)
     return StoredExport(
-        object_path,
-        path,
-        validator,
-        downloaded.n_bytes,
-        downloaded.crc32c if coverage is None else None,
-        path.stat().st_mtime_ns,
-        downloaded.facts,
-        coverage,
-        boot=boot,
+        object_path, path, validator, n_bytes, None, state, facts, coverage, boot=boot
     )
+
+
+def _file_name(
+    object_path: str, validator: Validator, n_bytes: int, *, is_sparse: bool = False
+) -> str:
+    version = validator.etag or validator.last_modified or ""
+    return export_file_name(object_path, version, n_bytes, is_sparse=is_sparse)
 
 
 def describe_age(offer: Offer) -> str:
@@ -424,8 +466,8 @@ def describe_age(offer: Offer) -> str:
 def note_use(directory: RunDirectory) -> None:
     """Note that the run was read now: the access time of its manifest, which costs no write."""
     with suppress(OSError):
-        changed = directory.manifest.stat().st_mtime_ns
-        os.utime(directory.manifest, ns=(time.time_ns(), changed))
+        changed = directory.manifest.lstat().st_mtime_ns
+        set_times(directory.manifest, (time.time_ns(), changed))
 
 
 def _sealed(document: Mapping[str, Any]) -> bytes:
@@ -450,7 +492,8 @@ def _describe_export(export: StoredExport) -> dict[str, Any]:
         "validator": {n: getattr(export.validator, n) for n in Validator.__slots__},
         "n_bytes": export.n_bytes,
         "crc32c": export.crc32c,
-        "changed_ns": export.changed_ns,
+        "changed_ns": export.state.changed_ns,
+        "status": export.state.note(),
         "dropped_at": export.dropped_at,
         "boot": export.boot,
         "is_ascending": facts.is_ascending,
@@ -464,6 +507,14 @@ def _describe_export(export: StoredExport) -> dict[str, Any]:
         if coverage is None
         else {column: sorted(groups) for column, groups in coverage.chunks.items()},
     }
+
+
+def _checked_name(file: str) -> str:
+    """Return a file name that prune may delete: that of an export, in the run's directory."""
+    name = Path(file).name
+    if not name.endswith(EXPORT_SUFFIX):
+        raise ValueError(f"{file!r} is no name of an export")
+    return name
 
 
 def _parse_export(entry: Mapping[str, Any], directory: Path) -> StoredExport:
@@ -482,11 +533,11 @@ def _parse_export(entry: Mapping[str, Any], directory: Path) -> StoredExport:
         )
     return StoredExport(
         entry["object"],
-        directory / Path(entry["file"]).name,
+        directory / _checked_name(entry["file"]),
         Validator(**entry["validator"]),
         entry["n_bytes"],
         entry["crc32c"],
-        entry["changed_ns"],
+        FileState.noted(entry["n_bytes"], entry["changed_ns"], entry.get("status")),
         facts,
         coverage,
         entry["dropped_at"],

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from runlake.cache.layout import LAYOUT_VERSION, RunDirectory
+from runlake.cache.layout import EXPORT_SUFFIX, LAYOUT_VERSION, RunDirectory
+from runlake.cache.links import refuse_links, set_times
 from runlake.cache.store import StoredManifest, read_manifest
 from runlake.values import RunPath
 
@@ -67,7 +67,8 @@ def walk_runs(root: Path) -> Iterator[CachedRun]:
 def read_cached_run(root: Path, manifest: Path) -> CachedRun | None:
     """Return the run of a manifest, None where the manifest does not belong where it lies."""
     try:
-        before = manifest.stat()
+        refuse_links(root, manifest)
+        before = manifest.lstat()
         document = json.loads(manifest.read_bytes())
         run = RunPath(document["entity"], document["project"], document["run_id"])
         directory = RunDirectory(root, document["backend"], run)
@@ -78,7 +79,7 @@ def read_cached_run(root: Path, manifest: Path) -> CachedRun | None:
     stored = read_manifest(directory)
     # A look at the cache is no use of the run.
     with suppress(OSError):
-        os.utime(manifest, ns=(before.st_atime_ns, before.st_mtime_ns))
+        set_times(manifest, (before.st_atime_ns, before.st_mtime_ns))
     return CachedRun(directory, stored, before.st_atime)
 
 
@@ -96,7 +97,7 @@ def _files(directory: Path) -> list[Path]:
 
 
 def _is_export(file: Path) -> bool:
-    return file.suffix == ".parquet"
+    return file.suffix == EXPORT_SUFFIX
 
 
 def allocated_bytes(file: Path) -> int:

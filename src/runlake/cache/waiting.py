@@ -8,7 +8,6 @@ stopped or cut off is passed over.
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runlake.cache.links import set_times
 from runlake.cache.owners import Owner
 
 
@@ -83,7 +83,7 @@ class Line:
     def n_ahead(self) -> int:
         """Give a sign of life, and return how many others are to be let go first."""
         with suppress(OSError):
-            os.utime(self._directory / self._own)
+            set_times(self._directory / self._own)
         now = time.monotonic()
         ahead = 0
         for place in self._places():

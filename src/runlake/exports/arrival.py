@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +15,16 @@ from runlake.backend.reply import Reply
 from runlake.exports.part import PartFile, PartName, PartVersion, version_of
 from runlake.exports.ranges import parse_content_range
 from runlake.exports.source import Source
-from runlake.exports.validator import Validator
+from runlake.exports.validator import Validator, is_whole
 from runlake.exports.verify import Digest
 
 OK, PARTIAL, UNSATISFIABLE = 200, 206, 416
 GZIP_OR_ZLIB = 47  # zlib's window bits that take either header
 COPY_BYTES = 1 << 20
+DECODED_BYTES = 1 << 20
+PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
+MAGIC_BYTES = 4
+PLAIN = {"", "identity", "aws-chunked"}
 
 
 class Arrival:
@@ -37,6 +41,7 @@ class Arrival:
         self._file: BinaryIO | None = None
         self._digest = Digest(with_md5=False)
         self._version: PartVersion | None = None
+        self._promise = Validator()
 
     @property
     def n_bytes(self) -> int:
@@ -44,9 +49,9 @@ class Arrival:
         return self._digest.n_bytes
 
     @property
-    def crc32c(self) -> int:
-        """CRC32C of those."""
-        return self._digest.crc32c
+    def digest(self) -> Digest:
+        """Of those."""
+        return self._digest
 
     def adopt(self, candidates: Sequence[Path]) -> None:
         """Copy the bytes of the earlier attempt that came furthest."""
@@ -91,7 +96,7 @@ class Arrival:
         Returns
         -------
         Validator
-            Of the version that is here now, whole and as promised.
+            Of the version that is here now, whole; `verify_export` compares with its promises.
 
         Raises
         ------
@@ -99,27 +104,38 @@ class Arrival:
             If another try may help; it goes on from the bytes that came.
         """
         validator = Validator.from_headers(reply.headers, reply.status)
-        if reply.status == PARTIAL:
+        is_unasked = not self.conditions() and is_whole(reply.headers)
+        if reply.status == PARTIAL and not is_unasked:
             total = self._continued(source, reply, validator)
+            validator = validator.with_promises_of(self._promise)
+            if self._version is not None and self._version.promises_digest:
+                self._check_promised(source, validator)
             self._write(pieces)
-            self._check(source, validator, total)
-        elif reply.status == OK and is_encoded(reply):
-            self._restart(None, Validator())
-            encoding = _Encoding(source, reply, validator)
-            self._write(encoding.decode(pieces))
-            if not encoding.is_as_promised:
-                self._check(source, validator, None)
-        elif reply.status == OK:
-            promised = _length(reply.headers)
-            self._restart(version_of(validator, promised), validator)
-            self._write(pieces)
-            self._check(source, validator, promised)
+            self._check_length(source, total)
+        elif reply.status in {OK, PARTIAL}:
+            validator = self._take_whole(source, reply, validator, Body(pieces))
         elif reply.status == UNSATISFIABLE:
             self._restart(None)
             raise source.late("it is shorter now than what had come of it")
         else:
             raise source.refusal(reply)
         return validator
+
+    def _take_whole(
+        self, source: Source, reply: Reply, validator: Validator, body: Body
+    ) -> Validator:
+        encoding = find_encoding(body.begin(), reply.headers.get("content-encoding"))
+        if encoding is None:
+            promised = _length(reply.headers)
+            self._restart(version_of(validator, promised), validator, promised)
+            self._write(body)
+            self._check_length(source, promised)
+            return validator
+        self._restart(None, validator)
+        decoder = _Decoder(source, encoding, validator)
+        self._write(decoder.decode(body))
+        # What a host promises may be a digest of either form.
+        return validator.without_promises() if decoder.is_as_promised else validator
 
     def reject(self, source: Source, what: str) -> Exception:
         """Forget the bytes, and return what to raise for them."""
@@ -146,7 +162,12 @@ class Arrival:
             self._file = self._part.open()
         return self._file
 
-    def _restart(self, version: PartVersion | None, validator: Validator | None = None) -> None:
+    def _restart(
+        self,
+        version: PartVersion | None,
+        validator: Validator | None = None,
+        n_bytes: int | None = None,
+    ) -> None:
         # Emptied before it is renamed: a name never speaks for bytes of another version.
         file = self._open()
         # ext4 takes a file that was emptied for one that is replaced in place, and begins to write
@@ -154,7 +175,8 @@ class Arrival:
         if file.seek(0, os.SEEK_END):
             file.seek(0)
             file.truncate()
-        self._digest = Digest.for_promise(validator or Validator())
+        self._promise = validator or Validator()
+        self._digest = Digest.for_promise(self._promise, n_bytes)
         self._version = version
         self._part.carry(version)
 
@@ -168,14 +190,13 @@ class Arrival:
             and span[0].start == self.n_bytes
             and span[1] == version.n_bytes
             and validator.condition == version.condition
-            and not is_encoded(reply)
         )
         if span is None or not is_fitting:
             self._restart(None)
             raise source.late("another version or range came than was asked for")
         return span[1]
 
-    def _write(self, body: Iterator[bytes]) -> None:
+    def _write(self, body: Iterable[bytes]) -> None:
         file = self._open()
         file.seek(self.n_bytes)
         try:
@@ -185,20 +206,62 @@ class Arrival:
         finally:
             file.flush()
 
-    def _check(self, source: Source, validator: Validator, total: int | None) -> None:
+    def _check_promised(self, source: Source, validator: Validator) -> None:
+        """Refuse to go on with bytes that nobody promises a digest of any more."""
+        if not validator.promises_digest:
+            self._restart(None)
+            raise source.late("the digest that was promised of its first bytes is not told again")
+
+    def _check_length(self, source: Source, total: int | None) -> None:
         if total is not None and self.n_bytes < total:
             raise source.late(f"{self.n_bytes} of {total} bytes came")
-        broken = self._digest.disagreement(validator)
-        if broken:
-            raise self.reject(source, f"its {broken} is not the promised one")
 
 
-class _Encoding:
+class Body:
+    """A body whose first bytes can be looked at before it is read."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._first = b""
+
+    def begin(self) -> bytes:
+        """Return the first bytes, `MAGIC_BYTES` or more unless the body is shorter."""
+        while len(self._first) < MAGIC_BYTES and (piece := next(self._pieces, b"")):
+            self._first += piece
+        return self._first
+
+    def __iter__(self) -> Iterator[bytes]:
+        first, self._first = self._first, b""
+        if first:
+            yield first
+        yield from self._pieces
+
+
+def find_encoding(first: bytes, header: str | None) -> str | None:
+    """Return how a body is encoded, by its first bytes: storage hosts replay what was uploaded.
+
+    Examples
+    --------
+    >>> find_encoding(b"PAR1....", "gzip") is None
+    True
+    >>> find_encoding(bytes([0x1F, 0x8B, 8, 0]), None)
+    'gzip'
+    """
+    if first.startswith(PARQUET):
+        return None
+    if first.startswith(GZIP):
+        return "gzip"
+    named = [one.strip().lower() for one in (header or "").split(",")]
+    named = [one for one in named if one not in PLAIN]
+    return ", ".join(named) or None
+
+
+class _Decoder:
     """Decodes a body that a host compressed although nobody asked it to."""
 
-    def __init__(self, source: Source, reply: Reply, validator: Validator) -> None:
+    def __init__(self, source: Source, name: str, validator: Validator) -> None:
         self._source = source
-        self._name = reply.headers.get("content-encoding", "").strip().lower()
+        self._name = name
         self._validator = validator
         self._encoded = Digest.for_promise(validator)
         if self._name not in {"gzip", "x-gzip", "deflate"}:
@@ -209,22 +272,20 @@ class _Encoding:
         """What the host promises is a digest of the encoded bytes, and is kept."""
         return self._encoded.disagreement(self._validator) is None
 
-    def decode(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    def decode(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         decoder = zlib.decompressobj(GZIP_OR_ZLIB)
         try:
             for piece in pieces:
                 self._encoded.update(piece)
-                yield decoder.decompress(piece)
+                left = piece
+                while left:
+                    yield decoder.decompress(left, DECODED_BYTES)
+                    left = decoder.unconsumed_tail
             yield decoder.flush()
         except zlib.error as error:
             raise self._source.corrupt(f"it is not {self._name}") from error
         if not decoder.eof:
             raise self._source.late(f"its {self._name} body ends too early")
-
-
-def is_encoded(reply: Reply) -> bool:
-    """Tell whether a body has a content encoding: its bytes are not those of the object."""
-    return reply.headers.get("content-encoding", "identity").strip().lower() != "identity"
 
 
 def _copy(source: BinaryIO, target: BinaryIO, n_bytes: int) -> None:

@@ -8,45 +8,25 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
 from runlake.backend.client import Client
 from runlake.backend.reply import Reply
 from runlake.backend.stop import Stop, Stopped
-from runlake.exports.arrival import Arrival, is_encoded
-from runlake.exports.facts import ExportFacts, UnreadableExport, read_export_facts
+from runlake.exports.arrival import PARQUET, Arrival
 from runlake.exports.manifest import Export
 from runlake.exports.part import PartFile
+from runlake.exports.range_support import RangeSupport, range_support
 from runlake.exports.ranges import ByteRange, parse_content_range, split
 from runlake.exports.source import Source
 from runlake.exports.validator import Validator
+from runlake.exports.verify import NotAsPromised, Verified, verify_export
 from runlake.exports.workers import run_tasks
 from runlake.values import RunPath
 
 OK, PARTIAL, NOT_MODIFIED, PRECONDITION_FAILED, UNSATISFIABLE = 200, 206, 304, 412, 416
+BAD_REQUEST, NOT_IMPLEMENTED = 400, 501
+UNKNOWN_RANGE = {BAD_REQUEST, NOT_IMPLEMENTED}
+MAX_RANGE_TRIES = 2
 RANGE_BYTES = 8 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Downloaded:
-    """A file that arrived whole and was checked.
-
-    Parameters
-    ----------
-    validator : Validator
-        Which version it is.
-    n_bytes : int
-        Length of the file.
-    facts : ExportFacts
-        What planning needs to know of it.
-    crc32c : int
-        Of the whole file.
-    """
-
-    validator: Validator
-    n_bytes: int
-    facts: ExportFacts
-    crc32c: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +63,7 @@ def download_export(
     count: Callable[[int], None],
     stop: Stop | None = None,
     is_durable: bool = True,
-) -> Downloaded | None:
+) -> Verified | None:
     """Download a whole export, unless the version that is held is still current.
 
     Parameters
@@ -112,7 +92,7 @@ def download_export(
 
     Returns
     -------
-    Downloaded or None
+    Verified or None
         None if the held version is current; then nothing was written.
 
     Raises
@@ -130,13 +110,15 @@ def download_export(
     def headers() -> dict[str, str]:
         return {**(held.conditions() if held else {}), **arrival.conditions()}
 
-    def take(reply: Reply, pieces: Iterator[bytes]) -> Downloaded | None:
+    def take(reply: Reply, pieces: Iterator[bytes]) -> Verified | None:
         if reply.status == NOT_MODIFIED and held:
             return None
         validator = arrival.take(source, reply, pieces)
-        with arrival.flushing() if is_durable else nullcontext():
-            facts = _read_facts(source, arrival, part.path)
-        return Downloaded(validator, arrival.n_bytes, facts, arrival.crc32c)
+        try:
+            with arrival.flushing() if is_durable else nullcontext():
+                return verify_export(part.path, validator, digest=arrival.digest)
+        except NotAsPromised as error:
+            raise arrival.reject(source, str(error)) from error
 
     try:
         arrival.adopt(resume_from)
@@ -151,26 +133,18 @@ def download_export(
         arrival.close()
 
 
-def _read_facts(source: Source, arrival: Arrival, file: Path) -> ExportFacts:
-    try:
-        return read_export_facts(file)
-    except UnreadableExport as error:
-        raise arrival.reject(source, str(error)) from error
-    except (pa.ArrowException, OSError) as error:
-        raise arrival.reject(source, "it is no Parquet file") from error
-
-
 def fetch_tail(
     client: Client,
     run: RunPath,
     export: Export,
     n_bytes: int,
     *,
+    total: int | None = None,
     renew: Callable[[], Export | None],
     count: Callable[[int], None],
     stop: Stop | None = None,
 ) -> Tail | None:
-    """Fetch the last bytes of an export in one request.
+    """Fetch the last bytes of an export in one request, or in two where the host needs them.
 
     Parameters
     ----------
@@ -178,6 +152,8 @@ def fetch_tail(
         As for `download_export`.
     n_bytes : int
         How many; all of a shorter export.
+    total : int, optional
+        Length of the export, where it is known.
 
     Returns
     -------
@@ -188,27 +164,113 @@ def fetch_tail(
     ------
     ExportExpired, ExportError, Unreachable
         As for `download_export`.
+
+    Notes
+    -----
+    Some hosts do not know suffix ranges (``bytes=-N``): they send the whole object, another range,
+    an error, or nothing. Such a host is asked for the length first, and its name is remembered.
     """
     source = Source(client, run, export, renew, count, stop or Stop())
+    request = _TailRequest(source, range_support(client), export.host, n_bytes)
+    return request.by_suffix() if total is None else request.by_length(total)
 
-    def take(reply: Reply, pieces: Iterator[bytes]) -> Tail | None:
+
+class _NoSuffix(Exception):
+    """The host does not give the last bytes of an object when it is asked for them so."""
+
+
+class _TailRequest:
+    def __init__(self, source: Source, known: RangeSupport, host: str, n_bytes: int) -> None:
+        self._source = source
+        self._known = known
+        self._host = host
+        self._n_bytes = n_bytes
+
+    def by_suffix(self) -> Tail | None:
+        if self._known.is_without_ranges(self._host):
+            return None
+        if not self._known.is_without_suffixes(self._host):
+            headers = self._patient(f"bytes=-{self._n_bytes}")
+            try:
+                return self._source.read(headers, self._take_suffix, lambda: 0)
+            except _NoSuffix:
+                pass
+        try:
+            total = self._source.read(self._patient("bytes=0-0"), self._take_length, lambda: 0)
+        except _NoSuffix:
+            return None
+        tail = None if total is None else self.by_length(total)
+        if tail is not None:
+            self._known.note_without_suffixes(self._host)
+        return tail
+
+    def by_length(self, total: int) -> Tail | None:
+        wanted = ByteRange(max(0, total - self._n_bytes), total)
+
+        def take(reply: Reply, pieces: Iterator[bytes]) -> Tail | None:
+            found = self._span(reply)
+            return self._tail(reply, total, pieces) if found == (wanted, total) else None
+
+        return self._source.read(lambda: {"Range": wanted.header()}, take, lambda: 0)
+
+    def _patient(self, asked: str) -> Callable[[], dict[str, str]]:
+        """Return the headers of some tries: a host may hang up on what it does not know."""
+        n_tries = 0
+
+        def headers() -> dict[str, str]:
+            nonlocal n_tries
+            n_tries += 1
+            if n_tries > MAX_RANGE_TRIES:
+                raise _NoSuffix
+            return {"Range": asked}
+
+        return headers
+
+    def _take_suffix(self, reply: Reply, pieces: Iterator[bytes]) -> Tail | None:
+        if reply.status in {OK, UNSATISFIABLE}:
+            # This one comes whole; the next is asked for its length first. Any host may answer with
+            # 200 where the range is all of an object.
+            length = reply.headers.get("content-length", "")
+            is_all = reply.status == OK and length.isdecimal() and int(length) <= self._n_bytes
+            if not is_all:
+                self._known.note_without_suffixes(self._host)
+            return None
+        found = self._span(reply)
+        if found is None:
+            return None
+        came, total = found
+        if came != ByteRange(max(0, total - self._n_bytes), total):
+            raise _NoSuffix
+        tail = self._tail(reply, total, pieces)
+        is_parquet = tail is not None and tail.content.endswith(PARQUET)
+        # Bytes of an encoded form of the object end otherwise.
+        return tail if is_parquet or "content-encoding" not in reply.headers else None
+
+    def _take_length(self, reply: Reply, _: Iterator[bytes]) -> int | None:
+        if reply.status == OK:
+            self._known.note_without_ranges(self._host)
+            return None
+        found = None if reply.status == UNSATISFIABLE else self._span(reply)
+        return None if found is None else found[1]
+
+    def _span(self, reply: Reply) -> tuple[ByteRange, int] | None:
+        """Return what came of how much, None where that says too little to go on with."""
         if reply.status in {OK, UNSATISFIABLE}:
             return None
+        if reply.status in UNKNOWN_RANGE:
+            raise _NoSuffix
         if reply.status != PARTIAL:
-            raise source.refusal(reply)
+            raise self._source.refusal(reply)
         validator = Validator.from_headers(reply.headers, reply.status)
         span = parse_content_range(reply.headers.get("content-range"))
-        if span is None or validator.condition is None or is_encoded(reply):
-            return None
-        came, total = span
-        if came.stop != total:
-            return None
-        content = b"".join(pieces)
-        if len(content) != came.n_bytes:
-            raise source.late(f"{len(content)} of {came.n_bytes} bytes came")
-        return Tail(validator, total, came.start, content)
+        return None if validator.condition is None else span
 
-    return source.read(lambda: {"Range": f"bytes=-{n_bytes}"}, take, lambda: 0)
+    def _tail(self, reply: Reply, total: int, pieces: Iterator[bytes]) -> Tail | None:
+        content = b"".join(pieces)
+        start = max(0, total - self._n_bytes)
+        if len(content) != total - start:
+            raise self._source.late(f"{len(content)} of {total - start} bytes came")
+        return Tail(Validator.from_headers(reply.headers, reply.status), total, start, content)
 
 
 def fetch_ranges(
@@ -222,6 +284,7 @@ def fetch_ranges(
     renew: Callable[[], Export | None],
     count: Callable[[int], None],
     max_workers: int,
+    total: int | None = None,
     stop: Stop | None = None,
 ) -> None:
     """Fetch ranges of one version of an export, several at once.
@@ -239,6 +302,8 @@ def fetch_ranges(
         and never after this function has returned or raised.
     max_workers : int
         Requests at once.
+    total : int, optional
+        Length of that version, where it is known. An encoded form of the object has another one.
 
     Raises
     ------
@@ -249,7 +314,7 @@ def fetch_ranges(
         As for `download_export`.
     """
     with (stop or Stop()).child() as own:
-        spans = _Spans(Source(client, run, export, renew, count, own), validator, sink)
+        spans = _Spans(Source(client, run, export, renew, count, own), validator, sink, total)
         tasks = [spans.task(one) for one in split(ranges, RANGE_BYTES)]
         try:
             run_tasks(tasks, max_workers, own)
@@ -259,14 +324,19 @@ def fetch_ranges(
 
 class _Spans:
     def __init__(
-        self, source: Source, validator: Validator, sink: Callable[[int, bytes], None]
+        self,
+        source: Source,
+        validator: Validator,
+        sink: Callable[[int, bytes], None],
+        total: int | None,
     ) -> None:
         self._source = source
         self._validator = validator
         self._sink = sink
         self._guard = threading.Lock()
         self._is_open = True
-        self._n_bytes: int | None = None
+        self._n_bytes = total
+        self._is_plain = total is not None
 
     def task(self, span: ByteRange) -> Callable[[], None]:
         return lambda: self._fetch(span)
@@ -305,7 +375,8 @@ class _Spans:
             raise self._source.refusal(reply)
         span = parse_content_range(reply.headers.get("content-range"))
         found = Validator.from_headers(reply.headers, reply.status)
-        if span is None or is_encoded(reply) or not found.is_same(self._validator):
+        is_plain = self._is_plain or "content-encoding" not in reply.headers
+        if span is None or not is_plain or not found.is_same(self._validator):
             raise self._source.changed()
         came, total = span
         with self._guard:

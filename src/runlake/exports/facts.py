@@ -126,7 +126,12 @@ def read_export_facts(file: Path) -> ExportFacts:
     pyarrow.ArrowException, OSError
         If the file is no Parquet file; `UnreadableExport` if its names or row counts are wrong.
     """
-    with refusing_names(), pq.ParquetFile(file, memory_map=False, pre_buffer=False) as parquet:
+    with (
+        refusing_names(),
+        pq.ParquetFile(
+            file, memory_map=False, pre_buffer=False, page_checksum_verification=True
+        ) as parquet,
+    ):
         schema = checked_schema(parquet.schema_arrow)
         groups, is_ascending, is_as_stated = _row_groups(parquet)
         columns = read_columns(parquet.metadata, schema, dict.fromkeys(schema.names))

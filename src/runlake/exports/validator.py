@@ -6,15 +6,24 @@ import base64
 import binascii
 import email.utils
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from runlake.exports.ranges import parse_content_range
 
 PARTIAL = 206
 STRONG_SECONDS = 1.0
+MD5_BYTES, CRC32C_BYTES = 16, 4
 ENCRYPTED = (
     "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-server-side-encryption-customer-algorithm",
+    "x-goog-encryption-algorithm",
+    "x-goog-encryption-kms-key-name",
 )
+# What a host promises that names two digests of one object: no bytes keep that.
+CONTRADICTORY_MD5, CONTRADICTORY_CRC32C = "contradictory", -1
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +37,9 @@ class Validator:
     last_modified : str or None
         ``Last-Modified``, as the host writes it.
     md5 : str or None
-        Promised MD5 of the whole object, in hex.
+        Promised MD5 of the whole object, in hex; one that no bytes have where the host names two.
     crc32c : int or None
-        Promised CRC32C of the whole object.
+        Promised CRC32C of the whole object; likewise.
     is_date_strong : bool
         The host gave the date at least a second after the object was modified, so that no other
         version bears the same (RFC 9110, section 8.8.2.2).
@@ -51,7 +60,8 @@ class Validator:
         headers : mapping
             Case-insensitive names.
         status : int
-            ``Content-MD5`` of a partial answer (206) is that of the part.
+            ``Content-MD5`` of a partial answer (206) is that of the part; it counts where the part
+            is the whole.
 
         Returns
         -------
@@ -61,7 +71,7 @@ class Validator:
         return cls(
             headers.get("etag"),
             headers.get("last-modified"),
-            _promised_md5(headers, is_partial=status == PARTIAL),
+            _promised_md5(headers, is_partial=status == PARTIAL and not is_whole(headers)),
             _promised_crc32c(headers),
             _is_date_strong(headers),
         )
@@ -78,6 +88,20 @@ class Validator:
         """The bytes can be checked against a digest of the host."""
         return self.md5 is not None or self.crc32c is not None
 
+    def with_promises_of(self, other: Validator) -> Validator:
+        """Return this version with what another answer promised of its digests too."""
+        md5 = {one for one in (self.md5, other.md5) if one is not None}
+        crc32c = {one for one in (self.crc32c, other.crc32c) if one is not None}
+        return replace(
+            self,
+            md5=_only(md5, CONTRADICTORY_MD5),
+            crc32c=_only(crc32c, CONTRADICTORY_CRC32C),
+        )
+
+    def without_promises(self) -> Validator:
+        """Return this version without digests, for bytes that were decoded on their way."""
+        return replace(self, md5=None, crc32c=None)
+
     def conditions(self) -> dict[str, str]:
         """Return the headers that ask for the object only if it changed."""
         if self.etag:
@@ -89,31 +113,55 @@ class Validator:
         return self.condition is not None and self.condition == other.condition
 
 
+def is_whole(headers: Mapping[str, str]) -> bool:
+    """Tell whether the range of a partial answer (206) is all of the object."""
+    span = parse_content_range(headers.get("content-range"))
+    return span is not None and span[0].n_bytes == span[1]
+
+
 def _promised_md5(headers: Mapping[str, str], *, is_partial: bool) -> str | None:
     """Find an MD5 in the headers of S3, Google Cloud Storage, Azure or RFC 1864.
 
-    S3 writes an ETag of the same look that is no MD5 for objects that it encrypts with a key of
+    S3 writes an ETag of the same form that is no MD5 for objects that it encrypts with a key of
     somebody else.
     """
-    google = re.search(r"md5=([A-Za-z0-9+/]{22}==)", headers.get("x-goog-hash", ""))
-    encoded = google[1] if google else headers.get("x-ms-blob-content-md5")
-    if not encoded and not is_partial:
-        encoded = headers.get("content-md5")
-    if encoded:
-        found = _decoded(encoded, 16)
-        return found.hex() if found else None
+    encoded = [*_google(headers, "md5"), *_listed(headers, "x-ms-blob-content-md5")]
+    if not is_partial:
+        encoded += _listed(headers, "content-md5")
+    promised = {digest.hex() for one in encoded if (digest := _decoded(one, MD5_BYTES))}
+    if promised:
+        return _only(promised, CONTRADICTORY_MD5)
     etag = re.fullmatch(r'"([0-9a-f]{32})"', headers.get("etag", ""))
     return etag[1] if etag and not any(name in headers for name in ENCRYPTED) else None
 
 
 def _promised_crc32c(headers: Mapping[str, str]) -> int | None:
-    google = re.search(r"crc32c=([A-Za-z0-9+/]{6}==)", headers.get("x-goog-hash", ""))
-    encoded = google[1] if google else headers.get("x-amz-checksum-crc32c", "")
-    found = _decoded(encoded, 4)
-    return int.from_bytes(found, "big") if found else None
+    encoded = [*_google(headers, "crc32c"), *_listed(headers, "x-amz-checksum-crc32c")]
+    digests = (_decoded(one, CRC32C_BYTES) for one in encoded)
+    promised = {int.from_bytes(digest, "big") for digest in digests if digest}
+    return _only(promised, CONTRADICTORY_CRC32C)
+
+
+def _google(headers: Mapping[str, str], kind: str) -> Iterator[str]:
+    """Yield the digests of a kind in ``x-goog-hash``, a list over any number of lines."""
+    for one in _listed(headers, "x-goog-hash"):
+        name, _, encoded = one.partition("=")
+        if name.strip().lower() == kind:
+            yield encoded
+
+
+def _listed(headers: Mapping[str, str], name: str) -> list[str]:
+    return [one.strip() for one in headers.get(name, "").split(",") if one.strip()]
+
+
+def _only(promised: set[T], contradictory: T) -> T | None:
+    if len(promised) > 1:
+        return contradictory
+    return next(iter(promised), None)
 
 
 def _decoded(encoded: str, n_bytes: int) -> bytes | None:
+    """Return a digest; a malformed one promises nothing."""
     try:
         content = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):

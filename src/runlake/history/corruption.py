@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
 
+from runlake.cache.links import set_times
 from runlake.errors import CacheCorrupt
 
 
@@ -31,7 +31,7 @@ def _corrupt(files: tuple[Path, ...], error: BaseException) -> CacheCorrupt:
     for file in files:
         # The next read compares a file with its checksum that was touched by somebody else.
         with suppress(OSError):
-            os.utime(file)
+            set_times(file)
     return CacheCorrupt(
         f"The cached export {names} cannot be read ({error}). Scan again: it is compared with its "
         "checksum, and fetched anew.",

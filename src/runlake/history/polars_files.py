@@ -43,7 +43,7 @@ def scan_file(read: ExportRead) -> pl.LazyFrame:
     if wide is not None:
         return wide
     found = read.file.stat()
-    return _opened(read, (found.st_ino, found.st_mtime_ns))[0]
+    return _opened(read, (found.st_ino, found.st_mtime_ns, found.st_ctime_ns))[0]
 
 
 def scan_files(files: list[Path], **options: Any) -> pl.LazyFrame:

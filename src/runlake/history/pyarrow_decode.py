@@ -43,7 +43,7 @@ def _read_batches(
     names = list(dict.fromkeys([STEP, *(column.name for column in columns)]))
     footer = read.facts.footer
     metadata = None if footer is None else pq.read_metadata(pa.BufferReader(footer))
-    with pq.ParquetFile(read.file, metadata=metadata) as parquet:
+    with pq.ParquetFile(read.file, metadata=metadata, page_checksum_verification=True) as parquet:
         # One row group at a time: pyarrow cannot read nested texts across them.
         batches = (
             batch

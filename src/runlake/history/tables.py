@@ -25,7 +25,6 @@ from runlake.backend.graphql import query, query_run
 from runlake.backend.transfer import download_bytes
 from runlake.cache.artifact_files import Fetcher
 from runlake.cache.artifact_manifest import Manifest, fetch_manifest
-from runlake.cache.pull import pull_run
 from runlake.cache.references import parse_artifact_reference
 from runlake.errors import (
     ArtifactNotFoundError,
@@ -35,9 +34,7 @@ from runlake.errors import (
     RunFileNotFoundError,
 )
 from runlake.errors.user_line import warn
-from runlake.history.live_source import BackendRows
-from runlake.history.plan import plan_read
-from runlake.history.rows import read_rows
+from runlake.history.reader import open_reading
 from runlake.values import ArtifactPath, Projection, RunPath, StepRange
 
 if TYPE_CHECKING:
@@ -232,11 +229,8 @@ def _last_value(summary: Mapping[str, Any], key: str) -> Any:
 
 def _value_at(client: Client, run: RunPath, key: str, step: int) -> Any:
     steps = StepRange.from_arguments(step, step + 1)
-    pulled = pull_run(client, run)
-    plan = plan_read(pulled, Projection.from_arguments([key]), steps)
-    live = BackendRows(client).iter_pages(plan)
-    rows = (row for batch in read_rows(plan, live, 1) for row in batch)
-    return next((row[key] for row in rows), None)
+    reading = open_reading(client, run, Projection.from_arguments([key]), steps)
+    return next((row[key] for rows in reading.iter_batches(1) for row in rows), None)
 
 
 def _tables_in(summary: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -60,7 +60,7 @@ def read_columns(
         As long as the file; row groups that are not wanted are null.
     """
     wanted = set(read.row_groups)
-    with pq.ParquetFile(read.file, metadata=metadata) as parquet:
+    with pq.ParquetFile(read.file, metadata=metadata, page_checksum_verification=True) as parquet:
         # pyarrow selects by prefix: asked for 'a' it brings 'a.b' too.
         fields = [f for f in parquet.schema_arrow if names is None or f.name in set(names)]
         schema = pa.schema(fields)

@@ -1,0 +1,180 @@
+"""A cache that others may write: no link in it leads a write, or a deletion, anywhere else."""
+
+import os
+import sqlite3
+import time
+
+import pytest
+from tests.faults.fault_server import API_KEY, RUN_PATH
+from tests.faults.parquet import export_bytes
+
+import runlake
+from runlake.cache.budget import SharedBudget
+from runlake.cache.check import repair_catalog, verify_cache
+from runlake.cache.layout import RunDirectory
+from runlake.cache.prune import Policy
+from runlake.cache.release import prune_cache
+
+N_ROWS = 20_000
+PRECIOUS = b"precious" * 100
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="no O_NOFOLLOW here"),
+    pytest.mark.filterwarnings("ignore::runlake.errors.UnwritableCacheWarning"),
+]
+
+
+@pytest.fixture
+def victim(tmp_path):
+    """A file outside of the cache that must stay as it is."""
+    file = tmp_path / "precious"
+    file.write_bytes(PRECIOUS)
+    os.utime(file, (1, 1))
+    yield file
+    assert file.read_bytes() == PRECIOUS
+    assert file.stat().st_mtime == 1
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A directory outside of the cache in which nothing may be made or deleted."""
+    directory = tmp_path / "elsewhere"
+    directory.mkdir()
+    for name in ("mine.part", ".mine.part", "notes.parquet", "manifest.json"):
+        (directory / name).write_bytes(PRECIOUS)
+        os.utime(directory / name, (1, 1))
+    yield directory
+    found = {file.name: file.read_bytes() for file in directory.iterdir()}
+    names = ("mine.part", ".mine.part", "notes.parquet", "manifest.json")
+    assert found == dict.fromkeys(names, PRECIOUS)
+
+
+@pytest.fixture
+def run(faulty):
+    faulty.offer(a=export_bytes())
+    return runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).run(RUN_PATH)
+
+
+def directory_of(run):
+    settings = run._client.settings
+    return RunDirectory(settings.cache_dir, settings.base_url, run._path)
+
+
+def put_link(place, target):
+    """Put a link to a target in a place, whatever was there."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.is_dir() and not place.is_symlink():
+        place.rename(place.with_name(place.name + ".aside"))
+    else:
+        place.unlink(missing_ok=True)
+    place.symlink_to(target)
+
+
+def steps(run, keys=None):
+    return [row["_step"] for row in run.beta_scan_history(keys)]
+
+
+@pytest.mark.parametrize("is_held", [False, True], ids=["before", "while it is held"])
+def test_a_lock_file_that_became_a_link_is_not_emptied_through_it(run, victim, is_held):
+    from runlake.cache.locks import run_lock
+
+    lock = directory_of(run).lock
+    if is_held:
+        with run_lock(directory_of(run), 1):
+            put_link(lock, victim)
+    else:
+        put_link(lock, victim)
+        assert steps(run) == list(range(N_ROWS))
+
+
+@pytest.mark.parametrize(
+    "name", ["CACHEDIR.TAG", "catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-journal"]
+)
+@pytest.mark.parametrize("is_dangling", [False, True])
+def test_nothing_at_the_root_is_written_through_a_link(run, victim, tmp_path, name, is_dangling):
+    target = tmp_path / "nothing" if is_dangling else victim
+    put_link(directory_of(run).root / name, target)
+    assert steps(run) == list(range(N_ROWS))
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_the_database_of_somebody_is_not_made_a_catalog(run, tmp_path):
+    other = tmp_path / "other.sqlite"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE mine (n)")
+    connection.close()
+    before = other.read_bytes()
+    put_link(directory_of(run).root / "catalog.sqlite", other)
+    assert steps(run) == list(range(N_ROWS))
+    assert other.read_bytes() == before
+
+
+def test_a_partly_cached_export_that_became_a_link_is_not_written_through(
+    faulty, tmp_path, wide_export
+):
+    faulty.offer(a=wide_export)
+    run = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).run(RUN_PATH)
+    list(run.beta_scan_history(["key001"]))
+    (file,) = directory_of(run).path.glob("*.parquet")
+    moved = tmp_path / "moved"
+    moved.write_bytes(file.read_bytes())
+    before = moved.read_bytes()
+    put_link(file, moved)
+    assert len(list(run.beta_scan_history(["key002"]))) == 6_000
+    assert run.frame().height == 6_000
+    assert moved.read_bytes() == before
+
+
+def test_a_manifest_that_became_a_link_is_replaced_and_its_target_left(run, victim):
+    run.pull()
+    put_link(directory_of(run).manifest, victim)
+    assert steps(run) == list(range(N_ROWS))
+
+
+def test_the_note_of_a_rate_limit_is_not_written_through_a_link(run, victim):
+    settings = run._client.settings
+    budget = SharedBudget(settings)
+    put_link(budget._path, victim)
+    budget.learn(budget.acquire(1), 429, {})
+    assert budget.acquire(10) > 0
+
+
+LEVELS = ["run", "project", "entity", "host", "version"]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_directory_that_became_a_link_is_neither_written_nor_pruned(run, elsewhere, level):
+    run.pull()
+    place = directory_of(run).path
+    for _ in range(LEVELS.index(level)):
+        place = place.parent
+    put_link(place, elsewhere)
+    assert steps(run) == list(range(N_ROWS))
+    assert steps(run, ["loss"]) == list(range(N_ROWS))
+    settings = run._client.settings
+    prune_cache(settings, Policy(max_bytes=0, grace=0))
+    list(verify_cache(settings.cache_dir, 1))
+    repair_catalog(settings.cache_dir, 1)
+
+
+def test_locks_that_became_a_link_are_not_made_elsewhere(run, elsewhere):
+    put_link(directory_of(run).lock.parent, elsewhere)
+    assert steps(run) == list(range(N_ROWS))
+
+
+def test_prune_deletes_what_a_manifest_names_only_if_it_is_an_export(run):
+    import json
+
+    from runlake.cache.store import _sealed
+
+    run.pull()
+    directory = directory_of(run)
+    mine = directory.path / "mine.txt"
+    mine.write_bytes(PRECIOUS)
+    document = json.loads(directory.manifest.read_bytes())
+    del document["crc32c"]
+    document["exports"][0]["file"] = "mine.txt"
+    document["exports"][0]["dropped_at"] = time.time() - 10**6
+    directory.manifest.write_bytes(_sealed(document))
+    prune_cache(run._client.settings, Policy(max_bytes=0, grace=0))
+    assert mine.read_bytes() == PRECIOUS
