@@ -84,7 +84,7 @@ def pull_run(
         Watches the downloads.
     known : tuple, optional
         `Manifest.freshness` of this moment, where a list of runs told it: a run whose whole history
-        is on disk as of then costs no request.
+        is on disk as of then, without live rows, costs no request.
 
     Returns
     -------

@@ -25,6 +25,11 @@ DECODED_BYTES = 1 << 20
 PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
 MAGIC_BYTES = 4
 PLAIN = {"", "identity", "aws-chunked"}
+# Codings that are registered for HTTP, and words that uploads say by mistake.
+REPLAYED = PLAIN | {
+    *("gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"),
+    *("utf-8", "utf8", "binary", "none", "null", "base64"),
+}
 
 
 class Arrival:
@@ -247,13 +252,12 @@ def find_encoding(first: bytes, header: str | None) -> str | None:
     >>> find_encoding(bytes([0x1F, 0x8B, 8, 0]), None)
     'gzip'
     """
-    if first.startswith(PARQUET):
+    named = [one.strip().lower() for one in (header or "").split(",")]
+    if first.startswith(PARQUET) and REPLAYED.issuperset(named):
         return None
     if first.startswith(GZIP):
         return "gzip"
-    named = [one.strip().lower() for one in (header or "").split(",")]
-    named = [one for one in named if one not in PLAIN]
-    return ", ".join(named) or None
+    return ", ".join(one for one in named if one not in PLAIN) or None
 
 
 class _Decoder:

@@ -1,4 +1,4 @@
-"""What a backend offered for a run at one moment (parsing only, no I/O)."""
+"""What a backend offered for a run at one moment: asked for by `fetch_manifest`, and parsed."""
 
 from __future__ import annotations
 

@@ -46,7 +46,8 @@ def open_readings(
     client : Client
         The backend; its settings say how many runs are fetched at once.
     runs : sequence of ListedRun
-        The runs; one that did not move since its exports came to disk costs no request.
+        The runs; one without live rows that did not move since its exports came to disk costs no
+        request.
     projection : Projection
         Keys to read.
     steps : StepRange

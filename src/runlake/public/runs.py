@@ -151,7 +151,8 @@ class Runs(SizedPages[Run]):
     ) -> list[dict[str, Any]] | pd.DataFrame | pl.DataFrame:
         """Return a sample of the history of every run, read side by side from the cache.
 
-        A run that did not move since its exports were brought to disk costs no request.
+        A run without live rows that did not move since its exports were brought to disk costs no
+        request; one that was resumed, or has rows in no export yet, costs one and its live pages.
 
         Parameters
         ----------
@@ -201,7 +202,8 @@ class Runs(SizedPages[Run]):
     ) -> pl.LazyFrame:
         """Read the histories of all runs as one lazy frame; live rows are fetched at the call.
 
-        A run that did not move since its exports were brought to disk costs no request.
+        A run without live rows that did not move since its exports were brought to disk costs no
+        request; one that was resumed, or has rows in no export yet, costs one and its live pages.
 
         Parameters
         ----------
