@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from tests.faults.fault_script import Fault
 from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
 
 import runlake
@@ -71,6 +72,8 @@ class CacheMachine(RuleBasedStateMachine):
         self.version += 1
         self.server.run["heartbeatAt"] = f"2026-01-01T00:00:{self.version:02d}"
         self.server.offer(**self.exports)
+        for name, promised in self.exports.items():
+            self.server.store(name, promised, "etag", "date", "crc32c")
         self.offers.append(dict(self.exports))
 
     def expected(self, wanted, exports=None):
@@ -134,22 +137,45 @@ class CacheMachine(RuleBasedStateMachine):
         # Of one moment, and all of that moment.
         assert any(rows == self.expected(wanted, offered) for offered in self.offers)
 
-    @rule(how=st.sampled_from(["flip", "truncate", "empty", "delete"]))
+    @rule()
+    def let_the_host_send_wrong_bytes_once(self):
+        name = self.chance.choice(sorted(self.exports))
+        wrong = bytearray(self.exports[name])
+        wrong[self.chance.randrange(len(wrong))] ^= 1 << self.chance.randrange(8)
+        self.server._faults.clear()
+        self.server.fail(name, Fault(body=bytes(wrong)))
+
+    @rule(fault=st.sampled_from([None, Fault(400), Fault(416), Fault(501), Fault(cut_after=0)]))
+    def let_the_host_know_suffix_ranges_or_not(self, fault):
+        self.server.suffix_fault = fault
+
+    @rule()
+    def restore_from_a_backup(self):
+        for directory in self.directory.iterdir():
+            backup = directory.with_name(f"{directory.name}.backup")
+            shutil.copytree(directory, backup)
+            shutil.rmtree(directory)
+            backup.rename(directory)
+
+    @rule(how=st.sampled_from(["flip", "flip quietly", "truncate", "empty", "delete"]))
     def damage_a_file(self, how):
         files = sorted(self.directory.rglob("*.parquet"))
         if not files:
             return
         file = self.chance.choice(files)
-        size = file.stat().st_size
+        before = file.stat()
+        size = before.st_size
         if how == "delete":
             file.unlink()
-        elif how == "flip":
+        elif how in {"flip", "flip quietly"}:
             with file.open("r+b") as damaged:
                 place = self.chance.randrange(size) if size else 0
                 damaged.seek(place)
                 byte = damaged.read(1) or b"\0"
                 damaged.seek(place)
                 damaged.write(bytes([byte[0] ^ 0xFF]))
+            if how == "flip quietly":
+                os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
         else:
             with file.open("r+b") as damaged:
                 damaged.truncate(0 if how == "empty" else size // 2)
