@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from os import stat_result
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class FileState:
     def of(cls, path: Path) -> FileState:
         """Look at a file; `OSError` where there is none."""
         found = path.stat()
-        status = () if is_network(path) else _status(found)
+        status = () if _is_on_network(path.parent) else _status(found)
         return cls(found.st_size, found.st_mtime_ns, status)
 
     def is_of(self, found: stat_result) -> bool:
@@ -51,6 +52,12 @@ class FileState:
     def noted(cls, n_bytes: int, changed_ns: int, status: Any) -> FileState:
         """Read what `note` returned; None for what an older runlake noted."""
         return cls(n_bytes, changed_ns, None if status is None else tuple(map(int, status)))
+
+
+@lru_cache(maxsize=1024)
+def _is_on_network(directory: Path) -> bool:
+    """Tell whether a directory is on a network file system; the table of mounts is long to read."""
+    return is_network(directory)
 
 
 def _status(found: stat_result) -> tuple[int, int]:
