@@ -53,7 +53,7 @@ print(json.dumps(answers))
 
 @pytest.fixture(scope="module")
 def answers(backend, tmp_path_factory):
-    path = LoggedRun(backend, "accelerated").log(*steps(0, 1500)).close().path
+    path = LoggedRun(backend, "accelerated", "accelerated").log(*steps(0, 1500)).close().path
     return json.loads(run_script(SCRIPT, backend, tmp_path_factory.mktemp("accelerate"), path))
 
 
