@@ -11,8 +11,6 @@ import pytest
 from tests.conformance.script_project import log_project
 from tests.server_process import client_environment
 
-import runlake
-
 HERE = Path(__file__).parent
 # These delete what the others read.
 LAST = ["edit_artifacts", "delete_runs_and_files"]
@@ -20,9 +18,6 @@ SCRIPTS = sorted(
     (HERE / "scripts").glob("*.py"),
     key=lambda script: (LAST.index(script.stem) + 1 if script.stem in LAST else 0, script),
 )
-# Artifacts cannot be edited yet: the script joins with `Artifact.save`.
-if not hasattr(runlake.Artifact, "save"):
-    SCRIPTS = [script for script in SCRIPTS if script.stem != "edit_artifacts"]
 WAYS = ("wandb", "runlake", "accelerate")
 
 
