@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from runlake.backend import documents
 from runlake.backend.client import Client
+from runlake.backend.lacking import fit, learn
 from runlake.backend.retry import Transient, retry
 from runlake.backend.words import safe_words
 from runlake.errors import BackendError, ProtocolError, RunNotFoundError
 from runlake.values import RunPath
+
+# HTTP statuses with which servers refuse a document that their schema does not know.
+WRONG_DOCUMENT = {400, 422}
 
 
 def query(client: Client, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,9 +78,9 @@ def _exchange(
     client: Client, document: str, variables: Mapping[str, Any], *, is_idempotent: bool
 ) -> dict[str, Any]:
     name = _operation_name(document)
-    payload = {"query": document, "variables": dict(variables), "operationName": name}
 
-    def attempt() -> Any:
+    def ask(text: str, known: Mapping[str, Any]) -> Any:
+        payload = {"query": text, "variables": dict(known), "operationName": _operation_name(text)}
         try:
             return client.post("/graphql", payload, operation=name)
         except Transient as transient:
@@ -83,7 +88,21 @@ def _exchange(
                 raise
             raise transient.error from transient
 
-    return _data(client, name, retry(attempt, client.settings))
+    while True:
+        text, known = fit(client, document, variables)
+        refusal = None
+        try:
+            body = retry(partial(ask, text, known), client.settings)
+        except BackendError as error:
+            if error.facts.get("status") not in WRONG_DOCUMENT:
+                raise
+            refusal, body = error, {"errors": [error.message]}
+        learn(client, document, body)
+        # Each turn takes something out of the document, so that turns end.
+        if fit(client, document, variables)[0] == text:
+            if refusal is not None:
+                raise refusal
+            return _data(client, name, body)
 
 
 def _data(client: Client, name: str, body: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@
     |     |  |- SweepNotFoundError        also ValueError
     |     |  |- RunFileNotFoundError      also FileNotFoundError
     |     |  |- ArtifactNotFoundError     also ValueError
+    |     |  |- UnsupportedByBackend      lacks: what its schema does not have
     |     |  `- ProtocolError
     |     `- FileTransferError      status
     |        `- ExportError         run, export
@@ -180,6 +181,10 @@ class RunFileNotFoundError(BackendError, FileNotFoundError):
 
 class ArtifactNotFoundError(BackendError, ValueError):
     """The artifact does not exist or is not visible to this API key."""
+
+
+class UnsupportedByBackend(BackendError):
+    """The schema of the backend lacks what the call needs; ``lacks`` says what."""
 
 
 class ProtocolError(BackendError):

@@ -174,8 +174,7 @@ def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
     live_rows: Sequence[Mapping[str, Any]] = parquet.get("liveData") or []
     live_steps = tuple(sorted({int(row[STEP]) for row in live_rows}))
     last_step = history_keys.get("lastStep")
-    has_history = last_step is not None and last_step >= 0
-    is_unlisted = not exports and not live_steps and has_history
+    is_unlisted = not exports and not live_steps and _may_have_history(run, last_step)
     counts, types = _kinds(history_keys.get("keys") or {})
     return Manifest(
         path=path,
@@ -188,6 +187,15 @@ def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
         live_steps=None if is_unlisted else live_steps,
         key_types=types,
     )
+
+
+def _may_have_history(run: Mapping[str, Any], last_step: float | None) -> bool:
+    """Tell whether there may be rows; an older backend does not say, of one thing or the other."""
+    if last_step is not None:
+        return last_step >= 0
+    # Null is said of a run without history.
+    is_told = "historyKeys" in run or run.get("historyLineCount") is not None
+    return bool(run.get("historyLineCount")) or not is_told
 
 
 def _kinds(
