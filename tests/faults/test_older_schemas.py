@@ -1,4 +1,4 @@
-"""Backends whose schemas lack what the protocol has today: what is missing is left out, or named."""
+"""Backends whose schemas lack what the protocol has: what is missing is left out, or named."""
 
 import re
 
@@ -69,7 +69,7 @@ READINGS = {
     "scan of runs": lambda api, path: api.runs(path.rsplit("/", 1)[0]).scan(["loss"]).collect(),
     "projects": lambda api, path: listed(api.projects(path.split("/")[0])),
     "project": lambda api, path: api.project("old", path.split("/")[0]).id,
-    "viewer": lambda api, path: repr(api.viewer),
+    "viewer": lambda api, _: repr(api.viewer),
     "artifact": lambda api, path: api.artifact(f"{path.rsplit('/', 1)[0]}/data:v0").name,
     "artifact files": lambda api, path: [
         file.name for file in api.artifact(f"{path.rsplit('/', 1)[0]}/data:v0").files()
@@ -140,7 +140,8 @@ def test_every_field_may_be_missing(older, server, whole):
     wrong = []
     for field in fields():
         owner, name = field.split(".")
-        readings = [reading for reading, (_, asked) in whole.items() if field in asked]
+        # Two that ask for it are enough, for they share what reads the answer.
+        readings = [reading for reading, (_, asked) in whole.items() if field in asked][:2]
         older.has()
         if name not in getattr(older.schema.type_map.get(owner), "fields", ()):
             continue
@@ -175,11 +176,13 @@ WORDS = {
     "graphql-js": str,
     "with a suggestion": lambda text: f'{text} Did you mean "history" or "historyKeys"?',
     "graphql-ruby": lambda text: re.sub(
-        r"Cannot query field '(\w+)' on type '(\w+)'", r"Field '\1' doesn't exist on type '\2'", text
+        r"Cannot query field '(\w+)' on type '(\w+)'",
+        r"Field '\1' doesn't exist on type '\2'",
+        text,
     ),
     "graphql-java": lambda text: re.sub(
         r"Cannot query field '(\w+)' on type '(\w+)'",
-        r"Validation error (FieldUndefined@[project/run/\1]) : Field '\1' in type '\2' is undefined",
+        r"Validation error (FieldUndefined@[run/\1]) : Field '\1' in type '\2' is undefined",
         text,
     ),
     "gqlgen": lambda text: text.replace("'", '"'),
@@ -198,8 +201,9 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize("status", [200, 400, 422])
-@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize(
+    ("words", "status"), [*((w, 200) for w in WORDS), ("gqlgen", 422), ("graphql-js", 400)]
+)
 def test_refusals_are_understood_in_the_words_of_each_server(older, server, words, status):
     older.lacks("Run.parquetHistory", "Run.systemMetrics")
     older.status, older.word = status, WORDS[words]
@@ -234,5 +238,5 @@ def test_what_is_changed_without_a_field_is_not_dropped_in_silence(older, server
 
 def test_what_is_refused_for_another_reason_is_said(older, server):
     older.lacks("Query.project")
-    with pytest.raises(errors.UnsupportedByBackend, match="cannot answer Run: .*'project'"):
+    with pytest.raises(errors.UnsupportedByBackend, match=r"cannot answer Run: .*'project'"):
         open_api(older, server).run(f"{server.entity}/old/run")

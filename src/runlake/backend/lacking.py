@@ -37,21 +37,31 @@ REFUSED_INPUT = re.compile(rf"InputObject {NAME} doesn't accept argument {NAME}"
 TYPE = re.compile(rf"unknown type {NAME}|{NAME} isn't a defined input type", re.IGNORECASE)
 # Types of variables for which older servers have another.
 OLDER_TYPES = {"Int64": "Int"}
-# Under the first names a backend answers with rows that are in no export; one that offers no exports
-# has to be asked for all.
+# Under the first names a backend answers with rows that are in no export; one that offers no
+# exports has to be asked for all.
 ALL_ROWS = {"HistoryPage": "RunFullHistory", "SampledHistoryPage": "RunSampledHistory"}
 # Without these an answer cannot be read, or not to its end.
 NEEDED = frozenset({"edges", "node", "pageInfo", "hasNextPage"})
 NEEDED_OF_TYPES = frozenset(
     {
         ("Artifact", "artifactSequence"),
+        ("Artifact", "artifactType"),
         ("Artifact", "id"),
+        ("Artifact", "state"),
         ("Artifact", "versionIndex"),
         ("ArtifactAlias", "alias"),
+        ("ArtifactCollection", "defaultArtifactType"),
         ("ArtifactCollection", "name"),
+        ("ArtifactCollection", "project"),
+        ("ArtifactCollectionMembership", "artifact"),
+        ("ArtifactCollectionMembership", "artifactCollection"),
+        ("ArtifactCollectionMembership", "files"),
         ("ArtifactSequence", "name"),
+        ("ArtifactSequence", "project"),
+        ("ArtifactType", "id"),
         ("ArtifactType", "name"),
         ("Entity", "name"),
+        ("File", "displayName"),
         ("File", "name"),
         ("LogLine", "line"),
         ("LogLine", "number"),
@@ -174,11 +184,6 @@ def _has_data(body: Mapping[str, Any]) -> bool:
     return isinstance(data, dict) and any(value is not None for value in data.values())
 
 
-def has_field(client: Client, owner: str, name: str) -> bool:
-    """Tell whether the backend may have a field; False once it has refused it."""
-    return Lack("field", name, owner) not in _known.get(client, frozenset())
-
-
 def _texts(errors: object) -> Iterator[str]:
     for error in errors if isinstance(errors, list) else ():
         yield str(error.get("message") if isinstance(error, dict) else error)
@@ -197,7 +202,9 @@ def _lacks(operation: Operation, text: str) -> Iterator[Lack]:
     arguments += [(path.split("/")[-1], name) for path, name in PLACED_ARGUMENT.findall(text)]
     yield from (Lack("argument", name, field) for field, name in arguments if field in names)
     inputs = INPUT.findall(text)
-    inputs += [(name, owner) for owner, name in REFUSED_INPUT.findall(text) + UNKNOWN_INPUT.findall(text)]
+    inputs += [
+        (name, owner) for owner, name in REFUSED_INPUT.findall(text) + UNKNOWN_INPUT.findall(text)
+    ]
     yield from (Lack("input", name, owner, operation.name) for name, owner in inputs)
     kinds = {re.sub(r"\W", "", kind) for _, kind in operation.variables}
     yield from (Lack("type", a or b, "") for a, b in TYPE.findall(text) if (a or b) in kinds)

@@ -15,6 +15,8 @@ from runlake.values import STEP, RunPath
 
 # State, heartbeat and line count of a run: what tells one moment of it from the next.
 Freshness = tuple[str | None, str | None, int | None]
+# Stands for the last step of a run where a backend does not say which that is.
+LAST_STEP_UNKNOWN = 2**53 - 1
 STATES_UNDER_WAY = frozenset({"running", "pending", "preempting"})
 
 
@@ -59,7 +61,8 @@ class Manifest:
     line_count : int or None
         History lines that the backend holds.
     last_step : int
-        Highest ``_step``; -1 for a run without history.
+        Highest ``_step``; -1 for a run without history, and `LAST_STEP_UNKNOWN` where the backend
+        neither lists rows nor says which is the last.
     key_counts : mapping of str to int
         Rows per key, from ``historyKeys``.
     exports : tuple of Export
@@ -181,7 +184,9 @@ def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
         state=run.get("state"),
         heartbeat_at=run.get("heartbeatAt"),
         line_count=run.get("historyLineCount"),
-        last_step=-1 if last_step is None else int(last_step),
+        last_step=(LAST_STEP_UNKNOWN if is_unlisted else -1)
+        if last_step is None
+        else int(last_step),
         key_counts=counts,
         exports=tuple(exports.values()),
         live_steps=None if is_unlisted else live_steps,

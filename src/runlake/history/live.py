@@ -12,7 +12,7 @@ from typing import Any
 from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query_run
-from runlake.errors import ProtocolError
+from runlake.errors import ProtocolError, UnsupportedByBackend
 from runlake.exports.manifest import fetch_manifest
 from runlake.history.cells import flatten
 from runlake.history.plan import LIVE_PAGE_ROWS, LivePage, Plan
@@ -159,7 +159,10 @@ def _ask(client: Client, plan: Plan, page: LivePage) -> LiveAnswer:
     keys = plan.projection.keys
     if not keys or plan.projection.how == "any" or not page.is_alone:
         return _fetch_page(client, plan.run, page)
-    answer = _fetch_filtered(client, plan.run, keys, page.start, page.stop, len(page.steps) + 1)
+    try:
+        answer = _fetch_filtered(client, plan.run, keys, page.start, page.stop, len(page.steps) + 1)
+    except UnsupportedByBackend:
+        return _fetch_page(client, plan.run, page)
     if answer.steps.issuperset(page.steps):
         return answer
     # Rows moved meanwhile, or the backend cut its answer short: then a step without a row does

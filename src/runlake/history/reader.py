@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from runlake.cache.catalog import Catalog
 from runlake.cache.pull import expect_unchanged, pull_run
 from runlake.cache.pulled import PullResult, recall_columns
 from runlake.cache.store import StoredExport
-from runlake.errors import CacheCorrupt, NoRowsWarning
+from runlake.errors import CacheCorrupt, NoRowsWarning, UnsupportedByBackend
 from runlake.errors.user_line import warn
 from runlake.exports.facts import ExportFacts
 from runlake.exports.progress import Progress
@@ -197,7 +198,9 @@ class Reading:
         from runlake.history.downsample import sample_frame
 
         if self._is_backends_choice:
-            return self._backends_sample(n_rows, keys)
+            # An older backend does not sample by keys: then all rows are read.
+            with suppress(UnsupportedByBackend):
+                return self._backends_sample(n_rows, keys)
         frame, json_keys = self.healing(lambda reading: reading.collected())
         if frame.is_empty() and not is_silent:
             self.warn_no_rows()
@@ -215,8 +218,9 @@ class Reading:
         if self._is_backends_choice:
             from runlake.history.columns import frame_of
 
-            sample = self._backends_sample(n_rows, keys)
-            return frame_of(sample.rows), sample.n_rows
+            with suppress(UnsupportedByBackend):
+                sample = self._backends_sample(n_rows, keys)
+                return frame_of(sample.rows), sample.n_rows
         frame, _ = self.healing(lambda reading: reading.collected())
         return pick_rows(frame, n_rows, keys or frame.columns), frame.height
 
