@@ -10,7 +10,7 @@ from tests.server_process import running_server
 
 import runlake
 from runlake import errors
-from runlake.backend import artifact_documents, documents, selection
+from runlake.backend import selection
 
 ROWS = steps(0, 250, lr=0.1)
 
@@ -116,15 +116,6 @@ def whole(server, proxy):
     return found
 
 
-def fields():
-    names = set()
-    for module in (documents, artifact_documents):
-        for text in vars(module).values():
-            if isinstance(text, str) and re.match(r"\s*query \w+[ (]", text):
-                names |= asked_fields(text)
-    return sorted(names | asked_fields(documents.runs(is_light=False)))
-
-
 def test_a_backend_without_exports_is_read_live_after_one_refusal(older, server):
     older.lacks("Run.parquetHistory")
     api = open_api(older, server)
@@ -133,31 +124,6 @@ def test_a_backend_without_exports_is_read_live_after_one_refusal(older, server)
     assert older.n_refused == 1
     assert run.frame().height == 250
     assert older.n_refused == 1
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_every_field_may_be_missing(older, server, whole):
-    wrong = []
-    for field in fields():
-        owner, name = field.split(".")
-        # Two that ask for it are enough, for they share what reads the answer.
-        readings = [reading for reading, (_, asked) in whole.items() if field in asked][:2]
-        older.has()
-        if name not in getattr(older.schema.type_map.get(owner), "fields", ()):
-            continue
-        older.lacks(field)
-        for reading in readings:
-            try:
-                told = answer(reading, older, server)
-            except errors.UnsupportedByBackend as error:
-                if name not in str(error):
-                    wrong.append(f"{reading} without {field}: {error}")
-            except Exception as error:  # noqa: BLE001 - every stranger is to be listed
-                wrong.append(f"{reading} without {field}: {error!r}")
-            else:
-                if reading in ALWAYS_THE_SAME and told != whole[reading][0]:
-                    wrong.append(f"{reading} without {field}: {told[:200]}")
-    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.filterwarnings("ignore")
