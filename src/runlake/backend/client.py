@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import logging
-import os
+import json
 import socket
-import ssl
-import threading
 import time
-import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
@@ -19,11 +14,15 @@ import httpx
 
 from runlake.backend.bandwidth import shared_bandwidth
 from runlake.backend.budget import Budget
+from runlake.backend.connections import Connections, KeyAuth, bare, origin_of
+from runlake.backend.decoding import ACCEPTED, NotDecodable, decoded
+from runlake.backend.json_text import parse_json
+from runlake.backend.network import without_frames
+from runlake.backend.pace import Patience
 from runlake.backend.reply import Reply
 from runlake.backend.retry import Transient, is_retryable
 from runlake.backend.stop import Stop
-from runlake.backend.trust import trust
-from runlake.backend.words import safe_words
+from runlake.backend.words import html_title, safe_words
 from runlake.errors import (
     AccessDenied,
     AuthenticationError,
@@ -34,13 +33,21 @@ from runlake.errors import (
     Unreachable,
     UsageError,
 )
-from runlake.settings import Secret, Settings
+from runlake.settings import Settings
 
 USER_AGENT = "runlake/0.1"
 MAX_REDIRECTS = 5
+CONNECT_SECONDS = 10.0
+ANSWER_TIMEOUTS = 4  # so many timeouts an answer of the API may take as a whole
+HEAD_TIMEOUTS = 2  # and so many the head of a file
 UPLOAD_BYTES = 1 << 18
 SLOWEST_HOST = 4 << 20  # bytes per second that it checks and keeps
 REDIRECTS = {301, 302, 303, 307, 308}
+# An answer is refused above the first of these; above the second if it shrank more than JSON can.
+MAX_ANSWER_BYTES = 512 << 20
+MAX_DENSE_BYTES = 64 << 20
+MAX_DENSITY = 500
+MAX_ERROR_BYTES = 64 << 10
 
 
 class Client:
@@ -59,8 +66,7 @@ class Client:
         self.settings = settings
         self.budget = budget
         self.round_trip = 0.0  # seconds that the last request to the API took
-        self._connections: tuple[int, dict[bool, httpx.Client]] | None = None
-        self._lock = threading.Lock()
+        self._connections = Connections(settings)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"settings": self.settings, "budget": self.budget}
@@ -71,9 +77,9 @@ class Client:
     @property
     def origin(self) -> str:
         """Scheme, host and port of the API."""
-        return _origin(self.settings.base_url)
+        return origin_of(self.settings.base_url)
 
-    def post(self, path: str, payload: object, *, operation: str) -> Any:
+    def post(self, path: str, payload: object, *, operation: str, what: str | None = None) -> Any:
         """Post JSON to the API once and return the JSON of its answer.
 
         Parameters
@@ -84,6 +90,8 @@ class Client:
             Anything that JSON can carry.
         operation : str
             What to call the request in errors.
+        what : str, optional
+            The same with what it is about.
 
         Returns
         -------
@@ -99,29 +107,47 @@ class Client:
         OfflineError
             In offline mode.
         """
+        what = what or operation
         url = self.settings.base_url + path
         self._refuse_offline(operation)
-        auth = self._auth(url, is_required=True) or httpx.Auth()
-        http = self._http()
+        self._require_key(url)
+        seconds = self.settings.timeout
+        patience = Patience(seconds, seconds * ANSWER_TIMEOUTS)
+        http = self._connections.pool(url)
+        request = http.build_request(
+            "POST",
+            url,
+            content=json.dumps(payload).encode(),
+            headers={
+                "User-Agent": USER_AGENT,
+                "Accept-Encoding": ACCEPTED,
+                "Content-Type": "application/json",
+            },
+            extensions=self._timeouts(patience),
+        )
         turn = self._turn(url, operation)
         started = time.monotonic()
         try:
-            response = http.post(url, json=payload, headers={"User-Agent": USER_AGENT}, auth=auth)
+            response = http.send(request, stream=True, auth=self._auth(url))
+            try:
+                self._learn(url, turn, response)
+                if not response.is_success:
+                    raise self._refusal(response, operation, what)
+                content = self._answer(response, what)
+            finally:
+                response.close()
         except httpx.HTTPError as error:
             raise Transient(
-                _unreachable(error, operation, url),
+                self._unreachable(error, what, url, operation),
                 is_refusal=isinstance(error, httpx.ConnectError),
-            ) from error
+            ) from without_frames(error)
         self.round_trip = time.monotonic() - started
-        self._learn(url, turn, response)
-        if not response.is_success:
-            raise self._refusal(response, operation)
         try:
-            return response.json()
+            return parse_json(content)
         except ValueError as error:
             raise ProtocolError(
-                f"{self.origin} answered {operation} with something that is not JSON. "
-                "Is WANDB_BASE_URL the address of the API?",
+                f"{self.origin} answered {what} with something that is not JSON"
+                f"{self._glimpse(content)}. Is WANDB_BASE_URL the address of the API?",
                 operation=operation,
                 origin=self.origin,
                 status=response.status_code,
@@ -129,7 +155,12 @@ class Client:
 
     @contextmanager
     def open(
-        self, url: str, headers: Mapping[str, str], stop: Stop | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        stop: Stop | None = None,
+        *,
+        what: str = "a file",
     ) -> Iterator[Reply]:
         """Get a file from a storage host; the API key goes along to the API's own origin only.
 
@@ -141,6 +172,8 @@ class Client:
             Request headers, such as ``Range`` or ``If-None-Match``.
         stop : Stop, optional
             Ends the request, from any thread.
+        what : str
+            What to call the file in errors.
 
         Yields
         ------
@@ -159,43 +192,47 @@ class Client:
         self._refuse_offline("a download")
         stop = stop or Stop()
         for _ in range(MAX_REDIRECTS + 1):
-            if urlsplit(url).scheme not in {"http", "https"}:
-                raise FileTransferError(
-                    f"The backend offers a file at what is no http(s) URL: {_bare(url)!r}."
-                )
+            target = self._target(url, what)
             stop.check()
-            http = self._http(is_bulk=True)
+            http = self._connections.pool(url, is_bulk=True)
+            patience = Patience(self.settings.timeout, self.settings.timeout * HEAD_TIMEOUTS)
             request = http.build_request(
                 "GET",
-                _bare(url),
-                extensions=_signed(url),
-                headers={
-                    "User-Agent": USER_AGENT,
-                    "Accept-Encoding": "identity",
-                    **headers,
-                },
+                bare(url),
+                extensions={"target": target, **self._timeouts(patience)},
+                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
             )
             turn = self._turn(url, "a download")
             try:
                 response = http.send(request, stream=True, auth=self._auth(url))
             except httpx.HTTPError as error:
                 stop.check()
-                raise Transient(_unreachable(error, "Download", url)) from error
+                raise Transient(
+                    self._unreachable(error, f"The download of {what}", url, "Download")
+                ) from without_frames(error)
+            patience.lift_total()
             try:
                 self._learn(url, turn, response)
                 if response.status_code not in REDIRECTS:
                     with stop.watch(_socket(response)):
-                        yield self._reply(response, stop, url)
+                        yield self._reply(response, stop, url, what)
                     return
-                url = urljoin(url, response.headers.get("location", ""))
+                url = self._redirected(url, response.headers.get("location", ""), what)
             finally:
                 response.close()
         raise FileTransferError(
-            f"{_origin(url)} redirects a download more than {MAX_REDIRECTS} times."
+            f"{self.host_of(url)} redirects the download of {what} more than {MAX_REDIRECTS} "
+            "times. Ask those who run it."
         )
 
     def put(
-        self, url: str, content: BinaryIO, n_bytes: int, headers: Mapping[str, str]
+        self,
+        url: str,
+        content: BinaryIO,
+        n_bytes: int,
+        headers: Mapping[str, str],
+        *,
+        what: str = "a file",
     ) -> tuple[int, Mapping[str, str]]:
         """Send a file to a storage host, piece by piece; the key goes to the API's origin only.
 
@@ -209,6 +246,8 @@ class Client:
             How many bytes that is.
         headers : mapping
             Request headers.
+        what : str
+            What to call the file in errors.
 
         Returns
         -------
@@ -225,81 +264,118 @@ class Client:
             In offline mode.
         """
         self._refuse_offline("an upload")
-        if urlsplit(url).scheme not in {"http", "https"}:
-            raise FileTransferError(
-                f"The backend wants a file at what is no http(s) URL: {_bare(url)!r}."
-            )
-        sent = {
-            "User-Agent": USER_AGENT,
-            **headers,
-            "Content-Length": str(n_bytes),
-        }
+        target = self._target(url, what)
         # A host may answer long after the last byte, once it has checked and kept them all.
         seconds = self.settings.timeout
-        patience = httpx.Timeout(seconds, read=seconds + n_bytes / SLOWEST_HOST)
-        pieces = _pieces(content, n_bytes)
-        http = self._http()
+        http = self._connections.pool(url)
+        request = http.build_request(
+            "PUT",
+            bare(url),
+            content=_pieces(content, n_bytes),
+            headers={"User-Agent": USER_AGENT, **headers, "Content-Length": str(n_bytes)},
+            extensions={
+                "target": target,
+                **self._timeouts(Patience(seconds + n_bytes / SLOWEST_HOST), Patience(seconds)),
+            },
+        )
         turn = self._turn(url, "an upload")
         try:
-            response = http.put(
-                _bare(url),
-                content=pieces,
-                headers=sent,
-                auth=self._auth(url) or httpx.Auth(),
-                timeout=patience,
-                extensions=_signed(url),
-            )
+            response = http.send(request, stream=True, auth=self._auth(url))
         except httpx.HTTPError as error:
-            raise Transient(_unreachable(error, "Upload", url)) from error
+            raise Transient(
+                self._unreachable(error, f"The upload of {what}", url, "Upload")
+            ) from without_frames(error)
+        # What it says of the file in the body is of no use.
+        response.close()
         self._learn(url, turn, response)
         return response.status_code, response.headers
 
+    def quote(self, text: object) -> str:
+        """Return what a server said, for an error message: short, harmless, without the key."""
+        return safe_words(str(text), self.settings.api_key)
+
+    def host_of(self, url: str) -> str:
+        """Return scheme, host and port of a URL, for an error message."""
+        return self.quote(origin_of(url))
+
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
-        with self._lock:
-            if self._connections:
-                _close(self._connections[1], self._connections[0])
-            self._connections = None
+        self._connections.close()
 
-    def _reply(self, response: httpx.Response, stop: Stop, url: str) -> Reply:
+    def _reply(self, response: httpx.Response, stop: Stop, url: str, what: str) -> Reply:
         limit = self.settings.max_bandwidth
-        return Reply(
-            response,
-            stop,
-            shared_bandwidth(limit) if limit else None,
-            lambda error: Transient(_unreachable(error, "Download", url)),
-        )
+        origin = self.host_of(url)
 
-    def _http(self, *, is_bulk: bool = False) -> httpx.Client:
-        """Return the pool for small requests, or the one for the bodies of files.
+        def fail(error: Exception) -> Exception:
+            if isinstance(error, httpx.HTTPError):
+                return Transient(
+                    self._unreachable(error, f"The download of {what}", url, "Download")
+                )
+            return FileTransferError(f"{origin} did not send {what} as it should: {error}.")
 
-        Files want a connection per worker: over HTTP/2 they would share one, and its flow control.
+        return Reply(response, stop, shared_bandwidth(limit) if limit else None, fail)
+
+    def _timeouts(self, read: Patience, write: Patience | None = None) -> dict[str, Any]:
+        connect = min(CONNECT_SECONDS, self.settings.timeout)
+        # One for both where the answer is what takes time.
+        own = {"connect": connect, "read": read, "write": write or read, "pool": None}
+        return {"timeout": own}
+
+    def _target(self, url: str, what: str) -> bytes:
+        """Return what to ask a host for; httpx, which logs URLs, knows no more than `_bare`.
+
+        Raises
+        ------
+        FileTransferError
+            If the URL is none, or not http(s).
         """
-        with self._lock:
-            if self._connections is None or self._connections[0] != os.getpid():
-                pools: dict[bool, httpx.Client] = {}
-                # Not a __del__: a forked child must not close what its parent still uses.
-                weakref.finalize(self, _close, pools, os.getpid())
-                self._connections = (os.getpid(), pools)
-            pools = self._connections[1]
-            if is_bulk not in pools:
-                pools[is_bulk] = self._connect(is_bulk=is_bulk)
-            return pools[is_bulk]
+        try:
+            parts = urlsplit(url)
+            target = httpx.URL(url).raw_path
+            is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+            # Raises for a port that is none.
+            is_usable = is_usable and parts.port != 0 and bool(httpx.URL(bare(url)).raw_host)
+        except (httpx.InvalidURL, ValueError, TypeError, AttributeError):
+            is_usable, target = False, b""
+        if not is_usable:
+            raise FileTransferError(
+                f"The backend names {self.quote(repr(bare(str(url))))} as the place of {what}, "
+                "which is no http(s) URL."
+            )
+        return target
 
-    def _connect(self, *, is_bulk: bool) -> httpx.Client:
-        for name in ("httpcore.http11", "httpcore.http2"):
-            logging.getLogger(name).addFilter(_is_no_redirect)
-        settings = self.settings
-        verify: ssl.SSLContext | bool = settings.verify_ssl
-        if settings.verify_ssl and settings.ca_bundle:
-            verify = trust(settings.ca_bundle)
-        return httpx.Client(
-            http2=not is_bulk,
-            verify=verify,
-            timeout=httpx.Timeout(settings.timeout, connect=min(10.0, settings.timeout), pool=None),
-            limits=httpx.Limits(max_connections=None if is_bulk else settings.max_workers * 2),
-            follow_redirects=False,
-        )
+    def _redirected(self, url: str, location: str, what: str) -> str:
+        try:
+            return urljoin(url, location)
+        except ValueError:
+            raise FileTransferError(
+                f"{self.host_of(url)} redirects the download of {what} to what is no URL: "
+                f"{self.quote(repr(bare(location)))}."
+            ) from None
+
+    def _answer(self, response: httpx.Response, what: str) -> bytes:
+        """Return the body of an answer, decoded, if it is of a size that can be one."""
+        wire = _Counted(response.iter_raw())
+        pieces = []
+        n_bytes = 0
+        try:
+            for piece in decoded(wire, response.headers.get("content-encoding", "")):
+                n_bytes += len(piece)
+                is_bomb = n_bytes > max(MAX_DENSE_BYTES, wire.n_bytes * MAX_DENSITY)
+                if n_bytes > MAX_ANSWER_BYTES or is_bomb:
+                    raise ProtocolError(
+                        f"{self.origin} answered {what} with more than {n_bytes - 1:,} bytes, "
+                        f"{wire.n_bytes:,} of them on the wire, which is no answer to that. If it "
+                        "is, ask for fewer rows or runs at once.",
+                        origin=self.origin,
+                    )
+                pieces.append(piece)
+        except NotDecodable as error:
+            raise ProtocolError(
+                f"{self.origin} answered {what} with what cannot be read: {error}.",
+                origin=self.origin,
+            ) from error
+        return b"".join(pieces)
 
     def _refuse_offline(self, operation: str) -> None:
         if self.settings.offline:
@@ -312,7 +388,7 @@ class Client:
 
     def _turn(self, url: str, operation: str) -> float:
         """Wait until the API's own origin may be asked; other hosts know no limit."""
-        if self.budget is None or _origin(url) != self.origin:
+        if self.budget is None or origin_of(url) != self.origin:
             return 0.0
         try:
             return self.budget.acquire(self.settings.lock_timeout)
@@ -326,27 +402,25 @@ class Client:
             ) from error
 
     def _learn(self, url: str, turn: float, response: httpx.Response) -> None:
-        if self.budget is not None and _origin(url) == self.origin:
+        if self.budget is not None and origin_of(url) == self.origin:
             self.budget.learn(turn, response.status_code, response.headers)
 
-    def _auth(self, url: str, *, is_required: bool = False) -> _KeyAuth | None:
-        if _origin(url) != self.origin:
-            return None
+    def _auth(self, url: str) -> KeyAuth | None:
         key = self.settings.api_key
-        if key is None:
-            if not is_required:
-                return None
+        return None if key is None or origin_of(url) != self.origin else KeyAuth(key)
+
+    def _require_key(self, url: str) -> None:
+        if self.settings.api_key is None:
             raise UsageError(
                 f"No API key is configured for {self.origin}. Set WANDB_API_KEY, or add an entry "
                 f"for machine {urlsplit(url).netloc} to ~/.netrc.",
                 setting="api_key",
             )
-        return _KeyAuth(key)
 
-    def _refusal(self, response: httpx.Response, operation: str) -> Exception:
+    def _refusal(self, response: httpx.Response, operation: str, what: str) -> Exception:
         status = response.status_code
         facts = {"operation": operation, "origin": self.origin, "status": status}
-        said = _said(response, self.settings.api_key)
+        said = self._said(response)
         if status == httpx.codes.UNAUTHORIZED:
             return AuthenticationError(
                 f"{self.origin} does not know this API key (HTTP 401). Check WANDB_API_KEY, or the "
@@ -355,28 +429,82 @@ class Client:
             )
         if status == httpx.codes.FORBIDDEN:
             return AccessDenied(
-                f"{self.origin} does not allow {operation} with this API key (HTTP 403){said}.",
+                f"{self.origin} does not allow {what} with this API key (HTTP 403){said}.",
                 **facts,
             )
-        error = BackendError(
-            f"{self.origin} answered {operation} with HTTP {status}{said}.", **facts
-        )
+        error = BackendError(f"{self.origin} answered {what} with HTTP {status}{said}.", **facts)
         if is_retryable(status):
             return Transient(error, retry_after=response.headers.get("retry-after"))
         return error
 
+    def _said(self, response: httpx.Response) -> str:
+        """Return what an answer that is no success says, behind a colon."""
+        if response.status_code in REDIRECTS:
+            place = bare(response.headers.get("location", ""))
+            return f": a redirect to {self.quote(repr(place))}. Is WANDB_BASE_URL right"
+        content = b""
+        encoding = response.headers.get("content-encoding", "")
+        # The status is what counts: a body that does not arrive is no other error.
+        with suppress(httpx.HTTPError, NotDecodable):
+            for piece in decoded(response.iter_raw(), encoding):
+                content += piece
+                if len(content) >= MAX_ERROR_BYTES:
+                    break
+        try:
+            errors = parse_json(content)["errors"]
+            text = "; ".join(str(error["message"]) for error in errors)
+        except (ValueError, KeyError, TypeError):
+            page = content.decode(errors="replace")
+            text = html_title(page) if "<" in page else page
+        found = self.quote(text).rstrip(".")
+        return f": {found}" if found else ""
 
-class _KeyAuth(httpx.Auth):
-    """Adds the API key as the request leaves: tools that print the variables of frames see none."""
+    def _glimpse(self, content: bytes) -> str:
+        """Return how an answer that should be JSON begins, behind a colon."""
+        page = content[:MAX_ERROR_BYTES].decode(errors="replace")
+        text = self.quote(html_title(page) if page.lstrip().startswith("<") else page[:100])
+        return f": {text!r}" if text else ""
 
-    def __init__(self, key: Secret) -> None:
-        self._key = key
-
-    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
-        request.headers["Authorization"] = (
-            "Basic " + base64.b64encode(f"api:{self._key.reveal()}".encode()).decode()
+    def _unreachable(
+        self, error: httpx.HTTPError, what: str, url: str, operation: str
+    ) -> Unreachable:
+        origin = self.host_of(url)
+        facts = {"operation": operation, "origin": origin}
+        said = str(error)
+        if "CERTIFICATE_VERIFY_FAILED" in said:
+            return Unreachable(
+                f"{what} at {origin} failed: its certificate is not signed for this host by an "
+                "authority that this client trusts. Name the authority's file in "
+                "REQUESTS_CA_BUNDLE or SSL_CERT_FILE.",
+                **facts,
+            )
+        if isinstance(error, (httpx.ReadTimeout, httpx.WriteTimeout)):
+            return Unreachable(
+                f"{what} at {origin} took too long: {said or 'no answer'}. Try again later, or "
+                "raise WANDB_HTTP_TIMEOUT.",
+                **facts,
+            )
+        verb = "took too long" if isinstance(error, httpx.TimeoutException) else "failed"
+        name = type(error).__name__
+        reason = f"{name}: {self.quote(said)}" if isinstance(error, httpx.ProxyError) else name
+        return Unreachable(
+            f"{what} at {origin} {verb} ({reason}). Is the backend running, and is "
+            "WANDB_BASE_URL right?",
+            **facts,
         )
-        yield request
+
+
+class _Counted:
+    """Pieces, and how many bytes they were."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self.n_bytes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            self.n_bytes += len(piece)
+            yield piece
 
 
 def _pieces(content: BinaryIO, n_bytes: int) -> Iterator[bytes]:
@@ -386,62 +514,7 @@ def _pieces(content: BinaryIO, n_bytes: int) -> Iterator[bytes]:
         yield piece
 
 
-def _close(pools: dict[bool, httpx.Client], pid: int) -> None:
-    if os.getpid() == pid:
-        for pool in pools.values():
-            pool.close()
-
-
-def _is_no_redirect(record: logging.LogRecord) -> bool:
-    """Keep the signatures of redirects out of what httpcore logs."""
-    return "location'" not in record.getMessage().lower()
-
-
 def _socket(response: httpx.Response) -> socket.socket | None:
     stream = response.extensions.get("network_stream")
     found = stream.get_extra_info("socket") if stream is not None else None
     return found if isinstance(found, socket.socket) else None
-
-
-def _said(response: httpx.Response, key: Secret | None) -> str:
-    try:
-        body = response.json()
-        messages = [str(error["message"]) for error in body["errors"]]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
-    return ": " + safe_words("; ".join(messages), key).rstrip(".")
-
-
-def _unreachable(error: httpx.HTTPError, operation: str, url: str) -> Unreachable:
-    origin = _origin(url)
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return Unreachable(
-            f"{operation} at {origin} failed: its certificate is not signed for this host by an "
-            "authority that this client trusts. Name the authority's file in REQUESTS_CA_BUNDLE "
-            "or SSL_CERT_FILE.",
-            operation=operation,
-            origin=origin,
-        )
-    what = "took too long" if isinstance(error, httpx.TimeoutException) else "failed"
-    return Unreachable(
-        f"{operation} at {origin} {what} ({type(error).__name__}). Is the backend running, and is "
-        "WANDB_BASE_URL right?",
-        operation=operation,
-        origin=origin,
-    )
-
-
-def _signed(url: str) -> dict[str, bytes]:
-    """Return how to ask for a URL of which httpx, which logs URLs, knows no more than `_bare`."""
-    return {"target": httpx.URL(url).raw_path}
-
-
-def _bare(url: str) -> str:
-    """Return a URL without its query, which may be a signature."""
-    return url.partition("?")[0]
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port}"

@@ -11,12 +11,14 @@ from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.lacking import fit, learn
 from runlake.backend.retry import Transient, retry
-from runlake.backend.words import safe_words
 from runlake.errors import BackendError, ProtocolError, RunNotFoundError
 from runlake.values import RunPath
 
 # HTTP statuses with which servers refuse a document that their schema does not know.
 WRONG_DOCUMENT = {400, 422}
+# What the documents call the variables that say whom they are about.
+ENTITY, PROJECT = ("entity", "entityName"), ("project", "projectName")
+NAME = ("run", "name", "runName", "collection")
 
 
 def query(client: Client, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,11 +80,12 @@ def _exchange(
     client: Client, document: str, variables: Mapping[str, Any], *, is_idempotent: bool
 ) -> dict[str, Any]:
     name = _operation_name(document)
+    what = _named(name, variables)
 
     def ask(text: str, known: Mapping[str, Any]) -> Any:
         payload = {"query": text, "variables": dict(known), "operationName": _operation_name(text)}
         try:
-            return client.post("/graphql", payload, operation=name)
+            return client.post("/graphql", payload, operation=name, what=what)
         except Transient as transient:
             if is_idempotent or transient.is_refusal or transient.is_put_off:
                 raise
@@ -102,24 +105,34 @@ def _exchange(
         if fit(client, document, variables)[0] == text:
             if refusal is not None:
                 raise refusal
-            return _data(client, name, body)
+            return _data(client, name, what, body)
 
 
-def _data(client: Client, name: str, body: Any) -> dict[str, Any]:
+def _data(client: Client, name: str, what: str, body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ProtocolError(
-            f"{client.origin} answered {name} with JSON that is no GraphQL answer.",
+            f"{client.origin} answered {what} with JSON that is no GraphQL answer.",
             operation=name,
             origin=client.origin,
         )
     if body.get("errors"):
         raise BackendError(
-            f"{client.origin} refused {name}: {_messages(client, body['errors'])}.",
+            f"{client.origin} refused {what}: {client.quote(_messages(body['errors']))}.",
             operation=name,
             origin=client.origin,
         )
     data = body.get("data")
     return data if isinstance(data, dict) else {}
+
+
+def _named(operation: str, variables: Mapping[str, Any]) -> str:
+    """Return an operation and the run, project or artifact that it is about."""
+    parts = (
+        next((str(variables[name]) for name in names if variables.get(name)), None)
+        for names in (ENTITY, PROJECT, NAME)
+    )
+    about = "/".join(part for part in parts if part)
+    return f"{operation} of '{about}'" if about else operation
 
 
 def query_run(
@@ -180,9 +193,8 @@ def _operation_name(document: str) -> str:
     return found[1]
 
 
-def _messages(client: Client, errors: object) -> str:
+def _messages(errors: object) -> str:
     if not isinstance(errors, list):
         return "no reason given"
     texts = (error.get("message") if isinstance(error, dict) else error for error in errors)
-    said = "; ".join(str(text).strip().rstrip(".") for text in texts)
-    return safe_words(said, client.settings.api_key)
+    return "; ".join(str(text).strip().rstrip(".") for text in texts)

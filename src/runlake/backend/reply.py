@@ -8,11 +8,15 @@ import httpcore
 import httpx
 
 from runlake.backend.bandwidth import Bandwidth
+from runlake.backend.decoding import NotDecodable, decoded
+from runlake.backend.network import without_frames
 from runlake.backend.stop import Stop
 
 # Beyond this a body is read past the HTTP library, whose connection cannot be used again then.
 LONG_BODY = 16 << 20
 READ_BYTES = 1 << 20
+# Of a body whose length the host does not announce, or that it compresses unasked.
+MAX_UNANNOUNCED = 2 << 30
 
 
 class Reply:
@@ -27,7 +31,7 @@ class Reply:
     bandwidth : Bandwidth or None
         Paces it.
     fail : callable
-        Makes an error of ours of one of httpx.
+        Makes an error of ours of one of httpx, or of what is wrong with the body.
     """
 
     def __init__(
@@ -35,13 +39,12 @@ class Reply:
         response: httpx.Response,
         stop: Stop,
         bandwidth: Bandwidth | None,
-        fail: Callable[[httpx.HTTPError], Exception],
+        fail: Callable[[Exception], Exception],
     ) -> None:
         self._response = response
         self._stop = stop
         self._bandwidth = bandwidth
         self._fail = fail
-        self.waited_seconds = 0.0
 
     @property
     def status(self) -> int:
@@ -59,21 +62,35 @@ class Reply:
         Raises
         ------
         Transient
-            If the connection breaks before the promised length.
+            If the connection breaks before the promised length, or bytes come too slowly.
+        FileTransferError
+            If the host announces no length and sends more than `MAX_UNANNOUNCED`.
         """
-        return self._iter(self._long_body() if self._is_long else self._response.iter_raw())
+        pieces = self._long_body() if self._is_long else self._response.iter_raw()
+        return self._iter(pieces, None if self._n_promised else MAX_UNANNOUNCED)
 
-    def iter_bytes(self) -> Iterator[bytes]:
+    def iter_bytes(self, max_bytes: int | None = None) -> Iterator[bytes]:
         """Yield the body piece by piece, without transfer or content encoding.
+
+        Parameters
+        ----------
+        max_bytes : int, optional
+            How long it may be; `MAX_UNANNOUNCED` where the host announces nothing else.
 
         Raises
         ------
         Transient
-            If the connection breaks before the promised length.
+            If the connection breaks before the promised length, or bytes come too slowly.
+        FileTransferError
+            If it is longer, or not encoded as its header says.
         """
-        if "content-encoding" in self.headers:
-            return self._iter(self._response.iter_bytes())
-        return self.iter_raw()
+        encoding = self.headers.get("content-encoding", "")
+        if not encoding:
+            limit = None if self._n_promised else MAX_UNANNOUNCED
+            pieces = self._long_body() if self._is_long else self._response.iter_raw()
+        else:
+            limit, pieces = MAX_UNANNOUNCED, decoded(self._response.iter_raw(), encoding)
+        return self._iter(pieces, limit if max_bytes is None else max_bytes)
 
     @property
     def _is_long(self) -> bool:
@@ -110,16 +127,34 @@ class Reply:
             piece = _read(connection, min(left, READ_BYTES), timeout)
         raise httpx.RemoteProtocolError(f"{left} bytes of the body are missing")
 
-    def _iter(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    def _iter(self, pieces: Iterator[bytes], max_bytes: int | None) -> Iterator[bytes]:
         try:
-            for piece in pieces:
+            for piece in _limited(pieces, max_bytes):
                 self._stop.check()
                 if self._bandwidth is not None:
-                    self.waited_seconds += self._bandwidth.take(len(piece), self._stop)
+                    self._bandwidth.take(len(piece), self._stop)
                 yield piece
         except httpx.HTTPError as error:
             self._stop.check()
+            raise self._fail(error) from without_frames(error)
+        except (NotDecodable, _TooLong) as error:
             raise self._fail(error) from error
+
+
+class _TooLong(Exception):
+    """A body goes on behind its end."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"it is longer than the {max_bytes:,} bytes that it may have")
+
+
+def _limited(pieces: Iterator[bytes], max_bytes: int | None) -> Iterator[bytes]:
+    n_bytes = 0
+    for piece in pieces:
+        n_bytes += len(piece)
+        if max_bytes is not None and n_bytes > max_bytes:
+            raise _TooLong(max_bytes)
+        yield piece
 
 
 def _read(connection: httpcore.NetworkStream, n_bytes: int, timeout: float | None) -> bytes:

@@ -13,10 +13,10 @@ import stamina
 from runlake.settings import Settings
 
 MAX_REFUSALS = 3
-# Request Timeout, Too Early, Too Many Requests: the same request may succeed later.
-PASSING_REFUSALS = {408, 425, 429}
-SERVER_ERRORS = 500
-NOT_IMPLEMENTED = 501
+# Request Timeout, Too Early, Too Many Requests; and what servers say of themselves, but for Not
+# Implemented, which does not pass.
+RETRYABLE = {408, 425, 429}
+SERVER_ERROR, NOT_IMPLEMENTED = 500, 501
 # stamina logs each retry as a warning; without this, Python prints it in programs that set up no
 # logging.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -51,8 +51,8 @@ class Transient(Exception):
 
 
 def is_retryable(status: int) -> bool:
-    """Tell whether the same request may succeed later, by the HTTP status of its answer."""
-    return status in PASSING_REFUSALS or (status >= SERVER_ERRORS and status != NOT_IMPLEMENTED)
+    """Tell whether another try may bring a better answer than this HTTP status."""
+    return status in RETRYABLE or (status >= SERVER_ERROR and status != NOT_IMPLEMENTED)
 
 
 def retry(action: Callable[[], T], settings: Settings) -> T:

@@ -11,11 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from runlake.backend.client import Client
+from runlake.backend.reply import Reply
 from runlake.backend.retry import Transient, is_retryable, retry
-from runlake.backend.words import safe_words
 from runlake.errors import FileTransferError
 
 WRITE_BYTES = 1 << 20
+MAX_BYTES_IN_MEMORY = 1 << 30
+# Of a file in memory, where the host announces no length or compresses unasked.
+MAX_UNANNOUNCED_IN_MEMORY = 256 << 20
 OK = 200
 
 
@@ -70,13 +73,19 @@ def download_file(
             part.unlink(missing_ok=True)
 
 
-def download_bytes(client: Client, url: str, *, what: str, md5: str | None = None) -> bytes:
+def download_bytes(
+    client: Client, url: str, *, what: str, md5: str | None = None, max_bytes: int | None = None
+) -> bytes:
     """Download a small file to memory; arguments and errors as for `download_file`."""
 
     def attempt() -> bytes:
-        with client.open(url, {}) as reply:
-            _check_status(reply.status, reply.headers, what)
-            content = b"".join(reply.iter_bytes())
+        with client.open(url, {}, what=what) as reply:
+            _check_status(client, url, reply, what)
+            promised = _promised(reply.headers)
+            most = MAX_UNANNOUNCED_IN_MEMORY if promised is None else MAX_BYTES_IN_MEMORY
+            most = most if max_bytes is None else min(most, max_bytes)
+            _check_length(client, url, promised, most, what)
+            content = b"".join(reply.iter_bytes(most))
         _check_md5(hashlib.md5(content, usedforsecurity=False).digest(), md5, what)
         return content
 
@@ -111,9 +120,10 @@ def upload_file(
 
     def attempt() -> None:
         with source.open("rb") as content:
-            status, answered = client.put(url, content, source.stat().st_size, headers)
+            size = source.stat().st_size
+            status, answered = client.put(url, content, size, headers, what=what)
         if not OK <= status < OK + 100:
-            _refuse(status, answered, what, "sent")
+            _refuse(status, answered, what, "sent", client.host_of(url))
 
     retry(attempt, client.settings)
 
@@ -129,27 +139,21 @@ def _receive(
 ) -> None:
     digest = hashlib.md5(usedforsecurity=False)
     n_bytes = 0
-    with client.open(url, {}) as reply:
-        _check_status(reply.status, reply.headers, what)
+    with client.open(url, {}, what=what) as reply:
+        _check_status(client, url, reply, what)
         found = reply.headers.get("etag", "").strip('"')
         if etag is not None and found != etag:
-            raise FileTransferError(
-                f"{what} has changed: its ETag is "
-                f"{safe_words(found, client.settings.api_key)!r}, not {etag!r}."
-            )
+            shown = client.quote(repr(found))
+            raise FileTransferError(f"{what} has changed: its ETag is {shown}, not {etag!r}.")
+        promised = _promised(reply.headers)
+        _check_length(client, url, promised, max_bytes, what)
         # Another try finds the part there, and perhaps a link that somebody put in its place.
         with open(part, "wb", buffering=WRITE_BYTES, opener=_open_no_link) as file:
-            for chunk in reply.iter_bytes():
+            for chunk in reply.iter_bytes(max_bytes):
                 n_bytes += len(chunk)
-                if max_bytes is not None and n_bytes > max_bytes:
-                    raise FileTransferError(
-                        f"{what} is longer than the {max_bytes:,} bytes that were announced."
-                    )
                 file.write(chunk)
                 digest.update(chunk)
-        promised = reply.headers.get("content-length")
-        is_plain = "content-encoding" not in reply.headers
-    if promised and is_plain and int(promised) != n_bytes:
+    if promised is not None and promised != n_bytes:
         raise Transient(FileTransferError(f"{n_bytes} of {promised} bytes of {what} came."))
     _check_md5(digest.digest(), md5, what)
 
@@ -158,19 +162,37 @@ def _open_no_link(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
+def _promised(headers: Mapping[str, str]) -> int | None:
+    """Return the length that a host announces of the file itself."""
+    length = headers.get("content-length", "")
+    is_plain = "content-encoding" not in headers
+    return int(length) if is_plain and length.isdecimal() else None
+
+
+def _check_length(
+    client: Client, url: str, promised: int | None, max_bytes: int | None, what: str
+) -> None:
+    if promised is not None and max_bytes is not None and promised > max_bytes:
+        raise FileTransferError(
+            f"{what} is longer than the {max_bytes:,} bytes that it may have: "
+            f"{client.host_of(url)} sends {promised:,}. Nothing was kept."
+        )
+
+
 def _sync(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
-def _check_status(status: int, headers: Mapping[str, str], what: str) -> None:
-    if status != OK:
-        _refuse(status, headers, what, "asked for")
+def _check_status(client: Client, url: str, reply: Reply, what: str) -> None:
+    if reply.status != OK:
+        _refuse(reply.status, reply.headers, what, "asked for", client.host_of(url))
 
 
-def _refuse(status: int, headers: Mapping[str, str], what: str, doing: str) -> None:
+def _refuse(status: int, headers: Mapping[str, str], what: str, doing: str, host: str) -> None:
     error = FileTransferError(
-        f"The storage host answered HTTP {status} when it was {doing} {what}.", status=status
+        f"The storage host {host} answered HTTP {status} when it was {doing} {what}.",
+        status=status,
     )
     if is_retryable(status):
         raise Transient(error, retry_after=headers.get("retry-after"))
@@ -178,7 +200,13 @@ def _refuse(status: int, headers: Mapping[str, str], what: str, doing: str) -> N
 
 
 def _check_md5(found: bytes, promised: str | None, what: str) -> None:
-    if promised and base64.b64decode(promised) != found:
+    if not promised:
+        return
+    try:
+        wanted = base64.b64decode(promised, validate=True)
+    except (ValueError, TypeError) as error:
+        raise FileTransferError(f"What the backend gives as the MD5 of {what} is none.") from error
+    if wanted != found:
         raise Transient(
             FileTransferError(f"{what} came broken: its MD5 is not the promised one."),
             is_refusal=True,

@@ -1,52 +1,110 @@
-"""What a server says, made fit for an error message."""
+"""What a server says, fit for an error message: short, in one line, and without secrets."""
 
 from __future__ import annotations
 
 import base64
+import html
 import re
+from collections.abc import Iterator
+from urllib.parse import unquote
 
+from runlake.errors.screen import one_line
 from runlake.settings import Secret
 
 MAX_CHARACTERS = 1000
-SHORTEST_KEY = 4  # a shorter one would hide parts of ordinary words
-SHORTEST_FORM = 8
+READ_CHARACTERS = 20_000  # of a longer text, no more is looked at
+FRAGMENT = 8  # characters of a secret that must not appear together
+MASK = "***"
+MAX_DECODINGS = 3
+# What may stand beside a fragment and still be part of the secret.
+_TOKEN = re.compile(r"[A-Za-z0-9+/=_%~.\-]+")
+_CREDENTIALS = re.compile(r"(?i)\b(basic|bearer)(\s|%20|\+)+[A-Za-z0-9+/=_%~.\-]+")
+_SIGNED_URL = re.compile(r"(?i)\b(https?://[^\s?#\"'<>]+)\?[^\s\"'<>]*")
+_USER = re.compile(r"(?i)\b(https?://)[^\s/@]+@")
+_SIGNATURE = re.compile(
+    r"(?i)\b((?:x-amz-|x-goog-)?(?:signature|credential|security-token)|sig)=[^\s&\"'<>]+"
+)
 
 
-def safe_words(text: str, key: Secret | None) -> str:
-    r"""Return a server's text on one short line of printable characters, without the API key.
+def safe_words(text: str, key: Secret | None = None) -> str:
+    r"""Return what a server said, to be quoted in an error.
 
     Parameters
     ----------
     text : str
-        Whatever the server sent.
-    key : Secret or None
-        Masked as it is and in base64, alone or inside of a longer text.
+        An error message, reason phrase, header value or page.
+    key : Secret, optional
+        The API key. It is masked as it is, in base64 at any offset, alone or behind ``api:``, whole
+        or in part, and also where it is percent-encoded or written with HTML entities.
 
     Returns
     -------
     str
-        About 1,000 characters at most.
+        About 1,000 characters at most, in one line; control characters are escapes; signatures and
+        query strings of URLs are left out.
 
     Examples
     --------
-    >>> safe_words("no key\x1b[31m 12345\n", Secret("12345"))
-    'no key[31m ***'
+    >>> safe_words("no such user: Basic YXBpOjAxMjM0NTY3\n")
+    'no such user: Basic ***'
     """
-    words = "".join(filter(str.isprintable, " ".join(text.split())))
-    if key is not None and len(key.reveal()) >= SHORTEST_KEY:
-        words = re.sub("|".join(map(re.escape, _forms(key))), "***", words)
-    return words if len(words) <= MAX_CHARACTERS else words[:MAX_CHARACTERS].rstrip() + " ..."
+    found = text[:READ_CHARACTERS]
+    found = _CREDENTIALS.sub(lambda match: f"{match[1]} {MASK}", found)
+    found = _SIGNED_URL.sub(r"\1?...", found)
+    found = _USER.sub(r"\1", found)
+    found = _SIGNATURE.sub(lambda match: f"{match[1]}={MASK}", found)
+    if key is not None:
+        found = _masked(found, _fragments(key.reveal()))
+    found = one_line(" ".join(found.split()))
+    return found if len(found) <= MAX_CHARACTERS else f"{found[:MAX_CHARACTERS]} ..."
 
 
-def _forms(key: Secret) -> list[str]:
-    """Return the key and the characters of base64 that depend on nothing but the key."""
-    plain = key.reveal().encode()
-    forms = [key.reveal()]
-    for n_before in range(3):
-        n_all = n_before + len(plain)
-        first, end = -(-n_before * 8 // 6), n_all * 8 // 6
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            form = encode(bytes(n_before) + plain).decode()[first:end]
-            if len(form) >= SHORTEST_FORM:
-                forms.append(form)
-    return forms
+def html_title(page: str) -> str:
+    """Return the title of an HTML page, else its first heading, else nothing."""
+    for tag in ("title", "h1"):
+        match = re.search(rf"(?is)<{tag}[^>]*>(.{{0,2000}}?)</{tag}>", page)
+        if match:
+            return html.unescape(re.sub(r"<[^>]*>", " ", match[1])).strip()
+    return ""
+
+
+def _masked(text: str, fragments: frozenset[str]) -> str:
+    found = seen = _without(text, fragments)
+    for _ in range(MAX_DECODINGS):
+        decoded = html.unescape(unquote(seen))
+        if decoded == seen:
+            break
+        seen = _without(decoded, fragments)
+        found = found if seen == decoded else seen
+    return found
+
+
+def _without(text: str, fragments: frozenset[str]) -> str:
+    pieces, end = [], 0
+    for start, stop in _spans(text, fragments):
+        pieces += [text[end:start], MASK]
+        end = stop
+    return "".join([*pieces, text[end:]])
+
+
+def _spans(text: str, fragments: frozenset[str]) -> Iterator[tuple[int, int]]:
+    for token in _TOKEN.finditer(text):
+        folded = token[0].lower()
+        if any(
+            folded[start : start + FRAGMENT] in fragments
+            for start in range(max(1, len(folded) - FRAGMENT + 1))
+        ):
+            yield token.span()
+
+
+def _fragments(key: str) -> frozenset[str]:
+    """Return every few characters of the key and of its base64 forms, in lower case."""
+    forms = [key]
+    for prefix in (b"", b":", b"::", b"api:"):
+        content = prefix + key.encode()
+        forms += [base64.b64encode(content).decode(), base64.urlsafe_b64encode(content).decode()]
+    return frozenset(
+        form[start : start + FRAGMENT]
+        for form in (form.rstrip("=").lower() for form in forms)
+        for start in range(max(1, len(form) - FRAGMENT + 1))
+    )

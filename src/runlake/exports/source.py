@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
@@ -17,40 +16,10 @@ from runlake.values import RunPath
 
 EXPIRED = {401, 403, 404, 410}
 NOT_FOUND = 404
-SLOWEST = 1024  # bytes per second; slower is no progress
 PROGRESS_BYTES = 1 << 14  # what a try has to bring for the next one to follow at once
 MAX_CORRUPT = 3
 CORRUPT_SECONDS = 0.3
 T = TypeVar("T")
-
-
-class Pace:
-    """Whether bytes come fast enough to go on.
-
-    A download is late if, since it was last on time, fewer than `SLOWEST` bytes per second came;
-    so a slow one that moves is never late, and one that drips or stalls is.
-    """
-
-    def __init__(self) -> None:
-        self._n_bytes = 0
-        self._on_time = time.monotonic()
-        self._n_bytes_on_time = 0
-
-    def note(self, n_bytes: int) -> None:
-        """Count bytes that came."""
-        self._n_bytes += n_bytes
-        now = time.monotonic()
-        if self._n_bytes - self._n_bytes_on_time >= SLOWEST * (now - self._on_time):
-            self._on_time, self._n_bytes_on_time = now, self._n_bytes
-
-    def forgive(self, seconds: float) -> None:
-        """Do not count a time that we ourselves waited."""
-        self._on_time += seconds
-
-    @property
-    def late_seconds(self) -> float:
-        """How long ago the download was on time."""
-        return time.monotonic() - self._on_time
 
 
 class _Expired(Exception):
@@ -133,12 +102,11 @@ class Source:
         Unreachable
             If nothing came for ``retry_timeout`` seconds.
         """
-        pace = Pace()
         reached = position()
 
         def attempt() -> T:
             try:
-                return self._try(headers(), take, pace)
+                return self._try(headers(), take)
             except Transient as transient:
                 self.stop.check()
                 if position() >= reached + PROGRESS_BYTES:
@@ -204,27 +172,19 @@ class Source:
         self,
         headers: Mapping[str, str],
         take: Callable[[Reply, Iterator[bytes]], T],
-        pace: Pace,
     ) -> T:
         offer = self._offer
-        with self._client.open(offer.url, headers, self.stop) as reply:
+        what = f"export {self._name} of '{self._run}'"
+        with self._client.open(offer.url, headers, self.stop, what=what) as reply:
             if reply.status in EXPIRED:
                 raise _Expired(offer, reply.status)
-            return take(reply, self._pieces(reply, pace))
+            return take(reply, self._pieces(reply))
 
-    def _pieces(self, reply: Reply, pace: Pace) -> Iterator[bytes]:
-        patience = self._client.settings.timeout
-        started = time.monotonic()
+    def _pieces(self, reply: Reply) -> Iterator[bytes]:
         for piece in reply.iter_raw():
-            pace.forgive(reply.waited_seconds)
-            started += reply.waited_seconds
-            reply.waited_seconds = 0.0
-            pace.note(len(piece))
             self._n_bytes += len(piece)
             self._count(len(piece))
             yield piece
-            if min(pace.late_seconds, time.monotonic() - started) > patience:
-                raise self.late(f"less than {SLOWEST} bytes per second for {patience:g} seconds")
 
     def _renew_offer(self, expired: _Expired) -> None:
         with self._guard:

@@ -1,0 +1,78 @@
+"""JSON from outside: deep, long or broken as it may be, it is a value or a ValueError."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+MAX_DEPTH = 200
+
+
+def parse_json(content: str | bytes, *, strict: bool = True) -> Any:
+    """Return the value of a JSON text.
+
+    Parameters
+    ----------
+    content : str or bytes
+        The text.
+    strict : bool
+        Refuse control characters in strings.
+
+    Returns
+    -------
+    Any
+        An integer with more digits than Python reads is a float, as one with an exponent would be.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, or nested more than `MAX_DEPTH` deep.
+
+    Examples
+    --------
+    >>> parse_json('{"loss": NaN, "huge": 1%s}' % ("0" * 5000))
+    {'loss': nan, 'huge': inf}
+    """
+    try:
+        value = _loads(content, strict=strict)
+    except RecursionError:
+        raise _too_deep() from None
+    check_depth(value)
+    return value
+
+
+def check_depth(value: object) -> None:
+    """Raise ValueError if a JSON value is nested more than `MAX_DEPTH` deep."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(MAX_DEPTH):
+        if not level:
+            return
+        level = [
+            item
+            for container in level
+            for item in (container.values() if isinstance(container, dict) else container)
+            if isinstance(item, (dict, list))
+        ]
+    if level:
+        raise _too_deep()
+
+
+def _loads(content: str | bytes, *, strict: bool) -> Any:
+    try:
+        return json.loads(content, strict=strict)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except ValueError:
+        # Python reads no integer of more than some 4,300 digits, unless it is told to.
+        return json.loads(content, strict=strict, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | float:
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)
+
+
+def _too_deep() -> ValueError:
+    return ValueError(f"JSON is nested more than {MAX_DEPTH} deep")

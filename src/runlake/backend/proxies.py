@@ -1,0 +1,134 @@
+"""Which proxy a request goes through, by the environment's variables."""
+
+from __future__ import annotations
+
+import importlib.util
+import ipaddress
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import httpx
+
+from runlake.errors import MissingExtra, SettingsError
+from runlake.settings import EnvironmentProxies
+
+SOCKS = {"socks5", "socks5h"}
+PORTS = {"http": 80, "https": 443}
+
+
+def find_proxy(url: str, environment: EnvironmentProxies) -> httpx.Proxy | None:
+    """Return the proxy for a URL.
+
+    Parameters
+    ----------
+    url : str
+        Absolute http(s) URL.
+    environment : EnvironmentProxies
+        What the variables say.
+
+    Returns
+    -------
+    httpx.Proxy or None
+        None where no variable names one, or ``NO_PROXY`` covers the host.
+
+    Raises
+    ------
+    SettingsError
+        If the variable holds no URL of a proxy.
+    MissingExtra
+        If the proxy speaks SOCKS and the package for that is not installed.
+    """
+    parts = urlsplit(url)
+    scheme = parts.scheme if parts.scheme in environment.by_scheme else "all"
+    named = environment.by_scheme.get(scheme)
+    host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
+    if named is None or is_covered(parts.scheme, host, port, environment.exceptions):
+        return None
+    variable = f"{scheme.upper()}_PROXY"
+    # GNOME writes socks: without a version.
+    text = named.reveal().strip().replace("socks://", "socks5://", 1)
+    proxy = _parsed(text)
+    if proxy is None:
+        raise SettingsError(
+            f"{variable} is not the URL of a proxy, such as 'http://proxy.example:3128' or "
+            f"'socks5://proxy.example:1080'. Correct it, or add {host!r} to NO_PROXY.",
+            setting=variable,
+        )
+    if proxy.url.scheme in SOCKS and importlib.util.find_spec("socksio") is None:
+        raise MissingExtra(
+            f"{variable} names a SOCKS proxy, which needs pip install 'runlake[socks]'. Or add "
+            f"{host!r} to NO_PROXY.",
+            extra="socks",
+        )
+    return proxy
+
+
+def _parsed(text: str) -> httpx.Proxy | None:
+    """Return a proxy, or None: the library's error would quote the URL and a password in it."""
+    try:
+        proxy = httpx.Proxy(text if "://" in text else f"http://{text}")
+    except (httpx.InvalidURL, ValueError):
+        return None
+    return proxy if proxy.url.host else None
+
+
+def is_covered(scheme: str, host: str, port: int, exceptions: Iterable[str]) -> bool:
+    """Tell whether ``NO_PROXY`` covers a host.
+
+    Parameters
+    ----------
+    scheme, host, port : str, str, int
+        Of the URL.
+    exceptions : iterable of str
+        ``*``; names, which stand for their subdomains too, with or without a leading dot or
+        ``*.``; addresses and networks of IPv4 and IPv6; each with a port or not.
+
+    Returns
+    -------
+    bool
+        True where one of them covers it.
+
+    Examples
+    --------
+    >>> [is_covered("http", "10.1.2.3", 80, [one]) for one in ("10.0.0.0/8", "10.1.2.3:8080")]
+    [True, False]
+    """
+    name = host.lower().rstrip(".").strip("[]")
+    return any(_covers(one.strip().lower(), scheme, name, port) for one in exceptions)
+
+
+def _covers(exception: str, scheme: str, name: str, port: int) -> bool:
+    if exception == "*":
+        return True
+    only, _, rest = exception.rpartition("://")
+    if not rest or only not in {"", "all", scheme}:
+        return False
+    network = _network(rest)
+    if network is None:
+        rest, only_port = _without_port(rest)
+        if only_port not in {None, port}:
+            return False
+        network = _network(rest)
+    if network is not None:
+        address = _network(name)
+        return (
+            address is not None
+            and address.version == network.version
+            and (address.network_address in network)
+        )
+    domain = rest.removeprefix("*").lstrip(".").rstrip(".")
+    return bool(domain) and (name == domain or name.endswith(f".{domain}"))
+
+
+def _without_port(text: str) -> tuple[str, int | None]:
+    rest, colon, digits = text.rpartition(":")
+    if colon and digits.isdecimal() and (":" not in rest or rest.endswith("]")):
+        return rest, int(digits)
+    return text, None
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text.replace("[", "").replace("]", ""), strict=False)
+    except ValueError:
+        return None
