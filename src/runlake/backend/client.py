@@ -267,7 +267,8 @@ class Client:
         target = self._target(url, what)
         # A host may answer long after the last byte, once it has checked and kept them all.
         seconds = self.settings.timeout
-        http = self._connections.pool(url)
+        answer = seconds + n_bytes / SLOWEST_HOST
+        http = self._connections.pool(url, is_bulk=True)
         request = http.build_request(
             "PUT",
             bare(url),
@@ -275,7 +276,7 @@ class Client:
             headers={"User-Agent": USER_AGENT, **headers, "Content-Length": str(n_bytes)},
             extensions={
                 "target": target,
-                **self._timeouts(Patience(seconds + n_bytes / SLOWEST_HOST), Patience(seconds)),
+                **self._timeouts(Patience(answer, answer * HEAD_TIMEOUTS), Patience(seconds)),
             },
         )
         turn = self._turn(url, "an upload")

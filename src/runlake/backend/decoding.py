@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 ACCEPTED = "gzip, deflate"
 PIECE_BYTES = 1 << 20
+HEADER_BYTES = 2
 GZIP_OR_ZLIB = 47  # zlib's window bits that take either header
 
 
@@ -45,12 +46,17 @@ def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 def _inflated(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
     decoder = zlib.decompressobj(GZIP_OR_ZLIB)
-    is_first = True
-    for piece in pieces:
-        if is_first and name == "deflate" and not _has_zlib_header(piece):
-            # Some hosts leave the header out.
-            decoder = zlib.decompressobj(-zlib.MAX_WBITS)
-        is_first = False
+    head = b""
+    for arrived in pieces:
+        piece = arrived
+        if len(head) < HEADER_BYTES:
+            head += piece
+            if len(head) < HEADER_BYTES:
+                continue
+            piece = head
+            if name == "deflate" and not _has_zlib_header(head):
+                # Some hosts leave the header out.
+                decoder = zlib.decompressobj(-zlib.MAX_WBITS)
         left = piece
         while left:
             if decoder.eof:
@@ -62,12 +68,10 @@ def _inflated(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
                 raise NotDecodable(f"its body is not {name}") from error
             left = decoder.unconsumed_tail or decoder.unused_data
             yield content
-    if not is_first and not decoder.eof:
+    if head and not decoder.eof:
         raise NotDecodable(f"its {name} body ends too early")
 
 
-def _has_zlib_header(piece: bytes) -> bool:
-    if len(piece) < 2:  # noqa: PLR2004
-        return True
-    is_deflate = piece[0] & 15 == zlib.DEFLATED
-    return is_deflate and int.from_bytes(piece[:2], "big") % 31 == 0  # RFC 1950, 2.2
+def _has_zlib_header(head: bytes) -> bool:
+    is_deflate = head[0] & 15 == zlib.DEFLATED
+    return is_deflate and int.from_bytes(head[:HEADER_BYTES], "big") % 31 == 0  # RFC 1950, 2.2

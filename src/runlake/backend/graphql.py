@@ -173,7 +173,14 @@ def query_run(
             operation=_operation_name(document),
             origin=client.origin,
         )
-    return dict(run)
+    if not isinstance(run, dict):
+        raise ProtocolError(
+            f"{client.origin} answered {_operation_name(document)} of '{path}' with a run that is "
+            "no JSON object.",
+            operation=_operation_name(document),
+            origin=client.origin,
+        )
+    return run
 
 
 def fetch_run(client: Client, path: RunPath, *, is_light: bool = False) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Patience(float):
     seconds : float
         How long the host may be late.
     total : float, optional
-        Seconds that the request may take at all; no bound if omitted.
+        Seconds that the request may take at all, from its first operation on; no bound if omitted.
     """
 
     _ends_at: float | None
@@ -32,7 +32,7 @@ class Patience(float):
     def __new__(cls, seconds: float, total: float | None = None) -> Self:  # noqa: D102 - the class says it
         patience = super().__new__(cls, seconds)
         patience._total = total
-        patience._ends_at = None if total is None else time.monotonic() + total
+        patience._ends_at = None
         patience._late = 0.0
         patience._n_bytes = 0
         return patience
@@ -41,9 +41,11 @@ class Patience(float):
     def seconds_left(self) -> float:
         """How long the next operation may wait; not above 0 if the time is up."""
         left = float(self) - self._late
-        if self._ends_at is not None:
-            left = min(left, self._ends_at - time.monotonic())
-        return left
+        if self._total is None:
+            return left
+        if self._ends_at is None:
+            self._ends_at = time.monotonic() + self._total
+        return min(left, self._ends_at - time.monotonic())
 
     def note(self, n_bytes: int, waited_seconds: float) -> None:
         """Count an operation: what it moved, and how long it waited."""
@@ -54,7 +56,7 @@ class Patience(float):
 
     def lift_total(self) -> None:
         """Go by the pace alone from now on."""
-        self._ends_at = None
+        self._total = self._ends_at = None
 
     @property
     def reason(self) -> str:
