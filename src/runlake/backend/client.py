@@ -138,7 +138,7 @@ class Client:
                 response.close()
         except httpx.HTTPError as error:
             raise Transient(
-                self._unreachable(error, what, url, operation),
+                self._unreachable(error, operation, url, operation, what.removeprefix(operation)),
                 is_refusal=isinstance(error, httpx.ConnectError),
             ) from without_frames(error)
         self.round_trip = time.monotonic() - started
@@ -467,21 +467,22 @@ class Client:
         return f": {text!r}" if text else ""
 
     def _unreachable(
-        self, error: httpx.HTTPError, what: str, url: str, operation: str
+        self, error: httpx.HTTPError, what: str, url: str, operation: str, about: str = ""
     ) -> Unreachable:
         origin = self.host_of(url)
         facts = {"operation": operation, "origin": origin}
+        place = f"{origin}{about}"
         said = str(error)
         if "CERTIFICATE_VERIFY_FAILED" in said:
             return Unreachable(
-                f"{what} at {origin} failed: its certificate is not signed for this host by an "
+                f"{what} at {place} failed: its certificate is not signed for this host by an "
                 "authority that this client trusts. Name the authority's file in "
                 "REQUESTS_CA_BUNDLE or SSL_CERT_FILE.",
                 **facts,
             )
         if isinstance(error, (httpx.ReadTimeout, httpx.WriteTimeout)):
             return Unreachable(
-                f"{what} at {origin} took too long: {said or 'no answer'}. Try again later, or "
+                f"{what} at {place} took too long: {said or 'no answer'}. Try again later, or "
                 "raise WANDB_HTTP_TIMEOUT.",
                 **facts,
             )
@@ -489,7 +490,7 @@ class Client:
         name = type(error).__name__
         reason = f"{name}: {self.quote(said)}" if isinstance(error, httpx.ProxyError) else name
         return Unreachable(
-            f"{what} at {origin} {verb} ({reason}). Is the backend running, and is "
+            f"{what} at {place} {verb} ({reason}). Is the backend running, and is "
             "WANDB_BASE_URL right?",
             **facts,
         )

@@ -32,6 +32,10 @@ class PatientStream(httpcore.NetworkStream):
         self._stream = stream
         self._seconds = seconds
 
+    def __del__(self) -> None:
+        # httpcore leaves a connection open whose handshake with a SOCKS proxy failed.
+        self._stream.close()
+
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return what is there, so many bytes at most."""
 

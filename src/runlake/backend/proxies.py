@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import ipaddress
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from runlake.errors import MissingExtra, SettingsError
 from runlake.settings import EnvironmentProxies
 
 SOCKS = {"socks5", "socks5h"}
+HOST = re.compile(rb"[0-9A-Za-z._:%-]+")
 PORTS = {"http": 80, "https": 443}
 
 
@@ -69,7 +71,7 @@ def _parsed(text: str) -> httpx.Proxy | None:
         proxy = httpx.Proxy(text if "://" in text else f"http://{text}")
     except (httpx.InvalidURL, ValueError):
         return None
-    return proxy if proxy.url.host else None
+    return proxy if HOST.fullmatch(proxy.url.raw_host) else None
 
 
 def is_covered(scheme: str, host: str, port: int, exceptions: Iterable[str]) -> bool:
@@ -129,6 +131,8 @@ def _without_port(text: str) -> tuple[str, int | None]:
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     try:
-        return ipaddress.ip_network(text.replace("[", "").replace("]", ""), strict=False)
+        return ipaddress.ip_network(
+            text[1:-1] if text[:1] + text[-1:] == "[]" else text, strict=False
+        )
     except ValueError:
         return None
