@@ -14,7 +14,7 @@ from runlake.errors import MissingExtra, SettingsError
 from runlake.settings import EnvironmentProxies
 
 SOCKS = {"socks5", "socks5h"}
-HOST = re.compile(rb"[0-9A-Za-z._:%-]+")
+HOST = re.compile(rb"[0-9A-Za-z._:-]+")
 PORTS = {"http": 80, "https": 443}
 
 
