@@ -8,6 +8,7 @@ explicit arguments.
 from __future__ import annotations
 
 import configparser
+import io
 import math
 import netrc
 import os
@@ -18,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from runlake.errors import InvalidArgument, SettingsError
+from runlake.errors.user_line import warn
 from runlake.values import parse_bytes
 
 CLOUD_APPS = {
@@ -171,28 +173,27 @@ def load_settings(
     SettingsError
         If a value cannot be what its name says; the message names its source.
     """
+    secret = None if not api_key else _checked_key(api_key, "api_key")
+    api_key = None  # a traceback that shows local variables shows no key
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
     known = {"base_url", "app_url", "entity", "project", "cache_dir", *UNUSED_OVERRIDES}
     unknown = given.keys() - known
     if unknown:
         raise SettingsError(
-            f"Unknown override {min(unknown)!r}; known are base_url, app_url, entity, "
+            f"Unknown override {min(unknown, key=str)!r}; known are base_url, app_url, entity, "
             "project and cache_dir.",
-            setting=min(unknown),
+            setting=str(min(unknown, key=str)),
         )
     files = _read_settings_files()
-    named = given.get("base_url") or _variable("WANDB_BASE_URL")
-    base_url = named or next(reversed(_logins), None) or files.get("base_url")
-    base_url = _checked_url(str(base_url or _default_base_url()), "base_url")
-    app_url = given.get("app_url") or _variable("WANDB_APP_URL") or _app_url(base_url)
+    base_url = _base_url(given, files)
     return Settings(
         base_url=base_url,
-        app_url=_checked_url(str(app_url), "app_url"),
+        app_url=_app_url(given, base_url),
         cache_dir=_cache_dir(given.get("cache_dir")),
-        api_key=_checked_key(api_key) if api_key else find_api_key(base_url),
+        api_key=secret or find_api_key(base_url),
         entity=given.get("entity") or _variable("WANDB_ENTITY") or files.get("entity"),
         project=given.get("project") or _variable("WANDB_PROJECT") or files.get("project"),
-        timeout=timeout if timeout is not None else _number("WANDB_HTTP_TIMEOUT") or 30.0,
+        timeout=_timeout(timeout) or _number("WANDB_HTTP_TIMEOUT") or 30.0,
         retry_timeout=_number("RUNLAKE_RETRY_TIMEOUT") or 60.0,
         lock_timeout=_number("RUNLAKE_LOCK_TIMEOUT") or 3600.0,
         max_workers=max(1, int(_number("RUNLAKE_MAX_WORKERS") or 16)),
@@ -206,7 +207,9 @@ def load_settings(
         cache_max_bytes=_size("RUNLAKE_CACHE_MAX_BYTES"),
         requests_per_second=_number("RUNLAKE_REQUESTS_PER_SECOND"),
         max_bandwidth=_size("RUNLAKE_MAX_BANDWIDTH"),
-        artifact_dir=Path(_variable("WANDB_ARTIFACT_DIR") or "artifacts").expanduser(),
+        artifact_dir=_directory(
+            _variable("WANDB_ARTIFACT_DIR") or "artifacts", "WANDB_ARTIFACT_DIR"
+        ),
     )
 
 
@@ -225,13 +228,13 @@ def find_api_key(base_url: str) -> Secret | None:
     """
     if base_url in _logins:
         return _logins[base_url]
-    key = _variable("WANDB_API_KEY")
-    if not key:
-        files = _read_settings_files()
-        if files.get("base_url", "").rstrip("/") == base_url:
-            key = files.get("api_key")
-    key = key or _netrc_key(base_url)
-    return _checked_key(key) if key else None
+    named = _variable("WANDB_API_KEY")
+    if named:
+        return _checked_key(named, "WANDB_API_KEY")
+    files = _read_settings_files()
+    if str(files.get("base_url", "")).rstrip("/") == base_url and files.get("api_key"):
+        return _checked_key(files["api_key"].reveal(), "api_key in a settings file")
+    return _netrc_key(base_url)
 
 
 def remember_login(base_url: str, key: Secret) -> None:
@@ -301,8 +304,8 @@ def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **extra}
 
 
-def _variable(name: str) -> str | None:
-    return os.environ.get(name) or None  # noqa: TID251
+def _variable(name: str, default: str | None = None) -> str | None:
+    return os.environ.get(name) or default  # noqa: TID251
 
 
 def _number(name: str) -> float | None:
@@ -356,31 +359,90 @@ def _flag(name: str, *, default: bool) -> bool:
     return default if text is None else text.strip().lower() not in {"0", "false", "no", "off"}
 
 
-def _checked_url(url: str, setting: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+def _timeout(given: object) -> float | None:
+    if given is None:
+        return None
+    is_number = isinstance(given, (int, float)) and not isinstance(given, bool)
+    if not is_number or not 0 < float(given) < math.inf:  # type: ignore[arg-type]
         raise SettingsError(
-            f"{setting} {url!r} is not an http(s) URL, such as 'https://api.wandb.ai'.",
-            setting=setting,
+            f"timeout={given!r} is not a positive number of seconds.", setting="timeout"
         )
-    if parts.username or parts.password:
-        raise SettingsError(
-            f"{setting} must not hold a user name or password; set WANDB_API_KEY instead.",
-            setting=setting,
-        )
-    return url.rstrip("/")
+    return float(given)  # type: ignore[arg-type]
 
 
-def _checked_key(key: str) -> Secret:
-    if not key.strip() or not key.isascii() or not key.isprintable():
-        raise SettingsError(
-            "The API key holds characters that no API key has; copy it again.", setting="api_key"
-        )
-    return Secret(key.strip())
+def _base_url(given: Mapping[str, Any], files: Mapping[str, Any]) -> str:
+    sources = (
+        (given.get("base_url"), "base_url"),
+        (_variable("WANDB_BASE_URL"), "WANDB_BASE_URL"),
+        (next(reversed(_logins), None), "login"),
+        (files.get("base_url"), "base_url in a settings file"),
+    )
+    for named, source in sources:
+        if named:
+            return _checked_url(named, "base_url", source)
+    return _default_base_url()
 
 
-def _app_url(base_url: str) -> str:
+def _app_url(given: Mapping[str, Any], base_url: str) -> str:
+    for named, source in (
+        (given.get("app_url"), "app_url"),
+        (_variable("WANDB_APP_URL"), "WANDB_APP_URL"),
+    ):
+        if named:
+            return _checked_url(named, "app_url", source)
     return CLOUD_APPS.get(base_url) or base_url.replace("://api.", "://app.", 1)
+
+
+def _checked_url(url: object, setting: str, source: str) -> str:
+    facts = {"setting": setting, "source": source}
+    text = str(url)
+    # Python's own parser leaves line breaks out, so that another URL would be asked.
+    odd = next((c for c in text if not c.isprintable() or c.isspace()), None)
+    if odd is not None:
+        raise SettingsError(
+            f"{source} has a blank or control character, {odd!r}, at character "
+            f"{text.index(odd) + 1}. Take it out; is there a line break at the end?",
+            **facts,
+        )
+    try:
+        parts = urlsplit(text)
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+        parts = None
+    if parts is not None and (parts.username or parts.password):
+        raise SettingsError(
+            f"{source} must not hold a user name or password; set WANDB_API_KEY instead.", **facts
+        )
+    if not is_usable:
+        shown = text.rpartition("@")[2][:200]
+        raise SettingsError(
+            f"{source} {shown!r} is not an http(s) URL, such as 'https://api.wandb.ai'.", **facts
+        )
+    return text.rstrip("/")
+
+
+def _checked_key(key: object, source: str) -> Secret:
+    if not isinstance(key, str):
+        raise SettingsError(
+            f"The API key of {source} is of type {type(key).__name__}, not a string.",
+            setting="api_key",
+            source=source,
+        )
+    text = key.strip(" ")
+    odd = next((c for c in text if not c.isascii() or not c.isprintable() or c == " "), None)
+    if odd is not None or not text:
+        what = "is blank" if odd is None else f"holds {_kind(odd)}, which no API key has"
+        raise SettingsError(
+            f"The API key of {source} {what}; copy it again.", setting="api_key", source=source
+        )
+    return Secret(text)
+
+
+def _kind(character: str) -> str:
+    if character.isspace():
+        return "a line break" if character in "\r\n" else "a blank"
+    return "a letter beyond ASCII" if character.isprintable() else "a control character"
 
 
 def _default_base_url() -> str:
@@ -388,43 +450,104 @@ def _default_base_url() -> str:
     return next(found, DEFAULT_BASE_URL)
 
 
-def _netrc_key(base_url: str) -> str | None:
+def _netrc_key(base_url: str) -> Secret | None:
     named = _variable("NETRC")
-    places = [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]
+    home = _home()
+    places = [home / ".netrc", home / "_netrc"] if home else []
+    if named:
+        places = [_directory(named, "NETRC")]
     for place in places:
-        if not place.is_file():
-            continue
         try:
-            entry = netrc.netrc(str(place)).hosts.get(urlsplit(base_url).netloc)
-        except (netrc.NetrcParseError, OSError):
-            # A broken file must not stop a script that has its key elsewhere; the SDK only warns.
+            entry = _Netrc(place).authenticators(urlsplit(base_url).netloc)
+        except FileNotFoundError:
+            continue
+        except (netrc.NetrcParseError, OSError, ValueError) as error:
+            # A broken file must not stop a script that has its key elsewhere; the SDK warns too.
+            line = getattr(error, "lineno", None)
+            why = getattr(error, "msg", None) or getattr(error, "strerror", None) or "it is no text"
+            where = f", line {line}" if line else ""
+            warn(f"The API keys in {str(place)!r} are not used: {why}{where}.")
             continue
         if entry and entry[2]:
-            return entry[2]
+            return _checked_key(entry[2], f"{str(place)!r}")
     return None
 
 
-def _read_settings_files() -> dict[str, str]:
-    config_dir = _variable("WANDB_CONFIG_DIR")
-    folder = Path(config_dir) if config_dir else Path.home() / ".config" / "wandb"
-    values: dict[str, str] = {}
-    for place in (folder / "settings", Path("wandb") / "settings"):
+class _Netrc(netrc.netrc):
+    """A netrc file in UTF-8, or in Latin-1, as older editors write it."""
+
+    def __init__(self, place: Path) -> None:
+        content = place.read_bytes()
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = content.decode("latin-1")
+        self.hosts = {}
+        self.macros = {}
+        # The library's own constructor reads a file in UTF-8 or the locale's encoding, which is
+        # UTF-8 too.
+        self._parse(str(place), io.StringIO(text), False)  # type: ignore[attr-defined]
+
+
+def _read_settings_files() -> dict[str, Any]:
+    named = _variable("WANDB_CONFIG_DIR")
+    home = _home()
+    folder = home / ".config" / "wandb" if home else None
+    if named:
+        folder = _directory(named, "WANDB_CONFIG_DIR")
+    values: dict[str, Any] = {}
+    for place in (*([folder / "settings"] if folder else []), Path("wandb") / "settings"):
+        try:
+            content = place.read_bytes()
+        except OSError:
+            continue
         parser = configparser.ConfigParser(interpolation=None)
         try:
-            parser.read(place)
-        except configparser.Error as error:
+            parser.read_string(content.decode("utf-8-sig"), str(place))
+        except UnicodeDecodeError as error:
+            line = content[: error.start].count(b"\n") + 1
             raise SettingsError(
-                f"The settings file {str(place)!r} is not an INI file.", source=str(place)
-            ) from error
+                f"The settings file {str(place)!r} is not UTF-8 in line {line}. Save it as UTF-8.",
+                source=str(place),
+            ) from None
+        except configparser.Error as error:
+            line = getattr(error, "lineno", None) or next(iter(getattr(error, "errors", [(0,)])))[0]
+            where = f" in line {line}" if line else ""
+            # Not `from` the library's error, which quotes the line, and so perhaps the key.
+            raise SettingsError(
+                f"The settings file {str(place)!r} is not an INI file{where}: it wants a section "
+                "[default] with lines of 'name = value', each name once.",
+                source=str(place),
+            ) from None
         if parser.has_section("default"):
-            values.update(parser["default"])
+            for name, text in parser["default"].items():
+                values[name] = Secret(text) if name == "api_key" else text
     return values
 
 
-def _cache_dir(given: str | Path | None) -> Path:
+def _home() -> Path | None:
+    """Return the home directory; a container's user may have none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def _directory(named: object, source: str) -> Path:
+    """Return a path with ``~`` and ``~user`` resolved."""
+    try:
+        return Path(named).expanduser()  # type: ignore[arg-type]
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise SettingsError(
+            f"{source}={named!r} is no path: {error}.", setting=source, source=source
+        ) from error
+
+
+def _cache_dir(given: object) -> Path:
     named = given or _variable("WANDB_CACHE_DIR")
     if named:
-        return Path(named).expanduser().absolute() / "runlake"
+        source = "cache_dir" if given else "WANDB_CACHE_DIR"
+        return _directory(named, source).absolute() / "runlake"
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("wandb")) / "runlake"

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from runlake.errors import SettingsError
@@ -45,3 +47,156 @@ def test_an_argument_wins_over_the_variable(monkeypatch):
     monkeypatch.setenv("RUNLAKE_OFFLINE", "1")
     assert load_settings(offline=False).offline is False
     assert load_settings(offline=True).offline is True
+
+
+KEY = "0123456789abcdef0123456789abcdef01234567"
+BLANKS = [
+    "http://host\n",
+    " http://host",
+    "http://host ",
+    "http://ho st",
+    "http://host\t/x",
+    "http://h\x1b",
+]
+
+
+@pytest.mark.parametrize("url", BLANKS)
+def test_a_blank_in_a_url_is_an_error_that_names_its_source(monkeypatch, url):
+    monkeypatch.setenv("WANDB_BASE_URL", url)
+    with pytest.raises(SettingsError, match=r"WANDB_BASE_URL has a blank .* at character"):
+        load_settings()
+    with pytest.raises(SettingsError, match="app_url has a blank"):
+        load_settings({"base_url": "http://host", "app_url": url})
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://[", "http://h:x", "http://h:99999", "http://h:0", "host:80", "ftp://h", "http://", 5],
+)
+def test_a_url_that_is_none_is_an_error_that_names_its_source(monkeypatch, url):
+    with pytest.raises(SettingsError, match=r"base_url .* is not an http") as caught:
+        load_settings({"base_url": url})
+    assert caught.value.source == "base_url"
+    monkeypatch.setenv("WANDB_BASE_URL", str(url))
+    with pytest.raises(SettingsError, match=r"WANDB_BASE_URL .* is not an http"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://u:geheim@host", "http://u:geheim@[", "http://u:geheim@h:x"]
+)
+def test_no_error_about_a_url_shows_a_password(url):
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"base_url": url})
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("odd", ["\n", "\r\n", "\x00", "é", "\u200b", " x", "\t"])
+def test_an_api_key_with_odd_characters_is_an_error_that_names_its_source(monkeypatch, odd):
+    with pytest.raises(SettingsError, match="API key of api_key") as caught:
+        load_settings(api_key=KEY + odd)
+    assert KEY not in str(caught.value)
+    if "\x00" not in odd:
+        monkeypatch.setenv("WANDB_API_KEY", KEY + odd)
+        with pytest.raises(SettingsError, match="API key of WANDB_API_KEY"):
+            load_settings()
+
+
+@pytest.mark.parametrize("timeout", ["5", 0, -1, float("nan"), float("inf"), True])
+def test_a_timeout_that_is_none_is_an_error(timeout):
+    with pytest.raises(SettingsError, match=r"timeout=.* is not a positive number"):
+        load_settings(timeout=timeout)
+
+
+def test_directories_may_begin_with_a_tilde(monkeypatch):
+    home = Path.home()
+    monkeypatch.setenv("WANDB_CACHE_DIR", "~/cache")
+    monkeypatch.setenv("WANDB_ARTIFACT_DIR", "~/artifacts")
+    monkeypatch.setenv("WANDB_CONFIG_DIR", "~/config")
+    (home / "config").mkdir()
+    (home / "config" / "settings").write_text("[default]\nentity = somebody\n")
+    settings = load_settings()
+    assert settings.cache_dir == home / "cache" / "runlake"
+    assert settings.artifact_dir == home / "artifacts"
+    assert settings.entity == "somebody"
+    monkeypatch.setenv("NETRC", "~/mine")
+    (home / "mine").write_text(f"machine host login user password {KEY}\n")
+    assert load_settings({"base_url": "http://host"}).api_key.reveal() == KEY
+
+
+@pytest.mark.parametrize(
+    "name", ["WANDB_CACHE_DIR", "WANDB_ARTIFACT_DIR", "WANDB_CONFIG_DIR", "NETRC"]
+)
+def test_the_home_of_a_user_who_is_none_is_an_error_that_names_the_variable(monkeypatch, name):
+    monkeypatch.setenv(name, "~nobody-of-that-name/x")
+    with pytest.raises(SettingsError, match=name):
+        load_settings()
+
+
+def test_a_user_without_a_home_has_settings(monkeypatch):
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", lambda _: (_ for _ in ()).throw(KeyError()))
+    assert load_settings().api_key is None
+
+
+@pytest.mark.parametrize("machine", ["machine host", "default"])
+def test_a_netrc_in_latin_1_is_read_and_its_default_counts(machine):
+    text = f"# Schlüssel\n{machine} login user password {KEY}\n"
+    (Path.home() / ".netrc").write_bytes(text.encode("latin-1"))
+    assert load_settings({"base_url": "http://host"}).api_key.reveal() == KEY
+
+
+def test_a_broken_netrc_is_a_warning_that_names_file_and_line():
+    place = Path.home() / ".netrc"
+    place.write_text(f"machine host login user password {KEY}\n\nmachin host\n")
+    with pytest.warns(UserWarning, match=r"\.netrc' are not used: bad .* line 3"):
+        settings = load_settings({"base_url": "http://host"})
+    assert settings.api_key is None
+    with pytest.warns(UserWarning, match=r"\.netrc"):
+        assert load_settings(api_key=KEY).api_key.reveal() == KEY
+
+
+def test_a_netrc_that_cannot_be_read_is_a_warning(monkeypatch, tmp_path):
+    monkeypatch.setenv("NETRC", str(tmp_path))
+    with pytest.warns(UserWarning, match="not used: Is a directory"):
+        assert load_settings({"base_url": "http://host"}).api_key is None
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"entity = x\n", "not an INI file in line 1"),
+        (b"[default]\nnonsense\n", "not an INI file in line 2"),
+        (b"[default]\nentity = a\nentity = b\n", "not an INI file in line 3"),
+        ("[default]\nentity = Müller\n".encode("latin-1"), "not UTF-8 in line 2"),
+        (b"\xff\xfe[\x00d\x00", "not UTF-8 in line 1"),
+    ],
+)
+def test_a_broken_settings_file_is_an_error_that_names_file_and_line(content, what):
+    place = Path.home() / ".config" / "wandb" / "settings"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(content)
+    with pytest.raises(SettingsError, match=f"settings' is {what}") as caught:
+        load_settings()
+    assert caught.value.source == str(place)
+
+
+def test_a_settings_file_may_begin_with_a_byte_order_mark():
+    place = Path.home() / ".config" / "wandb" / "settings"
+    place.parent.mkdir(parents=True)
+    place.write_bytes("\ufeff[default]\nentity = Müller\n".encode())
+    assert load_settings().entity == "Müller"
+
+
+def test_no_local_variable_of_ours_shows_a_key_that_settings_were_given(monkeypatch):
+    place = Path.home() / ".config" / "wandb" / "settings"
+    place.parent.mkdir(parents=True)
+    place.write_text(f"[default]\napi_key = {KEY}\n")
+    (Path.home() / ".netrc").write_text(f"default login user password {KEY}\n")
+    monkeypatch.setenv("RUNLAKE_LOCKING", "nonsense")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(api_key=KEY)
+    step = caught.value.__traceback__.tb_next
+    while step is not None:
+        assert KEY not in repr(step.tb_frame.f_locals)
+        step = step.tb_next

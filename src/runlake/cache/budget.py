@@ -46,8 +46,11 @@ class SharedBudget:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        key = settings.api_key.reveal() if settings.api_key else ""
-        self._path = limit_file(settings.cache_dir, settings.base_url, key)
+        self._path = limit_file(
+            settings.cache_dir,
+            settings.base_url,
+            settings.api_key.reveal() if settings.api_key else "",
+        )
         self._alone = _Alone()
         self._alone_until = 0.0
         self._is_on_network: bool | None = None
