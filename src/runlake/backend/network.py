@@ -12,7 +12,7 @@ import httpx
 
 from runlake.backend.pace import Patience
 
-WRITRaisedBYTES = 1 << 16
+WRITE_BYTES = 1 << 16
 T = TypeVar("T")
 Raised = TypeVar("Raised", bound=BaseException)
 
@@ -31,10 +31,12 @@ class PatientStream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream, seconds: float) -> None:
         self._stream = stream
         self._seconds = seconds
+        self._is_below_tls = False
 
     def __del__(self) -> None:
         # httpcore leaves a connection open whose handshake with a SOCKS proxy failed.
-        self._stream.close()
+        if not self._is_below_tls:
+            self._stream.close()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return what is there, so many bytes at most."""
@@ -47,8 +49,8 @@ class PatientStream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all bytes, in pieces, because the library times each attempt to send some."""
-        for start in range(0, len(buffer), WRITRaisedBYTES):
-            piece = buffer[start : start + WRITRaisedBYTES]
+        for start in range(0, len(buffer), WRITE_BYTES):
+            piece = buffer[start : start + WRITE_BYTES]
 
             def send(seconds: float, piece: bytes = piece) -> tuple[None, int]:
                 self._stream.write(piece, seconds)
@@ -69,6 +71,8 @@ class PatientStream(httpcore.NetworkStream):
         """Return the connection with TLS."""
         seconds = self._seconds if timeout is None else float(timeout)
         stream = self._stream.start_tls(ssl_context, server_hostname, seconds)
+        # TLS within the TLS of a proxy goes on with the same socket.
+        self._is_below_tls = True
         return PatientStream(stream, self._seconds)
 
     def get_extra_info(self, info: str) -> Any:
