@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo shells test lint format bench docs clean
+.PHONY: demo shells test fuzz lint format bench docs clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "runlake needs Python 3.11 or newer; set PYTHON=")'
@@ -36,6 +36,9 @@ shells:
 
 test: lint shells
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+fuzz: $(READY)
+	$(BIN)/python -m pytest --hypothesis-profile thorough --timeout 0 tests/fuzz
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -21,6 +21,7 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.links import open_to_change, set_times
 from runlake.cache.mounts import is_network
 from runlake.cache.parts import dead_parts
+from runlake.cache.pulled import cached_footer
 from runlake.cache.store import (
     StoredExport,
     StoredManifest,
@@ -38,12 +39,13 @@ from runlake.exports.download import (
 )
 from runlake.exports.extent import Extent, choose_extent
 from runlake.exports.facts import (
+    ExportFacts,
     checked_schema,
     chunk_ranges,
     columns_for,
     groups_in,
     read_export_facts,
-    refusing_names,
+    refusing_unsound,
     touched_row_groups,
 )
 from runlake.exports.machine import current_boot
@@ -201,11 +203,12 @@ class Fetching:
                 sink = _Sink(sparse.fileno())
                 sink(tail.start, tail.content)
                 footer = self._complete_footer(export, tail, sink)
-                with refusing_names():
+                with refusing_unsound(part.path):
                     metadata = pq.read_metadata(part.path)
-                schema = checked_schema(metadata.schema.to_arrow_schema())
-                wanted = self._wanted_by_statistics(metadata, schema)
-                missing = coalesce(subtract(chunk_ranges(metadata, schema, wanted), [footer]))
+                    schema = checked_schema(metadata)
+                    wanted = self._wanted_by_statistics(metadata, schema)
+                    chunks = chunk_ranges(metadata, schema, wanted)
+                missing = coalesce(subtract(chunks, [footer]))
                 extent = choose_extent(
                     tail.n_bytes, footer.stop - footer.start, _n_bytes(missing), len(missing)
                 )
@@ -214,7 +217,9 @@ class Fetching:
                     return False
                 self._ranges(export, tail.validator, tail.n_bytes, missing, sink)
                 self._flush(sparse.fileno())
-            self._publish_part(export, part, tail, [footer, *missing], wanted, extent)
+            self._explain(export, extent)
+            facts = read_export_facts(part.path, metadata)
+            self._publish_part(export, part, tail, [footer, *missing], wanted, facts)
         except (pa.ArrowException, OSError) as error:
             # What the disk refuses has a number; what pyarrow cannot read has none.
             if isinstance(error, OSError) and error.errno is not None:
@@ -254,10 +259,8 @@ class Fetching:
         tail: Tail,
         ranges: Sequence[ByteRange],
         wanted: dict[str, tuple[int, ...]],
-        extent: Extent,
+        facts: ExportFacts,
     ) -> None:
-        self._explain(export, extent)
-        facts = read_export_facts(part.path)
         coverage = Coverage(read_pieces(part.path, ranges), {}).extended((), wanted)
         stored = publish_sparse(
             self._directory,
@@ -302,14 +305,14 @@ class Fetching:
             # Somebody put it there; what is written through it could land anywhere.
             self._fetch_whole(export, None)
             return
-        metadata = pq.read_metadata(held.path)
-        schema = checked_schema(metadata.schema.to_arrow_schema())
         on_disk = held.coverage.ranges
         wanted: dict[str, tuple[int, ...]] = {}
         if self._keys is not None:
             groups = groups_in(held.facts, self._steps)
-            wanted = held.coverage.lacks(dict.fromkeys(self._columns(schema), groups))
-            missing = coalesce(subtract(chunk_ranges(metadata, schema, wanted), on_disk))
+            with cached_footer(held.path) as (metadata, schema):
+                wanted = held.coverage.lacks(dict.fromkeys(self._columns(schema), groups))
+                chunks = chunk_ranges(metadata, schema, wanted)
+            missing = coalesce(subtract(chunks, on_disk))
             extent = choose_extent(
                 held.n_bytes, held.coverage.n_bytes, _n_bytes(missing), len(missing)
             )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +16,14 @@ from runlake.cache.catalog import WIDE_COLUMNS, Catalog
 from runlake.cache.store import StoredExport
 from runlake.errors import CacheCorrupt
 from runlake.errors.screen import for_screen
-from runlake.exports.facts import ColumnFacts, columns_for, parents_of, read_columns
+from runlake.exports.facts import (
+    ColumnFacts,
+    checked_schema,
+    columns_for,
+    parents_of,
+    read_columns,
+    refusing_unsound,
+)
 from runlake.exports.manifest import Manifest
 from runlake.values import STEP
 
@@ -171,11 +179,27 @@ def _recall(
 
 
 def _read_footer(path: Path) -> dict[str, ColumnFacts]:
+    with cached_footer(path) as (metadata, schema):
+        return read_columns(metadata, schema, dict.fromkeys(schema.names))
+
+
+@contextmanager
+def cached_footer(path: Path) -> Iterator[tuple[pq.FileMetaData, pa.Schema]]:
+    """Give the footer of a cached export to whoever asks what it states.
+
+    Raises
+    ------
+    CacheCorrupt
+        If the footer is damaged, whenever that shows.
+    """
     try:
-        with pq.ParquetFile(path) as parquet:
-            schema = parquet.schema_arrow
-            return read_columns(parquet.metadata, schema, dict.fromkeys(schema.names))
+        with refusing_unsound(path):
+            metadata = pq.read_metadata(path)
+            yield metadata, checked_schema(metadata)
     except (pa.ArrowException, OSError) as error:
         raise CacheCorrupt(
-            f"The cached export {str(path)!r} cannot be read ({error}).", path=str(path)
+            f"The cached export {str(path)!r} cannot be read ({error}). Scan again: it is compared "
+            "with its checksum, and downloaded again.",
+            path=str(path),
+            paths=(str(path),),
         ) from error

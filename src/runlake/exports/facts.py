@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from runlake.exports.buffers import numbers_of
+from runlake.exports.footer_check import check_file
 from runlake.exports.ranges import ByteRange
 from runlake.values import STEP, StepRange
 
@@ -107,13 +108,15 @@ class ExportFacts:
         return {n: c.n_nulls for n, c in self.columns.items() if c.n_nulls is not None}
 
 
-def read_export_facts(file: Path) -> ExportFacts:
+def read_export_facts(file: Path, footer: pq.FileMetaData | None = None) -> ExportFacts:
     """Read the footer and the steps of an export.
 
     Parameters
     ----------
     file : Path
         A file with its footer and its ``_step`` column.
+    footer : pyarrow.parquet.FileMetaData, optional
+        Its footer, where that was read already, within `refusing_unsound`.
 
     Returns
     -------
@@ -127,32 +130,54 @@ def read_export_facts(file: Path) -> ExportFacts:
         If the file is no Parquet file; `UnreadableExport` if its names or row counts are wrong.
     """
     with (
-        refusing_names(),
+        refusing_unsound(file if footer is None else None),
         pq.ParquetFile(
-            file, memory_map=False, pre_buffer=False, page_checksum_verification=True
+            file,
+            metadata=footer,
+            memory_map=False,
+            pre_buffer=False,
+            page_checksum_verification=True,
         ) as parquet,
     ):
-        schema = checked_schema(parquet.schema_arrow)
+        schema = checked_schema(parquet.metadata)
         groups, is_ascending, is_as_stated = _row_groups(parquet)
         columns = read_columns(parquet.metadata, schema, dict.fromkeys(schema.names))
         return ExportFacts(groups, is_ascending, len(columns), columns, is_as_stated=is_as_stated)
 
 
-def checked_schema(schema: pa.Schema) -> pa.Schema:
+def checked_schema(metadata: pq.FileMetaData) -> pa.Schema:
     """Return a schema in which each name is that of one column; else `UnreadableExport`."""
+    schema = metadata.schema.to_arrow_schema()
     doubles = [name for name, count in Counter(schema.names).items() if count > 1]
     if doubles:
         raise UnreadableExport(f"two columns are named {doubles[0]!r}")
+    # Arrow's own schema, which a footer may carry too, need not be that of the columns.
+    n_leaves = sum(_n_leaves(column.type) for column in schema)
+    if n_leaves != metadata.num_columns:
+        raise UnreadableExport(
+            f"it stores {metadata.num_columns:,} columns, but {n_leaves:,} by its Arrow schema"
+        )
     return schema
 
 
 @contextmanager
-def refusing_names() -> Iterator[None]:
-    """Turn pyarrow's error for a name that is not UTF-8 into `UnreadableExport`."""
+def refusing_unsound(file: Path | None) -> Iterator[None]:
+    """Turn whatever is wrong with a file's footer into `UnreadableExport`.
+
+    The footer is compared with itself first: of an unsound one pyarrow ends the process. None
+    stands for a file of which that was done.
+    """
     try:
+        if file is not None:
+            check_file(file)
         yield
+    except (pa.ArrowException, OSError):
+        raise
     except UnicodeDecodeError as error:
         raise UnreadableExport(f"a column has the name {error.object!r}, not UTF-8") from error
+    except (ValueError, LookupError, ArithmeticError, TypeError, RecursionError) as error:
+        # UnsoundFooter, and what pyarrow raises while it turns strange values into Python's.
+        raise UnreadableExport(f"its footer is damaged: {error}") from error
 
 
 def columns_for(keys: Iterable[str], types: Mapping[str, pa.DataType]) -> list[str]:
@@ -319,7 +344,9 @@ def _n_leaves(kind: pa.DataType) -> int:
         return sum(_n_leaves(child.type) for child in kind)
     if types.is_map(kind):
         return _n_leaves(kind.key_type) + _n_leaves(kind.item_type)
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+    if isinstance(kind, pa.BaseExtensionType):
+        return _n_leaves(kind.storage_type)
+    if types.is_nested(kind) and not types.is_union(kind):
         return _n_leaves(kind.value_type)
     return 1
 

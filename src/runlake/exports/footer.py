@@ -12,19 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runlake.exports.footer_forms import Forms, Rules
+from runlake.exports.thrift import BINARY, I32, I64, LIST, SHORT_LIST, STRUCT, UnknownType, Walker
+
 MAGIC = b"PAR1"
 LENGTH_AND_MAGIC = 8
-BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, STRUCT = 3, 4, 5, 6, 7, 8, 9, 10, 12
 VERSION, SCHEMA, N_ROWS, ROW_GROUPS, CREATED_BY = 1, 2, 3, 4, 6
 CHUNKS, SORTING_COLUMNS = 1, 4
 N_CHILDREN = 5
-SHORT_LIST = 15
-# A boolean field's value stands in its header.
-FIXED_BYTES = {1: 0, 2: 0, BYTE: 1, DOUBLE: 8}
-
-
-class Unsliceable(Exception):
-    """The footer has a form that is not cut: it has to be read whole."""
+# The path of a column chunk is of any length (field ids: metadata, path_in_schema).
+_chunks_seen: Forms[None] = Forms(Rules(free=frozenset({(3, 3)})))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +69,10 @@ class FooterFrame:
     created_by: bytes
 
 
+class Unsliceable(Exception):
+    """The footer has a form that is not cut: it has to be read whole."""
+
+
 def read_footer(file: Path) -> bytes:
     """Return the footer of a Parquet file, without its length and magic."""
     with file.open("rb") as content:
@@ -101,7 +102,9 @@ def slice_footer(metadata: bytes) -> tuple[FooterFrame, tuple[ColumnSlice, ...]]
         If the footer is sorted by column position, encrypted, or has fields in another order.
     """
     try:
-        return _slice(_Walker(metadata))
+        return _slice(Walker(metadata))
+    except UnknownType as error:
+        raise Unsliceable(str(error)) from error
     except (IndexError, KeyError, RecursionError) as error:
         raise Unsliceable("the footer ends too early") from error
 
@@ -157,7 +160,7 @@ def pack_column(column: ColumnSlice) -> bytes:
 def unpack_column(content: bytes) -> ColumnSlice:
     """Return the slice that `pack_column` packed."""
     n_elements, n_leaves, elements, *chunks = _unpack(content)
-    counts = _Walker(n_elements).varint(), _Walker(n_leaves).varint()
+    counts = Walker(n_elements).varint(), Walker(n_leaves).varint()
     return ColumnSlice(counts[0], elements, counts[1], tuple(chunks))
 
 
@@ -166,7 +169,7 @@ def _pack(parts: Sequence[bytes]) -> bytes:
 
 
 def _unpack(content: bytes) -> list[bytes]:
-    walker = _Walker(content)
+    walker = Walker(content)
     parts = []
     while walker.at < len(content):
         length = walker.varint()
@@ -175,80 +178,7 @@ def _unpack(content: bytes) -> list[bytes]:
     return parts
 
 
-class _Walker:
-    """Steps through Thrift's compact protocol without building values."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-        self.at = 0
-
-    def varint(self) -> int:
-        content = self.content
-        value = shift = 0
-        while True:
-            byte = content[self.at]
-            self.at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:  # noqa: PLR2004 - the bit that says there is more
-                return value
-            shift += 7
-
-    def field(self, last: int) -> tuple[int, int] | None:
-        """Return id and type of the next field, None at the end of the structure."""
-        head = self.content[self.at]
-        self.at += 1
-        if head == 0:
-            return None
-        if head >> 4:
-            return last + (head >> 4), head & 15
-        number = self.varint()
-        return (number >> 1) ^ -(number & 1), head & 15
-
-    def list_header(self) -> tuple[int, int]:
-        """Return length and element type of a list."""
-        head = self.content[self.at]
-        self.at += 1
-        length = head >> 4
-        return (self.varint() if length == SHORT_LIST else length), head & 15
-
-    def skip(self, kind: int) -> None:
-        """Step over a value."""
-        content = self.content
-        if kind in (I16, I32, I64):
-            while content[self.at] >= 0x80:  # noqa: PLR2004
-                self.at += 1
-            self.at += 1
-        elif kind == BINARY:
-            length = self.varint()
-            self.at += length
-        elif kind == STRUCT:
-            self._skip_fields()
-        elif kind in (LIST, SET):
-            length, inner = self.list_header()
-            for _ in range(length):
-                self.skip(inner)
-        elif kind in FIXED_BYTES:
-            self.at += FIXED_BYTES[kind]
-        else:
-            raise Unsliceable(f"the footer has a value of type {kind}")
-
-    def _skip_fields(self) -> None:
-        content = self.content
-        while head := content[self.at]:
-            self.at += 1
-            if not head >> 4:
-                self.varint()
-            self.skip(head & 15)
-        self.at += 1
-
-    def skipped(self, kind: int) -> bytes:
-        """Step over a value and return its bytes."""
-        start = self.at
-        self.skip(kind)
-        return self.content[start : self.at]
-
-
-def _slice(walker: _Walker) -> tuple[FooterFrame, tuple[ColumnSlice, ...]]:
+def _slice(walker: Walker) -> tuple[FooterFrame, tuple[ColumnSlice, ...]]:
     fields: dict[int, bytes] = {}
     elements: list[tuple[int, bytes]] = []
     root = (b"", b"")
@@ -296,7 +226,7 @@ def _columns(
     return columns
 
 
-def _element(walker: _Walker) -> tuple[int, bytes]:
+def _element(walker: Walker) -> tuple[int, bytes]:
     """Return the number of children and the bytes of a schema element."""
     start, last, n_children = walker.at, 0, 0
     while (field := walker.field(last)) is not None:
@@ -308,7 +238,7 @@ def _element(walker: _Walker) -> tuple[int, bytes]:
     return n_children, walker.content[start : walker.at]
 
 
-def _root(walker: _Walker) -> tuple[bytes, bytes]:
+def _root(walker: Walker) -> tuple[bytes, bytes]:
     start, last = walker.at, 0
     before = after = None
     while (field := walker.field(last)) is not None:
@@ -324,12 +254,12 @@ def _root(walker: _Walker) -> tuple[bytes, bytes]:
     return before, walker.content[after : walker.at]
 
 
-def _row_group(walker: _Walker) -> tuple[list[bytes], bytes]:
+def _row_group(walker: Walker) -> tuple[list[bytes], bytes]:
     field = walker.field(0)
     if field is None or field[0] != CHUNKS:
         raise Unsliceable("a row group does not begin with its columns")
     count, _ = walker.list_header()
-    chunks = [walker.skipped(STRUCT) for _ in range(count)]
+    chunks = [_chunk(walker) for _ in range(count)]
     start, last = walker.at, CHUNKS
     while (field := walker.field(last)) is not None:
         last, kind = field
@@ -337,6 +267,16 @@ def _row_group(walker: _Walker) -> tuple[list[bytes], bytes]:
             raise Unsliceable("rows are sorted by columns that are named by position")
         walker.skip(kind)
     return chunks, walker.content[start : walker.at]
+
+
+def _chunk(walker: Walker) -> bytes:
+    start = walker.at
+    if seen := _chunks_seen.match(walker.content, start):
+        walker.at = seen[0].end()
+        return seen[0][0]
+    chunk = walker.skipped(STRUCT)
+    _chunks_seen.note(walker.content, start, None)
+    return chunk
 
 
 def _field(delta: int, kind: int) -> bytes:

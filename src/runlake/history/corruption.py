@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from runlake.cache.links import set_times
-from runlake.errors import CacheCorrupt
+from runlake.errors import CacheCorrupt, RunlakeError
 
 
 @contextmanager
@@ -19,9 +19,14 @@ def telling_corruption(*files: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError) as error:
         raise _corrupt(files, error) from error
+    except RunlakeError:
+        raise
+    except (ValueError, LookupError, ArithmeticError, TypeError, RecursionError) as error:
+        # What engines and codecs raise about values that no writer would write.
+        raise _corrupt(files, error) from error
     except BaseException as error:
         # Errors of polars, and its panics, which are no Exception.
-        if type(error).__module__.split(".")[0] in {"polars", "pyo3_runtime"}:
+        if type(error).__module__.split(".")[0] in {"polars", "pyo3_runtime", "duckdb", "_duckdb"}:
             raise _corrupt(files, error) from error
         raise
 
@@ -34,7 +39,7 @@ def _corrupt(files: tuple[Path, ...], error: BaseException) -> CacheCorrupt:
             set_times(file)
     return CacheCorrupt(
         f"The cached export {names} cannot be read ({error}). Scan again: it is compared with its "
-        "checksum, and fetched anew.",
+        "checksum, and downloaded again.",
         path=str(files[0]) if files else None,
         paths=tuple(map(str, files)),
     )

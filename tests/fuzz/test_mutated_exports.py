@@ -1,0 +1,77 @@
+"""Exports with something wrong in them end in an error of runlake, never in an abort."""
+
+import random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.fuzz.children import try_seeds
+from tests.fuzz.mutated_exports import LENGTH_AND_MAGIC, whole_export
+
+from runlake.exports.facts import UnreadableExport, read_export_facts, refusing_unsound
+from runlake.exports.footer import read_footer
+from runlake.exports.footer_check import UnsoundFooter, check_footer
+from runlake.exports.footer_forms import Forms
+
+
+def test_mutated_exports_are_read_or_refused_by_every_reader(request):
+    n_seeds = 2_000 if request.config.getoption("--hypothesis-profile") == "thorough" else 24
+    assert try_seeds("tests.fuzz.mutated_exports", range(n_seeds)) == []
+
+
+def test_an_intact_footer_is_sound(tmp_path):
+    file = tmp_path / "export.parquet"
+    file.write_bytes(whole_export(random.Random(0)))
+    with refusing_unsound(file):
+        assert pq.read_metadata(file).num_rows == 300
+
+
+def test_a_bound_of_the_wrong_length_is_refused_before_pyarrow_aborts(tmp_path):
+    content = whole_export(random.Random(0))
+    length = int.from_bytes(content[-LENGTH_AND_MAGIC:-4], "little")
+    start = len(content) - LENGTH_AND_MAGIC - length
+    footer = content[start:].replace(b"\x18\x08", b"\x18\x07", 1)
+    file = tmp_path / "export.parquet"
+    file.write_bytes(content[:start] + footer)
+    with pytest.raises(UnreadableExport):
+        read_export_facts(file)
+
+
+def test_a_schema_nested_without_end_is_refused(tmp_path):
+    cell, depth = 1, 100
+    for _ in range(depth):
+        cell = {"x": cell}
+    file = tmp_path / "export.parquet"
+    pq.write_table(pa.table({"_step": [0], "deep": [cell]}), file)
+    with pytest.raises(UnreadableExport, match="nested more than 64 deep"):
+        read_export_facts(file)
+
+
+def verdict(footer):
+    try:
+        check_footer(footer, 1 << 20)
+    except UnsoundFooter as error:
+        return str(error.__cause__ or error)
+    return "sound"
+
+
+def test_forms_of_columns_refuse_what_walking_them_refuses(tmp_path, monkeypatch):
+    kinds = [[0.5, None], [1, 2], ["a", "bc"], [[1], None], [{"x": 0.5}, {"x": 1.5}]]
+    columns = {f"key{n}": kinds[n % len(kinds)] for n in range(100)}
+    file = tmp_path / "export.parquet"
+    pq.write_table(pa.table({"_step": [0, 1], **columns}), file)
+    intact = read_footer(file)
+    for _ in range(8):
+        assert verdict(intact) == "sound"
+    n_refused = 0
+    for seed in range(40):
+        footer = bytearray(intact)
+        chance = random.Random(seed)
+        footer[chance.randrange(len(footer))] ^= 1 << chance.randrange(8)
+        by_forms = verdict(bytes(footer))
+        with monkeypatch.context() as patched:
+            patched.setattr(Forms, "match", lambda *_: None)
+            walked = verdict(bytes(footer))
+        n_refused += walked != "sound"
+        assert by_forms == walked or "behind the file" in walked
+    assert n_refused > 5
