@@ -150,7 +150,10 @@ def test_an_older_backend_is_asked_for_nothing_that_it_may_not_know(faulty, arti
         "project": COLLECTION["project"],
         "createdAt": "2026-01-01T00:00:00",
     }
-    pages = {"edges": [{"node": node}, {"node": node}], "pageInfo": {"hasNextPage": False}}
+    pages = {
+        "edges": [{"node": node}, {"node": node | {"id": "2"}}],
+        "pageInfo": {"hasNextPage": False},
+    }
     faulty.replaced = {"project": {"artifactCollections": pages}}
     assert len(api.project("p").collections()) == 2
     with pytest.raises(UnsupportedError, match="too old to filter"):

@@ -15,6 +15,7 @@ from runlake.backend import artifact_documents as documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
 from runlake.backend.shapes import answer_to
+from runlake.backend.walk import Walk
 from runlake.cache.artifact_digests import is_intact
 from runlake.cache.artifact_manifest import Entry, Manifest, fetch_manifest
 from runlake.cache.contents import (
@@ -28,7 +29,6 @@ from runlake.errors import (
     ArtifactNotFoundError,
     CacheError,
     FileTransferError,
-    ProtocolError,
     RunlakeError,
 )
 from runlake.errors.user_line import for_thread, warn
@@ -90,8 +90,10 @@ class FileUrls:
     def _fetch(self) -> dict[str, str]:
         urls: dict[str, str] = {}
         cursor = None
-        seen: set[str] = set()
+        # A version does not change, so that no file moves behind the cursor.
+        walk = Walk(self._client, f"the files of artifact '{self._path}'", idle_pages=1)
         while True:
+            walk.check()
             connection = fetch_file_page(
                 self._client,
                 self._path,
@@ -107,16 +109,9 @@ class FileUrls:
                 info = connection.get("pageInfo") or {}
                 cursor = info.get("endCursor")
                 has_next = bool(info.get("hasNextPage"))
-            if not has_next or cursor is None:
+            if not has_next:
                 return urls
-            if str(cursor) in seen or len(urls) == known:
-                raise ProtocolError(
-                    f"{self._client.origin} lists the files of artifact '{self._path}' without "
-                    f"end: after {len(urls)} of them a page brings nothing new and promises more.",
-                    operation="GetArtifactMembershipFileUrls",
-                    origin=self._client.origin,
-                )
-            seen.add(str(cursor))
+            walk.note(cursor, len(urls) - known, has_next=has_next)
 
 
 def fetch_file_page(

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from runlake.backend import documents
@@ -191,6 +192,7 @@ def _iter_pages(
 
 
 def _request_page(client: Client, run: RunPath, start: int, stop: int, limit: int) -> list[Row]:
+    """Return the rows of a range, each step once; fewer than there are, but none of no range."""
     answer = query_run(
         client,
         documents.HISTORY_PAGE,
@@ -201,7 +203,36 @@ def _request_page(client: Client, run: RunPath, start: int, stop: int, limit: in
         pageSize=limit,
     )
     lines = answer.get("history") or []
-    return _ascending(client, run, _parsed(lines))
+    found = _ascending(client, run, _parsed(lines))
+    rows = _within(found, start, stop)
+    # Behind the range a backend may answer with its end; before it, it leads back.
+    if found and not rows and found[0][STEP] < start:
+        raise _leads_back(client, run, start, found)
+    return rows
+
+
+def _leads_back(client: Client, run: RunPath, start: int, rows: list[Row]) -> ProtocolError:
+    return ProtocolError(
+        f"{client.origin} was asked for the rows of '{run}' from step {start} on, and sent steps "
+        f"{rows[0][STEP]} to {rows[-1][STEP]}: its pages lead back, and would never end. Read "
+        "again; if it stays so, the backend is at fault.",
+        origin=client.origin,
+    )
+
+
+def _within(rows: list[Row], start: int, stop: int) -> list[Row]:
+    """Return the rows of a range; of a step that comes twice, the later one counts key by key."""
+    if not rows or (
+        start <= rows[0][STEP]
+        and rows[-1][STEP] < stop
+        and all(before[STEP] < after[STEP] for before, after in pairwise(rows))
+    ):
+        return rows
+    merged: dict[int, Row] = {}
+    for row in rows:
+        if start <= row[STEP] < stop:
+            merged.setdefault(row[STEP], {}).update(row)
+    return list(merged.values())
 
 
 def _parsed(lines: list[Any]) -> Iterator[Any]:
@@ -232,9 +263,13 @@ def _fetch_filtered(
             origin=client.origin,
         )
     # One more was asked for than there can be: a full answer may be a sample.
+    samples = [_ascending(client, run, sample) for sample in found]
     if max(map(len, found)) < limit or stop - start <= 1:
-        rows, steps = (_ascending(client, run, sample) for sample in found)
+        rows, steps = (_within(sample, start, stop) for sample in samples)
         return LiveAnswer(rows, {row[STEP] for row in steps})
+    for sample in samples:
+        if sample and sample[0][STEP] < start:
+            raise _leads_back(client, run, start, sample)
     middle = (start + stop) // 2
     lower = _fetch_filtered(client, run, keys, start, middle, limit)
     upper = _fetch_filtered(client, run, keys, middle, stop, limit)

@@ -286,9 +286,15 @@ class _Aliases(Pages[str]):
     """The aliases in a collection."""
 
     def __init__(self, client: Client, collection_id: str) -> None:
-        super().__init__(ALIASES_PER_PAGE)
-        self._client = client
+        super().__init__(client, ALIASES_PER_PAGE)
         self._collection_id = collection_id
+
+    def _key(self, one: str) -> str:
+        return one
+
+    @property
+    def _what(self) -> str:
+        return "the aliases of a collection"
 
     def _fetch(self, cursor: str | None) -> Page[str]:
         variables = {"id": self._collection_id, "cursor": cursor, "perPage": self.per_page}

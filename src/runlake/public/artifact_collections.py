@@ -125,10 +125,16 @@ class ArtifactTypes(Pages[ArtifactType]):
         per_page: int = 50,
         start: str | None = None,
     ) -> None:
-        super().__init__(per_page, start)
-        self._client = client
+        super().__init__(client, per_page, start)
         self.entity = entity
         self.project = project
+
+    def _key(self, one: ArtifactType) -> str:
+        return one.name
+
+    @property
+    def _what(self) -> str:
+        return f"the artifact types of '{self.entity}/{self.project}'"
 
     def _fetch(self, cursor: str | None) -> Page[ArtifactType]:
         variables = {
@@ -178,13 +184,19 @@ class ArtifactCollections(SizedPages[ArtifactCollection]):
         per_page: int = 50,
         start: str | None = None,
     ) -> None:
-        super().__init__(per_page, start)
-        self._client = client
+        super().__init__(client, per_page, start)
         self.entity = entity
         self.project = project
         self.type_name = type_name
         self.filters = filters
         self.order = order
+
+    def _key(self, one: ArtifactCollection) -> str:
+        return one.id
+
+    @property
+    def _what(self) -> str:
+        return f"the collections of type {self.type_name!r} in '{self.entity}/{self.project}'"
 
     def _fetch(self, cursor: str | None) -> Page[ArtifactCollection]:
         variables = {
@@ -238,12 +250,18 @@ class ProjectArtifactCollections(SizedPages[ArtifactCollection]):
         per_page: int = 50,
         start: str | None = None,
     ) -> None:
-        super().__init__(per_page, start)
-        self._client = client
+        super().__init__(client, per_page, start)
         self.entity = entity
         self.project = project
         self.filters = filters
         self.order = order
+
+    def _key(self, one: ArtifactCollection) -> str:
+        return one.id
+
+    @property
+    def _what(self) -> str:
+        return f"the artifact collections of '{self.entity}/{self.project}'"
 
     def _fetch(self, cursor: str | None) -> Page[ArtifactCollection]:
         variables = {

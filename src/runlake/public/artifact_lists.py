@@ -58,8 +58,7 @@ class Artifacts(SizedPages[Artifact]):
         tags: str | list[str] | None = None,
         start: str | None = None,
     ) -> None:
-        super().__init__(per_page, start)
-        self._client = client
+        super().__init__(client, per_page, start)
         self.entity = entity
         self.project = project
         self.collection_name = collection_name
@@ -67,6 +66,13 @@ class Artifacts(SizedPages[Artifact]):
         self.filters = dict(COMMITTED if filters is None else filters)
         self.order = order
         self.tags = check_names(tags or [], "tags")
+
+    def _key(self, one: Artifact) -> tuple[str, str]:
+        return one.id, one.version
+
+    @property
+    def _what(self) -> str:
+        return f"the versions of '{self.entity}/{self.project}/{self.collection_name}'"
 
     def _fetch(self, cursor: str | None) -> Page[Artifact]:
         variables = {
@@ -123,10 +129,16 @@ class ArtifactsOfRun(SizedPages[Artifact]):
     """
 
     def __init__(self, client: Client, run: RunPath, mode: str, per_page: int) -> None:
-        super().__init__(per_page)
-        self._client = client
+        super().__init__(client, per_page)
         self._run = run
         self.mode = mode
+
+    def _key(self, one: Artifact) -> str:
+        return one.id
+
+    @property
+    def _what(self) -> str:
+        return f"the artifacts {self.mode} by run '{self._run}'"
 
     def _fetch(self, cursor: str | None) -> Page[Artifact]:
         is_output = self.mode == "logged"
@@ -228,10 +240,16 @@ class ArtifactFiles(Pages[ArtifactFile]):
         per_page: int = 50,
         start: str | None = None,
     ) -> None:
-        super().__init__(per_page, start)
-        self._client = client
+        super().__init__(client, per_page, start)
         self.artifact = artifact
         self._names = None if names is None else check_names(names, "names")
+
+    def _key(self, one: ArtifactFile) -> str:
+        return str(one.name)
+
+    @property
+    def _what(self) -> str:
+        return f"the files of artifact '{self.artifact.place}'"
 
     @property
     def path(self) -> list[str]:

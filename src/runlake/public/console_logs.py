@@ -68,10 +68,16 @@ class ConsoleLogs(Pages[ConsoleLogLine]):
     def __init__(
         self, client: Client, run: RunFields, per_page: int = 1000, last: int | None = None
     ) -> None:
-        super().__init__(per_page)
+        super().__init__(client, per_page)
         self._last_lines = None if last is None else check_count(last, "last")
-        self._client = client
         self.run = run
+
+    def _key(self, one: ConsoleLogLine) -> ConsoleLogLine:
+        return one
+
+    @property
+    def _what(self) -> str:
+        return f"the console lines of run '{self.run.entity}/{self.run.project}/{self.run.id}'"
 
     def _fetch(self, cursor: str | None) -> Page[ConsoleLogLine]:
         path = RunPath(self.run.entity, self.run.project, self.run.id)

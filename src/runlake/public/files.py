@@ -209,16 +209,22 @@ class Files(SizedPages[File]):
         upload: bool = False,
         pattern: str | None = None,
     ) -> None:
-        super().__init__(per_page)
+        super().__init__(client, per_page)
         if names and pattern:
             raise InvalidArgument(
                 "Files are listed by names or by a pattern, not by both. Leave one of them out."
             )
-        self._client = client
         self.run = run
         self._names = _checked_names(names)
         self._pattern = _checked_pattern(pattern)
         self._upload = upload
+
+    def _key(self, one: File) -> str:
+        return str(one.name)
+
+    @property
+    def _what(self) -> str:
+        return f"the files of run '{self.run.entity}/{self.run.project}/{self.run.id}'"
 
     def _fetch(self, cursor: str | None) -> Page[File]:
         found = fetch_run_files(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, overload
 
+from runlake.backend.client import Client
+from runlake.backend.walk import Walk
 from runlake.values import check_count
 
 S = TypeVar("S")
@@ -28,26 +30,33 @@ class Page(Generic[T]):
         There is one.
     total : int or None
         Objects on all pages, where the backend tells.
+    n_hidden : int
+        Objects that the page brought and that are not shown.
     """
 
     objects: Sequence[T]
     cursor: str | None
     has_next: bool
     total: int | None = None
+    n_hidden: int = 0
 
     def holding(self, objects: Sequence[S]) -> Page[S]:
         """Return the same page with what was made of its objects."""
-        return Page(objects, self.cursor, self.has_next, self.total)
+        n_hidden = len(self.objects) - len(objects)
+        return Page(objects, self.cursor, self.has_next, self.total, n_hidden)
 
 
 class Pages(ABC, Generic[T]):
     """A list that is fetched as far as it is looked at; each page is one request.
 
     Several loops may run over it at once, also in threads; pages that one of them fetched are there
-    for the others.
+    for the others. What a backend lists twice, because the list moves between two pages, is in it
+    once.
 
     Parameters
     ----------
+    client : Client
+        The backend.
     per_page : int
         Objects per request.
     start : str, optional
@@ -59,17 +68,30 @@ class Pages(ABC, Generic[T]):
         If ``per_page`` is no integer of at least 1.
     """
 
-    def __init__(self, per_page: int = 50, start: str | None = None) -> None:
+    def __init__(self, client: Client, per_page: int = 50, start: str | None = None) -> None:
+        self._client = client
         self.per_page = check_count(per_page, "per_page")
         self._start = start
         self.objects: list[T] = []
         self.index = -1
         self._last: Page[T] | None = None
+        self._walk: Walk | None = None
+        self._keys: set[Hashable] = set()
+        self._n_repeated = 0
         self._guard = threading.RLock()
 
     @abstractmethod
     def _fetch(self, cursor: str | None) -> Page[T]:
         """Ask for the page that starts at a cursor; None is the first."""
+
+    @abstractmethod
+    def _key(self, one: T) -> Hashable:
+        """Return what tells an object from all others of the list."""
+
+    @property
+    @abstractmethod
+    def _what(self) -> str:
+        """What is listed, in the words of the user."""
 
     @property
     def more(self) -> bool:
@@ -113,10 +135,26 @@ class Pages(ABC, Generic[T]):
         """Fetch until an object is there, or all are; tell whether it is."""
         with self._guard:
             while (index is None or len(self.objects) <= index) and self.more:
-                page = self._fetch(self.cursor)
-                self.objects.extend(page.objects)
-                self._last = page
+                self._turn()
         return index is not None and len(self.objects) > index
+
+    def _turn(self) -> None:
+        """Fetch the next page."""
+        if self._walk is None:
+            self._walk = Walk(self._client, self._what, self._start)
+        self._walk.check()
+        page = self._fetch(self.cursor)
+        n_known = len(self.objects)
+        for one in page.objects:
+            key = self._key(one)
+            if key in self._keys:
+                self._n_repeated += 1
+            else:
+                self._keys.add(key)
+                self.objects.append(one)
+        n_new = len(self.objects) - n_known + page.n_hidden
+        self._walk.note(page.cursor, n_new, has_next=page.has_next)
+        self._last = page
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_guard"}
@@ -134,7 +172,8 @@ class SizedPages(Pages[T]):
             if self._last is None:
                 self._reach(0)
         total = None if self._last is None else self._last.total
-        return len(self.objects) if total is None else total
+        is_overcounted = self._n_repeated > 0 and not self.more
+        return len(self.objects) if total is None or is_overcounted else total
 
 
 def page_of(connection: Mapping[str, Any] | None, total: int | None = None) -> Page[Any]:
@@ -156,5 +195,4 @@ def page_of(connection: Mapping[str, Any] | None, total: int | None = None) -> P
     edges = [edge for edge in found.get("edges") or [] if edge and edge.get("node") is not None]
     info = found.get("pageInfo") or {}
     cursor = (edges[-1].get("cursor") if edges else None) or info.get("endCursor")
-    has_next = bool(info.get("hasNextPage")) and cursor is not None
-    return Page([edge["node"] for edge in edges], cursor, has_next, total)
+    return Page([edge["node"] for edge in edges], cursor, bool(info.get("hasNextPage")), total)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
+from runlake.backend.shapes import answer_to
 from runlake.errors import ProjectNotFoundError
 from runlake.errors.screen import line_for_screen
 from runlake.public.attributes import Attributes, frame_of
@@ -158,9 +159,15 @@ class Projects(Pages[Project]):
     """
 
     def __init__(self, client: Client, entity: str, per_page: int = 50) -> None:
-        super().__init__(per_page)
-        self._client = client
+        super().__init__(client, per_page)
         self.entity = entity
+
+    def _key(self, one: Project) -> str:
+        return one.name
+
+    @property
+    def _what(self) -> str:
+        return f"the projects of '{self.entity}'"
 
     @property
     def length(self) -> None:
@@ -169,9 +176,13 @@ class Projects(Pages[Project]):
 
     def _fetch(self, cursor: str | None) -> Page[Project]:
         variables = {"entity": self.entity, "cursor": cursor, "perPage": self.per_page}
-        page = page_of(query(self._client, documents.PROJECTS, variables).get("models"))
+        found = query(self._client, documents.PROJECTS, variables)
+        with answer_to(self._client, "GetProjects", self._what):
+            page = page_of(found.get("models"))
+            names = [str(node["name"]) for node in page.objects]
+        listed = zip(names, page.objects, strict=True)
         return page.holding(
-            [Project(self._client, self.entity, node["name"], node) for node in page.objects]
+            [Project(self._client, self.entity, name, node) for name, node in listed]
         )
 
     def __repr__(self) -> str:

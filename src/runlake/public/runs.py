@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
+from runlake.backend.shapes import answer_to
+from runlake.backend.walk import Walk
 from runlake.errors import InvalidArgument, MissingExtra, ProjectNotFoundError, SampleWarning
 from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
@@ -66,8 +68,7 @@ class Runs(SizedPages[Run]):
         include_sweeps: bool = False,
         lazy: bool = True,
     ) -> None:
-        super().__init__(per_page)
-        self._client = client
+        super().__init__(client, per_page)
         self.entity = entity
         self.project = project
         self.filters = dict(_checked_filters(filters))
@@ -75,6 +76,13 @@ class Runs(SizedPages[Run]):
         self._include_sweeps = include_sweeps
         self._lazy = lazy
         self._sweeps: dict[str, Sweep] = {}
+
+    def _key(self, one: Run) -> str:
+        return one.id
+
+    @property
+    def _what(self) -> str:
+        return f"the runs of '{self.entity}/{self.project}'"
 
     def _fetch(self, cursor: str | None) -> Page[Run]:
         page = self._page(documents.runs(is_light=self._lazy), cursor, self.per_page)
@@ -103,18 +111,28 @@ class Runs(SizedPages[Run]):
                 operation="Runs",
                 origin=self._client.origin,
             )
-        total = project.get("runCount")
-        if total is None and self._last is not None:
-            total = self._last.total
-        return page_of(project.get("runs"), total)
+        with answer_to(self._client, "Runs", self._what):
+            total = project.get("runCount")
+            if total is None and self._last is not None:
+                total = self._last.total
+            page = page_of(project.get("runs"), total)
+            if not all(isinstance(node["name"], str) for node in page.objects):
+                raise TypeError("a run without a name")
+        return page
 
     def _pages(self, document: str, per_page: int) -> Iterator[dict[str, Any]]:
         """Yield the runs as the backend has them now, without keeping them."""
+        walk = Walk(self._client, self._what)
         cursor, has_next = None, True
+        seen: set[str] = set()
         while has_next:
+            walk.check()
             page = self._page(document, cursor, per_page)
+            n_known = len(seen)
+            seen.update(node["name"] for node in page.objects)
             yield from page.objects
             cursor, has_next = page.cursor, page.has_next
+            walk.note(cursor, len(seen) - n_known, has_next=has_next)
 
     def _run(self, node: Mapping[str, Any]) -> Run:
         return Run(self._client, self.entity, self.project, node["name"], node, lazy=self._lazy)
