@@ -325,7 +325,7 @@ print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
         (["query", "--help"], {"sqlite3"}),
         (["server", "key", "--help"], {"sqlite3"}),
     ],
-    ids=str,
+    ids=["--version", "--help", "query --help", "server key --help"],
 )
 def test_help_and_version_import_no_library(words, more):
     done = subprocess.run(

@@ -105,7 +105,11 @@ def test_an_update_with_a_value_of_the_wrong_type_sends_nothing(backend, run, me
     assert requests == []
 
 
-@pytest.mark.parametrize("value", [object(), {"deep": [object()]}, {1: 2}, b"\xff"], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [object(), {"deep": [object()]}, {1: 2}, b"\xff"],
+    ids=["object", "object in a list", "key that is no string", "bytes"],
+)
 def test_what_json_cannot_carry_is_refused_and_changes_nothing(backend, run, value):
     before = dict(run.summary_metrics)
     with backend.counted() as requests:
