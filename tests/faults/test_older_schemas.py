@@ -10,7 +10,7 @@ from tests.server_process import running_server
 
 import runlake
 from runlake import errors
-from runlake.backend import selection
+from runlake.backend.parse_document import parse_document
 
 ROWS = steps(0, 250, lr=0.1)
 
@@ -100,7 +100,7 @@ def answer(reading, older, server):
 def asked_fields(text):
     return {
         f"{owner}.{one.name}"
-        for owner, one in selection.parse_document(text).placed()
+        for owner, one in parse_document(text).placed()
         if owner and not one.name.startswith(("...", "__"))
     }
 

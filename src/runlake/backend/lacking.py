@@ -10,7 +10,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from runlake.backend.client import Client
-from runlake.backend.selection import Arguments, Operation, Selection, Value, parse_document
+from runlake.backend.selection import Arguments, Operation, Selection, Value
 from runlake.errors import UnsupportedByBackend
 
 NAME = r"[\"'`\\]*(\w+)[\"'`\\]*"
@@ -172,10 +172,19 @@ def learn(client: Client, document: str, body: Any) -> None:
     """
     if not isinstance(body, dict) or not body.get("errors") or _has_data(body):
         return
-    operation = parse_document(document)
+    operation = _parsed(document)
     found = {lack for text in _texts(body["errors"]) for lack in _lacks(operation, text)}
     if found:
         _known[client] = _known.get(client, frozenset()) | found
+
+
+@lru_cache(maxsize=256)
+def _parsed(document: str) -> Operation:
+    # Here and not above: graphql-core takes longer to import than a request takes, and only
+    # backends with an older schema need it.
+    from runlake.backend.parse_document import parse_document
+
+    return parse_document(document)
 
 
 def _has_data(body: Mapping[str, Any]) -> bool:
@@ -231,7 +240,7 @@ class _Fitted:
 
 @lru_cache(maxsize=256)
 def _fitted(document: str, known: frozenset[Lack]) -> _Fitted:
-    operation = parse_document(document)
+    operation = _parsed(document)
     has_exports = all(lack.name != "parquetHistory" for lack in known)
     known = frozenset(lack for lack in known if lack.operation in {"", operation.name})
     missed: list[Lack] = []

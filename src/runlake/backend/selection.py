@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
-TOKEN = re.compile(r'\.\.\.|"[^"]*"|@?\w+|[{}()\[\]:!$]')
 # The type of what a field selects, or of the nodes of the connection that it selects.
 TYPES = {
     "aliases": "ArtifactAlias",
@@ -82,7 +80,7 @@ class Selection:
     def __str__(self) -> str:
         name = self.name if self.alias == self.name else f"{self.alias}: {self.name}"
         below = f" {{ {' '.join(map(str, self.children))} }}" if self.children else ""
-        return f"{name}{_brackets(self.arguments)}{self.directives}{below}"
+        return f"{name}{brackets(self.arguments)}{self.directives}{below}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,7 @@ class Operation:
     def __str__(self) -> str:
         declared = tuple((f"${name}", kind) for name, kind in self.variables)
         asked = " ".join(map(str, self.selections))
-        return f"{self.kind} {self.name}{_brackets(declared)} {{ {asked} }}"
+        return f"{self.kind} {self.name}{brackets(declared)} {{ {asked} }}"
 
     def placed(self) -> Iterator[tuple[str, Selection]]:
         """Yield every selection behind the type that it is a field of."""
@@ -129,12 +127,6 @@ class Operation:
 # Given the type that a selection is a field of, the selection, and whether all of its children
 # went, returns what stands in its place, if anything.
 Change = Callable[[str, Selection, bool], Selection | None]
-
-
-@lru_cache(maxsize=256)
-def parse_document(document: str) -> Operation:
-    """Read a document of runlake's own; it holds one operation, and no fragment by name."""
-    return _Reader(TOKEN.findall(document)).operation()
 
 
 def _placed(parent: str, selections: tuple[Selection, ...]) -> Iterator[tuple[str, Selection]]:
@@ -171,7 +163,8 @@ def _type_of(parent: str, selection: Selection) -> str:
     return f"{kind}Connection" if is_connection else kind
 
 
-def _brackets(pairs: Arguments) -> str:
+def brackets(pairs: Arguments) -> str:
+    """Return arguments as they stand behind a name; nothing where there are none."""
     return f"({_joined(pairs)})" if pairs else ""
 
 
@@ -181,78 +174,3 @@ def _joined(pairs: Arguments) -> str:
 
 def _shown(value: Value) -> str:
     return value if isinstance(value, str) else f"{{{_joined(value)}}}"
-
-
-class _Reader:
-    """Reads a document token by token."""
-
-    def __init__(self, tokens: list[str]) -> None:
-        self._tokens = tokens
-        self._at = 0
-
-    def operation(self) -> Operation:
-        kind, name = self._next(), self._next()
-        variables = []
-        if self._takes("("):
-            while not self._takes(")"):
-                self._expect("$")
-                variable = self._next()
-                self._expect(":")
-                variables.append((variable, self._type()))
-        return Operation(kind, name, tuple(variables), self._selections())
-
-    def _selections(self) -> tuple[Selection, ...]:
-        if not self._takes("{"):
-            return ()
-        found = []
-        while not self._takes("}"):
-            found.append(self._selection())
-        return tuple(found)
-
-    def _selection(self) -> Selection:
-        alias = name = self._next()
-        if name == "...":
-            alias = name = f"... {self._next()} {self._next()}"
-        elif self._takes(":"):
-            name = self._next()
-        arguments = self._pairs(")") if self._takes("(") else ()
-        directives = ""
-        while self._peek().startswith("@"):
-            directive = self._next()
-            self._expect("(")
-            directives += f" {directive}{_brackets(self._pairs(')'))}"
-        return Selection(name, alias, arguments, directives, self._selections())
-
-    def _pairs(self, end: str) -> Arguments:
-        pairs = []
-        while not self._takes(end):
-            name = self._next()
-            self._expect(":")
-            pairs.append((name, self._value()))
-        return tuple(pairs)
-
-    def _value(self) -> Value:
-        if self._takes("{"):
-            return self._pairs("}")
-        return f"${self._next()}" if self._takes("$") else self._next()
-
-    def _type(self) -> str:
-        kind = f"[{self._type()}]" if self._takes("[") else self._next()
-        self._takes("]")
-        return f"{kind}!" if self._takes("!") else kind
-
-    def _peek(self) -> str:
-        return self._tokens[self._at]
-
-    def _next(self) -> str:
-        self._at += 1
-        return self._tokens[self._at - 1]
-
-    def _takes(self, token: str) -> bool:
-        is_next = self._peek() == token
-        self._at += is_next
-        return is_next
-
-    def _expect(self, token: str) -> None:
-        if not self._takes(token):
-            raise AssertionError(f"{token!r} was expected, not {self._peek()!r}")
