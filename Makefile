@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Test files run side by side, each whole in one process: what the tests of a file share is made once.
+PYTEST_WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: demo shells test fuzz lint format bench docs clean
 
@@ -35,7 +37,7 @@ shells:
 	} >/dev/null 2>&1 || echo "Not installed:$$missing"
 
 test: lint shells
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 fuzz: $(READY)
 	$(BIN)/python -m pytest --hypothesis-profile thorough --timeout 0 tests/fuzz

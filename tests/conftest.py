@@ -16,7 +16,9 @@ hypothesis.settings.register_profile("thorough", max_examples=2000, deadline=Non
 def bare_environment(monkeypatch, tmp_path):
     """No setting of the machine reaches a test, and no test finds another one's cache."""
     for name in list(os.environ):
-        if name.startswith(("WANDB_", "RUNLAKE_")) or name.lower().endswith("_proxy"):
+        is_of_the_terminal = name in {"COLUMNS", "LINES"}
+        is_setting = name.startswith(("WANDB_", "RUNLAKE_")) or name.lower().endswith("_proxy")
+        if is_setting or is_of_the_terminal:
             monkeypatch.delenv(name)
     home = tmp_path / "home"
     home.mkdir()
