@@ -4,7 +4,7 @@ import os
 
 import hypothesis
 import pytest
-from tests.server_process import running_server
+from tests.server_process import is_setting, running_server
 
 import runlake
 
@@ -16,9 +16,7 @@ hypothesis.settings.register_profile("thorough", max_examples=2000, deadline=Non
 def bare_environment(monkeypatch, tmp_path):
     """No setting of the machine reaches a test, and no test finds another one's cache."""
     for name in list(os.environ):
-        is_of_the_terminal = name in {"COLUMNS", "LINES"}
-        is_setting = name.startswith(("WANDB_", "RUNLAKE_")) or name.lower().endswith("_proxy")
-        if is_setting or is_of_the_terminal:
+        if is_setting(name):
             monkeypatch.delenv(name)
     home = tmp_path / "home"
     home.mkdir()

@@ -96,12 +96,15 @@ def running_server(
 
 
 def bare_environment() -> dict[str, str]:
-    """Return this environment without anything that speaks to wandb or to a proxy."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("WANDB_", "RUNLAKE_")) and not name.lower().endswith("_proxy")
-    }
+    """Return this environment without settings of wandb, proxies and the size of the terminal."""
+    return {name: value for name, value in os.environ.items() if not is_setting(name)}
+
+
+def is_setting(name: str) -> bool:
+    """Tell whether a variable of the environment would change what a test sees."""
+    # Where tests run side by side, pytest sets the last two.
+    is_ours = name.startswith(("WANDB_", "RUNLAKE_")) or name in {"COLUMNS", "LINES"}
+    return is_ours or name.lower().endswith("_proxy")
 
 
 def client_environment(server: RunningServer, directory: Path) -> dict[str, str]:
