@@ -206,3 +206,35 @@ def test_what_is_refused_for_another_reason_is_said(older, server):
     older.lacks("Query.project")
     with pytest.raises(errors.UnsupportedByBackend, match=r"cannot answer Run: .*'project'"):
         open_api(older, server).run(f"{server.entity}/old/run")
+
+
+def test_a_field_that_is_missing_is_named_where_it_is_asked_for(older, server):
+    older.lacks("Run.summaryMetrics", "Run.state", "Run.heartbeatAt", "Project.id")
+    api = open_api(older, server)
+    run = api.run(f"{server.entity}/old/run")
+    assert run.config == {}
+    assert len(list(run.scan_history())) == 250
+    reads = {
+        "summaryMetrics": [lambda: run.summary, run.update],
+        "state": [lambda: run.state],
+        "id": [lambda: api.project("old", server.entity).id],
+    }
+    for field, calls in reads.items():
+        for call in calls:
+            with pytest.raises(errors.UnsupportedByBackend, match=f"lacks the field '{field}'"):
+                call()
+    with pytest.raises(AttributeError, match="lacks the field 'heartbeatAt' of 'Run'"):
+        _ = run.heartbeat_at
+    older.has()
+    assert dict(open_api(older, server).run(f"{server.entity}/old/run").summary) == {"loss": 0.5}
+
+
+def test_lists_and_exports_that_cannot_be_named_are_not_empty(older, server):
+    older.lacks("ParquetHistory.parquetUrls", "Project.runs", "Run.files")
+    api = open_api(older, server)
+    run = api.run(f"{server.entity}/old/run")
+    assert len(list(run.scan_history())) == run.frame().height == 250
+    with pytest.raises(errors.UnsupportedByBackend, match="'runs'"):
+        list(api.runs(f"{server.entity}/old"))
+    with pytest.raises(errors.UnsupportedByBackend, match="'files'"):
+        list(run.files())

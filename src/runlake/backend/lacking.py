@@ -39,6 +39,7 @@ TYPE = re.compile(rf"unknown type {NAME}|{NAME} isn't a defined input type", re.
 OLDER_TYPES = {"Int64": "Int"}
 # Under the first names a backend answers with rows that are in no export; one that offers no
 # exports has to be asked for all.
+EXPORTS = frozenset({"parquetHistory", "parquetUrls"})
 ALL_ROWS = {"HistoryPage": "RunFullHistory", "SampledHistoryPage": "RunSampledHistory"}
 # Without these an answer cannot be read, or not to its end.
 NEEDED = frozenset({"edges", "node", "pageInfo", "hasNextPage"})
@@ -46,13 +47,18 @@ NEEDED_OF_TYPES = frozenset(
     {
         ("Artifact", "artifactSequence"),
         ("Artifact", "artifactType"),
+        ("Artifact", "createdAt"),
+        ("Artifact", "digest"),
         ("Artifact", "id"),
+        ("Artifact", "size"),
         ("Artifact", "state"),
         ("Artifact", "versionIndex"),
         ("ArtifactAlias", "alias"),
         ("ArtifactCollection", "defaultArtifactType"),
+        ("ArtifactCollection", "id"),
         ("ArtifactCollection", "name"),
         ("ArtifactCollection", "project"),
+        ("ArtifactCollectionMembership", "aliases"),
         ("ArtifactCollectionMembership", "artifact"),
         ("ArtifactCollectionMembership", "artifactCollection"),
         ("ArtifactCollectionMembership", "files"),
@@ -67,11 +73,15 @@ NEEDED_OF_TYPES = frozenset(
         ("LogLine", "number"),
         ("Project", "entity"),
         ("Project", "name"),
+        ("Project", "runs"),
+        ("Run", "files"),
         ("Run", "name"),
+        ("Run", "project"),
         ("ServerFeature", "isEnabled"),
         ("ServerFeature", "name"),
         ("Sweep", "name"),
         ("Tag", "name"),
+        ("VersionedArtifactEdge", "version"),
     }
 )
 # What a variable may say and be left out for all that: it asks for nothing, or for a page's size.
@@ -146,16 +156,61 @@ def fit(
             lack = lack or dropped
     operation = fitted.operation
     if lack is not None:
-        raise UnsupportedByBackend(
-            f"{client.origin} cannot answer {operation.name}: its schema lacks the {lack}, without "
-            "which the answer would be wrong or incomplete. Update the server, or do without this "
-            "call.",
-            operation=operation.name,
-            origin=client.origin,
-            lacks=str(lack),
-        )
+        raise _unsupported(client, operation.name, lack)
     sent = {name: variables[name] for name, _ in operation.variables if name in variables}
     return str(operation), sent
+
+
+def _unsupported(client: Client, operation: str, lack: Lack) -> UnsupportedByBackend:
+    return UnsupportedByBackend(
+        f"{client.origin} cannot answer {operation}: its schema lacks the {lack}, without which "
+        "the answer would be wrong or incomplete. Update the server, or do without this call.",
+        operation=operation,
+        origin=client.origin,
+        lacks=str(lack),
+    )
+
+
+def lacked_field(client: Client, owner: str, name: str) -> Lack | None:
+    """Return what is known to lack where a field is not in an answer.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    owner : str
+        The type of the field.
+    name : str
+        Its name.
+
+    Returns
+    -------
+    Lack or None
+        None where the schema has the field, as far as is known.
+    """
+    return _field_lack(owner, name, _known.get(client, frozenset()))
+
+
+def check_field(client: Client, owner: str, name: str) -> None:
+    """Check that a field that is not in an answer is not unknown to the backend.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    owner : str
+        The type of the field, which is named in the error.
+    name : str
+        Its name.
+
+    Raises
+    ------
+    UnsupportedByBackend
+        If the backend's schema lacks it: then there is no telling what it would say.
+    """
+    lack = lacked_field(client, owner, name)
+    if lack is not None:
+        raise _unsupported(client, f"{owner}.{name}", lack)
 
 
 def learn(client: Client, document: str, body: Any) -> None:
@@ -241,13 +296,14 @@ class _Fitted:
 @lru_cache(maxsize=256)
 def _fitted(document: str, known: frozenset[Lack]) -> _Fitted:
     operation = _parsed(document)
-    has_exports = all(lack.name != "parquetHistory" for lack in known)
+    has_exports = EXPORTS.isdisjoint(lack.name for lack in known)
     known = frozenset(lack for lack in known if lack.operation in {"", operation.name})
     missed: list[Lack] = []
     dropped: dict[str, Lack] = {}
 
     def change(owner: str, selection: Selection, is_emptied: bool) -> Selection | None:
         lack = _field_lack(owner, selection.name, known)
+        is_emptied = is_emptied or (selection.name in EXPORTS and not has_exports)
         if lack is None and is_emptied and owner == "Mutation":
             name = Selection("__typename", "__typename", (), "", ())
             selection, is_emptied = replace(selection, children=(name,)), False

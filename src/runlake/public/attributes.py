@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from runlake.backend.client import Client
+from runlake.backend.lacking import lacked_field
 from runlake.errors import InvalidType
 from runlake.public.missing import say_missing
 
@@ -34,9 +35,16 @@ class Attributes:
             for key in (camel_case(name), name):
                 if key in attrs:
                     return attrs[key]
-            text = f"{self!r} has no attribute {name!r}"
+            text = f"{self!r} has no attribute {name!r}{self._why_missing(name)}"
             raise AttributeError(say_missing(type(self).__name__, name, text), name=name)
         raise AttributeError(name)
+
+    def _why_missing(self, name: str) -> str:
+        client = self.__dict__.get("_client")
+        if not isinstance(client, Client):
+            return ""
+        lack = lacked_field(client, type(self).__name__, camel_case(name))
+        return "" if lack is None else f": the schema of {client.origin} lacks the {lack}"
 
     def snake_to_camel(self, string: str) -> str:
         """Return a name as GraphQL spells it, `camel_case`."""

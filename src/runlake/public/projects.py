@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
+from runlake.backend.lacking import check_field
 from runlake.backend.shapes import answer_to
 from runlake.errors import ProjectNotFoundError
 from runlake.errors.screen import line_for_screen
@@ -64,7 +65,10 @@ class Project(Attributes):
     @property
     def id(self) -> str:
         """The backend's own id of the project."""
-        return str(self._load()["id"])
+        attrs = self._load()
+        if "id" not in attrs:
+            check_field(self._client, "Project", "id")
+        return str(attrs["id"])
 
     @property
     def owner(self) -> User:

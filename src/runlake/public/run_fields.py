@@ -10,6 +10,7 @@ from typing import Any
 from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import mutate
+from runlake.backend.lacking import check_field
 from runlake.cache.remembered import load_fields, load_last_step
 from runlake.errors import InvalidType, ProtocolError
 from runlake.errors.screen import line_for_screen
@@ -163,6 +164,8 @@ class RunFields(Attributes):
     def _heavy(self, name: str) -> dict[str, Any]:
         if name not in self._attrs:
             self.load_full_data()
+        if name not in self._attrs:
+            check_field(self._client, "Run", name)
         found: dict[str, Any] = self._attrs.setdefault(name, {})
         return found
 
@@ -215,6 +218,7 @@ class RunFields(Attributes):
     def storage_id(self) -> str:
         """The backend's own id of the run."""
         if not self._attrs.get("id"):
+            check_field(self._client, "Run", "id")
             raise ProtocolError(
                 f"The backend told no id of '{self._path}', so that it cannot be changed.",
                 operation="Run",
@@ -236,6 +240,12 @@ class RunFields(Attributes):
     @property
     def state(self) -> str:
         """``running``, ``finished``, ``failed``, ``crashed``, ... when the run was loaded."""
+        if "state" not in self._attrs:
+            check_field(self._client, "Run", "state")
+        return self._shown_state
+
+    @property
+    def _shown_state(self) -> str:
         return str(self._attrs.get("state") or "not found")
 
     @property
@@ -349,7 +359,7 @@ class RunFields(Attributes):
         mutate(self._client, documents.UPDATE_SUMMARY, variables, is_idempotent=True)
 
     def __repr__(self) -> str:
-        return line_for_screen(f"<Run {'/'.join(self._path.quoted)} ({self.state})>")
+        return line_for_screen(f"<Run {'/'.join(self._path.quoted)} ({self._shown_state})>")
 
 
 def _unwrapped(entry: object) -> Any:
