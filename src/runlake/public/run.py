@@ -107,7 +107,8 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         """Send name, tags, notes, description, group, job type, config and summary.
 
         Two requests; what is sent is the whole config and summary as this object has them. The
-        state of the run and its history stay.
+        state of the run and its history stay. A config or summary that is no JSON object, hence
+        shown as empty, stays too unless something was put into it.
 
         Raises
         ------
@@ -116,7 +117,8 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         BackendError
             If the backend refuses.
         """
-        config = self.json_config
+        is_unread = not self.config and "config" in self._undecoded
+        config = self._undecoded["config"] if is_unread else self.json_config
         summary = self.summary
         variables = {
             "id": self.storage_id,
@@ -129,7 +131,8 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
             "jobType": _checked_text(getattr(self, "job_type", None), "job_type"),
         }
         mutate(self._client, documents.UPDATE_RUN, variables, is_idempotent=True)
-        summary.update()
+        if summary or "summaryMetrics" not in self._undecoded:
+            summary.update()
 
     def save(self) -> None:
         """Send what was changed; the same as `update`."""

@@ -84,6 +84,7 @@ class RunFields(Attributes):
         self._sweep: Sweep | None = None
         self._summary: Summary | None = None
         self._sent: dict[str, Any] | None = None
+        self._undecoded: dict[str, str] = {}
         if attrs:
             self._take(attrs)
         else:
@@ -147,6 +148,7 @@ class RunFields(Attributes):
 
     def _take(self, attrs: Mapping[str, Any]) -> None:
         taken = dict(attrs)
+        self._undecoded = {}
         for name in HEAVY_FIELDS:
             if name in taken:
                 taken[name] = self._decoded(name, taken[name])
@@ -172,19 +174,16 @@ class RunFields(Attributes):
     def _decoded(self, name: str, value: object) -> dict[str, Any]:
         try:
             decoded = json.loads(value, strict=False) if isinstance(value, (str, bytes)) else value
-        except ValueError:
+        except (ValueError, RecursionError):
             decoded = value
         if decoded is None:
             return {}
         if isinstance(decoded, dict):
             return decoded
-        if name == "config" and isinstance(decoded, list):
-            return {}
-        raise ProtocolError(
-            f"The backend's {name} of '{self._path}' is no JSON object.",
-            operation="Run",
-            origin=self._client.origin,
-        )
+        self._undecoded[name] = value if isinstance(value, str) else json.dumps(value)
+        if name != "config" or not isinstance(decoded, list):
+            warn(f"The {name} of run '{self._path}' is no JSON object; it is shown as empty.")
+        return {}
 
     @property
     def entity(self) -> str:

@@ -49,7 +49,7 @@ class RunFiles(RunFields):
             content = download_bytes(self._client, file.url, what=f"{METADATA_FILE!r}")
             try:
                 self._metadata = json.loads(content)
-            except ValueError:
+            except (ValueError, RecursionError):
                 warn(f"{METADATA_FILE!r} of '{self._path}' is no JSON; run.file() gives it.")
         return self._metadata
 

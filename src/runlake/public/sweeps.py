@@ -11,6 +11,7 @@ from runlake.backend.client import Client
 from runlake.backend.graphql import query
 from runlake.errors import MissingExtra, SweepNotFoundError
 from runlake.errors.screen import line_for_screen
+from runlake.errors.user_line import warn
 from runlake.public.attributes import Attributes, frame_of
 
 if TYPE_CHECKING:
@@ -90,7 +91,14 @@ class Sweep(Attributes):
                 "The config of a sweep is YAML; 'pip install runlake[sweeps]' to read it.",
                 extra="sweeps",
             ) from None
-        return yaml.safe_load(text) or {}
+        try:
+            found = yaml.safe_load(text)
+        except (yaml.YAMLError, RecursionError):
+            found = text
+        if found is None or isinstance(found, dict):
+            return found or {}
+        warn(f"The config of sweep {'/'.join(self.path)} is no YAML mapping; it is shown as empty.")
+        return {}
 
     @property
     def name(self) -> str:
@@ -109,7 +117,7 @@ class Sweep(Attributes):
     def order(self) -> str | None:
         """How ``runs`` are ordered to have the best one first; None without a metric."""
         metric = self.config.get("metric")
-        if not metric:
+        if not isinstance(metric, dict) or "name" not in metric:
             return None
         sign = "+" if metric.get("goal", "minimize") == "minimize" else "-"
         return f"{sign}summary_metrics.{metric['name']}"
