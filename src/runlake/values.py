@@ -34,9 +34,23 @@ SECONDS = {
 _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
 
 
+# What follows the names of entity and project in the URL of a page.
+PAGES = frozenset(
+    {
+        *("artifacts", "groups", "jobs", "launch", "overview", "reports", "runs", "settings"),
+        *("sweeps", "table", "weave", "workspace"),
+    }
+)
+
+
 def is_url(text: str) -> bool:
     """Tell whether a path is the address of a page; what is no string is none."""
     return str(text).strip().startswith(("https://", "http://"))
+
+
+def url_parts(url: str) -> list[str]:
+    """Return the names in the path of a URL, decoded."""
+    return [unquote(part) for part in urlsplit(url.strip()).path.split("/") if part]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +77,14 @@ class RunPath:
     run_id: str
 
     @classmethod
-    def parse(cls, text: str, *, entity: str | None = None, project: str | None = None) -> RunPath:
+    def parse(
+        cls,
+        text: str,
+        *,
+        entity: str | None = None,
+        project: str | None = None,
+        page: str = "runs",
+    ) -> RunPath:
         """Read one of the forms that W&B accepts.
 
         Parameters
@@ -73,6 +94,8 @@ class RunPath:
             ``project/run_id``, ``project:run_id``, ``run_id``, or the URL of a run.
         entity, project : str, optional
             What stands in for the parts that the text leaves out.
+        page : {"runs", "sweeps"}
+            What a URL must be of.
 
         Returns
         -------
@@ -87,7 +110,7 @@ class RunPath:
         if not isinstance(text, str):
             raise InvalidArgument(f"A run path is a string, not {text!r}.")
         if is_url(text):
-            return cls._of_url(text)
+            return cls._of_url(text, page)
         trimmed = re.sub(r"/(runs|sweeps)/", "/", text.strip().strip("/"))
         parts = [part for part in re.split(r"[/:]", trimmed) if part]
         if not parts or len(parts) > 3:  # noqa: PLR2004 - entity, project, run id
@@ -105,14 +128,16 @@ class RunPath:
         return cls(*(str(name) for name in names))
 
     @classmethod
-    def _of_url(cls, url: str) -> RunPath:
+    def _of_url(cls, url: str, page: str) -> RunPath:
         # A page of the run may follow, and the application may live below a path of its own.
-        parts = [unquote(part) for part in urlsplit(url.strip()).path.split("/") if part]
+        parts = url_parts(url)
         for place, part in enumerate(parts[2:-1], start=2):
-            if part == "runs":
+            if part == page:
                 return cls(parts[place - 2], parts[place - 1], parts[place + 1])
+        kind = page.removesuffix("s")
         raise InvalidArgument(
-            f"Invalid path: {url!r} is no URL of a run, which ends in 'entity/project/runs/run_id'."
+            f"Invalid path: {url!r} is no URL of a {kind}, which ends in "
+            f"'entity/project/{page}/{kind}_id'."
         )
 
     @property
@@ -156,7 +181,7 @@ class ProjectPath:
         ----------
         text : str or None
             ``entity/project`` or ``project``; None means the configured project, else
-            ``uncategorized``.
+            ``uncategorized``. Or the URL of a page of the project, its runs and sweeps included.
         entity, project : str, optional
             What stands in for the parts that the text leaves out.
 
@@ -172,6 +197,8 @@ class ProjectPath:
         """
         if text is not None and not isinstance(text, str):
             raise InvalidArgument(f"A project path is a string, not {text!r}.")
+        if text is not None and is_url(text):
+            return cls._of_url(text)
         parts = [part.strip() for part in (text or "").strip().strip("/").split("/")]
         if parts == [""]:
             return cls(entity, project or "uncategorized")
@@ -180,6 +207,16 @@ class ProjectPath:
                 f"Invalid path: {text!r}. A project path reads 'entity/project' or 'project'."
             )
         return cls(parts[0] if len(parts) == 2 else entity, parts[-1])  # noqa: PLR2004
+
+    @classmethod
+    def _of_url(cls, url: str) -> ProjectPath:
+        parts = url_parts(url)
+        stop = next((at for at, part in enumerate(parts) if at > 1 and part in PAGES), len(parts))
+        if stop < 2:  # noqa: PLR2004 - entity, project
+            raise InvalidArgument(
+                f"Invalid path: {url!r} is no URL of a project, which ends in 'entity/project'."
+            )
+        return cls(parts[stop - 2], parts[stop - 1])
 
 
 @dataclass(frozen=True, slots=True)

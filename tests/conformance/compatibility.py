@@ -23,7 +23,6 @@ ADMIN = "administration of the vendor's cloud, not reading of runs"
 LAUNCH = "the launch service, not reading of runs"
 REPORT = "reports of the vendor's web application"
 DRAFT = "drafts of new artifacts are made by the SDK that logs; this is the read side"
-SWEEPS = "sweeps are run by the vendor's service; `Run.sweep` and `Api.sweep` read one"
 ABSENT = [
     *(Absent(f"Summary.{name}", HDF5) for name in ("load", "open_h5", "read_h5", "write_h5")),
     *(
@@ -60,7 +59,6 @@ ABSENT = [
         )
     ),
     Absent("Api.sync_tensorboard", "logging, not reading; the SDK does it"),
-    Absent("Project.sweeps", SWEEPS),
     *(Absent(f"Artifact.{name}", DRAFT) for name in DRAFT_MEMBERS),
     *(Absent(f"Api.{name}", REPORT) for name in ("create_custom_chart", "reports")),
 ]

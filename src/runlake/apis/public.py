@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runlake.public.projects import Project, Projects
     from runlake.public.run import Run
     from runlake.public.runs import Runs
-    from runlake.public.sweeps import Sweep
+    from runlake.public.sweeps import Sweep, Sweeps
     from runlake.public.users import User
 
 _HOMES = {
@@ -56,6 +56,7 @@ _HOMES = {
     "RunNotFoundError": "runlake.errors:RunNotFoundError",
     "Runs": "runlake.public.runs:Runs",
     "Sweep": "runlake.public.sweeps:Sweep",
+    "Sweeps": "runlake.public.sweeps:Sweeps",
     "User": "runlake.public.users:User",
 }
 __all__ = [
@@ -81,6 +82,7 @@ __all__ = [
     "RunNotFoundError",
     "Runs",
     "Sweep",
+    "Sweeps",
     "User",
 ]
 

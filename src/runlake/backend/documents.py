@@ -59,6 +59,14 @@ query Runs(
 """
 
 
+RUNS_OF_NAME = """
+query Runs($project: String!, $entity: String!, $perPage: Int, $filters: JSONString) {
+  project(name: $project, entityName: $entity) {
+    runs(filters: $filters, first: $perPage) { edges { node { name displayName } } }
+  }
+}
+"""
+
 RUN_STATE = """
 query RunState($project: String!, $entity: String!, $name: String!) {
   project(name: $project, entityName: $entity) { run(name: $name) { state } }
@@ -243,16 +251,37 @@ mutation UpsertModel($name: String!, $entity: String!) {
 }
 """
 
-SWEEP = """
-query GetSweep($name: String!, $project: String, $entity: String) {
-  project(name: $project, entityName: $entity) {
-    sweep(sweepName: $name) {
-      id name displayName method state description bestLoss config createdAt updatedAt runCount
-      runCountExpected
-    }
-  }
-}
+SWEEP_FIELDS = """
+id name displayName method state description bestLoss config createdAt updatedAt runCount
+runCountExpected
 """
+
+SWEEP = f"""
+query GetSweep($name: String!, $project: String, $entity: String) {{
+  project(name: $project, entityName: $entity) {{ sweep(sweepName: $name) {{ {SWEEP_FIELDS} }} }}
+}}
+"""
+
+SWEEP_FILTERS = "SWEEPS_QUERY_FILTERING"
+
+
+def sweeps(*, is_filtered: bool) -> str:
+    """Return the query for a page of sweeps; older backends know no filters of them."""
+    declared, given = ", $filters: JSONString!", ", filters: $filters"
+    if not is_filtered:
+        declared = given = ""
+    return f"""
+query GetSweeps($project: String!, $entity: String!, $cursor: String, $perPage: Int{declared}) {{
+  project(name: $project, entityName: $entity) {{
+    totalSweeps
+    sweeps(after: $cursor, first: $perPage{given}) {{
+      pageInfo {{ endCursor hasNextPage }}
+      edges {{ node {{ {SWEEP_FIELDS} }} }}
+    }}
+  }}
+}}
+"""
+
 
 RUN_HISTORY_KEYS = """
 query RunHistoryKeys($project: String!, $entity: String!, $name: String!) {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -11,11 +13,15 @@ from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.lacking import fit, learn
 from runlake.backend.retry import Transient, retry
+from runlake.backend.shapes import answer_to
 from runlake.errors import BackendError, ProtocolError, RunNotFoundError
 from runlake.values import RunPath
 
 # HTTP statuses with which servers refuse a document that their schema does not know.
 WRONG_DOCUMENT = {400, 422}
+CHECK_SPELLING = "Check the spelling, and that this API key may read the project."
+# Ids that are named of runs with one display name.
+MAX_NAMED = 3
 # What the documents call the variables that say whom they are about.
 ENTITY, PROJECT = ("entity", "entityName"), ("project", "projectName")
 NAME = ("run", "name", "runName", "collection")
@@ -167,9 +173,10 @@ def query_run(
     data = query(client, document, {**named, **variables})
     run = (data.get("project") or {}).get("run")
     if run is None:
+        ids = [] if data.get("project") is None else _ids_of_name(client, path)
         raise RunNotFoundError(
             f"Could not find run <Run {'/'.join(path.quoted)} (not found)> at {client.origin}. "
-            "Check the spelling, and that this API key may read the project.",
+            + (_said_of_name(path, ids) if ids else CHECK_SPELLING),
             operation=_operation_name(document),
             origin=client.origin,
         )
@@ -181,6 +188,36 @@ def query_run(
             origin=client.origin,
         )
     return run
+
+
+def _ids_of_name(client: Client, path: RunPath) -> list[str]:
+    """Return the ids of a few runs whose display name is taken for their id."""
+    variables = {
+        "entity": path.entity,
+        "project": path.project,
+        "filters": json.dumps({"displayName": path.run_id}),
+        "perPage": MAX_NAMED + 1,
+    }
+    # Whoever refuses the question leaves it at the error that there is.
+    with suppress(BackendError), answer_to(client, "Runs", f"'{path}'"):
+        project = query(client, documents.RUNS_OF_NAME, variables).get("project") or {}
+        nodes = [edge["node"] for edge in project["runs"]["edges"]]
+        return [str(n["name"]) for n in nodes if n.get("displayName") == path.run_id]
+    return []
+
+
+def _said_of_name(path: RunPath, ids: list[str]) -> str:
+    project = f"{path.entity}/{path.project}"
+    if len(ids) == 1:
+        return (
+            f"{path.run_id!r} is the display name of a run, whose id is {ids[0]!r}: read "
+            f"'{project}/{ids[0]}'."
+        )
+    shown = ", ".join(map(repr, ids[:MAX_NAMED])) + (", ..." if len(ids) > MAX_NAMED else "")
+    return (
+        f"{path.run_id!r} is the display name of several runs; a path ends in an id, here one of "
+        f"{shown}."
+    )
 
 
 def fetch_run(client: Client, path: RunPath, *, is_light: bool = False) -> dict[str, Any]:
@@ -204,4 +241,5 @@ def _messages(errors: object) -> str:
     if not isinstance(errors, list):
         return "no reason given"
     texts = (error.get("message") if isinstance(error, dict) else error for error in errors)
-    return "; ".join(str(text).strip().rstrip(".") for text in texts)
+    # Two fields of one query are often refused for one reason.
+    return "; ".join(dict.fromkeys(str(text).strip().rstrip(".") for text in texts))

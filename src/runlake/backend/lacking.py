@@ -74,6 +74,7 @@ NEEDED_OF_TYPES = frozenset(
         ("Project", "entity"),
         ("Project", "name"),
         ("Project", "runs"),
+        ("Project", "sweeps"),
         ("Run", "files"),
         ("Run", "name"),
         ("Run", "project"),

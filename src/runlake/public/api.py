@@ -20,7 +20,7 @@ from runlake.public.runs import DEFAULT_ORDER, Runs
 from runlake.public.sweeps import Sweep
 from runlake.public.users import User
 from runlake.settings import Settings, load_settings
-from runlake.values import ProjectPath, RunPath, is_url
+from runlake.values import ProjectPath, RunPath, is_url, url_parts
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -131,7 +131,8 @@ class Api(ApiArtifacts):
         ----------
         path : str
             ``project``, ``entity/project``, ``entity/project/run_id``,
-            ``entity/project/runs/run_id``, ``entity/project/sweeps/sweep_id``, or the URL of a run.
+            ``entity/project/runs/run_id``, ``entity/project/sweeps/sweep_id``, or the URL of a
+            page of one of them.
 
         Returns
         -------
@@ -144,7 +145,7 @@ class Api(ApiArtifacts):
             If the path has another form.
         """
         if is_url(str(path)):
-            return self.run(path)
+            return self._of_url(path)
         parts = str(path).strip("/ ").split("/")
         if len(parts) == len(("entity", "project", "sweeps", "id")):
             if parts[2].startswith("sweep"):
@@ -179,10 +180,12 @@ class Api(ApiArtifacts):
         Parameters
         ----------
         path : str, optional
-            ``entity/project`` or ``project``; the configured project if omitted.
+            ``entity/project``, ``project`` or the URL of a page of the project; the configured
+            project if omitted.
         filters : dict, optional
             Mongo-like: ``{"$and": [{"config.lr": {"$gt": 0.01}}, {"state": "finished"}]}``, with
-            ``$and $or $nor $not $eq $ne $gt $gte $lt $lte $in $nin $regex $exists``. Fields are
+            ``$and $or $nor $not $eq $ne $gt $gte $lt $lte $in $nin $all $regex $exists``. Times
+            may be ``datetime``, in UTC if they name no zone. Fields are
             ``config.<key>``, ``summary_metrics.<key>``, ``tags``, ``state``, ``name`` (the run's
             id), ``displayName``, ``group``, ``jobType``, ``username``, ``createdAt``,
             ``heartbeatAt``, ``duration``, ``sweep``, ...
@@ -206,8 +209,7 @@ class Api(ApiArtifacts):
         InvalidArgument
             If an argument is wrong; no request has been made then.
         """
-        settings = self.settings
-        found = ProjectPath.parse(path, entity=settings.entity, project=settings.project)
+        found = self._parsed_project(path)
         asked = f"{path or ''}{filters or {}}{order}"
         if asked not in self._lists:
             new = Runs(
@@ -234,15 +236,23 @@ class Api(ApiArtifacts):
         Parameters
         ----------
         name : str
-            The project.
+            The project, or the URL of a page of it.
         entity : str, optional
-            Its owner; the configured entity, else the user's, if omitted.
+            Its owner; the configured entity, else the user's, if omitted. A URL names its own.
 
         Returns
         -------
         Project
             Nothing has been loaded yet.
+
+        Raises
+        ------
+        InvalidArgument
+            If a URL is one of another backend, or of no project.
         """
+        if is_url(name):
+            found = self._parsed_project(name)
+            return Project(self._client, self._entity(found.entity), found.project)
         return Project(self._client, self._entity(entity), name)
 
     def projects(self, entity: str | None = None, per_page: int = 200) -> Projects:
@@ -271,7 +281,7 @@ class Api(ApiArtifacts):
         Parameters
         ----------
         path : str
-            ``entity/project/sweep_id`` or one of its short forms.
+            ``entity/project/sweep_id``, one of its short forms, or the URL of the sweep's page.
 
         Returns
         -------
@@ -283,7 +293,7 @@ class Api(ApiArtifacts):
         SweepNotFoundError
             If there is no such sweep.
         """
-        parsed = self._parsed(path)
+        parsed = self._parsed(path, page="sweeps")
         return Sweep(self._client, self._entity(parsed.entity), parsed.project, parsed.run_id)
 
     def create_project(self, name: str, entity: str) -> None:
@@ -335,11 +345,24 @@ class Api(ApiArtifacts):
         self._lists.clear()
         self._projects.clear()
 
-    def _parsed(self, path: str) -> RunPath:
+    def _parsed(self, path: str, page: str = "runs") -> RunPath:
         settings = self.settings
         if is_url(path):
             _check_host(path, settings)
-        return RunPath.parse(path, entity=settings.entity or UNNAMED, project=settings.project)
+        entity = settings.entity or UNNAMED
+        return RunPath.parse(path, entity=entity, project=settings.project, page=page)
+
+    def _parsed_project(self, path: str | None) -> ProjectPath:
+        settings = self.settings
+        if path is not None and is_url(path):
+            _check_host(path, settings)
+        return ProjectPath.parse(path, entity=settings.entity, project=settings.project)
+
+    def _of_url(self, url: str) -> Run | Project | Sweep:
+        for page, read in (("runs", self.run), ("sweeps", self.sweep)):
+            if page in url_parts(url)[2:-1]:
+                return read(url)
+        return self.project(url)
 
     if not TYPE_CHECKING:
 

@@ -15,6 +15,7 @@ from runlake.errors import ArtifactNotFoundError, UnsupportedError
 from runlake.errors.screen import line_for_screen
 from runlake.public.artifact_collection import ArtifactCollection
 from runlake.public.artifact_lists import known_length
+from runlake.public.filters import checked_filters
 from runlake.public.pages import Page, Pages, SizedPages, page_of
 
 
@@ -188,7 +189,7 @@ class ArtifactCollections(SizedPages[ArtifactCollection]):
         self.entity = entity
         self.project = project
         self.type_name = type_name
-        self.filters = filters
+        self.filters = None if filters is None else checked_filters(filters)
         self.order = order
 
     def _key(self, one: ArtifactCollection) -> str:
@@ -253,7 +254,7 @@ class ProjectArtifactCollections(SizedPages[ArtifactCollection]):
         super().__init__(client, per_page, start)
         self.entity = entity
         self.project = project
-        self.filters = filters
+        self.filters = None if filters is None else checked_filters(filters)
         self.order = order
 
     def _key(self, one: ArtifactCollection) -> str:

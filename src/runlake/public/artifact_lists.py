@@ -18,6 +18,7 @@ from runlake.errors.screen import line_for_screen
 from runlake.public.artifact_values import check_names
 from runlake.public.artifacts import Artifact
 from runlake.public.files import File
+from runlake.public.filters import checked_filters
 from runlake.public.pages import Page, Pages, SizedPages, page_of
 from runlake.values import ArtifactPath, RunPath
 
@@ -63,7 +64,7 @@ class Artifacts(SizedPages[Artifact]):
         self.project = project
         self.collection_name = collection_name
         self.type = type
-        self.filters = dict(COMMITTED if filters is None else filters)
+        self.filters = checked_filters(COMMITTED if filters is None else filters)
         self.order = order
         self.tags = check_names(tags or [], "tags")
 

@@ -76,7 +76,6 @@ _PUBLIC = {
         "Job QueuedRun RunQueue RunQueueAccessType RunQueuePrioritizationMode RunQueueResourceType"
     ),
     REPORT: "BetaReport PanelMetricsHelper PythonMongoishQueryGenerator QueryGenerator Reports",
-    "runlake.Api().project(name) knows its sweeps.": "Sweeps",
     "runlake.Api().runs(path, {'sweep': id}) lists the runs of a sweep.": "AgentRuns",
 }
 

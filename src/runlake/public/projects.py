@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from runlake.backend import documents
 from runlake.backend.client import Client
@@ -12,8 +13,10 @@ from runlake.backend.lacking import check_field
 from runlake.backend.shapes import answer_to
 from runlake.errors import ProjectNotFoundError
 from runlake.errors.screen import line_for_screen
+from runlake.errors.user_line import warn
 from runlake.public.attributes import Attributes, frame_of
 from runlake.public.pages import Page, Pages, page_of
+from runlake.public.sweeps import Sweeps
 from runlake.public.users import User
 
 if TYPE_CHECKING:
@@ -64,7 +67,13 @@ class Project(Attributes):
 
     @property
     def id(self) -> str:
-        """The backend's own id of the project."""
+        """The backend's own id of the project.
+
+        Raises
+        ------
+        ProjectNotFoundError
+            If there is no such project; it is a ``ValueError`` too.
+        """
         attrs = self._load()
         if "id" not in attrs:
             check_field(self._client, "Project", "id")
@@ -92,7 +101,41 @@ class Project(Attributes):
     @property
     def url(self) -> str:
         """The page of the project."""
-        return f"{self._client.settings.app_url}/{self.entity}/{self.name}/workspace"
+        entity, project = (quote(name, safe="") for name in self.path)
+        return f"{self._client.settings.app_url}/{entity}/{project}/workspace"
+
+    def sweeps(
+        self,
+        per_page: int = 50,
+        filters: dict[str, Any] | None = None,
+        order: str | None = None,
+    ) -> Sweeps:
+        """List the sweeps of the project.
+
+        Parameters
+        ----------
+        per_page : int
+            Sweeps per request.
+        filters : dict, optional
+            In the language of `Api.runs`, where the backend can filter sweeps.
+        order : str, optional
+            Accepted as by the SDK; a backend has one order of sweeps.
+
+        Returns
+        -------
+        Sweeps
+            Fetched as far as it is looked at; the project is not.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; no request has been made then.
+        UnsupportedError
+            If there are filters and the backend is too old for them.
+        """
+        if order is not None:
+            warn("order is not used: a backend has one order of sweeps. Sort the list in Python.")
+        return Sweeps(self._client, self.entity, self.name, per_page, filters)
 
     def artifacts_types(self, per_page: int = 50) -> ArtifactTypes:
         """List the artifact types of the project.

@@ -121,6 +121,9 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         config = self._undecoded["config"] if is_unread else self.json_config
         summary = self.summary
         variables = {
+            "entity": self.entity,
+            "project": self.project,
+            "name": self.id,
             "id": self.storage_id,
             "config": config,
             "tags": _checked_tags(getattr(self, "tags", None)),

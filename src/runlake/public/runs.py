@@ -17,6 +17,7 @@ from runlake.errors.user_line import warn
 from runlake.exports.manifest import freshness_of
 from runlake.history.readings import ListedRun, open_readings
 from runlake.history.samples import Sampling, sample_runs, sample_runs_as_frames
+from runlake.public.filters import checked_filters
 from runlake.public.pages import Page, SizedPages, page_of
 from runlake.public.run import Run
 from runlake.public.sweeps import Sweep
@@ -71,7 +72,7 @@ class Runs(SizedPages[Run]):
         super().__init__(client, per_page)
         self.entity = entity
         self.project = project
-        self.filters = dict(_checked_filters(filters))
+        self.filters = checked_filters(filters)
         self.order = _checked_order(order)
         self._include_sweeps = include_sweeps
         self._lazy = lazy
@@ -347,18 +348,6 @@ class Runs(SizedPages[Run]):
 
     def __repr__(self) -> str:
         return line_for_screen(f"<Runs {self.entity}/{self.project}>")
-
-
-def _checked_filters(filters: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    if filters is not None and not isinstance(filters, Mapping):
-        raise InvalidArgument(
-            f"filters must be a dict such as {{'state': 'finished'}}: {filters!r}."
-        )
-    try:
-        json.dumps(filters)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgument(f"filters must hold what JSON knows: {error}.") from error
-    return filters or {}
 
 
 def _checked_order(order: object) -> str:

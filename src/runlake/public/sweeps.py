@@ -1,18 +1,28 @@
-"""The sweep that a run is part of."""
+"""Sweeps: the one that a run is part of, and the list of those of a project."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 from runlake.backend import documents
 from runlake.backend.client import Client
+from runlake.backend.features import fetch_features
 from runlake.backend.graphql import query
-from runlake.errors import MissingExtra, SweepNotFoundError
+from runlake.backend.shapes import answer_to
+from runlake.errors import (
+    MissingExtra,
+    ProjectNotFoundError,
+    SweepNotFoundError,
+    UnsupportedError,
+)
 from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
 from runlake.public.attributes import Attributes, frame_of
+from runlake.public.filters import checked_filters
+from runlake.public.pages import Page, SizedPages, page_of
 
 if TYPE_CHECKING:
     from runlake.public.run import Run
@@ -155,7 +165,8 @@ class Sweep(Attributes):
     @property
     def url(self) -> str:
         """The page of the sweep."""
-        entity, project, sweep = self.path
+        names = (self.entity, self.project, self.id)
+        entity, project, sweep = (quote(name, safe="") for name in names)
         return f"{self._client.settings.app_url}/{entity}/{project}/sweeps/{sweep}"
 
     def to_html(self, height: int = 420, hidden: bool = False) -> str:
@@ -169,3 +180,77 @@ class Sweep(Attributes):
         return line_for_screen(
             f"<Sweep {'/'.join(self.path)} ({self._attrs.get('state', 'Unknown State')})>"
         )
+
+
+class Sweeps(SizedPages[Sweep]):
+    """The sweeps of a project, fetched page by page as far as they are looked at.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    entity, project : str
+        Whose sweeps.
+    per_page : int
+        Sweeps per request.
+    filters : mapping, optional
+        In the language of `Runs`: ``{"state": "FINISHED"}``.
+
+    Raises
+    ------
+    InvalidArgument
+        If an argument is wrong; no request has been made then.
+    UnsupportedError
+        If there are filters and the backend is too old for them; that is one request.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        entity: str,
+        project: str,
+        per_page: int = 50,
+        filters: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(client, per_page)
+        self.entity = entity
+        self.project = project
+        self.filters = checked_filters(filters)
+        if self.filters and documents.SWEEP_FILTERS not in fetch_features(client):
+            raise UnsupportedError(
+                f"{client.origin} is too old to filter sweeps. List them all, and choose in Python."
+            )
+
+    def _key(self, one: Sweep) -> str:
+        return one.id
+
+    @property
+    def _what(self) -> str:
+        return f"the sweeps of '{self.entity}/{self.project}'"
+
+    def _fetch(self, cursor: str | None) -> Page[Sweep]:
+        variables = {
+            "project": self.project,
+            "entity": self.entity,
+            "cursor": cursor,
+            "perPage": self.per_page,
+        }
+        if self.filters:
+            variables["filters"] = json.dumps(self.filters)
+        document = documents.sweeps(is_filtered=bool(self.filters))
+        project = query(self._client, document, variables).get("project")
+        if project is None:
+            raise ProjectNotFoundError(
+                f"Could not find project {self.project} of {self.entity} at {self._client.origin}. "
+                "Check the spelling, and that this API key may read it.",
+                operation="GetSweeps",
+                origin=self._client.origin,
+            )
+        with answer_to(self._client, "GetSweeps", self._what):
+            page = page_of(project.get("sweeps"), project.get("totalSweeps"))
+            found = [(str(node["name"]), node) for node in page.objects]
+        names = (self.entity, self.project)
+        return page.holding([Sweep(self._client, *names, name, node) for name, node in found])
+
+    def __repr__(self) -> str:
+        return line_for_screen(f"<Sweeps {self.entity}/{self.project}>")

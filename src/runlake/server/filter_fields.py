@@ -67,9 +67,19 @@ def find_field(name: str) -> RunField:
             return make(name, clean_text(name.removeprefix(prefix)))
     if name in FIELDS:
         return FIELDS[name](name)
+    raise Refused(f"runs have no field {name!r}, perhaps {' or '.join(map(repr, _near(name)))}")
+
+
+def _near(name: str) -> list[str]:
+    """Return what may be meant by a name that no field has."""
+    if name in MISTAKEN:
+        return [MISTAKEN[name]]
+    document, _, key = name.partition(".")
+    prefixes = difflib.get_close_matches(document, DOCUMENT_NAMES, n=1)
+    if key and prefixes:
+        return [f"{DOCUMENT_NAMES[prefixes[0]]}.{key}"]
     near = difflib.get_close_matches(name, FIELDS.keys() - SNAKE_CASE.keys(), n=1)
-    hint = f", perhaps {near[0]!r} or 'config.{name}'" if near else f", perhaps 'config.{name}'"
-    raise Refused(f"runs have no field {name!r}{hint}")
+    return [*near, f"config.{name}", f"summary_metrics.{name}"]
 
 
 def _text(column: str) -> Callable[[str], RunField]:
@@ -180,4 +190,24 @@ DOCUMENTS: dict[str, Callable[[str, str], RunField]] = {
     "summaryMetrics.": _of_document("runs.summary_values"),
     "keys_info.keys.": _of_keys,
     "keysInfo.keys.": _of_keys,
+}
+# What the parts of a run are called elsewhere, and what they are called here.
+DOCUMENT_NAMES = {
+    "config": "config",
+    "summary": "summary_metrics",
+    "metrics": "summary_metrics",
+    "summary_metrics": "summary_metrics",
+    "summaryMetrics": "summary_metrics",
+    "keys_info": "keys_info.keys",
+}
+MISTAKEN = {
+    "id": "name",
+    "run_id": "name",
+    "user": "username",
+    "user.username": "username",
+    "tag": "tags",
+    "config": "config.<key>",
+    "summary": "summary_metrics.<key>",
+    "summary_metrics": "summary_metrics.<key>",
+    "summaryMetrics": "summary_metrics.<key>",
 }

@@ -6,6 +6,7 @@ field that is not there, but for ``$ne``, ``$nin`` and ``$exists: false``, which
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from runlake.server.runs import Refused
 
 MAX_CONDITIONS = 2_000
 MAX_NESTING = 16
+JOINING = ["$and", "$or", "$nor", "$not"]
 ORDERED = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
 
@@ -99,7 +101,7 @@ class _Compiler:
         if key == "$not":
             return ~self.filters(value, depth - 1)
         if key.startswith("$"):
-            raise Refused(f"unknown operator {key!r}")
+            raise Refused(f"unknown operator {key!r}{_perhaps(key, JOINING)}")
         return self._operators(find_field(key), value, depth)
 
     def _operators(self, field: RunField, value: Any, depth: int) -> Condition:
@@ -115,7 +117,8 @@ class _Compiler:
             elif name in OPERATORS:
                 parts.append(OPERATORS[name](field, operand))
             else:
-                raise Refused(f"unknown operator {name!r} for {field.name!r}")
+                hint = _perhaps(name, ["$not", *OPERATORS])
+                raise Refused(f"unknown operator {name!r} for {field.name!r}{hint}")
         return _joined("AND", parts, ALWAYS)
 
 
@@ -127,6 +130,26 @@ def _in(field: RunField, operand: Any) -> Condition:
     if not isinstance(operand, list):
         raise Refused(f"$in and $nin want a list of values, not {_shown(operand)}")
     return _is_one_of(field, operand)
+
+
+def _all(field: RunField, operand: Any) -> Condition:
+    """Return that a list has all values; a value that is no list is as a list of one."""
+    if not isinstance(operand, list):
+        raise Refused(f"$all wants a list of values, not {_shown(operand)}")
+    parts = [_joined("OR", [_equal(field, one), _holds(field, one)], NEVER) for one in operand]
+    return _joined("AND", parts, NEVER)
+
+
+def _holds(field: RunField, operand: Any) -> Condition:
+    if field.elements or operand is None or isinstance(operand, list | dict):
+        return NEVER
+    kinds = ", ".join(repr(kind) for kind in _kinds_of(operand))
+    elements = f"json_each(CASE WHEN {field.kind} = 'array' THEN {field.value} ELSE '[]' END)"
+    return Condition(
+        f"EXISTS (SELECT 1 FROM {elements} AS element "
+        f"WHERE element.type IN ({kinds}) AND element.value = ?)",
+        (_bindable(operand),),
+    )
 
 
 def _is_one_of(field: RunField, operands: Sequence[Any]) -> Condition:
@@ -196,6 +219,7 @@ def _regex(field: RunField, operand: Any) -> Condition:
 OPERATORS: Mapping[str, Callable[[RunField, Any], Condition]] = {
     "$eq": _equal,
     "$ne": lambda field, operand: ~_equal(field, operand),
+    "$all": _all,
     "$in": _in,
     "$nin": lambda field, operand: ~_in(field, operand),
     "$exists": _exists,
@@ -244,6 +268,11 @@ def _joined(word: str, parts: Sequence[Condition], empty: Condition) -> Conditio
     middle = len(parts) // 2
     left, right = (_joined(word, half, empty) for half in (parts[:middle], parts[middle:]))
     return Condition(f"({left.sql}) {word} ({right.sql})", left.values + right.values)
+
+
+def _perhaps(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    return f", perhaps {near[0]!r}" if near else ""
 
 
 def _shown(value: Any) -> str:

@@ -1,0 +1,58 @@
+"""Filters of lists, in the backend's Mongo-like language, as JSON carries them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+from runlake.errors import InvalidArgument
+
+
+def checked_filters(filters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return filters as JSON carries them.
+
+    Parameters
+    ----------
+    filters : mapping or None
+        Conditions by field and by operator. A ``datetime`` becomes a text in UTC; without a zone
+        it is in UTC already, as the times are that the backend shows.
+
+    Returns
+    -------
+    dict
+        A copy; empty for None.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is no mapping, or holds what JSON does not know.
+
+    Examples
+    --------
+    >>> from datetime import datetime
+    >>> checked_filters({"createdAt": {"$gt": datetime(2026, 1, 31, 12)}})
+    {'createdAt': {'$gt': '2026-01-31T12:00:00Z'}}
+    """
+    if filters is not None and not isinstance(filters, Mapping):
+        raise InvalidArgument(
+            f"filters must be a dict such as {{'state': 'finished'}}: {filters!r}."
+        )
+    try:
+        text = json.dumps(dict(filters or {}), default=_as_json)
+        found: dict[str, Any] = json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgument(f"filters must hold what JSON knows: {error}.") from error
+    return found
+
+
+def _as_json(value: object) -> Any:
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC) if value.tzinfo else value
+        return f"{moment.replace(tzinfo=None).isoformat()}Z"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{value!r} is a {type(value).__name__}")
