@@ -37,9 +37,10 @@ REFUSED_INPUT = re.compile(rf"InputObject {NAME} doesn't accept argument {NAME}"
 TYPE = re.compile(rf"unknown type {NAME}|{NAME} isn't a defined input type", re.IGNORECASE)
 # Types of variables for which older servers have another.
 OLDER_TYPES = {"Int64": "Int"}
+# Without one of these no exports are offered.
+EXPORTS = frozenset({"parquetHistory", "parquetUrls"})
 # Under the first names a backend answers with rows that are in no export; one that offers no
 # exports has to be asked for all.
-EXPORTS = frozenset({"parquetHistory", "parquetUrls"})
 ALL_ROWS = {"HistoryPage": "RunFullHistory", "SampledHistoryPage": "RunSampledHistory"}
 # Without these an answer cannot be read, or not to its end.
 NEEDED = frozenset({"edges", "node", "pageInfo", "hasNextPage"})
