@@ -1,5 +1,6 @@
 """A full or read-only disk: the scan still works, with one warning, and nothing is lost."""
 
+import gc
 import json
 import shutil
 import subprocess
@@ -7,7 +8,10 @@ import sys
 
 import pytest
 from tests.faults.fault_server import API_KEY, RUN_PATH
+from tests.faults.parquet import export_bytes
 from tests.server_process import bare_environment
+
+import runlake
 
 READ = """
 import json, os, sys, warnings
@@ -76,3 +80,18 @@ def test_what_a_read_only_cache_holds_is_used(faulty, export, tmp_path):
     found = read_on("10m", f"{fill} && mount -o remount,ro none $WANDB_CACHE_DIR", faulty, tmp_path)
     assert found == [20_000, 20_000, 4, []]
     assert faulty.count("a") == 1
+
+
+@pytest.mark.filterwarnings("ignore::runlake.errors.UnwritableCacheWarning")
+def test_what_the_user_collects_outlives_the_files_of_an_unwritable_cache(
+    faulty, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "file"))
+    (tmp_path / "file").touch()
+    faulty.offer(a=export_bytes(0, 10))
+    api = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY)
+    relation = api.run(RUN_PATH).sql("SELECT count(*) FROM history")
+    frames = [api.run(RUN_PATH).scan(), api.runs("team/project").scan(["loss"])]
+    gc.collect()
+    assert relation.fetchall() == [(10,)]
+    assert [frame.collect().height for frame in frames] == [10, 10]

@@ -110,6 +110,11 @@ class StoredExport:
         return self.n_bytes if self.coverage is None else self.coverage.n_bytes
 
     @property
+    def is_promised(self) -> bool:
+        """Its bytes were compared with a digest that its host promised."""
+        return self.coverage is None and self.validator.promises_digest
+
+    @property
     def is_untouched(self) -> bool:
         """The file is there, and neither somebody else nor a crash can have changed it."""
         try:
@@ -498,6 +503,7 @@ def _describe_export(export: StoredExport) -> dict[str, Any]:
         "boot": export.boot,
         "is_ascending": facts.is_ascending,
         "is_as_stated": facts.is_as_stated,
+        "is_common": facts.is_common,
         "n_columns": facts.n_columns,
         "row_groups": [[g.n_rows, g.first_step, g.last_step] for g in facts.row_groups],
         "pieces": None
@@ -524,6 +530,7 @@ def _parse_export(entry: Mapping[str, Any], directory: Path) -> StoredExport:
         entry["n_columns"],
         {},
         is_as_stated=entry.get("is_as_stated", True),
+        is_common=entry.get("is_common", True),
     )
     coverage = None
     if entry["pieces"] is not None:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from runlake.exports.buffers import numbers_of
 from runlake.exports.footer_check import check_file
 from runlake.exports.ranges import ByteRange
+from runlake.exports.writers import is_common, kinds_in
 from runlake.values import STEP, StepRange
 
 
@@ -71,6 +72,8 @@ class ExportFacts:
         A footer of those columns alone, where the export's own is long.
     is_as_stated : bool
         What the footer states of row counts, order, and steps is what the ``_step`` column has.
+    is_common : bool
+        Every engine reads what the writer used: see `runlake.exports.writers`.
     """
 
     row_groups: tuple[RowGroup, ...]
@@ -79,6 +82,7 @@ class ExportFacts:
     columns: Mapping[str, ColumnFacts] = field(repr=False)
     footer: bytes | None = field(default=None, repr=False)
     is_as_stated: bool = True
+    is_common: bool = True
 
     @property
     def n_rows(self) -> int:
@@ -142,15 +146,34 @@ def read_export_facts(file: Path, footer: pq.FileMetaData | None = None) -> Expo
         schema = checked_schema(parquet.metadata)
         groups, is_ascending, is_as_stated = _row_groups(parquet)
         columns = read_columns(parquet.metadata, schema, dict.fromkeys(schema.names))
-        return ExportFacts(groups, is_ascending, len(columns), columns, is_as_stated=is_as_stated)
+        return ExportFacts(
+            groups,
+            is_ascending,
+            len(columns),
+            columns,
+            is_as_stated=is_as_stated,
+            is_common=is_common(parquet.metadata, schema),
+        )
 
 
 def checked_schema(metadata: pq.FileMetaData) -> pa.Schema:
-    """Return a schema in which each name is that of one column; else `UnreadableExport`."""
+    """Return a schema in which each name is that of one column, or field; else `UnreadableExport`.
+
+    Parameters
+    ----------
+    metadata : pyarrow.parquet.FileMetaData
+        A footer.
+    """
     schema = metadata.schema.to_arrow_schema()
-    doubles = [name for name, count in Counter(schema.names).items() if count > 1]
-    if doubles:
+    if doubles := _doubles(schema.names):
         raise UnreadableExport(f"two columns are named {doubles[0]!r}")
+    for column in schema:
+        for kind in kinds_in(column.type) if pa.types.is_nested(column.type) else ():
+            fields = [field.name for field in kind] if pa.types.is_struct(kind) else []
+            if doubles := _doubles(fields):
+                raise UnreadableExport(
+                    f"two fields of column {column.name!r} are named {doubles[0]!r}"
+                )
     # Arrow's own schema, which a footer may carry too, need not be that of the columns.
     n_leaves = sum(_n_leaves(column.type) for column in schema)
     if n_leaves != metadata.num_columns:
@@ -158,6 +181,12 @@ def checked_schema(metadata: pq.FileMetaData) -> pa.Schema:
             f"it stores {metadata.num_columns:,} columns, but {n_leaves:,} by its Arrow schema"
         )
     return schema
+
+
+def _doubles(names: list[str]) -> list[str]:
+    if len(set(names)) == len(names):
+        return []
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 @contextmanager

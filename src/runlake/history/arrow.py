@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import polars as pl
 import pyarrow as pa
@@ -32,47 +32,10 @@ CELLS_PER_ROW_GROUP = 1 << 23
 MIN_ROWS = 64
 
 
-def open_reader(
-    plan: Plan, types: Types, live: LiveRows, warn_no_rows: Callable[[], None]
-) -> pa.RecordBatchReader:
-    """Return what a plan reads as a stream.
-
-    Parameters
-    ----------
-    plan : Plan
-        What to read.
-    types : mapping
-        Of the plan's answer.
-    live : LiveRows
-        Of the plan.
-    warn_no_rows : callable
-        Called at the end of a stream without rows.
-
-    Returns
-    -------
-    pyarrow.RecordBatchReader
-        The columns of `scan_plan`; one batch is decoded while the one before is used.
-    """
-    schema = answer_schema(types)
-    batches = record_batches(plan, types, live, schema)
-    return pa.RecordBatchReader.from_batches(schema, _watched(batches, warn_no_rows))
-
-
 def answer_schema(types: Types) -> pa.Schema:
     """Return the schema of a stream of some columns."""
     check_polars()
     return to_arrow(empty_frame(types)).schema
-
-
-def _watched(
-    batches: Iterator[pa.RecordBatch], warn_no_rows: Callable[[], None]
-) -> Iterator[pa.RecordBatch]:
-    has_rows = False
-    for batch in batches:
-        has_rows = True
-        yield batch
-    if not has_rows:
-        warn_no_rows()
 
 
 def record_batches(

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from runlake.cache.links import set_times
 from runlake.errors import CacheCorrupt, RunlakeError
+from runlake.history.engines import engine_of
 
 
 @contextmanager
@@ -25,10 +26,17 @@ def telling_corruption(*files: Path) -> Iterator[None]:
         # What engines and codecs raise about values that no writer would write.
         raise _corrupt(files, error) from error
     except BaseException as error:
-        # Errors of polars, and its panics, which are no Exception.
-        if type(error).__module__.split(".")[0] in {"polars", "pyo3_runtime", "duckdb", "_duckdb"}:
-            raise _corrupt(files, error) from error
-        raise
+        # Errors of polars and DuckDB, and panics, which are no Exception.
+        if engine_of(error) is None:
+            raise
+        raise _corrupt(files, error) from error
+
+
+@contextmanager
+def passing_over_corruption() -> Iterator[None]:
+    """End the block where an engine cannot read a file: somebody else reads it, and says so."""
+    with suppress(CacheCorrupt), telling_corruption():
+        yield
 
 
 def _corrupt(files: tuple[Path, ...], error: BaseException) -> CacheCorrupt:
@@ -42,4 +50,5 @@ def _corrupt(files: tuple[Path, ...], error: BaseException) -> CacheCorrupt:
         "checksum, and downloaded again.",
         path=str(files[0]) if files else None,
         paths=tuple(map(str, files)),
+        engine=engine_of(error),
     )

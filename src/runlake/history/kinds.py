@@ -99,6 +99,10 @@ def holds_as_is(target: pa.DataType | None, kind: pa.DataType) -> bool:
 
 def is_plain(kind: pa.DataType) -> bool:
     """Tell whether a column of a frame has the very type that is stored, as polars reads it."""
+    if is_list(kind) and not pa.types.is_fixed_size_list(kind):
+        return is_plain(kind.value_type)
+    if pa.types.is_struct(kind) and not all(is_plain(field.type) for field in kind):
+        return False
     return not (
         is_json(kind)
         or pa.types.is_dictionary(kind)

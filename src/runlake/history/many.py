@@ -99,10 +99,14 @@ def scan_readings(
     ]
     if not frames:
         return empty_frame(types).lazy().select(pl.lit(None, pl.String).alias(RUN_ID), pl.all())
-    return pl.concat(frames)
+    frame = pl.concat(frames)
+    # Files of an unwritable cache go with the readings, which nobody has then.
+    is_lasting = all(one.reading.pulled.keeper is None for one in opened)
+    return frame if is_lasting else frame.collect().lazy()
 
 
 def _open(reading: Reading) -> _Opened:
+    reading = reading.tried()
     live = reading.live_rows()
     return _Opened(reading, live, tuple(plan_sources(reading.plan, live)))
 

@@ -170,7 +170,13 @@ def plan_read(pulled: PullResult, projection: Projection, steps: StepRange) -> P
     manifest = pulled.manifest
     by_age = sorted(pulled.exports, key=lambda export: (export.modified_at, export.object))
     reads = (
-        plan_export(export.path, export.facts, _columns(export.facts, projection.keys), steps)
+        plan_export(
+            export.path,
+            export.facts,
+            _columns(export.facts, projection.keys),
+            steps,
+            is_promised=export.is_promised,
+        )
         for export in by_age
     )
     exports = tuple(read for read in reads if read is not None)

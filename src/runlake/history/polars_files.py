@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from cachetools import LRUCache, cached
 
+from runlake.history.engines import POLARS, PYARROW, has_refused
+from runlake.history.forked import polars_is_usable
 from runlake.history.identity import kept_by_identity
 from runlake.history.key_columns import Column
 from runlake.history.kinds import polars_can_read
@@ -22,11 +24,13 @@ CHUNKS_IN_MEMORY = 1 << 15
 
 
 def polars_can_scan(read: ExportRead) -> bool:
-    """Tell whether a read brings no type that polars cannot read, and no name that aborts it.
+    """Tell whether a read brings nothing that polars cannot read, and no name that aborts it.
 
     A footer whose statements are not those of its rows would mislead it.
     """
-    return read.facts.is_as_stated and _can_scan(read.columns)
+    if has_refused(read.file, POLARS) or not read.facts.is_as_stated:
+        return False
+    return has_refused(read.file, PYARROW) or (read.facts.is_common and _can_scan(read.columns))
 
 
 @kept_by_identity
@@ -34,12 +38,18 @@ def _can_scan(columns: tuple[Column, ...]) -> bool:
     return all(polars_can_read(column.kind) and "\0" not in column.name for column in columns)
 
 
+def comes_by_pyarrow(read: ExportRead) -> bool:
+    """Tell whether pyarrow decodes a read, for all that reads rows and frames."""
+    is_slim = read.facts.footer is not None and not has_refused(read.file, PYARROW)
+    return is_slim or not (polars_is_usable() and polars_can_scan(read))
+
+
 def scan_file(read: ExportRead) -> pl.LazyFrame:
     """Return a file as polars sees it.
 
     The footer is read, and stays with the scan for all queries that are made of it.
     """
-    wide = scan_wide(read)
+    wide = None if has_refused(read.file, PYARROW) else scan_wide(read)
     if wide is not None:
         return wide
     found = read.file.stat()

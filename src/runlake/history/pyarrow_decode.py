@@ -51,6 +51,8 @@ def _read_batches(
             for batch in _row_group(parquet, index, names, read.facts, n_rows)
         )
         for raw in batches:
+            # Texts that are no UTF-8 would be met by whoever reads the cells.
+            raw.validate(full=True)
             arrays = tuple(_stored(raw, column) for column in columns)
             masks, whole = _whole_steps(raw.column(STEP), steps)
             masks += _key_masks(columns, arrays, projection)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runlake.backend.client import Client
@@ -21,6 +20,7 @@ from runlake.exports.progress import Progress
 from runlake.history.head_start import HeadStart
 from runlake.history.key_facts import KeyFacts, find_key_facts
 from runlake.history.live_source import BackendRows, LiveSource
+from runlake.history.mending import Mending
 from runlake.history.plan import Plan, plan_read
 from runlake.history.reasons import describe_keys, explain_no_rows
 from runlake.history.rows import read_rows
@@ -45,8 +45,6 @@ SYSTEM_ROWS = 200_000
 # Below that the head start costs more than it hides, for it takes turns with the request.
 FAR_SECONDS = 0.015
 
-# A file that is broken again after it was fetched again is not the cache's fault.
-MAX_HEALED = 2
 T = TypeVar("T")
 
 
@@ -84,29 +82,48 @@ class Reading:
             self.warn_no_rows()
 
     def scan(self) -> pl.LazyFrame:
-        """Return the rows as a lazy frame; live rows are fetched now."""
+        """Return the rows as a lazy frame, which can be collected; live rows are fetched now."""
         from runlake.history.scan import warn_of_json
 
-        scanned = self._scanned()
+        scanned = self.tried().healing(lambda reading: reading._scanned())  # noqa: SLF001
         warn_of_json(self.plan.run, scanned.json_keys, self.plan.exports)
-        return scanned.frame
+        frame = scanned.frame
+        # Files of an unwritable cache go with the reading, which nobody has then.
+        return frame if self.pulled.keeper is None else frame.collect().lazy()
 
     def frame(self) -> pl.DataFrame:
         """Return the rows as a frame, and warn if there are none although the run has some."""
-        collected = self.healing(lambda reading: reading.scan().collect())
+        from runlake.history.scan import warn_of_json
+
+        collected, json_keys = self.healing(lambda reading: reading.collected())
+        warn_of_json(self.plan.run, json_keys, self.plan.exports)
         if collected.is_empty():
             self.warn_no_rows()
         return collected
 
+    def tried(self) -> Reading:
+        """Return the reading with files that can be decoded: each is tried once."""
+        if all(read.is_promised for read in self.plan.exports):
+            return self
+        return self.healing(lambda reading: reading._try_exports())  # noqa: SLF001
+
+    def _try_exports(self) -> Reading:
+        from runlake.history.engines import POLARS
+        from runlake.history.trial import decode_frame, try_once
+
+        for read in self.plan.exports:
+            try_once(read, POLARS, decode_frame)
+        return self
+
     def arrow(self) -> pa.RecordBatchReader:
         """Return the rows as a stream of Arrow record batches, in bounded memory."""
-        from runlake.history.arrow import open_reader
-        from runlake.history.scan import json_keys, plan_types, warn_of_json
+        import pyarrow as pa
 
-        live = self.live_rows()
-        types = plan_types(self.plan, live)
-        warn_of_json(self.plan.run, json_keys(types), self.plan.exports)
-        return open_reader(self.plan, types, live, self.warn_no_rows)
+        from runlake.history.scan import warn_of_json
+
+        stream = self.stream()
+        warn_of_json(self.plan.run, tuple(stream.json_keys), self.plan.exports)
+        return pa.RecordBatchReader.from_batches(stream.schema, stream.batches)
 
     def stream(self) -> Stream:
         """Return the rows as `arrow` does, going on behind the last one where a file is broken.
@@ -129,18 +146,17 @@ class Reading:
         from runlake.history.arrow import record_batches
 
         reading, start = self, self.plan.steps.start
-        has_rows = False
-        for n_healed in range(MAX_HEALED + 1):
+        mending = Mending(self.client)
+        has_rows, is_over = False, False
+        while not is_over:
             try:
                 for batch in record_batches(reading.plan, types, live, schema):
                     start = batch.column(0)[-1].as_py() + 1
                     has_rows = True
                     yield batch
-                break
+                is_over = True
             except CacheCorrupt as corrupt:
-                if n_healed == MAX_HEALED:
-                    raise
-                reading = reading.healed(corrupt, start)
+                reading = reading.healed(mending, corrupt, start)
                 live = reading.live_rows()
         if not has_rows:
             self.warn_no_rows()
@@ -148,31 +164,38 @@ class Reading:
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """Return what a query gives over the view ``history``, and ``system``."""
         from runlake.history.scan import json_keys, plan_types, warn_of_json
-        from runlake.history.sql import query_plan
+        from runlake.history.sql import open_history, run_query
 
+        run = self.plan.run
         live = self.live_rows()
         types = plan_types(self.plan, live)
-        warn_of_json(self.plan.run, json_keys(types), self.plan.exports)
-        run = self.plan.run
-        return query_plan(
-            self.plan, types, live, query, lambda: fetch_system_rows(self.client, run, SYSTEM_ROWS)
+        warn_of_json(run, json_keys(types), self.plan.exports)
+
+        opened = self.healing(
+            lambda reading: open_history(
+                reading.plan, types, live, is_lasting=reading.pulled.keeper is None
+            )
         )
+        return run_query(opened, query, lambda: fetch_system_rows(self.client, run, SYSTEM_ROWS))
 
     def last(self, n_rows: int) -> Reading:
         """Return the reading of the last rows of this one: those of them that the plan keeps."""
+        start = self.healing(lambda reading: reading._tail_start(n_rows))  # noqa: SLF001
+        if start is None:
+            return self
+        steps = StepRange(start, self.plan.steps.stop)
+        return replace(self, plan=plan_read(self.pulled, self.plan.projection, steps))
+
+    def _tail_start(self, n_rows: int) -> int | None:
         from runlake.history.tail import tail_start
 
-        start = tail_start(
+        return tail_start(
             self.plan,
             n_rows,
             self.pulled.manifest.last_step,
             lambda page: self.live.read_page(self.plan, page),
             lambda steps: self.live.walk(self.plan, steps),
         )
-        if start is None:
-            return self
-        steps = StepRange(start, self.plan.steps.stop)
-        return replace(self, plan=plan_read(self.pulled, self.plan.projection, steps))
 
     def sample(
         self, n_rows: int, keys: Sequence[str] | None = None, *, is_silent: bool = False
@@ -252,38 +275,30 @@ class Reading:
         """Read, and where a cached file turns out to be broken, fetch it again and read anew."""
         from runlake.history.corruption import telling_corruption
 
-        reading = self
-        for n_healed in range(MAX_HEALED + 1):
+        reading, mending = self, Mending(self.client)
+        while True:
             files = (export.file for export in reading.plan.exports)
             try:
                 with telling_corruption(*files):
                     return read(reading)
             except CacheCorrupt as corrupt:
-                if n_healed == MAX_HEALED:
-                    raise
-                reading = reading.healed(corrupt, self.plan.steps.start)
-        raise AssertionError("the loop ends by returning or raising")
+                reading = reading.healed(mending, corrupt, self.plan.steps.start)
 
-    def healed(self, corrupt: CacheCorrupt, start: int) -> Reading:
+    def healed(self, mending: Mending, corrupt: CacheCorrupt, start: int) -> Reading:
         """Return the reading from a step on, with broken files fetched again.
 
         Parameters
         ----------
+        mending : Mending
+            Of this read.
         corrupt : CacheCorrupt
             Names the files.
         start : int
             First step, inclusive.
         """
         steps = StepRange(start, self.plan.steps.stop)
-        projection = self.plan.projection
-        pulled = pull_run(
-            self.client,
-            self.plan.run,
-            keys=projection.keys,
-            steps=steps,
-            distrusted=[Path(path) for path in corrupt.paths],
-        )
-        return replace(self, pulled=pulled, plan=plan_read(pulled, projection, steps))
+        pulled = mending.mend(self.pulled, self.plan, corrupt, steps)
+        return replace(self, pulled=pulled, plan=plan_read(pulled, self.plan.projection, steps))
 
     def warn_no_rows(self) -> None:
         """Say why the answer is empty, where that is a surprise."""
@@ -312,19 +327,17 @@ class Reading:
 
     def iter_batches(self, page_size: int) -> Iterator[list[Row]]:
         """Yield the rows in batches, none of them empty; nothing warns of no rows."""
-        reading = self
-        start = self.plan.steps.start
+        reading, start = self, self.plan.steps.start
+        mending = Mending(self.client)
         begun = None if self.head_start is None else self.head_start.take
-        for n_healed in range(MAX_HEALED + 1):
+        while True:
             plan = reading.plan
             try:
                 for batch in read_rows(plan, self.live.iter_pages(plan), page_size, begun):
                     start = batch[-1][STEP] + 1
                     yield batch
             except CacheCorrupt as corrupt:
-                if n_healed == MAX_HEALED:
-                    raise
-                reading = reading.healed(corrupt, start)
+                reading = reading.healed(mending, corrupt, start)
             else:
                 return
 

@@ -32,6 +32,8 @@ class ExportRead:
         Row groups whose steps touch the range, ascending by position; one at least.
     step_kind : pyarrow.DataType
         Type of ``_step`` as stored.
+    is_promised : bool
+        The file was compared with a digest that its host promised.
     """
 
     file: Path
@@ -39,6 +41,7 @@ class ExportRead:
     columns: tuple[Column, ...]
     row_groups: tuple[int, ...]
     step_kind: pa.DataType
+    is_promised: bool = False
 
     @cached_property
     def first_step(self) -> int:
@@ -111,14 +114,20 @@ class Segment:
 
 
 def plan_export(
-    file: Path, facts: ExportFacts, columns: tuple[Column, ...], steps: StepRange
+    file: Path,
+    facts: ExportFacts,
+    columns: tuple[Column, ...],
+    steps: StepRange,
+    *,
+    is_promised: bool = False,
 ) -> ExportRead | None:
     """Return the read of an export in a range of steps; None if it has no row there."""
     indices = range(len(facts.row_groups))
     touched = tuple(index for index in indices if _touches(facts, index, steps))
     if not touched:
         return None
-    return ExportRead(file, facts, columns, touched, facts.columns[STEP].type)
+    step_kind = facts.columns[STEP].type
+    return ExportRead(file, facts, columns, touched, step_kind, is_promised)
 
 
 def cut_segments(

@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from runlake.errors import InvalidArgument
+from runlake.history.engines import DUCKDB, POLARS, has_refused
 from runlake.history.expressions import from_arrow, to_arrow
 from runlake.history.frames import (
     Types,
@@ -29,6 +30,7 @@ from runlake.history.live_rows import LiveRows, rows_table
 from runlake.history.plan import Plan
 from runlake.history.segments import ExportRead
 from runlake.history.stream import Stream
+from runlake.history.trial import decode_frame, try_once
 from runlake.history.windows import cut_windows
 from runlake.values import STEP, Row, StepRange
 
@@ -38,33 +40,41 @@ ROWS_PER_BATCH = 2_048
 ReadSystem = Callable[[], list[Row]]
 
 
-def query_plan(
-    plan: Plan, types: Types, live: LiveRows, query: str, read_system: ReadSystem
-) -> duckdb.DuckDBPyRelation:
-    r"""Run SQL over a run.
+@dataclass(frozen=True, slots=True)
+class History:
+    """A plan as the view ``history`` of a connection of its own.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Has nothing else.
+    aliases : mapping of str to str
+        What keys are named that DuckDB cannot tell apart.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    aliases: Mapping[str, str]
+
+
+def open_history(plan: Plan, types: Types, live: LiveRows, *, is_lasting: bool) -> History:
+    r"""Show a plan to DuckDB.
 
     Parameters
     ----------
     plan : Plan
-        Shown as the view ``history``, whose rows come in no order unless the query gives one.
+        Its rows come in no order unless a query gives one.
     types : mapping
         Of the plan's answer.
     live : LiveRows
         Of the plan.
-    query : str
-        DuckDB's dialect; a key with ``/`` or ``.`` stands in double quotes.
-    read_system : callable
-        Reads what the view ``system`` shows; called if the query names it.
+    is_lasting : bool
+        The files outlive the plan: else they are read now.
 
     Returns
     -------
-    duckdb.DuckDBPyRelation
-        Not run yet. DuckDB reads exports by itself, and of them only what the query needs.
-
-    Raises
-    ------
-    InvalidArgument
-        If the query is wrong, or names a key of which there are two that differ by case only.
+    History
+        DuckDB reads exports by itself, and of them only what a query needs. Those that were not
+        compared with a digest of their host were decoded once, so that no query meets a broken one.
 
     Notes
     -----
@@ -77,13 +87,41 @@ def query_plan(
     # The bounds of pages are compared with nothing.
     connection.execute("SET parquet_use_page_index = false")
     aliases = case_aliases([STEP, *types])
-    _create_history(connection, plan, types, live, aliases)
+    query = _select_history(connection, plan, types, live, aliases)
+    form = f"VIEW {HISTORY}" if is_lasting else f"TABLE {HISTORY}"
+    columns = ", ".join(quoted(aliases.get(name, name)) for name in [STEP, *types])
+    connection.execute(f"CREATE {form} ({columns}) AS {query}")
+    return History(connection, aliases)
+
+
+def run_query(history: History, query: str, read_system: ReadSystem) -> duckdb.DuckDBPyRelation:
+    """Run SQL over a run.
+
+    Parameters
+    ----------
+    history : History
+        The run.
+    query : str
+        DuckDB's dialect; a key with ``/`` or ``.`` stands in double quotes.
+    read_system : callable
+        Reads what the view ``system`` shows; called if the query names it.
+
+    Returns
+    -------
+    duckdb.DuckDBPyRelation
+        Not run yet.
+
+    Raises
+    ------
+    InvalidArgument
+        If the query is wrong, or names a key of which there are two that differ by case only.
+    """
     if re.search(rf"\b{SYSTEM}\b", query, re.IGNORECASE):
-        connection.register(SYSTEM, _system_frame(read_system()))
+        history.connection.register(SYSTEM, _system_frame(read_system()))
     try:
-        return connection.sql(query)
+        return history.connection.sql(query)
     except duckdb.Error as error:
-        told = ", ".join(f'{key!r} is "{alias}"' for key, alias in aliases.items())
+        told = ", ".join(f'{key!r} is "{alias}"' for key, alias in history.aliases.items())
         hint = (
             f" Keys that DuckDB cannot tell apart have names of their own: {told}." if told else ""
         )
@@ -96,7 +134,7 @@ def stream_query(relation: duckdb.DuckDBPyRelation | None) -> Stream:
     Parameters
     ----------
     relation : duckdb.DuckDBPyRelation or None
-        From `query_plan`; None for SQL that selects nothing.
+        From `run_query`; None for SQL that selects nothing.
 
     Returns
     -------
@@ -209,13 +247,14 @@ def _unpruned(name: str) -> str:
     return f"TRY({quoted(name)})"
 
 
-def _create_history(
+def _select_history(
     connection: duckdb.DuckDBPyConnection,
     plan: Plan,
     types: Types,
     live: LiveRows,
     aliases: Mapping[str, str],
-) -> None:
+) -> str:
+    """Return the query that gives a plan's rows."""
     nothing = empty_frame(types)
     names = [aliases.get(name, name) for name in nothing.columns]
     relation = connection.from_arrow(to_arrow(nothing).rename_columns(names))
@@ -225,18 +264,26 @@ def _create_history(
     some = list(_parts(plan, types, live)) or [_numbered(nothing.lazy())]
     for number, part in enumerate(some):
         if isinstance(part, _Native):
-            parts.append(part.select(kinds))
+            select = part.select(kinds)
+            try_once(part.read, DUCKDB, partial(_decode, connection, select))
+            parts.append(select)
         else:
             connection.register(f"part_{number}", part)
             parts.append(f"SELECT * FROM part_{number}")
-    columns = ", ".join(map(quoted, names))
-    connection.execute(f"CREATE VIEW {HISTORY} ({columns}) AS {' UNION ALL '.join(parts)}")
+    return " UNION ALL ".join(parts)
+
+
+def _decode(connection: duckdb.DuckDBPyConnection, select: str, _: ExportRead) -> None:
+    """Decode all cells of a query, and keep none."""
+    connection.execute(f"SELECT count(COLUMNS(*)) FROM ({select})").fetchall()
 
 
 def _parts(plan: Plan, types: Types, live: LiveRows) -> Iterator[_Native | pl.LazyFrame]:
     """Yield what the rows are made of: what DuckDB reads by itself, and what polars has to read."""
     for segment in plan.segments:
         if segment.needs_merge:
+            for read in segment.reads:
+                try_once(read, POLARS, decode_frame)
             for window in cut_windows(segment):
                 frames = segment_frames(window, types, live.between(window.steps))
                 yield _numbered(pl.concat(frames))
@@ -245,6 +292,7 @@ def _parts(plan: Plan, types: Types, live: LiveRows) -> Iterator[_Native | pl.La
             if _is_native(read, types):
                 yield _Native(read, segment.steps)
             else:
+                try_once(read, POLARS, decode_frame)
                 yield _numbered(export_frame(open_export(read), read, types, segment.steps))
         if segment.live_steps:
             yield from _live_parts(live, segment.steps, types)
@@ -274,6 +322,8 @@ def _is_native(read: ExportRead, types: Types) -> bool:
     return (
         read.is_whole
         and read.facts.is_as_stated
+        and read.facts.is_common
+        and not has_refused(read.file, DUCKDB)
         and folded[STEP] == 0
         # SQL cannot quote a name without a letter.
         and folded[""] == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -11,6 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from runlake.history.corruption import passing_over_corruption
 from runlake.history.downsample import choose_rows_of_parts
 from runlake.history.expressions import all_named, are_present, pick, polars_type
 from runlake.history.kinds import is_plain
@@ -60,7 +60,7 @@ def sample_together(
     found: list[SampledFrame | None] = [None] * len(readings)
     for group in _groups(readings):
         # A file that cannot be read spoils the scan of all; on its own it has its own error.
-        with suppress(pl.exceptions.PolarsError, OSError):
+        with passing_over_corruption():
             members = [readings[index] for index in group.members]
             for index, sampled in zip(
                 group.members, _sample(members, group.schema, n_rows, keys), strict=True

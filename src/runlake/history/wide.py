@@ -70,7 +70,12 @@ def read_columns(
             else _nulls(schema, group.n_rows)
             for index, group in enumerate(read.facts.row_groups)
         ]
-    return pa.concat_tables(tables) if tables else schema.empty_table()
+    if not tables:
+        return schema.empty_table()
+    table = pa.concat_tables(tables)
+    # Texts that are no UTF-8 would be met by whoever reads the cells.
+    table.validate(full=True)
+    return table
 
 
 def _nulls(schema: pa.Schema, n_rows: int) -> pa.Table:

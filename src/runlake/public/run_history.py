@@ -280,6 +280,13 @@ class RunHistory(RunFields):
         InvalidArgument
             If the query is wrong, or names a key of which there are two that differ by case only:
             such keys are named ``"Loss (1)"`` and ``"loss (2)"``.
+        CacheCorrupt
+            If an export cannot be decoded, fetched again or not.
+
+        Notes
+        -----
+        Exports of which the storage host promised no digest are decoded once, before the relation
+        is returned. A query that fails on a value raises DuckDB's own error when it is run.
         """
         return self._reading(None, None, None, "all").sql(query)
 

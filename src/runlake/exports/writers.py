@@ -1,0 +1,75 @@
+"""What the writer of an export used, where engines differ in what they read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+FIXED = "FIXED_LEN_BYTE_ARRAY"
+COMMON_ENCODINGS = {"PLAIN", "RLE", "BIT_PACKED", "PLAIN_DICTIONARY", "RLE_DICTIONARY"}
+
+
+def is_common(metadata: pq.FileMetaData, schema: pa.Schema) -> bool:
+    """Tell whether polars and DuckDB read all that a footer names, as pyarrow does.
+
+    Parameters
+    ----------
+    metadata : pyarrow.parquet.FileMetaData
+        The footer.
+    schema : pyarrow.Schema
+        Of the same file.
+
+    Returns
+    -------
+    bool
+        False for types that one of them refuses, and for values of fixed length in encodings that
+        came later to the format: found by trial of all that pyarrow, polars and DuckDB write.
+    """
+    kinds = set(chain.from_iterable(map(kinds_in, set(schema.types))))
+    if any(map(_is_refused, kinds)):
+        return False
+    return not any(map(_is_fixed, kinds)) or _has_common_encodings(metadata)
+
+
+def kinds_in(kind: pa.DataType) -> Iterator[pa.DataType]:
+    """Yield a type, and those that it is made of."""
+    yield kind
+    if isinstance(kind, pa.BaseExtensionType):
+        yield from kinds_in(kind.storage_type)
+    elif pa.types.is_dictionary(kind):
+        yield from kinds_in(kind.value_type)
+    else:
+        for index in range(kind.num_fields):
+            yield from kinds_in(kind.field(index).type)
+
+
+def _is_refused(kind: pa.DataType) -> bool:
+    types = pa.types
+    if types.is_fixed_size_list(kind):
+        return bool(kind.list_size == 0)
+    return bool(types.is_list_view(kind) or types.is_large_list_view(kind))
+
+
+def _is_fixed(kind: pa.DataType) -> bool:
+    """Tell whether cells may be stored with one length for all."""
+    types = pa.types
+    return bool(
+        types.is_fixed_size_binary(kind) or types.is_decimal(kind) or types.is_float16(kind)
+    )
+
+
+def _has_common_encodings(metadata: pq.FileMetaData) -> bool:
+    for leaf in range(metadata.num_columns):
+        column = metadata.schema.column(leaf)
+        if column.physical_type != FIXED:
+            continue
+        if column.converted_type == "INTERVAL":
+            return False
+        for group in range(metadata.num_row_groups):
+            encodings = metadata.row_group(group).column(leaf).encodings
+            if not COMMON_ENCODINGS.issuperset(encodings):
+                return False
+    return True

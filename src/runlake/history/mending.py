@@ -1,0 +1,159 @@
+"""What becomes of a file that could not be decoded: fetched again, or read by another engine.
+
+Bytes that are right are not fetched again: those that were compared with a digest of their host,
+and those that a second download brought again. Then it is the engine that cannot decode them, and
+another one does from now on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from pathlib import Path
+
+from cachetools import LRUCache
+
+from runlake.backend.client import Client
+from runlake.cache.pull import pull_run
+from runlake.cache.pulled import PullResult
+from runlake.cache.store import StoredExport
+from runlake.errors import CacheCorrupt
+from runlake.history.engines import (
+    FILES_IN_MEMORY,
+    POLARS,
+    PYARROW,
+    has_refused,
+    is_undecodable,
+    note_refusal,
+)
+from runlake.history.plan import Plan
+from runlake.history.polars_files import comes_by_pyarrow
+from runlake.history.segments import ExportRead
+from runlake.values import StepRange
+
+# A file that is broken again after it was fetched again is not the cache's fault.
+MAX_FETCHED = 2
+
+_guard = threading.Lock()
+_confirmed: LRUCache[Path, object] = LRUCache(FILES_IN_MEMORY)
+
+
+class Mending:
+    """The files that one read could not decode.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._n_fetched: Counter[Path] = Counter()
+
+    def mend(
+        self, pulled: PullResult, plan: Plan, corrupt: CacheCorrupt, steps: StepRange
+    ) -> PullResult:
+        """Fetch again what is broken, and note which engine cannot decode what is not.
+
+        Parameters
+        ----------
+        pulled : PullResult
+            What was read.
+        plan : Plan
+            How it was read.
+        corrupt : CacheCorrupt
+            Names the files that may be to blame.
+        steps : StepRange
+            Steps that are still wanted.
+
+        Returns
+        -------
+        PullResult
+            With which the read goes on.
+
+        Raises
+        ------
+        CacheCorrupt
+            If no engine can decode a file, or it is broken however often it is fetched.
+        """
+        suspects = _suspects(pulled, plan, corrupt)
+        reads = {read.file: read for read in plan.exports}
+        engines = {e.object: _engine_of(corrupt, reads.get(e.path)) for e in suspects}
+        right = [export for export in suspects if _is_right(export)]
+        broken = {export.object: export for export in suspects if export not in right}
+        if broken or not suspects:
+            paths = [export.path for export in broken.values()] or list(map(Path, corrupt.paths))
+            pulled = self._fetch_again(plan, paths, corrupt, steps)
+            for export in pulled.exports:
+                before = broken.get(export.object)
+                if before is not None and _bytes_of(before) == _bytes_of(export):
+                    _confirm(export)
+                    right.append(export)
+        for export in right:
+            _refuse(export, engines[export.object], plan, corrupt)
+        return pulled
+
+    def _fetch_again(
+        self, plan: Plan, paths: list[Path], corrupt: CacheCorrupt, steps: StepRange
+    ) -> PullResult:
+        self._n_fetched.update(paths)
+        if not paths or max(self._n_fetched.values()) > MAX_FETCHED:
+            raise corrupt
+        keys = plan.projection.keys
+        return pull_run(self._client, plan.run, keys=keys, steps=steps, distrusted=paths)
+
+
+def _refuse(export: StoredExport, engine: str, plan: Plan, corrupt: CacheCorrupt) -> None:
+    is_known = has_refused(export.path, engine)
+    note_refusal(export.path, engine)
+    if is_undecodable(export.path):
+        raise CacheCorrupt(
+            f"Neither polars nor pyarrow can decode the export {str(export.path)!r} of "
+            f"'{plan.run}', although it is what its host sends "
+            f"({corrupt.__cause__ or corrupt.message}). Keys in other columns may be readable.",
+            path=str(export.path),
+            paths=(str(export.path),),
+        ) from corrupt
+    if is_known:
+        raise corrupt
+
+
+def _suspects(pulled: PullResult, plan: Plan, corrupt: CacheCorrupt) -> list[StoredExport]:
+    """Return the files that are to blame, as far as can be told."""
+    named = set(map(Path, corrupt.paths))
+    suspects = [export for export in pulled.exports if export.path in named]
+    if len(suspects) < 2:  # noqa: PLR2004 - there is nobody else to blame
+        return suspects
+    touched = [export for export in suspects if not export.is_intact()]
+    if touched:
+        return touched
+    from runlake.history.trial import decode_frame, is_decodable
+
+    reads = [read for read in plan.exports if read.file in named]
+    failed = {read.file for read in reads if not is_decodable(read, decode_frame)}
+    return [export for export in suspects if export.path in failed] or suspects
+
+
+def _engine_of(corrupt: CacheCorrupt, read: ExportRead | None) -> str:
+    engine: str | None = corrupt.facts.get("engine")
+    if engine is not None or read is None:
+        return engine or PYARROW
+    return PYARROW if comes_by_pyarrow(read) else POLARS
+
+
+def _is_right(export: StoredExport) -> bool:
+    if not export.is_intact():
+        return False
+    return export.is_promised or _confirmed.get(export.path) == _bytes_of(export)
+
+
+def _bytes_of(export: StoredExport) -> object:
+    """Return what two files of the same bytes have in common."""
+    pieces = None if export.coverage is None else export.coverage.pieces
+    return export.n_bytes, export.crc32c, pieces
+
+
+def _confirm(export: StoredExport) -> None:
+    with _guard:
+        _confirmed[export.path] = _bytes_of(export)
