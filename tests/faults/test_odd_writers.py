@@ -12,6 +12,8 @@ from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
 
 import runlake
 from runlake import errors
+from runlake.history.engines import _refused
+from runlake.history.mending import _confirmed
 
 N_ROWS = 61
 PLAIN = ["_step", "loss"]
@@ -143,17 +145,27 @@ def test_best_and_keys_of_a_column_that_one_engine_cannot_decode(server):
     assert server.count("b") == 1
 
 
+@pytest.mark.filterwarnings("ignore::runlake.errors.StaleWarning")
 @pytest.mark.parametrize(("tells", "n_downloads"), [("crc32c", 1), ("etag", 2)])
 def test_what_no_rule_foresees_is_read_by_another_engine_and_remembered(
     server, tmp_path, tells, n_downloads
 ):
+    name = f"variant-{tells}"
     content = variant(tmp_path)
-    server.offer(**{f"variant-{tells}": content})
-    server.store(f"variant-{tells}", content, tells)
+    server.offer(**{name: content})
+    server.store(name, content, tells)
     for reader, rows in read_by_all(server).items():
         assert [row["loss"] for row in rows] == [n / 2 for n in range(N_ROWS)], reader
-    # Bytes that no digest vouches for are fetched once more, to see whether they stay the same.
-    assert server.count(f"variant-{tells}") == n_downloads
+    # Bytes that no digest vouches for are downloaded once more, to see whether they stay the same.
+    assert server.count(name) == n_downloads
+    # What this process remembers is noted too, for others and for offline reads.
+    _refused.clear()
+    _confirmed.clear()
+    assert len(read_by_all(server)["sql"]) == N_ROWS
+    api = runlake.Api({"base_url": server.base_url}, api_key=API_KEY, offline=True)
+    assert api.run(RUN_PATH).frame().height == N_ROWS
+    assert not _refused
+    assert server.count(name) == n_downloads
 
 
 def test_a_file_that_no_engine_decodes_is_one_clear_error_and_no_download_more(server):

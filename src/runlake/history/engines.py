@@ -38,7 +38,10 @@ def note_refusal(file: Path, engine: str) -> None:
 def has_refused(file: Path, engine: str) -> bool:
     """Tell whether an engine could not decode a file."""
     # Mostly nothing is refused, and every plan of every read asks.
-    return bool(_refused) and engine in _refused.get(file, ())
+    if not _refused:
+        return False
+    with _guard:
+        return engine in _refused.get(file, ())
 
 
 def is_undecodable(file: Path) -> bool:

@@ -17,6 +17,7 @@ from runlake.backend.client import Client
 from runlake.cache.pull import pull_run
 from runlake.cache.pulled import PullResult
 from runlake.cache.store import StoredExport
+from runlake.cache.uncommon import note_uncommon
 from runlake.errors import CacheCorrupt
 from runlake.history.engines import (
     FILES_IN_MEMORY,
@@ -92,6 +93,9 @@ class Mending:
                     right.append(export)
         for export in right:
             _refuse(export, engines[export.object], plan, corrupt)
+        others = [export for export in right if engines[export.object] != PYARROW]
+        if others:
+            note_uncommon(self._client.settings, plan.run, others)
         return pulled
 
     def _fetch_again(
@@ -145,7 +149,8 @@ def _engine_of(corrupt: CacheCorrupt, read: ExportRead | None) -> str:
 def _is_right(export: StoredExport) -> bool:
     if not export.is_intact():
         return False
-    return export.is_promised or _confirmed.get(export.path) == _bytes_of(export)
+    with _guard:
+        return export.is_promised or _confirmed.get(export.path) == _bytes_of(export)
 
 
 def _bytes_of(export: StoredExport) -> object:

@@ -55,7 +55,8 @@ def try_once(read: ExportRead, engine: str, decode: Callable[[ExportRead], None]
         version = (found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
         key = (engine, read.file, version, read.row_groups)
         names = frozenset(column.name for column in read.columns) | {STEP}
-        known = _decoded.get(key, frozenset())
+        with _guard:
+            known = _decoded.get(key, frozenset())
         if names <= known:
             return
         decode(read)
