@@ -45,6 +45,10 @@ ODD = {
         "a": (HALVES, SPLIT),
         "b": (pa.array(cells(lambda n: [np.float16(n)]), pa.list_(pa.float16())), None),
     },
+    "nothing": {
+        "empty": (pa.array(cells(lambda _: [None]), pa.list_(pa.null())), None),
+    },
+    "null": {"empty": (pa.nulls(N_ROWS), None)},
     "views": {"a": (pa.array(cells(lambda n: [n, None]), pa.list_view(pa.int64())), None)},
 }
 
@@ -58,6 +62,8 @@ def written(odd):
         if encoding is not None
     }
     options = {"use_dictionary": PLAIN, "column_encoding": encodings} if encodings else {}
+    if "empty" in odd:
+        options["store_schema"] = False
     sink = io.BytesIO()
     pq.write_table(table, sink, row_group_size=20, **options)
     return sink.getvalue()
@@ -119,7 +125,9 @@ def read_by_all(server):
     }
 
 
-@pytest.mark.filterwarnings("ignore::runlake.errors.MixedTypesWarning")
+@pytest.mark.filterwarnings(
+    "ignore::runlake.errors.MixedTypesWarning", "ignore::runlake.errors.NoRowsWarning"
+)
 @pytest.mark.parametrize("name", ODD)
 def test_a_file_that_one_engine_cannot_decode_is_read_by_another(server, name):
     server.offer(**{name: written(ODD[name])})

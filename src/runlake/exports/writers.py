@@ -8,6 +8,7 @@ from itertools import chain
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+ARROW_SCHEMA = b"ARROW:schema"
 FIXED = "FIXED_LEN_BYTE_ARRAY"
 COMMON_ENCODINGS = {"PLAIN", "RLE", "BIT_PACKED", "PLAIN_DICTIONARY", "RLE_DICTIONARY"}
 
@@ -31,6 +32,9 @@ def is_common(metadata: pq.FileMetaData, schema: pa.Schema) -> bool:
     kinds = set(chain.from_iterable(map(kinds_in, set(schema.types))))
     if any(map(_is_refused, kinds)):
         return False
+    has_arrow_types = ARROW_SCHEMA in (metadata.metadata or {})
+    if not has_arrow_types and any(map(_holds_nothing, kinds)):
+        return False
     return not any(map(_is_fixed, kinds)) or _has_common_encodings(metadata)
 
 
@@ -51,6 +55,11 @@ def _is_refused(kind: pa.DataType) -> bool:
     if types.is_fixed_size_list(kind):
         return bool(kind.list_size == 0)
     return bool(types.is_list_view(kind) or types.is_large_list_view(kind))
+
+
+def _holds_nothing(kind: pa.DataType) -> bool:
+    """Tell whether a type has members without a type, which polars takes for integers."""
+    return any(pa.types.is_null(kind.field(n).type) for n in range(kind.num_fields))
 
 
 def _is_fixed(kind: pa.DataType) -> bool:

@@ -220,6 +220,9 @@ def _cells(key: str, columns: Sequence[Column], kind: pa.DataType | None) -> pl.
 
 def _fit(cells: pl.Expr, kind: pa.DataType, target: pa.DataType) -> pl.Expr:
     """Give cells the type of the answer; polars casts structs by position, hence field by field."""
+    if pa.types.is_null(kind):
+        # Where no schema of Arrow's says better, polars reads what has no type as integers.
+        return pl.lit(None, polars_type(target))
     if kind == target or (is_plain(kind) and unify([kind]) == target):
         return cells
     if pa.types.is_struct(target) and pa.types.is_struct(kind):

@@ -20,6 +20,7 @@ from runlake.cache.store import StoredExport
 from runlake.cache.uncommon import note_uncommon
 from runlake.errors import CacheCorrupt
 from runlake.history.engines import (
+    DUCKDB,
     FILES_IN_MEMORY,
     POLARS,
     PYARROW,
@@ -140,10 +141,10 @@ def _suspects(pulled: PullResult, plan: Plan, corrupt: CacheCorrupt) -> list[Sto
 
 
 def _engine_of(corrupt: CacheCorrupt, read: ExportRead | None) -> str:
-    engine: str | None = corrupt.facts.get("engine")
-    if engine is not None or read is None:
-        return engine or PYARROW
-    return PYARROW if comes_by_pyarrow(read) else POLARS
+    """Return who decoded a file; what pyarrow raises may be about what polars made of it."""
+    if corrupt.facts.get("engine") == DUCKDB:
+        return DUCKDB
+    return PYARROW if read is None or comes_by_pyarrow(read) else POLARS
 
 
 def _is_right(export: StoredExport) -> bool:
