@@ -153,3 +153,4 @@ class _FormWalker(Walker):
                 self._parts.append(COUNT if path in rules.counts else NUMBER)
         else:
             self._parts.append(b".{%d}" % FIXED_BYTES[kind])
+            self.at += FIXED_BYTES[kind]
