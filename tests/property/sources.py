@@ -117,6 +117,7 @@ LIVE_CELLS = st.one_of(
     st.booleans(),
     st.lists(WHOLE | TEXT, max_size=2),
     st.fixed_dictionaries({"_type": st.just("t"), "n": WHOLE}),
+    st.just({}),
 )
 
 

@@ -77,12 +77,12 @@ def clean_json(value: Any) -> Any:
 
 
 def flatten(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Give nested dicts dotted keys; dicts that carry ``_type`` are media and stay whole.
+    """Give nested dicts dotted keys; empty ones stay, and so do media, which carry ``_type``.
 
     Examples
     --------
-    >>> flatten({"val": {"loss": 1.0}, "img": {"_type": "image-file"}, "none": None})
-    {'val.loss': 1.0, 'img': {'_type': 'image-file'}}
+    >>> flatten({"val": {"loss": 1.0}, "img": {"_type": "image-file"}, "none": None, "no": {}})
+    {'val.loss': 1.0, 'img': {'_type': 'image-file'}, 'no': {}}
     """
     flat: dict[str, Any] = {}
     for key, value in row.items():
@@ -90,7 +90,7 @@ def flatten(row: Mapping[str, Any]) -> dict[str, Any]:
             flat[key] = value
         elif value is None:
             continue
-        elif isinstance(value, dict) and "_type" not in value:
+        elif isinstance(value, dict) and value and "_type" not in value:
             flat.update({f"{key}.{inner}": cell for inner, cell in flatten(value).items()})
         else:
             flat[key] = clean_json(value)

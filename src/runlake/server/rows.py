@@ -21,7 +21,7 @@ NOT_ON_WIRE = ("NaN", "Infinity", "null", "\\u")
 
 
 def parse_line(line: str) -> Row:
-    """Parse a history line and give nested dicts dotted keys.
+    """Parse a history line and give nested dicts dotted keys; empty ones stay.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def _whole_step(step: Any) -> int:
 
 def _flatten(values: Mapping[str, Any], prefix: str, row: Row) -> None:
     for key, value in values.items():
-        if isinstance(value, dict) and "_type" not in value:
+        if isinstance(value, dict) and value and "_type" not in value:
             _flatten(value, f"{prefix}{key}.", row)
         elif value is not None:
             row[prefix + key] = value
