@@ -59,7 +59,7 @@ class _Child:
         self.process = subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=ROOT,
-            env={**bare_environment(), "RUNLAKE_RETRY_TIMEOUT": "1"},
+            env={**bare_environment(), "RUNLAKE_RETRY_TIMEOUT": "0.1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,31 +1,44 @@
-"""One seed is one export with something wrong in it, read in every way."""
+"""One seed is one export with something wrong in it, read in every way.
+
+Either the host has it so: any error of runlake will do. Or the host promised a digest of what it
+had before, and the bytes change on their way or on disk: then the rows are right, or none come.
+"""
 
 from __future__ import annotations
 
+import atexit
 import io
+import os
 import random
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
+from tests.faults.fault_script import StoredObject
+from tests.faults.fault_server import API_KEY, FaultServer
 from tests.fuzz.children import serve
 
 import runlake
 
 N_ROWS = 300
+N_EXPORTS = 12
+N_BULK_BYTES = 4_000
 LENGTH_AND_MAGIC = 8
+DIGESTS = ["crc32c", "md5 etag"]
 
 
-def whole_export(chance: random.Random) -> bytes:
-    """Return a small export of many kinds of columns."""
+@cache
+def whole_export(seed: int) -> bytes:
+    """Return a small export of many kinds of columns; some are long enough for ranges."""
+    chance = random.Random(seed)
     steps = list(range(N_ROWS))
     columns: dict[str, pa.Array] = {
         "_step": pa.array(steps, pa.float64() if chance.random() < 0.5 else pa.int64()),
@@ -37,6 +50,8 @@ def whole_export(chance: random.Random) -> bytes:
         "struct": pa.array([{"x": 1.0, "y": "z"}, None, {"x": None, "y": "w"}] * (N_ROWS // 3)),
         "json": pa.array([b'{"a": 1}', None, b"[1]"] * (N_ROWS // 3)),
     }
+    if chance.random() < 0.25:
+        columns["bulk"] = pa.array([chance.randbytes(N_BULK_BYTES // 2).hex() for _ in steps])
     sink = io.BytesIO()
     pq.write_table(
         pa.table(columns),
@@ -45,6 +60,7 @@ def whole_export(chance: random.Random) -> bytes:
         compression=chance.choice(["snappy", "zstd", "none", "gzip"]),
         use_dictionary=chance.random() < 0.5,
         data_page_version=chance.choice(["1.0", "2.0"]),
+        write_page_checksum=chance.random() < 0.5,
     )
     return sink.getvalue()
 
@@ -59,6 +75,15 @@ def _overwrite(content: bytearray, chance: random.Random, start: int, stop: int)
     content[place] = chance.choice([0, 1, 0x7F, 0x80, 0xFF])
 
 
+def _page_header(content: bytes, chance: random.Random) -> int:
+    """Return where a page begins."""
+    metadata = pq.read_metadata(pa.BufferReader(content))
+    group = metadata.row_group(chance.randrange(metadata.num_row_groups))
+    chunk = group.column(chance.randrange(metadata.num_columns))
+    starts = [chunk.data_page_offset, chunk.dictionary_page_offset]
+    return chance.choice([start for start in starts if start is not None])
+
+
 def mutate(content: bytes, chance: random.Random) -> bytes:
     """Return an export with something wrong in its footer, its pages or its length."""
     changed = bytearray(content)
@@ -66,7 +91,7 @@ def mutate(content: bytes, chance: random.Random) -> bytes:
     footer = len(content) - LENGTH_AND_MAGIC - length
     end = len(content) - LENGTH_AND_MAGIC
     how = chance.choice(
-        ["flip", "overwrite"] * 4 + ["pages"] * 3 + ["cut", "length", "noise", "move"]
+        ["flip", "overwrite"] * 4 + ["pages", "header"] * 3 + ["cut", "length", "noise", "move"]
     )
     if how == "flip":
         _flip(changed, chance, footer, end)
@@ -74,6 +99,9 @@ def mutate(content: bytes, chance: random.Random) -> bytes:
         _overwrite(changed, chance, footer, end)
     elif how == "pages":
         _flip(changed, chance, 4, footer)
+    elif how == "header":
+        start = _page_header(content, chance)
+        chance.choice([_flip, _overwrite])(changed, chance, start, start + 24)
     elif how == "cut":
         del changed[chance.randrange(len(changed)) : -chance.choice([LENGTH_AND_MAGIC, 4, 1])]
     elif how == "length":
@@ -88,19 +116,12 @@ def mutate(content: bytes, chance: random.Random) -> bytes:
     return bytes(changed)
 
 
-def _collect(run: runlake.Run) -> None:
-    relation = run.sql("FROM history")
-    # A relation is DuckDB's own: what meets a damaged page while the user collects it is too.
-    with suppress(duckdb.Error):
-        relation.to_arrow_table()
-
-
 READERS: dict[str, Callable[[runlake.Run], Any]] = {
-    "rows": lambda run: sum(1 for _ in run.beta_scan_history()),
+    "rows": lambda run: list(run.beta_scan_history()),
     "frame": lambda run: run.frame(),
-    "arrow": lambda run: sum(batch.num_rows for batch in run.arrow()),
-    "sql": _collect,
-    "rows of keys": lambda run: sum(1 for _ in run.beta_scan_history(keys=["loss", "text"])),
+    "arrow": lambda run: pa.Table.from_batches(run.arrow()),
+    "sql": lambda run: run.sql("FROM history").to_arrow_table(),
+    "rows of keys": lambda run: list(run.beta_scan_history(keys=["loss", "text"])),
 }
 
 
@@ -110,24 +131,99 @@ def _server() -> FaultServer:
     return FaultServer().__enter__()
 
 
+@cache
+def _cache() -> Path:
+    """Return the cache directory of this process."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+@cache
+def _api() -> runlake.Api:
+    """Return the client of this process: making its trust store takes as long as a read."""
+    settings = {"base_url": _server().base_url, "cache_dir": str(_cache())}
+    return runlake.Api(settings, api_key=API_KEY)
+
+
+def _offer(content: bytes, tells: str, promised: bytes | None = None) -> None:
+    server = _server()
+    server.store("a", content, "date", tells)
+    if promised is not None:
+        server.objects["a"].headers = StoredObject(promised, frozenset({tells})).headers
+    server.exports = ["a"]
+    server.run["historyLineCount"] = N_ROWS
+    server.history_keys["lastStep"] = N_ROWS - 1
+    server.seen.clear()
+
+
+def _read(reader: str, project: str) -> Any:
+    return READERS[reader](_api().run(f"team/{project}/run"))
+
+
+def _differ(answer: Any, expected: Any) -> bool:
+    if isinstance(answer, pl.DataFrame | pa.Table):
+        return not answer.equals(expected)
+    return bool(answer != expected)
+
+
+@cache
+def _truth(export: int, reader: str) -> Any:
+    _offer(whole_export(export), "etag")
+    return _read(reader, f"truth-{export}-{reader}")
+
+
+def _damage_on_disk(project: str, chance: random.Random) -> None:
+    for file in _cache().glob(f"**/{project}/**/*.parquet"):
+        noted = file.stat()
+        content = mutate(whole_export(chance.randrange(N_EXPORTS)), chance)
+        if noted.st_size > N_ROWS * N_BULK_BYTES:
+            content = file.read_bytes()[: -len(content)] + content
+        file.chmod(0o600)
+        if chance.random() < 0.5:
+            file.unlink()
+        with file.open("r+b" if file.exists() else "wb") as opened:
+            opened.write(content)
+        if chance.random() < 0.5:
+            os.utime(file, ns=(noted.st_atime_ns, noted.st_mtime_ns))
+
+
 def try_seed(seed: int) -> Iterator[str]:
     """Read a mutated export in every way; errors of runlake are what should come."""
     warnings.simplefilter("ignore")
     chance = random.Random(seed)
-    content = mutate(whole_export(chance), chance)
-    server = _server()
-    with tempfile.TemporaryDirectory() as folder:
-        server.store("a", content)
-        server.exports = ["a"]
-        server.run["historyLineCount"] = N_ROWS
-        server.history_keys["lastStep"] = N_ROWS - 1
-        for name, read in READERS.items():
-            yield name
-            settings = {"base_url": server.base_url, "cache_dir": str(Path(folder) / name)}
-            try:
-                read(runlake.Api(settings, api_key=API_KEY).run(RUN_PATH))
-            except runlake.errors.RunlakeError:
+    export = chance.randrange(N_EXPORTS)
+    intact = whole_export(export)
+    where = chance.choice(["stored"] * 3 + ["on its way", "on disk"])
+    tells = chance.choice(DIGESTS if where != "stored" else ["etag", *DIGESTS])
+    mutated = mutate(intact, chance)
+    for reader in READERS:
+        yield f"{reader}, {where}"
+        project = f"{seed}-{reader.replace(' ', '-')}"
+        expected = None if where == "stored" else _truth(export, reader)
+        if where == "on disk":
+            _offer(intact, tells)
+            _read(reader, project)
+            _damage_on_disk(project, chance)
+        else:
+            _offer(mutated, tells, intact if where == "on its way" else None)
+        try:
+            answer = _read(reader, project)
+        except runlake.errors.RunlakeError:
+            continue
+        except duckdb.Error:
+            # What a host promised a digest of is not tried before the user collects a relation.
+            if (reader, where) == ("sql", "stored") and tells in DIGESTS:
                 continue
+            raise
+        finally:
+            for folder in _cache().glob(f"**/{project}"):
+                shutil.rmtree(folder)
+        # Of ranges nobody promised a digest.
+        is_of_ranges = len(intact) > N_ROWS * N_BULK_BYTES and reader == "rows of keys"
+        if where == "stored" or (where == "on its way" and is_of_ranges):
+            continue
+        assert not _differ(answer, expected), f"wrong rows {where}"
 
 
 if __name__ == "__main__":

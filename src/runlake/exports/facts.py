@@ -17,6 +17,8 @@ from runlake.exports.ranges import ByteRange
 from runlake.exports.writers import is_common, kinds_in
 from runlake.values import STEP, StepRange
 
+STEPS_AT_ONCE = 1 << 20
+
 
 class UnreadableExport(pa.ArrowInvalid):  # type: ignore[misc]
     """A Parquet file of which no answer can be made; the text says why."""
@@ -412,57 +414,95 @@ def _stated_nulls(statistics: pq.Statistics | None, n_rows: int) -> int | None:
     return n_nulls if is_possible else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """What the ``_step`` column of a row group has, or some of it."""
+
+    group: RowGroup
+    is_ascending: bool
+    n_nulls: int
+
+
 def _row_groups(parquet: pq.ParquetFile) -> tuple[tuple[RowGroup, ...], bool, bool]:
     """Return the row groups, whether steps ascend, and whether the footer states the same."""
     metadata = parquet.metadata
-    leaf = leaf_positions(parquet.schema_arrow).get(STEP, (0, 0, 0))[0]
-    has_step = STEP in parquet.schema_arrow.names
-    groups = []
-    last: int | None = None
-    is_ascending = has_step
+    if STEP not in parquet.schema_arrow.names:
+        stated = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+        groups = tuple(RowGroup(group.num_rows, None, None) for group in stated)
+        return groups, False, _has_rows_as_stated(metadata, groups)
+    leaf, _, place = leaf_positions(parquet.schema_arrow)[STEP]
+    is_integer = pa.types.is_integer(parquet.schema_arrow.field(place).type)
+    found = []
     is_as_stated = True
     for index in range(metadata.num_row_groups):
-        stated = metadata.row_group(index)
-        if not has_step:
-            groups.append(RowGroup(stated.num_rows, None, None))
-            continue
-        column = (
-            parquet.read_row_group(index, columns=[STEP], use_threads=False)
-            .column(STEP)
-            .combine_chunks()
-        )
-        n_stored = stated.column(leaf).num_values
-        if len(column) < n_stored:
+        steps = _joined(_step_facts(column) for column in _step_columns(parquet, index))
+        row_group = metadata.row_group(index)
+        n_stored = row_group.column(leaf).num_values
+        if steps.group.n_rows < n_stored:
             # No engine reads behind the count of rows.
             raise UnreadableExport(
-                f"row group {index} has {n_stored:,} steps, but states {stated.num_rows:,} rows"
+                f"row group {index} has {n_stored:,} steps, but states {row_group.num_rows:,} rows"
             )
-        group, group_ascends = _step_facts(column)
-        is_ascending = is_ascending and group_ascends
-        if group.first_step is not None:
-            is_ascending = is_ascending and (last is None or group.first_step > last)
-            last = group.last_step
-        groups.append(group)
-        is_as_stated = is_as_stated and _is_as_stated(stated, leaf, column, group)
-    n_rows = sum(group.n_rows for group in groups)
+        found.append(steps)
+        is_as_stated = is_as_stated and _is_as_stated(row_group, leaf, steps, is_integer=is_integer)
+    groups = tuple(steps.group for steps in found)
+    is_ascending = _joined(found).is_ascending
     is_as_stated = (
-        is_as_stated and n_rows == metadata.num_rows and _is_sorted_as_stated(parquet, is_ascending)
+        is_as_stated
+        and _has_rows_as_stated(metadata, groups)
+        and _is_sorted_as_stated(parquet, is_ascending)
     )
-    return tuple(groups), is_ascending, is_as_stated
+    return groups, is_ascending, is_as_stated
+
+
+def _has_rows_as_stated(metadata: pq.FileMetaData, groups: Iterable[RowGroup]) -> bool:
+    return bool(sum(group.n_rows for group in groups) == metadata.num_rows)
+
+
+def _step_columns(parquet: pq.ParquetFile, index: int) -> Iterator[pa.Array]:
+    """Yield the ``_step`` column of a row group in pieces of bounded size."""
+    if parquet.metadata.row_group(index).num_rows > STEPS_AT_ONCE:
+        for batch in parquet.iter_batches(
+            STEPS_AT_ONCE, row_groups=[index], columns=[STEP], use_threads=False
+        ):
+            yield batch.column(STEP)
+        return
+    table = parquet.read_row_group(index, columns=[STEP], use_threads=False)
+    yield table.column(STEP).combine_chunks()
+
+
+def _joined(parts: Iterable[_Steps]) -> _Steps:
+    """Return what rows have that follow each other."""
+    n_rows = n_nulls = 0
+    first: int | None = None
+    last: int | None = None
+    highest: int | None = None
+    is_ascending = True
+    for part in parts:
+        group = part.group
+        n_rows += group.n_rows
+        n_nulls += part.n_nulls
+        is_ascending = is_ascending and part.is_ascending
+        if group.first_step is None or group.last_step is None:
+            continue
+        is_ascending = is_ascending and (highest is None or group.first_step > highest)
+        highest = group.last_step
+        first = group.first_step if first is None else min(first, group.first_step)
+        last = group.last_step if last is None else max(last, group.last_step)
+    return _Steps(RowGroup(n_rows, first, last), is_ascending, n_nulls)
 
 
 def _is_as_stated(
-    stated: pq.RowGroupMetaData, leaf: int, column: pa.Array, group: RowGroup
+    stated: pq.RowGroupMetaData, leaf: int, steps: _Steps, *, is_integer: bool
 ) -> bool:
     """Tell whether a row group has the rows and the whole steps that its footer states."""
-    if stated.num_rows != len(column):
+    group = steps.group
+    if stated.num_rows != group.n_rows:
         return False
-    if not pa.types.is_integer(column.type):
-        return True
     statistics = stated.column(leaf).statistics
-    if statistics is None:
+    if not is_integer or statistics is None:
         return True
-    if statistics.has_null_count and statistics.null_count != column.null_count:
+    if statistics.has_null_count and statistics.null_count != steps.n_nulls:
         return False
     if not statistics.has_min_max:
         return True
@@ -481,13 +521,14 @@ def _is_sorted_as_stated(parquet: pq.ParquetFile, is_ascending: bool) -> bool:
     )
 
 
-def _step_facts(column: pa.Array) -> tuple[RowGroup, bool]:
+def _step_facts(column: pa.Array) -> _Steps:
     steps = numbers_of(_whole_steps(column))
+    n_rows = len(column)
     if len(steps) == 0:
-        return RowGroup(len(column), None, None), len(column) == 0
+        return _Steps(RowGroup(n_rows, None, None), n_rows == 0, column.null_count)
     rises = bool((steps[1:] > steps[:-1]).all())
-    group = RowGroup(len(column), int(steps.min()), int(steps.max()))
-    return group, rises and len(steps) == len(column)
+    group = RowGroup(n_rows, int(steps.min()), int(steps.max()))
+    return _Steps(group, rises and len(steps) == n_rows, column.null_count)
 
 
 def _whole_steps(column: pa.Array) -> pa.Array:

@@ -18,9 +18,11 @@ from runlake.exports.thrift import BINARY, I32, I64, LIST, STRUCT, UnknownType, 
 
 SCHEMA, ROW_GROUPS, N_ROWS = 2, 4, 3
 MAX_DEPTH = 64
-# Delta and run-length encodings keep a step in a few bits; fewer rows than that harm nobody.
-ROWS_PER_BYTE = 1_000
-ROWS_ALWAYS_ALLOWED = 1 << 24
+# Delta and run-length encodings keep a value in a few bits; fewer values than that harm nobody.
+VALUES_PER_BYTE = 1_000
+VALUES_ALWAYS_ALLOWED = 1 << 24
+BYTES_PER_BYTE = 1_000
+BYTES_ALWAYS_ALLOWED = 1 << 29
 # Parquet's physical types, by number: BOOLEAN, INT32, INT64, INT96, FLOAT, DOUBLE.
 BYTES_OF_TYPE = {0: 1, 1: 4, 2: 8, 3: 12, 4: 4, 5: 8}
 BYTE_ARRAY, FIXED_BYTE_ARRAY = 6, 7
@@ -31,7 +33,8 @@ ELEMENT = Rules(same=frozenset({(1,), (2,), (3,), (5,)}), free=frozenset({(4,)})
 # Type and codec of a column chunk, its count of values, lengths and offsets, its path.
 CHUNK = Rules(
     same=frozenset({(3, 1), (3, 4)}),
-    counts=frozenset({(3, 6), (3, 7), (3, 9), (3, 11)}),
+    counts=frozenset({(3, 7), (3, 9), (3, 11)}),
+    small=frozenset({(3, 6)}),
     captured=(3, 5),
     free=frozenset({(3, 3)}),
 )
@@ -70,7 +73,7 @@ def check_footer(footer: bytes, n_file_bytes: int) -> None:
     Raises
     ------
     UnsoundFooter
-        If the schema is nested too deep, a column chunk does not fit it, or there are more rows
+        If the schema is nested too deep, a column chunk does not fit it, or there are more values
         than a file of that length can hold.
     """
     try:
@@ -120,8 +123,12 @@ def _check(fields: _Fields, n_file_bytes: int) -> None:
             fields.skip(kind)
     if leaves is None:
         raise UnsoundFooter("it has no schema")
-    if n_rows > max(ROWS_ALWAYS_ALLOWED, n_file_bytes * ROWS_PER_BYTE):
-        raise UnsoundFooter(f"it states {n_rows:,} rows in {n_file_bytes:,} bytes")
+    _refuse_absurd(n_rows, "rows", n_file_bytes)
+
+
+def _refuse_absurd(n_values: int, what: str, n_file_bytes: int) -> None:
+    if n_values > max(VALUES_ALWAYS_ALLOWED, n_file_bytes * VALUES_PER_BYTE):
+        raise UnsoundFooter(f"it states {n_values:,} {what} in {n_file_bytes:,} bytes")
 
 
 def _leaves(fields: _Fields) -> list[_Leaf]:
@@ -206,7 +213,7 @@ def _check_row_group(fields: _Fields, leaves: list[_Leaf], n_file_bytes: int) ->
     """Return how many rows a row group states."""
     last = n_rows = 0
     has_columns = False
-    counts: set[int] = set()
+    flat: set[int] = set()
     while (field := fields.field(last)) is not None:
         last, kind = field
         if (last, kind) == (1, LIST):
@@ -216,7 +223,7 @@ def _check_row_group(fields: _Fields, leaves: list[_Leaf], n_file_bytes: int) ->
                 raise UnsoundFooter(
                     f"a row group has {n_chunks:,} columns, the schema {len(leaves):,}"
                 )
-            counts = _check_chunks(fields, leaves, n_file_bytes)
+            flat = _check_chunks(fields, leaves, n_file_bytes)
         elif (last, kind) == (N_ROWS, I64):
             n_rows = fields.number()
         elif last in (1, N_ROWS):
@@ -225,7 +232,7 @@ def _check_row_group(fields: _Fields, leaves: list[_Leaf], n_file_bytes: int) ->
             fields.skip(kind)
     if n_rows < 0 or not has_columns:
         raise UnsoundFooter("a row group has no columns, or fewer rows than none")
-    n_values = max(counts, default=0)
+    n_values = max(flat, default=0)
     if n_values > n_rows:
         raise UnsoundFooter(
             f"a column has {n_values:,} values, but its row group states {n_rows:,} rows"
@@ -234,21 +241,23 @@ def _check_row_group(fields: _Fields, leaves: list[_Leaf], n_file_bytes: int) ->
 
 
 def _check_chunks(fields: _Fields, leaves: Sequence[_Leaf], n_file_bytes: int) -> set[int]:
-    """Return the counts of values of columns that have one per row."""
-    counts: set[int] = set()
-    stated: set[bytes] = set()
+    """Return the counts of values of columns that have one per row, each once."""
+    # Of columns that have one value per row, and of lists.
+    stated: tuple[set[bytes], set[bytes]] = (set(), set())
+    counts: tuple[set[int], set[int]] = (set(), set())
     for leaf in leaves:
         start = fields.at
+        is_list = leaf.n_repeated > 0
         if seen := leaf.forms.match(fields.content, start):
             fields.at = seen[0].end()
-            if not leaf.n_repeated:
-                stated.add(seen[0][1])
+            stated[is_list].add(seen[0][1])
             continue
-        n_values = _check_chunk(fields, leaf, n_file_bytes)
-        if not leaf.n_repeated:
-            counts.add(n_values)
+        counts[is_list].add(_check_chunk(fields, leaf, n_file_bytes))
         leaf.forms.note(fields.content, start, None)
-    return counts | {_Fields(count).number() for count in stated}
+    for some, texts in zip(counts, stated, strict=True):
+        some.update(_Fields(count).number() for count in texts)
+    _refuse_absurd(max(counts[True], default=0), "values of a list column", n_file_bytes)
+    return counts[False]
 
 
 def _check_chunk(fields: _Fields, leaf: _Leaf, n_file_bytes: int) -> int:
@@ -299,6 +308,8 @@ def _n_values(numbers: dict[int, int], leaf: _Leaf, n_file_bytes: int) -> int:
     starts = [numbers.get(9, -1), numbers.get(11) or numbers.get(9, -1)]
     if min(starts) < 0 or min(starts) + numbers[7] > n_file_bytes:
         raise UnsoundFooter("a column chunk ends behind the file")
+    if numbers[6] > max(BYTES_ALWAYS_ALLOWED, numbers[7] * BYTES_PER_BYTE):
+        raise UnsoundFooter(f"a column chunk unpacks {numbers[7]:,} bytes to {numbers[6]:,}")
     return numbers[5]
 
 

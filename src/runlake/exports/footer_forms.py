@@ -31,10 +31,10 @@ def _one_of(values: range) -> bytes:
 
 
 # Thrift's zigzag makes even numbers of those that are not negative.
-COUNT = b"(?:%s|%s%s)" % (
-    _one_of(range(0, 0x80, 2)),
-    _one_of(range(0x80, 0x100, 2)),
-    rb"[\x80-\xff]{0,8}+[\x00-\x7f]",
+COUNT, SMALL = (
+    b"(?:%s|%s[\x80-\xff]{0,%d}+[\x00-\x7f])"
+    % (_one_of(range(0, 0x80, 2)), _one_of(range(0x80, 0x100, 2)), n_more)
+    for n_more in (8, 2)
 )
 FREE_TEXT = b"(?:%s)" % b"|".join(
     b"%s.{%d}" % (re.escape(bytes([length])), length) for length in range(FREE_LENGTHS)
@@ -49,8 +49,8 @@ class Rules:
     ----------
     same : frozenset of tuple of int
         Numbers that are the same.
-    counts : frozenset of tuple of int
-        Numbers that are any but negative; all others are any.
+    counts, small : frozenset of tuple of int
+        Numbers that are any but negative, and those below 2 ** 27; all others are any.
     captured : tuple of int
         A count that is group 1 of a match.
     free : frozenset of tuple of int
@@ -59,6 +59,7 @@ class Rules:
 
     same: frozenset[Path] = frozenset()
     counts: frozenset[Path] = frozenset()
+    small: frozenset[Path] = frozenset()
     captured: Path = ()
     free: frozenset[Path] = frozenset()
 
@@ -149,6 +150,8 @@ class _FormWalker(Walker):
                 self._literal(start)
             elif path == rules.captured:
                 self._parts.append(b"(%s)" % COUNT)
+            elif path in rules.small:
+                self._parts.append(SMALL)
             else:
                 self._parts.append(COUNT if path in rules.counts else NUMBER)
         else:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import polars as pl
 import pyarrow as pa
 
 from runlake.history.ahead import run_ahead
+from runlake.history.batches import cut_by_texts
 from runlake.history.corruption import telling_corruption
 from runlake.history.expressions import to_arrow
 from runlake.history.frames import (
@@ -51,7 +53,7 @@ def record_batches(
             made = (
                 pa.RecordBatchReader.from_stream(frame)
                 if is_stream
-                else to_arrow(frame).to_batches()
+                else chain.from_iterable(to_arrow(f).to_batches() for f in cut_by_texts(frame))
             )
             for batch in made:
                 if len(batch):

@@ -14,11 +14,14 @@ from runlake.values import Row, StepRange
 
 if TYPE_CHECKING:
     import polars as pl
+    from polars.selectors import Selector
 
 # Measured (docs/explanation/reading.md): below some hundred thousand cells the cost per call shows,
 # above some millions nothing is won but memory lost.
 CELLS_PER_SLICE = 1 << 22
 MIN_ROWS = 64
+# A dictionary holds a long text once, whatever many rows have it; Arrow's arrays hold it per row.
+TEXT_BYTES_PER_BATCH = 1 << 26
 Reads = Iterable[tuple[ExportRead, StepRange]]
 
 
@@ -58,25 +61,58 @@ def max_rows_of(read: ExportRead, n_sharing: int) -> int:
 
 
 def arrays_of(frame: pl.DataFrame, *, is_numeric: bool) -> Iterator[dict[str, pa.Array]]:
-    """Yield the columns of a frame, chunk by chunk.
+    """Yield the columns of a frame, chunk by chunk, with texts of bounded length in each.
 
     One stream of all columns costs a quarter of what ``to_arrow`` does column by column, but it
     copies chunks together, and brings texts as views, of which pyarrow can neither filter nor take.
     """
+    are_numbers = _numbers()
+    for some in (frame,) if is_numeric else cut_by_texts(frame):
+        texts = None if is_numeric else some.select(~are_numbers).to_arrow()
+        numbers = some if is_numeric else some.select(are_numbers)
+        offset = 0
+        for n_rows in some.to_series(0).chunk_lengths():
+            for batch in pa.RecordBatchReader.from_stream(numbers.slice(offset, n_rows)):
+                arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
+                if texts is not None:
+                    for name in texts.column_names:
+                        arrays[name] = _single(texts.column(name).slice(offset, n_rows))
+                yield arrays
+            offset += n_rows
+
+
+def _numbers() -> Selector:
     import polars.selectors as cs
 
-    are_numbers = cs.numeric() | cs.boolean() | cs.temporal()
-    texts = None if is_numeric else frame.select(~are_numbers).to_arrow()
-    numbers = frame if is_numeric else frame.select(are_numbers)
-    offset = 0
-    for n_rows in frame.to_series(0).chunk_lengths():
-        for batch in pa.RecordBatchReader.from_stream(numbers.slice(offset, n_rows)):
-            arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
-            if texts is not None:
-                for name in texts.column_names:
-                    arrays[name] = _single(texts.column(name).slice(offset, n_rows))
-            yield arrays
-        offset += n_rows
+    return cs.numeric() | cs.boolean() | cs.temporal()
+
+
+def cut_by_texts(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a frame in pieces whose texts are not too long together."""
+    n_bytes = sum(map(_n_text_bytes, frame.select(~_numbers()).iter_columns()))
+    if n_bytes <= TEXT_BYTES_PER_BATCH or len(frame) == 1:
+        yield frame
+        return
+    half = len(frame) // 2
+    yield from cut_by_texts(frame.head(half))
+    yield from cut_by_texts(frame.slice(half))
+
+
+def _n_text_bytes(column: pl.Series) -> int:
+    import polars as pl
+
+    kind = column.dtype
+    if kind == pl.String:
+        return int(column.str.len_bytes().sum())
+    if kind == pl.Binary:
+        return int(column.bin.size().sum())
+    if isinstance(kind, pl.Struct):
+        return sum(map(_n_text_bytes, column.struct.unnest().iter_columns()))
+    if isinstance(kind, pl.List) and (
+        kind.inner in (pl.String, pl.Binary) or kind.inner.is_nested()
+    ):
+        return _n_text_bytes(column.explode())
+    return 0
 
 
 def _single(column: pa.ChunkedArray) -> pa.Array:
