@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from tests.http_artifacts import log_artifact
 from tests.http_logging import LoggedRun
 
 import runlake
@@ -200,3 +201,13 @@ def test_what_an_update_is_about_is_among_its_variables(api, place, monkeypatch)
     run.update()
     entity, project = place.split("/")
     assert {"entity": entity, "project": project, "name": "r1"}.items() <= sent[0].items()
+
+
+def test_a_run_that_uses_an_artifact_twice_over_is_listed_once(api, backend):
+    run = LoggedRun(backend, "maker", "uses")
+    log_artifact(run, "data", {"a.txt": b"a"})
+    artifact = api.artifact("uses/data:v0")
+    api.run(run.path).use_artifact(artifact)
+    api.run(run.path).use_artifact(artifact, use_as="again")
+    run.close()
+    assert [user.id for user in artifact.used_by()] == ["maker"]

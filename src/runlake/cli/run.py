@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
@@ -140,11 +139,14 @@ def query(
 
 def _find_run(api: Api, path: str) -> Run:
     from runlake.errors import InvalidArgument, RunNotFoundError
+    from runlake.values import is_url
 
     try:
         return api.run(path)
     except (InvalidArgument, RunNotFoundError) as error:
-        runs = _runs_of_project(api, path)
+        is_page = is_url(path) and isinstance(error, InvalidArgument)
+        is_short = not is_url(path) and path.strip("/").count("/") == 1
+        runs = _runs_of_project(api, path) if is_page or is_short else []
         if not runs:
             raise
         raise InvalidArgument(
@@ -156,14 +158,9 @@ def _runs_of_project(api: Api, path: str) -> list[str]:
     """Return the newest runs of what may be a path, or an address, of a project."""
     from runlake.errors import RunlakeError
 
-    parts = [part for part in urlsplit(path).path.split("/") if part]
-    if len(parts) == 3 and parts[2] in {"workspace", "runs", "table"}:  # noqa: PLR2004
-        parts.pop()
-    if len(parts) != 2:  # noqa: PLR2004 - entity, project
-        return []
-    project = "/".join(parts)
     try:
-        found = api.runs(project, order="-created_at", per_page=SHOWN_RUNS)[:SHOWN_RUNS]
+        listed = api.runs(path, order="-created_at", per_page=SHOWN_RUNS)
+        found = listed[:SHOWN_RUNS]
     except (RunlakeError, ValueError):
         return []
-    return [f"{project}/{run.id} ({run.name})" for run in found]
+    return [f"{listed.entity}/{listed.project}/{run.id} ({run.name})" for run in found]

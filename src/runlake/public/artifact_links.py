@@ -139,7 +139,8 @@ class ArtifactLinks(ArtifactEdits):
             nodes = [edge.get("node") or {} for edge in found.get("edges") or []]
             # Without a project it lies where this API key may not look.
             shown = [n for n in nodes if _is_link(n) and n["artifactCollection"]["project"]]
-            return [self._as_member(node) for node in shown]
+            members = map(self._as_member, shown)
+            return list({one.qualified_name: one for one in members}.values())
 
     def _as_member(self, membership: dict[str, Any]) -> Artifact:
         from runlake.public.artifacts import from_membership

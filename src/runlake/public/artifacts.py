@@ -318,7 +318,8 @@ class Artifact(ArtifactLinks):
         data = query(self._client, documents.ARTIFACT_USED_BY, {"id": self.id})
         with answer_to(self._client, "ArtifactUsedBy", f"'{self.qualified_name}'"):
             edges = ((data.get("artifact") or {}).get("usedBy") or {}).get("edges") or []
-            runs = (self._run(edge["node"]) for edge in edges if edge.get("node"))
+            nodes = {edge["node"]["id"]: edge["node"] for edge in edges if edge.get("node")}
+            runs = map(self._run, nodes.values())
             return [run for run in runs if run is not None]
 
     @property
