@@ -213,7 +213,7 @@ def test_an_encoding_that_cannot_be_undone_is_an_error_that_says_so(
     host, client, tmp_path, encoding
 ):
     head = HEAD + f"Content-Encoding: {encoding}\r\n\r\n".encode()
-    host.answer = lambda _: iter([head, b"nothing of that kind"])
+    host.answer = lambda _: iter([head, b"\x1f\x8bnothing of that kind"])
     with pytest.raises(ProtocolError, match=RUN_PATH) as caught:
         ask(client, tmp_path)
     assert len(str(caught.value)) < 2000
@@ -238,6 +238,18 @@ def test_what_a_host_compressed_unasked_comes_out_as_it_was(host, client, tmp_pa
     assert (tmp_path / "notes.txt").read_bytes() == RUN_ANSWER
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "aws-chunked", "utf-8", "aws-chunked,gzip"])
+def test_an_encoding_that_a_host_replays_beside_plain_bytes_changes_nothing(
+    host, client, tmp_path, encoding
+):
+    head = HEAD + f"Content-Encoding: {encoding}\r\n\r\n".encode()
+    host.answer = lambda _: iter([head, RUN_ANSWER[:1], RUN_ANSWER[1:]])
+    assert fetch_run(client, RUN) == {"name": "run"}
+    download(client, tmp_path)
+    assert (tmp_path / "notes.txt").read_bytes() == RUN_ANSWER
+    assert download_bytes(client, f"{host.base_url}/notes.txt", what=WHAT) == RUN_ANSWER
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -251,9 +263,11 @@ def test_what_a_host_compressed_unasked_comes_out_as_it_was(host, client, tmp_pa
         b'{"data": []}',
         b'{"data": {"project": []}}',
         b'{"data": {"project": {"run": [1]}}}',
+        b'{"data": {"project": {"run": "run"}}}',
+        b'{"data": 5}',
         b'{"errors": {"message": 5}}',
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_an_answer_of_no_use_is_an_error_that_names_run_and_host(host, client, content):
     host.answer = lambda _: iter(
@@ -273,13 +287,10 @@ def test_integers_of_five_thousand_digits_are_read(host, client):
 
 
 def test_an_error_text_of_five_megabytes_is_cut(host, client):
+    page = b"<html><title>" + b"Bad \x1b[31m Gateway " * 20_000 + b"</title>" + b"x" * 5_000_000
+    said = json.dumps({"errors": [{"message": "no " * 1_700_000}]}).encode()
     for status in (400, 502):
-        page = b"<html><title>" + b"Bad \x1b[31m Gateway " * 20_000 + b"</title>" + b"x" * 5_000_000
-        said = [
-            b"no " * 1_700_000,
-            json.dumps({"errors": [{"message": "no " * 1_700_000}]}).encode(),
-        ]
-        for content in (page, *said):
+        for content in (page, said):
             head = f"HTTP/1.1 {status} {'x' * 10_000}\r\nContent-Length: {len(content)}\r\n\r\n"
             host.answer = lambda _, head=head, content=content: iter([head.encode(), content])
             with pytest.raises(RunlakeError) as caught:

@@ -30,6 +30,7 @@ from runlake.errors import (
     FileTransferError,
     OfflineError,
     ProtocolError,
+    SettingsError,
     Unreachable,
     UsageError,
 )
@@ -116,7 +117,7 @@ class Client:
         http = self._connections.pool(url)
         request = http.build_request(
             "POST",
-            url,
+            self._api_url(url),
             content=json.dumps(payload).encode(),
             headers={
                 "User-Agent": USER_AGENT,
@@ -321,6 +322,16 @@ class Client:
         # One for both where the answer is what takes time.
         own = {"connect": connect, "read": read, "write": write or read, "pool": None}
         return {"timeout": own}
+
+    def _api_url(self, url: str) -> httpx.URL:
+        try:
+            return httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise SettingsError(
+                f"The base URL {self.quote(repr(self.settings.base_url))} cannot be asked: "
+                f"{self.quote(error)}. Correct WANDB_BASE_URL, or base_url.",
+                setting="base_url",
+            ) from None
 
     def _target(self, url: str, what: str) -> bytes:
         """Return what to ask a host for; httpx, which logs URLs, knows no more than `_bare`.

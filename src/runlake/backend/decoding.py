@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 ACCEPTED = "gzip, deflate"
 PIECE_BYTES = 1 << 20
 HEADER_BYTES = 2
 GZIP_OR_ZLIB = 47  # zlib's window bits that take either header
+GZIP = b"\x1f\x8b"
+# What storage hosts replay from uploads whose bytes are as they are.
+PLAIN = {"", "identity", "aws-chunked", "binary", "none", "utf-8"}
 
 
 class NotDecodable(Exception):
@@ -23,7 +27,8 @@ def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     pieces : iterable of bytes
         The body as it arrives.
     encoding : str
-        Its ``Content-Encoding``; empty means none.
+        Its ``Content-Encoding``; empty means none. Storage hosts replay what an upload said, so
+        that bytes which are no gzip are taken as they are.
 
     Yields
     ------
@@ -35,8 +40,8 @@ def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     NotDecodable
         If the encoding is none of ours, or the bytes are not encoded so.
     """
-    name = encoding.strip().lower()
-    if name in {"", "identity"}:
+    name = encoding_of(encoding)
+    if not name:
         yield from pieces
     elif name in {"gzip", "x-gzip", "deflate"}:
         yield from _inflated(pieces, name)
@@ -44,19 +49,30 @@ def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
         raise NotDecodable(f"nobody asked for its Content-Encoding {name[:100]!r}")
 
 
+def encoding_of(header: str) -> str:
+    """Return the encodings that a ``Content-Encoding`` names, without those that change nothing."""
+    named = (one.strip().lower() for one in header.split(","))
+    return ", ".join(one for one in named if one not in PLAIN)
+
+
 def _inflated(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
-    decoder = zlib.decompressobj(GZIP_OR_ZLIB)
+    arriving = iter(pieces)
     head = b""
-    for arrived in pieces:
-        piece = arrived
-        if len(head) < HEADER_BYTES:
-            head += piece
-            if len(head) < HEADER_BYTES:
-                continue
-            piece = head
-            if name == "deflate" and not _has_zlib_header(head):
-                # Some hosts leave the header out.
-                decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+    while len(head) < HEADER_BYTES and (piece := next(arriving, None)) is not None:
+        head += piece
+    body = chain([head], arriving)
+    if name != "deflate" and not head.startswith(GZIP):
+        yield from body
+    elif name != "deflate" or _has_zlib_header(head):
+        yield from _decompressed(body, name, GZIP_OR_ZLIB)
+    elif head:
+        # Some hosts leave the header out.
+        yield from _decompressed(body, name, -zlib.MAX_WBITS)
+
+
+def _decompressed(pieces: Iterable[bytes], name: str, window_bits: int) -> Iterator[bytes]:
+    decoder = zlib.decompressobj(window_bits)
+    for piece in pieces:
         left = piece
         while left:
             if decoder.eof:
@@ -68,10 +84,10 @@ def _inflated(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
                 raise NotDecodable(f"its body is not {name}") from error
             left = decoder.unconsumed_tail or decoder.unused_data
             yield content
-    if head and not decoder.eof:
+    if not decoder.eof:
         raise NotDecodable(f"its {name} body ends too early")
 
 
 def _has_zlib_header(head: bytes) -> bool:
-    is_deflate = head[0] & 15 == zlib.DEFLATED
+    is_deflate = head[:1] != b"" and head[0] & 15 == zlib.DEFLATED
     return is_deflate and int.from_bytes(head[:HEADER_BYTES], "big") % 31 == 0  # RFC 1950, 2.2

@@ -13,7 +13,7 @@ from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.lacking import fit, learn
 from runlake.backend.retry import Transient, retry
-from runlake.backend.shapes import answer_to
+from runlake.backend.shapes import answer_to, find_misplaced
 from runlake.errors import BackendError, ProtocolError, RunNotFoundError
 from runlake.values import RunPath
 
@@ -128,7 +128,16 @@ def _data(client: Client, name: str, what: str, body: Any) -> dict[str, Any]:
             origin=client.origin,
         )
     data = body.get("data")
-    return data if isinstance(data, dict) else {}
+    misplaced = find_misplaced(data)
+    if misplaced is not None:
+        raise ProtocolError(
+            f"{client.origin} answered {what} with JSON of a wrong shape: {misplaced}. Is "
+            "WANDB_BASE_URL that of a W&B backend?",
+            operation=name,
+            origin=client.origin,
+        )
+    found: dict[str, Any] = data or {}
+    return found
 
 
 def _named(operation: str, variables: Mapping[str, Any]) -> str:
@@ -180,14 +189,8 @@ def query_run(
             operation=_operation_name(document),
             origin=client.origin,
         )
-    if not isinstance(run, dict):
-        raise ProtocolError(
-            f"{client.origin} answered {_operation_name(document)} of '{path}' with a run that is "
-            "no JSON object.",
-            operation=_operation_name(document),
-            origin=client.origin,
-        )
-    return run
+    found: dict[str, Any] = run
+    return found
 
 
 def _ids_of_name(client: Client, path: RunPath) -> list[str]:
@@ -227,7 +230,9 @@ def fetch_run(client: Client, path: RunPath, *, is_light: bool = False) -> dict[
 
 def fetch_history_keys(client: Client, path: RunPath) -> dict[str, Any]:
     """Return ``historyKeys`` of a run: types and counts of its keys, and its last step."""
-    return dict(query_run(client, documents.RUN_HISTORY_KEYS, path).get("historyKeys") or {})
+    found = query_run(client, documents.RUN_HISTORY_KEYS, path).get("historyKeys") or {}
+    with answer_to(client, "RunHistoryKeys", f"'{path}'"):
+        return dict(found)
 
 
 def _operation_name(document: str) -> str:

@@ -16,6 +16,9 @@ from runlake.errors import UnsupportedByBackend
 NAME = r"[\"'`\\]*(\w+)[\"'`\\]*"
 # The words of graphql-js and what follows it (graphql-core, gqlgen, Apollo), graphql-ruby,
 # graphql-java, Hasura, Juniper and Hot Chocolate.
+# Of a refusal, more is not looked at: the time that patterns take grows faster than the text.
+MAX_TEXTS = 200
+MAX_CHARACTERS = 2_000
 FIELD = re.compile(
     rf"\bfield {NAME} (?:does not exist|doesn't exist|not found|on|in)(?: (?:on|in))?(?: the)? "
     rf"type:? {NAME}",
@@ -251,8 +254,8 @@ def _has_data(body: Mapping[str, Any]) -> bool:
 
 
 def _texts(errors: object) -> Iterator[str]:
-    for error in errors if isinstance(errors, list) else ():
-        yield str(error.get("message") if isinstance(error, dict) else error)
+    for error in errors[:MAX_TEXTS] if isinstance(errors, list) else ():
+        yield str(error.get("message") if isinstance(error, dict) else error)[:MAX_CHARACTERS]
 
 
 def _lacks(operation: Operation, text: str) -> Iterator[Lack]:

@@ -8,7 +8,7 @@ import httpcore
 import httpx
 
 from runlake.backend.bandwidth import Bandwidth
-from runlake.backend.decoding import NotDecodable, decoded
+from runlake.backend.decoding import NotDecodable, decoded, encoding_of
 from runlake.backend.network import without_frames
 from runlake.backend.stop import Stop
 
@@ -84,7 +84,7 @@ class Reply:
         FileTransferError
             If it is longer, or not encoded as its header says.
         """
-        encoding = self.headers.get("content-encoding", "")
+        encoding = encoding_of(self.headers.get("content-encoding", ""))
         if not encoding:
             limit = None if self._n_promised else MAX_UNANNOUNCED
             pieces = self._long_body() if self._is_long else self._response.iter_raw()

@@ -1,4 +1,4 @@
-"""Answers that have not the shape of the protocol, as one error of ours."""
+"""Answers whose shape is not that of the protocol, as one error of ours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,26 @@ from runlake.backend.client import Client
 from runlake.errors import ProtocolError, RunlakeError
 
 # What reading a wrong shape raises, whichever shape it is.
-WRONG = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
+WRONG = (
+    *(AttributeError, IndexError, KeyError, OverflowError),
+    *(RecursionError, TypeError, ValueError),
+)
+# What answers hold objects under, whichever document was sent.
+OBJECTS = {
+    "addAliases", "apiKeys", "artifact", "artifactCollection", "artifactCollectionMembership",
+    "artifactCollections", "artifactMembership", "artifactMemberships", "artifactSequence",
+    "artifactType", "artifactTypes", "artifacts", "bucket", "clientIDMapping", "createArtifact",
+    "createArtifactCollectionTagAssignments", "createRunFiles", "createdBy", "currentManifest",
+    "deleteAliases", "deleteArtifact", "deleteArtifactCollectionTagAssignments",
+    "deleteArtifactPortfolio", "deleteArtifactSequence", "deleteFiles", "deleteRun", "file",
+    "linkArtifact", "logLines", "markRunFilesUploaded", "model", "models", "moveArtifactSequence",
+    "node", "pageInfo", "parquetHistory", "project", "run", "runs", "serverInfo", "stopRun",
+    "sweep", "sweeps", "teams", "unlinkArtifact", "updateArtifact", "updateArtifactPortfolio",
+    "updateArtifactSequence", "updateRunState", "upsertBucket", "upsertModel", "useArtifact",
+    "usedBy", "user", "viewer",
+}  # fmt: skip
+# Lists of objects, which may be null.
+LISTS = {"edges", "features"}
 
 
 @contextmanager
@@ -37,7 +56,50 @@ def answer_to(client: Client, operation: str, what: str) -> Iterator[None]:
     except WRONG as error:
         raise ProtocolError(
             f"{client.origin} answered {operation} about {what} with JSON of a wrong shape "
-            f"({type(error).__name__}: {error}). Is WANDB_BASE_URL that of a W&B backend?",
+            f"({type(error).__name__}: {client.quote(error)}). Is WANDB_BASE_URL that of a W&B "
+            "backend?",
             operation=operation,
             origin=client.origin,
         ) from error
+
+
+def find_misplaced(data: object, place: str = "data") -> str | None:
+    """Return what in the data of an answer is no object or list where the protocol has one.
+
+    Parameters
+    ----------
+    data : object
+        What was answered; null may stand for everything.
+    place : str
+        Where it was.
+
+    Returns
+    -------
+    str or None
+        A text for an error message; None if all is in its place.
+
+    Examples
+    --------
+    >>> find_misplaced({"viewer": ["me"]})
+    'data.viewer is of type list'
+    """
+    if data is None:
+        return None
+    if not isinstance(data, dict):
+        return f"{place} is of type {type(data).__name__}"
+    for name, value in data.items():
+        misplaced = None
+        if name in OBJECTS:
+            misplaced = find_misplaced(value, f"{place}.{name}")
+        elif name in LISTS and value is not None:
+            misplaced = _find_in_list(value, f"{place}.{name}")
+        if misplaced is not None:
+            return misplaced
+    return None
+
+
+def _find_in_list(items: object, place: str) -> str | None:
+    if not isinstance(items, list):
+        return f"{place} is of type {type(items).__name__}"
+    found = (find_misplaced(item, place) for item in items)
+    return next((misplaced for misplaced in found if misplaced is not None), None)

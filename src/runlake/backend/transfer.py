@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runlake.backend.client import Client
+from runlake.backend.decoding import encoding_of
 from runlake.backend.reply import Reply
 from runlake.backend.retry import Transient, is_retryable, retry
 from runlake.errors import FileTransferError
@@ -165,7 +166,7 @@ def _open_no_link(path: str, flags: int) -> int:
 def _promised(headers: Mapping[str, str]) -> int | None:
     """Return the length that a host announces of the file itself."""
     length = headers.get("content-length", "")
-    is_plain = "content-encoding" not in headers
+    is_plain = not encoding_of(headers.get("content-encoding", ""))
     return int(length) if is_plain and length.isdecimal() else None
 
 

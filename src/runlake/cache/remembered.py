@@ -8,6 +8,7 @@ from typing import Any
 from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import fetch_history_keys, fetch_run
+from runlake.backend.shapes import answer_to
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import Offer, StoredManifest, describe_age, read_manifest
 from runlake.errors import NotCached, StaleWarning, Unreachable
@@ -73,13 +74,14 @@ def load_last_step(client: Client, run: RunPath) -> int:
         return stored.offer.last_step
     try:
         last = fetch_history_keys(client, run).get("lastStep")
+        with answer_to(client, "RunHistoryKeys", f"'{run}'"):
+            return -1 if last is None else int(last)
     except Unreachable:
         offer = _stored(client, run).offer
         if offer is None or not offer.is_over:
             raise
         _warn("The backend does not answer", run, offer)
         return offer.last_step
-    return -1 if last is None else int(last)
 
 
 def _stored(client: Client, run: RunPath) -> StoredManifest:

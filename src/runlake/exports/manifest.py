@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query_run
+from runlake.backend.shapes import WRONG
 from runlake.errors import ProtocolError
 from runlake.values import STEP, RunPath
 
@@ -147,10 +148,10 @@ def fetch_manifest(client: Client, path: RunPath) -> Manifest:
     run = query_run(client, documents.RUN_HISTORY_MANIFEST, path, liveKeys=[STEP])
     try:
         return parse_manifest(path, run)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except WRONG as error:
         raise ProtocolError(
             f"{client.origin} describes the history of '{path}' in a way that is not the W&B "
-            f"protocol: {error}.",
+            f"protocol ({type(error).__name__}: {client.quote(error)}).",
             operation="RunHistoryManifest",
             origin=client.origin,
         ) from error

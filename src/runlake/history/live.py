@@ -13,6 +13,8 @@ from typing import Any
 from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query_run
+from runlake.backend.json_text import parse_json
+from runlake.backend.shapes import WRONG
 from runlake.errors import ProtocolError, UnsupportedByBackend
 from runlake.exports.manifest import fetch_manifest
 from runlake.history.cells import flatten
@@ -238,9 +240,12 @@ def _within(rows: list[Row], start: int, stop: int) -> list[Row]:
 def _parsed(lines: list[Any]) -> Iterator[Any]:
     if all(isinstance(line, str) for line in lines):
         # One long text is parsed in half the time of many short ones.
-        yield from json.loads(f"[{','.join(lines)}]")
+        try:
+            yield from json.loads(f"[{','.join(lines)}]")
+        except ValueError:
+            yield from map(parse_json, lines)
     else:
-        yield from (json.loads(line) if isinstance(line, str) else line for line in lines)
+        yield from (parse_json(line) if isinstance(line, str) else line for line in lines)
 
 
 def _fetch_filtered(
@@ -257,6 +262,8 @@ def _fetch_filtered(
         specs=[json.dumps(spec) for spec in specs],
     )
     found = answer.get("sampledHistory") or []
+    if not isinstance(found, list) or not all(isinstance(sample, list) for sample in found):
+        raise _no_rows(client, run)
     if len(found) != len(specs):
         raise ProtocolError(
             f"{client.origin} sent {len(found)} of {len(specs)} samples of '{run}'.",
@@ -281,10 +288,15 @@ def _ascending(client: Client, run: RunPath, rows: Iterable[Any]) -> list[Row]:
         cleaned = [flatten(row) for row in rows]
         for row in cleaned:
             row[STEP] = int(row[STEP])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ProtocolError(
-            f"{client.origin} sent a history row of '{run}' without a numeric _step.",
-            origin=client.origin,
-        ) from error
+    except WRONG as error:
+        raise _no_rows(client, run) from error
     cleaned.sort(key=lambda row: row[STEP])
     return cleaned
+
+
+def _no_rows(client: Client, run: RunPath) -> ProtocolError:
+    return ProtocolError(
+        f"{client.origin} sent a history row of '{run}' that is no JSON object with a numeric "
+        "_step.",
+        origin=client.origin,
+    )

@@ -9,6 +9,8 @@ from typing import Any
 from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query_run
+from runlake.backend.json_text import parse_json
+from runlake.backend.shapes import WRONG
 from runlake.errors import ProtocolError
 from runlake.history.cells import flatten
 from runlake.values import Row, RunPath
@@ -38,11 +40,10 @@ def fetch_sampled_rows(
     if keys is not None:
         spec = json.dumps({"keys": list(keys), "samples": n_rows})
         answer = query_run(client, documents.RUN_SAMPLED_HISTORY, run, specs=[spec])
-        lines: list[Any] = (answer.get("sampledHistory") or [[]])[0]
-    else:
-        answer = query_run(client, documents.RUN_FULL_HISTORY, run, samples=n_rows)
-        lines = answer.get("history") or []
-    return _rows(client, run, lines)
+        lines = answer.get("sampledHistory") or [[]]
+        return _rows(client, run, lines[0] if isinstance(lines, list) else lines)
+    answer = query_run(client, documents.RUN_FULL_HISTORY, run, samples=n_rows)
+    return _rows(client, run, answer.get("history") or [])
 
 
 def fetch_system_rows(client: Client, run: RunPath, n_rows: int) -> list[Row]:
@@ -66,10 +67,10 @@ def fetch_system_rows(client: Client, run: RunPath, n_rows: int) -> list[Row]:
     return _rows(client, run, answer.get("events") or [])
 
 
-def _rows(client: Client, run: RunPath, lines: list[Any]) -> list[Row]:
+def _rows(client: Client, run: RunPath, lines: Any) -> list[Row]:
     try:
-        return [flatten(json.loads(line) if isinstance(line, str) else line) for line in lines]
-    except (ValueError, AttributeError) as error:
+        return [flatten(parse_json(line) if isinstance(line, str) else line) for line in lines]
+    except WRONG as error:
         raise ProtocolError(
             f"{client.origin} sent a sample of '{run}' with rows that are no JSON objects.",
             origin=client.origin,

@@ -22,6 +22,8 @@ import pyarrow as pa
 from runlake.backend import artifact_documents, documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query, query_run
+from runlake.backend.json_text import parse_json
+from runlake.backend.shapes import answer_to
 from runlake.backend.transfer import download_bytes
 from runlake.cache.artifact_files import Fetcher
 from runlake.cache.artifact_manifest import Manifest, fetch_manifest
@@ -256,11 +258,14 @@ def _open_artifact(client: Client, reference: str | None) -> _TableSource | None
     found = query(client, artifact_documents.ARTIFACT_BY_ID, {"id": artifact_id}).get("artifact")
     collection = (found or {}).get("artifactSequence") or {}
     project = collection.get("project")
-    if not found or not project or found["state"] != "COMMITTED":
+    if not found or not project:
         return None
-    version = f"v{found['versionIndex']}"
-    names = (project["entity"]["name"], project["name"], collection["name"], version)
-    path = ArtifactPath(*names)
+    with answer_to(client, "ArtifactByID", f"the artifact of table {name!r}"):
+        if found["state"] != "COMMITTED":
+            return None
+        version = f"v{found['versionIndex']}"
+        names = (project["entity"]["name"], project["name"], collection["name"], version)
+        path = ArtifactPath(*names)
     try:
         manifest = fetch_manifest(client, artifact_id, f"'{path}'")
     except ArtifactNotFoundError:
@@ -285,14 +290,15 @@ def _run_file(client: Client, run: RunPath, value: Mapping[str, Any]) -> dict[st
             origin=client.origin,
         )
     what = f"{name!r} of run '{run}'"
-    node = edges[0]["node"]
-    return _parse(download_bytes(client, node["url"], what=what, md5=node.get("md5")), what)
+    with answer_to(client, "RunFiles", f"'{run}'"):
+        url, md5 = edges[0]["node"]["url"], edges[0]["node"].get("md5")
+    return _parse(download_bytes(client, url, what=what, md5=md5), what)
 
 
 def _parse(content: bytes, what: str) -> dict[str, Any]:
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
+        document = parse_json(content)
+    except ValueError:
         document = None
     if not isinstance(document, dict) or not _is_table(document):
         raise ProtocolError(f"{what} holds no table.")

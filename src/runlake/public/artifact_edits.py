@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runlake.backend import artifact_mutations as mutations
 from runlake.backend.graphql import mutate, query
+from runlake.backend.json_text import parse_json
 from runlake.backend.shapes import answer_to
 from runlake.errors import InvalidArgument, InvalidType, ProtocolError
 from runlake.errors.user_line import warn
@@ -263,8 +264,8 @@ class ArtifactEdits(ArtifactFields):
     def _sent_metadata(self) -> dict[str, Any]:
         """Return the metadata that the backend sent."""
         try:
-            found = json.loads(self._attrs.get("metadata") or "{}")
-        except (TypeError, ValueError, RecursionError):
+            found = parse_json(self._attrs.get("metadata") or "{}")
+        except (TypeError, ValueError):
             found = None
         if isinstance(found, dict):
             return found

@@ -173,7 +173,7 @@ class ArtifactFields:
     @property
     def digest(self) -> str:
         """The MD5, in hex, of names and digests of all files."""
-        return str(self._attrs["digest"])
+        return self._told("digest")
 
     @property
     def size(self) -> int:
@@ -198,12 +198,12 @@ class ArtifactFields:
     @property
     def created_at(self) -> str:
         """When it was logged, as ISO 8601 in UTC."""
-        return str(self._attrs["createdAt"])
+        return self._told("createdAt")
 
     @property
     def updated_at(self) -> str:
         """When it was last changed, as ISO 8601 in UTC."""
-        return str(self._attrs.get("updatedAt") or self._attrs["createdAt"])
+        return str(self._attrs.get("updatedAt") or self.created_at)
 
     @property
     def history_step(self) -> int | None:
@@ -217,6 +217,10 @@ class ArtifactFields:
         named = "/".join((quote(self.type), quote(self._path.collection), self.version))
         place = f"{self.entity}/{self.project}/artifacts/{named}"
         return f"{self._client.settings.app_url}/{place}"
+
+    def _told(self, name: str) -> str:
+        with answer_to(self._client, "ArtifactFragment", f"'{self.qualified_name}'"):
+            return str(self._attrs[name])
 
     def is_draft(self) -> bool:
         """Tell whether the version is not committed yet."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query_run
+from runlake.backend.shapes import answer_to
 from runlake.errors.screen import line_for_screen
 from runlake.public.pages import Page, Pages, page_of
 from runlake.values import RunPath, check_count
@@ -90,7 +91,8 @@ class ConsoleLogs(Pages[ConsoleLogLine]):
         found = query_run(self._client, document, path, run_variable="runName", **sizes)
         page = page_of(found.get("logLines"))
         has_next = page.has_next and self._last_lines is None
-        return Page([_line(node) for node in page.objects], page.cursor, has_next)
+        with answer_to(self._client, "RunConsoleLog", f"'{path}'"):
+            return Page([_line(node) for node in page.objects], page.cursor, has_next)
 
     def __repr__(self) -> str:
         return line_for_screen(f"<ConsoleLogs {self.run.entity}/{self.run.project}/{self.run.id}>")
@@ -100,9 +102,9 @@ def _line(node: Mapping[str, Any]) -> ConsoleLogLine:
     return ConsoleLogLine(
         number=int(node["number"]),
         timestamp=_moment(node.get("timestamp")),
-        level=node.get("level") or "",
-        label=node.get("label") or "",
-        content=node.get("line") or "",
+        level=str(node.get("level") or ""),
+        label=str(node.get("label") or ""),
+        content=str(node.get("line") or ""),
     )
 
 

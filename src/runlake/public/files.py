@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from runlake.backend.client import Client
 from runlake.backend.run_files import delete_run_file, fetch_run_files
+from runlake.backend.shapes import answer_to
 from runlake.backend.transfer import download_file
 from runlake.errors import (
     FileTransferError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from runlake.public.api import Api
     from runlake.public.run_fields import RunFields
 
+FIELDS = ("id", "url", "directUrl", "sizeBytes", "mimetype", "updatedAt", "md5")
 MD5 = re.compile(r"[A-Za-z0-9+/]{22}==")
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -58,7 +60,8 @@ class File(Attributes):
     @property
     def size(self) -> int:
         """Length in bytes."""
-        return int(self._attrs.get("sizeBytes") or 0)
+        with answer_to(self._client, "RunFiles", repr(self._attrs.get("name"))):
+            return int(self._attrs.get("sizeBytes") or 0)
 
     @property
     def path_uri(self) -> str:
@@ -163,6 +166,8 @@ class File(Attributes):
                 destination,
                 what=f"{self.name!r} of '{'/'.join(self._owner.path)}'",
                 md5=self._md5,
+                # Without a digest the length is no promise: the backend may have counted before.
+                max_bytes=self.size or None if self._md5 else None,
             )
         except OSError as error:
             raise FileTransferError(f"{str(destination)!r} cannot be written: {error}.") from error
@@ -237,7 +242,13 @@ class Files(SizedPages[File]):
             upload=self._upload,
         )
         page = page_of(found.get("files"), found.get("fileCount"))
-        return page.holding([File(self._client, node, self.run) for node in page.objects])
+        with answer_to(self._client, "RunFiles", f"'{'/'.join(self.run.path)}'"):
+            return page.holding([self._open(node) for node in page.objects])
+
+    def _open(self, node: dict[str, Any]) -> File:
+        # What an older backend does not know is None.
+        attrs = {**dict.fromkeys(FIELDS), **node, "name": str(node["name"])}
+        return File(self._client, attrs, self.run)
 
     def __repr__(self) -> str:
         return line_for_screen(f"<Files {'/'.join(self.run.path)} ({len(self)})>")

@@ -192,7 +192,9 @@ def page_of(connection: Mapping[str, Any] | None, total: int | None = None) -> P
         The cursor is that of the last edge, else that of ``pageInfo``.
     """
     found = connection or {}
+    total = total if isinstance(total, int) and total >= 0 else None
     edges = [edge for edge in found.get("edges") or [] if edge and edge.get("node") is not None]
     info = found.get("pageInfo") or {}
     cursor = (edges[-1].get("cursor") if edges else None) or info.get("endCursor")
+    cursor = None if cursor is None else str(cursor)
     return Page([edge["node"] for edge in edges], cursor, bool(info.get("hasNextPage")), total)

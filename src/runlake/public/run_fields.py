@@ -10,6 +10,7 @@ from typing import Any
 from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import mutate
+from runlake.backend.json_text import parse_json
 from runlake.backend.lacking import check_field
 from runlake.cache.remembered import load_fields, load_last_step
 from runlake.errors import InvalidType, ProtocolError
@@ -173,8 +174,8 @@ class RunFields(Attributes):
 
     def _decoded(self, name: str, value: object) -> dict[str, Any]:
         try:
-            decoded = json.loads(value, strict=False) if isinstance(value, (str, bytes)) else value
-        except (ValueError, RecursionError):
+            decoded = parse_json(value, strict=False) if isinstance(value, (str, bytes)) else value
+        except ValueError:
             decoded = value
         if decoded is None:
             return {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
+from runlake.backend.json_text import parse_json
 from runlake.backend.run_files import send_run_file
+from runlake.backend.shapes import answer_to
 from runlake.backend.transfer import download_bytes
 from runlake.errors import (
     InvalidArgument,
@@ -46,11 +47,18 @@ class RunFiles(RunFields):
                 file = self.file(METADATA_FILE)
             except RunFileNotFoundError:
                 return None
-            content = download_bytes(self._client, file.url, what=f"{METADATA_FILE!r}")
+            what = f"{METADATA_FILE!r} of '{self._path}'"
+            with answer_to(self._client, "RunFiles", what):
+                url = file.url
+            content = download_bytes(self._client, url, what=what)
             try:
-                self._metadata = json.loads(content)
-            except (ValueError, RecursionError):
-                warn(f"{METADATA_FILE!r} of '{self._path}' is no JSON; run.file() gives it.")
+                found = parse_json(content)
+            except ValueError:
+                found = None
+            if isinstance(found, dict):
+                self._metadata = found
+            else:
+                warn(f"{what} is no JSON object; run.file() gives it.")
         return self._metadata
 
     def file(self, name: str) -> File:

@@ -1,0 +1,106 @@
+"""Backends whose answers have another shape than was asked for."""
+
+import json
+
+import pytest
+from tests.faults.fault_server import API_KEY, RUN_PATH
+from tests.faults.raw_host import HEAD, RawHost
+
+import runlake
+from runlake.backend import artifact_documents, artifact_mutations, documents
+from runlake.backend.parse_document import parse_document
+from runlake.backend.shapes import LISTS as SHAPED_LISTS
+from runlake.backend.shapes import OBJECTS
+from runlake.errors import ProtocolError
+
+PROJECT = RUN_PATH.rpartition("/")[0]
+LEAVES = {
+    "name": "run",
+    "number": 1,
+    "state": "finished",
+    "history": ['{"_step": 1}'],
+    "historyKeys": {"lastStep": 10, "keys": {"_step": {"typeCounts": [{"type": "number"}]}}},
+    "parquetUrls": [],
+    "liveData": [],
+}
+
+
+class Backend(RawHost):
+    """Answers every document with what it asks for."""
+
+    def __init__(self):
+        super().__init__(self._reply)
+        self.leaves = LEAVES
+
+    def _reply(self, request):
+        asked = json.loads(request.partition(b"\r\n\r\n")[2])
+        selections = parse_document(asked["query"]).selections
+        content = json.dumps({"data": self._object(selections)}).encode()
+        yield HEAD + f"Content-Length: {len(content)}\r\n\r\n".encode() + content
+
+    def _object(self, selections):
+        found = {}
+        for selection in selections:
+            if selection.name == "edges":
+                found["edges"] = [self._object(selection.children)]
+            elif selection.children and selection.name not in self.leaves:
+                found[selection.alias] = self._object(selection.children)
+            else:
+                found[selection.alias] = self.leaves.get(selection.name)
+        return found
+
+
+@pytest.fixture
+def backend():
+    with Backend() as backend:
+        yield backend
+
+
+@pytest.fixture
+def api(backend):
+    return runlake.Api({"base_url": backend.base_url}, api_key=API_KEY)
+
+
+def test_what_every_document_asks_below_a_field_has_its_shape_checked():
+    texts = {
+        text
+        for module in (documents, artifact_documents, artifact_mutations)
+        for name, text in vars(module).items()
+        if name.isupper() and isinstance(text, str) and text.lstrip()[:5] in {"query", "mutat"}
+    }
+    placed = [one for text in texts for _, one in parse_document(text).placed()]
+    objects = {one.alias for one in placed if one.children and not one.name.startswith("...")}
+    leaves = {one.alias for one in placed if not one.children}
+    # Of several shapes, by what they are asked of; whoever reads them checks them.
+    several = {"aliases", "entity", "files", "tags", "type"}
+    assert objects - several <= OBJECTS | SHAPED_LISTS
+    assert not leaves & (OBJECTS | SHAPED_LISTS)
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"a":' * 100_000, '{"_step": 1, "a": nul}', "7"])
+def test_a_live_row_that_is_no_object_is_an_error_that_names_the_run(backend, api, line):
+    backend.leaves = {**LEAVES, "history": ['{"_step": 0}', line]}
+    with pytest.raises(ProtocolError, match=RUN_PATH):
+        list(api.run(RUN_PATH).beta_scan_history())
+
+
+def test_a_live_row_with_an_integer_of_five_thousand_digits_is_read(backend, api):
+    backend.leaves = {**LEAVES, "history": ['{"_step": 10, "a": %s}' % ("9" * 5000)]}
+    rows = list(api.run(RUN_PATH).beta_scan_history())
+    assert rows == [{"_step": 10, "a": float("inf")}]
+
+
+@pytest.mark.parametrize("wrong", ["x", 5, True, [1], [[]]], ids=repr)
+@pytest.mark.parametrize("field", ["project", "run", "runs", "pageInfo", "node"])
+def test_a_wrong_shape_is_an_error_that_names_what_was_asked(backend, api, field, wrong):
+    backend.leaves = {**LEAVES, field: wrong}
+    with pytest.raises(ProtocolError, match=f"of '{PROJECT}.*{field} is of type"):
+        list(api.run(RUN_PATH).beta_scan_history() if field == "run" else api.runs(PROJECT))
+
+
+@pytest.mark.parametrize("wrong", [None, {}, "x", [1]], ids=repr)
+def test_a_console_line_of_a_wrong_shape_is_an_error_that_names_the_run(backend, api, wrong):
+    run = api.run(RUN_PATH)
+    backend.leaves = {**LEAVES, "node": {"number": wrong, "line": "x"}}
+    with pytest.raises(ProtocolError, match=RUN_PATH):
+        list(run.console_logs())
