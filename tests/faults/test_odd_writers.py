@@ -203,3 +203,45 @@ def test_two_fields_of_one_name_are_refused_as_two_columns_are(server):
     run = runlake.Api({"base_url": server.base_url}, api_key=API_KEY).run(RUN_PATH)
     with pytest.raises(errors.ExportCorrupt, match="two fields of column 'x' are named 'a'"):
         run.frame()
+
+
+def test_times_that_python_does_not_know_are_text_in_rows(server):
+    columns = {
+        "at": (pa.array([2**62, 0] + [None] * (N_ROWS - 2), pa.timestamp("us")), None),
+        "day": (pa.array([2**30, 0] + [None] * (N_ROWS - 2), pa.date32()), None),
+        "list": (pa.array([[2**60]] + [None] * (N_ROWS - 1), pa.list_(pa.timestamp("ms"))), None),
+        "zone": (pa.array([2**62] + [None] * (N_ROWS - 1), pa.timestamp("us", "UTC")), None),
+    }
+    server.offer(times=written(columns))
+    run = runlake.Api({"base_url": server.base_url}, api_key=API_KEY).run(RUN_PATH)
+    first, second, third = list(run.scan_history())[:3]
+    assert first == {
+        "_step": 0,
+        "loss": 0.0,
+        "at": "148108-07-06T14:00:27.387904",
+        "day": "2941775-04-07",
+        "list": ["36536598-01-28T21:54:06.976"],
+        "zone": "148108-07-06T14:00:27.387904Z",
+    }
+    assert second["at"].isoformat() == "1970-01-01T00:00:00"
+    assert second["day"].isoformat() == "1970-01-01"
+    assert third == {"_step": 2, "loss": 1.0}
+    assert run.history(samples=N_ROWS, pandas=False)[:3] == [first, second, third]
+    assert run.frame().height == run.arrow().read_all().num_rows == N_ROWS
+
+
+def test_a_time_zone_that_nobody_knows_is_text_in_rows_and_an_error_of_ours_in_frames(server):
+    times = pa.array(range(N_ROWS), pa.timestamp("us", "Mars/Base"))
+    server.offer(mars=written({"x": (times, None)}))
+    run = runlake.Api({"base_url": server.base_url}, api_key=API_KEY).run(RUN_PATH)
+    assert [row["x"] for row in run.scan_history()][1] == "1970-01-01T00:00:00.000001Z"
+    for read in (
+        run.frame,
+        run.scan,
+        run.arrow,
+        lambda: run.sql("SELECT * FROM history"),
+        lambda: run.history(pandas=False),
+    ):
+        with pytest.raises(errors.CacheCorrupt, match="Mars/Base"):
+            read()
+    assert run.frame(["loss"]).height == N_ROWS

@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from itertools import accumulate, pairwise
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from runlake.exports.buffers import booleans_of, numbers_of, validity_of
 from runlake.history.kinds import is_binary, is_list, is_text, is_union
 
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+MS_PER_DAY = 86_400_000
 SCALARS = {bool, float, int}
 ReadCells = Callable[[pa.Array], list[Any]]
 
@@ -145,7 +147,41 @@ def _moments_reader(kind: pa.DataType) -> ReadCells:
     """Nanoseconds become microseconds: Python's own types know no smaller ones."""
     is_timestamp = pa.types.is_timestamp(kind)
     target = pa.timestamp("us", kind.tz) if is_timestamp else pa.duration("us")
-    return lambda array: _read_objects(array.cast(target, safe=False))
+
+    def read_moments(array: pa.Array) -> list[Any]:
+        try:
+            return _read_objects(array.cast(target, safe=kind.unit != "ns"))
+        except (pa.ArrowInvalid, OverflowError, ValueError):
+            return [_moment(one, target) for one in array]
+
+    return read_moments
+
+
+def _moment(one: pa.Scalar, target: pa.DataType) -> Any:
+    """Return a time; one that Python does not know as text: year, zone, or length."""
+    unit = one.type.unit
+    try:
+        return one.cast(target, safe=unit != "ns").as_py()
+    except (pa.ArrowInvalid, OverflowError, ValueError):
+        if pa.types.is_duration(target):
+            return str(np.timedelta64(one.value, unit))
+        return f"{np.datetime64(one.value, unit)}{'Z' if target.tz else ''}"
+
+
+def _read_dates(array: pa.Array) -> list[Any]:
+    try:
+        return _read_objects(array)
+    except (OverflowError, ValueError):
+        return [_date(one) for one in array]
+
+
+def _date(one: pa.Scalar) -> Any:
+    """Return a date; one before the year 1 or behind 9999, which Python does not know, as text."""
+    try:
+        return one.as_py()
+    except (OverflowError, ValueError):
+        n_days = one.value if pa.types.is_date32(one.type) else one.value // MS_PER_DAY
+        return str(np.datetime64(n_days, "D"))
 
 
 def _map_reader(kind: pa.MapType) -> ReadCells:
@@ -223,4 +259,5 @@ _READERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any], ReadCells]]
     (is_union, _union_reader),
     (pa.types.is_struct, _struct_reader),
     (_is_moment, _moments_reader),
+    (pa.types.is_date, lambda _: _read_dates),
 )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
 from tsdownsample import MinMaxLTTBDownsampler
 
-from runlake.history.cells import clean_json
+from runlake.history.cells import cell_reader, clean_json, read_optional
 from runlake.history.expressions import pick
 from runlake.history.sample import Sample
 from runlake.values import STEP, Row
@@ -69,8 +69,25 @@ def rows_of(frame: pl.DataFrame, json_keys: Iterable[str] = ()) -> list[Row]:
             for key, cell in row.items()
             if cell is not None
         }
-        for row in frame.to_dicts()
+        for row in _dicts(frame)
     ]
+
+
+def _dicts(frame: pl.DataFrame) -> list[Row]:
+    # Of times that Python does not know polars raises an error or panics.
+    if not any(map(_has_times, frame.dtypes)):
+        return frame.to_dicts()
+    columns = (series.to_arrow() for series in frame)
+    cells = [read_optional(column, cell_reader(column.type)) for column in columns]
+    return [dict(zip(frame.columns, row, strict=True)) for row in zip(*cells, strict=True)]
+
+
+def _has_times(kind: pl.DataType) -> bool:
+    if isinstance(kind, pl.List | pl.Array):
+        return _has_times(cast("pl.DataType", kind.inner))
+    if isinstance(kind, pl.Struct):
+        return any(_has_times(cast("pl.DataType", field.dtype)) for field in kind.fields)
+    return kind.is_temporal()
 
 
 def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from runlake.errors import CacheCorrupt, NoRowsWarning, UnsupportedByBackend
 from runlake.errors.user_line import warn
 from runlake.exports.facts import ExportFacts
 from runlake.exports.progress import Progress
+from runlake.history.corruption import telling_corruption
 from runlake.history.head_start import HeadStart
 from runlake.history.key_facts import KeyFacts, find_key_facts
 from runlake.history.live_source import BackendRows, LiveSource
@@ -136,7 +137,8 @@ class Reading:
 
         live = self.live_rows()
         types = plan_types(self.plan, live)
-        schema = answer_schema(types)
+        with telling_corruption(*(export.file for export in self.plan.exports)):
+            schema = answer_schema(types)
         texts = frozenset(json_keys(types))
         return Stream(schema, self._healed_batches(types, live, schema), texts)
 
@@ -273,8 +275,6 @@ class Reading:
 
     def healing(self, read: Callable[[Reading], T]) -> T:
         """Read, and where a cached file turns out to be broken, fetch it again and read anew."""
-        from runlake.history.corruption import telling_corruption
-
         reading, mending = self, Mending(self.client)
         while True:
             files = (export.file for export in reading.plan.exports)
@@ -330,16 +330,19 @@ class Reading:
         reading, start = self, self.plan.steps.start
         mending = Mending(self.client)
         begun = None if self.head_start is None else self.head_start.take
-        while True:
-            plan = reading.plan
-            try:
-                for batch in read_rows(plan, self.live.iter_pages(plan), page_size, begun):
-                    start = batch[-1][STEP] + 1
-                    yield batch
-            except CacheCorrupt as corrupt:
-                reading = reading.healed(mending, corrupt, start)
-            else:
-                return
+        files = [export.file for export in self.plan.exports]
+        # Besides what cannot be decoded, there may be cells of which Python can make nothing.
+        with telling_corruption(*files):
+            while True:
+                plan = reading.plan
+                try:
+                    for batch in read_rows(plan, self.live.iter_pages(plan), page_size, begun):
+                        start = batch[-1][STEP] + 1
+                        yield batch
+                except CacheCorrupt as corrupt:
+                    reading = reading.healed(mending, corrupt, start)
+                else:
+                    return
 
 
 def open_reading(
