@@ -114,3 +114,37 @@ def test_a_sweep_whose_config_is_no_mapping_is_shown_without_it(odd, api, text):
     assert found == ("s1", None)
     assert all(re.search("config of sweep .*s1 is no YAML mapping", one) for one in said)
     assert bool(said) == (text != "metric: 5")
+
+
+ODD_PAGES = [
+    5,
+    "x",
+    {"a": 1},
+    [5],
+    [None],
+    ["{"],
+    ["[1]"],
+    ['{"_step": 1e999}'],
+    ['{"_step": NaN}'],
+    ['{"_step": "a"}'],
+    ['{"_step": 0, "a": ' + "[" * 100_000 + "]" * 100_000 + "}"],
+]
+
+
+def test_live_rows_of_wrong_shape_are_an_error_of_ours(odd, api, monkeypatch):
+    run = api.run(RUN_PATH)
+    pages = iter(())
+
+    def answer(query, variables):
+        if "parquetHistory" in query or "HistoryPage" not in query:
+            return FaultServer.answer(odd, query, variables)
+        page = next(pages)
+        samples = [page, page] if isinstance(page, list) else page
+        return {"project": {"run": {"history": page, "sampledHistory": samples}}}
+
+    monkeypatch.setattr(odd, "answer", answer)
+    for keys in (None, ["loss"]):
+        for page in ODD_PAGES:
+            pages = iter([page] * 3)
+            with pytest.raises(runlake.errors.RunlakeError, match=RUN_PATH):
+                list(run.scan_history(keys=keys))
