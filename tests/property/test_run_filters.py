@@ -61,7 +61,7 @@ def logged_and_filters(draw):
     operands = st.sampled_from([value for _, value in known]) | scalars
     comparisons = st.one_of(
         st.tuples(st.sampled_from(["$eq", "$ne", "$gt", "$gte", "$lt", "$lte"]), operands),
-        st.tuples(st.sampled_from(["$in", "$nin"]), st.lists(operands, max_size=3)),
+        st.tuples(st.sampled_from(["$in", "$nin", "$all"]), st.lists(operands, max_size=3)),
         st.tuples(st.just("$exists"), st.booleans()),
         st.tuples(st.just("$regex"), st.sampled_from(["^a", "b$", "a|1", "", "."])),
     )
@@ -219,9 +219,17 @@ def _fits_operator(found, name, operand):
         return _equal(found, operand) == (name == "$eq")
     if name in {"$in", "$nin"}:
         return any(_equal(found, one) for one in operand) == (name == "$in")
+    if name == "$all":
+        return bool(operand) and all(_equal(found, one) or _holds(found, one) for one in operand)
     if name == "$regex":
         return isinstance(found, str) and re.search(operand, found) is not None
     return _compared(found, name, operand)
+
+
+def _holds(found, wanted):
+    if not isinstance(found, list) or wanted is None or isinstance(wanted, list | dict):
+        return False
+    return any(_equal(one, wanted) for one in found)
 
 
 def _compared(found, name, operand):
@@ -247,6 +255,8 @@ def _fits_tags_operator(tags, name, operand):
         return _tags_equal(tags, operand) == (name == "$eq")
     if name in {"$in", "$nin"}:
         return any(_tags_equal(tags, one) for one in operand) == (name == "$in")
+    if name == "$all":
+        return bool(operand) and all(_tags_equal(tags, one) for one in operand)
     if name in ORDERED and operand is None:
         return not tags and name.endswith("e")
     return any(_fits_operator(tag, name, operand) for tag in tags)
