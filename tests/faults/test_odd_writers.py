@@ -34,17 +34,14 @@ TEXTS = pa.array(cells(b'"%06d"'.__mod__), pa.binary(8))
 NUMBERS = pa.array(cells(number), pa.decimal128(9, 2))
 HALVES = pa.array(cells(np.float16), pa.float16())
 ODD = {
-    "bytes": {"a": (TEXTS, SPLIT), "b": (TEXTS, DELTA)},
-    "decimals": {
-        "a": (NUMBERS, SPLIT),
+    "split": {"a": (TEXTS, SPLIT), "b": (NUMBERS, SPLIT), "c": (HALVES, SPLIT)},
+    "delta": {
+        "a": (TEXTS, DELTA),
         "b": (NUMBERS, DELTA),
         "c": (pa.array(cells(number), pa.decimal256(60, 2)), DELTA),
         "d": (pa.array(cells(lambda n: [number(n)]), pa.list_(pa.decimal128(9, 2))), DELTA),
     },
-    "halves": {
-        "a": (HALVES, SPLIT),
-        "b": (pa.array(cells(lambda n: [np.float16(n)]), pa.list_(pa.float16())), None),
-    },
+    "halves": {"a": (pa.array(cells(lambda n: [np.float16(n)]), pa.list_(pa.float16())), None)},
     "nothing": {
         "empty": (pa.array(cells(lambda _: [None]), pa.list_(pa.null())), None),
     },
