@@ -5,6 +5,7 @@ import math
 import operator
 import re
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -217,19 +218,22 @@ def _fits_operator(found, name, operand):
         return (found is not MISSING) == operand
     if name in {"$eq", "$ne"}:
         return _equal(found, operand) == (name == "$eq")
-    if name in {"$in", "$nin"}:
-        return any(_equal(found, one) for one in operand) == (name == "$in")
-    if name == "$all":
-        return bool(operand) and all(_equal(found, one) or _holds(found, one) for one in operand)
+    if name in {"$in", "$nin", "$all"}:
+        return _fits_list(operand, name, partial(_equal, found), partial(_is_or_holds, found))
     if name == "$regex":
         return isinstance(found, str) and re.search(operand, found) is not None
     return _compared(found, name, operand)
 
 
-def _holds(found, wanted):
-    if not isinstance(found, list) or wanted is None or isinstance(wanted, list | dict):
-        return False
-    return any(_equal(one, wanted) for one in found)
+def _fits_list(operands, name, is_one, has_one):
+    if name == "$all":
+        return operands != [] and all(map(has_one, operands))
+    return any(map(is_one, operands)) == (name == "$in")
+
+
+def _is_or_holds(found, wanted):
+    is_one = isinstance(found, list) and wanted is not None and not isinstance(wanted, list | dict)
+    return _equal(found, wanted) or (is_one and any(_equal(one, wanted) for one in found))
 
 
 def _compared(found, name, operand):
@@ -253,10 +257,8 @@ def _fits_tags_operator(tags, name, operand):
         return bool(tags) == operand
     if name in {"$eq", "$ne"}:
         return _tags_equal(tags, operand) == (name == "$eq")
-    if name in {"$in", "$nin"}:
-        return any(_tags_equal(tags, one) for one in operand) == (name == "$in")
-    if name == "$all":
-        return bool(operand) and all(_tags_equal(tags, one) for one in operand)
+    if name in {"$in", "$nin", "$all"}:
+        return _fits_list(operand, name, partial(_tags_equal, tags), partial(_tags_equal, tags))
     if name in ORDERED and operand is None:
         return not tags and name.endswith("e")
     return any(_fits_operator(tag, name, operand) for tag in tags)
