@@ -116,10 +116,14 @@ def mutate(content: bytes, chance: random.Random) -> bytes:
     return bytes(changed)
 
 
+def _table(reader: pa.RecordBatchReader) -> pa.Table:
+    return pa.Table.from_batches(list(reader), reader.schema)
+
+
 READERS: dict[str, Callable[[runlake.Run], Any]] = {
     "rows": lambda run: list(run.beta_scan_history()),
     "frame": lambda run: run.frame(),
-    "arrow": lambda run: pa.Table.from_batches(run.arrow()),
+    "arrow": lambda run: _table(run.arrow()),
     "sql": lambda run: run.sql("FROM history").to_arrow_table(),
     "rows of keys": lambda run: list(run.beta_scan_history(keys=["loss", "text"])),
 }

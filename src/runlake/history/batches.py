@@ -67,18 +67,22 @@ def arrays_of(frame: pl.DataFrame, *, is_numeric: bool) -> Iterator[dict[str, pa
     copies chunks together, and brings texts as views, of which pyarrow can neither filter nor take.
     """
     are_numbers = _numbers()
-    for some in (frame,) if is_numeric else cut_by_texts(frame):
-        texts = None if is_numeric else some.select(~are_numbers).to_arrow()
-        numbers = some if is_numeric else some.select(are_numbers)
-        offset = 0
-        for n_rows in some.to_series(0).chunk_lengths():
-            for batch in pa.RecordBatchReader.from_stream(numbers.slice(offset, n_rows)):
-                arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
-                if texts is not None:
-                    for name in texts.column_names:
-                        arrays[name] = _single(texts.column(name).slice(offset, n_rows))
-                yield arrays
-            offset += n_rows
+    texts = None if is_numeric else frame.select(~are_numbers)
+    if texts is not None and _is_too_long(texts):
+        for half in _halves(frame):
+            yield from arrays_of(half, is_numeric=False)
+        return
+    table = None if texts is None else texts.to_arrow()
+    numbers = frame if is_numeric else frame.select(are_numbers)
+    offset = 0
+    for n_rows in frame.to_series(0).chunk_lengths():
+        for batch in pa.RecordBatchReader.from_stream(numbers.slice(offset, n_rows)):
+            arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
+            if table is not None:
+                for name in table.column_names:
+                    arrays[name] = _single(table.column(name).slice(offset, n_rows))
+            yield arrays
+        offset += n_rows
 
 
 def _numbers() -> Selector:
@@ -89,13 +93,22 @@ def _numbers() -> Selector:
 
 def cut_by_texts(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Yield the rows of a frame in pieces whose texts are not too long together."""
-    n_bytes = sum(map(_n_text_bytes, frame.select(~_numbers()).iter_columns()))
-    if n_bytes <= TEXT_BYTES_PER_BATCH or len(frame) == 1:
+    if not _is_too_long(frame.select(~_numbers())):
         yield frame
         return
+    for half in _halves(frame):
+        yield from cut_by_texts(half)
+
+
+def _is_too_long(texts: pl.DataFrame) -> bool:
+    if len(texts) <= 1:
+        return False
+    return sum(map(_n_text_bytes, texts.iter_columns())) > TEXT_BYTES_PER_BATCH
+
+
+def _halves(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     half = len(frame) // 2
-    yield from cut_by_texts(frame.head(half))
-    yield from cut_by_texts(frame.slice(half))
+    return frame.head(half), frame.slice(half)
 
 
 def _n_text_bytes(column: pl.Series) -> int:
