@@ -9,8 +9,8 @@ from tests.faults.raw_host import HEAD, RawHost
 import runlake
 from runlake.backend import artifact_documents, artifact_mutations, documents
 from runlake.backend.parse_document import parse_document
+from runlake.backend.shapes import EITHER, OBJECTS
 from runlake.backend.shapes import LISTS as SHAPED_LISTS
-from runlake.backend.shapes import OBJECTS
 from runlake.errors import ProtocolError
 
 PROJECT = RUN_PATH.rpartition("/")[0]
@@ -41,12 +41,12 @@ class Backend(RawHost):
     def _object(self, selections):
         found = {}
         for selection in selections:
-            if selection.name == "edges":
-                found["edges"] = [self._object(selection.children)]
-            elif selection.children and selection.name not in self.leaves:
-                found[selection.alias] = self._object(selection.children)
-            else:
+            if selection.name in self.leaves or not selection.children:
                 found[selection.alias] = self.leaves.get(selection.name)
+            elif selection.name == "edges":
+                found["edges"] = [self._object(selection.children)]
+            else:
+                found[selection.alias] = self._object(selection.children)
         return found
 
 
@@ -72,7 +72,7 @@ def test_what_every_document_asks_below_a_field_has_its_shape_checked():
     objects = {one.alias for one in placed if one.children and not one.name.startswith("...")}
     leaves = {one.alias for one in placed if not one.children}
     # Of several shapes, by what they are asked of; whoever reads them checks them.
-    several = {"aliases", "entity", "files", "tags", "type"}
+    several = EITHER | {"entity", "type"}
     assert objects - several <= OBJECTS | SHAPED_LISTS
     assert not leaves & (OBJECTS | SHAPED_LISTS)
 
@@ -104,3 +104,15 @@ def test_a_console_line_of_a_wrong_shape_is_an_error_that_names_the_run(backend,
     backend.leaves = {**LEAVES, "node": {"number": wrong, "line": "x"}}
     with pytest.raises(ProtocolError, match=RUN_PATH):
         list(run.console_logs())
+
+
+@pytest.mark.parametrize("field", ["files", "edges", "pageInfo", "node"])
+@pytest.mark.parametrize("wrong", ["x", 5, [1]], ids=repr)
+def test_a_list_of_files_of_a_wrong_shape_is_an_error_that_names_the_run(
+    backend, api, field, wrong
+):
+    run = api.run(RUN_PATH)
+    backend.leaves = {**LEAVES, field: wrong}
+    for read in (lambda: list(run.files()), lambda: run.metadata, lambda: run.file("a")):
+        with pytest.raises(ProtocolError, match=RUN_PATH):
+            read()

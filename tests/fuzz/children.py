@@ -17,6 +17,8 @@ from pathlib import Path
 from tests.server_process import bare_environment
 
 DEADLINE_SECONDS = 60.0
+# Half a minute of trying again, and ten of a rate limit that an answer invents, are no hang.
+SHORT_PATIENCE = {"RUNLAKE_RETRY_TIMEOUT": "0.1", "RUNLAKE_LOCK_TIMEOUT": "2"}
 ROOT = Path(__file__).parents[2]
 
 
@@ -59,7 +61,7 @@ class _Child:
         self.process = subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=ROOT,
-            env={**bare_environment(), "RUNLAKE_RETRY_TIMEOUT": "0.1"},
+            env={**bare_environment(), **SHORT_PATIENCE},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

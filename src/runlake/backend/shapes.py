@@ -29,6 +29,8 @@ OBJECTS = {
 }  # fmt: skip
 # Lists of objects, which may be null.
 LISTS = {"edges", "features"}
+# Objects with edges in one place, lists in another.
+EITHER = {"aliases", "files", "tags"}
 
 
 @contextmanager
@@ -89,7 +91,7 @@ def find_misplaced(data: object, place: str = "data") -> str | None:
         return f"{place} is of type {type(data).__name__}"
     for name, value in data.items():
         misplaced = None
-        if name in OBJECTS:
+        if name in OBJECTS or (name in EITHER and isinstance(value, dict)):
             misplaced = find_misplaced(value, f"{place}.{name}")
         elif name in LISTS and value is not None:
             misplaced = _find_in_list(value, f"{place}.{name}")

@@ -222,6 +222,8 @@ def _exports(urls: Sequence[str]) -> dict[str, Export]:
     """Return each export once; two hosts that share a path are told apart by their names."""
     hosts: dict[str, set[str]] = {}
     for url in urls:
+        if not isinstance(url, str):
+            raise TypeError(f"the URL of an export is of type {type(url).__name__}")
         parts = urlsplit(url)
         hosts.setdefault(parts.path, set()).add(parts.netloc)
     exports = {}

@@ -282,7 +282,8 @@ def _run_file(client: Client, run: RunPath, value: Mapping[str, Any]) -> dict[st
             origin=client.origin,
         )
     found = query_run(client, documents.RUN_FILES, run, fileNames=[name], fileLimit=1, upload=False)
-    edges = (found.get("files") or {}).get("edges") or []
+    with answer_to(client, "RunFiles", f"'{run}'"):
+        edges = (found.get("files") or {}).get("edges") or []
     if not edges:
         raise RunFileNotFoundError(
             f"Run '{run}' has no file {name!r} any more, nor the artifact with this table.",

@@ -131,27 +131,27 @@ class ArtifactFields:
     @property
     def source_entity(self) -> str:
         """The owner of the collection that the version was logged to."""
-        return source_path(self._attrs).entity
+        return self._source.entity
 
     @property
     def source_project(self) -> str:
         """The project of the collection that the version was logged to."""
-        return source_path(self._attrs).project
+        return self._source.project
 
     @property
     def source_name(self) -> str:
         """Collection and version that it was logged to."""
-        return source_path(self._attrs).name
+        return self._source.name
 
     @property
     def source_version(self) -> str:
         """The version in the collection that it was logged to."""
-        return source_path(self._attrs).alias
+        return self._source.alias
 
     @property
     def source_qualified_name(self) -> str:
         """Entity, project, collection and version that it was logged to."""
-        return str(source_path(self._attrs))
+        return str(self._source)
 
     @property
     def linked_at(self) -> str | None:
@@ -161,7 +161,7 @@ class ArtifactFields:
     @property
     def is_link(self) -> bool:
         """The artifact was found in another collection than it was logged to."""
-        source = source_path(self._attrs)
+        source = self._source
         ours = (self._path.entity, self._path.project, self._path.collection)
         return ours != (source.entity, source.project, source.collection)
 
@@ -217,6 +217,11 @@ class ArtifactFields:
         named = "/".join((quote(self.type), quote(self._path.collection), self.version))
         place = f"{self.entity}/{self.project}/artifacts/{named}"
         return f"{self._client.settings.app_url}/{place}"
+
+    @property
+    def _source(self) -> ArtifactPath:
+        with answer_to(self._client, "ArtifactFragment", f"'{self.qualified_name}'"):
+            return source_path(self._attrs)
 
     def _told(self, name: str) -> str:
         with answer_to(self._client, "ArtifactFragment", f"'{self.qualified_name}'"):

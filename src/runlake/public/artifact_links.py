@@ -13,7 +13,6 @@ from runlake.backend.shapes import answer_to
 from runlake.errors import InvalidArgument, ProtocolError
 from runlake.errors.user_line import warn
 from runlake.public.artifact_edits import ArtifactEdits
-from runlake.public.artifact_fields import source_path
 from runlake.public.artifact_values import check_aliases
 from runlake.public.default_entity import UNNAMED_PROJECT
 from runlake.values import ArtifactPath
@@ -153,7 +152,7 @@ class ArtifactLinks(ArtifactEdits):
 
     def _link_target(self, target_path: str) -> ArtifactPath:
         project = self._client.settings.project or UNNAMED_PROJECT
-        source = source_path(self._attrs)
+        source = self._source
         target = ArtifactPath.parse(target_path, entity=source.entity, project=project)
         is_short = target_path.strip("/").count("/") < 2  # noqa: PLR2004 - entity and project
         if target.project.startswith(REGISTRY) and is_short:

@@ -26,7 +26,7 @@ from runlake.errors import (
 from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
 from runlake.public.artifact_entries import ArtifactManifest, ArtifactManifestEntry
-from runlake.public.artifact_fields import VERSION, source_path
+from runlake.public.artifact_fields import VERSION
 from runlake.public.artifact_links import ArtifactLinks
 from runlake.public.artifact_objects import object_name
 from runlake.public.destinations import directory_text
@@ -59,7 +59,7 @@ class Artifact(ArtifactLinks):
     @property
     def source_collection(self) -> ArtifactCollection:
         """The collection that the version was logged to; one request."""
-        return self._open_collection(source_path(self._attrs))
+        return self._open_collection(self._source)
 
     @property
     def manifest(self) -> ArtifactManifest:
@@ -333,7 +333,7 @@ class Artifact(ArtifactLinks):
         """
         if not self.is_link:
             return self
-        return fetch_artifact(self._client, source_path(self._attrs))
+        return fetch_artifact(self._client, self._source)
 
     def default_root(self, *, include_version: bool = True) -> str:
         """Return the directory that `download` goes to if it is given none."""

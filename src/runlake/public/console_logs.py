@@ -89,9 +89,9 @@ class ConsoleLogs(Pages[ConsoleLogLine]):
             document = documents.RUN_CONSOLE_LOG_TAIL
             sizes = {"last": self._last_lines}
         found = query_run(self._client, document, path, run_variable="runName", **sizes)
-        page = page_of(found.get("logLines"))
-        has_next = page.has_next and self._last_lines is None
-        with answer_to(self._client, "RunConsoleLog", f"'{path}'"):
+        with answer_to(self._client, "RunConsoleLog", self._what):
+            page = page_of(found.get("logLines"))
+            has_next = page.has_next and self._last_lines is None
             return Page([_line(node) for node in page.objects], page.cursor, has_next)
 
     def __repr__(self) -> str:

@@ -241,8 +241,8 @@ class Files(SizedPages[File]):
             limit=self.per_page,
             upload=self._upload,
         )
-        page = page_of(found.get("files"), found.get("fileCount"))
-        with answer_to(self._client, "RunFiles", f"'{'/'.join(self.run.path)}'"):
+        with answer_to(self._client, "RunFiles", self._what):
+            page = page_of(found.get("files"), found.get("fileCount"))
             return page.holding([self._open(node) for node in page.objects])
 
     def _open(self, node: dict[str, Any]) -> File:
