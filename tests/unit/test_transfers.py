@@ -1,5 +1,6 @@
 import os
 import threading
+import time
 
 import pytest
 
@@ -64,17 +65,14 @@ def test_a_stop_reaches_its_children_and_not_its_parent():
 
 def test_bytes_beyond_the_cap_wait_for_all_that_came_before():
     bandwidth = Bandwidth(100_000)
-    waits = []
-    threads = [
-        threading.Thread(target=lambda: waits.append(bandwidth.take(1_000, Stop())))
-        for _ in range(5)
-    ]
+    threads = [threading.Thread(target=bandwidth.take, args=(1_000, Stop())) for _ in range(5)]
+    started = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert max(waits) > 2 * min(waits)
-    assert sum(waits) > 0.1
+    # However late a busy machine is: before that the last of them cannot be due.
+    assert time.monotonic() - started >= 5 * 1_000 / 100_000
 
 
 def test_the_name_of_a_part_tells_its_version_and_whose_it_is(folder):
