@@ -1,5 +1,6 @@
 """Backends whose schemas lack what the protocol has: what is missing is left out, or named."""
 
+import itertools
 import re
 
 import pytest
@@ -49,6 +50,7 @@ def listed(found):
 READINGS = {
     "rows": lambda api, path: list(api.run(path).scan_history()),
     "rows of a key": lambda api, path: list(api.run(path).scan_history(keys=["loss"])),
+    "follow": lambda api, path: list(itertools.islice(api.run(path).follow(poll=0.05), 250)),
     "frame": lambda api, path: api.run(path).frame().to_dicts(),
     "arrow": lambda api, path: api.run(path).arrow().read_all().num_rows,
     "sql": lambda api, path: api.run(path).sql("select count(*) from history").fetchall(),
@@ -90,7 +92,9 @@ READINGS = {
     ),
 }
 # What stays the same whatever is missing, unless the error says that it cannot be answered.
-ALWAYS_THE_SAME = {"rows", "rows of a key", "frame", "arrow", "sql", "best", "number of runs"}
+ALWAYS_THE_SAME = {
+    *("rows", "rows of a key", "follow", "frame", "arrow", "sql", "best", "number of runs"),
+}
 
 
 def answer(reading, older, server):

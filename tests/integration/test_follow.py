@@ -253,3 +253,38 @@ def test_a_wrong_time_to_wait_is_an_error_before_any_request(faulty_run, poll):
     with pytest.raises(ValueError, match="poll must be"):
         run.follow(poll=poll)
     assert len(server.seen) == before
+
+
+@pytest.mark.parametrize(
+    "history_keys", [None, {}, {"lastStep": None}, {"lastStep": -1}, {"lastStep": 4}]
+)
+def test_exported_rows_come_whatever_is_said_of_the_last_step(faulty_run, history_keys):
+    server, run = faulty_run
+
+    def offer(**exports):
+        server.history_keys = {}
+        server.offer(**exports)
+        server.history_keys = history_keys
+
+    offer(a=export_bytes(n_rows=10))
+    rows = run.follow(poll=POLL)
+    assert [next(rows)["_step"] for _ in range(10)] == list(range(10))
+    offer(a=export_bytes(n_rows=10), b=export_bytes(10, 5))
+    assert [next(rows)["_step"] for _ in range(5)] == list(range(10, 15))
+    server.run["state"] = "finished"
+    assert list(rows) == []
+
+
+def test_rows_that_nothing_lists_come_while_they_are_logged(faulty_run):
+    server, run = faulty_run
+    server.lists_live_steps = False
+    server.history_keys = None
+    server.live_rows = [{"_step": step} for step in range(5)]
+    server.run["historyLineCount"] = 5
+    rows = run.follow(poll=POLL)
+    assert [next(rows)["_step"] for _ in range(5)] == list(range(5))
+    server.live_rows += [{"_step": step} for step in range(5, 8)]
+    server.run["historyLineCount"] = 8
+    assert [next(rows)["_step"] for _ in range(3)] == [5, 6, 7]
+    server.run["state"] = "finished"
+    assert list(rows) == []

@@ -12,7 +12,7 @@ from runlake.backend.retry import is_retryable
 from runlake.cache.layout import RunDirectory
 from runlake.cache.pulled import PullResult
 from runlake.errors import ExportChanged, ExportExpired, RunlakeError, Unreachable
-from runlake.exports.manifest import Manifest, fetch_manifest
+from runlake.exports.manifest import LAST_STEP_UNKNOWN, Manifest, fetch_manifest
 from runlake.history.live_source import BackendRows
 from runlake.history.plan import plan_read
 from runlake.history.reader import Reading, open_reading
@@ -109,7 +109,7 @@ class _Following:
         self.note(now)
         self._mind_rewinding(now)
         before = self.position
-        if _end(now) > before:
+        if self._may_have_news(now):
             reading = self._open(now)
             for batch in reading.iter_batches(BATCH_ROWS):
                 for row in batch:
@@ -127,6 +127,18 @@ class _Following:
         # The step that a backend calls the last may be ahead of the rows that it lists.
         is_complete = self.position >= _end(now) or self.position == before
         self.is_over = not now.is_under_way and is_complete
+
+    def _may_have_news(self, now: Manifest) -> bool:
+        """Tell whether rows may be there that were not yielded.
+
+        A backend does not always say which step is the last; then its exports have to be opened.
+        """
+        if _end(now) > self.position:
+            return True
+        if self.seen is None:
+            return bool(now.exports)
+        has_other_lines = now.line_count != self.seen.line_count
+        return has_other_lines or not _objects(now) <= _objects(self.seen)
 
     def _mind_rewinding(self, now: Manifest) -> None:
         """Go back where the run was rewound: it ends earlier, at two looks in a row.
@@ -171,10 +183,11 @@ def _end(manifest: Manifest) -> int:
 
 def _readable_end(reading: Reading) -> int:
     """Return the step behind the last one that could be read."""
+    manifest = reading.pulled.manifest
     if reading.plan.is_walk:
-        return _end(reading.pulled.manifest)
+        return 0 if manifest.last_step == LAST_STEP_UNKNOWN else _end(manifest)
     lasts = [export.facts.last_step for export in reading.pulled.exports]
-    lasts += (reading.pulled.manifest.live_steps or ())[-1:]
+    lasts += (manifest.live_steps or ())[-1:]
     return max((last for last in lasts if last is not None), default=-1) + 1
 
 
