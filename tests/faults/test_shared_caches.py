@@ -5,15 +5,21 @@ import sqlite3
 import time
 
 import pytest
+from filelock import FileLock
 from tests.faults.fault_server import API_KEY, RUN_PATH
 from tests.faults.parquet import export_bytes
 
 import runlake
+from runlake.cache.artifact_digests import is_intact
+from runlake.cache.artifact_manifest import Entry
 from runlake.cache.budget import SharedBudget
 from runlake.cache.check import repair_catalog, verify_cache
+from runlake.cache.contents import file_md5
 from runlake.cache.layout import RunDirectory
+from runlake.cache.locks import _describe_holder
 from runlake.cache.prune import Policy
 from runlake.cache.release import prune_cache
+from runlake.cache.tree import walk_runs
 
 N_ROWS = 20_000
 PRECIOUS = b"precious" * 100
@@ -178,3 +184,84 @@ def test_prune_deletes_what_a_manifest_names_only_if_it_is_an_export(run):
     directory.manifest.write_bytes(_sealed(document))
     prune_cache(run._client.settings, Policy(max_bytes=0, grace=0))
     assert mine.read_bytes() == PRECIOUS
+
+
+def put_special(place, kind):
+    """Put what is no regular file in a place, whatever was there."""
+    if kind == "device":
+        put_link(place, "/dev/zero")
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        (place / "mine").mkdir(parents=True)
+
+
+SPECIALS = ["pipe", "device", "directory"]
+
+
+@pytest.mark.parametrize("kind", SPECIALS)
+@pytest.mark.parametrize("name", ["manifest", "export"])
+@pytest.mark.timeout(20)
+def test_what_is_no_regular_file_in_the_cache_is_fetched_again_by_every_reader(run, name, kind):
+    run.pull()
+    directory = directory_of(run)
+    place = directory.manifest if name == "manifest" else next(directory.path.glob("*.parquet"))
+    settings = run._client.settings
+    api = runlake.Api({"base_url": settings.base_url}, api_key=API_KEY)
+
+    put_special(place, kind)
+    list(walk_runs(settings.cache_dir))
+    list(verify_cache(settings.cache_dir, 1))
+    if not os.path.lexists(place):
+        put_special(place, kind)
+    assert steps(run, ["loss"]) == list(range(N_ROWS))
+    assert steps(run) == list(range(N_ROWS))
+    if kind == "directory":
+        return
+    put_special(place, kind)
+    assert api.runs("team/project").scan(["loss"]).collect().height == N_ROWS
+    put_special(place, kind)
+    prune_cache(settings, Policy(max_bytes=0, grace=0))
+
+
+def test_a_directory_in_place_of_a_manifest_is_named_in_the_warning(run):
+    put_special(directory_of(run).manifest, "directory")
+    with pytest.warns(runlake.errors.UnwritableCacheWarning, match=r"manifest\.json"):
+        assert steps(run) == list(range(N_ROWS))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.timeout(20)
+def test_the_other_small_files_of_the_cache_hold_nobody_up(run, kind):
+    settings = run._client.settings
+    directory = directory_of(run)
+    put_special(directory.lock, kind)
+    assert _describe_holder(FileLock(directory.lock), "what") == "another process"
+    budget = SharedBudget(settings)
+    put_special(budget._path, kind)
+    budget.learn(budget.acquire(1), 429, {})
+    assert budget.acquire(10) > 0
+    older = directory.root / "v1" / directory.path.relative_to(directory.version_root)
+    put_special(older / "manifest.json", kind)
+    directory.lock.unlink()
+    assert steps(run) == list(range(N_ROWS))
+
+
+def test_a_manifest_longer_than_any_is_not_read(run):
+    run.pull()
+    with directory_of(run).manifest.open("r+b") as file:
+        file.truncate(1 << 40)
+    assert list(walk_runs(run._client.settings.cache_dir)) == []
+    assert steps(run) == list(range(N_ROWS))
+
+
+@pytest.mark.parametrize("kind", SPECIALS)
+@pytest.mark.timeout(20)
+def test_a_cached_content_that_is_no_regular_file_is_not_read(tmp_path, kind):
+    put_special(tmp_path / "content", kind)
+    assert file_md5(tmp_path / "content") is None
+    xxh128 = Entry("a", "5555", extra={"alg": "XXH128"})
+    assert not is_intact(tmp_path / "content", xxh128)

@@ -10,6 +10,7 @@ from typing import Any
 
 from runlake.cache.artifact_manifest import XXH128, Entry, Manifest
 from runlake.cache.contents import file_md5
+from runlake.cache.links import is_regular
 from runlake.errors import MissingExtra
 
 MANIFEST_HEADER = b"wandb-artifact-manifest-v1\n"
@@ -25,6 +26,8 @@ def is_intact(path: Path, entry: Entry) -> bool:
     """
     if entry.algorithm != XXH128:
         return entry.md5 is not None and file_md5(path) == entry.md5
+    if not is_regular(path):
+        return False
     try:
         with path.open("rb") as content:
             digest = hashlib.file_digest(content, _xxh128()).digest()

@@ -20,7 +20,7 @@ from filelock import SoftFileLease, lock_descriptor, unlock_descriptor
 from runlake.backend.rate_headers import TOO_MANY_REQUESTS, parse_rate_headers
 from runlake.cache import rate as rates
 from runlake.cache.layout import limit_file
-from runlake.cache.links import NO_LINK
+from runlake.cache.links import NO_LINK, NO_WAIT, read_small_file, refuse_special
 from runlake.cache.mounts import is_network
 from runlake.cache.rate import Rate
 from runlake.settings import Settings
@@ -146,7 +146,7 @@ class SharedBudget:
         if self._is_alone:
             return self._alone.rate
         try:
-            return rates.decode(self._path.read_bytes(), 0.0)
+            return rates.decode(read_small_file(self._path, MAX_NOTE_BYTES), 0.0)
         except OSError:
             return Rate(0.0)
 
@@ -221,7 +221,7 @@ class _Alone:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    flags = os.O_RDWR | os.O_CREAT | NO_LINK
+    flags = os.O_RDWR | os.O_CREAT | NO_LINK | NO_WAIT
     if path.parent.is_symlink():
         raise OSError(errno.ELOOP, "a directory of the cache is a symbolic link", str(path.parent))
     try:
@@ -230,6 +230,7 @@ def _opened(path: Path) -> Iterator[int]:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, flags, 0o664)
     try:
+        refuse_special(descriptor, path)
         yield descriptor
     finally:
         os.close(descriptor)

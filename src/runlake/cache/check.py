@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runlake.cache.catalog import Catalog
 from runlake.cache.layout import RunDirectory
+from runlake.cache.links import is_regular
 from runlake.cache.locks import run_lock
 from runlake.cache.parts import sweep_parts
 from runlake.cache.pulled import with_columns
@@ -125,6 +126,8 @@ def _is_right(export: StoredExport) -> bool:
     """Tell whether a file holds what arrived, and that is what its host promised."""
     if export.coverage is not None or export.validator.md5 is None:
         return export.is_intact()
+    if not is_regular(export.path):
+        return False
     try:
         digest = digest_file(export.path, export.validator, with_md5=True)
     except OSError:

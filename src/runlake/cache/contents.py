@@ -19,6 +19,7 @@ from pathlib import Path
 from runlake.backend.client import Client
 from runlake.backend.transfer import download_file
 from runlake.cache.layout import ContentFile
+from runlake.cache.links import is_regular
 from runlake.cache.locks import file_lock
 from runlake.cache.parts import ABANDONED_SECONDS
 from runlake.errors import CacheError, FileTransferError
@@ -131,6 +132,8 @@ def is_intact(path: Path, md5: str) -> bool:
 
 def file_md5(path: Path) -> str | None:
     """Return the MD5 of a file in base64, None where there is no such file."""
+    if not is_regular(path):
+        return None
     try:
         with path.open("rb") as content:
             digest = hashlib.file_digest(content, _md5).digest()

@@ -22,7 +22,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, SoftFileLease, Timeout
 
 from runlake.cache.layout import RunDirectory
-from runlake.cache.links import refuse_links
+from runlake.cache.links import read_small_file, refuse_links
 from runlake.cache.mounts import is_network
 from runlake.cache.owners import Owner
 from runlake.cache.waiting import Line
@@ -33,6 +33,7 @@ PATIENCE_SECONDS = 3.0
 LEASE_SECONDS = 60.0
 # A waiter that gave no sign of life for so long is stopped: its turn goes to the next.
 STOPPED_SECONDS = 5.0
+MAX_SIGNATURE_BYTES = 1 << 16
 MIN_PAUSE, MAX_PAUSE = 0.01, 0.2
 NO_FLOCK = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 logger = logging.getLogger("runlake.cache")
@@ -238,10 +239,10 @@ def _describe_holder(lock: BaseFileLock, what: str) -> str:
         owner = lock.owner
         return f"process {owner.pid} on {owner.hostname}" if owner else "another process"
     try:
-        record = json.loads(Path(lock.lock_file).read_bytes())
+        record = json.loads(read_small_file(Path(lock.lock_file), MAX_SIGNATURE_BYTES))
         holder = Owner(record["pid"], record["host"], record["started"])
         fetched = record["what"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"
     # Whoever was killed leaves its name; whoever took over has not written its own yet.
     if holder.is_gone():

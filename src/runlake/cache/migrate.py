@@ -13,8 +13,15 @@ from urllib.parse import urlsplit
 
 from runlake.cache.file_state import FileState
 from runlake.cache.layout import RunDirectory
+from runlake.cache.links import is_regular, read_small_file
 from runlake.cache.locks import run_lock
-from runlake.cache.store import Offer, StoredExport, StoredManifest, write_manifest
+from runlake.cache.store import (
+    MAX_MANIFEST_BYTES,
+    Offer,
+    StoredExport,
+    StoredManifest,
+    write_manifest,
+)
 from runlake.errors import CacheError
 from runlake.exports.validator import Validator
 from runlake.exports.verify import NotAsPromised, verify_export
@@ -41,7 +48,9 @@ def adopt_older_layout(directory: RunDirectory, settings: Settings) -> None:
         return
     # What cannot be taken over is fetched as if it had never been there.
     with (
-        suppress(OSError, ValueError, LookupError, TypeError, AttributeError, CacheError),
+        suppress(
+            OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, CacheError
+        ),
         run_lock(directory, settings.lock_timeout, locking=settings.locking),
     ):
         if not directory.manifest.exists():
@@ -49,7 +58,7 @@ def adopt_older_layout(directory: RunDirectory, settings: Settings) -> None:
 
 
 def _adopt_run(directory: RunDirectory, older: Path) -> None:
-    document = json.loads((older / "manifest.json").read_bytes())
+    document = json.loads(read_small_file(older / "manifest.json", MAX_MANIFEST_BYTES))
     if document["version"] != 1:
         return
     directory.path.mkdir(parents=True, exist_ok=True)
@@ -66,6 +75,8 @@ def _adopt_run(directory: RunDirectory, older: Path) -> None:
 
 def _adopt(entry: Mapping[str, Any], older: Path, newer: Path) -> StoredExport | None:
     path = newer / Path(entry["file"]).name
+    if not is_regular(older / path.name):
+        return None
     try:
         with suppress(FileExistsError):
             os.link(older / path.name, path, follow_symlinks=False)

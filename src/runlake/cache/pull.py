@@ -41,9 +41,11 @@ from runlake.exports.manifest import Export, Freshness, Manifest, fetch_manifest
 from runlake.exports.progress import Progress, Silence
 from runlake.values import STEP, RunPath, StepRange
 
+# Something else lies where a file or a directory of the cache belongs.
+MISPLACED = {errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST, errno.ELOOP}
 UNWRITABLE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
-    *(errno.ENOTDIR, errno.EEXIST, errno.ELOOP),
+    *MISPLACED,
 }
 
 
@@ -385,7 +387,7 @@ class _Pull:
 
     def _fetch_elsewhere(self, offered: Manifest, error: Exception) -> PullResult:
         """Fetch what is missing to a directory that lasts as long as the result."""
-        reason = getattr(error, "strerror", None) or getattr(error.__cause__, "strerror", error)
+        reason = _reason(error)
         warn(
             f"The cache at {str(self._directory.root)!r} cannot be written ({reason}): what is "
             "fetched now is forgotten after this read.",
@@ -519,6 +521,17 @@ def _as_found(export: StoredExport) -> StoredExport:
         return export.touched()
     except OSError:
         return export
+
+
+def _reason(error: Exception) -> str:
+    """Return why the cache cannot be written, with the place where something is in the way."""
+    cause = error if isinstance(error, OSError) else error.__cause__
+    if not isinstance(cause, OSError):
+        return str(error)
+    place = cause.filename2 or cause.filename
+    is_in_the_way = cause.errno in MISPLACED and place is not None
+    reason = cause.strerror or str(cause)
+    return f"{reason}: {os.fspath(place)!r}" if is_in_the_way else reason
 
 
 def _is_unwritable(error: Exception) -> bool:

@@ -20,7 +20,7 @@ from cachetools import LRUCache
 from runlake.cache.coverage import Coverage, Piece, file_crc32c, read_pieces
 from runlake.cache.file_state import FileState
 from runlake.cache.layout import EXPORT_SUFFIX, RunDirectory, export_file_name
-from runlake.cache.links import set_times
+from runlake.cache.links import is_regular, read_small_file, set_times
 from runlake.exports.facts import ExportFacts, RowGroup
 from runlake.exports.machine import current_boot
 from runlake.exports.manifest import STATES_UNDER_WAY, Manifest
@@ -36,6 +36,8 @@ TAG = (
     "# This directory holds downloads of runlake; everything in it can be fetched again.\n"
 )
 MANIFEST_BYTES_IN_MEMORY = 32 << 20
+# One of 100 exports with 10,000 columns each, all read in part, takes some 50 MB.
+MAX_MANIFEST_BYTES = 256 << 20
 FILES_IN_MEMORY = 1 << 14
 SETTLED_NS = 2_000_000_000
 Wanted = Mapping[str, Iterable[int]]
@@ -145,7 +147,7 @@ class StoredExport:
     def is_intact(self) -> bool:
         """Read what is on disk, and tell whether it is what arrived."""
         try:
-            if self.path.stat().st_size != self.n_bytes:
+            if not is_regular(self.path) or self.path.stat().st_size != self.n_bytes:
                 return False
             if self.coverage is None:
                 return file_crc32c(self.path) == self.crc32c
@@ -286,7 +288,7 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
     """
     file = directory.manifest
     try:
-        found = file.stat()
+        found = file.lstat()
     except OSError:
         return StoredManifest()
     version = (found.st_ino, found.st_size, found.st_mtime_ns)
@@ -308,7 +310,7 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
 
 def _parse(directory: RunDirectory) -> StoredManifest | None:
     try:
-        document = _unsealed(directory.manifest.read_bytes())
+        document = _unsealed(read_small_file(directory.manifest, MAX_MANIFEST_BYTES))
         if document["version"] != SCHEMA_VERSION:
             return None
         exports = [_parse_export(entry, directory.path) for entry in document["exports"]]

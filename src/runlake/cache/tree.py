@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runlake.cache.layout import EXPORT_SUFFIX, LAYOUT_VERSION, RunDirectory
-from runlake.cache.links import refuse_links, set_times
-from runlake.cache.store import StoredManifest, read_manifest
+from runlake.cache.links import read_small_file, refuse_links, set_times
+from runlake.cache.store import MAX_MANIFEST_BYTES, StoredManifest, read_manifest
 from runlake.values import RunPath
 
 
@@ -69,7 +69,7 @@ def read_cached_run(root: Path, manifest: Path) -> CachedRun | None:
     try:
         refuse_links(root, manifest)
         before = manifest.lstat()
-        document = json.loads(manifest.read_bytes())
+        document = json.loads(read_small_file(manifest, MAX_MANIFEST_BYTES))
         run = RunPath(document["entity"], document["project"], document["run_id"])
         directory = RunDirectory(root, document["backend"], run)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
