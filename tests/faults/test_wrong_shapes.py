@@ -4,9 +4,11 @@ import json
 
 import pytest
 from tests.faults.fault_server import API_KEY, RUN_PATH
+from tests.faults.parquet import export_bytes
 from tests.faults.raw_host import HEAD, RawHost
 
 import runlake
+from runlake import errors
 from runlake.backend import artifact_documents, artifact_mutations, documents
 from runlake.backend.parse_document import parse_document
 from runlake.backend.shapes import EITHER, OBJECTS
@@ -116,3 +118,19 @@ def test_a_list_of_files_of_a_wrong_shape_is_an_error_that_names_the_run(
     for read in (lambda: list(run.files()), lambda: run.metadata, lambda: run.file("a")):
         with pytest.raises(ProtocolError, match=RUN_PATH):
             read()
+
+
+@pytest.mark.parametrize(
+    "entry", [[1], "x", 7, None, {"typeCounts": 3}, {"typeCounts": [{"count": "many"}]}]
+)
+def test_a_key_that_is_described_oddly_costs_only_what_is_said_of_it(faulty, recwarn, entry):
+    faulty.offer(a=export_bytes(n_rows=10))
+    good = {"typeCounts": [{"type": "number", "count": 10}]}
+    faulty.history_keys["keys"] = {"odd": entry, "loss": good}
+    run = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).run(RUN_PATH)
+    assert len(list(run.beta_scan_history())) == run.frame().height == 10
+    assert len(list(run.follow(poll=0.05))) == 10
+    assert run.keys()["key"].to_list() == ["loss"]
+    found = [one for one in recwarn if one.category is errors.OddAnswerWarning]
+    assert len(found) == 3  # A line of the user is warned once, hence of rows and frame together.
+    assert "'odd'" in str(found[0].message)

@@ -251,6 +251,10 @@ class StaleWarning(UserWarning):
     """An answer is of an earlier moment; the text says how old it is."""
 
 
+class OddAnswerWarning(UserWarning):
+    """A backend's answer, or an export, is odd in a part; the text says what that costs."""
+
+
 class UnwritableCacheWarning(UserWarning):
     """The cache cannot be written, so that what was fetched is not kept."""
 

@@ -11,7 +11,8 @@ from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query_run
 from runlake.backend.shapes import WRONG
-from runlake.errors import ProtocolError
+from runlake.errors import OddAnswerWarning, ProtocolError
+from runlake.errors.user_line import warn
 from runlake.values import STEP, RunPath
 
 # State, heartbeat and line count of a run: what tells one moment of it from the next.
@@ -74,6 +75,8 @@ class Manifest:
     key_types : mapping of str to tuple of str
         The backend's names for the types of the values of each key: ``number``, ``string``, ``map``
         and others, and of media their ``_type``.
+    unread_keys : tuple of str
+        Keys that the backend describes in a way that is not the protocol.
     """
 
     path: RunPath
@@ -85,6 +88,7 @@ class Manifest:
     exports: tuple[Export, ...]
     live_steps: tuple[int, ...] | None
     key_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unread_keys: tuple[str, ...] = ()
 
     @property
     def is_under_way(self) -> bool:
@@ -123,7 +127,7 @@ def freshness_of(state: str | None, heartbeat_at: str | None, line_count: int | 
     return state, heartbeat_at, line_count
 
 
-def fetch_manifest(client: Client, path: RunPath) -> Manifest:
+def fetch_manifest(client: Client, path: RunPath, *, is_silent: bool = False) -> Manifest:
     """Ask a backend what it offers for a run, in one request.
 
     Parameters
@@ -132,6 +136,8 @@ def fetch_manifest(client: Client, path: RunPath) -> Manifest:
         The backend to ask.
     path : RunPath
         The run.
+    is_silent : bool
+        Do not warn of keys that are described oddly.
 
     Returns
     -------
@@ -147,7 +153,7 @@ def fetch_manifest(client: Client, path: RunPath) -> Manifest:
     """
     run = query_run(client, documents.RUN_HISTORY_MANIFEST, path, liveKeys=[STEP])
     try:
-        return parse_manifest(path, run)
+        manifest = parse_manifest(path, run)
     except WRONG as error:
         raise ProtocolError(
             f"{client.origin} describes the history of '{path}' in a way that is not the W&B "
@@ -155,6 +161,20 @@ def fetch_manifest(client: Client, path: RunPath) -> Manifest:
             operation="RunHistoryManifest",
             origin=client.origin,
         ) from error
+    if manifest.unread_keys and not is_silent:
+        _warn_of_unread(client, manifest)
+    return manifest
+
+
+def _warn_of_unread(client: Client, manifest: Manifest) -> None:
+    first, *others = manifest.unread_keys
+    more = f" and {len(others):,} more keys" if others else ""
+    warn(
+        f"{client.origin} describes the key {first!r}{more} of '{manifest.path}' in a way that is "
+        "not the W&B protocol: how many values there are, and of which types, is not known. The "
+        "rows are read all the same.",
+        OddAnswerWarning,
+    )
 
 
 def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
@@ -179,7 +199,7 @@ def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
     live_steps = tuple(sorted({int(row[STEP]) for row in live_rows}))
     last_step = history_keys.get("lastStep")
     is_unlisted = not exports and not live_steps and _may_have_history(run, last_step)
-    counts, types = _kinds(history_keys.get("keys") or {})
+    counts, types, unread = _kinds(history_keys.get("keys") or {})
     return Manifest(
         path=path,
         state=run.get("state"),
@@ -192,6 +212,7 @@ def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
         exports=tuple(exports.values()),
         live_steps=None if is_unlisted else live_steps,
         key_types=types,
+        unread_keys=unread,
     )
 
 
@@ -205,17 +226,22 @@ def _may_have_history(run: Mapping[str, Any], last_step: float | None) -> bool:
 
 
 def _kinds(
-    keys: Mapping[str, Mapping[str, Any]],
-) -> tuple[dict[str, int], dict[str, tuple[str, ...]]]:
-    """Return how many values each key has, and of which types."""
+    keys: Mapping[str, Any],
+) -> tuple[dict[str, int], dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """Return how many values each key has, of which types, and the keys of which nobody can say."""
     counts: dict[str, int] = {}
     types: dict[str, tuple[str, ...]] = {}
+    unread = []
     for key, facts in keys.items():
-        counts[key], types[key] = 0, ()
-        for kind in facts.get("typeCounts") or ():
-            counts[key] += int(kind.get("count") or 0)
-            types[key] += (str(kind.get("type")),)
-    return counts, types
+        try:
+            kinds = facts.get("typeCounts") or ()
+            count = sum(int(kind.get("count") or 0) for kind in kinds)
+            names = tuple(str(kind.get("type")) for kind in kinds)
+        except WRONG:
+            unread.append(key)
+        else:
+            counts[key], types[key] = count, names
+    return counts, types, tuple(unread)
 
 
 def _exports(urls: Sequence[str]) -> dict[str, Export]:

@@ -105,7 +105,7 @@ class _Following:
 
     def iter_news(self) -> Iterator[Row]:
         """Look once, and yield what is new."""
-        now = fetch_manifest(self.client, self.run)
+        now = fetch_manifest(self.client, self.run, is_silent=True)
         self.note(now)
         self._mind_rewinding(now)
         before = self.position

@@ -133,7 +133,7 @@ class _MovedRows:
         if self._settled.issuperset(missing):
             return
         # First what is live, then the exports: a step that moves in between stands in both.
-        now = fetch_manifest(self._client, self._run).live_steps or ()
+        now = fetch_manifest(self._client, self._run, is_silent=True).live_steps or ()
         steps = {*missing, *(step for page in later for step in page.steps)}
         self._settled = steps.difference(now)
         if self._settled:
