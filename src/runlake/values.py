@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, get_args
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from runlake.errors import InvalidArgument, InvalidType
 
@@ -48,9 +48,37 @@ def is_url(text: str) -> bool:
     return str(text).strip().startswith(("https://", "http://"))
 
 
+def split_url(url: str) -> SplitResult:
+    """Return the parts of the address of a page; `InvalidArgument` if it only looks like one."""
+    try:
+        return urlsplit(check_text(url, "Invalid path:").strip())
+    except ValueError as error:
+        raise InvalidArgument(f"Invalid path: {url!r} is no URL ({error}).") from None
+
+
 def url_parts(url: str) -> list[str]:
     """Return the names in the path of a URL, decoded."""
-    return [unquote(part) for part in urlsplit(url.strip()).path.split("/") if part]
+    return [unquote(part) for part in split_url(url).path.split("/") if part]
+
+
+def check_text(text: str, kind: str) -> str:
+    """Return text; `InvalidArgument` if UTF-8, and hence no backend and no file, can carry it.
+
+    Parameters
+    ----------
+    text : str
+        From a caller, or from a command line whose bytes are no UTF-8.
+    kind : str
+        What stands before it in the error.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(
+            f"{kind} {text!r} is no Unicode text: character {error.start + 1} is half of one, "
+            "or a byte that is not UTF-8."
+        ) from None
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +139,7 @@ class RunPath:
             raise InvalidArgument(f"A run path is a string, not {text!r}.")
         if is_url(text):
             return cls._of_url(text, page)
+        check_text(text, "Invalid path:")
         trimmed = re.sub(r"/(runs|sweeps)/", "/", text.strip().strip("/"))
         parts = [part for part in re.split(r"[/:]", trimmed) if part]
         if not parts or len(parts) > 3:  # noqa: PLR2004 - entity, project, run id
@@ -143,7 +172,9 @@ class RunPath:
     @property
     def quoted(self) -> list[str]:
         """The three names percent-encoded, as ``Run.path`` shows them."""
-        return [quote(name, safe="") for name in (self.entity, self.project, self.run_id)]
+        # What a backend calls things need not be Unicode text.
+        names = (self.entity, self.project, self.run_id)
+        return [quote(name, safe="", errors="surrogatepass") for name in names]
 
     def __str__(self) -> str:
         return f"{self.entity}/{self.project}/{self.run_id}"
@@ -199,7 +230,8 @@ class ProjectPath:
             raise InvalidArgument(f"A project path is a string, not {text!r}.")
         if text is not None and is_url(text):
             return cls._of_url(text)
-        parts = [part.strip() for part in (text or "").strip().strip("/").split("/")]
+        named = check_text(text or "", "Invalid path:")
+        parts = [part.strip() for part in named.strip().strip("/").split("/")]
         if parts == [""]:
             return cls(entity, project or "uncategorized")
         if len(parts) > 2 or not all(parts):  # noqa: PLR2004 - entity, project
@@ -268,7 +300,7 @@ class ArtifactPath:
         """
         if not isinstance(text, str):
             raise InvalidType(f"The name of an artifact is a string, not {text!r}.")
-        path, _, alias = text.strip().partition(":")
+        path, _, alias = check_text(text, "Invalid artifact path:").strip().partition(":")
         parts = path.removeprefix("/").split("/")
         if not all(parts) or len(parts) > 3:  # noqa: PLR2004 - entity, project, collection
             raise InvalidArgument(
@@ -399,6 +431,8 @@ class Projection:
         wrong = [key for key in keys if not isinstance(key, str)]
         if wrong:
             raise InvalidArgument(f"keys argument must be a list of strings, found {wrong[0]!r}.")
+        for key in keys:
+            check_text(key, "The key")
         if not keys:
             return cls(None, "all")
         named = tuple(key for key in dict.fromkeys(keys) if key != STEP)

@@ -154,7 +154,13 @@ def test_redirects_without_end_name_the_file_and_the_host(host, client, tmp_path
     assert host.n_requests == 6
 
 
-@pytest.mark.parametrize("location", ["", "http://[", "ftp://x/", "http://x:99999/", "//", "\xff"])
+# Host names that the HTTP library takes into a URL, and then cannot send a request to.
+NO_HOSTS = ["http://xn--/x", "http://xn--a.com/x", "http://XN--x--/x"]
+
+
+@pytest.mark.parametrize(
+    "location", ["", "http://[", "ftp://x/", "http://x:99999/", "//", "\xff", *NO_HOSTS]
+)
 def test_a_redirect_to_nowhere_is_an_error_of_ours(host, client, tmp_path, location):
     place = location.encode("latin-1")
     host.answer = lambda _: iter(
@@ -166,7 +172,9 @@ def test_a_redirect_to_nowhere_is_an_error_of_ours(host, client, tmp_path, locat
         ask(client, tmp_path)
 
 
-@pytest.mark.parametrize("url", ["http://[::1", "http://x:y/", "http://", "nothing", "", "\x00"])
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://x:y/", "http://", "nothing", "", "\x00", *NO_HOSTS]
+)
 def test_a_url_that_is_none_is_an_error_of_ours(client, tmp_path, url):
     (tmp_path / "source").write_bytes(b"x")
     with pytest.raises(FileTransferError, match=r"no http\(s\) URL"):

@@ -31,6 +31,46 @@ def test_a_wrong_argument_is_a_value_error_before_any_request(api, backend, argu
     assert requests == []
 
 
+@pytest.mark.parametrize("name", ["\ud800", "a\udcff"], ids=ascii)
+def test_a_name_that_is_no_unicode_text_is_an_error_before_any_request(api, backend, name):
+    project = f"{backend.entity}/bad"
+    asked = {
+        "run": lambda: api.run(f"{project}/{name}"),
+        "run of a URL": lambda: api.run(f"{backend.base_url}/{project}/runs/{name}"),
+        "sweep": lambda: api.sweep(f"{project}/{name}"),
+        "project": lambda: api.project(name, backend.entity),
+        "entity": lambda: api.project("bad", name),
+        "projects": lambda: api.projects(name),
+        "runs": lambda: api.runs(f"{backend.entity}/{name}"),
+        "from_path": lambda: api.from_path(f"{name}/bad"),
+        "artifact": lambda: api.artifact(f"{project}/{name}:v0"),
+        "artifact_type": lambda: api.artifact_type("dataset", name),
+        "create_run": lambda: api.create_run(run_id=name, project="bad", entity=backend.entity),
+    }
+    with backend.counted() as requests:
+        for what, ask in asked.items():
+            with pytest.raises(errors.InvalidArgument, match="is no Unicode text"):
+                pytest.fail(f"{what}: {ask()}")
+    assert requests == []
+
+
+@pytest.mark.parametrize("url", ["http://[::1/a/b/runs/c", "https://[x]/a/b", "http://a\u2100/a/b"])
+def test_a_path_that_only_looks_like_a_url_is_an_error_before_any_request(api, backend, url):
+    readers = (api.run, api.sweep, api.runs, api.project, api.from_path)
+    with backend.counted() as requests:
+        for read in readers:
+            with pytest.raises(errors.InvalidArgument, match="is no URL"):
+                pytest.fail(f"{read.__name__}: {read(url)}")
+    assert requests == []
+
+
+@pytest.mark.parametrize("host", ["xn--", "xn--a.com"])
+def test_a_base_url_whose_host_is_no_name_is_an_error_that_names_the_setting(host):
+    api = runlake.Api({"base_url": f"http://{host}"}, api_key="x" * 40)
+    with pytest.raises(errors.SettingsError, match="Correct WANDB_BASE_URL"):
+        api.run("a/b/c")
+
+
 def test_an_unknown_run_is_named(api, backend, tmp_path):
     with pytest.raises(errors.RunNotFoundError, match="nowhere/nothing"):
         api.run(f"{backend.entity}/nowhere/nothing")
@@ -82,6 +122,8 @@ def test_a_backend_that_is_down_is_unreachable(tmp_path):
         ),
         (1, ["show", "{entity}/http/none"], "Could not find run"),
         (1, ["pull", "{entity}/http/none"], "Could not find run"),
+        (2, ["show", "{entity}/http/\udcff"], "is no Unicode text"),
+        (2, ["cache", "pin", "http://[::1/a/b/runs/c"], "is no URL"),
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -227,6 +227,7 @@ def test_checkout_deletes_nothing_outside_of_its_directory(logged, tmp_path):
     "ref",
     [
         "http://[::1",
+        "http://xn--/x",
         "http://host:port/x",
         "file://host/%00",
         "http://",

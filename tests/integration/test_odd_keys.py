@@ -136,6 +136,38 @@ def test_a_live_key_that_is_no_text_is_in_rows_and_an_error_elsewhere(offer):
         assert run.frame(["t"])["t"].to_list() == ['"a\\ud800"']
 
 
+@pytest.mark.parametrize("where", ["export", "live"])
+def test_a_key_that_is_no_text_is_one_error_of_every_reader(offer, where):
+    rows = [{"_step": 9, "o": 1.0, "x\ud800": 2.0}]
+    run = offer(rows) if where == "live" else offer(a=stored("t", 0))
+    keys = ["o", "x\ud800"]
+    readers = {
+        "rows": lambda: list(run.scan_history(keys)),
+        "verified rows": lambda: list(run.beta_scan_history(keys)),
+        "frame": lambda: run.frame(keys),
+        "tail": lambda: run.frame(keys, tail=1),
+        "scan": lambda: run.scan(keys),
+        "arrow": lambda: run.arrow(keys),
+        "pandas": lambda: run.pandas(keys),
+        "sample": lambda: run.history(keys=keys, pandas=False),
+        "axis": lambda: run.history(keys=["o"], x_axis=keys[1], pandas=False),
+        "best": lambda: run.best(keys[1]),
+        "follow": lambda: next(iter(run.follow(keys))),
+        "explain": lambda: run.explain(keys),
+    }
+    for name, read in readers.items():
+        with pytest.raises(runlake.errors.InvalidArgument, match=r"'x\\ud800' is no Unicode text"):
+            pytest.fail(f"{name}: {read()}")
+
+
+def test_a_live_key_that_is_no_text_beside_an_export_is_in_rows_and_an_error_elsewhere(offer):
+    run = offer([{"_step": 9, "x\ud800": 2.0}], a=stored("t", 0))
+    assert list(run.scan_history())[-1] == {"_step": 9, "x\ud800": 2.0}
+    for read in (run.frame, run.arrow, lambda: run.sql("SELECT 1"), run.history):
+        with pytest.raises(runlake.errors.CommError, match=r"'x\\ud800' is no Unicode text"):
+            read()
+
+
 def test_odd_keys_of_runs_that_are_read_together_keep_their_cells(backend, api):
     odd = {key: float(place) for place, key in enumerate(KEYS) if key}
     for name in ("one", "two"):

@@ -17,7 +17,7 @@ from runlake.backend.budget import Budget
 from runlake.backend.connections import Connections, KeyAuth, bare, origin_of
 from runlake.backend.decoding import ACCEPTED, NotDecodable, decoded
 from runlake.backend.json_text import parse_json
-from runlake.backend.network import without_frames
+from runlake.backend.network import LOCATION, without_frames
 from runlake.backend.pace import Patience
 from runlake.backend.reply import Reply
 from runlake.backend.retry import Transient, is_retryable
@@ -218,7 +218,7 @@ class Client:
                     with stop.watch(_socket(response)):
                         yield self._reply(response, stop, url, what)
                     return
-                url = self._redirected(url, response.headers.get("location", ""), what)
+                url = self._redirected(url, response.extensions[LOCATION], what)
             finally:
                 response.close()
         raise FileTransferError(
@@ -325,13 +325,15 @@ class Client:
 
     def _api_url(self, url: str) -> httpx.URL:
         try:
-            return httpx.URL(url)
-        except httpx.InvalidURL as error:
+            asked = httpx.URL(url)
+            _check_host(asked)
+        except (httpx.InvalidURL, ValueError) as error:
             raise SettingsError(
                 f"The base URL {self.quote(repr(self.settings.base_url))} cannot be asked: "
                 f"{self.quote(error)}. Correct WANDB_BASE_URL, or base_url.",
                 setting="base_url",
             ) from None
+        return asked
 
     def _target(self, url: str, what: str) -> bytes:
         """Return what to ask a host for; httpx, which logs URLs, knows no more than `_bare`.
@@ -343,7 +345,9 @@ class Client:
         """
         try:
             parts = urlsplit(url)
-            target = httpx.URL(url).raw_path
+            asked = httpx.URL(url)
+            target = asked.raw_path
+            _check_host(asked)
             is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
             # Raises for a port that is none.
             is_usable = is_usable and parts.port != 0 and bool(httpx.URL(bare(url)).raw_host)
@@ -452,7 +456,7 @@ class Client:
     def _said(self, response: httpx.Response) -> str:
         """Return what an answer that is no success says, behind a colon."""
         if response.status_code in REDIRECTS:
-            place = bare(response.headers.get("location", ""))
+            place = bare(response.extensions[LOCATION])
             return f": a redirect to {self.quote(repr(place))}. Is WANDB_BASE_URL right"
         content = b""
         encoding = response.headers.get("content-encoding", "")
@@ -505,6 +509,11 @@ class Client:
             "WANDB_BASE_URL right?",
             **facts,
         )
+
+
+def _check_host(url: httpx.URL) -> None:
+    """Raise ValueError for a host name that httpx takes into a URL, but cannot send it to."""
+    _ = url.host
 
 
 class _Counted:

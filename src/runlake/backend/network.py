@@ -13,6 +13,7 @@ import httpx
 from runlake.backend.pace import Patience
 
 WRITE_BYTES = 1 << 16
+LOCATION = "location"
 T = TypeVar("T")
 Raised = TypeVar("Raised", bound=BaseException)
 
@@ -161,9 +162,12 @@ class Transport(httpx.HTTPTransport):
         self._pool._network_backend = PatientBackend(seconds)  # noqa: SLF001
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; whatever goes wrong is an `httpx.TransportError` without frames."""
+        """Send a request; whatever goes wrong is an `httpx.TransportError` without frames.
+
+        Where a redirect leads is in the extension `LOCATION` of the response.
+        """
         try:
-            return super().handle_request(request)
+            response = super().handle_request(request)
         except httpx.TransportError as error:
             raise without_frames(error) from error.__cause__
         except Exception as error:  # noqa: BLE001 - whoever waits for an answer
@@ -174,6 +178,9 @@ class Transport(httpx.HTTPTransport):
         except BaseException as error:
             without_frames(error)
             raise
+        # httpx builds the request that a redirect asks for, followed or not, and some fail there.
+        response.extensions[LOCATION] = response.headers.pop("location", "")
+        return response
 
 
 def without_frames(error: Raised) -> Raised:

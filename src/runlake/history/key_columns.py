@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from runlake.errors import RunlakeError
+from runlake.errors import CommError
 from runlake.history.kinds import is_nested
 from runlake.values import STEP
 
@@ -87,14 +87,14 @@ def check_names(keys: Iterable[str]) -> None:
 
     Raises
     ------
-    RunlakeError
+    CommError
         If a key has half of a pair of surrogates, which JSON can carry and UTF-8 cannot.
     """
     for key in keys:
         try:
             key.encode()
         except UnicodeEncodeError:
-            raise RunlakeError(
+            raise CommError(
                 f"The key {key!r} is no Unicode text, and no column can have its name. Rows have "
                 "it: use run.scan_history(), or name the keys to read."
             ) from None

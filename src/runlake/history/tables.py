@@ -245,7 +245,10 @@ def _tables_in(summary: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 def _open_artifact(client: Client, reference: str | None) -> _TableSource | None:
     """Return the artifact that a table's value refers to, None where it is gone."""
-    parts = urlsplit(reference or "")
+    try:
+        parts = urlsplit(reference or "")
+    except ValueError:
+        return None
     if parts.scheme == CLIENT_SCHEME:
         variables = {"clientID": parts.netloc}
         mapping = query(client, artifact_documents.CLIENT_ID_MAPPING, variables)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from runlake.backend import documents
 from runlake.backend.client import USER_AGENT, Client
@@ -20,7 +19,7 @@ from runlake.public.runs import DEFAULT_ORDER, Runs
 from runlake.public.sweeps import Sweep
 from runlake.public.users import User
 from runlake.settings import Settings, load_settings
-from runlake.values import ProjectPath, RunPath, is_url, url_parts
+from runlake.values import ProjectPath, RunPath, check_text, is_url, split_url, url_parts
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -253,6 +252,7 @@ class Api(ApiArtifacts):
         if is_url(name):
             found = self._parsed_project(name)
             return Project(self._client, self._entity(found.entity), found.project)
+        check_text(name, "The project")
         return Project(self._client, self._entity(entity), name)
 
     def projects(self, entity: str | None = None, per_page: int = 200) -> Projects:
@@ -379,8 +379,8 @@ class Api(ApiArtifacts):
 
 
 def _check_host(url: str, settings: Settings) -> None:
-    ours = {urlsplit(known).hostname for known in (settings.app_url, settings.base_url)}
-    host = urlsplit(url.strip()).hostname
+    ours = {split_url(known).hostname for known in (settings.app_url, settings.base_url)}
+    host = split_url(url).hostname
     if host not in ours and not {host, *ours} <= LOOPBACK:
         raise InvalidArgument(
             f"{url!r} is a page of another backend than {settings.app_url}. To read there, set "

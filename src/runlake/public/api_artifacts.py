@@ -15,7 +15,7 @@ from runlake.public.artifact_collections import (
 from runlake.public.artifact_lists import Artifacts
 from runlake.public.artifacts import Artifact, fetch_artifact
 from runlake.public.default_entity import UNNAMED, UNNAMED_PROJECT, DefaultEntity
-from runlake.values import ArtifactPath
+from runlake.values import ArtifactPath, check_text
 
 
 class ApiArtifacts(DefaultEntity):
@@ -237,6 +237,7 @@ class ApiArtifacts(DefaultEntity):
     def _project_path(self, path: str | None) -> tuple[str, str]:
         if path is not None and not isinstance(path, str):
             raise InvalidArgument(f"A project path is a string, not {path!r}.")
+        check_text(path or "", "Invalid path:")
         parts = (path or self._client.settings.project or UNNAMED_PROJECT).strip("/").split("/")
         if len(parts) > 2 or not all(parts):  # noqa: PLR2004 - entity, project
             raise InvalidArgument(f"Invalid path: {path!r}. It reads 'entity/project'.")

@@ -6,6 +6,7 @@ from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
 from runlake.errors import InvalidArgument
+from runlake.values import check_text
 
 # Stands for an entity that no path and no setting names; no entity has such a name.
 UNNAMED = "<the viewer's>"
@@ -30,7 +31,7 @@ class DefaultEntity:
     def _entity(self, name: str | None) -> str:
         """Return a named entity, else the configured one, else the user's."""
         if name is not None and name != UNNAMED:
-            return name
+            return check_text(name, "The entity")
         entity = self._client.settings.entity or self.default_entity
         if not entity:
             raise InvalidArgument(

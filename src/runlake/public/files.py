@@ -75,7 +75,11 @@ class File(Attributes):
             return ""
         if direct == self._attrs.get("url"):
             return str(direct)
-        parts = urlsplit(direct)
+        try:
+            parts = urlsplit(str(direct))
+        except ValueError:
+            warn(f"The backend gives no URL as the direct URL of {self.name!r}.")
+            return ""
         if not re.search(r"\bs3\b.*amazonaws\.com", parts.netloc):
             warn(f"{self.name!r} does not lie in S3, so it has no URI.")
             return ""

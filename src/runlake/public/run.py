@@ -17,6 +17,7 @@ from runlake.public.run_exports import RunExports
 from runlake.public.run_files import RunFiles
 from runlake.public.run_history import RunHistory
 from runlake.public.run_keys import RunKeys
+from runlake.values import check_text
 
 if TYPE_CHECKING:
     from runlake.public.api import Api
@@ -284,7 +285,7 @@ def _checked_project(project: Any) -> str:
 def _checked_text(value: Any, name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise InvalidType(f"{name} must be a string, not {value!r}.")
-    return value
+    return None if value is None else check_text(value, f"The {name}")
 
 
 def _checked_tags(tags: Any) -> list[str] | None:
