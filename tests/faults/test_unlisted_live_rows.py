@@ -92,3 +92,70 @@ def test_offline_the_answer_says_that_rows_are_missing(run, faulty, recwarn):
     offline = runlake.Api(settings, api_key=API_KEY, offline=True).run(RUN_PATH)
     assert list(offline.beta_scan_history()) == EXPORTED
     assert "an unknown number of rows" in str(recwarn[-1].message)
+
+
+def rows_of(*steps):
+    return [{"_step": step, "loss": float(step)} for step in steps]
+
+
+def exported(*steps):
+    return written(pa.Table.from_pylist(rows_of(*steps)))
+
+
+BEYOND = {
+    "between exports": ([(0, 10), (20, 30)], (10, 13), 29),
+    "below the first export": ([(10, 20)], (0, 3), 19),
+    "above a last step that lags": ([(0, 10)], (10, 13), 9),
+    "above, of a run without a last step": ([(0, 10)], (10, 13), None),
+}
+
+
+@pytest.fixture
+def counted(faulty):
+    """Give a function that makes a run of which the backend counts more than it lists."""
+
+    def make(spans, live, last_step):
+        faulty.live_rows = rows_of(*range(*live))
+        faulty.lists_live_steps = False
+        faulty.offer(**{f"e{span[0]}": exported(*range(*span)) for span in spans})
+        faulty.history_keys = {"lastStep": last_step}
+        return runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).run(RUN_PATH)
+
+    return make
+
+
+@pytest.mark.parametrize("where", BEYOND)
+def test_rows_that_are_counted_and_not_listed_come_out_of_every_reader(counted, faulty, where):
+    spans, live, last_step = BEYOND[where]
+    run = counted(spans, live, last_step)
+    steps = sorted({step for span in (*spans, live) for step in range(*span)})
+    assert [row["_step"] for row in run.beta_scan_history()] == steps
+    assert [row["_step"] for row in run.beta_scan_history(["loss"])] == steps
+    assert run.frame()["_step"].to_list() == steps
+    assert [step for batch in run.arrow() for step in batch["_step"].to_pylist()] == steps
+    assert run.sql("SELECT count(*) FROM history").fetchall() == [(len(steps),)]
+    assert len(run.history(pandas=False)) == len(steps)
+    assert run.frame(tail=2)["_step"].to_list() == steps[-2:]
+    assert run.best("loss", "max").step == steps[-1]
+    assert [row["_step"] for row in run.follow(poll=0.05)] == steps
+    runs = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).runs("team/project")
+    assert runs.scan(["loss"]).collect().height == len(steps)
+    assert not run.pull().is_whole_history
+
+
+def test_a_run_of_several_lines_per_step_is_looked_through_once(counted, faulty):
+    run = counted([(0, 10), (20, 30)], (0, 0), 29)
+    faulty.run["historyLineCount"] = 25
+    for reading in (lambda: list(run.beta_scan_history()), run.frame):
+        reading()
+    before = len(faulty.seen)
+    assert len(list(run.beta_scan_history())) == 20
+    assert [seen.operation for seen in faulty.seen[before:]] == ["RunHistoryManifest"]
+    assert [seen.operation for seen in faulty.seen].count("HistoryPage") == 2
+    assert run.pull().is_whole_history
+
+
+def test_a_run_of_which_every_line_is_exported_is_not_looked_through(counted, faulty):
+    run = counted([(0, 10), (20, 30)], (0, 0), 29)
+    assert len(list(run.beta_scan_history())) == 20
+    assert "HistoryPage" not in [seen.operation for seen in faulty.seen]

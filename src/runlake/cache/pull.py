@@ -33,12 +33,20 @@ from runlake.cache.store import (
     tag_root,
     write_manifest,
 )
-from runlake.errors import CacheError, NotCached, StaleWarning, Unreachable, UnwritableCacheWarning
+from runlake.errors import (
+    CacheError,
+    NotCached,
+    StaleWarning,
+    Unreachable,
+    UnsupportedByBackend,
+    UnwritableCacheWarning,
+)
 from runlake.errors.user_line import warn
 from runlake.exports.decide import Decision, Held, decide
 from runlake.exports.facts import groups_in
 from runlake.exports.manifest import Export, Freshness, Manifest, fetch_manifest
 from runlake.exports.progress import Progress, Silence
+from runlake.exports.unlisted import fetch_unlisted_steps, find_gaps
 from runlake.values import STEP, RunPath, StepRange
 
 # Something else lies where a file or a directory of the cache belongs.
@@ -122,7 +130,7 @@ def pull_run(
         offered = fetch_manifest(client, run)
     except Unreachable as error:
         return pull.from_disk(error)
-    result = pull.from_backend(offered, use_cache=use_cache)
+    result = pull.with_unlisted(pull.from_backend(offered, use_cache=use_cache))
     note_use(directory)
     if result.n_downloaded:
         keep_within(client.settings, directory.path)
@@ -209,6 +217,8 @@ class _Pull:
     def from_backend(self, offered: Manifest, *, use_cache: bool) -> PullResult:
         """Fetch what is missing of what the backend offers."""
         stored = read_manifest(self._directory)
+        if use_cache and stored.offer is not None and stored.offer.is_whole(offered):
+            offered = replace(offered, is_searched=True)
         self._narrow_distrust(stored)
         decisions = self._decide(offered, stored, use_cache=use_cache)
         if all(decision is Decision.REUSE for decision in decisions.values()):
@@ -234,6 +244,23 @@ class _Pull:
                 "to a directory that this account may write.",
                 path=str(self._directory.path),
             ) from error
+
+    def with_unlisted(self, pulled: PullResult) -> PullResult:
+        """List the rows that the backend counts and does not list, once per moment of the run."""
+        manifest = pulled.manifest
+        gaps = find_gaps(manifest, [export.facts for export in pulled.exports])
+        if not any(self._steps.touches(gap.start, gap.stop - 1) for gap in gaps):
+            return pulled
+        listed = set(manifest.live_steps or ())
+        n_lines = (manifest.line_count or 0) - pulled.n_rows - len(listed)
+        # An older backend gives no row in no export, hence has none.
+        with suppress(UnsupportedByBackend):
+            listed |= fetch_unlisted_steps(self._client, manifest.path, gaps, n_lines)
+        complete = replace(manifest, live_steps=tuple(sorted(listed)), is_searched=True)
+        offer = read_manifest(self._directory).offer
+        if offer is None or not offer.is_whole(complete):
+            self._note(complete)
+        return replace(pulled, manifest=complete)
 
     def _note_files(self, exports: Sequence[StoredExport]) -> None:
         """Note files as they are now that were copied or restored, so that none is read twice."""

@@ -25,6 +25,7 @@ from runlake.exports.facts import ExportFacts, RowGroup
 from runlake.exports.machine import current_boot
 from runlake.exports.manifest import STATES_UNDER_WAY, Manifest
 from runlake.exports.part import PartFile
+from runlake.exports.unlisted import find_gaps
 from runlake.exports.validator import Validator
 from runlake.exports.verify import Verified
 
@@ -202,16 +203,23 @@ class Offer:
         """Keep what an answer of this moment told, and which exports on disk it was about."""
         live = manifest.live_steps
         offered = [exports[one.object] for one in manifest.exports]
-        unlisted = manifest.first_unlisted(one.facts.last_step for one in offered)
+        facts = [one.facts for one in offered]
+        unlisted = manifest.first_unlisted(one.last_step for one in facts)
+        is_unknown = live is None or unlisted is not None or bool(find_gaps(manifest, facts))
         return cls(
             manifest.state,
             manifest.heartbeat_at,
             manifest.line_count,
             manifest.last_step,
-            None if live is None or unlisted is not None else len(live),
+            None if is_unknown else len(live or ()),
             time.time(),
             {one.object: one.identity for one in offered},
         )
+
+    def is_whole(self, manifest: Manifest) -> bool:
+        """Tell whether nothing but what a later answer lists was found at the same moment."""
+        n_listed = len(manifest.live_steps or ())
+        return self.freshness == manifest.freshness and self.n_live_rows == n_listed
 
     @property
     def freshness(self) -> tuple[str | None, str | None, int | None]:

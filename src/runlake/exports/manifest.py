@@ -77,6 +77,8 @@ class Manifest:
         and others, and of media their ``_type``.
     unread_keys : tuple of str
         Keys that the backend describes in a way that is not the protocol.
+    is_searched : bool
+        Rows that are neither exported nor listed were looked for; those found are live steps.
     """
 
     path: RunPath
@@ -89,6 +91,7 @@ class Manifest:
     live_steps: tuple[int, ...] | None
     key_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unread_keys: tuple[str, ...] = ()
+    is_searched: bool = False
 
     @property
     def is_under_way(self) -> bool:

@@ -1,0 +1,138 @@
+"""Rows that are in no export and that a backend does not list as live, though it counts them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from runlake.backend import documents
+from runlake.backend.client import Client
+from runlake.backend.graphql import query_run
+from runlake.backend.json_text import parse_json
+from runlake.backend.shapes import answer_to
+from runlake.exports.facts import ExportFacts
+from runlake.exports.manifest import LAST_STEP_UNKNOWN, Manifest
+from runlake.values import STEP, RunPath
+
+PAGE_ROWS = 2000
+# A request each: a run of many exports with steps far apart has gaps without rows.
+MAX_GAPS = 16
+
+
+class Gap(NamedTuple):
+    """Steps from ``start``, inclusive, to ``stop``, exclusive."""
+
+    start: int
+    stop: int
+
+
+def find_gaps(manifest: Manifest, exports: Sequence[ExportFacts]) -> tuple[Gap, ...]:
+    """Decide where to look for rows that nothing lists; pure.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        What the backend offers.
+    exports : sequence of ExportFacts
+        What its exports hold.
+
+    Returns
+    -------
+    tuple of Gap
+        Steps in no export, those behind the last one first, then the widest. Empty where all
+        lines that the backend counts are accounted for, or were looked for already.
+
+    Notes
+    -----
+    A step may have several lines, as where a run was restarted: that there are more lines than
+    rows is a hint, and no proof.
+    """
+    lines = manifest.line_count
+    if manifest.is_searched or manifest.live_steps is None or not isinstance(lines, int):
+        return ()
+    n_rows = sum(export.n_rows for export in exports) + len(manifest.live_steps)
+    if lines <= n_rows:
+        return ()
+    spans = sorted(
+        (export.first_step, export.last_step)
+        for export in exports
+        if export.first_step is not None and export.last_step is not None
+    )
+    if not spans:
+        return ()
+    unlisted = manifest.first_unlisted(last for _, last in spans)
+    if unlisted is not None and lines <= n_rows + manifest.last_step + 1 - unlisted:
+        return ()
+    gaps: list[Gap] = []
+    start = 0
+    for first, last in spans:
+        gaps += _parts(manifest.live_steps, Gap(start, first))
+        start = max(start, last + 1)
+    gaps.sort(key=lambda gap: gap.start - gap.stop)
+    # Where the run has a later last step, the steps up to it are looked for as they are read.
+    above = _parts(manifest.live_steps, Gap(start, LAST_STEP_UNKNOWN)) if unlisted is None else ()
+    return (*above, *gaps)[:MAX_GAPS]
+
+
+def _parts(live_steps: Sequence[int], gap: Gap) -> Iterator[Gap]:
+    """Yield a gap without the stretch between the live steps that are listed in it."""
+    low, high = (bisect_left(live_steps, step) for step in (gap.start, gap.stop))
+    parts = [gap]
+    if low < high:
+        parts = [Gap(gap.start, live_steps[low]), Gap(live_steps[high - 1] + 1, gap.stop)]
+    yield from (part for part in parts if part.start < part.stop)
+
+
+def fetch_unlisted_steps(
+    client: Client, run: RunPath, gaps: Sequence[Gap], n_lines: int
+) -> set[int]:
+    """Ask a backend for the steps that have rows in some ranges.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    run : RunPath
+        The run.
+    gaps : sequence of Gap
+        Where to look, one after the other.
+    n_lines : int
+        Lines that are missing: with so many steps, no further gap is looked into.
+
+    Returns
+    -------
+    set of int
+        The steps.
+
+    Raises
+    ------
+    BackendError
+        If the backend does not answer.
+    """
+    found: set[int] = set()
+    for gap in gaps:
+        if len(found) >= n_lines:
+            break
+        rest = gap
+        while rest.start < rest.stop and (steps := _fetch_steps(client, run, rest)):
+            found |= steps
+            rest = Gap(max(steps) + 1, gap.stop)
+    return found
+
+
+def _fetch_steps(client: Client, run: RunPath, gap: Gap) -> set[int]:
+    answer = query_run(
+        client,
+        documents.HISTORY_PAGE,
+        run,
+        run_variable="run",
+        minStep=gap.start,
+        maxStep=gap.stop,
+        pageSize=PAGE_ROWS,
+    )
+    with answer_to(client, "HistoryPage", f"'{run}'"):
+        lines = answer.get("history") or []
+        rows = [parse_json(line) if isinstance(line, str) else line for line in lines]
+        steps = {int(row[STEP]) for row in rows}
+    return {step for step in steps if gap.start <= step < gap.stop}
