@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.faults.fault_server import API_KEY, RUN_PATH
+from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
 from tests.faults.parquet import export_bytes
 from tests.faults.raw_host import HEAD, RawHost
 
@@ -121,7 +121,16 @@ def test_a_list_of_files_of_a_wrong_shape_is_an_error_that_names_the_run(
 
 
 @pytest.mark.parametrize(
-    "entry", [[1], "x", 7, None, {"typeCounts": 3}, {"typeCounts": [{"count": "many"}]}]
+    "entry",
+    [
+        [1],
+        "x",
+        7,
+        None,
+        {"typeCounts": 3},
+        {"typeCounts": [{"count": "many"}]},
+        {"typeCounts": [{"count": 2**70}]},
+    ],
 )
 def test_a_key_that_is_described_oddly_costs_only_what_is_said_of_it(faulty, recwarn, entry):
     faulty.offer(a=export_bytes(n_rows=10))
@@ -134,3 +143,55 @@ def test_a_key_that_is_described_oddly_costs_only_what_is_said_of_it(faulty, rec
     found = [one for one in recwarn if one.category is errors.OddAnswerWarning]
     assert len(found) == 3  # A line of the user is warned once, hence of rows and frame together.
     assert "'odd'" in str(found[0].message)
+
+
+BIG = 2**70
+
+
+@pytest.fixture(scope="module")
+def exported():
+    with FaultServer() as server:
+        server.offer(a=export_bytes(n_rows=5))
+        yield server
+
+
+def readings(server):
+    """Return a call for each way to read a run, or all runs, of a server."""
+    api = runlake.Api({"base_url": server.base_url}, api_key=API_KEY)
+    run = api.run(RUN_PATH)
+    return [
+        lambda: list(run.beta_scan_history()),
+        run.frame,
+        lambda: run.sql("SELECT * FROM history").fetchall(),
+        run.keys,
+        lambda: run.best("loss"),
+        lambda: list(run.follow(poll=0.01)),
+        lambda: api.runs(PROJECT).scan(["loss"]).collect(),
+    ]
+
+
+@pytest.mark.parametrize(
+    "history_keys",
+    [{"lastStep": BIG}, {"lastStep": -BIG}],
+    ids=["last step", "negative last step"],
+)
+def test_an_integer_of_more_than_64_bits_is_an_error_of_every_reader(
+    exported, monkeypatch, history_keys
+):
+    monkeypatch.setattr(exported, "history_keys", history_keys)
+    for read in readings(exported):
+        with pytest.raises(ProtocolError, match="64 bits"):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("field", "odd"),
+    [
+        *[("historyLineCount", odd) for odd in (BIG, -BIG, [1], "x", 1e300)],
+        *[(field, odd) for field in ("state", "heartbeatAt") for odd in (["x"], 5, "\ud800")],
+    ],
+)
+def test_an_odd_fact_about_a_run_costs_no_reader_its_rows(exported, monkeypatch, field, odd):
+    monkeypatch.setitem(exported.run, field, odd)
+    for read in readings(exported):
+        read()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from runlake.backend.client import Client
 from runlake.errors import ProtocolError, RunlakeError
@@ -31,6 +32,23 @@ OBJECTS = {
 LISTS = {"edges", "features"}
 # Objects with edges in one place, lists in another.
 EITHER = {"aliases", "files", "tags"}
+
+
+INT64 = range(-(2**63), 2**63)
+
+
+def int64(value: Any) -> int:
+    """Return a number of an answer as an integer that SQLite, Arrow and polars can hold.
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError
+        If it is no number, or none of 64 bits.
+    """
+    number = int(value)
+    if number not in INT64:
+        raise OverflowError("an integer of more than 64 bits")
+    return number
 
 
 @contextmanager

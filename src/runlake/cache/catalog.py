@@ -299,6 +299,9 @@ class Catalog:
             connection.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:
             self._distrust(error)
+        except (OverflowError, UnicodeEncodeError) as error:
+            # A manifest that somebody else wrote may hold what SQLite cannot.
+            logger.info("The catalog in %s cannot note this: %s", self._root, error)
 
     def _distrust(self, error: Exception) -> None:
         logger.info("The catalog in %s is not used now: %s", self._root, error)

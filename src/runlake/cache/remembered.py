@@ -8,7 +8,7 @@ from typing import Any
 from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import fetch_history_keys, fetch_run
-from runlake.backend.shapes import answer_to
+from runlake.backend.shapes import answer_to, int64
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import Offer, StoredManifest, describe_age, read_manifest
 from runlake.errors import NotCached, StaleWarning, Unreachable
@@ -75,7 +75,7 @@ def load_last_step(client: Client, run: RunPath) -> int:
     try:
         last = fetch_history_keys(client, run).get("lastStep")
         with answer_to(client, "RunHistoryKeys", f"'{run}'"):
-            return -1 if last is None else int(last)
+            return -1 if last is None else int64(last)
     except Unreachable:
         offer = _stored(client, run).offer
         if offer is None or not offer.is_over:

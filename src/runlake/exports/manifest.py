@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query_run
-from runlake.backend.shapes import WRONG
+from runlake.backend.shapes import INT64, WRONG, int64
 from runlake.errors import OddAnswerWarning, ProtocolError
 from runlake.errors.user_line import warn
 from runlake.values import STEP, RunPath
@@ -125,9 +125,19 @@ class Manifest:
         return first if first <= self.last_step else None
 
 
-def freshness_of(state: str | None, heartbeat_at: str | None, line_count: int | None) -> Freshness:
-    """Return the freshness that a backend tells of a run, be it in a manifest or in a list."""
-    return state, heartbeat_at, line_count
+def freshness_of(state: object, heartbeat_at: object, line_count: object) -> Freshness:
+    """Return the freshness that a backend tells of a run, be it in a manifest or in a list.
+
+    These facts are compared and stored, nothing else: odd texts are kept as texts, and a count that
+    is none, or has more than 64 bits, is unknown.
+    """
+    count = line_count if isinstance(line_count, int) else -1
+    return _text(state), _text(heartbeat_at), count if count in INT64 and count >= 0 else None
+
+
+def _text(value: object) -> str | None:
+    # JSON can carry half of a pair of surrogates, SQLite cannot.
+    return None if value is None else str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def fetch_manifest(client: Client, path: RunPath, *, is_silent: bool = False) -> Manifest:
@@ -199,18 +209,21 @@ def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
     parquet = run.get("parquetHistory") or {}
     exports = _exports(parquet.get("parquetUrls") or [])
     live_rows: Sequence[Mapping[str, Any]] = parquet.get("liveData") or []
-    live_steps = tuple(sorted({int(row[STEP]) for row in live_rows}))
+    live_steps = tuple(sorted({int64(row[STEP]) for row in live_rows}))
     last_step = history_keys.get("lastStep")
     is_unlisted = not exports and not live_steps and _may_have_history(run, last_step)
     counts, types, unread = _kinds(history_keys.get("keys") or {})
+    state, heartbeat_at, line_count = freshness_of(
+        run.get("state"), run.get("heartbeatAt"), run.get("historyLineCount")
+    )
     return Manifest(
         path=path,
-        state=run.get("state"),
-        heartbeat_at=run.get("heartbeatAt"),
-        line_count=run.get("historyLineCount"),
+        state=state,
+        heartbeat_at=heartbeat_at,
+        line_count=line_count,
         last_step=(LAST_STEP_UNKNOWN if is_unlisted else -1)
         if last_step is None
-        else int(last_step),
+        else int64(last_step),
         key_counts=counts,
         exports=tuple(exports.values()),
         live_steps=None if is_unlisted else live_steps,
@@ -238,7 +251,7 @@ def _kinds(
     for key, facts in keys.items():
         try:
             kinds = facts.get("typeCounts") or ()
-            count = sum(int(kind.get("count") or 0) for kind in kinds)
+            count = int64(sum(int(kind.get("count") or 0) for kind in kinds))
             names = tuple(str(kind.get("type")) for kind in kinds)
         except WRONG:
             unread.append(key)

@@ -14,7 +14,7 @@ from runlake.backend import documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query_run
 from runlake.backend.json_text import parse_json
-from runlake.backend.shapes import WRONG
+from runlake.backend.shapes import WRONG, int64
 from runlake.errors import ProtocolError, UnsupportedByBackend
 from runlake.exports.manifest import fetch_manifest
 from runlake.history.cells import flatten
@@ -287,7 +287,7 @@ def _ascending(client: Client, run: RunPath, rows: Iterable[Any]) -> list[Row]:
     try:
         cleaned = [flatten(row) for row in rows]
         for row in cleaned:
-            row[STEP] = int(row[STEP])
+            row[STEP] = int64(row[STEP])
     except WRONG as error:
         raise _no_rows(client, run) from error
     cleaned.sort(key=lambda row: row[STEP])
