@@ -15,6 +15,7 @@ from tests.parquet_footers import misstated
 from tests.property import sources
 
 from runlake.errors import NoRowsWarning
+from runlake.history.sql import _unpruned, quoted
 from runlake.values import Projection, StepRange
 
 SCHEMA = pa.schema(
@@ -212,3 +213,18 @@ def test_a_footer_that_states_other_cells_changes_no_answer(written, query):
         assert str(reading.frame().to_dicts()) == str(rows)
         assert str(reading.arrow().read_all().to_pylist()) == str(rows)
         assert reading.last(2).frame()["_step"].to_list() == [r["_step"] for r in rows[-2:]]
+
+
+def test_cells_of_every_type_pass_the_expression_that_hides_their_statistics():
+    memory = duckdb.connect()
+    every = memory.sql("FROM test_all_types()")
+    assert len(every.columns) > 50
+    seen = every.project(
+        ", ".join(f"{_unpruned(name)} AS {quoted(name)}" for name in every.columns)
+    )
+    assert (seen.columns, seen.types) == (every.columns, every.types)
+    assert every.except_(seen).fetchall() == []
+    memory.execute("CREATE TABLE stored AS SELECT i::DOUBLE AS x FROM range(10) t(i)")
+    known = memory.execute(f"SELECT stats(x), stats({_unpruned('x')}) FROM stored").fetchone()
+    assert "max" in known[0]
+    assert "max" not in known[1]

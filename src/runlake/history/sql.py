@@ -242,9 +242,10 @@ def _unpruned(name: str) -> str:
     """Return the cells of a column as an expression through which DuckDB sees no statistics.
 
     It would skip row groups by bounds, which leave NaN out, and answer ``min`` and ``count`` by
-    what the writer of the file stated. ``TRY`` costs a fiftieth of a second per 2,000,000 cells.
+    what the writer of the file stated. A union of one member costs 10 ms per 2,000,000 numbers and
+    no copy of a text; ``TRY`` costs more, and copies each.
     """
-    return f"TRY({quoted(name)})"
+    return f"union_extract(union_value(cell := {quoted(name)}), 'cell')"
 
 
 def _select_history(
