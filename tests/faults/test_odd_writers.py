@@ -1,6 +1,7 @@
 """A file that one engine cannot decode is read by another one: it is not broken."""
 
 import io
+import warnings
 from decimal import Decimal
 
 import duckdb
@@ -242,3 +243,57 @@ def test_a_time_zone_that_nobody_knows_is_text_in_rows_and_an_error_of_ours_in_f
         with pytest.raises(errors.CacheCorrupt, match="Mars/Base"):
             read()
     assert run.frame(["loss"]).height == N_ROWS
+
+
+def offered(server, table, name):
+    """Offer a table that the fault server itself cannot count."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    server.offer(plain=written({}))
+    server.store(name, sink.getvalue())
+    server.exports = [name]
+    return runlake.Api({"base_url": server.base_url}, api_key=API_KEY).run(RUN_PATH)
+
+
+READERS = {
+    "rows": lambda run: list(run.beta_scan_history()),
+    "rows of a key": lambda run: list(run.beta_scan_history(["loss"])),
+    "frame": lambda run: run.frame(),
+    "tail": lambda run: run.frame(tail=2),
+    "scan": lambda run: run.scan().collect(),
+    "arrow": lambda run: run.arrow().read_all(),
+    "sql": lambda run: run.sql("SELECT * FROM history").fetchall(),
+    "history": lambda run: run.history(pandas=False),
+    "keys": lambda run: run.keys(),
+    "best": lambda run: run.best("loss"),
+    "follow": lambda run: list(run.follow(poll=0.05)),
+}
+
+
+def test_an_export_without_steps_is_an_error_in_every_reader_and_fetched_once(server):
+    run = offered(server, pa.table({"loss": [1.0, 2.0]}), "stepless")
+    for read in READERS.values():
+        with pytest.raises(errors.ExportCorrupt, match=r"stepless.*'_step' is missing"):
+            read(run)
+    n_requests = server.count("stepless")
+    runs = runlake.Api({"base_url": server.base_url}, api_key=API_KEY).runs("team/project")
+    with pytest.raises(errors.ExportCorrupt, match="'_step' is missing"):
+        runs.scan(["loss"]).collect()
+    assert server.count("stepless") == n_requests <= 2
+    server.exports = ["plain", "stepless"]
+    run.load(force=True)
+    with pytest.warns(errors.OddAnswerWarning, match=r"stepless.*'_step' is missing"):
+        assert run.frame().height == N_ROWS
+
+
+@pytest.mark.parametrize("odd", [pa.array([0, -5, 1]), pa.array([0, 2**63 + 5, 1], pa.uint64())])
+def test_rows_without_a_place_are_warned_of_by_every_reader(server, odd):
+    run = offered(server, pa.table({"_step": odd, "loss": [3.0, 2.0, 4.0]}), "misplaced")
+    for read in READERS.values():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            read(run)
+        categories = [one.category for one in caught]
+        assert categories.count(errors.OddAnswerWarning) == 1
+    with pytest.warns(errors.OddAnswerWarning, match="No read gives these rows"):
+        assert len(list(run.beta_scan_history())) == 2

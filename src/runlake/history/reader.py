@@ -27,6 +27,7 @@ from runlake.history.reasons import describe_keys, explain_no_rows
 from runlake.history.rows import read_rows
 from runlake.history.sample import Sample
 from runlake.history.server_sample import fetch_sampled_rows, fetch_system_rows
+from runlake.history.step_check import check_steps
 from runlake.values import STEP, Projection, Row, RunPath, StepRange
 
 if TYPE_CHECKING:
@@ -394,5 +395,6 @@ def open_reading(
     )
     if pulled.n_downloaded:
         head_start = None
+    check_steps(pulled)
     plan = plan_read(pulled, projection, steps)
     return Reading(client, pulled, plan, BackendRows(client), head_start)

@@ -14,6 +14,7 @@ from runlake.exports.manifest import Freshness
 from runlake.history.live_source import BackendRows
 from runlake.history.plan import plan_read
 from runlake.history.reader import Reading
+from runlake.history.step_check import check_steps
 from runlake.values import Projection, RunPath, StepRange
 
 S = TypeVar("S")
@@ -73,7 +74,9 @@ def open_readings(
         )
     )
     live = BackendRows(client)
-    everything = (next(brought) if pulled is None else pulled for pulled in on_disk)
+    everything = [next(brought) if pulled is None else pulled for pulled in on_disk]
+    for pulled in everything:
+        check_steps(pulled)
     return [
         Reading(client, pulled, plan_read(pulled, projection, steps), live) for pulled in everything
     ]
