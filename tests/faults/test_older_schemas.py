@@ -93,7 +93,8 @@ READINGS = {
 }
 # What stays the same whatever is missing, unless the error says that it cannot be answered.
 ALWAYS_THE_SAME = {
-    *("rows", "rows of a key", "follow", "frame", "arrow", "sql", "best", "number of runs"),
+    *("rows", "rows of a key", "follow", "frame", "arrow", "sql", "best", "keys"),
+    "number of runs",
 }
 
 
@@ -140,6 +141,15 @@ def test_many_fields_may_be_missing_at_once(older, server, whole):
     for reading in sorted(ALWAYS_THE_SAME):
         assert answer(reading, older, server) == whole[reading][0]
     assert answer("files", older, server)
+
+
+@pytest.mark.parametrize("is_exported", [True, False])
+def test_keys_are_found_in_live_rows_where_the_backend_names_none(older, server, is_exported):
+    path = f"{server.entity}/old/run"
+    facts = ["key", "kind", "count", "first_step", "last_step"]
+    named = open_api(older, server).run(path).keys().select(facts)
+    older.lacks("Run.historyKeys", *([] if is_exported else ["Run.parquetHistory"]))
+    assert open_api(older, server).run(path).keys().select(facts).rows() == named.rows()
 
 
 WORDS = {

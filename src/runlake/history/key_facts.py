@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import pyarrow as pa
 
@@ -13,6 +13,9 @@ from runlake.exports.manifest import Manifest
 from runlake.history.key_columns import find_columns
 from runlake.history.kinds import is_json, is_list, is_number, is_text
 from runlake.values import STEP, KeyKind
+
+if TYPE_CHECKING:
+    from runlake.history.live_rows import LiveRows
 
 KINDS: tuple[str, ...] = get_args(KeyKind)
 # The protocol's names of types that are not those of media (historyKeys, typeCounts).
@@ -91,6 +94,51 @@ def find_key_facts(manifest: Manifest, exports: Sequence[ExportFacts]) -> dict[s
     names.pop(STEP, None)
     unlisted = manifest.first_unlisted(export.last_step for export in exports)
     return {key: _facts(key, manifest, held.get(key, []), unlisted) for key in names}
+
+
+def with_live_rows(known: Mapping[str, KeyFacts], live: LiveRows) -> dict[str, KeyFacts]:
+    """Return what is known of keys together with what live rows show.
+
+    Parameters
+    ----------
+    known : mapping of str to KeyFacts
+        Of the exported rows alone.
+    live : LiveRows
+        With all of their keys.
+
+    Returns
+    -------
+    dict of str to KeyFacts
+        By key. There is no minimum or maximum of a key that has live rows.
+    """
+    steps: dict[str, list[int]] = {}
+    for page in live:
+        for row in page:
+            for key in row:
+                count, first, _ = steps.get(key, [0, row[STEP], 0])
+                steps[key] = [count + 1, first, row[STEP]]
+    facts = dict(known)
+    for column in live.columns():
+        count, first, last = steps[column.key]
+        found = KeyFacts(column.key, _stored_kind(column.kind), count, first, last, None, None)
+        old = known.get(column.key)
+        facts[column.key] = found if old is None else _joined(old, found)
+    return facts
+
+
+def _joined(exported: KeyFacts, live: KeyFacts) -> KeyFacts:
+    counts = (exported.count, live.count)
+    firsts = [step for step in (exported.first_step, live.first_step) if step is not None]
+    lasts = [step for step in (exported.last_step, live.last_step) if step is not None]
+    return KeyFacts(
+        live.key,
+        live.kind if live.kind == exported.kind else "mixed",
+        None if None in counts else sum(count or 0 for count in counts),
+        min(firsts, default=None),
+        max(lasts, default=None),
+        None,
+        None,
+    )
 
 
 def _filled_columns(export: ExportFacts) -> Iterator[tuple[str, ColumnFacts]]:

@@ -19,7 +19,7 @@ from runlake.exports.facts import ExportFacts
 from runlake.exports.progress import Progress
 from runlake.history.corruption import telling_corruption
 from runlake.history.head_start import HeadStart
-from runlake.history.key_facts import KeyFacts, find_key_facts
+from runlake.history.key_facts import KeyFacts, find_key_facts, with_live_rows
 from runlake.history.live_source import BackendRows, LiveSource
 from runlake.history.mending import Mending
 from runlake.history.plan import Plan, plan_read
@@ -317,6 +317,13 @@ class Reading:
     def key_facts(self) -> dict[str, KeyFacts]:
         """Return what is known of each key of the run, from statistics alone."""
         return find_key_facts(self.pulled.manifest, self._every_column())
+
+    def logged_keys(self) -> dict[str, KeyFacts]:
+        """Return `key_facts`, for which live rows are read where the backend names no keys."""
+        facts = self.key_facts()
+        if self.pulled.manifest.key_counts or not (self.plan.live_pages or self.plan.is_walk):
+            return facts
+        return with_live_rows(facts, self.live_rows())
 
     def _every_column(self) -> list[ExportFacts]:
         return [self._whole_facts(export) for export in self.pulled.exports]

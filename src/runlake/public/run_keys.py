@@ -49,7 +49,7 @@ class RunKeys(RunFields):
         Notes
         -----
         Kinds and counts are those of the W&B protocol's ``historyKeys``, and of the exports where
-        it does not name the key.
+        it does not name the key. Live rows are read where the backend names no key at all.
         """
         from runlake.history.key_table import key_table
 
@@ -57,7 +57,7 @@ class RunKeys(RunFields):
         if kind is not None:
             check_word(kind, "kind", KINDS)
         reading = open_reading(self._client, self._path, Projection(()), StepRange())
-        every = reading.key_facts()
+        every = reading.logged_keys()
         found = [
             facts
             for key, facts in every.items()
