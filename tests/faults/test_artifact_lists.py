@@ -4,12 +4,21 @@ import base64
 import contextlib
 import hashlib
 import json
+import os
+import subprocess
 
 import pytest
-from tests.faults.fault_server import API_KEY, FaultServer
+from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
 
 import runlake
-from runlake.errors import ProtocolError, RunlakeError, UnsupportedError
+from runlake.errors import (
+    FileTransferError,
+    InvalidArgument,
+    ProtocolError,
+    RunlakeError,
+    UnsupportedError,
+)
+from runlake.public.files import File
 
 CONTENT = b"the content"
 COLLECTION = {"name": "set", "project": {"id": "1", "name": "p", "entity": {"name": "e"}}}
@@ -176,3 +185,76 @@ def test_an_endless_file_is_refused_after_what_was_announced(faulty, artifact, t
     with pytest.raises(RunlakeError, match="longer than the 11 bytes"):
         artifact.download(tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.fixture
+def deep(faulty, tmp_path):
+    """Serve an artifact whose one file lies 1,000 directories deep."""
+    name = "/".join(["a"] * 1000)
+    faulty.contents = {name: faulty.contents["a.txt"]}
+    faulty.store("content", CONTENT)
+    faulty.pages = [faulty.page(name)]
+    yield name
+    # The standard library deletes a tree by calling itself.
+    subprocess.run(["rm", "-rf", str(tmp_path)], check=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no path is that long here")
+@pytest.mark.parametrize("skip_cache", [False, True])
+def test_a_file_a_thousand_directories_deep_is_placed_and_checked(
+    deep, artifact, tmp_path, skip_cache
+):
+    root = tmp_path / "out"
+    artifact.download(root, skip_cache=skip_cache)
+    assert (root / deep).read_bytes() == CONTENT
+    (root / deep).with_name("other").write_bytes(b"")
+    artifact.checkout(root)
+    artifact.verify(root)
+    copied = artifact.get_entry(deep).download(tmp_path / "entry")
+    assert copied.endswith(deep)
+
+
+NO_PATHS = [5, 0, b"x", ["x"], "x\0y", "half \ud800"]
+
+
+@pytest.mark.parametrize("wrong", NO_PATHS, ids=ascii)
+def test_a_directory_that_is_no_path_is_an_error_before_any_request(artifact, faulty, wrong):
+    n_before = len(faulty.sent)
+    for call in (
+        artifact.download,
+        artifact.checkout,
+        artifact.verify,
+        artifact.get_entry,
+        lambda path: artifact.download(path_prefix=path),
+    ):
+        with pytest.raises(InvalidArgument, match=r"path"):
+            call(wrong)
+    assert len(faulty.sent) == n_before
+
+
+def test_a_file_in_place_of_the_directory_is_an_error_before_any_request(
+    artifact, faulty, tmp_path
+):
+    (tmp_path / "file").write_text("mine")
+    n_before = len(faulty.sent)
+    with pytest.raises(InvalidArgument, match=r"root '.*file' is a file"):
+        artifact.download(tmp_path / "file")
+    assert len(faulty.sent) == n_before
+    with pytest.raises(FileTransferError, match="cannot be made"):
+        artifact.download(tmp_path / "file" / "below")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("wrong", NO_PATHS, ids=ascii)
+def test_a_target_of_a_runs_files_that_is_no_path_is_an_error_before_any_request(tmp_path, wrong):
+    with FaultServer() as server:
+        run = runlake.Api({"base_url": server.base_url}, api_key=API_KEY).run(RUN_PATH)
+        file = File(run._client, {"name": "a.txt", "url": server.url("a.txt")}, run)
+        n_before = len(server.seen)
+        for call in (run.download_history_exports, file.download):
+            with pytest.raises(InvalidArgument, match="path"):
+                call(wrong)
+        (tmp_path / "mine").write_text("mine")
+        with pytest.raises(InvalidArgument, match="is a file"):
+            file.download(tmp_path / "mine")
+        assert len(server.seen) == n_before

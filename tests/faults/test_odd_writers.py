@@ -297,3 +297,25 @@ def test_rows_without_a_place_are_warned_of_by_every_reader(server, odd):
         assert categories.count(errors.OddAnswerWarning) == 1
     with pytest.warns(errors.OddAnswerWarning, match="No read gives these rows"):
         assert len(list(run.beta_scan_history())) == 2
+
+
+def test_times_with_nanoseconds_come_out_of_pandas_as_of_rows(server):
+    pytest.importorskip("pandas")
+    moments = pa.array([1, 3_000_000_002_001, None], pa.time64("ns"))
+    columns = {
+        "_step": range(3),
+        "a": moments,
+        "b": pa.ListArray.from_arrays([0, 1, 2, 3], moments),
+        "c": pa.StructArray.from_arrays([moments, pa.array([1, 2, 3])], ["t", "n"]),
+    }
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    server.offer(times=sink.getvalue())
+    run = runlake.Api({"base_url": server.base_url}, api_key=API_KEY).run(RUN_PATH)
+    rows = list(run.scan_history(["a"]))
+    assert [row["a"].microsecond for row in rows] == [0, 2]
+    frame = run.pandas()
+    assert frame["a"].tolist() == [*(row["a"] for row in rows), None]
+    assert frame["c.t"].tolist() == frame["a"].tolist()
+    assert [list(cell) for cell in frame["b"]] == [[time] for time in frame["a"]]
+    assert run.frame()["a"].to_physical().to_list()[0] == 1

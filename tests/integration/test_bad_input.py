@@ -189,3 +189,39 @@ def _runlake(backend, tmp_path, *arguments, shell=None):
         check=False,
         timeout=60,
     )
+
+
+def nested(depth):
+    filters = {"state": "running"}
+    for _ in range(depth):
+        filters = {"$and": [filters]}
+    return filters
+
+
+@pytest.mark.parametrize("depth", [100, 400, 2_000, 100_000])
+def test_filters_that_are_nested_deep_are_an_error_before_any_request(api, backend, depth):
+    in_a_set = {"state": {("x", *nested(depth))}}
+    project = api.project("bad", backend.entity)
+    lists = (
+        lambda filters: api.runs(f"{backend.entity}/bad", filters=filters),
+        lambda filters: project.collections(filters=filters),
+    )
+    with backend.counted() as requests:
+        for listed in lists:
+            for wrong in (nested(depth), [nested(depth)], in_a_set):
+                with pytest.raises(errors.InvalidArgument, match="filters"):
+                    listed(wrong)
+    assert requests == []
+
+
+def test_filters_of_some_levels_are_sent(api, backend):
+    run = api.run(LoggedRun(backend, "deep").log(*steps(0, 3)).close().path)
+    runs = api.runs("/".join(run.path[:2]), filters=nested(5))
+    assert run.id in [one.id for one in runs]
+
+
+@pytest.mark.parametrize("query", ["", " ", "-- x", ";", None, 5, "\ud800", "\0"])
+def test_sql_that_selects_nothing_is_an_error(api, backend, query):
+    run = api.run(LoggedRun(backend, "nothing").log(*steps(0, 3)).close().path)
+    with pytest.raises(errors.InvalidArgument, match="SQL"):
+        run.sql(query)

@@ -62,7 +62,7 @@ def download_file(
     Unreachable
         If it did not answer within the deadline.
     """
-    destination.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(destination.parent)
     part = destination.with_name(f".{secrets.token_hex(8)}.part")
     try:
         retry(lambda: _receive(client, url, part, what, md5, etag, max_bytes), client.settings)
@@ -72,6 +72,17 @@ def download_file(
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory with those above it, however deep: the standard library calls itself."""
+    missing = []
+    place = path
+    while not place.is_dir() and place != place.parent:
+        missing.append(place)
+        place = place.parent
+    for place in reversed(missing):
+        place.mkdir(exist_ok=True)
 
 
 def download_bytes(

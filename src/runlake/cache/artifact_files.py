@@ -15,6 +15,7 @@ from runlake.backend import artifact_documents as documents
 from runlake.backend.client import Client
 from runlake.backend.graphql import query
 from runlake.backend.shapes import answer_to
+from runlake.backend.transfer import make_directory
 from runlake.backend.walk import Walk
 from runlake.cache.artifact_digests import is_intact
 from runlake.cache.artifact_manifest import Entry, Manifest, fetch_manifest
@@ -292,7 +293,13 @@ class Fetcher:
                 return error
             return None
 
-        root.mkdir(parents=True, exist_ok=True)
+        try:
+            make_directory(root)
+        except OSError as error:
+            raise FileTransferError(
+                f"The directory {str(root)!r} for artifact {self.what} cannot be made: "
+                f"{error.strerror or error}."
+            ) from error
         with ThreadPoolExecutor(self._client.settings.max_workers) as pool:
             begin = for_thread(place)
             futures = [pool.submit(begin, entry) for entry in entries]
@@ -313,7 +320,7 @@ class Fetcher:
         if entry.md5 is not None:
             self._download_own(entry, target)
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(target.parent)
         part = target.with_name(f".{secrets.token_hex(8)}.part")
         try:
             self._download_own(entry, part)

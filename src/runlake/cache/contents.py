@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runlake.backend.client import Client
-from runlake.backend.transfer import download_file
+from runlake.backend.transfer import download_file, make_directory
 from runlake.cache.layout import ContentFile
 from runlake.cache.links import is_regular
 from runlake.cache.locks import file_lock
@@ -157,7 +157,7 @@ def place_copy(source: Path, destination: Path) -> None:
     OSError
         If the place cannot be written.
     """
-    destination.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(destination.parent)
     part = destination.with_name(f".{secrets.token_hex(8)}.part")
     try:
         _copy(source, part)

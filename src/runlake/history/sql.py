@@ -114,27 +114,31 @@ def run_query(history: History, query: str, read_system: ReadSystem) -> duckdb.D
     Raises
     ------
     InvalidArgument
-        If the query is wrong, or names a key of which there are two that differ by case only.
+        If the query is wrong or selects nothing, or names a key of which there are two that differ
+        by case only.
     """
     if re.search(rf"\b{SYSTEM}\b", query, re.IGNORECASE):
         history.connection.register(SYSTEM, _system_frame(read_system()))
     try:
-        return history.connection.sql(query)
+        relation = history.connection.sql(query)
     except duckdb.Error as error:
         told = ", ".join(f'{key!r} is "{alias}"' for key, alias in history.aliases.items())
         hint = (
             f" Keys that DuckDB cannot tell apart have names of their own: {told}." if told else ""
         )
         raise InvalidArgument(_wrong(error) + hint) from error
+    if relation is None:
+        raise InvalidArgument("The SQL does not work: it selects nothing; start it with SELECT.")
+    return relation
 
 
-def stream_query(relation: duckdb.DuckDBPyRelation | None) -> Stream:
+def stream_query(relation: duckdb.DuckDBPyRelation) -> Stream:
     """Run a query, batch by batch.
 
     Parameters
     ----------
-    relation : duckdb.DuckDBPyRelation or None
-        From `run_query`; None for SQL that selects nothing.
+    relation : duckdb.DuckDBPyRelation
+        From `run_query`.
 
     Returns
     -------
@@ -145,10 +149,8 @@ def stream_query(relation: duckdb.DuckDBPyRelation | None) -> Stream:
     Raises
     ------
     InvalidArgument
-        If the query fails on a value, now or while it is read, or selects nothing.
+        If the query fails on a value, now or while it is read.
     """
-    if relation is None:
-        raise InvalidArgument("The SQL does not work: it selects nothing; start it with SELECT.")
     # Intervals of Arrow have months, which polars has not.
     cells = ", ".join(
         f"CAST(#{number} AS VARCHAR)" if str(kind) == "INTERVAL" else f"#{number}"

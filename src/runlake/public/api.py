@@ -12,6 +12,7 @@ from runlake.cache.budget import SharedBudget
 from runlake.errors import AuthenticationError, InvalidArgument
 from runlake.public.api_artifacts import ApiArtifacts
 from runlake.public.default_entity import UNNAMED
+from runlake.public.filters import checked_filters
 from runlake.public.missing import say_missing
 from runlake.public.projects import Project, Projects
 from runlake.public.run import Run
@@ -209,7 +210,7 @@ class Api(ApiArtifacts):
             If an argument is wrong; no request has been made then.
         """
         found = self._parsed_project(path)
-        asked = f"{path or ''}{filters or {}}{order}"
+        asked = f"{path or ''}{checked_filters(filters)}{order}"
         if asked not in self._lists:
             new = Runs(
                 self._client,

@@ -15,7 +15,7 @@ from runlake.cache.artifact_manifest import Entry, Manifest
 from runlake.cache.references import ARTIFACT_SCHEME
 from runlake.errors import InvalidArgument
 from runlake.errors.screen import line_for_screen
-from runlake.public.destinations import directory_text
+from runlake.public.destinations import directory_or
 
 if TYPE_CHECKING:
     from runlake.public.artifacts import Artifact
@@ -139,7 +139,7 @@ class ArtifactManifestEntry:
         """
         del executor
         artifact = self._artifact
-        directory = directory_text(root) if root else artifact.default_root()
+        directory = directory_or(root, artifact.default_root)
         fetcher = Fetcher(artifact.client, artifact.place, [self.path], skip_cache=bool(skip_cache))
         fetcher.place(self._entry, Path(directory))
         return os.path.join(directory, self.path)  # noqa: PTH118 - a Path drops "./"

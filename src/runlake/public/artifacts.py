@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from runlake.public.artifact_entries import ArtifactManifest, ArtifactManifestEn
 from runlake.public.artifact_fields import VERSION
 from runlake.public.artifact_links import ArtifactLinks
 from runlake.public.artifact_objects import object_name
-from runlake.public.destinations import directory_text
+from runlake.public.destinations import directory_or, path_text
 from runlake.values import ArtifactPath
 
 if TYPE_CHECKING:
@@ -88,11 +89,13 @@ class Artifact(ArtifactLinks):
 
         Raises
         ------
+        InvalidArgument
+            If the name is none; nothing has been sent then.
         ArtifactEntryNotFound
             If there is no such file.
         """
+        wanted = Path(path_text(name, "The name of the file")).as_posix()
         entries = self._fetch_contents().entries
-        wanted = Path(name).as_posix()
         if wanted in entries:
             return ArtifactManifestEntry(self, entries[wanted])
         found = object_name(entries, wanted)
@@ -198,8 +201,8 @@ class Artifact(ArtifactLinks):
         are followed.
         """
         del multipart
-        directory = directory_text(root) if root else self.default_root()
-        prefix = "" if path_prefix is None else str(path_prefix)
+        directory = directory_or(root, self.default_root)
+        prefix = "" if path_prefix is None else path_text(path_prefix, "path_prefix")
         manifest = self._fetch_contents()
         fetcher = Fetcher(self._client, self.place, skip_cache=bool(skip_cache))
         fetcher.place_all(
@@ -228,7 +231,7 @@ class Artifact(ArtifactLinks):
         FileTransferError
             If a file cannot be downloaded, has not its digest, or cannot be written or deleted.
         """
-        directory = directory_text(root) if root else self.default_root(include_version=False)
+        directory = directory_or(root, partial(self.default_root, include_version=False))
         for found, name in _files_below(directory):
             if not self._holds(name):
                 try:
@@ -281,7 +284,7 @@ class Artifact(ArtifactLinks):
         ArtifactMismatch
             If a file is missing, has another digest, or does not belong there.
         """
-        directory = directory_text(root) if root else self.default_root()
+        directory = directory_or(root, self.default_root)
         entries = self._fetch_contents().entries
         for found, name in _files_below(directory):
             if not self._holds(name):
@@ -378,9 +381,16 @@ class Artifact(ArtifactLinks):
 
 def _files_below(directory: str) -> Iterator[tuple[Path, str]]:
     """Iterate the files below a directory and their names in it; no link to another is followed."""
-    for folder, _, files in os.walk(directory):
-        for file in sorted(files):
-            path = Path(folder, file)
+    # The standard library's walk calls itself, once per level.
+    folders = [directory]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as scanned:
+                found = sorted(scanned, key=lambda one: one.name)
+        except OSError:
+            continue
+        folders += [one.path for one in found if one.is_dir(follow_symlinks=False)]
+        for path in [Path(one.path) for one in found if not one.is_dir()]:
             yield path, path.relative_to(directory).as_posix()
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import reprlib
+import stat
+from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -32,24 +35,55 @@ def destination_of(root: str, name: str) -> Path:
     """
     if leads_out(name):
         raise InvalidArgument(f"The name {name!r} leads out of the directory {str(root)!r}.")
-    try:
-        return Path(root) / name
-    except TypeError as error:
-        raise InvalidType(f"root must be a path, not {root!r}.") from error
+    return Path(directory_text(root), path_text(name, "The name of the file"))
 
 
-def directory_text(root: str | os.PathLike[str]) -> str:
-    """Return a directory as it was given.
+def directory_text(root: str | os.PathLike[str], what: str = "root") -> str:
+    """Return a directory, which need not be there yet, as it was given.
 
     Raises
     ------
-    InvalidType
-        If it is no path.
+    InvalidArgument
+        If it is no path, or that of a file.
+    """
+    text = path_text(root, what)
+    try:
+        is_free = stat.S_ISDIR(Path(text).stat().st_mode)
+    except OSError:
+        is_free = True
+    if not is_free:
+        raise InvalidArgument(f"{what} {text!r} is a file. Pass a directory, which may be new.")
+    return text
+
+
+def directory_or(root: str | os.PathLike[str] | None, default: Callable[[], str]) -> str:
+    """Return a directory as it was given, or the default for None and the empty text."""
+    return default() if root is None or root == "" else directory_text(root)
+
+
+def path_text(path: str | os.PathLike[str], what: str) -> str:
+    """Return a path as it was given.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is no path, or no file system could have it.
     """
     try:
-        return str(os.fspath(root))
+        text = os.fspath(path)
     except TypeError as error:
-        raise InvalidType(f"root must be a path, not {root!r}.") from error
+        raise InvalidType(f"{what} must be a path, not {reprlib.repr(path)}.") from error
+    if not isinstance(text, str):
+        raise InvalidType(f"{what} must be a path of type str, not {reprlib.repr(path)}.")
+    try:
+        is_nameable = b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        is_nameable = False
+    if not is_nameable:
+        raise InvalidArgument(
+            f"{what} {text!r} is no path: it holds a NUL, or half of a character."
+        )
+    return text
 
 
 def is_wanted(destination: Path, *, replace: bool, exist_ok: bool) -> bool:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import secrets
 import shutil
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
 
 from runlake.backend.client import Client
+from runlake.backend.transfer import make_directory
 from runlake.cache.pull import pull_run
 from runlake.cache.pulled import PullResult
-from runlake.errors import FileTransferError, IncompleteRunHistoryError, InvalidType
+from runlake.errors import FileTransferError, IncompleteRunHistoryError
 from runlake.exports.manifest import fetch_manifest
+from runlake.public.destinations import path_text
 from runlake.public.progress import visible_progress
 from runlake.values import RunPath
 
@@ -59,15 +60,14 @@ def download_history_exports(
 
     Raises
     ------
-    InvalidType
+    InvalidArgument
         If the directory is no path; nothing has been sent then.
     IncompleteRunHistoryError
         If the run has live rows and they are not allowed; nothing has been downloaded then.
     FileTransferError
         If the directory cannot be written to.
     """
-    if not isinstance(directory, (str, PathLike)):
-        raise InvalidType(f"download_dir must be a path, not {directory!r}.")
+    directory = path_text(directory, "download_dir")
     if require_complete_history and not client.settings.offline:
         _check_complete(run, is_whole=fetch_manifest(client, run).live_steps == ())
     progress = visible_progress(is_wanted=client.settings.progress)
@@ -84,7 +84,7 @@ def download_history_exports(
 
 
 def _copy(pulled: PullResult, run: RunPath, directory: Path) -> list[Path]:
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     paths = []
     for index, export in enumerate(sorted(pulled.exports, key=lambda e: e.facts.first_step or 0)):
         name = "_".join((*run.quoted, str(index))) + ".runhistory.parquet"

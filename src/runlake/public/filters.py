@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
 from runlake.errors import InvalidArgument
+
+# Backends read them by functions that call themselves, as Python does.
+MAX_DEPTH = 100
 
 
 def checked_filters(filters: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -27,7 +31,7 @@ def checked_filters(filters: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises
     ------
     InvalidArgument
-        If it is no mapping, or holds what JSON does not know.
+        If it is no mapping, is nested too deep, or holds what JSON does not know.
 
     Examples
     --------
@@ -37,14 +41,34 @@ def checked_filters(filters: Mapping[str, Any] | None) -> dict[str, Any]:
     """
     if filters is not None and not isinstance(filters, Mapping):
         raise InvalidArgument(
-            f"filters must be a dict such as {{'state': 'finished'}}: {filters!r}."
+            f"filters must be a dict such as {{'state': 'finished'}}: {reprlib.repr(filters)}."
         )
     try:
         text = json.dumps(dict(filters or {}), default=_as_json)
         found: dict[str, Any] = json.loads(text)
-    except (TypeError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise _too_deep() from None
+    except (TypeError, ValueError) as error:
         raise InvalidArgument(f"filters must hold what JSON knows: {error}.") from error
+    level: list[object] = [found]
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level for inner in _inner(outer)]
+    if level:
+        raise _too_deep()
     return found
+
+
+def _inner(outer: object) -> Iterable[object]:
+    if isinstance(outer, dict):
+        return outer.values()
+    return outer if isinstance(outer, list) else ()
+
+
+def _too_deep() -> InvalidArgument:
+    return InvalidArgument(
+        f"filters are nested more than {MAX_DEPTH} deep. Join conditions in one list, as in "
+        "{'$or': [..., ..., ...]}."
+    )
 
 
 def _as_json(value: object) -> Any:
@@ -55,4 +79,4 @@ def _as_json(value: object) -> Any:
         return value.isoformat()
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{value!r} is a {type(value).__name__}")
+    raise TypeError(f"{reprlib.repr(value)} is a {type(value).__name__}")

@@ -11,17 +11,53 @@ from runlake.errors.user_line import warn
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
+    import pyarrow as pa
 
 
 def frame_to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
     """Return a polars frame as a pandas frame; `MissingExtra` without pandas."""
     _need_pandas()
     names = frame.columns
+    frame = frame.with_columns([_in_microseconds(s) for s in frame if _holds_times(s.dtype)])
     if not any("\0" in name for name in names):
         return frame.to_pandas()
     # polars panics at such a name.
     numbered = frame.rename({name: str(index) for index, name in enumerate(names)})
     return numbered.to_pandas().set_axis(names, axis="columns")
+
+
+def _holds_times(kind: pl.DataType) -> bool:
+    from polars import Time
+
+    fields = getattr(kind, "fields", ())
+    inner = getattr(kind, "inner", None)
+    return (
+        kind == Time
+        or (inner is not None and _holds_times(inner))
+        or any(_holds_times(field.dtype) for field in fields)
+    )
+
+
+def _in_microseconds(times: pl.Series) -> pl.Series:
+    """Return times of the day as Python's own can hold them, and as rows have them."""
+    import polars as pl
+
+    array = times.to_arrow()
+    return pl.Series(times.name, array.cast(_without_nanoseconds(array.type), safe=False))
+
+
+def _without_nanoseconds(kind: pa.DataType) -> pa.DataType:
+    import pyarrow as pa
+
+    if pa.types.is_time64(kind):
+        return pa.time64("us")
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_without_nanoseconds(field.type)) for field in kind])
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_without_nanoseconds(kind.value_type))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_without_nanoseconds(kind.value_type), kind.list_size)
+    return kind
 
 
 def table_to_pandas(rows: list[list[Any]], columns: list[Any]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from runlake.errors import SampleWarning
+from runlake.errors import InvalidType, SampleWarning
 from runlake.errors.user_line import warn
 from runlake.exports.manifest import Manifest
 from runlake.history.follow import follow_run
@@ -17,7 +17,16 @@ from runlake.history.server_sample import fetch_sampled_rows, fetch_system_rows
 from runlake.public.history import HistoryScan
 from runlake.public.pandas_frame import as_pandas, frame_to_pandas
 from runlake.public.run_fields import RunFields
-from runlake.values import STEP, Projection, Row, StepRange, check_count, check_seconds, check_word
+from runlake.values import (
+    STEP,
+    Projection,
+    Row,
+    StepRange,
+    check_count,
+    check_seconds,
+    check_text,
+    check_word,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -278,8 +287,8 @@ class RunHistory(RunFields):
         Raises
         ------
         InvalidArgument
-            If the query is wrong, or names a key of which there are two that differ by case only:
-            such keys are named ``"Loss (1)"`` and ``"loss (2)"``.
+            If the query is wrong or selects nothing, or names a key of which there are two that
+            differ by case only: such keys are named ``"Loss (1)"`` and ``"loss (2)"``.
         CacheCorrupt
             If an export cannot be decoded, fetched again or not.
 
@@ -288,6 +297,9 @@ class RunHistory(RunFields):
         Exports of which the storage host promised no digest are decoded once, before the relation
         is returned. A query that fails on a value raises DuckDB's own error when it is run.
         """
+        if not isinstance(query, str):
+            raise InvalidType(f"query must be SQL as text, not {query!r}.")
+        check_text(query, "The SQL")
         return self._reading(None, None, None, "all").sql(query)
 
     def follow(
