@@ -183,6 +183,13 @@ def test_a_url_that_is_none_is_an_error_of_ours(client, tmp_path, url):
         upload_file(client, url, tmp_path / "source", {}, what=WHAT)
 
 
+def test_a_storage_host_that_is_down_is_named_as_the_one_that_the_backend_chose(client, tmp_path):
+    with pytest.raises(Unreachable, match="names this storage host") as caught:
+        download_file(client, "http://127.0.0.1:1/x", tmp_path / "x", what=WHAT)
+    assert "http://127.0.0.1:1 " in str(caught.value)
+    assert "WANDB_BASE_URL" not in str(caught.value)
+
+
 def gzip_bomb():
     return itertools.repeat(gzip.compress(bytes(2 << 20)))
 

@@ -197,6 +197,14 @@ def test_an_export_replaced_by_a_shorter_one_comes_whole(faulty, fetcher, export
     assert fetcher().download()[1] == shorter
 
 
+def test_a_host_that_refuses_every_range_and_the_whole_is_quoted(faulty, fetcher, export):
+    faulty.store("a", export)
+    faulty.fail("a", *[416] * 9)
+    with pytest.raises(errors.ExportError, match=r"answered HTTP 416"):
+        fetcher().download()
+    assert faulty.count("a") == 1
+
+
 def test_a_version_that_is_held_is_not_fetched_again(faulty, fetcher, export):
     faulty.store("a", export)
     held = fetcher().download()[0].validator

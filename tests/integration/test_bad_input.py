@@ -71,6 +71,12 @@ def test_a_base_url_whose_host_is_no_name_is_an_error_that_names_the_setting(hos
         api.run("a/b/c")
 
 
+def test_an_address_of_ipv6_is_shown_with_its_brackets():
+    api = runlake.Api({"base_url": "http://[::1]:1"}, api_key="x" * 40, offline=True)
+    with pytest.raises(errors.OfflineError, match=r"http://\[::1\]:1,"):
+        _ = api.viewer
+
+
 def test_an_unknown_run_is_named(api, backend, tmp_path):
     with pytest.raises(errors.RunNotFoundError, match="nowhere/nothing"):
         api.run(f"{backend.entity}/nowhere/nothing")

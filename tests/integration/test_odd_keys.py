@@ -168,6 +168,24 @@ def test_a_live_key_that_is_no_text_beside_an_export_is_in_rows_and_an_error_els
             read()
 
 
+def test_errors_and_reprs_quote_no_more_than_a_screen_of_what_a_backend_says(offer, server):
+    long = "x" * 70_000
+    run = offer(a=stored("t", 0))
+    server.url = lambda _: f"{server.base_url}/{long}"
+    server.run["state"] = long
+    try:
+        with pytest.raises(runlake.errors.FileTransferError) as caught:
+            list(run.beta_scan_history())
+        run.load(force=True)
+        shown = [str(caught.value), repr(run)]
+    finally:
+        server.run["state"] = "finished"
+        del server.url
+    assert all(long[:100] in text and len(text) < 2100 for text in shown)
+    assert shown[0].endswith("no http(s) URL.")
+    assert shown[1].endswith("xx)>")
+
+
 def test_odd_keys_of_runs_that_are_read_together_keep_their_cells(backend, api):
     odd = {key: float(place) for place, key in enumerate(KEYS) if key}
     for name in ("one", "two"):

@@ -504,11 +504,13 @@ class Client:
         verb = "took too long" if isinstance(error, httpx.TimeoutException) else "failed"
         name = type(error).__name__
         reason = f"{name}: {self.quote(said)}" if isinstance(error, httpx.ProxyError) else name
-        return Unreachable(
-            f"{what} at {place} {verb} ({reason}). Is the backend running, and is "
-            "WANDB_BASE_URL right?",
-            **facts,
-        )
+        way_out = "Is the backend running, and is WANDB_BASE_URL right?"
+        if origin_of(url) != self.origin:
+            way_out = (
+                "The backend names this storage host, which does not answer. Can it be reached "
+                "from here, and does it need a proxy? Else try again later."
+            )
+        return Unreachable(f"{what} at {place} {verb} ({reason}). {way_out}", **facts)
 
 
 def _check_host(url: httpx.URL) -> None:

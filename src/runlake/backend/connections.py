@@ -129,9 +129,10 @@ def origin_of(url: str) -> str:
     try:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-        return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port}"
     except ValueError:
         return bare(url)
+    host = (parts.hostname or "").lower()
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _close(pools: Mapping[Any, httpx.Client], pid: int) -> None:

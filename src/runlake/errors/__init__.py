@@ -47,7 +47,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runlake.errors.screen import without_controls
+from runlake.errors.screen import MAX_MESSAGE, shortened, without_controls
 
 
 class RunlakeError(Exception):
@@ -65,7 +65,7 @@ class RunlakeError(Exception):
 
     def __init__(self, message: str, **facts: Any) -> None:
         # Names of others stand in it, and Python writes it to a terminal as it is.
-        message = without_controls(message)
+        message = shortened(without_controls(message), MAX_MESSAGE)
         super().__init__(message)
         self.message = message
         self.facts = facts

@@ -11,6 +11,8 @@ _CONTROLS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f"
     r"\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+MAX_MESSAGE = 2000
+MAX_LINE = 1000
 _SPACES = {ord("\t"): r"\t", ord("\n"): r"\n"}
 
 
@@ -48,6 +50,20 @@ def one_line(text: str) -> str:
     return without_controls(text).translate(_SPACES)
 
 
+def shortened(text: str, n_characters: int) -> str:
+    """Return text without its middle where it is longer than so many characters.
+
+    Examples
+    --------
+    >>> shortened("Run 'xxxxxxxxxxxxxxxxxxxxxxxx' is not there.", 24)
+    "Run 'xxxxxxxxxxx ... there."
+    """
+    if len(text) <= n_characters:
+        return text
+    head = n_characters * 2 // 3
+    return f"{text[:head]} ... {text[head - n_characters :]}"
+
+
 def for_screen(text: str) -> str:
     """Return text without control characters, and with escapes for what stdout cannot encode.
 
@@ -65,8 +81,8 @@ def for_screen(text: str) -> str:
 
 
 def line_for_screen(text: str) -> str:
-    """Return text as `for_screen` does, in one line: what ``repr`` of one of our objects gives."""
-    return _encodable(one_line(text))
+    """Return text as `for_screen` does, in one short line: ``repr`` of one of our objects."""
+    return _encodable(shortened(one_line(text), MAX_LINE))
 
 
 def _encodable(shown: str) -> str:

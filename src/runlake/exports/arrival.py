@@ -119,7 +119,7 @@ class Arrival:
             self._check_length(source, total)
         elif reply.status in {OK, PARTIAL}:
             validator = self._take_whole(source, reply, validator, Body(pieces))
-        elif reply.status == UNSATISFIABLE:
+        elif reply.status == UNSATISFIABLE and self.conditions():
             self._restart(None)
             raise source.late("it is shorter now than what had come of it")
         else:

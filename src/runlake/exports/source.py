@@ -11,11 +11,13 @@ from runlake.backend.reply import Reply
 from runlake.backend.retry import Transient, is_retryable, retry
 from runlake.backend.stop import Stop
 from runlake.errors import ExportChanged, ExportCorrupt, ExportError, ExportExpired, Unreachable
+from runlake.errors.screen import shortened
 from runlake.exports.manifest import Export
 from runlake.values import RunPath
 
 EXPIRED = {401, 403, 404, 410}
 NOT_FOUND = 404
+MAX_NAME = 200
 PROGRESS_BYTES = 1 << 14  # what a try has to bring for the next one to follow at once
 MAX_CORRUPT = 3
 CORRUPT_SECONDS = 0.3
@@ -220,4 +222,4 @@ class Source:
 
     @property
     def _name(self) -> str:
-        return repr(self._offer.object.rsplit("/", 1)[-1])
+        return repr(shortened(self._offer.object.rsplit("/", 1)[-1], MAX_NAME))

@@ -10,7 +10,7 @@ from functools import cached_property
 from cachetools import LRUCache, cached
 
 from runlake.cache.pulled import PullResult
-from runlake.errors.screen import line_for_screen
+from runlake.errors.screen import for_screen, one_line
 from runlake.exports.facts import ColumnFacts, ExportFacts
 from runlake.history.key_columns import Column, find_columns
 from runlake.history.segments import ExportRead, Segment, cut_segments, plan_export
@@ -135,7 +135,7 @@ class Plan:
             for segment in self.segments
             if segment.needs_merge
         ]
-        return "\n".join(map(line_for_screen, lines))
+        return "\n".join(for_screen(one_line(line)) for line in lines)
 
 
 def _sources(segment: Segment) -> str:

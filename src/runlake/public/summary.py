@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from runlake.errors import InvalidType
-from runlake.errors.screen import line_for_screen
+from runlake.errors.screen import for_screen, one_line
 from runlake.public.json_values import key_text, to_json_value
 
 
@@ -133,7 +133,7 @@ class SummaryView(MutableMapping[str, Any]):
             self[name] = value
 
     def __repr__(self) -> str:
-        return line_for_screen(repr(self._json_dict))
+        return for_screen(one_line(repr(self._json_dict)))
 
     def _known(self, key: object) -> Any:
         """Return a key as the summary has it: as given, else without the spaces around it."""
