@@ -180,6 +180,7 @@ def waits_of(budget):
 @pytest.mark.parametrize("locking", ["flock", "soft"])
 def test_what_one_is_told_holds_for_all(shared, monkeypatch, locking):
     monkeypatch.setenv("RUNLAKE_LOCKING", locking)
+    monkeypatch.setenv("RUNLAKE_RETRY_TIMEOUT", "60")
     one, other = shared(), shared()
     turn = one.acquire(1)
     other.learn(turn, 429, {"retry-after": "30"})
@@ -200,6 +201,30 @@ def test_another_key_has_a_limit_of_its_own(shared):
     budget.learn(budget.acquire(1), 429, {"retry-after": "30"})
     settings = load_settings({"base_url": "http://h"}, api_key="j" * 40)
     SharedBudget(settings).acquire(0)
+
+
+@pytest.mark.parametrize("how", ["shared", "alone"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"retry-after": "600"},
+        {"retry-after": "1e300"},
+        {"retry-after": "Fri, 01 Jan 2100 00:00:00 GMT"},
+        {"x-ratelimit-limit": "9", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "9000"},
+    ],
+    ids=str,
+)
+def test_no_answer_holds_anybody_up_for_longer_than_the_retry_timeout(
+    shared, monkeypatch, headers, how
+):
+    monkeypatch.setenv("RUNLAKE_RETRY_TIMEOUT", "7")
+    if how == "alone":
+        root = load_settings().cache_dir
+        root.parent.mkdir(parents=True)
+        root.touch()
+    budget = shared()
+    budget.learn(budget.acquire(0), 429, headers)
+    assert 1 < waits_of(budget) <= 7
 
 
 def test_where_the_cache_cannot_be_written_a_process_keeps_to_the_limit_by_itself(

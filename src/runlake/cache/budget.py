@@ -114,7 +114,12 @@ class SharedBudget:
             return
         recent = time.monotonic() - 1
         observed = float(sum(moment > recent for moment in self._sent.copy()))
-        self._change(lambda rate, now: (rates.learn(rate, now, turn, status, told, observed), None))
+        most = self._settings.retry_timeout
+
+        def learn(rate: Rate, now: float) -> tuple[Rate, None]:
+            return rates.learn(rate, now, turn, status, told, observed, most), None
+
+        self._change(learn)
 
     def _reserve(self, patience: float) -> tuple[float, float, int]:
         own = self._settings.requests_per_second

@@ -113,7 +113,13 @@ def reserve(rate: Rate, now: float, own: float | None) -> tuple[Rate, float]:
 
 
 def learn(
-    rate: Rate, now: float, turn: float, status: int, told: RateHeaders | None, observed: float
+    rate: Rate,
+    now: float,
+    turn: float,
+    status: int,
+    told: RateHeaders | None,
+    observed: float,
+    max_pause: float = MAX_BLOCK_SECONDS,
 ) -> Rate:
     """Take note of an answer.
 
@@ -131,6 +137,8 @@ def learn(
         What its headers say.
     observed : float
         Requests per second that this process sent of late: the guess for a limit without a number.
+    max_pause : float
+        Seconds that the answer may hold everybody up, whatever it asks for.
 
     Returns
     -------
@@ -153,7 +161,7 @@ def learn(
         pause = max(pause or 0.0, told.retry_after or 0.0, 1 / (rate.allows(now) or 1.0))
     if pause is None:
         return rate
-    until = now + min(pause, MAX_BLOCK_SECONDS)
+    until = now + min(pause, max_pause, MAX_BLOCK_SECONDS)
     if until <= rate.next_at and not is_complaint:
         return rate
     return replace(rate, next_at=max(until, now), epoch=rate.epoch + 1)
