@@ -146,7 +146,7 @@ def test_a_display_name_in_place_of_an_id_is_named_with_the_id(api, place):
         ({"config.lr": {"$all": [3]}}, {"r4"}),
         ({"displayName": {"$all": ["calm"]}}, {"r2", "r3"}),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
 )
 def test_all_finds_what_has_all_values(api, place, filters, found):
     runs = api.runs(place, filters)
