@@ -4,6 +4,7 @@ import warnings
 
 import pyarrow as pa
 import pytest
+from tests.faults.fault_script import Fault
 from tests.faults.fault_server import API_KEY, RUN_PATH
 from tests.faults.test_vendor_cache_defects import written
 
@@ -159,3 +160,16 @@ def test_a_run_of_which_every_line_is_exported_is_not_looked_through(counted, fa
     run = counted([(0, 10), (20, 30)], (0, 0), 29)
     assert len(list(run.beta_scan_history())) == 20
     assert "HistoryPage" not in [seen.operation for seen in faulty.seen]
+
+
+def test_rows_that_are_exported_while_others_are_looked_for_leave_no_hole(counted, faulty):
+    run = counted([(0, 10)], (10, 13), 9)
+    assert run.state == "finished"
+
+    def export_more():
+        faulty.offer(e0=exported(*range(10)), e10=exported(10, 11))
+        faulty.live_rows = rows_of(12)
+
+    faulty.fail("graphql", Fault(), Fault(before=export_more))
+    assert [row["_step"] for row in run.beta_scan_history()] == list(range(10))
+    assert [row["_step"] for row in run.beta_scan_history()] == list(range(13))

@@ -253,14 +253,24 @@ class _Pull:
             return pulled
         listed = set(manifest.live_steps or ())
         n_lines = (manifest.line_count or 0) - pulled.n_rows - len(listed)
+        found: set[int] = set()
         # An older backend gives no row in no export, hence has none.
         with suppress(UnsupportedByBackend):
-            listed |= fetch_unlisted_steps(self._client, manifest.path, gaps, n_lines)
+            found = fetch_unlisted_steps(self._client, manifest.path, gaps, n_lines)
+        if found and not self._still_offers(manifest):
+            # The rows before those that were found may be in an export by now, which this answer
+            # has not: it stays the run as of the moment of its manifest.
+            return pulled
+        listed |= found
         complete = replace(manifest, live_steps=tuple(sorted(listed)), is_searched=True)
         offer = read_manifest(self._directory).offer
         if offer is None or not offer.is_whole(complete):
             self._note(complete)
         return replace(pulled, manifest=complete)
+
+    def _still_offers(self, manifest: Manifest) -> bool:
+        now = fetch_manifest(self._client, manifest.path)
+        return {e.object for e in now.exports} == {e.object for e in manifest.exports}
 
     def _note_files(self, exports: Sequence[StoredExport]) -> None:
         """Note files as they are now that were copied or restored, so that none is read twice."""
