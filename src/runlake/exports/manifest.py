@@ -126,7 +126,7 @@ class Manifest:
 
 
 def freshness_of(state: object, heartbeat_at: object, line_count: object) -> Freshness:
-    """Return the freshness that a backend tells of a run, be it in a manifest or in a list.
+    """Return the freshness of a run as a backend states it, in a manifest or in a list.
 
     These facts are compared and stored, nothing else: odd texts are kept as texts, and a count that
     is none, or has more than 64 bits, is unknown.
