@@ -14,7 +14,8 @@ import re
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -36,6 +37,8 @@ class FaultServer:
         self.run: dict[str, Any] = {"state": "finished", "heartbeatAt": "2026-01-01T00:00:00"}
         self.history_keys: dict[str, Any] = {"lastStep": -1, "keys": {}}
         self.latency = 0.0
+        # How many objects were asked for and not yet answered, at most at one time.
+        self.most_at_once = 0
         self.signature = 0
         self.seen: list[Seen] = []
         self.closing = threading.Event()
@@ -44,6 +47,7 @@ class FaultServer:
         self.suffix_fault: Fault | None = None
         self._faults: dict[str, list[Fault]] = defaultdict(list)
         self._lock = threading.Lock()
+        self._n_asked = 0
         self._origins = {name: _Listener(self, name) for name in ("api", "storage", "mirror")}
         self.base_url, self.storage_url, self.mirror_url = (
             f"http://127.0.0.1:{listener.server_port}" for listener in self._origins.values()
@@ -100,6 +104,18 @@ class FaultServer:
         """Return how many bytes of an object left, without those of refusals."""
         path = f"/exports/{name}"
         return sum(seen.n_bytes for seen in self.seen if seen.path == path and seen.status < 300)
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """Count a request for an object while it waits."""
+        with self._lock:
+            self._n_asked += 1
+            self.most_at_once = max(self.most_at_once, self._n_asked)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_asked -= 1
 
     def next_fault(self, name: str) -> Fault:
         with self._lock:
@@ -213,7 +229,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         fault = faults.next_fault(name)
         if faults.suffix_fault is not None and self.headers.get("Range", "").startswith("bytes=-"):
             fault = faults.suffix_fault
-        time.sleep(faults.latency + fault.seconds_before)
+        with faults.asked():
+            time.sleep(faults.latency + fault.seconds_before)
         if fault.before:
             fault.before()
         if fault.redirect_to_mirror:

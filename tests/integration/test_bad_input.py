@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.command_shell import run_command
 from tests.http_logging import LoggedRun, steps
 from tests.server_process import bare_environment, client_environment
 
@@ -146,10 +147,7 @@ def test_a_backend_that_is_down_is_one_line_on_standard_error():
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     environment = {**bare_environment(), "WANDB_BASE_URL": url, "WANDB_API_KEY": "x" * 40}
-    command = [sys.executable, "-m", "runlake", "show", "a/b/c"]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
+    done = run_command(environment, "show", "a/b/c")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: Run at ")
     assert done.stderr.count("\n") == 1
@@ -187,14 +185,7 @@ def test_query_prints_the_logged_values(backend, tmp_path):
 
 
 def _runlake(backend, tmp_path, *arguments, shell=None):
-    return subprocess.run(
-        [sys.executable, "-m", "runlake", *arguments],
-        env=client_environment(backend, shell or tmp_path / "shell"),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return run_command(client_environment(backend, shell or tmp_path / "shell"), *arguments)
 
 
 def nested(depth):

@@ -9,14 +9,12 @@ import socket
 import subprocess
 import sys
 import threading
-import warnings
 from pathlib import Path
 
 import pytest
+from tests.command_shell import run_command
 from tests.http_logging import UPSERT, LoggedRun, steps
 from tests.server_process import bare_environment, client_environment
-
-from runlake.cli.main import main
 
 OSC = "a\x1b]52;c;aGk=\x07b\x9b31m\u202ec\nd"
 MARKUP = "[red]x[/red][link=file:///etc/passwd]y[/link]"
@@ -36,21 +34,8 @@ def shell(backend, tmp_path_factory):
     directory = tmp_path_factory.mktemp("shell")
     environment = client_environment(backend, directory)
 
-    def run(*words, stream=io.TextIOWrapper, encoding="utf-8"):
-        outputs = [stream(io.BytesIO(), encoding=encoding) for _ in range(2)]
-        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-            warnings.simplefilter("default")
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            patch.setattr(sys, "argv", ["runlake", *map(str, words)])
-            patch.setattr(sys, "stdout", outputs[0])
-            patch.setattr(sys, "stderr", outputs[1])
-            with pytest.raises(SystemExit) as over:
-                main()
-        for output in outputs:
-            output.flush()
-        texts = [output.buffer.getvalue().decode(encoding) for output in outputs]
-        return subprocess.CompletedProcess(words, over.value.code, *texts)
+    def run(*words, **options):
+        return run_command(environment, *words, **options)
 
     run.directory = directory
     run.environment = environment

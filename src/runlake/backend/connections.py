@@ -15,7 +15,7 @@ import httpx
 
 from runlake.backend.network import Transport
 from runlake.backend.proxies import find_proxy
-from runlake.backend.trust import trust
+from runlake.backend.trust import TRUST_NOBODY, trust, trust_public
 from runlake.settings import EnvironmentProxies, Secret, Settings, find_proxies
 
 
@@ -64,9 +64,11 @@ class Connections:
             route = (is_bulk, origin_of(url))
             if route not in found.routes:
                 proxy = find_proxy(url, found.proxies)
-                way = (is_bulk, None if proxy is None else hash((str(proxy.url), proxy.raw_auth)))
+                is_tls = url.startswith("https:")
+                named = None if proxy is None else hash((str(proxy.url), proxy.raw_auth))
+                way = (is_bulk, is_tls, named)
                 if way not in found.pools:
-                    found.pools[way] = self._connect(proxy, is_bulk=is_bulk)
+                    found.pools[way] = self._connect(proxy, is_bulk=is_bulk, is_tls=is_tls)
                 found.routes[route] = found.pools[way]
             return found.routes[route]
 
@@ -77,13 +79,15 @@ class Connections:
                 _close(self._open.pools, self._open.pid)
             self._open = None
 
-    def _connect(self, proxy: httpx.Proxy | None, *, is_bulk: bool) -> httpx.Client:
+    def _connect(self, proxy: httpx.Proxy | None, *, is_bulk: bool, is_tls: bool) -> httpx.Client:
         for name in ("httpcore.http11", "httpcore.http2"):
             logging.getLogger(name).addFilter(_is_no_redirect)
         settings = self._settings
         verify: ssl.SSLContext | bool = settings.verify_ssl
         if settings.verify_ssl and settings.ca_bundle:
             verify = trust(settings.ca_bundle)
+        elif settings.verify_ssl:
+            verify = trust_public(http2=not is_bulk) if is_tls else TRUST_NOBODY
         transport = Transport(
             verify=verify,
             proxy=proxy,
@@ -115,7 +119,7 @@ class _Pools:
     def __init__(self, proxies: EnvironmentProxies) -> None:
         self.pid = os.getpid()
         self.proxies = proxies
-        self.pools: dict[tuple[bool, int | None], httpx.Client] = {}
+        self.pools: dict[tuple[bool, bool, int | None], httpx.Client] = {}
         self.routes: dict[tuple[bool, str], httpx.Client] = {}
 
 

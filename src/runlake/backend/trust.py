@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import ssl
+from functools import cache
 from pathlib import Path
 
+import httpx
+
 from runlake.errors import SettingsError
+
+# For connections without TLS, which would otherwise read certificates that nobody looks at.
+TRUST_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def trust(ca_bundle: str) -> ssl.SSLContext:
@@ -37,3 +43,21 @@ def trust(ca_bundle: str) -> ssl.SSLContext:
             setting="ca_bundle",
             source=ca_bundle,
         ) from error
+
+
+@cache
+def trust_public(*, http2: bool) -> ssl.SSLContext:
+    """Return what trusts the authorities that httpx trusts.
+
+    To read their certificates takes longer than a request: once for all clients of the process.
+
+    Parameters
+    ----------
+    http2 : bool
+        For connections that speak HTTP/2 where the host does.
+    """
+    context = httpx.create_ssl_context(trust_env=False)
+    # A connection writes the protocols that it offers into its context, so both kinds of
+    # connections cannot share one.
+    context.set_alpn_protocols(["http/1.1", "h2"] if http2 else ["http/1.1"])
+    return context
