@@ -16,7 +16,7 @@ from tests.http_logging import UPSERT
 from tests.server_process import RunningServer, running_server
 
 from runlake.server.app import open_backend
-from runlake.server.runs import Limits
+from runlake.server.runs.runs import Limits
 
 ROWS_PER_REQUEST = 5_000
 STATE_SECONDS = 300.0

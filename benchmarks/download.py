@@ -21,7 +21,7 @@ from benchmarks import peers
 from benchmarks.report import Line
 from benchmarks.turns import Side, take_turns
 from runlake.server.app import open_backend
-from runlake.server.runs import Limits
+from runlake.server.runs.runs import Limits
 
 ROUNDS = 7
 LATENCY = 0.05

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from runlake import apis as apis
     from runlake import errors as errors
-    from runlake.cache.pulled import PullResult
+    from runlake.cache.pull_result import PullResult
     from runlake.errors import (
         CommError,
         Error,
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
         UsageError,
     )
     from runlake.history.best import Best
-    from runlake.history.plan import Plan
+    from runlake.history.plan.plan import Plan
     from runlake.public.accelerate import accelerate
     from runlake.public.api import Api
-    from runlake.public.artifact_values import ArtifactTTL
-    from runlake.public.artifacts import Artifact
-    from runlake.public.console_logs import ConsoleLogLine, ConsoleLogs
-    from runlake.public.exports import DownloadHistoryResult
+    from runlake.public.artifacts.artifacts import Artifact
+    from runlake.public.artifacts.values import ArtifactTTL
     from runlake.public.files import File, Files
-    from runlake.public.history import HistoryScan
     from runlake.public.login import login
-    from runlake.public.metrics import Metric
     from runlake.public.projects import Project, Projects
-    from runlake.public.run import Run
+    from runlake.public.run.console import ConsoleLogLine, ConsoleLogs
+    from runlake.public.run.export_copies import DownloadHistoryResult
+    from runlake.public.run.metrics import Metric
+    from runlake.public.run.rows import HistoryScan
+    from runlake.public.run.run import Run
+    from runlake.public.run.summary import Summary
     from runlake.public.runs import Runs
-    from runlake.public.summary import Summary
     from runlake.public.sweeps import Sweep
     from runlake.public.users import User
 
@@ -48,29 +48,29 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Api": "runlake.public.api",
-    "Artifact": "runlake.public.artifacts",
-    "ArtifactTTL": "runlake.public.artifact_values",
+    "Artifact": "runlake.public.artifacts.artifacts",
+    "ArtifactTTL": "runlake.public.artifacts.values",
     "Best": "runlake.history.best",
     "CommError": "runlake.errors",
-    "ConsoleLogLine": "runlake.public.console_logs",
-    "ConsoleLogs": "runlake.public.console_logs",
-    "DownloadHistoryResult": "runlake.public.exports",
+    "ConsoleLogLine": "runlake.public.run.console",
+    "ConsoleLogs": "runlake.public.run.console",
+    "DownloadHistoryResult": "runlake.public.run.export_copies",
     "Error": "runlake.errors",
     "File": "runlake.public.files",
     "Files": "runlake.public.files",
-    "HistoryScan": "runlake.public.history",
-    "Metric": "runlake.public.metrics",
+    "HistoryScan": "runlake.public.run.rows",
+    "Metric": "runlake.public.run.metrics",
     "MixedTypesWarning": "runlake.errors",
     "NoRowsWarning": "runlake.errors",
-    "Plan": "runlake.history.plan",
+    "Plan": "runlake.history.plan.plan",
     "Project": "runlake.public.projects",
     "Projects": "runlake.public.projects",
-    "PullResult": "runlake.cache.pulled",
-    "Run": "runlake.public.run",
+    "PullResult": "runlake.cache.pull_result",
+    "Run": "runlake.public.run.run",
     "RunlakeError": "runlake.errors",
     "Runs": "runlake.public.runs",
     "SampleWarning": "runlake.errors",
-    "Summary": "runlake.public.summary",
+    "Summary": "runlake.public.run.summary",
     "Sweep": "runlake.public.sweeps",
     "UsageError": "runlake.errors",
     "User": "runlake.public.users",

@@ -6,11 +6,11 @@ import pytest
 from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
 from tests.faults.parquet import export_bytes, wide_export_bytes
 
-from runlake.backend.client import Client
-from runlake.cache.parts import dead_parts
+from runlake.backend.http.client import Client
+from runlake.cache.upkeep.dead_attempts import dead_parts
+from runlake.exports.attempt_file import PartFile
 from runlake.exports.download import download_export
 from runlake.exports.manifest import Export
-from runlake.exports.part import PartFile
 from runlake.settings import load_settings
 from runlake.values import RunPath
 

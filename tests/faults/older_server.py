@@ -13,7 +13,7 @@ import httpx
 from graphql import GraphQLArgument, GraphQLError, GraphQLSchema, parse, validate
 from tests.server_process import RunningServer
 
-from runlake.server.schema import load_schema
+from runlake.server.graphql.schema import load_schema
 
 
 class OlderServer(http.server.ThreadingHTTPServer):

@@ -11,9 +11,9 @@ import pytest
 from tests.faults.fault_server import API_KEY, RUN_PATH
 from tests.faults.raw_host import HEAD, RawHost
 
-from runlake.backend.client import Client
-from runlake.backend.graphql import fetch_run
-from runlake.backend.transfer import download_bytes, download_file, upload_file
+from runlake.backend.graphql.query import fetch_run
+from runlake.backend.http.client import Client
+from runlake.backend.http.transfer import download_bytes, download_file, upload_file
 from runlake.errors import FileTransferError, ProtocolError, RunlakeError, Unreachable
 from runlake.settings import load_settings
 from runlake.values import RunPath
@@ -207,10 +207,10 @@ def endless():
     ("encoding", "pieces"), [("gzip", gzip_bomb), ("deflate", deflate_bomb), ("", endless)]
 )
 def test_an_answer_without_end_is_refused(host, client, tmp_path, monkeypatch, encoding, pieces):
-    monkeypatch.setattr("runlake.backend.client.MAX_ANSWER_BYTES", 8 << 20)
-    monkeypatch.setattr("runlake.backend.client.MAX_DENSE_BYTES", 2 << 20)
-    monkeypatch.setattr("runlake.backend.reply.MAX_UNANNOUNCED", 4 << 20)
-    monkeypatch.setattr("runlake.backend.transfer.MAX_UNANNOUNCED_IN_MEMORY", 4 << 20)
+    monkeypatch.setattr("runlake.backend.http.client.MAX_ANSWER_BYTES", 8 << 20)
+    monkeypatch.setattr("runlake.backend.http.client.MAX_DENSE_BYTES", 2 << 20)
+    monkeypatch.setattr("runlake.backend.http.reply.MAX_UNANNOUNCED", 4 << 20)
+    monkeypatch.setattr("runlake.backend.http.transfer.MAX_UNANNOUNCED_IN_MEMORY", 4 << 20)
     head = HEAD + (f"Content-Encoding: {encoding}\r\n".encode() if encoding else b"") + b"\r\n"
     host.answer = lambda _: itertools.chain([head], pieces())
     patient = Client(replace(client.settings, timeout=30.0))

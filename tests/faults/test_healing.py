@@ -15,7 +15,7 @@ from tests.faults.parquet import export_bytes
 
 import runlake
 from runlake import errors
-from runlake.cache.pulled import _recall
+from runlake.cache.pull_result import _recall
 
 N_ROWS = 20_000
 READS = {
@@ -75,7 +75,7 @@ def test_a_stream_goes_on_behind_the_last_row_that_came_out(run):
 
 
 def test_bit_rot_that_no_read_meets_is_found_by_verify(run, faulty):
-    from runlake.cache.check import verify_cache
+    from runlake.cache.upkeep.check import verify_cache
 
     file = rot(run)
     (checked,) = verify_cache(run._client.settings.cache_dir, 10)
@@ -91,7 +91,7 @@ def offline(run):
 
 @pytest.mark.filterwarnings("ignore::runlake.errors.StaleWarning")
 def test_an_offline_read_of_a_cache_that_lost_an_export_is_refused(run):
-    from runlake.cache.check import verify_cache
+    from runlake.cache.upkeep.check import verify_cache
 
     rot(run)
     (checked,) = verify_cache(run._client.settings.cache_dir, 10)

@@ -8,9 +8,9 @@ import pytest
 from tests.faults.fault_script import Fault
 from tests.faults.fault_server import API_KEY
 
-from runlake.backend.client import Client
-from runlake.backend.graphql import query
-from runlake.backend.transfer import download_file
+from runlake.backend.graphql.query import query
+from runlake.backend.http.client import Client
+from runlake.backend.http.transfer import download_file
 from runlake.errors import BackendError
 from runlake.settings import load_settings
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from tests.server_process import wait_until
 
-from runlake.cache import locks
 from runlake.cache.layout import RunDirectory
-from runlake.cache.locks import run_lock
+from runlake.cache.locking import striped as locks
+from runlake.cache.locking.striped import run_lock
 from runlake.errors import CacheError, CacheLocked
 from runlake.values import RunPath
 
@@ -22,7 +22,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from runlake.cache.layout import RunDirectory
-from runlake.cache.locks import run_lock
+from runlake.cache.locking.striped import run_lock
 from runlake.values import RunPath
 directory = RunDirectory(Path(sys.argv[1]), "http://h", RunPath("e", "p", "r"))
 turns, log = int(sys.argv[3]), open(sys.argv[4], "a", buffering=1)

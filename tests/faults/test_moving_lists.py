@@ -6,7 +6,7 @@ import pytest
 from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
 
 import runlake
-from runlake.backend.walk import IDLE_PAGES
+from runlake.backend.graphql.walk import IDLE_PAGES
 from runlake.errors import ProtocolError
 
 ENTITY, PROJECT, RUN = RUN_PATH.split("/")

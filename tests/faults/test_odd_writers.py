@@ -13,7 +13,7 @@ from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
 
 import runlake
 from runlake import errors
-from runlake.history.engines import _refused
+from runlake.history.decode.engines import _refused
 from runlake.history.mending import _confirmed
 
 N_ROWS = 61

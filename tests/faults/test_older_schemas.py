@@ -11,7 +11,7 @@ from tests.server_process import running_server
 
 import runlake
 from runlake import errors
-from runlake.backend.parse_document import parse_document
+from runlake.backend.graphql.parse_document import parse_document
 
 ROWS = steps(0, 250, lr=0.1)
 

@@ -13,9 +13,9 @@ from tests.faults.parquet import wide_export_bytes
 
 import runlake
 from runlake.cache import store
-from runlake.cache.file_state import FileState
+from runlake.cache.disk.file_state import FileState
 from runlake.cache.layout import RunDirectory
-from runlake.exports import machine
+from runlake.exports import process_identity as machine
 from runlake.values import RunPath
 
 N_ROWS = 20_000

@@ -15,8 +15,8 @@ from tests.server_process import client_environment
 
 import runlake
 from runlake import errors
-from runlake.cache import budget as budgets
-from runlake.cache.budget import SharedBudget
+from runlake.cache.rate_limit import budget as budgets
+from runlake.cache.rate_limit.budget import SharedBudget
 from runlake.settings import load_settings
 
 # Forked, so that fifty interpreters need not start; each child has its own client and connection.

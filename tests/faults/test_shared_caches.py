@@ -10,16 +10,16 @@ from tests.faults.fault_server import API_KEY, RUN_PATH
 from tests.faults.parquet import export_bytes
 
 import runlake
-from runlake.cache.artifact_digests import is_intact
-from runlake.cache.artifact_manifest import Entry
-from runlake.cache.budget import SharedBudget
-from runlake.cache.check import repair_catalog, verify_cache
-from runlake.cache.contents import file_md5
+from runlake.cache.artifacts.contents import file_md5
+from runlake.cache.artifacts.digests import is_intact
+from runlake.cache.artifacts.manifest import Entry
 from runlake.cache.layout import RunDirectory
-from runlake.cache.locks import _describe_holder
-from runlake.cache.prune import Policy
-from runlake.cache.release import prune_cache
-from runlake.cache.tree import walk_runs
+from runlake.cache.locking.striped import _describe_holder
+from runlake.cache.rate_limit.budget import SharedBudget
+from runlake.cache.upkeep.check import repair_catalog, verify_cache
+from runlake.cache.upkeep.evict import prune_cache
+from runlake.cache.upkeep.prune import Policy
+from runlake.cache.upkeep.tree import walk_runs
 
 N_ROWS = 20_000
 PRECIOUS = b"precious" * 100
@@ -82,7 +82,7 @@ def steps(run, keys=None):
 
 @pytest.mark.parametrize("is_held", [False, True], ids=["before", "while it is held"])
 def test_a_lock_file_that_became_a_link_is_not_emptied_through_it(run, victim, is_held):
-    from runlake.cache.locks import run_lock
+    from runlake.cache.locking.striped import run_lock
 
     lock = directory_of(run).lock
     if is_held:

@@ -65,7 +65,7 @@ def test_a_table_heals_while_it_is_read(run):
     from dataclasses import replace
 
     from runlake.cache import store
-    from runlake.cache.file_state import FileState
+    from runlake.cache.disk.file_state import FileState
     from runlake.cache.layout import RunDirectory
 
     run.pull()

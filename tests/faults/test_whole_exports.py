@@ -13,9 +13,9 @@ from tests.faults.fault_script import Fault
 from tests.faults.parquet import export_bytes
 
 from runlake import errors
-from runlake.backend import reply
-from runlake.backend.stop import Stop
-from runlake.exports.part import PartName
+from runlake.backend.http import reply
+from runlake.backend.http.stop import Stop
+from runlake.exports.attempt_file import PartName
 from runlake.exports.workers import run_tasks
 
 HTML = b"<html>busy</html>"

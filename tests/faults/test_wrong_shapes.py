@@ -9,10 +9,10 @@ from tests.faults.raw_host import HEAD, RawHost
 
 import runlake
 from runlake import errors
-from runlake.backend import artifact_documents, artifact_mutations, documents
-from runlake.backend.parse_document import parse_document
-from runlake.backend.shapes import EITHER, OBJECTS
-from runlake.backend.shapes import LISTS as SHAPED_LISTS
+from runlake.backend.graphql import artifact_documents, artifact_mutations, documents
+from runlake.backend.graphql.parse_document import parse_document
+from runlake.backend.graphql.shapes import EITHER, OBJECTS
+from runlake.backend.graphql.shapes import LISTS as SHAPED_LISTS
 from runlake.errors import ProtocolError
 
 PROJECT = RUN_PATH.rpartition("/")[0]

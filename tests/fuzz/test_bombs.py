@@ -11,9 +11,9 @@ import pytest
 from tests.fuzz.children import ROOT
 from tests.server_process import bare_environment
 
-from runlake.exports import facts
-from runlake.exports.footer import read_footer
-from runlake.exports.footer_check import UnsoundFooter, check_footer
+from runlake.exports.footers import facts
+from runlake.exports.footers.narrow import read_footer
+from runlake.exports.footers.soundness import UnsoundFooter, check_footer
 
 
 def test_exports_that_unpack_to_gigabytes_are_refused_or_read_in_bounded_memory():

@@ -15,9 +15,9 @@ from tests.server_process import bare_environment, running_server
 
 import runlake
 from runlake.errors import CommError
-from runlake.server.artifacts import ArtifactStore
-from runlake.server.database import MIGRATIONS, Database
-from runlake.server.storage import Storage
+from runlake.server.artifacts.artifacts import ArtifactStore
+from runlake.server.store.database import MIGRATIONS, Database
+from runlake.server.store.objects import Storage
 
 NUMBERS = count()
 DELETE_RUN = """

@@ -192,7 +192,7 @@ def test_a_hint_is_said_once_and_is_of_use(api, place, filters, said):
 
 
 def test_what_an_update_is_about_is_among_its_variables(api, place, monkeypatch):
-    from runlake.public import run as module
+    from runlake.public.run import run as module
 
     sent = []
     monkeypatch.setattr(module, "mutate", lambda *given, **_: sent.append(given[2]) or {})

@@ -11,7 +11,7 @@ import trustme
 
 import runlake
 from runlake import errors
-from runlake.backend.client import Client
+from runlake.backend.http.client import Client
 from runlake.settings import load_settings
 
 

@@ -15,10 +15,10 @@ from tests.server_process import client_environment, running_server
 
 import runlake
 from runlake import errors
-from runlake.backend.transfer import download_file
+from runlake.backend.http.transfer import download_file
 from runlake.exports.manifest import fetch_manifest
-from runlake.public.run import Run
-from runlake.public.summary import Summary
+from runlake.public.run.run import Run
+from runlake.public.run.summary import Summary
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from tests.server_process import bare_environment, running_server
 
 import runlake
 from runlake import errors
-from runlake.server.accounts import add_user, find_user, list_keys
-from runlake.server.database import MIGRATIONS, Database
+from runlake.server.store.accounts import add_user, find_user, list_keys
+from runlake.server.store.database import MIGRATIONS, Database
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from runlake.cache.pulled import PullResult
+from runlake.cache.pull_result import PullResult
 from runlake.cache.store import StoredExport
-from runlake.exports.facts import read_export_facts
+from runlake.exports.footers.facts import read_export_facts
 from runlake.exports.manifest import Manifest
 from runlake.exports.validator import Validator
-from runlake.history.plan import LivePage, Plan, plan_read
+from runlake.history.plan.plan import LivePage, Plan, plan_read
 from runlake.history.reader import Reading
 from runlake.values import Projection, Row, RunPath, StepRange
 

@@ -18,10 +18,10 @@ from tests.faults.fault_script import Fault
 from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
 
 import runlake
-from runlake.cache.check import repair_catalog, verify_cache
-from runlake.cache.prune import Policy
-from runlake.cache.pulled import _recall
-from runlake.cache.release import prune_cache
+from runlake.cache.pull_result import _recall
+from runlake.cache.upkeep.check import repair_catalog, verify_cache
+from runlake.cache.upkeep.evict import prune_cache
+from runlake.cache.upkeep.prune import Policy
 from runlake.errors import NotCached
 from runlake.settings import load_settings
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runlake.history.merge import merge_rows
+from runlake.history.rows.merge import merge_rows
 
 keys = st.sampled_from("abc")
 source = st.dictionaries(st.integers(0, 20), st.dictionaries(keys, st.integers()), max_size=12)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.property import sources
 
 from runlake.errors import MixedTypesWarning, NoRowsWarning
-from runlake.history.expressions import from_arrow
-from runlake.history.scan import json_keys, plan_types
-from runlake.history.sql import case_aliases
+from runlake.history.decode.expressions import from_arrow
+from runlake.history.frames.scan import json_keys, plan_types
+from runlake.history.frames.sql import case_aliases
 from runlake.values import Projection, StepRange
 
 projections = st.one_of(
@@ -36,17 +36,17 @@ def agree(found, expected):
 
 # Pieces of a few cells, so that small inputs meet every seam between pieces.
 TINY = {
-    "runlake.history.batches": {"CELLS_PER_SLICE": 8, "MIN_ROWS": 1},
-    "runlake.history.pieces": {
+    "runlake.history.decode.batches": {"CELLS_PER_SLICE": 8, "MIN_ROWS": 1},
+    "runlake.history.decode.queries": {
         "CELLS_PER_SLICE": 8,
         "CELLS_PER_ROW_GROUP": 16,
         "CELLS_IN_FIRST_SLICE": 4,
         "CELLS_WORTH_A_SEARCH": 0,
         "MIN_ROWS": 1,
     },
-    "runlake.history.decode": {"COLUMNS_WORTH_A_THREAD": 1, "CELLS_IN_FIRST_ROWS": 4},
-    "runlake.history.selection": {"COLUMNS_WORTH_A_THREAD": 1},
-    "runlake.history.build": {
+    "runlake.history.decode.decode": {"COLUMNS_WORTH_A_THREAD": 1, "CELLS_IN_FIRST_ROWS": 4},
+    "runlake.history.decode.selection": {"COLUMNS_WORTH_A_THREAD": 1},
+    "runlake.history.rows.build_rows": {
         "CELLS_PER_BUILD": 4,
         "CELLS_PER_COLUMN": 1,
         "MIN_BUILD_ROWS": 1,
@@ -54,11 +54,15 @@ TINY = {
         "COLUMNS_WORTH_A_MATRIX": 2,
         "KEYS_WORTH_CODE": 2,
     },
-    "runlake.history.arrow": {"CELLS_PER_BATCH": 8, "CELLS_PER_ROW_GROUP": 16, "MIN_ROWS": 1},
-    "runlake.history.windows": {"CELLS_PER_WINDOW": 8},
-    "runlake.history.tail": {"ROWS_PER_LOOK": 2},
-    "runlake.history.plan": {"LIVE_PAGE_ROWS": 2},
-    "runlake.history.rows": {"MERGED_ROWS": 2},
+    "runlake.history.frames.arrow": {
+        "CELLS_PER_BATCH": 8,
+        "CELLS_PER_ROW_GROUP": 16,
+        "MIN_ROWS": 1,
+    },
+    "runlake.history.rows.windows": {"CELLS_PER_WINDOW": 8},
+    "runlake.history.frames.tail": {"ROWS_PER_LOOK": 2},
+    "runlake.history.plan.plan": {"LIVE_PAGE_ROWS": 2},
+    "runlake.history.rows.rows": {"MERGED_ROWS": 2},
 }
 any_run = given(
     st.lists(sources.exports(), max_size=4),
@@ -91,7 +95,7 @@ def test_rows_are_the_same_in_a_fork_where_pyarrow_decodes(files, live, projecti
     with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
         warnings.simplefilter("ignore", NoRowsWarning)
         run = sources.write_sources(Path(name), files, live)
-        with patch("runlake.history.decode.polars_is_usable", lambda: False):
+        with patch("runlake.history.decode.decode.polars_is_usable", lambda: False):
             found = list(run.read(projection, steps).iter_rows(3))
         agree(found, sources.expected_rows(files, live, projection, steps))
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runlake.cache.prune import Entry, EntryFile, Policy, plan_pruning
+from runlake.cache.upkeep.prune import Entry, EntryFile, Policy, plan_pruning
 from runlake.errors import InvalidArgument
 from runlake.values import DAY, RunPath
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runlake.server.database import Database
-from runlake.server.run_lists import count_runs, list_runs
+from runlake.server.runs.lists import count_runs, list_runs
+from runlake.server.store.database import Database
 
 KEYS = ["a", "b", "a", "b", "a.b", "b.a", "value"]
 ODD_KEYS = ["it's", 'q"q', "é", "", "p%q"]

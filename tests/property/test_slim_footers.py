@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runlake.exports.footer import (
+from runlake.exports.footers.narrow import (
     Unsliceable,
     pack_column,
     pack_frame,

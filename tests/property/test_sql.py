@@ -15,7 +15,7 @@ from tests.parquet_footers import misstated
 from tests.property import sources
 
 from runlake.errors import NoRowsWarning
-from runlake.history.sql import _unpruned, quoted
+from runlake.history.frames.sql import _unpruned, quoted
 from runlake.values import Projection, StepRange
 
 SCHEMA = pa.schema(

@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from runlake.history.ahead import run_ahead
+from runlake.history.decode.prefetch import run_ahead
 
 
 @pytest.fixture

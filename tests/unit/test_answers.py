@@ -16,7 +16,7 @@ from runlake.cli import output
 from runlake.cli.answer import Answer, show_answer, write_answer
 from runlake.cli.cells import cell_text, json_text
 from runlake.errors import RunlakeError
-from runlake.history.stream import Stream
+from runlake.history.frames.stream import Stream
 
 N_BATCHES = 50
 

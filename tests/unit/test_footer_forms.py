@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from runlake.exports.footer_check import check_file
-from runlake.exports.footer_forms import WALKS_BEFORE_FORM
+from runlake.exports.footers.forms import WALKS_BEFORE_FORM
+from runlake.exports.footers.soundness import check_file
 
 
 def test_a_file_of_many_small_integers_is_sound(tmp_path):

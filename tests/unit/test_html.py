@@ -6,7 +6,7 @@ import pytest
 
 import runlake
 from runlake.errors import InvalidType
-from runlake.public.attributes import frame_of
+from runlake.public.lists.attributes import frame_of
 
 HOSTILE = [
     "plain",

@@ -2,7 +2,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from runlake.cache.mounts import Mount, find_mount, is_network, parse_mounts
+from runlake.cache.disk.mounts import Mount, find_mount, is_network, parse_mounts
 
 TABLE = r"""
 22 1 253:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,discard
@@ -58,7 +58,7 @@ def test_file_systems_of_this_machine_are_local(kind):
 def test_a_path_that_does_not_exist_yet_goes_by_what_it_will_be_on(monkeypatch, tmp_path):
     table = tmp_path / "mountinfo"
     table.write_text(f"1 1 0:1 / / rw - ext4 a rw\n2 1 0:2 / {tmp_path}/net rw - nfs a:/ rw\n")
-    monkeypatch.setattr("runlake.cache.mounts.MOUNTS", table)
+    monkeypatch.setattr("runlake.cache.disk.mounts.MOUNTS", table)
     (tmp_path / "link").symlink_to(tmp_path / "net")
     assert is_network(tmp_path / "net" / "not" / "yet")
     assert is_network(tmp_path / "link" / "cache")
@@ -66,5 +66,5 @@ def test_a_path_that_does_not_exist_yet_goes_by_what_it_will_be_on(monkeypatch, 
 
 
 def test_without_a_table_of_mounts_every_path_is_local(monkeypatch):
-    monkeypatch.setattr("runlake.cache.mounts.MOUNTS", Path("/nonexistent"))
+    monkeypatch.setattr("runlake.cache.disk.mounts.MOUNTS", Path("/nonexistent"))
     assert not is_network(Path("/"))

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runlake.backend.rate_headers import RateHeaders, parse_rate_headers
-from runlake.cache.rate import FORGET_SECONDS, Rate, decode, encode, learn, reserve
+from runlake.backend.http.rate_headers import RateHeaders, parse_rate_headers
+from runlake.cache.rate_limit.rate import FORGET_SECONDS, Rate, decode, encode, learn, reserve
 
 MOMENTS = st.floats(0, 1e9)
 

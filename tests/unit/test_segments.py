@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from runlake.exports.facts import ColumnFacts, ExportFacts, RowGroup
-from runlake.history.segments import cut_segments, plan_export
+from runlake.exports.footers.facts import ColumnFacts, ExportFacts, RowGroup
+from runlake.history.plan.segments import cut_segments, plan_export
 from runlake.values import StepRange
 
 COLUMNS = {"_step": ColumnFacts(pa.int64())}

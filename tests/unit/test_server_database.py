@@ -1,9 +1,9 @@
 import json
 import sqlite3
 
-from runlake.server.database import MIGRATIONS, Database
-from runlake.server.projects import find_sweep, list_projects
-from runlake.server.run_lists import count_runs
+from runlake.server.runs.lists import count_runs
+from runlake.server.runs.projects import find_sweep, list_projects
+from runlake.server.store.database import MIGRATIONS, Database
 
 
 def test_a_database_of_the_first_version_can_be_filtered_after_its_upgrade(tmp_path):

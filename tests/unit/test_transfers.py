@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from runlake.backend.bandwidth import Bandwidth
-from runlake.backend.stop import Stop, Stopped
-from runlake.exports.part import PartFile, PartName, PartVersion, is_under_way
+from runlake.backend.http.bandwidth import Bandwidth
+from runlake.backend.http.stop import Stop, Stopped
+from runlake.exports.attempt_file import PartFile, PartName, PartVersion, is_under_way
 from runlake.exports.workers import run_tasks
 
 

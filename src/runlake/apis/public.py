@@ -12,47 +12,47 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from runlake.errors import IncompleteRunHistoryError, RunNotFoundError
     from runlake.public.api import Api
-    from runlake.public.artifact_collection import ArtifactCollection
-    from runlake.public.artifact_collections import (
+    from runlake.public.artifacts.collection import ArtifactCollection
+    from runlake.public.artifacts.collections import (
         ArtifactCollections,
         ArtifactType,
         ArtifactTypes,
         ProjectArtifactCollections,
     )
-    from runlake.public.artifact_lists import ArtifactFiles, Artifacts
-    from runlake.public.artifact_lists import ArtifactsOfRun as RunArtifacts
-    from runlake.public.console_logs import ConsoleLogLine, ConsoleLogs
-    from runlake.public.exports import DownloadHistoryResult
+    from runlake.public.artifacts.lists import ArtifactFiles, Artifacts
+    from runlake.public.artifacts.lists import ArtifactsOfRun as RunArtifacts
     from runlake.public.files import File, Files
-    from runlake.public.history import HistoryScan
     from runlake.public.projects import Project, Projects
-    from runlake.public.run import Run
+    from runlake.public.run.console import ConsoleLogLine, ConsoleLogs
+    from runlake.public.run.export_copies import DownloadHistoryResult
+    from runlake.public.run.rows import HistoryScan
+    from runlake.public.run.run import Run
     from runlake.public.runs import Runs
     from runlake.public.sweeps import Sweep, Sweeps
     from runlake.public.users import User
 
 _HOMES = {
     "Api": "runlake.public.api:Api",
-    "ArtifactCollection": "runlake.public.artifact_collection:ArtifactCollection",
-    "ArtifactCollections": "runlake.public.artifact_collections:ArtifactCollections",
-    "ArtifactFiles": "runlake.public.artifact_lists:ArtifactFiles",
-    "ArtifactType": "runlake.public.artifact_collections:ArtifactType",
-    "ArtifactTypes": "runlake.public.artifact_collections:ArtifactTypes",
-    "Artifacts": "runlake.public.artifact_lists:Artifacts",
-    "ConsoleLogLine": "runlake.public.console_logs:ConsoleLogLine",
-    "ConsoleLogs": "runlake.public.console_logs:ConsoleLogs",
-    "DownloadHistoryResult": "runlake.public.exports:DownloadHistoryResult",
+    "ArtifactCollection": "runlake.public.artifacts.collection:ArtifactCollection",
+    "ArtifactCollections": "runlake.public.artifacts.collections:ArtifactCollections",
+    "ArtifactFiles": "runlake.public.artifacts.lists:ArtifactFiles",
+    "ArtifactType": "runlake.public.artifacts.collections:ArtifactType",
+    "ArtifactTypes": "runlake.public.artifacts.collections:ArtifactTypes",
+    "Artifacts": "runlake.public.artifacts.lists:Artifacts",
+    "ConsoleLogLine": "runlake.public.run.console:ConsoleLogLine",
+    "ConsoleLogs": "runlake.public.run.console:ConsoleLogs",
+    "DownloadHistoryResult": "runlake.public.run.export_copies:DownloadHistoryResult",
     "File": "runlake.public.files:File",
     "Files": "runlake.public.files:Files",
-    "HistoryScan": "runlake.public.history:HistoryScan",
+    "HistoryScan": "runlake.public.run.rows:HistoryScan",
     "IncompleteRunHistoryError": "runlake.errors:IncompleteRunHistoryError",
     "Project": "runlake.public.projects:Project",
     "ProjectArtifactCollections": (
-        "runlake.public.artifact_collections:ProjectArtifactCollections"
+        "runlake.public.artifacts.collections:ProjectArtifactCollections"
     ),
     "Projects": "runlake.public.projects:Projects",
-    "Run": "runlake.public.run:Run",
-    "RunArtifacts": "runlake.public.artifact_lists:ArtifactsOfRun",
+    "Run": "runlake.public.run.run:Run",
+    "RunArtifacts": "runlake.public.artifacts.lists:ArtifactsOfRun",
     "RunNotFoundError": "runlake.errors:RunNotFoundError",
     "Runs": "runlake.public.runs:Runs",
     "Sweep": "runlake.public.sweeps:Sweep",

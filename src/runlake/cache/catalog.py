@@ -23,11 +23,11 @@ from typing import Any, TypeVar
 import google_crc32c
 import pyarrow as pa
 
+from runlake.cache.disk.mounts import is_network
 from runlake.cache.layout import RunDirectory
-from runlake.cache.mounts import is_network
 from runlake.cache.store import StoredManifest
-from runlake.exports.facts import ColumnFacts
-from runlake.exports.footer import (
+from runlake.exports.footers.facts import ColumnFacts
+from runlake.exports.footers.narrow import (
     Unsliceable,
     pack_column,
     pack_frame,
@@ -188,7 +188,7 @@ class Catalog:
         Returns
         -------
         bytes or None
-            As from `runlake.exports.footer.slim_footer`, columns in file order.
+            As from `runlake.exports.footers.narrow.slim_footer`, columns in file order.
         """
         wanted = tuple(dict.fromkeys(names))
 

@@ -13,15 +13,14 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from runlake.backend.client import Client
-from runlake.backend.stop import Stop
+from runlake.backend.http.client import Client
+from runlake.backend.http.stop import Stop
 from runlake.cache.catalog import Catalog
 from runlake.cache.coverage import Coverage, read_pieces
+from runlake.cache.disk.links import open_to_change, set_times
+from runlake.cache.disk.mounts import is_network
 from runlake.cache.layout import RunDirectory
-from runlake.cache.links import open_to_change, set_times
-from runlake.cache.mounts import is_network
-from runlake.cache.parts import dead_parts
-from runlake.cache.pulled import cached_footer
+from runlake.cache.pull_result import cached_footer
 from runlake.cache.store import (
     StoredExport,
     StoredManifest,
@@ -29,7 +28,9 @@ from runlake.cache.store import (
     publish_sparse,
     write_manifest,
 )
+from runlake.cache.upkeep.dead_attempts import dead_parts
 from runlake.errors import ExportChanged, ExportCorrupt
+from runlake.exports.attempt_file import PartFile
 from runlake.exports.decide import Decision
 from runlake.exports.download import (
     Tail,
@@ -38,7 +39,7 @@ from runlake.exports.download import (
     fetch_tail,
 )
 from runlake.exports.extent import Extent, choose_extent
-from runlake.exports.facts import (
+from runlake.exports.footers.facts import (
     ExportFacts,
     checked_schema,
     chunk_ranges,
@@ -48,9 +49,8 @@ from runlake.exports.facts import (
     refusing_unsound,
     touched_row_groups,
 )
-from runlake.exports.machine import current_boot
 from runlake.exports.manifest import Export, Manifest, fetch_manifest
-from runlake.exports.part import PartFile
+from runlake.exports.process_identity import current_boot
 from runlake.exports.progress import Progress
 from runlake.exports.ranges import ByteRange, coalesce, subtract
 from runlake.exports.validator import Validator

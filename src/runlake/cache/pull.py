@@ -14,15 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runlake.backend.client import Client
+from runlake.backend.http.client import Client
 from runlake.cache.catalog import Catalog
 from runlake.cache.fetch import Fetching
 from runlake.cache.layout import RunDirectory
-from runlake.cache.locks import run_lock
-from runlake.cache.migrate import adopt_older_layout
-from runlake.cache.parts import sweep_parts
-from runlake.cache.pulled import PullResult, recall_columns
-from runlake.cache.release import keep_within
+from runlake.cache.locking.striped import run_lock
+from runlake.cache.pull_result import PullResult, recall_columns
 from runlake.cache.store import (
     Offer,
     StoredExport,
@@ -33,6 +30,9 @@ from runlake.cache.store import (
     tag_root,
     write_manifest,
 )
+from runlake.cache.upkeep.dead_attempts import sweep_parts
+from runlake.cache.upkeep.evict import keep_within
+from runlake.cache.upkeep.migrate import adopt_older_layout
 from runlake.errors import (
     CacheError,
     NotCached,
@@ -43,7 +43,7 @@ from runlake.errors import (
 )
 from runlake.errors.user_line import warn
 from runlake.exports.decide import Decision, Held, decide
-from runlake.exports.facts import groups_in
+from runlake.exports.footers.facts import groups_in
 from runlake.exports.manifest import Export, Freshness, Manifest, fetch_manifest
 from runlake.exports.progress import Progress, Silence
 from runlake.exports.unlisted import fetch_unlisted_steps, find_gaps

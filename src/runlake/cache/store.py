@@ -18,13 +18,13 @@ import google_crc32c
 from cachetools import LRUCache
 
 from runlake.cache.coverage import Coverage, Piece, file_crc32c, read_pieces
-from runlake.cache.file_state import FileState
+from runlake.cache.disk.file_state import FileState
+from runlake.cache.disk.links import is_regular, read_small_file, set_times
 from runlake.cache.layout import EXPORT_SUFFIX, RunDirectory, export_file_name
-from runlake.cache.links import is_regular, read_small_file, set_times
-from runlake.exports.facts import ExportFacts, RowGroup
-from runlake.exports.machine import current_boot
+from runlake.exports.attempt_file import PartFile
+from runlake.exports.footers.facts import ExportFacts, RowGroup
 from runlake.exports.manifest import STATES_UNDER_WAY, Manifest
-from runlake.exports.part import PartFile
+from runlake.exports.process_identity import current_boot
 from runlake.exports.unlisted import find_gaps
 from runlake.exports.validator import Validator
 from runlake.exports.verify import Verified

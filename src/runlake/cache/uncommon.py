@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from runlake.cache.layout import RunDirectory
-from runlake.cache.locks import run_lock
+from runlake.cache.locking.striped import run_lock
 from runlake.cache.store import StoredExport, read_manifest, write_manifest
 from runlake.errors import CacheError
 from runlake.settings import Settings

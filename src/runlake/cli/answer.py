@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from runlake.history.stream import Stream
+    from runlake.history.frames.stream import Stream
 
 ROWS_PER_WRITE = 2_000
 
@@ -66,7 +66,7 @@ class Answer:
         """Yield the batches as frames."""
         import pyarrow as pa
 
-        from runlake.history.expressions import from_arrow
+        from runlake.history.decode.expressions import from_arrow
 
         return (from_arrow(pa.Table.from_batches([batch])) for batch in self.batches())
 

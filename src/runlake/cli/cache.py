@@ -31,7 +31,7 @@ def path() -> None:
 @app.command("list")
 def list_runs(as_json: AsJson = False) -> None:
     """List the runs in the cache, with their size and when they were last read."""
-    from runlake.cache.tree import walk_runs
+    from runlake.cache.upkeep.tree import walk_runs
     from runlake.cli.output import show_rows
     from runlake.settings import load_settings
 
@@ -55,7 +55,7 @@ def list_runs(as_json: AsJson = False) -> None:
 @app.command()
 def verify(as_json: AsJson = False) -> None:
     """Compare every file with its checksum; damaged ones are fetched again by the next read."""
-    from runlake.cache.check import verify_cache
+    from runlake.cache.upkeep.check import verify_cache
     from runlake.cli.output import show_facts
     from runlake.settings import load_settings
 
@@ -79,7 +79,7 @@ def verify(as_json: AsJson = False) -> None:
 @app.command()
 def repair(as_json: AsJson = False) -> None:
     """Make the catalog again from the files, and sweep what interrupted downloads left."""
-    from runlake.cache.check import repair_catalog
+    from runlake.cache.upkeep.check import repair_catalog
     from runlake.cli.output import show_facts
     from runlake.settings import load_settings
 
@@ -101,8 +101,8 @@ def prune(
     as_json: AsJson = False,
 ) -> None:
     """Evict runs: the named ones, those unread for long, or the least recently read."""
-    from runlake.cache.prune import Policy
-    from runlake.cache.release import prune_cache
+    from runlake.cache.upkeep.evict import prune_cache
+    from runlake.cache.upkeep.prune import Policy
     from runlake.cli.output import show_rows
     from runlake.settings import load_settings
     from runlake.values import parse_age, parse_bytes
@@ -135,7 +135,7 @@ def unpin(run: Annotated[str, typer.Argument(help=RUN_FORM)]) -> None:
 
 
 def _pin(run: str, *, is_pinned: bool) -> None:
-    from runlake.cache.release import pin_run
+    from runlake.cache.upkeep.evict import pin_run
     from runlake.settings import load_settings
     from runlake.values import RunPath
 

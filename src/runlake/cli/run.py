@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from runlake.public.api import Api
-    from runlake.public.run import Run
+    from runlake.public.run.run import Run
 
 RUN_FORM = "ENTITY/PROJECT/RUN, or the URL of a run."
 RunArgument = Annotated[str, typer.Argument(help=RUN_FORM, metavar="RUN", show_default=False)]
@@ -119,7 +119,7 @@ def query(
     check_output(output)
     run = _find_run(Api(), path)
     if sql is not None:
-        from runlake.history.sql import stream_query
+        from runlake.history.frames.sql import stream_query
 
         stream = stream_query(run.sql(sql))
     else:
@@ -127,7 +127,7 @@ def query(
         reading = run._reading(names, min_step, max_step, how.value)  # noqa: SLF001
         stream = reading.stream()
         if form is Form.parquet:
-            from runlake.history.scan import warn_of_json
+            from runlake.history.frames.scan import warn_of_json
 
             warn_of_json(reading.plan.run, tuple(stream.json_keys), reading.plan.exports)
     answer = Answer(stream, limit)

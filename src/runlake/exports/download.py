@@ -8,17 +8,17 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from runlake.backend.client import Client
-from runlake.backend.reply import Reply
-from runlake.backend.stop import Stop, Stopped
-from runlake.exports.arrival import PARQUET, Arrival
+from runlake.backend.http.client import Client
+from runlake.backend.http.reply import Reply
+from runlake.backend.http.stop import Stop, Stopped
+from runlake.exports.attempt_file import PartFile
 from runlake.exports.manifest import Export
-from runlake.exports.part import PartFile
 from runlake.exports.range_support import RangeSupport, range_support
 from runlake.exports.ranges import ByteRange, parse_content_range, split
-from runlake.exports.source import Source
+from runlake.exports.storage_host import Source
 from runlake.exports.validator import Validator
 from runlake.exports.verify import NotAsPromised, Verified, verify_export
+from runlake.exports.whole_download import PARQUET, Arrival
 from runlake.exports.workers import run_tasks
 from runlake.values import RunPath
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from runlake.backend import documents
-from runlake.backend.client import Client
-from runlake.backend.graphql import query_run
-from runlake.backend.shapes import INT64, WRONG, int64
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.query import query_run
+from runlake.backend.graphql.shapes import INT64, WRONG, int64
+from runlake.backend.http.client import Client
 from runlake.errors import OddAnswerWarning, ProtocolError
 from runlake.errors.user_line import warn
 from runlake.values import STEP, RunPath

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from weakref import WeakKeyDictionary
 
-from runlake.backend.client import Client
+from runlake.backend.http.client import Client
 
 
 class RangeSupport:

@@ -6,12 +6,12 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from runlake.backend import documents
-from runlake.backend.client import Client
-from runlake.backend.graphql import query_run
-from runlake.backend.json_text import parse_json
-from runlake.backend.shapes import answer_to
-from runlake.exports.facts import ExportFacts
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.query import query_run
+from runlake.backend.graphql.shapes import answer_to
+from runlake.backend.http.client import Client
+from runlake.backend.http.json_text import parse_json
+from runlake.exports.footers.facts import ExportFacts
 from runlake.exports.manifest import LAST_STEP_UNKNOWN, Manifest
 from runlake.values import STEP, RunPath
 

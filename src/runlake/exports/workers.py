@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from runlake.backend.stop import Stop
+from runlake.backend.http.stop import Stop
 
 GRACE_SECONDS = 0.15
 POLL_SECONDS = 0.1

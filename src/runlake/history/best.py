@@ -11,13 +11,13 @@ import polars as pl
 import pyarrow as pa
 
 from runlake.errors import InvalidArgument
-from runlake.history.expressions import named
-from runlake.history.kinds import is_number
-from runlake.history.live_rows import LiveRows
-from runlake.history.plan import Plan
+from runlake.history.decode.expressions import named
+from runlake.history.frames.scan import plan_types, scan_plan
+from runlake.history.live.spool import LiveRows
+from runlake.history.plan.arrow_types import is_number
+from runlake.history.plan.plan import Plan
+from runlake.history.plan.reasons import explain_unknown_key
 from runlake.history.reader import Reading
-from runlake.history.reasons import explain_unknown_key
-from runlake.history.scan import plan_types, scan_plan
 from runlake.values import STEP
 
 Mode = Literal["min", "max"]

@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from runlake.backend.client import Client
-from runlake.backend.retry import is_retryable
+from runlake.backend.http.client import Client
+from runlake.backend.http.retry import is_retryable
 from runlake.cache.layout import RunDirectory
-from runlake.cache.pulled import PullResult
+from runlake.cache.pull_result import PullResult
 from runlake.errors import ExportChanged, ExportExpired, RunlakeError, Unreachable
 from runlake.exports.manifest import LAST_STEP_UNKNOWN, Manifest, fetch_manifest
-from runlake.history.live_source import BackendRows
-from runlake.history.plan import plan_read
+from runlake.history.live.source import BackendRows
+from runlake.history.plan.plan import plan_read
 from runlake.history.reader import Reading, open_reading
 from runlake.values import STEP, Projection, Row, RunPath, StepRange
 

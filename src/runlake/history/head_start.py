@@ -9,10 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from runlake.cache.pulled import PullResult
-from runlake.history.decode import first_piece
-from runlake.history.pieces import Piece
-from runlake.history.plan import plan_read
+from runlake.cache.pull_result import PullResult
+from runlake.history.decode.decode import first_piece
+from runlake.history.decode.queries import Piece
+from runlake.history.plan.plan import plan_read
 from runlake.values import Projection, StepRange
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class HeadStart:
         executor = ThreadPoolExecutor(1, thread_name_prefix="runlake-head-start")
         # No thread can be had at the end of the process, or beyond a limit.
         # Nor may a fork meet an import under way: its lock would never be given back.
-        if "runlake.history.expressions" in sys.modules:
+        if "runlake.history.decode.expressions" in sys.modules:
             with suppress(RuntimeError):
                 self._begun = executor.submit(self._begin)
         executor.shutdown(wait=False)

@@ -13,13 +13,14 @@ from pathlib import Path
 
 from cachetools import LRUCache
 
-from runlake.backend.client import Client
+from runlake.backend.http.client import Client
 from runlake.cache.pull import pull_run
-from runlake.cache.pulled import PullResult
+from runlake.cache.pull_result import PullResult
 from runlake.cache.store import StoredExport
 from runlake.cache.uncommon import note_uncommon
 from runlake.errors import CacheCorrupt
-from runlake.history.engines import (
+from runlake.history.decode.by_polars import comes_by_pyarrow
+from runlake.history.decode.engines import (
     DUCKDB,
     FILES_IN_MEMORY,
     POLARS,
@@ -28,9 +29,8 @@ from runlake.history.engines import (
     is_undecodable,
     note_refusal,
 )
-from runlake.history.plan import Plan
-from runlake.history.polars_files import comes_by_pyarrow
-from runlake.history.segments import ExportRead
+from runlake.history.plan.plan import Plan
+from runlake.history.plan.segments import ExportRead
 from runlake.values import StepRange
 
 # A file that is broken again after it was fetched again is not the cache's fault.
@@ -133,7 +133,7 @@ def _suspects(pulled: PullResult, plan: Plan, corrupt: CacheCorrupt) -> list[Sto
     touched = [export for export in suspects if not export.is_intact()]
     if touched:
         return touched
-    from runlake.history.trial import decode_frame, is_decodable
+    from runlake.history.frames.trial import decode_frame, is_decodable
 
     reads = [read for read in plan.exports if read.file in named]
     failed = {read.file for read in reads if not is_decodable(read, decode_frame)}

@@ -8,25 +8,25 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runlake.backend.client import Client
+from runlake.backend.http.client import Client
 from runlake.cache.catalog import Catalog
 from runlake.cache.pull import expect_unchanged, pull_run
-from runlake.cache.pulled import PullResult, recall_columns
+from runlake.cache.pull_result import PullResult, recall_columns
 from runlake.cache.store import StoredExport
 from runlake.errors import CacheCorrupt, NoRowsWarning, UnsupportedByBackend
 from runlake.errors.user_line import warn
-from runlake.exports.facts import ExportFacts
+from runlake.exports.footers.facts import ExportFacts
 from runlake.exports.progress import Progress
-from runlake.history.corruption import telling_corruption
+from runlake.history.decode.corruption import telling_corruption
 from runlake.history.head_start import HeadStart
-from runlake.history.key_facts import KeyFacts, find_key_facts, with_live_rows
-from runlake.history.live_source import BackendRows, LiveSource
+from runlake.history.live.source import BackendRows, LiveSource
 from runlake.history.mending import Mending
-from runlake.history.plan import Plan, plan_read
-from runlake.history.reasons import describe_keys, explain_no_rows
-from runlake.history.rows import read_rows
-from runlake.history.sample import Sample
-from runlake.history.server_sample import fetch_sampled_rows, fetch_system_rows
+from runlake.history.plan.key_facts import KeyFacts, find_key_facts, with_live_rows
+from runlake.history.plan.plan import Plan, plan_read
+from runlake.history.plan.reasons import describe_keys, explain_no_rows
+from runlake.history.rows.rows import read_rows
+from runlake.history.sample.by_server import fetch_sampled_rows, fetch_system_rows
+from runlake.history.sample.sample import Sample
 from runlake.history.step_check import check_steps
 from runlake.values import STEP, Projection, Row, RunPath, StepRange
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from runlake.history.frames import Types
-    from runlake.history.live_rows import LiveRows
-    from runlake.history.scan import Scanned
-    from runlake.history.stream import Stream
+    from runlake.history.frames.frames import Types
+    from runlake.history.frames.scan import Scanned
+    from runlake.history.frames.stream import Stream
+    from runlake.history.live.spool import LiveRows
 
 
 # More than a machine samples in a month at the SDK's rate of one in 15 seconds.
@@ -85,7 +85,7 @@ class Reading:
 
     def scan(self) -> pl.LazyFrame:
         """Return the rows as a lazy frame, which can be collected; live rows are fetched now."""
-        from runlake.history.scan import warn_of_json
+        from runlake.history.frames.scan import warn_of_json
 
         scanned = self.tried().healing(lambda reading: reading._scanned())  # noqa: SLF001
         warn_of_json(self.plan.run, scanned.json_keys, self.plan.exports)
@@ -95,7 +95,7 @@ class Reading:
 
     def frame(self) -> pl.DataFrame:
         """Return the rows as a frame, and warn if there are none although the run has some."""
-        from runlake.history.scan import warn_of_json
+        from runlake.history.frames.scan import warn_of_json
 
         collected, json_keys = self.healing(lambda reading: reading.collected())
         warn_of_json(self.plan.run, json_keys, self.plan.exports)
@@ -110,8 +110,8 @@ class Reading:
         return self.healing(lambda reading: reading._try_exports())  # noqa: SLF001
 
     def _try_exports(self) -> Reading:
-        from runlake.history.engines import POLARS
-        from runlake.history.trial import decode_frame, try_once
+        from runlake.history.decode.engines import POLARS
+        from runlake.history.frames.trial import decode_frame, try_once
 
         for read in self.plan.exports:
             try_once(read, POLARS, decode_frame)
@@ -121,7 +121,7 @@ class Reading:
         """Return the rows as a stream of Arrow record batches, in bounded memory."""
         import pyarrow as pa
 
-        from runlake.history.scan import warn_of_json
+        from runlake.history.frames.scan import warn_of_json
 
         stream = self.stream()
         warn_of_json(self.plan.run, tuple(stream.json_keys), self.plan.exports)
@@ -132,9 +132,9 @@ class Reading:
 
         Nothing warns of columns of JSON text.
         """
-        from runlake.history.arrow import answer_schema
-        from runlake.history.scan import json_keys, plan_types
-        from runlake.history.stream import Stream
+        from runlake.history.frames.arrow import answer_schema
+        from runlake.history.frames.scan import json_keys, plan_types
+        from runlake.history.frames.stream import Stream
 
         live = self.live_rows()
         types = plan_types(self.plan, live)
@@ -146,7 +146,7 @@ class Reading:
     def _healed_batches(
         self, types: Types, live: LiveRows, schema: pa.Schema
     ) -> Iterator[pa.RecordBatch]:
-        from runlake.history.arrow import record_batches
+        from runlake.history.frames.arrow import record_batches
 
         reading, start = self, self.plan.steps.start
         mending = Mending(self.client)
@@ -166,8 +166,8 @@ class Reading:
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """Return what a query gives over the view ``history``, and ``system``."""
-        from runlake.history.scan import json_keys, plan_types, warn_of_json
-        from runlake.history.sql import open_history, run_query
+        from runlake.history.frames.scan import json_keys, plan_types, warn_of_json
+        from runlake.history.frames.sql import open_history, run_query
 
         run = self.plan.run
         live = self.live_rows()
@@ -190,7 +190,7 @@ class Reading:
         return replace(self, plan=plan_read(self.pulled, self.plan.projection, steps))
 
     def _tail_start(self, n_rows: int) -> int | None:
-        from runlake.history.tail import tail_start
+        from runlake.history.frames.tail import tail_start
 
         return tail_start(
             self.plan,
@@ -221,7 +221,7 @@ class Reading:
             Of a run without
             exports whose live rows the backend does not list, the backend's own choice of rows.
         """
-        from runlake.history.downsample import sample_frame
+        from runlake.history.sample.downsample import sample_frame
 
         if self._is_backends_choice:
             # An older backend does not sample by keys: then all rows are read.
@@ -239,10 +239,10 @@ class Reading:
 
         Keys with cells of types that do not unify are JSON text. Nothing warns of no rows.
         """
-        from runlake.history.downsample import pick_rows
+        from runlake.history.sample.downsample import pick_rows
 
         if self._is_backends_choice:
-            from runlake.history.columns import frame_of
+            from runlake.history.frames.json_columns import frame_of
 
             with suppress(UnsupportedByBackend):
                 sample = self._backends_sample(n_rows, keys)
@@ -260,12 +260,12 @@ class Reading:
 
     def live_rows(self) -> LiveRows:
         """Return the live rows of the plan, to be fetched once."""
-        from runlake.history.live_rows import LiveRows
+        from runlake.history.live.spool import LiveRows
 
         return LiveRows(self.live.iter_pages(self.plan))
 
     def _scanned(self) -> Scanned:
-        from runlake.history.scan import scan_plan
+        from runlake.history.frames.scan import scan_plan
 
         return scan_plan(self.plan, self.live_rows())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runlake.cache.pulled import PullResult
+from runlake.cache.pull_result import PullResult
 from runlake.cache.store import StoredExport
 from runlake.errors import ExportCorrupt, OddAnswerWarning
 from runlake.errors.user_line import warn

@@ -19,15 +19,15 @@ from zipfile import BadZipFile
 
 import pyarrow as pa
 
-from runlake.backend import artifact_documents, documents
-from runlake.backend.client import Client
-from runlake.backend.graphql import query, query_run
-from runlake.backend.json_text import parse_json
-from runlake.backend.shapes import answer_to
-from runlake.backend.transfer import download_bytes
-from runlake.cache.artifact_files import Fetcher
-from runlake.cache.artifact_manifest import Manifest, fetch_manifest
-from runlake.cache.references import parse_artifact_reference
+from runlake.backend.graphql import artifact_documents, documents
+from runlake.backend.graphql.query import query, query_run
+from runlake.backend.graphql.shapes import answer_to
+from runlake.backend.http.client import Client
+from runlake.backend.http.json_text import parse_json
+from runlake.backend.http.transfer import download_bytes
+from runlake.cache.artifacts.files import Fetcher
+from runlake.cache.artifacts.manifest import Manifest, fetch_manifest
+from runlake.cache.artifacts.references import parse_artifact_reference
 from runlake.errors import (
     ArtifactNotFoundError,
     InvalidArgument,

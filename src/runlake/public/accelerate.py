@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from runlake.backend.client import Client
-from runlake.cache.budget import SharedBudget
+from runlake.backend.http.client import Client
+from runlake.cache.rate_limit.budget import SharedBudget
 from runlake.errors import IncompleteRunHistoryError, MissingExtra, RunlakeError
-from runlake.public.history import HistoryScan
-from runlake.public.run import Run
+from runlake.public.run.rows import HistoryScan
+from runlake.public.run.run import Run
 from runlake.settings import load_settings
 from runlake.values import Row
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from runlake.backend import documents
-from runlake.backend.client import USER_AGENT, Client
-from runlake.backend.graphql import mutate, query
-from runlake.cache.budget import SharedBudget
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.query import mutate, query
+from runlake.backend.http.client import USER_AGENT, Client
+from runlake.cache.rate_limit.budget import SharedBudget
 from runlake.errors import AuthenticationError, InvalidArgument
-from runlake.public.api_artifacts import ApiArtifacts
+from runlake.public.artifacts.api import ApiArtifacts
 from runlake.public.default_entity import UNNAMED
-from runlake.public.filters import checked_filters
+from runlake.public.lists.filters import checked_filters
 from runlake.public.missing import say_missing
 from runlake.public.projects import Project, Projects
-from runlake.public.run import Run
+from runlake.public.run.run import Run
 from runlake.public.runs import DEFAULT_ORDER, Runs
 from runlake.public.sweeps import Sweep
 from runlake.public.users import User

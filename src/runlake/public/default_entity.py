@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from runlake.backend import documents
-from runlake.backend.client import Client
-from runlake.backend.graphql import query
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.query import query
+from runlake.backend.http.client import Client
 from runlake.errors import InvalidArgument
 from runlake.values import check_text
 

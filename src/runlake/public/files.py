@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from runlake.backend.client import Client
-from runlake.backend.run_files import delete_run_file, fetch_run_files
-from runlake.backend.shapes import answer_to
-from runlake.backend.transfer import download_file
+from runlake.backend.graphql.run_files import delete_run_file, fetch_run_files
+from runlake.backend.graphql.shapes import answer_to
+from runlake.backend.http.client import Client
+from runlake.backend.http.transfer import download_file
 from runlake.errors import (
     FileTransferError,
     InvalidArgument,
@@ -22,14 +22,14 @@ from runlake.errors import (
 )
 from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
-from runlake.public.attributes import Attributes, client_of
-from runlake.public.destinations import destination_of, is_wanted, open_text
-from runlake.public.pages import Page, SizedPages, page_of
+from runlake.public.lists.attributes import Attributes, client_of
+from runlake.public.lists.destinations import destination_of, is_wanted, open_text
+from runlake.public.lists.pages import Page, SizedPages, page_of
 from runlake.values import RunPath
 
 if TYPE_CHECKING:
     from runlake.public.api import Api
-    from runlake.public.run_fields import RunFields
+    from runlake.public.run.fields import RunFields
 
 FIELDS = ("id", "url", "directUrl", "sizeBytes", "mimetype", "updatedAt", "md5")
 MD5 = re.compile(r"[A-Za-z0-9+/]{22}==")

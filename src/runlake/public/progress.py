@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from runlake.exports.progress import Progress, Silence
-from runlake.public.attributes import is_notebook
+from runlake.public.lists.attributes import is_notebook
 
 
 def visible_progress(*, is_wanted: bool = True) -> Progress:

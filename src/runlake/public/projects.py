@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from runlake.backend import documents
-from runlake.backend.client import Client
-from runlake.backend.graphql import query
-from runlake.backend.lacking import check_field
-from runlake.backend.shapes import answer_to
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.lacking import check_field
+from runlake.backend.graphql.query import query
+from runlake.backend.graphql.shapes import answer_to
+from runlake.backend.http.client import Client
 from runlake.errors import ProjectNotFoundError
 from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
-from runlake.public.attributes import Attributes, frame_of
-from runlake.public.pages import Page, Pages, page_of
+from runlake.public.lists.attributes import Attributes, frame_of
+from runlake.public.lists.pages import Page, Pages, page_of
 from runlake.public.sweeps import Sweeps
 from runlake.public.users import User
 
 if TYPE_CHECKING:
-    from runlake.public.artifact_collections import ArtifactTypes, ProjectArtifactCollections
+    from runlake.public.artifacts.collections import ArtifactTypes, ProjectArtifactCollections
 
 
 class Project(Attributes):
@@ -150,7 +150,7 @@ class Project(Attributes):
         ArtifactTypes
             Fetched as far as it is looked at.
         """
-        from runlake.public.artifact_collections import ArtifactTypes
+        from runlake.public.artifacts.collections import ArtifactTypes
 
         return ArtifactTypes(self._client, self.entity, self.name, per_page)
 
@@ -176,7 +176,7 @@ class Project(Attributes):
         ProjectArtifactCollections
             Fetched as far as it is looked at.
         """
-        from runlake.public.artifact_collections import ProjectArtifactCollections
+        from runlake.public.artifacts.collections import ProjectArtifactCollections
 
         names = (self.entity, self.name)
         return ProjectArtifactCollections(self._client, *names, filters, order, per_page)

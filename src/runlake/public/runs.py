@@ -6,20 +6,20 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from runlake.backend import documents
-from runlake.backend.client import Client
-from runlake.backend.graphql import query
-from runlake.backend.shapes import answer_to
-from runlake.backend.walk import Walk
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.query import query
+from runlake.backend.graphql.shapes import answer_to
+from runlake.backend.graphql.walk import Walk
+from runlake.backend.http.client import Client
 from runlake.errors import InvalidArgument, MissingExtra, ProjectNotFoundError, SampleWarning
 from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
 from runlake.exports.manifest import freshness_of
-from runlake.history.readings import ListedRun, open_readings
-from runlake.history.samples import Sampling, sample_runs, sample_runs_as_frames
-from runlake.public.filters import checked_filters
-from runlake.public.pages import Page, SizedPages, page_of
-from runlake.public.run import Run
+from runlake.history.runs.open import ListedRun, open_readings
+from runlake.history.runs.samples import Sampling, sample_runs, sample_runs_as_frames
+from runlake.public.lists.filters import checked_filters
+from runlake.public.lists.pages import Page, SizedPages, page_of
+from runlake.public.run.run import Run
 from runlake.public.sweeps import Sweep
 from runlake.values import RUN_ID, STEP, Projection, RunPath, StepRange, check_word
 
@@ -257,7 +257,7 @@ class Runs(SizedPages[Run]):
         steps = StepRange.from_arguments(min_step, max_step)
         if RUN_ID in (projection.keys or ()):
             raise InvalidArgument(f"keys must not name {RUN_ID!r}: that column names the run.")
-        from runlake.history.many import scan_readings
+        from runlake.history.runs.scan import scan_readings
 
         listed = self._listed()
         readings = open_readings(self._client, listed, projection, steps)
@@ -276,7 +276,7 @@ class Runs(SizedPages[Run]):
     def _polars_histories(self, sampling: Sampling) -> pl.DataFrame:
         import polars as pl
 
-        from runlake.history.columns import stack
+        from runlake.history.frames.json_columns import stack
 
         listed = self._listed()
         found = sample_runs_as_frames(self._client, listed, sampling)
@@ -340,7 +340,7 @@ class Runs(SizedPages[Run]):
         -----
         Of a lazy list one request per page fetches config and summary; that upgrades the runs.
         """
-        from runlake.history.run_table import run_table
+        from runlake.history.runs.run_table import run_table
 
         self._reach(None)
         self.upgrade_to_full()

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
-from runlake.backend import documents
-from runlake.backend.client import Client
-from runlake.backend.features import fetch_features
-from runlake.backend.graphql import query
-from runlake.backend.shapes import answer_to
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.features import fetch_features
+from runlake.backend.graphql.query import query
+from runlake.backend.graphql.shapes import answer_to
+from runlake.backend.http.client import Client
 from runlake.errors import (
     MissingExtra,
     ProjectNotFoundError,
@@ -20,12 +20,12 @@ from runlake.errors import (
 )
 from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
-from runlake.public.attributes import Attributes, frame_of
-from runlake.public.filters import checked_filters
-from runlake.public.pages import Page, SizedPages, page_of
+from runlake.public.lists.attributes import Attributes, frame_of
+from runlake.public.lists.filters import checked_filters
+from runlake.public.lists.pages import Page, SizedPages, page_of
 
 if TYPE_CHECKING:
-    from runlake.public.run import Run
+    from runlake.public.run.run import Run
     from runlake.public.runs import Runs
 
 

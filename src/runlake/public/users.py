@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runlake.errors.screen import line_for_screen
-from runlake.public.attributes import Attributes
+from runlake.public.lists.attributes import Attributes
 
 
 class User(Attributes):

@@ -20,21 +20,21 @@ from starlette.responses import (
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runlake.server.access_log import AccessLog
-from runlake.server.accounts import find_user
-from runlake.server.artifact_resolvers import add_artifacts
-from runlake.server.artifact_routes import artifact_routes
-from runlake.server.artifacts import ArtifactStore
-from runlake.server.database import Database
-from runlake.server.delivery import NO_GUESSING, deliver
-from runlake.server.fields import Context
-from runlake.server.resolvers import execute, operation_name
-from runlake.server.run_files import RunFiles
-from runlake.server.runs import Limits, Refused, RunStore
-from runlake.server.schema import load_schema
-from runlake.server.storage import BrokenUpload, Storage
-from runlake.server.stream_body import BadBody
-from runlake.server.wire_json import read_body
+from runlake.server.artifacts.artifacts import ArtifactStore
+from runlake.server.graphql.artifact_resolvers import add_artifacts
+from runlake.server.graphql.fields import Context
+from runlake.server.graphql.resolvers import execute, operation_name
+from runlake.server.graphql.schema import load_schema
+from runlake.server.http.access_log import AccessLog
+from runlake.server.http.artifact_routes import artifact_routes
+from runlake.server.http.delivery import NO_GUESSING, deliver
+from runlake.server.runs.files import RunFiles
+from runlake.server.runs.runs import Limits, Refused, RunStore
+from runlake.server.runs.stream import BadBody
+from runlake.server.runs.wire_json import read_body
+from runlake.server.store.accounts import find_user
+from runlake.server.store.database import Database
+from runlake.server.store.objects import BrokenUpload, Storage
 
 
 class _ObjectConvertor(PathConvertor):

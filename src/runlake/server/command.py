@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from runlake.server.database import Database
     from runlake.server.serve import Address
+    from runlake.server.store.database import Database
 
 DEFAULT_DIRECTORY = Path("runlake-data")
 DataDir = Annotated[Path, typer.Option(help="Directory that holds everything.")]
@@ -50,8 +50,8 @@ def serve(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Serve a W&B backend that the wandb SDK logs to, until Ctrl-C."""
-    from runlake.server.accounts import AccountError
     from runlake.server.serve import Options, ServeError, prepare_server
+    from runlake.server.store.accounts import AccountError
 
     options = Options(
         data_dir=data_dir,
@@ -83,7 +83,7 @@ def add(
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
     """Add a user; works while the server runs."""
-    from runlake.server.accounts import add_user
+    from runlake.server.store.accounts import add_user
 
     with _opened(data_dir) as database:
         key = add_user(database, name, api_key)
@@ -93,7 +93,7 @@ def add(
 @users.command("list")
 def list_all(data_dir: DataDir = DEFAULT_DIRECTORY) -> None:
     """List the users."""
-    from runlake.server.accounts import list_users
+    from runlake.server.store.accounts import list_users
 
     with _opened(data_dir) as database:
         names = list_users(database)
@@ -107,7 +107,7 @@ def new_key(
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
     """Give a user one more API key, and print it; where the others were lost, revoke them."""
-    from runlake.server.accounts import add_key
+    from runlake.server.store.accounts import add_key
 
     with _opened(data_dir) as database:
         key = add_key(database, user)
@@ -120,7 +120,7 @@ def list_of_keys(
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
     """List the API keys by their ids; the keys themselves are not kept."""
-    from runlake.server.accounts import list_keys
+    from runlake.server.store.accounts import list_keys
 
     with _opened(data_dir) as database:
         found = list_keys(database, user)
@@ -134,7 +134,7 @@ def revoke(
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
     """Make an API key worthless, at once."""
-    from runlake.server.accounts import revoke_key
+    from runlake.server.store.accounts import revoke_key
 
     with _opened(data_dir) as database:
         gone = revoke_key(database, key)
@@ -145,8 +145,8 @@ def revoke(
 def _opened(data_dir: Path) -> Iterator[Database]:
     import sqlite3
 
-    from runlake.server.accounts import AccountError
-    from runlake.server.database import Database
+    from runlake.server.store.accounts import AccountError
+    from runlake.server.store.database import Database
 
     file = data_dir / "runlake.sqlite"
     if not file.is_file():

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import uvicorn
 
-from runlake.server.accounts import add_user, check_name, list_users
 from runlake.server.app import Backend, build_app, open_backend
-from runlake.server.runs import Limits
+from runlake.server.runs.runs import Limits
+from runlake.server.store.accounts import add_user, check_name, list_users
 
 LOGGER = logging.getLogger(__name__)
 

@@ -1,0 +1,370 @@
+"""What the schema of a backend lacks of the protocol: learned from its refusals, asked once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from runlake.backend.graphql.selection import Arguments, Operation, Selection, Value
+from runlake.backend.http.client import Client
+from runlake.errors import UnsupportedByBackend
+
+NAME = r"[\"'`\\]*(\w+)[\"'`\\]*"
+# The words of graphql-js and what follows it (graphql-core, gqlgen, Apollo), graphql-ruby,
+# graphql-java, Hasura, Juniper and Hot Chocolate.
+# Of a refusal, more is not looked at: the time that patterns take grows faster than the text.
+MAX_TEXTS = 200
+MAX_CHARACTERS = 2_000
+FIELD = re.compile(
+    rf"\bfield {NAME} (?:does not exist|doesn't exist|not found|on|in)(?: (?:on|in))?(?: the)? "
+    rf"type:? {NAME}",
+    re.IGNORECASE,
+)
+ARGUMENT = re.compile(
+    rf"unknown argument {NAME} on field [\"'`\\]*(?:(\w+)\.)?(\w+)[\"'`\\]*(?: of type {NAME})?",
+    re.IGNORECASE,
+)
+REFUSED_ARGUMENT = re.compile(rf"field {NAME} doesn't accept argument {NAME}", re.IGNORECASE)
+PLACED_ARGUMENT = re.compile(
+    rf"UnknownArgument[^\w]+([\w/]+)\W[^'\"`]*unknown field argument {NAME}", re.IGNORECASE
+)
+INPUT = re.compile(rf"field {NAME} is not defined by (?:input )?type {NAME}", re.IGNORECASE)
+UNKNOWN_INPUT = re.compile(
+    rf"value of type {NAME} not to include unknown field {NAME}", re.IGNORECASE
+)
+REFUSED_INPUT = re.compile(rf"InputObject {NAME} doesn't accept argument {NAME}", re.IGNORECASE)
+TYPE = re.compile(rf"unknown type {NAME}|{NAME} isn't a defined input type", re.IGNORECASE)
+# Types of variables for which older servers have another.
+OLDER_TYPES = {"Int64": "Int"}
+# Without one of these no exports are offered.
+EXPORTS = frozenset({"parquetHistory", "parquetUrls"})
+# Under the first names a backend answers with rows that are in no export; one that offers no
+# exports has to be asked for all.
+ALL_ROWS = {"HistoryPage": "RunFullHistory", "SampledHistoryPage": "RunSampledHistory"}
+# Without these an answer cannot be read, or not to its end.
+NEEDED = frozenset({"edges", "node", "pageInfo", "hasNextPage"})
+NEEDED_OF_TYPES = frozenset(
+    {
+        ("Artifact", "artifactSequence"),
+        ("Artifact", "artifactType"),
+        ("Artifact", "createdAt"),
+        ("Artifact", "digest"),
+        ("Artifact", "id"),
+        ("Artifact", "size"),
+        ("Artifact", "state"),
+        ("Artifact", "versionIndex"),
+        ("ArtifactAlias", "alias"),
+        ("ArtifactCollection", "defaultArtifactType"),
+        ("ArtifactCollection", "id"),
+        ("ArtifactCollection", "name"),
+        ("ArtifactCollection", "project"),
+        ("ArtifactCollectionMembership", "aliases"),
+        ("ArtifactCollectionMembership", "artifact"),
+        ("ArtifactCollectionMembership", "artifactCollection"),
+        ("ArtifactCollectionMembership", "files"),
+        ("ArtifactSequence", "name"),
+        ("ArtifactSequence", "project"),
+        ("ArtifactType", "id"),
+        ("ArtifactType", "name"),
+        ("Entity", "name"),
+        ("File", "displayName"),
+        ("File", "name"),
+        ("LogLine", "line"),
+        ("LogLine", "number"),
+        ("Project", "entity"),
+        ("Project", "name"),
+        ("Project", "runs"),
+        ("Project", "sweeps"),
+        ("Run", "files"),
+        ("Run", "name"),
+        ("Run", "project"),
+        ("ServerFeature", "isEnabled"),
+        ("ServerFeature", "name"),
+        ("Sweep", "name"),
+        ("Tag", "name"),
+        ("VersionedArtifactEdge", "version"),
+    }
+)
+# What a variable may say and be left out for all that: it asks for nothing, or for a page's size.
+SAYS_NOTHING: tuple[Any, ...] = (None, False, "", "{}", [])
+SIZES = frozenset({"first", "perPage", "fileLimit"})
+VARIABLE = re.compile(r"\$(\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """A part of the protocol that a schema does not have.
+
+    Parameters
+    ----------
+    kind : {"field", "argument", "input", "type"}
+        What it is.
+    name : str
+        Its name.
+    owner : str
+        The type of a field or input field, the field of an argument; empty for a type.
+    operation : str
+        Where the backend calls the owner by a name that W&B's schema has not: the only operation
+        that this is about. Empty otherwise.
+    """
+
+    kind: str
+    name: str
+    owner: str
+    operation: str = ""
+
+    def __str__(self) -> str:
+        if self.kind == "type":
+            return f"type {self.name!r}"
+        kind = "input field" if self.kind == "input" else self.kind
+        return f"{kind} {self.name!r} of {self.owner!r}" if self.owner else f"{kind} {self.name!r}"
+
+
+_known: WeakKeyDictionary[Client, frozenset[Lack]] = WeakKeyDictionary()
+
+
+def fit(
+    client: Client, document: str, variables: Mapping[str, Any]
+) -> tuple[str, Mapping[str, Any]]:
+    """Return a document and its variables without what the backend is known to lack.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    document : str
+        One of `runlake.backend.graphql.documents`.
+    variables : mapping
+        All that the document declares.
+
+    Returns
+    -------
+    tuple of str and mapping
+        As they were, as long as nothing is known to lack.
+
+    Raises
+    ------
+    UnsupportedByBackend
+        If too little is left to be of use.
+    """
+    known = _known.get(client)
+    if not known:
+        return document, variables
+    fitted = _fitted(document, known)
+    lack = fitted.missed
+    for name, dropped in fitted.dropped:
+        if name not in SIZES and variables.get(name) not in SAYS_NOTHING:
+            lack = lack or dropped
+    operation = fitted.operation
+    if lack is not None:
+        raise _unsupported(client, operation.name, lack)
+    sent = {name: variables[name] for name, _ in operation.variables if name in variables}
+    return str(operation), sent
+
+
+def _unsupported(client: Client, operation: str, lack: Lack) -> UnsupportedByBackend:
+    return UnsupportedByBackend(
+        f"{client.origin} cannot answer {operation}: its schema lacks the {lack}, without which "
+        "the answer would be wrong or incomplete. Update the server, or do without this call.",
+        operation=operation,
+        origin=client.origin,
+        lacks=str(lack),
+    )
+
+
+def lacked_field(client: Client, owner: str, name: str) -> Lack | None:
+    """Return what is known to lack where a field is not in an answer.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    owner : str
+        The type of the field.
+    name : str
+        Its name.
+
+    Returns
+    -------
+    Lack or None
+        None where the schema has the field, as far as is known.
+    """
+    return _field_lack(owner, name, _known.get(client, frozenset()))
+
+
+def check_field(client: Client, owner: str, name: str) -> None:
+    """Check that a field that is not in an answer is not unknown to the backend.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    owner : str
+        The type of the field, which is named in the error.
+    name : str
+        Its name.
+
+    Raises
+    ------
+    UnsupportedByBackend
+        If the backend's schema lacks it: then there is no telling what it would say.
+    """
+    lack = lacked_field(client, owner, name)
+    if lack is not None:
+        raise _unsupported(client, f"{owner}.{name}", lack)
+
+
+def learn(client: Client, document: str, body: Any) -> None:
+    """Note what a refusal says that the backend lacks.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    document : str
+        The document that was refused, before `fit`.
+    body : Any
+        The answer.
+    """
+    if not isinstance(body, dict) or not body.get("errors") or _has_data(body):
+        return
+    operation = _parsed(document)
+    found = {lack for text in _texts(body["errors"]) for lack in _lacks(operation, text)}
+    if found:
+        _known[client] = _known.get(client, frozenset()) | found
+
+
+@lru_cache(maxsize=256)
+def _parsed(document: str) -> Operation:
+    # Here and not above: graphql-core takes longer to import than a request takes, and only
+    # backends with an older schema need it.
+    from runlake.backend.graphql.parse_document import parse_document
+
+    return parse_document(document)
+
+
+def _has_data(body: Mapping[str, Any]) -> bool:
+    """Tell whether a request was carried out, in part at least; wrong documents are not."""
+    data = body.get("data")
+    return isinstance(data, dict) and any(value is not None for value in data.values())
+
+
+def _texts(errors: object) -> Iterator[str]:
+    for error in errors[:MAX_TEXTS] if isinstance(errors, list) else ():
+        yield str(error.get("message") if isinstance(error, dict) else error)[:MAX_CHARACTERS]
+
+
+def _lacks(operation: Operation, text: str) -> Iterator[Lack]:
+    """Yield what a message names and the operation asks for."""
+    fields = {(owner, selection.name) for owner, selection in operation.placed()}
+    names = {name for _, name in fields}
+    for name, owner in FIELD.findall(text):
+        if name in names:
+            is_ours = (owner, name) in fields
+            yield Lack("field", name, owner, "" if is_ours else operation.name)
+    arguments = [(field, name) for name, _, field, _ in ARGUMENT.findall(text)]
+    arguments += REFUSED_ARGUMENT.findall(text)
+    arguments += [(path.split("/")[-1], name) for path, name in PLACED_ARGUMENT.findall(text)]
+    yield from (Lack("argument", name, field) for field, name in arguments if field in names)
+    inputs = INPUT.findall(text)
+    inputs += [
+        (name, owner) for owner, name in REFUSED_INPUT.findall(text) + UNKNOWN_INPUT.findall(text)
+    ]
+    yield from (Lack("input", name, owner, operation.name) for name, owner in inputs)
+    kinds = {re.sub(r"\W", "", kind) for _, kind in operation.variables}
+    yield from (Lack("type", a or b, "") for a, b in TYPE.findall(text) if (a or b) in kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """What is left of a document.
+
+    Parameters
+    ----------
+    operation : Operation
+        To be sent.
+    dropped : tuple of pairs
+        Variables that are not sent because an argument is missing, with what is missing.
+    missed : Lack or None
+        What the operation cannot do without.
+    """
+
+    operation: Operation
+    dropped: tuple[tuple[str, Lack], ...]
+    missed: Lack | None
+
+
+@lru_cache(maxsize=256)
+def _fitted(document: str, known: frozenset[Lack]) -> _Fitted:
+    operation = _parsed(document)
+    has_exports = EXPORTS.isdisjoint(lack.name for lack in known)
+    known = frozenset(lack for lack in known if lack.operation in {"", operation.name})
+    missed: list[Lack] = []
+    dropped: dict[str, Lack] = {}
+
+    def change(owner: str, selection: Selection, is_emptied: bool) -> Selection | None:
+        lack = _field_lack(owner, selection.name, known)
+        is_emptied = is_emptied or (selection.name in EXPORTS and not has_exports)
+        if lack is None and is_emptied and owner == "Mutation":
+            name = Selection("__typename", "__typename", (), "", ())
+            selection, is_emptied = replace(selection, children=(name,)), False
+        if lack is None and not is_emptied:
+            dropped.update(_dropped(selection, known))
+            return replace(
+                selection, arguments=_without(selection.name, selection.arguments, known)
+            )
+        if selection.name in NEEDED or (owner, selection.name) in NEEDED_OF_TYPES:
+            missed.append(lack or Lack("field", selection.name, owner))
+        return None
+
+    fitted = operation.mapped(change)
+    kinds = []
+    for name, kind in fitted.variables:
+        base = re.sub(r"\W", "", kind)
+        lack = Lack("type", base, "")
+        if lack in known and base not in OLDER_TYPES:
+            missed.append(lack)
+        older = OLDER_TYPES.get(base, base) if lack in known else base
+        kinds.append((name, kind.replace(base, older)))
+    if not fitted.selections and not missed:
+        missed += [lack for lack in known if _is_about(operation, lack)]
+    name = operation.name if has_exports else ALL_ROWS.get(operation.name, operation.name)
+    left = replace(fitted, name=name, variables=tuple(kinds))
+    return _Fitted(left, tuple(dropped.items()), missed[0] if missed else None)
+
+
+def _field_lack(owner: str, name: str, known: frozenset[Lack]) -> Lack | None:
+    fields = [lack for lack in known if lack.kind == "field" and lack.name == name]
+    return next((lack for lack in fields if lack.operation or lack.owner == owner), None)
+
+
+def _without(field: str, arguments: Arguments, known: frozenset[Lack]) -> Arguments:
+    lacking = {lack.name for lack in known if lack.kind == "argument" and lack.owner == field}
+    inputs = {lack.name for lack in known if lack.kind == "input"}
+    return tuple(
+        (name, _without_inputs(value, inputs)) for name, value in arguments if name not in lacking
+    )
+
+
+def _dropped(selection: Selection, known: frozenset[Lack]) -> Iterator[tuple[str, Lack]]:
+    """Yield the variables that each lack keeps a field from sending."""
+    sent = set(VARIABLE.findall(str(replace(selection, children=()))))
+    for lack in known:
+        if lack.kind in {"argument", "input"}:
+            left = _without(selection.name, selection.arguments, frozenset({lack}))
+            kept = set(VARIABLE.findall(str(replace(selection, children=(), arguments=left))))
+            yield from ((name, lack) for name in sent - kept)
+
+
+def _without_inputs(value: Value, names: set[str]) -> Value:
+    if isinstance(value, str):
+        return value
+    return tuple((name, _without_inputs(one, names)) for name, one in value if name not in names)
+
+
+def _is_about(operation: Operation, lack: Lack) -> bool:
+    return any(lack.name in {one.name, *dict(one.arguments)} for _, one in operation.placed())

@@ -1,0 +1,250 @@
+"""Send a GraphQL query, return its data, raise its errors."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.lacking import fit, learn
+from runlake.backend.graphql.shapes import answer_to, find_misplaced
+from runlake.backend.http.client import Client
+from runlake.backend.http.retry import Transient, retry
+from runlake.errors import BackendError, ProtocolError, RunNotFoundError
+from runlake.values import RunPath
+
+# HTTP statuses with which servers refuse a document that their schema does not know.
+WRONG_DOCUMENT = {400, 422}
+CHECK_SPELLING = "Check the spelling, and that this API key may read the project."
+# Ids that are named of runs with one display name.
+MAX_NAMED = 3
+# What the documents call the variables that say whom they are about.
+ENTITY, PROJECT = ("entity", "entityName"), ("project", "projectName")
+NAME = ("run", "name", "runName", "collection")
+
+
+def query(client: Client, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Send a query and return its data; being a query, it is tried again where that may help.
+
+    Parameters
+    ----------
+    client : Client
+        The backend to ask.
+    document : str
+        One of `runlake.backend.graphql.documents`.
+    variables : mapping
+        The variables that the document declares.
+
+    Returns
+    -------
+    dict
+        The ``data`` of the answer.
+
+    Raises
+    ------
+    BackendError
+        Or a subclass, if the backend refuses or cannot be reached.
+    """
+    return _exchange(client, document, variables, is_idempotent=True)
+
+
+def mutate(
+    client: Client, document: str, variables: Mapping[str, Any], *, is_idempotent: bool
+) -> dict[str, Any]:
+    """Send a mutation and return its data.
+
+    Parameters
+    ----------
+    client : Client
+        The backend to change.
+    document : str
+        One of `runlake.backend.graphql.documents`.
+    variables : mapping
+        The variables that the document declares.
+    is_idempotent : bool
+        Sent twice it does no harm, so that it is tried again like a query. Otherwise only a
+        request that the backend cannot have met, or that it put off, is sent again.
+
+    Returns
+    -------
+    dict
+        The ``data`` of the answer.
+
+    Raises
+    ------
+    BackendError
+        Or a subclass, if the backend refuses or cannot be reached.
+    """
+    return _exchange(client, document, variables, is_idempotent=is_idempotent)
+
+
+def _exchange(
+    client: Client, document: str, variables: Mapping[str, Any], *, is_idempotent: bool
+) -> dict[str, Any]:
+    name = _operation_name(document)
+    what = _named(name, variables)
+
+    def ask(text: str, known: Mapping[str, Any]) -> Any:
+        payload = {"query": text, "variables": dict(known), "operationName": _operation_name(text)}
+        try:
+            return client.post("/graphql", payload, operation=name, what=what)
+        except Transient as transient:
+            if is_idempotent or transient.is_refusal or transient.is_put_off:
+                raise
+            raise transient.error from transient
+
+    while True:
+        text, known = fit(client, document, variables)
+        refusal = None
+        try:
+            body = retry(partial(ask, text, known), client.settings)
+        except BackendError as error:
+            if error.facts.get("status") not in WRONG_DOCUMENT:
+                raise
+            refusal, body = error, {"errors": [error.message]}
+        learn(client, document, body)
+        # Each turn takes something out of the document, so that turns end.
+        if fit(client, document, variables)[0] == text:
+            if refusal is not None:
+                raise refusal
+            return _data(client, name, what, body)
+
+
+def _data(client: Client, name: str, what: str, body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise ProtocolError(
+            f"{client.origin} answered {what} with JSON that is no GraphQL answer.",
+            operation=name,
+            origin=client.origin,
+        )
+    if body.get("errors"):
+        raise BackendError(
+            f"{client.origin} refused {what}: {client.quote(_messages(body['errors']))}.",
+            operation=name,
+            origin=client.origin,
+        )
+    data = body.get("data")
+    misplaced = find_misplaced(data)
+    if misplaced is not None:
+        raise ProtocolError(
+            f"{client.origin} answered {what} with JSON of a wrong shape: {misplaced}. Is "
+            "WANDB_BASE_URL that of a W&B backend?",
+            operation=name,
+            origin=client.origin,
+        )
+    found: dict[str, Any] = data or {}
+    return found
+
+
+def _named(operation: str, variables: Mapping[str, Any]) -> str:
+    """Return an operation and the run, project or artifact that it is about."""
+    parts = (
+        next((str(variables[name]) for name in names if variables.get(name)), None)
+        for names in (ENTITY, PROJECT, NAME)
+    )
+    about = "/".join(part for part in parts if part)
+    return f"{operation} of '{about}'" if about else operation
+
+
+def query_run(
+    client: Client, document: str, path: RunPath, *, run_variable: str = "name", **variables: Any
+) -> dict[str, Any]:
+    """Send a query about one run and return the run's part of the answer.
+
+    Parameters
+    ----------
+    client : Client
+        The backend to ask.
+    document : str
+        A document that selects ``project { run { ... } }``.
+    path : RunPath
+        The run.
+    run_variable : str
+        What the document calls the variable with the run id.
+    **variables
+        The document's other variables.
+
+    Returns
+    -------
+    dict
+        The selected fields of the run.
+
+    Raises
+    ------
+    RunNotFoundError
+        If the project or the run does not exist, or is not visible to this API key.
+    """
+    named = {"entity": path.entity, "project": path.project, run_variable: path.run_id}
+    data = query(client, document, {**named, **variables})
+    run = (data.get("project") or {}).get("run")
+    if run is None:
+        ids = [] if data.get("project") is None else _ids_of_name(client, path)
+        raise RunNotFoundError(
+            f"Could not find run <Run {'/'.join(path.quoted)} (not found)> at {client.origin}. "
+            + (_said_of_name(path, ids) if ids else CHECK_SPELLING),
+            operation=_operation_name(document),
+            origin=client.origin,
+        )
+    found: dict[str, Any] = run
+    return found
+
+
+def _ids_of_name(client: Client, path: RunPath) -> list[str]:
+    """Return the ids of a few runs whose display name is taken for their id."""
+    variables = {
+        "entity": path.entity,
+        "project": path.project,
+        "filters": json.dumps({"displayName": path.run_id}),
+        "perPage": MAX_NAMED + 1,
+    }
+    # Whoever refuses the question leaves it at the error that there is.
+    with suppress(BackendError), answer_to(client, "Runs", f"'{path}'"):
+        project = query(client, documents.RUNS_OF_NAME, variables).get("project") or {}
+        nodes = [edge["node"] for edge in project["runs"]["edges"]]
+        return [str(n["name"]) for n in nodes if n.get("displayName") == path.run_id]
+    return []
+
+
+def _said_of_name(path: RunPath, ids: list[str]) -> str:
+    project = f"{path.entity}/{path.project}"
+    if len(ids) == 1:
+        return (
+            f"{path.run_id!r} is the display name of a run, whose id is {ids[0]!r}: read "
+            f"'{project}/{ids[0]}'."
+        )
+    shown = ", ".join(map(repr, ids[:MAX_NAMED])) + (", ..." if len(ids) > MAX_NAMED else "")
+    return (
+        f"{path.run_id!r} is the display name of several runs; a path ends in an id, here one of "
+        f"{shown}."
+    )
+
+
+def fetch_run(client: Client, path: RunPath, *, is_light: bool = False) -> dict[str, Any]:
+    """Return the fields of a run that one request brings; light is without config and metrics."""
+    return query_run(client, documents.RUN_LIGHT if is_light else documents.RUN, path)
+
+
+def fetch_history_keys(client: Client, path: RunPath) -> dict[str, Any]:
+    """Return ``historyKeys`` of a run: types and counts of its keys, and its last step."""
+    found = query_run(client, documents.RUN_HISTORY_KEYS, path).get("historyKeys") or {}
+    with answer_to(client, "RunHistoryKeys", f"'{path}'"):
+        return dict(found)
+
+
+def _operation_name(document: str) -> str:
+    found = re.search(r"\b(?:query|mutation)\s+(\w+)", document)
+    if found is None:
+        raise AssertionError("every document of runlake names its operation")
+    return found[1]
+
+
+def _messages(errors: object) -> str:
+    if not isinstance(errors, list):
+        return "no reason given"
+    texts = (error.get("message") if isinstance(error, dict) else error for error in errors)
+    # Two fields of one query are often refused for one reason.
+    return "; ".join(dict.fromkeys(str(text).strip().rstrip(".") for text in texts))

@@ -1,0 +1,544 @@
+"""The one seam to the network: origins, credentials, timeouts, and foreign errors made ours."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, BinaryIO
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from runlake.backend.http.bandwidth import shared_bandwidth
+from runlake.backend.http.budget import Budget
+from runlake.backend.http.connections import Connections, KeyAuth, bare, origin_of
+from runlake.backend.http.decoding import ACCEPTED, NotDecodable, decoded
+from runlake.backend.http.json_text import parse_json
+from runlake.backend.http.network import LOCATION, without_frames
+from runlake.backend.http.pace import Patience
+from runlake.backend.http.reply import Reply
+from runlake.backend.http.retry import Transient, is_retryable
+from runlake.backend.http.stop import Stop
+from runlake.backend.http.words import html_title, safe_words
+from runlake.errors import (
+    AccessDenied,
+    AuthenticationError,
+    BackendError,
+    FileTransferError,
+    OfflineError,
+    ProtocolError,
+    SettingsError,
+    Unreachable,
+    UsageError,
+)
+from runlake.settings import Settings
+
+USER_AGENT = "runlake/0.1"
+MAX_REDIRECTS = 5
+CONNECT_SECONDS = 10.0
+ANSWER_TIMEOUTS = 4  # so many timeouts an answer of the API may take as a whole
+HEAD_TIMEOUTS = 2  # and so many the head of a file
+UPLOAD_BYTES = 1 << 18
+SLOWEST_HOST = 4 << 20  # bytes per second that it checks and keeps
+REDIRECTS = {301, 302, 303, 307, 308}
+# An answer is refused above the first of these; above the second if it shrank more than JSON can.
+MAX_ANSWER_BYTES = 512 << 20
+MAX_DENSE_BYTES = 64 << 20
+MAX_DENSITY = 500
+MAX_ERROR_BYTES = 64 << 10
+
+
+class Client:
+    """Sends requests to one backend and to the storage hosts that it names.
+
+    Parameters
+    ----------
+    settings : Settings
+        Building a client opens no socket; the first request does. After a fork each process has
+        its own connections.
+    budget : Budget, optional
+        Whom to ask before each request to the API's own origin; unlimited if omitted.
+    """
+
+    def __init__(self, settings: Settings, budget: Budget | None = None) -> None:
+        self.settings = settings
+        self.budget = budget
+        self.round_trip = 0.0  # seconds that the last request to the API took
+        self._connections = Connections(settings)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"settings": self.settings, "budget": self.budget}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["settings"], state["budget"])  # type: ignore[misc]
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the API."""
+        return origin_of(self.settings.base_url)
+
+    def post(self, path: str, payload: object, *, operation: str, what: str | None = None) -> Any:
+        """Post JSON to the API once and return the JSON of its answer.
+
+        Parameters
+        ----------
+        path : str
+            Below the base URL, with a leading slash.
+        payload : object
+            Anything that JSON can carry.
+        operation : str
+            What to call the request in errors.
+        what : str, optional
+            The same with what it is about.
+
+        Returns
+        -------
+        Any
+            The decoded body of a 2xx answer.
+
+        Raises
+        ------
+        Transient
+            Around the error to show, where another try may succeed.
+        BackendError
+            Where it will not.
+        OfflineError
+            In offline mode.
+        """
+        what = what or operation
+        url = self.settings.base_url + path
+        self._refuse_offline(operation)
+        self._require_key(url)
+        seconds = self.settings.timeout
+        patience = Patience(seconds, seconds * ANSWER_TIMEOUTS)
+        http = self._connections.pool(url)
+        request = http.build_request(
+            "POST",
+            self._api_url(url),
+            content=json.dumps(payload).encode(),
+            headers={
+                "User-Agent": USER_AGENT,
+                "Accept-Encoding": ACCEPTED,
+                "Content-Type": "application/json",
+            },
+            extensions=self._timeouts(patience),
+        )
+        turn = self._turn(url, operation)
+        started = time.monotonic()
+        try:
+            response = http.send(request, stream=True, auth=self._auth(url))
+            try:
+                self._learn(url, turn, response)
+                if not response.is_success:
+                    raise self._refusal(response, operation, what)
+                content = self._answer(response, what)
+            finally:
+                response.close()
+        except httpx.HTTPError as error:
+            raise Transient(
+                self._unreachable(error, operation, url, operation, what.removeprefix(operation)),
+                is_refusal=isinstance(error, httpx.ConnectError),
+            ) from without_frames(error)
+        self.round_trip = time.monotonic() - started
+        try:
+            return parse_json(content)
+        except ValueError as error:
+            raise ProtocolError(
+                f"{self.origin} answered {what} with something that is not JSON"
+                f"{self._glimpse(content)}. Is WANDB_BASE_URL the address of the API?",
+                operation=operation,
+                origin=self.origin,
+                status=response.status_code,
+            ) from error
+
+    @contextmanager
+    def open(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        stop: Stop | None = None,
+        *,
+        what: str = "a file",
+    ) -> Iterator[Reply]:
+        """Get a file from a storage host; the API key goes along to the API's own origin only.
+
+        Parameters
+        ----------
+        url : str
+            Absolute http(s) URL; redirects are followed, and the rule holds at every hop.
+        headers : mapping
+            Request headers, such as ``Range`` or ``If-None-Match``.
+        stop : Stop, optional
+            Ends the request, from any thread.
+        what : str
+            What to call the file in errors.
+
+        Yields
+        ------
+        Reply
+            Any status; the body is read while the context is open.
+
+        Raises
+        ------
+        Transient
+            Around `Unreachable`, where another try may succeed.
+        FileTransferError
+            If the URL, or a redirect, is not http(s), or redirects do not end.
+        OfflineError
+            In offline mode.
+        """
+        self._refuse_offline("a download")
+        stop = stop or Stop()
+        for _ in range(MAX_REDIRECTS + 1):
+            target = self._target(url, what)
+            stop.check()
+            http = self._connections.pool(url, is_bulk=True)
+            patience = Patience(self.settings.timeout, self.settings.timeout * HEAD_TIMEOUTS)
+            request = http.build_request(
+                "GET",
+                bare(url),
+                extensions={"target": target, **self._timeouts(patience)},
+                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
+            )
+            turn = self._turn(url, "a download")
+            try:
+                response = http.send(request, stream=True, auth=self._auth(url))
+            except httpx.HTTPError as error:
+                stop.check()
+                raise Transient(
+                    self._unreachable(error, f"The download of {what}", url, "Download")
+                ) from without_frames(error)
+            patience.lift_total()
+            try:
+                self._learn(url, turn, response)
+                if response.status_code not in REDIRECTS:
+                    with stop.watch(_socket(response)):
+                        yield self._reply(response, stop, url, what)
+                    return
+                url = self._redirected(url, response.extensions[LOCATION], what)
+            finally:
+                response.close()
+        raise FileTransferError(
+            f"{self.host_of(url)} redirects the download of {what} more than {MAX_REDIRECTS} "
+            "times. Ask those who run it."
+        )
+
+    def put(
+        self,
+        url: str,
+        content: BinaryIO,
+        n_bytes: int,
+        headers: Mapping[str, str],
+        *,
+        what: str = "a file",
+    ) -> tuple[int, Mapping[str, str]]:
+        """Send a file to a storage host, piece by piece; the key goes to the API's origin only.
+
+        Parameters
+        ----------
+        url : str
+            Absolute http(s) URL; redirects are not followed.
+        content : binary file
+            Read from where it stands to its end.
+        n_bytes : int
+            How many bytes that is.
+        headers : mapping
+            Request headers.
+        what : str
+            What to call the file in errors.
+
+        Returns
+        -------
+        tuple of int and mapping
+            Status and headers of the answer.
+
+        Raises
+        ------
+        Transient
+            Around `Unreachable`, where another try may succeed.
+        FileTransferError
+            If the URL is not http(s).
+        OfflineError
+            In offline mode.
+        """
+        self._refuse_offline("an upload")
+        target = self._target(url, what)
+        # A host may answer long after the last byte, once it has checked and kept them all.
+        seconds = self.settings.timeout
+        answer = seconds + n_bytes / SLOWEST_HOST
+        http = self._connections.pool(url, is_bulk=True)
+        request = http.build_request(
+            "PUT",
+            bare(url),
+            content=_pieces(content, n_bytes),
+            headers={"User-Agent": USER_AGENT, **headers, "Content-Length": str(n_bytes)},
+            extensions={
+                "target": target,
+                **self._timeouts(Patience(answer, answer * HEAD_TIMEOUTS), Patience(seconds)),
+            },
+        )
+        turn = self._turn(url, "an upload")
+        try:
+            response = http.send(request, stream=True, auth=self._auth(url))
+        except httpx.HTTPError as error:
+            raise Transient(
+                self._unreachable(error, f"The upload of {what}", url, "Upload")
+            ) from without_frames(error)
+        # What it says of the file in the body is of no use.
+        response.close()
+        self._learn(url, turn, response)
+        return response.status_code, response.headers
+
+    def quote(self, text: object) -> str:
+        """Return what a server said, for an error message: short, harmless, without the key."""
+        return safe_words(str(text), self.settings.api_key)
+
+    def host_of(self, url: str) -> str:
+        """Return scheme, host and port of a URL, for an error message."""
+        return self.quote(origin_of(url))
+
+    def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        self._connections.close()
+
+    def _reply(self, response: httpx.Response, stop: Stop, url: str, what: str) -> Reply:
+        limit = self.settings.max_bandwidth
+        origin = self.host_of(url)
+
+        def fail(error: Exception) -> Exception:
+            if isinstance(error, httpx.HTTPError):
+                return Transient(
+                    self._unreachable(error, f"The download of {what}", url, "Download")
+                )
+            return FileTransferError(f"{origin} did not send {what} as it should: {error}.")
+
+        return Reply(response, stop, shared_bandwidth(limit) if limit else None, fail)
+
+    def _timeouts(self, read: Patience, write: Patience | None = None) -> dict[str, Any]:
+        connect = min(CONNECT_SECONDS, self.settings.timeout)
+        # One for both where the answer is what takes time.
+        own = {"connect": connect, "read": read, "write": write or read, "pool": None}
+        return {"timeout": own}
+
+    def _api_url(self, url: str) -> httpx.URL:
+        try:
+            asked = httpx.URL(url)
+            _check_host(asked)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise SettingsError(
+                f"The base URL {self.quote(repr(self.settings.base_url))} cannot be asked: "
+                f"{self.quote(error)}. Correct WANDB_BASE_URL, or base_url.",
+                setting="base_url",
+            ) from None
+        return asked
+
+    def _target(self, url: str, what: str) -> bytes:
+        """Return what to ask a host for; httpx, which logs URLs, knows no more than `_bare`.
+
+        Raises
+        ------
+        FileTransferError
+            If the URL is none, or not http(s).
+        """
+        try:
+            parts = urlsplit(url)
+            asked = httpx.URL(url)
+            target = asked.raw_path
+            _check_host(asked)
+            is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+            # Raises for a port that is none.
+            is_usable = is_usable and parts.port != 0 and bool(httpx.URL(bare(url)).raw_host)
+        except (httpx.InvalidURL, ValueError, TypeError, AttributeError):
+            is_usable, target = False, b""
+        if not is_usable:
+            raise FileTransferError(
+                f"The backend names {self.quote(repr(bare(str(url))))} as the place of {what}, "
+                "which is no http(s) URL."
+            )
+        return target
+
+    def _redirected(self, url: str, location: str, what: str) -> str:
+        try:
+            return urljoin(url, location)
+        except ValueError:
+            raise FileTransferError(
+                f"{self.host_of(url)} redirects the download of {what} to what is no URL: "
+                f"{self.quote(repr(bare(location)))}."
+            ) from None
+
+    def _answer(self, response: httpx.Response, what: str) -> bytes:
+        """Return the body of an answer, decoded, if it is of a size that can be one."""
+        wire = _Counted(response.iter_raw())
+        pieces = []
+        n_bytes = 0
+        try:
+            for piece in decoded(wire, response.headers.get("content-encoding", "")):
+                n_bytes += len(piece)
+                is_bomb = n_bytes > max(MAX_DENSE_BYTES, wire.n_bytes * MAX_DENSITY)
+                if n_bytes > MAX_ANSWER_BYTES or is_bomb:
+                    raise ProtocolError(
+                        f"{self.origin} answered {what} with more than {n_bytes - 1:,} bytes, "
+                        f"{wire.n_bytes:,} of them on the wire, which is no answer to that. If it "
+                        "is, ask for fewer rows or runs at once.",
+                        origin=self.origin,
+                    )
+                pieces.append(piece)
+        except NotDecodable as error:
+            raise ProtocolError(
+                f"{self.origin} answered {what} with what cannot be read: {error}.",
+                origin=self.origin,
+            ) from error
+        return b"".join(pieces)
+
+    def _refuse_offline(self, operation: str) -> None:
+        if self.settings.offline:
+            raise OfflineError(
+                f"{operation[:1].upper()}{operation[1:]} needs {self.origin}, and offline mode is "
+                "on. To go online, unset RUNLAKE_OFFLINE, or build the Api without offline=True.",
+                operation=operation,
+                origin=self.origin,
+            )
+
+    def _turn(self, url: str, operation: str) -> float:
+        """Wait until the API's own origin may be asked; other hosts know no limit."""
+        if self.budget is None or origin_of(url) != self.origin:
+            return 0.0
+        try:
+            return self.budget.acquire(self.settings.lock_timeout)
+        except TimeoutError as error:
+            raise BackendError(
+                f"So many requests to {self.origin} wait for the limit of this API key that "
+                f"{operation} had no turn within {self.settings.lock_timeout:g} seconds. Wait for "
+                "the other processes, or raise RUNLAKE_LOCK_TIMEOUT.",
+                operation=operation,
+                origin=self.origin,
+            ) from error
+
+    def _learn(self, url: str, turn: float, response: httpx.Response) -> None:
+        if self.budget is not None and origin_of(url) == self.origin:
+            self.budget.learn(turn, response.status_code, response.headers)
+
+    def _auth(self, url: str) -> KeyAuth | None:
+        key = self.settings.api_key
+        return None if key is None or origin_of(url) != self.origin else KeyAuth(key)
+
+    def _require_key(self, url: str) -> None:
+        if self.settings.api_key is None:
+            raise UsageError(
+                f"No API key is configured for {self.origin}. Set WANDB_API_KEY, or add an entry "
+                f"for machine {urlsplit(url).netloc} to ~/.netrc.",
+                setting="api_key",
+            )
+
+    def _refusal(self, response: httpx.Response, operation: str, what: str) -> Exception:
+        status = response.status_code
+        facts = {"operation": operation, "origin": self.origin, "status": status}
+        said = self._said(response)
+        if status == httpx.codes.UNAUTHORIZED:
+            return AuthenticationError(
+                f"{self.origin} does not know this API key (HTTP 401). Check WANDB_API_KEY, or the "
+                "key in ~/.netrc.",
+                **facts,
+            )
+        if status == httpx.codes.FORBIDDEN:
+            return AccessDenied(
+                f"{self.origin} does not allow {what} with this API key (HTTP 403){said}.",
+                **facts,
+            )
+        error = BackendError(f"{self.origin} answered {what} with HTTP {status}{said}.", **facts)
+        if is_retryable(status):
+            return Transient(error, retry_after=response.headers.get("retry-after"))
+        return error
+
+    def _said(self, response: httpx.Response) -> str:
+        """Return what an answer that is no success says, behind a colon."""
+        if response.status_code in REDIRECTS:
+            place = bare(response.extensions[LOCATION])
+            return f": a redirect to {self.quote(repr(place))}. Is WANDB_BASE_URL right"
+        content = b""
+        encoding = response.headers.get("content-encoding", "")
+        # The status is what counts: a body that does not arrive is no other error.
+        with suppress(httpx.HTTPError, NotDecodable):
+            for piece in decoded(response.iter_raw(), encoding):
+                content += piece
+                if len(content) >= MAX_ERROR_BYTES:
+                    break
+        try:
+            errors = parse_json(content)["errors"]
+            text = "; ".join(str(error["message"]) for error in errors)
+        except (ValueError, KeyError, TypeError):
+            page = content.decode(errors="replace")
+            text = html_title(page) if "<" in page else page
+        found = self.quote(text).rstrip(".")
+        return f": {found}" if found else ""
+
+    def _glimpse(self, content: bytes) -> str:
+        """Return how an answer that should be JSON begins, behind a colon."""
+        page = content[:MAX_ERROR_BYTES].decode(errors="replace")
+        text = self.quote(html_title(page) if page.lstrip().startswith("<") else page[:100])
+        return f": {text!r}" if text else ""
+
+    def _unreachable(
+        self, error: httpx.HTTPError, what: str, url: str, operation: str, about: str = ""
+    ) -> Unreachable:
+        origin = self.host_of(url)
+        facts = {"operation": operation, "origin": origin}
+        place = f"{origin}{about}"
+        said = str(error)
+        if "CERTIFICATE_VERIFY_FAILED" in said:
+            return Unreachable(
+                f"{what} at {place} failed: its certificate is not signed for this host by an "
+                "authority that this client trusts. Name the authority's file in "
+                "REQUESTS_CA_BUNDLE or SSL_CERT_FILE.",
+                **facts,
+            )
+        if isinstance(error, (httpx.ReadTimeout, httpx.WriteTimeout)):
+            return Unreachable(
+                f"{what} at {place} took too long: {said or 'no answer'}. Try again later, or "
+                "raise WANDB_HTTP_TIMEOUT.",
+                **facts,
+            )
+        verb = "took too long" if isinstance(error, httpx.TimeoutException) else "failed"
+        name = type(error).__name__
+        reason = f"{name}: {self.quote(said)}" if isinstance(error, httpx.ProxyError) else name
+        way_out = "Is the backend running, and is WANDB_BASE_URL right?"
+        if origin_of(url) != self.origin:
+            way_out = (
+                "The backend names this storage host, which does not answer. Can it be reached "
+                "from here, and does it need a proxy? Else try again later."
+            )
+        return Unreachable(f"{what} at {place} {verb} ({reason}). {way_out}", **facts)
+
+
+def _check_host(url: httpx.URL) -> None:
+    """Raise ValueError for a host name that httpx takes into a URL, but cannot send it to."""
+    _ = url.host
+
+
+class _Counted:
+    """Pieces, and how many bytes they were."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self.n_bytes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            self.n_bytes += len(piece)
+            yield piece
+
+
+def _pieces(content: BinaryIO, n_bytes: int) -> Iterator[bytes]:
+    """Yield so many bytes and no more: a file may grow while it is sent."""
+    while n_bytes and (piece := content.read(min(UPLOAD_BYTES, n_bytes))):
+        n_bytes -= len(piece)
+        yield piece
+
+
+def _socket(response: httpx.Response) -> socket.socket | None:
+    stream = response.extensions.get("network_stream")
+    found = stream.get_extra_info("socket") if stream is not None else None
+    return found if isinstance(found, socket.socket) else None

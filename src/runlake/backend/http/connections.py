@@ -1,0 +1,150 @@
+"""The connections of one process: a pool per proxy, small requests apart from files."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import threading
+import weakref
+from collections.abc import Generator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from runlake.backend.http.network import Transport
+from runlake.backend.http.proxies import find_proxy
+from runlake.backend.http.trust import TRUST_NOBODY, trust, trust_public
+from runlake.settings import EnvironmentProxies, Secret, Settings, find_proxies
+
+
+class Connections:
+    """Opens connections as requests need them; after a fork each process has its own.
+
+    Parameters
+    ----------
+    settings : Settings
+        Timeout, number of workers, certificates.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open: _Pools | None = None
+        self._lock = threading.Lock()
+
+    def pool(self, url: str, *, is_bulk: bool = False) -> httpx.Client:
+        """Return the pool for small requests to a host, or the one for the bodies of files.
+
+        Files want a connection per worker: over HTTP/2 they would share one, and its flow control.
+
+        Parameters
+        ----------
+        url : str
+            Absolute http(s) URL.
+        is_bulk : bool
+            It is that of a file.
+
+        Returns
+        -------
+        httpx.Client
+            With the proxy that the environment names for the host.
+
+        Raises
+        ------
+        SettingsError, MissingExtra
+            If that proxy, or a file of certificates, cannot be used.
+        """
+        with self._lock:
+            if self._open is None or self._open.pid != os.getpid():
+                self._open = _Pools(find_proxies())
+                # Not a __del__: a forked child must not close what its parent still uses.
+                weakref.finalize(self, _close, self._open.pools, os.getpid())
+            found = self._open
+            route = (is_bulk, origin_of(url))
+            if route not in found.routes:
+                proxy = find_proxy(url, found.proxies)
+                is_tls = url.startswith("https:")
+                named = None if proxy is None else hash((str(proxy.url), proxy.raw_auth))
+                way = (is_bulk, is_tls, named)
+                if way not in found.pools:
+                    found.pools[way] = self._connect(proxy, is_bulk=is_bulk, is_tls=is_tls)
+                found.routes[route] = found.pools[way]
+            return found.routes[route]
+
+    def close(self) -> None:
+        """Close them; the next request opens new ones."""
+        with self._lock:
+            if self._open:
+                _close(self._open.pools, self._open.pid)
+            self._open = None
+
+    def _connect(self, proxy: httpx.Proxy | None, *, is_bulk: bool, is_tls: bool) -> httpx.Client:
+        for name in ("httpcore.http11", "httpcore.http2"):
+            logging.getLogger(name).addFilter(_is_no_redirect)
+        settings = self._settings
+        verify: ssl.SSLContext | bool = settings.verify_ssl
+        if settings.verify_ssl and settings.ca_bundle:
+            verify = trust(settings.ca_bundle)
+        elif settings.verify_ssl:
+            verify = trust_public(http2=not is_bulk) if is_tls else TRUST_NOBODY
+        transport = Transport(
+            verify=verify,
+            proxy=proxy,
+            http2=not is_bulk,
+            max_connections=None if is_bulk else settings.max_workers * 2,
+            seconds=settings.timeout,
+        )
+        return httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
+
+
+class KeyAuth(httpx.Auth):
+    """Adds the API key to a request where no local variable of ours holds it.
+
+    Parameters
+    ----------
+    key : Secret
+        The key.
+    """
+
+    def __init__(self, key: Secret) -> None:
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Yield the request with the header."""
+        yield from httpx.BasicAuth("api", self._key.reveal()).auth_flow(request)
+
+
+class _Pools:
+    def __init__(self, proxies: EnvironmentProxies) -> None:
+        self.pid = os.getpid()
+        self.proxies = proxies
+        self.pools: dict[tuple[bool, bool, int | None], httpx.Client] = {}
+        self.routes: dict[tuple[bool, str], httpx.Client] = {}
+
+
+def bare(url: str) -> str:
+    """Return a URL without its query, which may be a signature."""
+    return url.partition("?")[0].partition("#")[0]
+
+
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of a URL."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return bare(url)
+    host = (parts.hostname or "").lower()
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _close(pools: Mapping[Any, httpx.Client], pid: int) -> None:
+    if os.getpid() == pid:
+        for pool in pools.values():
+            pool.close()
+
+
+def _is_no_redirect(record: logging.LogRecord) -> bool:
+    """Keep the signatures of redirects out of what httpcore logs."""
+    return "location'" not in record.getMessage().lower()

@@ -1,0 +1,116 @@
+"""What an answer's headers tell about a rate limit (pure)."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runlake.backend.http.retry import retry_after_seconds
+
+TOO_MANY_REQUESTS = 429
+# A reset beyond this is a moment since 1970, below it seconds from now; both are in use.
+EPOCH = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RateHeaders:
+    """A limit as a backend told it; None for what it left out.
+
+    Parameters
+    ----------
+    limit : float or None
+        Requests per window.
+    window : float or None
+        Seconds that a window lasts.
+    remaining : float or None
+        Requests left in this window.
+    reset : float or None
+        Seconds until the next window.
+    retry_after : float or None
+        Seconds to send nothing at all.
+    """
+
+    limit: float | None = None
+    window: float | None = None
+    remaining: float | None = None
+    reset: float | None = None
+    retry_after: float | None = None
+
+    @property
+    def is_scarce(self) -> bool:
+        """Less than half of the window's requests is left, or nobody knows of how many."""
+        if self.remaining is None:
+            return False
+        return self.limit is None or self.remaining < self.limit / 2
+
+
+def parse_rate_headers(headers: Mapping[str, str], status: int = 200) -> RateHeaders | None:
+    """Read the headers of an answer.
+
+    Parameters
+    ----------
+    headers : mapping
+        Case-insensitive or lower-case names: ``RateLimit-Limit``, ``-Remaining`` and ``-Reset``,
+        the same with ``X-``, ``RateLimit-Policy`` and ``RateLimit`` (drafts of the IETF HTTPAPI
+        working group), and ``Retry-After``.
+    status : int
+        ``Retry-After`` counts with 429 only: with 503 it tells of the server, not of a limit.
+
+    Returns
+    -------
+    RateHeaders or None
+        None where they tell nothing.
+
+    Examples
+    --------
+    >>> parse_rate_headers({"ratelimit-policy": '"a";q=100;w=60', "ratelimit": '"a";r=7;t=9'})
+    RateHeaders(limit=100.0, window=60.0, remaining=7.0, reset=9.0, retry_after=None)
+    """
+    policy = _parameters(headers.get("ratelimit-policy") or headers.get("ratelimit-limit"))
+    state = _parameters(headers.get("ratelimit"))
+    told = RateHeaders(
+        limit=policy.get("q") or state.get("limit") or _first(headers, "limit"),
+        window=policy.get("w"),
+        remaining=_known(state.get("r"), state.get("remaining"), _first(headers, "remaining")),
+        reset=_known(state.get("t"), state.get("reset"), _first(headers, "reset")),
+        retry_after=(
+            retry_after_seconds(headers.get("retry-after")) if status == TOO_MANY_REQUESTS else None
+        ),
+    )
+    return None if told == RateHeaders() else told
+
+
+def _first(headers: Mapping[str, str], name: str) -> float | None:
+    text = headers.get(f"ratelimit-{name}") or headers.get(f"x-ratelimit-{name}")
+    number = _number((text or "").partition(",")[0].partition(";")[0])
+    if number is not None and name == "reset" and number > EPOCH:
+        return max(0.0, number - time.time())
+    return number
+
+
+def _parameters(field: str | None) -> dict[str, float]:
+    """Return the numbers that a field names, of its first policy.
+
+    The drafts wrote ``100;w=60``, then ``"name";q=100;w=60``; and first
+    ``limit=9, remaining=3, reset=1``, then ``"name";r=3;t=1``.
+    """
+    text = (field or "").strip()
+    if not re.match(r"\w+=", text):
+        text = re.sub(r"^([0-9.]+)(, *\1)?(?=;|$)", r";q=\1", text).partition(",")[0]
+    numbers = {name: _number(value) for name, value in re.findall(r"(\w+)=([0-9.]+)", text)}
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
+def _known(*numbers: float | None) -> float | None:
+    return next((number for number in numbers if number is not None), None)
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 0 <= number < math.inf else None

@@ -1,0 +1,225 @@
+"""Files by URL: downloads that are complete or not there, uploads that are never held in memory."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from runlake.backend.http.client import Client
+from runlake.backend.http.decoding import encoding_of
+from runlake.backend.http.reply import Reply
+from runlake.backend.http.retry import Transient, is_retryable, retry
+from runlake.errors import FileTransferError
+
+WRITE_BYTES = 1 << 20
+MAX_BYTES_IN_MEMORY = 1 << 30
+# Of a file in memory, where the host announces no length or compresses unasked.
+MAX_UNANNOUNCED_IN_MEMORY = 256 << 20
+OK = 200
+
+
+def download_file(
+    client: Client,
+    url: str,
+    destination: Path,
+    *,
+    what: str,
+    md5: str | None = None,
+    etag: str | None = None,
+    max_bytes: int | None = None,
+    is_durable: bool = True,
+) -> None:
+    """Download a file under its final name, atomically.
+
+    Parameters
+    ----------
+    client : Client
+        The backend; its key goes along to its own origin only.
+    url : str
+        Absolute http(s) URL.
+    destination : Path
+        Replaced once the file is complete; its directory is made.
+    what : str
+        What to call the file in errors.
+    md5 : str, optional
+        Digest in base64 that the bytes must have.
+    etag : str, optional
+        Version of the file that is wanted, without quotes.
+    max_bytes : int, optional
+        How long it may be; a longer one is refused before all of it arrived.
+    is_durable : bool
+        Wait until the bytes are on disk; False where whoever reads them checks them again.
+
+    Raises
+    ------
+    FileTransferError
+        If the host refuses, or the bytes are not what was promised.
+    Unreachable
+        If it did not answer within the deadline.
+    """
+    make_directory(destination.parent)
+    part = destination.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        retry(lambda: _receive(client, url, part, what, md5, etag, max_bytes), client.settings)
+        if is_durable:
+            _sync(part)
+        part.replace(destination)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory with those above it, however deep: the standard library calls itself."""
+    missing = []
+    place = path
+    while not place.is_dir() and place != place.parent:
+        missing.append(place)
+        place = place.parent
+    for place in reversed(missing):
+        place.mkdir(exist_ok=True)
+
+
+def download_bytes(
+    client: Client, url: str, *, what: str, md5: str | None = None, max_bytes: int | None = None
+) -> bytes:
+    """Download a small file to memory; arguments and errors as for `download_file`."""
+
+    def attempt() -> bytes:
+        with client.open(url, {}, what=what) as reply:
+            _check_status(client, url, reply, what)
+            promised = _promised(reply.headers)
+            most = MAX_UNANNOUNCED_IN_MEMORY if promised is None else MAX_BYTES_IN_MEMORY
+            most = most if max_bytes is None else min(most, max_bytes)
+            _check_length(client, url, promised, most, what)
+            content = b"".join(reply.iter_bytes(most))
+        _check_md5(hashlib.md5(content, usedforsecurity=False).digest(), md5, what)
+        return content
+
+    return retry(attempt, client.settings)
+
+
+def upload_file(
+    client: Client, url: str, source: Path, headers: Mapping[str, str], *, what: str
+) -> None:
+    """Upload a file piece by piece.
+
+    Parameters
+    ----------
+    client : Client
+        The backend; its key goes along to its own origin only.
+    url : str
+        Absolute http(s) URL.
+    source : Path
+        The file.
+    headers : mapping
+        Request headers that the backend asked for.
+    what : str
+        What to call the file in errors.
+
+    Raises
+    ------
+    FileTransferError
+        If the host refuses.
+    Unreachable
+        If it did not answer within the deadline.
+    """
+
+    def attempt() -> None:
+        with source.open("rb") as content:
+            size = source.stat().st_size
+            status, answered = client.put(url, content, size, headers, what=what)
+        if not OK <= status < OK + 100:
+            _refuse(status, answered, what, "sent", client.host_of(url))
+
+    retry(attempt, client.settings)
+
+
+def _receive(
+    client: Client,
+    url: str,
+    part: Path,
+    what: str,
+    md5: str | None,
+    etag: str | None,
+    max_bytes: int | None,
+) -> None:
+    digest = hashlib.md5(usedforsecurity=False)
+    n_bytes = 0
+    with client.open(url, {}, what=what) as reply:
+        _check_status(client, url, reply, what)
+        found = reply.headers.get("etag", "").strip('"')
+        if etag is not None and found != etag:
+            shown = client.quote(repr(found))
+            raise FileTransferError(f"{what} has changed: its ETag is {shown}, not {etag!r}.")
+        promised = _promised(reply.headers)
+        _check_length(client, url, promised, max_bytes, what)
+        # Another try finds the part there, and perhaps a link that somebody put in its place.
+        with open(part, "wb", buffering=WRITE_BYTES, opener=_open_no_link) as file:
+            for chunk in reply.iter_bytes(max_bytes):
+                n_bytes += len(chunk)
+                file.write(chunk)
+                digest.update(chunk)
+    if promised is not None and promised != n_bytes:
+        raise Transient(FileTransferError(f"{n_bytes} of {promised} bytes of {what} came."))
+    _check_md5(digest.digest(), md5, what)
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def _promised(headers: Mapping[str, str]) -> int | None:
+    """Return the length that a host announces of the file itself."""
+    length = headers.get("content-length", "")
+    is_plain = not encoding_of(headers.get("content-encoding", ""))
+    return int(length) if is_plain and length.isdecimal() else None
+
+
+def _check_length(
+    client: Client, url: str, promised: int | None, max_bytes: int | None, what: str
+) -> None:
+    if promised is not None and max_bytes is not None and promised > max_bytes:
+        raise FileTransferError(
+            f"{what} is longer than the {max_bytes:,} bytes that it may have: "
+            f"{client.host_of(url)} sends {promised:,}. Nothing was kept."
+        )
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _check_status(client: Client, url: str, reply: Reply, what: str) -> None:
+    if reply.status != OK:
+        _refuse(reply.status, reply.headers, what, "asked for", client.host_of(url))
+
+
+def _refuse(status: int, headers: Mapping[str, str], what: str, doing: str, host: str) -> None:
+    error = FileTransferError(
+        f"The storage host {host} answered HTTP {status} when it was {doing} {what}.",
+        status=status,
+    )
+    if is_retryable(status):
+        raise Transient(error, retry_after=headers.get("retry-after"))
+    raise error
+
+
+def _check_md5(found: bytes, promised: str | None, what: str) -> None:
+    if not promised:
+        return
+    try:
+        wanted = base64.b64decode(promised, validate=True)
+    except (ValueError, TypeError) as error:
+        raise FileTransferError(f"What the backend gives as the MD5 of {what} is none.") from error
+    if wanted != found:
+        raise Transient(
+            FileTransferError(f"{what} came broken: its MD5 is not the promised one."),
+            is_refusal=True,
+        )

@@ -1,0 +1,238 @@
+"""What an artifact version holds: its manifest, read and checked."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+
+from runlake.backend.graphql import artifact_documents as documents
+from runlake.backend.graphql.query import query
+from runlake.backend.graphql.shapes import answer_to
+from runlake.backend.http.client import Client
+from runlake.backend.http.transfer import download_bytes
+from runlake.errors import ArtifactNotFoundError, ProtocolError
+
+MD5_BYTES = 16
+# What the SDK writes beside a digest that is no MD5.
+XXH128 = "XXH128"
+VERSION = 1
+STORAGE_POLICY = "wandb-storage-policy-v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of an artifact, as the manifest describes it.
+
+    Parameters
+    ----------
+    path : str
+        Name in the artifact, with ``/``.
+    digest : str
+        MD5 in base64; for a reference whatever tells its versions apart, such as an ETag.
+    ref : str or None
+        URL of a reference: the file lies elsewhere.
+    size : int or None
+        Bytes.
+    extra : mapping
+        What else the manifest says, such as the ETag of a reference.
+    birth_artifact_id : str or None
+        The version that first had the file.
+    """
+
+    path: str
+    digest: str
+    ref: str | None = None
+    size: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    birth_artifact_id: str | None = None
+
+    @property
+    def algorithm(self) -> str:
+        """``MD5`` or ``XXH128``, which is as long; of an entry that is a file."""
+        return XXH128 if self.extra.get("alg") == XXH128 else "MD5"
+
+    @property
+    def md5(self) -> str | None:
+        """The digest, where it is an MD5 of the content."""
+        try:
+            is_md5 = len(base64.b64decode(self.digest, validate=True)) == MD5_BYTES
+        except ValueError:
+            return None
+        return self.digest if is_md5 and self.extra.get("alg", "MD5") == "MD5" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an artifact version holds.
+
+    Parameters
+    ----------
+    entries : mapping of str to Entry
+        By name.
+    version : int
+        Of the format.
+    storage_policy : str
+        How the backend names its files.
+    storage_policy_config : mapping
+        The same in detail.
+    """
+
+    entries: Mapping[str, Entry]
+    version: int = VERSION
+    storage_policy: str = STORAGE_POLICY
+    storage_policy_config: Mapping[str, Any] = field(default_factory=dict)
+
+
+def fetch_manifest(client: Client, artifact_id: str, what: str) -> Manifest:
+    """Ask the backend what an artifact version holds; two requests.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    artifact_id : str
+        The backend's own id of the version.
+    what : str
+        What to call the artifact in errors.
+
+    Returns
+    -------
+    Manifest
+        Every name in it stays below the directory that it is downloaded to.
+
+    Raises
+    ------
+    ArtifactNotFoundError
+        If the version is gone.
+    ProtocolError
+        If the answer is no manifest, or one of its names leads elsewhere.
+    """
+    data = query(client, documents.FETCH_ARTIFACT_MANIFEST, {"id": artifact_id})
+    with answer_to(client, "FetchArtifactManifest", what):
+        manifest = (data.get("artifact") or {}).get("currentManifest")
+        url = manifest["file"]["directUrl"] if manifest else None
+        if url is not None and not isinstance(url, str):
+            raise TypeError("the URL of the manifest is no text")
+    if url is None:
+        raise ArtifactNotFoundError(
+            f"Artifact {what} has no manifest at {client.origin}: it was deleted, or never "
+            "committed.",
+            operation="FetchArtifactManifest",
+            origin=client.origin,
+        )
+    content = download_bytes(client, url, what=f"the manifest of {what}")
+    return parse_manifest(content, what)
+
+
+def parse_manifest(content: bytes, what: str) -> Manifest:
+    """Read the JSON of a manifest.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+    what : str
+        What to call the artifact in errors.
+
+    Returns
+    -------
+    Manifest
+        Checked: every name in it stays below the directory that it is downloaded to.
+
+    Raises
+    ------
+    ProtocolError
+        If it is no manifest, or one of its names leads elsewhere.
+
+    Examples
+    --------
+    >>> manifest = parse_manifest(
+    ...     b'{"version": 1, "contents": {"a": {"digest": "x", "size": 3}}}', "d:v0"
+    ... )
+    >>> manifest.entries["a"].size
+    3
+    """
+    try:
+        document = json.loads(content, object_pairs_hook=_unique)
+        contents = document["contents"]
+        version = document.get("version", VERSION)
+        entries = {name: _parse_entry(name, entry) for name, entry in contents.items()}
+        policy = str(document.get("storagePolicy", STORAGE_POLICY))
+        config = dict(document.get("storagePolicyConfig") or {})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ProtocolError(
+            f"The manifest of {what} is no artifact manifest: {_reason(error)}. Nothing of it was "
+            "written."
+        ) from error
+    if version != VERSION:
+        raise ProtocolError(
+            f"The manifest of {what} is of version {version!r}; runlake knows version {VERSION}."
+        )
+    paths: dict[str, str] = {}
+    for name in entries:
+        if leads_out(name):
+            raise ProtocolError(
+                f"Artifact {what} names a file {name!r}, which leads out of the directory that it "
+                "is downloaded to. Nothing of it was written."
+            )
+        other = paths.setdefault(str(PurePosixPath(name)), name)
+        if other != name:
+            raise ProtocolError(
+                f"Artifact {what} names the files {other!r} and {name!r}, which are one place. "
+                "Nothing of it was written."
+            )
+    return Manifest(entries, version, policy, config)
+
+
+def leads_out(name: str) -> bool:
+    r"""Tell whether a name, read as a path, can lead out of a directory on any system.
+
+    Examples
+    --------
+    >>> [leads_out(name) for name in ("a/b.txt", "../a", "/etc/passwd", "C:\\x", "a/..b")]
+    [False, True, True, True, False]
+    """
+    posix, windows = PurePosixPath(name), PureWindowsPath(name)
+    has_anchor = bool(posix.anchor or windows.anchor or windows.drive)
+    is_nowhere = not posix.parts or "\0" in name or not _is_utf8(name)
+    return has_anchor or is_nowhere or ".." in {*posix.parts, *windows.parts}
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise ValueError(f"it has {twice!r} twice")
+    return found
+
+
+def _parse_entry(name: str, entry: Mapping[str, Any]) -> Entry:
+    digest, ref, size = entry["digest"], entry.get("ref"), entry.get("size")
+    extra, birth = entry.get("extra") or {}, entry.get("birthArtifactID")
+    is_size = size is None or (isinstance(size, int) and size >= 0)
+    if not (isinstance(digest, str) and is_size and isinstance(extra, dict)) or not all(
+        text is None or isinstance(text, str) for text in (ref, birth)
+    ):
+        raise TypeError(f"what it says of {name!r} is no digest, size and reference")
+    return Entry(name, digest, ref or None, size, extra, birth)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "its JSON is nested too deep"
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
+    return str(error) or type(error).__name__

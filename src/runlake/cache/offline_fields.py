@@ -1,0 +1,101 @@
+"""A run's fields from the backend, or as they stood when the run was last pulled."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.query import fetch_history_keys, fetch_run
+from runlake.backend.graphql.shapes import answer_to, int64
+from runlake.backend.http.client import Client
+from runlake.cache.layout import RunDirectory
+from runlake.cache.store import Offer, StoredManifest, describe_age, read_manifest
+from runlake.errors import NotCached, StaleWarning, Unreachable
+from runlake.errors.user_line import warn
+from runlake.values import RunPath
+
+
+def load_fields(client: Client, run: RunPath, *, is_light: bool = False) -> dict[str, Any]:
+    """Ask for the fields of a run; offline, or where nobody answers, remember them.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    run : RunPath
+        The run.
+    is_light : bool
+        Leave config and metrics out, where the backend is asked.
+
+    Returns
+    -------
+    dict
+        The fields as the backend names them.
+
+    Raises
+    ------
+    RunNotFoundError
+        If there is no such run.
+    NotCached
+        Offline, if the run was never pulled.
+    Unreachable
+        If the backend does not answer, and the run is not known to be over.
+
+    Warns
+    -----
+    StaleWarning
+        If the fields are remembered.
+    """
+    if not client.settings.offline:
+        try:
+            sent = fetch_run(client, run, is_light=is_light)
+        except Unreachable:
+            stored = _stored(client, run)
+            if stored.attrs is None or stored.offer is None or not stored.offer.is_over:
+                raise
+            _warn("The backend does not answer", run, stored.offer)
+            return deepcopy(dict(stored.attrs))
+        # What was not asked for is not kept either: it may change with every answer.
+        return {name: value for name, value in sent.items() if name in documents.RUN_FIELD_NAMES}
+    stored = _stored(client, run)
+    if stored.attrs is None:
+        raise _not_cached(client, run)
+    _warn("Offline", run, stored.offer)
+    return deepcopy(dict(stored.attrs))
+
+
+def load_last_step(client: Client, run: RunPath) -> int:
+    """Ask for the highest step of a run; else remember it, as `load_fields` does. -1 for none."""
+    if client.settings.offline:
+        stored = _stored(client, run)
+        if stored.offer is None:
+            raise _not_cached(client, run)
+        return stored.offer.last_step
+    try:
+        last = fetch_history_keys(client, run).get("lastStep")
+        with answer_to(client, "RunHistoryKeys", f"'{run}'"):
+            return -1 if last is None else int64(last)
+    except Unreachable:
+        offer = _stored(client, run).offer
+        if offer is None or not offer.is_over:
+            raise
+        _warn("The backend does not answer", run, offer)
+        return offer.last_step
+
+
+def _stored(client: Client, run: RunPath) -> StoredManifest:
+    return read_manifest(RunDirectory(client.settings.cache_dir, client.settings.base_url, run))
+
+
+def _not_cached(client: Client, run: RunPath) -> NotCached:
+    return NotCached(
+        f"'{run}' is not in the cache at {str(client.settings.cache_dir)!r}, and this client is "
+        "offline. Read the run once without RUNLAKE_OFFLINE.",
+        path=str(client.settings.cache_dir),
+    )
+
+
+def _warn(why: str, run: RunPath, offer: Offer | None) -> None:
+    age = "an unknown time" if offer is None else describe_age(offer)
+    warn(f"{why}: the fields of '{run}' are as of {age} ago.", StaleWarning)

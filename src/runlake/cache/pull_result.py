@@ -1,0 +1,205 @@
+"""What a pull brought: the exports of a run on disk, as of one moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from cachetools import LRUCache, cached
+
+from runlake.cache.catalog import WIDE_COLUMNS, Catalog
+from runlake.cache.store import StoredExport
+from runlake.errors import CacheCorrupt
+from runlake.errors.screen import for_screen
+from runlake.exports.footers.facts import (
+    ColumnFacts,
+    checked_schema,
+    columns_for,
+    parents_of,
+    read_columns,
+    refusing_unsound,
+)
+from runlake.exports.manifest import Manifest
+from runlake.values import STEP
+
+COLUMNS_IN_MEMORY = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class PullResult:
+    """A run whose exports are on disk, as of one moment.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        What the backend offered.
+    directory : Path
+        Where the files are.
+    exports : tuple of StoredExport
+        One per export on offer; order means nothing. With the columns that were asked for.
+    n_downloaded, n_bytes : int
+        Files of which something was fetched, and bytes that came.
+    age : float
+        Seconds since the backend was asked; 0 where it was asked now.
+    n_left_out : int or None
+        Rows that were live when the backend was last asked, and that an answer without it lacks;
+        None where it did not tell.
+    reasons : mapping of str to str
+        By object: why the whole export, or a part of it, was fetched.
+    keeper : object
+        Keeps a temporary directory alive, where the cache could not be written.
+    """
+
+    manifest: Manifest
+    directory: Path
+    exports: tuple[StoredExport, ...]
+    n_downloaded: int = 0
+    n_bytes: int = 0
+    age: float = 0.0
+    n_left_out: int | None = 0
+    reasons: dict[str, str] = field(default_factory=dict)
+    keeper: object = None
+
+    def describe(self, export: StoredExport) -> str:
+        """Say how much of an export is on disk, and how it came there now."""
+        held = f"{export.n_held_bytes:,} of {export.n_bytes:,} bytes"
+        reason = self.reasons.get(export.object)
+        now = "" if reason is None else f"; fetched {reason}"
+        return f"on disk: {held} of {export.file}{now}"
+
+    def __str__(self) -> str:
+        live = self.n_live_rows
+        rows = "an unknown number of" if live is None else f"{live:,}"
+        return for_screen(
+            f"Pulled '{self.manifest.path}' to '{self.directory}': {self.n_exports:,} exports with "
+            f"{self.n_rows:,} rows, {self.n_downloaded:,} of them fetched now ({self.n_bytes:,} "
+            f"bytes); {rows} rows are in no export yet."
+        )
+
+    @property
+    def is_whole_history(self) -> bool:
+        """Every row of the run is in an export."""
+        return self.n_live_rows == 0 and self.n_left_out == 0
+
+    @property
+    def first_unlisted(self) -> int | None:
+        """First step that is neither exported nor listed as live, though the run has more."""
+        return self.manifest.first_unlisted(export.facts.last_step for export in self.exports)
+
+    @property
+    def n_exports(self) -> int:
+        """Exports on offer."""
+        return len(self.exports)
+
+    @property
+    def n_reused(self) -> int:
+        """Exports of which all that was wanted was on disk already."""
+        return self.n_exports - self.n_downloaded
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in the exports."""
+        return sum(export.facts.n_rows for export in self.exports)
+
+    @property
+    def n_live_rows(self) -> int | None:
+        """Rows in no export yet; None where the backend does not tell."""
+        steps = self.manifest.live_steps
+        return None if steps is None or self._has_unlisted else len(steps)
+
+    @property
+    def _has_unlisted(self) -> bool:
+        return self.n_left_out == 0 and self.first_unlisted is not None
+
+
+def with_columns(
+    catalog: Catalog, export: StoredExport, keys: Iterable[str] | None
+) -> StoredExport:
+    """Return an export whose facts tell of some columns, and of ``_step``.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Asked first; told, if it did not know.
+    export : StoredExport
+        With its footer on disk.
+    keys : iterable of str or None
+        Columns; None means all.
+
+    Returns
+    -------
+    StoredExport
+        Without the columns that it lacks.
+
+    Raises
+    ------
+    CacheCorrupt
+        If the catalog does not know, and the footer cannot be read.
+    """
+    asked = None if keys is None else [STEP, *keys]
+    names = None if asked is None else [*asked, *parents_of(asked)]
+    columns = catalog.columns(export.file, names, export.facts.n_columns)
+    if columns is None:
+        every = _read_footer(export.path)
+        catalog.note_columns(export.path, every)
+        columns = every if names is None else {n: every[n] for n in every if n in set(names)}
+    if asked is not None:
+        wanted = set(columns_for(asked, {name: column.type for name, column in columns.items()}))
+        columns = {name: column for name, column in columns.items() if name in wanted}
+    footer = None
+    if names is not None and export.facts.n_columns >= WIDE_COLUMNS:
+        footer = catalog.slim_footer(export.file, columns)
+    return replace(export, facts=replace(export.facts, columns=columns, footer=footer))
+
+
+def recall_columns(
+    catalog: Catalog, export: StoredExport, keys: Sequence[str] | None
+) -> StoredExport:
+    """Return what `with_columns` returns, from memory where this process has read it before."""
+    columns, footer = _recall(catalog, export, None if keys is None else tuple(keys))
+    return replace(export, facts=replace(export.facts, columns=columns, footer=footer))
+
+
+@cached(
+    LRUCache(COLUMNS_IN_MEMORY, getsizeof=lambda known: len(known[0]) + 1),
+    # What a file holds does not change as long as nobody touches it.
+    key=lambda _, export, keys: (export.path, export.state, keys),
+    lock=threading.Lock(),
+)
+def _recall(
+    catalog: Catalog, export: StoredExport, keys: tuple[str, ...] | None
+) -> tuple[Mapping[str, ColumnFacts], bytes | None]:
+    facts = with_columns(catalog, export, keys).facts
+    return facts.columns, facts.footer
+
+
+def _read_footer(path: Path) -> dict[str, ColumnFacts]:
+    with cached_footer(path) as (metadata, schema):
+        return read_columns(metadata, schema, dict.fromkeys(schema.names))
+
+
+@contextmanager
+def cached_footer(path: Path) -> Iterator[tuple[pq.FileMetaData, pa.Schema]]:
+    """Give the footer of a cached export to whoever asks what it states.
+
+    Raises
+    ------
+    CacheCorrupt
+        If the footer is damaged, whenever that shows.
+    """
+    try:
+        with refusing_unsound(path):
+            metadata = pq.read_metadata(path)
+            yield metadata, checked_schema(metadata)
+    except (pa.ArrowException, OSError) as error:
+        raise CacheCorrupt(
+            f"The cached export {str(path)!r} cannot be read ({error}). Scan again: it is compared "
+            "with its checksum, and downloaded again.",
+            path=str(path),
+            paths=(str(path),),
+        ) from error

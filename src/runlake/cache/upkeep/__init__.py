@@ -1,0 +1,5 @@
+"""What keeps a cache sound and within its bounds: checked, pruned, tidied.
+
+Read `check` and `prune`; `evict` carries out what `prune` decides, `tree` finds the runs on disk,
+`dead_attempts` and `migrate` deal with what others left.
+"""

@@ -1,0 +1,136 @@
+"""Files against their checksums, and the catalog against the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from runlake.cache.catalog import Catalog
+from runlake.cache.disk.links import is_regular
+from runlake.cache.layout import RunDirectory
+from runlake.cache.locking.striped import run_lock
+from runlake.cache.pull_result import with_columns
+from runlake.cache.store import StoredExport, read_manifest, write_manifest
+from runlake.cache.upkeep.dead_attempts import sweep_parts
+from runlake.cache.upkeep.tree import CachedRun, walk_runs
+from runlake.errors import CacheCorrupt
+from runlake.exports.verify import digest_file
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check found of one run.
+
+    Parameters
+    ----------
+    run : str
+        ``entity/project/run_id``.
+    n_exports : int
+        Exports that were read.
+    damaged : tuple of Path
+        Files that did not hold what arrived, or were gone: taken out of the cache, so that the next
+        read fetches them again.
+    """
+
+    run: str
+    n_exports: int
+    damaged: tuple[Path, ...]
+
+
+def verify_cache(root: Path, lock_timeout: float, *, locking: str = "auto") -> Iterator[Checked]:
+    """Read every byte of the cache and compare it with its checksum, and with a promised MD5.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    lock_timeout : float
+        Seconds to wait for whoever changes a run.
+    locking : {"auto", "flock", "soft"}
+        How to keep others from it.
+
+    Yields
+    ------
+    Checked
+        Per run, by path.
+    """
+    for run in walk_runs(root):
+        damaged = [e for e in run.manifest.exports.values() if not _is_right(e)]
+        if damaged:
+            _set_aside(run.directory, damaged, lock_timeout, locking)
+        yield Checked(
+            str(run.directory.run),
+            len(run.manifest.exports),
+            tuple(export.path for export in damaged),
+        )
+
+
+def repair_catalog(root: Path, lock_timeout: float, *, locking: str = "auto") -> int:
+    """Make the catalog anew from manifests and footers, and sweep what dead attempts left.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    lock_timeout : float
+        Seconds to wait for whoever changes a run.
+    locking : {"auto", "flock", "soft"}
+        How to keep others from it.
+
+    Returns
+    -------
+    int
+        Runs that were noted.
+    """
+    catalog = Catalog(root)
+    catalog.lose()
+    n_runs = 0
+    for run in walk_runs(root):
+        with run_lock(run.directory, lock_timeout, locking=locking):
+            sweep_parts(run.directory.path)
+        _note(catalog, run)
+        n_runs += 1
+    return n_runs
+
+
+def _note(catalog: Catalog, run: CachedRun) -> None:
+    for export in run.manifest.exports.values():
+        # A file without a footer is found by the next read, or by verify.
+        with suppress(CacheCorrupt):
+            with_columns(catalog, export, None)
+    catalog.note_run(run.directory, run.manifest)
+
+
+def _set_aside(
+    directory: RunDirectory, damaged: list[StoredExport], lock_timeout: float, locking: str
+) -> None:
+    with run_lock(directory, lock_timeout, locking=locking):
+        stored = read_manifest(directory)
+        # Somebody may have fetched them again meanwhile.
+        still = {e.object for e in damaged if not _is_mended(stored.exports.get(e.object), e)}
+        kept = {name: export for name, export in stored.exports.items() if name not in still}
+        write_manifest(directory, replace(stored, exports=kept))
+        for export in damaged:
+            if export.object in still:
+                with suppress(OSError):
+                    export.path.unlink()
+
+
+def _is_mended(now: StoredExport | None, before: StoredExport) -> bool:
+    return now is not None and (now != before) and _is_right(now)
+
+
+def _is_right(export: StoredExport) -> bool:
+    """Tell whether a file holds what arrived, and that is what its host promised."""
+    if export.coverage is not None or export.validator.md5 is None:
+        return export.is_intact()
+    if not is_regular(export.path):
+        return False
+    try:
+        digest = digest_file(export.path, export.validator, with_md5=True)
+    except OSError:
+        return False
+    has_arrived = (digest.n_bytes, digest.crc32c) == (export.n_bytes, export.crc32c)
+    return has_arrived and digest.disagreement(export.validator) is None

@@ -1,0 +1,89 @@
+"""Which parts in a run's directory belong to dead attempts: their bytes go on, then they go."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from runlake.exports.attempt_file import PartName, is_under_way, object_digest
+from runlake.exports.process_identity import UNKNOWN_BOOT, this_machine
+
+ABANDONED_SECONDS = 24 * 3600.0
+
+
+def dead_parts(directory: Path, object_path: str) -> Sequence[Path]:
+    """Find the parts from which a new attempt may copy.
+
+    Parameters
+    ----------
+    directory : Path
+        Of the run, whose lock the caller holds.
+    object_path : str
+        URL of the export without its signature.
+
+    Returns
+    -------
+    sequence of Path
+        Parts of that object whose version is known. After a power cut a file may hold blocks that
+        were never written, and of another host we know as little; those parts are used only where
+        the storage host promises a digest of the whole.
+    """
+    found = []
+    prefix = object_digest(object_path)
+    for path in directory.iterdir():
+        if not path.name.startswith(prefix):
+            continue
+        name = PartName.parse(path.name)
+        if name is None or name.version is None or is_under_way(path):
+            continue
+        is_of_this_boot = name.machine == this_machine() and name.machine.boot != UNKNOWN_BOOT
+        is_usable = _is_dead(name) if is_of_this_boot else name.version.promises_digest
+        if is_usable:
+            found.append(path)
+    return found
+
+
+def sweep_parts(directory: Path) -> None:
+    """Delete what dead attempts left.
+
+    Parameters
+    ----------
+    directory : Path
+        Of the run, whose lock the caller holds. A lock can lie, hence only parts of processes that
+        are known to be dead, or of yesterday, go.
+    """
+    for path in directory.glob("*.part"):
+        name = PartName.parse(path.name)
+        if (name is not None and not is_under_way(path) and _is_dead(name)) or _is_old(path):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _is_dead(name: PartName) -> bool:
+    here = this_machine()
+    if name.machine.host != here.host:
+        return False
+    if name.machine.boot != here.boot:
+        return True
+    return name.pid == os.getpid() or (os.name == "posix" and not _is_alive(name.pid))
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
+    except OSError:
+        return False
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        # Not ours to signal, hence alive.
+        return True
+    return True

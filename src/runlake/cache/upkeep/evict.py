@@ -1,0 +1,169 @@
+"""Let go of what pruning decided, run by run, under the lock of each."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from runlake.cache.catalog import Catalog
+from runlake.cache.layout import RunDirectory
+from runlake.cache.locking.striped import run_lock
+from runlake.cache.store import read_manifest, write_manifest
+from runlake.cache.upkeep.dead_attempts import sweep_parts
+from runlake.cache.upkeep.prune import Entry, EntryFile, Policy, Pruning, Release, plan_pruning
+from runlake.cache.upkeep.tree import (
+    CachedRun,
+    allocated_bytes,
+    read_cached_run,
+    unnamed_files,
+    walk_runs,
+)
+from runlake.errors import CacheError, NotCached
+from runlake.settings import Settings
+from runlake.values import RunPath
+
+
+def prune_cache(
+    settings: Settings, policy: Policy, *, dry_run: bool = False, spared: Path | None = None
+) -> Pruning:
+    """Let go of runs and exports that a policy does not keep.
+
+    Parameters
+    ----------
+    settings : Settings
+        Name the cache.
+    policy : Policy
+        What may stay.
+    dry_run : bool
+        Decide only.
+    spared : Path, optional
+        Directory of a run that is being read.
+
+    Returns
+    -------
+    Pruning
+        What went, or would go.
+    """
+    runs = {run.directory.path: run for run in walk_runs(settings.cache_dir)}
+    entries = {path: _entry(run, is_spared=path == spared) for path, run in runs.items()}
+    pruning = plan_pruning(entries.values(), policy, time.time())
+    if not dry_run:
+        places = {id(entry): runs[path] for path, entry in entries.items()}
+        for release in pruning.releases:
+            _let_go(places[id(release.entry)], release, settings)
+    return pruning
+
+
+def keep_within(settings: Settings, spared: Path) -> None:
+    """Let go of the least recently used runs where the cache is larger than its limit.
+
+    Parameters
+    ----------
+    settings : Settings
+        With ``cache_max_bytes``; without one nothing is looked at.
+    spared : Path
+        Directory of the run that is being read: it stays, however large it is.
+    """
+    if settings.cache_max_bytes is None:
+        return
+    n_bytes = Catalog(settings.cache_dir).n_held_bytes()
+    if n_bytes is None or n_bytes > settings.cache_max_bytes:
+        # A cache that cannot be pruned now must not spoil the read that filled it.
+        with suppress(OSError, CacheError):
+            prune_cache(settings, Policy(max_bytes=settings.cache_max_bytes), spared=spared)
+
+
+def pin_run(settings: Settings, run: RunPath, *, is_pinned: bool) -> None:
+    """Keep pruning from a run, or let it have the run again.
+
+    Parameters
+    ----------
+    settings : Settings
+        Name the cache and the backend.
+    run : RunPath
+        The run.
+    is_pinned : bool
+        True keeps it.
+
+    Raises
+    ------
+    NotCached
+        If nothing of the run is on disk.
+    """
+    directory = RunDirectory(settings.cache_dir, settings.base_url, run)
+    if not directory.manifest.exists():
+        raise NotCached(
+            f"Nothing of '{run}' is in the cache at {str(settings.cache_dir)!r}. Pull it first.",
+            path=str(directory.path),
+        )
+    with run_lock(directory, settings.lock_timeout, locking=settings.locking):
+        manifest = replace(read_manifest(directory), is_pinned=is_pinned)
+        write_manifest(directory, manifest)
+    Catalog(directory.root).note_run(directory, manifest)
+
+
+def _entry(run: CachedRun, *, is_spared: bool) -> Entry:
+    offer = run.manifest.offer
+    pulled_at = offer.at if offer is not None else 0.0
+    files = [
+        EntryFile(export.file, allocated_bytes(export.path), export.dropped_at)
+        for export in run.manifest.exports.values()
+    ]
+    # What no manifest names was replaced, and touched then.
+    files += [
+        EntryFile(file.name, allocated_bytes(file), changed_at(file)) for file in unnamed_files(run)
+    ]
+    return Entry(
+        run.directory.run,
+        run.directory.base_url,
+        tuple(files),
+        run.used_at,
+        pulled_at,
+        run.manifest.is_pinned or is_spared,
+    )
+
+
+def _let_go(run: CachedRun, release: Release, settings: Settings) -> None:
+    directory = run.directory
+    catalog = Catalog(directory.root)
+    with run_lock(directory, settings.lock_timeout, locking=settings.locking):
+        now = read_cached_run(directory.root, directory.manifest)
+        # Whoever pulled or read it meanwhile wants it.
+        if now is None or now.used_at > run.used_at or now.manifest != run.manifest:
+            return
+        gone = {file.name for file in release.files}
+        if release.is_whole:
+            with suppress(OSError):
+                directory.manifest.unlink()
+            catalog.forget_run(directory.relative)
+        else:
+            kept = {n: e for n, e in now.manifest.exports.items() if e.file not in gone}
+            manifest = replace(now.manifest, exports=kept)
+            write_manifest(directory, manifest)
+            catalog.note_run(directory, manifest)
+        for name in gone:
+            with suppress(OSError):
+                (directory.path / name).unlink()
+        sweep_parts(directory.path)
+    if release.is_whole:
+        _remove_empty(directory)
+
+
+def _remove_empty(directory: RunDirectory) -> None:
+    place = directory.path
+    while place != directory.version_root:
+        try:
+            place.rmdir()
+        except OSError:
+            return
+        place = place.parent
+
+
+def changed_at(file: Path) -> float:
+    """Return when a file was last changed, in seconds since 1970."""
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0

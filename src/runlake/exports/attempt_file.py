@@ -1,0 +1,194 @@
+"""The file of one attempt to download an export; its name says whose it is, and of which version.
+
+``<object>.<host>-<boot>-<pid>-<random>.part`` at first, and as soon as the storage host has named
+the version, ``<object>.<host>-<boot>-<pid>-<random>.<bytes>-<d or n>-<condition>.part``: length of
+the whole, whether the host promises a digest, and what ``If-Range`` carries, in URL-safe base64. So
+the bytes of a dead attempt can go on without a second file beside them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import re
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from runlake.exports.process_identity import Machine, this_machine
+from runlake.exports.validator import Validator
+
+BUFFER_BYTES = 1 << 20
+MAX_CONDITION_LENGTH = 90
+PART_NAME = re.compile(
+    r"(?P<object>[0-9a-f]{32})\.(?P<host>[0-9a-f]{8})-(?P<boot>[0-9a-f]{8})-(?P<pid>\d+)"
+    r"-(?P<random>[0-9a-f]{8})(?:\.(?P<n_bytes>\d+)-(?P<digest>[dn])-(?P<condition>[\w-]+=*))?\.part"
+)
+
+_under_way: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class PartVersion:
+    """Which version of an object the bytes of a part belong to.
+
+    Parameters
+    ----------
+    condition : str
+        What ``If-Range`` carries.
+    n_bytes : int
+        Length of the whole object.
+    promises_digest : bool
+        The storage host promises a digest of it.
+    """
+
+    condition: str
+    n_bytes: int
+    promises_digest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PartName:
+    """What the name of a part tells.
+
+    Parameters
+    ----------
+    object_digest : str
+        See `object_digest`.
+    machine : Machine
+        Where its process runs, or ran.
+    pid : int
+        That process.
+    version : PartVersion or None
+        None where the attempt has no bytes that can go on.
+    """
+
+    object_digest: str
+    machine: Machine
+    pid: int
+    version: PartVersion | None
+
+    @classmethod
+    def parse(cls, name: str) -> PartName | None:
+        """Read a file name; None where it is not that of a part."""
+        found = PART_NAME.fullmatch(name)
+        if found is None:
+            return None
+        version = None
+        if found["condition"]:
+            try:
+                condition = base64.urlsafe_b64decode(found["condition"]).decode("latin-1")
+            except binascii.Error:
+                return None
+            version = PartVersion(condition, int(found["n_bytes"]), found["digest"] == "d")
+        machine = Machine(found["host"], found["boot"])
+        return cls(found["object"], machine, int(found["pid"]), version)
+
+
+class PartFile:
+    """A file that one attempt writes, and nobody else.
+
+    Parameters
+    ----------
+    directory : Path
+        Where to put it; `publish` of the cache renames it there.
+    object_path : str
+        URL of the export without its signature.
+
+    Notes
+    -----
+    Nothing is written before `open` or `open_sparse`.
+    """
+
+    def __init__(self, directory: Path, object_path: str) -> None:
+        machine = this_machine()
+        attempt = f"{machine.host}-{machine.boot}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._directory = directory
+        self._attempt = f"{object_digest(object_path)}.{attempt}"
+        self._path = directory / f"{self._attempt}.part"
+        self._is_left = False
+
+    @property
+    def path(self) -> Path:
+        """Where it is now."""
+        return self._path
+
+    def open(self) -> BinaryIO:
+        """Make the file, to be written from its start."""
+        _under_way.add(self._attempt)
+        return self._path.open("x+b", buffering=BUFFER_BYTES)
+
+    def open_sparse(self, n_bytes: int) -> BinaryIO:
+        """Make the file with its full length and no bytes, to be written in any order."""
+        _under_way.add(self._attempt)
+        file = self._path.open("x+b", buffering=0)
+        try:
+            file.truncate(n_bytes)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def carry(self, version: PartVersion | None) -> None:
+        """Say in the name which version the bytes belong to, or that they belong to none."""
+        suffix = ""
+        if version is not None:
+            condition = version.condition.encode("latin-1", "replace")
+            if len(condition) <= MAX_CONDITION_LENGTH:
+                encoded = base64.urlsafe_b64encode(condition).decode()
+                kind = "d" if version.promises_digest else "n"
+                suffix = f".{version.n_bytes}-{kind}-{encoded}"
+        path = self._directory / f"{self._attempt}{suffix}.part"
+        if path != self._path:
+            # Where an open file cannot be renamed, its bytes cannot go on after this attempt.
+            with suppress(OSError):
+                self._path.rename(path)
+                self._path = path
+
+    def leave(self) -> None:
+        """Let a later attempt have the bytes, if they can go on; otherwise delete them."""
+        name = PartName.parse(self._path.name)
+        if name is None or name.version is None or not _has_bytes(self._path):
+            self.discard()
+        self._is_left = True
+        _under_way.discard(self._attempt)
+
+    def discard(self) -> None:
+        """Delete the file, unless it has been published or left."""
+        if not self._is_left:
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
+        _under_way.discard(self._attempt)
+
+
+def is_under_way(path: Path) -> bool:
+    """Tell whether a part is one that this process writes now."""
+    return ".".join(path.name.split(".", 2)[:2]) in _under_way
+
+
+def version_of(validator: Validator, n_bytes: int | None) -> PartVersion | None:
+    """Return the version of a part, None where the host does not say enough to go on later."""
+    condition = validator.condition
+    if condition is None or n_bytes is None:
+        return None
+    return PartVersion(condition, n_bytes, validator.promises_digest)
+
+
+def object_digest(object_path: str) -> str:
+    """Return what the names of an object's parts begin with."""
+    return _digest(object_path)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _has_bytes(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False

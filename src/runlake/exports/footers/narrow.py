@@ -1,0 +1,307 @@
+"""Footers cut down to some columns, so that a read of one key does not pay for ten thousand.
+
+A Parquet footer is one Thrift structure in the compact protocol (Parquet format,
+``parquet.thrift``, ``FileMetaData``): the schema, and for every row group a ``ColumnChunk`` per
+leaf column. It is walked once, to note where each of these stands; a slim footer is then put
+together from the noted bytes as they are, without understanding them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runlake.exports.footers.forms import Forms, Rules
+from runlake.exports.footers.thrift import (
+    BINARY,
+    I32,
+    I64,
+    LIST,
+    SHORT_LIST,
+    STRUCT,
+    UnknownType,
+    Walker,
+)
+
+MAGIC = b"PAR1"
+LENGTH_AND_MAGIC = 8
+VERSION, SCHEMA, N_ROWS, ROW_GROUPS, CREATED_BY = 1, 2, 3, 4, 6
+CHUNKS, SORTING_COLUMNS = 1, 4
+N_CHILDREN = 5
+# The path of a column chunk is of any length (field ids: metadata, path_in_schema).
+_chunks_seen: Forms[None] = Forms(Rules(free=frozenset({(3, 3)})))
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSlice:
+    """The bytes of a footer that are about one top-level column.
+
+    Parameters
+    ----------
+    n_elements : int
+        Schema elements: one, and one per nested field.
+    elements : bytes
+        The schema elements.
+    n_leaves : int
+        Leaf columns.
+    chunks : tuple of bytes
+        Per row group, the column chunks of all its leaves.
+    """
+
+    n_elements: int
+    elements: bytes
+    n_leaves: int
+    chunks: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FooterFrame:
+    """The bytes of a footer that are about no column.
+
+    Parameters
+    ----------
+    version, n_rows : bytes
+        Fields, with their headers.
+    root : tuple of bytes
+        The schema's root element, before and after its count of children.
+    groups : tuple of bytes
+        Per row group, what follows its column chunks.
+    created_by : bytes
+        Who wrote the file: readers mend known faults by it. Without a header; may be empty.
+    """
+
+    version: bytes
+    root: tuple[bytes, bytes]
+    n_rows: bytes
+    groups: tuple[bytes, ...]
+    created_by: bytes
+
+
+class Unsliceable(Exception):
+    """The footer has a form that is not cut: it has to be read whole."""
+
+
+def read_footer(file: Path) -> bytes:
+    """Return the footer of a Parquet file, without its length and magic."""
+    with file.open("rb") as content:
+        end = content.seek(0, 2)
+        content.seek(max(0, end - LENGTH_AND_MAGIC))
+        length = int.from_bytes(content.read(4), "little")
+        content.seek(max(0, end - LENGTH_AND_MAGIC - length))
+        return content.read(length)
+
+
+def slice_footer(metadata: bytes) -> tuple[FooterFrame, tuple[ColumnSlice, ...]]:
+    """Note where the parts of a footer stand.
+
+    Parameters
+    ----------
+    metadata : bytes
+        The footer without its length and magic.
+
+    Returns
+    -------
+    tuple of FooterFrame and tuple of ColumnSlice
+        The slices in the order of the file.
+
+    Raises
+    ------
+    Unsliceable
+        If the footer is sorted by column position, encrypted, or has fields in another order.
+    """
+    try:
+        return _slice(Walker(metadata))
+    except UnknownType as error:
+        raise Unsliceable(str(error)) from error
+    except (IndexError, KeyError, RecursionError) as error:
+        raise Unsliceable("the footer ends too early") from error
+
+
+def slim_footer(frame: FooterFrame, columns: Sequence[ColumnSlice]) -> bytes:
+    """Put a footer together that knows some columns only.
+
+    Parameters
+    ----------
+    frame : FooterFrame
+        What is about no column.
+    columns : sequence of ColumnSlice
+        In the order of the file.
+
+    Returns
+    -------
+    bytes
+        A Parquet file of the footer alone; its offsets are those of the file that it was cut from.
+    """
+    n_elements = 1 + sum(column.n_elements for column in columns)
+    n_leaves = sum(column.n_leaves for column in columns)
+    parts = [frame.version, _field(SCHEMA - VERSION, LIST), _list_header(n_elements)]
+    parts += [frame.root[0], _varint(len(columns) << 1), frame.root[1]]
+    parts += [column.elements for column in columns]
+    parts += [frame.n_rows, _field(ROW_GROUPS - N_ROWS, LIST), _list_header(len(frame.groups))]
+    for group, rest in enumerate(frame.groups):
+        parts += [_field(CHUNKS, LIST), _list_header(n_leaves)]
+        parts += [column.chunks[group] for column in columns]
+        parts.append(rest)
+    if frame.created_by:
+        parts += [_field(CREATED_BY - ROW_GROUPS, BINARY), frame.created_by]
+    metadata = b"".join([*parts, b"\0"])
+    return b"".join([MAGIC, metadata, len(metadata).to_bytes(4, "little"), MAGIC])
+
+
+def pack_frame(frame: FooterFrame) -> bytes:
+    """Return a frame as bytes."""
+    return _pack([frame.version, *frame.root, frame.n_rows, frame.created_by, *frame.groups])
+
+
+def unpack_frame(content: bytes) -> FooterFrame:
+    """Return the frame that `pack_frame` packed."""
+    version, before, after, n_rows, created_by, *groups = _unpack(content)
+    return FooterFrame(version, (before, after), n_rows, tuple(groups), created_by)
+
+
+def pack_column(column: ColumnSlice) -> bytes:
+    """Return a slice as bytes."""
+    counts = _varint(column.n_elements), _varint(column.n_leaves)
+    return _pack([*counts, column.elements, *column.chunks])
+
+
+def unpack_column(content: bytes) -> ColumnSlice:
+    """Return the slice that `pack_column` packed."""
+    n_elements, n_leaves, elements, *chunks = _unpack(content)
+    counts = Walker(n_elements).varint(), Walker(n_leaves).varint()
+    return ColumnSlice(counts[0], elements, counts[1], tuple(chunks))
+
+
+def _pack(parts: Sequence[bytes]) -> bytes:
+    return b"".join(piece for part in parts for piece in (_varint(len(part)), part))
+
+
+def _unpack(content: bytes) -> list[bytes]:
+    walker = Walker(content)
+    parts = []
+    while walker.at < len(content):
+        length = walker.varint()
+        parts.append(content[walker.at : walker.at + length])
+        walker.at += length
+    return parts
+
+
+def _slice(walker: Walker) -> tuple[FooterFrame, tuple[ColumnSlice, ...]]:
+    fields: dict[int, bytes] = {}
+    elements: list[tuple[int, bytes]] = []
+    root = (b"", b"")
+    groups: list[tuple[list[bytes], bytes]] = []
+    last = 0
+    while (field := walker.field(last)) is not None:
+        last, kind = field
+        if last == SCHEMA:
+            count, _ = walker.list_header()
+            root = _root(walker)
+            elements = [_element(walker) for _ in range(count - 1)]
+        elif last == ROW_GROUPS:
+            count, _ = walker.list_header()
+            groups = [_row_group(walker) for _ in range(count)]
+        else:
+            fields[last] = walker.skipped(kind)
+        if last > CREATED_BY + 1:
+            raise Unsliceable("the footer is encrypted")
+    frame = FooterFrame(
+        _field(VERSION, I32) + fields[VERSION],
+        root,
+        _field(N_ROWS - SCHEMA, I64) + fields[N_ROWS],
+        tuple(rest for _, rest in groups),
+        fields.get(CREATED_BY, b""),
+    )
+    return frame, tuple(_columns(elements, [chunks for chunks, _ in groups]))
+
+
+def _columns(
+    elements: Sequence[tuple[int, bytes]], groups: Sequence[Sequence[bytes]]
+) -> list[ColumnSlice]:
+    columns = []
+    element = leaf = 0
+    while element < len(elements):
+        start, n_leaves, open_nodes = element, 0, 1
+        while open_nodes:
+            n_children = elements[element][0]
+            n_leaves += not n_children
+            open_nodes += n_children - 1
+            element += 1
+        content = b"".join(bytes_ for _, bytes_ in elements[start:element])
+        chunks = tuple(b"".join(chunks[leaf : leaf + n_leaves]) for chunks in groups)
+        columns.append(ColumnSlice(element - start, content, n_leaves, chunks))
+        leaf += n_leaves
+    return columns
+
+
+def _element(walker: Walker) -> tuple[int, bytes]:
+    """Return the number of children and the bytes of a schema element."""
+    start, last, n_children = walker.at, 0, 0
+    while (field := walker.field(last)) is not None:
+        last, kind = field
+        if last == N_CHILDREN:
+            n_children = walker.varint() >> 1
+        else:
+            walker.skip(kind)
+    return n_children, walker.content[start : walker.at]
+
+
+def _root(walker: Walker) -> tuple[bytes, bytes]:
+    start, last = walker.at, 0
+    before = after = None
+    while (field := walker.field(last)) is not None:
+        last, kind = field
+        if last == N_CHILDREN:
+            before = walker.content[start : walker.at]
+            walker.skip(kind)
+            after = walker.at
+        else:
+            walker.skip(kind)
+    if before is None or after is None:
+        raise Unsliceable("the schema has no columns")
+    return before, walker.content[after : walker.at]
+
+
+def _row_group(walker: Walker) -> tuple[list[bytes], bytes]:
+    field = walker.field(0)
+    if field is None or field[0] != CHUNKS:
+        raise Unsliceable("a row group does not begin with its columns")
+    count, _ = walker.list_header()
+    chunks = [_chunk(walker) for _ in range(count)]
+    start, last = walker.at, CHUNKS
+    while (field := walker.field(last)) is not None:
+        last, kind = field
+        if last == SORTING_COLUMNS:
+            raise Unsliceable("rows are sorted by columns that are named by position")
+        walker.skip(kind)
+    return chunks, walker.content[start : walker.at]
+
+
+def _chunk(walker: Walker) -> bytes:
+    start = walker.at
+    if seen := _chunks_seen.match(walker.content, start):
+        walker.at = seen[0].end()
+        return seen[0][0]
+    chunk = walker.skipped(STRUCT)
+    _chunks_seen.note(walker.content, start, None)
+    return chunk
+
+
+def _field(delta: int, kind: int) -> bytes:
+    return bytes([delta << 4 | kind])
+
+
+def _list_header(length: int) -> bytes:
+    if length < SHORT_LIST:
+        return bytes([length << 4 | STRUCT])
+    return bytes([SHORT_LIST << 4 | STRUCT]) + _varint(length)
+
+
+def _varint(value: int) -> bytes:
+    parts = bytearray()
+    while value > 0x7F:  # noqa: PLR2004
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    parts.append(value)
+    return bytes(parts)

@@ -1,0 +1,349 @@
+"""Whether a footer is one that pyarrow survives.
+
+pyarrow ends the process where a column chunk or its statistics do not fit the schema: the C++ error
+passes functions that are declared not to raise. So what it takes for granted is compared before it
+sees the footer: types, lengths of bounds, numbers of columns and of values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from runlake.exports.footers.forms import Forms, Rules
+from runlake.exports.footers.narrow import read_footer
+from runlake.exports.footers.thrift import BINARY, I32, I64, LIST, STRUCT, UnknownType, Walker
+
+SCHEMA, ROW_GROUPS, N_ROWS = 2, 4, 3
+MAX_DEPTH = 64
+# Delta and run-length encodings keep a value in a few bits; fewer values than that harm nobody.
+VALUES_PER_BYTE = 1_000
+VALUES_ALWAYS_ALLOWED = 1 << 24
+BYTES_PER_BYTE = 1_000
+BYTES_ALWAYS_ALLOWED = 1 << 29
+# Parquet's physical types, by number: BOOLEAN, INT32, INT64, INT96, FLOAT, DOUBLE.
+BYTES_OF_TYPE = {0: 1, 1: 4, 2: 8, 3: 12, 4: 4, 5: 8}
+BYTE_ARRAY, FIXED_BYTE_ARRAY = 6, 7
+REQUIRED, OPTIONAL, REPEATED = 0, 1, 2
+N_CODECS = 8
+# By field ids: type, length, repetition and children of a schema element, and its name.
+ELEMENT = Rules(same=frozenset({(1,), (2,), (3,), (5,)}), free=frozenset({(4,)}))
+# Type and codec of a column chunk, its count of values, lengths and offsets, its path.
+CHUNK = Rules(
+    same=frozenset({(3, 1), (3, 4)}),
+    counts=frozenset({(3, 7), (3, 9), (3, 11)}),
+    small=frozenset({(3, 6)}),
+    captured=(3, 5),
+    free=frozenset({(3, 3)}),
+)
+BOUNDS = frozenset({(3, 12, 1), (3, 12, 2), (3, 12, 5), (3, 12, 6)})
+TEXT_CHUNK = replace(CHUNK, free=CHUNK.free | BOUNDS)
+# Type, length, repetition and number of children.
+_Element = tuple[int | None, int | None, int, int]
+_elements_seen: Forms[_Element] = Forms(ELEMENT)
+
+
+class UnsoundFooter(ValueError):
+    """A footer that contradicts itself; the text says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A column as it is stored: how long its values are, and its levels (Parquet's words)."""
+
+    type: int
+    n_bytes: int | None
+    n_repeated: int
+    n_defined: int
+    forms: Forms[None]
+
+
+def check_footer(footer: bytes, n_file_bytes: int) -> None:
+    """Refuse a footer that readers do not survive.
+
+    Parameters
+    ----------
+    footer : bytes
+        Without its length and magic.
+    n_file_bytes : int
+        Length of the whole file.
+
+    Raises
+    ------
+    UnsoundFooter
+        If the schema is nested too deep, a column chunk does not fit it, or there are more values
+        than a file of that length can hold.
+    """
+    try:
+        _check(_Fields(footer), n_file_bytes)
+    except (IndexError, KeyError, OverflowError, RecursionError, UnknownType) as error:
+        raise UnsoundFooter("the footer cannot be read") from error
+
+
+class _Fields(Walker):
+    """Reads values, and bounds what a length may be."""
+
+    def number(self) -> int:
+        value = self.varint()
+        return (value >> 1) ^ -(value & 1)
+
+    def binary_length(self) -> int:
+        """Step over bytes and return how many they are."""
+        length = self.varint()
+        self.at += length
+        if self.at > len(self.content):
+            raise UnsoundFooter("a text of the footer ends behind it")
+        return length
+
+    def count(self, kind: int) -> int:
+        """Return the length of a list of structures or numbers."""
+        length, inner = self.list_header()
+        if length and inner != kind:
+            raise UnsoundFooter("a list of the footer is of the wrong type")
+        if length > len(self.content):
+            raise UnsoundFooter("a list of the footer is longer than it")
+        return length
+
+
+def _check(fields: _Fields, n_file_bytes: int) -> None:
+    leaves: list[_Leaf] | None = None
+    last = n_rows = 0
+    while (field := fields.field(last)) is not None:
+        last, kind = field
+        if (last, kind) == (SCHEMA, LIST):
+            leaves = _leaves(fields)
+        elif (last, kind) == (ROW_GROUPS, LIST):
+            for _ in range(fields.count(STRUCT)):
+                n_rows += _check_row_group(fields, leaves or [], n_file_bytes)
+        elif last in (SCHEMA, ROW_GROUPS):
+            raise UnsoundFooter("the schema or the row groups are no list")
+        else:
+            fields.skip(kind)
+    if leaves is None:
+        raise UnsoundFooter("it has no schema")
+    _refuse_absurd(n_rows, "rows", n_file_bytes)
+
+
+def _refuse_absurd(n_values: int, what: str, n_file_bytes: int) -> None:
+    if n_values > max(VALUES_ALWAYS_ALLOWED, n_file_bytes * VALUES_PER_BYTE):
+        raise UnsoundFooter(f"it states {n_values:,} {what} in {n_file_bytes:,} bytes")
+
+
+def _leaves(fields: _Fields) -> list[_Leaf]:
+    """Return the columns as they are stored."""
+    leaves: list[_Leaf] = []
+    # Per level: children still to come, repetition and definition level.
+    levels: list[tuple[int, int, int]] = []
+    for place, element in enumerate(_elements(fields)):
+        kind, length, repetition, n_children = element
+        if place == 0:
+            levels.append((n_children, 0, 0))
+            continue
+        while levels and not levels[-1][0]:
+            levels.pop()
+        if not levels or repetition not in (REQUIRED, OPTIONAL, REPEATED):
+            raise UnsoundFooter("the schema is no tree of columns")
+        left, n_repeated, n_defined = levels[-1]
+        levels[-1] = left - 1, n_repeated, n_defined
+        n_repeated += repetition == REPEATED
+        n_defined += repetition != REQUIRED
+        if n_children:
+            if len(levels) > MAX_DEPTH:
+                raise UnsoundFooter(f"columns are nested more than {MAX_DEPTH} deep")
+            levels.append((n_children, n_repeated, n_defined))
+        elif kind is not None:
+            leaves.append(_leaf(kind, length, n_repeated, n_defined))
+    if any(left for left, _, _ in levels):
+        raise UnsoundFooter("the schema has fewer elements than columns")
+    return leaves
+
+
+@lru_cache(maxsize=1024)
+def _leaf(kind: int, length: int | None, n_repeated: int, n_defined: int) -> _Leaf:
+    forms: Forms[None] = Forms(TEXT_CHUNK if kind == BYTE_ARRAY else CHUNK)
+    return _Leaf(kind, _n_bytes(kind, length), n_repeated, n_defined, forms)
+
+
+def _n_bytes(kind: int, length: int | None) -> int | None:
+    if kind == FIXED_BYTE_ARRAY:
+        if length is None or length <= 0:
+            raise UnsoundFooter("a column of fixed length has none")
+        return length
+    if kind != BYTE_ARRAY and kind not in BYTES_OF_TYPE:
+        raise UnsoundFooter(f"a column has the type {kind}")
+    return BYTES_OF_TYPE.get(kind)
+
+
+def _elements(fields: _Fields) -> Iterator[_Element]:
+    """Yield the elements of the schema."""
+    for _ in range(fields.count(STRUCT)):
+        start = fields.at
+        if seen := _elements_seen.match(fields.content, start):
+            found, element = seen
+            fields.at = found.end()
+        else:
+            element = _element(fields)
+            _elements_seen.note(fields.content, start, element)
+        yield element
+
+
+def _element(fields: _Fields) -> _Element:
+    """Return type, length, repetition and number of children of a schema element."""
+    values: dict[int, int] = {}
+    last = 0
+    while (field := fields.field(last)) is not None:
+        last, kind = field
+        if last in (1, 2, 3, 5):
+            if kind != I32:
+                raise UnsoundFooter("a column of the schema is of the wrong form")
+            values[last] = fields.number()
+        elif kind == BINARY:
+            fields.binary_length()
+        else:
+            fields.skip(kind)
+    n_children = values.get(5, 0)
+    if n_children < 0:
+        raise UnsoundFooter("a column has fewer fields than none")
+    return values.get(1), values.get(2), values.get(3, -1), n_children
+
+
+def _check_row_group(fields: _Fields, leaves: list[_Leaf], n_file_bytes: int) -> int:
+    """Return how many rows a row group states."""
+    last = n_rows = 0
+    has_columns = False
+    flat: set[int] = set()
+    while (field := fields.field(last)) is not None:
+        last, kind = field
+        if (last, kind) == (1, LIST):
+            has_columns = True
+            n_chunks = fields.count(STRUCT)
+            if n_chunks != len(leaves):
+                raise UnsoundFooter(
+                    f"a row group has {n_chunks:,} columns, the schema {len(leaves):,}"
+                )
+            flat = _check_chunks(fields, leaves, n_file_bytes)
+        elif (last, kind) == (N_ROWS, I64):
+            n_rows = fields.number()
+        elif last in (1, N_ROWS):
+            raise UnsoundFooter("a row group is of the wrong form")
+        else:
+            fields.skip(kind)
+    if n_rows < 0 or not has_columns:
+        raise UnsoundFooter("a row group has no columns, or fewer rows than none")
+    n_values = max(flat, default=0)
+    if n_values > n_rows:
+        raise UnsoundFooter(
+            f"a column has {n_values:,} values, but its row group states {n_rows:,} rows"
+        )
+    return n_rows
+
+
+def _check_chunks(fields: _Fields, leaves: Sequence[_Leaf], n_file_bytes: int) -> set[int]:
+    """Return the counts of values of columns that have one per row, each once."""
+    # Of columns that have one value per row, and of lists.
+    stated: tuple[set[bytes], set[bytes]] = (set(), set())
+    counts: tuple[set[int], set[int]] = (set(), set())
+    for leaf in leaves:
+        start = fields.at
+        is_list = leaf.n_repeated > 0
+        if seen := leaf.forms.match(fields.content, start):
+            fields.at = seen[0].end()
+            stated[is_list].add(seen[0][1])
+            continue
+        counts[is_list].add(_check_chunk(fields, leaf, n_file_bytes))
+        leaf.forms.note(fields.content, start, None)
+    for some, texts in zip(counts, stated, strict=True):
+        some.update(_Fields(count).number() for count in texts)
+    _refuse_absurd(max(counts[True], default=0), "values of a list column", n_file_bytes)
+    return counts[False]
+
+
+def _check_chunk(fields: _Fields, leaf: _Leaf, n_file_bytes: int) -> int:
+    last = 0
+    n_values: int | None = None
+    while (field := fields.field(last)) is not None:
+        last, kind = field
+        if (last, kind) == (3, STRUCT):
+            n_values = _check_metadata(fields, leaf, n_file_bytes)
+        elif last in (3, 8):
+            raise UnsoundFooter("a column is encrypted or has no metadata")
+        elif kind == BINARY:
+            fields.binary_length()
+        else:
+            fields.skip(kind)
+    if n_values is None:
+        raise UnsoundFooter("a column chunk has no metadata")
+    return n_values
+
+
+def _check_metadata(fields: _Fields, leaf: _Leaf, n_file_bytes: int) -> int:
+    last = 0
+    numbers: dict[int, int] = {}
+    while (field := fields.field(last)) is not None:
+        last, kind = field
+        if last in (1, 4, 5, 6, 7, 9, 10, 11):
+            if kind not in (I32, I64):
+                raise UnsoundFooter("a column chunk is of the wrong form")
+            numbers[last] = fields.number()
+        elif (last, kind) == (12, STRUCT):
+            _check_statistics(fields, leaf)
+        elif (last, kind) == (16, STRUCT):
+            _check_sizes(fields, leaf)
+        elif last in (12, 16):
+            raise UnsoundFooter("statistics are of the wrong form")
+        else:
+            fields.skip(kind)
+    return _n_values(numbers, leaf, n_file_bytes)
+
+
+def _n_values(numbers: dict[int, int], leaf: _Leaf, n_file_bytes: int) -> int:
+    """Return how many values a column chunk states, if it fits its column and the file."""
+    if numbers.get(1) != leaf.type or not 0 <= numbers.get(4, -1) < N_CODECS:
+        raise UnsoundFooter("a column chunk is of another type than its column, or of no codec")
+    if min(numbers.get(name, -1) for name in (5, 6, 7)) < 0:
+        raise UnsoundFooter("a column chunk has no length")
+    # Some writers note a dictionary offset of 0 for "none".
+    starts = [numbers.get(9, -1), numbers.get(11) or numbers.get(9, -1)]
+    if min(starts) < 0 or min(starts) + numbers[7] > n_file_bytes:
+        raise UnsoundFooter("a column chunk ends behind the file")
+    if numbers[6] > max(BYTES_ALWAYS_ALLOWED, numbers[7] * BYTES_PER_BYTE):
+        raise UnsoundFooter(f"a column chunk unpacks {numbers[7]:,} bytes to {numbers[6]:,}")
+    return numbers[5]
+
+
+def _check_statistics(fields: _Fields, leaf: _Leaf) -> None:
+    last = 0
+    while (field := fields.field(last)) is not None:
+        last, kind = field
+        if last in (1, 2, 5, 6):
+            if kind != BINARY:
+                raise UnsoundFooter("statistics are of the wrong form")
+            length = fields.binary_length()
+            if leaf.n_bytes is not None and length != leaf.n_bytes and length:
+                raise UnsoundFooter(f"a bound has {length} bytes, its type {leaf.n_bytes}")
+        else:
+            fields.skip(kind)
+
+
+def _check_sizes(fields: _Fields, leaf: _Leaf) -> None:
+    last = 0
+    while (field := fields.field(last)) is not None:
+        last, kind = field
+        if (last, kind) in ((2, LIST), (3, LIST)):
+            length = fields.count(I64)
+            highest = leaf.n_repeated if last == 2 else leaf.n_defined  # noqa: PLR2004
+            if length not in (0, highest + 1):
+                raise UnsoundFooter("the statistics of sizes do not fit the schema")
+            for _ in range(length):
+                fields.skip(I64)
+        elif last in (2, 3) or (last == 1 and leaf.type != BYTE_ARRAY):
+            raise UnsoundFooter("the statistics of sizes are of the wrong form")
+        else:
+            fields.skip(kind)
+
+
+def check_file(file: Path) -> None:
+    """Refuse a file whose footer readers do not survive; see `check_footer`."""
+    check_footer(read_footer(file), file.stat().st_size)

@@ -1,0 +1,134 @@
+"""Rows of an export as Arrow arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from runlake.history.plan.key_columns import Column
+from runlake.history.plan.segments import ExportRead
+from runlake.values import Row, StepRange
+
+if TYPE_CHECKING:
+    import polars as pl
+    from polars.selectors import Selector
+
+# Measured (docs/explanation/reading.md): below some hundred thousand cells the cost per call shows,
+# above some millions nothing is won but memory lost.
+CELLS_PER_SLICE = 1 << 22
+MIN_ROWS = 64
+# A dictionary holds a long text once, whatever many rows have it; Arrow's arrays hold it per row.
+TEXT_BYTES_PER_BATCH = 1 << 26
+Reads = Iterable[tuple[ExportRead, StepRange]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows as arrays of one length.
+
+    Parameters
+    ----------
+    steps : pyarrow.Array
+        int64, without nulls.
+    columns : tuple of Column
+        What the arrays are.
+    arrays : tuple of pyarrow.Array
+        One per column, as stored.
+    rows : tuple of dict
+        In place of arrays: a few rows of many numbers, of which rows are had faster.
+    """
+
+    steps: pa.Array
+    columns: tuple[Column, ...]
+    arrays: tuple[pa.Array, ...]
+    rows: tuple[Row, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def cut(self, start: int, n_rows: int) -> Batch:
+        """Return some rows of the batch, without a copy."""
+        arrays = tuple(array.slice(start, n_rows) for array in self.arrays)
+        return Batch(self.steps.slice(start, n_rows), self.columns, arrays)
+
+
+def max_rows_of(read: ExportRead, n_sharing: int) -> int:
+    """Return how many rows of an export may be in memory while so many exports are read."""
+    return max(MIN_ROWS, CELLS_PER_SLICE // n_sharing // (len(read.columns) + 1))
+
+
+def arrays_of(frame: pl.DataFrame, *, is_numeric: bool) -> Iterator[dict[str, pa.Array]]:
+    """Yield the columns of a frame, chunk by chunk, with texts of bounded length in each.
+
+    One stream of all columns costs a quarter of what ``to_arrow`` does column by column, but it
+    copies chunks together, and brings texts as views, of which pyarrow can neither filter nor take.
+    """
+    are_numbers = _numbers()
+    texts = None if is_numeric else frame.select(~are_numbers)
+    if texts is not None and _is_too_long(texts):
+        for half in _halves(frame):
+            yield from arrays_of(half, is_numeric=False)
+        return
+    table = None if texts is None else texts.to_arrow()
+    numbers = frame if is_numeric else frame.select(are_numbers)
+    offset = 0
+    for n_rows in frame.to_series(0).chunk_lengths():
+        for batch in pa.RecordBatchReader.from_stream(numbers.slice(offset, n_rows)):
+            arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
+            if table is not None:
+                for name in table.column_names:
+                    arrays[name] = _single(table.column(name).slice(offset, n_rows))
+            yield arrays
+        offset += n_rows
+
+
+def _numbers() -> Selector:
+    import polars.selectors as cs
+
+    return cs.numeric() | cs.boolean() | cs.temporal()
+
+
+def cut_by_texts(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a frame in pieces whose texts are not too long together."""
+    if not _is_too_long(frame.select(~_numbers())):
+        yield frame
+        return
+    for half in _halves(frame):
+        yield from cut_by_texts(half)
+
+
+def _is_too_long(texts: pl.DataFrame) -> bool:
+    if len(texts) <= 1:
+        return False
+    return sum(map(_n_text_bytes, texts.iter_columns())) > TEXT_BYTES_PER_BATCH
+
+
+def _halves(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    half = len(frame) // 2
+    return frame.head(half), frame.slice(half)
+
+
+def _n_text_bytes(column: pl.Series) -> int:
+    import polars as pl
+
+    kind = column.dtype
+    # polars goes by names in methods of a series too, and takes some for patterns.
+    column = column.alias("texts")
+    if kind == pl.String:
+        return int(column.str.len_bytes().sum())
+    if kind == pl.Binary:
+        return int(column.bin.size().sum())
+    if isinstance(kind, pl.Struct):
+        return sum(map(_n_text_bytes, column.struct.unnest().iter_columns()))
+    if isinstance(kind, pl.List) and (
+        kind.inner in (pl.String, pl.Binary) or kind.inner.is_nested()
+    ):
+        return _n_text_bytes(column.explode())
+    return 0
+
+
+def _single(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -1,0 +1,136 @@
+"""The rows of exports, decoded to Arrow arrays piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from runlake.history.decode.batches import Batch, Reads, arrays_of
+from runlake.history.decode.by_polars import polars_can_scan
+from runlake.history.decode.forked import polars_is_usable
+from runlake.history.decode.prefetch import run_ahead
+from runlake.history.decode.queries import Piece, cut_pieces
+from runlake.history.decode.selection import COLUMNS_WORTH_A_THREAD
+from runlake.history.plan.segments import ExportRead, Segment
+from runlake.values import STEP, Projection, Row
+
+if TYPE_CHECKING:
+    import polars as pl
+
+CELLS_IN_FIRST_ROWS = 1 << 11
+Begun = Callable[[Piece], "pl.DataFrame | None"]
+Decoded = tuple[Piece, "pl.DataFrame"]
+
+
+def decode_exports(
+    reads: Reads,
+    projection: Projection,
+    first_rows: int,
+    *,
+    n_sharing: int = 1,
+    begun: Begun | None = None,
+) -> Iterator[Batch]:
+    """Yield the rows of exports, one export after the other, each in file order.
+
+    Parameters
+    ----------
+    reads : iterable of (ExportRead, StepRange)
+        A file with its columns and row groups, and the steps that are wanted of it: rows outside of
+        them, and those without a step, are left out.
+    projection : Projection
+        Rows that it does not keep are left out, as far as the arrays tell: a cell of JSON may be
+        null, which is known only when it is parsed.
+    first_rows : int
+        Rows in the first batch at most; it is small, so that it comes soon.
+    n_sharing : int
+        Exports that are read at the same time, and share the memory.
+    begun : callable, optional
+        Given a piece, returns its rows if somebody decoded them already.
+
+    Yields
+    ------
+    Batch
+        Never empty; those of one export have the same columns and types. Memory is bounded by a
+        batch.
+
+    Raises
+    ------
+    CacheCorrupt
+        If a file cannot be read.
+    """
+    for is_fast, some in groupby(_wanted(reads, projection), lambda one: _is_for_polars(one[0])):
+        if is_fast:
+            batches = _decode_polars(some, projection, first_rows, n_sharing, begun)
+        else:
+            from runlake.history.decode.by_pyarrow import decode_pyarrow
+
+            batches = decode_pyarrow(some, projection, first_rows, n_sharing)
+        for batch in batches:
+            if len(batch):
+                yield batch
+
+
+def _wanted(reads: Reads, projection: Projection) -> Reads:
+    return [(read, steps) for read, steps in reads if _can_have_rows(read, projection)]
+
+
+def _can_have_rows(read: ExportRead, projection: Projection) -> bool:
+    keys = projection.keys
+    if not keys:
+        return True
+    held = {column.key for column in read.columns}
+    return bool(held) and (projection.how == "any" or len(held) == len(keys))
+
+
+def _is_for_polars(read: ExportRead) -> bool:
+    return polars_is_usable() and polars_can_scan(read)
+
+
+def first_piece(segments: Sequence[Segment], projection: Projection) -> Piece | None:
+    """Return what `decode_exports` decodes first of segments; None if they begin otherwise."""
+    if not (segments and segments[0].is_one_export and _is_for_polars(segments[0].reads[0])):
+        return None
+    reads = [(segments[0].reads[0], segments[0].steps)]
+    return next(cut_pieces(_wanted(reads, projection), projection, 1), None)
+
+
+def _decode_polars(
+    reads: Reads,
+    projection: Projection,
+    first_rows: int,
+    n_sharing: int,
+    begun: Begun | None,
+) -> Iterator[Batch]:
+    def collect(piece: Piece) -> Decoded:
+        frame = None if begun is None else begun(piece)
+        return piece, piece.collect() if frame is None else frame
+
+    def divide(first: Decoded) -> tuple[Decoded, Decoded]:
+        piece, frame = first
+        n_rows = max(1, min(first_rows, CELLS_IN_FIRST_ROWS // (len(piece.names) + 1)))
+        return (piece, frame.head(n_rows)), (piece, frame.slice(n_rows))
+
+    pieces = cut_pieces(reads, projection, n_sharing)
+    is_first = True
+    for piece, frame in run_ahead((partial(collect, one) for one in pieces), divide):
+        if is_first and piece.is_numeric and len(piece.names) >= COLUMNS_WORTH_A_THREAD:
+            yield _first_rows(piece, frame)
+        else:
+            for arrays in arrays_of(frame, is_numeric=piece.is_numeric):
+                columns = tuple(arrays[name] for name in piece.names)
+                yield Batch(arrays[STEP], piece.read.columns, columns)
+        is_first = False
+
+
+def _first_rows(piece: Piece, frame: pl.DataFrame) -> Batch:
+    """Return rows of numbers without the arrays between, which cost the same for any few rows."""
+    rows = frame[list(dict.fromkeys([STEP, *piece.names]))].to_dicts()
+    return Batch(frame[STEP].to_arrow(), piece.read.columns, (), tuple(map(_filled, rows)))
+
+
+def _filled(row: Row) -> Row:
+    if None not in row.values():
+        return row
+    return {key: cell for key, cell in row.items() if cell is not None}

@@ -1,0 +1,155 @@
+"""What polars decodes at once of an export: queries for slices of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from runlake.history.decode.batches import CELLS_PER_SLICE, MIN_ROWS, Reads, max_rows_of
+from runlake.history.decode.by_polars import scan_file
+from runlake.history.decode.corruption import telling_corruption
+from runlake.history.decode.prefetch import collect_side_by_side
+from runlake.history.decode.selection import select_columns
+from runlake.history.plan.key_columns import Column
+from runlake.history.plan.segments import ExportRead
+from runlake.history.plan.slices import Slice, cut_slices, whole_groups
+from runlake.values import Projection, StepRange
+
+if TYPE_CHECKING:
+    import polars as pl
+
+CELLS_PER_ROW_GROUP = 2 << 22
+CELLS_IN_FIRST_SLICE = 1 << 17
+ROWS_IN_FIRST_SLICE = 1000
+CELLS_WORTH_A_SEARCH = 1 << 18
+PIECES_WAITED_FOR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of an export that are decoded at once.
+
+    Parameters
+    ----------
+    read : ExportRead
+        The export.
+    steps : StepRange
+        What is wanted of it.
+    projection : Projection
+        Rows that it does not keep are left out.
+    rows : Slice
+        Where they are in the file.
+    names : sequence of str
+        What the columns of the read are called in the answer.
+    is_numeric : bool
+        All of them are integers or floats, under the names that they have in the file.
+    parts : sequence of polars.LazyFrame
+        Columns of the same rows.
+    """
+
+    read: ExportRead
+    steps: StepRange
+    projection: Projection
+    rows: Slice
+    names: Sequence[str] = field(compare=False, repr=False)
+    is_numeric: bool = field(compare=False, repr=False)
+    parts: Sequence[pl.LazyFrame] = field(compare=False, repr=False)
+
+    def collect(self) -> pl.DataFrame:
+        """Decode the rows."""
+        with telling_corruption(self.read.file):
+            return collect_side_by_side(self.parts)
+
+
+def cut_pieces(
+    reads: Reads,
+    projection: Projection,
+    n_sharing: int,
+) -> Iterator[Piece]:
+    """Yield what to decode, export by export, each opened when its first piece is asked for."""
+    is_first = True
+    for read, steps in reads:
+        max_rows = max_rows_of(read, n_sharing)
+        limit = min(max_rows, _rows_soon(read)) if is_first else max_rows
+        with telling_corruption(read.file):
+            yield from _export_pieces(read, projection, steps, limit, max_rows)
+        is_first = False
+
+
+def _rows_soon(read: ExportRead) -> int:
+    """Return how many rows are decoded soon.
+
+    Cells without a value cost little, texts may be long.
+    """
+    n_rows = read.facts.n_rows
+    columns = [read.facts.columns[column.name] for column in read.columns]
+    n_filled = n_rows + sum(n_rows - (column.n_nulls or 0) for column in columns)
+    n_soon = max(MIN_ROWS, CELLS_IN_FIRST_SLICE * n_rows // (n_filled + 1))
+    return n_soon if select_columns(read.columns).is_small else min(n_soon, ROWS_IN_FIRST_SLICE)
+
+
+def _export_pieces(
+    read: ExportRead, projection: Projection, steps: StepRange, first_rows: int, max_rows: int
+) -> Iterator[Piece]:
+    from runlake.history.decode.expressions import in_range, whole_step
+
+    scan = scan_file(read)
+    groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
+    is_exact = read.is_ascending and steps.covers(read.first_step, read.last_step)
+    if read.is_ascending and not is_exact:
+        groups = [_narrowed(scan, group, steps, len(read.columns)) for group in groups]
+    wanted = [group for group in groups if group.n_rows]
+    is_whole = read.step_kind == pa.int64()
+    selection = select_columns(read.columns)
+    names, is_numeric = selection.names, selection.is_numeric
+    conditions = [] if is_exact else [in_range(steps)]
+    conditions += _key_conditions(read.columns, names, projection)
+    is_plain = is_whole and selection.is_as_stored and not conditions
+    whole_rows = max_rows * (CELLS_PER_ROW_GROUP // CELLS_PER_SLICE) if is_numeric else 0
+    is_whole_file = is_plain and len(names) + 1 == read.facts.n_columns
+    for number, piece in enumerate(cut_slices(wanted, first_rows, max_rows, whole_rows)):
+        rows = scan.slice(piece.offset, piece.n_rows)
+        # The first two are waited for, while little else works.
+        if is_plain and number < PIECES_WAITED_FOR and len(selection.shares) > 1:
+            parts = [rows.select(share) for share in selection.shares]
+            yield Piece(read, steps, projection, piece, names, is_numeric, parts)
+            continue
+        if is_whole_file:
+            yield Piece(read, steps, projection, piece, names, is_numeric, [rows])
+            continue
+        selected = rows.select(selection.expressions)
+        if not is_whole:
+            selected = selected.with_columns(whole_step())
+        if conditions:
+            selected = selected.filter(conditions)
+        yield Piece(read, steps, projection, piece, names, is_numeric, [selected])
+
+
+def _key_conditions(
+    columns: tuple[Column, ...], names: Sequence[str], projection: Projection
+) -> list[pl.Expr]:
+    from runlake.history.decode.expressions import are_present
+
+    if not projection.keys:
+        return []
+    if projection.how == "any":
+        return [are_present(names, "any")]
+    held: dict[str, list[str]] = {}
+    for column, name in zip(columns, names, strict=True):
+        held.setdefault(column.key, []).append(name)
+    return [are_present(same, "any") for same in held.values()]
+
+
+def _narrowed(scan: pl.LazyFrame, group: Slice, steps: StepRange, n_columns: int) -> Slice:
+    """Return the rows of an ascending row group that are in a range, where looking is worth it."""
+    from runlake.history.decode.expressions import whole_step
+
+    if group.n_rows * n_columns < CELLS_WORTH_A_SEARCH:
+        return group
+    column = scan.slice(group.offset, group.n_rows).select(whole_step()).collect().to_series()
+    start = column.search_sorted(steps.start)
+    stop = group.n_rows if steps.stop is None else column.search_sorted(steps.stop)
+    return Slice(group.offset + start, stop - start)

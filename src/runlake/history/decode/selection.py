@@ -1,0 +1,75 @@
+"""How columns are asked of polars; found once for all reads of the same columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from runlake.history.decode.identity import kept_by_identity
+from runlake.history.plan.arrow_types import is_int_or_float
+from runlake.history.plan.key_columns import Column
+from runlake.values import STEP
+
+if TYPE_CHECKING:
+    import polars as pl
+
+COLUMNS_WORTH_A_THREAD = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What polars is to select for some columns.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What the columns are called in the answer, in their order.
+    expressions : sequence of polars.Expr
+        The columns and ``_step``.
+    shares : sequence of polars.Expr
+        The same dealt out to threads, for rows that need nothing but reading.
+    is_as_stored : bool
+        The columns are those of the file, under their names.
+    is_numeric : bool
+        They are so, and all of them are integers or floats.
+    is_small : bool
+        A cell has some bytes at most: no texts, no lists.
+    """
+
+    names: Sequence[str]
+    expressions: Sequence[pl.Expr]
+    shares: Sequence[pl.Expr]
+    is_as_stored: bool
+    is_numeric: bool
+    is_small: bool
+
+
+@kept_by_identity
+def select_columns(columns: tuple[Column, ...]) -> Selection:
+    """Return how columns are asked for."""
+    from runlake.history.decode.expressions import all_named, named, stored
+
+    kinds = [column.kind for column in columns]
+    is_small = all(map(pa.types.is_primitive, kinds))
+    is_whole = all(column.is_whole for column in columns)
+    if is_whole and not any(map(pa.types.is_date, kinds)):
+        names = [column.name for column in columns]
+        shares = [all_named(share) for share in _shares([STEP, *names])]
+        is_numeric = all(map(is_int_or_float, kinds))
+        return Selection(names, [all_named([STEP, *names])], shares, True, is_numeric, is_small)
+    names = [str(index) for index in range(len(columns))]
+    cells = [stored(column).alias(name) for column, name in zip(columns, names, strict=True)]
+    expressions = [named(STEP), *cells]
+    return Selection(names, expressions, [], False, False, is_small)
+
+
+def _shares(names: Sequence[str]) -> list[Sequence[str]]:
+    """Deal out many columns: polars decodes those of one row group one after the other."""
+    import polars as pl
+
+    n_shares = max(1, min(pl.thread_pool_size(), len(names) // COLUMNS_WORTH_A_THREAD))
+    # One by one, because neighbours are alike in what they cost.
+    return [names[start::n_shares] for start in range(n_shares)]

@@ -1,0 +1,268 @@
+"""The pieces of a frame: exports and live rows, each with the columns and types of the answer."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Container, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from runlake.errors import RunlakeError
+from runlake.history.decode.by_footer import read_columns
+from runlake.history.decode.by_polars import polars_can_scan, scan_file
+from runlake.history.decode.expressions import (
+    are_present,
+    from_arrow,
+    in_range,
+    named,
+    polars_type,
+    stored,
+    whole_step,
+)
+from runlake.history.decode.forked import polars_is_usable
+from runlake.history.live.spool import rows_table, table_columns
+from runlake.history.plan.arrow_types import as_polars_can_read, is_plain, unify
+from runlake.history.plan.key_columns import Column, check_names
+from runlake.history.plan.segments import ExportRead, Segment
+from runlake.history.plan.slices import Slice, joined, whole_groups
+from runlake.history.rows.cells import cell_reader, read_optional
+from runlake.values import STEP, Projection, Row, StepRange
+
+Types = Mapping[str, pa.DataType | None]
+
+
+def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None) -> Types:
+    """Return the type of each key over all sources.
+
+    Parameters
+    ----------
+    sources : iterable of sequences of Column
+        What each export, and the live rows, hold.
+    keys : sequence of str or None
+        Keys of the answer; None means all that the sources hold, in their order.
+
+    Returns
+    -------
+    mapping of str to pyarrow.DataType or None
+        None where the cells fit no type together: such a column is JSON text.
+    """
+    check_names(keys or ())
+    held: dict[str, dict[pa.DataType, None]] = {key: {} for key in keys or ()}
+    for columns in sources:
+        for column in columns:
+            if keys is None or column.key in held:
+                held.setdefault(column.key, {})[column.kind] = None
+    return {key: unify(list(kinds)) if kinds else pa.null() for key, kinds in held.items()}
+
+
+def empty_frame(types: Types) -> pl.DataFrame:
+    """Return no rows, with the columns of the answer."""
+    schema = {key: polars_type(kind) for key, kind in types.items()}
+    return pl.DataFrame(schema={STEP: pl.Int64, **schema})
+
+
+def open_export(read: ExportRead) -> pl.LazyFrame:
+    """Return a file as polars sees it; one with types that polars cannot read comes by pyarrow.
+
+    Raises
+    ------
+    RunlakeError
+        If the process was forked from one that used polars, which would hang.
+    """
+    check_polars()
+    if polars_can_scan(read):
+        return scan_file(read)
+    names = list(dict.fromkeys([STEP, *(column.name for column in read.columns)]))
+    table = read_columns(read, names)
+    fields = [(field.name, as_polars_can_read(field.type)) for field in table.schema]
+    return from_arrow(table.cast(pa.schema(fields))).lazy()
+
+
+def check_polars() -> None:
+    """Refuse what would hang."""
+    if not polars_is_usable():
+        raise RunlakeError(
+            "This process was forked from one that had polars loaded, and polars hangs then. "
+            "Start processes by 'spawn' or 'forkserver' (multiprocessing.get_context), or read "
+            "rows: run.beta_scan_history() works in a fork."
+        )
+
+
+def export_frame(
+    scan: pl.LazyFrame, read: ExportRead, types: Types, steps: StepRange, piece: Slice | None = None
+) -> pl.LazyFrame:
+    """Return the rows of an export that are in a range of steps.
+
+    Parameters
+    ----------
+    scan : polars.LazyFrame
+        The file.
+    read : ExportRead
+        What it holds.
+    types : mapping
+        Of the answer.
+    steps : StepRange
+        The range.
+    piece : Slice, optional
+        Look at these rows of the file only.
+
+    Returns
+    -------
+    polars.LazyFrame
+        In the order of the file.
+    """
+    if piece is not None:
+        scan = scan.slice(piece.offset, piece.n_rows)
+    elif not read.is_whole:
+        # Other row groups may not be on disk: no engine's pruning decides whether they are read.
+        runs = joined(whole_groups([g.n_rows for g in read.facts.row_groups], read.row_groups))
+        scan = pl.concat([scan.slice(run.offset, run.n_rows) for run in runs])
+    if read.is_ascending and steps.covers(read.first_step, read.last_step):
+        return with_types(scan, read.columns, types)
+    # Of the stored column the engine has statistics; only the whole step is exact.
+    scan = scan.filter(pl.col(STEP) > steps.start - 1)
+    if steps.stop is not None:
+        scan = scan.filter(pl.col(STEP) < steps.stop)
+    return with_types(scan, read.columns, types).filter(in_range(steps))
+
+
+def live_frame(rows: Sequence[Row], types: Types) -> pl.LazyFrame:
+    """Return live rows as a frame."""
+    table = rows_table(rows)
+    return with_types(from_arrow(table).lazy(), table_columns(table), types)
+
+
+def merged_frame(frames: Sequence[pl.LazyFrame], types: Types) -> pl.LazyFrame:
+    """Merge frames by step; the later one wins key by key (reading rule 3).
+
+    Parameters
+    ----------
+    frames : sequence of polars.LazyFrame
+        In any order of rows; of two rows of one step in one frame the later one wins.
+    types : mapping
+        Of the answer.
+
+    Returns
+    -------
+    polars.LazyFrame
+        Ascending by step, each once.
+    """
+    source = unused_name(types)
+    numbered = [f.with_columns(pl.lit(i).alias(source)) for i, f in enumerate(frames)]
+    ordered = pl.concat(numbered).sort(STEP, source, maintain_order=True).drop(source)
+    step = pl.col(STEP)
+    is_double = ((step == step.shift(1)) | (step == step.shift(-1))).fill_null(value=False)
+    # Only the doubles are grouped: grouping costs ten times what sorting does.
+    marked = ordered.with_columns(is_double.alias(source))
+    single = marked.filter(~pl.col(source)).drop(source)
+    winners = [_last(key) for key in types]
+    double = marked.filter(source).drop(source).group_by(STEP, maintain_order=True).agg(winners)
+    return pl.concat([single, double]).sort(STEP)
+
+
+def unused_name(names: Container[str]) -> str:
+    """Return a name for a column of our own that none of some keys has."""
+    name = "_"
+    while name in names:
+        name += "_"
+    return name
+
+
+def keep_rows(frame: pl.LazyFrame, projection: Projection) -> pl.LazyFrame:
+    """Keep the rows that a projection wants."""
+    if not projection.keys:
+        return frame
+    return frame.filter(are_present(projection.keys, projection.how))
+
+
+def segment_frames(
+    segment: Segment, types: Types, live: Iterable[Sequence[Row]]
+) -> list[pl.LazyFrame]:
+    """Return frames that, one after the other, are the rows of a segment, not filtered by key."""
+    frames = [export_frame(open_export(r), r, types, segment.steps) for r in segment.reads]
+    pages = [live_frame(page, types) for page in live] if segment.live_steps else []
+    if not segment.needs_merge:
+        return [*frames, *pages]
+    return [merged_frame([*frames, *pages], types)]
+
+
+def _last(key: str) -> pl.Expr:
+    return named(key).drop_nulls().last()
+
+
+def with_types(frame: pl.LazyFrame, columns: Sequence[Column], types: Types) -> pl.LazyFrame:
+    """Give the columns of a source the names and types of the answer, ``_step`` first."""
+    return frame.select(typed_columns(columns, types))
+
+
+def typed_columns(columns: Sequence[Column], types: Types) -> list[pl.Expr]:
+    """Return the columns of the answer as expressions over those of a source."""
+    held: dict[str, list[Column]] = {}
+    for column in columns:
+        held.setdefault(column.key, []).append(column)
+    cells = [_cells(key, held.get(key, ()), kind) for key, kind in types.items()]
+    return [whole_step(), *cells]
+
+
+def _cells(key: str, columns: Sequence[Column], kind: pa.DataType | None) -> pl.Expr:
+    if not columns:
+        return pl.lit(None, polars_type(kind)).alias(key)
+    fitted = [
+        _json_text(stored(column)) if kind is None else _fit(stored(column), column.kind, kind)
+        for column in columns
+    ]
+    return (fitted[0] if len(fitted) == 1 else pl.coalesce(fitted)).alias(key)
+
+
+def _fit(cells: pl.Expr, kind: pa.DataType, target: pa.DataType) -> pl.Expr:
+    """Give cells the type of the answer; polars casts structs by position, hence field by field."""
+    if pa.types.is_null(kind):
+        # Where no schema of Arrow's says better, polars reads what has no type as integers.
+        return pl.lit(None, polars_type(target))
+    if kind == target or (is_plain(kind) and unify([kind]) == target):
+        return cells
+    if pa.types.is_struct(target) and pa.types.is_struct(kind):
+        fields = [
+            _fit(cells.struct[kind.get_field_index(f.name)], kind.field(f.name).type, f.type).alias(
+                f.name
+            )
+            if kind.get_field_index(f.name) >= 0
+            else pl.lit(None, polars_type(f.type)).alias(f.name)
+            for f in target
+        ]
+        return pl.when(cells.is_not_null()).then(pl.struct(fields))
+    if pa.types.is_large_list(target) and not pa.types.is_null(kind):
+        if pa.types.is_fixed_size_list(kind):
+            cells = cells.cast(pl.List(polars_type(kind.value_type)))
+        if _is_plain(target.value_type):
+            return cells.cast(polars_type(target))
+        return cells.list.eval(_fit(pl.element(), kind.value_type, target.value_type))
+    return cells.cast(polars_type(target), strict=False)
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return not (pa.types.is_struct(kind) or pa.types.is_large_list(kind))
+
+
+def _json_text(cells: pl.Expr) -> pl.Expr:
+    # Arrow, through which Python sees cells, has no names with a NUL.
+    return cells.alias("cells").map_batches(
+        _as_json_text, return_dtype=pl.String, is_elementwise=True
+    )
+
+
+def _as_json_text(column: pl.Series) -> pl.Series:
+    array = column.to_arrow()
+    cells = read_optional(array, cell_reader(array.type))
+    texts = [None if cell is None else json.dumps(cell, default=_dump) for cell in cells]
+    return pl.Series(column.name, texts, pl.String)
+
+
+def _dump(cell: Any) -> str | float:
+    if isinstance(cell, bytes):
+        return base64.b64encode(cell).decode()
+    return float(cell) if isinstance(cell, Decimal) else str(cell)

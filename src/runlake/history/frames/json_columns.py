@@ -1,0 +1,198 @@
+"""Python values as polars columns, and frames of different schemas on top of each other.
+
+Nothing is lost where types differ: integers and floats meet as floats, structs and lists meet field
+by field, and whatever fits no one type is JSON text (reading rule 6).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import polars as pl
+
+from runlake.history.decode.expressions import named
+
+JSON_CELL = "cell"
+INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """A polars type, and what turns a Python value into one of it."""
+
+    dtype: pl.DataType
+    convert: Callable[[Any], Any]
+
+
+def frame_of(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Return rows as a frame.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Any keys, any values that JSON knows.
+
+    Returns
+    -------
+    polars.DataFrame
+        A column per key in the order of first appearance, null where a row lacks it.
+
+    Examples
+    --------
+    >>> frame_of([{"a": 1}, {"a": 0.5, "b": "x"}]).to_dicts()
+    [{'a': 1.0, 'b': None}, {'a': 0.5, 'b': 'x'}]
+    """
+    names = dict.fromkeys(chain.from_iterable(rows))
+    return pl.DataFrame([column_of(name, [row.get(name) for row in rows]) for name in names])
+
+
+def column_of(name: str, values: Sequence[Any], dtype: pl.DataType | None = None) -> pl.Series:
+    """Return values as a column.
+
+    Parameters
+    ----------
+    name : str
+        Of the column.
+    values : sequence
+        Any that JSON knows; dicts become structs with the fields of all of them.
+    dtype : DataType, optional
+        What the type is where no value tells.
+
+    Returns
+    -------
+    polars.Series
+        Of one type.
+
+    Examples
+    --------
+    >>> column_of("config", [{"lr": 1}, {"lr": 0.5, "opt": {"name": "sgd"}}]).dtype
+    Struct({'lr': Float64, 'opt': Struct({'name': String})})
+    >>> column_of("mixed", [1, "x"]).to_list()
+    ['1', '"x"']
+    """
+    shape = _shape_of([value for value in values if value is not None])
+    if dtype is not None and shape.dtype == pl.Null():
+        return pl.Series(name, values, dtype)
+    converted = [None if value is None else shape.convert(value) for value in values]
+    return pl.Series(name, converted, shape.dtype)
+
+
+def stack(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return frames on top of each other, with the columns of all of them.
+
+    Parameters
+    ----------
+    frames : sequence of DataFrame
+        Any schemas.
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns in the order of first appearance.
+    """
+    if not frames:
+        return pl.DataFrame()
+    schemas = [frame.schema for frame in frames]
+    if all(schema == schemas[0] for schema in schemas):
+        return pl.concat(frames)
+    texts = [
+        name for name in dict.fromkeys(chain.from_iterable(schemas)) if _clashes(name, schemas)
+    ]
+    alike = [
+        frame.with_columns(encode_json(named(name)).alias(name) for name in texts if name in schema)
+        for frame, schema in zip(frames, schemas, strict=True)
+    ]
+    return pl.concat(alike, how="diagonal_relaxed")
+
+
+def _clashes(name: str, schemas: Sequence[pl.Schema]) -> bool:
+    unified: pl.DataType = pl.Null()
+    for schema in schemas:
+        if name in schema:
+            met = _met(unified, schema[name])
+            if met is None:
+                return True
+            unified = met
+    return False
+
+
+def _met(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
+    """Return the type of which both are, None where there is none."""
+    if one == other or isinstance(other, pl.Null):
+        return one
+    if isinstance(one, pl.Null):
+        return other
+    if one.is_numeric() and other.is_numeric():
+        return pl.Float64()
+    if isinstance(one, pl.List) and isinstance(other, pl.List):
+        inner = _met(_instance(one.inner), _instance(other.inner))
+        return None if inner is None else pl.List(inner)
+    if isinstance(one, pl.Struct) and isinstance(other, pl.Struct):
+        return _structs_met(one, other)
+    return None
+
+
+def _structs_met(one: pl.Struct, other: pl.Struct) -> pl.DataType | None:
+    fields = {field.name: _instance(field.dtype) for field in one.fields}
+    for field in other.fields:
+        met = _met(fields.get(field.name, pl.Null()), _instance(field.dtype))
+        if met is None:
+            return None
+        fields[field.name] = met
+    return pl.Struct(fields)
+
+
+def _instance(dtype: Any) -> pl.DataType:
+    instance: pl.DataType = dtype() if isinstance(dtype, type) else dtype
+    return instance
+
+
+def _shape_of(values: Sequence[Any]) -> _Shape:
+    """Return the shape that all of some values have; there is no None among them."""
+    kinds = {type(value) for value in values}
+    if kinds <= {dict} and kinds:
+        return _struct_of(values)
+    if kinds <= {list, tuple} and kinds:
+        inner = _shape_of([item for value in values for item in value if item is not None])
+        return _Shape(
+            pl.List(inner.dtype),
+            lambda value: [None if item is None else inner.convert(item) for item in value],
+        )
+    if kinds <= {int, float} and kinds:
+        if kinds == {int} and all(value in INT64 for value in values):
+            return _Shape(pl.Int64(), int)
+        return _Shape(pl.Float64(), float)
+    simple: dict[frozenset[type], _Shape] = {
+        frozenset(): _Shape(pl.Null(), lambda value: value),
+        frozenset({str}): _Shape(pl.String(), str),
+        frozenset({bool}): _Shape(pl.Boolean(), bool),
+    }
+    as_text = _Shape(pl.String(), lambda value: json.dumps(value, default=str))
+    return simple.get(frozenset(kinds), as_text)
+
+
+def _struct_of(values: Sequence[Mapping[str, Any]]) -> _Shape:
+    names = dict.fromkeys(chain.from_iterable(values))
+    fields = {
+        name: _shape_of([value[name] for value in values if value.get(name) is not None])
+        for name in names
+    }
+
+    def convert(value: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: None if value.get(name) is None else shape.convert(value[name])
+            for name, shape in fields.items()
+        }
+
+    return _Shape(pl.Struct({name: shape.dtype for name, shape in fields.items()}), convert)
+
+
+def encode_json(cell: pl.Expr) -> pl.Expr:
+    """Encode any cell as JSON; polars does it for structs, hence the wrapping and unwrapping."""
+    wrapped = pl.struct(cell.alias(JSON_CELL)).struct.json_encode()
+    text = wrapped.str.slice(len(f'{{"{JSON_CELL}":')).str.head(-1)
+    return pl.when(cell.is_not_null()).then(text)

@@ -1,0 +1,125 @@
+"""A plan as a polars frame: exports scanned lazily, live rows beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import polars as pl
+
+from runlake.errors import MixedTypesWarning
+from runlake.errors.user_line import warn
+from runlake.history.frames.frames import (
+    Types,
+    answer_types,
+    check_polars,
+    empty_frame,
+    keep_rows,
+    live_frame,
+    segment_frames,
+)
+from runlake.history.live.spool import LiveRows
+from runlake.history.plan.arrow_types import is_binary
+from runlake.history.plan.key_columns import Column
+from runlake.history.plan.plan import Plan
+from runlake.history.plan.segments import ExportRead
+
+SHOWN_KEYS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A plan as a lazy frame.
+
+    Parameters
+    ----------
+    frame : polars.LazyFrame
+        ``_step`` (Int64, ascending, unique), then a column per key: in the order asked for, or in
+        the order of the exports. Integers and floats of one key unify to floats.
+    json_keys : tuple of str
+        Keys with incompatible types, whose columns are JSON text.
+    """
+
+    frame: pl.LazyFrame
+    json_keys: tuple[str, ...]
+
+
+def scan_plan(plan: Plan, live: LiveRows) -> Scanned:
+    """Return what a plan reads as a lazy frame.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to read.
+    live : LiveRows
+        Fetched now: the frame is a picture of this moment.
+
+    Returns
+    -------
+    Scanned
+        Only rows that the plan's projection keeps.
+    """
+    check_polars()
+    types = plan_types(plan, live)
+    return Scanned(scan_as(plan, types, live), json_keys(types))
+
+
+def scan_as(plan: Plan, types: Types, live: LiveRows) -> pl.LazyFrame:
+    """Return what a plan reads as a lazy frame of given columns; see `scan_plan`."""
+    frames = [
+        frame
+        for segment in plan.segments
+        for frame in segment_frames(segment, types, live.between(segment.steps))
+    ]
+    if plan.walk is not None:
+        frames += [live_frame(page, types) for page in live.between(plan.walk)]
+    frame = pl.concat(frames) if frames else empty_frame(types).lazy()
+    return keep_rows(frame, plan.projection)
+
+
+def plan_types(plan: Plan, live: LiveRows) -> Types:
+    """Return the type of each key of a plan's answer; live rows are fetched for theirs."""
+    return answer_types(plan_sources(plan, live), plan.projection.keys)
+
+
+def plan_sources(plan: Plan, live: LiveRows) -> list[tuple[Column, ...]]:
+    """Return what each export of a plan, and its live rows, hold; the live rows are fetched."""
+    sources = [read.columns for read in plan.in_step_order]
+    if plan.live_pages or plan.is_walk:
+        sources.append(live.columns())
+    return sources
+
+
+def json_keys(types: Types) -> tuple[str, ...]:
+    """Return the keys whose columns are JSON text."""
+    return tuple(key for key, kind in types.items() if kind is None)
+
+
+def warn_of_json(where: object, keys: tuple[str, ...], exports: Iterable[ExportRead]) -> None:
+    """Say once which columns are JSON text, except for those that are JSON in the exports too.
+
+    Parameters
+    ----------
+    where : object
+        Prints as the run, or as whose runs they are.
+    keys : tuple of str
+        Whose columns are JSON text.
+    exports : iterable of ExportRead
+        What the answer is made of.
+    """
+    if not keys:
+        return
+    stored: dict[str, bool] = {}
+    for read in exports:
+        for column in read.columns:
+            stored[column.key] = stored.get(column.key, True) and is_binary(column.kind)
+    keys = tuple(key for key in keys if not stored.get(key))
+    if not keys:
+        return
+    shown = ", ".join(map(repr, keys[:SHOWN_KEYS]))
+    more = f" and {len(keys) - SHOWN_KEYS:,} more" if len(keys) > SHOWN_KEYS else ""
+    warn(
+        f"Cells of {shown}{more} in '{where}' are of types that no column can hold together: "
+        "the column is JSON text. Rows have each cell as it was logged.",
+        MixedTypesWarning,
+    )

@@ -1,0 +1,118 @@
+"""Where the last rows begin: a tail is a range of steps, which every output has already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+
+import polars as pl
+
+from runlake.history.frames.frames import (
+    answer_types,
+    export_frame,
+    keep_rows,
+    live_frame,
+    merged_frame,
+    open_export,
+)
+from runlake.history.live.spool import rows_table, table_columns
+from runlake.history.plan.plan import LivePage, Plan, segment_pages
+from runlake.history.plan.segments import ExportRead, Segment
+from runlake.history.plan.slices import cut_slices, whole_groups
+from runlake.history.rows.merge import project_rows
+from runlake.history.rows.windows import cut_windows
+from runlake.values import STEP, Row, StepRange
+
+ROWS_PER_LOOK = 1 << 16
+WINDOW_GROWTH = 4
+ReadPage = Callable[[LivePage], list[Row]]
+ReadRange = Callable[[StepRange], Iterator[list[Row]]]
+
+
+def tail_start(
+    plan: Plan, n_rows: int, last_step: int, read_page: ReadPage, walk: ReadRange
+) -> int | None:
+    """Find the step at which the last rows of a plan begin.
+
+    Parameters
+    ----------
+    plan : Plan
+        Whose rows are meant: those that its projection keeps.
+    n_rows : int
+        How many of them.
+    last_step : int
+        Highest step of the run.
+    read_page : callable
+        Fetches live rows.
+    walk : callable
+        Fetches the rows of a range, of a run whose live steps the backend does not list.
+
+    Returns
+    -------
+    int or None
+        None where the plan has no more rows than that.
+
+    Notes
+    -----
+    Row groups are looked at from the end, and only their ``_step`` and key columns.
+    """
+    missing = n_rows
+    exported = chain.from_iterable(
+        _segment_steps(segment, plan, read_page) for segment in reversed(plan.segments)
+    )
+    pieces = chain(_walk_backwards(plan, n_rows, last_step, walk), exported)
+    for steps in pieces:
+        if len(steps) >= missing:
+            return int(steps[-missing])
+        missing -= len(steps)
+    return None
+
+
+def _segment_steps(segment: Segment, plan: Plan, read_page: ReadPage) -> Iterator[Sequence[int]]:
+    """Yield the kept steps of a segment, ascending in each piece, the last piece first."""
+    if segment.needs_merge:
+        for window in reversed(cut_windows(segment)):
+            yield _merged_steps(window, plan, read_page)
+        return
+    for page in reversed(list(segment_pages(segment))):
+        yield [row[STEP] for row in project_rows(read_page(page), plan.projection)]
+    for read in segment.reads:
+        yield from _export_steps(read, plan, segment.steps)
+
+
+def _export_steps(read: ExportRead, plan: Plan, steps: StepRange) -> Iterator[Sequence[int]]:
+    types = answer_types([read.columns], plan.projection.keys)
+    scan = open_export(read)
+    groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
+    for piece in reversed(list(cut_slices(groups, ROWS_PER_LOOK, ROWS_PER_LOOK))):
+        yield _kept(export_frame(scan, read, types, steps, piece), plan)
+
+
+def _merged_steps(window: Segment, plan: Plan, read_page: ReadPage) -> Sequence[int]:
+    rows = list(chain.from_iterable(map(read_page, segment_pages(window))))
+    sources = [read.columns for read in window.reads]
+    sources.append(table_columns(rows_table(rows)))
+    types = answer_types(sources, plan.projection.keys)
+    frames = [export_frame(open_export(r), r, types, window.steps) for r in window.reads]
+    if rows:
+        frames.append(live_frame(rows, types))
+    return _kept(merged_frame(frames, types), plan)
+
+
+def _kept(frame: pl.LazyFrame, plan: Plan) -> Sequence[int]:
+    kept = keep_rows(frame, plan.projection).select(STEP).collect()
+    return kept.to_series().to_list()
+
+
+def _walk_backwards(
+    plan: Plan, n_rows: int, last_step: int, walk: ReadRange
+) -> Iterator[Sequence[int]]:
+    if plan.walk is None:
+        return
+    stop = last_step + 1 if plan.walk.stop is None else min(plan.walk.stop, last_step + 1)
+    width = n_rows
+    while stop > plan.walk.start:
+        start = max(plan.walk.start, stop - width)
+        rows = chain.from_iterable(walk(StepRange(start, stop)))
+        yield [row[STEP] for row in project_rows(rows, plan.projection)]
+        stop, width = start, width * WINDOW_GROWTH

@@ -1,0 +1,302 @@
+"""Rows that are in no export yet, page by page from the backend."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.query import query_run
+from runlake.backend.graphql.shapes import WRONG, int64
+from runlake.backend.http.client import Client
+from runlake.backend.http.json_text import parse_json
+from runlake.errors import ProtocolError, UnsupportedByBackend
+from runlake.exports.manifest import fetch_manifest
+from runlake.history.plan.plan import LIVE_PAGE_ROWS, LivePage, Plan
+from runlake.history.rows.cells import flatten
+from runlake.values import STEP, Row, RunPath, StepRange
+
+PAGES_AHEAD = 4
+# Rows that moved into exports are read for so many pages at once, which bounds both the memory
+# for them and the number of manifests.
+RECOVERED_PAGES = 16
+MAX_ROUNDS = 3
+NO_LIMIT = 2**63 - 1
+Recover = Callable[[list[int]], list[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveAnswer:
+    """What the backend answered to a page.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Ascending by step.
+    steps : set of int
+        Steps that are live in the range of the page, be their rows wanted or not.
+    """
+
+    rows: list[Row]
+    steps: set[int]
+
+
+def iter_live_pages(client: Client, plan: Plan, recover: Recover) -> Iterator[list[Row]]:
+    """Yield the live rows of a plan, fetched ahead while the caller consumes.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    plan : Plan
+        Names the live steps, and the range in which others have to be looked for.
+    recover : callable
+        Given steps that were live, reads them from exports that appeared meanwhile; steps that are
+        in none are left out.
+
+    Yields
+    ------
+    list of dict
+        Rows with ``_step``, ascending over all pages, nested keys dotted, nulls left out. They are
+        not filtered by key unless the backend did it.
+
+    Raises
+    ------
+    ProtocolError
+        If the backend lists a step as live but does not give its row.
+    """
+    pages = plan.live_pages
+    moved = _MovedRows(client, plan.run, recover)
+    answers = _ahead(lambda page: _ask(client, plan, page), pages)
+    for index, answer in enumerate(answers):
+        yield moved.complete(pages[index], answer, pages[index + 1 : index + RECOVERED_PAGES])
+    if plan.walk is not None:
+        yield from walk_live_rows(client, plan, plan.walk)
+
+
+def fetch_page(client: Client, plan: Plan, page: LivePage, recover: Recover) -> list[Row]:
+    """Fetch the live rows of one page; the arguments are those of `iter_live_pages`."""
+    return _MovedRows(client, plan.run, recover).complete(page, _ask(client, plan, page), ())
+
+
+def walk_live_rows(client: Client, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:
+    """Yield the rows of a range of steps, page after page, none of them empty."""
+    stop = NO_LIMIT if steps.stop is None else steps.stop
+    return _iter_pages(client, plan.run, steps.start, stop, LIVE_PAGE_ROWS)
+
+
+class _MovedRows:
+    """Finds rows that were live when the plan was made, and not when their page was asked for."""
+
+    def __init__(self, client: Client, run: RunPath, recover: Recover) -> None:
+        self._client = client
+        self._run = run
+        self._recover = recover
+        self._settled: set[int] = set()
+        self._rows: dict[int, Row] = {}
+
+    def complete(self, page: LivePage, answer: LiveAnswer, later: Sequence[LivePage]) -> list[Row]:
+        """Return the rows of a page; steps of later pages that moved too are read at once.
+
+        A step that is neither live nor exported any more is left out: the run was rewound.
+        """
+        rows = {row[STEP]: row for row in answer.rows}
+        missing = [step for step in page.steps if step not in answer.steps]
+        for _ in range(MAX_ROUNDS):
+            if not missing:
+                break
+            self._settle(missing, later)
+            rows.update({step: self._rows[step] for step in missing if step in self._rows})
+            missing = [step for step in missing if step not in self._settled]
+            if missing:
+                again = _fetch_page(
+                    self._client, self._run, LivePage(tuple(missing), is_alone=False)
+                )
+                wanted = set(missing)
+                rows.update({row[STEP]: row for row in again.rows if row[STEP] in wanted})
+                missing = [step for step in missing if step not in again.steps]
+        if missing:
+            raise ProtocolError(
+                f"{self._client.origin} lists step {missing[0]} of '{self._run}' as live, but "
+                f"does not give its row ({len(missing):,} such steps). Scan again; if it stays so, "
+                "the backend lost them.",
+                origin=self._client.origin,
+            )
+        return [rows[step] for step in sorted(rows)]
+
+    def _settle(self, missing: list[int], later: Sequence[LivePage]) -> None:
+        if self._settled.issuperset(missing):
+            return
+        # First what is live, then the exports: a step that moves in between stands in both.
+        now = fetch_manifest(self._client, self._run, is_silent=True).live_steps or ()
+        steps = {*missing, *(step for page in later for step in page.steps)}
+        self._settled = steps.difference(now)
+        if self._settled:
+            self._rows = {row[STEP]: row for row in self._recover(sorted(self._settled))}
+
+
+def _ahead(
+    read: Callable[[LivePage], LiveAnswer], pages: Iterable[LivePage]
+) -> Iterator[LiveAnswer]:
+    executor = ThreadPoolExecutor(PAGES_AHEAD, thread_name_prefix="runlake-live")
+    waiting: deque[Future[LiveAnswer]] = deque()
+    try:
+        for page in pages:
+            waiting.append(executor.submit(read, page))
+            if len(waiting) > PAGES_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _ask(client: Client, plan: Plan, page: LivePage) -> LiveAnswer:
+    # The backend's key filter looks at one source; where sources overlap, only the merged row can
+    # tell whether it has all the keys.
+    keys = plan.projection.keys
+    if not keys or plan.projection.how == "any" or not page.is_alone:
+        return _fetch_page(client, plan.run, page)
+    try:
+        answer = _fetch_filtered(client, plan.run, keys, page.start, page.stop, len(page.steps) + 1)
+    except UnsupportedByBackend:
+        return _fetch_page(client, plan.run, page)
+    if answer.steps.issuperset(page.steps):
+        return answer
+    # Rows moved meanwhile, or the backend cut its answer short: then a step without a row does
+    # not tell that it lacks a key.
+    return LiveAnswer(answer.rows, {row[STEP] for row in answer.rows})
+
+
+def _fetch_page(client: Client, run: RunPath, page: LivePage) -> LiveAnswer:
+    # A backend that answers with exported rows too fills the page early; then go on behind it.
+    limit = len(page.steps) + 1
+    pages = _iter_pages(client, run, page.start, page.stop, limit)
+    rows = [row for rows in pages for row in rows]
+    return LiveAnswer(rows, {row[STEP] for row in rows})
+
+
+def _iter_pages(
+    client: Client, run: RunPath, start: int, stop: int, limit: int
+) -> Iterator[list[Row]]:
+    """Yield pages to the end of a range; a backend may cut them shorter than asked for."""
+    while start < stop:
+        rows = _request_page(client, run, start, stop, limit)
+        if not rows:
+            return
+        yield rows
+        start = rows[-1][STEP] + 1
+
+
+def _request_page(client: Client, run: RunPath, start: int, stop: int, limit: int) -> list[Row]:
+    """Return the rows of a range, each step once; fewer than there are, but none of no range."""
+    answer = query_run(
+        client,
+        documents.HISTORY_PAGE,
+        run,
+        run_variable="run",
+        minStep=start,
+        maxStep=stop,
+        pageSize=limit,
+    )
+    lines = answer.get("history") or []
+    found = _ascending(client, run, _parsed(lines))
+    rows = _within(found, start, stop)
+    # Behind the range a backend may answer with its end; before it, it leads back.
+    if found and not rows and found[0][STEP] < start:
+        raise _leads_back(client, run, start, found)
+    return rows
+
+
+def _leads_back(client: Client, run: RunPath, start: int, rows: list[Row]) -> ProtocolError:
+    return ProtocolError(
+        f"{client.origin} was asked for the rows of '{run}' from step {start} on, and sent steps "
+        f"{rows[0][STEP]} to {rows[-1][STEP]}: its pages lead back, and would never end. Read "
+        "again; if it stays so, the backend is at fault.",
+        origin=client.origin,
+    )
+
+
+def _within(rows: list[Row], start: int, stop: int) -> list[Row]:
+    """Return the rows of a range; of a step that comes twice, the later one counts key by key."""
+    if not rows or (
+        start <= rows[0][STEP]
+        and rows[-1][STEP] < stop
+        and all(before[STEP] < after[STEP] for before, after in pairwise(rows))
+    ):
+        return rows
+    merged: dict[int, Row] = {}
+    for row in rows:
+        if start <= row[STEP] < stop:
+            merged.setdefault(row[STEP], {}).update(row)
+    return list(merged.values())
+
+
+def _parsed(lines: list[Any]) -> Iterator[Any]:
+    if all(isinstance(line, str) for line in lines):
+        # One long text is parsed in half the time of many short ones.
+        try:
+            yield from json.loads(f"[{','.join(lines)}]")
+        except ValueError:
+            yield from map(parse_json, lines)
+    else:
+        yield from (parse_json(line) if isinstance(line, str) else line for line in lines)
+
+
+def _fetch_filtered(
+    client: Client, run: RunPath, keys: tuple[str, ...], start: int, stop: int, limit: int
+) -> LiveAnswer:
+    """Ask for the rows that have all keys, and beside them for all steps: which are still live."""
+    bounds = {"minStep": start, "maxStep": stop - 1, "samples": limit}
+    specs = [{"keys": [STEP, *keys], **bounds}, {"keys": [STEP], **bounds}]
+    answer = query_run(
+        client,
+        documents.SAMPLED_HISTORY_PAGE,
+        run,
+        run_variable="run",
+        specs=[json.dumps(spec) for spec in specs],
+    )
+    found = answer.get("sampledHistory") or []
+    if not isinstance(found, list) or not all(isinstance(sample, list) for sample in found):
+        raise _no_rows(client, run)
+    if len(found) != len(specs):
+        raise ProtocolError(
+            f"{client.origin} sent {len(found)} of {len(specs)} samples of '{run}'.",
+            origin=client.origin,
+        )
+    # One more was asked for than there can be: a full answer may be a sample.
+    samples = [_ascending(client, run, sample) for sample in found]
+    if max(map(len, found)) < limit or stop - start <= 1:
+        rows, steps = (_within(sample, start, stop) for sample in samples)
+        return LiveAnswer(rows, {row[STEP] for row in steps})
+    for sample in samples:
+        if sample and sample[0][STEP] < start:
+            raise _leads_back(client, run, start, sample)
+    middle = (start + stop) // 2
+    lower = _fetch_filtered(client, run, keys, start, middle, limit)
+    upper = _fetch_filtered(client, run, keys, middle, stop, limit)
+    return LiveAnswer([*lower.rows, *upper.rows], lower.steps | upper.steps)
+
+
+def _ascending(client: Client, run: RunPath, rows: Iterable[Any]) -> list[Row]:
+    try:
+        cleaned = [flatten(row) for row in rows]
+        for row in cleaned:
+            row[STEP] = int64(row[STEP])
+    except WRONG as error:
+        raise _no_rows(client, run) from error
+    cleaned.sort(key=lambda row: row[STEP])
+    return cleaned
+
+
+def _no_rows(client: Client, run: RunPath) -> ProtocolError:
+    return ProtocolError(
+        f"{client.origin} sent a history row of '{run}' that is no JSON object with a numeric "
+        "_step.",
+        origin=client.origin,
+    )

@@ -1,0 +1,71 @@
+"""Where live rows come from: the seam between reading and the backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import Protocol
+
+from runlake.backend.http.client import Client
+from runlake.cache.pull import pull_run
+from runlake.history.live.pages import fetch_page, iter_live_pages, walk_live_rows
+from runlake.history.plan.plan import LivePage, Plan, plan_read
+from runlake.history.rows.rows import read_segments
+from runlake.values import STEP, Projection, Row, StepRange
+
+RECOVERED_ROWS = 1024
+
+
+class LiveSource(Protocol):
+    """Gives the live rows of a plan: with ``_step``, nested keys dotted, nulls left out.
+
+    They are not filtered by key unless the source did it.
+    """
+
+    def iter_pages(self, plan: Plan) -> Iterator[list[Row]]:
+        """Yield all of them, ascending; a page per `Plan.live_pages`, where it has any."""
+
+    def read_page(self, plan: Plan, page: LivePage) -> list[Row]:
+        """Return those of one page."""
+
+    def walk(self, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:
+        """Yield those of a range of steps, where the backend does not list them."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendRows:
+    """Live rows as a backend has them; steps that it exported meanwhile are read from exports.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    """
+
+    client: Client
+
+    def iter_pages(self, plan: Plan) -> Iterator[list[Row]]:
+        """Yield all rows, fetched ahead while the caller consumes."""
+        return iter_live_pages(self.client, plan, partial(self._recover, plan))
+
+    def read_page(self, plan: Plan, page: LivePage) -> list[Row]:
+        """Fetch the rows of one page."""
+        return fetch_page(self.client, plan, page, partial(self._recover, plan))
+
+    def walk(self, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:
+        """Fetch the rows of a range, page after page."""
+        return walk_live_rows(self.client, plan, steps)
+
+    def _recover(self, plan: Plan, steps: list[int]) -> list[Row]:
+        """Read steps that were live a moment ago from the exports that took them in."""
+        window = StepRange(min(steps), max(steps) + 1)
+        pulled = pull_run(self.client, plan.run, keys=plan.projection.keys, steps=window)
+        wanted = set(steps)
+        keys = plan.projection.keys
+        some = Projection(keys, "any") if keys else plan.projection
+        now = plan_read(pulled, some, window)
+        exported = [segment for segment in now.segments if segment.reads]
+        batches = read_segments(exported, some, iter(()), RECOVERED_ROWS)
+        return [row for row in chain.from_iterable(batches) if row[STEP] in wanted]

@@ -1,0 +1,137 @@
+"""Which columns of an export hold a key (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from runlake.errors import CommError
+from runlake.history.plan.arrow_types import is_nested
+from runlake.values import STEP
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One place of an export where the cells of a key are.
+
+    Parameters
+    ----------
+    key : str
+        The key as users know it: dotted where it was logged nested.
+    path : tuple of str
+        Name of the Parquet column, then the fields of structs down to the cells.
+    kind : pyarrow.DataType
+        Type of the cells as stored.
+    """
+
+    key: str
+    path: tuple[str, ...]
+    kind: pa.DataType
+
+    @property
+    def name(self) -> str:
+        """Name of the Parquet column."""
+        return self.path[0]
+
+    @property
+    def is_whole(self) -> bool:
+        """The Parquet column is the cells, and no field of it."""
+        return len(self.path) == 1
+
+
+def find_columns(schema: pa.Schema, keys: tuple[str, ...] | None) -> tuple[Column, ...]:
+    """Find the columns that hold keys.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+        Of the export.
+    keys : tuple of str or None
+        Keys to look for; None means every key but ``_step``.
+
+    Returns
+    -------
+    tuple of Column
+        In the order of the keys, or of the file. A key has several where an export holds it both
+        as a dotted column and as a field of a struct (protocol 2.4); the dotted one stands first,
+        and wins where both have a cell.
+
+    Examples
+    --------
+    >>> schema = pa.schema({"_step": pa.int64(), "val": pa.struct({"acc": pa.float64()})})
+    >>> find_columns(schema, ("val.acc", "loss"))
+    (Column(key='val.acc', path=('val', 'acc'), kind=DataType(double)),)
+    """
+    if keys is None:
+        every = [
+            column
+            for name, kind in zip(schema.names, schema.types, strict=True)
+            if name != STEP
+            for column in _leaves((name,), kind)
+        ]
+        if all(column.is_whole for column in every):
+            return tuple(every)
+        by_key: dict[str, list[Column]] = {}
+        for column in every:
+            by_key.setdefault(column.key, []).append(column)
+        return tuple(
+            column for held in by_key.values() for column in sorted(held, key=_path_length)
+        )
+    return tuple(column for key in keys for column in _holders(schema, key))
+
+
+def check_names(keys: Iterable[str]) -> None:
+    """Refuse keys that no column can be named after.
+
+    Raises
+    ------
+    CommError
+        If a key has half of a pair of surrogates, which JSON can carry and UTF-8 cannot.
+    """
+    for key in keys:
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            raise CommError(
+                f"The key {key!r} is no Unicode text, and no column can have its name. Rows have "
+                "it: use run.scan_history(), or name the keys to read."
+            ) from None
+
+
+def _path_length(column: Column) -> int:
+    return len(column.path)
+
+
+def _leaves(path: tuple[str, ...], kind: pa.DataType) -> Iterator[Column]:
+    if not is_nested(kind):
+        yield Column(".".join(path), path, kind)
+        return
+    for field in kind:
+        yield from _leaves((*path, field.name), field.type)
+
+
+def _holders(schema: pa.Schema, key: str) -> Iterator[Column]:
+    """Yield the columns that hold a key, those of fewer structs first."""
+    index = schema.get_field_index(key)
+    if index >= 0 and not is_nested(schema.field(index).type):
+        yield Column(key, (key,), schema.field(index).type)
+    if "." not in key:
+        return
+    found: list[Column] = []
+    for end, letter in enumerate(key):
+        index = schema.get_field_index(key[:end]) if letter == "." else -1
+        if index >= 0 and is_nested(schema.field(index).type):
+            found += _inside((key[:end],), schema.field(index).type, key[end + 1 :], key)
+    yield from sorted(found, key=_path_length)
+
+
+def _inside(path: tuple[str, ...], kind: pa.StructType, rest: str, key: str) -> Iterator[Column]:
+    index = kind.get_field_index(rest)
+    if index >= 0 and not is_nested(kind.field(index).type):
+        yield Column(key, (*path, rest), kind.field(index).type)
+    for end, letter in enumerate(rest):
+        index = kind.get_field_index(rest[:end]) if letter == "." else -1
+        if index >= 0 and is_nested(kind.field(index).type):
+            yield from _inside((*path, rest[:end]), kind.field(index).type, rest[end + 1 :], key)

@@ -1,0 +1,212 @@
+"""What was logged under each key, from what the manifest and the catalog tell (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
+
+import pyarrow as pa
+
+from runlake.exports.footers.facts import ColumnFacts, ExportFacts
+from runlake.exports.manifest import Manifest
+from runlake.history.plan.arrow_types import is_json, is_list, is_number, is_text
+from runlake.history.plan.key_columns import find_columns
+from runlake.values import STEP, KeyKind
+
+if TYPE_CHECKING:
+    from runlake.history.live.spool import LiveRows
+
+KINDS: tuple[str, ...] = get_args(KeyKind)
+# The protocol's names of types that are not those of media (historyKeys, typeCounts).
+PROTOCOL_KINDS: Mapping[str, KeyKind] = {
+    "number": "number",
+    "string": "string",
+    "bool": "bool",
+    "boolean": "bool",
+    "list": "list",
+    "map": "struct",
+}
+NO_TYPES = {"nil", "unknown"}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """What is known of a key without a look at its cells.
+
+    Parameters
+    ----------
+    key : str
+        The key.
+    kind : str
+        What its cells are.
+    count : int or None
+        Rows that have it; None where nobody tells.
+    first_step, last_step : int or None
+        It was logged at no step before the one or behind the other; None where nobody tells.
+    minimum, maximum : float or None
+        Of all its numbers but NaN, where all of them are exported and the statistics tell.
+    """
+
+    key: str
+    kind: KeyKind
+    count: int | None
+    first_step: int | None
+    last_step: int | None
+    minimum: float | None
+    maximum: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A key in an export."""
+
+    export: ExportFacts
+    column: ColumnFacts
+
+    @property
+    def n_rows(self) -> int | None:
+        n_nulls = self.column.n_nulls
+        return None if n_nulls is None else self.export.n_rows - n_nulls
+
+
+def find_key_facts(manifest: Manifest, exports: Sequence[ExportFacts]) -> dict[str, KeyFacts]:
+    """Return what is known of each key of a run.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        What the backend told of the run; one from the cache names no keys.
+    exports : sequence of ExportFacts
+        What its exports hold, with all of their columns.
+
+    Returns
+    -------
+    dict of str to KeyFacts
+        By key, without ``_step`` and columns that have no cell.
+    """
+    held: dict[str, list[_Held]] = {}
+    for export in exports:
+        for key, column in _filled_columns(export):
+            held.setdefault(key, []).append(_Held(export, column))
+    logged = [key for key, count in manifest.key_counts.items() if count]
+    names = dict.fromkeys([*logged, *held])
+    names.pop(STEP, None)
+    unlisted = manifest.first_unlisted(export.last_step for export in exports)
+    return {key: _facts(key, manifest, held.get(key, []), unlisted) for key in names}
+
+
+def with_live_rows(known: Mapping[str, KeyFacts], live: LiveRows) -> dict[str, KeyFacts]:
+    """Return what is known of keys together with what live rows show.
+
+    Parameters
+    ----------
+    known : mapping of str to KeyFacts
+        Of the exported rows alone.
+    live : LiveRows
+        With all of their keys.
+
+    Returns
+    -------
+    dict of str to KeyFacts
+        By key. There is no minimum or maximum of a key that has live rows.
+    """
+    steps: dict[str, list[int]] = {}
+    for page in live:
+        for row in page:
+            for key in row:
+                count, first, _ = steps.get(key, [0, row[STEP], 0])
+                steps[key] = [count + 1, first, row[STEP]]
+    facts = dict(known)
+    for column in live.columns():
+        count, first, last = steps[column.key]
+        found = KeyFacts(column.key, _stored_kind(column.kind), count, first, last, None, None)
+        old = known.get(column.key)
+        facts[column.key] = found if old is None else _joined(old, found)
+    return facts
+
+
+def _joined(exported: KeyFacts, live: KeyFacts) -> KeyFacts:
+    counts = (exported.count, live.count)
+    firsts = [step for step in (exported.first_step, live.first_step) if step is not None]
+    lasts = [step for step in (exported.last_step, live.last_step) if step is not None]
+    return KeyFacts(
+        live.key,
+        live.kind if live.kind == exported.kind else "mixed",
+        None if None in counts else sum(count or 0 for count in counts),
+        min(firsts, default=None),
+        max(lasts, default=None),
+        None,
+        None,
+    )
+
+
+def _filled_columns(export: ExportFacts) -> Iterator[tuple[str, ColumnFacts]]:
+    for column in find_columns(export.schema, None):
+        facts = export.columns[column.name] if column.is_whole else ColumnFacts(column.kind)
+        if facts.n_nulls != export.n_rows and not pa.types.is_null(facts.type):
+            yield column.key, facts
+
+
+def _facts(key: str, manifest: Manifest, held: Sequence[_Held], unlisted: int | None) -> KeyFacts:
+    counts = [one.n_rows for one in held]
+    n_exported = None if None in counts else sum(count or 0 for count in counts)
+    count = manifest.key_counts.get(key) or n_exported
+    is_in_exports = n_exported is not None and n_exported == count
+    has_live = (manifest.live_steps != () or unlisted is not None) and not is_in_exports
+    first, last = _step_bounds(manifest, held, unlisted, has_live=has_live)
+    minimum, maximum = (None, None) if has_live else _value_bounds(held)
+    return KeyFacts(key, _kind(key, manifest, held), count, first, last, minimum, maximum)
+
+
+def _step_bounds(
+    manifest: Manifest, held: Sequence[_Held], unlisted: int | None, *, has_live: bool
+) -> tuple[int | None, int | None]:
+    steps = [step for one in held for step in (one.export.first_step, one.export.last_step)]
+    if has_live:
+        if manifest.live_steps is None:
+            return None, None
+        steps += [*manifest.live_steps[:1], *manifest.live_steps[-1:]]
+        if unlisted is not None:
+            steps += [unlisted, manifest.last_step]
+    known = [step for step in steps if step is not None]
+    return min(known, default=None), max(known, default=None)
+
+
+def _value_bounds(held: Sequence[_Held]) -> tuple[float | None, float | None]:
+    lows = [one.column.minimum for one in held]
+    highs = [one.column.maximum for one in held]
+    known = [low for low in lows if low is not None], [high for high in highs if high is not None]
+    if not held or len(known[0]) < len(lows) or len(known[1]) < len(highs):
+        return None, None
+    return min(known[0]), max(known[1])
+
+
+def _kind(key: str, manifest: Manifest, held: Sequence[_Held]) -> KeyKind:
+    stored = {_stored_kind(one.column.type) for one in held}
+    names = [name for name in manifest.key_types.get(key, ()) if name not in NO_TYPES]
+    told = {PROTOCOL_KINDS.get(name, "media") for name in names}
+    # The protocol carries non-finite numbers as words.
+    if stored == {"number"} and told <= {"number", "string"}:
+        return "number"
+    kinds = told or stored
+    return kinds.pop() if len(kinds) == 1 else "mixed"
+
+
+def _stored_kind(kind: pa.DataType) -> KeyKind:
+    if pa.types.is_dictionary(kind):
+        return _stored_kind(kind.value_type)
+    if pa.types.is_map(kind):
+        return "struct"
+    if pa.types.is_struct(kind) and kind.get_field_index("_type") >= 0:
+        return "media"
+    kinds: list[tuple[bool, KeyKind]] = [
+        (is_list(kind), "list"),
+        (is_json(kind), "mixed"),
+        (is_number(kind), "number"),
+        (is_text(kind), "string"),
+        (pa.types.is_boolean(kind), "bool"),
+        (pa.types.is_temporal(kind), "time"),
+        (pa.types.is_struct(kind), "struct"),
+    ]
+    return next((name for is_it, name in kinds if is_it), "mixed")

@@ -1,0 +1,218 @@
+"""What to read for one question: a value that can be printed and tested without I/O."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from cachetools import LRUCache, cached
+
+from runlake.cache.pull_result import PullResult
+from runlake.errors.screen import for_screen, one_line
+from runlake.exports.footers.facts import ColumnFacts, ExportFacts
+from runlake.history.plan.key_columns import Column, find_columns
+from runlake.history.plan.segments import ExportRead, Segment, cut_segments, plan_export
+from runlake.values import Projection, RunPath, StepRange
+
+LIVE_PAGE_ROWS = 2000
+COLUMNS_IN_MEMORY = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class LivePage:
+    """Live steps to ask for in one request.
+
+    Parameters
+    ----------
+    steps : tuple of int
+        Ascending, never empty.
+    is_alone : bool
+        No export has rows between these steps: the backend's rows are complete as they are.
+    """
+
+    steps: tuple[int, ...]
+    is_alone: bool
+
+    @property
+    def start(self) -> int:
+        """First step, inclusive."""
+        return self.steps[0]
+
+    @property
+    def stop(self) -> int:
+        """Step to stop before."""
+        return self.steps[-1] + 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that one read touches.
+
+    Parameters
+    ----------
+    run : RunPath
+        The run.
+    projection : Projection
+        Keys to read and what a row must have of them.
+    steps : StepRange
+        The range asked for.
+    exports : tuple of ExportRead
+        Later sources win key by key, hence the order.
+    segments : tuple of Segment
+        Ascending; what is to be read of the exports and of the live rows, stretch by stretch.
+    walk : StepRange or None
+        Steps behind all segments of which the backend does not list the live ones: they are read
+        from it page after page. All of the range, where a run has no exports.
+    notes : tuple of str
+        How the exports came to be on disk, for people.
+    """
+
+    run: RunPath
+    projection: Projection
+    steps: StepRange
+    exports: tuple[ExportRead, ...]
+    segments: tuple[Segment, ...]
+    walk: StepRange | None
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def live_pages(self) -> tuple[LivePage, ...]:
+        """Requests for live rows, ascending; none reaches from one segment into the next."""
+        return tuple(page for segment in self.segments for page in segment_pages(segment))
+
+    @property
+    def in_step_order(self) -> tuple[ExportRead, ...]:
+        """The exports by their first step."""
+        return tuple(sorted(self.exports, key=lambda export: export.first_step))
+
+    @property
+    def is_walk(self) -> bool:
+        """Some steps, or all, are read from the backend page after page."""
+        return self.walk is not None
+
+    @property
+    def needs_merge(self) -> bool:
+        """Sources overlap or are out of order somewhere."""
+        return any(segment.needs_merge for segment in self.segments)
+
+    @property
+    def n_live_steps(self) -> int:
+        """Live rows to ask for."""
+        return sum(len(segment.live_steps) for segment in self.segments)
+
+    def __str__(self) -> str:
+        keys = self.projection.keys
+        wanted = "every key" if keys is None else f"{self.projection.how} of {', '.join(keys)}"
+        lines = [f"Read {wanted} of '{self.run}', steps {self.steps}:"]
+        for export in self.in_step_order:
+            n_groups = len(export.facts.row_groups)
+            lines.append(
+                f"  export {export.file.name}: {len(export.row_groups)} of {n_groups} row groups, "
+                f"{export.n_rows:,} rows, steps {export.first_step:,} to {export.last_step:,}, "
+                f"{len({column.name for column in export.columns}) + 1} of "
+                f"{export.facts.n_columns} columns"
+            )
+        lines += [f"  {note}" for note in self.notes]
+        if self.live_pages:
+            first, last = self.live_pages[0].start, self.live_pages[-1].stop - 1
+            lines.append(
+                f"  live: {self.n_live_steps:,} rows in {len(self.live_pages)} requests, "
+                f"steps {first:,} to {last:,}"
+            )
+        if self.walk is not None:
+            lines.append(
+                f"  live: steps {self.walk}, page after page, because the backend lists them "
+                "neither as exported nor as live"
+                if self.exports
+                else "  live: every row, because the backend offers no exports"
+            )
+        if not (self.exports or self.live_pages or self.is_walk):
+            lines.append("  nothing: no row can be in the range")
+        lines += [
+            f"  steps {segment.steps}: {_sources(segment)} merged by step"
+            for segment in self.segments
+            if segment.needs_merge
+        ]
+        return "\n".join(for_screen(one_line(line)) for line in lines)
+
+
+def _sources(segment: Segment) -> str:
+    names = [read.file.name for read in segment.reads]
+    return ", ".join([*names, "live rows"] if segment.live_steps else names)
+
+
+def segment_pages(segment: Segment) -> Iterator[LivePage]:
+    """Yield the requests for the live rows of a segment, ascending."""
+    steps = segment.live_steps
+    for start in range(0, len(steps), LIVE_PAGE_ROWS):
+        yield LivePage(steps[start : start + LIVE_PAGE_ROWS], is_alone=not segment.reads)
+
+
+def plan_read(pulled: PullResult, projection: Projection, steps: StepRange) -> Plan:
+    """Decide what to read; pure.
+
+    Parameters
+    ----------
+    pulled : PullResult
+        What is on offer and on disk.
+    projection : Projection
+        Keys to read.
+    steps : StepRange
+        Steps to read.
+
+    Returns
+    -------
+    Plan
+        Touches no row group and no live step outside the range.
+    """
+    manifest = pulled.manifest
+    by_age = sorted(pulled.exports, key=lambda export: (export.modified_at, export.object))
+    reads = (
+        plan_export(
+            export.path,
+            export.facts,
+            _columns(export.facts, projection.keys),
+            steps,
+            is_promised=export.is_promised,
+        )
+        for export in by_age
+    )
+    exports = tuple(read for read in reads if read is not None)
+    live_steps = tuple(step for step in manifest.live_steps or () if steps.holds(step))
+    return Plan(
+        run=manifest.path,
+        projection=projection,
+        steps=steps,
+        exports=exports,
+        segments=cut_segments(exports, live_steps, steps),
+        walk=_walk(pulled, steps),
+        notes=tuple(map(pulled.describe, pulled.exports)),
+    )
+
+
+def _walk(pulled: PullResult, steps: StepRange) -> StepRange | None:
+    """Return the steps that have to be looked for: what was left out offline is out of reach."""
+    first = pulled.first_unlisted
+    if first is None or pulled.n_left_out != 0:
+        return None
+    end = pulled.manifest.last_step + 1
+    walk = StepRange(max(first, steps.start), end if steps.stop is None else min(steps.stop, end))
+    return None if walk.is_empty else walk
+
+
+def _columns(facts: ExportFacts, keys: tuple[str, ...] | None) -> tuple[Column, ...]:
+    return _found(facts, keys)[0]
+
+
+@cached(
+    LRUCache(COLUMNS_IN_MEMORY, getsizeof=lambda found: len(found[0]) + 1),
+    key=lambda facts, keys: (id(facts.columns), keys),
+    lock=threading.Lock(),
+)
+def _found(
+    facts: ExportFacts, keys: tuple[str, ...] | None
+) -> tuple[tuple[Column, ...], Mapping[str, ColumnFacts]]:
+    """Find columns, and keep the facts that they were found in: else another's may get their id."""
+    return find_columns(facts.schema, keys), facts.columns

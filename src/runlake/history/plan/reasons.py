@@ -1,0 +1,188 @@
+"""Why a filter yields nothing, from what the manifest tells (pure)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from runlake.exports.footers.facts import ExportFacts
+from runlake.exports.manifest import Manifest
+from runlake.history.plan.key_facts import KeyFacts, find_key_facts
+from runlake.values import Projection, RunPath, StepRange
+
+
+def explain_no_rows(
+    manifest: Manifest, projection: Projection, steps: StepRange, exports: Sequence[ExportFacts]
+) -> str | None:
+    """Say why a scan came back empty.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        What the backend told of the run.
+    projection : Projection
+        The keys asked for.
+    steps : StepRange
+        The steps asked for.
+    exports : sequence of ExportFacts
+        What its exports hold, with all of their columns.
+
+    Returns
+    -------
+    str or None
+        None where an empty answer is no surprise: the run has no history, or the range was empty.
+    """
+    if manifest.last_step < 0 or steps.is_empty:
+        return None
+    empty = f"No rows of '{manifest.path}' in steps {steps}"
+    if steps.start > manifest.last_step:
+        return f"{empty}: its last step is {manifest.last_step:,}."
+    facts = find_key_facts(manifest, exports)
+    keys = projection.keys or ()
+    unknown = [key for key in keys if key not in facts]
+    if not unknown and (not keys or _is_gap(manifest, steps, exports)):
+        return f"{empty}: {_nearest(manifest, steps, exports)}."
+    if unknown:
+        said = " ".join(explain_unknown_key(key, facts) for key in unknown)
+    else:
+        said = _never_together(projection, facts)
+    return f"{empty}. {said} {describe_extent(manifest, exports)}"
+
+
+def _spans(exports: Sequence[ExportFacts]) -> Iterator[tuple[int, int]]:
+    """Yield first and last step of each row group; at both there is a row."""
+    for export in exports:
+        for group in export.row_groups:
+            if group.first_step is not None and group.last_step is not None:
+                yield group.first_step, group.last_step
+
+
+def _is_gap(manifest: Manifest, steps: StepRange, exports: Sequence[ExportFacts]) -> bool:
+    """Tell whether no row at all can be in a range."""
+    if manifest.live_steps is None or any(map(steps.holds, manifest.live_steps)):
+        return False
+    unlisted = manifest.first_unlisted(last for _, last in _spans(exports))
+    if unlisted is not None and steps.touches(unlisted, manifest.last_step):
+        return False
+    return not any(steps.touches(first, last) for first, last in _spans(exports))
+
+
+def _nearest(manifest: Manifest, steps: StepRange, exports: Sequence[ExportFacts]) -> str:
+    known = {step for span in _spans(exports) for step in span}
+    known.update(manifest.live_steps or (), (manifest.last_step,))
+    before = max((step for step in known if step < steps.start), default=None)
+    stop = steps.stop
+    behind = min((step for step in known if stop is not None and step >= stop), default=None)
+    if before is None and behind is None:
+        return f"its last step is {manifest.last_step:,}"
+    if before is None or behind is None:
+        return f"the nearest step known to have one is {before if behind is None else behind:,}"
+    return f"the nearest steps known to have one are {before:,} and {behind:,}"
+
+
+def explain_unknown_key(key: str, known: Collection[str]) -> str:
+    """Say that a run has no such key, and which it has that may be meant.
+
+    Examples
+    --------
+    >>> explain_unknown_key("val", ["val.loss", "val.acc"])
+    "'val' is the parent of 'val.acc', 'val.loss'; ask for those."
+    >>> explain_unknown_key("los", ["loss", "lr"])
+    "The run never logged 'los'; closest keys: 'loss'."
+    """
+    children = sorted(name for name in known if name.startswith(f"{key}."))
+    if children:
+        return f"{key!r} is the parent of {_listed(children)}; ask for those."
+    if not known:
+        return f"The run never logged {key!r}, nor any other key."
+    near = near_names(key, known)
+    hint = f"closest keys: {_listed(near)}." if near else f"it has {_listed(sorted(known))}."
+    return f"The run never logged {key!r}; {hint}"
+
+
+def explain_no_keys(
+    run: RunPath, facts: Mapping[str, KeyFacts], pattern: str | None, kind: str | None
+) -> str:
+    """Say that no key of a run is of a kind and matches a pattern, and which come near.
+
+    Parameters
+    ----------
+    run : RunPath
+        The run.
+    facts : mapping of str to KeyFacts
+        Its keys; one at least.
+    pattern, kind : str or None
+        What was asked for.
+    """
+    of_kind = [key for key, known in facts.items() if kind in (None, known.kind)]
+    if not of_kind:
+        kinds: list[str] = sorted({known.kind for known in facts.values()})
+        return f"No key of '{run}' is of kind {kind!r}; its kinds: {_listed(kinds)}."
+    near = near_names(pattern or "", of_kind)
+    hint = f"closest keys: {_listed(near)}" if near else f"it has {_listed(sorted(of_kind))}"
+    return f"No key of '{run}' matches {pattern!r} as a whole; {hint}."
+
+
+def near_names(key: str, known: Collection[str]) -> list[str]:
+    """Return the keys that may be meant by a name, those first that differ by case only."""
+    near = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
+    folded = [name for name in known if name.casefold() == key.casefold()]
+    return list(dict.fromkeys([*folded, *near]))
+
+
+def describe_keys(
+    manifest: Manifest, projection: Projection, exports: Sequence[ExportFacts]
+) -> list[str]:
+    """Say what is known of the keys of a read, line by line, and how far the run is exported.
+
+    Parameters
+    ----------
+    manifest, projection, exports
+        As for `explain_no_rows`.
+    """
+    facts = find_key_facts(manifest, exports)
+    lines = [
+        f"{key}: {_count(facts[key])} of {facts[key].kind} type{_span(facts[key])}"
+        if key in facts
+        else explain_unknown_key(key, facts)
+        for key in projection.keys or ()
+    ]
+    if projection.keys is None and facts:
+        lines.append(f"{len(facts):,} keys")
+    return [*lines, describe_extent(manifest, exports)] if manifest.last_step >= 0 else lines
+
+
+def _never_together(projection: Projection, facts: Mapping[str, KeyFacts]) -> str:
+    wanted = [facts[key] for key in projection.keys or ()]
+    # One export with all of the keys tells nothing.
+    is_telling = len({_span(key) for key in wanted}) > 1
+    each = ", ".join(f"{f.key} {_count(f)}{_span(f) if is_telling else ''}" for f in wanted)
+    if len(wanted) > 1 and projection.how == "all":
+        return f"{each}, together 0 in this range; how='any' gives the rows of each."
+    return f"{each}, but none in this range."
+
+
+def _count(facts: KeyFacts) -> str:
+    return "an unknown number of rows" if facts.count is None else f"{facts.count:,} rows"
+
+
+def _span(facts: KeyFacts) -> str:
+    """Say within which steps a key was logged, as far as the files' statistics tell."""
+    if facts.first_step is None or facts.last_step is None:
+        return ""
+    return f" (within steps {facts.first_step:,} to {facts.last_step:,})"
+
+
+def describe_extent(manifest: Manifest, exports: Sequence[ExportFacts]) -> str:
+    """Say how far a run is exported, and where its live rows begin."""
+    exported_to = max((last for _, last in _spans(exports)), default=None)
+    if exported_to is None:
+        return f"Steps go up to {manifest.last_step:,}, none of them exported yet."
+    live = manifest.live_steps
+    tail = f", live from {live[0]:,}" if live else ""
+    return f"Exported up to step {exported_to:,}{tail}; the last step is {manifest.last_step:,}."
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:5])
+    return shown + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")  # noqa: PLR2004

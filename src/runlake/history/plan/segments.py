@@ -1,0 +1,214 @@
+"""Where sources overlap: a run's steps cut into segments, each read in one way (pure)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow as pa
+
+from runlake.exports.footers.facts import ExportFacts
+from runlake.history.plan.key_columns import Column
+from runlake.values import STEP, StepRange
+
+
+@dataclass(frozen=True)
+class ExportRead:
+    """Row groups of one export, and what of them to read.
+
+    Parameters
+    ----------
+    file : Path
+        The file in the cache.
+    facts : ExportFacts
+        What the file holds.
+    columns : tuple of Column
+        Columns to read besides ``_step``, in the order of the answer.
+    row_groups : tuple of int
+        Row groups whose steps touch the range, ascending by position; one at least.
+    step_kind : pyarrow.DataType
+        Type of ``_step`` as stored.
+    is_promised : bool
+        The file was compared with a digest that its host promised.
+    """
+
+    file: Path
+    facts: ExportFacts
+    columns: tuple[Column, ...]
+    row_groups: tuple[int, ...]
+    step_kind: pa.DataType
+    is_promised: bool = False
+
+    @cached_property
+    def first_step(self) -> int:
+        """Lowest step of the row groups to read."""
+        groups = (self.facts.row_groups[index] for index in self.row_groups)
+        return min(group.first_step for group in groups if group.first_step is not None)
+
+    @cached_property
+    def last_step(self) -> int:
+        """Highest step of the row groups to read."""
+        groups = (self.facts.row_groups[index] for index in self.row_groups)
+        return max(group.last_step for group in groups if group.last_step is not None)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the row groups to read, before the step range cuts."""
+        return sum(self.facts.row_groups[index].n_rows for index in self.row_groups)
+
+    @property
+    def is_ascending(self) -> bool:
+        """Every row has a step that is higher than the one before."""
+        return self.facts.is_ascending
+
+    @property
+    def is_whole(self) -> bool:
+        """No row group of the file is left out."""
+        return len(self.row_groups) == len(self.facts.row_groups)
+
+    def selecting(self, columns: tuple[Column, ...]) -> ExportRead:
+        """Return the same read of other columns."""
+        return replace(self, columns=columns)
+
+    def within(self, steps: StepRange) -> ExportRead | None:
+        """Return the same read of the row groups that touch a range; None if none does."""
+        if steps.covers(self.first_step, self.last_step):
+            return self
+        kept = tuple(index for index in self.row_groups if _touches(self.facts, index, steps))
+        return replace(self, row_groups=kept) if kept else None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Steps that the same sources hold.
+
+    Parameters
+    ----------
+    steps : StepRange
+        Never open; no row of another segment is in it.
+    reads : tuple of ExportRead
+        Exports with rows in the range; a later one wins key by key.
+    live_steps : tuple of int
+        Steps in the range that the live API has, ascending; live rows win over exports.
+    """
+
+    steps: StepRange
+    reads: tuple[ExportRead, ...]
+    live_steps: tuple[int, ...]
+
+    @property
+    def needs_merge(self) -> bool:
+        """The sources do not answer as they are: rows have to be sorted, or merged by step."""
+        if len(self.reads) + bool(self.live_steps) > 1:
+            return True
+        return any(not read.is_ascending for read in self.reads)
+
+    @property
+    def is_one_export(self) -> bool:
+        """The rows of one export, as they stand in it."""
+        return bool(self.reads) and not self.needs_merge
+
+
+def plan_export(
+    file: Path,
+    facts: ExportFacts,
+    columns: tuple[Column, ...],
+    steps: StepRange,
+    *,
+    is_promised: bool = False,
+) -> ExportRead | None:
+    """Return the read of an export in a range of steps; None if it has no row there."""
+    indices = range(len(facts.row_groups))
+    touched = tuple(index for index in indices if _touches(facts, index, steps))
+    if not touched:
+        return None
+    step_kind = facts.columns[STEP].type
+    return ExportRead(file, facts, columns, touched, step_kind, is_promised)
+
+
+def cut_segments(
+    reads: Sequence[ExportRead], live_steps: Sequence[int], steps: StepRange
+) -> tuple[Segment, ...]:
+    """Cut a range of steps into segments.
+
+    Parameters
+    ----------
+    reads : sequence of ExportRead
+        A later one wins key by key.
+    live_steps : sequence of int
+        In the range, ascending, each once.
+    steps : StepRange
+        The range.
+
+    Returns
+    -------
+    tuple of Segment
+        Ascending and disjoint. Where only one source has rows it is read as it is, in a segment
+        that is as long as can be.
+    """
+    segments: list[Segment] = []
+    for low, high, active in _intervals(reads, live_steps):
+        clipped = StepRange(
+            max(low, steps.start), high if steps.stop is None else min(high, steps.stop)
+        )
+        if clipped.is_empty:
+            continue
+        held = tuple(read for index in active if (read := reads[index].within(clipped)))
+        live = live_steps[bisect_left(live_steps, low) : bisect_left(live_steps, high)]
+        if held or live:
+            segments.append(Segment(clipped, held, tuple(live)))
+    return tuple(_joined(segments, {read.file: read for read in reads}))
+
+
+def _touches(facts: ExportFacts, index: int, steps: StepRange) -> bool:
+    group = facts.row_groups[index]
+    if group.first_step is None or group.last_step is None:
+        return False
+    return steps.touches(group.first_step, group.last_step)
+
+
+def _intervals(
+    reads: Sequence[ExportRead], live_steps: Sequence[int]
+) -> Iterator[tuple[int, int, list[int]]]:
+    """Yield bounds, and the reads between them, such that no read begins or ends in between."""
+    starts: dict[int, list[int]] = {}
+    ends: dict[int, list[int]] = {}
+    for index, read in enumerate(reads):
+        starts.setdefault(read.first_step, []).append(index)
+        ends.setdefault(read.last_step + 1, []).append(index)
+    bounds = {*starts, *ends}
+    if live_steps:
+        bounds |= {live_steps[0], live_steps[-1] + 1}
+    active: set[int] = set()
+    for low, high in pairwise(sorted(bounds)):
+        active.update(starts.get(low, ()))
+        active.difference_update(ends.get(low, ()))
+        yield low, high, sorted(active)
+
+
+def _joined(segments: Sequence[Segment], whole: dict[Path, ExportRead]) -> Iterator[Segment]:
+    """Join segments that follow each other and are read the same way."""
+    current: Segment | None = None
+    for segment in segments:
+        if current is None or not _is_same_way(current, segment):
+            if current is not None:
+                yield current
+            current = segment
+            continue
+        steps = StepRange(current.steps.start, segment.steps.stop)
+        files = {read.file for read in (*current.reads, *segment.reads)}
+        reads = (read.within(steps) for file, read in whole.items() if file in files)
+        live = current.live_steps + segment.live_steps
+        current = Segment(steps, tuple(read for read in reads if read), live)
+    if current is not None:
+        yield current
+
+
+def _is_same_way(one: Segment, other: Segment) -> bool:
+    if one.needs_merge or other.needs_merge:
+        return one.needs_merge and other.needs_merge and one.steps.stop == other.steps.start
+    return [read.file for read in one.reads] == [read.file for read in other.reads]

@@ -1,0 +1,278 @@
+"""From batches of arrays to rows: a row costs its filled cells only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from runlake.exports.buffers import numbers_of
+from runlake.history.decode.batches import Batch
+from runlake.history.plan.arrow_types import is_int_or_float, is_json
+from runlake.history.plan.key_columns import Column
+from runlake.history.rows.cells import cell_reader
+from runlake.values import STEP, Projection, Row
+
+# Rows are made from so many cells at a time: the lists between stay in the processor's cache.
+CELLS_PER_BUILD = 1 << 13
+# Looking at a column costs as much as making so many cells.
+CELLS_PER_COLUMN = 200
+MIN_BUILD_ROWS = 64
+MAX_GENERATED_KEYS = 256
+KEYS_WORTH_CODE = 4
+COLUMNS_WORTH_A_MATRIX = 8
+Indices = np.ndarray[Any, np.dtype[np.int64]]
+Buffers = list[pa.Buffer]
+Display = Callable[[Sequence[list[Any]]], list[Row]]
+Writer = Callable[[list[Row], list[int], Sequence[list[Any]]], None]
+
+
+def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[list[Row]]:
+    """Turn batches into rows.
+
+    Parameters
+    ----------
+    batches : iterator of Batch
+        Those with the same columns have the same types.
+    projection : Projection
+        Rows that it does not keep are left out.
+
+    Yields
+    ------
+    list of dict
+        In the order of the batches; never empty.
+    """
+    columns: tuple[Column, ...] | None = None
+    readers: list[_Reader] = []
+    is_first = True
+    for batch in batches:
+        if batch.rows:
+            is_first = False
+            yield list(batch.rows)
+            continue
+        if batch.columns is not columns:
+            columns = batch.columns
+            readers = [_reader(array.type) for array in batch.arrays]
+        if is_first:
+            pieces = _cuts(batch, first=max(1, CELLS_PER_BUILD // (len(readers) + 1)))
+        else:
+            pieces = _cuts(batch)
+        is_first = False
+        for piece in pieces:
+            rows = _build(readers, piece)
+            if projection.keys and any(reader.may_be_none for reader in readers):
+                rows = _kept(rows, projection)
+            if rows:
+                yield rows
+
+
+def _cuts(batch: Batch, first: int = 0) -> Iterator[Batch]:
+    """Yield a batch in pieces of a good size; if asked to, a small one first, which comes soon."""
+    n_rows = _rows_per_build(batch)
+    if not first and n_rows >= len(batch):
+        yield batch
+        return
+    start = min(first, len(batch))
+    if start:
+        yield batch.cut(0, start)
+    for offset in range(start, len(batch), n_rows):
+        yield batch.cut(offset, n_rows)
+
+
+def _rows_per_build(batch: Batch) -> int:
+    n_cells: int = sum(len(array) - array.null_count for array in batch.arrays) + len(batch)
+    goal = max(CELLS_PER_BUILD, CELLS_PER_COLUMN * len(batch.arrays))
+    n_parts = max(1, round(n_cells / goal))
+    return max(MIN_BUILD_ROWS, -(-len(batch) // n_parts))
+
+
+def _kept(rows: list[Row], projection: Projection) -> list[Row]:
+    n_keys = len(projection.keys or ())
+    needed = 1 + (n_keys if projection.how == "all" else 1)
+    return [row for row in rows if len(row) >= needed]
+
+
+class _Reader:
+    """Reads the cells of a column of one type."""
+
+    def __init__(self, kind: pa.DataType) -> None:
+        self.may_be_none = is_json(kind)
+        self.read = cell_reader(kind)
+        self.number = np.dtype(kind.to_pandas_dtype()) if is_int_or_float(kind) else None
+
+
+_reader = lru_cache(maxsize=1024)(_Reader)
+Full = tuple[_Reader, pa.Array]
+
+
+class _Together:
+    """Sparse columns that were logged together: they are filled in the same rows."""
+
+    def __init__(self, indices: Indices) -> None:
+        self.where: list[int] = indices.tolist()
+        self._indices = indices
+        self._keys: list[str] = []
+        self._cells: list[list[Any]] = []
+
+    def read(self, reader: _Reader, array: pa.Array, buffers: Buffers) -> list[Any]:
+        """Return the filled cells of a column."""
+        if reader.number is None:
+            return reader.read(array.drop_null())
+        offset = array.offset
+        numbers = np.frombuffer(buffers[1], reader.number)
+        cells: list[Any] = (numbers[offset:] if offset else numbers)[self._indices].tolist()
+        return cells
+
+    def add(self, key: str, cells: list[Any]) -> None:
+        """Add a column whose cells `write` writes."""
+        self._keys.append(key)
+        self._cells.append(cells)
+
+    def write(self, rows: list[Row]) -> None:
+        """Write the cells of all columns into their rows."""
+        start = 0
+        while len(self._keys) - start >= KEYS_WORTH_CODE:
+            stop = start + MAX_GENERATED_KEYS
+            write = _writer(tuple(self._keys[start:stop]))
+            write(rows, self.where, self._cells[start:stop])
+            start = stop
+        for key, cells in zip(self._keys[start:], self._cells[start:], strict=True):
+            for index, cell in zip(self.where, cells, strict=True):
+                rows[index][key] = cell
+
+
+class _Sparse:
+    """Finds the columns that were logged together by their equal validity bits."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[int, bytes], _Together] = {}
+
+    def group(self, array: pa.Array, buffers: Buffers) -> _Together:
+        """Return the columns with which an array with nulls was logged."""
+        offset, n_rows = array.offset, len(array)
+        bits = buffers[0].to_pybytes()[offset >> 3 : (offset + n_rows + 7) >> 3]
+        known = self._groups.get((offset & 7, bits))
+        if known is None:
+            flags = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little").view(np.bool_)
+            known = _Together(np.flatnonzero(flags[offset & 7 : (offset & 7) + n_rows]))
+            self._groups[offset & 7, bits] = known
+        return known
+
+    def write(self, rows: list[Row]) -> None:
+        """Write the cells of all columns into their rows."""
+        for group in self._groups.values():
+            group.write(rows)
+
+
+def _build(readers: Sequence[_Reader], batch: Batch) -> list[Row]:
+    """Make rows of full columns at once, then write the cells of the others into them."""
+    full: dict[str, Full] = {STEP: (_reader(batch.steps.type), batch.steps)}
+    sparse = _Sparse()
+    careful: list[tuple[str, list[int], list[Any], bool]] = []
+    seen: set[str] = set()
+    for column, reader, array in zip(batch.columns, readers, batch.arrays, strict=True):
+        n_nulls = array.null_count
+        if n_nulls == len(array):
+            continue
+        key = column.key
+        is_second = key in seen
+        seen.add(key)
+        if n_nulls:
+            buffers = array.buffers()
+            group = sparse.group(array, buffers)
+            cells = group.read(reader, array, buffers)
+            if is_second or reader.may_be_none:
+                careful.append((key, group.where, cells, is_second))
+            else:
+                group.add(key, cells)
+        elif reader.may_be_none:
+            careful.append((key, list(range(len(array))), reader.read(array), is_second))
+        elif key not in full:
+            full[key] = (reader, array)
+    rows = _full_rows(tuple(full), tuple(full.values()))
+    sparse.write(rows)
+    for key, where, cells, is_second in careful:
+        _write_carefully(rows, key, where, cells, is_second=is_second)
+    return rows
+
+
+def _full_rows(keys: tuple[str, ...], columns: tuple[Full, ...]) -> list[Row]:
+    """Make rows of columns without nulls."""
+    if len(keys) <= MAX_GENERATED_KEYS:
+        return _display(keys)([reader.read(array) for reader, array in columns])
+    parts = [_transposed(list(some)) for _, some in groupby(columns, _number_type)]
+    rows = parts[0] if len(parts) == 1 else map(_joined, zip(*parts, strict=True))
+    return [dict(zip(keys, row, strict=True)) for row in rows]
+
+
+def _number_type(column: Full) -> str:
+    # The types themselves do not do: numpy takes None for float64.
+    number = column[0].number
+    return "" if number is None else number.str
+
+
+def _joined(parts: Iterable[Sequence[Any]]) -> list[Any]:
+    # Faster than a chain, which steps from cell to cell.
+    row: list[Any] = []
+    for part in parts:
+        row += part
+    return row
+
+
+def _transposed(columns: list[Full]) -> Iterable[Sequence[Any]]:
+    """Return the rows of columns of one type: numpy turns numbers around without Python objects."""
+    dtype = columns[0][0].number
+    if dtype is None or len(columns) < COLUMNS_WORTH_A_MATRIX:
+        return zip(*(reader.read(array) for reader, array in columns), strict=True)
+    matrix = np.empty((len(columns[0][1]), len(columns)), dtype)
+    for index, (_, array) in enumerate(columns):
+        matrix[:, index] = numbers_of(array)
+    rows: list[list[Any]] = matrix.tolist()
+    return rows
+
+
+def _write_carefully(
+    rows: list[Row], key: str, where: list[int], cells: list[Any], *, is_second: bool
+) -> None:
+    """Write cells that may be None, or that must not replace those of an earlier column."""
+    for index, cell in zip(where, cells, strict=True):
+        if cell is not None and not (is_second and key in rows[index]):
+            rows[index][key] = cell
+
+
+@lru_cache(maxsize=256)
+def _display(keys: tuple[str, ...]) -> Display:
+    """Return a function from columns to dicts with the keys as literals of its code.
+
+    A dict display whose keys are constants is three times as fast as ``dict(zip(...))``.
+    """
+    names = [f"cell_{index}" for index in range(len(keys))]
+    display = ", ".join(f"{key!r}: {name}" for key, name in zip(keys, names, strict=True))
+    source = f"lambda lists: [{{{display}}} for {', '.join(names)}, in zip(*lists)]"
+    built: Display = eval(source, {"zip": zip, "__builtins__": {}})  # noqa: S307 - literals by repr
+    return built
+
+
+@lru_cache(maxsize=256)
+def _writer(keys: tuple[str, ...]) -> Writer:
+    """Return a function that writes cells of the same rows with the keys as literals of its code.
+
+    What finds a row and steps on to the next is then paid once for all keys.
+    """
+    names = [f"cell_{index}" for index in range(len(keys))]
+    lines = [f"    row[{key!r}] = {name}" for key, name in zip(keys, names, strict=True)]
+    source = "\n".join(
+        [
+            "def write(rows, where, cells):",
+            f"  for index, {', '.join(names)} in zip(where, *cells):",
+            "    row = rows[index]",
+            *lines,
+        ]
+    )
+    built: dict[str, Writer] = {}
+    exec(source, {"zip": zip, "__builtins__": {}}, built)  # noqa: S102 - literals by repr
+    return built["write"]

@@ -1,0 +1,263 @@
+"""From Arrow arrays and JSON to the cells that users meet (reading rules 5 and 6)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from runlake.exports.buffers import booleans_of, numbers_of, validity_of
+from runlake.history.plan.arrow_types import is_binary, is_list, is_text, is_union
+
+NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+MS_PER_DAY = 86_400_000
+SCALARS = {bool, float, int}
+ReadCells = Callable[[pa.Array], list[Any]]
+
+
+def cell_reader(kind: pa.DataType) -> ReadCells:
+    """Return the function that turns arrays of a type into cells.
+
+    Parameters
+    ----------
+    kind : pyarrow.DataType
+        Type of the arrays.
+
+    Returns
+    -------
+    callable
+        Takes an array without nulls, returns one Python value per element: structs as dicts
+        without their null fields, ``_type_*`` unions as the one value that is there, JSON in
+        binary columns parsed, and the strings by which the protocol carries non-finite numbers as
+        floats. A union without a member and a JSON ``null`` are None.
+    """
+    make = next((make for is_kind, make in _READERS if is_kind(kind)), None)
+    return _read_objects if make is None else make(kind)
+
+
+def read_optional(array: pa.Array, read: ReadCells) -> list[Any]:
+    """Return the cells of an array, None where it has a null."""
+    if array.null_count == 0:
+        return read(array)
+    cells: list[Any] = [None] * len(array)
+    for index, cell in zip(filled(array), read(array.drop_null()), strict=True):
+        cells[index] = cell
+    return cells
+
+
+def filled(array: pa.Array) -> list[int]:
+    """Return the positions that are not null."""
+    indices: list[int] = validity_of(array).nonzero()[0].tolist()
+    return indices
+
+
+def clean_json(value: Any) -> Any:
+    """Turn a value of a live row into the cell that an export of it gives.
+
+    Parameters
+    ----------
+    value : Any
+        Decoded JSON.
+
+    Returns
+    -------
+    Any
+        Non-finite strings as floats, dicts without null members.
+    """
+    if isinstance(value, str):
+        return NON_FINITE.get(value, value)
+    if isinstance(value, list):
+        return [clean_json(item) for item in value]
+    if isinstance(value, dict):
+        return {key: clean_json(item) for key, item in value.items() if item is not None}
+    return value
+
+
+def flatten(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Give nested dicts dotted keys; empty ones stay, and so do media, which carry ``_type``.
+
+    Examples
+    --------
+    >>> flatten({"val": {"loss": 1.0}, "img": {"_type": "image-file"}, "none": None, "no": {}})
+    {'val.loss': 1.0, 'img': {'_type': 'image-file'}, 'no': {}}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if type(value) in SCALARS:
+            flat[key] = value
+        elif value is None:
+            continue
+        elif isinstance(value, dict) and value and "_type" not in value:
+            flat.update({f"{key}.{inner}": cell for inner, cell in flatten(value).items()})
+        else:
+            flat[key] = clean_json(value)
+    return flat
+
+
+def _read_objects(array: pa.Array) -> list[Any]:
+    cells: list[Any] = array.to_pylist()
+    return cells
+
+
+def _read_numbers(array: pa.Array) -> list[Any]:
+    # numpy's way to a list is the fastest of all that were measured (docs/explanation/reading.md).
+    cells: list[Any] = numbers_of(array).tolist()
+    return cells
+
+
+def _read_booleans(array: pa.Array) -> list[Any]:
+    cells: list[Any] = booleans_of(array).tolist()
+    return cells
+
+
+def _read_texts(array: pa.Array) -> list[Any]:
+    texts = _read_objects(array)
+    if NON_FINITE.keys().isdisjoint(texts):
+        return texts
+    return [NON_FINITE.get(text, text) for text in texts]
+
+
+def _read_json(array: pa.Array) -> list[Any]:
+    return [_parse_json(content) for content in array.to_pylist()]
+
+
+def _parse_json(content: bytes) -> Any:
+    try:
+        return clean_json(json.loads(content))
+    except ValueError:
+        return content
+
+
+def _categories_reader(kind: pa.DictionaryType) -> ReadCells:
+    read = cell_reader(kind.value_type)
+
+    def read_categories(array: pa.DictionaryArray) -> list[Any]:
+        categories = read_optional(array.dictionary, read)
+        return [categories[code] for code in numbers_of(array.indices).tolist()]
+
+    return read_categories
+
+
+def _moments_reader(kind: pa.DataType) -> ReadCells:
+    """Nanoseconds become microseconds: Python's own types know no smaller ones."""
+    is_timestamp = pa.types.is_timestamp(kind)
+    target = pa.timestamp("us", kind.tz) if is_timestamp else pa.duration("us")
+
+    def read_moments(array: pa.Array) -> list[Any]:
+        try:
+            return _read_objects(array.cast(target, safe=kind.unit != "ns"))
+        except (pa.ArrowInvalid, OverflowError, ValueError):
+            return [_moment(one, target) for one in array]
+
+    return read_moments
+
+
+def _moment(one: pa.Scalar, target: pa.DataType) -> Any:
+    """Return a time; one that Python does not know as text: year, zone, or length."""
+    unit = one.type.unit
+    try:
+        return one.cast(target, safe=unit != "ns").as_py()
+    except (pa.ArrowInvalid, OverflowError, ValueError):
+        if pa.types.is_duration(target):
+            return str(np.timedelta64(one.value, unit))
+        return f"{np.datetime64(one.value, unit)}{'Z' if target.tz else ''}"
+
+
+def _read_dates(array: pa.Array) -> list[Any]:
+    try:
+        return _read_objects(array)
+    except (OverflowError, ValueError):
+        return [_date(one) for one in array]
+
+
+def _date(one: pa.Scalar) -> Any:
+    """Return a date; one before the year 1 or behind 9999, which Python does not know, as text."""
+    try:
+        return one.as_py()
+    except (OverflowError, ValueError):
+        n_days = one.value if pa.types.is_date32(one.type) else one.value // MS_PER_DAY
+        return str(np.datetime64(n_days, "D"))
+
+
+def _map_reader(kind: pa.MapType) -> ReadCells:
+    read_keys, read_items = cell_reader(kind.key_type), cell_reader(kind.item_type)
+
+    def read_maps(array: pa.MapArray) -> list[Any]:
+        cells = []
+        for scalar in array:
+            entries = scalar.values
+            items = read_optional(entries.field(1), read_items)
+            pairs = zip(read_keys(entries.field(0)), items, strict=True)
+            cells.append({key: item for key, item in pairs if item is not None})
+        return cells
+
+    return read_maps
+
+
+def _list_reader(kind: pa.DataType) -> ReadCells:
+    read = cell_reader(kind.value_type)
+
+    def read_lists(array: pa.ListArray) -> list[Any]:
+        items = read_optional(array.flatten(), read)
+        lengths = array.value_lengths().to_pylist()
+        return [items[start:stop] for start, stop in pairwise(accumulate(lengths, initial=0))]
+
+    return read_lists
+
+
+def _union_reader(kind: pa.StructType) -> ReadCells:
+    members = [cell_reader(field.type) for field in kind]
+
+    def read_unions(array: pa.StructArray) -> list[Any]:
+        cells: list[Any] = [None] * len(array)
+        for index, read in reversed(list(enumerate(members))):
+            member = array.field(index)
+            for position, cell in zip(filled(member), read(member.drop_null()), strict=True):
+                cells[position] = cell
+        return cells
+
+    return read_unions
+
+
+def _struct_reader(kind: pa.StructType) -> ReadCells:
+    fields = [(field.name, cell_reader(field.type)) for field in kind]
+
+    def read_structs(array: pa.StructArray) -> list[Any]:
+        cells: list[dict[str, Any]] = [{} for _ in range(len(array))]
+        for index, (name, read) in enumerate(fields):
+            field = array.field(index)
+            for position, item in zip(filled(field), read(field.drop_null()), strict=True):
+                if item is not None:
+                    cells[position][name] = item
+        return cells
+
+    return read_structs
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _is_moment(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_duration(kind))
+
+
+# The first that fits makes the reader; the types of no line come out as pyarrow gives them.
+_READERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any], ReadCells]], ...] = (
+    (_is_number, lambda _: _read_numbers),
+    (pa.types.is_boolean, lambda _: _read_booleans),
+    (is_text, lambda _: _read_texts),
+    (is_binary, lambda _: _read_json),
+    (pa.types.is_dictionary, _categories_reader),
+    (pa.types.is_map, _map_reader),
+    (is_list, _list_reader),
+    (is_union, _union_reader),
+    (pa.types.is_struct, _struct_reader),
+    (_is_moment, _moments_reader),
+    (pa.types.is_date, lambda _: _read_dates),
+)

@@ -1,0 +1,119 @@
+"""A plan's rows as dicts, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, groupby, islice
+from operator import attrgetter
+
+from runlake.history.decode.decode import Begun, decode_exports
+from runlake.history.plan.plan import Plan, segment_pages
+from runlake.history.plan.segments import ExportRead, Segment
+from runlake.history.rows.build_rows import build_rows
+from runlake.history.rows.merge import iter_batches, merge_rows, project_rows
+from runlake.history.rows.windows import cut_windows
+from runlake.values import STEP, Projection, Row
+
+MERGED_ROWS = 1024
+
+
+def read_rows(
+    plan: Plan, live: Iterator[list[Row]], page_size: int, begun: Begun | None = None
+) -> Iterator[list[Row]]:
+    """Yield the rows of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to read.
+    live : iterator of list of dict
+        The live rows of the plan: a page per `Plan.live_pages`, or those of a walk.
+    page_size : int
+        Rows in the first batch at most; later ones are as large as is fast.
+    begun : callable, optional
+        Gives the first piece if it was decoded already: see `decode_exports`.
+
+    Yields
+    ------
+    list of dict
+        Ascending by ``_step`` over all batches, one row per step, never empty. Memory is bounded
+        by a batch, unless an export is out of order: its rows between two steps that no row group
+        divides are sorted in memory.
+
+    Raises
+    ------
+    CacheCorrupt
+        If a cached file cannot be read.
+    """
+    yield from read_segments(plan.segments, plan.projection, live, page_size, begun)
+    for page in live:
+        yield from _some(project_rows(page, plan.projection))
+
+
+def read_segments(
+    segments: Iterable[Segment],
+    projection: Projection,
+    live: Iterator[list[Row]],
+    page_size: int,
+    begun: Begun | None = None,
+) -> Iterator[list[Row]]:
+    """Yield the rows of some segments of a plan; the arguments are those of `read_rows`."""
+    for is_as_it_is, some in groupby(segments, attrgetter("is_one_export")):
+        if is_as_it_is:
+            reads = ((segment.reads[0], segment.steps) for segment in some)
+            batches = decode_exports(reads, projection, page_size, begun=begun)
+            yield from build_rows(batches, projection)
+            continue
+        for segment in some:
+            # One page of live rows per request of the segment, from the one stream of all of them.
+            pages = islice(live, sum(1 for _ in segment_pages(segment)))
+            yield from _read_segment(segment, projection, pages, page_size)
+
+
+def _read_segment(
+    segment: Segment, projection: Projection, pages: Iterable[list[Row]], page_size: int
+) -> Iterator[list[Row]]:
+    """Yield the rows of a segment that has live rows or needs merging."""
+    if not segment.needs_merge:
+        for page in pages:
+            yield from _some(project_rows(page, projection))
+        return
+    for window, live in _windows(segment, chain.from_iterable(pages)):
+        sources = [chain.from_iterable(_ordered(r, projection, window)) for r in window.reads]
+        merged = project_rows(merge_rows([*sources, live]), projection)
+        yield from iter_batches(merged, min(page_size, MERGED_ROWS))
+
+
+def _windows(segment: Segment, live: Iterator[Row]) -> Iterator[tuple[Segment, Iterable[Row]]]:
+    """Yield what is merged at once: rows out of order are sorted in memory, window by window."""
+    if all(read.is_ascending for read in segment.reads):
+        yield segment, live
+        return
+    waiting = next(live, None)
+    for window in cut_windows(segment):
+        within = []
+        while waiting is not None and window.steps.touches(waiting[STEP], waiting[STEP]):
+            within.append(waiting)
+            waiting = next(live, None)
+        yield window, within
+
+
+def _some(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    batch = list(rows)
+    if batch:
+        yield batch
+
+
+def _ordered(read: ExportRead, projection: Projection, segment: Segment) -> Iterator[list[Row]]:
+    """Yield the rows of one source of a merge: with any of the keys, ascending."""
+    some = Projection(projection.keys, "any") if projection.keys else projection
+    decoded = decode_exports(
+        [(read, segment.steps)], some, MERGED_ROWS, n_sharing=len(segment.reads)
+    )
+    batches = build_rows(decoded, some)
+    if read.is_ascending:
+        yield from batches
+        return
+    rows = list(chain.from_iterable(batches))
+    rows.sort(key=lambda row: row[STEP])
+    yield rows

@@ -1,0 +1,174 @@
+"""Samples of many runs at once, read side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from runlake.backend.http.client import Client
+from runlake.errors import InvalidArgument
+from runlake.history.reader import Reading
+from runlake.history.runs.open import ListedRun, open_readings, side_by_side
+from runlake.history.sample.by_server import fetch_system_rows
+from runlake.history.sample.sample import Sample
+from runlake.values import STEP, Projection, StepRange, check_count, check_word
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# What the backend takes where a script names no number.
+DEFAULT_SAMPLES = 500
+# W&B's own pages name the system metrics in three ways.
+SYSTEM_STREAMS = ("system", "events", "systemMetrics")
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """What to sample of each run.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows per run at most.
+    keys : tuple of str or None
+        What every row has, the x axis first; None gives every row and key.
+    is_system : bool
+        Sample what the machine did instead.
+    """
+
+    n_rows: int
+    keys: tuple[str, ...] | None = None
+    is_system: bool = False
+
+    @classmethod
+    def from_arguments(
+        cls, samples: float | None, keys: Sequence[str] | None, x_axis: str | None, stream: str
+    ) -> Sampling:
+        """Check the arguments that every reader of samples takes, as the SDK takes them.
+
+        Parameters
+        ----------
+        samples : int, float without a fraction, or None
+            Rows per run at most; `DEFAULT_SAMPLES` for None.
+        keys : list of str or None
+            Keys to read; None and an empty list mean every key.
+        x_axis : str or None
+            A key that rows have besides ``keys``; ``_step`` for None.
+        stream : str
+            "default", or one of `SYSTEM_STREAMS`.
+
+        Returns
+        -------
+        Sampling
+            The arguments, checked.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong.
+        """
+        asked: Any = DEFAULT_SAMPLES if samples is None else samples
+        if isinstance(asked, float) and asked.is_integer():
+            asked = int(asked)
+        n_rows = check_count(asked, "samples")
+        check_word(stream, "stream", ("default", *SYSTEM_STREAMS))
+        named = Projection.from_arguments(keys).keys
+        axis = STEP if x_axis is None else x_axis
+        if not isinstance(axis, str):
+            raise InvalidArgument(f"x_axis must be a key, not {axis!r}.")
+        is_system = stream != "default"
+        if is_system and named is not None:
+            raise InvalidArgument(
+                f"stream must be 'default' where keys are given, not {stream!r}; "
+                "without keys it gives every system metric."
+            )
+        wanted = tuple(dict.fromkeys([axis, *keys])) if keys else None
+        return cls(n_rows, wanted, is_system)
+
+    @property
+    def projection(self) -> Projection:
+        """What to read."""
+        return Projection.from_arguments(self.keys)
+
+
+def sample_runs(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -> list[Sample]:
+    """Sample runs side by side.
+
+    Parameters
+    ----------
+    client : Client
+        The backend; its settings say how many runs are read at once.
+    runs : sequence of ListedRun
+        The runs.
+    sampling : Sampling
+        What to sample.
+
+    Returns
+    -------
+    list of Sample
+        One per run, in order.
+    """
+    if sampling.is_system:
+        return side_by_side(client, lambda run: _system_sample(client, run, sampling), runs)
+    from runlake.history.sample.downsample import rows_of
+
+    return _together_or_alone(
+        client,
+        runs,
+        sampling,
+        together=lambda frame, n_rows: Sample(rows_of(frame), n_rows),
+        alone=lambda reading: reading.sample(sampling.n_rows, sampling.keys, is_silent=True),
+    )
+
+
+def sample_runs_as_frames(
+    client: Client, runs: Sequence[ListedRun], sampling: Sampling
+) -> list[tuple[pl.DataFrame, int]]:
+    """Sample runs as `sample_runs` does, without a Python object per cell.
+
+    Returns
+    -------
+    list of tuple of DataFrame and int
+        One per run, in order: the rows, and how many they were chosen from.
+    """
+    if sampling.is_system:
+        from runlake.history.frames.json_columns import frame_of
+
+        return [(frame_of(one.rows), one.n_rows) for one in sample_runs(client, runs, sampling)]
+    return _together_or_alone(
+        client,
+        runs,
+        sampling,
+        together=lambda frame, n_rows: (frame, n_rows),
+        alone=lambda reading: reading.sampled_frame(sampling.n_rows, sampling.keys),
+    )
+
+
+def _together_or_alone(
+    client: Client,
+    runs: Sequence[ListedRun],
+    sampling: Sampling,
+    *,
+    together: Callable[[pl.DataFrame, int], T],
+    alone: Callable[[Reading], T],
+) -> list[T]:
+    from runlake.history.runs.same_schema import sample_together
+
+    readings = _open(client, runs, sampling)
+    sampled = sample_together(readings, sampling.n_rows, sampling.keys)
+    pairs = list(zip(readings, sampled, strict=True))
+    others = iter(side_by_side(client, alone, [reading for reading, one in pairs if one is None]))
+    return [next(others) if one is None else together(*one) for one in sampled]
+
+
+def _open(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -> list[Reading]:
+    return open_readings(client, runs, sampling.projection, StepRange())
+
+
+def _system_sample(client: Client, run: ListedRun, sampling: Sampling) -> Sample:
+    rows = fetch_system_rows(client, run.path, sampling.n_rows)
+    return Sample(rows, len(rows))

@@ -1,0 +1,160 @@
+"""The histories of many runs as one lazy frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from runlake.backend.http.client import Client
+from runlake.errors import InvalidArgument, NoRowsWarning
+from runlake.errors.user_line import warn
+from runlake.history.decode.by_polars import scan_files
+from runlake.history.decode.expressions import polars_type
+from runlake.history.frames.frames import (
+    Types,
+    answer_types,
+    check_polars,
+    empty_frame,
+    keep_rows,
+    typed_columns,
+    unused_name,
+)
+from runlake.history.frames.scan import json_keys, plan_sources, scan_as, warn_of_json
+from runlake.history.live.spool import LiveRows
+from runlake.history.plan.key_columns import Column
+from runlake.history.plan.reasons import explain_unknown_key
+from runlake.history.reader import Reading
+from runlake.history.runs.open import side_by_side
+from runlake.history.runs.same_schema import common_schema
+from runlake.values import RUN_ID, STEP, Projection
+
+RUNS_TO_LOOK_AT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A run whose live rows are at hand, and what its sources hold."""
+
+    reading: Reading
+    live: LiveRows
+    sources: tuple[tuple[Column, ...], ...]
+
+    @property
+    def schema(self) -> tuple[tuple[str, pa.DataType], ...] | None:
+        return common_schema(self.reading)
+
+    @property
+    def run_id(self) -> str:
+        return self.reading.plan.run.run_id
+
+
+def scan_readings(
+    client: Client, readings: Sequence[Reading], where: str, projection: Projection
+) -> pl.LazyFrame:
+    """Return what readings give as one lazy frame; live rows are fetched now, side by side.
+
+    Parameters
+    ----------
+    client : Client
+        Its settings say how many runs are read at once.
+    readings : sequence of Reading
+        Of one projection.
+    where : str
+        Whose runs they are, for warnings.
+    projection : Projection
+        The keys.
+
+    Returns
+    -------
+    polars.LazyFrame
+        ``run_id``, ``_step``, then one column per key, of the type that holds the cells of all
+        runs; run by run, ascending by step.
+
+    Raises
+    ------
+    InvalidArgument
+        If a key that is not named is ``run_id``.
+    """
+    check_polars()
+    opened = side_by_side(client, _open, readings)
+    sources = chain.from_iterable(one.sources for one in opened)
+    types = answer_types(sources, projection.keys)
+    if RUN_ID in types:
+        raise InvalidArgument(
+            f"A run of '{where}' has a key {RUN_ID!r}, which would hide the column that names the "
+            "run; name the keys to read."
+        )
+    exports = (export for reading in readings for export in reading.plan.exports)
+    warn_of_json(where, json_keys(types), exports)
+    _warn_of_unknown(readings, where, types)
+    frames = [
+        frame
+        for schema, alike in groupby(opened, lambda one: one.schema)
+        for frame in _frames(list(alike), types, is_plain=schema is not None)
+    ]
+    if not frames:
+        return empty_frame(types).lazy().select(pl.lit(None, pl.String).alias(RUN_ID), pl.all())
+    frame = pl.concat(frames)
+    # Files of an unwritable cache go with the readings, which nobody has then.
+    is_lasting = all(one.reading.pulled.keeper is None for one in opened)
+    return frame if is_lasting else frame.collect().lazy()
+
+
+def _open(reading: Reading) -> _Opened:
+    reading = reading.tried()
+    live = reading.live_rows()
+    return _Opened(reading, live, tuple(plan_sources(reading.plan, live)))
+
+
+def _frames(opened: Sequence[_Opened], types: Types, *, is_plain: bool) -> Iterator[pl.LazyFrame]:
+    if is_plain and len(opened) > 1:
+        yield _scan_alike(opened, types)
+        return
+    for one in opened:
+        frame = scan_as(one.reading.plan, types, one.live)
+        yield frame.select(pl.lit(one.run_id).alias(RUN_ID), pl.all())
+
+
+def _scan_alike(opened: Sequence[_Opened], types: Types) -> pl.LazyFrame:
+    """Scan the exports of runs that have the same columns as one file after the other.
+
+    What a scan costs besides its rows is paid once.
+    """
+    run_ids = {
+        str(read.file): one.run_id for one in opened for read in one.reading.plan.in_step_order
+    }
+    plan = opened[0].reading.plan
+    (read, *_) = plan.exports
+    kinds = [(STEP, read.step_kind), *((column.name, column.kind) for column in read.columns)]
+    stored = {name: polars_type(kind) for name, kind in kinds}
+    # The name must not be one of the keys, nor of other columns of the files.
+    file = unused_name({name for one in opened for name in _column_names(one)})
+    scan = scan_files(
+        list(map(Path, run_ids)), schema=stored, extra_columns="ignore", include_file_paths=file
+    )
+    run_id = pl.col(file).replace_strict(
+        list(run_ids), list(run_ids.values()), return_dtype=pl.String
+    )
+    frame = scan.select(run_id.alias(RUN_ID), *typed_columns(read.columns, types))
+    return keep_rows(frame, plan.projection)
+
+
+def _column_names(opened: _Opened) -> Iterator[str]:
+    for read in opened.reading.plan.exports:
+        yield from read.facts.columns
+
+
+def _warn_of_unknown(readings: Sequence[Reading], where: str, types: Types) -> None:
+    """Say which keys no run has, with those that may be meant."""
+    unknown = [key for key, kind in types.items() if kind is not None and pa.types.is_null(kind)]
+    if not unknown or not any(reading.pulled.manifest.last_step >= 0 for reading in readings):
+        return
+    known = {key for reading in readings[:RUNS_TO_LOOK_AT] for key in reading.key_facts()}
+    reasons = " ".join(explain_unknown_key(key, known) for key in unknown if key not in known)
+    if reasons:
+        warn(f"Of the runs of '{where}': {reasons}", NoRowsWarning)

@@ -1,0 +1,77 @@
+"""Rows that the backend chooses: its sampled history, and the samples of the machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.query import query_run
+from runlake.backend.graphql.shapes import WRONG
+from runlake.backend.http.client import Client
+from runlake.backend.http.json_text import parse_json
+from runlake.errors import ProtocolError
+from runlake.history.rows.cells import flatten
+from runlake.values import Row, RunPath
+
+
+def fetch_sampled_rows(
+    client: Client, run: RunPath, keys: Sequence[str] | None, n_rows: int
+) -> list[Row]:
+    """Ask the backend for a sample of a run's history, in one request.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    run : RunPath
+        The run.
+    keys : sequence of str or None
+        Keys that every row must have, the x axis first; None means rows with all their keys.
+    n_rows : int
+        Rows at most.
+
+    Returns
+    -------
+    list of dict
+        Evenly spaced over the run, nested keys dotted, nulls left out.
+    """
+    if keys is not None:
+        spec = json.dumps({"keys": list(keys), "samples": n_rows})
+        answer = query_run(client, documents.RUN_SAMPLED_HISTORY, run, specs=[spec])
+        lines = answer.get("sampledHistory") or [[]]
+        return _rows(client, run, lines[0] if isinstance(lines, list) else lines)
+    answer = query_run(client, documents.RUN_FULL_HISTORY, run, samples=n_rows)
+    return _rows(client, run, answer.get("history") or [])
+
+
+def fetch_system_rows(client: Client, run: RunPath, n_rows: int) -> list[Row]:
+    """Ask the backend for a sample of what the run's machine did.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    run : RunPath
+        The run.
+    n_rows : int
+        Rows at most.
+
+    Returns
+    -------
+    list of dict
+        Keys such as ``system.cpu``, with ``_timestamp`` and ``_runtime`` in seconds; no ``_step``.
+    """
+    answer = query_run(client, documents.RUN_EVENTS, run, samples=n_rows)
+    return _rows(client, run, answer.get("events") or [])
+
+
+def _rows(client: Client, run: RunPath, lines: Any) -> list[Row]:
+    try:
+        return [flatten(parse_json(line) if isinstance(line, str) else line) for line in lines]
+    except WRONG as error:
+        raise ProtocolError(
+            f"{client.origin} sent a sample of '{run}' with rows that are no JSON objects.",
+            origin=client.origin,
+        ) from error

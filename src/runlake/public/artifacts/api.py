@@ -1,0 +1,244 @@
+"""Artifacts of a backend: what `Api` has about them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runlake.errors import ArtifactNotFoundError, InvalidArgument
+from runlake.errors.user_line import warn
+from runlake.public.artifacts.artifacts import Artifact, fetch_artifact
+from runlake.public.artifacts.collection import ArtifactCollection
+from runlake.public.artifacts.collections import (
+    ArtifactCollections,
+    ArtifactType,
+    ArtifactTypes,
+)
+from runlake.public.artifacts.lists import Artifacts
+from runlake.public.default_entity import UNNAMED, UNNAMED_PROJECT, DefaultEntity
+from runlake.values import ArtifactPath, check_text
+
+
+class ApiArtifacts(DefaultEntity):
+    """What finds artifacts by name."""
+
+    def artifact(self, name: str, type: str | None = None) -> Artifact:  # noqa: A002 - W&B's name
+        """Return a version of an artifact; one request.
+
+        Parameters
+        ----------
+        name : str
+            ``entity/project/collection:alias``, where the alias is a version such as ``v3`` or a
+            name such as ``latest``, which it also is if left out. Entity and project may be left
+            out where they are set.
+        type : str, optional
+            What type it has to be of.
+
+        Returns
+        -------
+        Artifact
+            Nothing was downloaded.
+
+        Raises
+        ------
+        InvalidArgument
+            If the name is no such name, or the artifact is of another type.
+        ArtifactNotFoundError
+            If there is no such artifact.
+        """
+        if name is None:
+            raise InvalidArgument("You must specify name= to fetch an artifact.")
+        artifact = fetch_artifact(self._client, self._artifact_path(name))
+        if type is not None and artifact.type != type:
+            raise InvalidArgument(
+                f"Type {type!r} specified, but artifact {artifact.qualified_name!r} is of type "
+                f"{artifact.type!r}."
+            )
+        return artifact
+
+    def artifact_exists(self, name: str, type: str | None = None) -> bool:  # noqa: A002
+        """Tell whether there is a version of an artifact; one request.
+
+        Parameters
+        ----------
+        name, type
+            As for `artifact`.
+
+        Raises
+        ------
+        BackendError
+            If the backend cannot be asked.
+        """
+        try:
+            self.artifact(name, type)
+        except (ArtifactNotFoundError, InvalidArgument):
+            return False
+        return True
+
+    def artifacts(
+        self,
+        type_name: str,
+        name: str,
+        order: str | None = None,
+        per_page: int = 50,
+        tags: list[str] | None = None,
+        start: str | None = None,
+    ) -> Artifacts:
+        """List the versions in a collection, newest first unless ordered otherwise.
+
+        Parameters
+        ----------
+        type_name : str
+            The type of the collection.
+        name : str
+            ``entity/project/collection`` or one of its short forms.
+        order : str, optional
+            Field to order by, with ``-`` for descending: ``-createdAt``.
+        per_page : int
+            Versions per request.
+        tags : list of str, optional
+            Only versions with all of these tags.
+        start : str, optional
+            The ``cursor`` of an earlier list, to go on there.
+
+        Returns
+        -------
+        Artifacts
+            Fetched as far as it is looked at.
+        """
+        path = self._artifact_path(name)
+        return Artifacts(
+            self._client,
+            path.entity,
+            path.project,
+            path.name,
+            type_name,
+            order=order,
+            per_page=per_page,
+            tags=tags,
+            start=start,
+        )
+
+    def artifact_versions(self, type_name: str, name: str, per_page: int = 50) -> Artifacts:
+        """List the versions in a collection; the older word for `artifacts`."""
+        warn(
+            "Api.artifact_versions(type_name, name) is deprecated, use "
+            "Api.artifacts(type_name, name) instead.",
+            DeprecationWarning,
+        )
+        return self.artifacts(type_name, name, per_page=per_page)
+
+    def artifact_types(self, project: str | None = None, start: str | None = None) -> ArtifactTypes:
+        """List the artifact types of a project.
+
+        Parameters
+        ----------
+        project : str, optional
+            ``entity/project`` or ``project``.
+        start : str, optional
+            The ``cursor`` of an earlier list, to go on there.
+
+        Returns
+        -------
+        ArtifactTypes
+            Fetched as far as it is looked at.
+        """
+        return ArtifactTypes(self._client, *self._project_path(project), start=start)
+
+    def artifact_type(self, type_name: str, project: str | None = None) -> ArtifactType:
+        """Return an artifact type of a project; one request.
+
+        Parameters
+        ----------
+        type_name : str
+            Its name.
+        project : str, optional
+            ``entity/project`` or ``project``.
+
+        Raises
+        ------
+        ArtifactNotFoundError
+            If the project has no such type.
+        """
+        return ArtifactType(self._client, *self._project_path(project), type_name)
+
+    def artifact_collections(
+        self,
+        project_name: str,
+        type_name: str,
+        order: str | None = None,
+        per_page: int = 50,
+        start: str | None = None,
+    ) -> ArtifactCollections:
+        """List the collections of a type.
+
+        Parameters
+        ----------
+        project_name : str
+            ``entity/project`` or ``project``.
+        type_name : str
+            The type.
+        order : str, optional
+            Field to order by, with ``-`` for descending: ``-createdAt``.
+        per_page : int
+            Collections per request.
+        start : str, optional
+            The ``cursor`` of an earlier list, to go on there.
+
+        Returns
+        -------
+        ArtifactCollections
+            Fetched as far as it is looked at.
+        """
+        names = (*self._project_path(project_name), type_name)
+        return ArtifactCollections(
+            self._client, *names, order=order, per_page=per_page, start=start
+        )
+
+    def artifact_collection(self, type_name: str, name: str) -> ArtifactCollection:
+        """Return a collection; one request.
+
+        Parameters
+        ----------
+        type_name : str
+            Its type.
+        name : str
+            ``entity/project/collection`` or one of its short forms.
+
+        Raises
+        ------
+        ArtifactNotFoundError
+            If there is no such collection of this type.
+        """
+        path = self._artifact_path(name)
+        names = (path.entity, path.project, path.name, type_name)
+        return ArtifactCollection(self._client, *names)
+
+    def artifact_collection_exists(self, name: str, type: str) -> bool:  # noqa: A002
+        """Tell whether there is a collection; one request.
+
+        Parameters
+        ----------
+        name : str
+            ``entity/project/collection`` or one of its short forms.
+        type : str
+            Its type.
+        """
+        try:
+            self.artifact_collection(type, name)
+        except (ArtifactNotFoundError, InvalidArgument):
+            return False
+        return True
+
+    def _artifact_path(self, name: str) -> ArtifactPath:
+        project = self._client.settings.project or UNNAMED_PROJECT
+        path = ArtifactPath.parse(name, entity=UNNAMED, project=project)
+        return replace(path, entity=self._entity(path.entity))
+
+    def _project_path(self, path: str | None) -> tuple[str, str]:
+        if path is not None and not isinstance(path, str):
+            raise InvalidArgument(f"A project path is a string, not {path!r}.")
+        check_text(path or "", "Invalid path:")
+        parts = (path or self._client.settings.project or UNNAMED_PROJECT).strip("/").split("/")
+        if len(parts) > 2 or not all(parts):  # noqa: PLR2004 - entity, project
+            raise InvalidArgument(f"Invalid path: {path!r}. It reads 'entity/project'.")
+        return self._entity(parts[0] if len(parts) > 1 else None), parts[-1]

@@ -1,0 +1,304 @@
+"""A collection: the versions of one artifact, and what people wrote about them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Self
+
+from runlake.backend.graphql import artifact_documents as documents
+from runlake.backend.graphql import artifact_mutations as mutations
+from runlake.backend.graphql.query import mutate, query
+from runlake.backend.graphql.shapes import answer_to
+from runlake.backend.http.client import Client
+from runlake.errors import ArtifactNotFoundError, InvalidArgument, InvalidType
+from runlake.errors.screen import line_for_screen
+from runlake.public.artifacts.lists import Artifacts
+from runlake.public.artifacts.values import check_collection_name, check_tags, check_type
+from runlake.public.lists.pages import Page, Pages, page_of
+
+ALIASES_PER_PAGE = 1000
+
+
+class ArtifactCollection:
+    """A collection; name, description, type and tags are assigned and then sent by `save`.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    entity, project, name, type : str
+        The collection.
+    organization : str, optional
+        Taken for the SDK's sake.
+    attrs : dict, optional
+        Its fields; one request if omitted.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        entity: str,
+        project: str,
+        name: str,
+        type: str,  # noqa: A002 - W&B's name
+        organization: str | None = None,
+        attrs: dict[str, Any] | None = None,
+    ) -> None:
+        self._client = client
+        self.organization = organization
+        self._aliases: list[str] | None = None
+        found = self.load(entity, project, type, name) if attrs is None else attrs
+        with answer_to(client, "ProjectArtifactCollection", f"'{entity}/{project}/{name}'"):
+            self._receive(found)
+
+    @classmethod
+    def from_attrs(cls, client: Client, attrs: dict[str, Any]) -> Self:
+        """Return a collection with fields that the backend sent; no request is made."""
+        with answer_to(client, "ArtifactCollectionFragment", "a collection"):
+            project, kind = attrs["project"], attrs["type"]["name"]
+            names = (project["entity"]["name"], project["name"], attrs["name"], kind)
+        return cls(client, *names, attrs=attrs)
+
+    def _receive(self, attrs: dict[str, Any]) -> None:
+        self._attrs = attrs
+        self._saved_name = self._name = str(attrs["name"])
+        self._saved_type = self._type = str(attrs["type"]["name"])
+        self._description: str | None = attrs.get("description")
+        edges = (attrs.get("tags") or {}).get("edges") or []
+        self._tags = [edge["node"]["name"] for edge in edges if edge.get("node")]
+        self._saved_tags = list(self._tags)
+
+    def load(self, entity: str, project: str, type_: str, name: str) -> dict[str, Any]:
+        """Ask the backend for a collection.
+
+        Parameters
+        ----------
+        entity, project, type_, name : str
+            The collection.
+
+        Returns
+        -------
+        dict
+            Its fields.
+
+        Raises
+        ------
+        ArtifactNotFoundError
+            If the project has no such collection of this type.
+        """
+        variables = {"entity": entity, "project": project, "type": type_, "name": name}
+        data = query(self._client, documents.ARTIFACT_COLLECTION, variables)
+        with answer_to(self._client, "ProjectArtifactCollection", f"'{entity}/{project}/{name}'"):
+            kind = (data.get("project") or {}).get("artifactType") or {}
+            found = dict(kind.get("artifactCollection") or {})
+        if not found.get("project"):
+            raise ArtifactNotFoundError(
+                f"Could not find a collection {name!r} of type {type_!r} in '{entity}/{project}' "
+                f"at {self._client.origin}.",
+                operation="ProjectArtifactCollection",
+                origin=self._client.origin,
+            )
+        return found
+
+    @property
+    def id(self) -> str:
+        """The backend's own id of the collection."""
+        return str(self._attrs["id"])
+
+    @property
+    def entity(self) -> str:
+        """The user or team that owns the project."""
+        return str(self._attrs["project"]["entity"]["name"])
+
+    @property
+    def project(self) -> str:
+        """The project."""
+        return str(self._attrs["project"]["name"])
+
+    @property
+    def project_id(self) -> str:
+        """The backend's own id of the project."""
+        return str(self._attrs["project"]["id"])
+
+    @property
+    def project_internal_id(self) -> str | None:
+        """The number of the project, as the backend writes it."""
+        found = self._attrs["project"].get("internalId")
+        return None if found is None else str(found)
+
+    @property
+    def name(self) -> str:
+        """The name of the collection; assign and `save`."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = check_collection_name(name)
+
+    @property
+    def type(self) -> str:
+        """The type of its artifacts; assign and `save`."""
+        return self._type
+
+    @type.setter  # noqa: A003 - W&B's name
+    def type(self, type_name: str) -> None:
+        if not self.is_sequence():
+            raise InvalidArgument(
+                f"The type of collection {self.name!r} cannot be changed: versions are linked into "
+                "it, not logged to it."
+            )
+        if not isinstance(type_name, str):
+            raise InvalidType(f"An artifact type is a string, not {type_name!r}.")
+        self._type = type_name
+
+    @property
+    def description(self) -> str | None:
+        """What people wrote about it; assign and `save`."""
+        return self._description
+
+    @description.setter
+    def description(self, description: str | None) -> None:
+        if description is not None and not isinstance(description, str):
+            raise InvalidType(f"The description is a string, not {description!r}.")
+        self._description = description
+
+    @property
+    def created_at(self) -> str:
+        """When it was made, as ISO 8601 in UTC."""
+        return str(self._attrs["createdAt"])
+
+    @property
+    def updated_at(self) -> str | None:
+        """When it was last changed before it was fetched, as ISO 8601 in UTC."""
+        return self._attrs.get("updatedAt")
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags of the collection; change the list and `save`."""
+        return self._tags
+
+    @tags.setter
+    def tags(self, tags: Iterable[str]) -> None:
+        self._tags = check_tags(tags)
+
+    @property
+    def aliases(self) -> list[str]:
+        """The aliases of all its versions; asked for at the first access."""
+        if self._aliases is None:
+            self._aliases = list(_Aliases(self._client, self.id))
+        return list(self._aliases)
+
+    def is_sequence(self) -> bool:
+        """Tell whether versions are logged to the collection, rather than linked into it."""
+        return bool(self._attrs.get("__typename") == "ArtifactSequence")
+
+    def artifacts(self, per_page: int = 50, start: str | None = None) -> Artifacts:
+        """List the versions in the collection, newest first.
+
+        Parameters
+        ----------
+        per_page : int
+            Versions per request.
+        start : str, optional
+            The ``cursor`` of an earlier list, to go on there.
+
+        Returns
+        -------
+        Artifacts
+            Fetched as far as it is looked at.
+        """
+        names = (self.entity, self.project, self._saved_name, self._saved_type)
+        return Artifacts(self._client, *names, per_page=per_page, start=start)
+
+    def save(self) -> None:
+        """Send the edits of this object to the backend; one to four requests.
+
+        Raises
+        ------
+        InvalidArgument
+            If an edit cannot be; nothing was sent then.
+        BackendError
+            If the backend refuses. Name and description are sent first, type and tags after them.
+        """
+        tags = check_tags(self._tags)
+        if self._type != self._saved_type:
+            check_type(self._type, self._name)
+            check_type(self._saved_type, self._name)
+        self._send_name()
+        if self._type != self._saved_type:
+            self._send_type()
+        self._send_tags(mutations.TAG_COLLECTION, set(tags) - set(self._saved_tags))
+        self._send_tags(mutations.UNTAG_COLLECTION, set(self._saved_tags) - set(tags))
+        self._saved_tags = list(tags)
+
+    def change_type(self, new_type: str) -> None:
+        """Move the collection to another type at once; the older way to set `type` and `save`."""
+        self.type = new_type
+        check_type(self._type, self._name)
+        if self._type != self._saved_type:
+            check_type(self._saved_type, self._name)
+        self._send_type()
+
+    def delete(self) -> None:
+        """Delete the collection with all its versions; one request.
+
+        Raises
+        ------
+        BackendError
+            If the backend refuses.
+        """
+        is_ours = self.is_sequence()
+        document = mutations.DELETE_SEQUENCE if is_ours else mutations.DELETE_PORTFOLIO
+        mutate(self._client, document, {"id": self.id}, is_idempotent=False)
+
+    def _send_name(self) -> None:
+        is_ours = self.is_sequence()
+        document = mutations.UPDATE_SEQUENCE if is_ours else mutations.UPDATE_PORTFOLIO
+        given = {
+            "artifactSequenceID" if is_ours else "artifactPortfolioID": self.id,
+            "name": self._name,
+            "description": self._description,
+        }
+        mutate(self._client, document, {"input": given}, is_idempotent=True)
+        self._saved_name = self._name
+
+    def _send_type(self) -> None:
+        given = {"artifactSequenceID": self.id, "destinationArtifactTypeName": self._type}
+        mutate(self._client, mutations.MOVE_SEQUENCE, {"input": given}, is_idempotent=True)
+        self._saved_type = self._type
+
+    def _send_tags(self, document: str, tags: set[str]) -> None:
+        if not tags:
+            return
+        given = {
+            "entityName": self.entity,
+            "projectName": self.project,
+            "artifactCollectionName": self._saved_name,
+            "tags": [{"tagName": tag} for tag in sorted(tags)],
+        }
+        mutate(self._client, document, {"input": given}, is_idempotent=True)
+
+    def __repr__(self) -> str:
+        return line_for_screen(f"<ArtifactCollection {self.name} ({self.type})>")
+
+
+class _Aliases(Pages[str]):
+    """The aliases in a collection."""
+
+    def __init__(self, client: Client, collection_id: str) -> None:
+        super().__init__(client, ALIASES_PER_PAGE)
+        self._collection_id = collection_id
+
+    def _key(self, one: str) -> str:
+        return one
+
+    @property
+    def _what(self) -> str:
+        return "the aliases of a collection"
+
+    def _fetch(self, cursor: str | None) -> Page[str]:
+        variables = {"id": self._collection_id, "cursor": cursor, "perPage": self.per_page}
+        data = query(self._client, documents.ARTIFACT_COLLECTION_ALIASES, variables)
+        with answer_to(self._client, "ArtifactCollectionAliases", "a collection"):
+            page = page_of((data.get("artifactCollection") or {}).get("aliases"))
+            return page.holding([node["alias"] for node in page.objects])

@@ -1,0 +1,233 @@
+"""The contents of an artifact, under W&B's names."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runlake.cache.artifacts.digests import manifest_digest
+from runlake.cache.artifacts.files import Fetcher
+from runlake.cache.artifacts.manifest import Entry, Manifest
+from runlake.cache.artifacts.references import ARTIFACT_SCHEME
+from runlake.errors import InvalidArgument
+from runlake.errors.screen import line_for_screen
+from runlake.public.lists.destinations import directory_or
+
+if TYPE_CHECKING:
+    from runlake.public.artifacts.artifacts import Artifact
+
+
+class ArtifactManifestEntry:
+    """One file of an artifact.
+
+    Parameters
+    ----------
+    artifact : Artifact
+        The artifact.
+    entry : Entry
+        What its manifest says of the file.
+    """
+
+    def __init__(self, artifact: Artifact, entry: Entry) -> None:
+        self._artifact = artifact
+        self._entry = entry
+
+    @property
+    def path(self) -> str:
+        """Name in the artifact, with ``/``."""
+        return self._entry.path
+
+    @property
+    def name(self) -> str:
+        """Name in the artifact; the older word for `path`."""
+        return self._entry.path
+
+    @property
+    def digest(self) -> str:
+        """MD5 in base64; for a reference whatever tells its versions apart."""
+        return self._entry.digest
+
+    @property
+    def ref(self) -> str | None:
+        """URL of a reference; None for a file of the artifact's own."""
+        return self._entry.ref
+
+    @property
+    def size(self) -> int | None:
+        """Bytes."""
+        return self._entry.size
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """What else the manifest says."""
+        return dict(self._entry.extra)
+
+    @property
+    def local_path(self) -> None:
+        """None: only drafts have files of their own."""
+        return None
+
+    @property
+    def skip_cache(self) -> bool:
+        """False: only drafts say so."""
+        return False
+
+    def digest_algorithm(self) -> str:
+        """Return what the digest is: ``MANIFEST_MD5`` or ``MANIFEST_XXH128``."""
+        return f"MANIFEST_{self._entry.algorithm}"
+
+    @property
+    def birth_artifact_id(self) -> str | None:
+        """The version that first had the file."""
+        return self._entry.birth_artifact_id
+
+    def parent_artifact(self) -> Artifact:
+        """Return the artifact that the entry was taken from."""
+        return self._artifact
+
+    def ref_target(self) -> str:
+        """Return the URL that the entry refers to.
+
+        Raises
+        ------
+        InvalidArgument
+            If it is no reference.
+        """
+        if self._entry.ref is None:
+            raise InvalidArgument(f"{self.path!r} is a file of the artifact, no reference.")
+        return self._entry.ref
+
+    def ref_url(self) -> str:
+        """Return a URL that another artifact can refer to the file by."""
+        return f"{ARTIFACT_SCHEME}://{base64.b64decode(self._artifact.id).hex()}/{self.path}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is known of the file, as a dict without what is None."""
+        known = {"path": self.path} | entry_json(self._entry) | {"extra": self.extra}
+        return known | {"skip_cache": self.skip_cache}
+
+    def download(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        skip_cache: bool | None = None,
+        executor: Executor | None = None,
+    ) -> str:
+        """Download the file below a directory, unless it is there already with its digest.
+
+        Parameters
+        ----------
+        root : path, optional
+            The directory; that of `Artifact.download` if omitted.
+        skip_cache : bool, optional
+            Download past the cache.
+        executor : Executor, optional
+            Taken for the SDK's sake; one file is one request here.
+
+        Returns
+        -------
+        str
+            Where it is: the directory as it was given, then the name in the artifact.
+
+        Raises
+        ------
+        FileTransferError
+            If it cannot be downloaded, has not its digest, or cannot be written.
+        """
+        del executor
+        artifact = self._artifact
+        directory = directory_or(root, artifact.default_root)
+        fetcher = Fetcher(artifact.client, artifact.place, [self.path], skip_cache=bool(skip_cache))
+        fetcher.place(self._entry, Path(directory))
+        return os.path.join(directory, self.path)  # noqa: PTH118 - a Path drops "./"
+
+    def __repr__(self) -> str:
+        return line_for_screen(f"<ArtifactManifestEntry {self.path} ({self.digest})>")
+
+
+class ArtifactManifest:
+    """What an artifact holds.
+
+    Parameters
+    ----------
+    artifact : Artifact
+        The artifact.
+    manifest : Manifest
+        Its manifest.
+    """
+
+    def __init__(self, artifact: Artifact, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._entries = {
+            name: ArtifactManifestEntry(artifact, entry) for name, entry in manifest.entries.items()
+        }
+
+    @property
+    def manifest_version(self) -> int:
+        """The version of the format."""
+        return self._manifest.version
+
+    @property
+    def digest_algorithm(self) -> str:
+        """``MANIFEST_XXH128`` if a file was digested so, ``MANIFEST_MD5`` otherwise."""
+        kinds = {entry.digest_algorithm() for entry in self._entries.values()}
+        return max(kinds, default="MANIFEST_MD5")
+
+    @classmethod
+    def version(cls) -> int:
+        """Return the version of the format."""
+        return 1
+
+    @property
+    def entries(self) -> Mapping[str, ArtifactManifestEntry]:
+        """The files by name."""
+        return self._entries
+
+    def size(self) -> int:
+        """Return the bytes of all files, references included."""
+        return sum(entry.size or 0 for entry in self._entries.values())
+
+    def digest(self) -> str:
+        """Return the digest of names and digests of all files, in hex."""
+        return manifest_digest(self._manifest)
+
+    def get_entry_by_path(self, path: str) -> ArtifactManifestEntry | None:
+        """Return the file of a name, None if there is none."""
+        return self._entries.get(path)
+
+    def get_entries_in_directory(self, directory: str) -> list[ArtifactManifestEntry]:
+        """Return the files below a directory of the artifact."""
+        return [e for name, e in self._entries.items() if name.startswith(f"{directory}/")]
+
+    def to_manifest_json(self) -> dict[str, Any]:
+        """Return the manifest as its file has it."""
+        contents = {
+            name: entry_json(e) | ({"extra": dict(e.extra)} if e.extra else {})
+            for name, e in self._manifest.entries.items()
+        }
+        return {
+            "version": self.manifest_version,
+            "storagePolicy": self._manifest.storage_policy,
+            "storagePolicyConfig": dict(self._manifest.storage_policy_config),
+            "contents": contents,
+        }
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return line_for_screen(f"<ArtifactManifest ({len(self)} files)>")
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """Return the fields of an entry that are not None, under the names of the manifest."""
+    known = {
+        "digest": entry.digest,
+        "ref": entry.ref,
+        "birthArtifactID": entry.birth_artifact_id,
+        "size": entry.size,
+    }
+    return {name: value for name, value in known.items() if value is not None}

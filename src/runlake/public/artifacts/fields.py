@@ -1,0 +1,246 @@
+"""Who an artifact is: its fields as the backend sent them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NoReturn, Self
+from urllib.parse import quote
+
+from runlake.backend.graphql.shapes import answer_to
+from runlake.backend.http.client import Client
+from runlake.errors import InvalidArgument
+from runlake.public.missing import say_missing
+from runlake.values import ArtifactPath
+
+VERSION = re.compile(r"v\d+")
+
+
+class ArtifactFields:
+    """The fields of one version of an artifact."""
+
+    _client: Client
+    _attrs: dict[str, Any]
+    _path: ArtifactPath
+    _version: str
+    _linked_at: str | None
+
+    def __init__(self, *_: object, **__: object) -> None:
+        raise InvalidArgument(
+            "runlake reads artifacts and does not make them. Fetch one by "
+            "runlake.Api().artifact('entity/project/name:alias'), or log a new one with the wandb "
+            "SDK: wandb.Artifact(name, type) and run.log_artifact(artifact)."
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        text = f"'Artifact' object has no attribute {name!r}"
+        raise AttributeError(say_missing("Artifact", name, text), name=name)
+
+    @classmethod
+    def from_attrs(
+        cls,
+        client: Client,
+        attrs: dict[str, Any],
+        path: ArtifactPath | None = None,
+        aliases: list[str] | None = None,
+        *,
+        version: str | None = None,
+    ) -> Self:
+        """Return an artifact with fields that the backend sent.
+
+        Parameters
+        ----------
+        client : Client
+            The backend.
+        attrs : dict
+            The fields of the version, as GraphQL names them.
+        path : ArtifactPath, optional
+            How it was asked for; its own collection and version if omitted.
+        aliases : list of str, optional
+            The aliases in the collection that it was asked for in; taken from the fields if
+            omitted.
+        version : str, optional
+            Its version in that collection; that of its own collection if omitted.
+
+        Returns
+        -------
+        Artifact
+            No request was made.
+        """
+        artifact = cls.__new__(cls)
+        with answer_to(client, "ArtifactFragment", f"'{path}'" if path else "an artifact"):
+            known = path or source_path(attrs)
+            vars(artifact).update(_client=client, _path=known, _linked_at=None)
+            cls._receive(artifact, attrs, aliases, version)
+        return artifact
+
+    def as_linked_at(self, time: str | None) -> Self:
+        """Return the artifact, which was linked at a time to the collection that it is in."""
+        self._linked_at = time
+        return self
+
+    def _receive(
+        self, attrs: dict[str, Any], aliases: list[str] | None = None, version: str | None = None
+    ) -> None:
+        """Take the fields of an answer of the backend."""
+        del aliases
+        self._attrs = attrs
+        self._version = version or f"v{attrs['versionIndex']}"
+        # Read once, so that a wrong shape is an error here and not at some later access.
+        _ = (self.id, self.type, self.size, self.file_count, self.state, self.history_step)
+
+    @property
+    def client(self) -> Client:
+        """What speaks to the backend; not of use to scripts."""
+        return self._client
+
+    @property
+    def id(self) -> str:
+        """The backend's own id of the version."""
+        return str(self._attrs["id"])
+
+    @property
+    def entity(self) -> str:
+        """The user or team that owns the collection."""
+        return self._path.entity
+
+    @property
+    def project(self) -> str:
+        """The project of the collection."""
+        return self._path.project
+
+    @property
+    def name(self) -> str:
+        """Collection and version, or the alias that was asked for: ``data:v3``, ``data:latest``."""
+        return self._path.name if self._path.alias else f"{self._path.collection}:{self.version}"
+
+    @property
+    def qualified_name(self) -> str:
+        """Entity, project and name, with slashes between."""
+        return f"{self.entity}/{self.project}/{self.name}"
+
+    @property
+    def version(self) -> str:
+        """``v0``, ``v1``, ..."""
+        return self._version
+
+    @property
+    def place(self) -> ArtifactPath:
+        """The path with the version, whatever alias was asked for."""
+        return ArtifactPath(self.entity, self.project, self._path.collection, self.version)
+
+    @property
+    def source_entity(self) -> str:
+        """The owner of the collection that the version was logged to."""
+        return self._source.entity
+
+    @property
+    def source_project(self) -> str:
+        """The project of the collection that the version was logged to."""
+        return self._source.project
+
+    @property
+    def source_name(self) -> str:
+        """Collection and version that it was logged to."""
+        return self._source.name
+
+    @property
+    def source_version(self) -> str:
+        """The version in the collection that it was logged to."""
+        return self._source.alias
+
+    @property
+    def source_qualified_name(self) -> str:
+        """Entity, project, collection and version that it was logged to."""
+        return str(self._source)
+
+    @property
+    def linked_at(self) -> str | None:
+        """When it was linked to the collection it was found in; None where it was logged there."""
+        return self._linked_at
+
+    @property
+    def is_link(self) -> bool:
+        """The artifact was found in another collection than it was logged to."""
+        source = self._source
+        ours = (self._path.entity, self._path.project, self._path.collection)
+        return ours != (source.entity, source.project, source.collection)
+
+    @property
+    def type(self) -> str:
+        """``dataset``, ``model``, ..."""
+        return str(self._attrs["artifactType"]["name"])
+
+    @property
+    def digest(self) -> str:
+        """The MD5, in hex, of names and digests of all files."""
+        return self._told("digest")
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files, references included."""
+        return int(self._attrs.get("size") or 0)
+
+    @property
+    def file_count(self) -> int:
+        """Number of files, references included."""
+        return int(self._attrs.get("fileCount") or 0)
+
+    @property
+    def state(self) -> str:
+        """``COMMITTED``, ``PENDING`` or ``DELETED``."""
+        return str(self._attrs["state"])
+
+    @property
+    def commit_hash(self) -> str | None:
+        """What the backend gave the version when it was committed."""
+        return self._attrs.get("commitHash")
+
+    @property
+    def created_at(self) -> str:
+        """When it was logged, as ISO 8601 in UTC."""
+        return self._told("createdAt")
+
+    @property
+    def updated_at(self) -> str:
+        """When it was last changed, as ISO 8601 in UTC."""
+        return str(self._attrs.get("updatedAt") or self.created_at)
+
+    @property
+    def history_step(self) -> int | None:
+        """The last step with metrics before the artifact was logged; None if there is none."""
+        step = self._attrs.get("historyStep")
+        return None if step is None else max(0, int(step) - 1)
+
+    @property
+    def url(self) -> str:
+        """The page of the version."""
+        named = "/".join((quote(self.type), quote(self._path.collection), self.version))
+        place = f"{self.entity}/{self.project}/artifacts/{named}"
+        return f"{self._client.settings.app_url}/{place}"
+
+    @property
+    def _source(self) -> ArtifactPath:
+        with answer_to(self._client, "ArtifactFragment", f"'{self.qualified_name}'"):
+            return source_path(self._attrs)
+
+    def _told(self, name: str) -> str:
+        with answer_to(self._client, "ArtifactFragment", f"'{self.qualified_name}'"):
+            return str(self._attrs[name])
+
+    def is_draft(self) -> bool:
+        """Tell whether the version is not committed yet."""
+        return self.state == "PENDING"
+
+    def wait(self, timeout: int | None = None) -> Self:
+        """Return the artifact: what was fetched is there already."""
+        del timeout
+        return self
+
+
+def source_path(attrs: dict[str, Any]) -> ArtifactPath:
+    """Return collection and version that an artifact was logged to, from its fields."""
+    collection = attrs["artifactSequence"]
+    project = collection.get("project") or {}
+    entity = (project.get("entity") or {}).get("name", "")
+    version = f"v{attrs['versionIndex']}"
+    return ArtifactPath(entity, project.get("name", ""), collection["name"], version)

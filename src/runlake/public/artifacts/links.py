@@ -1,0 +1,171 @@
+"""Links: versions as members of collections that they were not logged to, such as a registry's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from runlake.backend.graphql import artifact_documents as documents
+from runlake.backend.graphql import artifact_mutations as mutations
+from runlake.backend.graphql.features import fetch_features
+from runlake.backend.graphql.query import mutate, query
+from runlake.backend.graphql.shapes import answer_to
+from runlake.errors import InvalidArgument, ProtocolError
+from runlake.errors.user_line import warn
+from runlake.public.artifacts.edits import ArtifactEdits
+from runlake.public.artifacts.values import check_aliases
+from runlake.public.default_entity import UNNAMED_PROJECT
+from runlake.values import ArtifactPath
+
+if TYPE_CHECKING:
+    from runlake.public.artifacts.artifacts import Artifact
+
+REGISTRY = "wandb-registry-"
+LINKED = "ArtifactPortfolio"
+
+
+class ArtifactLinks(ArtifactEdits):
+    """What puts a version into other collections, lists these, and takes it out."""
+
+    def link(self, target_path: str, aliases: Iterable[str] | None = None) -> Artifact:
+        """Make the version a member of another collection, which is made if it is not there.
+
+        Parameters
+        ----------
+        target_path : str
+            ``entity/project/collection`` or one of its short forms; the entity is that of the
+            version's own collection if left out.
+        aliases : list of str, optional
+            Aliases in that collection, besides ``latest``, which the backend gives.
+
+        Returns
+        -------
+        Artifact
+            The version as a member of that collection.
+
+        Raises
+        ------
+        InvalidArgument
+            If the path or an alias is no such thing, or a registry is named without the entity of
+            its organization; nothing was sent then.
+        BackendError
+            If the backend refuses.
+        """
+        from runlake.public.artifacts.artifacts import fetch_artifact, from_membership
+
+        target = self._link_target(target_path)
+        given = {
+            "artifactID": self.id,
+            "artifactPortfolioName": target.collection,
+            "entityName": target.entity,
+            "projectName": target.project,
+            "aliases": [
+                {"artifactCollectionName": target.collection, "alias": alias}
+                for alias in check_aliases(aliases or [])
+            ],
+        }
+        if self.is_link:
+            warn(f"{self.qualified_name!r} is a link itself: its source is linked.")
+        is_new = mutations.MEMBERSHIP_IN_LINK in fetch_features(self._client)
+        document = mutations.LINK_ARTIFACT_AND_READ if is_new else mutations.LINK_ARTIFACT
+        data = mutate(self._client, document, {"input": given}, is_idempotent=True)
+        with answer_to(self._client, "LinkArtifact", f"'{self.qualified_name}'"):
+            answer = data.get("linkArtifact") or {}
+            membership = answer.get("artifactMembership") or {}
+            index = membership.get("versionIndex", answer.get("versionIndex"))
+        if index is None:
+            raise ProtocolError(
+                f"{self._client.origin} answered LinkArtifact without the version of "
+                f"{self.qualified_name!r} in '{target}'.",
+                operation="LinkArtifact",
+                origin=self._client.origin,
+            )
+        place = ArtifactPath(target.entity, target.project, target.collection, f"v{index}")
+        if not (membership.get("artifact") and membership.get("artifactCollection")):
+            return fetch_artifact(self._client, place)
+        return from_membership(self._client, membership, place)
+
+    def unlink(self) -> None:
+        """Take a linked version out of the collection that it was found in; two requests.
+
+        Raises
+        ------
+        InvalidArgument
+            If it was logged to this collection.
+        BackendError
+            If the backend refuses.
+        """
+        if not self.is_link:
+            raise InvalidArgument(
+                f"Artifact {self.qualified_name!r} is not a link, so that it cannot be unlinked. "
+                "Call .delete() to delete it."
+            )
+        collection = self._open_collection(self._path)
+        given = {"artifactID": self.id, "artifactPortfolioID": collection.id}
+        mutate(self._client, mutations.UNLINK_ARTIFACT, {"input": given}, is_idempotent=False)
+
+    def delete(self, delete_aliases: bool = False) -> None:
+        """Delete the version with its files, one request; of a link only the link.
+
+        Parameters
+        ----------
+        delete_aliases : bool
+            Delete its aliases too; a version that has some is not deleted otherwise. Of a link
+            this makes no difference.
+
+        Raises
+        ------
+        BackendError
+            If the backend refuses, as for a version with aliases.
+        """
+        if self.is_link:
+            warn(f"{self.qualified_name!r} is a link: its source is not deleted.")
+            self.unlink()
+        else:
+            super().delete(delete_aliases)
+
+    @property
+    def linked_artifacts(self) -> list[Artifact]:
+        """The version as a member of each collection it is linked into; one request.
+
+        Of a link it is empty.
+        """
+        if self.is_link:
+            return []
+        data = query(self._client, documents.LINKED_ARTIFACTS, {"artifactID": self.id})
+        with answer_to(self._client, "FetchLinkedArtifacts", f"'{self.qualified_name}'"):
+            found = (data.get("artifact") or {}).get("artifactMemberships") or {}
+            nodes = [edge.get("node") or {} for edge in found.get("edges") or []]
+            # Without a project it lies where this API key may not look.
+            shown = [n for n in nodes if _is_link(n) and n["artifactCollection"]["project"]]
+            members = map(self._as_member, shown)
+            return list({one.qualified_name: one for one in members}.values())
+
+    def _as_member(self, membership: dict[str, Any]) -> Artifact:
+        from runlake.public.artifacts.artifacts import from_membership
+
+        collection, version = membership["artifactCollection"], f"v{membership['versionIndex']}"
+        project = collection["project"]
+        names = (project["entity"]["name"], project["name"], collection["name"], version)
+        path = ArtifactPath(*names)
+        return from_membership(self._client, {**membership, "artifact": self._attrs}, path)
+
+    def _link_target(self, target_path: str) -> ArtifactPath:
+        project = self._client.settings.project or UNNAMED_PROJECT
+        source = self._source
+        target = ArtifactPath.parse(target_path, entity=source.entity, project=project)
+        is_short = target_path.strip("/").count("/") < 2  # noqa: PLR2004 - entity and project
+        if target.project.startswith(REGISTRY) and is_short:
+            raise InvalidArgument(
+                f"{target_path!r} names a registry without the entity of its organization. Write "
+                f"'ORGANIZATION_ENTITY/{target.project}/{target.collection}'."
+            )
+        if target.alias:
+            raise InvalidArgument(
+                f"{target_path!r} names a version; a link goes to a collection. Pass aliases=."
+            )
+        return target
+
+
+def _is_link(membership: dict[str, Any]) -> bool:
+    return (membership.get("artifactCollection") or {}).get("__typename") == LINKED

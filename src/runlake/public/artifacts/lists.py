@@ -1,0 +1,286 @@
+"""Lists of artifacts, and of the files in one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from runlake.backend.graphql import artifact_documents as documents
+from runlake.backend.graphql.query import query, query_run
+from runlake.backend.graphql.shapes import answer_to
+from runlake.backend.http.client import Client
+from runlake.cache.artifacts.contents import download_checked
+from runlake.cache.artifacts.files import fetch_file_page
+from runlake.errors import ArtifactNotFoundError, FileTransferError, InvalidArgument
+from runlake.errors.screen import line_for_screen
+from runlake.public.artifacts.artifacts import Artifact
+from runlake.public.artifacts.values import check_names
+from runlake.public.files import File
+from runlake.public.lists.filters import checked_filters
+from runlake.public.lists.pages import Page, Pages, SizedPages, page_of
+from runlake.values import ArtifactPath, RunPath
+
+COMMITTED = {"state": "COMMITTED"}
+
+
+class Artifacts(SizedPages[Artifact]):
+    """The versions in a collection, newest first unless ordered otherwise.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    entity, project, collection_name, type : str
+        The collection.
+    filters : mapping, optional
+        In the backend's filter language; committed versions if omitted.
+    order : str, optional
+        Field to order by, with ``-`` for descending: ``-createdAt``.
+    per_page : int
+        Versions per request.
+    tags : str or list of str, optional
+        Only versions with all of these tags; the length counts the others too, as in the SDK.
+    start : str, optional
+        The ``cursor`` of an earlier list, to go on there.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        entity: str,
+        project: str,
+        collection_name: str,
+        type: str,  # noqa: A002 - W&B's name
+        filters: Mapping[str, Any] | None = None,
+        order: str | None = None,
+        per_page: int = 50,
+        tags: str | list[str] | None = None,
+        start: str | None = None,
+    ) -> None:
+        super().__init__(client, per_page, start)
+        self.entity = entity
+        self.project = project
+        self.collection_name = collection_name
+        self.type = type
+        self.filters = checked_filters(COMMITTED if filters is None else filters)
+        self.order = order
+        self.tags = check_names(tags or [], "tags")
+
+    def _key(self, one: Artifact) -> tuple[str, str]:
+        return one.id, one.version
+
+    @property
+    def _what(self) -> str:
+        return f"the versions of '{self.entity}/{self.project}/{self.collection_name}'"
+
+    def _fetch(self, cursor: str | None) -> Page[Artifact]:
+        variables = {
+            "entity": self.entity,
+            "project": self.project,
+            "type": self.type,
+            "collection": self.collection_name,
+            "cursor": cursor,
+            "perPage": self.per_page,
+            "order": self.order,
+            "filters": json.dumps(self.filters),
+        }
+        data = query(self._client, documents.PROJECT_ARTIFACTS, variables)
+        place = (self.entity, self.project, self.collection_name)
+        with answer_to(self._client, "ProjectArtifacts", f"'{'/'.join(place)}'"):
+            kind = (data.get("project") or {}).get("artifactType") or {}
+            found = (kind.get("artifactCollection") or {}).get("artifacts")
+            if found is None:
+                raise ArtifactNotFoundError(
+                    f"Could not find a collection {self.collection_name!r} of type {self.type!r} "
+                    f"in '{self.entity}/{self.project}' at {self._client.origin}.",
+                    operation="ProjectArtifacts",
+                    origin=self._client.origin,
+                )
+            page = page_of(found, found.get("totalCount"))
+            artifacts = [
+                self._open(edge, place) for edge in found.get("edges") or [] if edge.get("node")
+            ]
+        return page.holding([one for one in artifacts if set(self.tags) <= set(one.tags)])
+
+    def _open(self, edge: Mapping[str, Any], place: tuple[str, str, str]) -> Artifact:
+        version = str(edge["version"])
+        path = ArtifactPath(*place, version)
+        return Artifact.from_attrs(self._client, edge["node"], path, version=version)
+
+    def __repr__(self) -> str:
+        place = f"{self.entity}/{self.project}/{self.collection_name}"
+        return line_for_screen(f"<Artifacts {place}{known_length(self)}>")
+
+
+class ArtifactsOfRun(SizedPages[Artifact]):
+    """The artifacts that a run logged or used, in the order of it.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    run : RunPath
+        The run.
+    mode : {"logged", "used"}
+        Which of them.
+    per_page : int
+        Artifacts per request.
+    """
+
+    def __init__(self, client: Client, run: RunPath, mode: str, per_page: int) -> None:
+        super().__init__(client, per_page)
+        self._run = run
+        self.mode = mode
+
+    def _key(self, one: Artifact) -> str:
+        return one.id
+
+    @property
+    def _what(self) -> str:
+        return f"the artifacts {self.mode} by run '{self._run}'"
+
+    def _fetch(self, cursor: str | None) -> Page[Artifact]:
+        is_output = self.mode == "logged"
+        document = documents.RUN_OUTPUT_ARTIFACTS if is_output else documents.RUN_INPUT_ARTIFACTS
+        found = query_run(
+            self._client,
+            document,
+            self._run,
+            run_variable="run",
+            cursor=cursor,
+            perPage=self.per_page,
+        ).get("artifacts")
+        operation = "RunOutputArtifacts" if is_output else "RunInputArtifacts"
+        with answer_to(self._client, operation, f"run '{self._run}'"):
+            page = page_of(found, (found or {}).get("totalCount"))
+            # Without a project it lies where this API key may not look.
+            shown = [node for node in page.objects if node["artifactSequence"].get("project")]
+            return page.holding([Artifact.from_attrs(self._client, node) for node in shown])
+
+    def __repr__(self) -> str:
+        return line_for_screen(f"<Artifacts {self.mode} by {self._run}{known_length(self)}>")
+
+
+class ArtifactFile(File):
+    """A file of an artifact, as the backend described it when it was listed.
+
+    Besides its own members it shows the backend's fields: ``name``, ``url``, ``direct_url``,
+    ``md5`` (base64), ``digest``, ``mimetype``, ``updated_at``, ``storage_path`` and ``id``.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    artifact : Artifact
+        The artifact.
+    attrs : dict
+        The fields.
+    """
+
+    def __init__(self, client: Client, artifact: Artifact, attrs: dict[str, Any]) -> None:
+        super().__init__(client, attrs)
+        self._artifact = artifact
+
+    def delete(self) -> None:
+        """Refuse: a version keeps its files.
+
+        Raises
+        ------
+        InvalidArgument
+            Always.
+        """
+        raise InvalidArgument(
+            f"{self.name!r} is a file of artifact {self._artifact.qualified_name!r}, which keeps "
+            "its files. Delete the version: artifact.delete()."
+        )
+
+    def _download(self, client: Client, destination: Path) -> None:
+        try:
+            download_checked(
+                client,
+                self._find_url,
+                destination,
+                what=f"{self.name!r} of artifact '{self._artifact.qualified_name}'",
+                md5=self._md5,
+                max_bytes=self._attrs.get("sizeBytes") if self._md5 else None,
+            )
+        except OSError as error:
+            raise FileTransferError(f"{str(destination)!r} cannot be written: {error}.") from error
+
+    def _find_url(self, is_fresh: bool) -> str:
+        if is_fresh:
+            for file in ArtifactFiles(self._client, self._artifact, [self.name], 1):
+                self._attrs = file._attrs  # noqa: SLF001 - another of our own
+        return str(self._attrs.get("url") or self._attrs.get("directUrl"))
+
+
+class ArtifactFiles(Pages[ArtifactFile]):
+    """The files of an artifact by name, as the backend lists them.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    artifact : Artifact
+        The artifact.
+    names : list of str, optional
+        Exact names; all files if omitted.
+    per_page : int
+        Files per request.
+    start : str, optional
+        The ``cursor`` of an earlier list, to go on there.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        artifact: Artifact,
+        names: Sequence[str] | None = None,
+        per_page: int = 50,
+        start: str | None = None,
+    ) -> None:
+        super().__init__(client, per_page, start)
+        self.artifact = artifact
+        self._names = None if names is None else check_names(names, "names")
+
+    def _key(self, one: ArtifactFile) -> str:
+        return str(one.name)
+
+    @property
+    def _what(self) -> str:
+        return f"the files of artifact '{self.artifact.place}'"
+
+    @property
+    def path(self) -> list[str]:
+        """Entity, project and name of the artifact."""
+        return [self.artifact.entity, self.artifact.project, self.artifact.name]
+
+    def _fetch(self, cursor: str | None) -> Page[ArtifactFile]:
+        place = self.artifact.place
+        found = fetch_file_page(
+            self._client, place, self._names, cursor=cursor, limit=self.per_page
+        )
+        with answer_to(self._client, "ArtifactMembershipFiles", f"'{place}'"):
+            page = page_of(found)
+            return page.holding([self._open(node) for node in page.objects])
+
+    def _open(self, node: dict[str, Any]) -> ArtifactFile:
+        if not isinstance(node["name"], str):
+            raise TypeError(f"{node['name']!r} is no name of a file")
+        return ArtifactFile(self._client, self.artifact, node)
+
+    def __len__(self) -> int:
+        if self._names is None:
+            return self.artifact.file_count
+        self._reach(None)
+        return len(self.objects)
+
+    def __repr__(self) -> str:
+        return line_for_screen(f"<ArtifactFiles {'/'.join(self.path)} ({len(self)})>")
+
+
+def known_length(pages: SizedPages[Any]) -> str:
+    """Return the length in brackets where a page was fetched: to print a list asks nobody."""
+    return f" ({len(pages)})" if pages.objects or not pages.more else ""

@@ -1,0 +1,1 @@
+"""What lists and their members share: pages, attributes, and where files are put."""

@@ -1,0 +1,140 @@
+"""Where a file is downloaded to: below a directory, and over another file only if told so."""
+
+from __future__ import annotations
+
+import os
+import reprlib
+import stat
+from collections.abc import Callable
+from io import TextIOWrapper
+from pathlib import Path
+
+from runlake.cache.artifacts.manifest import leads_out
+from runlake.errors import InvalidArgument, InvalidType
+
+
+def destination_of(root: str, name: str) -> Path:
+    """Return the path of a file below a directory.
+
+    Parameters
+    ----------
+    root : path
+        The directory.
+    name : str
+        The file's name with its folders, as the backend told it.
+
+    Returns
+    -------
+    Path
+        Nothing has been made or looked at yet.
+
+    Raises
+    ------
+    InvalidArgument
+        If the name leads out of the directory, or that is no path.
+    """
+    if leads_out(name):
+        raise InvalidArgument(f"The name {name!r} leads out of the directory {str(root)!r}.")
+    return Path(directory_text(root), path_text(name, "The name of the file"))
+
+
+def directory_text(root: str | os.PathLike[str], what: str = "root") -> str:
+    """Return a directory, which need not be there yet, as it was given.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is no path, or that of a file.
+    """
+    text = path_text(root, what)
+    try:
+        is_free = stat.S_ISDIR(Path(text).stat().st_mode)
+    except OSError:
+        is_free = True
+    if not is_free:
+        raise InvalidArgument(f"{what} {text!r} is a file. Pass a directory, which may be new.")
+    return text
+
+
+def directory_or(root: str | os.PathLike[str] | None, default: Callable[[], str]) -> str:
+    """Return a directory as it was given, or the default for None and the empty text."""
+    return default() if root is None or root == "" else directory_text(root)
+
+
+def path_text(path: str | os.PathLike[str], what: str) -> str:
+    """Return a path as it was given.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is no path, or no file system could have it.
+    """
+    try:
+        text = os.fspath(path)
+    except TypeError as error:
+        raise InvalidType(f"{what} must be a path, not {reprlib.repr(path)}.") from error
+    if not isinstance(text, str):
+        raise InvalidType(f"{what} must be a path of type str, not {reprlib.repr(path)}.")
+    try:
+        is_nameable = b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        is_nameable = False
+    if not is_nameable:
+        raise InvalidArgument(
+            f"{what} {text!r} is no path: it holds a NUL, or half of a character."
+        )
+    return text
+
+
+def is_wanted(destination: Path, *, replace: bool, exist_ok: bool) -> bool:
+    """Tell whether a file is to be downloaded: it is not there, or it is to be replaced.
+
+    Parameters
+    ----------
+    destination : Path
+        The file.
+    replace : bool
+        Overwrite a file that is there.
+    exist_ok : bool
+        Leave a file that is there as it is.
+
+    Raises
+    ------
+    InvalidArgument
+        If a file is there and neither flag is set.
+    """
+    if replace or not destination.exists():
+        return True
+    if not exist_ok:
+        raise InvalidArgument(
+            f"File {str(destination)!r} is there already. Pass replace=True to overwrite it, or "
+            "exist_ok=True to leave it as it is."
+        )
+    return False
+
+
+def open_text(root: str, name: str) -> TextIOWrapper:
+    """Open a file below a directory for reading as text.
+
+    Parameters
+    ----------
+    root : path
+        The directory.
+    name : str
+        The file's name with its folders.
+
+    Returns
+    -------
+    file
+        Its ``name`` is the SDK's: the directory as it was given, then the name.
+
+    Raises
+    ------
+    InvalidArgument
+        If the file cannot be read.
+    """
+    path = os.path.join(os.fspath(root), name)  # noqa: PTH118 - a Path drops "./"
+    try:
+        return open(path, encoding="utf-8")  # noqa: PTH123 - the caller closes it
+    except OSError as error:
+        raise InvalidArgument(f"{path!r} cannot be read: {error}.") from error

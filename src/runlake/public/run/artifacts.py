@@ -1,0 +1,162 @@
+"""The artifacts of a run, and the tables that it logged."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from runlake.backend.graphql import artifact_documents as documents
+from runlake.backend.graphql.query import mutate
+from runlake.errors import InvalidArgument, InvalidType
+from runlake.public.artifacts.artifacts import Artifact
+from runlake.public.artifacts.lists import ArtifactsOfRun
+from runlake.public.artifacts.values import check_names
+from runlake.public.run.fields import RunFields
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class RunArtifacts(RunFields):
+    """What a run logged and used."""
+
+    def logged_artifacts(self, per_page: int = 100) -> ArtifactsOfRun:
+        """List the artifacts that the run logged, in the order of it.
+
+        Parameters
+        ----------
+        per_page : int
+            Artifacts per request.
+
+        Returns
+        -------
+        ArtifactsOfRun
+            Artifacts, fetched as far as they are looked at; ``len()`` is the number of all.
+        """
+        return ArtifactsOfRun(self._client, self._path, "logged", per_page)
+
+    def used_artifacts(self, per_page: int = 100) -> ArtifactsOfRun:
+        """List the artifacts that the run used, as `logged_artifacts` lists those it logged."""
+        return ArtifactsOfRun(self._client, self._path, "used", per_page)
+
+    def use_artifact(self, artifact: Artifact, use_as: str | None = None) -> Artifact:
+        """Declare an artifact to be an input of the run.
+
+        Parameters
+        ----------
+        artifact : Artifact
+            From `Api.artifact`.
+        use_as : str, optional
+            What the run uses it as; its name if omitted.
+
+        Returns
+        -------
+        Artifact
+            The same object.
+
+        Raises
+        ------
+        InvalidArgument
+            If it is no artifact, or not committed yet; nothing was sent then.
+        """
+        _check_artifact(artifact, "use_artifact")
+        variables = {
+            "entityName": self.entity,
+            "projectName": self.project,
+            "runName": self.id,
+            "artifactID": artifact.id,
+            "usedAs": use_as or artifact.name,
+        }
+        mutate(self._client, documents.USE_ARTIFACT, variables, is_idempotent=True)
+        return artifact
+
+    def log_artifact(
+        self,
+        artifact: Artifact,
+        aliases: Collection[str] | None = None,
+        tags: Collection[str] | None = None,
+    ) -> Artifact:
+        """Declare an artifact to be an output of the run.
+
+        Parameters
+        ----------
+        artifact : Artifact
+            From `Api.artifact`, of the run's own project.
+        aliases : list of str, optional
+            Aliases that the version gets.
+        tags : list of str, optional
+            Tags that the version gets.
+
+        Returns
+        -------
+        Artifact
+            The same object; fetch it again to see the new aliases.
+
+        Raises
+        ------
+        InvalidArgument
+            If it is no artifact, not committed yet, or of another project; nothing was sent then.
+        """
+        _check_artifact(artifact, "log_artifact")
+        if (self.entity, self.project) != (artifact.source_entity, artifact.source_project):
+            raise InvalidArgument(
+                "A run can't log an artifact to a different project: the run is in "
+                f"'{self.entity}/{self.project}', the artifact is "
+                f"'{artifact.source_qualified_name}'."
+            )
+        collection = artifact.source_name.partition(":")[0]
+        variables = {
+            "artifactTypeName": artifact.type,
+            "artifactCollectionNames": [collection],
+            "entityName": self.entity,
+            "projectName": self.project,
+            "runName": self.id,
+            "digest": artifact.digest,
+            "aliases": [
+                {"artifactCollectionName": collection, "alias": alias}
+                for alias in check_names(aliases or [], "aliases")
+            ],
+            "tags": [{"tagName": tag} for tag in check_names(tags or [], "tags")],
+        }
+        mutate(self._client, documents.LOG_ARTIFACT, variables, is_idempotent=True)
+        return artifact
+
+    def table(self, key: str, step: int | None = None) -> pl.DataFrame:
+        """Read a table that was logged with ``wandb.Table``.
+
+        Parameters
+        ----------
+        key : str
+            The name that it was logged under.
+        step : int, optional
+            The step that it was logged at; the last one if omitted.
+
+        Returns
+        -------
+        polars.DataFrame
+            One column for each of the table's. Media are structs that name their files, arrays are
+            lists; a column of mixed types is JSON text, with one warning. An incremental table has
+            the rows of all increments up to the step.
+
+        Raises
+        ------
+        InvalidArgument
+            If no table was logged under this key, or not at this step.
+        ArtifactNotFoundError, RunFileNotFoundError, FileTransferError
+            If the table's file cannot be downloaded.
+        """
+        from runlake.history.tables import read_table
+
+        return read_table(self._client, self._path, key, step, self.summary_metrics)
+
+
+def _check_artifact(artifact: object, method: str) -> None:
+    if not isinstance(artifact, Artifact):
+        raise InvalidType(
+            f"You must pass a runlake.Api().artifact() to {method}, not {artifact!r}."
+        )
+    if artifact.is_draft():
+        raise InvalidArgument(
+            "Only existing artifacts are accepted by this api. Manually create one with "
+            "`wandb artifact put`."
+        )

@@ -1,0 +1,366 @@
+"""Who a run is: its fields as the backend sent them, loaded as far as they are looked at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.lacking import check_field
+from runlake.backend.graphql.query import mutate
+from runlake.backend.http.client import Client
+from runlake.backend.http.json_text import parse_json
+from runlake.cache.offline_fields import load_fields, load_last_step
+from runlake.errors import InvalidType, ProtocolError
+from runlake.errors.screen import line_for_screen
+from runlake.errors.user_line import warn
+from runlake.public.json_values import to_json_value
+from runlake.public.lists.attributes import Attributes
+from runlake.public.run.metrics import Metric, read_metrics
+from runlake.public.run.summary import Summary
+from runlake.public.sweeps import Sweep
+from runlake.public.users import User
+from runlake.values import RunPath
+
+INTERNAL_CONFIG = {"_wandb", "wandb_version"}
+HEAVY_FIELDS = ("config", "summaryMetrics", "systemMetrics")
+
+
+class RunFields(Attributes):
+    """The fields of a run.
+
+    Besides the members here it shows the backend's fields: ``tags``, ``notes``, ``group``,
+    ``job_type``, ``description``, ``display_name``, ``created_at``, ``heartbeat_at``, ``commit``,
+    ``read_only``, ``history_line_count``. What is assigned to one of them stands in front of the
+    backend's value, and is what `Run.update` sends.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    entity, project, run_id : str
+        Where the run lives.
+    attrs : dict, optional
+        Fields that are known already, as the backend names them; nothing is asked for then.
+    lazy : bool
+        Load without config and metrics until one of them is looked at.
+
+    Raises
+    ------
+    InvalidArgument
+        If the fields are no mapping.
+    RunNotFoundError
+        If they have to be loaded and there is no such run.
+    """
+
+    tags: list[str]
+    notes: str | None
+    group: str | None
+    job_type: str | None
+    description: str | None
+    display_name: str | None
+    created_at: str
+    heartbeat_at: str
+    commit: str | None
+    read_only: bool | None
+    history_line_count: int | None
+
+    def __init__(
+        self,
+        client: Client,
+        entity: str,
+        project: str,
+        run_id: str,
+        attrs: Mapping[str, Any] | None = None,
+        lazy: bool = True,
+    ) -> None:
+        super().__init__({})
+        if attrs is not None and not isinstance(attrs, Mapping):
+            raise InvalidType(f"The fields of a run are a mapping, not {attrs!r}.")
+        self._client = client
+        self._path = RunPath(entity, project, run_id)
+        self._lazy = lazy
+        self._sweep: Sweep | None = None
+        self._summary: Summary | None = None
+        self._sent: dict[str, Any] | None = None
+        self._undecoded: dict[str, str] = {}
+        if attrs:
+            self._take(attrs)
+        else:
+            self.load()
+
+    def load(self, force: bool = False) -> dict[str, Any]:
+        """Load the run's fields, unless they are there; one request.
+
+        Parameters
+        ----------
+        force : bool
+            Ask again.
+
+        Returns
+        -------
+        dict
+            The fields as the backend names them; those that were loaded of ``config``,
+            ``summaryMetrics`` and ``systemMetrics`` decoded.
+
+        Raises
+        ------
+        RunNotFoundError
+            If there is no such run.
+        """
+        if force or not self._attrs:
+            self._take(load_fields(self._client, self._path, is_light=self._lazy))
+        return self._attrs
+
+    def load_full_data(self, force: bool = False) -> dict[str, Any]:
+        """Load config and metrics too, where the run comes from a list that left them out.
+
+        Parameters
+        ----------
+        force : bool
+            Ask again although they are there.
+
+        Returns
+        -------
+        dict
+            As from `load`.
+
+        Raises
+        ------
+        RunNotFoundError
+            If there is no such run.
+        """
+        if self._lazy or force:
+            self._take(load_fields(self._client, self._path))
+            self._lazy = False
+        return self._attrs
+
+    @property
+    def is_lazy(self) -> bool:
+        """The run comes from a list without config and metrics, which are loaded when needed."""
+        return self._lazy
+
+    def _take_full_data(self, attrs: Mapping[str, Any]) -> None:
+        """Take the fields of the run from a list that has config and metrics."""
+        self._take(attrs)
+        self._lazy = False
+
+    def _take(self, attrs: Mapping[str, Any]) -> None:
+        taken = dict(attrs)
+        self._undecoded = {}
+        for name in HEAVY_FIELDS:
+            if name in taken:
+                taken[name] = self._decoded(name, taken[name])
+        if "config" in taken:
+            values = {key: _unwrapped(entry) for key, entry in taken["config"].items()}
+            taken["rawconfig"] = values
+            taken["config"] = {k: v for k, v in values.items() if k not in INTERNAL_CONFIG}
+        if taken.get("name"):
+            self._path = replace(self._path, run_id=str(taken["name"]))
+        self._attrs = taken
+        self._summary = None
+        # As they came, for the cache to keep: a script may change the decoded ones.
+        self._sent = dict(attrs) if "config" in attrs else None
+
+    def _heavy(self, name: str) -> dict[str, Any]:
+        if name not in self._attrs:
+            self.load_full_data()
+        if name not in self._attrs:
+            check_field(self._client, "Run", name)
+        found: dict[str, Any] = self._attrs.setdefault(name, {})
+        return found
+
+    def _decoded(self, name: str, value: object) -> dict[str, Any]:
+        try:
+            decoded = parse_json(value, strict=False) if isinstance(value, (str, bytes)) else value
+        except ValueError:
+            decoded = value
+        if decoded is None:
+            return {}
+        if isinstance(decoded, dict):
+            return decoded
+        self._undecoded[name] = value if isinstance(value, str) else json.dumps(value)
+        if name != "config" or not isinstance(decoded, list):
+            warn(f"The {name} of run '{self._path}' is no JSON object; it is shown as empty.")
+        return {}
+
+    @property
+    def entity(self) -> str:
+        """The user or team that owns the run."""
+        return self._path.entity
+
+    @property
+    def project(self) -> str:
+        """The project of the run."""
+        return self._path.project
+
+    @property
+    def username(self) -> str:
+        """The entity, under a name that W&B gave up."""
+        warn("Run.username is deprecated; use Run.entity.", DeprecationWarning)
+        return self._path.entity
+
+    @property
+    def id(self) -> str:
+        """The short id of the run, unique in its project."""
+        return self._path.run_id
+
+    @id.setter  # noqa: A003 - W&B's name
+    def id(self, new_id: str) -> None:
+        if not new_id or type(new_id) is not str:
+            raise InvalidType(f"A run id is a string of at least one letter, not {new_id!r}.")
+        self._path = replace(self._path, run_id=new_id)
+        self._attrs["name"] = new_id
+
+    @property
+    def storage_id(self) -> str:
+        """The backend's own id of the run."""
+        if not self._attrs.get("id"):
+            check_field(self._client, "Run", "id")
+            raise ProtocolError(
+                f"The backend told no id of '{self._path}', so that it cannot be changed.",
+                operation="Run",
+                origin=self._client.origin,
+            )
+        return str(self._attrs["id"])
+
+    @property
+    def name(self) -> str | None:
+        """The display name, as people gave it."""
+        return self._attrs.get("displayName")
+
+    @name.setter
+    def name(self, new_name: str | None) -> None:
+        if new_name is not None and not isinstance(new_name, str):
+            raise InvalidType(f"The name of a run is a string, not {new_name!r}.")
+        self._attrs["displayName"] = new_name
+
+    @property
+    def state(self) -> str:
+        """``running``, ``finished``, ``failed``, ``crashed``, ... when the run was loaded."""
+        if "state" not in self._attrs:
+            check_field(self._client, "Run", "state")
+        return self._shown_state
+
+    @property
+    def _shown_state(self) -> str:
+        return str(self._attrs.get("state") or "not found")
+
+    @property
+    def user(self) -> User:
+        """Who started the run, where the backend tells."""
+        if not self._attrs.get("user"):
+            raise AttributeError(f"The backend tells no user of {self!r}.")
+        return User(self._attrs["user"])
+
+    @property
+    def sweep_name(self) -> str | None:
+        """The id of the sweep that started the run."""
+        return self._attrs.get("sweepName")
+
+    @property
+    def sweep(self) -> Sweep | None:
+        """The sweep that the run is part of; one request, when it is first looked at."""
+        if self._sweep is None and self.sweep_name:
+            self._sweep = Sweep(self._client, self.entity, self.project, self.sweep_name)
+        return self._sweep
+
+    @sweep.setter
+    def sweep(self, sweep: Sweep | None) -> None:
+        self._sweep = sweep
+
+    @property
+    def path(self) -> list[str]:
+        """Entity, project and run id, percent-encoded."""
+        return self._path.quoted
+
+    @property
+    def url(self) -> str:
+        """The page of the run."""
+        entity, project, run_id = self._path.quoted
+        return f"{self._client.settings.app_url}/{entity}/{project}/runs/{run_id}"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The config that the run was started with, without W&B's own entries.
+
+        The same object at every access, so that what a script changes in it is what `update` sends.
+        """
+        return self._heavy("config")
+
+    @property
+    def rawconfig(self) -> dict[str, Any]:
+        """The config with W&B's own entries."""
+        config = self._heavy("config")
+        raw: dict[str, Any] = self._attrs.setdefault("rawconfig", {})
+        for key in raw.keys() - config.keys() - INTERNAL_CONFIG:
+            del raw[key]
+        raw.update(config)
+        return raw
+
+    @property
+    def json_config(self) -> str:
+        """The config as the backend keeps it: JSON, each value in an object of its own."""
+        values = {"_wandb": self.rawconfig["_wandb"]} if "_wandb" in self.rawconfig else {}
+        if not all(isinstance(key, str) for key in self.config):
+            raise InvalidType(f"The keys of a config are strings, not {list(self.config)!r}.")
+        values |= self.config
+        wrapped = {
+            key: {"value": to_json_value(value, f"config[{key!r}]", keeps_nan=True), "desc": None}
+            for key, value in values.items()
+        }
+        return json.dumps(wrapped)
+
+    @property
+    def summary_metrics(self) -> dict[str, Any]:
+        """The last value of each key, or what ``define_metric`` asked for."""
+        return self._heavy("summaryMetrics")
+
+    @property
+    def summary(self) -> Summary:
+        """The last value of each key, as a mapping that can be changed and sent back."""
+        values = self.summary_metrics
+        if self._summary is None:
+            self._summary = Summary(values, self._send_summary)
+        return self._summary
+
+    @property
+    def history_keys(self) -> dict[str, Any] | None:
+        """Types, counts and last values of the keys of the history, when the run was loaded."""
+        if "historyKeys" not in self._attrs:
+            self.load_full_data()
+        return self._attrs.get("historyKeys")
+
+    def metrics(self) -> list[Metric]:
+        """Return what ``define_metric`` declared.
+
+        Returns
+        -------
+        list of Metric
+            In the order of their declaration: name or glob, step metric, what the summary keeps,
+            goal. Empty where nothing was declared.
+        """
+        return read_metrics(self.rawconfig.get("_wandb"))
+
+    @property
+    def system_metrics(self) -> dict[str, Any]:
+        """The last sample of the machine that the run was on."""
+        return self._heavy("systemMetrics")
+
+    @property
+    def lastHistoryStep(self) -> int:  # noqa: N802 - W&B's name
+        """The highest step of the run, -1 without history; each access is one request."""
+        return load_last_step(self._client, self._path)
+
+    def _send_summary(self, values: Mapping[str, Any]) -> None:
+        variables = {"id": self.storage_id, "summaryMetrics": json.dumps(values)}
+        mutate(self._client, documents.UPDATE_SUMMARY, variables, is_idempotent=True)
+
+    def __repr__(self) -> str:
+        return line_for_screen(f"<Run {'/'.join(self._path.quoted)} ({self._shown_state})>")
+
+
+def _unwrapped(entry: object) -> Any:
+    return entry["value"] if isinstance(entry, dict) and "value" in entry else entry

@@ -1,0 +1,296 @@
+"""A run, under W&B's names."""
+
+from __future__ import annotations
+
+import html
+import secrets
+import string
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.query import mutate, query_run
+from runlake.errors import InvalidArgument, InvalidType, ProtocolError, WaitTimeout
+from runlake.public.lists.attributes import client_of, frame_of, is_vscode
+from runlake.public.run.artifacts import RunArtifacts
+from runlake.public.run.exports import RunExports
+from runlake.public.run.files import RunFiles
+from runlake.public.run.history import RunHistory
+from runlake.public.run.keys import RunKeys
+from runlake.values import check_text
+
+if TYPE_CHECKING:
+    from runlake.public.api import Api
+
+ENDED = {"finished", "failed", "crashed", "killed"}
+ID_LETTERS = string.ascii_lowercase + string.digits
+NOT_IN_IDS = set(":;,#?/'")
+NOT_IN_PROJECTS = set("/\\#?%:")
+MAX_PROJECT_NAME = 128
+
+
+class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
+    """One training job of a project; made by `Api.run`, `Api.runs` and `Run.create`."""
+
+    @classmethod
+    def create(
+        cls,
+        api: Api,
+        run_id: str | None = None,
+        project: str | None = None,
+        entity: str | None = None,
+        state: Literal["running", "pending"] = "running",
+    ) -> Run:
+        """Create a run, for a job that something else will start; one request.
+
+        Parameters
+        ----------
+        api : Api
+            The backend.
+        run_id : str, optional
+            Eight random letters if omitted.
+        project : str, optional
+            The project of the settings, else ``uncategorized``, if omitted.
+        entity : str, optional
+            The entity of the settings, else the user's default, if omitted.
+        state : {"running", "pending"}
+            ``pending`` for a run that will be resumed later.
+
+        Returns
+        -------
+        Run
+            With empty config and summary; that of the backend where the id was taken already.
+
+        Raises
+        ------
+        InvalidArgument
+            If a name has letters that it must not have, or the state is neither word.
+        BackendError
+            If the backend refuses.
+        """
+        client = client_of(api)
+        if state not in {"running", "pending"}:
+            raise InvalidArgument(f"state must be 'running' or 'pending', not {state!r}.")
+        variables = {
+            "name": _checked_id(run_id or "".join(secrets.choice(ID_LETTERS) for _ in range(8))),
+            "project": _checked_project(project or client.settings.project or "uncategorized"),
+            "entity": _checked_text(entity or client.settings.entity, "entity"),
+            "state": state,
+        }
+        answer = mutate(client, documents.CREATE_RUN, variables, is_idempotent=True)
+        payload = answer.get("upsertBucket") or {}
+        bucket = payload.get("bucket") or {}
+        try:
+            home = bucket["project"]
+            names = (home["entity"]["name"], home["name"], bucket["name"])
+        except (KeyError, TypeError) as error:
+            raise ProtocolError(
+                f"{client.origin} did not say where it made the run.",
+                operation="UpsertBucket",
+                origin=client.origin,
+            ) from error
+        if not payload.get("inserted", True):
+            return cls(client, *names, lazy=False)
+        known = {
+            "id": bucket["id"],
+            "name": bucket["name"],
+            "config": "{}",
+            "summaryMetrics": "{}",
+            "systemMetrics": "{}",
+            "tags": [],
+            "description": None,
+            "notes": None,
+            "state": state,
+        }
+        return cls(client, *names, known, lazy=False)
+
+    def update(self) -> None:
+        """Send name, tags, notes, description, group, job type, config and summary.
+
+        Two requests; what is sent is the whole config and summary as this object has them. The
+        state of the run and its history stay. A config or summary that is no JSON object, hence
+        shown as empty, stays too unless something was put into it.
+
+        Raises
+        ------
+        InvalidArgument
+            If a value is of the wrong type; nothing has been sent then.
+        BackendError
+            If the backend refuses.
+        """
+        is_unread = not self.config and "config" in self._undecoded
+        config = self._undecoded["config"] if is_unread else self.json_config
+        summary = self.summary
+        variables = {
+            "entity": self.entity,
+            "project": self.project,
+            "name": self.id,
+            "id": self.storage_id,
+            "config": config,
+            "tags": _checked_tags(getattr(self, "tags", None)),
+            "description": _checked_text(getattr(self, "description", None), "description"),
+            "notes": _checked_text(getattr(self, "notes", None), "notes"),
+            "display_name": _checked_text(getattr(self, "display_name", None), "display_name"),
+            "groupName": _checked_text(getattr(self, "group", None), "group"),
+            "jobType": _checked_text(getattr(self, "job_type", None), "job_type"),
+        }
+        mutate(self._client, documents.UPDATE_RUN, variables, is_idempotent=True)
+        if summary or "summaryMetrics" not in self._undecoded:
+            summary.update()
+
+    def save(self) -> None:
+        """Send what was changed; the same as `update`."""
+        self.update()
+
+    def update_state(self, state: str) -> bool:
+        """Move the run to another state.
+
+        Parameters
+        ----------
+        state : str
+            ``pending``, from running, failed, crashed or preempted, to have it run again; or
+            ``failed``, from pending or running.
+
+        Returns
+        -------
+        bool
+            The backend did so.
+
+        Raises
+        ------
+        InvalidArgument
+            If the state is no string, or empty.
+        BackendError
+            If the backend does not allow it, as for every run of a sweep; the run stays as it was.
+        """
+        if not _checked_text(state, "state"):
+            raise InvalidArgument("state must be 'pending' or 'failed'.")
+        variables = {"input": {"id": self.storage_id, "state": state}}
+        answer = mutate(self._client, documents.UPDATE_RUN_STATE, variables, is_idempotent=False)
+        if not (answer.get("updateRunState") or {}).get("success"):
+            return False
+        self._attrs["state"] = state
+        return True
+
+    def delete(self, delete_artifacts: bool = False) -> None:
+        """Delete the run with its history and files.
+
+        Parameters
+        ----------
+        delete_artifacts : bool
+            Delete the artifacts that it logged too.
+
+        Raises
+        ------
+        InvalidArgument
+            If the flag is no bool.
+        BackendError
+            If the backend refuses, as for a run that is deleted already.
+        """
+        if not isinstance(delete_artifacts, bool):
+            raise InvalidType(f"delete_artifacts must be True or False, not {delete_artifacts!r}.")
+        variables = {"id": self.storage_id, "deleteArtifacts": delete_artifacts}
+        mutate(self._client, documents.DELETE_RUN, variables, is_idempotent=False)
+
+    def stop(self) -> None:
+        """Ask the run to stop; its process is told at its next request and ends in order.
+
+        Raises
+        ------
+        BackendError
+            If the backend refuses.
+        """
+        mutate(self._client, documents.STOP_RUN, {"id": self.storage_id}, is_idempotent=True)
+
+    def wait_until_finished(self, timeout: float | None = None, poll_interval: float = 5) -> None:
+        """Wait until the run has finished, failed or crashed, or was killed.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most; for ever if omitted.
+        poll_interval : float
+            Seconds between requests.
+
+        Raises
+        ------
+        InvalidArgument
+            If a time is negative, or no number.
+        WaitTimeout
+            If the run has not ended in that time.
+        RunNotFoundError
+            If the run was deleted.
+        """
+        for seconds, name in ((timeout or 0, "timeout"), (poll_interval, "poll_interval")):
+            if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+                raise InvalidType(f"{name} must be a number of seconds, not {seconds!r}.")
+            if not seconds >= 0:
+                raise InvalidArgument(f"{name} must not be negative, found {seconds!r}.")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            state = query_run(self._client, documents.RUN_STATE, self._path).get("state")
+            self._attrs["state"] = state
+            if state in ENDED:
+                return
+            left = poll_interval if deadline is None else deadline - time.monotonic()
+            if deadline is not None and left <= 0:
+                raise WaitTimeout(
+                    f"Run '{self._path}' was still {state} after {timeout:g} seconds. Wait longer, "
+                    "or see run.console_logs(last=20) for what it does.",
+                    run=str(self._path),
+                    state=state,
+                )
+            time.sleep(min(poll_interval, left))
+
+    def to_html(self, height: int = 420, hidden: bool = False) -> str:
+        """Return HTML with the run's page in a frame.
+
+        Parameters
+        ----------
+        height : int
+            Pixels.
+        hidden : bool
+            Show a button in its place.
+
+        Returns
+        -------
+        str
+            An ``iframe`` element.
+        """
+        return frame_of(self.url, height, hidden=hidden)
+
+    def _repr_html_(self) -> str:
+        return html.escape(repr(self)) if is_vscode() else self.to_html()
+
+
+def _checked_id(run_id: Any) -> str:
+    name = str(_checked_text(run_id, "run_id"))
+    if name != name.strip() or NOT_IN_IDS & set(name):
+        raise InvalidArgument(
+            f"A run id has no spaces around it and none of : ; , # ? / ', found {name!r}."
+        )
+    return name
+
+
+def _checked_project(project: Any) -> str:
+    name = str(_checked_text(project, "project"))
+    if len(name) > MAX_PROJECT_NAME or NOT_IN_PROJECTS & set(name):
+        raise InvalidArgument(
+            f"A project's name has at most {MAX_PROJECT_NAME} letters and none of "
+            f"/ \\ # ? % :, found {name!r}."
+        )
+    return name
+
+
+def _checked_text(value: Any, name: str) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidType(f"{name} must be a string, not {value!r}.")
+    return None if value is None else check_text(value, f"The {name}")
+
+
+def _checked_tags(tags: Any) -> list[str] | None:
+    if tags is None:
+        return None
+    if not isinstance(tags, (list, tuple, set)) or not all(isinstance(tag, str) for tag in tags):
+        raise InvalidType(f"tags must be a list of strings, not {tags!r}.")
+    return list(tags)

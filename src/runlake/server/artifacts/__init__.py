@@ -1,0 +1,4 @@
+"""Artifacts of the embedded backend.
+
+Read `artifacts`; then `contents` and `collections`.
+"""

@@ -1,0 +1,454 @@
+"""Artifact versions: pending until committed, then numbered, aliased, used and deleted."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from runlake.server.artifacts.collections import (
+    PORTFOLIO,
+    SEQUENCE,
+    CollectionStore,
+    check_name,
+    order_by,
+)
+from runlake.server.artifacts.contents import ArtifactContents
+from runlake.server.runs.runs import Refused, parse_id
+from runlake.server.store.database import Database
+from runlake.server.store.objects import Storage
+
+VERSION = """
+SELECT v.*, c.name AS collection, c.project_id, t.name AS type, p.entity, p.name AS project
+FROM artifact_versions v
+JOIN artifact_collections c ON c.id = v.collection_id
+JOIN artifact_types t ON t.id = c.type_id JOIN projects p ON p.id = c.project_id
+"""
+# A version as a member of a collection: of its own under its own number, of another by a link.
+MEMBERS = {
+    kind: VERSION.replace(
+        "SELECT v.*",
+        "SELECT v.*, m.collection_id AS member_of, m.version AS member_version, "
+        "m.created_at AS joined_at",
+    )
+    + f"JOIN {table} m ON m.{key} = v.id "
+    for kind, table, key in (
+        (SEQUENCE, "artifact_versions", "id"),
+        (PORTFOLIO, "artifact_links", "version_id"),
+    )
+}
+ORDERS = {
+    "createdAt": "v.created_at",
+    "created_at": "v.created_at",
+    "updatedAt": "coalesce(v.updated_at, v.created_at)",
+    "updated_at": "coalesce(v.updated_at, v.created_at)",
+    "versionIndex": "m.version",
+    "version": "m.version",
+    "size": "v.n_bytes",
+}
+INHERITED_TTL = -1
+
+
+class ArtifactStore:
+    """All artifacts of a server.
+
+    Parameters
+    ----------
+    database : Database
+        Versions, aliases and states.
+    storage : Storage
+        Files and manifests.
+    """
+
+    def __init__(self, database: Database, storage: Storage) -> None:
+        self._database = database
+        self.collections = CollectionStore(database)
+        self.contents = ArtifactContents(database, storage)
+
+    def get(self, entity: str, artifact_id: str) -> sqlite3.Row:
+        """Return a version that the entity owns."""
+        row = self._row(parse_id(artifact_id, "Artifact"))
+        if row is None or row["entity"] != entity:
+            raise Refused(f"artifact {artifact_id!r} not found")
+        return row
+
+    def get_live(self, entity: str, artifact_id: str) -> sqlite3.Row:
+        """Return a version that the entity owns, and may change: it was not deleted."""
+        row = self.get(entity, artifact_id)
+        if row["state"] == "DELETED":
+            raise Refused(f"artifact {row['collection']}:v{row['version']} was deleted")
+        return row
+
+    def by_client_id(self, entity: str, client_id: str) -> sqlite3.Row | None:
+        """Return the version that a client named before it had an id."""
+        return self._database.row(
+            f"{VERSION} JOIN artifact_client_ids i ON i.version_id = v.id "
+            "WHERE i.client_id = ? AND p.entity = ?",
+            client_id,
+            entity,
+        )
+
+    def by_name(self, project_id: int, name: str) -> sqlite3.Row | None:
+        """Return the committed member behind ``collection:alias``; no alias is ``latest``."""
+        collection_name, _, alias = name.partition(":")
+        collection = self.collections.find(project_id, collection_name)
+        return self.by_alias(collection, alias or "latest") if collection else None
+
+    def by_alias(self, collection: sqlite3.Row, alias: str) -> sqlite3.Row | None:
+        """Return the committed member of a collection behind an alias or ``vN``."""
+        numbered = re.fullmatch(r"v(\d{1,18})", alias)
+        return self._database.row(
+            f"{MEMBERS[collection['kind']]} WHERE m.collection_id = ? AND v.state = 'COMMITTED' "
+            "AND (m.version = ? OR v.id = (SELECT version_id FROM artifact_aliases "
+            "WHERE collection_id = m.collection_id AND alias = ?))",
+            collection["id"],
+            int(numbered[1]) if numbered else None,
+            alias,
+        )
+
+    def memberships(self, version_id: int) -> list[sqlite3.Row]:
+        """Return a version as a member of its own collection, and of those it is linked into."""
+        return [
+            row
+            for members in MEMBERS.values()
+            for row in self._database.rows(f"{members} WHERE v.id = ? ORDER BY m.id", version_id)
+        ]
+
+    def latest(self, collection_id: int) -> sqlite3.Row | None:
+        """Return the committed version of a collection with the highest number."""
+        return self._database.row(
+            f"{VERSION} WHERE v.collection_id = ? AND v.state = 'COMMITTED' "
+            "ORDER BY v.version DESC LIMIT 1",
+            collection_id,
+        )
+
+    def in_collection(
+        self, collection: sqlite3.Row, state: str, order: str | None
+    ) -> list[sqlite3.Row]:
+        """Return the members of a collection, newest first by default."""
+        by = order_by(order, ORDERS, default="m.version DESC, m.id DESC")
+        return self._database.rows(
+            f"{MEMBERS[collection['kind']]} WHERE m.collection_id = ? AND v.state = ? "
+            f"ORDER BY {by}",
+            collection["id"],
+            state,
+        )
+
+    def of_run(self, run_id: int, role: str) -> list[sqlite3.Row]:
+        """Return the committed versions that a run logged or used, in the order of it."""
+        return self._database.rows(
+            f"{VERSION} JOIN artifact_runs r ON r.version_id = v.id "
+            "WHERE r.run_id = ? AND r.role = ? AND v.state = 'COMMITTED' ORDER BY r.position",
+            run_id,
+            role,
+        )
+
+    def users(self, version_id: int) -> list[int]:
+        """Return the numbers of the runs that used a version."""
+        rows = self._database.rows(
+            "SELECT run_id FROM artifact_runs WHERE version_id = ? AND role = 'used' "
+            "ORDER BY position",
+            version_id,
+        )
+        return [row["run_id"] for row in rows]
+
+    def aliases(self, version_id: int, collection_id: int | None = None) -> list[sqlite3.Row]:
+        """Return the aliases of a version, in all collections or in one."""
+        return self._database.rows(
+            "SELECT * FROM artifact_aliases WHERE version_id = ? "
+            "AND (? IS NULL OR collection_id = ?) ORDER BY id",
+            version_id,
+            collection_id,
+            collection_id,
+        )
+
+    def create(
+        self, project: sqlite3.Row, run: sqlite3.Row | None, given: Mapping[str, Any]
+    ) -> sqlite3.Row:
+        """Return a pending version, or the committed one with the same content.
+
+        Parameters
+        ----------
+        project : Row
+            Where the collection is, or will be.
+        run : Row or None
+            Who logs it.
+        given : mapping
+            The fields of ``CreateArtifactInput`` that are not null.
+        """
+        names = given.get("artifactCollectionNames") or [given.get("artifactCollectionName")]
+        if names[0] is None:
+            raise Refused("an artifact needs the name of a collection")
+        aliases = [alias["alias"] for alias in given.get("aliases") or []]
+        _check_aliases(aliases)
+        with self._database.transaction() as connection:
+            collection = self.collections.find_or_create(
+                connection, project["id"], names[0], given["artifactTypeName"]
+            )
+            same = self._same_content(collection["id"], given)
+            version_id = same["id"] if same else self._insert(connection, collection, run, given)
+            if same and same["state"] == "COMMITTED":
+                self._set_aliases(connection, same, aliases)
+            elif same:
+                wanted = json.dumps(sorted({*json.loads(same["wanted_aliases"]), *aliases}))
+                connection.execute(
+                    "UPDATE artifact_versions SET wanted_aliases = ? WHERE id = ?",
+                    (wanted, version_id),
+                )
+            tags = (tag["tagName"] for tag in given.get("tags") or [])
+            self.collections.add_tags("version_id", version_id, tags)
+            if run is not None:
+                self._link(connection, version_id, run["id"], "logged", None)
+            if given.get("clientID"):
+                connection.execute(
+                    "INSERT OR REPLACE INTO artifact_client_ids VALUES (?, ?)",
+                    (given["clientID"], version_id),
+                )
+        return self._existing(version_id)
+
+    def _same_content(self, collection_id: int, given: Mapping[str, Any]) -> sqlite3.Row | None:
+        """Return the version to take in place of a new one: a shared pending, or an equal one."""
+        if given.get("distributedID"):
+            return self._database.row(
+                "SELECT * FROM artifact_versions WHERE collection_id = ? AND state = 'PENDING' "
+                "AND distributed_id = ?",
+                collection_id,
+                given["distributedID"],
+            )
+        if not given.get("enableDigestDeduplication"):
+            return None
+        return self._database.row(
+            "SELECT * FROM artifact_versions WHERE collection_id = ? AND digest = ? "
+            "AND state = 'COMMITTED' ORDER BY version DESC",
+            collection_id,
+            given["digest"],
+        )
+
+    def _insert(
+        self,
+        connection: sqlite3.Connection,
+        collection: sqlite3.Row,
+        run: sqlite3.Row | None,
+        given: Mapping[str, Any],
+    ) -> int:
+        values = {
+            "collection_id": collection["id"],
+            "state": "PENDING",
+            "digest": given["digest"],
+            "digest_algorithm": given.get("digestAlgorithm") or "MANIFEST_MD5",
+            "description": given.get("description"),
+            "metadata": given.get("metadata"),
+            "run_id": run["id"] if run else None,
+            "history_step": given.get("historyStep"),
+            "ttl_seconds": _ttl(given.get("ttlDurationSeconds")),
+            "distributed_id": given.get("distributedID"),
+            "wanted_aliases": json.dumps([a["alias"] for a in given.get("aliases") or []]),
+            "created_at": time.time(),
+        }
+        columns, marks = ", ".join(values), ", ".join("?" for _ in values)
+        cursor = connection.execute(
+            f"INSERT INTO artifact_versions ({columns}) VALUES ({marks})", tuple(values.values())
+        )
+        return cursor.lastrowid or 0
+
+    def commit(self, row: sqlite3.Row) -> sqlite3.Row:
+        """Make a version readable: number it, and give it the aliases that it was created with."""
+        if row["state"] == "COMMITTED":
+            return row
+        if row["state"] == "DELETED":
+            raise Refused("the artifact was deleted")
+        manifest_id, manifest = self.contents.merged_manifest(row)
+        with self._database.transaction() as connection:
+            self.contents.publish(row, manifest_id, manifest)
+            collection_id = row["collection_id"]
+            numbered = connection.execute(
+                "UPDATE artifact_versions SET state = 'COMMITTED', commit_hash = ?, version = "
+                "(SELECT next_version FROM artifact_collections WHERE id = ?) "
+                "WHERE id = ? AND state = 'PENDING'",
+                (secrets.token_hex(10), collection_id, row["id"]),
+            ).rowcount
+            if numbered:
+                connection.execute(
+                    "UPDATE artifact_collections SET next_version = next_version + 1, "
+                    "updated_at = ? WHERE id = ?",
+                    (time.time(), collection_id),
+                )
+                self._set_aliases(connection, row, json.loads(row["wanted_aliases"]))
+        return self._existing(row["id"])
+
+    def update(self, row: sqlite3.Row, given: Mapping[str, Any]) -> sqlite3.Row:
+        """Change what may change of a version: fields of ``UpdateArtifactInput`` that are given."""
+        changes: dict[str, Any] = {"updated_at": time.time()}
+        changes |= {key: given[key] for key in ("description", "metadata") if key in given}
+        if "ttlDurationSeconds" in given:
+            changes["ttl_seconds"] = _ttl(given["ttlDurationSeconds"])
+        assignments = ", ".join(f"{column} = ?" for column in changes)
+        with self._database.transaction() as connection:
+            connection.execute(
+                f"UPDATE artifact_versions SET {assignments} WHERE id = ?",
+                (*changes.values(), row["id"]),
+            )
+            if "aliases" in given:
+                connection.execute(
+                    "DELETE FROM artifact_aliases WHERE version_id = ? AND collection_id = ?",
+                    (row["id"], row["collection_id"]),
+                )
+                self._set_aliases(connection, row, [a["alias"] for a in given["aliases"]])
+            added = (tag["tagName"] for tag in given.get("tagsToAdd") or [])
+            self.collections.add_tags("version_id", row["id"], added)
+            taken = (tag["tagName"] for tag in given.get("tagsToDelete") or [])
+            self.collections.delete_tags("version_id", row["id"], taken)
+        return self._existing(row["id"])
+
+    def add_aliases(self, row: sqlite3.Row, aliases: Iterable[tuple[int, str]]) -> None:
+        """Give a version aliases in collections; they leave the versions that had them."""
+        with self._database.transaction() as connection:
+            for collection_id, alias in aliases:
+                self._set_aliases(connection, row, [alias], collection_id)
+
+    def delete_aliases(self, row: sqlite3.Row, aliases: Iterable[tuple[int, str]]) -> None:
+        """Take aliases in collections off a version."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "DELETE FROM artifact_aliases WHERE version_id = ? AND collection_id = ? "
+                "AND alias = ?",
+                [(row["id"], *alias) for alias in aliases],
+            )
+
+    def link(
+        self, row: sqlite3.Row, project: sqlite3.Row, name: str, aliases: Iterable[str]
+    ) -> sqlite3.Row:
+        """Return a version as a member of a portfolio, which is made if it is not there."""
+        with self._database.transaction() as connection:
+            portfolio = self.collections.find_or_create(
+                connection, project["id"], name, row["type"], PORTFOLIO
+            )
+            given = list(aliases)
+            number = portfolio["next_version"]
+            is_new = connection.execute(
+                "INSERT OR IGNORE INTO artifact_links "
+                "(collection_id, version_id, version, created_at) VALUES (?, ?, ?, ?)",
+                (portfolio["id"], row["id"], number, time.time()),
+            ).rowcount
+            if is_new:
+                given.append("latest")
+                connection.execute(
+                    "UPDATE artifact_collections SET next_version = next_version + 1, "
+                    "updated_at = ? WHERE id = ?",
+                    (time.time(), portfolio["id"]),
+                )
+            self._set_aliases(connection, row, given, portfolio["id"])
+        members = self.memberships(row["id"])
+        return next(member for member in members if member["member_of"] == portfolio["id"])
+
+    def unlink(self, row: sqlite3.Row, portfolio: sqlite3.Row) -> None:
+        """Take a version out of a portfolio, with its aliases there."""
+        with self._database.transaction() as connection:
+            place = (row["id"], portfolio["id"])
+            where = "WHERE version_id = ? AND collection_id = ?"
+            if not connection.execute(f"DELETE FROM artifact_links {where}", place).rowcount:
+                raise Refused(f"the artifact is not linked into {portfolio['name']!r}")
+            connection.execute(f"DELETE FROM artifact_aliases {where}", place)
+
+    def use(self, row: sqlite3.Row, run: sqlite3.Row, used_as: str | None) -> None:
+        """Note that a run used a version."""
+        with self._database.transaction() as connection:
+            self._link(connection, row["id"], run["id"], "used", used_as)
+
+    def delete(self, row: sqlite3.Row, *, delete_aliases: bool) -> sqlite3.Row:
+        """Delete a version and what only it holds; its number is not given again."""
+        aliases = [alias["alias"] for alias in self.aliases(row["id"])]
+        if aliases and not delete_aliases:
+            raise Refused(
+                f"artifact {row['collection']}:v{row['version']} has the aliases {aliases}; "
+                "delete them too (deleteAliases), or move them first"
+            )
+        with self._database.transaction() as connection:
+            for table in ("artifact_aliases", "artifact_tags", "artifact_runs", "artifact_links"):
+                connection.execute(f"DELETE FROM {table} WHERE version_id = ?", (row["id"],))
+            connection.execute(
+                "UPDATE artifact_versions SET state = 'DELETED', manifest_id = NULL, "
+                "updated_at = ? WHERE id = ?",
+                (time.time(), row["id"]),
+            )
+            self.contents.release(row["id"])
+        return self._existing(row["id"])
+
+    def delete_collection(self, collection: sqlite3.Row) -> None:
+        """Delete a collection with all its versions and aliases."""
+        with self._database.transaction() as connection:
+            for row in self._database.rows(
+                f"{VERSION} WHERE v.collection_id = ?", collection["id"]
+            ):
+                self.delete(row, delete_aliases=True)
+                connection.execute(
+                    "DELETE FROM artifact_client_ids WHERE version_id = ?", (row["id"],)
+                )
+                connection.execute("DELETE FROM artifact_versions WHERE id = ?", (row["id"],))
+            self.collections.delete(collection)
+
+    def forget_run(self, run_id: int, *, delete: bool) -> None:
+        """Prepare for the end of a run: drop its links and, if asked, what it logged."""
+        with self._database.transaction() as connection:
+            if delete:
+                for row in self._database.rows(
+                    f"{VERSION} WHERE v.run_id = ? AND v.state != 'DELETED'", run_id
+                ):
+                    self.delete(row, delete_aliases=True)
+            connection.execute("DELETE FROM artifact_runs WHERE run_id = ?", (run_id,))
+            connection.execute(
+                "UPDATE artifact_versions SET run_id = NULL WHERE run_id = ?", (run_id,)
+            )
+
+    def _set_aliases(
+        self,
+        connection: sqlite3.Connection,
+        row: sqlite3.Row,
+        aliases: list[str],
+        collection_id: int | None = None,
+    ) -> None:
+        _check_aliases(aliases)
+        place = row["collection_id"] if collection_id is None else collection_id
+        connection.executemany(
+            "INSERT INTO artifact_aliases (collection_id, alias, version_id) VALUES (?, ?, ?) "
+            "ON CONFLICT (collection_id, alias) DO UPDATE SET version_id = excluded.version_id",
+            [(place, alias, row["id"]) for alias in aliases],
+        )
+
+    def _link(
+        self,
+        connection: sqlite3.Connection,
+        version_id: int,
+        run_id: int,
+        role: str,
+        used_as: str | None,
+    ) -> None:
+        connection.execute(
+            "INSERT INTO artifact_runs (version_id, run_id, role, used_as) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (run_id, role, version_id) DO UPDATE SET used_as = excluded.used_as",
+            (version_id, run_id, role, used_as),
+        )
+
+    def _row(self, version_id: int | None) -> sqlite3.Row | None:
+        return self._database.row(f"{VERSION} WHERE v.id = ?", version_id)
+
+    def _existing(self, version_id: int) -> sqlite3.Row:
+        row = self._row(version_id)
+        if row is None:
+            raise Refused("the artifact was deleted")
+        return row
+
+
+def _check_aliases(aliases: Iterable[str]) -> None:
+    for alias in aliases:
+        check_name(alias, "artifact alias")
+        if re.fullmatch(r"v\d+", alias):
+            raise Refused(f"the alias {alias!r} is kept for the version of that number")
+
+
+def _ttl(seconds: int | None) -> int | None:
+    return None if seconds is None or seconds == INHERITED_TTL else seconds

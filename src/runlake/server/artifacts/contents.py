@@ -1,0 +1,283 @@
+"""What is in an artifact version: its manifest, and the files that the manifest names.
+
+A file lies under its MD5, once per entity, so that versions share what did not change and an upload
+of known content is not asked for. Uploads are refused unless they have the MD5 that they were
+announced with, and an object goes with the last version that names it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from runlake.server.runs.runs import Refused
+from runlake.server.store.database import Database
+from runlake.server.store.objects import Storage
+
+MANIFEST_HEADER = b"wandb-artifact-manifest-v1\n"
+MD5_HEX_LENGTH = 32
+Entries = dict[str, dict[str, Any]]
+
+
+class ArtifactContents:
+    """Manifests and files of all versions.
+
+    Parameters
+    ----------
+    database : Database
+        Manifests, file names and digests.
+    storage : Storage
+        The bytes of both.
+    """
+
+    def __init__(self, database: Database, storage: Storage) -> None:
+        self._database = database
+        self._storage = storage
+
+    def add_manifest(
+        self, version_id: int, kind: str, digest: str, base_version_id: int | None
+    ) -> sqlite3.Row:
+        """Announce a manifest that will be uploaded."""
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "INSERT INTO artifact_manifests "
+                "(version_id, base_version_id, type, digest, object) VALUES (?, ?, ?, ?, ?)",
+                (version_id, base_version_id, kind, digest, _new_manifest_object(version_id)),
+            )
+        return self.manifest(cursor.lastrowid)
+
+    def update_manifest(
+        self, manifest_id: int, digest: str | None, base_version_id: int | None
+    ) -> sqlite3.Row:
+        """Announce other content of a manifest that is not committed yet."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE artifact_manifests SET digest = coalesce(?, digest), "
+                "base_version_id = coalesce(?, base_version_id) WHERE id = ?",
+                (digest, base_version_id, manifest_id),
+            )
+        return self.manifest(manifest_id)
+
+    def manifest(self, manifest_id: int | None) -> sqlite3.Row:
+        """Return a manifest by its number."""
+        row = self._database.row("SELECT * FROM artifact_manifests WHERE id = ?", manifest_id)
+        if row is None:
+            raise Refused("artifact manifest not found")
+        return row
+
+    def manifest_upload_url(self, manifest: sqlite3.Row) -> str:
+        """Return where to put a manifest; what is put there must have its digest."""
+        return self._storage.sign("PUT", manifest["object"], md5=_hex_md5(manifest["digest"]))
+
+    def expect(
+        self, files: Iterable[tuple[sqlite3.Row, str, str | None]]
+    ) -> list[tuple[str, str | None]]:
+        """Announce files of versions.
+
+        Parameters
+        ----------
+        files : iterable of tuple
+            Pending version, path in the artifact, MD5 in base64.
+
+        Returns
+        -------
+        list of tuple
+            For each, in order: the object that it becomes, and where to upload it; None where its
+            content is there already.
+        """
+        answers: list[tuple[str, str | None]] = []
+        with self._database.transaction() as connection:
+            for version, name, md5 in files:
+                check_file_name(name)
+                digest = _hex_md5(md5)
+                if not digest:
+                    raise Refused(f"the file {name!r} needs an MD5 in base64, not {md5!r}")
+                stored_as = _file_object(version["entity"], digest)
+                connection.execute(
+                    "INSERT OR REPLACE INTO artifact_files (version_id, name, digest, object) "
+                    "VALUES (?, ?, ?, ?)",
+                    (version["id"], name, digest, stored_as),
+                )
+                is_there = self._storage.find(stored_as) is not None
+                url = None if is_there else self._storage.sign("PUT", stored_as, md5=digest)
+                answers.append((stored_as, url))
+        return answers
+
+    def merged_manifest(self, version: sqlite3.Row) -> tuple[int, dict[str, Any]]:
+        """Return the manifest of a version that is about to be committed.
+
+        A full manifest stands for itself; an incremental one, and the patches of a distributed
+        version, add to their base and to each other.
+
+        Returns
+        -------
+        tuple of int and dict
+            The number of the last manifest that was uploaded, and what they say together.
+        """
+        found: dict[str, Any] | None = None
+        last = None
+        contents: Entries = {}
+        for row in self._database.rows(
+            "SELECT * FROM artifact_manifests WHERE version_id = ? ORDER BY id", version["id"]
+        ):
+            if self._storage.find(row["object"]) is None:
+                continue
+            found, last = self._read_manifest(row), row
+            if row["type"] == "FULL":
+                contents = {}
+            elif row["base_version_id"] is not None:
+                contents = self._committed_contents(row["base_version_id"]) | contents
+            contents |= found["contents"]
+        if found is None or last is None:
+            raise Refused("the artifact has no manifest yet")
+        digest = manifest_digest(contents)
+        is_checked = last["type"] == "FULL" and version["digest_algorithm"] == "MANIFEST_MD5"
+        if is_checked and digest != version["digest"]:
+            raise Refused(f"the manifest has the digest {digest}, not {version['digest']}")
+        return last["id"], {**found, "contents": contents}
+
+    def publish(self, version: sqlite3.Row, manifest_id: int, manifest: Mapping[str, Any]) -> None:
+        """Make the files that a manifest names the files of a version."""
+        contents: Entries = manifest["contents"]
+        rows = [self._file_row(version, name, entry) for name, entry in contents.items()]
+        row = self.manifest(manifest_id)
+        stored = row["object"]
+        if row["type"] != "FULL":
+            stored = _new_manifest_object(version["id"])
+            self._storage.write(stored, json.dumps(manifest).encode())
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM artifact_files WHERE version_id = ?", (version["id"],))
+            connection.executemany("INSERT INTO artifact_files VALUES (?, ?, ?, ?, ?, ?)", rows)
+            connection.execute(
+                "UPDATE artifact_manifests SET object = ? WHERE id = ?", (stored, manifest_id)
+            )
+            connection.execute(
+                "UPDATE artifact_versions SET manifest_id = ?, n_files = ?, n_bytes = ?, "
+                "digest = iif(digest_algorithm = 'MANIFEST_MD5', ?, digest) WHERE id = ?",
+                (
+                    manifest_id,
+                    len(rows),
+                    sum(row[-1] for row in rows),
+                    manifest_digest(contents),
+                    version["id"],
+                ),
+            )
+
+    def files(
+        self, version_id: int, names: Iterable[str] | None, start: int, limit: int
+    ) -> tuple[list[sqlite3.Row], int]:
+        """Return one page of a version's files by name, and how many there are in all."""
+        wanted = None if names is None else json.dumps(list(names))
+        where = (
+            "FROM artifact_files WHERE version_id = ? "
+            "AND (? IS NULL OR name IN (SELECT value FROM json_each(?)))"
+        )
+        bound = (version_id, wanted, wanted)
+        count = self._database.row(f"SELECT count(*) AS n {where}", *bound)
+        rows = self._database.rows(
+            f"SELECT * {where} ORDER BY name LIMIT ? OFFSET ?", *bound, limit, start
+        )
+        return rows, count["n"] if count else 0
+
+    def object_of(self, entity: str, digest: str) -> str | None:
+        """Return the object with an MD5 in hex if a version of the entity names it."""
+        stored_as = _file_object(entity, digest)
+        row = self._database.row("SELECT 1 FROM artifact_files WHERE object = ?", stored_as)
+        return stored_as if row and self._storage.find(stored_as) else None
+
+    def release(self, version_id: int) -> None:
+        """Drop the manifests and files of a version, and objects that nobody else names."""
+        with self._database.transaction() as connection:
+            own = connection.execute(
+                "SELECT DISTINCT object FROM artifact_files WHERE version_id = ? "
+                "AND object IS NOT NULL AND object NOT IN "
+                "(SELECT object FROM artifact_files WHERE version_id != ? AND object IS NOT NULL)",
+                (version_id, version_id),
+            ).fetchall()
+            manifests = connection.execute(
+                "SELECT object FROM artifact_manifests WHERE version_id = ?", (version_id,)
+            ).fetchall()
+            for table in ("artifact_files", "artifact_manifests"):
+                connection.execute(f"DELETE FROM {table} WHERE version_id = ?", (version_id,))
+            # Inside the transaction: whoever announces the same content waits, and uploads it.
+            for row in (*own, *manifests):
+                self._storage.forget(row["object"])
+
+    def _file_row(
+        self, version: sqlite3.Row, name: str, entry: Mapping[str, Any]
+    ) -> tuple[int, str, str, str | None, str | None, int]:
+        check_file_name(name)
+        size = int(entry.get("size") or 0)
+        if entry.get("ref"):
+            return version["id"], name, entry["digest"], None, str(entry["ref"]), size
+        digest = _hex_md5(entry["digest"])
+        stored = self._storage.find(_file_object(version["entity"], digest)) if digest else None
+        if stored is None:
+            raise Refused(f"the file {name!r} of the artifact was not uploaded")
+        stored_as = _file_object(version["entity"], digest)
+        return version["id"], name, digest, stored_as, None, stored.n_bytes
+
+    def _committed_contents(self, version_id: int) -> Entries:
+        row = self._database.row(
+            "SELECT m.* FROM artifact_manifests m JOIN artifact_versions v ON v.manifest_id = m.id "
+            "WHERE v.id = ?",
+            version_id,
+        )
+        contents: Entries = self._read_manifest(row)["contents"] if row else {}
+        return contents
+
+    def _read_manifest(self, row: sqlite3.Row) -> dict[str, Any]:
+        try:
+            manifest = json.loads(self._storage.file(row["object"]).read_bytes())
+        except (OSError, ValueError):
+            manifest = None
+        contents = manifest.get("contents") if isinstance(manifest, dict) else None
+        if not isinstance(manifest, dict) or not isinstance(contents, dict):
+            raise Refused("the artifact's manifest is no manifest")
+        for name, entry in contents.items():
+            if not isinstance(entry, dict) or not isinstance(entry.get("digest"), str):
+                raise Refused(f"the manifest's entry {name!r} has no digest")
+        return manifest
+
+
+def manifest_digest(contents: Entries) -> str:
+    """Return the digest of an artifact with these entries, as the protocol defines it.
+
+    Examples
+    --------
+    >>> manifest_digest({})
+    '64e7c61456b10382e2f3b571ac24b659'
+    """
+    digest = hashlib.md5(MANIFEST_HEADER, usedforsecurity=False)
+    for name, entry in sorted(contents.items()):
+        digest.update(f"{name}:{entry['digest']}\n".encode())
+    return digest.hexdigest()
+
+
+def check_file_name(name: str) -> None:
+    """Refuse a name that leads out of the artifact."""
+    parts = name.replace("\\", "/").split("/")
+    if not name or not parts[0] or ".." in parts or "\0" in name:
+        raise Refused(f"file name {name!r} leads out of the artifact")
+
+
+def _file_object(entity: str, digest: str) -> str:
+    return f"blobs/{entity}/{digest[:2]}/{digest}"
+
+
+def _new_manifest_object(version_id: int) -> str:
+    return f"manifests/{version_id}-{secrets.token_hex(8)}.json"
+
+
+def _hex_md5(digest: str | None) -> str:
+    """Return an MD5 in hex that came in base64; empty where it is none."""
+    try:
+        found = base64.b64decode(digest or "", validate=True).hex()
+    except ValueError:
+        return ""
+    return found if len(found) == MD5_HEX_LENGTH else ""

@@ -1,0 +1,89 @@
+"""Filters of collections: the Mongo-like language of the protocol, over a few text fields."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from runlake.server.runs.runs import Refused
+
+MAX_NESTING = 16
+Keep = Callable[[Mapping[str, str | None]], bool]
+
+
+def collection_filter(text: str | None, fields: frozenset[str]) -> Keep:
+    """Return what tells whether a collection is wanted.
+
+    Parameters
+    ----------
+    text : str or None
+        JSON; nothing keeps all.
+    fields : set of str
+        The fields that a filter may name.
+
+    Returns
+    -------
+    callable
+        Takes a collection's fields.
+
+    Raises
+    ------
+    Refused
+        If it is no filter: the text names what is wrong.
+
+    Examples
+    --------
+    >>> keep = collection_filter('{"name": {"$regex": "^da"}}', frozenset({"name"}))
+    >>> keep({"name": "data"}), keep({"name": "model"})
+    (True, False)
+    """
+    try:
+        document = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        raise Refused("the filters are not JSON") from None
+    return _all_of(document or {}, fields, MAX_NESTING)
+
+
+def _all_of(document: Any, fields: frozenset[str], depth: int) -> Keep:
+    if not isinstance(document, dict) or not depth:
+        raise Refused(f"a filter of artifact collections is an object, not {document!r:.100}")
+    parts = [_entry(key, value, fields, depth) for key, value in document.items()]
+    return lambda row: all(keep(row) for keep in parts)
+
+
+def _entry(key: str, value: Any, fields: frozenset[str], depth: int) -> Keep:
+    if key in {"$and", "$or", "$nor"}:
+        if not isinstance(value, list):
+            raise Refused(f"{key} wants a list of filters, not {value!r:.100}")
+        parts = [_all_of(part, fields, depth - 1) for part in value]
+        if key == "$and":
+            return lambda row: all(keep(row) for keep in parts)
+        return lambda row: any(keep(row) for keep in parts) == (key == "$or")
+    if key == "$not":
+        inner = _all_of(value, fields, depth - 1)
+        return lambda row: not inner(row)
+    if key not in fields:
+        known = ", ".join(sorted(fields))
+        raise Refused(f"artifact collections cannot be filtered by {key!r}, only by {known}")
+    operators = value if isinstance(value, dict) else {"$eq": value}
+    tests = [_operator(name, operand) for name, operand in operators.items()]
+    return lambda row: all(test(row[key]) for test in tests)
+
+
+def _operator(name: str, operand: Any) -> Callable[[str | None], bool]:
+    if name in {"$in", "$nin"} and isinstance(operand, list):
+        return lambda found: (found in operand) == (name == "$in")
+    is_text = isinstance(operand, str)
+    if name in {"$eq", "$ne"} and (is_text or operand is None):
+        return lambda found: (found == operand) == (name == "$eq")
+    if name == "$contains" and is_text:
+        return lambda found: found is not None and operand in found
+    if name == "$regex" and is_text:
+        try:
+            pattern = re.compile(operand)
+        except re.error as error:
+            raise Refused(f"{operand!r:.100} is no regular expression: {error}") from None
+        return lambda found: found is not None and pattern.search(found) is not None
+    raise Refused(f"artifact collections cannot be filtered by {name!r}: {operand!r:.100}")

@@ -1,0 +1,1 @@
+"""Routes of the embedded backend beside GraphQL, and the log of all requests."""

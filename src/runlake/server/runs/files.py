@@ -1,0 +1,133 @@
+"""Files of runs: announced, uploaded by signed URL, listed, deleted."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runlake.server.store.database import Database
+from runlake.server.store.objects import Storage
+
+UPLOADED = """
+FROM files JOIN objects ON objects.name = 'files/' || files.run_id || '/' || files.name
+WHERE files.run_id = ?
+"""
+
+
+class WrongName(Exception):
+    """A file name that leads out of its run."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilePage:
+    """Files of a run, oldest first; the cursor of a file is its number."""
+
+    rows: list[sqlite3.Row]
+    has_next: bool
+
+
+class RunFiles:
+    """Files of all runs of a server; one that was announced counts once it is uploaded.
+
+    Parameters
+    ----------
+    database : Database
+        Names of the files.
+    storage : Storage
+        Their bytes.
+    """
+
+    def __init__(self, database: Database, storage: Storage) -> None:
+        self._database = database
+        self._storage = storage
+
+    def announce(self, run_id: int, names: Sequence[str]) -> None:
+        """Take in names of files that will be uploaded."""
+        for name in names:
+            parts = name.split("/")
+            if not name.strip("/") or name.startswith("/") or ".." in parts or "\0" in name:
+                raise WrongName(f"file name {name!r} leads out of the run")
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO files (run_id, name) VALUES (?, ?)",
+                [(run_id, name) for name in names],
+            )
+
+    def count(self, run_id: int) -> int:
+        """Return how many files a run has."""
+        row = self._database.row(f"SELECT count(*) AS n {UPLOADED}", run_id)
+        return int(row["n"]) if row else 0
+
+    def page(
+        self,
+        run_id: int,
+        *,
+        names: Sequence[str] = (),
+        pattern: str | None = None,
+        after: int = 0,
+        limit: int = 50,
+    ) -> FilePage:
+        """Return files of a run.
+
+        Parameters
+        ----------
+        run_id : int
+            The run.
+        names : sequence of str
+            Exact names; none means all.
+        pattern : str, optional
+            SQL's LIKE, with a backslash before a ``%`` or ``_`` that stands for itself.
+        after : int
+            Number of the last file of the page before.
+        limit : int
+            Files at most.
+
+        Returns
+        -------
+        FilePage
+            Rows with ``id``, ``name``, ``md5``, ``n_bytes`` and ``modified_at``.
+        """
+        condition = ""
+        values: list[str] = []
+        if names:
+            condition += f" AND files.name IN ({', '.join('?' * len(names))})"
+            values += names
+        if pattern:
+            condition += r" AND files.name LIKE ? ESCAPE '\'"
+            values.append(pattern)
+        rows = self._database.rows(
+            f"SELECT files.id, files.name, md5, n_bytes, modified_at {UPLOADED} {condition} "
+            "AND files.id > ? ORDER BY files.id LIMIT ?",
+            run_id,
+            *values,
+            after,
+            limit + 1,
+        )
+        return FilePage(rows[:limit], len(rows) > limit)
+
+    def run_of(self, file_id: int) -> int | None:
+        """Return the number of the run that has a file, None where there is no such file."""
+        row = self._database.row("SELECT run_id FROM files WHERE id = ?", file_id)
+        return int(row["run_id"]) if row else None
+
+    def delete(self, file_ids: Sequence[int]) -> None:
+        """Delete files with their bytes."""
+        self._delete(f"id IN ({', '.join('?' * len(file_ids))})", *file_ids)
+
+    def delete_all(self, run_id: int) -> None:
+        """Delete every file of a run."""
+        self._delete("run_id = ?", run_id)
+
+    def _delete(self, condition: str, *values: int) -> None:
+        with self._database.transaction() as connection:
+            gone = connection.execute(
+                f"DELETE FROM files WHERE {condition} RETURNING run_id, name", values
+            ).fetchall()
+        for row in gone:
+            self._storage.forget(file_object(row["run_id"], row["name"]))
+
+
+def file_object(run_id: int, name: str) -> str:
+    """Return the name of a run file in the storage."""
+    return f"files/{run_id}/{name}"

@@ -1,0 +1,213 @@
+"""The fields by which runs are filtered and ordered, as SQL over the table ``runs``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from runlake.server.runs.runs import Refused
+from runlake.server.store.run_values import clean_text, json_path
+
+Operand = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunField:
+    """A field in SQL.
+
+    Parameters
+    ----------
+    name : str
+        As it was asked for.
+    kind : str
+        An expression for its type in the words of SQLite's ``json_type``; null where the run has
+        no such field.
+    value : str
+        An expression for its value.
+    operand : callable
+        Turns what it is compared with into what the value is.
+    elements : str, optional
+        A table of elements, each of which may match: of a list such as the tags.
+    whole : str, optional
+        An expression for the list as text, where the field is a list.
+    """
+
+    name: str
+    kind: str
+    value: str
+    operand: Operand = lambda operand: operand
+    elements: str | None = None
+    whole: str | None = None
+
+
+def find_field(name: str) -> RunField:
+    """Return the field of a name.
+
+    Parameters
+    ----------
+    name : str
+        Of a run's own fields in camel case or snake case; ``config.<key>``,
+        ``summary_metrics.<key>`` or ``keys_info.keys.<key>``.
+
+    Returns
+    -------
+    RunField
+        Ready for SQL.
+
+    Raises
+    ------
+    Refused
+        If there is no such field.
+    """
+    for prefix, make in DOCUMENTS.items():
+        if name.startswith(prefix):
+            return make(name, clean_text(name.removeprefix(prefix)))
+    if name in FIELDS:
+        return FIELDS[name](name)
+    raise Refused(f"runs have no field {name!r}, perhaps {' or '.join(map(repr, _near(name)))}")
+
+
+def _near(name: str) -> list[str]:
+    """Return what may be meant by a name that no field has."""
+    if name in MISTAKEN:
+        return [MISTAKEN[name]]
+    document, _, key = name.partition(".")
+    prefixes = difflib.get_close_matches(document, DOCUMENT_NAMES, n=1)
+    if key and prefixes:
+        return [f"{DOCUMENT_NAMES[prefixes[0]]}.{key}"]
+    near = difflib.get_close_matches(name, FIELDS.keys() - SNAKE_CASE.keys(), n=1)
+    return [*near, f"config.{name}", f"summary_metrics.{name}"]
+
+
+def _text(column: str) -> Callable[[str], RunField]:
+    return lambda name: RunField(name, f"CASE WHEN {column} IS NOT NULL THEN 'text' END", column)
+
+
+def _number(expression: str) -> Callable[[str], RunField]:
+    return lambda name: RunField(name, "'real'", f"({expression})")
+
+
+def _time(column: str) -> Callable[[str], RunField]:
+    # The protocol shows microseconds, and what it shows must be equal to what is stored.
+    micros = f"CAST(round({column} * 1e6) AS INTEGER)"
+    return lambda name: RunField(name, "'integer'", micros, _microseconds)
+
+
+def _tags(name: str) -> RunField:
+    return RunField(
+        name,
+        "tag.type",
+        "tag.value",
+        elements="json_each(runs.tags) AS tag",
+        whole="json(runs.tags)",
+    )
+
+
+def _of_document(column: str) -> Callable[[str, str], RunField]:
+    def field(name: str, path: str) -> RunField:
+        places = [json_path(alternative) for alternative in _alternatives(path)]
+        kinds = ", ".join(f"json_type({column}, '{place}')" for place in places)
+        tests = " ".join(
+            f"WHEN json_type({column}, '{place}') IS NOT NULL "
+            f"THEN json_extract({column}, '{place}')"
+            for place in places
+        )
+        if len(places) == 1:
+            return RunField(name, kinds, f"json_extract({column}, '{places[0]}')")
+        return RunField(name, f"coalesce({kinds})", f"CASE {tests} END")
+
+    return field
+
+
+def _of_keys(name: str, key: str) -> RunField:
+    literal = "'" + key.replace("'", "''") + "'"
+    test = f"EXISTS (SELECT 1 FROM json_each(runs.key_facts) AS fact WHERE fact.key = {literal})"
+    if key == "_step":
+        test = "runs.last_step >= 0"
+    return RunField(name, f"CASE WHEN {test} THEN 'object' END", "NULL")
+
+
+def _alternatives(path: str) -> list[str]:
+    """Return the places that a path may mean: ``lr.value`` is also written for ``lr``."""
+    parts = path.split(".")
+    shorter = [
+        ".".join(parts[:at] + parts[at + 1 :])
+        for at in range(1, len(parts))
+        if parts[at] == "value"
+    ]
+    return [path, *shorter]
+
+
+def _microseconds(operand: Any) -> Any:
+    if isinstance(operand, bool) or not isinstance(operand, (str, int, float)):
+        return operand
+    if not isinstance(operand, str):
+        return operand * 1e6
+    try:
+        moment = datetime.fromisoformat(operand)
+    except ValueError:
+        raise Refused(f"{operand!r} is no time, such as '2026-01-31T12:00:00'") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1e6)
+
+
+FIELDS: dict[str, Callable[[str], RunField]] = {
+    "name": _text("runs.name"),
+    "displayName": _text("runs.display_name"),
+    "state": _text("runs.state"),
+    "group": _text("runs.group_name"),
+    "jobType": _text("runs.job_type"),
+    "username": _text("projects.entity"),
+    "entity": _text("projects.entity"),
+    "project": _text("projects.name"),
+    "host": _text("runs.host"),
+    "commit": _text("runs.commit_hash"),
+    "sweep": _text("runs.sweep"),
+    "notes": _text("runs.notes"),
+    "description": _text("runs.description"),
+    "createdAt": _time("runs.created_at"),
+    "heartbeatAt": _time("runs.heartbeat_at"),
+    "updatedAt": _time("runs.heartbeat_at"),
+    "duration": _number("runs.heartbeat_at - runs.created_at"),
+    "historyLineCount": _number("runs.line_count"),
+    "tags": _tags,
+}
+SNAKE_CASE = {
+    "display_name": "displayName",
+    "job_type": "jobType",
+    "created_at": "createdAt",
+    "heartbeat_at": "heartbeatAt",
+    "updated_at": "updatedAt",
+    "history_line_count": "historyLineCount",
+}
+FIELDS |= {snake: FIELDS[camel] for snake, camel in SNAKE_CASE.items()}
+DOCUMENTS: dict[str, Callable[[str, str], RunField]] = {
+    "config.": _of_document("runs.config_values"),
+    "summary_metrics.": _of_document("runs.summary_values"),
+    "summaryMetrics.": _of_document("runs.summary_values"),
+    "keys_info.keys.": _of_keys,
+    "keysInfo.keys.": _of_keys,
+}
+# What the parts of a run are called elsewhere, and what they are called here.
+DOCUMENT_NAMES = {
+    "config": "config",
+    "summary": "summary_metrics",
+    "metrics": "summary_metrics",
+    "summary_metrics": "summary_metrics",
+    "summaryMetrics": "summary_metrics",
+    "keys_info": "keys_info.keys",
+}
+MISTAKEN = {
+    "id": "name",
+    "run_id": "name",
+    "user": "username",
+    "user.username": "username",
+    "tag": "tags",
+    "config": "config.<key>",
+    "summary": "summary_metrics.<key>",
+    "summary_metrics": "summary_metrics.<key>",
+    "summaryMetrics": "summary_metrics.<key>",
+}

@@ -1,0 +1,280 @@
+"""Filters of runs: from the Mongo-like language of the protocol to SQL.
+
+A comparison of values of different types is false, never an error; so is every comparison of a
+field that is not there, but for ``$ne``, ``$nin`` and ``$exists: false``, which are true of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runlake.server.runs.filter_fields import RunField, find_field
+from runlake.server.runs.runs import Refused
+from runlake.server.store.run_values import clean_text, standard_json
+
+MAX_CONDITIONS = 2_000
+MAX_NESTING = 16
+JOINING = ["$and", "$or", "$nor", "$not"]
+ORDERED = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition in SQL that is true or false, never null.
+
+    Parameters
+    ----------
+    sql : str
+        May stand in brackets behind ``WHERE``, in a query of the table ``runs``.
+    values : tuple
+        What its question marks stand for.
+    """
+
+    sql: str
+    values: tuple[Any, ...] = ()
+
+    def __invert__(self) -> Condition:
+        return Condition(f"NOT ({self.sql})", self.values)
+
+
+ALWAYS, NEVER = Condition("1"), Condition("0")
+
+
+def parse_filters(text: str | None) -> Condition:
+    """Compile the ``filters`` argument of a query.
+
+    Parameters
+    ----------
+    text : str or None
+        JSON; nothing keeps every run.
+
+    Returns
+    -------
+    Condition
+        For a query of the table ``runs`` joined with ``projects``.
+
+    Raises
+    ------
+    Refused
+        If it is no filter: the text names the operator, field or value that is wrong.
+    """
+    try:
+        document = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        raise Refused("the filters are not JSON") from None
+    return _Compiler().filters(document or {}, MAX_NESTING)
+
+
+class _Compiler:
+    """Counts the conditions of one filter: SQLite's own limits have worse messages."""
+
+    def __init__(self) -> None:
+        self._n_conditions = 0
+
+    def filters(self, document: Any, depth: int) -> Condition:
+        if not isinstance(document, dict):
+            raise Refused(f"a filter is an object, not {_shown(document)}")
+        return _joined(
+            "AND", [self._entry(key, value, depth) for key, value in document.items()], ALWAYS
+        )
+
+    def _entry(self, key: str, value: Any, depth: int) -> Condition:
+        self._n_conditions += 1
+        if self._n_conditions > MAX_CONDITIONS or not depth:
+            raise Refused(
+                f"the filter is too large: {MAX_CONDITIONS} conditions at most, nested "
+                f"{MAX_NESTING} deep at most"
+            )
+        if key in {"$and", "$or", "$nor"}:
+            if not isinstance(value, list):
+                raise Refused(f"{key} wants a list of filters, not {_shown(value)}")
+            parts = [self.filters(part, depth - 1) for part in value]
+            if key == "$and":
+                return _joined("AND", parts, ALWAYS)
+            one_of = _joined("OR", parts, NEVER)
+            return one_of if key == "$or" else ~one_of
+        if key == "$not":
+            return ~self.filters(value, depth - 1)
+        if key.startswith("$"):
+            raise Refused(f"unknown operator {key!r}{_perhaps(key, JOINING)}")
+        return self._operators(find_field(key), value, depth)
+
+    def _operators(self, field: RunField, value: Any, depth: int) -> Condition:
+        if not isinstance(value, dict) or not any(name.startswith("$") for name in value):
+            return _is_one_of(field, [value])
+        parts = []
+        for name, operand in value.items():
+            self._n_conditions += 1
+            if name == "$not":
+                if not isinstance(operand, dict) or not depth:
+                    raise Refused(f"$not wants operators, not {_shown(operand)}")
+                parts.append(~self._operators(field, operand, depth - 1))
+            elif name in OPERATORS:
+                parts.append(OPERATORS[name](field, operand))
+            else:
+                hint = _perhaps(name, ["$not", *OPERATORS])
+                raise Refused(f"unknown operator {name!r} for {field.name!r}{hint}")
+        return _joined("AND", parts, ALWAYS)
+
+
+def _equal(field: RunField, operand: Any) -> Condition:
+    return _is_one_of(field, [operand])
+
+
+def _in(field: RunField, operand: Any) -> Condition:
+    if not isinstance(operand, list):
+        raise Refused(f"$in and $nin want a list of values, not {_shown(operand)}")
+    return _is_one_of(field, operand)
+
+
+def _all(field: RunField, operand: Any) -> Condition:
+    """Return that a list has all values; a value that is no list is as a list of one."""
+    if not isinstance(operand, list):
+        raise Refused(f"$all wants a list of values, not {_shown(operand)}")
+    parts = [_joined("OR", [_equal(field, one), _holds(field, one)], NEVER) for one in operand]
+    return _joined("AND", parts, NEVER)
+
+
+def _holds(field: RunField, operand: Any) -> Condition:
+    if field.elements or operand is None or isinstance(operand, list | dict):
+        return NEVER
+    kinds = ", ".join(repr(kind) for kind in _kinds_of(operand))
+    elements = f"json_each(CASE WHEN {field.kind} = 'array' THEN {field.value} ELSE '[]' END)"
+    return Condition(
+        f"EXISTS (SELECT 1 FROM {elements} AS element "
+        f"WHERE element.type IN ({kinds}) AND element.value = ?)",
+        (_bindable(operand),),
+    )
+
+
+def _is_one_of(field: RunField, operands: Sequence[Any]) -> Condition:
+    kinds: dict[tuple[str, ...], list[Any]] = {}
+    parts = []
+    for operand in operands:
+        if operand is None:
+            parts.append(_is_null(field))
+        elif isinstance(operand, list | dict) and field.whole:
+            parts.append(Condition(f"{field.whole} = ?", (standard_json(operand),)))
+        else:
+            converted = field.operand(operand)
+            kinds.setdefault(_kinds_of(converted), []).append(converted)
+    for kind, values in kinds.items():
+        if kind in {("array",), ("object",)}:
+            # As texts, which are equal for equal values.
+            listed = standard_json([standard_json(value) for value in values])
+        else:
+            # Nothing equals NaN.
+            listed = standard_json([value for value in values if value == value])  # noqa: PLR0124
+        members = "(SELECT member.value FROM json_each(?) AS member)"
+        parts.append(
+            _where(field, f"{_has_kind(field, kind)} AND {field.value} IN {members}", listed)
+        )
+    return _joined("OR", parts, NEVER)
+
+
+def _is_null(field: RunField) -> Condition:
+    """Return that a field is null or not there."""
+    if field.elements:
+        return Condition(f"NOT EXISTS (SELECT 1 FROM {field.elements})")
+    return Condition(f"coalesce({field.kind}, 'null') = 'null'")
+
+
+def _exists(field: RunField, operand: Any) -> Condition:
+    if field.elements:
+        found = Condition(f"EXISTS (SELECT 1 FROM {field.elements})")
+    else:
+        found = Condition(f"({field.kind}) IS NOT NULL")
+    return found if operand else ~found
+
+
+def _ordered(sign: str) -> Callable[[RunField, Any], Condition]:
+    def compare(field: RunField, operand: Any) -> Condition:
+        if operand is None:
+            return _is_null(field) if sign.endswith("=") else NEVER
+        converted = field.operand(operand)
+        if isinstance(converted, list | dict) or converted != converted:  # noqa: PLR0124 - NaN
+            return NEVER
+        test = f"{_has_kind(field, _kinds_of(converted))} AND {field.value} {sign} ?"
+        return _where(field, test, _bindable(converted))
+
+    return compare
+
+
+def _regex(field: RunField, operand: Any) -> Condition:
+    if not isinstance(operand, str):
+        raise Refused(f"$regex wants a pattern, not {_shown(operand)}")
+    try:
+        re.compile(operand)
+    except re.error as error:
+        raise Refused(f"the pattern {operand!r} is wrong: {error}") from error
+    test = f"{_has_kind(field, ('text',))} AND matches_pattern(?, {field.value})"
+    return _where(field, test, operand)
+
+
+OPERATORS: Mapping[str, Callable[[RunField, Any], Condition]] = {
+    "$eq": _equal,
+    "$ne": lambda field, operand: ~_equal(field, operand),
+    "$all": _all,
+    "$in": _in,
+    "$nin": lambda field, operand: ~_in(field, operand),
+    "$exists": _exists,
+    "$regex": _regex,
+    **{name: _ordered(sign) for name, sign in ORDERED.items()},
+}
+
+
+def _where(field: RunField, test: str, value: Any) -> Condition:
+    if field.elements:
+        return Condition(f"EXISTS (SELECT 1 FROM {field.elements} WHERE {test})", (value,))
+    return Condition(f"({test}) IS TRUE", (value,))
+
+
+def _has_kind(field: RunField, kinds: tuple[str, ...]) -> str:
+    return f"{field.kind} IN ({', '.join(repr(kind) for kind in kinds)})"
+
+
+def _kinds_of(operand: Any) -> tuple[str, ...]:
+    if isinstance(operand, bool):
+        return ("true", "false")
+    if isinstance(operand, (int, float)):
+        return ("integer", "real")
+    if isinstance(operand, str):
+        return ("text",)
+    return ("array",) if isinstance(operand, list) else ("object",)
+
+
+def _bindable(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        try:
+            return float(value)
+        except OverflowError:
+            return float("inf") if value > 0 else float("-inf")
+    return value
+
+
+def _joined(word: str, parts: Sequence[Condition], empty: Condition) -> Condition:
+    """Join conditions as a balanced tree: SQLite's expressions have a largest depth."""
+    if not parts:
+        return empty
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    left, right = (_joined(word, half, empty) for half in (parts[:middle], parts[middle:]))
+    return Condition(f"({left.sql}) {word} ({right.sql})", left.values + right.values)
+
+
+def _perhaps(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    return f", perhaps {near[0]!r}" if near else ""
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004

@@ -1,0 +1,173 @@
+"""Rows of a run's history, read from its lines; only lines that an answer needs are parsed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from runlake.server.runs.lines import Row, even_positions, merge_steps, parse_line, row_on_wire
+from runlake.server.store.database import Database
+
+STEP = "_step"
+NO_LIMIT = 2**63 - 1
+IN_RANGE = (
+    "FROM lines INDEXED BY lines_by_step WHERE run_id = ? AND stream = 'history' "
+    "AND step >= ? AND step < ? AND position >= ? "
+)
+
+
+class HistoryRows:
+    """Reads the lines of all runs.
+
+    Parameters
+    ----------
+    database : Database
+        Holds them.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def live_steps(self, run: sqlite3.Row) -> list[int]:
+        """Return the steps of the rows that are in no export, ascending, each once."""
+        # By position, not by step: a long run with few live rows is not walked over.
+        steps = self._database.texts(
+            "SELECT step AS value FROM lines WHERE run_id = ? AND stream = 'history' "
+            "AND position >= ? AND +step >= 0",
+            run["id"],
+            run["exported_count"],
+        )
+        return sorted(set(map(int, steps)))
+
+    def between(self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool) -> list[Row]:
+        """Return rows of ``start <= step < stop``, ascending, each step once.
+
+        Parameters
+        ----------
+        run : Row
+            The run.
+        start, stop : int
+            Inclusive and exclusive.
+        is_live : bool
+            Only rows that are in no export.
+
+        Returns
+        -------
+        list of dict
+            With dotted keys.
+        """
+        bounds = self._bounds(run, start, stop, is_live=is_live)
+        return self._parsed(f"SELECT content {IN_RANGE} ORDER BY step, position", *bounds)
+
+    def page(
+        self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool, limit: int
+    ) -> list[str]:
+        """Return the first ``limit`` rows of `between` as JSON."""
+        bounds = self._bounds(run, start, stop, is_live=is_live)
+        behind = self._database.row(
+            f"SELECT DISTINCT step {IN_RANGE} ORDER BY step LIMIT 1 OFFSET ?",
+            *bounds,
+            max(0, limit),
+        )
+        if behind is not None:
+            bounds = self._bounds(run, start, behind["step"], is_live=is_live)
+        texts = self._database.texts(
+            f"SELECT step || ' ' || position || ' ' || content AS value {IN_RANGE}", *bounds
+        )
+        lines: dict[int, list[str]] = {}
+        for step, _, line in sorted(map(_placed, texts)):
+            lines.setdefault(step, []).append(line)
+        return [row_on_wire(step, same) for step, same in lines.items()]
+
+    def sample(self, run: sqlite3.Row, n_rows: int) -> list[Row]:
+        """Return at most ``n_rows`` rows of all, evenly spaced."""
+        steps = self._steps(run, 0, NO_LIMIT, is_live=False)
+        chosen = [steps[index] for index in even_positions(len(steps), n_rows)]
+        return self._parsed(
+            f"SELECT content {IN_RANGE} AND step IN (SELECT value FROM json_each(?)) "
+            "ORDER BY step, position",
+            *self._bounds(run, 0, NO_LIMIT, is_live=False),
+            json.dumps(chosen),
+        )
+
+    def with_keys(
+        self,
+        run: sqlite3.Row,
+        keys: Sequence[str],
+        start: int,
+        stop: int,
+        *,
+        is_live: bool,
+        limit: int,
+    ) -> list[Row]:
+        """Return rows that have all of some keys, with just these, each step once.
+
+        Parameters
+        ----------
+        run : Row
+            The run.
+        keys : sequence of str
+            ``_step`` may be among them.
+        start, stop : int
+            Inclusive and exclusive.
+        is_live : bool
+            Only rows that are in no export.
+        limit : int
+            Of more rows a sample comes, evenly spaced.
+
+        Returns
+        -------
+        list of dict
+            Ascending by step.
+        """
+        if set(keys) <= {STEP}:
+            steps = self._steps(run, start, stop, is_live=is_live)
+            chosen = [steps[index] for index in even_positions(len(steps), limit)]
+            return [dict.fromkeys(keys, step) for step in chosen]
+        condition, marks = _mentions(keys)
+        rows = self._parsed(
+            f"SELECT content {IN_RANGE} AND {condition} ORDER BY step, position",
+            *self._bounds(run, start, stop, is_live=is_live),
+            *marks,
+        )
+        found = [row for row in rows if all(key in row for key in keys)]
+        positions = even_positions(len(found), limit)
+        return [{key: found[position][key] for key in keys} for position in positions]
+
+    def _steps(self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool) -> list[int]:
+        rows = self._database.rows(
+            f"SELECT DISTINCT step {IN_RANGE} ORDER BY step",
+            *self._bounds(run, start, stop, is_live=is_live),
+        )
+        return [row["step"] for row in rows]
+
+    def _bounds(
+        self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool
+    ) -> tuple[int, int, int, int]:
+        first = run["exported_count"] if is_live else 0
+        return run["id"], max(start, 0), min(stop, NO_LIMIT), first
+
+    def _parsed(self, statement: str, *values: object) -> list[Row]:
+        lines = self._database.rows(statement, *values)
+        return merge_steps(parse_line(line["content"]) for line in lines)
+
+
+def _placed(text: str) -> tuple[int, int, str]:
+    step, position, line = text.split(" ", 2)
+    return int(step), int(position), line
+
+
+def _mentions(keys: Sequence[str]) -> tuple[str, list[str]]:
+    """Return a condition that every line with one of the keys meets, and its values.
+
+    A line without all of them adds nothing to an answer that shows these keys only. The last part
+    of a dotted key may be the name in a nested dict, and JSON may write any letter as an escape.
+    """
+    names = {key.rpartition(".")[2] for key in keys if key != STEP}
+    marks = [
+        "\\u",
+        "\\/",
+        *(f'{json.dumps(name, ensure_ascii=False)[1:-1]}"' for name in sorted(names)),
+    ]
+    return f"({' OR '.join('instr(content, ?)' for _ in marks)})", marks

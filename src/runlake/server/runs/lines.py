@@ -1,0 +1,199 @@
+"""History lines as the SDK sends them, and rows as the protocol answers them."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from runlake.server.runs.wire_json import read_json
+
+Row = dict[str, Any]
+NOT_NUMERIC = -1.7976931348623157e308
+LAST_STEP = 2**63 - 2
+WHOLE_STEP = re.compile(r'"_step": ?(\d+)[,}]')
+# Of numbers that may be more than a double holds, which are infinite when they are read.
+LONG_EXPONENT = re.compile(r"\d[eE]\+?\d{3}")
+# Numbers that JSON lacks, cells that are none, and escapes that may be half of a letter.
+NOT_ON_WIRE = ("NaN", "Infinity", "null", "\\u")
+
+
+def parse_line(line: str) -> Row:
+    """Parse a history line and give nested dicts dotted keys; empty ones stay.
+
+    Parameters
+    ----------
+    line : str
+        A JSON object; a ``_step`` in it is an integer of 0 to `LAST_STEP`.
+
+    Returns
+    -------
+    dict
+        Without nulls.
+
+    Raises
+    ------
+    ValueError
+        If the line is something else.
+
+    Examples
+    --------
+    >>> parse_line('{"_step": 0, "val": {"loss": NaN}, "none": null, "h": {"_type": "histogram"}}')
+    {'_step': 0, 'val.loss': nan, 'h': {'_type': 'histogram'}}
+    """
+    values = read_json(line)
+    if not isinstance(values, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004 - the sender's error, not the caller's
+    row: Row = {}
+    _flatten(values, "", row)
+    if "_step" in row:
+        row["_step"] = _whole_step(row["_step"])
+    return row
+
+
+def _whole_step(step: Any) -> int:
+    is_number = isinstance(step, (int, float)) and not isinstance(step, bool)
+    if not is_number or not 0 <= step <= LAST_STEP or step != int(step):
+        raise ValueError(f"_step is {step!r:.40}, no integer of 0 to {LAST_STEP}")
+    return int(step)
+
+
+def _flatten(values: Mapping[str, Any], prefix: str, row: Row) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict) and value and "_type" not in value:
+            _flatten(value, f"{prefix}{key}.", row)
+        elif value is not None:
+            row[prefix + key] = value
+
+
+def to_wire(value: Any) -> Any:
+    """Replace non-finite numbers by the strings that carry them through standard JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: to_wire(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [to_wire(item) for item in value]
+    return value
+
+
+def row_on_wire(step: int, lines: Sequence[str]) -> str:
+    """Return the row of a step as JSON, made of the lines that were logged for it.
+
+    Examples
+    --------
+    >>> row_on_wire(3, ['{"_step": 3, "loss": 0.5}'])
+    '{"_step": 3, "loss": 0.5}'
+    >>> row_on_wire(3, ['{"_step": 3, "val": {"loss": NaN}}', '{"_step": 3, "lr": 1}'])
+    '{"_step": 3, "val.loss": "NaN", "lr": 1}'
+    >>> row_on_wire(3, ['{"_step": 3, "loss": 1e999}'])
+    '{"_step": 3, "loss": "Infinity"}'
+    """
+    if len(lines) == 1 and _is_on_wire(step, lines[0]):
+        return lines[0]
+    (row,) = merge_steps(map(parse_line, lines))
+    return json.dumps(to_wire(row))
+
+
+def _is_on_wire(step: int, line: str) -> bool:
+    """Tell whether a line is its row as it stands: flat, in standard JSON, with a whole step."""
+    found = WHOLE_STEP.search(line)
+    return (
+        line.count("{") == 1
+        and not any(word in line for word in NOT_ON_WIRE)
+        and not LONG_EXPONENT.search(line)
+        and found is not None
+        and int(found[1]) == step
+    )
+
+
+def merge_steps(rows: Iterable[Row]) -> list[Row]:
+    """Return one row per step, ascending; a later row of a step wins key by key."""
+    merged: dict[int, Row] = {}
+    for row in rows:
+        step = row["_step"]
+        merged[step] = {**merged[step], **row} if step in merged else row
+    return [merged[step] for step in sorted(merged)]
+
+
+def sample_evenly(rows: list[Row], limit: int) -> list[Row]:
+    """Return at most ``limit`` rows, evenly spaced, first and last among them."""
+    return [rows[position] for position in even_positions(len(rows), limit)]
+
+
+def even_positions(n_rows: int, limit: int) -> Sequence[int]:
+    """Return which of ``n_rows`` an even sample of at most ``limit`` takes.
+
+    Examples
+    --------
+    >>> list(even_positions(9, 3))
+    [0, 4, 8]
+    """
+    if limit < 1:
+        return range(0)
+    if n_rows <= limit:
+        return range(n_rows)
+    if limit == 1:
+        return range(1)
+    return [round(index * (n_rows - 1) / (limit - 1)) for index in range(limit)]
+
+
+def count_keys(facts: dict[str, Any], rows: Iterable[Row]) -> None:
+    """Count the keys of new rows into the facts that ``historyKeys`` shows.
+
+    Parameters
+    ----------
+    facts : dict
+        Key to ``{"types": {type: count}, "previous": number, "monotonic": bool}``; changed.
+    rows : iterable of dict
+        Rows that were not counted yet.
+    """
+    for row in rows:
+        for key, value in row.items():
+            if key == "_step":
+                continue
+            fact = facts.get(key)
+            if fact is None:
+                fact = facts[key] = {"types": {}, "previous": NOT_NUMERIC, "monotonic": True}
+            kind = _kind(value)
+            fact["types"][kind] = fact["types"].get(kind, 0) + 1
+            if kind == "number" and _is_double(value):
+                fact["monotonic"] = fact["monotonic"] and value >= fact["previous"]
+                fact["previous"] = value
+
+
+def _is_double(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
+
+
+def history_keys(facts: Mapping[str, Any], last_step: int) -> dict[str, Any] | None:
+    """Return the ``historyKeys`` object of a run, None for a run without history."""
+    if last_step < 0:
+        return None
+    keys = {
+        key: {
+            "typeCounts": [{"type": kind, "count": count} for kind, count in fact["types"].items()],
+            "monotonic": fact["monotonic"],
+            "previousValue": fact["previous"],
+        }
+        for key, fact in facts.items()
+    }
+    keys["_step"] = {"typeCounts": [], "monotonic": True, "previousValue": last_step}
+    return {"sets": [], "keys": keys, "lastStep": last_step}
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, (int, float)):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, list):
+        return "list"
+    return str(value.get("_type", "map")) if isinstance(value, dict) else "nil"

@@ -1,0 +1,479 @@
+"""Projects and runs: created, resumed, streamed to, exported, ended."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import secrets
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runlake.server.runs.exporter import write_export
+from runlake.server.runs.history_rows import HistoryRows
+from runlake.server.runs.lines import Row, count_keys, merge_steps, parse_line
+from runlake.server.runs.stream import HISTORY, STREAMS, Part, parse_stream
+from runlake.server.store.database import Database
+from runlake.server.store.objects import Storage
+
+COLUMNS = {
+    "displayName": "display_name",
+    "notes": "notes",
+    "description": "description",
+    "groupName": "group_name",
+    "jobType": "job_type",
+    "commit": "commit_hash",
+    "host": "host",
+    "jobProgram": "program",
+    "jobRepo": "repo",
+    "sweep": "sweep",
+    "config": "config",
+    "summaryMetrics": "summary",
+}
+LOGGER = logging.getLogger(__name__)
+TRANSITIONS = {
+    "pending": {"running", "failed", "crashed", "preempted"},
+    "failed": {"pending", "running"},
+}
+STARTS_A_RUN = ("host", "jobProgram", "displayName", "groupName", "jobType", "notes", "tags")
+
+
+class Refused(Exception):
+    """A request that cannot be met; the text goes to the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When rows are exported and when a silent run has crashed."""
+
+    export_rows: int = 10_000
+    crash_after: float = 300.0
+
+
+class RunStore:
+    """All runs of a server.
+
+    Parameters
+    ----------
+    database : Database
+        Rows of runs and their lines.
+    storage : Storage
+        Takes the exports.
+    limits : Limits
+        Rows per export, seconds of silence.
+    """
+
+    def __init__(self, database: Database, storage: Storage, limits: Limits) -> None:
+        self.database = self._database = database
+        self._storage = storage
+        self._limits = limits
+        self.history = HistoryRows(database)
+
+    def find(self, entity: str, project: str, name: str) -> sqlite3.Row | None:
+        """Return a run by its names."""
+        return self._database.row(
+            "SELECT runs.*, entity, projects.name AS project FROM runs JOIN projects "
+            "ON projects.id = project_id WHERE entity = ? AND projects.name = ? AND runs.name = ?",
+            entity,
+            project,
+            name,
+        )
+
+    def get(self, run_id: int) -> sqlite3.Row | None:
+        """Return a run by its number."""
+        return self._database.row(
+            "SELECT runs.*, entity, projects.name AS project FROM runs JOIN projects "
+            "ON projects.id = project_id WHERE runs.id = ?",
+            run_id,
+        )
+
+    def project(self, entity: str, name: str) -> sqlite3.Row | None:
+        """Return a project."""
+        return self._database.row(
+            "SELECT * FROM projects WHERE entity = ? AND name = ?", entity, name
+        )
+
+    def large(self, run: sqlite3.Row, column: str) -> Any:
+        """Return a column that rows from lists come without."""
+        if column in run.keys():  # noqa: SIM118 - a Row holds values, not names
+            return run[column]
+        return self._existing(run["id"])[column]
+
+    def upsert(self, entity: str, given: Mapping[str, Any]) -> tuple[sqlite3.Row, bool]:
+        """Create, take over, resume or change a run.
+
+        Parameters
+        ----------
+        entity : str
+            Owner of a new run.
+        given : mapping
+            The fields of ``UpsertBucketInput`` that are not null.
+
+        Returns
+        -------
+        tuple of Row and bool
+            The run, and whether it was made.
+        """
+        _check_documents(given)
+        with self._database.transaction() as connection:
+            run, is_new = self._find_or_create(connection, entity, given)
+            starts = is_new or ("name" in given and any(key in given for key in STARTS_A_RUN))
+            if starts and not is_new and "id" not in given and run["line_count"]:
+                self._start_over(connection, run["id"])
+            changes = {column: given[key] for key, column in COLUMNS.items() if key in given}
+            if "tags" in given:
+                changes["tags"] = json.dumps(given["tags"])
+            if "state" in given:
+                changes["state"] = given["state"]
+            elif starts:
+                changes["state"] = "running"
+            if starts:
+                changes |= {"heartbeat_at": time.time(), "is_stopped": 0}
+            if changes:
+                assignments = ", ".join(f"{column} = ?" for column in changes)
+                connection.execute(
+                    f"UPDATE runs SET {assignments} WHERE id = ?", (*changes.values(), run["id"])
+                )
+        return self._existing(run["id"]), is_new
+
+    def _find_or_create(
+        self, connection: sqlite3.Connection, entity: str, given: Mapping[str, Any]
+    ) -> tuple[sqlite3.Row, bool]:
+        if "id" in given:
+            number = parse_id(given["id"], "Run")
+            run = self.get(number) if number is not None else None
+            if run is None or run["entity"] != entity:
+                raise Refused(f"run {given['id']!r} not found")
+            return run, False
+        project = given.get("modelName") or "uncategorized"
+        name = given.get("name") or secrets.token_hex(4)
+        run = self.find(entity, project, name)
+        if run is not None:
+            return run, False
+        connection.execute(
+            "INSERT OR IGNORE INTO projects (entity, name) VALUES (?, ?)", (entity, project)
+        )
+        now = time.time()
+        cursor = connection.execute(
+            "INSERT INTO runs (project_id, name, display_name, state, created_at, heartbeat_at) "
+            "SELECT id, ?, ?, 'running', ?, ? FROM projects WHERE entity = ? AND name = ?",
+            (name, f"run-{name}", now, now, entity, project),
+        )
+        return self._existing(cursor.lastrowid), True
+
+    def _start_over(self, connection: sqlite3.Connection, run_id: int) -> None:
+        """Drop the history of a run whose id is used again without resume."""
+        connection.execute("DELETE FROM lines WHERE run_id = ?", (run_id,))
+        self._withdraw_exports(connection, run_id)
+        connection.execute(
+            "UPDATE runs SET line_count = 0, last_step = -1, key_facts = '{}', summary = '{}' "
+            "WHERE id = ?",
+            (run_id,),
+        )
+
+    def stream(self, run: sqlite3.Row, body: Mapping[str, Any]) -> bool:
+        """Take in one file-stream request; repeating it changes nothing.
+
+        Parameters
+        ----------
+        run : Row
+            The run.
+        body : mapping
+            The JSON of the request.
+
+        Returns
+        -------
+        bool
+            Whether somebody asked the run to stop.
+
+        Raises
+        ------
+        BadBody
+            If a line of it cannot be stored; nothing of it is stored then.
+        """
+        run_id, told = run["id"], parse_stream(body)
+        with self._database.transaction() as connection:
+            for stream, part in told.parts.items():
+                self._append(connection, run_id, stream, part)
+            if told.summary is not None:
+                connection.execute(
+                    "UPDATE runs SET summary = ? WHERE id = ?", (told.summary, run_id)
+                )
+            state = "running"
+            if told.is_complete:
+                state = "failed" if told.exit_code else "finished"
+            elif told.is_preempting:
+                state = "preempting"
+            connection.execute(
+                "UPDATE runs SET heartbeat_at = ?, state = ?, exit_code = ? WHERE id = ?",
+                (time.time(), state, told.exit_code, run_id),
+            )
+        self._try_to_export(run_id, is_over=told.is_complete)
+        return bool(self._existing(run_id)["is_stopped"])
+
+    def _append(self, connection: sqlite3.Connection, run_id: int, stream: str, part: Part) -> None:
+        if stream == HISTORY:
+            self._append_history(connection, run_id, part)
+            return
+        connection.executemany(
+            "INSERT OR REPLACE INTO lines VALUES (?, ?, ?, NULL, ?)",
+            [(run_id, stream, at, line) for at, line in enumerate(part.lines, start=part.offset)],
+        )
+        if stream == "events" and part.rows:
+            connection.execute(
+                "UPDATE runs SET system_metrics = ? WHERE id = ?",
+                (json.dumps(name_system_keys(part.rows[-1])), run_id),
+            )
+
+    def _append_history(self, connection: sqlite3.Connection, run_id: int, part: Part) -> None:
+        if not part.lines:
+            return
+        run = self._existing(run_id)
+        held = connection.execute(
+            "SELECT position FROM lines WHERE run_id = ? AND stream = 'history' "
+            "AND position >= ? AND position < ?",
+            (run_id, part.offset, part.stop),
+        )
+        known = {row["position"] for row in held}
+        lines = list(zip(range(part.offset, part.stop), part.lines, part.rows, strict=True))
+        new = [(at, row) for at, _, row in lines if at not in known]
+        exported = run["exported_count"]
+        if new and new[0][0] < exported:
+            # It fills a gap behind which rows were exported when the run was over.
+            self._withdraw_exports(connection, run_id)
+            exported = 0
+        connection.executemany(
+            "INSERT OR REPLACE INTO lines VALUES (?, 'history', ?, ?, ?)",
+            [(run_id, at, row.get("_step"), line) for at, line, row in lines if at >= exported],
+        )
+        facts = json.loads(run["key_facts"])
+        count_keys(facts, (row for _, row in new))
+        last = max([run["last_step"], *(row["_step"] for _, row in new if "_step" in row)])
+        connection.execute(
+            "UPDATE runs SET key_facts = ?, last_step = ?, line_count = max(line_count, ?) "
+            "WHERE id = ?",
+            (json.dumps(facts), last, part.stop, run_id),
+        )
+
+    def _withdraw_exports(self, connection: sqlite3.Connection, run_id: int) -> None:
+        """Offer no export of a run any more: readers of the SDK keep exports by position for ever.
+
+        All of its rows are live from now on.
+        """
+        gone = connection.execute("DELETE FROM exports WHERE run_id = ?", (run_id,)).rowcount
+        connection.execute(
+            "UPDATE runs SET exported_count = 0, is_live_only = max(is_live_only, ?) WHERE id = ?",
+            (int(gone > 0), run_id),
+        )
+
+    def _try_to_export(self, run_id: int, *, is_over: bool) -> None:
+        try:
+            self.export(run_id, is_over=is_over)
+        except Exception:
+            # The rows are stored and stay live: no request and no other run shall suffer.
+            LOGGER.exception("The rows of run %d could not be exported.", run_id)
+
+    def export(self, run_id: int, *, is_over: bool = False) -> None:
+        """Export the live rows of a run that fill an export, or all of them once it is over."""
+        while True:
+            run = self._existing(run_id)
+            start = run["exported_count"]
+            waiting = run["line_count"] - start
+            n_lines = min(self._limits.export_rows, waiting)
+            if (
+                run["is_live_only"]
+                or not waiting
+                or (n_lines == waiting and not is_over and waiting < self._limits.export_rows)
+            ):
+                return
+            if not self._export_lines(run_id, start, n_lines, has_gaps=is_over):
+                return
+
+    def _export_lines(self, run_id: int, start: int, n_lines: int, *, has_gaps: bool) -> bool:
+        lines = self._database.rows(
+            "SELECT position, content FROM lines WHERE run_id = ? AND stream = 'history' "
+            "AND position >= ? ORDER BY position LIMIT ?",
+            run_id,
+            start,
+            n_lines,
+        )
+        stop = lines[-1]["position"] + 1 if lines else start
+        if not lines or (stop - start > len(lines) and not has_gaps):
+            # A gap: earlier lines may still come, and an export is never rewritten.
+            return False
+        rows = [row for row in (parse_line(line["content"]) for line in lines) if "_step" in row]
+        name = f"exports/{run_id}/{start:012d}-{secrets.token_hex(4)}.parquet"
+        write_export(merge_steps(rows), self._storage.file(name))
+        self._storage.adopt(name)
+        with self._database.transaction() as connection:
+            # Unless somebody else exported, filled a gap or dropped rows meanwhile.
+            moved = connection.execute(
+                "UPDATE runs SET exported_count = ? WHERE id = ? AND exported_count = ? "
+                "AND ? = (SELECT count(*) FROM lines WHERE run_id = runs.id "
+                "AND stream = 'history' AND position >= ? AND position < ?)",
+                (stop, run_id, start, len(lines), start, stop),
+            ).rowcount
+            if moved:
+                connection.execute("INSERT INTO exports VALUES (?, ?, ?)", (run_id, start, name))
+        if not moved:
+            self._storage.forget(name)
+        return True
+
+    def end_silent_runs(self) -> None:
+        """End runs that were not heard of for too long, and export what they left.
+
+        A running one has crashed; one that announced its preemption was preempted.
+        """
+        with self._database.transaction() as connection:
+            # One statement: a run that is heard of in this moment keeps its state.
+            silent = connection.execute(
+                "UPDATE runs SET state = CASE state WHEN 'running' THEN 'crashed' "
+                "ELSE 'preempted' END WHERE state IN ('running', 'preempting') "
+                "AND heartbeat_at < ? RETURNING id",
+                (time.time() - self._limits.crash_after,),
+            ).fetchall()
+        for row in silent:
+            self._try_to_export(row["id"], is_over=True)
+
+    def export_objects(self, run_id: int) -> list[str]:
+        """Return the names of a run's exports, in the order of their making."""
+        return [
+            row["object"]
+            for row in self._database.rows(
+                "SELECT object FROM exports WHERE run_id = ? ORDER BY position", run_id
+            )
+        ]
+
+    def lines(
+        self, run_id: int, stream: str, *, first: int = 0, limit: int | None = None
+    ) -> list[tuple[int, str]]:
+        """Return numbered lines of a stream from a position on."""
+        return [
+            (row["position"], row["content"])
+            for row in self._database.rows(
+                "SELECT position, content FROM lines WHERE run_id = ? AND stream = ? "
+                "AND position >= ? ORDER BY position LIMIT ?",
+                run_id,
+                stream,
+                first,
+                -1 if limit is None else limit,
+            )
+        ]
+
+    def last_lines(self, run_id: int, stream: str, n_lines: int) -> list[tuple[int, str]]:
+        """Return the numbered last lines of a stream, ascending."""
+        rows = self._database.rows(
+            "SELECT position, content FROM lines WHERE run_id = ? AND stream = ? "
+            "ORDER BY position DESC LIMIT ?",
+            run_id,
+            stream,
+            max(0, n_lines),
+        )
+        return [(row["position"], row["content"]) for row in reversed(rows)]
+
+    def line_counts(self, run_id: int) -> dict[str, int]:
+        """Return the number of lines per stream."""
+        counts = dict.fromkeys(STREAMS.values(), 0)
+        for row in self._database.rows(
+            "SELECT stream, max(position) + 1 AS n FROM lines WHERE run_id = ? GROUP BY stream",
+            run_id,
+        ):
+            counts[row["stream"]] = row["n"]
+        return counts
+
+    def rewind(self, run: sqlite3.Row, step: int) -> sqlite3.Row:
+        """Drop the rows behind a step; refused where one of them is exported."""
+        behind = self._database.row(
+            "SELECT min(position) AS first FROM lines WHERE run_id = ? AND stream = 'history' "
+            "AND step > ?",
+            run["id"],
+            step,
+        )
+        first = behind["first"] if behind else None
+        if first is not None and first < run["exported_count"]:
+            raise Refused(f"rows behind step {step} are exported already and cannot be dropped")
+        if first is not None:
+            facts: dict[str, Any] = {}
+            kept = [parse_line(line) for at, line in self.lines(run["id"], "history") if at < first]
+            count_keys(facts, kept)
+            with self._database.transaction() as connection:
+                connection.execute(
+                    "DELETE FROM lines WHERE run_id = ? AND stream = 'history' AND position >= ?",
+                    (run["id"], first),
+                )
+                connection.execute(
+                    "UPDATE runs SET line_count = ?, last_step = ?, key_facts = ? WHERE id = ?",
+                    (first, step, json.dumps(facts), run["id"]),
+                )
+        return self._existing(run["id"])
+
+    def set_state(self, run_id: int, state: str) -> None:
+        """Move a run to another state where W&B allows that."""
+        run = self._existing(run_id)
+        if run["sweep"] is not None:
+            raise Refused("invalid state transition: runs of a sweep keep their state")
+        if run["state"] not in TRANSITIONS.get(state, set()):
+            raise Refused(f"invalid state transition from {run['state']} to {state}")
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE runs SET state = ? WHERE id = ?", (state, run_id))
+
+    def stop(self, run_id: int) -> None:
+        """Ask a run to stop; its next request is told."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE runs SET is_stopped = 1 WHERE id = ?", (run_id,))
+
+    def delete(self, run_id: int) -> None:
+        """Delete a run with its lines and exports."""
+        objects = self.export_objects(run_id)
+        with self._database.transaction() as connection:
+            for table in ("lines", "exports"):
+                connection.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
+            connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+        for name in objects:
+            self._storage.forget(name)
+
+    def _existing(self, run_id: int | None) -> sqlite3.Row:
+        run = None if run_id is None else self.get(run_id)
+        if run is None:
+            raise Refused("the run was deleted")
+        return run
+
+
+def _check_documents(given: Mapping[str, Any]) -> None:
+    for field in ("config", "summaryMetrics"):
+        try:
+            is_object = isinstance(json.loads(given.get(field, "{}")), dict)
+        except ValueError as error:
+            raise Refused(f"{field} is no JSON") from error
+        if not is_object:
+            raise Refused(f"{field} is no JSON object")
+
+
+def system_row(line: str) -> Row:
+    """Return an event line as the protocol shows it."""
+    return name_system_keys(parse_line(line))
+
+
+def name_system_keys(row: Row) -> Row:
+    """Return an event with the prefix ``system.`` at the keys that the protocol shows so."""
+    return {
+        key if key.startswith(("_", "system.")) else f"system.{key}": value
+        for key, value in row.items()
+    }
+
+
+def make_id(kind: str, number: int) -> str:
+    """Return an opaque id, as the protocol hands them out."""
+    return base64.b64encode(f"{kind}:v1:{number}".encode()).decode()
+
+
+def parse_id(text: str, kind: str) -> int | None:
+    """Return the number in an opaque id, None where it is no id of that kind."""
+    try:
+        found, _, number = base64.b64decode(text, validate=True).decode().partition(":v1:")
+        return int(number) if found == kind else None
+    except ValueError:
+        return None

@@ -1,0 +1,140 @@
+"""File-stream requests, checked before anything of them is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runlake.server.runs.lines import Row, parse_line
+from runlake.server.runs.wire_json import read_json
+
+HISTORY = "history"
+STREAMS = {
+    "wandb-history.jsonl": HISTORY,
+    "wandb-events.jsonl": "events",
+    "output.log": "output",
+}
+SUMMARY = "wandb-summary.json"
+INT64_BOUND = 2**63
+# The protocol counts lines in GraphQL's Int.
+MAX_LINES = 2**31 - 1
+
+
+class BadBody(Exception):
+    """A request that cannot be stored; the text says which part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Consecutive lines of one stream.
+
+    Parameters
+    ----------
+    offset : int
+        Position of the first line.
+    lines : tuple of str
+        As they came.
+    rows : tuple of dict
+        The same parsed, with dotted keys; empty for the console's output.
+    """
+
+    offset: int
+    lines: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def stop(self) -> int:
+        """Position behind the last line."""
+        return self.offset + len(self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamBody:
+    """What one file-stream request says.
+
+    Parameters
+    ----------
+    parts : mapping of str to Part
+        By stream: "history", "events", "output".
+    summary : str or None
+        JSON object of the complete summary.
+    is_complete, is_preempting : bool
+        The run ends, or is about to be.
+    exit_code : int or None
+        Of a run that ends.
+    """
+
+    parts: Mapping[str, Part]
+    summary: str | None
+    is_complete: bool
+    is_preempting: bool
+    exit_code: int | None
+
+
+def parse_stream(body: Mapping[str, Any]) -> StreamBody:
+    """Check a file-stream request.
+
+    Parameters
+    ----------
+    body : mapping
+        The JSON of the request.
+
+    Returns
+    -------
+    StreamBody
+        Every line of it can be stored and exported.
+
+    Raises
+    ------
+    BadBody
+        If one cannot: it is no JSON object, or its ``_step`` no integer of 0 to 2**63 - 2.
+    """
+    files = body.get("files") or {}
+    if not isinstance(files, dict):
+        raise BadBody("'files' is no JSON object")
+    exit_code = body.get("exitcode")
+    if exit_code is not None and not _is_int64(exit_code):
+        raise BadBody(f"exit code {exit_code!r:.40} is no integer")
+    parts = {}
+    for name, stream in STREAMS.items():
+        if files.get(name) is not None:
+            parts[stream] = _part(name, files[name], parse_line if stream != "output" else None)
+    summaries = _part(SUMMARY, files[SUMMARY], _check_object) if files.get(SUMMARY) else None
+    return StreamBody(
+        parts=parts,
+        summary=summaries.lines[-1] if summaries and summaries.lines else None,
+        is_complete=bool(body.get("complete")),
+        is_preempting=bool(body.get("preempting")),
+        exit_code=exit_code,
+    )
+
+
+def _part(name: str, given: Any, parse: Callable[[str], Row] | None) -> Part:
+    if not isinstance(given, dict):
+        raise BadBody(f"{name!r} is no JSON object")
+    offset = given.get("offset") or 0
+    lines = given.get("content") or []
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise BadBody(f"the content of {name!r} is no list of lines")
+    if not _is_int64(offset) or not 0 <= offset <= MAX_LINES - len(lines):
+        raise BadBody(f"offset {offset!r:.40} of {name!r} is no position")
+    rows = []
+    for position, line in enumerate(lines if parse else (), start=offset):
+        try:
+            rows.append(parse(line) if parse else {})
+        except ValueError as error:
+            raise BadBody(f"line {position} of {name!r} cannot be stored: {error}") from error
+    return Part(offset, tuple(lines), tuple(rows))
+
+
+def _check_object(line: str) -> Row:
+    value = read_json(line)
+    if not isinstance(value, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004 - the sender's error, not the caller's
+    return value
+
+
+def _is_int64(value: Any) -> bool:
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    return is_integer and -INT64_BOUND <= value < INT64_BOUND

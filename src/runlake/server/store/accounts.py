@@ -1,0 +1,187 @@
+"""Users and their API keys; a key is kept as its digest only."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+import secrets
+import sqlite3
+import time
+from dataclasses import dataclass
+
+from runlake.server.store.database import Database
+
+KEY_FORM = re.compile(r"(?:[A-Za-z0-9_]+-)?[A-Za-z0-9_-]{40,}")
+NEW_KEY = """
+INSERT INTO api_keys (user_id, key_hash, created_at)
+SELECT id, ?2, ?3 FROM users WHERE name = ?1
+"""
+NAME_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+FAILED, WRONG_USAGE = 1, 2
+# Digits of a key's digest by which it is named; the digest is no secret, for a key is random.
+ID_DIGITS = 12
+
+
+class AccountError(Exception):
+    """A user, or a key, cannot be added or found; the text says why.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong.
+    exit_code : int
+        Of a command that fails for it.
+    """
+
+    def __init__(self, message: str, exit_code: int = FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody with an API key; the name is also the user's entity."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key, of which the digest is known; ``created`` is when, in UTC, as text."""
+
+    id: str
+    user: str
+    created: str | None
+
+
+def add_user(database: Database, name: str, api_key: str | None = None) -> str:
+    """Add a user.
+
+    Parameters
+    ----------
+    database : Database
+        Where users are kept; a running server sees the new one at once.
+    name : str
+        Letters, digits, ``_.-``; becomes the entity of the user's runs.
+    api_key : str, optional
+        40 characters or more of ``A-Z a-z 0-9 _ -``; random if omitted.
+
+    Returns
+    -------
+    str
+        The API key; it is not kept and cannot be shown again.
+
+    Raises
+    ------
+    AccountError
+        If the name or the key is taken or malformed.
+    """
+    check_name(name)
+    if api_key is not None and not KEY_FORM.fullmatch(api_key):
+        raise AccountError(
+            "An API key has 40 or more characters of A-Z, a-z, 0-9, '_' and '-'.", WRONG_USAGE
+        )
+    key = api_key or secrets.token_hex(20)
+    try:
+        with database.transaction() as connection:
+            connection.execute("INSERT INTO users (name) VALUES (?)", (name,))
+            connection.execute(NEW_KEY, (name, _digest(key), time.time()))
+    except sqlite3.IntegrityError as error:
+        raise AccountError(f"User {name!r}, or the API key, is there already.") from error
+    return key
+
+
+def add_key(database: Database, name: str) -> str:
+    """Give a user one more key and return it; `AccountError` if there is no such user."""
+    key = secrets.token_hex(20)
+    with database.transaction() as connection:
+        _check_user(database, name)
+        connection.execute(NEW_KEY, (name, _digest(key), time.time()))
+    return key
+
+
+def list_keys(database: Database, name: str | None = None) -> list[Key]:
+    """Return the keys of a user, or of all of them, oldest first."""
+    if name is not None:
+        _check_user(database, name)
+    rows = database.rows(
+        "SELECT key_hash, users.name AS user, datetime(created_at, 'unixepoch') AS created "
+        "FROM api_keys JOIN users ON users.id = user_id ORDER BY api_keys.id"
+    )
+    keys = [Key(row["key_hash"][:ID_DIGITS], row["user"], row["created"]) for row in rows]
+    return [key for key in keys if name in {None, key.user}]
+
+
+def revoke_key(database: Database, key: str) -> Key:
+    """Take a key back; a running server knows it no more.
+
+    Parameters
+    ----------
+    database : Database
+        Where keys are kept.
+    key : str
+        Its id, or the key itself.
+
+    Returns
+    -------
+    Key
+        What was revoked.
+
+    Raises
+    ------
+    AccountError
+        If there is no such key.
+    """
+    ids = {key, _digest(key)[:ID_DIGITS]}
+    with database.transaction() as connection:
+        for known in list_keys(database):
+            if known.id in ids:
+                connection.execute(
+                    f"DELETE FROM api_keys WHERE substr(key_hash, 1, {ID_DIGITS}) = ?", (known.id,)
+                )
+                return known
+    raise AccountError("There is no such key; 'runlake server key list' prints their ids.")
+
+
+def _check_user(database: Database, name: str) -> None:
+    names = list_users(database)
+    if name not in names:
+        raise AccountError(f"There is no user {name!r}; there are: {', '.join(names)}.")
+
+
+def check_name(name: str) -> None:
+    """Raise `AccountError` unless a name may be a user's."""
+    if not NAME_FORM.fullmatch(name):
+        raise AccountError(
+            f"User name {name!r} must be letters, digits, '_', '.' or '-'.", WRONG_USAGE
+        )
+
+
+def list_users(database: Database) -> list[str]:
+    """Return the names of all users, in the order of their making."""
+    return [row["name"] for row in database.rows("SELECT name FROM users ORDER BY id")]
+
+
+def find_user(database: Database, authorization: str | None) -> User | None:
+    """Return the user of an ``Authorization: Basic api:<key>`` header, None where it is wrong."""
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        key = base64.b64decode(token).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    row = database.row(
+        "SELECT users.id, name FROM api_keys JOIN users ON users.id = user_id WHERE key_hash = ?",
+        _digest(key),
+    )
+    return User(row["id"], row["name"]) if row else None
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

@@ -1,0 +1,283 @@
+"""SQLite in WAL mode: users, projects, runs, lines, exports, files and artifacts.
+
+Lines wait here until they are exported: a row of a table can be written twice under the same line
+index, which makes retried file-stream requests harmless, and one transaction publishes an export
+and moves the boundary of the live rows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from runlake.server.store.run_values import config_values, matches_pattern, summary_values
+
+MIGRATIONS = (
+    """
+    CREATE TABLE users (
+      id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, key_hash TEXT UNIQUE NOT NULL
+    );
+    CREATE TABLE secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE TABLE projects (
+      id INTEGER PRIMARY KEY, entity TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (entity, name)
+    );
+    CREATE TABLE runs (
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      project_id INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL,
+      display_name TEXT, state TEXT NOT NULL, config TEXT NOT NULL DEFAULT '{}',
+      summary TEXT NOT NULL DEFAULT '{}', system_metrics TEXT NOT NULL DEFAULT '{}',
+      tags TEXT NOT NULL DEFAULT '[]', notes TEXT, description TEXT, group_name TEXT,
+      job_type TEXT, commit_hash TEXT, host TEXT, program TEXT, repo TEXT, sweep TEXT,
+      created_at REAL NOT NULL, heartbeat_at REAL NOT NULL, exit_code INTEGER,
+      line_count INTEGER NOT NULL DEFAULT 0, exported_count INTEGER NOT NULL DEFAULT 0,
+      last_step INTEGER NOT NULL DEFAULT -1, key_facts TEXT NOT NULL DEFAULT '{}',
+      is_live_only INTEGER NOT NULL DEFAULT 0, is_stopped INTEGER NOT NULL DEFAULT 0,
+      UNIQUE (project_id, name)
+    );
+    CREATE TABLE lines (
+      run_id INTEGER NOT NULL, stream TEXT NOT NULL, position INTEGER NOT NULL,
+      step INTEGER, content TEXT NOT NULL, PRIMARY KEY (run_id, stream, position)
+    ) WITHOUT ROWID;
+    CREATE INDEX lines_by_step ON lines (run_id, step) WHERE stream = 'history';
+    CREATE TABLE exports (
+      run_id INTEGER NOT NULL, position INTEGER NOT NULL, object TEXT NOT NULL,
+      PRIMARY KEY (run_id, position)
+    );
+    CREATE TABLE objects (
+      name TEXT PRIMARY KEY, md5 TEXT NOT NULL, n_bytes INTEGER NOT NULL, modified_at REAL NOT NULL
+    );
+    CREATE TABLE files (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, run_id INTEGER NOT NULL, name TEXT NOT NULL,
+      UNIQUE (run_id, name)
+    );
+    CREATE TABLE artifacts (
+      id INTEGER PRIMARY KEY, project_id INTEGER NOT NULL, run_name TEXT, type TEXT NOT NULL,
+      collection TEXT NOT NULL, version INTEGER NOT NULL, state TEXT NOT NULL, digest TEXT NOT NULL,
+      description TEXT, metadata TEXT, client_id TEXT, aliases TEXT NOT NULL DEFAULT '[]',
+      created_at REAL NOT NULL
+    );
+    """,
+    """
+    CREATE TABLE artifact_types (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, project_id INTEGER NOT NULL, name TEXT NOT NULL,
+      created_at REAL NOT NULL, UNIQUE (project_id, name)
+    );
+    CREATE TABLE artifact_collections (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, project_id INTEGER NOT NULL,
+      type_id INTEGER NOT NULL REFERENCES artifact_types, name TEXT NOT NULL, description TEXT,
+      created_at REAL NOT NULL, updated_at REAL, next_version INTEGER NOT NULL DEFAULT 0,
+      UNIQUE (project_id, name)
+    );
+    CREATE TABLE artifact_versions (
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      collection_id INTEGER NOT NULL REFERENCES artifact_collections, version INTEGER,
+      state TEXT NOT NULL, digest TEXT NOT NULL, digest_algorithm TEXT NOT NULL, description TEXT,
+      metadata TEXT, run_id INTEGER, history_step INTEGER, ttl_seconds INTEGER, commit_hash TEXT,
+      distributed_id TEXT, wanted_aliases TEXT NOT NULL DEFAULT '[]',
+      n_bytes INTEGER NOT NULL DEFAULT 0, n_files INTEGER NOT NULL DEFAULT 0, manifest_id INTEGER,
+      created_at REAL NOT NULL, updated_at REAL
+    );
+    CREATE INDEX artifact_versions_by_collection ON artifact_versions (collection_id, version);
+    CREATE TABLE artifact_client_ids (
+      client_id TEXT PRIMARY KEY, version_id INTEGER NOT NULL REFERENCES artifact_versions
+    );
+    CREATE TABLE artifact_aliases (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, collection_id INTEGER NOT NULL, alias TEXT NOT NULL,
+      version_id INTEGER NOT NULL REFERENCES artifact_versions, UNIQUE (collection_id, alias)
+    );
+    CREATE INDEX artifact_aliases_by_version ON artifact_aliases (version_id);
+    CREATE TABLE artifact_tags (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, collection_id INTEGER, version_id INTEGER,
+      name TEXT NOT NULL, UNIQUE (collection_id, name), UNIQUE (version_id, name)
+    );
+    CREATE TABLE artifact_runs (
+      position INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL,
+      run_id INTEGER NOT NULL, role TEXT NOT NULL, used_as TEXT, UNIQUE (run_id, role, version_id)
+    );
+    CREATE INDEX artifact_runs_by_version ON artifact_runs (version_id);
+    CREATE TABLE artifact_manifests (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL, base_version_id INTEGER,
+      type TEXT NOT NULL, digest TEXT, object TEXT NOT NULL
+    );
+    CREATE INDEX artifact_manifests_by_version ON artifact_manifests (version_id);
+    CREATE TABLE artifact_files (
+      version_id INTEGER NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, object TEXT, ref TEXT,
+      n_bytes INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (version_id, name)
+    ) WITHOUT ROWID;
+    CREATE INDEX artifact_files_by_object ON artifact_files (object);
+
+    INSERT INTO artifact_types (project_id, name, created_at)
+      SELECT project_id, type, min(created_at) FROM artifacts GROUP BY project_id, type;
+    INSERT INTO artifact_collections (project_id, type_id, name, created_at, next_version)
+      SELECT a.project_id, t.id, a.collection, min(a.created_at), max(a.version) + 1
+      FROM artifacts a JOIN artifact_types t ON t.project_id = a.project_id AND t.name = a.type
+      GROUP BY a.project_id, a.collection;
+    INSERT INTO artifact_versions (
+      id, collection_id, version, state, digest, digest_algorithm, description, metadata, run_id,
+      wanted_aliases, created_at
+    )
+      SELECT a.id, c.id, iif(a.state = 'COMMITTED', a.version, NULL), a.state, a.digest,
+        'MANIFEST_MD5', a.description, a.metadata, r.id, a.aliases, a.created_at
+      FROM artifacts a
+      JOIN artifact_collections c ON c.project_id = a.project_id AND c.name = a.collection
+      LEFT JOIN runs r ON r.project_id = a.project_id AND r.name = a.run_name;
+    INSERT OR REPLACE INTO artifact_client_ids
+      SELECT client_id, id FROM artifacts WHERE client_id IS NOT NULL;
+    INSERT OR REPLACE INTO artifact_aliases (collection_id, alias, version_id)
+      SELECT v.collection_id, j.value, v.id
+      FROM artifact_versions v, json_each(v.wanted_aliases) j WHERE v.state = 'COMMITTED';
+    INSERT INTO artifact_runs (version_id, run_id, role)
+      SELECT id, run_id, 'logged' FROM artifact_versions WHERE run_id IS NOT NULL;
+    INSERT INTO artifact_manifests (version_id, type, object)
+      SELECT v.id, 'FULL', o.name FROM artifact_versions v
+      JOIN objects o ON o.name = 'artifacts/' || v.id || '/wandb_manifest.json';
+    INSERT INTO artifact_files (version_id, name, digest, object, n_bytes)
+      SELECT v.id, substr(o.name, length('artifacts/' || v.id || '/files/') + 1), o.md5, o.name,
+        o.n_bytes
+      FROM artifact_versions v
+      JOIN objects o ON o.name GLOB 'artifacts/' || v.id || '/files/*';
+    UPDATE artifact_versions SET
+      manifest_id = (
+        SELECT max(m.id) FROM artifact_manifests m WHERE m.version_id = artifact_versions.id
+      ),
+      n_files = (SELECT count(*) FROM artifact_files f WHERE f.version_id = artifact_versions.id),
+      n_bytes = (
+        SELECT coalesce(sum(f.n_bytes), 0) FROM artifact_files f
+        WHERE f.version_id = artifact_versions.id
+      );
+    DROP TABLE artifacts;
+    """,
+    """
+    ALTER TABLE runs ADD COLUMN config_values TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE runs ADD COLUMN summary_values TEXT NOT NULL DEFAULT '{}';
+    UPDATE runs SET config_values = config_values(config), summary_values = summary_values(summary);
+    CREATE TRIGGER run_is_new AFTER INSERT ON runs BEGIN
+      UPDATE runs SET config_values = config_values(NEW.config),
+        summary_values = summary_values(NEW.summary) WHERE id = NEW.id;
+    END;
+    CREATE TRIGGER config_is_new AFTER UPDATE OF config ON runs BEGIN
+      UPDATE runs SET config_values = config_values(NEW.config) WHERE id = NEW.id;
+    END;
+    CREATE TRIGGER summary_is_new AFTER UPDATE OF summary ON runs BEGIN
+      UPDATE runs SET summary_values = summary_values(NEW.summary) WHERE id = NEW.id;
+    END;
+    CREATE INDEX runs_by_creation ON runs (project_id, created_at);
+    ALTER TABLE projects ADD COLUMN created_at REAL;
+    ALTER TABLE projects ADD COLUMN description TEXT;
+    ALTER TABLE projects ADD COLUMN access TEXT;
+    ALTER TABLE projects ADD COLUMN views TEXT;
+    UPDATE projects SET created_at =
+      (SELECT min(created_at) FROM runs WHERE project_id = projects.id);
+    CREATE TRIGGER project_is_new AFTER INSERT ON projects BEGIN
+      UPDATE projects SET created_at = (julianday('now') - 2440587.5) * 86400.0 WHERE id = NEW.id;
+    END;
+    CREATE TABLE sweeps (
+      id INTEGER PRIMARY KEY, project_id INTEGER NOT NULL, name TEXT NOT NULL,
+      created_at REAL NOT NULL, UNIQUE (project_id, name)
+    );
+    INSERT INTO sweeps (project_id, name, created_at)
+      SELECT project_id, sweep, min(created_at) FROM runs WHERE sweep IS NOT NULL GROUP BY 1, 2;
+    CREATE TRIGGER run_is_in_sweep AFTER UPDATE OF sweep ON runs WHEN NEW.sweep IS NOT NULL BEGIN
+      INSERT OR IGNORE INTO sweeps (project_id, name, created_at)
+        VALUES (NEW.project_id, NEW.sweep, NEW.created_at);
+    END;
+    """,
+    """
+    ALTER TABLE artifact_collections ADD COLUMN kind TEXT NOT NULL DEFAULT 'ArtifactSequence';
+    CREATE TABLE artifact_links (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, collection_id INTEGER NOT NULL,
+      version_id INTEGER NOT NULL, version INTEGER NOT NULL, created_at REAL NOT NULL,
+      UNIQUE (collection_id, version_id), UNIQUE (collection_id, version)
+    );
+    CREATE INDEX artifact_links_by_version ON artifact_links (version_id);
+    """,
+    """
+    CREATE TABLE api_keys (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, user_id INTEGER NOT NULL REFERENCES users,
+      key_hash TEXT UNIQUE NOT NULL, created_at REAL
+    );
+    INSERT INTO api_keys (user_id, key_hash) SELECT id, key_hash FROM users ORDER BY id;
+    CREATE TABLE named_users (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
+    INSERT INTO named_users SELECT id, name FROM users;
+    DROP TABLE users;
+    ALTER TABLE named_users RENAME TO users;
+    """,
+)
+SEPARATOR = "\x1e"
+
+
+class Database:
+    """Connections to one database file, one per thread.
+
+    Parameters
+    ----------
+    file : Path
+        Made, and brought to the newest schema, if it has to be.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._local = threading.local()
+        self._migrate()
+
+    def rows(self, statement: str, *values: Any) -> list[sqlite3.Row]:
+        """Return all rows of a query."""
+        return self._connection().execute(statement, values).fetchall()
+
+    def row(self, statement: str, *values: Any) -> sqlite3.Row | None:
+        """Return the first row of a query, None where there is none."""
+        found: sqlite3.Row | None = self._connection().execute(statement, values).fetchone()
+        return found
+
+    def texts(self, query: str, *values: Any) -> list[str]:
+        """Return the texts that a query finds in its one column, ``value``, in any order.
+
+        SQLite gives the interpreter's lock away and takes it back for each row, which is slow while
+        other threads want it. So it joins the texts to one, by a character that JSON and numbers do
+        not have.
+        """
+        joined = f"SELECT group_concat(value, char({ord(SEPARATOR)})) AS value FROM ({query})"
+        try:
+            row = self.row(joined, *values)
+        except sqlite3.DataError:
+            # Longer than a text in SQLite may be.
+            return [row["value"] for row in self.rows(query, *values)]
+        return row["value"].split(SEPARATOR) if row is not None and row["value"] is not None else []
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write all or nothing; acknowledged work survives the end of the process."""
+        connection = self._connection()
+        if connection.in_transaction:
+            yield connection
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self._file, timeout=30, isolation_level=None)
+            connection.row_factory = sqlite3.Row
+            for function in (config_values, summary_values):
+                connection.create_function(function.__name__, 1, function, deterministic=True)
+            connection.create_function("matches_pattern", 2, matches_pattern, deterministic=True)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            self._local.connection = connection
+        return connection
+
+    def _migrate(self) -> None:
+        connection = self._connection()
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        for version, script in enumerate(MIGRATIONS[found:], start=found + 1):
+            connection.executescript(f"BEGIN;{script};PRAGMA user_version = {version};COMMIT;")

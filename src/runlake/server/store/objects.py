@@ -1,0 +1,170 @@
+"""Objects behind signed URLs: exports, run files and artifact files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from itsdangerous import Signer
+from starlette.concurrency import run_in_threadpool
+
+from runlake.server.store.database import Database
+
+MAX_NAME = 200
+
+
+class BrokenUpload(Exception):
+    """The bytes that came are not those that the signed URL is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object and what HTTP tells of it."""
+
+    file: Path
+    md5: str
+    n_bytes: int
+    modified_at: float
+
+
+class Storage:
+    """Objects on disk, known to the database once they are complete.
+
+    Parameters
+    ----------
+    database : Database
+        Holds digest, length and time of each object, and the signing secret.
+    directory : Path
+        Root of the files.
+    url : str
+        Origin that serves them.
+    expiry : float
+        Seconds that a signed URL is good for.
+    """
+
+    def __init__(self, database: Database, directory: Path, url: str, expiry: float) -> None:
+        self._database = database
+        self._directory = directory
+        self._url = url
+        self._expiry = expiry
+        with database.transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO secrets VALUES ('signing', ?)", (secrets.token_hex(32),)
+            )
+        row = database.row("SELECT value FROM secrets WHERE name = 'signing'")
+        self._signer = Signer(row["value"] if row else "", salt="runlake-storage")
+
+    def sign(self, method: str, name: str, *, md5: str = "") -> str:
+        """Return a URL that allows one method on one object until it expires.
+
+        Parameters
+        ----------
+        method, name : str
+            What it allows.
+        md5 : str
+            Digest in hex that an upload must have; empty is any.
+        """
+        expires = int(time.time() + self._expiry)
+        signature = self._signer.get_signature(f"{method}\n{name}\n{expires}\n{md5}").decode()
+        promise = f"&md5={md5}" if md5 else ""
+        url = f"{self._url}/storage/{quote(name)}?expires={expires}&signature={signature}"
+        return url + promise
+
+    def allows(self, method: str, name: str, expires: str, signature: str, md5: str = "") -> bool:
+        """Tell whether a signature is ours and still good; a GET's also allows HEAD."""
+        signed = "GET" if method == "HEAD" else method
+        if not expires.isdecimal() or int(expires) < time.time():
+            return False
+        return self._signer.verify_signature(f"{signed}\n{name}\n{expires}\n{md5}", signature)
+
+    def file(self, name: str) -> Path:
+        """Return where an object lies; its name never leads out of the directory."""
+        return self._directory.joinpath(*(_file_name(part) for part in name.split("/")))
+
+    def find(self, name: str) -> StoredObject | None:
+        """Return a complete object, None where there is none."""
+        row = self._database.row("SELECT * FROM objects WHERE name = ?", name)
+        if row is None:
+            return None
+        return StoredObject(self.file(name), row["md5"], row["n_bytes"], row["modified_at"])
+
+    async def receive(self, name: str, body: AsyncIterator[bytes], md5: str = "") -> str:
+        """Store an upload as it arrives and return its MD5 in hex.
+
+        Raises
+        ------
+        BrokenUpload
+            If it has not the promised MD5; nothing is stored then.
+        """
+        file = self.file(name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f".{secrets.token_hex(8)}.part")
+        digest = hashlib.md5(usedforsecurity=False)
+        try:
+            with part.open("wb") as sink:
+                async for chunk in body:
+                    sink.write(chunk)
+                    digest.update(chunk)
+            if md5 and digest.hexdigest() != md5:
+                raise BrokenUpload(f"the upload has the MD5 {digest.hexdigest()}, not {md5}")
+            # Disk and database may keep it waiting; other requests shall not wait with it.
+            await run_in_threadpool(self._take_over, part, name, digest.hexdigest())
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+        return digest.hexdigest()
+
+    def _take_over(self, part: Path, name: str, md5: str) -> None:
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        n_bytes = part.stat().st_size
+        part.replace(self.file(name))
+        self._register(name, md5, n_bytes)
+
+    def adopt(self, name: str) -> None:
+        """Make a file that was written in place known as a complete object."""
+        file = self.file(name)
+        with file.open("rb") as written:
+            digest = hashlib.file_digest(written, "md5").hexdigest()
+        self._register(name, digest, file.stat().st_size)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Store an object of the server's own making."""
+        file = self.file(name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f".{secrets.token_hex(8)}.part")
+        with part.open("wb") as sink:
+            sink.write(content)
+            sink.flush()
+            os.fsync(sink.fileno())
+        part.replace(file)
+        self._register(name, hashlib.md5(content, usedforsecurity=False).hexdigest(), len(content))
+
+    def forget(self, name: str) -> None:
+        """Delete an object."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM objects WHERE name = ?", (name,))
+        with suppress(OSError):
+            self.file(name).unlink()
+
+    def _register(self, name: str, md5: str, n_bytes: int) -> None:
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)",
+                (name, md5, n_bytes, time.time()),
+            )
+
+
+def _file_name(part: str) -> str:
+    """Return a name that every file system takes, different for different parts."""
+    quoted = quote(part, safe="").replace(".", "%2E") or "%"
+    if len(quoted) <= MAX_NAME:
+        return quoted
+    return f"{quoted[:100]}%-{hashlib.sha256(part.encode()).hexdigest()}"
