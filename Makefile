@@ -22,6 +22,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/lint-imports circles.toml
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

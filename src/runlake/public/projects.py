@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from runlake.backend.graphql import documents
@@ -14,13 +14,11 @@ from runlake.backend.http.client import Client
 from runlake.errors import ProjectNotFoundError
 from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
+from runlake.public.artifacts.collections import ArtifactTypes, ProjectArtifactCollections
 from runlake.public.lists.attributes import Attributes, frame_of
 from runlake.public.lists.pages import Page, Pages, page_of
 from runlake.public.sweeps import Sweeps
 from runlake.public.users import User
-
-if TYPE_CHECKING:
-    from runlake.public.artifacts.collections import ArtifactTypes, ProjectArtifactCollections
 
 
 class Project(Attributes):
@@ -150,8 +148,6 @@ class Project(Attributes):
         ArtifactTypes
             Fetched as far as it is looked at.
         """
-        from runlake.public.artifacts.collections import ArtifactTypes
-
         return ArtifactTypes(self._client, self.entity, self.name, per_page)
 
     def collections(
@@ -176,8 +172,6 @@ class Project(Attributes):
         ProjectArtifactCollections
             Fetched as far as it is looked at.
         """
-        from runlake.public.artifacts.collections import ProjectArtifactCollections
-
         names = (self.entity, self.name)
         return ProjectArtifactCollections(self._client, *names, filters, order, per_page)
 

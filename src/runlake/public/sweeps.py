@@ -20,6 +20,7 @@ from runlake.errors import (
 )
 from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
+from runlake.public.links import runs_of
 from runlake.public.lists.attributes import Attributes, frame_of
 from runlake.public.lists.filters import checked_filters
 from runlake.public.lists.pages import Page, SizedPages, page_of
@@ -118,10 +119,7 @@ class Sweep(Attributes):
     @property
     def runs(self) -> Runs:
         """The runs of the sweep, listed as far as they are looked at."""
-        from runlake.public.runs import Runs
-
-        filters = {"$and": [{"sweep": self.id}]}
-        return Runs(self._client, self.entity, self.project, filters=filters)
+        return self._list_runs()
 
     @property
     def order(self) -> str | None:
@@ -145,12 +143,13 @@ class Sweep(Attributes):
         Run or None
             None of a sweep without runs.
         """
-        from runlake.public.runs import Runs
-
-        filters = {"$and": [{"sweep": self.id}]}
         chosen = order or self.order or "+created_at"
-        best = Runs(self._client, self.entity, self.project, filters, chosen, per_page=1)[:1]
+        best = self._list_runs(order=chosen, per_page=1)[:1]
         return best[0] if best else None
+
+    def _list_runs(self, **options: Any) -> Runs:
+        filters = {"$and": [{"sweep": self.id}]}
+        return runs_of(self._client, self.entity, self.project, filters, **options)
 
     @property
     def expected_run_count(self) -> int | None:

@@ -30,6 +30,7 @@ from runlake.public.artifacts.entries import ArtifactManifest, ArtifactManifestE
 from runlake.public.artifacts.fields import VERSION
 from runlake.public.artifacts.links import ArtifactLinks
 from runlake.public.artifacts.objects import object_name
+from runlake.public.links import files_of, object_in, run_at
 from runlake.public.lists.destinations import directory_or, path_text
 from runlake.values import ArtifactPath
 
@@ -134,9 +135,7 @@ class Artifact(ArtifactLinks):
         FileTransferError
             If its file cannot be downloaded.
         """
-        from runlake.public.artifacts.tables import open_object
-
-        return open_object(self, self._fetch_contents(), str(name))
+        return object_in(self, self._fetch_contents(), str(name))
 
     def files(
         self, names: list[str] | None = None, per_page: int = 50, start: str | None = None
@@ -157,9 +156,7 @@ class Artifact(ArtifactLinks):
         ArtifactFiles
             Fetched as far as it is looked at.
         """
-        from runlake.public.artifacts.lists import ArtifactFiles
-
-        return ArtifactFiles(self._client, self, names, per_page, start=start)
+        return files_of(self, names, per_page, start=start)
 
     def download(
         self,
@@ -368,12 +365,10 @@ class Artifact(ArtifactLinks):
         return self._contents
 
     def _run(self, node: dict[str, Any]) -> Run | None:
-        from runlake.public.run.run import Run
-
         project = node.get("project")
         if not project:
             return None
-        return Run(self._client, project["entity"]["name"], project["name"], node["name"])
+        return run_at(self._client, project["entity"]["name"], project["name"], node["name"])
 
     def __repr__(self) -> str:
         return line_for_screen(f"<Artifact {self.qualified_name} ({self.type})>")

@@ -20,6 +20,7 @@ from runlake.public.artifacts.values import (
     check_metadata,
     check_tags,
 )
+from runlake.public.links import collection_at
 from runlake.values import ArtifactPath
 
 if TYPE_CHECKING:
@@ -239,10 +240,7 @@ class ArtifactEdits(ArtifactFields):
         }
 
     def _open_collection(self, path: ArtifactPath) -> ArtifactCollection:
-        from runlake.public.artifacts.collection import ArtifactCollection
-
-        names = (path.entity, path.project, path.collection)
-        return ArtifactCollection(self._client, *names, self.type)
+        return collection_at(self._client, path, self.type)
 
     def _send_aliases(self, document: str, aliases: set[str]) -> None:
         if not aliases:

@@ -15,6 +15,7 @@ from runlake.errors.user_line import warn
 from runlake.public.artifacts.edits import ArtifactEdits
 from runlake.public.artifacts.values import check_aliases
 from runlake.public.default_entity import UNNAMED_PROJECT
+from runlake.public.links import artifact_at, member_at
 from runlake.values import ArtifactPath
 
 if TYPE_CHECKING:
@@ -51,8 +52,6 @@ class ArtifactLinks(ArtifactEdits):
         BackendError
             If the backend refuses.
         """
-        from runlake.public.artifacts.artifacts import fetch_artifact, from_membership
-
         target = self._link_target(target_path)
         given = {
             "artifactID": self.id,
@@ -82,8 +81,8 @@ class ArtifactLinks(ArtifactEdits):
             )
         place = ArtifactPath(target.entity, target.project, target.collection, f"v{index}")
         if not (membership.get("artifact") and membership.get("artifactCollection")):
-            return fetch_artifact(self._client, place)
-        return from_membership(self._client, membership, place)
+            return artifact_at(self._client, place)
+        return member_at(self._client, membership, place)
 
     def unlink(self) -> None:
         """Take a linked version out of the collection that it was found in; two requests.
@@ -142,13 +141,11 @@ class ArtifactLinks(ArtifactEdits):
             return list({one.qualified_name: one for one in members}.values())
 
     def _as_member(self, membership: dict[str, Any]) -> Artifact:
-        from runlake.public.artifacts.artifacts import from_membership
-
         collection, version = membership["artifactCollection"], f"v{membership['versionIndex']}"
         project = collection["project"]
         names = (project["entity"]["name"], project["name"], collection["name"], version)
         path = ArtifactPath(*names)
-        return from_membership(self._client, {**membership, "artifact": self._attrs}, path)
+        return member_at(self._client, {**membership, "artifact": self._attrs}, path)
 
     def _link_target(self, target_path: str) -> ArtifactPath:
         project = self._client.settings.project or UNNAMED_PROJECT
