@@ -8,10 +8,11 @@ import pytest
 from tests.fuzz.children import try_seeds
 from tests.fuzz.mutated_exports import LENGTH_AND_MAGIC, whole_export
 
-from runlake.exports.footers.facts import UnreadableExport, read_export_facts, refusing_unsound
 from runlake.exports.footers.forms import Forms
 from runlake.exports.footers.narrow import read_footer
+from runlake.exports.footers.schema import UnreadableExport, refusing_unsound
 from runlake.exports.footers.soundness import UnsoundFooter, check_footer
+from runlake.exports.footers.statistics import read_export_facts
 
 
 def test_mutated_exports_are_read_or_refused_by_every_reader(request):

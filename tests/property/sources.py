@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from runlake.cache.pull_result import PullResult
 from runlake.cache.store import StoredExport
-from runlake.exports.footers.facts import read_export_facts
+from runlake.exports.footers.statistics import read_export_facts
 from runlake.exports.manifest import Manifest
 from runlake.exports.validator import Validator
 from runlake.history.plan.plan import LivePage, Plan, plan_read

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from runlake.exports.footers.facts import ColumnFacts, ExportFacts, RowGroup
+from runlake.exports.footers.statistics import ColumnFacts, ExportFacts
+from runlake.exports.footers.steps import RowGroup
 from runlake.history.plan.segments import cut_segments, plan_export
 from runlake.values import StepRange
 

@@ -26,7 +26,6 @@ import pyarrow as pa
 from runlake.cache.disk.mounts import is_network
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import StoredManifest
-from runlake.exports.footers.facts import ColumnFacts
 from runlake.exports.footers.narrow import (
     Unsliceable,
     pack_column,
@@ -37,6 +36,7 @@ from runlake.exports.footers.narrow import (
     unpack_column,
     unpack_frame,
 )
+from runlake.exports.footers.statistics import ColumnFacts
 
 logger = logging.getLogger("runlake.cache")
 DATABASE = "catalog.sqlite"

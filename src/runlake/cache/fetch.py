@@ -39,16 +39,9 @@ from runlake.exports.download import (
     fetch_tail,
 )
 from runlake.exports.extent import Extent, choose_extent
-from runlake.exports.footers.facts import (
-    ExportFacts,
-    checked_schema,
-    chunk_ranges,
-    columns_for,
-    groups_in,
-    read_export_facts,
-    refusing_unsound,
-    touched_row_groups,
-)
+from runlake.exports.footers.column_chunks import chunk_ranges, touched_row_groups
+from runlake.exports.footers.schema import checked_schema, columns_for, refusing_unsound
+from runlake.exports.footers.statistics import ExportFacts, groups_in, read_export_facts
 from runlake.exports.manifest import Export, Manifest, fetch_manifest
 from runlake.exports.process_identity import current_boot
 from runlake.exports.progress import Progress

@@ -43,7 +43,7 @@ from runlake.errors import (
 )
 from runlake.errors.user_line import warn
 from runlake.exports.decide import Decision, Held, decide
-from runlake.exports.footers.facts import groups_in
+from runlake.exports.footers.statistics import groups_in
 from runlake.exports.manifest import Export, Freshness, Manifest, fetch_manifest
 from runlake.exports.progress import Progress, Silence
 from runlake.exports.unlisted import fetch_unlisted_steps, find_gaps

@@ -16,14 +16,8 @@ from runlake.cache.catalog import WIDE_COLUMNS, Catalog
 from runlake.cache.store import StoredExport
 from runlake.errors import CacheCorrupt
 from runlake.errors.screen import for_screen
-from runlake.exports.footers.facts import (
-    ColumnFacts,
-    checked_schema,
-    columns_for,
-    parents_of,
-    read_columns,
-    refusing_unsound,
-)
+from runlake.exports.footers.schema import checked_schema, columns_for, parents_of, refusing_unsound
+from runlake.exports.footers.statistics import ColumnFacts, read_columns
 from runlake.exports.manifest import Manifest
 from runlake.values import STEP
 

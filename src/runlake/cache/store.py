@@ -22,7 +22,8 @@ from runlake.cache.disk.file_state import FileState
 from runlake.cache.disk.links import is_regular, read_small_file, set_times
 from runlake.cache.layout import EXPORT_SUFFIX, RunDirectory, export_file_name
 from runlake.exports.attempt_file import PartFile
-from runlake.exports.footers.facts import ExportFacts, RowGroup
+from runlake.exports.footers.statistics import ExportFacts
+from runlake.exports.footers.steps import RowGroup
 from runlake.exports.manifest import STATES_UNDER_WAY, Manifest
 from runlake.exports.process_identity import current_boot
 from runlake.exports.unlisted import find_gaps

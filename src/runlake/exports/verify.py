@@ -15,7 +15,8 @@ from typing import BinaryIO
 import google_crc32c
 import pyarrow as pa
 
-from runlake.exports.footers.facts import ExportFacts, UnreadableExport, read_export_facts
+from runlake.exports.footers.schema import UnreadableExport
+from runlake.exports.footers.statistics import ExportFacts, read_export_facts
 from runlake.exports.validator import Validator
 
 READ_BYTES = 1 << 20

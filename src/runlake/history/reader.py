@@ -15,7 +15,7 @@ from runlake.cache.pull_result import PullResult, recall_columns
 from runlake.cache.store import StoredExport
 from runlake.errors import CacheCorrupt, NoRowsWarning, UnsupportedByBackend
 from runlake.errors.user_line import warn
-from runlake.exports.footers.facts import ExportFacts
+from runlake.exports.footers.statistics import ExportFacts
 from runlake.exports.progress import Progress
 from runlake.history.decode.corruption import telling_corruption
 from runlake.history.head_start import HeadStart

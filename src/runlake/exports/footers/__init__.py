@@ -1,5 +1,6 @@
-"""What the footer of an export tells: its facts, and whether they can be believed.
+"""What the footer of an export states, and whether it can be believed.
 
-Read `facts`; then `soundness`, which keeps footers from ending the process, `narrow`, which cuts
-them down to some columns, and `forms` and `thrift` below both.
+Read `statistics`, which is what planning asks; then `steps` and `schema` below it, and
+`column_chunks`. `soundness` keeps footers from ending the process, `narrow` cuts them down to some
+columns, `writers` knows which features every engine reads; `forms` and `thrift` are below these.
 """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pyarrow as pa
 
-from runlake.exports.footers.facts import ColumnFacts, ExportFacts
+from runlake.exports.footers.statistics import ColumnFacts, ExportFacts
 from runlake.exports.manifest import Manifest
 from runlake.history.plan.arrow_types import is_json, is_list, is_number, is_text
 from runlake.history.plan.key_columns import find_columns

@@ -11,7 +11,7 @@ from cachetools import LRUCache, cached
 
 from runlake.cache.pull_result import PullResult
 from runlake.errors.screen import for_screen, one_line
-from runlake.exports.footers.facts import ColumnFacts, ExportFacts
+from runlake.exports.footers.statistics import ColumnFacts, ExportFacts
 from runlake.history.plan.key_columns import Column, find_columns
 from runlake.history.plan.segments import ExportRead, Segment, cut_segments, plan_export
 from runlake.values import Projection, RunPath, StepRange

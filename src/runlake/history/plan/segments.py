@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from runlake.exports.footers.facts import ExportFacts
+from runlake.exports.footers.statistics import ExportFacts
 from runlake.history.plan.key_columns import Column
 from runlake.values import STEP, StepRange
 

@@ -1,0 +1,143 @@
+"""The columns that a footer names: checked, and found for keys."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from runlake.exports.footers.soundness import check_file
+from runlake.exports.footers.writers import kinds_in
+
+
+class UnreadableExport(pa.ArrowInvalid):  # type: ignore[misc]
+    """A Parquet file of which no answer can be made; the text says why."""
+
+
+@contextmanager
+def refusing_unsound(file: Path | None) -> Iterator[None]:
+    """Turn whatever is wrong with a file's footer into `UnreadableExport`.
+
+    The footer is compared with itself first: of an unsound one pyarrow ends the process. None
+    stands for a file of which that was done.
+    """
+    try:
+        if file is not None:
+            check_file(file)
+        yield
+    except (pa.ArrowException, OSError):
+        raise
+    except UnicodeDecodeError as error:
+        raise UnreadableExport(f"a column has the name {error.object!r}, not UTF-8") from error
+    except (ValueError, LookupError, ArithmeticError, TypeError, RecursionError) as error:
+        # UnsoundFooter, and what pyarrow raises while it turns strange values into Python's.
+        raise UnreadableExport(f"its footer is damaged: {error}") from error
+
+
+def checked_schema(metadata: pq.FileMetaData) -> pa.Schema:
+    """Return a schema in which each name is that of one column, or field; else `UnreadableExport`.
+
+    Parameters
+    ----------
+    metadata : pyarrow.parquet.FileMetaData
+        A footer.
+    """
+    schema = metadata.schema.to_arrow_schema()
+    if doubles := _doubles(schema.names):
+        raise UnreadableExport(f"two columns are named {doubles[0]!r}")
+    for column in schema:
+        for kind in kinds_in(column.type) if pa.types.is_nested(column.type) else ():
+            fields = [field.name for field in kind] if pa.types.is_struct(kind) else []
+            if doubles := _doubles(fields):
+                raise UnreadableExport(
+                    f"two fields of column {column.name!r} are named {doubles[0]!r}"
+                )
+    # Arrow's own schema, which a footer may carry too, need not be that of the columns.
+    n_leaves = sum(_n_leaves(column.type) for column in schema)
+    if n_leaves != metadata.num_columns:
+        raise UnreadableExport(
+            f"it stores {metadata.num_columns:,} columns, but {n_leaves:,} by its Arrow schema"
+        )
+    return schema
+
+
+def _doubles(names: list[str]) -> list[str]:
+    if len(set(names)) == len(names):
+        return []
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def columns_for(keys: Iterable[str], types: Mapping[str, pa.DataType]) -> list[str]:
+    """Return the columns in which an export can hold some keys.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        The keys.
+    types : mapping of str to pyarrow.DataType
+        The columns of the export.
+
+    Returns
+    -------
+    list of str
+        Columns of the keys' names, and structs ``a`` that may hold a key ``a.b`` as a field.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> columns_for(["a.b", "c"], {"a": pa.struct([("b", pa.int64())]), "b": pa.int64()})
+    ['a']
+    """
+    found = dict.fromkeys(key for key in keys if key in types)
+    for parent in parents_of(keys):
+        if parent in types and pa.types.is_struct(types[parent]):
+            found[parent] = None
+    return list(found)
+
+
+def parents_of(keys: Iterable[str]) -> list[str]:
+    """Return the names of which dotted keys can be fields: ``a`` and ``a.b`` for ``a.b.c``."""
+    parts = (key.split(".") for key in keys)
+    return list(dict.fromkeys(".".join(names[:n]) for names in parts for n in range(1, len(names))))
+
+
+def leaf_positions(schema: pa.Schema) -> dict[str, tuple[int, int, int]]:
+    """Return for each top-level column its first and last+1 leaf, and its place in the schema.
+
+    Parquet stores a struct or a list as one column chunk per leaf, in the order of the schema; the
+    paths of leaves cannot tell a struct ``a`` with a field ``b`` from a column named ``a.b``.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> point = pa.struct([("x", pa.int64()), ("y", pa.int64())])
+    >>> schema = pa.schema([("a", point), ("b", pa.int8())])
+    >>> leaf_positions(schema)
+    {'a': (0, 2, 0), 'b': (2, 3, 1)}
+    """
+    positions: dict[str, tuple[int, int, int]] = {}
+    start = 0
+    for place, column in enumerate(schema):
+        stop = start + _n_leaves(column.type)
+        positions.setdefault(column.name, (start, stop, place))
+        start = stop
+    return positions
+
+
+def _n_leaves(kind: pa.DataType) -> int:
+    types = pa.types
+    if types.is_dictionary(kind):
+        return _n_leaves(kind.value_type)
+    if types.is_struct(kind):
+        return sum(_n_leaves(child.type) for child in kind)
+    if types.is_map(kind):
+        return _n_leaves(kind.key_type) + _n_leaves(kind.item_type)
+    if isinstance(kind, pa.BaseExtensionType):
+        return _n_leaves(kind.storage_type)
+    if types.is_nested(kind) and not types.is_union(kind):
+        return _n_leaves(kind.value_type)
+    return 1

@@ -1,0 +1,211 @@
+"""What planning needs to know of an export, read from its footer and its ``_step`` column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from runlake.exports.footers.schema import checked_schema, leaf_positions, refusing_unsound
+from runlake.exports.footers.steps import RowGroup, read_row_groups
+from runlake.exports.footers.writers import is_common
+from runlake.values import StepRange
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """A column of an export.
+
+    Parameters
+    ----------
+    type : pyarrow.DataType
+        As stored.
+    n_nulls : int or None
+        None where the statistics do not tell, as for structs and lists.
+    minimum, maximum : float or None
+        Of the finite numbers, as far as the statistics of every row group tell.
+    """
+
+    type: pa.DataType
+    n_nulls: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFacts:
+    """What planning needs to know of an export, so that it need not open the file.
+
+    Parameters
+    ----------
+    row_groups : tuple of RowGroup
+        In file order.
+    is_ascending : bool
+        Every row has a step, and each step is higher than the one before.
+    n_columns : int
+        Columns of the file, ``_step`` included.
+    columns : mapping of str to ColumnFacts
+        In file order; only those that were asked for.
+    footer : bytes or None
+        A footer of those columns alone, where the export's own is long.
+    is_as_stated : bool
+        What the footer states of row counts, order, and steps is what the ``_step`` column has.
+    is_common : bool
+        Every engine reads what the writer used: see `runlake.exports.footers.writers`.
+    """
+
+    row_groups: tuple[RowGroup, ...]
+    is_ascending: bool
+    n_columns: int
+    columns: Mapping[str, ColumnFacts] = field(repr=False)
+    footer: bytes | None = field(default=None, repr=False)
+    is_as_stated: bool = True
+    is_common: bool = True
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in the file."""
+        return sum(group.n_rows for group in self.row_groups)
+
+    @property
+    def first_step(self) -> int | None:
+        """Lowest step, None for a file without steps."""
+        return min(
+            (g.first_step for g in self.row_groups if g.first_step is not None), default=None
+        )
+
+    @property
+    def last_step(self) -> int | None:
+        """Highest step, None for a file without steps."""
+        return max((g.last_step for g in self.row_groups if g.last_step is not None), default=None)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns that were asked for, as an Arrow schema."""
+        return pa.schema([(name, column.type) for name, column in self.columns.items()])
+
+    @property
+    def null_counts(self) -> dict[str, int]:
+        """Nulls per column, for the columns whose statistics tell."""
+        return {n: c.n_nulls for n, c in self.columns.items() if c.n_nulls is not None}
+
+
+def read_export_facts(file: Path, footer: pq.FileMetaData | None = None) -> ExportFacts:
+    """Read the footer and the steps of an export.
+
+    Parameters
+    ----------
+    file : Path
+        A file with its footer and its ``_step`` column.
+    footer : pyarrow.parquet.FileMetaData, optional
+        Its footer, where that was read already, within `refusing_unsound`.
+
+    Returns
+    -------
+    ExportFacts
+        Types and statistics from the footer; row counts and steps from the ``_step`` column
+        itself, with which the footer is compared.
+
+    Raises
+    ------
+    pyarrow.ArrowException, OSError
+        If the file is no Parquet file; `UnreadableExport` if its names or row counts are wrong.
+    """
+    with (
+        refusing_unsound(file if footer is None else None),
+        pq.ParquetFile(
+            file,
+            metadata=footer,
+            memory_map=False,
+            pre_buffer=False,
+            page_checksum_verification=True,
+        ) as parquet,
+    ):
+        schema = checked_schema(parquet.metadata)
+        groups, is_ascending, is_as_stated = read_row_groups(parquet)
+        columns = read_columns(parquet.metadata, schema, dict.fromkeys(schema.names))
+        return ExportFacts(
+            groups,
+            is_ascending,
+            len(columns),
+            columns,
+            is_as_stated=is_as_stated,
+            is_common=is_common(parquet.metadata, schema),
+        )
+
+
+def read_columns(
+    metadata: pq.FileMetaData, schema: pa.Schema, names: Iterable[str]
+) -> dict[str, ColumnFacts]:
+    """Read the statistics of some columns from a footer.
+
+    Parameters
+    ----------
+    metadata : pyarrow.parquet.FileMetaData
+        The footer.
+    schema : pyarrow.Schema
+        Of the same file.
+    names : iterable of str
+        Top-level columns; those that the file lacks are left out.
+
+    Returns
+    -------
+    dict of str to ColumnFacts
+        In the order of the names.
+    """
+    leaves = leaf_positions(schema)
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    found = {}
+    for name in names:
+        if name in leaves:
+            kind = schema.field(leaves[name][2]).type
+            first, stop, _ = leaves[name]
+            is_flat = stop - first == 1 and not pa.types.is_nested(kind)
+            found[name] = _statistics(groups, first, kind) if is_flat else ColumnFacts(kind)
+    return found
+
+
+def _statistics(groups: list[pq.RowGroupMetaData], leaf: int, kind: pa.DataType) -> ColumnFacts:
+    """Return what the statistics of a column state, None where they cannot be true."""
+    n_nulls: int | None = 0
+    bounds: list[float] | None = []
+    # The statistics of 16-bit floats come as bytes.
+    is_number = pa.types.is_integer(kind) or kind in (pa.float32(), pa.float64())
+    for group in groups:
+        statistics = group.column(leaf).statistics
+        n_here = _stated_nulls(statistics, group.num_rows)
+        n_nulls = None if n_nulls is None or n_here is None else n_nulls + n_here
+        if statistics is None or not is_number:
+            bounds = None
+        elif statistics.has_min_max:
+            if bounds is not None:
+                bounds += [float(statistics.min), float(statistics.max)]
+                # NaN is at no side of anything.
+                bounds = bounds if bounds[-2] <= bounds[-1] else None
+        elif n_here != group.num_rows:
+            bounds = None
+    if not bounds:
+        return ColumnFacts(kind, n_nulls)
+    return ColumnFacts(kind, n_nulls, min(bounds), max(bounds))
+
+
+def _stated_nulls(statistics: pq.Statistics | None, n_rows: int) -> int | None:
+    if statistics is None or not statistics.has_null_count:
+        return None
+    n_nulls: int = statistics.null_count
+    is_possible = 0 <= n_nulls <= n_rows and not (statistics.has_min_max and n_nulls == n_rows)
+    return n_nulls if is_possible else None
+
+
+def groups_in(facts: ExportFacts, steps: StepRange) -> tuple[int, ...]:
+    """Return the row groups that hold a step of a range."""
+    return tuple(
+        index
+        for index, group in enumerate(facts.row_groups)
+        if group.first_step is not None
+        and group.last_step is not None
+        and steps.touches(group.first_step, group.last_step)
+    )

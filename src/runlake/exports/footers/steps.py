@@ -1,0 +1,157 @@
+"""The ``_step`` column of an export, and whether the footer states the same of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from runlake.exports.buffers import numbers_of
+from runlake.exports.footers.schema import UnreadableExport, leaf_positions
+from runlake.values import STEP
+
+STEPS_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """A row group of an export: rows, and first and last step, both inclusive.
+
+    The steps are None where no row of the group has one.
+    """
+
+    n_rows: int
+    first_step: int | None
+    last_step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """What the ``_step`` column of a row group has, or some of it."""
+
+    group: RowGroup
+    is_ascending: bool
+    n_nulls: int
+
+
+def read_row_groups(parquet: pq.ParquetFile) -> tuple[tuple[RowGroup, ...], bool, bool]:
+    """Return the row groups, whether steps ascend, and whether the footer states the same."""
+    metadata = parquet.metadata
+    if STEP not in parquet.schema_arrow.names:
+        stated = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+        groups = tuple(RowGroup(group.num_rows, None, None) for group in stated)
+        return groups, False, _has_rows_as_stated(metadata, groups)
+    leaf, _, place = leaf_positions(parquet.schema_arrow)[STEP]
+    is_integer = pa.types.is_integer(parquet.schema_arrow.field(place).type)
+    found = []
+    is_as_stated = True
+    for index in range(metadata.num_row_groups):
+        steps = _joined(_step_facts(column) for column in _step_columns(parquet, index))
+        row_group = metadata.row_group(index)
+        n_stored = row_group.column(leaf).num_values
+        if steps.group.n_rows < n_stored:
+            # No engine reads behind the count of rows.
+            raise UnreadableExport(
+                f"row group {index} has {n_stored:,} steps, but states {row_group.num_rows:,} rows"
+            )
+        found.append(steps)
+        is_as_stated = is_as_stated and _is_as_stated(row_group, leaf, steps, is_integer=is_integer)
+    groups = tuple(steps.group for steps in found)
+    is_ascending = _joined(found).is_ascending
+    is_as_stated = (
+        is_as_stated
+        and _has_rows_as_stated(metadata, groups)
+        and _is_sorted_as_stated(parquet, is_ascending)
+    )
+    return groups, is_ascending, is_as_stated
+
+
+def _has_rows_as_stated(metadata: pq.FileMetaData, groups: Iterable[RowGroup]) -> bool:
+    return bool(sum(group.n_rows for group in groups) == metadata.num_rows)
+
+
+def _step_columns(parquet: pq.ParquetFile, index: int) -> Iterator[pa.Array]:
+    """Yield the ``_step`` column of a row group in pieces of bounded size."""
+    if parquet.metadata.row_group(index).num_rows > STEPS_AT_ONCE:
+        for batch in parquet.iter_batches(
+            STEPS_AT_ONCE, row_groups=[index], columns=[STEP], use_threads=False
+        ):
+            yield batch.column(STEP)
+        return
+    table = parquet.read_row_group(index, columns=[STEP], use_threads=False)
+    yield table.column(STEP).combine_chunks()
+
+
+def _joined(parts: Iterable[_Steps]) -> _Steps:
+    """Return what rows have that follow each other."""
+    n_rows = n_nulls = 0
+    first: int | None = None
+    last: int | None = None
+    highest: int | None = None
+    is_ascending = True
+    for part in parts:
+        group = part.group
+        n_rows += group.n_rows
+        n_nulls += part.n_nulls
+        is_ascending = is_ascending and part.is_ascending
+        if group.first_step is None or group.last_step is None:
+            continue
+        is_ascending = is_ascending and (highest is None or group.first_step > highest)
+        highest = group.last_step
+        first = group.first_step if first is None else min(first, group.first_step)
+        last = group.last_step if last is None else max(last, group.last_step)
+    return _Steps(RowGroup(n_rows, first, last), is_ascending, n_nulls)
+
+
+def _is_as_stated(
+    stated: pq.RowGroupMetaData, leaf: int, steps: _Steps, *, is_integer: bool
+) -> bool:
+    """Tell whether a row group has the rows and the whole steps that its footer states."""
+    group = steps.group
+    if stated.num_rows != group.n_rows:
+        return False
+    statistics = stated.column(leaf).statistics
+    if not is_integer or statistics is None:
+        return True
+    if statistics.has_null_count and statistics.null_count != steps.n_nulls:
+        return False
+    if not statistics.has_min_max:
+        return True
+    return bool((statistics.min, statistics.max) == (group.first_step, group.last_step))
+
+
+def _is_sorted_as_stated(parquet: pq.ParquetFile, is_ascending: bool) -> bool:
+    """Tell whether no order is stated but that of the steps; polars believes what is stated."""
+    (step, _, _) = leaf_positions(parquet.schema_arrow).get(STEP, (None, None, None))
+    metadata = parquet.metadata
+    stated = [metadata.row_group(n).sorting_columns for n in range(metadata.num_row_groups)]
+    return all(
+        sorting.column_index == step and not sorting.descending and is_ascending
+        for columns in stated
+        for sorting in columns[:1]
+    )
+
+
+def _step_facts(column: pa.Array) -> _Steps:
+    steps = numbers_of(_whole_steps(column))
+    n_rows = len(column)
+    if len(steps) == 0:
+        return _Steps(RowGroup(n_rows, None, None), n_rows == 0, column.null_count)
+    rises = bool((steps[1:] > steps[:-1]).all())
+    group = RowGroup(n_rows, int(steps.min()), int(steps.max()))
+    return _Steps(group, rises and len(steps) == n_rows, column.null_count)
+
+
+def _whole_steps(column: pa.Array) -> pa.Array:
+    """Return the steps that are there, as int64."""
+    if column.type == pa.int64() and not column.null_count:
+        return column
+    # Imported late, because it takes as long as all else of pyarrow, and mostly nothing needs it.
+    import pyarrow.compute as pc
+
+    steps = pc.drop_null(column)
+    if pa.types.is_floating(steps.type):
+        steps = steps.filter(pc.is_finite(steps))
+    return pc.cast(steps, pa.int64(), safe=False)
