@@ -21,9 +21,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runlake.server.artifacts.artifacts import ArtifactStore
-from runlake.server.graphql.artifact_resolvers import add_artifacts
-from runlake.server.graphql.fields import Context
-from runlake.server.graphql.resolvers import execute, operation_name
+from runlake.server.graphql.context import Context
+from runlake.server.graphql.execute import execute, operation_name
 from runlake.server.graphql.schema import load_schema
 from runlake.server.http.access_log import AccessLog
 from runlake.server.http.artifact_routes import artifact_routes
@@ -115,7 +114,7 @@ class _Api:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._schema = add_artifacts(load_schema())
+        self._schema = load_schema()
 
     def app(self) -> ASGIApp:
         backend = self._backend

@@ -16,7 +16,7 @@ MAX_NAME_LENGTH = 128
 SEQUENCE = "ArtifactSequence"
 PORTFOLIO = "ArtifactPortfolio"
 COLLECTION = """
-SELECT c.*, t.name AS type, t.created_at AS type_created_at, p.entity, p.name AS project
+SELECT c.*, t.name AS type, p.entity, p.name AS project, 'READY' AS state
 FROM artifact_collections c
 JOIN artifact_types t ON t.id = c.type_id JOIN projects p ON p.id = c.project_id
 """

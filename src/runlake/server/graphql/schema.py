@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from graphql import GraphQLSchema, build_schema
 
+from runlake.server.graphql import (
+    artifact_edits,
+    artifacts,
+    collections,
+    files,
+    history,
+    projects,
+    runs,
+    users,
+)
 from runlake.server.graphql.artifact_schema import ARTIFACT_SDL
+from runlake.server.graphql.table import install
 
 SDL = """
 scalar JSON
@@ -134,6 +145,11 @@ input AlertInput {
 """
 
 
+TOPICS = (users, projects, runs, history, files, artifacts, collections, artifact_edits)
+
+
 def load_schema() -> GraphQLSchema:
-    """Return the schema; every field outside it is refused."""
-    return build_schema(SDL + ARTIFACT_SDL)
+    """Return the schema with what answers its fields; every field outside it is refused."""
+    schema = build_schema(SDL + ARTIFACT_SDL)
+    install(schema, (topic.TABLE for topic in TOPICS))
+    return schema

@@ -1,0 +1,54 @@
+"""Who asks, and what may be seen."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from runlake.server.artifacts.artifacts import ArtifactStore
+from runlake.server.runs.files import RunFiles
+from runlake.server.runs.runs import Refused, RunStore
+from runlake.server.store.accounts import User
+from runlake.server.store.objects import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What one GraphQL request may see.
+
+    Parameters
+    ----------
+    user : User or None
+        Whose API key came along.
+    operation : str
+        The ``operationName`` of the envelope; empty from the SDK's Python code.
+    runs, run_files, artifacts, storage
+        The server's stores.
+    """
+
+    user: User | None
+    operation: str
+    runs: RunStore
+    run_files: RunFiles
+    artifacts: ArtifactStore
+    storage: Storage
+
+    @property
+    def owner(self) -> str:
+        """The entity of the user."""
+        if self.user is None:
+            raise Refused("user is not logged in")
+        return self.user.name
+
+    def entity(self, name: str | None) -> str:
+        """Return an entity that the user may write to."""
+        if name not in {None, "", self.owner}:
+            raise Refused(f"permission denied for entity {name!r}")
+        return self.owner
+
+    def run(self, entity: str | None, project: str | None, name: str) -> sqlite3.Row:
+        """Return a run that the user may see."""
+        run = self.runs.find(self.entity(entity), project or "uncategorized", name)
+        if run is None:
+            raise Refused(f"run {entity}/{project}/{name} not found")
+        return run

@@ -1,0 +1,92 @@
+"""GraphQL: execute a document for a user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any
+
+from cachetools import LRUCache, cached
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    execute_sync,
+    parse,
+    validate,
+)
+
+from runlake.server.graphql.context import Context
+from runlake.server.graphql.table import Fields
+from runlake.server.runs.runs import Refused
+
+# Of GraphQL texts; what is read of them takes some 60 times as many bytes.
+CHARACTERS_IN_MEMORY = 1 << 18
+
+
+def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) -> Fields:
+    """Answer one GraphQL request.
+
+    Parameters
+    ----------
+    schema : GraphQLSchema
+        What may be asked.
+    body : mapping
+        ``query``, ``variables`` and ``operationName``; variables that the document does not
+        declare are ignored, as the SDK needs it.
+    context : Context
+        Who asks.
+
+    Returns
+    -------
+    dict
+        ``data``, and ``errors`` where something was wrong.
+    """
+    text = str(body.get("query") or "")
+    try:
+        _, document = _read_document(text)
+    except GraphQLError as error:
+        return {"data": None, "errors": [{"message": error.message}]}
+    _, problems = _find_problems(schema, text)
+    if problems:
+        return {"data": None, "errors": [{"message": problem.message} for problem in problems]}
+    result = execute_sync(
+        schema,
+        document,
+        variable_values=body.get("variables") or {},
+        operation_name=body.get("operationName") or None,
+        context_value=context,
+    )
+    answer: Fields = {"data": result.data}
+    if result.errors:
+        for problem in result.errors:
+            if not isinstance(problem.original_error, Refused | GraphQLError | None):
+                raise problem.original_error
+        answer["errors"] = [
+            {"message": error.message, "path": error.path} for error in result.errors
+        ]
+    return answer
+
+
+def operation_name(body: Mapping[str, Any]) -> str | None:
+    """Return the name in the envelope, or else the one in the document."""
+    if body.get("operationName"):
+        return str(body["operationName"])
+    try:
+        _, document = _read_document(str(body.get("query") or ""))
+    except GraphQLError:
+        return None
+    named = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+    return named[0].name.value if named and named[0].name else None
+
+
+# Clients send the same few texts again and again.
+@cached(LRUCache(CHARACTERS_IN_MEMORY, getsizeof=lambda read: len(read[0])), lock=Lock())
+def _read_document(text: str) -> tuple[str, DocumentNode]:
+    return text, parse(text, no_location=True)
+
+
+@cached(LRUCache(CHARACTERS_IN_MEMORY, getsizeof=lambda found: len(found[0])), lock=Lock())
+def _find_problems(schema: GraphQLSchema, text: str) -> tuple[str, list[GraphQLError]]:
+    return text, validate(schema, _read_document(text)[1])

@@ -1,0 +1,138 @@
+"""GraphQL: the rows, events and console lines of a run, and the exports of its history."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from runlake.server.graphql.context import Context
+from runlake.server.graphql.pages import connection
+from runlake.server.graphql.table import Fields, Given, Table
+from runlake.server.runs.history_rows import NO_LIMIT
+from runlake.server.runs.lines import Row, history_keys, sample_evenly, to_wire
+from runlake.server.runs.runs import Refused, RunStore, system_row
+from runlake.server.runs.wire_json import read_body
+
+TABLE = Table()
+PARQUET_AWARE = {"HistoryPage", "SampledHistoryPage"}
+MAX_LINES = 10_000
+DEFAULT_SAMPLES = 500
+
+
+@TABLE.resolves("Run", "historyKeys")
+def _keys(context: Context, run: sqlite3.Row, _: Given) -> Any:
+    return history_keys(json.loads(context.runs.large(run, "key_facts")), run["last_step"])
+
+
+@TABLE.resolves("Run", "parquetHistory")
+def _parquet(context: Context, run: sqlite3.Row, given: Given) -> Fields:
+    runs, keys = context.runs, set(given["liveKeys"])
+    if keys == {"_step"}:
+        live: list[Row] = [{"_step": step} for step in runs.history.live_steps(run)]
+    else:
+        rows = runs.history.between(run, 0, NO_LIMIT, is_live=True)
+        live = [{k: to_wire(v) for k, v in r.items() if k in keys | {"_step"}} for r in rows]
+    urls = [context.storage.sign("GET", name) for name in runs.export_objects(run["id"])]
+    return {"parquetUrls": urls, "liveData": live}
+
+
+@TABLE.resolves("Run", "history")
+def _history(context: Context, run: sqlite3.Row, given: Given) -> list[str]:
+    history = context.runs.history
+    start, stop = given.get("minStep"), given.get("maxStep")
+    samples = given.get("samples") or DEFAULT_SAMPLES
+    if start is None and stop is None:
+        return [json.dumps(to_wire(r)) for r in history.sample(run, samples)]
+    stop = NO_LIMIT if stop is None else stop
+    return history.page(run, start or 0, stop, is_live=_is_live(context, run), limit=samples)
+
+
+@TABLE.resolves("Run", "sampledHistory")
+def _sampled_history(context: Context, run: sqlite3.Row, given: Given) -> list[list[Row]]:
+    specs = [_read_spec(text) for text in given["specs"]]
+    is_live = _is_live(context, run)
+    return [_sampled(context.runs, run, spec, is_live=is_live) for spec in specs]
+
+
+def _is_live(context: Context, run: sqlite3.Row) -> bool:
+    # Readers that send these names take the rest from the exports (protocol 4.12).
+    return context.operation in PARQUET_AWARE and run["exported_count"] > 0
+
+
+def _read_spec(text: str) -> dict[str, Any]:
+    try:
+        return read_body(text.encode())
+    except ValueError as error:
+        raise Refused(f"the specification of a sample is {error}") from error
+
+
+def _sampled(
+    runs: RunStore, run: sqlite3.Row, spec: Mapping[str, Any], *, is_live: bool
+) -> list[Row]:
+    keys = spec.get("keys") or []
+    start, last, limit = (spec.get(name) for name in ("minStep", "maxStep", "samples"))
+    numbers = all(value is None or isinstance(value, int) for value in (start, last, limit))
+    if not numbers or not isinstance(keys, list) or not all(isinstance(k, str) for k in keys):
+        raise Refused("a sample's keys are a list of names, its steps and size integers")
+    stop = NO_LIMIT if last is None else last + 1
+    limit = limit or DEFAULT_SAMPLES
+    rows = runs.history.with_keys(run, keys, start or 0, stop, is_live=is_live, limit=limit)
+    return [to_wire(row) for row in rows]
+
+
+@TABLE.resolves("Run", "events")
+def _events(context: Context, run: sqlite3.Row, given: Given) -> list[str]:
+    rows = [system_row(line) for _, line in context.runs.lines(run["id"], "events")]
+    chosen = sample_evenly(rows, given.get("samples") or DEFAULT_SAMPLES)
+    return [json.dumps(to_wire(r)) for r in chosen]
+
+
+@TABLE.resolves("Run", "eventsLineCount")
+def _events_count(context: Context, run: sqlite3.Row, _: Given) -> int:
+    return context.runs.line_counts(run["id"])["events"]
+
+
+@TABLE.resolves("Run", "logLineCount")
+def _log_count(context: Context, run: sqlite3.Row, _: Given) -> int:
+    return context.runs.line_counts(run["id"])["output"]
+
+
+@TABLE.resolves("Run", "historyTail")
+def _history_tail(context: Context, run: sqlite3.Row, _: Given) -> str:
+    return _last_line(context.runs, run["id"], "history")
+
+
+@TABLE.resolves("Run", "eventsTail")
+def _events_tail(context: Context, run: sqlite3.Row, _: Given) -> str:
+    return _last_line(context.runs, run["id"], "events")
+
+
+def _last_line(runs: RunStore, run_id: int, stream: str) -> str:
+    count = runs.line_counts(run_id)[stream]
+    lines = runs.lines(run_id, stream, first=max(0, count - 1))
+    return json.dumps([line for _, line in lines])
+
+
+@TABLE.resolves("Run", "logLines")
+def _log_lines(context: Context, run: sqlite3.Row, given: Given) -> Fields:
+    runs, after = context.runs, given.get("after")
+    limit = min(max(1, given.get("first", MAX_LINES)), MAX_LINES)
+    if "last" in given:
+        lines = page = runs.last_lines(run["id"], "output", min(given["last"], MAX_LINES))
+    else:
+        start = int(after) + 1 if after and after.isdecimal() else 0
+        lines = runs.lines(run["id"], "output", first=start, limit=limit + 1)
+        page = lines[:limit]
+    nodes = ((_log_line(at, line), str(at)) for at, line in page)
+    return connection(nodes, has_next=len(page) < len(lines))
+
+
+def _log_line(number: int, line: str) -> Fields:
+    level = "error" if line.startswith("ERROR ") else ""
+    stamped = re.match(r"(?:ERROR )?(\d{4}-\d\d-\d\dT[\d:.]+) ?(.*)", line, re.DOTALL)
+    text = stamped[2] if stamped else line
+    when = stamped[1] if stamped else None
+    return {"number": number, "timestamp": when, "level": level, "label": "", "line": text}
