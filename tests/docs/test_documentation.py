@@ -87,8 +87,9 @@ def test_every_command_and_option_is_in_the_reference(words):
 
 
 def test_every_variable_that_is_read_is_in_the_reference():
-    source = inspect.getsource(runlake.settings)
-    variables = set(re.findall(r'_(?:[a-z]+)\("([A-Z_]+)"', source))
+    modules = Path(runlake.settings.__file__).parent.glob("*.py")
+    source = "".join(module.read_text() for module in modules)
+    variables = set(re.findall(r'[a-z]\("([A-Z_]{4,})"', source))
     assert len(variables) > 10
     assert {v for v in variables if f"`{v}`" not in reference("settings.md")} == set()
 

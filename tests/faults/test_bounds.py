@@ -207,8 +207,8 @@ def endless():
     ("encoding", "pieces"), [("gzip", gzip_bomb), ("deflate", deflate_bomb), ("", endless)]
 )
 def test_an_answer_without_end_is_refused(host, client, tmp_path, monkeypatch, encoding, pieces):
-    monkeypatch.setattr("runlake.backend.http.client.MAX_ANSWER_BYTES", 8 << 20)
-    monkeypatch.setattr("runlake.backend.http.client.MAX_DENSE_BYTES", 2 << 20)
+    monkeypatch.setattr("runlake.backend.http.decoding.MAX_ANSWER_BYTES", 8 << 20)
+    monkeypatch.setattr("runlake.backend.http.decoding.MAX_DENSE_BYTES", 2 << 20)
     monkeypatch.setattr("runlake.backend.http.reply.MAX_UNANNOUNCED", 4 << 20)
     monkeypatch.setattr("runlake.backend.http.transfer.MAX_UNANNOUNCED_IN_MEMORY", 4 << 20)
     head = HEAD + (f"Content-Encoding: {encoding}\r\n".encode() if encoding else b"") + b"\r\n"

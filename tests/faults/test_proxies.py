@@ -9,9 +9,9 @@ from tests.faults.raw_host import RawHost
 from tests.faults.socks_proxy import SocksProxy
 
 import runlake
+from runlake.backend.connections.proxies import is_covered
 from runlake.backend.graphql.query import fetch_run
 from runlake.backend.http.client import Client
-from runlake.backend.http.proxies import is_covered
 from runlake.errors import MissingExtra, RunlakeError, SettingsError, Unreachable
 from runlake.settings import load_settings
 from runlake.values import RunPath

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 import httpcore
 import httpx
 
-from runlake.backend.http.pace import Patience
+from runlake.backend.connections.pace import Patience
 
 WRITE_BYTES = 1 << 16
 LOCATION = "location"
+REDIRECTS = {301, 302, 303, 307, 308}
 T = TypeVar("T")
 Raised = TypeVar("Raised", bound=BaseException)
 

@@ -9,13 +9,13 @@ import threading
 import weakref
 from collections.abc import Generator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
-from runlake.backend.http.network import Transport
-from runlake.backend.http.proxies import find_proxy
-from runlake.backend.http.trust import TRUST_NOBODY, trust, trust_public
+from runlake.backend.connections.network import Transport
+from runlake.backend.connections.proxies import find_proxy
+from runlake.backend.connections.trust import TRUST_NOBODY, trust, trust_public
+from runlake.backend.connections.urls import origin_of
 from runlake.settings import EnvironmentProxies, Secret, Settings, find_proxies
 
 
@@ -121,22 +121,6 @@ class _Pools:
         self.proxies = proxies
         self.pools: dict[tuple[bool, bool, int | None], httpx.Client] = {}
         self.routes: dict[tuple[bool, str], httpx.Client] = {}
-
-
-def bare(url: str) -> str:
-    """Return a URL without its query, which may be a signature."""
-    return url.partition("?")[0].partition("#")[0]
-
-
-def origin_of(url: str) -> str:
-    """Return scheme, host and port of a URL."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        return bare(url)
-    host = (parts.hostname or "").lower()
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _close(pools: Mapping[Any, httpx.Client], pid: int) -> None:

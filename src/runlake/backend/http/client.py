@@ -6,32 +6,31 @@ import json
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from runlake.backend.connections.network import LOCATION, REDIRECTS, without_frames
+from runlake.backend.connections.pace import Patience
+from runlake.backend.connections.pools import Connections, KeyAuth
+from runlake.backend.connections.urls import bare, origin_of
 from runlake.backend.http.bandwidth import shared_bandwidth
 from runlake.backend.http.budget import Budget
-from runlake.backend.http.connections import Connections, KeyAuth, bare, origin_of
-from runlake.backend.http.decoding import ACCEPTED, NotDecodable, decoded
+from runlake.backend.http.decoding import ACCEPTED, NotDecodable, TooLarge, read_answer
+from runlake.backend.http.failures import Failures
 from runlake.backend.http.json_text import parse_json
-from runlake.backend.http.network import LOCATION, without_frames
-from runlake.backend.http.pace import Patience
 from runlake.backend.http.reply import Reply
-from runlake.backend.http.retry import Transient, is_retryable
+from runlake.backend.http.retry import Transient
 from runlake.backend.http.stop import Stop
-from runlake.backend.http.words import html_title, safe_words
 from runlake.errors import (
-    AccessDenied,
-    AuthenticationError,
     BackendError,
     FileTransferError,
     OfflineError,
     ProtocolError,
     SettingsError,
-    Unreachable,
     UsageError,
 )
 from runlake.settings import Settings
@@ -43,12 +42,6 @@ ANSWER_TIMEOUTS = 4  # so many timeouts an answer of the API may take as a whole
 HEAD_TIMEOUTS = 2  # and so many the head of a file
 UPLOAD_BYTES = 1 << 18
 SLOWEST_HOST = 4 << 20  # bytes per second that it checks and keeps
-REDIRECTS = {301, 302, 303, 307, 308}
-# An answer is refused above the first of these; above the second if it shrank more than JSON can.
-MAX_ANSWER_BYTES = 512 << 20
-MAX_DENSE_BYTES = 64 << 20
-MAX_DENSITY = 500
-MAX_ERROR_BYTES = 64 << 10
 
 
 class Client:
@@ -68,6 +61,7 @@ class Client:
         self.budget = budget
         self.round_trip = 0.0  # seconds that the last request to the API took
         self._connections = Connections(settings)
+        self._failures = Failures(settings)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"settings": self.settings, "budget": self.budget}
@@ -133,26 +127,23 @@ class Client:
             try:
                 self._learn(url, turn, response)
                 if not response.is_success:
-                    raise self._refusal(response, operation, what)
+                    raise self._failures.refusal(response, operation, what)
                 content = self._answer(response, what)
             finally:
                 response.close()
         except httpx.HTTPError as error:
             raise Transient(
-                self._unreachable(error, operation, url, operation, what.removeprefix(operation)),
+                self._failures.unreachable(
+                    error, operation, url, operation, what.removeprefix(operation)
+                ),
                 is_refusal=isinstance(error, httpx.ConnectError),
             ) from without_frames(error)
         self.round_trip = time.monotonic() - started
         try:
             return parse_json(content)
         except ValueError as error:
-            raise ProtocolError(
-                f"{self.origin} answered {what} with something that is not JSON"
-                f"{self._glimpse(content)}. Is WANDB_BASE_URL the address of the API?",
-                operation=operation,
-                origin=self.origin,
-                status=response.status_code,
-            ) from error
+            status = response.status_code
+            raise self._failures.not_json(content, status, operation, what) from error
 
     @contextmanager
     def open(
@@ -208,9 +199,7 @@ class Client:
                 response = http.send(request, stream=True, auth=self._auth(url))
             except httpx.HTTPError as error:
                 stop.check()
-                raise Transient(
-                    self._unreachable(error, f"The download of {what}", url, "Download")
-                ) from without_frames(error)
+                raise self._failures.of_download(error, url, what) from without_frames(error)
             patience.lift_total()
             try:
                 self._learn(url, turn, response)
@@ -285,7 +274,7 @@ class Client:
             response = http.send(request, stream=True, auth=self._auth(url))
         except httpx.HTTPError as error:
             raise Transient(
-                self._unreachable(error, f"The upload of {what}", url, "Upload")
+                self._failures.unreachable(error, f"The upload of {what}", url, "Upload")
             ) from without_frames(error)
         # What it says of the file in the body is of no use.
         response.close()
@@ -294,11 +283,11 @@ class Client:
 
     def quote(self, text: object) -> str:
         """Return what a server said, for an error message: short, harmless, without the key."""
-        return safe_words(str(text), self.settings.api_key)
+        return self._failures.quote(text)
 
     def host_of(self, url: str) -> str:
         """Return scheme, host and port of a URL, for an error message."""
-        return self.quote(origin_of(url))
+        return self._failures.host_of(url)
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
@@ -306,16 +295,10 @@ class Client:
 
     def _reply(self, response: httpx.Response, stop: Stop, url: str, what: str) -> Reply:
         limit = self.settings.max_bandwidth
-        origin = self.host_of(url)
-
-        def fail(error: Exception) -> Exception:
-            if isinstance(error, httpx.HTTPError):
-                return Transient(
-                    self._unreachable(error, f"The download of {what}", url, "Download")
-                )
-            return FileTransferError(f"{origin} did not send {what} as it should: {error}.")
-
-        return Reply(response, stop, shared_bandwidth(limit) if limit else None, fail)
+        bandwidth = shared_bandwidth(limit) if limit else None
+        return Reply(
+            response, stop, bandwidth, partial(self._failures.of_download, url=url, what=what)
+        )
 
     def _timeouts(self, read: Patience, write: Patience | None = None) -> dict[str, Any]:
         connect = min(CONNECT_SECONDS, self.settings.timeout)
@@ -371,27 +354,19 @@ class Client:
 
     def _answer(self, response: httpx.Response, what: str) -> bytes:
         """Return the body of an answer, decoded, if it is of a size that can be one."""
-        wire = _Counted(response.iter_raw())
-        pieces = []
-        n_bytes = 0
         try:
-            for piece in decoded(wire, response.headers.get("content-encoding", "")):
-                n_bytes += len(piece)
-                is_bomb = n_bytes > max(MAX_DENSE_BYTES, wire.n_bytes * MAX_DENSITY)
-                if n_bytes > MAX_ANSWER_BYTES or is_bomb:
-                    raise ProtocolError(
-                        f"{self.origin} answered {what} with more than {n_bytes - 1:,} bytes, "
-                        f"{wire.n_bytes:,} of them on the wire, which is no answer to that. If it "
-                        "is, ask for fewer rows or runs at once.",
-                        origin=self.origin,
-                    )
-                pieces.append(piece)
+            return read_answer(response.iter_raw(), response.headers.get("content-encoding", ""))
+        except TooLarge as error:
+            raise ProtocolError(
+                f"{self.origin} answered {what} with {error}, which is no answer to that. If it "
+                "is, ask for fewer rows or runs at once.",
+                origin=self.origin,
+            ) from None
         except NotDecodable as error:
             raise ProtocolError(
                 f"{self.origin} answered {what} with what cannot be read: {error}.",
                 origin=self.origin,
             ) from error
-        return b"".join(pieces)
 
     def _refuse_offline(self, operation: str) -> None:
         if self.settings.offline:
@@ -433,102 +408,10 @@ class Client:
                 setting="api_key",
             )
 
-    def _refusal(self, response: httpx.Response, operation: str, what: str) -> Exception:
-        status = response.status_code
-        facts = {"operation": operation, "origin": self.origin, "status": status}
-        said = self._said(response)
-        if status == httpx.codes.UNAUTHORIZED:
-            return AuthenticationError(
-                f"{self.origin} does not know this API key (HTTP 401). Check WANDB_API_KEY, or the "
-                "key in ~/.netrc.",
-                **facts,
-            )
-        if status == httpx.codes.FORBIDDEN:
-            return AccessDenied(
-                f"{self.origin} does not allow {what} with this API key (HTTP 403){said}.",
-                **facts,
-            )
-        error = BackendError(f"{self.origin} answered {what} with HTTP {status}{said}.", **facts)
-        if is_retryable(status):
-            return Transient(error, retry_after=response.headers.get("retry-after"))
-        return error
-
-    def _said(self, response: httpx.Response) -> str:
-        """Return what an answer that is no success says, behind a colon."""
-        if response.status_code in REDIRECTS:
-            place = bare(response.extensions[LOCATION])
-            return f": a redirect to {self.quote(repr(place))}. Is WANDB_BASE_URL right"
-        content = b""
-        encoding = response.headers.get("content-encoding", "")
-        # The status is what counts: a body that does not arrive is no other error.
-        with suppress(httpx.HTTPError, NotDecodable):
-            for piece in decoded(response.iter_raw(), encoding):
-                content += piece
-                if len(content) >= MAX_ERROR_BYTES:
-                    break
-        try:
-            errors = parse_json(content)["errors"]
-            text = "; ".join(str(error["message"]) for error in errors)
-        except (ValueError, KeyError, TypeError):
-            page = content.decode(errors="replace")
-            text = html_title(page) if "<" in page else page
-        found = self.quote(text).rstrip(".")
-        return f": {found}" if found else ""
-
-    def _glimpse(self, content: bytes) -> str:
-        """Return how an answer that should be JSON begins, behind a colon."""
-        page = content[:MAX_ERROR_BYTES].decode(errors="replace")
-        text = self.quote(html_title(page) if page.lstrip().startswith("<") else page[:100])
-        return f": {text!r}" if text else ""
-
-    def _unreachable(
-        self, error: httpx.HTTPError, what: str, url: str, operation: str, about: str = ""
-    ) -> Unreachable:
-        origin = self.host_of(url)
-        facts = {"operation": operation, "origin": origin}
-        place = f"{origin}{about}"
-        said = str(error)
-        if "CERTIFICATE_VERIFY_FAILED" in said:
-            return Unreachable(
-                f"{what} at {place} failed: its certificate is not signed for this host by an "
-                "authority that this client trusts. Name the authority's file in "
-                "REQUESTS_CA_BUNDLE or SSL_CERT_FILE.",
-                **facts,
-            )
-        if isinstance(error, (httpx.ReadTimeout, httpx.WriteTimeout)):
-            return Unreachable(
-                f"{what} at {place} took too long: {said or 'no answer'}. Try again later, or "
-                "raise WANDB_HTTP_TIMEOUT.",
-                **facts,
-            )
-        verb = "took too long" if isinstance(error, httpx.TimeoutException) else "failed"
-        name = type(error).__name__
-        reason = f"{name}: {self.quote(said)}" if isinstance(error, httpx.ProxyError) else name
-        way_out = "Is the backend running, and is WANDB_BASE_URL right?"
-        if origin_of(url) != self.origin:
-            way_out = (
-                "The backend names this storage host, which does not answer. Can it be reached "
-                "from here, and does it need a proxy? Else try again later."
-            )
-        return Unreachable(f"{what} at {place} {verb} ({reason}). {way_out}", **facts)
-
 
 def _check_host(url: httpx.URL) -> None:
     """Raise ValueError for a host name that httpx takes into a URL, but cannot send it to."""
     _ = url.host
-
-
-class _Counted:
-    """Pieces, and how many bytes they were."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self.n_bytes = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for piece in self._pieces:
-            self.n_bytes += len(piece)
-            yield piece
 
 
 def _pieces(content: BinaryIO, n_bytes: int) -> Iterator[bytes]:

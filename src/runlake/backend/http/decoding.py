@@ -11,12 +11,54 @@ PIECE_BYTES = 1 << 20
 HEADER_BYTES = 2
 GZIP_OR_ZLIB = 47  # zlib's window bits that take either header
 GZIP = b"\x1f\x8b"
+# An answer is refused above the first of these; above the second if it shrank more than JSON can.
+MAX_ANSWER_BYTES = 512 << 20
+MAX_DENSE_BYTES = 64 << 20
+MAX_DENSITY = 500
 # What storage hosts replay from uploads whose bytes are as they are.
 PLAIN = {"", "identity", "aws-chunked", "binary", "none", "utf-8"}
 
 
 class NotDecodable(Exception):
     """A body is not encoded as its header says, or in a way that nobody asked for."""
+
+
+class TooLarge(Exception):
+    """An answer is larger than one can be; the text says how large."""
+
+
+def read_answer(arriving: Iterator[bytes], encoding: str) -> bytes:
+    """Return a body as a whole, decoded.
+
+    Parameters
+    ----------
+    arriving : iterator of bytes
+        The body as it arrives.
+    encoding : str
+        Its ``Content-Encoding``.
+
+    Returns
+    -------
+    bytes
+        `MAX_ANSWER_BYTES` at most.
+
+    Raises
+    ------
+    NotDecodable
+        As `decoded` does.
+    TooLarge
+        If it is of a size that no answer has.
+    """
+    wire = _Counted(arriving)
+    pieces = []
+    n_bytes = 0
+    for piece in decoded(wire, encoding):
+        n_bytes += len(piece)
+        is_bomb = n_bytes > max(MAX_DENSE_BYTES, wire.n_bytes * MAX_DENSITY)
+        if n_bytes > MAX_ANSWER_BYTES or is_bomb:
+            raise TooLarge(f"more than {n_bytes - 1:,} bytes, {wire.n_bytes:,} of them on the wire")
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
@@ -91,3 +133,16 @@ def _decompressed(pieces: Iterable[bytes], name: str, window_bits: int) -> Itera
 def _has_zlib_header(head: bytes) -> bool:
     is_deflate = head[:1] != b"" and head[0] & 15 == zlib.DEFLATED
     return is_deflate and int.from_bytes(head[:HEADER_BYTES], "big") % 31 == 0  # RFC 1950, 2.2
+
+
+class _Counted:
+    """Pieces, and how many bytes they were."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self.n_bytes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            self.n_bytes += len(piece)
+            yield piece

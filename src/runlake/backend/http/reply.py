@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 import httpcore
 import httpx
 
+from runlake.backend.connections.network import without_frames
 from runlake.backend.http.bandwidth import Bandwidth
 from runlake.backend.http.decoding import NotDecodable, decoded, encoding_of
-from runlake.backend.http.network import without_frames
 from runlake.backend.http.stop import Stop
 
 # Beyond this a body is read past the HTTP library, whose connection cannot be used again then.

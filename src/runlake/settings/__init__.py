@@ -1,0 +1,24 @@
+"""What the client was told: environment, netrc and settings files, as one frozen value.
+
+Nothing else in the client looks outside. Read `settings` for the values, and `load` for where each
+comes from; then `environment`, `settings_files` and `api_keys`, which read it. A new setting goes
+into `Settings` and `load_settings`.
+"""
+
+from runlake.settings.api_keys import find_api_key, remember_login
+from runlake.settings.environment import child_environment
+from runlake.settings.load import load_settings
+from runlake.settings.proxies import EnvironmentProxies, find_proxies
+from runlake.settings.secret import Secret
+from runlake.settings.settings import Settings
+
+__all__ = [
+    "EnvironmentProxies",
+    "Secret",
+    "Settings",
+    "child_environment",
+    "find_api_key",
+    "find_proxies",
+    "load_settings",
+    "remember_login",
+]

@@ -1,0 +1,100 @@
+"""API keys of backends: of `runlake.login`, the environment, settings files and netrc."""
+
+from __future__ import annotations
+
+import io
+import netrc
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from runlake.errors.user_line import warn
+from runlake.settings.environment import directory, home_directory, variable
+from runlake.settings.secret import Secret, checked_key
+from runlake.settings.settings_files import read_settings_files
+
+# Keys that this process was given by `runlake.login`, by base URL; the last host stands in where
+# no other source names one.
+_logins: dict[str, Secret] = {}
+
+
+def find_api_key(base_url: str) -> Secret | None:
+    """Look the API key of a backend up: `runlake.login`, environment, settings files, netrc.
+
+    Parameters
+    ----------
+    base_url : str
+        Root of the API; netrc entries go by its host and port.
+
+    Returns
+    -------
+    Secret or None
+        None where no source has a key.
+    """
+    if base_url in _logins:
+        return _logins[base_url]
+    named = variable("WANDB_API_KEY")
+    if named:
+        return checked_key(named, "WANDB_API_KEY")
+    files = read_settings_files()
+    if str(files.get("base_url", "")).rstrip("/") == base_url and files.get("api_key"):
+        return checked_key(files["api_key"].reveal(), "api_key in a settings file")
+    return netrc_key(base_url)
+
+
+def remember_login(base_url: str, key: Secret) -> None:
+    """Let this process use a key for a backend, and that backend where no other is named.
+
+    Parameters
+    ----------
+    base_url : str
+        Root of the API, as `Settings` has it.
+    key : Secret
+        Wins over ``WANDB_API_KEY``, settings files and netrc, not over an argument of `Api`.
+    """
+    _logins.pop(base_url, None)
+    _logins[base_url] = key
+
+
+def last_login() -> str | None:
+    """Return the base URL of the last `remember_login`."""
+    return next(reversed(_logins), None)
+
+
+def netrc_key(base_url: str) -> Secret | None:
+    """Return the key that netrc has for a host and port; a broken file costs a warning."""
+    named = variable("NETRC")
+    home = home_directory()
+    places = [home / ".netrc", home / "_netrc"] if home else []
+    if named:
+        places = [directory(named, "NETRC")]
+    for place in places:
+        try:
+            entry = _Netrc(place).authenticators(urlsplit(base_url).netloc)
+        except FileNotFoundError:
+            continue
+        except (netrc.NetrcParseError, OSError, ValueError) as error:
+            # A broken file must not stop a script that has its key elsewhere; the SDK warns too.
+            line = getattr(error, "lineno", None)
+            why = getattr(error, "msg", None) or getattr(error, "strerror", None) or "it is no text"
+            where = f", line {line}" if line else ""
+            warn(f"The API keys in {str(place)!r} are not used: {why}{where}.")
+            continue
+        if entry and entry[2]:
+            return checked_key(entry[2], f"{str(place)!r}")
+    return None
+
+
+class _Netrc(netrc.netrc):
+    """A netrc file in UTF-8, or in Latin-1, as older editors write it."""
+
+    def __init__(self, place: Path) -> None:
+        content = place.read_bytes()
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = content.decode("latin-1")
+        self.hosts = {}
+        self.macros = {}
+        # The library's own constructor reads a file in UTF-8 or the locale's encoding, which is
+        # UTF-8 too.
+        self._parse(str(place), io.StringIO(text), False)  # type: ignore[attr-defined]

@@ -1,0 +1,110 @@
+"""Variables of the environment, and directories that they name."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from runlake.errors import InvalidArgument, SettingsError
+from runlake.values import parse_bytes
+
+
+def variable(name: str) -> str | None:
+    """Return a variable; None where it is not set, or empty."""
+    return os.environ.get(name) or None  # noqa: TID251
+
+
+def number_in(name: str) -> float | None:
+    """Return a variable as a number above 0."""
+    text = variable(name)
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 < number < math.inf:
+        raise SettingsError(f"{name}={text!r} is not a positive number.", setting=name)
+    return number
+
+
+def bytes_in(name: str) -> int | None:
+    """Return a variable as a number of bytes, such as ``"20 GB"``."""
+    text = variable(name)
+    if text is None:
+        return None
+    try:
+        n_bytes = parse_bytes(text, name)
+    except InvalidArgument as error:
+        raise SettingsError(error.message, setting=name) from error
+    if n_bytes == 0:
+        raise SettingsError(f"{name}={text!r} leaves no room at all.", setting=name)
+    return n_bytes
+
+
+def word_in(name: str, words: tuple[str, ...]) -> str:
+    """Return a variable as one of some words, the first of them by default."""
+    text = variable(name)
+    if text is None:
+        return words[0]
+    if text.strip().lower() not in words:
+        raise SettingsError(f"{name}={text!r} is none of {', '.join(words)}.", setting=name)
+    return text.strip().lower()
+
+
+def existing_in(name: str) -> str | None:
+    """Return a variable as a file or directory that is there."""
+    text = variable(name)
+    if text is not None and not Path(text).exists():
+        raise SettingsError(
+            f"{name}={text!r} is neither a file nor a directory with certificate authorities.",
+            setting=name,
+        )
+    return text
+
+
+def flag_in(name: str, *, default: bool) -> bool:
+    """Return a variable as yes or no."""
+    text = variable(name)
+    return default if text is None else text.strip().lower() not in {"0", "false", "no", "off"}
+
+
+def home_directory() -> Path | None:
+    """Return the home directory; a container's user may have none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def directory(named: object, source: str) -> Path:
+    """Return a path with ``~`` and ``~user`` resolved."""
+    try:
+        return Path(named).expanduser()  # type: ignore[arg-type]
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise SettingsError(
+            f"{source}={named!r} is no path: {error}.", setting=source, source=source
+        ) from error
+
+
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Return this environment for a child process that must meet only what is in ``extra``.
+
+    Parameters
+    ----------
+    extra : mapping of str to str
+        Variables to set.
+
+    Returns
+    -------
+    dict of str to str
+        The current variables without ``WANDB_*``, ``RUNLAKE_*`` and proxies, then ``extra``.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()  # noqa: TID251
+        if not name.startswith(("WANDB_", "RUNLAKE_")) and not name.lower().endswith("_proxy")
+    }
+    return {**kept, **extra}

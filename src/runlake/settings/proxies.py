@@ -1,0 +1,40 @@
+"""The proxies that the environment names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runlake.settings.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentProxies:
+    """The proxies that the environment names.
+
+    Parameters
+    ----------
+    by_scheme : mapping of str to Secret
+        For ``http``, ``https`` and ``all``; a URL may hold a password.
+    exceptions : tuple of str
+        The parts of ``NO_PROXY``.
+    """
+
+    by_scheme: Mapping[str, Secret]
+    exceptions: tuple[str, ...] = ()
+
+
+def find_proxies() -> EnvironmentProxies:
+    """Look the proxies up: variables, and on some systems what is set for the whole machine.
+
+    Returns
+    -------
+    EnvironmentProxies
+        Unchecked: a proxy that no request needs may be wrong.
+    """
+    from urllib.request import getproxies
+
+    found = {name: Secret(text) for name, text in getproxies().items()}
+    exceptions = found.pop("no", Secret("")).reveal().replace(",", " ").split()
+    by_scheme = {name: url for name, url in found.items() if name in {"http", "https", "all"}}
+    return EnvironmentProxies(by_scheme, tuple(exceptions))

@@ -1,0 +1,50 @@
+"""API keys, and URLs that may hold a password: strings that are not shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runlake.errors import SettingsError
+
+
+class Secret:
+    """A string that no repr, log line or pickle shows."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the string itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("A secret does not pickle; it is looked up again where it is needed.")
+
+
+def checked_key(key: object, source: str) -> Secret:
+    """Return an API key; `SettingsError` names its source where it cannot be one."""
+    if not isinstance(key, str):
+        raise SettingsError(
+            f"The API key of {source} is of type {type(key).__name__}, not a string.",
+            setting="api_key",
+            source=source,
+        )
+    text = key.strip(" ")
+    odd = next((c for c in text if not c.isascii() or not c.isprintable() or c == " "), None)
+    if odd is not None or not text:
+        what = "is blank" if odd is None else f"holds {_kind(odd)}, which no API key has"
+        raise SettingsError(
+            f"The API key of {source} {what}; copy it again.", setting="api_key", source=source
+        )
+    return Secret(text)
+
+
+def _kind(character: str) -> str:
+    if character.isspace():
+        return "a line break" if character in "\r\n" else "a blank"
+    return "a letter beyond ASCII" if character.isprintable() else "a control character"

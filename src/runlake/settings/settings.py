@@ -1,0 +1,97 @@
+"""The settings of a client, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runlake.settings.api_keys import find_api_key
+from runlake.settings.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the client was told, from every source.
+
+    Parameters
+    ----------
+    base_url, app_url : str
+        Root of the API and of the web pages, without a trailing slash.
+    cache_dir : Path
+        Root of the cache, ``$WANDB_CACHE_DIR/runlake``.
+    api_key : Secret or None
+        Left out of pickles; unpickling looks it up again.
+    entity, project : str or None
+        Stand in where a run path leaves them out.
+    timeout : float
+        Seconds that one request may take (``WANDB_HTTP_TIMEOUT``).
+    retry_timeout : float
+        Seconds after which a failing request is given up (``RUNLAKE_RETRY_TIMEOUT``).
+    lock_timeout : float
+        Seconds to wait for other processes: for one that pulls the same run, or for a turn to send
+        a request where the rate is shared (``RUNLAKE_LOCK_TIMEOUT``).
+    max_workers : int
+        Requests in flight at once (``RUNLAKE_MAX_WORKERS``).
+    ca_bundle : str or None
+        File, or directory of hashed names, with the certificate authorities to trust
+        (``REQUESTS_CA_BUNDLE``, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``).
+    verify_ssl : bool
+        False with ``WANDB_INSECURE_DISABLE_SSL``.
+    progress : bool
+        False with ``RUNLAKE_PROGRESS=0``.
+    offline : bool
+        No request is made (``RUNLAKE_OFFLINE``).
+    locking : {"auto", "flock", "soft"}
+        How processes that share the cache exclude each other (``RUNLAKE_LOCKING``).
+    cache_max_bytes : int or None
+        Above it the least recently used runs are let go (``RUNLAKE_CACHE_MAX_BYTES``).
+    requests_per_second : float or None
+        What all processes with this key and this cache together may send to the API
+        (``RUNLAKE_REQUESTS_PER_SECOND``); None leaves it to what the backend tells.
+    max_bandwidth : int or None
+        Bytes per second that the downloads of this process may take (``RUNLAKE_MAX_BANDWIDTH``).
+    artifact_dir : Path
+        Where artifacts are downloaded to by default (``WANDB_ARTIFACT_DIR``); a relative one counts
+        from the working directory of the moment.
+    """
+
+    base_url: str
+    app_url: str
+    cache_dir: Path
+    api_key: Secret | None = field(default=None, compare=False)
+    entity: str | None = None
+    project: str | None = None
+    timeout: float = 30.0
+    retry_timeout: float = 60.0
+    lock_timeout: float = 3600.0
+    max_workers: int = 16
+    ca_bundle: str | None = None
+    verify_ssl: bool = True
+    progress: bool = True
+    offline: bool = False
+    locking: str = "auto"
+    cache_max_bytes: int | None = None
+    requests_per_second: float | None = None
+    max_bandwidth: int | None = None
+    artifact_dir: Path = Path("artifacts")
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a setting by name, as scripts do that know the SDK's dict."""
+        if name not in self.__slots__:
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a setting by name, or a default where there is none of that name."""
+        return getattr(self, name) if name in self.__slots__ else default
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: getattr(self, name) for name in self.__slots__}
+        state["api_key"] = None
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state["api_key"] = find_api_key(state["base_url"])
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
