@@ -24,7 +24,7 @@ from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
 from runlake.public.lists.attributes import Attributes, client_of
 from runlake.public.lists.destinations import destination_of, is_wanted, open_text
-from runlake.public.lists.pages import Page, SizedPages, page_of
+from runlake.public.lists.pages import Page, SizedPages
 from runlake.values import RunPath
 
 if TYPE_CHECKING:
@@ -209,6 +209,8 @@ class Files(SizedPages[File]):
     The length is the number of all files of the run, chosen or not, as in the SDK.
     """
 
+    _operation = "RunFiles"
+
     def __init__(
         self,
         client: Client,
@@ -245,11 +247,10 @@ class Files(SizedPages[File]):
             limit=self.per_page,
             upload=self._upload,
         )
-        with answer_to(self._client, "RunFiles", self._what):
-            page = page_of(found.get("files"), found.get("fileCount"))
-            return page.holding([self._open(node) for node in page.objects])
+        return self._page(found.get("files"), found.get("fileCount"))
 
-    def _open(self, node: dict[str, Any]) -> File:
+    def _open(self, edge: dict[str, Any]) -> File:
+        node = edge["node"]
         # What an older backend does not know is None.
         attrs = {**dict.fromkeys(FIELDS), **node, "name": str(node["name"])}
         return File(self._client, attrs, self.run)

@@ -9,14 +9,13 @@ from urllib.parse import quote
 from runlake.backend.graphql import documents
 from runlake.backend.graphql.lacking import check_field
 from runlake.backend.graphql.query import query
-from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.http.client import Client
 from runlake.errors import ProjectNotFoundError
 from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
 from runlake.public.artifacts.collections import ArtifactTypes, ProjectArtifactCollections
 from runlake.public.lists.attributes import Attributes, frame_of
-from runlake.public.lists.pages import Page, Pages, page_of
+from runlake.public.lists.pages import Page, Pages
 from runlake.public.sweeps import Sweeps
 from runlake.public.users import User
 
@@ -199,6 +198,8 @@ class Projects(Pages[Project]):
         Projects per request.
     """
 
+    _operation = "GetProjects"
+
     def __init__(self, client: Client, entity: str, per_page: int = 50) -> None:
         super().__init__(client, per_page)
         self.entity = entity
@@ -217,14 +218,11 @@ class Projects(Pages[Project]):
 
     def _fetch(self, cursor: str | None) -> Page[Project]:
         variables = {"entity": self.entity, "cursor": cursor, "perPage": self.per_page}
-        found = query(self._client, documents.PROJECTS, variables)
-        with answer_to(self._client, "GetProjects", self._what):
-            page = page_of(found.get("models"))
-            names = [str(node["name"]) for node in page.objects]
-        listed = zip(names, page.objects, strict=True)
-        return page.holding(
-            [Project(self._client, self.entity, name, node) for name, node in listed]
-        )
+        return self._page(query(self._client, documents.PROJECTS, variables).get("models"))
+
+    def _open(self, edge: dict[str, Any]) -> Project:
+        node = edge["node"]
+        return Project(self._client, self.entity, str(node["name"]), node)
 
     def __repr__(self) -> str:
         return line_for_screen(f"<Projects {self.entity}>")

@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runlake.backend.graphql import documents
-from runlake.backend.graphql.query import query
 from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.graphql.walk import Walk
 from runlake.backend.http.client import Client
-from runlake.errors import InvalidArgument, MissingExtra, ProjectNotFoundError, SampleWarning
+from runlake.errors import InvalidArgument, MissingExtra, SampleWarning
 from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
 from runlake.exports.manifest import freshness_of
 from runlake.history.runs.open import ListedRun, open_readings
 from runlake.history.runs.samples import Sampling, sample_runs, sample_runs_as_frames
 from runlake.public.lists.filters import checked_filters
+from runlake.public.lists.in_project import PagesInProject
 from runlake.public.lists.pages import Page, SizedPages, page_of
 from runlake.public.run.run import Run
 from runlake.public.sweeps import Sweep
@@ -32,7 +32,7 @@ DEFAULT_ORDER = "+created_at"
 FRESHNESS_PER_PAGE = 500
 
 
-class Runs(SizedPages[Run]):
+class Runs(PagesInProject[Run], SizedPages[Run]):
     """The runs of a project that a filter keeps; made by `Api.runs`.
 
     Parameters
@@ -58,6 +58,8 @@ class Runs(SizedPages[Run]):
         If an argument is wrong; no request has been made then.
     """
 
+    _operation = "Runs"
+
     def __init__(
         self,
         client: Client,
@@ -69,9 +71,7 @@ class Runs(SizedPages[Run]):
         include_sweeps: bool = False,
         lazy: bool = True,
     ) -> None:
-        super().__init__(client, per_page)
-        self.entity = entity
-        self.project = project
+        super().__init__(client, entity, project, per_page)
         self.filters = checked_filters(filters)
         self.order = _checked_order(order)
         self._include_sweeps = include_sweeps
@@ -83,41 +83,34 @@ class Runs(SizedPages[Run]):
 
     @property
     def _what(self) -> str:
-        return f"the runs of '{self.entity}/{self.project}'"
+        return f"the runs of '{self._place}'"
 
     def _fetch(self, cursor: str | None) -> Page[Run]:
-        page = self._page(documents.runs(is_light=self._lazy), cursor, self.per_page)
-        runs = [self._run(node) for node in page.objects]
-        if self._include_sweeps:
-            for run in runs:
-                if run.sweep_name:
-                    run.sweep = self._sweep(run.sweep_name)
-        return page.holding(runs)
+        edges = self._edges(documents.runs(is_light=self._lazy), cursor, self.per_page)
+        return edges.opened(self._open)
 
-    def _page(self, document: str, cursor: str | None, per_page: int) -> Page[dict[str, Any]]:
-        variables = {
-            "entity": self.entity,
-            "project": self.project,
-            "filters": json.dumps(self.filters),
-            "order": self.order,
-            "cursor": cursor,
-            "perPage": per_page,
-            "isFirst": cursor is None,
-        }
-        project = query(self._client, document, variables).get("project")
-        if project is None:
-            raise ProjectNotFoundError(
-                f"Could not find project {self.project} of {self.entity} at {self._client.origin}. "
-                "Check the spelling, and that this API key may read it.",
-                operation="Runs",
-                origin=self._client.origin,
-            )
-        with answer_to(self._client, "Runs", self._what):
+    def _open(self, edge: dict[str, Any]) -> Run:
+        node = edge["node"]
+        run = Run(self._client, self.entity, self.project, node["name"], node, lazy=self._lazy)
+        if self._include_sweeps and run.sweep_name:
+            run.sweep = self._sweep(run.sweep_name)
+        return run
+
+    def _edges(self, document: str, cursor: str | None, per_page: int) -> Page[dict[str, Any]]:
+        project = self._ask(
+            document,
+            cursor,
+            filters=json.dumps(self.filters),
+            order=self.order,
+            perPage=per_page,
+            isFirst=cursor is None,
+        )
+        with answer_to(self._client, self._operation, self._what):
             total = project.get("runCount")
             if total is None and self._last is not None:
                 total = self._last.total
             page = page_of(project.get("runs"), total)
-            if not all(isinstance(node["name"], str) for node in page.objects):
+            if not all(isinstance(edge["node"]["name"], str) for edge in page.objects):
                 raise TypeError("a run without a name")
         return page
 
@@ -128,15 +121,13 @@ class Runs(SizedPages[Run]):
         seen: set[str] = set()
         while has_next:
             walk.check()
-            page = self._page(document, cursor, per_page)
+            page = self._edges(document, cursor, per_page)
             n_known = len(seen)
-            seen.update(node["name"] for node in page.objects)
-            yield from page.objects
+            nodes = [edge["node"] for edge in page.objects]
+            seen.update(node["name"] for node in nodes)
+            yield from nodes
             cursor, has_next = page.cursor, page.has_next
             walk.note(cursor, len(seen) - n_known, has_next=has_next)
-
-    def _run(self, node: Mapping[str, Any]) -> Run:
-        return Run(self._client, self.entity, self.project, node["name"], node, lazy=self._lazy)
 
     def _sweep(self, name: str) -> Sweep:
         if name not in self._sweeps:
@@ -261,7 +252,7 @@ class Runs(SizedPages[Run]):
 
         listed = self._listed()
         readings = open_readings(self._client, listed, projection, steps)
-        return scan_readings(self._client, readings, f"{self.entity}/{self.project}", projection)
+        return scan_readings(self._client, readings, self._place, projection)
 
     def _row_histories(self, sampling: Sampling) -> list[dict[str, Any]]:
         listed = self._listed()
@@ -320,7 +311,7 @@ class Runs(SizedPages[Run]):
             kept, total = (sum(column) for column in zip(*counts, strict=True))
             warn(
                 f"Samples of {len(partial):,} of {len(counts):,} runs of "
-                f"'{self.entity}/{self.project}': {kept:,} of {total:,} rows; "
+                f"'{self._place}': {kept:,} of {total:,} rows; "
                 f"samples={max(n_rows for _, n_rows in counts)} gives all.",
                 SampleWarning,
             )
@@ -347,7 +338,7 @@ class Runs(SizedPages[Run]):
         return run_table([{**run.load(), "config": run.config} for run in self.objects])
 
     def __repr__(self) -> str:
-        return line_for_screen(f"<Runs {self.entity}/{self.project}>")
+        return line_for_screen(f"<Runs {self._place}>")
 
 
 def _checked_order(order: object) -> str:

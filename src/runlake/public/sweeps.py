@@ -10,20 +10,15 @@ from urllib.parse import quote, quote_plus
 from runlake.backend.graphql import documents
 from runlake.backend.graphql.features import fetch_features
 from runlake.backend.graphql.query import query
-from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.http.client import Client
-from runlake.errors import (
-    MissingExtra,
-    ProjectNotFoundError,
-    SweepNotFoundError,
-    UnsupportedError,
-)
+from runlake.errors import MissingExtra, SweepNotFoundError, UnsupportedError
 from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
 from runlake.public.links import runs_of
 from runlake.public.lists.attributes import Attributes, frame_of
 from runlake.public.lists.filters import checked_filters
-from runlake.public.lists.pages import Page, SizedPages, page_of
+from runlake.public.lists.in_project import PagesInProject
+from runlake.public.lists.pages import Page, SizedPages
 
 if TYPE_CHECKING:
     from runlake.public.run.run import Run
@@ -181,7 +176,7 @@ class Sweep(Attributes):
         )
 
 
-class Sweeps(SizedPages[Sweep]):
+class Sweeps(PagesInProject[Sweep], SizedPages[Sweep]):
     """The sweeps of a project, fetched page by page as far as they are looked at.
 
     Parameters
@@ -203,6 +198,8 @@ class Sweeps(SizedPages[Sweep]):
         If there are filters and the backend is too old for them; that is one request.
     """
 
+    _operation = "GetSweeps"
+
     def __init__(
         self,
         client: Client,
@@ -211,9 +208,7 @@ class Sweeps(SizedPages[Sweep]):
         per_page: int = 50,
         filters: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(client, per_page)
-        self.entity = entity
-        self.project = project
+        super().__init__(client, entity, project, per_page)
         self.filters = checked_filters(filters)
         if self.filters and documents.SWEEP_FILTERS not in fetch_features(client):
             raise UnsupportedError(
@@ -225,31 +220,17 @@ class Sweeps(SizedPages[Sweep]):
 
     @property
     def _what(self) -> str:
-        return f"the sweeps of '{self.entity}/{self.project}'"
+        return f"the sweeps of '{self._place}'"
 
     def _fetch(self, cursor: str | None) -> Page[Sweep]:
-        variables = {
-            "project": self.project,
-            "entity": self.entity,
-            "cursor": cursor,
-            "perPage": self.per_page,
-        }
-        if self.filters:
-            variables["filters"] = json.dumps(self.filters)
+        chosen = {"filters": json.dumps(self.filters)} if self.filters else {}
         document = documents.sweeps(is_filtered=bool(self.filters))
-        project = query(self._client, document, variables).get("project")
-        if project is None:
-            raise ProjectNotFoundError(
-                f"Could not find project {self.project} of {self.entity} at {self._client.origin}. "
-                "Check the spelling, and that this API key may read it.",
-                operation="GetSweeps",
-                origin=self._client.origin,
-            )
-        with answer_to(self._client, "GetSweeps", self._what):
-            page = page_of(project.get("sweeps"), project.get("totalSweeps"))
-            found = [(str(node["name"]), node) for node in page.objects]
-        names = (self.entity, self.project)
-        return page.holding([Sweep(self._client, *names, name, node) for name, node in found])
+        project = self._ask(document, cursor, **chosen)
+        return self._page(project.get("sweeps"), project.get("totalSweeps"))
+
+    def _open(self, edge: dict[str, Any]) -> Sweep:
+        node = edge["node"]
+        return Sweep(self._client, self.entity, self.project, str(node["name"]), node)
 
     def __repr__(self) -> str:
-        return line_for_screen(f"<Sweeps {self.entity}/{self.project}>")
+        return line_for_screen(f"<Sweeps {self._place}>")

@@ -14,7 +14,7 @@ from runlake.errors import ArtifactNotFoundError, InvalidArgument, InvalidType
 from runlake.errors.screen import line_for_screen
 from runlake.public.artifacts.lists import Artifacts
 from runlake.public.artifacts.values import check_collection_name, check_tags, check_type
-from runlake.public.lists.pages import Page, Pages, page_of
+from runlake.public.lists.pages import Page, Pages
 
 ALIASES_PER_PAGE = 1000
 
@@ -285,6 +285,8 @@ class ArtifactCollection:
 class _Aliases(Pages[str]):
     """The aliases in a collection."""
 
+    _operation = "ArtifactCollectionAliases"
+
     def __init__(self, client: Client, collection_id: str) -> None:
         super().__init__(client, ALIASES_PER_PAGE)
         self._collection_id = collection_id
@@ -299,6 +301,8 @@ class _Aliases(Pages[str]):
     def _fetch(self, cursor: str | None) -> Page[str]:
         variables = {"id": self._collection_id, "cursor": cursor, "perPage": self.per_page}
         data = query(self._client, documents.ARTIFACT_COLLECTION_ALIASES, variables)
-        with answer_to(self._client, "ArtifactCollectionAliases", "a collection"):
-            page = page_of((data.get("artifactCollection") or {}).get("aliases"))
-            return page.holding([node["alias"] for node in page.objects])
+        return self._page((data.get("artifactCollection") or {}).get("aliases"))
+
+    def _open(self, edge: dict[str, Any]) -> str:
+        alias: str = edge["node"]["alias"]
+        return alias

@@ -16,7 +16,8 @@ from runlake.errors.screen import line_for_screen
 from runlake.public.artifacts.collection import ArtifactCollection
 from runlake.public.artifacts.lists import known_length
 from runlake.public.lists.filters import checked_filters
-from runlake.public.lists.pages import Page, Pages, SizedPages, page_of
+from runlake.public.lists.in_project import PagesInProject
+from runlake.public.lists.pages import Page, SizedPages
 
 
 class ArtifactType:
@@ -103,7 +104,7 @@ class ArtifactType:
         return line_for_screen(f"<ArtifactType {self.type}>")
 
 
-class ArtifactTypes(Pages[ArtifactType]):
+class ArtifactTypes(PagesInProject[ArtifactType]):
     """The artifact types of a project.
 
     Parameters
@@ -118,44 +119,66 @@ class ArtifactTypes(Pages[ArtifactType]):
         The ``cursor`` of an earlier list, to go on there.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        entity: str,
-        project: str,
-        per_page: int = 50,
-        start: str | None = None,
-    ) -> None:
-        super().__init__(client, per_page, start)
-        self.entity = entity
-        self.project = project
+    _operation = "ProjectArtifactTypes"
 
     def _key(self, one: ArtifactType) -> str:
         return one.name
 
     @property
     def _what(self) -> str:
-        return f"the artifact types of '{self.entity}/{self.project}'"
+        return f"the artifact types of '{self._place}'"
 
     def _fetch(self, cursor: str | None) -> Page[ArtifactType]:
-        variables = {
-            "entity": self.entity,
-            "project": self.project,
-            "cursor": cursor,
-            "perPage": self.per_page,
-        }
-        project = _query_project(self._client, documents.ARTIFACT_TYPES, variables)
-        with answer_to(self._client, "ProjectArtifactTypes", f"'{self.entity}/{self.project}'"):
-            page = page_of(project.get("artifactTypes"))
-            names = (self.entity, self.project)
-            types = [ArtifactType(self._client, *names, n["name"], n) for n in page.objects]
-        return page.holding(types)
+        return self._page(self._ask(documents.ARTIFACT_TYPES, cursor).get("artifactTypes"))
+
+    def _open(self, edge: dict[str, Any]) -> ArtifactType:
+        node = edge["node"]
+        return ArtifactType(self._client, self.entity, self.project, node["name"], node)
 
     def __repr__(self) -> str:
-        return line_for_screen(f"<ArtifactTypes {self.entity}/{self.project}>")
+        return line_for_screen(f"<ArtifactTypes {self._place}>")
 
 
-class ArtifactCollections(SizedPages[ArtifactCollection]):
+class _Collections(PagesInProject[ArtifactCollection], SizedPages[ArtifactCollection]):
+    """Collections of a project, filtered and ordered by the backend."""
+
+    _operation = "ProjectArtifactCollections"
+
+    def __init__(
+        self,
+        client: Client,
+        entity: str,
+        project: str,
+        filters: Mapping[str, Any] | None = None,
+        order: str | None = None,
+        per_page: int = 50,
+        start: str | None = None,
+    ) -> None:
+        super().__init__(client, entity, project, per_page, start)
+        self.filters = None if filters is None else checked_filters(filters)
+        self.order = order
+
+    @property
+    def _chosen(self) -> dict[str, Any]:
+        """Which collections, and in which order, as variables of the documents."""
+        filters = None if self.filters is None else json.dumps(self.filters)
+        return {"order": self.order, "filters": filters}
+
+    def _key(self, one: ArtifactCollection) -> str:
+        return one.id
+
+    def _page_of(self, owner: Mapping[str, Any]) -> Page[ArtifactCollection]:
+        """Return a page of the collections of a project, or of a type in it."""
+        found = owner.get("artifactCollections") or {}
+        return self._page(found, found.get("totalCount"))
+
+    def _open(self, edge: dict[str, Any]) -> ArtifactCollection | None:
+        # Without a project it lies where this API key may not look.
+        is_shown = edge["node"].get("project")
+        return ArtifactCollection.from_attrs(self._client, edge["node"]) if is_shown else None
+
+
+class ArtifactCollections(_Collections):
     """The collections of a type in a project.
 
     Parameters
@@ -185,44 +208,29 @@ class ArtifactCollections(SizedPages[ArtifactCollection]):
         per_page: int = 50,
         start: str | None = None,
     ) -> None:
-        super().__init__(client, per_page, start)
-        self.entity = entity
-        self.project = project
+        super().__init__(client, entity, project, filters, order, per_page, start)
         self.type_name = type_name
-        self.filters = None if filters is None else checked_filters(filters)
-        self.order = order
-
-    def _key(self, one: ArtifactCollection) -> str:
-        return one.id
 
     @property
     def _what(self) -> str:
-        return f"the collections of type {self.type_name!r} in '{self.entity}/{self.project}'"
+        return f"the collections of type {self.type_name!r} in '{self._place}'"
 
     def _fetch(self, cursor: str | None) -> Page[ArtifactCollection]:
-        variables = {
-            "entity": self.entity,
-            "project": self.project,
-            "type": self.type_name,
-            "cursor": cursor,
-            "perPage": self.per_page,
-            "order": self.order,
-            "filters": None if self.filters is None else json.dumps(self.filters),
-        }
-        project = _query_project(self._client, documents.ARTIFACT_COLLECTIONS, variables)
-        kind = project.get("artifactType")
-        if not kind:
+        project = self._ask(
+            documents.ARTIFACT_COLLECTIONS, cursor, type=self.type_name, **self._chosen
+        )
+        of_type = project.get("artifactType")
+        if not of_type:
             raise _no_such_type(self._client, self.entity, self.project, self.type_name)
-        return _page_of_collections(self._client, kind)
+        return self._page_of(of_type)
 
     def __repr__(self) -> str:
         return line_for_screen(
-            f"<ArtifactCollections {self.entity}/{self.project}/{self.type_name}"
-            f"{known_length(self)}>"
+            f"<ArtifactCollections {self._place}/{self.type_name}{known_length(self)}>"
         )
 
 
-class ProjectArtifactCollections(SizedPages[ArtifactCollection]):
+class ProjectArtifactCollections(_Collections):
     """The collections of a project, of whatever type.
 
     Parameters
@@ -241,48 +249,21 @@ class ProjectArtifactCollections(SizedPages[ArtifactCollection]):
         The ``cursor`` of an earlier list, to go on there.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        entity: str,
-        project: str,
-        filters: Mapping[str, Any] | None = None,
-        order: str | None = None,
-        per_page: int = 50,
-        start: str | None = None,
-    ) -> None:
-        super().__init__(client, per_page, start)
-        self.entity = entity
-        self.project = project
-        self.filters = None if filters is None else checked_filters(filters)
-        self.order = order
-
-    def _key(self, one: ArtifactCollection) -> str:
-        return one.id
-
     @property
     def _what(self) -> str:
-        return f"the artifact collections of '{self.entity}/{self.project}'"
+        return f"the artifact collections of '{self._place}'"
 
     def _fetch(self, cursor: str | None) -> Page[ArtifactCollection]:
-        variables = {
-            "entity": self.entity,
-            "project": self.project,
-            "cursor": cursor,
-            "perPage": self.per_page,
-        }
-        document = documents.PROJECT_COLLECTIONS_PLAIN
         if documents.COLLECTION_FILTERS in fetch_features(self._client):
-            document = documents.PROJECT_COLLECTIONS
-            variables["order"] = self.order
-            variables["filters"] = None if self.filters is None else json.dumps(self.filters)
-        elif self.order is not None or self.filters is not None:
+            project = self._ask(documents.PROJECT_COLLECTIONS, cursor, **self._chosen)
+        elif self.order is None and self.filters is None:
+            project = self._ask(documents.PROJECT_COLLECTIONS_PLAIN, cursor)
+        else:
             raise UnsupportedError(
                 f"{self._client.origin} is too old to filter and order the artifact collections "
                 "of a project. List them all, and choose in Python."
             )
-        project = _query_project(self._client, document, variables)
-        return _page_of_collections(self._client, project)
+        return self._page_of(project)
 
     def __len__(self) -> int:
         if self._last is None:
@@ -292,18 +273,7 @@ class ProjectArtifactCollections(SizedPages[ArtifactCollection]):
         return super().__len__()
 
     def __repr__(self) -> str:
-        place = f"{self.entity}/{self.project}"
-        return line_for_screen(f"<ProjectArtifactCollections {place}{known_length(self)}>")
-
-
-def _page_of_collections(client: Client, owner: Mapping[str, Any]) -> Page[ArtifactCollection]:
-    """Return a page of the collections of a project, or of a type in it."""
-    with answer_to(client, "ProjectArtifactCollections", "collections"):
-        found = owner.get("artifactCollections") or {}
-        page = page_of(found, found.get("totalCount"))
-        # Without a project it lies where this API key may not look.
-        shown = [node for node in page.objects if node.get("project")]
-        return page.holding([ArtifactCollection.from_attrs(client, node) for node in shown])
+        return line_for_screen(f"<ProjectArtifactCollections {self._place}{known_length(self)}>")
 
 
 def _no_such_type(
@@ -315,18 +285,3 @@ def _no_such_type(
         operation="ProjectArtifactType",
         origin=client.origin,
     )
-
-
-def _query_project(client: Client, document: str, variables: dict[str, Any]) -> dict[str, Any]:
-    """Send a query about a project and return the project's part of the answer."""
-    found = query(client, document, variables).get("project")
-    with answer_to(client, "ProjectArtifactTypes", f"'{variables['entity']}'"):
-        project = dict(found or {})
-    if not project:
-        raise ArtifactNotFoundError(
-            f"Could not find project '{variables['entity']}/{variables['project']}' at "
-            f"{client.origin}, or this API key may not read it.",
-            operation="ProjectArtifactTypes",
-            origin=client.origin,
-        )
-    return project

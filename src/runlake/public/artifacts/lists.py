@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runlake.backend.graphql import artifact_documents as documents
-from runlake.backend.graphql.query import query, query_run
-from runlake.backend.graphql.shapes import answer_to
+from runlake.backend.graphql.query import query_run
 from runlake.backend.http.client import Client
 from runlake.cache.artifacts.contents import download_checked
 from runlake.cache.artifacts.files import fetch_file_page
@@ -19,13 +18,14 @@ from runlake.public.artifacts.artifacts import Artifact
 from runlake.public.artifacts.values import check_names
 from runlake.public.files import File
 from runlake.public.lists.filters import checked_filters
-from runlake.public.lists.pages import Page, Pages, SizedPages, page_of
+from runlake.public.lists.in_project import PagesInProject
+from runlake.public.lists.pages import Page, Pages, SizedPages
 from runlake.values import ArtifactPath, RunPath
 
 COMMITTED = {"state": "COMMITTED"}
 
 
-class Artifacts(SizedPages[Artifact]):
+class Artifacts(PagesInProject[Artifact], SizedPages[Artifact]):
     """The versions in a collection, newest first unless ordered otherwise.
 
     Parameters
@@ -46,6 +46,8 @@ class Artifacts(SizedPages[Artifact]):
         The ``cursor`` of an earlier list, to go on there.
     """
 
+    _operation = "ProjectArtifacts"
+
     def __init__(
         self,
         client: Client,
@@ -59,9 +61,7 @@ class Artifacts(SizedPages[Artifact]):
         tags: str | list[str] | None = None,
         start: str | None = None,
     ) -> None:
-        super().__init__(client, per_page, start)
-        self.entity = entity
-        self.project = project
+        super().__init__(client, entity, project, per_page, start)
         self.collection_name = collection_name
         self.type = type
         self.filters = checked_filters(COMMITTED if filters is None else filters)
@@ -73,44 +73,36 @@ class Artifacts(SizedPages[Artifact]):
 
     @property
     def _what(self) -> str:
-        return f"the versions of '{self.entity}/{self.project}/{self.collection_name}'"
+        return f"the versions of '{self._place}/{self.collection_name}'"
 
     def _fetch(self, cursor: str | None) -> Page[Artifact]:
-        variables = {
-            "entity": self.entity,
-            "project": self.project,
-            "type": self.type,
-            "collection": self.collection_name,
-            "cursor": cursor,
-            "perPage": self.per_page,
-            "order": self.order,
-            "filters": json.dumps(self.filters),
-        }
-        data = query(self._client, documents.PROJECT_ARTIFACTS, variables)
-        place = (self.entity, self.project, self.collection_name)
-        with answer_to(self._client, "ProjectArtifacts", f"'{'/'.join(place)}'"):
-            kind = (data.get("project") or {}).get("artifactType") or {}
-            found = (kind.get("artifactCollection") or {}).get("artifacts")
-            if found is None:
-                raise ArtifactNotFoundError(
-                    f"Could not find a collection {self.collection_name!r} of type {self.type!r} "
-                    f"in '{self.entity}/{self.project}' at {self._client.origin}.",
-                    operation="ProjectArtifacts",
-                    origin=self._client.origin,
-                )
-            page = page_of(found, found.get("totalCount"))
-            artifacts = [
-                self._open(edge, place) for edge in found.get("edges") or [] if edge.get("node")
-            ]
-        return page.holding([one for one in artifacts if set(self.tags) <= set(one.tags)])
+        project = self._find(
+            documents.PROJECT_ARTIFACTS,
+            cursor,
+            type=self.type,
+            collection=self.collection_name,
+            order=self.order,
+            filters=json.dumps(self.filters),
+        )
+        of_type = (project or {}).get("artifactType") or {}
+        found = (of_type.get("artifactCollection") or {}).get("artifacts")
+        if found is None:
+            raise ArtifactNotFoundError(
+                f"Could not find a collection {self.collection_name!r} of type {self.type!r} "
+                f"in '{self._place}' at {self._client.origin}.",
+                operation=self._operation,
+                origin=self._client.origin,
+            )
+        return self._page(found, found.get("totalCount"))
 
-    def _open(self, edge: Mapping[str, Any], place: tuple[str, str, str]) -> Artifact:
+    def _open(self, edge: dict[str, Any]) -> Artifact | None:
         version = str(edge["version"])
-        path = ArtifactPath(*place, version)
-        return Artifact.from_attrs(self._client, edge["node"], path, version=version)
+        path = ArtifactPath(self.entity, self.project, self.collection_name, version)
+        found = Artifact.from_attrs(self._client, edge["node"], path, version=version)
+        return found if set(self.tags) <= set(found.tags) else None
 
     def __repr__(self) -> str:
-        place = f"{self.entity}/{self.project}/{self.collection_name}"
+        place = f"{self._place}/{self.collection_name}"
         return line_for_screen(f"<Artifacts {place}{known_length(self)}>")
 
 
@@ -133,6 +125,7 @@ class ArtifactsOfRun(SizedPages[Artifact]):
         super().__init__(client, per_page)
         self._run = run
         self.mode = mode
+        self._operation = "RunOutputArtifacts" if mode == "logged" else "RunInputArtifacts"
 
     def _key(self, one: Artifact) -> str:
         return one.id
@@ -152,12 +145,12 @@ class ArtifactsOfRun(SizedPages[Artifact]):
             cursor=cursor,
             perPage=self.per_page,
         ).get("artifacts")
-        operation = "RunOutputArtifacts" if is_output else "RunInputArtifacts"
-        with answer_to(self._client, operation, f"run '{self._run}'"):
-            page = page_of(found, (found or {}).get("totalCount"))
-            # Without a project it lies where this API key may not look.
-            shown = [node for node in page.objects if node["artifactSequence"].get("project")]
-            return page.holding([Artifact.from_attrs(self._client, node) for node in shown])
+        return self._page(found, (found or {}).get("totalCount"))
+
+    def _open(self, edge: dict[str, Any]) -> Artifact | None:
+        # Without a project it lies where this API key may not look.
+        is_shown = edge["node"]["artifactSequence"].get("project")
+        return Artifact.from_attrs(self._client, edge["node"]) if is_shown else None
 
     def __repr__(self) -> str:
         return line_for_screen(f"<Artifacts {self.mode} by {self._run}{known_length(self)}>")
@@ -233,6 +226,8 @@ class ArtifactFiles(Pages[ArtifactFile]):
         The ``cursor`` of an earlier list, to go on there.
     """
 
+    _operation = "ArtifactMembershipFiles"
+
     def __init__(
         self,
         client: Client,
@@ -258,15 +253,14 @@ class ArtifactFiles(Pages[ArtifactFile]):
         return [self.artifact.entity, self.artifact.project, self.artifact.name]
 
     def _fetch(self, cursor: str | None) -> Page[ArtifactFile]:
-        place = self.artifact.place
-        found = fetch_file_page(
-            self._client, place, self._names, cursor=cursor, limit=self.per_page
+        return self._page(
+            fetch_file_page(
+                self._client, self.artifact.place, self._names, cursor=cursor, limit=self.per_page
+            )
         )
-        with answer_to(self._client, "ArtifactMembershipFiles", f"'{place}'"):
-            page = page_of(found)
-            return page.holding([self._open(node) for node in page.objects])
 
-    def _open(self, node: dict[str, Any]) -> ArtifactFile:
+    def _open(self, edge: dict[str, Any]) -> ArtifactFile:
+        node = edge["node"]
         if not isinstance(node["name"], str):
             raise TypeError(f"{node['name']!r} is no name of a file")
         return ArtifactFile(self._client, self.artifact, node)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, overload
 
+from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.graphql.walk import Walk
 from runlake.backend.http.client import Client
 from runlake.values import check_count
@@ -40,10 +41,11 @@ class Page(Generic[T]):
     total: int | None = None
     n_hidden: int = 0
 
-    def holding(self, objects: Sequence[S]) -> Page[S]:
-        """Return the same page with what was made of its objects."""
-        n_hidden = len(self.objects) - len(objects)
-        return Page(objects, self.cursor, self.has_next, self.total, n_hidden)
+    def opened(self, open_: Callable[[T], S | None]) -> Page[S]:
+        """Return the same page with what is made of its objects; None is not shown."""
+        made = [one for one in map(open_, self.objects) if one is not None]
+        n_hidden = len(self.objects) - len(made)
+        return Page(made, self.cursor, self.has_next, self.total, n_hidden)
 
 
 class Pages(ABC, Generic[T]):
@@ -80,9 +82,19 @@ class Pages(ABC, Generic[T]):
         self._n_repeated = 0
         self._guard = threading.RLock()
 
+    # What the backend calls the question, for errors about the answer.
+    _operation: str
+
     @abstractmethod
     def _fetch(self, cursor: str | None) -> Page[T]:
         """Ask for the page that starts at a cursor; None is the first."""
+
+    @abstractmethod
+    def _open(self, edge: dict[str, Any]) -> T | None:
+        """Return the object that an edge of an answer, with its ``node``, stands for.
+
+        None is not shown.
+        """
 
     @abstractmethod
     def _key(self, one: T) -> Hashable:
@@ -138,6 +150,11 @@ class Pages(ABC, Generic[T]):
                 self._turn()
         return index is not None and len(self.objects) > index
 
+    def _page(self, connection: Mapping[str, Any] | None, total: int | None = None) -> Page[T]:
+        """Return the page that an answer is; of another shape it is a `ProtocolError`."""
+        with answer_to(self._client, self._operation, self._what):
+            return page_of(connection, total).opened(self._open)
+
     def _turn(self) -> None:
         """Fetch the next page."""
         if self._walk is None:
@@ -177,7 +194,7 @@ class SizedPages(Pages[T]):
 
 
 def page_of(connection: Mapping[str, Any] | None, total: int | None = None) -> Page[Any]:
-    """Return the nodes of a GraphQL connection as a page.
+    """Return the edges of a GraphQL connection that have a node as a page.
 
     Parameters
     ----------
@@ -197,4 +214,4 @@ def page_of(connection: Mapping[str, Any] | None, total: int | None = None) -> P
     info = found.get("pageInfo") or {}
     cursor = (edges[-1].get("cursor") if edges else None) or info.get("endCursor")
     cursor = None if cursor is None else str(cursor)
-    return Page([edge["node"] for edge in edges], cursor, bool(info.get("hasNextPage")), total)
+    return Page(edges, cursor, bool(info.get("hasNextPage")), total)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from runlake.backend.graphql import documents
 from runlake.backend.graphql.query import query_run
-from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.http.client import Client
 from runlake.errors.screen import line_for_screen
-from runlake.public.lists.pages import Page, Pages, page_of
+from runlake.public.lists.pages import Page, Pages
 from runlake.values import RunPath, check_count
 
 if TYPE_CHECKING:
@@ -66,6 +65,8 @@ class ConsoleLogs(Pages[ConsoleLogLine]):
         If a number is no integer of at least 1.
     """
 
+    _operation = "RunConsoleLog"
+
     def __init__(
         self, client: Client, run: RunFields, per_page: int = 1000, last: int | None = None
     ) -> None:
@@ -89,10 +90,11 @@ class ConsoleLogs(Pages[ConsoleLogLine]):
             document = documents.RUN_CONSOLE_LOG_TAIL
             sizes = {"last": self._last_lines}
         found = query_run(self._client, document, path, run_variable="runName", **sizes)
-        with answer_to(self._client, "RunConsoleLog", self._what):
-            page = page_of(found.get("logLines"))
-            has_next = page.has_next and self._last_lines is None
-            return Page([_line(node) for node in page.objects], page.cursor, has_next)
+        page = self._page(found.get("logLines"))
+        return page if self._last_lines is None else replace(page, has_next=False)
+
+    def _open(self, edge: dict[str, Any]) -> ConsoleLogLine:
+        return _line(edge["node"])
 
     def __repr__(self) -> str:
         return line_for_screen(f"<ConsoleLogs {self.run.entity}/{self.run.project}/{self.run.id}>")
