@@ -296,3 +296,15 @@ def test_a_database_from_before_collections_keeps_its_artifacts(tmp_path):
     )
     assert store.contents.manifest(row["manifest_id"])["object"].endswith("wandb_manifest.json")
     assert store.by_name(1, "set:v1") is None
+
+
+def test_aliases_in_a_list_of_a_collection_say_which_collection_they_are_in(run):
+    log_artifact(run, "named", {"a": b"x"}, aliases=("latest", "best"))
+    answer = run.graphql(
+        'query A { project(name: "p") { artifactCollection(name: "named") { '
+        "aliases { edges { node { alias artifactCollection { name } } } } } } }",
+        {},
+    )
+    edges = answer["data"]["project"]["artifactCollection"]["aliases"]["edges"]
+    found = {edge["node"]["alias"]: edge["node"]["artifactCollection"] for edge in edges}
+    assert found == {alias: {"name": "named"} for alias in ("latest", "best")}

@@ -184,6 +184,13 @@ def test_a_missing_project_is_named(api, backend):
         _ = api.project("nowhere").created_at
 
 
+@pytest.mark.parametrize("listed", ["sweeps", "artifacts_types", "collections"])
+def test_a_list_of_a_missing_project_names_it(api, listed):
+    found = getattr(api.project("nowhere"), listed)()
+    with pytest.raises(errors.ProjectNotFoundError, match="Could not find project nowhere"):
+        list(found)
+
+
 @pytest.mark.usefixtures("many")
 def test_another_entitys_projects_are_not_shown(api):
     assert list(api.projects("somebody")) == []

@@ -1,5 +1,7 @@
-"""Requests and answers: connections, proxies, pace, retries, and foreign errors made ours.
+"""Requests and answers: one seam to the network, retries, and foreign errors made ours.
 
-Read `client`, which every request passes; then `connections`, `network` and `pace` below it, and
-`reply`, `transfer` and `retry` beside it.
+Read `client`, which every request passes, and `failures`, which makes its errors; then `retry` for
+which failures deserve another try, `reply` and `transfer` for files, `decoding` and `json_text` for
+bodies, `words` for what a server says. `budget` and `rate_headers` know the rate limit, `bandwidth`
+and `stop` pace and end downloads.
 """

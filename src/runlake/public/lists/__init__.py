@@ -1,1 +1,7 @@
-"""What lists and their members share: pages, attributes, and where files are put."""
+"""What lists and their members share.
+
+Read `pages`, lists that are fetched as far as they are looked at, and `in_project`, those of a
+project: a list says which document it sends, what an edge of the answer stands for (`_open`), and
+what tells two of them apart (`_key`). Then `attributes` for fields of the backend as attributes,
+`filters`, and `destinations` for where files are put.
+"""

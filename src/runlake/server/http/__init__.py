@@ -1,1 +1,5 @@
-"""Routes of the embedded backend beside GraphQL, and the log of all requests."""
+"""What the embedded backend answers beside GraphQL, and the log of all requests.
+
+Read `delivery`, which sends stored objects and ranges of them; then `artifact_routes`, the paths by
+which the SDK downloads files of artifacts, and `access_log`.
+"""

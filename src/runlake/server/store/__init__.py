@@ -1,4 +1,5 @@
 """What the embedded backend keeps: one SQLite database, and objects beside it.
 
-Read `database`; then `objects` and `accounts`.
+Read `database`, which has every table and migration; then `objects`, which signs URLs and stores
+what is put there, `accounts` for users and their keys, and `run_values`, by which SQL filters runs.
 """
