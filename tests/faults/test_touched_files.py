@@ -137,13 +137,14 @@ def test_a_restored_cache_costs_one_checksum_per_file_and_no_download(
 
 def test_a_restored_cache_is_noted_by_a_list_of_runs_too(faulty, compared, run):
     from runlake.cache.pull import find_unchanged
+    from runlake.values import Question
 
     stored = faulty.run
     known = (stored["state"], stored["heartbeatAt"], stored["historyLineCount"])
     restore(run)
     for _ in range(3):
         new_process()
-        assert find_unchanged(run._client, run._path, known) is not None
+        assert find_unchanged(run._client, run._path, Question(), known) is not None
     assert len(compared) == 1
 
 

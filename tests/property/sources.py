@@ -25,7 +25,7 @@ from runlake.exports.manifest import Manifest
 from runlake.exports.validator import Validator
 from runlake.history.plan.plan import LivePage, Plan, plan_read
 from runlake.history.reader import Reading
-from runlake.values import Projection, Row, RunPath, StepRange
+from runlake.values import Projection, Question, Row, RunPath, StepRange
 
 RUN = RunPath("e", "p", "r")
 KEYS = ["a", "A", "val/x", "n.m", "n.o.p", 'it\'s "q"', "ключ", "*", "", "^.*$", "a\0b", "_"]
@@ -212,8 +212,8 @@ class Sources:
     live: ListedLive
 
     def read(self, projection: Projection, steps: StepRange) -> Reading:
-        plan = plan_read(self.pulled, projection, steps)
-        return Reading(None, self.pulled, plan, self.live)  # type: ignore[arg-type]
+        plan = plan_read(self.pulled, Question(projection, steps))
+        return Reading(None, plan, self.live)  # type: ignore[arg-type]
 
 
 def write_sources(directory: Path, files: list[Export], live: dict[int, Row]) -> Sources:

@@ -47,7 +47,7 @@ from runlake.exports.footers.statistics import groups_in
 from runlake.exports.manifest import Export, Freshness, Manifest, fetch_manifest
 from runlake.exports.progress import Progress, Silence
 from runlake.exports.unlisted import fetch_unlisted_steps, find_gaps
-from runlake.values import STEP, RunPath, StepRange
+from runlake.values import STEP, Question, RunPath
 
 # Something else lies where a file or a directory of the cache belongs.
 MISPLACED = {errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST, errno.ELOOP}
@@ -60,9 +60,8 @@ UNWRITABLE = {
 def pull_run(
     client: Client,
     run: RunPath,
+    question: Question = Question(),
     *,
-    keys: Sequence[str] | None = None,
-    steps: StepRange | None = None,
     use_cache: bool = True,
     distrusted: Collection[Path] = (),
     attrs: Mapping[str, Any] | None = None,
@@ -80,10 +79,8 @@ def pull_run(
         The backend; its settings name the cache.
     run : RunPath
         The run.
-    keys : sequence of str, optional
-        Columns that are wanted; large exports are then fetched in part. None means all.
-    steps : StepRange, optional
-        Steps that are wanted.
+    question : Question
+        What is wanted; of a large export only the columns of its keys are fetched.
     use_cache : bool
         False fetches all again.
     distrusted : collection of Path
@@ -119,7 +116,7 @@ def pull_run(
     """
     directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
     adopt_older_layout(directory, client.settings)
-    pull = _Pull(client, directory, keys, steps or StepRange(), set(distrusted), attrs, progress)
+    pull = _Pull(client, directory, question, set(distrusted), attrs, progress)
     if client.settings.offline:
         return pull.from_disk(None)
     if use_cache and known is not None:
@@ -138,12 +135,7 @@ def pull_run(
 
 
 def find_unchanged(
-    client: Client,
-    run: RunPath,
-    known: Freshness,
-    *,
-    keys: Sequence[str] | None = None,
-    steps: StepRange | None = None,
+    client: Client, run: RunPath, question: Question, known: Freshness
 ) -> PullResult | None:
     """Look for a run on disk, without a request.
 
@@ -153,12 +145,10 @@ def find_unchanged(
         Its settings name the cache.
     run : RunPath
         The run.
+    question : Question
+        What is wanted.
     known : tuple
         `Manifest.freshness` of this moment, as a list of runs told it.
-    keys : sequence of str, optional
-        Columns that are wanted; None means all.
-    steps : StepRange, optional
-        Steps that are wanted.
 
     Returns
     -------
@@ -166,18 +156,11 @@ def find_unchanged(
         The whole history of the run; None if it may have more than is on disk.
     """
     directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
-    wanted = steps or StepRange()
-    return _Pull(client, directory, keys, wanted, set(), None, None).unchanged(known)
+    return _Pull(client, directory, question, set(), None, None).unchanged(known)
 
 
-def expect_unchanged(
-    client: Client,
-    run: RunPath,
-    *,
-    keys: Sequence[str] | None = None,
-    steps: StepRange | None = None,
-) -> PullResult | None:
-    """Guess what a pull of a run will bring; the arguments are those of `find_unchanged`.
+def expect_unchanged(client: Client, run: RunPath, question: Question) -> PullResult | None:
+    """Guess what a pull of a run will bring; the arguments are those of `pull_run`.
 
     Returns
     -------
@@ -189,7 +172,7 @@ def expect_unchanged(
     offer = read_manifest(RunDirectory(settings.cache_dir, settings.base_url, run)).offer
     if offer is None or not offer.is_over:
         return None
-    return find_unchanged(client, run, offer.freshness, keys=keys, steps=steps)
+    return find_unchanged(client, run, question, offer.freshness)
 
 
 class _Pull:
@@ -199,8 +182,7 @@ class _Pull:
         self,
         client: Client,
         directory: RunDirectory,
-        keys: Sequence[str] | None,
-        steps: StepRange,
+        question: Question,
         distrusted: set[Path],
         attrs: Mapping[str, Any] | None,
         progress: Progress | None,
@@ -208,8 +190,8 @@ class _Pull:
         self._client = client
         self._directory = directory
         self._catalog = Catalog(directory.root)
-        self._keys = keys
-        self._steps = steps
+        self._keys = question.keys
+        self._steps = question.steps
         self._distrusted = distrusted
         self._attrs = attrs
         self._progress = progress or Silence()

@@ -13,10 +13,8 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.pull_result import PullResult
 from runlake.errors import ExportChanged, ExportExpired, RunlakeError, Unreachable
 from runlake.exports.manifest import LAST_STEP_UNKNOWN, Manifest, fetch_manifest
-from runlake.history.live.source import BackendRows
-from runlake.history.plan.plan import plan_read
 from runlake.history.reader import Reading, open_reading
-from runlake.values import STEP, Projection, Row, RunPath, StepRange
+from runlake.values import STEP, Question, Row, RunPath
 
 logger = logging.getLogger("runlake.history")
 BATCH_ROWS = 1000
@@ -25,8 +23,7 @@ BATCH_ROWS = 1000
 def follow_run(
     client: Client,
     run: RunPath,
-    projection: Projection,
-    start: int,
+    question: Question,
     poll: float,
     note: Callable[[Manifest], None],
 ) -> Iterator[Row]:
@@ -38,10 +35,8 @@ def follow_run(
         The backend.
     run : RunPath
         The run.
-    projection : Projection
-        Keys to read.
-    start : int
-        First step, inclusive.
+    question : Question
+        What to read.
     poll : float
         Seconds between two looks.
     note : callable
@@ -60,7 +55,7 @@ def follow_run(
         What stops a read for good; and whatever does so at the first look. Later, a backend that
         does not answer is waited for.
     """
-    following = _Following(client, run, projection, start, note)
+    following = _Following(client, run, question, note, question.steps.start)
     while True:
         try:
             yield from following.iter_news()
@@ -80,12 +75,10 @@ class _Following:
 
     Parameters
     ----------
-    client, run, projection
+    client, run, question, note
         As for `follow_run`.
     position : int
         Rows of lower steps were yielded.
-    note : callable
-        As for `follow_run`.
     seen : Manifest or None
         The last offer of which all rows were yielded.
     is_over : bool
@@ -96,9 +89,9 @@ class _Following:
 
     client: Client
     run: RunPath
-    projection: Projection
-    position: int
+    question: Question
     note: Callable[[Manifest], None]
+    position: int
     seen: Manifest | None = None
     is_over: bool = field(default=False, init=False)
     has_fallen: bool = field(default=False, init=False)
@@ -152,14 +145,13 @@ class _Following:
         self.has_fallen = has_fallen
 
     def _open(self, now: Manifest) -> Reading:
-        steps = StepRange(self.position)
-        if not self._is_all_new_live(now):
-            return open_reading(self.client, self.run, self.projection, steps)
-        settings = self.client.settings
-        directory = RunDirectory(settings.cache_dir, settings.base_url, self.run)
-        live = PullResult(now, directory.path, ())
-        plan = plan_read(live, self.projection, steps)
-        return Reading(self.client, live, plan, BackendRows(self.client))
+        live = None
+        if self._is_all_new_live(now):
+            settings = self.client.settings
+            directory = RunDirectory(settings.cache_dir, settings.base_url, self.run)
+            live = PullResult(now, directory.path, ())
+        question = self.question.from_step(self.position)
+        return open_reading(self.client, self.run, question, pulled=live)
 
     def _is_all_new_live(self, now: Manifest) -> bool:
         """Tell whether no new row can be in an export, so that none has to be looked into."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from runlake.cache.pull_result import PullResult
+from runlake.backend.http.client import Client
+from runlake.cache.pull import expect_unchanged
 from runlake.history.decode.decode import first_piece
 from runlake.history.decode.queries import Piece
 from runlake.history.plan.plan import plan_read
-from runlake.values import Projection, StepRange
+from runlake.values import Question, RunPath
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,23 +26,18 @@ class HeadStart:
 
     Parameters
     ----------
-    expect : callable
-        Returns what the pull under way is expected to bring; None if that cannot be told.
-    projection : Projection
-        Keys to read.
-    steps : StepRange
-        Steps to read.
+    client : Client
+        Its settings name the cache.
+    run : RunPath
+        The run.
+    question : Question
+        What to read.
     """
 
-    def __init__(
-        self,
-        expect: Callable[[], PullResult | None],
-        projection: Projection,
-        steps: StepRange,
-    ) -> None:
-        self._expect = expect
-        self._projection = projection
-        self._steps = steps
+    def __init__(self, client: Client, run: RunPath, question: Question) -> None:
+        self._client = client
+        self._run = run
+        self._question = question
         self._begun: Future[Begun | None] | None = None
         # The thread does not live on in a fork.
         self._pid = os.getpid()
@@ -65,11 +60,10 @@ class HeadStart:
 
     def _begin(self) -> Begun | None:
         try:
-            expected = self._expect()
+            expected = expect_unchanged(self._client, self._run, self._question)
             if expected is None:
                 return None
-            plan = plan_read(expected, self._projection, self._steps)
-            piece = first_piece(plan.segments, self._projection)
+            piece = first_piece(plan_read(expected, self._question))
             return None if piece is None else (piece, piece.collect())
         except Exception:  # noqa: BLE001 - whatever it is, the read itself meets it and says so
             return None

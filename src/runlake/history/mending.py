@@ -14,8 +14,6 @@ from pathlib import Path
 from cachetools import LRUCache
 
 from runlake.backend.http.client import Client
-from runlake.cache.pull import pull_run
-from runlake.cache.pull_result import PullResult
 from runlake.cache.store import StoredExport
 from runlake.cache.uncommon import note_uncommon
 from runlake.errors import CacheCorrupt
@@ -29,9 +27,9 @@ from runlake.history.decode.engines import (
     is_undecodable,
     note_refusal,
 )
-from runlake.history.plan.plan import Plan
+from runlake.history.opening import open_plan
+from runlake.history.plan.plan import Plan, plan_read
 from runlake.history.plan.segments import ExportRead
-from runlake.values import StepRange
 
 # A file that is broken again after it was fetched again is not the cache's fault.
 MAX_FETCHED = 2
@@ -53,25 +51,21 @@ class Mending:
         self._client = client
         self._n_fetched: Counter[Path] = Counter()
 
-    def mend(
-        self, pulled: PullResult, plan: Plan, corrupt: CacheCorrupt, steps: StepRange
-    ) -> PullResult:
+    def mend(self, plan: Plan, corrupt: CacheCorrupt, start: int) -> Plan:
         """Fetch again what is broken, and note which engine cannot decode what is not.
 
         Parameters
         ----------
-        pulled : PullResult
-            What was read.
         plan : Plan
-            How it was read.
+            What was read.
         corrupt : CacheCorrupt
             Names the files that may be to blame.
-        steps : StepRange
-            Steps that are still wanted.
+        start : int
+            First step that is still wanted.
 
         Returns
         -------
-        PullResult
+        Plan
             With which the read goes on.
 
         Raises
@@ -79,15 +73,18 @@ class Mending:
         CacheCorrupt
             If no engine can decode a file, or it is broken however often it is fetched.
         """
-        suspects = _suspects(pulled, plan, corrupt)
+        question = plan.question.from_step(start)
+        suspects = _suspects(plan, corrupt)
         reads = {read.file: read for read in plan.exports}
         engines = {e.object: _engine_of(corrupt, reads.get(e.path)) for e in suspects}
         right = [export for export in suspects if _is_right(export)]
         broken = {export.object: export for export in suspects if export not in right}
+        mended = plan_read(plan.pulled, question)
         if broken or not suspects:
             paths = [export.path for export in broken.values()] or list(map(Path, corrupt.paths))
-            pulled = self._fetch_again(plan, paths, corrupt, steps)
-            for export in pulled.exports:
+            self._count(paths, corrupt)
+            mended = open_plan(self._client, plan.run, question, distrusted=paths)
+            for export in mended.pulled.exports:
                 before = broken.get(export.object)
                 if before is not None and _bytes_of(before) == _bytes_of(export):
                     _confirm(export)
@@ -97,16 +94,13 @@ class Mending:
         others = [export for export in right if engines[export.object] != PYARROW]
         if others:
             note_uncommon(self._client.settings, plan.run, others)
-        return pulled
+        return mended
 
-    def _fetch_again(
-        self, plan: Plan, paths: list[Path], corrupt: CacheCorrupt, steps: StepRange
-    ) -> PullResult:
+    def _count(self, paths: list[Path], corrupt: CacheCorrupt) -> None:
+        """Count files that are fetched again; raise where that is no use."""
         self._n_fetched.update(paths)
         if not paths or max(self._n_fetched.values()) > MAX_FETCHED:
             raise corrupt
-        keys = plan.projection.keys
-        return pull_run(self._client, plan.run, keys=keys, steps=steps, distrusted=paths)
 
 
 def _refuse(export: StoredExport, engine: str, plan: Plan, corrupt: CacheCorrupt) -> None:
@@ -124,10 +118,10 @@ def _refuse(export: StoredExport, engine: str, plan: Plan, corrupt: CacheCorrupt
         raise corrupt
 
 
-def _suspects(pulled: PullResult, plan: Plan, corrupt: CacheCorrupt) -> list[StoredExport]:
+def _suspects(plan: Plan, corrupt: CacheCorrupt) -> list[StoredExport]:
     """Return the files that are to blame, as far as can be told."""
     named = set(map(Path, corrupt.paths))
-    suspects = [export for export in pulled.exports if export.path in named]
+    suspects = [export for export in plan.pulled.exports if export.path in named]
     if len(suspects) < 2:  # noqa: PLR2004 - there is nobody else to blame
         return suspects
     touched = [export for export in suspects if not export.is_intact()]

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from runlake.backend.http.client import Client
 from runlake.cache.catalog import Catalog
-from runlake.cache.pull import expect_unchanged, pull_run
 from runlake.cache.pull_result import PullResult, recall_columns
 from runlake.cache.store import StoredExport
 from runlake.errors import CacheCorrupt, NoRowsWarning, UnsupportedByBackend
 from runlake.errors.user_line import warn
 from runlake.exports.footers.statistics import ExportFacts
-from runlake.exports.progress import Progress
 from runlake.history.decode.corruption import telling_corruption
 from runlake.history.head_start import HeadStart
 from runlake.history.live.source import BackendRows, LiveSource
 from runlake.history.mending import Mending
+from runlake.history.opening import PullOptions, open_plan
 from runlake.history.plan.key_facts import KeyFacts, find_key_facts, with_live_rows
 from runlake.history.plan.plan import Plan, plan_read
 from runlake.history.plan.reasons import describe_keys, explain_no_rows
 from runlake.history.rows.rows import read_rows
 from runlake.history.sample.by_server import fetch_sampled_rows, fetch_system_rows
 from runlake.history.sample.sample import Sample
-from runlake.history.step_check import check_steps
-from runlake.values import STEP, Projection, Row, RunPath, StepRange
+from runlake.values import STEP, Question, Row, RunPath
 
 if TYPE_CHECKING:
     import duckdb
@@ -58,10 +55,8 @@ class Reading:
     ----------
     client : Client
         Asked for samples and for what the machine did.
-    pulled : PullResult
-        What is on offer and on disk, as of one moment.
     plan : Plan
-        What to read of it.
+        What to read.
     live : LiveSource
         Gives the plan's live rows.
     head_start : HeadStart or None
@@ -69,10 +64,14 @@ class Reading:
     """
 
     client: Client
-    pulled: PullResult
     plan: Plan
     live: LiveSource
     head_start: HeadStart | None = None
+
+    @property
+    def pulled(self) -> PullResult:
+        """What is on offer and on disk, as of one moment."""
+        return self.plan.pulled
 
     def iter_rows(self, page_size: int) -> Iterator[Row]:
         """Yield the rows as dicts, and warn if there are none although the run has some."""
@@ -186,8 +185,7 @@ class Reading:
         start = self.healing(lambda reading: reading._tail_start(n_rows))  # noqa: SLF001
         if start is None:
             return self
-        steps = StepRange(start, self.plan.steps.stop)
-        return replace(self, plan=plan_read(self.pulled, self.plan.projection, steps))
+        return replace(self, plan=plan_read(self.pulled, self.plan.question.from_step(start)))
 
     def _tail_start(self, n_rows: int) -> int | None:
         from runlake.history.frames.tail import tail_start
@@ -297,21 +295,17 @@ class Reading:
         start : int
             First step, inclusive.
         """
-        steps = StepRange(start, self.plan.steps.stop)
-        pulled = mending.mend(self.pulled, self.plan, corrupt, steps)
-        return replace(self, pulled=pulled, plan=plan_read(pulled, self.plan.projection, steps))
+        return replace(self, plan=mending.mend(self.plan, corrupt, start))
 
     def warn_no_rows(self) -> None:
         """Say why the answer is empty, where that is a surprise."""
-        reason = explain_no_rows(
-            self.pulled.manifest, self.plan.projection, self.plan.steps, self._every_column()
-        )
+        reason = explain_no_rows(self.pulled.manifest, self.plan.question, self._every_column())
         if reason is not None:
             warn(reason, NoRowsWarning)
 
     def explain(self) -> Plan:
         """Return the plan, with what is known of its keys among its notes."""
-        known = describe_keys(self.pulled.manifest, self.plan.projection, self._every_column())
+        known = describe_keys(self.pulled.manifest, self.plan.question, self._every_column())
         return replace(self.plan, notes=(*self.plan.notes, *known))
 
     def key_facts(self) -> dict[str, KeyFacts]:
@@ -356,13 +350,11 @@ class Reading:
 def open_reading(
     client: Client,
     run: RunPath,
-    projection: Projection,
-    steps: StepRange,
+    question: Question,
     *,
-    use_cache: bool = True,
-    attrs: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
+    pulled: PullResult | None = None,
     as_rows: bool = False,
+    **options: Unpack[PullOptions],
 ) -> Reading:
     """Bring a run's exports to disk and plan a read of them.
 
@@ -372,36 +364,26 @@ def open_reading(
         The backend.
     run : RunPath
         The run.
-    projection : Projection
-        Keys to read.
-    steps : StepRange
-        Steps to read.
-    use_cache : bool
-        False fetches the exports again.
-    attrs : mapping, optional
-        The run's fields, to keep for offline use.
-    progress : Progress, optional
-        Watches the downloads.
+    question : Question
+        What to read.
+    pulled : PullResult, optional
+        What is on disk, where that is known already.
     as_rows : bool
         Rows are what is wanted: the first are decoded while the backend is asked, if the run was
         over when it last was.
+    **options
+        As for `runlake.cache.pull.pull_run`.
 
     Returns
     -------
     Reading
         Of this moment: rows logged later are not in it.
     """
-    keys = projection.keys
     head_start = None
     is_far = client.round_trip >= FAR_SECONDS and not client.settings.offline
-    if as_rows and use_cache and is_far:
-        expect = partial(expect_unchanged, client, run, keys=keys, steps=steps)
-        head_start = HeadStart(expect, projection, steps)
-    pulled = pull_run(
-        client, run, keys=keys, steps=steps, use_cache=use_cache, attrs=attrs, progress=progress
-    )
-    if pulled.n_downloaded:
+    if as_rows and options.get("use_cache", True) and is_far:
+        head_start = HeadStart(client, run, question)
+    plan = open_plan(client, run, question, pulled=pulled, **options)
+    if plan.pulled.n_downloaded:
         head_start = None
-    check_steps(pulled)
-    plan = plan_read(pulled, projection, steps)
-    return Reading(client, pulled, plan, BackendRows(client), head_start)
+    return Reading(client, plan, BackendRows(client), head_start)

@@ -37,7 +37,7 @@ from runlake.errors import (
 )
 from runlake.errors.user_line import warn
 from runlake.history.reader import open_reading
-from runlake.values import ArtifactPath, Projection, RunPath, StepRange
+from runlake.values import ArtifactPath, Question, RunPath
 
 if TYPE_CHECKING:
     import polars as pl
@@ -230,8 +230,8 @@ def _last_value(summary: Mapping[str, Any], key: str) -> Any:
 
 
 def _value_at(client: Client, run: RunPath, key: str, step: int) -> Any:
-    steps = StepRange.from_arguments(step, step + 1)
-    reading = open_reading(client, run, Projection.from_arguments([key]), steps)
+    question = Question.from_arguments([key], min_step=step, max_step=step + 1)
+    reading = open_reading(client, run, question)
     return next((row[key] for rows in reading.iter_batches(1) for row in rows), None)
 
 

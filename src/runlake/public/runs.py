@@ -21,7 +21,7 @@ from runlake.public.lists.in_project import PagesInProject
 from runlake.public.lists.pages import Page, SizedPages, page_of
 from runlake.public.run.run import Run
 from runlake.public.sweeps import Sweep
-from runlake.values import RUN_ID, STEP, Projection, RunPath, StepRange, check_word
+from runlake.values import RUN_ID, STEP, Question, RunPath, check_word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -244,15 +244,14 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         together is JSON text, and a `MixedTypesWarning` names it. A `NoRowsWarning` names keys that
         no run has.
         """
-        projection = Projection.from_arguments(keys, how)
-        steps = StepRange.from_arguments(min_step, max_step)
-        if RUN_ID in (projection.keys or ()):
+        question = Question.from_arguments(keys, how, min_step, max_step)
+        if RUN_ID in (question.keys or ()):
             raise InvalidArgument(f"keys must not name {RUN_ID!r}: that column names the run.")
         from runlake.history.runs.scan import scan_readings
 
         listed = self._listed()
-        readings = open_readings(self._client, listed, projection, steps)
-        return scan_readings(self._client, readings, self._place, projection)
+        readings = open_readings(self._client, listed, question)
+        return scan_readings(self._client, readings, self._place, question.projection)
 
     def _row_histories(self, sampling: Sampling) -> list[dict[str, Any]]:
         listed = self._listed()

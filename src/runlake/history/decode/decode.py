@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -13,7 +13,8 @@ from runlake.history.decode.forked import polars_is_usable
 from runlake.history.decode.prefetch import run_ahead
 from runlake.history.decode.queries import Piece, cut_pieces
 from runlake.history.decode.selection import COLUMNS_WORTH_A_THREAD
-from runlake.history.plan.segments import ExportRead, Segment
+from runlake.history.plan.plan import Plan
+from runlake.history.plan.segments import ExportRead
 from runlake.values import STEP, Projection, Row
 
 if TYPE_CHECKING:
@@ -88,12 +89,13 @@ def _is_for_polars(read: ExportRead) -> bool:
     return polars_is_usable() and polars_can_scan(read)
 
 
-def first_piece(segments: Sequence[Segment], projection: Projection) -> Piece | None:
-    """Return what `decode_exports` decodes first of segments; None if they begin otherwise."""
-    if not (segments and segments[0].is_one_export and _is_for_polars(segments[0].reads[0])):
+def first_piece(plan: Plan) -> Piece | None:
+    """Return what `decode_exports` decodes first of a plan; None if that begins otherwise."""
+    first = next(iter(plan.segments), None)
+    if first is None or not (first.is_one_export and _is_for_polars(first.reads[0])):
         return None
-    reads = [(segments[0].reads[0], segments[0].steps)]
-    return next(cut_pieces(_wanted(reads, projection), projection, 1), None)
+    wanted = _wanted([(first.reads[0], first.steps)], plan.projection)
+    return next(cut_pieces(wanted, plan.projection, 1), None)
 
 
 def _decode_polars(

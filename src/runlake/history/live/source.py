@@ -9,11 +9,11 @@ from itertools import chain
 from typing import Protocol
 
 from runlake.backend.http.client import Client
-from runlake.cache.pull import pull_run
 from runlake.history.live.pages import fetch_page, iter_live_pages, walk_live_rows
-from runlake.history.plan.plan import LivePage, Plan, plan_read
+from runlake.history.opening import open_plan
+from runlake.history.plan.plan import LivePage, Plan
 from runlake.history.rows.rows import read_segments
-from runlake.values import STEP, Projection, Row, StepRange
+from runlake.values import STEP, Question, Row, StepRange
 
 RECOVERED_ROWS = 1024
 
@@ -61,11 +61,9 @@ class BackendRows:
     def _recover(self, plan: Plan, steps: list[int]) -> list[Row]:
         """Read steps that were live a moment ago from the exports that took them in."""
         window = StepRange(min(steps), max(steps) + 1)
-        pulled = pull_run(self.client, plan.run, keys=plan.projection.keys, steps=window)
+        question = Question(plan.projection.of_any_key, window)
+        now = open_plan(self.client, plan.run, question)
         wanted = set(steps)
-        keys = plan.projection.keys
-        some = Projection(keys, "any") if keys else plan.projection
-        now = plan_read(pulled, some, window)
         exported = [segment for segment in now.segments if segment.reads]
-        batches = read_segments(exported, some, iter(()), RECOVERED_ROWS)
+        batches = read_segments(exported, now.projection, iter(()), RECOVERED_ROWS)
         return [row for row in chain.from_iterable(batches) if row[STEP] in wanted]

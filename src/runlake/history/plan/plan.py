@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from cachetools import LRUCache, cached
@@ -14,7 +14,7 @@ from runlake.errors.screen import for_screen, one_line
 from runlake.exports.footers.statistics import ColumnFacts, ExportFacts
 from runlake.history.plan.key_columns import Column, find_columns
 from runlake.history.plan.segments import ExportRead, Segment, cut_segments, plan_export
-from runlake.values import Projection, RunPath, StepRange
+from runlake.values import Projection, Question, RunPath, StepRange
 
 LIVE_PAGE_ROWS = 2000
 COLUMNS_IN_MEMORY = 1 << 18
@@ -52,12 +52,10 @@ class Plan:
 
     Parameters
     ----------
-    run : RunPath
-        The run.
-    projection : Projection
-        Keys to read and what a row must have of them.
-    steps : StepRange
-        The range asked for.
+    pulled : PullResult
+        What is on offer and on disk, as of one moment.
+    question : Question
+        What is read of it.
     exports : tuple of ExportRead
         Later sources win key by key, hence the order.
     segments : tuple of Segment
@@ -69,13 +67,27 @@ class Plan:
         How the exports came to be on disk, for people.
     """
 
-    run: RunPath
-    projection: Projection
-    steps: StepRange
+    pulled: PullResult = field(repr=False)
+    question: Question
     exports: tuple[ExportRead, ...]
     segments: tuple[Segment, ...]
     walk: StepRange | None
     notes: tuple[str, ...] = ()
+
+    @property
+    def run(self) -> RunPath:
+        """The run."""
+        return self.pulled.manifest.path
+
+    @property
+    def projection(self) -> Projection:
+        """Keys to read and what a row must have of them."""
+        return self.question.projection
+
+    @property
+    def steps(self) -> StepRange:
+        """The range asked for."""
+        return self.question.steps
 
     @cached_property
     def live_pages(self) -> tuple[LivePage, ...]:
@@ -150,41 +162,38 @@ def segment_pages(segment: Segment) -> Iterator[LivePage]:
         yield LivePage(steps[start : start + LIVE_PAGE_ROWS], is_alone=not segment.reads)
 
 
-def plan_read(pulled: PullResult, projection: Projection, steps: StepRange) -> Plan:
+def plan_read(pulled: PullResult, question: Question) -> Plan:
     """Decide what to read; pure.
 
     Parameters
     ----------
     pulled : PullResult
-        What is on offer and on disk.
-    projection : Projection
-        Keys to read.
-    steps : StepRange
-        Steps to read.
+        What is on offer and on disk, pulled for the question.
+    question : Question
+        What to read.
 
     Returns
     -------
     Plan
         Touches no row group and no live step outside the range.
     """
-    manifest = pulled.manifest
+    steps = question.steps
     by_age = sorted(pulled.exports, key=lambda export: (export.modified_at, export.object))
     reads = (
         plan_export(
             export.path,
             export.facts,
-            _columns(export.facts, projection.keys),
+            _columns(export.facts, question.keys),
             steps,
             is_promised=export.is_promised,
         )
         for export in by_age
     )
     exports = tuple(read for read in reads if read is not None)
-    live_steps = tuple(step for step in manifest.live_steps or () if steps.holds(step))
+    live_steps = tuple(step for step in pulled.manifest.live_steps or () if steps.holds(step))
     return Plan(
-        run=manifest.path,
-        projection=projection,
-        steps=steps,
+        pulled=pulled,
+        question=question,
         exports=exports,
         segments=cut_segments(exports, live_steps, steps),
         walk=_walk(pulled, steps),

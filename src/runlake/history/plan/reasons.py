@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from runlake.exports.footers.statistics import ExportFacts
 from runlake.exports.manifest import Manifest
 from runlake.history.plan.key_facts import KeyFacts, find_key_facts
-from runlake.values import Projection, RunPath, StepRange
+from runlake.values import Projection, Question, RunPath, StepRange
 
 
 def explain_no_rows(
-    manifest: Manifest, projection: Projection, steps: StepRange, exports: Sequence[ExportFacts]
+    manifest: Manifest, question: Question, exports: Sequence[ExportFacts]
 ) -> str | None:
     """Say why a scan came back empty.
 
@@ -20,10 +20,8 @@ def explain_no_rows(
     ----------
     manifest : Manifest
         What the backend told of the run.
-    projection : Projection
-        The keys asked for.
-    steps : StepRange
-        The steps asked for.
+    question : Question
+        What was asked.
     exports : sequence of ExportFacts
         What its exports hold, with all of their columns.
 
@@ -32,20 +30,21 @@ def explain_no_rows(
     str or None
         None where an empty answer is no surprise: the run has no history, or the range was empty.
     """
+    steps = question.steps
     if manifest.last_step < 0 or steps.is_empty:
         return None
     empty = f"No rows of '{manifest.path}' in steps {steps}"
     if steps.start > manifest.last_step:
         return f"{empty}: its last step is {manifest.last_step:,}."
     facts = find_key_facts(manifest, exports)
-    keys = projection.keys or ()
+    keys = question.keys or ()
     unknown = [key for key in keys if key not in facts]
     if not unknown and (not keys or _is_gap(manifest, steps, exports)):
         return f"{empty}: {_nearest(manifest, steps, exports)}."
     if unknown:
         said = " ".join(explain_unknown_key(key, facts) for key in unknown)
     else:
-        said = _never_together(projection, facts)
+        said = _never_together(question.projection, facts)
     return f"{empty}. {said} {describe_extent(manifest, exports)}"
 
 
@@ -131,13 +130,13 @@ def near_names(key: str, known: Collection[str]) -> list[str]:
 
 
 def describe_keys(
-    manifest: Manifest, projection: Projection, exports: Sequence[ExportFacts]
+    manifest: Manifest, question: Question, exports: Sequence[ExportFacts]
 ) -> list[str]:
     """Say what is known of the keys of a read, line by line, and how far the run is exported.
 
     Parameters
     ----------
-    manifest, projection, exports
+    manifest, question, exports
         As for `explain_no_rows`.
     """
     facts = find_key_facts(manifest, exports)
@@ -145,9 +144,9 @@ def describe_keys(
         f"{key}: {_count(facts[key])} of {facts[key].kind} type{_span(facts[key])}"
         if key in facts
         else explain_unknown_key(key, facts)
-        for key in projection.keys or ()
+        for key in question.keys or ()
     ]
-    if projection.keys is None and facts:
+    if question.keys is None and facts:
         lines.append(f"{len(facts):,} keys")
     return [*lines, describe_extent(manifest, exports)] if manifest.last_step >= 0 else lines
 

@@ -106,7 +106,7 @@ def _some(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 def _ordered(read: ExportRead, projection: Projection, segment: Segment) -> Iterator[list[Row]]:
     """Yield the rows of one source of a merge: with any of the keys, ascending."""
-    some = Projection(projection.keys, "any") if projection.keys else projection
+    some = projection.of_any_key
     decoded = decode_exports(
         [(read, segment.steps)], some, MERGED_ROWS, n_sharing=len(segment.reads)
     )

@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from runlake.backend.http.client import Client
-from runlake.cache.pull import find_unchanged, pull_run
+from runlake.cache.pull import find_unchanged
 from runlake.errors.user_line import for_thread
 from runlake.exports.manifest import Freshness
-from runlake.history.live.source import BackendRows
-from runlake.history.plan.plan import plan_read
-from runlake.history.reader import Reading
-from runlake.history.step_check import check_steps
-from runlake.values import Projection, RunPath, StepRange
+from runlake.history.reader import Reading, open_reading
+from runlake.values import Question, RunPath
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -37,9 +34,7 @@ class ListedRun:
     freshness: Freshness | None
 
 
-def open_readings(
-    client: Client, runs: Sequence[ListedRun], projection: Projection, steps: StepRange
-) -> list[Reading]:
+def open_readings(client: Client, runs: Sequence[ListedRun], question: Question) -> list[Reading]:
     """Bring the exports of runs to disk and plan a read of each.
 
     Parameters
@@ -49,36 +44,29 @@ def open_readings(
     runs : sequence of ListedRun
         The runs; one without live rows that did not move since its exports came to disk costs no
         request.
-    projection : Projection
-        Keys to read.
-    steps : StepRange
-        Steps to read.
+    question : Question
+        What to read of each.
 
     Returns
     -------
     list of Reading
         One per run, in order.
     """
-    keys = projection.keys
     # What is on disk is found faster by one thread than by several, which only wait for each other.
     on_disk = [
-        run.freshness and find_unchanged(client, run.path, run.freshness, keys=keys, steps=steps)
-        for run in runs
+        run.freshness and find_unchanged(client, run.path, question, run.freshness) for run in runs
     ]
     others = [run for run, pulled in zip(runs, on_disk, strict=True) if pulled is None]
-    brought = iter(
+    fetched = iter(
         side_by_side(
             client,
-            lambda run: pull_run(client, run.path, keys=keys, steps=steps, known=run.freshness),
+            lambda run: open_reading(client, run.path, question, known=run.freshness),
             others,
         )
     )
-    live = BackendRows(client)
-    everything = [next(brought) if pulled is None else pulled for pulled in on_disk]
-    for pulled in everything:
-        check_steps(pulled)
     return [
-        Reading(client, pulled, plan_read(pulled, projection, steps), live) for pulled in everything
+        next(fetched) if pulled is None else open_reading(client, run.path, question, pulled=pulled)
+        for run, pulled in zip(runs, on_disk, strict=True)
     ]
 
 

@@ -12,7 +12,7 @@ from runlake.history.reader import Reading
 from runlake.history.runs.open import ListedRun, open_readings, side_by_side
 from runlake.history.sample.by_server import fetch_system_rows
 from runlake.history.sample.sample import Sample
-from runlake.values import STEP, Projection, StepRange, check_count, check_word
+from runlake.values import STEP, Projection, Question, check_count, check_word
 
 if TYPE_CHECKING:
     import polars as pl
@@ -90,9 +90,9 @@ class Sampling:
         return cls(n_rows, wanted, is_system)
 
     @property
-    def projection(self) -> Projection:
+    def question(self) -> Question:
         """What to read."""
-        return Projection.from_arguments(self.keys)
+        return Question.from_arguments(self.keys)
 
 
 def sample_runs(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -> list[Sample]:
@@ -158,15 +158,11 @@ def _together_or_alone(
 ) -> list[T]:
     from runlake.history.runs.same_schema import sample_together
 
-    readings = _open(client, runs, sampling)
+    readings = open_readings(client, runs, sampling.question)
     sampled = sample_together(readings, sampling.n_rows, sampling.keys)
     pairs = list(zip(readings, sampled, strict=True))
     others = iter(side_by_side(client, alone, [reading for reading, one in pairs if one is None]))
     return [next(others) if one is None else together(*one) for one in sampled]
-
-
-def _open(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -> list[Reading]:
-    return open_readings(client, runs, sampling.projection, StepRange())
 
 
 def _system_sample(client: Client, run: ListedRun, sampling: Sampling) -> Sample:

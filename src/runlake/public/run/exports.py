@@ -9,7 +9,7 @@ from runlake.cache.pull_result import PullResult
 from runlake.exports.progress import Progress
 from runlake.public.run.export_copies import DownloadHistoryResult, download_history_exports
 from runlake.public.run.fields import RunFields
-from runlake.values import Projection
+from runlake.values import Question
 
 
 class RunExports(RunFields):
@@ -38,11 +38,10 @@ class RunExports(RunFields):
         PullResult
             Counts of exports, files, bytes and rows, and the directory.
         """
-        wanted = Projection.from_arguments(keys).keys
         return pull_run(
             self._client,
             self._path,
-            keys=wanted,
+            Question.from_arguments(keys),
             use_cache=use_cache,
             attrs=self._sent,
             progress=progress,

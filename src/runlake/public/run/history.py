@@ -19,9 +19,8 @@ from runlake.public.run.fields import RunFields
 from runlake.public.run.rows import HistoryScan
 from runlake.values import (
     STEP,
-    Projection,
+    Question,
     Row,
-    StepRange,
     check_count,
     check_seconds,
     check_text,
@@ -82,9 +81,8 @@ class RunHistory(RunFields):
         does not filter exported rows by key, although its documentation promises it.
         """
         check_count(page_size, "page_size")
-        projection = Projection.from_arguments(keys, how)
-        steps = StepRange.from_arguments(min_step, max_step)
-        reading = self._open(projection, steps, use_cache=use_cache, as_rows=True)
+        question = Question.from_arguments(keys, how, min_step, max_step)
+        reading = self._open(question, use_cache=use_cache, as_rows=True)
         return HistoryScan(reading, page_size)
 
     def scan_history(
@@ -165,7 +163,7 @@ class RunHistory(RunFields):
         if sample == "server":
             rows = fetch_sampled_rows(self._client, self._path, asked.keys, asked.n_rows)
             return Sample(rows, len(rows))
-        return self._open(asked.projection, StepRange()).sample(asked.n_rows, asked.keys)
+        return self._open(asked.question).sample(asked.n_rows, asked.keys)
 
     def scan(
         self,
@@ -345,11 +343,8 @@ class RunHistory(RunFields):
         knows, such as the summary, is as it was until ``run.load(force=True)``.
         """
         check_seconds(poll, "poll")
-        projection = Projection.from_arguments(keys, how)
-        steps = StepRange.from_arguments(min_step, None)
-        return follow_run(
-            self._client, self._path, projection, steps.start, poll, self._note_moment
-        )
+        question = Question.from_arguments(keys, how, min_step)
+        return follow_run(self._client, self._path, question, poll, self._note_moment)
 
     def explain(
         self,
@@ -390,26 +385,19 @@ class RunHistory(RunFields):
         how: str,
         tail: int | None = None,
     ) -> Reading:
-        projection = Projection.from_arguments(keys, how)
-        steps = StepRange.from_arguments(min_step, max_step)
+        question = Question.from_arguments(keys, how, min_step, max_step)
         if tail is not None:
             check_count(tail, "tail")
-        reading = self._open(projection, steps)
+        reading = self._open(question)
         return reading if tail is None else reading.last(tail)
 
     def _open(
-        self,
-        projection: Projection,
-        steps: StepRange,
-        *,
-        use_cache: bool = True,
-        as_rows: bool = False,
+        self, question: Question, *, use_cache: bool = True, as_rows: bool = False
     ) -> Reading:
         return open_reading(
             self._client,
             self._path,
-            projection,
-            steps,
+            question,
             use_cache=use_cache,
             attrs=self._sent,
             as_rows=as_rows,

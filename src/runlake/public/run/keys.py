@@ -11,7 +11,7 @@ from runlake.history.plan.key_facts import KINDS
 from runlake.history.plan.reasons import explain_no_keys
 from runlake.history.reader import open_reading
 from runlake.public.run.fields import RunFields
-from runlake.values import Projection, StepRange, check_word
+from runlake.values import Projection, Question, check_word
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,7 +56,7 @@ class RunKeys(RunFields):
         expression = _checked_pattern(pattern)
         if kind is not None:
             check_word(kind, "kind", KINDS)
-        reading = open_reading(self._client, self._path, Projection(()), StepRange())
+        reading = open_reading(self._client, self._path, Question(Projection(())))
         every = reading.logged_keys()
         found = [
             facts
@@ -93,12 +93,12 @@ class RunKeys(RunFields):
         Every cell of the key is read: the bounds in Parquet statistics are not believed.
         """
         check_word(mode, "mode", ("min", "max"))
-        projection = Projection.from_arguments([key])
-        if not projection.keys:
+        question = Question.from_arguments([key])
+        if not question.keys:
             raise InvalidArgument("key must name a logged key, not '_step'.")
         from runlake.history.best import find_best
 
-        reading = open_reading(self._client, self._path, projection, StepRange(), attrs=self._sent)
+        reading = open_reading(self._client, self._path, question, attrs=self._sent)
         return find_best(reading, "min" if mode == "min" else "max")
 
 

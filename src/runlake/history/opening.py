@@ -1,23 +1,58 @@
-"""Exports with rows that no read gives, because of their steps."""
+"""The way into a run: its exports are brought to disk and checked, and a read is planned."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
+from runlake.backend.http.client import Client
+from runlake.cache.pull import pull_run
 from runlake.cache.pull_result import PullResult
 from runlake.cache.store import StoredExport
 from runlake.errors import ExportCorrupt, OddAnswerWarning
 from runlake.errors.user_line import warn
-from runlake.values import STEP
+from runlake.exports.manifest import Freshness
+from runlake.history.plan.plan import Plan, plan_read
+from runlake.values import STEP, Question, RunPath
 
 
-def check_steps(pulled: PullResult) -> None:
-    """Refuse a run whose exports lack steps, and warn of rows that have no place.
+class PullOptions(TypedDict, total=False):
+    """How a run is brought to disk; see `runlake.cache.pull.pull_run`."""
+
+    use_cache: bool
+    distrusted: Collection[Path]
+    attrs: Mapping[str, Any] | None
+    known: Freshness | None
+
+
+def open_plan(
+    client: Client,
+    run: RunPath,
+    question: Question,
+    *,
+    pulled: PullResult | None = None,
+    **options: Unpack[PullOptions],
+) -> Plan:
+    """Bring a run's exports to disk and plan a read of them.
 
     Parameters
     ----------
-    pulled : PullResult
-        The exports of a run, on disk.
+    client : Client
+        The backend.
+    run : RunPath
+        The run.
+    question : Question
+        What to read.
+    pulled : PullResult, optional
+        What is on disk, where that is known already.
+    **options
+        As for `runlake.cache.pull.pull_run`.
+
+    Returns
+    -------
+    Plan
+        Of this moment: rows logged later are not in it.
 
     Raises
     ------
@@ -30,6 +65,14 @@ def check_steps(pulled: PullResult) -> None:
         If some exports with rows have no such column, or one has rows at steps below 0 or of more
         than 63 bits.
     """
+    if pulled is None:
+        pulled = pull_run(client, run, question, **options)
+    _check_steps(pulled)
+    return plan_read(pulled, question)
+
+
+def _check_steps(pulled: PullResult) -> None:
+    """Refuse a run whose exports lack steps, and warn of rows that no read gives."""
     filled = [export for export in pulled.exports if export.facts.n_rows]
     stepless = [export for export in filled if STEP not in export.facts.columns]
     if stepless:

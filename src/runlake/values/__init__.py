@@ -1,0 +1,56 @@
+"""Frozen values that every layer may hold, and checks of what they are made from.
+
+Read `question`, which every read of a run begins with; then `paths`. `arguments` is below both.
+"""
+
+from runlake.values.arguments import (
+    DAY,
+    check_count,
+    check_seconds,
+    check_text,
+    check_word,
+    parse_age,
+    parse_bytes,
+)
+from runlake.values.paths import (
+    ArtifactPath,
+    ProjectPath,
+    RunPath,
+    is_url,
+    split_url,
+    url_parts,
+)
+from runlake.values.question import (
+    RUN_ID,
+    STEP,
+    How,
+    KeyKind,
+    Projection,
+    Question,
+    Row,
+    StepRange,
+)
+
+__all__ = [
+    "DAY",
+    "RUN_ID",
+    "STEP",
+    "ArtifactPath",
+    "How",
+    "KeyKind",
+    "Projection",
+    "ProjectPath",
+    "Question",
+    "Row",
+    "RunPath",
+    "StepRange",
+    "check_count",
+    "check_seconds",
+    "check_text",
+    "check_word",
+    "is_url",
+    "parse_age",
+    "parse_bytes",
+    "split_url",
+    "url_parts",
+]

@@ -1,0 +1,165 @@
+"""Checks of arguments that many callers take: texts, counts, sizes, lengths of time."""
+
+from __future__ import annotations
+
+import math
+import re
+from decimal import Decimal
+from typing import Any
+
+from runlake.errors import InvalidArgument
+
+DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
+BINARY = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
+DAY = 24 * 3600
+SECONDS = {
+    "s": 1,
+    "m": 60,
+    "h": 3600,
+    "d": DAY,
+    "w": 7 * DAY,
+    "M": 30 * DAY,
+    "y": 365 * DAY,
+}
+_NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
+
+
+def check_text(text: str, kind: str) -> str:
+    """Return text; `InvalidArgument` if UTF-8, and hence no backend and no file, can carry it.
+
+    Parameters
+    ----------
+    text : str
+        From a caller, or from a command line whose bytes are no UTF-8.
+    kind : str
+        What stands before it in the error.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(
+            f"{kind} {text!r} is no Unicode text: character {error.start + 1} is half of one, "
+            "or a byte that is not UTF-8."
+        ) from None
+    return text
+
+
+def check_count(value: int, name: str) -> int:
+    """Return a number of things; `InvalidArgument` unless it is an integer of at least 1."""
+    number = check_whole(value, name)
+    if number < 1:
+        raise InvalidArgument(f"{name} must be 1 or more, not {value!r}.")
+    return number
+
+
+def check_seconds(seconds: Any, name: str) -> None:
+    """Raise `InvalidArgument` unless a time to wait is a number above 0.
+
+    Examples
+    --------
+    >>> check_seconds(0, "poll")
+    Traceback (most recent call last):
+        ...
+    runlake.errors.InvalidArgument: poll must be a number of seconds above 0, not 0.
+    """
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not (is_number and 0 < seconds < math.inf):
+        raise InvalidArgument(f"{name} must be a number of seconds above 0, not {seconds!r}.")
+
+
+def check_word(word: str, name: str, words: tuple[str, ...]) -> str:
+    """Return one of some words; `InvalidArgument` for any other."""
+    if word not in words:
+        raise InvalidArgument(f"{name} must be {' or '.join(map(repr, words))}, not {word!r}.")
+    return word
+
+
+def parse_bytes(value: str | int, name: str = "size") -> int:
+    """Read a size.
+
+    Parameters
+    ----------
+    value : str or int
+        Bytes, or a number with a unit: decimal (``kB``, ``MB``, ``GB``, ``TB``, ``PB``) or binary
+        (``KiB``, ``MiB``, ...), in any case, with or without a space or the final ``B``.
+    name : str
+        What to call the value in the error.
+
+    Returns
+    -------
+    int
+        Bytes, 0 or more; a broken byte is rounded down.
+
+    Raises
+    ------
+    InvalidArgument
+        If that is no size.
+
+    Examples
+    --------
+    >>> parse_bytes("20GB"), parse_bytes("512 MiB"), parse_bytes(100)
+    (20000000000, 536870912, 100)
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    found = _NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is not None:
+        number, unit = found.groups()
+        unit = unit.lower().removesuffix("b")
+        scale = BINARY.get(unit[:-1]) if unit.endswith("i") else DECIMAL.get(unit)
+        if scale is not None:
+            return math.floor(Decimal(number) * scale)
+    raise InvalidArgument(
+        f"{name} must be a number of bytes, such as 1000000, '20GB' or '512 MiB', not {value!r}."
+    )
+
+
+def parse_age(value: str | float, name: str = "age") -> float:
+    """Read a length of time.
+
+    Parameters
+    ----------
+    value : str, int or float
+        Seconds, or a number with a unit: ``s``, ``m`` (minutes), ``h``, ``d``, ``w``, ``M`` (months
+        of 30 days) or ``y`` (years of 365 days). The case matters: ``6m`` is minutes.
+    name : str
+        What to call the value in the error.
+
+    Returns
+    -------
+    float
+        Seconds, 0 or more.
+
+    Raises
+    ------
+    InvalidArgument
+        If that is no length of time.
+
+    Examples
+    --------
+    >>> parse_age("90s"), parse_age("8h"), parse_age("7d") == parse_age("1w")
+    (90.0, 28800.0, True)
+    >>> parse_age("6M") / parse_age("1d")
+    180.0
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return float(value)
+    found = _NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is not None and (scale := SECONDS.get(found[2] or "s")) is not None:
+        return float(found[1]) * scale
+    raise InvalidArgument(
+        f"{name} must be a number of seconds or one with a unit, such as '90s', '8h', '7d', '6M' "
+        f"(months) or '1y', not {value!r}."
+    )
+
+
+def check_whole(value: object, name: str) -> int:
+    """Return an integer; `InvalidArgument` for anything else."""
+    if isinstance(value, bool):
+        raise InvalidArgument(f"{name} must be an integer, not {value!r}.")
+    if isinstance(value, int):
+        return value
+    index = getattr(value, "__index__", None)
+    if index is None:
+        raise InvalidArgument(f"{name} must be an integer, not {value!r}.")
+    return int(index())
