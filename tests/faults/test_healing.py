@@ -15,7 +15,7 @@ from tests.faults.parquet import export_bytes
 
 import runlake
 from runlake import errors
-from runlake.cache.pull_result import _recall
+from runlake.cache.memory import forget_columns
 
 N_ROWS = 20_000
 READS = {
@@ -51,7 +51,7 @@ def rot(run):
 
 def forget():
     """Let this process read what is noted anew, as another one would."""
-    _recall.cache.clear()
+    forget_columns()
 
 
 @pytest.mark.parametrize("how", READS)

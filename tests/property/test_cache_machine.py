@@ -18,7 +18,7 @@ from tests.faults.fault_script import Fault
 from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
 
 import runlake
-from runlake.cache.pull_result import _recall
+from runlake.cache.memory import forget_columns
 from runlake.cache.upkeep.check import repair_catalog, verify_cache
 from runlake.cache.upkeep.evict import prune_cache
 from runlake.cache.upkeep.prune import Policy
@@ -185,7 +185,7 @@ class CacheMachine(RuleBasedStateMachine):
         how=st.sampled_from(["delete", "garbage", "flip"]),
     )
     def lose_what_is_noted(self, what, how):
-        _recall.cache.clear()
+        forget_columns()
         for file in self.directory.rglob(what):
             if how == "delete":
                 file.unlink()

@@ -4,17 +4,19 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from runlake.exports.footers.statistics import ColumnFacts, ExportFacts
+from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
+from runlake.exports.footers.statistics import ExportFacts
 from runlake.exports.footers.steps import RowGroup
+from runlake.history.plan.key_columns import KeyColumns
 from runlake.history.plan.segments import cut_segments, plan_export
 from runlake.values import StepRange
 
-COLUMNS = {"_step": ColumnFacts(pa.int64())}
+COLUMNS = KnownColumns({"_step": ColumnFacts(pa.int64())})
 
 
 def read(name, *groups, is_ascending=True, steps=None):
     facts = ExportFacts(tuple(RowGroup(10, *group) for group in groups), is_ascending, 1, COLUMNS)
-    return plan_export(Path(name), facts, (), steps or StepRange())
+    return plan_export(Path(name), facts, KeyColumns(), steps or StepRange())
 
 
 def cut(reads, live=(), steps=None):

@@ -36,7 +36,7 @@ from runlake.exports.footers.narrow import (
     unpack_column,
     unpack_frame,
 )
-from runlake.exports.footers.statistics import ColumnFacts
+from runlake.exports.footers.known_columns import ColumnFacts
 
 logger = logging.getLogger("runlake.cache")
 DATABASE = "catalog.sqlite"

@@ -19,7 +19,8 @@ from runlake.cache.catalog import Catalog
 from runlake.cache.fetch import Fetching
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
-from runlake.cache.pull_result import PullResult, recall_columns
+from runlake.cache.memory import recall_columns
+from runlake.cache.pull_result import PullResult
 from runlake.cache.store import (
     Offer,
     StoredExport,

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from cachetools import LRUCache, cached
 
-from runlake.cache.catalog import WIDE_COLUMNS, Catalog
 from runlake.cache.store import StoredExport
 from runlake.errors import CacheCorrupt
 from runlake.errors.screen import for_screen
-from runlake.exports.footers.schema import checked_schema, columns_for, parents_of, refusing_unsound
-from runlake.exports.footers.statistics import ColumnFacts, read_columns
+from runlake.exports.footers.schema import checked_schema, refusing_unsound
 from runlake.exports.manifest import Manifest
-from runlake.values import STEP
-
-COLUMNS_IN_MEMORY = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,72 +102,6 @@ class PullResult:
     @property
     def _has_unlisted(self) -> bool:
         return self.n_left_out == 0 and self.first_unlisted is not None
-
-
-def with_columns(
-    catalog: Catalog, export: StoredExport, keys: Iterable[str] | None
-) -> StoredExport:
-    """Return an export whose facts tell of some columns, and of ``_step``.
-
-    Parameters
-    ----------
-    catalog : Catalog
-        Asked first; told, if it did not know.
-    export : StoredExport
-        With its footer on disk.
-    keys : iterable of str or None
-        Columns; None means all.
-
-    Returns
-    -------
-    StoredExport
-        Without the columns that it lacks.
-
-    Raises
-    ------
-    CacheCorrupt
-        If the catalog does not know, and the footer cannot be read.
-    """
-    asked = None if keys is None else [STEP, *keys]
-    names = None if asked is None else [*asked, *parents_of(asked)]
-    columns = catalog.columns(export.file, names, export.facts.n_columns)
-    if columns is None:
-        every = _read_footer(export.path)
-        catalog.note_columns(export.path, every)
-        columns = every if names is None else {n: every[n] for n in every if n in set(names)}
-    if asked is not None:
-        wanted = set(columns_for(asked, {name: column.type for name, column in columns.items()}))
-        columns = {name: column for name, column in columns.items() if name in wanted}
-    footer = None
-    if names is not None and export.facts.n_columns >= WIDE_COLUMNS:
-        footer = catalog.slim_footer(export.file, columns)
-    return replace(export, facts=replace(export.facts, columns=columns, footer=footer))
-
-
-def recall_columns(
-    catalog: Catalog, export: StoredExport, keys: Sequence[str] | None
-) -> StoredExport:
-    """Return what `with_columns` returns, from memory where this process has read it before."""
-    columns, footer = _recall(catalog, export, None if keys is None else tuple(keys))
-    return replace(export, facts=replace(export.facts, columns=columns, footer=footer))
-
-
-@cached(
-    LRUCache(COLUMNS_IN_MEMORY, getsizeof=lambda known: len(known[0]) + 1),
-    # What a file holds does not change as long as nobody touches it.
-    key=lambda _, export, keys: (export.path, export.state, keys),
-    lock=threading.Lock(),
-)
-def _recall(
-    catalog: Catalog, export: StoredExport, keys: tuple[str, ...] | None
-) -> tuple[Mapping[str, ColumnFacts], bytes | None]:
-    facts = with_columns(catalog, export, keys).facts
-    return facts.columns, facts.footer
-
-
-def _read_footer(path: Path) -> dict[str, ColumnFacts]:
-    with cached_footer(path) as (metadata, schema):
-        return read_columns(metadata, schema, dict.fromkeys(schema.names))
 
 
 @contextmanager

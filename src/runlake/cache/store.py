@@ -22,6 +22,7 @@ from runlake.cache.disk.file_state import FileState
 from runlake.cache.disk.links import is_regular, read_small_file, set_times
 from runlake.cache.layout import EXPORT_SUFFIX, RunDirectory, export_file_name
 from runlake.exports.attempt_file import PartFile
+from runlake.exports.footers.known_columns import KnownColumns
 from runlake.exports.footers.statistics import ExportFacts
 from runlake.exports.footers.steps import RowGroup
 from runlake.exports.manifest import STATES_UNDER_WAY, Manifest
@@ -539,7 +540,7 @@ def _parse_export(entry: Mapping[str, Any], directory: Path) -> StoredExport:
         tuple(RowGroup(*group) for group in entry["row_groups"]),
         entry["is_ascending"],
         entry["n_columns"],
-        {},
+        KnownColumns(),
         is_as_stated=entry.get("is_as_stated", True),
         is_common=entry.get("is_common", True),
     )

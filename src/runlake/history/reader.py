@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from runlake.backend.http.client import Client
 from runlake.cache.catalog import Catalog
-from runlake.cache.pull_result import PullResult, recall_columns
+from runlake.cache.memory import recall_columns
+from runlake.cache.pull_result import PullResult
 from runlake.cache.store import StoredExport
 from runlake.errors import CacheCorrupt, NoRowsWarning, UnsupportedByBackend
 from runlake.errors.user_line import warn

@@ -11,7 +11,7 @@ from runlake.cache.catalog import Catalog
 from runlake.cache.disk.links import is_regular
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
-from runlake.cache.pull_result import with_columns
+from runlake.cache.memory import look_up_columns
 from runlake.cache.store import StoredExport, read_manifest, write_manifest
 from runlake.cache.upkeep.dead_attempts import sweep_parts
 from runlake.cache.upkeep.tree import CachedRun, walk_runs
@@ -99,7 +99,7 @@ def _note(catalog: Catalog, run: CachedRun) -> None:
     for export in run.manifest.exports.values():
         # A file without a footer is found by the next read, or by verify.
         with suppress(CacheCorrupt):
-            with_columns(catalog, export, None)
+            look_up_columns(catalog, export, None)
     catalog.note_run(run.directory, run.manifest)
 
 

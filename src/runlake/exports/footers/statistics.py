@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
 from runlake.exports.footers.schema import checked_schema, leaf_positions, refusing_unsound
 from runlake.exports.footers.steps import RowGroup, read_row_groups
 from runlake.exports.footers.writers import is_common
 from runlake.values import StepRange
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnFacts:
-    """A column of an export.
-
-    Parameters
-    ----------
-    type : pyarrow.DataType
-        As stored.
-    n_nulls : int or None
-        None where the statistics do not tell, as for structs and lists.
-    minimum, maximum : float or None
-        Of the finite numbers, as far as the statistics of every row group tell.
-    """
-
-    type: pa.DataType
-    n_nulls: int | None = None
-    minimum: float | None = None
-    maximum: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +28,8 @@ class ExportFacts:
         Every row has a step, and each step is higher than the one before.
     n_columns : int
         Columns of the file, ``_step`` included.
-    columns : mapping of str to ColumnFacts
-        In file order; only those that were asked for.
-    footer : bytes or None
-        A footer of those columns alone, where the export's own is long.
+    columns : KnownColumns
+        Only those that were asked for.
     is_as_stated : bool
         What the footer states of row counts, order, and steps is what the ``_step`` column has.
     is_common : bool
@@ -60,8 +39,7 @@ class ExportFacts:
     row_groups: tuple[RowGroup, ...]
     is_ascending: bool
     n_columns: int
-    columns: Mapping[str, ColumnFacts] = field(repr=False)
-    footer: bytes | None = field(default=None, repr=False)
+    columns: KnownColumns = field(repr=False)
     is_as_stated: bool = True
     is_common: bool = True
 
@@ -83,14 +61,9 @@ class ExportFacts:
         return max((g.last_step for g in self.row_groups if g.last_step is not None), default=None)
 
     @property
-    def schema(self) -> pa.Schema:
-        """The columns that were asked for, as an Arrow schema."""
-        return pa.schema([(name, column.type) for name, column in self.columns.items()])
-
-    @property
-    def null_counts(self) -> dict[str, int]:
-        """Nulls per column, for the columns whose statistics tell."""
-        return {n: c.n_nulls for n, c in self.columns.items() if c.n_nulls is not None}
+    def footer(self) -> bytes | None:
+        """A footer of the columns that were asked for, where the export's own is long."""
+        return self.columns.footer
 
 
 def read_export_facts(file: Path, footer: pq.FileMetaData | None = None) -> ExportFacts:
@@ -131,7 +104,7 @@ def read_export_facts(file: Path, footer: pq.FileMetaData | None = None) -> Expo
             groups,
             is_ascending,
             len(columns),
-            columns,
+            KnownColumns(columns),
             is_as_stated=is_as_stated,
             is_common=is_common(parquet.metadata, schema),
         )

@@ -11,9 +11,8 @@ from cachetools import LRUCache, cached
 from runlake.history.decode.by_footer import scan_wide
 from runlake.history.decode.engines import POLARS, PYARROW, has_refused
 from runlake.history.decode.forked import polars_is_usable
-from runlake.history.decode.identity import kept_by_identity
 from runlake.history.plan.arrow_types import polars_can_read
-from runlake.history.plan.key_columns import Column
+from runlake.history.plan.key_columns import KeyColumns
 from runlake.history.plan.segments import ExportRead
 
 if TYPE_CHECKING:
@@ -30,11 +29,12 @@ def polars_can_scan(read: ExportRead) -> bool:
     """
     if has_refused(read.file, POLARS) or not read.facts.is_as_stated:
         return False
-    return has_refused(read.file, PYARROW) or (read.facts.is_common and _can_scan(read.columns))
+    return has_refused(read.file, PYARROW) or (
+        read.facts.is_common and read.columns.once(_can_read)
+    )
 
 
-@kept_by_identity
-def _can_scan(columns: tuple[Column, ...]) -> bool:
+def _can_read(columns: KeyColumns) -> bool:
     return all(polars_can_read(column.kind) and "\0" not in column.name for column in columns)
 
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from runlake.history.decode.identity import kept_by_identity
 from runlake.history.plan.arrow_types import is_int_or_float
-from runlake.history.plan.key_columns import Column
+from runlake.history.plan.key_columns import KeyColumns
 from runlake.values import STEP
 
 if TYPE_CHECKING:
@@ -47,9 +46,12 @@ class Selection:
     is_small: bool
 
 
-@kept_by_identity
-def select_columns(columns: tuple[Column, ...]) -> Selection:
-    """Return how columns are asked for."""
+def select_columns(columns: KeyColumns) -> Selection:
+    """Return how columns are asked for, which is worked out once."""
+    return columns.once(_select)
+
+
+def _select(columns: KeyColumns) -> Selection:
     from runlake.history.decode.expressions import all_named, named, stored
 
     kinds = [column.kind for column in columns]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from runlake.errors import CommError
+from runlake.exports.footers.known_columns import KnownColumns, Memo
 from runlake.history.plan.arrow_types import is_nested
 from runlake.values import STEP
 
@@ -39,6 +40,19 @@ class Column:
     def is_whole(self) -> bool:
         """The Parquet column is the cells, and no field of it."""
         return len(self.path) == 1
+
+
+class KeyColumns(Memo, tuple[Column, ...]):
+    """The columns of an export that hold the keys of a read, in the order of the answer."""
+
+
+def key_columns(columns: KnownColumns, keys: tuple[str, ...] | None) -> KeyColumns:
+    """Return `find_columns` of an export, which is found once."""
+    return columns.once(_find, keys)
+
+
+def _find(columns: KnownColumns, keys: tuple[str, ...] | None) -> KeyColumns:
+    return KeyColumns(find_columns(columns.schema, keys))
 
 
 def find_columns(schema: pa.Schema, keys: tuple[str, ...] | None) -> tuple[Column, ...]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, get_args
 
 import pyarrow as pa
 
-from runlake.exports.footers.statistics import ColumnFacts, ExportFacts
+from runlake.exports.footers.known_columns import ColumnFacts
+from runlake.exports.footers.statistics import ExportFacts
 from runlake.exports.manifest import Manifest
 from runlake.history.plan.arrow_types import is_json, is_list, is_number, is_text
-from runlake.history.plan.key_columns import find_columns
+from runlake.history.plan.key_columns import key_columns
 from runlake.values import STEP, KeyKind
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _joined(exported: KeyFacts, live: KeyFacts) -> KeyFacts:
 
 
 def _filled_columns(export: ExportFacts) -> Iterator[tuple[str, ColumnFacts]]:
-    for column in find_columns(export.schema, None):
+    for column in key_columns(export.columns, None):
         facts = export.columns[column.name] if column.is_whole else ColumnFacts(column.kind)
         if facts.n_nulls != export.n_rows and not pa.types.is_null(facts.type):
             yield column.key, facts

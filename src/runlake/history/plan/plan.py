@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from cachetools import LRUCache, cached
-
 from runlake.cache.pull_result import PullResult
 from runlake.errors.screen import for_screen, one_line
-from runlake.exports.footers.statistics import ColumnFacts, ExportFacts
-from runlake.history.plan.key_columns import Column, find_columns
+from runlake.history.plan.key_columns import key_columns
 from runlake.history.plan.segments import ExportRead, Segment, cut_segments, plan_export
 from runlake.values import Projection, Question, RunPath, StepRange
 
 LIVE_PAGE_ROWS = 2000
-COLUMNS_IN_MEMORY = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +178,7 @@ def plan_read(pulled: PullResult, question: Question) -> Plan:
         plan_export(
             export.path,
             export.facts,
-            _columns(export.facts, question.keys),
+            key_columns(export.facts.columns, question.keys),
             steps,
             is_promised=export.is_promised,
         )
@@ -209,19 +204,3 @@ def _walk(pulled: PullResult, steps: StepRange) -> StepRange | None:
     end = pulled.manifest.last_step + 1
     walk = StepRange(max(first, steps.start), end if steps.stop is None else min(steps.stop, end))
     return None if walk.is_empty else walk
-
-
-def _columns(facts: ExportFacts, keys: tuple[str, ...] | None) -> tuple[Column, ...]:
-    return _found(facts, keys)[0]
-
-
-@cached(
-    LRUCache(COLUMNS_IN_MEMORY, getsizeof=lambda found: len(found[0]) + 1),
-    key=lambda facts, keys: (id(facts.columns), keys),
-    lock=threading.Lock(),
-)
-def _found(
-    facts: ExportFacts, keys: tuple[str, ...] | None
-) -> tuple[tuple[Column, ...], Mapping[str, ColumnFacts]]:
-    """Find columns, and keep the facts that they were found in: else another's may get their id."""
-    return find_columns(facts.schema, keys), facts.columns

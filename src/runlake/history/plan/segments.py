@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from runlake.exports.footers.statistics import ExportFacts
-from runlake.history.plan.key_columns import Column
+from runlake.history.plan.key_columns import KeyColumns
 from runlake.values import STEP, StepRange
 
 
@@ -26,21 +26,18 @@ class ExportRead:
         The file in the cache.
     facts : ExportFacts
         What the file holds.
-    columns : tuple of Column
-        Columns to read besides ``_step``, in the order of the answer.
+    columns : KeyColumns
+        Columns to read besides ``_step``.
     row_groups : tuple of int
         Row groups whose steps touch the range, ascending by position; one at least.
-    step_kind : pyarrow.DataType
-        Type of ``_step`` as stored.
     is_promised : bool
         The file was compared with a digest that its host promised.
     """
 
     file: Path
     facts: ExportFacts
-    columns: tuple[Column, ...]
+    columns: KeyColumns
     row_groups: tuple[int, ...]
-    step_kind: pa.DataType
     is_promised: bool = False
 
     @cached_property
@@ -54,6 +51,11 @@ class ExportRead:
         """Highest step of the row groups to read."""
         groups = (self.facts.row_groups[index] for index in self.row_groups)
         return max(group.last_step for group in groups if group.last_step is not None)
+
+    @property
+    def step_kind(self) -> pa.DataType:
+        """Type of ``_step`` as stored."""
+        return self.facts.columns[STEP].type
 
     @property
     def n_rows(self) -> int:
@@ -70,9 +72,9 @@ class ExportRead:
         """No row group of the file is left out."""
         return len(self.row_groups) == len(self.facts.row_groups)
 
-    def selecting(self, columns: tuple[Column, ...]) -> ExportRead:
-        """Return the same read of other columns."""
-        return replace(self, columns=columns)
+    def of_steps(self) -> ExportRead:
+        """Return the same read of no column but ``_step``."""
+        return replace(self, columns=KeyColumns())
 
     def within(self, steps: StepRange) -> ExportRead | None:
         """Return the same read of the row groups that touch a range; None if none does."""
@@ -116,7 +118,7 @@ class Segment:
 def plan_export(
     file: Path,
     facts: ExportFacts,
-    columns: tuple[Column, ...],
+    columns: KeyColumns,
     steps: StepRange,
     *,
     is_promised: bool = False,
@@ -126,8 +128,7 @@ def plan_export(
     touched = tuple(index for index in indices if _touches(facts, index, steps))
     if not touched:
         return None
-    step_kind = facts.columns[STEP].type
-    return ExportRead(file, facts, columns, touched, step_kind, is_promised)
+    return ExportRead(file, facts, columns, touched, is_promised)
 
 
 def cut_segments(

@@ -40,7 +40,7 @@ def cut_windows(segment: Segment) -> list[Segment]:
         return [segment]
     arrays = [pa.array(segment.live_steps, pa.int64())]
     for read in segment.reads:
-        steps_only = read.selecting(())
+        steps_only = read.of_steps()
         batches = decode_exports([(steps_only, segment.steps)], STEPS_ONLY, n_rows)
         arrays += [batch.steps for batch in batches]
     steps = np.sort(pa.concat_arrays(arrays).to_numpy())
