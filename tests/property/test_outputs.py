@@ -2,7 +2,6 @@
 
 import tempfile
 import warnings
-from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
@@ -36,33 +35,24 @@ def agree(found, expected):
 
 # Pieces of a few cells, so that small inputs meet every seam between pieces.
 TINY = {
-    "runlake.history.decode.batches": {"CELLS_PER_SLICE": 8, "MIN_ROWS": 1},
-    "runlake.history.decode.queries": {
-        "CELLS_PER_SLICE": 8,
-        "CELLS_PER_ROW_GROUP": 16,
-        "CELLS_IN_FIRST_SLICE": 4,
-        "CELLS_WORTH_A_SEARCH": 0,
-        "MIN_ROWS": 1,
-    },
-    "runlake.history.decode.decode": {"COLUMNS_WORTH_A_THREAD": 1, "CELLS_IN_FIRST_ROWS": 4},
-    "runlake.history.decode.selection": {"COLUMNS_WORTH_A_THREAD": 1},
-    "runlake.history.rows.build_rows": {
-        "CELLS_PER_BUILD": 4,
-        "CELLS_PER_COLUMN": 1,
-        "MIN_BUILD_ROWS": 1,
-        "MAX_GENERATED_KEYS": 2,
-        "COLUMNS_WORTH_A_MATRIX": 2,
-        "KEYS_WORTH_CODE": 2,
-    },
-    "runlake.history.frames.arrow": {
-        "CELLS_PER_BATCH": 8,
-        "CELLS_PER_ROW_GROUP": 16,
-        "MIN_ROWS": 1,
-    },
-    "runlake.history.rows.windows": {"CELLS_PER_WINDOW": 8},
-    "runlake.history.frames.tail": {"ROWS_PER_LOOK": 2},
-    "runlake.history.plan.plan": {"LIVE_PAGE_ROWS": 2},
-    "runlake.history.rows.rows": {"MERGED_ROWS": 2},
+    "CELLS_PER_SLICE": 8,
+    "CELLS_PER_ROW_GROUP": 16,
+    "CELLS_PER_BATCH": 8,
+    "MIN_ROWS": 1,
+    "CELLS_IN_FIRST_SLICE": 4,
+    "CELLS_IN_FIRST_ROWS": 4,
+    "CELLS_WORTH_A_SEARCH": 0,
+    "COLUMNS_WORTH_A_THREAD": 1,
+    "CELLS_PER_BUILD": 4,
+    "CELLS_PER_COLUMN": 1,
+    "MIN_BUILD_ROWS": 1,
+    "MAX_GENERATED_KEYS": 2,
+    "COLUMNS_WORTH_A_MATRIX": 2,
+    "KEYS_WORTH_CODE": 2,
+    "CELLS_PER_WINDOW": 8,
+    "ROWS_PER_LOOK": 2,
+    "LIVE_PAGE_ROWS": 2,
+    "MERGED_ROWS": 2,
 }
 any_run = given(
     st.lists(sources.exports(), max_size=4),
@@ -82,9 +72,7 @@ def test_every_output_agrees_with_the_rules(files, live, projection, steps, tail
 @settings(deadline=None)
 @any_run
 def test_no_row_is_lost_or_doubled_between_pieces(files, live, projection, steps, tail):
-    with ExitStack() as patched:
-        for module, sizes in TINY.items():
-            patched.enter_context(patch.multiple(module, **sizes))
+    with patch.multiple("runlake.history.plan.sizes", **TINY):
         outputs_agree(files, live, projection, steps, tail)
 
 

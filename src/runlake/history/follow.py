@@ -13,11 +13,11 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.pull_result import PullResult
 from runlake.errors import ExportChanged, ExportExpired, RunlakeError, Unreachable
 from runlake.exports.manifest import LAST_STEP_UNKNOWN, Manifest, fetch_manifest
+from runlake.history.plan import sizes
 from runlake.history.reader import Reading, open_reading
 from runlake.values import STEP, Question, Row, RunPath
 
 logger = logging.getLogger("runlake.history")
-BATCH_ROWS = 1000
 
 
 def follow_run(
@@ -104,7 +104,7 @@ class _Following:
         before = self.position
         if self._may_have_news(now):
             reading = self._open(now)
-            for batch in reading.iter_batches(BATCH_ROWS):
+            for batch in reading.iter_batches(sizes.FOLLOWED_ROWS):
                 for row in batch:
                     # Before the row is given away: an error behind it must not bring it again.
                     self.position = row[STEP] + 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from runlake.history.plan import sizes
 from runlake.history.plan.key_columns import Column
 from runlake.history.plan.segments import ExportRead
 from runlake.values import Row, StepRange
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
     import polars as pl
     from polars.selectors import Selector
 
-# Measured (docs/explanation/reading.md): below some hundred thousand cells the cost per call shows,
-# above some millions nothing is won but memory lost.
-CELLS_PER_SLICE = 1 << 22
-MIN_ROWS = 64
-# A dictionary holds a long text once, whatever many rows have it; Arrow's arrays hold it per row.
-TEXT_BYTES_PER_BATCH = 1 << 26
 Reads = Iterable[tuple[ExportRead, StepRange]]
 
 
@@ -53,11 +48,6 @@ class Batch:
         """Return some rows of the batch, without a copy."""
         arrays = tuple(array.slice(start, n_rows) for array in self.arrays)
         return Batch(self.steps.slice(start, n_rows), self.columns, arrays)
-
-
-def max_rows_of(read: ExportRead, n_sharing: int) -> int:
-    """Return how many rows of an export may be in memory while so many exports are read."""
-    return max(MIN_ROWS, CELLS_PER_SLICE // n_sharing // (len(read.columns) + 1))
 
 
 def arrays_of(frame: pl.DataFrame, *, is_numeric: bool) -> Iterator[dict[str, pa.Array]]:
@@ -103,7 +93,7 @@ def cut_by_texts(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
 def _is_too_long(texts: pl.DataFrame) -> bool:
     if len(texts) <= 1:
         return False
-    return sum(map(_n_text_bytes, texts.iter_columns())) > TEXT_BYTES_PER_BATCH
+    return sum(map(_n_text_bytes, texts.iter_columns())) > sizes.TEXT_BYTES_PER_BATCH
 
 
 def _halves(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

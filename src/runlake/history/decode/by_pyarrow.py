@@ -9,13 +9,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from runlake.exports.footers.statistics import ExportFacts
-from runlake.history.decode.batches import Batch, Reads, max_rows_of
+from runlake.history.decode.batches import Batch, Reads
 from runlake.history.decode.corruption import telling_corruption
+from runlake.history.plan import sizes
 from runlake.history.plan.key_columns import Column
 from runlake.history.plan.segments import ExportRead
 from runlake.values import STEP, Projection, StepRange
-
-PYARROW_ROWS = 4096
 
 
 def decode_pyarrow(
@@ -26,14 +25,14 @@ def decode_pyarrow(
 ) -> Iterator[Batch]:
     """Yield the rows of exports; see `runlake.history.decode.decode.decode_exports`."""
     for read, steps in reads:
-        n_rows = min(PYARROW_ROWS, max_rows_of(read, n_sharing))
+        n_rows = min(sizes.PYARROW_ROWS, sizes.rows_per_slice(len(read.columns), n_sharing))
         with telling_corruption(read.file):
             for batch in _read_batches(read, projection, steps, n_rows):
                 # The first rows come fast: what is made of them is made of few.
                 yield batch.cut(0, first_rows)
                 if len(batch) > first_rows:
                     yield batch.cut(first_rows, len(batch) - first_rows)
-                first_rows = PYARROW_ROWS
+                first_rows = sizes.PYARROW_ROWS
 
 
 def _read_batches(

@@ -12,7 +12,7 @@ from runlake.history.decode.by_polars import polars_can_scan
 from runlake.history.decode.forked import polars_is_usable
 from runlake.history.decode.prefetch import run_ahead
 from runlake.history.decode.queries import Piece, cut_pieces
-from runlake.history.decode.selection import COLUMNS_WORTH_A_THREAD
+from runlake.history.plan import sizes
 from runlake.history.plan.plan import Plan
 from runlake.history.plan.segments import ExportRead
 from runlake.values import STEP, Projection, Row
@@ -20,7 +20,6 @@ from runlake.values import STEP, Projection, Row
 if TYPE_CHECKING:
     import polars as pl
 
-CELLS_IN_FIRST_ROWS = 1 << 11
 Begun = Callable[[Piece], "pl.DataFrame | None"]
 Decoded = tuple[Piece, "pl.DataFrame"]
 
@@ -111,13 +110,13 @@ def _decode_polars(
 
     def divide(first: Decoded) -> tuple[Decoded, Decoded]:
         piece, frame = first
-        n_rows = max(1, min(first_rows, CELLS_IN_FIRST_ROWS // (len(piece.names) + 1)))
+        n_rows = max(1, min(first_rows, sizes.CELLS_IN_FIRST_ROWS // (len(piece.names) + 1)))
         return (piece, frame.head(n_rows)), (piece, frame.slice(n_rows))
 
     pieces = cut_pieces(reads, projection, n_sharing)
     is_first = True
     for piece, frame in run_ahead((partial(collect, one) for one in pieces), divide):
-        if is_first and piece.is_numeric and len(piece.names) >= COLUMNS_WORTH_A_THREAD:
+        if is_first and piece.is_numeric and len(piece.names) >= sizes.COLUMNS_WORTH_A_THREAD:
             yield _first_rows(piece, frame)
         else:
             for arrays in arrays_of(frame, is_numeric=piece.is_numeric):

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from runlake.history.decode.batches import CELLS_PER_SLICE, MIN_ROWS, Reads, max_rows_of
+from runlake.history.decode.batches import Reads
 from runlake.history.decode.by_polars import scan_file
 from runlake.history.decode.corruption import telling_corruption
 from runlake.history.decode.prefetch import collect_side_by_side
 from runlake.history.decode.selection import select_columns
+from runlake.history.plan import sizes
 from runlake.history.plan.key_columns import Column
 from runlake.history.plan.segments import ExportRead
 from runlake.history.plan.slices import Slice, cut_slices, whole_groups
@@ -20,12 +21,6 @@ from runlake.values import Projection, StepRange
 
 if TYPE_CHECKING:
     import polars as pl
-
-CELLS_PER_ROW_GROUP = 2 << 22
-CELLS_IN_FIRST_SLICE = 1 << 17
-ROWS_IN_FIRST_SLICE = 1000
-CELLS_WORTH_A_SEARCH = 1 << 18
-PIECES_WAITED_FOR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +67,7 @@ def cut_pieces(
     """Yield what to decode, export by export, each opened when its first piece is asked for."""
     is_first = True
     for read, steps in reads:
-        max_rows = max_rows_of(read, n_sharing)
+        max_rows = sizes.rows_per_slice(len(read.columns), n_sharing)
         limit = min(max_rows, _rows_soon(read)) if is_first else max_rows
         with telling_corruption(read.file):
             yield from _export_pieces(read, projection, steps, limit, max_rows)
@@ -87,8 +82,8 @@ def _rows_soon(read: ExportRead) -> int:
     n_rows = read.facts.n_rows
     columns = [read.facts.columns[column.name] for column in read.columns]
     n_filled = n_rows + sum(n_rows - (column.n_nulls or 0) for column in columns)
-    n_soon = max(MIN_ROWS, CELLS_IN_FIRST_SLICE * n_rows // (n_filled + 1))
-    return n_soon if select_columns(read.columns).is_small else min(n_soon, ROWS_IN_FIRST_SLICE)
+    n_soon = max(sizes.MIN_ROWS, sizes.CELLS_IN_FIRST_SLICE * n_rows // (n_filled + 1))
+    return n_soon if select_columns(read.columns).is_small else min(n_soon, sizes.ROWS_IN_FIRST_SLICE)
 
 
 def _export_pieces(
@@ -108,12 +103,12 @@ def _export_pieces(
     conditions = [] if is_exact else [in_range(steps)]
     conditions += _key_conditions(read.columns, names, projection)
     is_plain = is_whole and selection.is_as_stored and not conditions
-    whole_rows = max_rows * (CELLS_PER_ROW_GROUP // CELLS_PER_SLICE) if is_numeric else 0
+    whole_rows = max_rows * (sizes.CELLS_PER_ROW_GROUP // sizes.CELLS_PER_SLICE) if is_numeric else 0
     is_whole_file = is_plain and len(names) + 1 == read.facts.n_columns
     for number, piece in enumerate(cut_slices(wanted, first_rows, max_rows, whole_rows)):
         rows = scan.slice(piece.offset, piece.n_rows)
         # The first two are waited for, while little else works.
-        if is_plain and number < PIECES_WAITED_FOR and len(selection.shares) > 1:
+        if is_plain and number < sizes.SLICES_WAITED_FOR and len(selection.shares) > 1:
             parts = [rows.select(share) for share in selection.shares]
             yield Piece(read, steps, projection, piece, names, is_numeric, parts)
             continue
@@ -147,7 +142,7 @@ def _narrowed(scan: pl.LazyFrame, group: Slice, steps: StepRange, n_columns: int
     """Return the rows of an ascending row group that are in a range, where looking is worth it."""
     from runlake.history.decode.expressions import whole_step
 
-    if group.n_rows * n_columns < CELLS_WORTH_A_SEARCH:
+    if group.n_rows * n_columns < sizes.CELLS_WORTH_A_SEARCH:
         return group
     column = scan.slice(group.offset, group.n_rows).select(whole_step()).collect().to_series()
     start = column.search_sorted(steps.start)

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from runlake.history.plan import sizes
 from runlake.history.plan.arrow_types import is_int_or_float
 from runlake.history.plan.key_columns import KeyColumns
 from runlake.values import STEP
 
 if TYPE_CHECKING:
     import polars as pl
-
-COLUMNS_WORTH_A_THREAD = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,6 @@ def _shares(names: Sequence[str]) -> list[Sequence[str]]:
     """Deal out many columns: polars decodes those of one row group one after the other."""
     import polars as pl
 
-    n_shares = max(1, min(pl.thread_pool_size(), len(names) // COLUMNS_WORTH_A_THREAD))
+    n_shares = max(1, min(pl.thread_pool_size(), len(names) // sizes.COLUMNS_WORTH_A_THREAD))
     # One by one, because neighbours are alike in what they cost.
     return [names[start::n_shares] for start in range(n_shares)]

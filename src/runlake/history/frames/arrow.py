@@ -12,6 +12,7 @@ from runlake.history.decode.batches import cut_by_texts
 from runlake.history.decode.corruption import telling_corruption
 from runlake.history.decode.expressions import to_arrow
 from runlake.history.decode.prefetch import run_ahead
+from runlake.history.decode.selection import select_columns
 from runlake.history.frames.frames import (
     Types,
     check_polars,
@@ -23,15 +24,12 @@ from runlake.history.frames.frames import (
     segment_frames,
 )
 from runlake.history.live.spool import LiveRows
+from runlake.history.plan import sizes
 from runlake.history.plan.plan import Plan
 from runlake.history.plan.segments import ExportRead, Segment
 from runlake.history.plan.slices import cut_slices, whole_groups
 from runlake.history.rows.windows import cut_windows
 from runlake.values import StepRange
-
-CELLS_PER_BATCH = 1 << 21
-CELLS_PER_ROW_GROUP = 1 << 23
-MIN_ROWS = 64
 
 
 def answer_schema(types: Types) -> pa.Schema:
@@ -86,9 +84,9 @@ def export_pieces(read: ExportRead, types: Types, steps: StepRange) -> Iterator[
     """Yield the rows of an export in pieces of whole row groups as far as memory allows."""
     scan = open_export(read)
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
-    n_rows = max(MIN_ROWS, CELLS_PER_BATCH // (len(types) + 1))
+    n_rows = sizes.rows_of(sizes.CELLS_PER_BATCH, len(types))
     # To enter a row group costs 20 us a column: one of many keys is cut as little as can be.
-    is_small = all(pa.types.is_primitive(column.kind) for column in read.columns)
-    whole_rows = CELLS_PER_ROW_GROUP // (len(types) + 1) if is_small else 0
+    is_small = select_columns(read.columns).is_small
+    whole_rows = sizes.CELLS_PER_ROW_GROUP // (len(types) + 1) if is_small else 0
     for piece in cut_slices(groups, n_rows, n_rows, whole_rows):
         yield export_frame(scan, read, types, steps, piece)

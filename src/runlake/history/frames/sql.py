@@ -28,6 +28,7 @@ from runlake.history.frames.frames import (
 from runlake.history.frames.stream import Stream
 from runlake.history.frames.trial import decode_frame, try_once
 from runlake.history.live.spool import LiveRows, rows_table
+from runlake.history.plan import sizes
 from runlake.history.plan.arrow_types import holds_as_is
 from runlake.history.plan.plan import Plan
 from runlake.history.plan.segments import ExportRead
@@ -36,7 +37,6 @@ from runlake.values import STEP, Row, StepRange
 
 HISTORY = "history"
 SYSTEM = "system"
-ROWS_PER_BATCH = 2_048
 ReadSystem = Callable[[], list[Row]]
 
 
@@ -157,7 +157,7 @@ def stream_query(relation: duckdb.DuckDBPyRelation) -> Stream:
         for number, kind in enumerate(relation.types, start=1)
     )
     with _telling_wrong():
-        reader = relation.project(cells).to_arrow_reader(ROWS_PER_BATCH)
+        reader = relation.project(cells).to_arrow_reader(sizes.ROWS_PER_SQL_BATCH)
     kinds = zip(relation.columns, reader.schema.types, strict=True)
     return Stream(pa.schema(list(kinds)), _read_batches(reader))
 

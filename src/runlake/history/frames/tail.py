@@ -16,6 +16,7 @@ from runlake.history.frames.frames import (
     open_export,
 )
 from runlake.history.live.spool import rows_table, table_columns
+from runlake.history.plan import sizes
 from runlake.history.plan.plan import LivePage, Plan, segment_pages
 from runlake.history.plan.segments import ExportRead, Segment
 from runlake.history.plan.slices import cut_slices, whole_groups
@@ -23,7 +24,6 @@ from runlake.history.rows.merge import project_rows
 from runlake.history.rows.windows import cut_windows
 from runlake.values import STEP, Row, StepRange
 
-ROWS_PER_LOOK = 1 << 16
 WINDOW_GROWTH = 4
 ReadPage = Callable[[LivePage], list[Row]]
 ReadRange = Callable[[StepRange], Iterator[list[Row]]]
@@ -84,7 +84,7 @@ def _export_steps(read: ExportRead, plan: Plan, steps: StepRange) -> Iterator[Se
     types = answer_types([read.columns], plan.projection.keys)
     scan = open_export(read)
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
-    for piece in reversed(list(cut_slices(groups, ROWS_PER_LOOK, ROWS_PER_LOOK))):
+    for piece in reversed(list(cut_slices(groups, sizes.ROWS_PER_LOOK, sizes.ROWS_PER_LOOK))):
         yield _kept(export_frame(scan, read, types, steps, piece), plan)
 
 

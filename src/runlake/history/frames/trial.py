@@ -18,12 +18,11 @@ from runlake.errors import CacheCorrupt
 from runlake.history.decode.corruption import telling_corruption
 from runlake.history.decode.expressions import all_named
 from runlake.history.frames.frames import open_export
+from runlake.history.plan import sizes
 from runlake.history.plan.segments import ExportRead
 from runlake.history.plan.slices import cut_slices, whole_groups
 from runlake.values import STEP
 
-CELLS_AT_ONCE = 1 << 21
-MIN_ROWS = 64
 NAMES_IN_MEMORY = 1 << 18
 Tried = tuple[str, Path, object, tuple[int, ...]]
 
@@ -70,7 +69,7 @@ def decode_frame(read: ExportRead) -> None:
     names = list(dict.fromkeys([STEP, *(column.name for column in read.columns)]))
     scan = open_export(read).select(all_named(names))
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
-    n_rows = max(MIN_ROWS, CELLS_AT_ONCE // len(names))
+    n_rows = sizes.rows_of(sizes.CELLS_PER_BATCH, len(names) - 1)
     for piece in cut_slices(groups, n_rows, n_rows):
         scan.slice(piece.offset, piece.n_rows).collect()
 

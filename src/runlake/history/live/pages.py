@@ -17,7 +17,8 @@ from runlake.backend.http.client import Client
 from runlake.backend.http.json_text import parse_json
 from runlake.errors import ProtocolError, UnsupportedByBackend
 from runlake.exports.manifest import fetch_manifest
-from runlake.history.plan.plan import LIVE_PAGE_ROWS, LivePage, Plan
+from runlake.history.plan import sizes
+from runlake.history.plan.plan import LivePage, Plan
 from runlake.history.rows.cells import flatten
 from runlake.values import STEP, Row, RunPath, StepRange
 
@@ -87,7 +88,7 @@ def fetch_page(client: Client, plan: Plan, page: LivePage, recover: Recover) -> 
 def walk_live_rows(client: Client, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:
     """Yield the rows of a range of steps, page after page, none of them empty."""
     stop = NO_LIMIT if steps.stop is None else steps.stop
-    return _iter_pages(client, plan.run, steps.start, stop, LIVE_PAGE_ROWS)
+    return _iter_pages(client, plan.run, steps.start, stop, sizes.LIVE_PAGE_ROWS)
 
 
 class _MovedRows:

@@ -11,11 +11,10 @@ from typing import Protocol
 from runlake.backend.http.client import Client
 from runlake.history.live.pages import fetch_page, iter_live_pages, walk_live_rows
 from runlake.history.opening import open_plan
+from runlake.history.plan import sizes
 from runlake.history.plan.plan import LivePage, Plan
 from runlake.history.rows.rows import read_segments
 from runlake.values import STEP, Question, Row, StepRange
-
-RECOVERED_ROWS = 1024
 
 
 class LiveSource(Protocol):
@@ -65,5 +64,5 @@ class BackendRows:
         now = open_plan(self.client, plan.run, question)
         wanted = set(steps)
         exported = [segment for segment in now.segments if segment.reads]
-        batches = read_segments(exported, now.projection, iter(()), RECOVERED_ROWS)
+        batches = read_segments(exported, now.projection, iter(()), sizes.MERGED_ROWS)
         return [row for row in chain.from_iterable(batches) if row[STEP] in wanted]

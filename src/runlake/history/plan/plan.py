@@ -8,11 +8,11 @@ from functools import cached_property
 
 from runlake.cache.pull_result import PullResult
 from runlake.errors.screen import for_screen, one_line
+from runlake.history.plan import sizes
 from runlake.history.plan.key_columns import key_columns
 from runlake.history.plan.segments import ExportRead, Segment, cut_segments, plan_export
 from runlake.values import Projection, Question, RunPath, StepRange
 
-LIVE_PAGE_ROWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +153,8 @@ def _sources(segment: Segment) -> str:
 def segment_pages(segment: Segment) -> Iterator[LivePage]:
     """Yield the requests for the live rows of a segment, ascending."""
     steps = segment.live_steps
-    for start in range(0, len(steps), LIVE_PAGE_ROWS):
-        yield LivePage(steps[start : start + LIVE_PAGE_ROWS], is_alone=not segment.reads)
+    for start in range(0, len(steps), sizes.LIVE_PAGE_ROWS):
+        yield LivePage(steps[start : start + sizes.LIVE_PAGE_ROWS], is_alone=not segment.reads)
 
 
 def plan_read(pulled: PullResult, question: Question) -> Plan:

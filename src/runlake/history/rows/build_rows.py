@@ -12,19 +12,12 @@ import pyarrow as pa
 
 from runlake.exports.buffers import numbers_of
 from runlake.history.decode.batches import Batch
+from runlake.history.plan import sizes
 from runlake.history.plan.arrow_types import is_int_or_float, is_json
 from runlake.history.plan.key_columns import Column
 from runlake.history.rows.cells import cell_reader
 from runlake.values import STEP, Projection, Row
 
-# Rows are made from so many cells at a time: the lists between stay in the processor's cache.
-CELLS_PER_BUILD = 1 << 13
-# Looking at a column costs as much as making so many cells.
-CELLS_PER_COLUMN = 200
-MIN_BUILD_ROWS = 64
-MAX_GENERATED_KEYS = 256
-KEYS_WORTH_CODE = 4
-COLUMNS_WORTH_A_MATRIX = 8
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 Buffers = list[pa.Buffer]
 Display = Callable[[Sequence[list[Any]]], list[Row]]
@@ -58,7 +51,7 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[lis
             columns = batch.columns
             readers = [_reader(array.type) for array in batch.arrays]
         if is_first:
-            pieces = _cuts(batch, first=max(1, CELLS_PER_BUILD // (len(readers) + 1)))
+            pieces = _cuts(batch, first=max(1, sizes.CELLS_PER_BUILD // (len(readers) + 1)))
         else:
             pieces = _cuts(batch)
         is_first = False
@@ -85,9 +78,9 @@ def _cuts(batch: Batch, first: int = 0) -> Iterator[Batch]:
 
 def _rows_per_build(batch: Batch) -> int:
     n_cells: int = sum(len(array) - array.null_count for array in batch.arrays) + len(batch)
-    goal = max(CELLS_PER_BUILD, CELLS_PER_COLUMN * len(batch.arrays))
+    goal = max(sizes.CELLS_PER_BUILD, sizes.CELLS_PER_COLUMN * len(batch.arrays))
     n_parts = max(1, round(n_cells / goal))
-    return max(MIN_BUILD_ROWS, -(-len(batch) // n_parts))
+    return max(sizes.MIN_BUILD_ROWS, -(-len(batch) // n_parts))
 
 
 def _kept(rows: list[Row], projection: Projection) -> list[Row]:
@@ -135,8 +128,8 @@ class _Together:
     def write(self, rows: list[Row]) -> None:
         """Write the cells of all columns into their rows."""
         start = 0
-        while len(self._keys) - start >= KEYS_WORTH_CODE:
-            stop = start + MAX_GENERATED_KEYS
+        while len(self._keys) - start >= sizes.KEYS_WORTH_CODE:
+            stop = start + sizes.MAX_GENERATED_KEYS
             write = _writer(tuple(self._keys[start:stop]))
             write(rows, self.where, self._cells[start:stop])
             start = stop
@@ -202,7 +195,7 @@ def _build(readers: Sequence[_Reader], batch: Batch) -> list[Row]:
 
 def _full_rows(keys: tuple[str, ...], columns: tuple[Full, ...]) -> list[Row]:
     """Make rows of columns without nulls."""
-    if len(keys) <= MAX_GENERATED_KEYS:
+    if len(keys) <= sizes.MAX_GENERATED_KEYS:
         return _display(keys)([reader.read(array) for reader, array in columns])
     parts = [_transposed(list(some)) for _, some in groupby(columns, _number_type)]
     rows = parts[0] if len(parts) == 1 else map(_joined, zip(*parts, strict=True))
@@ -226,7 +219,7 @@ def _joined(parts: Iterable[Sequence[Any]]) -> list[Any]:
 def _transposed(columns: list[Full]) -> Iterable[Sequence[Any]]:
     """Return the rows of columns of one type: numpy turns numbers around without Python objects."""
     dtype = columns[0][0].number
-    if dtype is None or len(columns) < COLUMNS_WORTH_A_MATRIX:
+    if dtype is None or len(columns) < sizes.COLUMNS_WORTH_A_MATRIX:
         return zip(*(reader.read(array) for reader, array in columns), strict=True)
     matrix = np.empty((len(columns[0][1]), len(columns)), dtype)
     for index, (_, array) in enumerate(columns):

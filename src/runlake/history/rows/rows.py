@@ -7,14 +7,13 @@ from itertools import chain, groupby, islice
 from operator import attrgetter
 
 from runlake.history.decode.decode import Begun, decode_exports
+from runlake.history.plan import sizes
 from runlake.history.plan.plan import Plan, segment_pages
 from runlake.history.plan.segments import ExportRead, Segment
 from runlake.history.rows.build_rows import build_rows
 from runlake.history.rows.merge import iter_batches, merge_rows, project_rows
 from runlake.history.rows.windows import cut_windows
 from runlake.values import STEP, Projection, Row
-
-MERGED_ROWS = 1024
 
 
 def read_rows(
@@ -81,7 +80,7 @@ def _read_segment(
     for window, live in _windows(segment, chain.from_iterable(pages)):
         sources = [chain.from_iterable(_ordered(r, projection, window)) for r in window.reads]
         merged = project_rows(merge_rows([*sources, live]), projection)
-        yield from iter_batches(merged, min(page_size, MERGED_ROWS))
+        yield from iter_batches(merged, min(page_size, sizes.MERGED_ROWS))
 
 
 def _windows(segment: Segment, live: Iterator[Row]) -> Iterator[tuple[Segment, Iterable[Row]]]:
@@ -108,7 +107,7 @@ def _ordered(read: ExportRead, projection: Projection, segment: Segment) -> Iter
     """Yield the rows of one source of a merge: with any of the keys, ascending."""
     some = projection.of_any_key
     decoded = decode_exports(
-        [(read, segment.steps)], some, MERGED_ROWS, n_sharing=len(segment.reads)
+        [(read, segment.steps)], some, sizes.MERGED_ROWS, n_sharing=len(segment.reads)
     )
     batches = build_rows(decoded, some)
     if read.is_ascending:

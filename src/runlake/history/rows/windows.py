@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from runlake.history.decode.decode import decode_exports
+from runlake.history.plan import sizes
 from runlake.history.plan.segments import Segment
 from runlake.values import Projection, StepRange
 
-CELLS_PER_WINDOW = 1 << 22
 STEPS_ONLY = Projection(())
 
 
@@ -35,7 +35,7 @@ def cut_windows(segment: Segment) -> list[Segment]:
     """
     n_rows = sum(read.n_rows for read in segment.reads) + len(segment.live_steps)
     n_columns = max((len(read.columns) for read in segment.reads), default=0) + 1
-    n_windows = -(-n_rows * n_columns // CELLS_PER_WINDOW)
+    n_windows = -(-n_rows * n_columns // sizes.CELLS_PER_WINDOW)
     if n_windows < 2 or not segment.needs_merge:  # noqa: PLR2004 - one window is no cut
         return [segment]
     arrays = [pa.array(segment.live_steps, pa.int64())]
