@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 from runlake.backend.http.client import Client
 from runlake.cache.pull import expect_unchanged
-from runlake.history.decode.decode import first_piece
-from runlake.history.decode.queries import Piece
+from runlake.history.decode.decode import first_query
+from runlake.history.decode.queries import SliceQuery
 from runlake.history.plan.plan import plan_read
 from runlake.values import Question, RunPath
 
 if TYPE_CHECKING:
     import polars as pl
 
-Begun = tuple[Piece, "pl.DataFrame"]
+Begun = tuple[SliceQuery, "pl.DataFrame"]
 
 
 class HeadStart:
-    """Decodes the first piece of a read in a thread, from what is on disk.
+    """Decodes the first slice of a read in a thread, from what is on disk.
 
     Parameters
     ----------
@@ -52,18 +52,18 @@ class HeadStart:
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         return type(None), ()
 
-    def take(self, piece: Piece) -> pl.DataFrame | None:
-        """Return the rows of a piece if it is the one that was begun: once, to who asks first."""
+    def take(self, query: SliceQuery) -> pl.DataFrame | None:
+        """Return the rows of a query if it is the one that was begun: once, to who asks first."""
         future, self._begun = self._begun, None
         begun = None if future is None or self._pid != os.getpid() else future.result()
-        return begun[1] if begun is not None and begun[0] == piece else None
+        return begun[1] if begun is not None and begun[0] == query else None
 
     def _begin(self) -> Begun | None:
         try:
             expected = expect_unchanged(self._client, self._run, self._question)
             if expected is None:
                 return None
-            piece = first_piece(plan_read(expected, self._question))
-            return None if piece is None else (piece, piece.collect())
+            query = first_query(plan_read(expected, self._question))
+            return None if query is None else (query, query.collect())
         except Exception:  # noqa: BLE001 - whatever it is, the read itself meets it and says so
             return None

@@ -82,7 +82,7 @@ def _numbers() -> Selector:
 
 
 def cut_by_texts(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a frame in pieces whose texts are not too long together."""
+    """Yield the rows of a frame in frames whose texts are not too long together."""
     if not _is_too_long(frame.select(~_numbers())):
         yield frame
         return

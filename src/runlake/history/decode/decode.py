@@ -1,4 +1,4 @@
-"""The rows of exports, decoded to Arrow arrays piece by piece."""
+"""The rows of exports, decoded to Arrow arrays slice by slice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runlake.history.decode.batches import Batch, Reads, arrays_of
 from runlake.history.decode.by_polars import polars_can_scan
 from runlake.history.decode.forked import polars_is_usable
 from runlake.history.decode.prefetch import run_ahead
-from runlake.history.decode.queries import Piece, cut_pieces
+from runlake.history.decode.queries import SliceQuery, cut_queries
 from runlake.history.plan import sizes
 from runlake.history.plan.plan import Plan
 from runlake.history.plan.segments import ExportRead
@@ -20,8 +20,8 @@ from runlake.values import STEP, Projection, Row
 if TYPE_CHECKING:
     import polars as pl
 
-Begun = Callable[[Piece], "pl.DataFrame | None"]
-Decoded = tuple[Piece, "pl.DataFrame"]
+Begun = Callable[[SliceQuery], "pl.DataFrame | None"]
+Decoded = tuple[SliceQuery, "pl.DataFrame"]
 
 
 def decode_exports(
@@ -47,7 +47,7 @@ def decode_exports(
     n_sharing : int
         Exports that are read at the same time, and share the memory.
     begun : callable, optional
-        Given a piece, returns its rows if somebody decoded them already.
+        Given a query, returns its rows if somebody decoded them already.
 
     Yields
     ------
@@ -88,13 +88,13 @@ def _is_for_polars(read: ExportRead) -> bool:
     return polars_is_usable() and polars_can_scan(read)
 
 
-def first_piece(plan: Plan) -> Piece | None:
+def first_query(plan: Plan) -> SliceQuery | None:
     """Return what `decode_exports` decodes first of a plan; None if that begins otherwise."""
     first = next(iter(plan.segments), None)
     if first is None or not (first.is_one_export and _is_for_polars(first.reads[0])):
         return None
     wanted = _wanted([(first.reads[0], first.steps)], plan.projection)
-    return next(cut_pieces(wanted, plan.projection, 1), None)
+    return next(cut_queries(wanted, plan.projection, 1), None)
 
 
 def _decode_polars(
@@ -104,31 +104,33 @@ def _decode_polars(
     n_sharing: int,
     begun: Begun | None,
 ) -> Iterator[Batch]:
-    def collect(piece: Piece) -> Decoded:
-        frame = None if begun is None else begun(piece)
-        return piece, piece.collect() if frame is None else frame
+    def collect(query: SliceQuery) -> Decoded:
+        frame = None if begun is None else begun(query)
+        return query, query.collect() if frame is None else frame
 
     def divide(first: Decoded) -> tuple[Decoded, Decoded]:
-        piece, frame = first
-        n_rows = max(1, min(first_rows, sizes.CELLS_IN_FIRST_ROWS // (len(piece.names) + 1)))
-        return (piece, frame.head(n_rows)), (piece, frame.slice(n_rows))
+        query, frame = first
+        n_columns = len(query.read.columns)
+        n_rows = max(1, min(first_rows, sizes.CELLS_IN_FIRST_ROWS // (n_columns + 1)))
+        return (query, frame.head(n_rows)), (query, frame.slice(n_rows))
 
-    pieces = cut_pieces(reads, projection, n_sharing)
+    queries = cut_queries(reads, projection, n_sharing)
     is_first = True
-    for piece, frame in run_ahead((partial(collect, one) for one in pieces), divide):
-        if is_first and piece.is_numeric and len(piece.names) >= sizes.COLUMNS_WORTH_A_THREAD:
-            yield _first_rows(piece, frame)
+    for query, frame in run_ahead((partial(collect, one) for one in queries), divide):
+        names, is_numeric = query.selection.names, query.selection.is_numeric
+        if is_first and is_numeric and len(names) >= sizes.COLUMNS_WORTH_A_THREAD:
+            yield _first_rows(query, frame)
         else:
-            for arrays in arrays_of(frame, is_numeric=piece.is_numeric):
-                columns = tuple(arrays[name] for name in piece.names)
-                yield Batch(arrays[STEP], piece.read.columns, columns)
+            for arrays in arrays_of(frame, is_numeric=is_numeric):
+                columns = tuple(arrays[name] for name in names)
+                yield Batch(arrays[STEP], query.read.columns, columns)
         is_first = False
 
 
-def _first_rows(piece: Piece, frame: pl.DataFrame) -> Batch:
+def _first_rows(query: SliceQuery, frame: pl.DataFrame) -> Batch:
     """Return rows of numbers without the arrays between, which cost the same for any few rows."""
-    rows = frame[list(dict.fromkeys([STEP, *piece.names]))].to_dicts()
-    return Batch(frame[STEP].to_arrow(), piece.read.columns, (), tuple(map(_filled, rows)))
+    rows = frame[list(dict.fromkeys([STEP, *query.selection.names]))].to_dicts()
+    return Batch(frame[STEP].to_arrow(), query.read.columns, (), tuple(map(_filled, rows)))
 
 
 def _filled(row: Row) -> Row:

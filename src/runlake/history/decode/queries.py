@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ from runlake.history.decode.batches import Reads
 from runlake.history.decode.by_polars import scan_file
 from runlake.history.decode.corruption import telling_corruption
 from runlake.history.decode.prefetch import collect_side_by_side
-from runlake.history.decode.selection import select_columns
+from runlake.history.decode.selection import Selection, select_columns
 from runlake.history.plan import sizes
 from runlake.history.plan.key_columns import Column
 from runlake.history.plan.segments import ExportRead
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Rows of an export that are decoded at once.
+class SliceQuery:
+    """Decodes a slice of an export.
 
     Parameters
     ----------
@@ -37,40 +38,35 @@ class Piece:
         Rows that it does not keep are left out.
     rows : Slice
         Where they are in the file.
-    names : sequence of str
-        What the columns of the read are called in the answer.
-    is_numeric : bool
-        All of them are integers or floats, under the names that they have in the file.
-    parts : sequence of polars.LazyFrame
-        Columns of the same rows.
+    frames : sequence of polars.LazyFrame
+        Columns of these rows, to be collected side by side.
     """
 
     read: ExportRead
     steps: StepRange
     projection: Projection
     rows: Slice
-    names: Sequence[str] = field(compare=False, repr=False)
-    is_numeric: bool = field(compare=False, repr=False)
-    parts: Sequence[pl.LazyFrame] = field(compare=False, repr=False)
+    frames: Sequence[pl.LazyFrame] = field(compare=False, repr=False)
+
+    @property
+    def selection(self) -> Selection:
+        """How the columns are called in the answer, and what they hold."""
+        return select_columns(self.read.columns)
 
     def collect(self) -> pl.DataFrame:
         """Decode the rows."""
         with telling_corruption(self.read.file):
-            return collect_side_by_side(self.parts)
+            return collect_side_by_side(self.frames)
 
 
-def cut_pieces(
-    reads: Reads,
-    projection: Projection,
-    n_sharing: int,
-) -> Iterator[Piece]:
-    """Yield what to decode, export by export, each opened when its first piece is asked for."""
+def cut_queries(reads: Reads, projection: Projection, n_sharing: int) -> Iterator[SliceQuery]:
+    """Yield what to decode, export by export, each opened when its first slice is asked for."""
     is_first = True
     for read, steps in reads:
         max_rows = sizes.rows_per_slice(len(read.columns), n_sharing)
         limit = min(max_rows, _rows_soon(read)) if is_first else max_rows
         with telling_corruption(read.file):
-            yield from _export_pieces(read, projection, steps, limit, max_rows)
+            yield from _cut_export(read, projection, steps, limit, max_rows)
         is_first = False
 
 
@@ -86,9 +82,9 @@ def _rows_soon(read: ExportRead) -> int:
     return n_soon if select_columns(read.columns).is_small else min(n_soon, sizes.ROWS_IN_FIRST_SLICE)
 
 
-def _export_pieces(
+def _cut_export(
     read: ExportRead, projection: Projection, steps: StepRange, first_rows: int, max_rows: int
-) -> Iterator[Piece]:
+) -> Iterator[SliceQuery]:
     from runlake.history.decode.expressions import in_range, whole_step
 
     scan = scan_file(read)
@@ -99,28 +95,27 @@ def _export_pieces(
     wanted = [group for group in groups if group.n_rows]
     is_whole = read.step_kind == pa.int64()
     selection = select_columns(read.columns)
-    names, is_numeric = selection.names, selection.is_numeric
     conditions = [] if is_exact else [in_range(steps)]
-    conditions += _key_conditions(read.columns, names, projection)
+    conditions += _key_conditions(read.columns, selection.names, projection)
     is_plain = is_whole and selection.is_as_stored and not conditions
-    whole_rows = max_rows * (sizes.CELLS_PER_ROW_GROUP // sizes.CELLS_PER_SLICE) if is_numeric else 0
-    is_whole_file = is_plain and len(names) + 1 == read.facts.n_columns
-    for number, piece in enumerate(cut_slices(wanted, first_rows, max_rows, whole_rows)):
-        rows = scan.slice(piece.offset, piece.n_rows)
+    whole_rows = max_rows * (sizes.CELLS_PER_ROW_GROUP // sizes.CELLS_PER_SLICE) if selection.is_numeric else 0
+    is_whole_file = is_plain and len(selection.names) + 1 == read.facts.n_columns
+    query = partial(SliceQuery, read, steps, projection)
+    for number, place in enumerate(cut_slices(wanted, first_rows, max_rows, whole_rows)):
+        rows = scan.slice(place.offset, place.n_rows)
         # The first two are waited for, while little else works.
         if is_plain and number < sizes.SLICES_WAITED_FOR and len(selection.shares) > 1:
-            parts = [rows.select(share) for share in selection.shares]
-            yield Piece(read, steps, projection, piece, names, is_numeric, parts)
+            yield query(place, [rows.select(share) for share in selection.shares])
             continue
         if is_whole_file:
-            yield Piece(read, steps, projection, piece, names, is_numeric, [rows])
+            yield query(place, [rows])
             continue
         selected = rows.select(selection.expressions)
         if not is_whole:
             selected = selected.with_columns(whole_step())
         if conditions:
             selected = selected.filter(conditions)
-        yield Piece(read, steps, projection, piece, names, is_numeric, [selected])
+        yield query(place, [selected])
 
 
 def _key_conditions(

@@ -59,34 +59,34 @@ def record_batches(
 
 
 def _queries(plan: Plan, types: Types, live: LiveRows) -> Iterator[pl.LazyFrame]:
-    """Yield the rows of a plan in pieces of bounded size, ascending by step over all of them."""
+    """Yield the rows of a plan in frames of bounded size, ascending by step over all of them."""
     for segment in plan.segments:
-        for piece in _segment_pieces(segment, types, live):
-            yield keep_rows(piece, plan.projection)
+        for frame in _segment_frames(segment, types, live):
+            yield keep_rows(frame, plan.projection)
     if plan.walk is not None:
         for page in live.between(plan.walk):
             yield keep_rows(live_frame(page, types), plan.projection)
 
 
-def _segment_pieces(segment: Segment, types: Types, live: LiveRows) -> Iterator[pl.LazyFrame]:
+def _segment_frames(segment: Segment, types: Types, live: LiveRows) -> Iterator[pl.LazyFrame]:
     if segment.needs_merge:
         for window in cut_windows(segment):
             yield from segment_frames(window, types, live.between(window.steps))
         return
     for read in segment.reads:
-        yield from export_pieces(read, types, segment.steps)
+        yield from _export_frames(read, types, segment.steps)
     if segment.live_steps:
         for page in live.between(segment.steps):
             yield live_frame(page, types)
 
 
-def export_pieces(read: ExportRead, types: Types, steps: StepRange) -> Iterator[pl.LazyFrame]:
-    """Yield the rows of an export in pieces of whole row groups as far as memory allows."""
+def _export_frames(read: ExportRead, types: Types, steps: StepRange) -> Iterator[pl.LazyFrame]:
+    """Yield the rows of an export in slices of whole row groups as far as memory allows."""
     scan = open_export(read)
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
     n_rows = sizes.rows_of(sizes.CELLS_PER_BATCH, len(types))
     # To enter a row group costs 20 us a column: one of many keys is cut as little as can be.
     is_small = select_columns(read.columns).is_small
     whole_rows = sizes.CELLS_PER_ROW_GROUP // (len(types) + 1) if is_small else 0
-    for piece in cut_slices(groups, n_rows, n_rows, whole_rows):
-        yield export_frame(scan, read, types, steps, piece)
+    for place in cut_slices(groups, n_rows, n_rows, whole_rows):
+        yield export_frame(scan, read, types, steps, place)

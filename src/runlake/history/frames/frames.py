@@ -1,4 +1,4 @@
-"""The pieces of a frame: exports and live rows, each with the columns and types of the answer."""
+"""What a frame is made of: exports and live rows, each with the columns and types of the answer."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def check_polars() -> None:
 
 
 def export_frame(
-    scan: pl.LazyFrame, read: ExportRead, types: Types, steps: StepRange, piece: Slice | None = None
+    scan: pl.LazyFrame, read: ExportRead, types: Types, steps: StepRange, place: Slice | None = None
 ) -> pl.LazyFrame:
     """Return the rows of an export that are in a range of steps.
 
@@ -107,7 +107,7 @@ def export_frame(
         Of the answer.
     steps : StepRange
         The range.
-    piece : Slice, optional
+    place : Slice, optional
         Look at these rows of the file only.
 
     Returns
@@ -115,8 +115,8 @@ def export_frame(
     polars.LazyFrame
         In the order of the file.
     """
-    if piece is not None:
-        scan = scan.slice(piece.offset, piece.n_rows)
+    if place is not None:
+        scan = scan.slice(place.offset, place.n_rows)
     elif not read.is_whole:
         # Other row groups may not be on disk: no engine's pruning decides whether they are read.
         runs = joined(whole_groups([g.n_rows for g in read.facts.row_groups], read.row_groups))

@@ -262,18 +262,18 @@ def _select_history(
     names = [aliases.get(name, name) for name in nothing.columns]
     relation = connection.from_arrow(to_arrow(nothing).rename_columns(names))
     kinds = dict(zip(types, map(str, relation.types[1:]), strict=True))
-    parts = []
-    # Each part is planned column by column, in more than linear time: no part is there in vain.
-    some = list(_parts(plan, types, live)) or [_numbered(nothing.lazy())]
-    for number, part in enumerate(some):
-        if isinstance(part, _Native):
-            select = part.select(kinds)
-            try_once(part.read, DUCKDB, partial(_decode, connection, select))
-            parts.append(select)
+    selects = []
+    # Each SELECT is planned column by column, in more than linear time: none is there in vain.
+    some = list(_sources(plan, types, live)) or [_numbered(nothing.lazy())]
+    for number, source in enumerate(some):
+        if isinstance(source, _Native):
+            select = source.select(kinds)
+            try_once(source.read, DUCKDB, partial(_decode, connection, select))
+            selects.append(select)
         else:
-            connection.register(f"part_{number}", part)
-            parts.append(f"SELECT * FROM part_{number}")
-    return " UNION ALL ".join(parts)
+            connection.register(f"source_{number}", source)
+            selects.append(f"SELECT * FROM source_{number}")
+    return " UNION ALL ".join(selects)
 
 
 def _decode(connection: duckdb.DuckDBPyConnection, select: str, _: ExportRead) -> None:
@@ -281,7 +281,7 @@ def _decode(connection: duckdb.DuckDBPyConnection, select: str, _: ExportRead) -
     connection.execute(f"SELECT count(COLUMNS(*)) FROM ({select})").fetchall()
 
 
-def _parts(plan: Plan, types: Types, live: LiveRows) -> Iterator[_Native | pl.LazyFrame]:
+def _sources(plan: Plan, types: Types, live: LiveRows) -> Iterator[_Native | pl.LazyFrame]:
     """Yield what the rows are made of: what DuckDB reads by itself, and what polars has to read."""
     for segment in plan.segments:
         if segment.needs_merge:
@@ -298,12 +298,12 @@ def _parts(plan: Plan, types: Types, live: LiveRows) -> Iterator[_Native | pl.La
                 try_once(read, POLARS, decode_frame)
                 yield _numbered(export_frame(open_export(read), read, types, segment.steps))
         if segment.live_steps:
-            yield from _live_parts(live, segment.steps, types)
+            yield from _live_sources(live, segment.steps, types)
     if plan.walk is not None:
-        yield from _live_parts(live, plan.walk, types)
+        yield from _live_sources(live, plan.walk, types)
 
 
-def _live_parts(live: LiveRows, steps: StepRange, types: Types) -> Iterator[pl.LazyFrame]:
+def _live_sources(live: LiveRows, steps: StepRange, types: Types) -> Iterator[pl.LazyFrame]:
     """Yield live rows page by page: each is in memory only while DuckDB reads it."""
     schema = _numbered(empty_frame(types).lazy()).collect_schema()
     for page in live.places(steps):

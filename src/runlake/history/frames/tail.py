@@ -60,8 +60,8 @@ def tail_start(
     exported = chain.from_iterable(
         _segment_steps(segment, plan, read_page) for segment in reversed(plan.segments)
     )
-    pieces = chain(_walk_backwards(plan, n_rows, last_step, walk), exported)
-    for steps in pieces:
+    found = chain(_walk_backwards(plan, n_rows, last_step, walk), exported)
+    for steps in found:
         if len(steps) >= missing:
             return int(steps[-missing])
         missing -= len(steps)
@@ -69,7 +69,7 @@ def tail_start(
 
 
 def _segment_steps(segment: Segment, plan: Plan, read_page: ReadPage) -> Iterator[Sequence[int]]:
-    """Yield the kept steps of a segment, ascending in each piece, the last piece first."""
+    """Yield the kept steps of a segment, ascending in each list, the last list first."""
     if segment.needs_merge:
         for window in reversed(cut_windows(segment)):
             yield _merged_steps(window, plan, read_page)
@@ -84,8 +84,8 @@ def _export_steps(read: ExportRead, plan: Plan, steps: StepRange) -> Iterator[Se
     types = answer_types([read.columns], plan.projection.keys)
     scan = open_export(read)
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
-    for piece in reversed(list(cut_slices(groups, sizes.ROWS_PER_LOOK, sizes.ROWS_PER_LOOK))):
-        yield _kept(export_frame(scan, read, types, steps, piece), plan)
+    for place in reversed(list(cut_slices(groups, sizes.ROWS_PER_LOOK, sizes.ROWS_PER_LOOK))):
+        yield _kept(export_frame(scan, read, types, steps, place), plan)
 
 
 def _merged_steps(window: Segment, plan: Plan, read_page: ReadPage) -> Sequence[int]:

@@ -70,8 +70,8 @@ def decode_frame(read: ExportRead) -> None:
     scan = open_export(read).select(all_named(names))
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
     n_rows = sizes.rows_of(sizes.CELLS_PER_BATCH, len(names) - 1)
-    for piece in cut_slices(groups, n_rows, n_rows):
-        scan.slice(piece.offset, piece.n_rows).collect()
+    for place in cut_slices(groups, n_rows, n_rows):
+        scan.slice(place.offset, place.n_rows).collect()
 
 
 def is_decodable(read: ExportRead, decode: Callable[[ExportRead], None]) -> bool:

@@ -1,4 +1,4 @@
-"""How an export is cut into pieces that are decoded one at a time (pure)."""
+"""How an export is cut into slices that are decoded one at a time (pure)."""
 
 from __future__ import annotations
 
@@ -73,16 +73,16 @@ def joined(slices: Sequence[Slice]) -> list[Slice]:
 def cut_slices(
     groups: Sequence[Slice], first_rows: int, max_rows: int, whole_rows: int = 0
 ) -> Iterator[Slice]:
-    """Cut row groups into pieces to decode.
+    """Cut row groups into slices to decode.
 
     Parameters
     ----------
     groups : sequence of Slice
         Row groups, ascending.
     first_rows, max_rows : int
-        Rows of the first piece, and of the others, at most.
+        Rows of the first slice, and of the others, at most.
     whole_rows : int
-        So many rows of one row group may be a piece, even if they are more.
+        So many rows of one row group may be a slice, even if they are more.
 
     Yields
     ------
@@ -93,9 +93,9 @@ def cut_slices(
     Examples
     --------
     >>> groups = [Slice(0, 10), Slice(10, 10), Slice(20, 45)]
-    >>> [(piece.offset, piece.n_rows) for piece in cut_slices(groups, 4, 20)]
+    >>> [(one.offset, one.n_rows) for one in cut_slices(groups, 4, 20)]
     [(0, 4), (4, 6), (10, 10), (20, 20), (40, 20), (60, 5)]
-    >>> [(piece.offset, piece.n_rows) for piece in cut_slices(groups, 4, 20, 45)]
+    >>> [(one.offset, one.n_rows) for one in cut_slices(groups, 4, 20, 45)]
     [(0, 4), (4, 6), (10, 10), (20, 45)]
     """
     limit = first_rows
@@ -110,12 +110,12 @@ def cut_slices(
             yield current
             limit = max_rows
         current = group
-        # The first piece is small however large its row group is.
-        piece = limit if number == 0 else max(limit, whole_rows)
-        while current.n_rows > piece:
-            yield Slice(current.offset, piece)
-            current = Slice(current.offset + piece, current.n_rows - piece)
-            piece = max(max_rows, whole_rows)
+        # The first slice is small however large its row group is.
+        n_rows = limit if number == 0 else max(limit, whole_rows)
+        while current.n_rows > n_rows:
+            yield Slice(current.offset, n_rows)
+            current = Slice(current.offset + n_rows, current.n_rows - n_rows)
+            n_rows = max(max_rows, whole_rows)
             limit = max_rows
     if current is not None:
         yield current

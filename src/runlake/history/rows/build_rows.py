@@ -51,12 +51,12 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[lis
             columns = batch.columns
             readers = [_reader(array.type) for array in batch.arrays]
         if is_first:
-            pieces = _cuts(batch, first=max(1, sizes.CELLS_PER_BUILD // (len(readers) + 1)))
+            cuts = _cuts(batch, first=max(1, sizes.CELLS_PER_BUILD // (len(readers) + 1)))
         else:
-            pieces = _cuts(batch)
+            cuts = _cuts(batch)
         is_first = False
-        for piece in pieces:
-            rows = _build(readers, piece)
+        for cut in cuts:
+            rows = _build(readers, cut)
             if projection.keys and any(reader.may_be_none for reader in readers):
                 rows = _kept(rows, projection)
             if rows:
@@ -64,7 +64,7 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[lis
 
 
 def _cuts(batch: Batch, first: int = 0) -> Iterator[Batch]:
-    """Yield a batch in pieces of a good size; if asked to, a small one first, which comes soon."""
+    """Yield a batch in cuts of a good size; if asked to, a small one first, which comes soon."""
     n_rows = _rows_per_build(batch)
     if not first and n_rows >= len(batch):
         yield batch

@@ -30,7 +30,7 @@ def read_rows(
     page_size : int
         Rows in the first batch at most; later ones are as large as is fast.
     begun : callable, optional
-        Gives the first piece if it was decoded already: see `decode_exports`.
+        Gives the first slice if it was decoded already: see `decode_exports`.
 
     Yields
     ------
