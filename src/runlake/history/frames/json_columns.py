@@ -13,8 +13,10 @@ from itertools import chain
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
-from runlake.history.decode.expressions import named
+from runlake.history.decode.expressions import named, to_arrow
+from runlake.history.plan.arrow_types import unify
 
 JSON_CELL = "cell"
 INT64 = range(-(2**63), 2**63)
@@ -99,9 +101,7 @@ def stack(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     schemas = [frame.schema for frame in frames]
     if all(schema == schemas[0] for schema in schemas):
         return pl.concat(frames)
-    texts = [
-        name for name in dict.fromkeys(chain.from_iterable(schemas)) if _clashes(name, schemas)
-    ]
+    texts = _clashing(frames)
     alike = [
         frame.with_columns(encode_json(named(name)).alias(name) for name in texts if name in schema)
         for frame, schema in zip(frames, schemas, strict=True)
@@ -109,46 +109,13 @@ def stack(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(alike, how="diagonal_relaxed")
 
 
-def _clashes(name: str, schemas: Sequence[pl.Schema]) -> bool:
-    unified: pl.DataType = pl.Null()
-    for schema in schemas:
-        if name in schema:
-            met = _met(unified, schema[name])
-            if met is None:
-                return True
-            unified = met
-    return False
-
-
-def _met(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
-    """Return the type of which both are, None where there is none."""
-    if one == other or isinstance(other, pl.Null):
-        return one
-    if isinstance(one, pl.Null):
-        return other
-    if one.is_numeric() and other.is_numeric():
-        return pl.Float64()
-    if isinstance(one, pl.List) and isinstance(other, pl.List):
-        inner = _met(_instance(one.inner), _instance(other.inner))
-        return None if inner is None else pl.List(inner)
-    if isinstance(one, pl.Struct) and isinstance(other, pl.Struct):
-        return _structs_met(one, other)
-    return None
-
-
-def _structs_met(one: pl.Struct, other: pl.Struct) -> pl.DataType | None:
-    fields = {field.name: _instance(field.dtype) for field in one.fields}
-    for field in other.fields:
-        met = _met(fields.get(field.name, pl.Null()), _instance(field.dtype))
-        if met is None:
-            return None
-        fields[field.name] = met
-    return pl.Struct(fields)
-
-
-def _instance(dtype: Any) -> pl.DataType:
-    instance: pl.DataType = dtype() if isinstance(dtype, type) else dtype
-    return instance
+def _clashing(frames: Sequence[pl.DataFrame]) -> list[str]:
+    """Return the columns whose cells fit no type together."""
+    held: dict[str, dict[pa.DataType, None]] = {}
+    for frame in frames:
+        for column in to_arrow(frame.head(0)).schema:
+            held.setdefault(column.name, {})[column.type] = None
+    return [name for name, kinds in held.items() if len(kinds) > 1 and unify(list(kinds)) is None]
 
 
 def _shape_of(values: Sequence[Any]) -> _Shape:
