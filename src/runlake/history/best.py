@@ -65,10 +65,10 @@ def find_best(reading: Reading, mode: Mode) -> Best:
 def _find(reading: Reading, mode: Mode) -> Best:
     (key,) = reading.plan.projection.keys or ()
     live = reading.live_rows()
-    kind = plan_types(reading.plan, live)[key]
-    if kind is not None and pa.types.is_null(kind):
+    dtype = plan_types(reading.plan, live)[key]
+    if dtype is not None and pa.types.is_null(dtype):
         raise _no_number(reading, key)
-    if kind is None or not is_number(kind):
+    if dtype is None or not is_number(dtype):
         raise _not_numeric(reading, key)
     best = _read_best(reading.plan, live, mode)
     if best is None:

@@ -104,17 +104,17 @@ def _halves(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 def _n_text_bytes(column: pl.Series) -> int:
     import polars as pl
 
-    kind = column.dtype
+    dtype = column.dtype
     # polars goes by names in methods of a series too, and takes some for patterns.
     column = column.alias("texts")
-    if kind == pl.String:
+    if dtype == pl.String:
         return int(column.str.len_bytes().sum())
-    if kind == pl.Binary:
+    if dtype == pl.Binary:
         return int(column.bin.size().sum())
-    if isinstance(kind, pl.Struct):
+    if isinstance(dtype, pl.Struct):
         return sum(map(_n_text_bytes, column.struct.unnest().iter_columns()))
-    if isinstance(kind, pl.List) and (
-        kind.inner in (pl.String, pl.Binary) or kind.inner.is_nested()
+    if isinstance(dtype, pl.List) and (
+        dtype.inner in (pl.String, pl.Binary) or dtype.inner.is_nested()
     ):
         return _n_text_bytes(column.explode())
     return 0

@@ -35,7 +35,7 @@ def polars_can_scan(read: ExportRead) -> bool:
 
 
 def _can_read(columns: KeyColumns) -> bool:
-    return all(polars_can_read(column.kind) and "\0" not in column.name for column in columns)
+    return all(polars_can_read(column.dtype) and "\0" not in column.name for column in columns)
 
 
 def comes_by_pyarrow(read: ExportRead) -> bool:

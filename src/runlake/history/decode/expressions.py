@@ -56,13 +56,13 @@ def stored(column: Column) -> pl.Expr:
     cells = named(column.name)
     if any(map(_is_pattern, column.path[1:])):
         read = partial(_field_of, column.path[1:])
-        kind = polars_type(column.kind)
-        cells = cells.alias("cells").map_batches(read, return_dtype=kind, is_elementwise=True)
+        dtype = polars_type(column.dtype)
+        cells = cells.alias("cells").map_batches(read, return_dtype=dtype, is_elementwise=True)
     else:
         for field in column.path[1:]:
             cells = cells.struct.field(field)
     # polars reads a date of 64 bits as a moment.
-    return cells.cast(pl.Date) if pa.types.is_date(column.kind) else cells
+    return cells.cast(pl.Date) if pa.types.is_date(column.dtype) else cells
 
 
 def _field_of(path: tuple[str, ...], structs: pl.Series) -> pl.Series:
@@ -94,11 +94,11 @@ def are_present(names: Iterable[str], how: str) -> pl.Expr:
 
 
 @lru_cache(maxsize=1024)
-def polars_type(kind: pa.DataType | None) -> pl.DataType:
+def polars_type(dtype: pa.DataType | None) -> pl.DataType:
     """Return what polars has a type of Arrow as; None stands for text."""
-    if kind is None:
+    if dtype is None:
         return pl.String()
     # An array of a list would do, but making one looks for pandas, which takes long to import.
-    empty: Any = pl.from_arrow(pa.nulls(0, kind))
-    dtype: pl.DataType = empty.dtype
-    return dtype
+    empty: Any = pl.from_arrow(pa.nulls(0, dtype))
+    found: pl.DataType = empty.dtype
+    return found

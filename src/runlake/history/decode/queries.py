@@ -93,7 +93,7 @@ def _cut_export(
     if read.is_ascending and not is_exact:
         groups = [_narrowed(scan, group, steps, len(read.columns)) for group in groups]
     wanted = [group for group in groups if group.n_rows]
-    is_whole = read.step_kind == pa.int64()
+    is_whole = read.step_dtype == pa.int64()
     selection = select_columns(read.columns)
     conditions = [] if is_exact else [in_range(steps)]
     conditions += _key_conditions(read.columns, selection.names, projection)

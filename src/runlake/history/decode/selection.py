@@ -53,13 +53,13 @@ def select_columns(columns: KeyColumns) -> Selection:
 def _select(columns: KeyColumns) -> Selection:
     from runlake.history.decode.expressions import all_named, named, stored
 
-    kinds = [column.kind for column in columns]
-    is_small = all(map(pa.types.is_primitive, kinds))
+    dtypes = [column.dtype for column in columns]
+    is_small = all(map(pa.types.is_primitive, dtypes))
     is_whole = all(column.is_whole for column in columns)
-    if is_whole and not any(map(pa.types.is_date, kinds)):
+    if is_whole and not any(map(pa.types.is_date, dtypes)):
         names = [column.name for column in columns]
         shares = [all_named(share) for share in _shares([STEP, *names])]
-        is_numeric = all(map(is_int_or_float, kinds))
+        is_numeric = all(map(is_int_or_float, dtypes))
         return Selection(names, [all_named([STEP, *names])], shares, True, is_numeric, is_small)
     names = [str(index) for index in range(len(columns))]
     cells = [stored(column).alias(name) for column, name in zip(columns, names, strict=True)]

@@ -43,7 +43,7 @@ def record_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Yield what a plan reads, ascending by step; `CacheCorrupt` for a file that is broken."""
     # A stream of all columns is made in a fifth of the time, but has other types of texts.
-    is_stream = all(pa.types.is_primitive(kind) for kind in schema.types) and not any(
+    is_stream = all(pa.types.is_primitive(dtype) for dtype in schema.types) and not any(
         "\0" in name for name in schema.names
     )
     with telling_corruption(*(read.file for read in plan.exports)):

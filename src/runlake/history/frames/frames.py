@@ -55,13 +55,13 @@ def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None
     for columns in sources:
         for column in columns:
             if keys is None or column.key in held:
-                held.setdefault(column.key, {})[column.kind] = None
-    return {key: unify(list(kinds)) if kinds else pa.null() for key, kinds in held.items()}
+                held.setdefault(column.key, {})[column.dtype] = None
+    return {key: unify(list(dtypes)) if dtypes else pa.null() for key, dtypes in held.items()}
 
 
 def empty_frame(types: Types) -> pl.DataFrame:
     """Return no rows, with the columns of the answer."""
-    schema = {key: polars_type(kind) for key, kind in types.items()}
+    schema = {key: polars_type(dtype) for key, dtype in types.items()}
     return pl.DataFrame(schema={STEP: pl.Int64, **schema})
 
 
@@ -204,48 +204,48 @@ def typed_columns(columns: Sequence[Column], types: Types) -> list[pl.Expr]:
     held: dict[str, list[Column]] = {}
     for column in columns:
         held.setdefault(column.key, []).append(column)
-    cells = [_cells(key, held.get(key, ()), kind) for key, kind in types.items()]
+    cells = [_cells(key, held.get(key, ()), dtype) for key, dtype in types.items()]
     return [whole_step(), *cells]
 
 
-def _cells(key: str, columns: Sequence[Column], kind: pa.DataType | None) -> pl.Expr:
+def _cells(key: str, columns: Sequence[Column], dtype: pa.DataType | None) -> pl.Expr:
     if not columns:
-        return pl.lit(None, polars_type(kind)).alias(key)
+        return pl.lit(None, polars_type(dtype)).alias(key)
     fitted = [
-        _json_text(stored(column)) if kind is None else _fit(stored(column), column.kind, kind)
+        _json_text(stored(column)) if dtype is None else _fit(stored(column), column.dtype, dtype)
         for column in columns
     ]
     return (fitted[0] if len(fitted) == 1 else pl.coalesce(fitted)).alias(key)
 
 
-def _fit(cells: pl.Expr, kind: pa.DataType, target: pa.DataType) -> pl.Expr:
+def _fit(cells: pl.Expr, dtype: pa.DataType, target: pa.DataType) -> pl.Expr:
     """Give cells the type of the answer; polars casts structs by position, hence field by field."""
-    if pa.types.is_null(kind):
+    if pa.types.is_null(dtype):
         # Where no schema of Arrow's says better, polars reads what has no type as integers.
         return pl.lit(None, polars_type(target))
-    if kind == target or (is_plain(kind) and unify([kind]) == target):
+    if dtype == target or (is_plain(dtype) and unify([dtype]) == target):
         return cells
-    if pa.types.is_struct(target) and pa.types.is_struct(kind):
+    if pa.types.is_struct(target) and pa.types.is_struct(dtype):
         fields = [
-            _fit(cells.struct[kind.get_field_index(f.name)], kind.field(f.name).type, f.type).alias(
+            _fit(cells.struct[dtype.get_field_index(f.name)], dtype.field(f.name).type, f.type).alias(
                 f.name
             )
-            if kind.get_field_index(f.name) >= 0
+            if dtype.get_field_index(f.name) >= 0
             else pl.lit(None, polars_type(f.type)).alias(f.name)
             for f in target
         ]
         return pl.when(cells.is_not_null()).then(pl.struct(fields))
-    if pa.types.is_large_list(target) and not pa.types.is_null(kind):
-        if pa.types.is_fixed_size_list(kind):
-            cells = cells.cast(pl.List(polars_type(kind.value_type)))
+    if pa.types.is_large_list(target) and not pa.types.is_null(dtype):
+        if pa.types.is_fixed_size_list(dtype):
+            cells = cells.cast(pl.List(polars_type(dtype.value_type)))
         if _is_plain(target.value_type):
             return cells.cast(polars_type(target))
-        return cells.list.eval(_fit(pl.element(), kind.value_type, target.value_type))
+        return cells.list.eval(_fit(pl.element(), dtype.value_type, target.value_type))
     return cells.cast(polars_type(target), strict=False)
 
 
-def _is_plain(kind: pa.DataType) -> bool:
-    return not (pa.types.is_struct(kind) or pa.types.is_large_list(kind))
+def _is_plain(dtype: pa.DataType) -> bool:
+    return not (pa.types.is_struct(dtype) or pa.types.is_large_list(dtype))
 
 
 def _json_text(cells: pl.Expr) -> pl.Expr:

@@ -92,7 +92,7 @@ def plan_sources(plan: Plan, live: LiveRows) -> list[tuple[Column, ...]]:
 
 def json_keys(types: Types) -> tuple[str, ...]:
     """Return the keys whose columns are JSON text."""
-    return tuple(key for key, kind in types.items() if kind is None)
+    return tuple(key for key, dtype in types.items() if dtype is None)
 
 
 def warn_of_json(where: object, keys: tuple[str, ...], exports: Iterable[ExportRead]) -> None:
@@ -112,7 +112,7 @@ def warn_of_json(where: object, keys: tuple[str, ...], exports: Iterable[ExportR
     stored: dict[str, bool] = {}
     for read in exports:
         for column in read.columns:
-            stored[column.key] = stored.get(column.key, True) and is_binary(column.kind)
+            stored[column.key] = stored.get(column.key, True) and is_binary(column.dtype)
     keys = tuple(key for key in keys if not stored.get(key))
     if not keys:
         return

@@ -153,13 +153,13 @@ def stream_query(relation: duckdb.DuckDBPyRelation) -> Stream:
     """
     # Intervals of Arrow have months, which polars has not.
     cells = ", ".join(
-        f"CAST(#{number} AS VARCHAR)" if str(kind) == "INTERVAL" else f"#{number}"
-        for number, kind in enumerate(relation.types, start=1)
+        f"CAST(#{number} AS VARCHAR)" if str(dtype) == "INTERVAL" else f"#{number}"
+        for number, dtype in enumerate(relation.types, start=1)
     )
     with _telling_wrong():
         reader = relation.project(cells).to_arrow_reader(sizes.ROWS_PER_SQL_BATCH)
-    kinds = zip(relation.columns, reader.schema.types, strict=True)
-    return Stream(pa.schema(list(kinds)), _read_batches(reader))
+    fields = zip(relation.columns, reader.schema.types, strict=True)
+    return Stream(pa.schema(list(fields)), _read_batches(reader))
 
 
 def _read_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
@@ -219,18 +219,18 @@ class _Native:
     read: ExportRead
     steps: StepRange
 
-    def select(self, kinds: Mapping[str, str]) -> str:
+    def select(self, dtypes: Mapping[str, str]) -> str:
         """Return the query that gives them the columns and types of the answer."""
         read = self.read
         # The statistics of integer steps were compared with the steps; all others are not believed.
-        is_whole = pa.types.is_integer(read.step_kind)
+        is_whole = pa.types.is_integer(read.step_dtype)
         step = quoted(STEP) if is_whole else _unpruned(STEP)
         whole = step if is_whole else f"trunc({step})"
         held = {column.key for column in read.columns}
         cells = [f"CAST({whole} AS BIGINT)"]
         cells += [
-            f"CAST({_unpruned(key) if key in held else 'NULL'} AS {kind})"
-            for key, kind in kinds.items()
+            f"CAST({_unpruned(key) if key in held else 'NULL'} AS {dtype})"
+            for key, dtype in dtypes.items()
         ]
         file = str(read.file).replace("'", "''")
         query = f"SELECT {', '.join(cells)} FROM read_parquet('{file}')"
@@ -261,13 +261,13 @@ def _select_history(
     nothing = empty_frame(types)
     names = [aliases.get(name, name) for name in nothing.columns]
     relation = connection.from_arrow(to_arrow(nothing).rename_columns(names))
-    kinds = dict(zip(types, map(str, relation.types[1:]), strict=True))
+    dtypes = dict(zip(types, map(str, relation.types[1:]), strict=True))
     selects = []
     # Each SELECT is planned column by column, in more than linear time: none is there in vain.
     some = list(_sources(plan, types, live)) or [_numbered(nothing.lazy())]
     for number, source in enumerate(some):
         if isinstance(source, _Native):
-            select = source.select(kinds)
+            select = source.select(dtypes)
             try_once(source.read, DUCKDB, partial(_decode, connection, select))
             selects.append(select)
         else:
@@ -332,7 +332,7 @@ def _is_native(read: ExportRead, types: Types) -> bool:
         and folded[""] == 0
         and all(count == 1 for count in folded.values())
         and all(
-            column.is_whole and holds_as_is(types[column.key], column.kind)
+            column.is_whole and holds_as_is(types[column.key], column.dtype)
             for column in read.columns
         )
     )

@@ -66,11 +66,11 @@ class LiveRows:
 
     def columns(self) -> tuple[Column, ...]:
         """Return the keys of all live rows, with types that hold their cells."""
-        kinds: dict[str, list[pa.DataType]] = {}
+        dtypes: dict[str, list[pa.DataType]] = {}
         for page in self:
             for column in table_columns(rows_table(page)):
-                kinds.setdefault(column.key, []).append(column.kind)
-        return tuple(Column(key, (key,), _one_kind(held)) for key, held in kinds.items())
+                dtypes.setdefault(column.key, []).append(column.dtype)
+        return tuple(Column(key, (key,), _one_dtype(held)) for key, held in dtypes.items())
 
     def _fetch(self) -> bool:
         for page in self._pages:
@@ -83,8 +83,8 @@ class LiveRows:
         return False
 
 
-def _one_kind(kinds: Sequence[pa.DataType]) -> pa.DataType:
-    unified = unify(list(dict.fromkeys(kinds)))
+def _one_dtype(dtypes: Sequence[pa.DataType]) -> pa.DataType:
+    unified = unify(list(dict.fromkeys(dtypes)))
     return pa.binary() if unified is None else unified
 
 
@@ -109,8 +109,8 @@ def rows_table(rows: Sequence[Row]) -> pa.Table:
 def table_columns(table: pa.Table) -> tuple[Column, ...]:
     """Return what a table of live rows holds besides ``_step``."""
     return tuple(
-        Column(name, (name,), kind)
-        for name, kind in zip(table.schema.names, table.schema.types, strict=True)
+        Column(name, (name,), dtype)
+        for name, dtype in zip(table.schema.names, table.schema.types, strict=True)
         if name != STEP
     )
 
@@ -149,10 +149,10 @@ def _dump(cell: Any) -> str:
     return json.dumps(cell, default=str)
 
 
-def _cannot_hold(kind: pa.DataType) -> bool:
+def _cannot_hold(dtype: pa.DataType) -> bool:
     """Tell whether a type is one that engines fail on, or bytes, which would be taken for JSON."""
-    if pa.types.is_struct(kind):
-        return kind.num_fields == 0 or any(_cannot_hold(field.type) for field in kind)
-    if pa.types.is_list(kind):
-        return _cannot_hold(kind.value_type)
-    return is_json(kind)
+    if pa.types.is_struct(dtype):
+        return dtype.num_fields == 0 or any(_cannot_hold(field.type) for field in dtype)
+    if pa.types.is_list(dtype):
+        return _cannot_hold(dtype.value_type)
+    return is_json(dtype)

@@ -11,12 +11,12 @@ UNION_PREFIX = "_type_"
 MAX_DECIMAL_DIGITS = 38
 
 
-def unify(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
+def unify(dtypes: Sequence[pa.DataType]) -> pa.DataType | None:
     """Return the type that holds the cells of all the types in a frame.
 
     Parameters
     ----------
-    kinds : sequence of pyarrow.DataType
+    dtypes : sequence of pyarrow.DataType
         Types of one key in several sources; one at least.
 
     Returns
@@ -33,146 +33,146 @@ def unify(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
     >>> unify([pa.string(), pa.bool_()]) is None
     True
     """
-    if any(is_json(kind) for kind in kinds):
+    if any(is_json(dtype) for dtype in dtypes):
         return None
-    return reduce(_unify_two, map(_plain, kinds[1:]), _plain(kinds[0]))
+    return reduce(_unify_two, map(_plain, dtypes[1:]), _plain(dtypes[0]))
 
 
-def is_union(kind: pa.DataType) -> bool:
+def is_union(dtype: pa.DataType) -> bool:
     """Tell whether a struct is the protocol's form of a key whose values are of several types."""
     return (
-        pa.types.is_struct(kind)
-        and kind.num_fields > 0
-        and all(field.name.startswith(UNION_PREFIX) for field in kind)
+        pa.types.is_struct(dtype)
+        and dtype.num_fields > 0
+        and all(field.name.startswith(UNION_PREFIX) for field in dtype)
     )
 
 
-def is_nested(kind: pa.DataType) -> bool:
+def is_nested(dtype: pa.DataType) -> bool:
     """Tell whether a struct stands for dotted keys: it is neither media nor a union."""
-    return pa.types.is_struct(kind) and kind.get_field_index("_type") < 0 and not is_union(kind)
+    return pa.types.is_struct(dtype) and dtype.get_field_index("_type") < 0 and not is_union(dtype)
 
 
-def is_json(kind: pa.DataType) -> bool:
+def is_json(dtype: pa.DataType) -> bool:
     """Tell whether cells are JSON, unions or maps, at any depth: they have no type in a frame."""
-    if is_binary(kind) or pa.types.is_map(kind) or is_union(kind):
+    if is_binary(dtype) or pa.types.is_map(dtype) or is_union(dtype):
         return True
-    if is_list(kind) or pa.types.is_dictionary(kind):
-        return is_json(kind.value_type)
-    return pa.types.is_struct(kind) and any(is_json(field.type) for field in kind)
+    if is_list(dtype) or pa.types.is_dictionary(dtype):
+        return is_json(dtype.value_type)
+    return pa.types.is_struct(dtype) and any(is_json(field.type) for field in dtype)
 
 
 @lru_cache(maxsize=1024)
-def polars_can_read(kind: pa.DataType) -> bool:
+def polars_can_read(dtype: pa.DataType) -> bool:
     """Tell whether polars reads cells of a type."""
-    if pa.types.is_decimal(kind):
-        return bool(kind.precision <= MAX_DECIMAL_DIGITS)
-    if is_list(kind) or pa.types.is_dictionary(kind):
-        return polars_can_read(kind.value_type)
-    return not pa.types.is_struct(kind) or all(polars_can_read(field.type) for field in kind)
+    if pa.types.is_decimal(dtype):
+        return bool(dtype.precision <= MAX_DECIMAL_DIGITS)
+    if is_list(dtype) or pa.types.is_dictionary(dtype):
+        return polars_can_read(dtype.value_type)
+    return not pa.types.is_struct(dtype) or all(polars_can_read(field.type) for field in dtype)
 
 
-def as_polars_can_read(kind: pa.DataType) -> pa.DataType:
+def as_polars_can_read(dtype: pa.DataType) -> pa.DataType:
     """Return a type with floats in place of what polars cannot read."""
-    if pa.types.is_decimal(kind):
-        return kind if polars_can_read(kind) else pa.float64()
-    if is_list(kind):
-        return pa.large_list(as_polars_can_read(kind.value_type))
-    if pa.types.is_struct(kind):
-        return pa.struct([(field.name, as_polars_can_read(field.type)) for field in kind])
-    return kind
+    if pa.types.is_decimal(dtype):
+        return dtype if polars_can_read(dtype) else pa.float64()
+    if is_list(dtype):
+        return pa.large_list(as_polars_can_read(dtype.value_type))
+    if pa.types.is_struct(dtype):
+        return pa.struct([(field.name, as_polars_can_read(field.type)) for field in dtype])
+    return dtype
 
 
-def holds_as_is(target: pa.DataType | None, kind: pa.DataType) -> bool:
+def holds_as_is(target: pa.DataType | None, dtype: pa.DataType) -> bool:
     """Tell whether every engine reads cells alike, and casts them alike to the type of the answer.
 
     Structs, moments and numbers of 16 bits are not among them.
     """
-    if target is None or pa.types.is_float16(kind):
+    if target is None or pa.types.is_float16(dtype):
         return False
-    if is_list(kind):
+    if is_list(dtype):
         is_same = pa.types.is_large_list(target)
-        return bool(is_same and holds_as_is(target.value_type, kind.value_type))
-    if is_number(kind):
-        return is_number(target) and not bool(pa.types.is_decimal256(kind))
-    return bool((is_text(kind) or pa.types.is_boolean(kind)) and _plain(kind) == target)
+        return bool(is_same and holds_as_is(target.value_type, dtype.value_type))
+    if is_number(dtype):
+        return is_number(target) and not bool(pa.types.is_decimal256(dtype))
+    return bool((is_text(dtype) or pa.types.is_boolean(dtype)) and _plain(dtype) == target)
 
 
-def is_plain(kind: pa.DataType) -> bool:
+def is_plain(dtype: pa.DataType) -> bool:
     """Tell whether a column of a frame has the very type that is stored, as polars reads it."""
-    if is_list(kind) and not pa.types.is_fixed_size_list(kind):
-        return is_plain(kind.value_type)
-    if pa.types.is_struct(kind) and not all(is_plain(field.type) for field in kind):
+    if is_list(dtype) and not pa.types.is_fixed_size_list(dtype):
+        return is_plain(dtype.value_type)
+    if pa.types.is_struct(dtype) and not all(is_plain(field.type) for field in dtype):
         return False
     return not (
-        is_json(kind)
-        or pa.types.is_dictionary(kind)
-        or pa.types.is_date(kind)
-        or pa.types.is_float16(kind)
-        or pa.types.is_fixed_size_list(kind)
-        or not polars_can_read(kind)
+        is_json(dtype)
+        or pa.types.is_dictionary(dtype)
+        or pa.types.is_date(dtype)
+        or pa.types.is_float16(dtype)
+        or pa.types.is_fixed_size_list(dtype)
+        or not polars_can_read(dtype)
     )
 
 
-def is_binary(kind: pa.DataType) -> bool:
+def is_binary(dtype: pa.DataType) -> bool:
     """Tell whether a type holds bytes, in which the protocol has JSON."""
     types = pa.types
     return bool(
-        types.is_binary(kind)
-        or types.is_large_binary(kind)
-        or types.is_fixed_size_binary(kind)
-        or types.is_binary_view(kind)
+        types.is_binary(dtype)
+        or types.is_large_binary(dtype)
+        or types.is_fixed_size_binary(dtype)
+        or types.is_binary_view(dtype)
     )
 
 
-def is_text(kind: pa.DataType) -> bool:
+def is_text(dtype: pa.DataType) -> bool:
     """Tell whether a type holds strings."""
     types = pa.types
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+    return bool(types.is_string(dtype) or types.is_large_string(dtype) or types.is_string_view(dtype))
 
 
-def is_list(kind: pa.DataType) -> bool:
+def is_list(dtype: pa.DataType) -> bool:
     """Tell whether a type holds lists."""
     types = pa.types
     return bool(
-        types.is_list(kind)
-        or types.is_large_list(kind)
-        or types.is_fixed_size_list(kind)
-        or types.is_list_view(kind)
-        or types.is_large_list_view(kind)
+        types.is_list(dtype)
+        or types.is_large_list(dtype)
+        or types.is_fixed_size_list(dtype)
+        or types.is_list_view(dtype)
+        or types.is_large_list_view(dtype)
     )
 
 
-def is_int_or_float(kind: pa.DataType) -> bool:
+def is_int_or_float(dtype: pa.DataType) -> bool:
     """Tell whether cells of a type are what numpy holds as numbers."""
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+    return bool(pa.types.is_integer(dtype) or pa.types.is_floating(dtype))
 
 
-def is_number(kind: pa.DataType) -> bool:
+def is_number(dtype: pa.DataType) -> bool:
     """Tell whether a type holds numbers."""
     types = pa.types
-    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
+    return bool(types.is_integer(dtype) or types.is_floating(dtype) or types.is_decimal(dtype))
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
+def _plain(dtype: pa.DataType) -> pa.DataType:
     """Return the one form of types that differ in how they are stored only."""
     types = pa.types
-    plain = kind
-    if types.is_dictionary(kind):
-        plain = _plain(kind.value_type)
-    elif is_text(kind):
+    plain = dtype
+    if types.is_dictionary(dtype):
+        plain = _plain(dtype.value_type)
+    elif is_text(dtype):
         plain = pa.large_string()
-    elif is_list(kind):
-        plain = pa.large_list(_plain(kind.value_type))
-    elif types.is_struct(kind):
-        plain = pa.struct([(field.name, _plain(field.type)) for field in kind])
-    elif types.is_float16(kind):
+    elif is_list(dtype):
+        plain = pa.large_list(_plain(dtype.value_type))
+    elif types.is_struct(dtype):
+        plain = pa.struct([(field.name, _plain(field.type)) for field in dtype])
+    elif types.is_float16(dtype):
         plain = pa.float32()
-    elif types.is_decimal(kind) and kind.precision > MAX_DECIMAL_DIGITS:
+    elif types.is_decimal(dtype) and dtype.precision > MAX_DECIMAL_DIGITS:
         plain = pa.float64()
-    elif types.is_time(kind):
+    elif types.is_time(dtype):
         plain = pa.time64("ns")
-    elif types.is_timestamp(kind) and kind.unit == "s":
-        plain = pa.timestamp("ms", kind.tz)
+    elif types.is_timestamp(dtype) and dtype.unit == "s":
+        plain = pa.timestamp("ms", dtype.tz)
     return plain
 
 
@@ -197,12 +197,12 @@ def _unify_two(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataTyp
 
 
 def _wider_number(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    kinds = (one, other)
-    if not all(map(pa.types.is_integer, kinds)):
+    dtypes = (one, other)
+    if not all(map(pa.types.is_integer, dtypes)):
         return pa.float64()
-    if all(map(pa.types.is_unsigned_integer, kinds)):
+    if all(map(pa.types.is_unsigned_integer, dtypes)):
         return pa.uint64()
-    return pa.float64() if pa.uint64() in kinds else pa.int64()
+    return pa.float64() if pa.uint64() in dtypes else pa.int64()
 
 
 def _unify_structs(one: pa.StructType, other: pa.StructType) -> pa.StructType | None:
@@ -210,6 +210,6 @@ def _unify_structs(one: pa.StructType, other: pa.StructType) -> pa.StructType | 
     for field in other:
         held = fields.get(field.name, pa.null())
         fields[field.name] = _unify_two(held, field.type)
-    if any(kind is None for kind in fields.values()):
+    if any(dtype is None for dtype in fields.values()):
         return None
     return pa.struct(list(fields.items()))

@@ -23,13 +23,13 @@ class Column:
         The key as users know it: dotted where it was logged nested.
     path : tuple of str
         Name of the Parquet column, then the fields of structs down to the cells.
-    kind : pyarrow.DataType
+    dtype : pyarrow.DataType
         Type of the cells as stored.
     """
 
     key: str
     path: tuple[str, ...]
-    kind: pa.DataType
+    dtype: pa.DataType
 
     @property
     def name(self) -> str:
@@ -76,14 +76,14 @@ def find_columns(schema: pa.Schema, keys: tuple[str, ...] | None) -> tuple[Colum
     --------
     >>> schema = pa.schema({"_step": pa.int64(), "val": pa.struct({"acc": pa.float64()})})
     >>> find_columns(schema, ("val.acc", "loss"))
-    (Column(key='val.acc', path=('val', 'acc'), kind=DataType(double)),)
+    (Column(key='val.acc', path=('val', 'acc'), dtype=DataType(double)),)
     """
     if keys is None:
         every = [
             column
-            for name, kind in zip(schema.names, schema.types, strict=True)
+            for name, dtype in zip(schema.names, schema.types, strict=True)
             if name != STEP
-            for column in _leaves((name,), kind)
+            for column in _leaves((name,), dtype)
         ]
         if all(column.is_whole for column in every):
             return tuple(every)
@@ -118,11 +118,11 @@ def _path_length(column: Column) -> int:
     return len(column.path)
 
 
-def _leaves(path: tuple[str, ...], kind: pa.DataType) -> Iterator[Column]:
-    if not is_nested(kind):
-        yield Column(".".join(path), path, kind)
+def _leaves(path: tuple[str, ...], dtype: pa.DataType) -> Iterator[Column]:
+    if not is_nested(dtype):
+        yield Column(".".join(path), path, dtype)
         return
-    for field in kind:
+    for field in dtype:
         yield from _leaves((*path, field.name), field.type)
 
 
@@ -141,11 +141,11 @@ def _holders(schema: pa.Schema, key: str) -> Iterator[Column]:
     yield from sorted(found, key=_path_length)
 
 
-def _inside(path: tuple[str, ...], kind: pa.StructType, rest: str, key: str) -> Iterator[Column]:
-    index = kind.get_field_index(rest)
-    if index >= 0 and not is_nested(kind.field(index).type):
-        yield Column(key, (*path, rest), kind.field(index).type)
+def _inside(path: tuple[str, ...], dtype: pa.StructType, rest: str, key: str) -> Iterator[Column]:
+    index = dtype.get_field_index(rest)
+    if index >= 0 and not is_nested(dtype.field(index).type):
+        yield Column(key, (*path, rest), dtype.field(index).type)
     for end, letter in enumerate(rest):
-        index = kind.get_field_index(rest[:end]) if letter == "." else -1
-        if index >= 0 and is_nested(kind.field(index).type):
-            yield from _inside((*path, rest[:end]), kind.field(index).type, rest[end + 1 :], key)
+        index = dtype.get_field_index(rest[:end]) if letter == "." else -1
+        if index >= 0 and is_nested(dtype.field(index).type):
+            yield from _inside((*path, rest[:end]), dtype.field(index).type, rest[end + 1 :], key)

@@ -121,7 +121,7 @@ def with_live_rows(known: Mapping[str, KeyFacts], live: LiveRows) -> dict[str, K
     facts = dict(known)
     for column in live.columns():
         count, first, last = steps[column.key]
-        found = KeyFacts(column.key, _stored_kind(column.kind), count, first, last, None, None)
+        found = KeyFacts(column.key, _stored_kind(column.dtype), count, first, last, None, None)
         old = known.get(column.key)
         facts[column.key] = found if old is None else _joined(old, found)
     return facts
@@ -144,7 +144,7 @@ def _joined(exported: KeyFacts, live: KeyFacts) -> KeyFacts:
 
 def _filled_columns(export: ExportFacts) -> Iterator[tuple[str, ColumnFacts]]:
     for column in key_columns(export.columns, None):
-        facts = export.columns[column.name] if column.is_whole else ColumnFacts(column.kind)
+        facts = export.columns[column.name] if column.is_whole else ColumnFacts(column.dtype)
         if facts.n_nulls != export.n_rows and not pa.types.is_null(facts.type):
             yield column.key, facts
 
@@ -194,20 +194,20 @@ def _kind(key: str, manifest: Manifest, held: Sequence[_Held]) -> KeyKind:
     return kinds.pop() if len(kinds) == 1 else "mixed"
 
 
-def _stored_kind(kind: pa.DataType) -> KeyKind:
-    if pa.types.is_dictionary(kind):
-        return _stored_kind(kind.value_type)
-    if pa.types.is_map(kind):
+def _stored_kind(dtype: pa.DataType) -> KeyKind:
+    if pa.types.is_dictionary(dtype):
+        return _stored_kind(dtype.value_type)
+    if pa.types.is_map(dtype):
         return "struct"
-    if pa.types.is_struct(kind) and kind.get_field_index("_type") >= 0:
+    if pa.types.is_struct(dtype) and dtype.get_field_index("_type") >= 0:
         return "media"
     kinds: list[tuple[bool, KeyKind]] = [
-        (is_list(kind), "list"),
-        (is_json(kind), "mixed"),
-        (is_number(kind), "number"),
-        (is_text(kind), "string"),
-        (pa.types.is_boolean(kind), "bool"),
-        (pa.types.is_temporal(kind), "time"),
-        (pa.types.is_struct(kind), "struct"),
+        (is_list(dtype), "list"),
+        (is_json(dtype), "mixed"),
+        (is_number(dtype), "number"),
+        (is_text(dtype), "string"),
+        (pa.types.is_boolean(dtype), "bool"),
+        (pa.types.is_temporal(dtype), "time"),
+        (pa.types.is_struct(dtype), "struct"),
     ]
     return next((name for is_it, name in kinds if is_it), "mixed")

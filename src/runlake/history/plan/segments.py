@@ -53,7 +53,7 @@ class ExportRead:
         return max(group.last_step for group in groups if group.last_step is not None)
 
     @property
-    def step_kind(self) -> pa.DataType:
+    def step_dtype(self) -> pa.DataType:
         """Type of ``_step`` as stored."""
         return self.facts.columns[STEP].type
 

@@ -92,10 +92,10 @@ def _kept(rows: list[Row], projection: Projection) -> list[Row]:
 class _Reader:
     """Reads the cells of a column of one type."""
 
-    def __init__(self, kind: pa.DataType) -> None:
-        self.may_be_none = is_json(kind)
-        self.read = cell_reader(kind)
-        self.number = np.dtype(kind.to_pandas_dtype()) if is_int_or_float(kind) else None
+    def __init__(self, dtype: pa.DataType) -> None:
+        self.may_be_none = is_json(dtype)
+        self.read = cell_reader(dtype)
+        self.number = np.dtype(dtype.to_pandas_dtype()) if is_int_or_float(dtype) else None
 
 
 _reader = lru_cache(maxsize=1024)(_Reader)

@@ -20,12 +20,12 @@ SCALARS = {bool, float, int}
 ReadCells = Callable[[pa.Array], list[Any]]
 
 
-def cell_reader(kind: pa.DataType) -> ReadCells:
+def cell_reader(dtype: pa.DataType) -> ReadCells:
     """Return the function that turns arrays of a type into cells.
 
     Parameters
     ----------
-    kind : pyarrow.DataType
+    dtype : pyarrow.DataType
         Type of the arrays.
 
     Returns
@@ -36,8 +36,8 @@ def cell_reader(kind: pa.DataType) -> ReadCells:
         binary columns parsed, and the strings by which the protocol carries non-finite numbers as
         floats. A union without a member and a JSON ``null`` are None.
     """
-    make = next((make for is_kind, make in _READERS if is_kind(kind)), None)
-    return _read_objects if make is None else make(kind)
+    make = next((make for is_dtype, make in _READERS if is_dtype(dtype)), None)
+    return _read_objects if make is None else make(dtype)
 
 
 def read_optional(array: pa.Array, read: ReadCells) -> list[Any]:
@@ -133,8 +133,8 @@ def _parse_json(content: bytes) -> Any:
         return content
 
 
-def _categories_reader(kind: pa.DictionaryType) -> ReadCells:
-    read = cell_reader(kind.value_type)
+def _categories_reader(dtype: pa.DictionaryType) -> ReadCells:
+    read = cell_reader(dtype.value_type)
 
     def read_categories(array: pa.DictionaryArray) -> list[Any]:
         categories = read_optional(array.dictionary, read)
@@ -143,14 +143,14 @@ def _categories_reader(kind: pa.DictionaryType) -> ReadCells:
     return read_categories
 
 
-def _moments_reader(kind: pa.DataType) -> ReadCells:
+def _moments_reader(dtype: pa.DataType) -> ReadCells:
     """Nanoseconds become microseconds: Python's own types know no smaller ones."""
-    is_timestamp = pa.types.is_timestamp(kind)
-    target = pa.timestamp("us", kind.tz) if is_timestamp else pa.duration("us")
+    is_timestamp = pa.types.is_timestamp(dtype)
+    target = pa.timestamp("us", dtype.tz) if is_timestamp else pa.duration("us")
 
     def read_moments(array: pa.Array) -> list[Any]:
         try:
-            return _read_objects(array.cast(target, safe=kind.unit != "ns"))
+            return _read_objects(array.cast(target, safe=dtype.unit != "ns"))
         except (pa.ArrowInvalid, OverflowError, ValueError):
             return [_moment(one, target) for one in array]
 
@@ -184,8 +184,8 @@ def _date(one: pa.Scalar) -> Any:
         return str(np.datetime64(n_days, "D"))
 
 
-def _map_reader(kind: pa.MapType) -> ReadCells:
-    read_keys, read_items = cell_reader(kind.key_type), cell_reader(kind.item_type)
+def _map_reader(dtype: pa.MapType) -> ReadCells:
+    read_keys, read_items = cell_reader(dtype.key_type), cell_reader(dtype.item_type)
 
     def read_maps(array: pa.MapArray) -> list[Any]:
         cells = []
@@ -199,8 +199,8 @@ def _map_reader(kind: pa.MapType) -> ReadCells:
     return read_maps
 
 
-def _list_reader(kind: pa.DataType) -> ReadCells:
-    read = cell_reader(kind.value_type)
+def _list_reader(dtype: pa.DataType) -> ReadCells:
+    read = cell_reader(dtype.value_type)
 
     def read_lists(array: pa.ListArray) -> list[Any]:
         items = read_optional(array.flatten(), read)
@@ -210,8 +210,8 @@ def _list_reader(kind: pa.DataType) -> ReadCells:
     return read_lists
 
 
-def _union_reader(kind: pa.StructType) -> ReadCells:
-    members = [cell_reader(field.type) for field in kind]
+def _union_reader(dtype: pa.StructType) -> ReadCells:
+    members = [cell_reader(field.type) for field in dtype]
 
     def read_unions(array: pa.StructArray) -> list[Any]:
         cells: list[Any] = [None] * len(array)
@@ -224,8 +224,8 @@ def _union_reader(kind: pa.StructType) -> ReadCells:
     return read_unions
 
 
-def _struct_reader(kind: pa.StructType) -> ReadCells:
-    fields = [(field.name, cell_reader(field.type)) for field in kind]
+def _struct_reader(dtype: pa.StructType) -> ReadCells:
+    fields = [(field.name, cell_reader(field.type)) for field in dtype]
 
     def read_structs(array: pa.StructArray) -> list[Any]:
         cells: list[dict[str, Any]] = [{} for _ in range(len(array))]
@@ -239,12 +239,12 @@ def _struct_reader(kind: pa.StructType) -> ReadCells:
     return read_structs
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+def _is_number(dtype: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(dtype) or pa.types.is_floating(dtype))
 
 
-def _is_moment(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_timestamp(kind) or pa.types.is_duration(kind))
+def _is_moment(dtype: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(dtype) or pa.types.is_duration(dtype))
 
 
 # The first that fits makes the reader; the types of no line come out as pyarrow gives them.

@@ -84,7 +84,7 @@ def common_schema(reading: Reading) -> tuple[tuple[str, pa.DataType], ...] | Non
     if plan.live_pages or plan.is_walk or plan.needs_merge or not plan.exports:
         return None
     schemas = {
-        ((STEP, export.step_kind), *((column.key, column.kind) for column in export.columns))
+        ((STEP, export.step_dtype), *((column.key, column.dtype) for column in export.columns))
         for export in plan.exports
     }
     columns = plan.exports[0].columns
@@ -99,7 +99,7 @@ def common_schema(reading: Reading) -> tuple[tuple[str, pa.DataType], ...] | Non
     is_whole = all(
         plan.steps.covers(export.first_step, export.last_step) for export in plan.exports
     )
-    return schema if is_whole and all(is_plain(kind) for _, kind in schema) else None
+    return schema if is_whole and all(is_plain(dtype) for _, dtype in schema) else None
 
 
 def _sample(
@@ -109,7 +109,7 @@ def _sample(
     keys: Sequence[str] | None,
 ) -> list[SampledFrame]:
     names = [name for name, _ in schema]
-    types = {name: polars_type(kind) for name, kind in schema}
+    types = {name: polars_type(dtype) for name, dtype in schema}
     files = [export.file for reading in readings for export in reading.plan.in_step_order]
     scanned = scan_files(files, schema=types, extra_columns="ignore").select(
         pl.col(STEP).cast(pl.Int64), all_named(names[1:])

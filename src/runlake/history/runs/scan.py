@@ -130,8 +130,8 @@ def _scan_alike(opened: Sequence[_Opened], types: Types) -> pl.LazyFrame:
     }
     plan = opened[0].reading.plan
     (read, *_) = plan.exports
-    kinds = [(STEP, read.step_kind), *((column.name, column.kind) for column in read.columns)]
-    stored = {name: polars_type(kind) for name, kind in kinds}
+    dtypes = [(STEP, read.step_dtype), *((column.name, column.dtype) for column in read.columns)]
+    stored = {name: polars_type(dtype) for name, dtype in dtypes}
     # The name must not be one of the keys, nor of other columns of the files.
     file = unused_name({name for one in opened for name in _column_names(one)})
     scan = scan_files(
@@ -151,7 +151,7 @@ def _column_names(opened: _Opened) -> Iterator[str]:
 
 def _warn_of_unknown(readings: Sequence[Reading], where: str, types: Types) -> None:
     """Say which keys no run has, with those that may be meant."""
-    unknown = [key for key, kind in types.items() if kind is not None and pa.types.is_null(kind)]
+    unknown = [key for key, dtype in types.items() if dtype is not None and pa.types.is_null(dtype)]
     if not unknown or not any(reading.pulled.manifest.last_step >= 0 for reading in readings):
         return
     known = {key for reading in readings[:RUNS_TO_LOOK_AT] for key in reading.key_facts()}

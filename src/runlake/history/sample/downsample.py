@@ -82,12 +82,12 @@ def _dicts(frame: pl.DataFrame) -> list[Row]:
     return [dict(zip(frame.columns, row, strict=True)) for row in zip(*cells, strict=True)]
 
 
-def _has_times(kind: pl.DataType) -> bool:
-    if isinstance(kind, pl.List | pl.Array):
-        return _has_times(cast("pl.DataType", kind.inner))
-    if isinstance(kind, pl.Struct):
-        return any(_has_times(cast("pl.DataType", field.dtype)) for field in kind.fields)
-    return kind.is_temporal()
+def _has_times(dtype: pl.DataType) -> bool:
+    if isinstance(dtype, pl.List | pl.Array):
+        return _has_times(cast("pl.DataType", dtype.inner))
+    if isinstance(dtype, pl.Struct):
+        return any(_has_times(cast("pl.DataType", field.dtype)) for field in dtype.fields)
+    return dtype.is_temporal()
 
 
 def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataFrame:
