@@ -21,7 +21,7 @@ def columns():
 def test_a_function_is_called_once_per_arguments(columns):
     calls = []
 
-    def note(known, *arguments):
+    def note(_, *arguments):
         calls.append(arguments)
         return object()
 
@@ -35,14 +35,12 @@ def test_a_function_is_called_once_per_arguments(columns):
 def test_threads_are_given_the_same_object(columns):
     gate = threading.Barrier(8)
 
-    def make(known):
+    def make(_):
         gate.wait()
         return object()
 
     found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(columns.once(make))) for _ in range(8)
-    ]
+    threads = [threading.Thread(target=lambda: found.append(columns.once(make))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -51,11 +49,11 @@ def test_threads_are_given_the_same_object(columns):
 
 
 def test_a_function_that_fails_is_called_again(columns):
-    def fail(known):
-        raise ValueError
+    def fail(_):
+        raise LookupError
 
     for _ in range(2):
-        with pytest.raises(ValueError):
+        with pytest.raises(LookupError):
             columns.once(fail)
     assert columns.once(len) == 2
 

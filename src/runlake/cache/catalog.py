@@ -26,6 +26,7 @@ import pyarrow as pa
 from runlake.cache.disk.mounts import is_network
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import StoredManifest
+from runlake.exports.footers.known_columns import ColumnFacts
 from runlake.exports.footers.narrow import (
     Unsliceable,
     pack_column,
@@ -36,7 +37,6 @@ from runlake.exports.footers.narrow import (
     unpack_column,
     unpack_frame,
 )
-from runlake.exports.footers.known_columns import ColumnFacts
 
 logger = logging.getLogger("runlake.cache")
 DATABASE = "catalog.sqlite"

@@ -14,6 +14,7 @@ from pathlib import Path
 from cachetools import LRUCache, cached
 
 from runlake.cache.catalog import WIDE_COLUMNS, Catalog
+from runlake.cache.disk.file_state import FileState
 from runlake.cache.pull_result import cached_footer
 from runlake.cache.store import StoredExport
 from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
@@ -22,6 +23,12 @@ from runlake.exports.footers.statistics import read_columns
 from runlake.values import STEP
 
 COLUMNS_IN_MEMORY = 1 << 18
+Key = tuple[Path, FileState, tuple[str, ...] | None]
+
+_guard = threading.Lock()
+_known: LRUCache[Key, KnownColumns] = LRUCache(
+    COLUMNS_IN_MEMORY, getsizeof=lambda known: len(known) + 1
+)
 
 
 def recall_columns(
@@ -75,19 +82,13 @@ def look_up_columns(
 
 def forget_columns() -> None:
     """Drop all that is kept, as in a process that begins."""
-    with _recall.cache_lock:
-        _recall.cache.clear()
+    with _guard:
+        _known.clear()
 
 
-@cached(
-    LRUCache(COLUMNS_IN_MEMORY, getsizeof=lambda known: len(known) + 1),
-    # What a file holds does not change as long as nobody touches it.
-    key=lambda _, export, keys: (export.path, export.state, keys),
-    lock=threading.Lock(),
-)
-def _recall(
-    catalog: Catalog, export: StoredExport, keys: tuple[str, ...] | None
-) -> KnownColumns:
+# What a file holds does not change as long as nobody touches it.
+@cached(_known, key=lambda _, export, keys: (export.path, export.state, keys), lock=_guard)
+def _recall(catalog: Catalog, export: StoredExport, keys: tuple[str, ...] | None) -> KnownColumns:
     return look_up_columns(catalog, export, keys)
 
 

@@ -61,7 +61,7 @@ UNWRITABLE = {
 def pull_run(
     client: Client,
     run: RunPath,
-    question: Question = Question(),
+    question: Question,
     *,
     use_cache: bool = True,
     distrusted: Collection[Path] = (),

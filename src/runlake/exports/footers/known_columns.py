@@ -36,9 +36,7 @@ class ColumnFacts:
 class Memo:
     """A value that keeps what functions return for it; both are dropped at the same time."""
 
-    def once(
-        self, function: Callable[[Self, Unpack[Arguments]], T], *arguments: Unpack[Arguments]
-    ) -> T:
+    def once(self, function: Callable[[Self, Unpack[Arguments]], T], *arguments: *Arguments) -> T:
         """Return what a function returns for this value and some arguments; it is called once.
 
         Threads that ask at the same moment may call it twice, and are given the same object.

@@ -79,7 +79,9 @@ def _rows_soon(read: ExportRead) -> int:
     columns = [read.facts.columns[column.name] for column in read.columns]
     n_filled = n_rows + sum(n_rows - (column.n_nulls or 0) for column in columns)
     n_soon = max(sizes.MIN_ROWS, sizes.CELLS_IN_FIRST_SLICE * n_rows // (n_filled + 1))
-    return n_soon if select_columns(read.columns).is_small else min(n_soon, sizes.ROWS_IN_FIRST_SLICE)
+    return (
+        n_soon if select_columns(read.columns).is_small else min(n_soon, sizes.ROWS_IN_FIRST_SLICE)
+    )
 
 
 def _cut_export(
@@ -98,7 +100,11 @@ def _cut_export(
     conditions = [] if is_exact else [in_range(steps)]
     conditions += _key_conditions(read.columns, selection.names, projection)
     is_plain = is_whole and selection.is_as_stored and not conditions
-    whole_rows = max_rows * (sizes.CELLS_PER_ROW_GROUP // sizes.CELLS_PER_SLICE) if selection.is_numeric else 0
+    whole_rows = (
+        max_rows * (sizes.CELLS_PER_ROW_GROUP // sizes.CELLS_PER_SLICE)
+        if selection.is_numeric
+        else 0
+    )
     is_whole_file = is_plain and len(selection.names) + 1 == read.facts.n_columns
     query = partial(SliceQuery, read, steps, projection)
     for number, place in enumerate(cut_slices(wanted, first_rows, max_rows, whole_rows)):

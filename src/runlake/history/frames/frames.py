@@ -227,9 +227,9 @@ def _fit(cells: pl.Expr, dtype: pa.DataType, target: pa.DataType) -> pl.Expr:
         return cells
     if pa.types.is_struct(target) and pa.types.is_struct(dtype):
         fields = [
-            _fit(cells.struct[dtype.get_field_index(f.name)], dtype.field(f.name).type, f.type).alias(
-                f.name
-            )
+            _fit(
+                cells.struct[dtype.get_field_index(f.name)], dtype.field(f.name).type, f.type
+            ).alias(f.name)
             if dtype.get_field_index(f.name) >= 0
             else pl.lit(None, polars_type(f.type)).alias(f.name)
             for f in target

@@ -84,7 +84,7 @@ def plan_types(plan: Plan, live: LiveRows) -> Types:
 
 def plan_sources(plan: Plan, live: LiveRows) -> list[tuple[Column, ...]]:
     """Return what each export of a plan, and its live rows, hold; the live rows are fetched."""
-    sources = [read.columns for read in plan.in_step_order]
+    sources: list[tuple[Column, ...]] = [read.columns for read in plan.in_step_order]
     if plan.live_pages or plan.is_walk:
         sources.append(live.columns())
     return sources

@@ -90,8 +90,7 @@ def _export_steps(read: ExportRead, plan: Plan, steps: StepRange) -> Iterator[Se
 
 def _merged_steps(window: Segment, plan: Plan, read_page: ReadPage) -> Sequence[int]:
     rows = list(chain.from_iterable(map(read_page, segment_pages(window))))
-    sources = [read.columns for read in window.reads]
-    sources.append(table_columns(rows_table(rows)))
+    sources = [*(read.columns for read in window.reads), table_columns(rows_table(rows))]
     types = answer_types(sources, plan.projection.keys)
     frames = [export_frame(open_export(r), r, types, window.steps) for r in window.reads]
     if rows:

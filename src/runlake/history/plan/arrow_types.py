@@ -127,7 +127,9 @@ def is_binary(dtype: pa.DataType) -> bool:
 def is_text(dtype: pa.DataType) -> bool:
     """Tell whether a type holds strings."""
     types = pa.types
-    return bool(types.is_string(dtype) or types.is_large_string(dtype) or types.is_string_view(dtype))
+    return bool(
+        types.is_string(dtype) or types.is_large_string(dtype) or types.is_string_view(dtype)
+    )
 
 
 def is_list(dtype: pa.DataType) -> bool:

@@ -42,7 +42,7 @@ class Column:
         return len(self.path) == 1
 
 
-class KeyColumns(Memo, tuple[Column, ...]):
+class KeyColumns(Memo, tuple[Column, ...]):  # noqa: SLOT001 - it keeps what is made of it
     """The columns of an export that hold the keys of a read, in the order of the answer."""
 
 

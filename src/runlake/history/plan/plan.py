@@ -14,7 +14,6 @@ from runlake.history.plan.segments import ExportRead, Segment, cut_segments, pla
 from runlake.values import Projection, Question, RunPath, StepRange
 
 
-
 @dataclass(frozen=True, slots=True)
 class LivePage:
     """Live steps to ask for in one request.

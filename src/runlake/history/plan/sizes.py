@@ -10,7 +10,7 @@ from __future__ import annotations
 # nothing is won but memory lost.
 CELLS_PER_SLICE = 1 << 22
 MIN_ROWS = 64
-# A row group of numbers is not cut until it is twice as large: one of many keys takes long to enter.
+# A row group of numbers may be one slice up to here: to enter one of many keys takes long.
 CELLS_PER_ROW_GROUP = 2 * CELLS_PER_SLICE
 # The first slice is waited for. Texts may be long, hence the rows.
 CELLS_IN_FIRST_SLICE = 1 << 17

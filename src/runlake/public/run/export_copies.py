@@ -15,7 +15,7 @@ from runlake.errors import FileTransferError, IncompleteRunHistoryError
 from runlake.exports.manifest import fetch_manifest
 from runlake.public.lists.destinations import path_text
 from runlake.public.progress import visible_progress
-from runlake.values import RunPath
+from runlake.values import Question, RunPath
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def download_history_exports(
     if require_complete_history and not client.settings.offline:
         _check_complete(run, is_whole=fetch_manifest(client, run).live_steps == ())
     progress = visible_progress(is_wanted=client.settings.progress)
-    pulled = pull_run(client, run, progress=progress)
+    pulled = pull_run(client, run, Question(), progress=progress)
     if require_complete_history:
         _check_complete(run, is_whole=pulled.is_whole_history)
     try:
