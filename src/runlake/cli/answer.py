@@ -220,8 +220,8 @@ def _write_json(answer: Answer, target: BinaryIO) -> None:
 
 
 def _json_cells(answer: Answer, series: pl.Series) -> list[str]:
-    kind = series.dtype
-    is_plain = kind.is_integer() or (kind.is_float() and series.is_finite().all())
+    dtype = series.dtype
+    is_plain = dtype.is_integer() or (dtype.is_float() and series.is_finite().all())
     if is_plain:
         return ["null" if cell is None else repr(cell) for cell in series.to_list()]
     return list(map(json_text, answer.cells(series)))
@@ -241,10 +241,10 @@ def _write_csv(answer: Answer, target: BinaryIO) -> None:
 def _csv_column(answer: Answer, series: pl.Series) -> pl.Series:
     import polars as pl
 
-    kind = series.dtype
+    dtype = series.dtype
     is_text = series.name in answer.stream.json_keys
-    is_plain = kind.is_integer() or kind in {pl.Boolean, pl.String, pl.Null}
-    if not is_text and (is_plain or (kind.is_float() and not series.is_infinite().any())):
+    is_plain = dtype.is_integer() or dtype in {pl.Boolean, pl.String, pl.Null}
+    if not is_text and (is_plain or (dtype.is_float() and not series.is_infinite().any())):
         return series
     cells = [None if cell is None else _csv_cell(cell) for cell in answer.cells(series)]
     return pl.Series(series.name, cells, pl.String)
@@ -259,7 +259,7 @@ def _write_parquet(answer: Answer, target: BinaryIO) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds = zip(answer.names, answer.stream.schema.types, strict=True)
-    with pq.ParquetWriter(target, pa.schema(list(kinds)), compression="zstd") as writer:
+    schema = zip(answer.names, answer.stream.schema.types, strict=True)
+    with pq.ParquetWriter(target, pa.schema(list(schema)), compression="zstd") as writer:
         for batch in answer.batches():
             writer.write_batch(batch)

@@ -26,13 +26,13 @@ def frame_to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
     return numbered.to_pandas().set_axis(names, axis="columns")
 
 
-def _holds_times(kind: pl.DataType) -> bool:
+def _holds_times(dtype: pl.DataType) -> bool:
     from polars import Time
 
-    fields = getattr(kind, "fields", ())
-    inner = getattr(kind, "inner", None)
+    fields = getattr(dtype, "fields", ())
+    inner = getattr(dtype, "inner", None)
     return (
-        kind == Time
+        dtype == Time
         or (inner is not None and _holds_times(inner))
         or any(_holds_times(field.dtype) for field in fields)
     )
@@ -46,18 +46,18 @@ def _in_microseconds(times: pl.Series) -> pl.Series:
     return pl.Series(times.name, array.cast(_without_nanoseconds(array.type), safe=False))
 
 
-def _without_nanoseconds(kind: pa.DataType) -> pa.DataType:
+def _without_nanoseconds(dtype: pa.DataType) -> pa.DataType:
     import pyarrow as pa
 
-    if pa.types.is_time64(kind):
+    if pa.types.is_time64(dtype):
         return pa.time64("us")
-    if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(_without_nanoseconds(field.type)) for field in kind])
-    if pa.types.is_large_list(kind):
-        return pa.large_list(_without_nanoseconds(kind.value_type))
-    if pa.types.is_fixed_size_list(kind):
-        return pa.list_(_without_nanoseconds(kind.value_type), kind.list_size)
-    return kind
+    if pa.types.is_struct(dtype):
+        return pa.struct([field.with_type(_without_nanoseconds(field.type)) for field in dtype])
+    if pa.types.is_large_list(dtype):
+        return pa.large_list(_without_nanoseconds(dtype.value_type))
+    if pa.types.is_fixed_size_list(dtype):
+        return pa.list_(_without_nanoseconds(dtype.value_type), dtype.list_size)
+    return dtype
 
 
 def table_to_pandas(rows: list[list[Any]], columns: list[Any]) -> pd.DataFrame:

@@ -143,7 +143,7 @@ def _url(host: str, listener: socket.socket) -> str:
 
 
 def _write_ready_file(file: Path, address: Address) -> None:
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    aside = file.with_name(f".{file.name}.{os.getpid()}.part")
     facts = {
         "base_url": address.base_url,
         "storage_url": address.storage_url,
@@ -151,10 +151,10 @@ def _write_ready_file(file: Path, address: Address) -> None:
         "api_key": address.api_key,
         "pid": os.getpid(),
     }
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as ready:
         json.dump(facts, ready)
-    part.replace(file)
+    aside.replace(file)
 
 
 @contextlib.contextmanager

@@ -275,8 +275,8 @@ def _lacks(operation: Operation, text: str) -> Iterator[Lack]:
         (name, owner) for owner, name in REFUSED_INPUT.findall(text) + UNKNOWN_INPUT.findall(text)
     ]
     yield from (Lack("input", name, owner, operation.name) for name, owner in inputs)
-    kinds = {re.sub(r"\W", "", kind) for _, kind in operation.variables}
-    yield from (Lack("type", a or b, "") for a, b in TYPE.findall(text) if (a or b) in kinds)
+    types = {re.sub(r"\W", "", declared) for _, declared in operation.variables}
+    yield from (Lack("type", a or b, "") for a, b in TYPE.findall(text) if (a or b) in types)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,18 +322,18 @@ def _fitted(document: str, known: frozenset[Lack]) -> _Fitted:
         return None
 
     fitted = operation.mapped(change)
-    kinds = []
-    for name, kind in fitted.variables:
-        base = re.sub(r"\W", "", kind)
+    variables = []
+    for name, declared in fitted.variables:
+        base = re.sub(r"\W", "", declared)
         lack = Lack("type", base, "")
         if lack in known and base not in OLDER_TYPES:
             missed.append(lack)
         older = OLDER_TYPES.get(base, base) if lack in known else base
-        kinds.append((name, kind.replace(base, older)))
+        variables.append((name, declared.replace(base, older)))
     if not fitted.selections and not missed:
         missed += [lack for lack in known if _is_about(operation, lack)]
     name = operation.name if has_exports else ALL_ROWS.get(operation.name, operation.name)
-    left = replace(fitted, name=name, variables=tuple(kinds))
+    left = replace(fitted, name=name, variables=tuple(variables))
     return _Fitted(left, tuple(dropped.items()), missed[0] if missed else None)
 
 

@@ -105,7 +105,7 @@ class Operation:
     selections: tuple[Selection, ...]
 
     def __str__(self) -> str:
-        declared = tuple((f"${name}", kind) for name, kind in self.variables)
+        declared = tuple((f"${name}", declared) for name, declared in self.variables)
         asked = " ".join(map(str, self.selections))
         return f"{self.kind} {self.name}{brackets(declared)} {{ {asked} }}"
 
@@ -158,9 +158,9 @@ def _type_of(parent: str, selection: Selection) -> str:
         return NODE_TYPES.get(found := parent.removesuffix("Edge"), found)
     if selection.name == "edges":
         return f"{parent.removesuffix('Connection')}Edge"
-    kind = TYPES.get(selection.name, "")
+    found = TYPES.get(selection.name, "")
     is_connection = any(child.name == "edges" for child in selection.children)
-    return f"{kind}Connection" if is_connection else kind
+    return f"{found}Connection" if is_connection else found
 
 
 def brackets(pairs: Arguments) -> str:

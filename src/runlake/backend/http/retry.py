@@ -13,9 +13,10 @@ import stamina
 from runlake.settings import Settings
 
 MAX_REFUSALS = 3
+TOO_MANY_REQUESTS = 429
 # Request Timeout, Too Early, Too Many Requests; and what servers say of themselves, but for Not
 # Implemented, which does not pass.
-RETRYABLE = {408, 425, 429}
+RETRYABLE = {408, 425, TOO_MANY_REQUESTS}
 SERVER_ERROR, NOT_IMPLEMENTED = 500, 501
 # stamina logs each retry as a warning; without this, Python prints it in programs that set up no
 # logging.

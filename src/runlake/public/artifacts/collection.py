@@ -55,8 +55,8 @@ class ArtifactCollection:
     def from_attrs(cls, client: Client, attrs: dict[str, Any]) -> Self:
         """Return a collection with fields that the backend sent; no request is made."""
         with answer_to(client, "ArtifactCollectionFragment", "a collection"):
-            project, kind = attrs["project"], attrs["type"]["name"]
-            names = (project["entity"]["name"], project["name"], attrs["name"], kind)
+            project, type_name = attrs["project"], attrs["type"]["name"]
+            names = (project["entity"]["name"], project["name"], attrs["name"], type_name)
         return cls(client, *names, attrs=attrs)
 
     def _receive(self, attrs: dict[str, Any]) -> None:
@@ -89,8 +89,8 @@ class ArtifactCollection:
         variables = {"entity": entity, "project": project, "type": type_, "name": name}
         data = query(self._client, documents.ARTIFACT_COLLECTION, variables)
         with answer_to(self._client, "ProjectArtifactCollection", f"'{entity}/{project}/{name}'"):
-            kind = (data.get("project") or {}).get("artifactType") or {}
-            found = dict(kind.get("artifactCollection") or {})
+            of_type = (data.get("project") or {}).get("artifactType") or {}
+            found = dict(of_type.get("artifactCollection") or {})
         if not found.get("project"):
             raise ArtifactNotFoundError(
                 f"Could not find a collection {name!r} of type {type_!r} in '{entity}/{project}' "

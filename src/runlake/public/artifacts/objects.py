@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 # The order in which the SDK looks for them.
-KINDS = (
+TYPES = (
     "tfkeras-model-file",
     "sklearn-model-file",
     "pytorch-model-file",
@@ -31,7 +31,7 @@ KINDS = (
 
 
 def object_name(names: Container[str], wanted: str) -> tuple[str, str] | None:
-    """Return the entry of an object that was added under a name, and its kind.
+    """Return the entry of an object that was added under a name, and its type_name.
 
     Examples
     --------
@@ -40,9 +40,9 @@ def object_name(names: Container[str], wanted: str) -> tuple[str, str] | None:
     >>> object_name({"tbl.table.json", "a.txt"}, "a.txt") is None
     True
     """
-    for kind in KINDS:
-        suffix = f".{kind}.json"
+    for type_name in TYPES:
+        suffix = f".{type_name}.json"
         entry = wanted if wanted.endswith(suffix) else wanted + suffix
         if entry in names:
-            return entry, kind
+            return entry, type_name
     return None

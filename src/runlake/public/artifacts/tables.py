@@ -105,14 +105,14 @@ def open_object(artifact: Artifact, manifest: Manifest, name: str) -> ArtifactTa
     found = object_name(manifest.entries, name)
     if found is None:
         return None
-    entry, kind = found
+    entry, type_name = found
     target = parse_artifact_reference(manifest.entries[entry].ref)
     if target is not None:
         return _open_elsewhere(artifact, *target)
-    if kind not in TABLES:
+    if type_name not in TABLES:
         raise InvalidArgument(
-            f"{name!r} of artifact {artifact.qualified_name!r} is of type {kind!r}; runlake reads "
-            f"tables, and builds no objects of other types. artifact.get_entry({entry!r})"
+            f"{name!r} of artifact {artifact.qualified_name!r} is of type {type_name!r}; runlake "
+            f"reads tables, and builds no objects of other types. artifact.get_entry({entry!r})"
             ".download() brings its JSON, which names its file; wandb.Api() builds the object."
         )
     stored = open_table(artifact.client, artifact.place, manifest, entry)

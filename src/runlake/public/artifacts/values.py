@@ -28,7 +28,7 @@ class ArtifactTTL(Enum):
     INHERIT = 0
 
 
-def check_names(names: Iterable[str] | str, kind: str) -> list[str]:
+def check_names(names: Iterable[str] | str, argument: str) -> list[str]:
     """Return a new list of names; one string is a list of one.
 
     Raises
@@ -41,9 +41,9 @@ def check_names(names: Iterable[str] | str, kind: str) -> list[str]:
     try:
         found = list(names)
     except TypeError as error:
-        raise InvalidType(f"{kind} must be a list of strings, not {names!r}.") from error
+        raise InvalidType(f"{argument} must be a list of strings, not {names!r}.") from error
     if not all(isinstance(name, str) for name in found):
-        raise InvalidType(f"{kind} must be a list of strings, not {names!r}.")
+        raise InvalidType(f"{argument} must be a list of strings, not {names!r}.")
     return found
 
 

@@ -88,12 +88,12 @@ def _copy(pulled: PullResult, run: RunPath, directory: Path) -> list[Path]:
     paths = []
     for index, export in enumerate(sorted(pulled.exports, key=lambda e: e.facts.first_step or 0)):
         name = "_".join((*run.quoted, str(index))) + ".runhistory.parquet"
-        part = directory / f".{secrets.token_hex(8)}.part"
+        aside = directory / f".{secrets.token_hex(8)}.part"
         try:
-            shutil.copyfile(export.path, part)
-            paths.append(part.replace(directory / name))
+            shutil.copyfile(export.path, aside)
+            paths.append(aside.replace(directory / name))
         finally:
-            part.unlink(missing_ok=True)
+            aside.unlink(missing_ok=True)
     return paths
 
 

@@ -210,7 +210,7 @@ def order_by(order: str | None, columns: dict[str, str], *, default: str) -> str
     return f"{column} {direction}, {default}"
 
 
-def check_name(name: str, kind: str) -> None:
+def check_name(name: str, what: str) -> None:
     """Refuse a name that a path could not carry."""
     if not name or len(name) > MAX_NAME_LENGTH or set("/:\0") & set(name) or name in {".", ".."}:
-        raise Refused(f"{name!r} cannot be the name of an {kind}")
+        raise Refused(f"{name!r} cannot be the name of an {what}")

@@ -40,14 +40,15 @@ class ArtifactContents:
         self._storage = storage
 
     def add_manifest(
-        self, version_id: int, kind: str, digest: str, base_version_id: int | None
+        self, version_id: int, manifest_type: str, digest: str, base_version_id: int | None
     ) -> sqlite3.Row:
         """Announce a manifest that will be uploaded."""
+        stored_as = _new_manifest_object(version_id)
         with self._database.transaction() as connection:
             cursor = connection.execute(
                 "INSERT INTO artifact_manifests "
                 "(version_id, base_version_id, type, digest, object) VALUES (?, ?, ?, ?, ?)",
-                (version_id, base_version_id, kind, digest, _new_manifest_object(version_id)),
+                (version_id, base_version_id, manifest_type, digest, stored_as),
             )
         return self.manifest(cursor.lastrowid)
 

@@ -38,21 +38,21 @@ def write_export(rows: list[Row], file: Path) -> None:
     columns = {"_step": pa.array([row["_step"] for row in rows], pa.int64())}
     for key in dict.fromkeys(key for row in rows for key in row if key != "_step"):
         columns[key] = _column(key, [row.get(key) for row in rows])
-    part = file.with_suffix(".part")
+    aside = file.with_suffix(".part")
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         try:
-            _write(columns, part)
+            _write(columns, aside)
         except (pa.ArrowException, OSError):
             texts = {
                 key: _as_json([row.get(key) for row in rows])
                 for key, column in columns.items()
                 if pa.types.is_nested(column.type)
             }
-            _write(columns | texts, part)
-        part.replace(file)
+            _write(columns | texts, aside)
+        aside.replace(file)
     finally:
-        part.unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
 
 
 def _write(columns: dict[str, pa.Array], file: Path) -> None:
@@ -111,14 +111,14 @@ def _plain(member: str, cells: list[Any]) -> pa.Array:
     return _as_json(cells) if _cannot_be_stored(array.type) else array
 
 
-def _cannot_be_stored(kind: pa.DataType, depth: int = 0) -> bool:
+def _cannot_be_stored(dtype: pa.DataType, depth: int = 0) -> bool:
     """Parquet knows neither structs without fields nor columns without a type nor any depth."""
-    if pa.types.is_null(kind) or depth > MAX_NESTING:
+    if pa.types.is_null(dtype) or depth > MAX_NESTING:
         return True
-    if pa.types.is_struct(kind):
-        inner = [_cannot_be_stored(field.type, depth + 1) for field in kind]
+    if pa.types.is_struct(dtype):
+        inner = [_cannot_be_stored(field.type, depth + 1) for field in dtype]
         return not inner or any(inner)
-    return pa.types.is_list(kind) and _cannot_be_stored(kind.value_type, depth + 1)
+    return pa.types.is_list(dtype) and _cannot_be_stored(dtype.value_type, depth + 1)
 
 
 def _as_json(cells: list[Any]) -> pa.Array:
@@ -132,12 +132,12 @@ def _union(cells: list[Any], members: set[str]) -> pa.Array:
     names, children = [], []
     for member in sorted(members):
         accepted = {"float64", "int64"} if member == "float64" else {member}
-        part = [cell if _member(cell) in accepted else None for cell in cells]
-        part = [None if cell is None else c for cell, c in zip(cells, part, strict=True)]
+        chosen = [cell if _member(cell) in accepted else None for cell in cells]
+        chosen = [None if cell is None else c for cell, c in zip(cells, chosen, strict=True)]
         if member == "float64":
-            child = pa.array([None if c is None else float(c) for c in part], pa.float64())
+            child = pa.array([None if c is None else float(c) for c in chosen], pa.float64())
         else:
-            child = _plain(member, part)
+            child = _plain(member, chosen)
         names.append("_type_binary" if pa.types.is_binary(child.type) else f"_type_{member}")
         children.append(child)
     if len(set(names)) < len(names):

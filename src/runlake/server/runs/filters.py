@@ -93,10 +93,10 @@ class _Compiler:
         if key in {"$and", "$or", "$nor"}:
             if not isinstance(value, list):
                 raise Refused(f"{key} wants a list of filters, not {_shown(value)}")
-            parts = [self.filters(part, depth - 1) for part in value]
+            conditions = [self.filters(one, depth - 1) for one in value]
             if key == "$and":
-                return _joined("AND", parts, ALWAYS)
-            one_of = _joined("OR", parts, NEVER)
+                return _joined("AND", conditions, ALWAYS)
+            one_of = _joined("OR", conditions, NEVER)
             return one_of if key == "$or" else ~one_of
         if key == "$not":
             return ~self.filters(value, depth - 1)
@@ -107,19 +107,19 @@ class _Compiler:
     def _operators(self, field: RunField, value: Any, depth: int) -> Condition:
         if not isinstance(value, dict) or not any(name.startswith("$") for name in value):
             return _is_one_of(field, [value])
-        parts = []
+        conditions = []
         for name, operand in value.items():
             self._n_conditions += 1
             if name == "$not":
                 if not isinstance(operand, dict) or not depth:
                     raise Refused(f"$not wants operators, not {_shown(operand)}")
-                parts.append(~self._operators(field, operand, depth - 1))
+                conditions.append(~self._operators(field, operand, depth - 1))
             elif name in OPERATORS:
-                parts.append(OPERATORS[name](field, operand))
+                conditions.append(OPERATORS[name](field, operand))
             else:
                 hint = _perhaps(name, ["$not", *OPERATORS])
                 raise Refused(f"unknown operator {name!r} for {field.name!r}{hint}")
-        return _joined("AND", parts, ALWAYS)
+        return _joined("AND", conditions, ALWAYS)
 
 
 def _equal(field: RunField, operand: Any) -> Condition:
@@ -136,8 +136,8 @@ def _all(field: RunField, operand: Any) -> Condition:
     """Return that a list has all values; a value that is no list is as a list of one."""
     if not isinstance(operand, list):
         raise Refused(f"$all wants a list of values, not {_shown(operand)}")
-    parts = [_joined("OR", [_equal(field, one), _holds(field, one)], NEVER) for one in operand]
-    return _joined("AND", parts, NEVER)
+    conditions = [_joined("OR", [_equal(field, one), _holds(field, one)], NEVER) for one in operand]
+    return _joined("AND", conditions, NEVER)
 
 
 def _holds(field: RunField, operand: Any) -> Condition:
@@ -154,12 +154,12 @@ def _holds(field: RunField, operand: Any) -> Condition:
 
 def _is_one_of(field: RunField, operands: Sequence[Any]) -> Condition:
     kinds: dict[tuple[str, ...], list[Any]] = {}
-    parts = []
+    conditions = []
     for operand in operands:
         if operand is None:
-            parts.append(_is_null(field))
+            conditions.append(_is_null(field))
         elif isinstance(operand, list | dict) and field.whole:
-            parts.append(Condition(f"{field.whole} = ?", (standard_json(operand),)))
+            conditions.append(Condition(f"{field.whole} = ?", (standard_json(operand),)))
         else:
             converted = field.operand(operand)
             kinds.setdefault(_kinds_of(converted), []).append(converted)
@@ -171,10 +171,10 @@ def _is_one_of(field: RunField, operands: Sequence[Any]) -> Condition:
             # Nothing equals NaN.
             listed = standard_json([value for value in values if value == value])  # noqa: PLR0124
         members = "(SELECT member.value FROM json_each(?) AS member)"
-        parts.append(
+        conditions.append(
             _where(field, f"{_has_kind(field, kind)} AND {field.value} IN {members}", listed)
         )
-    return _joined("OR", parts, NEVER)
+    return _joined("OR", conditions, NEVER)
 
 
 def _is_null(field: RunField) -> Condition:
@@ -259,14 +259,15 @@ def _bindable(value: Any) -> Any:
     return value
 
 
-def _joined(word: str, parts: Sequence[Condition], empty: Condition) -> Condition:
+def _joined(word: str, conditions: Sequence[Condition], empty: Condition) -> Condition:
     """Join conditions as a balanced tree: SQLite's expressions have a largest depth."""
-    if not parts:
+    if not conditions:
         return empty
-    if len(parts) == 1:
-        return parts[0]
-    middle = len(parts) // 2
-    left, right = (_joined(word, half, empty) for half in (parts[:middle], parts[middle:]))
+    if len(conditions) == 1:
+        return conditions[0]
+    middle = len(conditions) // 2
+    left = _joined(word, conditions[:middle], empty)
+    right = _joined(word, conditions[middle:], empty)
     return Condition(f"({left.sql}) {word} ({right.sql})", left.values + right.values)
 
 

@@ -21,7 +21,7 @@ LARGE = {"config", "summary", "system_metrics", "key_facts", "config_values", "s
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """A part of a list.
+    """A page of a list.
 
     Parameters
     ----------

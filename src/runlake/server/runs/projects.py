@@ -19,7 +19,7 @@ CHANGEABLE = ("description", "access", "views")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A part of a list; the cursor of a row is `cursor_of` its id."""
+    """A page of a list; the cursor of a row is `cursor_of` its id."""
 
     rows: list[sqlite3.Row]
     has_next: bool

@@ -15,7 +15,7 @@ from typing import Any
 from runlake.server.runs.exporter import write_export
 from runlake.server.runs.history_rows import HistoryRows
 from runlake.server.runs.lines import Row, count_keys, merge_steps, parse_line
-from runlake.server.runs.stream import HISTORY, STREAMS, Part, parse_stream
+from runlake.server.runs.stream import HISTORY, STREAMS, SentLines, parse_stream
 from runlake.server.store.database import Database
 from runlake.server.store.objects import Storage
 
@@ -196,8 +196,8 @@ class RunStore:
         """
         run_id, told = run["id"], parse_stream(body)
         with self._database.transaction() as connection:
-            for stream, part in told.parts.items():
-                self._append(connection, run_id, stream, part)
+            for stream, sent in told.streams.items():
+                self._append(connection, run_id, stream, sent)
             if told.summary is not None:
                 connection.execute(
                     "UPDATE runs SET summary = ? WHERE id = ?", (told.summary, run_id)
@@ -214,31 +214,33 @@ class RunStore:
         self._try_to_export(run_id, is_over=told.is_complete)
         return bool(self._existing(run_id)["is_stopped"])
 
-    def _append(self, connection: sqlite3.Connection, run_id: int, stream: str, part: Part) -> None:
+    def _append(
+        self, connection: sqlite3.Connection, run_id: int, stream: str, sent: SentLines
+    ) -> None:
         if stream == HISTORY:
-            self._append_history(connection, run_id, part)
+            self._append_history(connection, run_id, sent)
             return
         connection.executemany(
             "INSERT OR REPLACE INTO lines VALUES (?, ?, ?, NULL, ?)",
-            [(run_id, stream, at, line) for at, line in enumerate(part.lines, start=part.offset)],
+            [(run_id, stream, at, line) for at, line in enumerate(sent.texts, start=sent.offset)],
         )
-        if stream == "events" and part.rows:
+        if stream == "events" and sent.rows:
             connection.execute(
                 "UPDATE runs SET system_metrics = ? WHERE id = ?",
-                (json.dumps(name_system_keys(part.rows[-1])), run_id),
+                (json.dumps(name_system_keys(sent.rows[-1])), run_id),
             )
 
-    def _append_history(self, connection: sqlite3.Connection, run_id: int, part: Part) -> None:
-        if not part.lines:
+    def _append_history(self, connection: sqlite3.Connection, run_id: int, sent: SentLines) -> None:
+        if not sent.texts:
             return
         run = self._existing(run_id)
         held = connection.execute(
             "SELECT position FROM lines WHERE run_id = ? AND stream = 'history' "
             "AND position >= ? AND position < ?",
-            (run_id, part.offset, part.stop),
+            (run_id, sent.offset, sent.stop),
         )
         known = {row["position"] for row in held}
-        lines = list(zip(range(part.offset, part.stop), part.lines, part.rows, strict=True))
+        lines = list(zip(range(sent.offset, sent.stop), sent.texts, sent.rows, strict=True))
         new = [(at, row) for at, _, row in lines if at not in known]
         exported = run["exported_count"]
         if new and new[0][0] < exported:
@@ -255,7 +257,7 @@ class RunStore:
         connection.execute(
             "UPDATE runs SET key_facts = ?, last_step = ?, line_count = max(line_count, ?) "
             "WHERE id = ?",
-            (json.dumps(facts), last, part.stop, run_id),
+            (json.dumps(facts), last, sent.stop, run_id),
         )
 
     def _withdraw_exports(self, connection: sqlite3.Connection, run_id: int) -> None:
@@ -465,15 +467,15 @@ def name_system_keys(row: Row) -> Row:
     }
 
 
-def make_id(kind: str, number: int) -> str:
+def make_id(type_name: str, number: int) -> str:
     """Return an opaque id, as the protocol hands them out."""
-    return base64.b64encode(f"{kind}:v1:{number}".encode()).decode()
+    return base64.b64encode(f"{type_name}:v1:{number}".encode()).decode()
 
 
-def parse_id(text: str, kind: str) -> int | None:
-    """Return the number in an opaque id, None where it is no id of that kind."""
+def parse_id(text: str, type_name: str) -> int | None:
+    """Return the number in an opaque id, None where it is no id of that type."""
     try:
         found, _, number = base64.b64decode(text, validate=True).decode().partition(":v1:")
-        return int(number) if found == kind else None
+        return int(number) if found == type_name else None
     except ValueError:
         return None

@@ -26,27 +26,27 @@ class BadBody(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SentLines:
     """Consecutive lines of one stream.
 
     Parameters
     ----------
     offset : int
         Position of the first line.
-    lines : tuple of str
+    texts : tuple of str
         As they came.
     rows : tuple of dict
         The same parsed, with dotted keys; empty for the console's output.
     """
 
     offset: int
-    lines: tuple[str, ...]
+    texts: tuple[str, ...]
     rows: tuple[Row, ...]
 
     @property
     def stop(self) -> int:
         """Position behind the last line."""
-        return self.offset + len(self.lines)
+        return self.offset + len(self.texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class StreamBody:
 
     Parameters
     ----------
-    parts : mapping of str to Part
+    streams : mapping of str to SentLines
         By stream: "history", "events", "output".
     summary : str or None
         JSON object of the complete summary.
@@ -65,7 +65,7 @@ class StreamBody:
         Of a run that ends.
     """
 
-    parts: Mapping[str, Part]
+    streams: Mapping[str, SentLines]
     summary: str | None
     is_complete: bool
     is_preempting: bool
@@ -96,21 +96,21 @@ def parse_stream(body: Mapping[str, Any]) -> StreamBody:
     exit_code = body.get("exitcode")
     if exit_code is not None and not _is_int64(exit_code):
         raise BadBody(f"exit code {exit_code!r:.40} is no integer")
-    parts = {}
+    streams = {}
     for name, stream in STREAMS.items():
         if files.get(name) is not None:
-            parts[stream] = _part(name, files[name], parse_line if stream != "output" else None)
-    summaries = _part(SUMMARY, files[SUMMARY], _check_object) if files.get(SUMMARY) else None
+            streams[stream] = _lines(name, files[name], parse_line if stream != "output" else None)
+    summaries = _lines(SUMMARY, files[SUMMARY], _check_object) if files.get(SUMMARY) else None
     return StreamBody(
-        parts=parts,
-        summary=summaries.lines[-1] if summaries and summaries.lines else None,
+        streams=streams,
+        summary=summaries.texts[-1] if summaries and summaries.texts else None,
         is_complete=bool(body.get("complete")),
         is_preempting=bool(body.get("preempting")),
         exit_code=exit_code,
     )
 
 
-def _part(name: str, given: Any, parse: Callable[[str], Row] | None) -> Part:
+def _lines(name: str, given: Any, parse: Callable[[str], Row] | None) -> SentLines:
     if not isinstance(given, dict):
         raise BadBody(f"{name!r} is no JSON object")
     offset = given.get("offset") or 0
@@ -125,7 +125,7 @@ def _part(name: str, given: Any, parse: Callable[[str], Row] | None) -> Part:
             rows.append(parse(line) if parse else {})
         except ValueError as error:
             raise BadBody(f"line {position} of {name!r} cannot be stored: {error}") from error
-    return Part(offset, tuple(lines), tuple(rows))
+    return SentLines(offset, tuple(lines), tuple(rows))
 
 
 def _check_object(line: str) -> Row:

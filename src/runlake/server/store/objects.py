@@ -105,27 +105,27 @@ class Storage:
         """
         file = self.file(name)
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f".{secrets.token_hex(8)}.part")
+        aside = file.with_name(f".{secrets.token_hex(8)}.part")
         digest = hashlib.md5(usedforsecurity=False)
         try:
-            with part.open("wb") as sink:
+            with aside.open("wb") as sink:
                 async for chunk in body:
                     sink.write(chunk)
                     digest.update(chunk)
             if md5 and digest.hexdigest() != md5:
                 raise BrokenUpload(f"the upload has the MD5 {digest.hexdigest()}, not {md5}")
             # Disk and database may keep it waiting; other requests shall not wait with it.
-            await run_in_threadpool(self._take_over, part, name, digest.hexdigest())
+            await run_in_threadpool(self._take_over, aside, name, digest.hexdigest())
         finally:
             with suppress(OSError):
-                part.unlink(missing_ok=True)
+                aside.unlink(missing_ok=True)
         return digest.hexdigest()
 
-    def _take_over(self, part: Path, name: str, md5: str) -> None:
-        with part.open("rb") as written:
+    def _take_over(self, aside: Path, name: str, md5: str) -> None:
+        with aside.open("rb") as written:
             os.fsync(written.fileno())
-        n_bytes = part.stat().st_size
-        part.replace(self.file(name))
+        n_bytes = aside.stat().st_size
+        aside.replace(self.file(name))
         self._register(name, md5, n_bytes)
 
     def adopt(self, name: str) -> None:
@@ -139,12 +139,12 @@ class Storage:
         """Store an object of the server's own making."""
         file = self.file(name)
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f".{secrets.token_hex(8)}.part")
-        with part.open("wb") as sink:
+        aside = file.with_name(f".{secrets.token_hex(8)}.part")
+        with aside.open("wb") as sink:
             sink.write(content)
             sink.flush()
             os.fsync(sink.fileno())
-        part.replace(file)
+        aside.replace(file)
         self._register(name, hashlib.md5(content, usedforsecurity=False).hexdigest(), len(content))
 
     def forget(self, name: str) -> None:
