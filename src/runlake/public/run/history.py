@@ -298,7 +298,7 @@ class RunHistory(RunFields):
         if not isinstance(query, str):
             raise InvalidType(f"query must be SQL as text, not {query!r}.")
         check_text(query, "The SQL")
-        return self._reading(None, None, None, "all").sql(query)
+        return self._open(Question()).sql(query)
 
     def follow(
         self,
@@ -366,7 +366,7 @@ class RunHistory(RunFields):
         Plan
             Prints as text.
         """
-        return self._reading(keys, min_step, max_step, how).explain()
+        return self._open(Question.from_arguments(keys, how, min_step, max_step)).explain()
 
     def _note_moment(self, manifest: Manifest) -> None:
         moment = {
@@ -383,8 +383,9 @@ class RunHistory(RunFields):
         min_step: int | None,
         max_step: int | None,
         how: str,
-        tail: int | None = None,
+        tail: int | None,
     ) -> Reading:
+        """Open a reading for the arguments that all outputs take."""
         question = Question.from_arguments(keys, how, min_step, max_step)
         if tail is not None:
             check_count(tail, "tail")
