@@ -106,6 +106,7 @@ def query(
     from runlake.cli.answer import Answer, check_output, show_answer, write_answer
     from runlake.errors import InvalidArgument
     from runlake.public.api import Api
+    from runlake.values import Question
 
     if any(character.isspace() for character in path):
         raise InvalidArgument("Name the run first: runlake query ENTITY/PROJECT/RUN SQL.")
@@ -123,8 +124,9 @@ def query(
 
         stream = stream_query(run.sql(sql))
     else:
+        question = Question.from_arguments(names, how.value, min_step, max_step)
         # The command line is part of the package.
-        reading = run._reading(names, min_step, max_step, how.value)  # noqa: SLF001
+        reading = run._open(question)  # noqa: SLF001
         stream = reading.stream()
         if form is Form.parquet:
             from runlake.history.frames.scan import warn_of_json
