@@ -7,10 +7,11 @@ from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
 from tests.faults.parquet import export_bytes, wide_export_bytes
 
 from runlake.backend.http.client import Client
-from runlake.cache.upkeep.dead_attempts import dead_parts
-from runlake.exports.attempt_file import PartFile
-from runlake.exports.download import download_export
+from runlake.cache.upkeep.dead_attempts import find_dead_attempts
+from runlake.exports.attempt_file import AttemptFile
 from runlake.exports.manifest import Export
+from runlake.exports.progress import Traffic
+from runlake.exports.storage_host import StorageHost
 from runlake.settings import load_settings
 from runlake.values import RunPath
 
@@ -40,7 +41,7 @@ class Fetcher:
     def __init__(self, server, directory, **settings):
         self.server = server
         self.directory = directory
-        self.n_bytes = 0
+        self.traffic = Traffic()
         known = load_settings({"base_url": server.base_url}, api_key=API_KEY)
         self.client = Client(replace(known, **settings))
         self.run = RunPath.parse(RUN_PATH)
@@ -48,28 +49,29 @@ class Fetcher:
     def export(self):
         return Export(self.server.url("a"))
 
-    def count(self, n_bytes):
-        self.n_bytes += n_bytes
+    @property
+    def n_bytes(self):
+        """How many bytes arrived."""
+        return self.traffic.n_bytes
 
-    def download(self, *, held=None, renew=None, stop=None):
+    def renew(self, _):
+        """Offer the export under a new URL, as `Offers` does."""
+        return self.export()
+
+    def host(self):
+        """Return the export at its host; this object stands for its offers."""
+        return StorageHost(self, self.export(), self.traffic)
+
+    def download(self, *, held=None):
         """Return what came: its facts and its bytes."""
-        export = self.export()
-        part = PartFile(self.directory, export.object)
+        object_path = self.export().object
+        attempt = AttemptFile(self.directory, object_path)
+        earlier = find_dead_attempts(self.directory, object_path)
         try:
-            downloaded = download_export(
-                self.client,
-                self.run,
-                export,
-                part,
-                held=held,
-                resume_from=dead_parts(self.directory, export.object),
-                renew=renew or self.export,
-                count=self.count,
-                stop=stop,
-            )
-            return downloaded, part.path.read_bytes() if downloaded else None
+            downloaded = self.host().whole(attempt, held=held, earlier=earlier)
+            return downloaded, attempt.path.read_bytes() if downloaded else None
         finally:
-            part.discard()
+            attempt.discard()
 
 
 @pytest.fixture

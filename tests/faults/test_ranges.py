@@ -7,7 +7,6 @@ from tests.faults.fault_script import Fault
 from tests.faults.parquet import export_bytes
 
 from runlake import errors
-from runlake.exports.download import fetch_ranges, fetch_tail
 from runlake.exports.ranges import ByteRange
 from runlake.exports.validator import Validator
 
@@ -15,35 +14,24 @@ WANTED = [ByteRange(10, 5_000), ByteRange(20_000, 90_000), ByteRange(100_000, 10
 
 
 def tail(fetching, n_bytes=1000):
-    return fetch_tail(
-        fetching.client,
-        fetching.run,
-        fetching.export(),
-        n_bytes,
-        renew=fetching.export,
-        count=fetching.count,
-    )
+    return fetching.host().tail(n_bytes)
 
 
 def ranges(fetching, validator, wanted=WANTED, *, n_workers=3):
-    """Return the bytes that reached the sink, by offset."""
-    found = {}
-    fetch_ranges(
-        fetching.client,
-        fetching.run,
-        fetching.export(),
-        validator,
-        wanted,
-        sink=lambda offset, content: found.update(enumerate(content, offset)),
-        renew=fetching.export,
-        count=fetching.count,
-        max_workers=n_workers,
-    )
-    return found
+    """Write ranges into an empty file, and return it."""
+    file = fetching.directory / "sparse"
+    with file.open("wb", buffering=0) as sparse:
+        host = fetching.host()
+        host.ranges(wanted, validator, None, sparse.fileno(), max_workers=n_workers)
+    return file.read_bytes()
 
 
 def slices(content, wanted=WANTED):
-    return {i: content[i] for one in wanted for i in range(one.start, one.stop)}
+    """Return what a file holds that was empty before ranges of a content were written to it."""
+    held = bytearray(max(one.stop for one in wanted))
+    for one in wanted:
+        held[one.start : one.stop] = content[one.start : one.stop]
+    return bytes(held)
 
 
 def test_a_tail_is_the_end_of_the_object_and_tells_its_length(faulty, fetcher, export):
@@ -79,13 +67,22 @@ def test_there_is_no_tail_where_later_ranges_could_not_be_trusted(
     assert tail(fetcher()) is None
 
 
+@pytest.mark.parametrize("status", [400, 501])
+def test_a_host_that_refuses_the_end_of_an_object_of_known_length_has_no_tail(
+    faulty, fetcher, export, status
+):
+    faulty.store("a", export)
+    faulty.fail("a", status)
+    assert fetcher().host().tail(1, len(export)) is None
+
+
 def test_ranges_bring_the_bytes_that_were_asked_for_and_no_others(faulty, fetcher, export):
     faulty.store("a", export)
     fetching = fetcher()
     validator = tail(fetching).validator
-    fetching.n_bytes = 0
+    n_before = fetching.n_bytes
     assert ranges(fetching, validator) == slices(export)
-    assert fetching.n_bytes == sum(one.n_bytes for one in WANTED)
+    assert fetching.n_bytes - n_before == sum(one.n_bytes for one in WANTED)
 
 
 PASSING = {
@@ -150,20 +147,10 @@ def test_an_object_replaced_between_two_ranges_is_an_error_not_a_mixture(faulty,
     validator = tail(fetching).validator
     newer = export_bytes(seed=1)
     faulty.fail("a", Fault(), Fault(before=lambda: faulty.store("a", newer)))
-    found = {}
     with pytest.raises(errors.ExportChanged, match="replaced"):
-        fetch_ranges(
-            fetching.client,
-            fetching.run,
-            fetching.export(),
-            validator,
-            WANTED,
-            sink=lambda offset, content: found.update(enumerate(content, offset)),
-            renew=fetching.export,
-            count=fetching.count,
-            max_workers=1,
-        )
-    assert found == slices(export, WANTED[:1])
+        ranges(fetching, validator, n_workers=1)
+    held = (fetching.directory / "sparse").read_bytes()
+    assert held == slices(export, WANTED[:1])
 
 
 def test_the_first_range_that_fails_for_good_ends_the_others(faulty, fetcher, export):

@@ -14,8 +14,7 @@ from tests.faults.parquet import export_bytes
 
 from runlake import errors
 from runlake.backend.http import reply
-from runlake.backend.http.stop import Stop
-from runlake.exports.attempt_file import PartName
+from runlake.exports.attempt_file import AttemptName
 from runlake.exports.workers import run_tasks
 
 HTML = b"<html>busy</html>"
@@ -140,8 +139,10 @@ def test_a_lasting_fault_is_an_error_that_names_run_and_host(faulty, fetcher, ex
 def test_an_export_that_is_no_longer_offered_is_expired(faulty, fetcher, export):
     faulty.store("a", export)
     faulty.fail("a", 404)
+    withdrawn = fetcher()
+    withdrawn.renew = lambda _: None
     with pytest.raises(errors.ExportExpired, match="no longer offered"):
-        fetcher().download(renew=lambda: None)
+        withdrawn.download()
 
 
 def test_only_http_urls_are_asked(fetcher, faulty):
@@ -261,7 +262,7 @@ def test_a_part_from_before_a_power_cut_is_used_only_if_a_digest_can_tell(
 ):
     faulty.store("a", export, *tells)
     part = left_over(fetcher(retry_timeout=0.6))
-    name = PartName.parse(part.name)
+    name = AttemptName.parse(part.name)
     other = part.with_name(part.name.replace(f"-{name.machine.boot}-", "-0badb007-"))
     part.rename(other)
     other.write_bytes(bytes(150_000))
@@ -277,7 +278,7 @@ def test_an_interrupt_ends_a_stalled_download_and_leaves_what_came(
     faulty.store("a", export)
     faulty.fail("a", Fault(stall_after=150_000))
     fetching = fetcher(timeout=600.0, retry_timeout=600.0)
-    stop = Stop()
+    stop = fetching.traffic.stop
 
     def interrupt():
         while fetching.n_bytes < 150_000:
@@ -289,7 +290,7 @@ def test_an_interrupt_ends_a_stalled_download_and_leaves_what_came(
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        run_tasks([lambda: fetching.download(stop=stop)], 4, stop)
+        run_tasks([fetching.download], 4, stop)
     fetching = fetcher()
     assert fetching.download()[1] == export
     assert fetching.n_bytes == len(export) - 150_000

@@ -6,7 +6,7 @@ import pytest
 
 from runlake.backend.http.bandwidth import Bandwidth
 from runlake.backend.http.stop import Stop, Stopped
-from runlake.exports.attempt_file import PartFile, PartName, PartVersion, is_under_way
+from runlake.exports.attempt_file import AttemptFile, AttemptName, AttemptVersion, is_under_way
 from runlake.exports.workers import run_tasks
 
 
@@ -76,12 +76,12 @@ def test_bytes_beyond_the_cap_wait_for_all_that_came_before():
 
 
 def test_the_name_of_a_part_tells_its_version_and_whose_it_is(folder):
-    part = PartFile(folder, "http://host/a.parquet")
+    part = AttemptFile(folder, "http://host/a.parquet")
     with part.open() as file:
         file.write(b"abc")
-        version = PartVersion('"a/b\u00e9+\'?-"', 12, promises_digest=True)
+        version = AttemptVersion('"a/b\u00e9+\'?-"', 12, promises_digest=True)
         part.carry(version)
-    name = PartName.parse(part.path.name)
+    name = AttemptName.parse(part.path.name)
     assert (name.version, name.pid) == (version, os.getpid())
     assert part.path.read_bytes() == b"abc"
     assert is_under_way(part.path)
@@ -91,9 +91,9 @@ def test_the_name_of_a_part_tells_its_version_and_whose_it_is(folder):
     assert [path.read_bytes() for path in folder.iterdir()] == [b"abc"]
 
 
-@pytest.mark.parametrize("version", [None, PartVersion("x" * 200, 5, promises_digest=False)])
+@pytest.mark.parametrize("version", [None, AttemptVersion("x" * 200, 5, promises_digest=False)])
 def test_a_part_that_cannot_go_on_is_not_left(folder, version):
-    part = PartFile(folder, "http://host/a.parquet")
+    part = AttemptFile(folder, "http://host/a.parquet")
     with part.open() as file:
         file.write(b"abc")
     part.carry(version)
@@ -103,4 +103,4 @@ def test_a_part_that_cannot_go_on_is_not_left(folder, version):
 
 def test_a_name_that_is_no_part_tells_nothing():
     for name in ("manifest.json", "a.part", "0" * 32 + ".1-2-3-4.part"):
-        assert PartName.parse(name) is None
+        assert AttemptName.parse(name) is None

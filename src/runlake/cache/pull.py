@@ -31,9 +31,8 @@ from runlake.cache.store import (
     tag_root,
     write_manifest,
 )
-from runlake.cache.upkeep.dead_attempts import sweep_parts
+from runlake.cache.upkeep.dead_attempts import sweep_attempts
 from runlake.cache.upkeep.evict import keep_within
-from runlake.cache.upkeep.migrate import adopt_older_layout
 from runlake.errors import (
     CacheError,
     NotCached,
@@ -46,7 +45,8 @@ from runlake.errors.user_line import warn
 from runlake.exports.decide import Decision, Held, decide
 from runlake.exports.footers.statistics import groups_in
 from runlake.exports.manifest import Export, Freshness, Manifest, fetch_manifest
-from runlake.exports.progress import Progress, Silence
+from runlake.exports.offers import Offers
+from runlake.exports.progress import Progress, Traffic
 from runlake.exports.unlisted import fetch_unlisted_steps, find_gaps
 from runlake.values import STEP, Question, RunPath
 
@@ -116,7 +116,6 @@ def pull_run(
         If the cache cannot be written: what is fetched is forgotten with the result.
     """
     directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
-    adopt_older_layout(directory, client.settings)
     pull = _Pull(client, directory, question, set(distrusted), attrs, progress)
     if client.settings.offline:
         return pull.from_disk(None)
@@ -195,7 +194,7 @@ class _Pull:
         self._steps = question.steps
         self._distrusted = distrusted
         self._attrs = attrs
-        self._progress = progress or Silence()
+        self._progress = progress
 
     def from_backend(self, offered: Manifest, *, use_cache: bool) -> PullResult:
         """Fetch what is missing of what the backend offers."""
@@ -206,7 +205,7 @@ class _Pull:
         decisions = self._decide(offered, stored, use_cache=use_cache)
         if all(decision is Decision.REUSE for decision in decisions.values()):
             # Nobody needs what an attempt left that was to fetch again what is here.
-            sweep_parts(self._directory.path)
+            sweep_attempts(self._directory.path)
             if not self._is_noted(stored):
                 self._note(offered)
             return self._result(offered, stored)
@@ -374,23 +373,31 @@ class _Pull:
             decisions = self._decide(offered, stored, use_cache=use_cache)
             directory.path.mkdir(parents=True, exist_ok=True)
             self._catalog.prepare()
-            fetching = Fetching(
-                self._client,
-                directory,
-                self._catalog,
-                offered,
-                stored,
-                self._keys,
-                self._steps,
-                self._progress,
-            )
+            fetching = self._fetching(offered, stored, directory, self._catalog)
             fetching.run(decisions)
-            sweep_parts(directory.path)
+            sweep_attempts(directory.path)
             settled = self._settled(fetching.stored, offered)
             write_manifest(directory, settled)
             self._drop_distrusted(settled)
         self._catalog.note_run(directory, settled)
         return self._result(offered, settled, fetching)
+
+    def _fetching(
+        self,
+        offered: Manifest,
+        stored: StoredManifest,
+        directory: RunDirectory,
+        catalog: Catalog,
+    ) -> Fetching:
+        return Fetching(
+            Offers(self._client, offered),
+            directory,
+            catalog,
+            stored,
+            self._keys,
+            self._steps,
+            Traffic(self._progress),
+        )
 
     def _narrow_distrust(self, stored: StoredManifest) -> None:
         """Of several files that may be to blame, find those that are."""
@@ -425,16 +432,8 @@ class _Pull:
             if decisions.get(name) is Decision.REUSE
             or (decisions.get(name) is Decision.REVALIDATE and export.coverage is None)
         }
-        fetching = Fetching(
-            self._client,
-            directory,
-            Catalog(directory.root),
-            offered,
-            StoredManifest(reused),
-            self._keys,
-            self._steps,
-            self._progress,
-        )
+        stored = StoredManifest(reused)
+        fetching = self._fetching(offered, stored, directory, Catalog(directory.root))
         try:
             fetching.run(
                 {
@@ -480,7 +479,7 @@ class _Pull:
             self._directory.path,
             exports,
             fetching.n_downloaded,
-            fetching.n_bytes,
+            fetching.traffic.n_bytes,
             reasons=fetching.reasons,
         )
 

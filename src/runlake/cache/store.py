@@ -21,7 +21,7 @@ from runlake.cache.coverage import Coverage, Piece, file_crc32c, read_pieces
 from runlake.cache.disk.file_state import FileState
 from runlake.cache.disk.links import is_regular, read_small_file, set_times
 from runlake.cache.layout import EXPORT_SUFFIX, RunDirectory, export_file_name
-from runlake.exports.attempt_file import PartFile
+from runlake.exports.attempt_file import AttemptFile
 from runlake.exports.footers.known_columns import KnownColumns
 from runlake.exports.footers.statistics import ExportFacts
 from runlake.exports.footers.steps import RowGroup
@@ -362,16 +362,16 @@ def write_manifest(
         "is_pinned": manifest.is_pinned,
         "exports": [_describe_export(export) for export in manifest.exports.values()],
     }
-    part = PartFile(directory.path, "manifest")
+    attempt = AttemptFile(directory.path, "manifest")
     try:
-        with part.open() as file:
+        with attempt.open() as file:
             file.write(_sealed(document))
             file.flush()
             if is_durable:
                 os.fsync(file.fileno())
-        part.path.replace(directory.manifest)
+        attempt.path.replace(directory.manifest)
     finally:
-        part.discard()
+        attempt.discard()
 
 
 def tag_root(directory: RunDirectory) -> None:
@@ -386,8 +386,7 @@ def tag_root(directory: RunDirectory) -> None:
 
 def publish(
     directory: RunDirectory,
-    object_path: str,
-    part: Path,
+    attempt: AttemptFile,
     verified: Verified,
     *,
     boot: str | None = None,
@@ -398,10 +397,8 @@ def publish(
     ----------
     directory : RunDirectory
         The run.
-    object_path : str
-        URL of the export without its signature.
-    part : Path
-        The attempt's file, closed.
+    attempt : AttemptFile
+        Its file, closed.
     verified : Verified
         That it is the export, and what was found in it.
     boot : str, optional
@@ -413,10 +410,10 @@ def publish(
         What the manifest has to say of it.
     """
     validator = verified.validator
-    path = directory.path / _file_name(object_path, validator, verified.n_bytes)
-    part.replace(path)
+    path = directory.path / _file_name(attempt.object, validator, verified.n_bytes)
+    attempt.path.replace(path)
     return StoredExport(
-        object_path,
+        attempt.object,
         path,
         validator,
         verified.n_bytes,
@@ -429,8 +426,7 @@ def publish(
 
 def publish_sparse(
     directory: RunDirectory,
-    object_path: str,
-    part: Path,
+    attempt: AttemptFile,
     validator: Validator,
     coverage: Coverage,
     facts: ExportFacts,
@@ -441,7 +437,7 @@ def publish_sparse(
 
     Parameters
     ----------
-    directory, object_path, part, boot
+    directory, attempt, boot
         As for `publish`.
     validator : Validator
         Which version it is.
@@ -455,12 +451,12 @@ def publish_sparse(
     A sparse file gets a name that no other has. Where a lock lies, a process may write to a sparse
     file that another has just set aside; what it then claims is claimed of that name only.
     """
-    n_bytes = part.stat().st_size
-    path = directory.path / _file_name(object_path, validator, n_bytes, is_sparse=True)
-    part.replace(path)
+    n_bytes = attempt.path.stat().st_size
+    path = directory.path / _file_name(attempt.object, validator, n_bytes, is_sparse=True)
+    attempt.path.replace(path)
     state = FileState.of(path)
     return StoredExport(
-        object_path, path, validator, n_bytes, None, state, facts, coverage, boot=boot
+        attempt.object, path, validator, n_bytes, None, state, facts, coverage, boot=boot
     )
 
 

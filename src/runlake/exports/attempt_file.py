@@ -24,7 +24,7 @@ from runlake.exports.validator import Validator
 
 BUFFER_BYTES = 1 << 20
 MAX_CONDITION_LENGTH = 90
-PART_NAME = re.compile(
+ATTEMPT_NAME = re.compile(
     r"(?P<object>[0-9a-f]{32})\.(?P<host>[0-9a-f]{8})-(?P<boot>[0-9a-f]{8})-(?P<pid>\d+)"
     r"-(?P<random>[0-9a-f]{8})(?:\.(?P<n_bytes>\d+)-(?P<digest>[dn])-(?P<condition>[\w-]+=*))?\.part"
 )
@@ -33,8 +33,8 @@ _under_way: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
-class PartVersion:
-    """Which version of an object the bytes of a part belong to.
+class AttemptVersion:
+    """Which version of an object the bytes of an attempt belong to.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ class PartVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class PartName:
-    """What the name of a part tells.
+class AttemptName:
+    """What the name of such a file says.
 
     Parameters
     ----------
@@ -63,19 +63,19 @@ class PartName:
         Where its process runs, or ran.
     pid : int
         That process.
-    version : PartVersion or None
+    version : AttemptVersion or None
         None where the attempt has no bytes that can go on.
     """
 
     object_digest: str
     machine: Machine
     pid: int
-    version: PartVersion | None
+    version: AttemptVersion | None
 
     @classmethod
-    def parse(cls, name: str) -> PartName | None:
-        """Read a file name; None where it is not that of a part."""
-        found = PART_NAME.fullmatch(name)
+    def parse(cls, name: str) -> AttemptName | None:
+        """Read a file name; None where it is not that of an attempt."""
+        found = ATTEMPT_NAME.fullmatch(name)
         if found is None:
             return None
         version = None
@@ -84,12 +84,12 @@ class PartName:
                 condition = base64.urlsafe_b64decode(found["condition"]).decode("latin-1")
             except binascii.Error:
                 return None
-            version = PartVersion(condition, int(found["n_bytes"]), found["digest"] == "d")
+            version = AttemptVersion(condition, int(found["n_bytes"]), found["digest"] == "d")
         machine = Machine(found["host"], found["boot"])
         return cls(found["object"], machine, int(found["pid"]), version)
 
 
-class PartFile:
+class AttemptFile:
     """A file that one attempt writes, and nobody else.
 
     Parameters
@@ -107,6 +107,7 @@ class PartFile:
     def __init__(self, directory: Path, object_path: str) -> None:
         machine = this_machine()
         attempt = f"{machine.host}-{machine.boot}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.object = object_path
         self._directory = directory
         self._attempt = f"{object_digest(object_path)}.{attempt}"
         self._path = directory / f"{self._attempt}.part"
@@ -133,7 +134,7 @@ class PartFile:
             raise
         return file
 
-    def carry(self, version: PartVersion | None) -> None:
+    def carry(self, version: AttemptVersion | None) -> None:
         """Say in the name which version the bytes belong to, or that they belong to none."""
         suffix = ""
         if version is not None:
@@ -151,7 +152,7 @@ class PartFile:
 
     def leave(self) -> None:
         """Let a later attempt have the bytes, if they can go on; otherwise delete them."""
-        name = PartName.parse(self._path.name)
+        name = AttemptName.parse(self._path.name)
         if name is None or name.version is None or not _has_bytes(self._path):
             self.discard()
         self._is_left = True
@@ -166,20 +167,20 @@ class PartFile:
 
 
 def is_under_way(path: Path) -> bool:
-    """Tell whether a part is one that this process writes now."""
+    """Tell whether the file of an attempt is one that this process writes now."""
     return ".".join(path.name.split(".", 2)[:2]) in _under_way
 
 
-def version_of(validator: Validator, n_bytes: int | None) -> PartVersion | None:
-    """Return the version of a part, None where the host does not say enough to go on later."""
+def version_of(validator: Validator, n_bytes: int | None) -> AttemptVersion | None:
+    """Return the version of an attempt, None where the host says too little to go on later."""
     condition = validator.condition
     if condition is None or n_bytes is None:
         return None
-    return PartVersion(condition, n_bytes, validator.promises_digest)
+    return AttemptVersion(condition, n_bytes, validator.promises_digest)
 
 
 def object_digest(object_path: str) -> str:
-    """Return what the names of an object's parts begin with."""
+    """Return what the names of the attempts for an object begin with."""
     return _digest(object_path)
 
 

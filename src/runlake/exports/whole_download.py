@@ -1,4 +1,4 @@
-"""What has come of an export that is wanted whole, over all tries to get it."""
+"""An export that is downloaded whole, over all tries to get it."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from runlake.backend.http.reply import Reply
-from runlake.exports.attempt_file import PartFile, PartName, PartVersion, version_of
+from runlake.exports.attempt_file import AttemptFile, AttemptName, AttemptVersion, version_of
+from runlake.exports.failures import Damaged, Incomplete, Refused
 from runlake.exports.ranges import parse_content_range
-from runlake.exports.storage_host import Source
+from runlake.exports.statuses import NOT_MODIFIED, OK, PARTIAL, UNSATISFIABLE
+from runlake.exports.tail import PARQUET
 from runlake.exports.validator import Validator, is_whole
-from runlake.exports.verify import Digest
+from runlake.exports.verify import Digest, NotAsPromised, Verified, verify_export
 
-OK, PARTIAL, UNSATISFIABLE = 200, 206, 416
 GZIP_OR_ZLIB = 47  # zlib's window bits that take either header
 COPY_BYTES = 1 << 20
 DECODED_BYTES = 1 << 20
-PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
+GZIP = b"\x1f\x8b"
 MAGIC_BYTES = 4
 PLAIN = {"", "identity", "aws-chunked"}
 # Codings that are registered for HTTP, and words that uploads say by mistake.
@@ -32,36 +33,52 @@ REPLAYED = PLAIN | {
 }
 
 
-class Arrival:
-    """A part that grows from try to try.
+class WholeDownload:
+    """The file of an attempt, which grows from try to try; close it by leaving its context.
 
     Parameters
     ----------
-    part : PartFile
-        Where the bytes go; made when the first of them come.
+    attempt : AttemptFile
+        Where the bytes go; made when the first of them come. When the context is left by an
+        exception it is left for a later attempt.
+    held : Validator or None
+        The version already on disk, which need not come again.
+    is_durable : bool
+        Wait until the bytes are on the disk.
     """
 
-    def __init__(self, part: PartFile) -> None:
-        self._part = part
+    def __init__(
+        self, attempt: AttemptFile, held: Validator | None, *, is_durable: bool = True
+    ) -> None:
+        self._attempt = attempt
+        self._held = held
+        self._is_durable = is_durable
         self._file: BinaryIO | None = None
         self._digest = Digest(with_md5=False)
-        self._version: PartVersion | None = None
+        self._version: AttemptVersion | None = None
         self._promise = Validator()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None:
+            self._close()
+            return
+        with suppress(OSError):
+            # On a full disk closing fails too, and would hide why.
+            self._close()
+        self._attempt.leave()
 
     @property
     def n_bytes(self) -> int:
         """Bytes that came, from the first one on without a gap."""
         return self._digest.n_bytes
 
-    @property
-    def digest(self) -> Digest:
-        """Of those."""
-        return self._digest
-
     def adopt(self, candidates: Sequence[Path]) -> None:
         """Copy the bytes of the earlier attempt that came furthest."""
         best = max(candidates, key=_size, default=None)
-        name = PartName.parse(best.name) if best else None
+        name = AttemptName.parse(best.name) if best else None
         if best is None or name is None or name.version is None:
             return
         # The last byte is always asked for: whether the version is current has to be asked anyway.
@@ -78,77 +95,83 @@ class Arrival:
         file.seek(0)
         self._digest.read(file, n_bytes)
         self._version = name.version
-        self._part.carry(self._version)
+        self._attempt.carry(self._version)
 
-    def conditions(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
         """Return the headers that ask for the bytes that are missing."""
-        if self._version is None or self.n_bytes == 0:
-            return {}
-        return {"Range": f"bytes={self.n_bytes}-", "If-Range": self._version.condition}
+        held = {} if self._held is None else self._held.conditions()
+        return {**held, **self._continuation()}
 
-    def take(self, source: Source, reply: Reply, pieces: Iterator[bytes]) -> Validator:
+    def take(self, reply: Reply, body: Iterator[bytes]) -> Verified | None:
         """Take an answer, to the last byte of the file.
 
         Parameters
         ----------
-        source : Source
-            Words the errors.
         reply : Reply
             The answer.
-        pieces : iterator of bytes
+        body : iterator of bytes
             Its body.
 
         Returns
         -------
-        Validator
-            Of the version that is here now, whole; `verify_export` compares with its promises.
+        Verified or None
+            The version that is here now, whole; None if the one that is held is current.
 
         Raises
         ------
-        Transient
-            If another try may help; it goes on from the bytes that came.
+        Failure
+            If something else came. The bytes that came in order are kept.
         """
+        if reply.status == NOT_MODIFIED and self._held is not None:
+            return None
+        validator = self._receive(reply, body)
+        try:
+            with self._flushing() if self._is_durable else nullcontext():
+                return verify_export(self._attempt.path, validator, digest=self._digest)
+        except NotAsPromised as error:
+            self._restart(None)
+            raise Damaged(str(error)) from error
+
+    def _continuation(self) -> dict[str, str]:
+        if self._version is None or self.n_bytes == 0:
+            return {}
+        return {"Range": f"bytes={self.n_bytes}-", "If-Range": self._version.condition}
+
+    def _receive(self, reply: Reply, body: Iterator[bytes]) -> Validator:
         validator = Validator.from_headers(reply.headers, reply.status)
-        is_unasked = not self.conditions() and is_whole(reply.headers)
+        is_unasked = not self._continuation() and is_whole(reply.headers)
         if reply.status == PARTIAL and not is_unasked:
-            total = self._continued(source, reply, validator)
+            total = self._continued(reply, validator)
             validator = validator.with_promises_of(self._promise)
             if self._version is not None and self._version.promises_digest:
-                self._check_promised(source, validator)
-            self._write(pieces)
-            self._check_length(source, total)
+                self._check_promised(validator)
+            self._write(body)
+            self._check_length(total)
         elif reply.status in {OK, PARTIAL}:
-            validator = self._take_whole(source, reply, validator, Body(pieces))
-        elif reply.status == UNSATISFIABLE and self.conditions():
+            validator = self._receive_whole(reply, validator, Body(body))
+        elif reply.status == UNSATISFIABLE and self._continuation():
             self._restart(None)
-            raise source.late("it is shorter now than what had come of it")
+            raise Incomplete("it is shorter now than what had come of it")
         else:
-            raise source.refusal(reply)
+            raise Refused(reply)
         return validator
 
-    def _take_whole(
-        self, source: Source, reply: Reply, validator: Validator, body: Body
-    ) -> Validator:
+    def _receive_whole(self, reply: Reply, validator: Validator, body: Body) -> Validator:
         encoding = find_encoding(body.begin(), reply.headers.get("content-encoding"))
         if encoding is None:
             promised = _length(reply.headers)
             self._restart(version_of(validator, promised), validator, promised)
             self._write(body)
-            self._check_length(source, promised)
+            self._check_length(promised)
             return validator
         self._restart(None, validator)
-        decoder = _Decoder(source, encoding, validator)
+        decoder = _Decoder(encoding, validator)
         self._write(decoder.decode(body))
         # What a host promises may be a digest of either form.
         return validator.without_promises() if decoder.is_as_promised else validator
 
-    def reject(self, source: Source, what: str) -> Exception:
-        """Forget the bytes, and return what to raise for them."""
-        self._restart(None)
-        return source.corrupt(what)
-
     @contextmanager
-    def flushing(self) -> Iterator[None]:
+    def _flushing(self) -> Iterator[None]:
         """Bring the bytes to the disk, which waits, while the block, which works, runs."""
         file = self._open()
         file.flush()
@@ -157,19 +180,18 @@ class Arrival:
             yield
             flushed.result()
 
-    def close(self) -> None:
-        """Close the file, if there is one."""
+    def _close(self) -> None:
         if self._file is not None:
             self._file.close()
 
     def _open(self) -> BinaryIO:
         if self._file is None:
-            self._file = self._part.open()
+            self._file = self._attempt.open()
         return self._file
 
     def _restart(
         self,
-        version: PartVersion | None,
+        version: AttemptVersion | None,
         validator: Validator | None = None,
         n_bytes: int | None = None,
     ) -> None:
@@ -183,9 +205,9 @@ class Arrival:
         self._promise = validator or Validator()
         self._digest = Digest.for_promise(self._promise, n_bytes)
         self._version = version
-        self._part.carry(version)
+        self._attempt.carry(version)
 
-    def _continued(self, source: Source, reply: Reply, validator: Validator) -> int:
+    def _continued(self, reply: Reply, validator: Validator) -> int:
         """Check that an answer goes on where the file ends, and return the whole length."""
         span = parse_content_range(reply.headers.get("content-range"))
         version = self._version
@@ -198,7 +220,7 @@ class Arrival:
         )
         if span is None or not is_fitting:
             self._restart(None)
-            raise source.late("another version or range came than was asked for")
+            raise Incomplete("another version or range came than was asked for")
         return span[1]
 
     def _write(self, body: Iterable[bytes]) -> None:
@@ -211,15 +233,15 @@ class Arrival:
         finally:
             file.flush()
 
-    def _check_promised(self, source: Source, validator: Validator) -> None:
+    def _check_promised(self, validator: Validator) -> None:
         """Refuse to go on with bytes that nobody promises a digest of any more."""
         if not validator.promises_digest:
             self._restart(None)
-            raise source.late("the digest that was promised of its first bytes is not told again")
+            raise Incomplete("the digest that was promised of its first bytes is not told again")
 
-    def _check_length(self, source: Source, total: int | None) -> None:
+    def _check_length(self, total: int | None) -> None:
         if total is not None and self.n_bytes < total:
-            raise source.late(f"{self.n_bytes} of {total} bytes came")
+            raise Incomplete(f"{self.n_bytes} of {total} bytes came")
 
 
 class Body:
@@ -263,13 +285,12 @@ def find_encoding(first: bytes, header: str | None) -> str | None:
 class _Decoder:
     """Decodes a body that a host compressed although nobody asked it to."""
 
-    def __init__(self, source: Source, name: str, validator: Validator) -> None:
-        self._source = source
+    def __init__(self, name: str, validator: Validator) -> None:
         self._name = name
         self._validator = validator
         self._encoded = Digest.for_promise(validator)
         if self._name not in {"gzip", "x-gzip", "deflate"}:
-            raise source.corrupt(f"nobody asked for its Content-Encoding, {self._name!r}")
+            raise Damaged(f"nobody asked for its Content-Encoding, {self._name!r}")
 
     @property
     def is_as_promised(self) -> bool:
@@ -287,9 +308,9 @@ class _Decoder:
                     left = decoder.unconsumed_tail
             yield decoder.flush()
         except zlib.error as error:
-            raise self._source.corrupt(f"it is not {self._name}") from error
+            raise Damaged(f"it is not {self._name}") from error
         if not decoder.eof:
-            raise self._source.late(f"its {self._name} body ends too early")
+            raise Incomplete(f"its {self._name} body ends too early")
 
 
 def _copy(source: BinaryIO, target: BinaryIO, n_bytes: int) -> None:

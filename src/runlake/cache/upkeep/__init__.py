@@ -1,5 +1,6 @@
 """What keeps a cache sound and within its bounds: checked, pruned, tidied.
 
 Read `check` and `prune`; `evict` carries out what `prune` decides, `tree` finds the runs on disk,
-`dead_attempts` and `migrate` deal with what others left.
+`dead_attempts` deals with
+what others left.
 """

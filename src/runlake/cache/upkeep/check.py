@@ -13,7 +13,7 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
 from runlake.cache.memory import look_up_columns
 from runlake.cache.store import StoredExport, read_manifest, write_manifest
-from runlake.cache.upkeep.dead_attempts import sweep_parts
+from runlake.cache.upkeep.dead_attempts import sweep_attempts
 from runlake.cache.upkeep.tree import CachedRun, walk_runs
 from runlake.errors import CacheCorrupt
 from runlake.exports.verify import digest_file
@@ -89,7 +89,7 @@ def repair_catalog(root: Path, lock_timeout: float, *, locking: str = "auto") ->
     n_runs = 0
     for run in walk_runs(root):
         with run_lock(run.directory, lock_timeout, locking=locking):
-            sweep_parts(run.directory.path)
+            sweep_attempts(run.directory.path)
         _note(catalog, run)
         n_runs += 1
     return n_runs

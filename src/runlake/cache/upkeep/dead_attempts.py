@@ -1,4 +1,4 @@
-"""Which parts in a run's directory belong to dead attempts: their bytes go on, then they go."""
+"""What dead attempts left in a run's directory: their bytes are used, then they are deleted."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from runlake.exports.attempt_file import PartName, is_under_way, object_digest
+from runlake.exports.attempt_file import AttemptName, is_under_way, object_digest
 from runlake.exports.process_identity import UNKNOWN_BOOT, this_machine
 
 ABANDONED_SECONDS = 24 * 3600.0
 
 
-def dead_parts(directory: Path, object_path: str) -> Sequence[Path]:
-    """Find the parts from which a new attempt may copy.
+def find_dead_attempts(directory: Path, object_path: str) -> Sequence[Path]:
+    """Find the files from which a new attempt may copy.
 
     Parameters
     ----------
@@ -27,16 +27,16 @@ def dead_parts(directory: Path, object_path: str) -> Sequence[Path]:
     Returns
     -------
     sequence of Path
-        Parts of that object whose version is known. After a power cut a file may hold blocks that
-        were never written, and of another host we know as little; those parts are used only where
-        the storage host promises a digest of the whole.
+        Those for that object whose version is known. After a power cut a file may hold blocks that
+        were never written, and of another host we know as little; those are used only where the
+        storage host promises a digest of the whole.
     """
     found = []
     prefix = object_digest(object_path)
     for path in directory.iterdir():
         if not path.name.startswith(prefix):
             continue
-        name = PartName.parse(path.name)
+        name = AttemptName.parse(path.name)
         if name is None or name.version is None or is_under_way(path):
             continue
         is_of_this_boot = name.machine == this_machine() and name.machine.boot != UNKNOWN_BOOT
@@ -46,23 +46,23 @@ def dead_parts(directory: Path, object_path: str) -> Sequence[Path]:
     return found
 
 
-def sweep_parts(directory: Path) -> None:
+def sweep_attempts(directory: Path) -> None:
     """Delete what dead attempts left.
 
     Parameters
     ----------
     directory : Path
-        Of the run, whose lock the caller holds. A lock can lie, hence only parts of processes that
-        are known to be dead, or of yesterday, go.
+        Of the run, whose lock the caller holds. A lock can lie, hence only files of processes
+        that are known to be dead, or of yesterday, are deleted.
     """
     for path in directory.glob("*.part"):
-        name = PartName.parse(path.name)
+        name = AttemptName.parse(path.name)
         if (name is not None and not is_under_way(path) and _is_dead(name)) or _is_old(path):
             with suppress(OSError):
                 path.unlink()
 
 
-def _is_dead(name: PartName) -> bool:
+def _is_dead(name: AttemptName) -> bool:
     here = this_machine()
     if name.machine.host != here.host:
         return False

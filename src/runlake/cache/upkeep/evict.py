@@ -11,7 +11,7 @@ from runlake.cache.catalog import Catalog
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
 from runlake.cache.store import read_manifest, write_manifest
-from runlake.cache.upkeep.dead_attempts import sweep_parts
+from runlake.cache.upkeep.dead_attempts import sweep_attempts
 from runlake.cache.upkeep.prune import Entry, EntryFile, Policy, Pruning, Release, plan_pruning
 from runlake.cache.upkeep.tree import (
     CachedRun,
@@ -146,7 +146,7 @@ def _let_go(run: CachedRun, release: Release, settings: Settings) -> None:
         for name in gone:
             with suppress(OSError):
                 (directory.path / name).unlink()
-        sweep_parts(directory.path)
+        sweep_attempts(directory.path)
     if release.is_whole:
         _remove_empty(directory)
 

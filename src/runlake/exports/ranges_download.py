@@ -1,0 +1,118 @@
+"""Ranges of one version of an export, written where they belong in a sparse file."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+
+from runlake.backend.http.reply import Reply
+from runlake.backend.http.stop import Stopped
+from runlake.exports.failures import Incomplete, Refused, Replaced
+from runlake.exports.ranges import ByteRange, parse_content_range
+from runlake.exports.statuses import OK, PARTIAL, PRECONDITION_FAILED, UNSATISFIABLE
+from runlake.exports.validator import Validator
+
+
+class SparseTarget:
+    """The file into which the ranges of one version are written, by any thread.
+
+    Parameters
+    ----------
+    descriptor : int
+        Of the file.
+    validator : Validator
+        The version.
+    total : int or None
+        Length of that version, where it is known.
+    """
+
+    def __init__(self, descriptor: int, validator: Validator, total: int | None) -> None:
+        self._descriptor = descriptor
+        self._validator = validator
+        self._n_bytes = total
+        self._is_plain = total is not None
+        self._is_open = True
+        self._guard = threading.Lock()
+
+    @property
+    def condition(self) -> str:
+        """What ``If-Range`` carries."""
+        return self._validator.condition or ""
+
+    def close(self) -> None:
+        """Let nothing be written any more."""
+        with self._guard:
+            self._is_open = False
+
+    def check(self, reply: Reply, asked: ByteRange) -> int:
+        """Return where the bytes of an answer end, if they are the ones asked for."""
+        if reply.status in {OK, PRECONDITION_FAILED, UNSATISFIABLE}:
+            raise Replaced
+        if reply.status != PARTIAL:
+            raise Refused(reply)
+        span = parse_content_range(reply.headers.get("content-range"))
+        found = Validator.from_headers(reply.headers, reply.status)
+        is_plain = self._is_plain or "content-encoding" not in reply.headers
+        if span is None or not is_plain or not found.is_same(self._validator):
+            raise Replaced
+        came, total = span
+        with self._guard:
+            self._n_bytes = total if self._n_bytes is None else self._n_bytes
+            is_same_length = self._n_bytes == total
+        if not is_same_length or came.start != asked.start or came.stop > asked.stop:
+            raise Replaced
+        return came.stop
+
+    def write(self, start: int, content: bytes) -> None:
+        """Write bytes at their place."""
+        with self._guard:
+            if not self._is_open:
+                raise Stopped
+            write_at(self._descriptor, start, content)
+
+
+class RangeDownload:
+    """One range, over all tries to get it.
+
+    Parameters
+    ----------
+    span : ByteRange
+        The range.
+    target : SparseTarget
+        Where its bytes go.
+    """
+
+    def __init__(self, span: ByteRange, target: SparseTarget) -> None:
+        self._left = span
+        self._target = target
+        self.n_bytes = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """All bytes are in the file."""
+        return not self._left.n_bytes
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that ask for the bytes that are missing."""
+        return {"Range": self._left.header(), "If-Range": self._target.condition}
+
+    def take(self, reply: Reply, body: Iterator[bytes]) -> None:
+        """Write what an answer brings."""
+        stop = self._target.check(reply, self._left)
+        for came in body:
+            start = self._left.start
+            content = came[: stop - start]
+            self._target.write(start, content)
+            self._left = ByteRange(start + len(content), self._left.stop)
+            self.n_bytes += len(content)
+        if self._left.start < stop:
+            raise Incomplete(f"{stop - self._left.start} bytes of a range are missing")
+
+
+def write_at(descriptor: int, offset: int, content: bytes) -> None:
+    """Write all bytes to a place of a file."""
+    view = memoryview(content)
+    while view:
+        n_written = os.pwrite(descriptor, view, offset)
+        view, offset = view[n_written:], offset + n_written
