@@ -244,8 +244,6 @@ def test_the_other_small_files_of_the_cache_hold_nobody_up(run, kind):
     put_special(budget._path, kind)
     budget.learn(budget.acquire(1), 429, {})
     assert budget.acquire(10) > 0
-    older = directory.root / "v1" / directory.path.relative_to(directory.version_root)
-    put_special(older / "manifest.json", kind)
     directory.lock.unlink()
     assert steps(run) == list(range(N_ROWS))
 

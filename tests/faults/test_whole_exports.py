@@ -263,7 +263,7 @@ def test_a_part_from_before_a_power_cut_is_used_only_if_a_digest_can_tell(
     faulty.store("a", export, *tells)
     part = left_over(fetcher(retry_timeout=0.6))
     name = AttemptName.parse(part.name)
-    other = part.with_name(part.name.replace(f"-{name.machine.boot}-", "-0badb007-"))
+    other = part.with_name(part.name.replace(f"-{name.process.machine.boot}-", "-0badb007-"))
     part.rename(other)
     other.write_bytes(bytes(150_000))
     assert fetcher().download()[1] == export

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from runlake.exports.process_identity import Machine, this_machine
+from runlake.exports.process_identity import Machine, Process, this_machine
 from runlake.exports.validator import Validator
 
 BUFFER_BYTES = 1 << 20
@@ -59,17 +59,14 @@ class AttemptName:
     ----------
     object_digest : str
         See `object_digest`.
-    machine : Machine
-        Where its process runs, or ran.
-    pid : int
-        That process.
+    process : Process
+        Whose attempt it is.
     version : AttemptVersion or None
         None where the attempt has no bytes that can go on.
     """
 
     object_digest: str
-    machine: Machine
-    pid: int
+    process: Process
     version: AttemptVersion | None
 
     @classmethod
@@ -85,8 +82,8 @@ class AttemptName:
             except binascii.Error:
                 return None
             version = AttemptVersion(condition, int(found["n_bytes"]), found["digest"] == "d")
-        machine = Machine(found["host"], found["boot"])
-        return cls(found["object"], machine, int(found["pid"]), version)
+        process = Process(Machine(found["host"], found["boot"]), int(found["pid"]))
+        return cls(found["object"], process, version)
 
 
 class AttemptFile:

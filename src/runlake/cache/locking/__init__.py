@@ -1,4 +1,4 @@
 """One process at a time changes the files of a run; readers take no lock.
 
-Read `striped`; `waiting` keeps the order of those who wait, `owners` finds out who is gone.
+Read `striped`; `waiting` keeps the order of those who wait.
 """

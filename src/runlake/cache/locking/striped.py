@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import random
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -24,9 +25,9 @@ from filelock import BaseFileLock, FileLock, SoftFileLease, Timeout
 from runlake.cache.disk.links import read_small_file, refuse_links
 from runlake.cache.disk.mounts import is_network
 from runlake.cache.layout import RunDirectory
-from runlake.cache.locking.owners import Owner
 from runlake.cache.locking.waiting import Line
 from runlake.errors import CacheError, CacheLocked
+from runlake.exports.process_identity import Machine, Process
 
 PATIENCE_SECONDS = 3.0
 # Every version of runlake that shares a cache has to agree on it; filelock refuses others.
@@ -196,8 +197,9 @@ def _try(lock: BaseFileLock) -> bool:
 
 def _tell(lock: BaseFileLock, what: str, n_ahead: int) -> None:
     logger.warning(
-        "This is %s; it waits for %s, to fetch '%s'%s.",
-        Owner.current(),
+        "This is process %d on %s; it waits for %s, to fetch '%s'%s.",
+        os.getpid(),
+        socket.gethostname(),
         _describe_holder(lock, what),
         what,
         f"; {n_ahead} more came before it" if n_ahead else "",
@@ -220,7 +222,8 @@ class _Signature:
     def write(self, descriptor: int) -> None:
         """Sign the lock file."""
         self._descriptor = descriptor
-        record = {**asdict(Owner.current()), "what": self.what}
+        holder = {**asdict(Process.current()), "hostname": socket.gethostname()}
+        record = {**holder, "what": self.what}
         # The record is for messages only; a full disk must not keep anybody from the lock.
         with suppress(OSError):
             os.ftruncate(descriptor, 0)
@@ -240,11 +243,12 @@ def _describe_holder(lock: BaseFileLock, what: str) -> str:
         return f"process {owner.pid} on {owner.hostname}" if owner else "another process"
     try:
         record = json.loads(read_small_file(Path(lock.lock_file), MAX_SIGNATURE_BYTES))
-        holder = Owner(record["pid"], record["host"], record["started"])
-        fetched = record["what"]
+        process = Process(Machine(**record["machine"]), record["pid"], record["started"])
+        holder, fetched = f"process {process.pid} on {record['hostname']}", record["what"]
+        is_gone = process.is_gone()
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"
     # Whoever was killed leaves its name; whoever took over has not written its own yet.
-    if holder.is_gone():
+    if is_gone:
         return "another process"
-    return str(holder) if fetched == what else f"{holder} (which fetches '{fetched}')"
+    return holder if fetched == what else f"{holder} (which fetches '{fetched}')"

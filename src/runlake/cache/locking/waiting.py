@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runlake.cache.disk.links import set_times
-from runlake.cache.locking.owners import Owner
+from runlake.exports.process_identity import Machine, Process
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,20 +29,20 @@ class Place:
         Two that come at once may have the same.
     name : str
         Its file.
+    process : Process
+        Who waits.
     """
 
     number: int
     name: str
-    owner: Owner = field(compare=False)
+    process: Process = field(compare=False)
 
     @classmethod
     def parse(cls, name: str) -> Place | None:
         """Read a file name; None for any other file."""
-        number, _, rest = name.partition(".")
-        host, *facts = rest.rsplit(".", 3)
         try:
-            pid, started, _ = facts
-            return cls(int(number), name, Owner(int(pid), host, int(started)))
+            number, host, boot, pid, started, _ = name.split(".")
+            return cls(int(number), name, Process(Machine(host, boot), int(pid), int(started)))
         except ValueError:
             return None
 
@@ -93,12 +93,13 @@ class Line:
         return ahead
 
     def _enter(self) -> None:
-        owner = Owner.current()
+        process = Process.current()
+        machine = process.machine
         for _ in range(100):
             self._directory.mkdir(parents=True, exist_ok=True)
             number = max((place.number for place in self._places()), default=0) + 1
-            host, suffix = owner.host.replace("/", "_"), secrets.token_hex(4)
-            self._own = f"{number:08d}.{host}.{owner.pid}.{owner.started}.{suffix}"
+            place = f"{number:08d}.{machine.host}.{machine.boot}.{process.pid}.{process.started}"
+            self._own = f"{place}.{secrets.token_hex(4)}"
             # The last one to leave removes the directory, perhaps between these lines.
             with suppress(FileNotFoundError):
                 (self._directory / self._own).touch(exist_ok=False)
@@ -112,7 +113,7 @@ class Line:
             return []
         places = []
         for place in filter(None, map(Place.parse, names)):
-            if place.owner.is_gone():
+            if place.process.is_gone():
                 with suppress(OSError):
                     (self._directory / place.name).unlink()
             else:

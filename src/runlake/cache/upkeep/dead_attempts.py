@@ -39,7 +39,8 @@ def find_dead_attempts(directory: Path, object_path: str) -> Sequence[Path]:
         name = AttemptName.parse(path.name)
         if name is None or name.version is None or is_under_way(path):
             continue
-        is_of_this_boot = name.machine == this_machine() and name.machine.boot != UNKNOWN_BOOT
+        machine = name.process.machine
+        is_of_this_boot = machine == this_machine() and machine.boot != UNKNOWN_BOOT
         is_usable = _is_dead(name) if is_of_this_boot else name.version.promises_digest
         if is_usable:
             found.append(path)
@@ -63,12 +64,8 @@ def sweep_attempts(directory: Path) -> None:
 
 
 def _is_dead(name: AttemptName) -> bool:
-    here = this_machine()
-    if name.machine.host != here.host:
-        return False
-    if name.machine.boot != here.boot:
-        return True
-    return name.pid == os.getpid() or (os.name == "posix" and not _is_alive(name.pid))
+    # What this process has under way its own memory knows.
+    return name.process.pid == os.getpid() or name.process.is_gone()
 
 
 def _is_old(path: Path) -> bool:
@@ -76,14 +73,3 @@ def _is_old(path: Path) -> bool:
         return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
     except OSError:
         return False
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        # Not ours to signal, hence alive.
-        return True
-    return True
