@@ -11,7 +11,7 @@ from tests.faults.parquet import export_bytes
 
 import runlake
 from runlake import errors
-from runlake.cache import coverage, store
+from runlake.cache import coverage, store, stored_export
 
 N_ROWS = 20_000
 READS = {
@@ -40,7 +40,7 @@ def compared(monkeypatch):
     files = []
     for read in (coverage.file_crc32c, coverage.read_pieces):
         noting = partial(note_read, files, read)
-        monkeypatch.setattr(store, read.__name__, noting)
+        monkeypatch.setattr(stored_export, read.__name__, noting)
     return files
 
 
@@ -51,7 +51,7 @@ def note_read(files, read, file, *spans):
 
 def new_process():
     """Forget what this process compared, as another one would not know it."""
-    store._compared.clear()
+    stored_export._compared.clear()
     store._known.clear()
 
 

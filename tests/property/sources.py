@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
 from runlake.cache.pull_result import PullResult
-from runlake.cache.store import StoredExport
+from runlake.cache.stored_export import StoredExport
 from runlake.exports.footers.statistics import read_export_facts
 from runlake.exports.manifest import Manifest
 from runlake.exports.validator import Validator

@@ -20,10 +20,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import google_crc32c
 import pyarrow as pa
 
 from runlake.cache.disk.mounts import is_network
+from runlake.cache.disk.sealed import seal_row, unseal_row
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import StoredManifest
 from runlake.exports.footers.known_columns import ColumnFacts
@@ -157,7 +157,7 @@ class Catalog:
         file = path.name
         frame, slices = _slices(path, len(columns))
         rows = [
-            _sealed(
+            seal_row(
                 (
                     *(file, name, at, _encoded(c.type), c.n_nulls),
                     *(_real(c.minimum), _real(c.maximum), slices.get(at)),
@@ -170,7 +170,7 @@ class Catalog:
             connection.executemany(f"INSERT OR REPLACE INTO columns VALUES ({_marks(9)})", rows)
             if frame is not None:
                 connection.execute(
-                    "INSERT OR REPLACE INTO footers VALUES (?, ?, ?)", _sealed((file, frame))
+                    "INSERT OR REPLACE INTO footers VALUES (?, ?, ?)", seal_row((file, frame))
                 )
 
         self._write(note)
@@ -197,7 +197,7 @@ class Catalog:
             found = connection.execute(select, (file,)).fetchone()
             if found is None:
                 return None
-            frame = unpack_frame(_unsealed(found)[1])
+            frame = unpack_frame(unseal_row(found)[1])
             rows = _column_rows(connection, file, wanted)
             return slim_footer(frame, [unpack_column(row[SLICE]) for row in rows])
 
@@ -383,7 +383,7 @@ def _column_rows(
     for start in range(0, len(names), MAX_VARIABLES):
         some = names[start : start + MAX_VARIABLES]
         rows += connection.execute(f"{select} AND name IN ({_marks(len(some))})", (file, *some))
-    return sorted(map(_unsealed, rows), key=lambda row: row[POSITION])
+    return sorted(map(unseal_row, rows), key=lambda row: row[POSITION])
 
 
 def _forget_columns(connection: sqlite3.Connection, directory: str, kept: set[str]) -> None:
@@ -401,17 +401,6 @@ def _forget_file(connection: sqlite3.Connection, file: str) -> None:
 def _real(value: float | None) -> float | None:
     """Return a bound as SQLite gives it back: whole numbers as floats, no NaN, no sign of zero."""
     return None if value is None or math.isnan(value) else float(value) + 0.0
-
-
-def _sealed(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a row with the CRC32C of its values, for SQLite has no checksums of its own."""
-    return (*row, google_crc32c.value(repr(row).encode()))
-
-
-def _unsealed(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    if google_crc32c.value(repr(row[:-1]).encode()) != row[-1]:
-        raise ValueError("a row of the catalog is not what was written")
-    return row
 
 
 def _slices(path: Path, n_columns: int) -> tuple[bytes | None, dict[int, bytes]]:

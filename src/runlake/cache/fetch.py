@@ -13,7 +13,8 @@ from runlake.cache.disk.links import set_times
 from runlake.cache.disk.mounts import is_network
 from runlake.cache.fetch_columns import ColumnsFetch
 from runlake.cache.layout import RunDirectory
-from runlake.cache.store import StoredExport, StoredManifest, publish, write_manifest
+from runlake.cache.store import StoredManifest, write_manifest
+from runlake.cache.stored_export import StoredExport, publish
 from runlake.cache.upkeep.dead_attempts import find_dead_attempts
 from runlake.errors import ExportChanged
 from runlake.exports.attempt_file import AttemptFile

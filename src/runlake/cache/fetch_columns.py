@@ -14,7 +14,7 @@ from runlake.cache.coverage import Coverage, read_pieces
 from runlake.cache.disk.links import open_to_change
 from runlake.cache.layout import RunDirectory
 from runlake.cache.pull_result import cached_footer
-from runlake.cache.store import StoredExport, publish, publish_sparse
+from runlake.cache.stored_export import StoredExport, publish, publish_sparse
 from runlake.errors import ExportChanged, ExportCorrupt
 from runlake.exports.attempt_file import AttemptFile
 from runlake.exports.extent import Extent, choose_extent

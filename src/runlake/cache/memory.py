@@ -16,7 +16,7 @@ from cachetools import LRUCache, cached
 from runlake.cache.catalog import WIDE_COLUMNS, Catalog
 from runlake.cache.disk.file_state import FileState
 from runlake.cache.pull_result import cached_footer
-from runlake.cache.store import StoredExport
+from runlake.cache.stored_export import StoredExport
 from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
 from runlake.exports.footers.schema import columns_for, parents_of
 from runlake.exports.footers.statistics import read_columns

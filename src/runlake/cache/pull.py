@@ -21,16 +21,8 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
 from runlake.cache.memory import recall_columns
 from runlake.cache.pull_result import PullResult
-from runlake.cache.store import (
-    Offer,
-    StoredExport,
-    StoredManifest,
-    describe_age,
-    note_use,
-    read_manifest,
-    tag_root,
-    write_manifest,
-)
+from runlake.cache.store import Offer, StoredManifest, describe_age, note_use, read_manifest, tag_root, write_manifest
+from runlake.cache.stored_export import StoredExport
 from runlake.cache.upkeep.dead_attempts import sweep_attempts
 from runlake.cache.upkeep.evict import keep_within
 from runlake.errors import (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from runlake.cache.store import StoredExport
+from runlake.cache.stored_export import StoredExport
 from runlake.errors import CacheCorrupt
 from runlake.errors.screen import for_screen
 from runlake.exports.footers.schema import checked_schema, refusing_unsound

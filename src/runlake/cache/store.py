@@ -1,39 +1,33 @@
-"""What is on disk of a run: the manifest, read and replaced; files published and let go."""
+"""What is on disk of a run: the manifest, read and replaced."""
 
 from __future__ import annotations
 
-import email.utils
-import json
 import os
-import re
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 from cachetools import LRUCache
 
-from runlake.cache.coverage import Coverage, Piece, file_crc32c, read_pieces
+from runlake.cache.coverage import Coverage, Piece
 from runlake.cache.disk.file_state import FileState
-from runlake.cache.disk.links import is_regular, read_small_file, set_times
-from runlake.cache.layout import EXPORT_SUFFIX, RunDirectory, export_file_name
+from runlake.cache.disk.links import read_small_file, set_times
+from runlake.cache.disk.sealed import seal_document, unseal_document
+from runlake.cache.layout import EXPORT_SUFFIX, RunDirectory
+from runlake.cache.stored_export import StoredExport
 from runlake.exports.attempt_file import AttemptFile
 from runlake.exports.footers.known_columns import KnownColumns
 from runlake.exports.footers.statistics import ExportFacts
 from runlake.exports.footers.steps import RowGroup
-from runlake.exports.manifest import STATES_UNDER_WAY, Manifest
-from runlake.exports.process_identity import current_boot
+from runlake.exports.manifest import STATES_UNDER_WAY, Freshness, Manifest
 from runlake.exports.unlisted import find_gaps
 from runlake.exports.validator import Validator
-from runlake.exports.verify import Verified
 
 SCHEMA_VERSION = 2
-IDENTITY_LENGTH = 32
-SEAL = re.compile(rb'(.*),"crc32c":(\d+)\}', re.DOTALL)
 TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# This directory holds downloads of runlake; everything in it can be fetched again.\n"
@@ -41,139 +35,10 @@ TAG = (
 MANIFEST_BYTES_IN_MEMORY = 32 << 20
 # One of 100 exports with 10,000 columns each, all read in part, takes some 50 MB.
 MAX_MANIFEST_BYTES = 256 << 20
-FILES_IN_MEMORY = 1 << 14
 SETTLED_NS = 2_000_000_000
-Wanted = Mapping[str, Iterable[int]]
 
 
 _guard = threading.Lock()
-_compared: LRUCache[Path, object] = LRUCache(FILES_IN_MEMORY)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredExport:
-    """An export on disk.
-
-    Parameters
-    ----------
-    object : str
-        Its URL without signature.
-    path : Path
-        The file.
-    validator : Validator
-        Which version it is.
-    n_bytes : int
-        Length of the export; a sparse file is as long.
-    crc32c : int or None
-        Of the whole file; None while it is sparse.
-    state : FileState
-        The file as we left it: one that somebody else touched is checked before it is used.
-    facts : ExportFacts
-        What planning needs to know of it; columns come from the catalog.
-    coverage : Coverage or None
-        What of it is on disk; None means all.
-    dropped_at : float or None
-        When the backend was first seen not to offer it any more, in seconds since 1970.
-    boot : str or None
-        The start of this machine (`current_boot`) in which bytes were written that nobody waited to
-        see on the disk; None if all are there. After another start they are checked before use.
-    """
-
-    object: str
-    path: Path
-    validator: Validator
-    n_bytes: int
-    crc32c: int | None
-    state: FileState
-    facts: ExportFacts
-    coverage: Coverage | None = None
-    dropped_at: float | None = None
-    boot: str | None = None
-
-    @property
-    def file(self) -> str:
-        """File name in the run's directory."""
-        return self.path.name
-
-    @property
-    def modified_at(self) -> float:
-        """When the storage host says that it was made, in seconds since 1970; 0 if it does not."""
-        try:
-            when = email.utils.parsedate_to_datetime(self.validator.last_modified or "")
-        except ValueError:
-            return 0.0
-        return when.timestamp()
-
-    @property
-    def identity(self) -> str:
-        """What a whole and a sparse file of one version have in common: the digest in the name."""
-        return self.path.name[:IDENTITY_LENGTH]
-
-    @property
-    def n_held_bytes(self) -> int:
-        """Bytes of it that are on disk."""
-        return self.n_bytes if self.coverage is None else self.coverage.n_bytes
-
-    @property
-    def is_promised(self) -> bool:
-        """Its bytes were compared with a digest that its host promised."""
-        return self.coverage is None and self.validator.promises_digest
-
-    @property
-    def is_untouched(self) -> bool:
-        """The file is there, and neither somebody else nor a crash can have changed it."""
-        try:
-            found = self.path.stat()
-        except OSError:
-            return False
-        return self.state.is_of(found) and (self.boot is None or self.boot == current_boot())
-
-    @property
-    def is_usable(self) -> bool:
-        """The file is there and holds what arrived; it is read once to tell, if at all."""
-        if self.is_untouched:
-            return True
-        try:
-            found = self.path.stat()
-        except OSError:
-            return False
-        pieces = None if self.coverage is None else self.coverage.pieces
-        looks = (found.st_ino, found.st_mtime_ns, found.st_ctime_ns, self.crc32c, pieces)
-        if _compared.get(self.path) == looks:
-            return True
-        if not self.is_intact():
-            return False
-        with _guard:
-            _compared[self.path] = looks
-        return True
-
-    def is_intact(self) -> bool:
-        """Read what is on disk, and tell whether it is what arrived."""
-        try:
-            if not is_regular(self.path) or self.path.stat().st_size != self.n_bytes:
-                return False
-            if self.coverage is None:
-                return file_crc32c(self.path) == self.crc32c
-            return read_pieces(self.path, self.coverage.ranges) == self.coverage.pieces
-        except OSError:
-            return False
-
-    def touched(self) -> StoredExport:
-        """Return the export as its file is now, whose bytes are known to be right."""
-        # Those that an earlier start of the machine wrote have come from the disk.
-        boot = self.boot if self.boot == current_boot() else None
-        return replace(self, state=FileState.of(self.path), boot=boot)
-
-    def completed(self, verified: Verified, boot: str | None) -> StoredExport:
-        """Return the export with a sparse file that holds every byte now."""
-        return replace(
-            self,
-            crc32c=verified.crc32c,
-            state=FileState.of(self.path),
-            facts=verified.facts,
-            coverage=None,
-            boot=boot,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +89,9 @@ class Offer:
         return self.freshness == manifest.freshness and self.n_live_rows == n_listed
 
     @property
-    def freshness(self) -> tuple[str | None, str | None, int | None]:
+    def freshness(self) -> Freshness:
         """What must not have moved for an export on disk to be trusted unasked."""
-        return self.state, self.heartbeat_at, self.line_count
+        return Freshness(self.state, self.heartbeat_at, self.line_count)
 
     @property
     def is_over(self) -> bool:
@@ -260,7 +125,7 @@ class StoredManifest:
         return replace(self, exports={**self.exports, export.object: export})
 
     @property
-    def freshness(self) -> tuple[str | None, str | None, int | None] | None:
+    def freshness(self) -> Freshness | None:
         """`Manifest.freshness` of the last offer whose exports were all current."""
         return None if self.offer is None else self.offer.freshness
 
@@ -320,7 +185,7 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
 
 def _parse(directory: RunDirectory) -> StoredManifest | None:
     try:
-        document = _unsealed(read_small_file(directory.manifest, MAX_MANIFEST_BYTES))
+        document = unseal_document(read_small_file(directory.manifest, MAX_MANIFEST_BYTES))
         if document["version"] != SCHEMA_VERSION:
             return None
         exports = [_parse_export(entry, directory.path) for entry in document["exports"]]
@@ -365,7 +230,7 @@ def write_manifest(
     attempt = AttemptFile(directory.path, "manifest")
     try:
         with attempt.open() as file:
-            file.write(_sealed(document))
+            file.write(seal_document(document))
             file.flush()
             if is_durable:
                 os.fsync(file.fileno())
@@ -384,89 +249,6 @@ def tag_root(directory: RunDirectory) -> None:
             file.write(TAG)
 
 
-def publish(
-    directory: RunDirectory,
-    attempt: AttemptFile,
-    verified: Verified,
-    *,
-    boot: str | None = None,
-) -> StoredExport:
-    """Give a complete download its final name.
-
-    Parameters
-    ----------
-    directory : RunDirectory
-        The run.
-    attempt : AttemptFile
-        Its file, closed.
-    verified : Verified
-        That it is the export, and what was found in it.
-    boot : str, optional
-        This start of the machine, unless the file was flushed to disk.
-
-    Returns
-    -------
-    StoredExport
-        What the manifest has to say of it.
-    """
-    validator = verified.validator
-    path = directory.path / _file_name(attempt.object, validator, verified.n_bytes)
-    attempt.path.replace(path)
-    return StoredExport(
-        attempt.object,
-        path,
-        validator,
-        verified.n_bytes,
-        verified.crc32c,
-        FileState.of(path),
-        verified.facts,
-        boot=boot,
-    )
-
-
-def publish_sparse(
-    directory: RunDirectory,
-    attempt: AttemptFile,
-    validator: Validator,
-    coverage: Coverage,
-    facts: ExportFacts,
-    *,
-    boot: str | None = None,
-) -> StoredExport:
-    """Give the beginning of a sparse file its final name; see `publish`.
-
-    Parameters
-    ----------
-    directory, attempt, boot
-        As for `publish`.
-    validator : Validator
-        Which version it is.
-    coverage : Coverage
-        What of it is there.
-    facts : ExportFacts
-        What was found in its footer and its steps.
-
-    Notes
-    -----
-    A sparse file gets a name that no other has. Where a lock lies, a process may write to a sparse
-    file that another has just set aside; what it then claims is claimed of that name only.
-    """
-    n_bytes = attempt.path.stat().st_size
-    path = directory.path / _file_name(attempt.object, validator, n_bytes, is_sparse=True)
-    attempt.path.replace(path)
-    state = FileState.of(path)
-    return StoredExport(
-        attempt.object, path, validator, n_bytes, None, state, facts, coverage, boot=boot
-    )
-
-
-def _file_name(
-    object_path: str, validator: Validator, n_bytes: int, *, is_sparse: bool = False
-) -> str:
-    version = validator.etag or validator.last_modified or ""
-    return export_file_name(object_path, version, n_bytes, is_sparse=is_sparse)
-
-
 def describe_age(offer: Offer) -> str:
     """Return how long ago an offer was made, for people."""
     seconds = max(0.0, time.time() - offer.at)
@@ -481,20 +263,6 @@ def note_use(directory: RunDirectory) -> None:
     with suppress(OSError):
         changed = directory.manifest.lstat().st_mtime_ns
         set_times(directory.manifest, (time.time_ns(), changed))
-
-
-def _sealed(document: Mapping[str, Any]) -> bytes:
-    """Return a document as JSON whose last member is the CRC32C of all before it."""
-    body = json.dumps(document, separators=(",", ":")).encode()[:-1]
-    return body + b',"crc32c":%d}' % google_crc32c.value(body)
-
-
-def _unsealed(content: bytes) -> dict[str, Any]:
-    found = SEAL.fullmatch(content)
-    if found is None or google_crc32c.value(found[1]) != int(found[2]):
-        raise ValueError("the manifest is not what was written")
-    document: dict[str, Any] = json.loads(content)
-    return document
 
 
 def _describe_export(export: StoredExport) -> dict[str, Any]:

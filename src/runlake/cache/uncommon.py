@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
-from runlake.cache.store import StoredExport, read_manifest, write_manifest
+from runlake.cache.store import read_manifest, write_manifest
+from runlake.cache.stored_export import StoredExport
 from runlake.errors import CacheError
 from runlake.settings import Settings
 from runlake.values import RunPath

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from runlake.exports.manifest import Manifest
+from runlake.exports.manifest import Freshness, Manifest
 
 
 class Decision(Enum):
@@ -37,7 +37,7 @@ class Held:
 def decide(
     offered: Manifest,
     held: Mapping[str, Held],
-    held_freshness: tuple[str | None, str | None, int | None] | None,
+    held_freshness: Freshness | None,
     *,
     use_cache: bool,
 ) -> dict[str, Decision]:

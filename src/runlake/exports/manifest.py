@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from runlake.backend.graphql import documents
@@ -15,11 +15,25 @@ from runlake.errors import OddAnswerWarning, ProtocolError
 from runlake.errors.user_line import warn
 from runlake.values import STEP, RunPath
 
-# State, heartbeat and line count of a run: what tells one moment of it from the next.
-Freshness = tuple[str | None, str | None, int | None]
 # Stands for the last step of a run where a backend does not say which that is.
 LAST_STEP_UNKNOWN = 2**53 - 1
 STATES_UNDER_WAY = frozenset({"running", "pending", "preempting"})
+
+
+class Freshness(NamedTuple):
+    """What differs between two moments of a run; `freshness_of` reads it from an answer.
+
+    Parameters
+    ----------
+    state, heartbeat_at : str or None
+        As the backend writes them.
+    line_count : int or None
+        History lines that the backend holds.
+    """
+
+    state: str | None
+    heartbeat_at: str | None
+    line_count: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +146,8 @@ def freshness_of(state: object, heartbeat_at: object, line_count: object) -> Fre
     is none, or has more than 64 bits, is unknown.
     """
     count = line_count if isinstance(line_count, int) else -1
-    return _text(state), _text(heartbeat_at), count if count in INT64 and count >= 0 else None
+    known = count if count in INT64 and count >= 0 else None
+    return Freshness(_text(state), _text(heartbeat_at), known)
 
 
 def _text(value: object) -> str | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from cachetools import LRUCache
 
 from runlake.backend.http.client import Client
-from runlake.cache.store import StoredExport
+from runlake.cache.stored_export import StoredExport
 from runlake.cache.uncommon import note_uncommon
 from runlake.errors import CacheCorrupt
 from runlake.history.decode.by_polars import comes_by_pyarrow

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack
 from runlake.backend.http.client import Client
 from runlake.cache.pull import pull_run
 from runlake.cache.pull_result import PullResult
-from runlake.cache.store import StoredExport
+from runlake.cache.stored_export import StoredExport
 from runlake.errors import ExportCorrupt, OddAnswerWarning
 from runlake.errors.user_line import warn
 from runlake.exports.manifest import Freshness

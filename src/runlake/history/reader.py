@@ -11,7 +11,7 @@ from runlake.backend.http.client import Client
 from runlake.cache.catalog import Catalog
 from runlake.cache.memory import recall_columns
 from runlake.cache.pull_result import PullResult
-from runlake.cache.store import StoredExport
+from runlake.cache.stored_export import StoredExport
 from runlake.errors import CacheCorrupt, NoRowsWarning, UnsupportedByBackend
 from runlake.errors.user_line import warn
 from runlake.exports.footers.statistics import ExportFacts

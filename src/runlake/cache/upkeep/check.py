@@ -12,7 +12,8 @@ from runlake.cache.disk.links import is_regular
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
 from runlake.cache.memory import look_up_columns
-from runlake.cache.store import StoredExport, read_manifest, write_manifest
+from runlake.cache.store import read_manifest, write_manifest
+from runlake.cache.stored_export import StoredExport
 from runlake.cache.upkeep.dead_attempts import sweep_attempts
 from runlake.cache.upkeep.tree import CachedRun, walk_runs
 from runlake.errors import CacheCorrupt
