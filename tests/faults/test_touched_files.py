@@ -12,6 +12,7 @@ from tests.faults.parquet import export_bytes
 import runlake
 from runlake import errors
 from runlake.cache import coverage, store, stored_export
+from runlake.cache.disk.sealed import seal_document
 
 N_ROWS = 20_000
 READS = {
@@ -172,7 +173,7 @@ def test_what_an_older_runlake_noted_is_used_and_completed(faulty, compared, run
     del document["crc32c"]
     for export in document["exports"]:
         del export["status"]
-    manifest.write_bytes(store._sealed(document))
+    manifest.write_bytes(seal_document(document))
     for _ in range(2):
         new_process()
         assert READS["rows"](api(faulty).run(RUN_PATH)) == list(range(N_ROWS))
