@@ -171,7 +171,7 @@ def test_locks_that_became_a_link_are_not_made_elsewhere(run, elsewhere):
 def test_prune_deletes_what_a_manifest_names_only_if_it_is_an_export(run):
     import json
 
-    from runlake.cache.store import _sealed
+    from runlake.cache.disk.sealed import seal_document
 
     run.pull()
     directory = directory_of(run)
@@ -181,7 +181,7 @@ def test_prune_deletes_what_a_manifest_names_only_if_it_is_an_export(run):
     del document["crc32c"]
     document["exports"][0]["file"] = "mine.txt"
     document["exports"][0]["dropped_at"] = time.time() - 10**6
-    directory.manifest.write_bytes(_sealed(document))
+    directory.manifest.write_bytes(seal_document(document))
     prune_cache(run._client.settings, Policy(max_bytes=0, grace=0))
     assert mine.read_bytes() == PRECIOUS
 
