@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tests.http_logging import UPSERT
+from tests.http_logging import UPSERT, LoggedRun
 from tests.server_process import RunningServer, running_server
 
 from runlake.server.app import open_backend
+from runlake.server.runs.exporter import ROW_GROUP_ROWS
 from runlake.server.runs.runs import Limits
 
 ROWS_PER_REQUEST = 5_000
+LOGGED_PER_FILE = 10
 STATE_SECONDS = 300.0
 URL_SECONDS = 3600.0
 
@@ -41,6 +44,17 @@ class Shape:
                 if (key + step) % every == 0:
                     row[f"key{key:03d}"] = math.exp(-step / self.n_steps) + key
             yield json.dumps(row)
+
+    def table(self, start: int, stop: int, *, is_vendors: bool = False) -> pa.Table:
+        """Return a stretch of the same rows as columns; the vendor has whole numbers as doubles."""
+        steps = np.arange(start, stop)
+        every = max(1, round(1 / self.filled))
+        whole = steps.astype(float) if is_vendors else steps
+        columns = {"_step": whole, "_timestamp": 1.7e9 + steps, "_runtime": steps.astype(float)}
+        curve = np.exp(-steps / self.n_steps)
+        for key in range(self.n_keys):
+            columns[f"key{key:03d}"] = pa.array(curve + key, mask=(key + steps) % every != 0)
+        return pa.table(columns)
 
 
 def log_runs(server: RunningServer, project: str, n_runs: int, n_steps: int) -> str:
@@ -98,25 +112,42 @@ class Layout:
 
 @contextlib.contextmanager
 def served(folder: Path, layout: Layout, shape: Shape) -> Iterator[tuple[RunningServer, str]]:
-    """Serve a finished run whose exports have a layout, and give its path too."""
-    with running_server(folder, export_rows=layout.rows_per_file) as server:
-        path = log_run(server, shape)
-        if layout.is_vendors:
-            _write_as_vendor(folder, server, path, layout)
-        yield server, path
+    """Serve a finished run whose exports have a layout, and give its path too.
+
+    Some steps of each export are logged, the first and the last among them; then files with all
+    rows take the places of those that were exported. To log millions of rows takes minutes.
+    """
+    with running_server(folder, export_rows=LOGGED_PER_FILE) as server:
+        starts = range(0, shape.n_steps, layout.rows_per_file)
+        spans = [(start, min(start + layout.rows_per_file, shape.n_steps)) for start in starts]
+        run = LoggedRun(server, shape.name, "bench")
+        for start, stop in spans:
+            steps = np.linspace(start, stop - 1, LOGGED_PER_FILE).astype(int).tolist()
+            run.log(*({"_step": step, "key000": 0.5} for step in steps))
+        run.finish()
+        limits = Limits(LOGGED_PER_FILE, STATE_SECONDS)
+        backend = open_backend(folder, server.storage_url, limits=limits, url_expiry=URL_SECONDS)
+        found = backend.runs.find(*run.path.split("/"))
+        assert found is not None
+        names = backend.runs.export_objects(found["id"])
+        for name, (start, stop) in zip(names, spans, strict=True):
+            _write(
+                backend.storage.file(name),
+                shape.table(start, stop, is_vendors=layout.is_vendors),
+                layout,
+            )
+            backend.storage.adopt(name)
+        yield server, run.path
 
 
-def _write_as_vendor(folder: Path, server: RunningServer, path: str, layout: Layout) -> None:
-    limits = Limits(layout.rows_per_file, STATE_SECONDS)
-    backend = open_backend(folder, server.storage_url, limits=limits, url_expiry=URL_SECONDS)
-    run = backend.runs.find(*path.split("/"))
-    assert run is not None
-    for name in backend.runs.export_objects(run["id"]):
-        file = backend.storage.file(name)
-        table = pq.read_table(file)
-        fields = [
-            pa.field(one.name, pa.float64() if pa.types.is_integer(one.type) else one.type)
-            for one in table.schema
-        ]
-        pq.write_table(table.cast(pa.schema(fields)), file, compression="snappy")
-        backend.storage.adopt(name)
+def _write(file: Path, table: pa.Table, layout: Layout) -> None:
+    if layout.is_vendors:
+        pq.write_table(table, file, compression="snappy")
+    else:
+        pq.write_table(
+            table,
+            file,
+            row_group_size=ROW_GROUP_ROWS,
+            compression="snappy",
+            write_page_checksum=True,
+        )

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from tests.server_process import RunningServer
 
 from benchmarks import peers
-from benchmarks.data import Shape, log_run, log_runs
+from benchmarks.data import Layout, Shape, log_run, log_runs, served
 from benchmarks.download import served_plainly, write_exports
 from benchmarks.report import Line
 from benchmarks.slow_network import delayed
@@ -22,6 +22,7 @@ DENSE = Shape("dense", 200_000, 10)
 WIDE = Shape("wide", 4_000, 997)
 LONG = Shape("long", 2_000_000, 10)
 LIVE = Shape("live", 20_000, 5)
+LAYOUT = Layout(50_000)
 LATENCY = 0.02
 MEGABYTE = 1 << 20
 
@@ -48,19 +49,31 @@ class Reading:
 
     def lines(self) -> list[Line]:
         """Measure all."""
-        dense, wide, long = (log_run(self._server, one) for one in (DENSE, WIDE, LONG))
-        return [
-            self.first_row(dense, 13),
-            self.first_row(wide, 1_000),
-            self.first_row_far(wide, 1_000),
+        found = [
             self.key_of_many(),
-            self.wire_bytes(wide),
             self.live_rows(),
             self.histories(),
-            self.interrupt(long),
-            self.memory(long),
             self.imports(),
         ]
+        with self._serving(DENSE) as path:
+            found.append(self.first_row(path, 13))
+        with self._serving(WIDE) as path:
+            found += [
+                self.first_row(path, 1_000),
+                self.first_row_far(path, 1_000),
+                self.wire_bytes(path),
+            ]
+        with self._serving(LONG) as path:
+            found += [self.interrupt(path), self.memory(path)]
+        return found
+
+    @contextlib.contextmanager
+    def _serving(self, shape: Shape) -> Iterator[str]:
+        """Give the path of a run of a shape, at a server of its own."""
+        before = self._server
+        with served(self._folder / shape.name, LAYOUT, shape) as (self._server, path):
+            yield path
+        self._server = before
 
     def first_row(self, path: str, n_keys: int, server: RunningServer | None = None) -> Line:
         """Measure how long a warm scan takes to its first row, over a bare request."""
