@@ -12,7 +12,7 @@ from tests.faults.fault_server import API_KEY, RUN_PATH
 from tests.faults.parquet import wide_export_bytes
 
 import runlake
-from runlake.cache import store
+from runlake.cache import store, stored_export
 from runlake.cache.disk.file_state import FileState
 from runlake.cache.layout import RunDirectory
 from runlake.exports import process_identity as machine
@@ -129,9 +129,9 @@ def test_where_the_system_does_not_tell_its_start_the_disk_is_waited_for(
 def test_a_file_is_compared_once_by_a_process_whatever_reads_it(run, start_again, monkeypatch):
     run.pull()
     compared = []
-    compare = store.file_crc32c
+    compare = stored_export.file_crc32c
     monkeypatch.setattr(
-        store, "file_crc32c", lambda file: (compared.append(file), compare(file))[1]
+        stored_export, "file_crc32c", lambda file: (compared.append(file), compare(file))[1]
     )
     start_again()
     offline = runlake.Api({"base_url": run._client.settings.base_url}, offline=True).run(RUN_PATH)
