@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -26,7 +26,7 @@ from runlake.exports.process_identity import current_boot
 from runlake.exports.progress import Traffic
 from runlake.exports.storage_host import StorageHost
 from runlake.exports.workers import run_tasks
-from runlake.values import StepRange
+from runlake.values import Question
 
 NOTE_SECONDS = 0.2
 
@@ -44,10 +44,8 @@ class Fetching:
         Given the columns of each new export.
     stored : StoredManifest
         What is on disk; `stored` is what is on disk now.
-    keys : sequence of str or None
-        Columns that are wanted; None means all.
-    steps : StepRange
-        Steps that are wanted.
+    question : Question
+        What is wanted.
     traffic : Traffic
         Counts what arrives.
     """
@@ -58,8 +56,7 @@ class Fetching:
         directory: RunDirectory,
         catalog: Catalog,
         stored: StoredManifest,
-        keys: Sequence[str] | None,
-        steps: StepRange,
+        question: Question,
         traffic: Traffic,
     ) -> None:
         self.stored = stored
@@ -69,8 +66,7 @@ class Fetching:
         self._offers = offers
         self._directory = directory
         self._catalog = catalog
-        self._keys = keys
-        self._steps = steps
+        self._question = question
         self._guard = threading.Lock()
         self._next_note = 0.0
         # Other machines know nothing of a start of this one.
@@ -120,7 +116,7 @@ class Fetching:
             self._fetch_whole(host, export)
 
     def _fetch_new(self, host: StorageHost, export: Export) -> None:
-        if self._keys is None:
+        if self._question.keys is None:
             self._fetch_whole(host, export)
             return
         columns = self._columns(host, export)
@@ -164,7 +160,7 @@ class Fetching:
             attempt.discard()
 
     def _columns(self, host: StorageHost, export: Export) -> ColumnsFetch:
-        return ColumnsFetch(host, export, self._directory, self._keys, self._steps, self._boot)
+        return ColumnsFetch(host, export, self._directory, self._question, self._boot)
 
     def _keep(self, export: StoredExport | None) -> None:
         if export is None:

@@ -27,7 +27,7 @@ from runlake.exports.ranges_download import write_at
 from runlake.exports.storage_host import StorageHost
 from runlake.exports.tail import Tail
 from runlake.exports.verify import NotAsPromised, Verified, verify_export
-from runlake.values import STEP, StepRange
+from runlake.values import STEP, Question
 
 TAIL_BYTES = 1 << 16
 FOOTER_END = 8
@@ -94,10 +94,8 @@ class ColumnsFetch:
         The export.
     directory : RunDirectory
         The run, whose lock the caller holds.
-    keys : sequence of str or None
-        What is wanted; None means all.
-    steps : StepRange
-        Steps that are wanted.
+    question : Question
+        What is wanted.
     boot : str or None
         This start of the machine; None where to wait for the disk.
     """
@@ -107,16 +105,15 @@ class ColumnsFetch:
         host: StorageHost,
         export: Export,
         directory: RunDirectory,
-        keys: Sequence[str] | None,
-        steps: StepRange,
+        question: Question,
         boot: str | None,
     ) -> None:
         self.extent: Extent | None = None
         self._host = host
         self._export = export
         self._directory = directory
-        self._keys = keys
-        self._steps = steps
+        self._keys = question.keys
+        self._steps = question.steps
         self._boot = boot
 
     def begin(self) -> StoredExport | None:

@@ -21,7 +21,15 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
 from runlake.cache.memory import recall_columns
 from runlake.cache.pull_result import PullResult
-from runlake.cache.store import Offer, StoredManifest, describe_age, note_use, read_manifest, tag_root, write_manifest
+from runlake.cache.store import (
+    Offer,
+    StoredManifest,
+    describe_age,
+    note_use,
+    read_manifest,
+    tag_root,
+    write_manifest,
+)
 from runlake.cache.stored_export import StoredExport
 from runlake.cache.upkeep.dead_attempts import sweep_attempts
 from runlake.cache.upkeep.evict import keep_within
@@ -182,8 +190,7 @@ class _Pull:
         self._client = client
         self._directory = directory
         self._catalog = Catalog(directory.root)
-        self._keys = question.keys
-        self._steps = question.steps
+        self._question = question
         self._distrusted = distrusted
         self._attrs = attrs
         self._progress = progress
@@ -223,7 +230,7 @@ class _Pull:
         """List the rows that the backend counts and does not list, once per moment of the run."""
         manifest = pulled.manifest
         gaps = find_gaps(manifest, [export.facts for export in pulled.exports])
-        if not any(self._steps.touches(gap.start, gap.stop - 1) for gap in gaps):
+        if not any(self._question.steps.touches(gap.start, gap.stop - 1) for gap in gaps):
             return pulled
         listed = set(manifest.live_steps or ())
         n_lines = (manifest.line_count or 0) - pulled.n_rows - len(listed)
@@ -269,7 +276,9 @@ class _Pull:
         if any(e.path in self._distrusted or not self._held(e).is_enough for e in exports):
             return None
         self._note_files(exports)
-        loaded = tuple(recall_columns(self._catalog, export, self._keys) for export in exports)
+        loaded = tuple(
+            recall_columns(self._catalog, export, self._question.keys) for export in exports
+        )
         note_use(self._directory)
         return PullResult(self._remembered(offer, exports), self._directory.path, loaded)
 
@@ -292,7 +301,9 @@ class _Pull:
                     "or gone. Scan again with the backend at hand to fetch it anew.",
                     path=str(export.path),
                 )
-        loaded = tuple(recall_columns(self._catalog, export, self._keys) for export in exports)
+        loaded = tuple(
+            recall_columns(self._catalog, export, self._question.keys) for export in exports
+        )
         lacking = [e for e in loaded if not self._held(e).is_enough]
         if lacking:
             raise NotCached(
@@ -326,10 +337,10 @@ class _Pull:
         is_usable = export.is_usable
         if not is_usable or export.coverage is None:
             return Held(is_usable, is_usable)
-        if self._keys is None:
+        if self._question.keys is None:
             return Held(is_usable=True, is_enough=False)
-        groups = groups_in(export.facts, self._steps)
-        columns = recall_columns(self._catalog, export, self._keys).facts.columns
+        groups = groups_in(export.facts, self._question.steps)
+        columns = recall_columns(self._catalog, export, self._question.keys).facts.columns
         return Held(
             is_usable=True,
             is_enough=not export.coverage.lacks({k: groups for k in columns if k != STEP}),
@@ -386,8 +397,7 @@ class _Pull:
             directory,
             catalog,
             stored,
-            self._keys,
-            self._steps,
+            self._question,
             Traffic(self._progress),
         )
 
@@ -461,7 +471,7 @@ class _Pull:
         self, offered: Manifest, stored: StoredManifest, fetching: Fetching | None = None
     ) -> PullResult:
         exports = tuple(
-            recall_columns(self._catalog, stored.exports[export.object], self._keys)
+            recall_columns(self._catalog, stored.exports[export.object], self._question.keys)
             for export in offered.exports
         )
         if fetching is None:
