@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,38 +17,33 @@ from typing import Any
 from runlake.backend.http.client import Client
 from runlake.cache.catalog import Catalog
 from runlake.cache.fetch import Fetching
+from runlake.cache.held_run import HeldRun
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
-from runlake.cache.memory import recall_columns
 from runlake.cache.pull_result import PullResult
 from runlake.cache.store import (
     Offer,
     StoredManifest,
-    describe_age,
     note_use,
     read_manifest,
     tag_root,
     write_manifest,
 )
-from runlake.cache.stored_export import StoredExport
 from runlake.cache.upkeep.dead_attempts import sweep_attempts
 from runlake.cache.upkeep.evict import keep_within
 from runlake.errors import (
     CacheError,
-    NotCached,
-    StaleWarning,
     Unreachable,
     UnsupportedByBackend,
     UnwritableCacheWarning,
 )
 from runlake.errors.user_line import warn
-from runlake.exports.decide import Decision, Held, decide
-from runlake.exports.footers.statistics import groups_in
-from runlake.exports.manifest import Export, Freshness, Manifest, fetch_manifest
+from runlake.exports.decide import Decision, decide
+from runlake.exports.manifest import Freshness, Manifest, fetch_manifest
 from runlake.exports.offers import Offers
 from runlake.exports.progress import Progress, Traffic
 from runlake.exports.unlisted import fetch_unlisted_steps, find_gaps
-from runlake.values import STEP, Question, RunPath
+from runlake.values import Question, RunPath
 
 # Something else lies where a file or a directory of the cache belongs.
 MISPLACED = {errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST, errno.ELOOP}
@@ -116,17 +111,18 @@ def pull_run(
         If the cache cannot be written: what is fetched is forgotten with the result.
     """
     directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
-    pull = _Pull(client, directory, question, set(distrusted), attrs, progress)
+    held = HeldRun(client.settings, directory, question, distrusted)
     if client.settings.offline:
-        return pull.from_disk(None)
+        return held.from_disk(None)
     if use_cache and known is not None:
-        unchanged = pull.unchanged(known)
+        unchanged = held.unchanged(known)
         if unchanged is not None:
             return unchanged
     try:
         offered = fetch_manifest(client, run)
     except Unreachable as error:
-        return pull.from_disk(error)
+        return held.from_disk(error)
+    pull = _Pull(client, directory, question, held, set(distrusted), attrs, progress)
     result = pull.with_unlisted(pull.from_backend(offered, use_cache=use_cache))
     note_use(directory)
     if result.n_downloaded:
@@ -156,7 +152,7 @@ def find_unchanged(
         The whole history of the run; None if it may have more than is on disk.
     """
     directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
-    return _Pull(client, directory, question, set(), None, None).unchanged(known)
+    return HeldRun(client.settings, directory, question).unchanged(known)
 
 
 def expect_unchanged(client: Client, run: RunPath, question: Question) -> PullResult | None:
@@ -183,14 +179,15 @@ class _Pull:
         client: Client,
         directory: RunDirectory,
         question: Question,
+        held: HeldRun,
         distrusted: set[Path],
         attrs: Mapping[str, Any] | None,
         progress: Progress | None,
     ) -> None:
         self._client = client
         self._directory = directory
-        self._catalog = Catalog(directory.root)
         self._question = question
+        self._held = held
         self._distrusted = distrusted
         self._attrs = attrs
         self._progress = progress
@@ -253,98 +250,15 @@ class _Pull:
         now = fetch_manifest(self._client, manifest.path)
         return {e.object for e in now.exports} == {e.object for e in manifest.exports}
 
-    def _note_files(self, exports: Sequence[StoredExport]) -> None:
-        """Note files as they are now that were copied or restored, so that none is read twice."""
-        directory, settings = self._directory, self._client.settings
-        if all(e.is_untouched for e in exports) or not os.access(directory.path, os.W_OK):
-            return
-        # Nobody waits for it: where it fails, the next process compares once more.
-        with (
-            suppress(OSError, CacheError),
-            run_lock(directory, 0.0, locking=settings.locking),
-        ):
-            stored = read_manifest(directory)
-            found = {name: _as_found(export) for name, export in stored.exports.items()}
-            write_manifest(directory, replace(stored, exports=found))
-
-    def unchanged(self, known: Freshness) -> PullResult | None:
-        """Return the run as it is on disk, where that is all that it had at a known moment."""
-        stored = read_manifest(self._directory)
-        offer, exports = stored.offer, stored.offered_exports
-        if offer is None or exports is None or offer.freshness != known or offer.n_live_rows != 0:
-            return None
-        if any(e.path in self._distrusted or not self._held(e).is_enough for e in exports):
-            return None
-        self._note_files(exports)
-        loaded = tuple(
-            recall_columns(self._catalog, export, self._question.keys) for export in exports
-        )
-        note_use(self._directory)
-        return PullResult(self._remembered(offer, exports), self._directory.path, loaded)
-
-    def from_disk(self, unreachable: Unreachable | None) -> PullResult:
-        """Answer from what is on disk: offline, or because the backend does not answer."""
-        stored = read_manifest(self._directory)
-        offer, exports = stored.offer, stored.offered_exports
-        if offer is None or (unreachable is not None and not offer.is_over):
-            raise self._refusal(unreachable, stored)
-        if exports is None:
-            raise NotCached(
-                f"A part of what '{self._directory.run}' had is not in the cache any more. Read it "
-                "once with the backend at hand.",
-                path=str(self._directory.path),
-            )
-        for export in exports:
-            if not export.is_usable or export.path in self._distrusted:
-                raise NotCached(
-                    f"The cached export {str(export.path)!r} of '{self._directory.run}' is damaged "
-                    "or gone. Scan again with the backend at hand to fetch it anew.",
-                    path=str(export.path),
-                )
-        loaded = tuple(
-            recall_columns(self._catalog, export, self._question.keys) for export in exports
-        )
-        lacking = [e for e in loaded if not self._held(e).is_enough]
-        if lacking:
-            raise NotCached(
-                f"Of '{self._directory.run}' only some keys are in the cache, and this read wants "
-                f"more of {lacking[0].file!r}. Read it once with the backend at hand.",
-                path=str(lacking[0].path),
-            )
-        age = max(0.0, time.time() - offer.at)
-        self._note_files(exports)
-        self._warn_stale(offer, unreachable)
-        note_use(self._directory)
-        return PullResult(
-            self._remembered(offer, exports),
-            self._directory.path,
-            loaded,
-            age=age,
-            n_left_out=offer.n_live_rows,
-        )
-
     def _decide(
         self, offered: Manifest, stored: StoredManifest, *, use_cache: bool
     ) -> dict[str, Decision]:
         held = {
-            export.object: self._held(export)
+            export.object: self._held.holds(export)
             for export in stored.exports.values()
             if export.path not in self._distrusted
         }
         return decide(offered, held, stored.freshness, use_cache=use_cache)
-
-    def _held(self, export: StoredExport) -> Held:
-        is_usable = export.is_usable
-        if not is_usable or export.coverage is None:
-            return Held(is_usable, is_usable)
-        if self._question.keys is None:
-            return Held(is_usable=True, is_enough=False)
-        groups = groups_in(export.facts, self._question.steps)
-        columns = recall_columns(self._catalog, export, self._question.keys).facts.columns
-        return Held(
-            is_usable=True,
-            is_enough=not export.coverage.lacks({k: groups for k in columns if k != STEP}),
-        )
 
     def _is_noted(self, stored: StoredManifest) -> bool:
         has_attrs = self._attrs is None or stored.attrs == self._attrs
@@ -365,7 +279,7 @@ class _Pull:
                 directory.path.mkdir(parents=True, exist_ok=True)
                 noted = self._settled(stored, offered)
                 write_manifest(directory, noted)
-            self._catalog.note_run(directory, noted)
+            self._held.catalog.note_run(directory, noted)
 
     def _fetch_locked(self, offered: Manifest, *, use_cache: bool) -> PullResult:
         directory, settings = self._directory, self._client.settings
@@ -375,14 +289,14 @@ class _Pull:
             stored = read_manifest(self._directory)
             decisions = self._decide(offered, stored, use_cache=use_cache)
             directory.path.mkdir(parents=True, exist_ok=True)
-            self._catalog.prepare()
-            fetching = self._fetching(offered, stored, directory, self._catalog)
+            self._held.catalog.prepare()
+            fetching = self._fetching(offered, stored, directory, self._held.catalog)
             fetching.run(decisions)
             sweep_attempts(directory.path)
             settled = self._settled(fetching.stored, offered)
             write_manifest(directory, settled)
             self._drop_distrusted(settled)
-        self._catalog.note_run(directory, settled)
+        self._held.catalog.note_run(directory, settled)
         return self._result(offered, settled, fetching)
 
     def _fetching(
@@ -459,7 +373,7 @@ class _Pull:
         on_offer = {export.object for export in offered.exports}
         exports = {
             name: replace(
-                _as_found(export),
+                export.as_found(),
                 dropped_at=None if name in on_offer else export.dropped_at or now,
             )
             for name, export in stored.exports.items()
@@ -471,8 +385,7 @@ class _Pull:
         self, offered: Manifest, stored: StoredManifest, fetching: Fetching | None = None
     ) -> PullResult:
         exports = tuple(
-            recall_columns(self._catalog, stored.exports[export.object], self._question.keys)
-            for export in offered.exports
+            self._held.load(stored.exports[export.object]) for export in offered.exports
         )
         if fetching is None:
             return PullResult(offered, self._directory.path, exports)
@@ -485,46 +398,6 @@ class _Pull:
             reasons=fetching.reasons,
         )
 
-    def _refusal(self, unreachable: Unreachable | None, stored: StoredManifest) -> Exception:
-        run = self._directory.run
-        if unreachable is None:
-            return NotCached(
-                f"'{run}' is not in the cache at {str(self._directory.root)!r}, and this client "
-                "is offline. Pull the run once without RUNLAKE_OFFLINE.",
-                path=str(self._directory.path),
-            )
-        if stored.offer is None:
-            return unreachable
-        return Unreachable(
-            f"{unreachable.message} '{run}' had not ended when the backend last answered: try "
-            "again when it does, or read what is in the cache with RUNLAKE_OFFLINE=1.",
-            **unreachable.facts,
-        )
-
-    def _remembered(self, offer: Offer, exports: Sequence[StoredExport]) -> Manifest:
-        return Manifest(
-            self._directory.run,
-            offer.state,
-            offer.heartbeat_at,
-            offer.line_count,
-            offer.last_step,
-            {},
-            tuple(Export("", export.object) for export in exports),
-            (),
-        )
-
-    def _warn_stale(self, offer: Offer, unreachable: Unreachable | None) -> None:
-        why = "Offline" if unreachable is None else "The backend does not answer"
-        missing = ""
-        if offer.n_live_rows != 0:
-            rows = "an unknown number of" if offer.n_live_rows is None else f"{offer.n_live_rows:,}"
-            missing = f", without {rows} rows that were in no export then"
-        run, age = self._directory.run, describe_age(offer)
-        warn(
-            f"{why}: '{run}' is answered from the cache, as of {age} ago{missing}.",
-            StaleWarning,
-        )
-
 
 class _Keeper:
     """A directory that goes with this object, or with the process."""
@@ -532,16 +405,6 @@ class _Keeper:
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="runlake-"))
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-
-
-def _as_found(export: StoredExport) -> StoredExport:
-    """Trust a file again that somebody touched, and whose content is what it was."""
-    if export.is_untouched or not export.is_usable:
-        return export
-    try:
-        return export.touched()
-    except OSError:
-        return export
 
 
 def _reason(error: Exception) -> str:

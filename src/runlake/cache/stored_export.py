@@ -140,6 +140,15 @@ class StoredExport:
         boot = self.boot if self.boot == current_boot() else None
         return replace(self, state=FileState.of(self.path), boot=boot)
 
+    def as_found(self) -> StoredExport:
+        """Return the export, noted as its file is now if that holds what arrived all the same."""
+        if self.is_untouched or not self.is_usable:
+            return self
+        try:
+            return self.touched()
+        except OSError:
+            return self
+
     def completed(self, verified: Verified, boot: str | None) -> StoredExport:
         """Return the export with a sparse file that holds every byte now."""
         return replace(

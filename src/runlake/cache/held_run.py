@@ -1,0 +1,185 @@
+"""A run as it is on disk, for an answer without the backend, or without asking it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from runlake.cache.catalog import Catalog
+from runlake.cache.layout import RunDirectory
+from runlake.cache.locking.striped import run_lock
+from runlake.cache.memory import recall_columns
+from runlake.cache.pull_result import PullResult
+from runlake.cache.store import (
+    Offer,
+    StoredManifest,
+    describe_age,
+    note_use,
+    read_manifest,
+    write_manifest,
+)
+from runlake.cache.stored_export import StoredExport
+from runlake.errors import CacheError, NotCached, StaleWarning, Unreachable
+from runlake.errors.user_line import warn
+from runlake.exports.decide import Held
+from runlake.exports.footers.statistics import groups_in
+from runlake.exports.manifest import Export, Freshness, Manifest
+from runlake.settings import Settings
+from runlake.values import STEP, Question
+
+
+class HeldRun:
+    """What the cache holds of one run, for one question.
+
+    Parameters
+    ----------
+    settings : Settings
+        How to lock the run.
+    directory : RunDirectory
+        The run.
+    question : Question
+        What is wanted.
+    distrusted : collection of Path
+        Files that could not be read.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        directory: RunDirectory,
+        question: Question,
+        distrusted: Collection[Path] = (),
+    ) -> None:
+        self.catalog = Catalog(directory.root)
+        self._settings = settings
+        self._directory = directory
+        self._question = question
+        self._distrusted = frozenset(distrusted)
+
+    def unchanged(self, known: Freshness) -> PullResult | None:
+        """Return the run as it is on disk, where that is all that it had at a known moment."""
+        stored = read_manifest(self._directory)
+        offer, exports = stored.offer, stored.offered_exports
+        if offer is None or exports is None or offer.freshness != known or offer.n_live_rows != 0:
+            return None
+        if any(e.path in self._distrusted or not self.holds(e).is_enough for e in exports):
+            return None
+        self._note_files(exports)
+        loaded = tuple(map(self.load, exports))
+        note_use(self._directory)
+        return PullResult(self._remembered(offer, exports), self._directory.path, loaded)
+
+    def from_disk(self, unreachable: Unreachable | None) -> PullResult:
+        """Answer from what is on disk: offline, or because the backend does not answer."""
+        stored = read_manifest(self._directory)
+        offer, exports = stored.offer, stored.offered_exports
+        if offer is None or (unreachable is not None and not offer.is_over):
+            raise self._refusal(unreachable, stored)
+        if exports is None:
+            raise NotCached(
+                f"A part of what '{self._directory.run}' had is not in the cache any more. Read it "
+                "once with the backend at hand.",
+                path=str(self._directory.path),
+            )
+        for export in exports:
+            if not export.is_usable or export.path in self._distrusted:
+                raise NotCached(
+                    f"The cached export {str(export.path)!r} of '{self._directory.run}' is damaged "
+                    "or gone. Scan again with the backend at hand to fetch it anew.",
+                    path=str(export.path),
+                )
+        loaded = tuple(map(self.load, exports))
+        lacking = [e for e in loaded if not self.holds(e).is_enough]
+        if lacking:
+            raise NotCached(
+                f"Of '{self._directory.run}' only some keys are in the cache, and this read wants "
+                f"more of {lacking[0].file!r}. Read it once with the backend at hand.",
+                path=str(lacking[0].path),
+            )
+        age = max(0.0, time.time() - offer.at)
+        self._note_files(exports)
+        self._warn_stale(offer, unreachable)
+        note_use(self._directory)
+        return PullResult(
+            self._remembered(offer, exports),
+            self._directory.path,
+            loaded,
+            age=age,
+            n_left_out=offer.n_live_rows,
+        )
+
+    def holds(self, export: StoredExport) -> Held:
+        """Tell what of an export is on disk, and whether that is enough."""
+        is_usable = export.is_usable
+        if not is_usable or export.coverage is None:
+            return Held(is_usable, is_usable)
+        if self._question.keys is None:
+            return Held(is_usable=True, is_enough=False)
+        groups = groups_in(export.facts, self._question.steps)
+        columns = self.load(export).facts.columns
+        return Held(
+            is_usable=True,
+            is_enough=not export.coverage.lacks({k: groups for k in columns if k != STEP}),
+        )
+
+    def load(self, export: StoredExport) -> StoredExport:
+        """Return an export with what is known of the columns that are wanted."""
+        return recall_columns(self.catalog, export, self._question.keys)
+
+    def _note_files(self, exports: Sequence[StoredExport]) -> None:
+        """Note files as they are now that were copied or restored, so that none is read twice."""
+        directory, settings = self._directory, self._settings
+        if all(e.is_untouched for e in exports) or not os.access(directory.path, os.W_OK):
+            return
+        # Nobody waits for it: where it fails, the next process compares once more.
+        with (
+            suppress(OSError, CacheError),
+            run_lock(directory, 0.0, locking=settings.locking),
+        ):
+            stored = read_manifest(directory)
+            found = {name: export.as_found() for name, export in stored.exports.items()}
+            write_manifest(directory, replace(stored, exports=found))
+
+    def _refusal(self, unreachable: Unreachable | None, stored: StoredManifest) -> Exception:
+        run = self._directory.run
+        if unreachable is None:
+            return NotCached(
+                f"'{run}' is not in the cache at {str(self._directory.root)!r}, and this client "
+                "is offline. Pull the run once without RUNLAKE_OFFLINE.",
+                path=str(self._directory.path),
+            )
+        if stored.offer is None:
+            return unreachable
+        return Unreachable(
+            f"{unreachable.message} '{run}' had not ended when the backend last answered: try "
+            "again when it does, or read what is in the cache with RUNLAKE_OFFLINE=1.",
+            **unreachable.facts,
+        )
+
+    def _remembered(self, offer: Offer, exports: Sequence[StoredExport]) -> Manifest:
+        return Manifest(
+            self._directory.run,
+            offer.state,
+            offer.heartbeat_at,
+            offer.line_count,
+            offer.last_step,
+            {},
+            tuple(Export("", export.object) for export in exports),
+            (),
+        )
+
+    def _warn_stale(self, offer: Offer, unreachable: Unreachable | None) -> None:
+        why = "Offline" if unreachable is None else "The backend does not answer"
+        missing = ""
+        if offer.n_live_rows != 0:
+            rows = "an unknown number of" if offer.n_live_rows is None else f"{offer.n_live_rows:,}"
+            missing = f", without {rows} rows that were in no export then"
+        run, age = self._directory.run, describe_age(offer)
+        warn(
+            f"{why}: '{run}' is answered from the cache, as of {age} ago{missing}.",
+            StaleWarning,
+        )
