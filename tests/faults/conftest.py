@@ -8,10 +8,10 @@ from tests.faults.parquet import export_bytes, wide_export_bytes
 
 from runlake.backend.http.client import Client
 from runlake.cache.upkeep.dead_attempts import find_dead_attempts
-from runlake.exports.attempt_file import AttemptFile
+from runlake.exports.download.attempt_file import AttemptFile
+from runlake.exports.download.storage_host import StorageHost
 from runlake.exports.manifest import Export
 from runlake.exports.progress import Traffic
-from runlake.exports.storage_host import StorageHost
 from runlake.settings import load_settings
 from runlake.values import RunPath
 

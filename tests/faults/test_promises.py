@@ -17,8 +17,8 @@ from tests.faults.parquet import export_bytes
 import runlake
 from runlake import errors
 from runlake.cache.upkeep.check import verify_cache
-from runlake.exports import storage_host as source
 from runlake.exports import verify
+from runlake.exports.download import storage_host as source
 from runlake.exports.validator import Validator
 
 SMALL_ROWS = 500

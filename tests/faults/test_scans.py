@@ -14,7 +14,7 @@ from tests.server_process import bare_environment, wait_until
 
 import runlake
 from runlake import errors
-from runlake.exports.attempt_file import BUFFER_BYTES
+from runlake.exports.download.attempt_file import BUFFER_BYTES
 
 SCAN = """
 import json, sys, runlake

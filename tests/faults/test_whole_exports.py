@@ -14,7 +14,7 @@ from tests.faults.parquet import export_bytes
 
 from runlake import errors
 from runlake.backend.http import reply
-from runlake.exports.attempt_file import AttemptName
+from runlake.exports.download.attempt_file import AttemptName
 from runlake.exports.workers import run_tasks
 
 HTML = b"<html>busy</html>"

@@ -6,7 +6,12 @@ import pytest
 
 from runlake.backend.http.bandwidth import Bandwidth
 from runlake.backend.http.stop import Stop, Stopped
-from runlake.exports.attempt_file import AttemptFile, AttemptName, AttemptVersion, is_under_way
+from runlake.exports.download.attempt_file import (
+    AttemptFile,
+    AttemptName,
+    AttemptVersion,
+    is_under_way,
+)
 from runlake.exports.workers import run_tasks
 
 

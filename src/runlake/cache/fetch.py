@@ -17,14 +17,14 @@ from runlake.cache.store import StoredManifest, write_manifest
 from runlake.cache.stored_export import StoredExport, publish
 from runlake.cache.upkeep.dead_attempts import find_dead_attempts
 from runlake.errors import ExportChanged
-from runlake.exports.attempt_file import AttemptFile
 from runlake.exports.decide import Decision
+from runlake.exports.download.attempt_file import AttemptFile
+from runlake.exports.download.storage_host import StorageHost
 from runlake.exports.extent import Extent
 from runlake.exports.manifest import Export
 from runlake.exports.offers import Offers
 from runlake.exports.process_identity import current_boot
 from runlake.exports.progress import Traffic
-from runlake.exports.storage_host import StorageHost
 from runlake.exports.workers import run_tasks
 from runlake.values import Question
 

@@ -16,16 +16,16 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.pull_result import cached_footer
 from runlake.cache.stored_export import StoredExport, publish, publish_sparse
 from runlake.errors import ExportChanged, ExportCorrupt
-from runlake.exports.attempt_file import AttemptFile
+from runlake.exports.download.attempt_file import AttemptFile
+from runlake.exports.download.ranges_download import write_at
+from runlake.exports.download.storage_host import StorageHost
+from runlake.exports.download.tail import Tail
 from runlake.exports.extent import Extent, choose_extent
 from runlake.exports.footers.column_chunks import chunk_ranges, touched_row_groups
 from runlake.exports.footers.schema import checked_schema, columns_for, refusing_unsound
 from runlake.exports.footers.statistics import groups_in, read_export_facts
 from runlake.exports.manifest import Export
 from runlake.exports.ranges import ByteRange, coalesce, subtract
-from runlake.exports.ranges_download import write_at
-from runlake.exports.storage_host import StorageHost
-from runlake.exports.tail import Tail
 from runlake.exports.verify import NotAsPromised, Verified, verify_export
 from runlake.values import STEP, Question
 

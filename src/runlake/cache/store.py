@@ -19,7 +19,7 @@ from runlake.cache.disk.links import read_small_file, set_times
 from runlake.cache.disk.sealed import seal_document, unseal_document
 from runlake.cache.layout import EXPORT_SUFFIX, RunDirectory
 from runlake.cache.stored_export import StoredExport
-from runlake.exports.attempt_file import AttemptFile
+from runlake.exports.download.attempt_file import AttemptFile
 from runlake.exports.footers.known_columns import KnownColumns
 from runlake.exports.footers.statistics import ExportFacts
 from runlake.exports.footers.steps import RowGroup

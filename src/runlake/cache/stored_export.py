@@ -13,7 +13,7 @@ from runlake.cache.coverage import Coverage, file_crc32c, read_pieces
 from runlake.cache.disk.file_state import FileState
 from runlake.cache.disk.links import is_regular
 from runlake.cache.layout import RunDirectory, export_file_name
-from runlake.exports.attempt_file import AttemptFile
+from runlake.exports.download.attempt_file import AttemptFile
 from runlake.exports.footers.statistics import ExportFacts
 from runlake.exports.process_identity import current_boot
 from runlake.exports.validator import Validator

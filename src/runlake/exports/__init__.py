@@ -1,1 +1,7 @@
-"""What is on offer, and how its bytes arrive."""
+"""What is on offer for a run, and how its bytes arrive; given paths, so without an idea of a cache.
+
+Read `manifest`, which asks the backend, and `decide`, which compares its offer with what is on
+disk. Then `download`: `storage_host` there brings the bytes, and `verify` says whether they are
+good, by what `validator` read of the host's promises. `footers` reads what the file states.
+`unlisted` finds rows that are neither exported nor listed.
+"""

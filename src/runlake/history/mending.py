@@ -15,7 +15,7 @@ from cachetools import LRUCache
 
 from runlake.backend.http.client import Client
 from runlake.cache.stored_export import StoredExport
-from runlake.cache.uncommon import note_uncommon
+from runlake.cache.upkeep.uncommon import note_uncommon
 from runlake.errors import CacheCorrupt
 from runlake.history.decode.by_polars import comes_by_pyarrow
 from runlake.history.decode.engines import (

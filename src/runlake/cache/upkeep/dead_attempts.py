@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from runlake.exports.attempt_file import AttemptName, is_under_way, object_digest
+from runlake.exports.download.attempt_file import AttemptName, is_under_way, object_digest
 from runlake.exports.process_identity import UNKNOWN_BOOT, this_machine
 
 ABANDONED_SECONDS = 24 * 3600.0

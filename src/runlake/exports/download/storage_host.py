@@ -14,18 +14,18 @@ from runlake.backend.http.retry import Transient, is_retryable, retry
 from runlake.backend.http.stop import Stop
 from runlake.errors import ExportChanged, ExportCorrupt, ExportError, ExportExpired, Unreachable
 from runlake.errors.screen import shortened
-from runlake.exports.attempt_file import AttemptFile
-from runlake.exports.failures import Damaged, Incomplete, Refused, Replaced, UnknownRange
+from runlake.exports.download.attempt_file import AttemptFile
+from runlake.exports.download.failures import Damaged, Incomplete, Refused, Replaced, UnknownRange
+from runlake.exports.download.range_support import range_support
+from runlake.exports.download.ranges_download import RangeDownload, SparseTarget
+from runlake.exports.download.tail import LengthRequest, SuffixRequest, Tail, TailRequest
+from runlake.exports.download.whole_download import WholeDownload
 from runlake.exports.manifest import Export
 from runlake.exports.offers import Offers
 from runlake.exports.progress import Traffic
-from runlake.exports.range_support import range_support
 from runlake.exports.ranges import ByteRange, split
-from runlake.exports.ranges_download import RangeDownload, SparseTarget
-from runlake.exports.tail import LengthRequest, SuffixRequest, Tail, TailRequest
 from runlake.exports.validator import Validator
 from runlake.exports.verify import Verified
-from runlake.exports.whole_download import WholeDownload
 from runlake.exports.workers import run_tasks
 
 EXPIRED = {401, 403, 404, 410}

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from runlake.backend.http.reply import Reply
 from runlake.backend.http.stop import Stopped
-from runlake.exports.failures import Incomplete, Refused, Replaced
+from runlake.exports.download.failures import Incomplete, Refused, Replaced
+from runlake.exports.download.statuses import OK, PARTIAL, PRECONDITION_FAILED, UNSATISFIABLE
 from runlake.exports.ranges import ByteRange, parse_content_range
-from runlake.exports.statuses import OK, PARTIAL, PRECONDITION_FAILED, UNSATISFIABLE
 from runlake.exports.validator import Validator
 
 
