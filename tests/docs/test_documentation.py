@@ -123,6 +123,22 @@ def test_every_public_member_is_in_the_reference(kind):
     assert {name for name in members if not re.search(rf"`{name}[`(]", text)} == set()
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_module_that_is_named_is_there(page):
+    named = re.findall(r"[`( ]((?:[a-z_]+/)+[a-z_]+\.py)\b", page.read_text())
+    roots = (ROOT, ROOT / "src" / "runlake", ROOT / "tests", ROOT / "src" / "runlake" / "history")
+    assert [name for name in named if not any((root / name).exists() for root in roots)] == []
+
+
+def test_every_memory_of_a_process_is_on_the_map():
+    known = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    source = ROOT / "src" / "runlake"
+    makes = re.compile(r"LRUCache\(|WeakKeyDictionary\(|@lru_cache|@cache\b")
+    keeping = [f for f in source.rglob("*.py") if makes.search(f.read_text())]
+    modules = {f.relative_to(source).as_posix() for f in keeping if "server" not in f.parts}
+    assert {one for one in modules if one.rpartition("/")[2] not in known} == set()
+
+
 def test_the_page_of_compatibility_is_that_of_the_table():
     assert reference("compatibility.md") == render()
 
