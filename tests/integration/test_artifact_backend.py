@@ -1,5 +1,6 @@
 """What the embedded backend does with artifacts: refusals, sharing, deletion, old databases."""
 
+import base64
 import hashlib
 import json
 import sqlite3
@@ -308,3 +309,32 @@ def test_aliases_in_a_list_of_a_collection_say_which_collection_they_are_in(run)
     edges = answer["data"]["project"]["artifactCollection"]["aliases"]["edges"]
     found = {edge["node"]["alias"]: edge["node"]["artifactCollection"] for edge in edges}
     assert found == {alias: {"name": "named"} for alias in ("latest", "best")}
+
+
+HUGE = 10**30
+HUGE_CURSOR = base64.b64encode(str(HUGE).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        'artifactCollection(name: "odd") { artifacts(filters: "[1]") { totalCount } }',
+        'artifactCollection(name: "odd") { artifacts(filters: "3") { totalCount } }',
+        f'artifact(name: "odd:v{HUGE}") {{ id }}',
+        f'run(name: "RUN") {{ files(after: "{HUGE}") {{ edges {{ cursor }} }} }}',
+        f'run(name: "RUN") {{ logLines(after: "{HUGE}") {{ edges {{ cursor }} }} }}',
+        f'run(name: "RUN") {{ outputArtifacts(after: "{HUGE}") {{ totalCount }} }}',
+        f'sweeps(after: "{HUGE_CURSOR}") {{ edges {{ cursor }} }}',
+    ],
+)
+def test_odd_filters_and_cursors_are_refused_or_find_nothing(run, asked):
+    log_artifact(run, "odd", {"a": b"x"})
+    asked = asked.replace("RUN", run.path.rpartition("/")[2])
+    answer = run.graphql(f'query Q {{ project(name: "p") {{ __typename {asked} }} }}', {})
+    assert "errors" in answer or answer["data"]["project"]["__typename"] == "Project"
+
+
+def test_an_id_beyond_64_bits_is_of_no_run(run):
+    run_id = base64.b64encode(f"Run:v1:{HUGE}".encode()).decode()
+    answer = run.graphql(DELETE_RUN, {"id": run_id})
+    assert "not found" in answer["errors"][0]["message"]

@@ -2,5 +2,5 @@
 
 Read `app`, which puts the stores behind one ASGI application, and `serve`, which runs it; `command`
 is its command line. `graphql` answers queries and mutations, `http` the other routes; `runs`,
-`artifacts` and `store` keep what they ask for.
+`artifacts` and `store` keep what they ask for, and raise `refused` where they cannot.
 """

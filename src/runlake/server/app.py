@@ -27,8 +27,9 @@ from runlake.server.graphql.schema import load_schema
 from runlake.server.http.access_log import AccessLog
 from runlake.server.http.artifact_routes import artifact_routes
 from runlake.server.http.delivery import NO_GUESSING, deliver
+from runlake.server.refused import Refused
 from runlake.server.runs.files import RunFiles
-from runlake.server.runs.runs import Limits, Refused, RunStore
+from runlake.server.runs.runs import Limits, RunStore
 from runlake.server.runs.stream import BadBody
 from runlake.server.runs.wire_json import read_body
 from runlake.server.store.accounts import find_user

@@ -18,8 +18,9 @@ from runlake.server.artifacts.collections import (
     order_by,
 )
 from runlake.server.artifacts.contents import ArtifactContents
-from runlake.server.runs.runs import Refused, parse_id
+from runlake.server.refused import Refused
 from runlake.server.store.database import Database
+from runlake.server.store.ids import parse_id
 from runlake.server.store.objects import Storage
 
 VERSION = """

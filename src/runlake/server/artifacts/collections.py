@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from runlake.server.runs.runs import Refused, parse_id
+from runlake.server.refused import Refused
 from runlake.server.store.database import Database
+from runlake.server.store.ids import parse_id
 
 MAX_NAME_LENGTH = 128
 # Versions are logged to a sequence, and linked into a portfolio.

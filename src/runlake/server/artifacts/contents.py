@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from runlake.server.runs.runs import Refused
+from runlake.server.refused import Refused
 from runlake.server.store.database import Database
 from runlake.server.store.objects import Storage
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from runlake.server.runs.runs import Refused
+from runlake.server.refused import Refused
 
 MAX_NESTING = 16
 Keep = Callable[[Mapping[str, str | None]], bool]

@@ -6,7 +6,8 @@ import sqlite3
 
 from runlake.server.graphql.context import Context
 from runlake.server.graphql.table import Fields, Given, Table
-from runlake.server.runs.runs import Refused, make_id, parse_id
+from runlake.server.refused import Refused
+from runlake.server.store.ids import make_id, parse_id
 
 TABLE = Table()
 

@@ -9,8 +9,8 @@ import sqlite3
 from runlake.server.graphql.context import Context
 from runlake.server.graphql.files import UNKNOWN_TYPE
 from runlake.server.graphql.pages import numbered, numbered_page, time_in, timestamp, window
-from runlake.server.graphql.table import Fields, Given, Table, column
-from runlake.server.runs.runs import make_id
+from runlake.server.graphql.table import Fields, Given, Table, column, identity
+from runlake.server.store.ids import make_id
 
 TABLE = Table()
 NEVER = -2
@@ -44,7 +44,7 @@ TABLE.shows(
         "id": lambda member: make_id("ArtifactCollectionMembership", member["id"]),
         "versionIndex": column("member_version"),
         "createdAt": time_in("joined_at"),
-        "artifact": lambda member: member,
+        "artifact": identity,
     },
 )
 TABLE.shows(
@@ -172,7 +172,7 @@ def _files(context: Context, member: sqlite3.Row, given: Given) -> Fields:
     start, limit = window(given)
     contents = context.artifacts.contents
     rows, total = contents.files(member["id"], given.get("names"), start, limit)
-    return numbered_page((_file_fields(context, member, row) for row in rows), start, total)
+    return numbered_page(rows, start, total, lambda row: _file_fields(context, member, row))
 
 
 def _file_fields(context: Context, version: sqlite3.Row, row: sqlite3.Row) -> Fields:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
-from typing import Any
 
 from runlake.server.artifacts.collections import PORTFOLIO, SEQUENCE
 from runlake.server.artifacts.filters import collection_filter
 from runlake.server.graphql.context import Context
 from runlake.server.graphql.pages import numbered, time_in
 from runlake.server.graphql.table import Fields, Given, Table, column, constant
-from runlake.server.runs.runs import Refused, make_id
+from runlake.server.refused import Refused
+from runlake.server.store.ids import make_id
 
 TABLE = Table()
 FILTERED = frozenset({"name", "description", "type"})
@@ -125,10 +124,7 @@ def _membership(context: Context, collection: sqlite3.Row, given: Given) -> sqli
 
 @TABLE.resolves(BOTH, "artifacts")
 def _artifacts(context: Context, collection: sqlite3.Row, given: Given) -> Fields:
-    wanted = _equalities(given.get("filters"), {"state": str})
-    state = wanted.get("state", "COMMITTED")
-    if state not in STATES:
-        raise Refused(f"artifacts have no state {state!r}")
+    state = _wanted_state(given.get("filters"))
     return numbered(context.artifacts.in_collection(collection, state, given.get("order")), given)
 
 
@@ -137,15 +133,20 @@ def _latest(context: Context, collection: sqlite3.Row, _: Given) -> sqlite3.Row 
     return context.artifacts.latest(collection["id"])
 
 
-def _equalities(filters: str | None, known: Mapping[str, type]) -> dict[str, Any]:
+def _wanted_state(filters: str | None) -> str:
     try:
-        wanted = json.loads(filters or "{}")
-    except ValueError:
-        raise Refused(f"the filters are no JSON: {filters!r}") from None
-    for field, value in (wanted or {}).items():
-        if field not in known or not isinstance(value, known[field]):
-            raise Refused(f"artifacts cannot be filtered by {field!r}: {value!r}")
-    return dict(wanted or {})
+        wanted = json.loads(filters or "{}") or {}
+    except (ValueError, RecursionError):
+        wanted = None
+    if not isinstance(wanted, dict):
+        raise Refused(f"the filters are no JSON object: {filters!r:.100}")
+    for field, value in wanted.items():
+        if field != "state" or not isinstance(value, str):
+            raise Refused(f"artifacts cannot be filtered by {field!r}: {value!r:.100}")
+    state: str = wanted.get("state", "COMMITTED")
+    if state not in STATES:
+        raise Refused(f"artifacts have no state {state!r}")
+    return state
 
 
 @TABLE.mutation("updateArtifactPortfolio", "updateArtifactSequence")

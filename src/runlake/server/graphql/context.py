@@ -6,8 +6,9 @@ import sqlite3
 from dataclasses import dataclass
 
 from runlake.server.artifacts.artifacts import ArtifactStore
+from runlake.server.refused import Refused
 from runlake.server.runs.files import RunFiles
-from runlake.server.runs.runs import Refused, RunStore
+from runlake.server.runs.runs import RunStore
 from runlake.server.store.accounts import User
 from runlake.server.store.objects import Storage
 

@@ -19,7 +19,7 @@ from graphql import (
 
 from runlake.server.graphql.context import Context
 from runlake.server.graphql.table import Fields
-from runlake.server.runs.runs import Refused
+from runlake.server.refused import Refused
 
 # Of GraphQL texts; what is read of them takes some 60 times as many bytes.
 CHARACTERS_IN_MEMORY = 1 << 18

@@ -7,10 +7,12 @@ import mimetypes
 import sqlite3
 
 from runlake.server.graphql.context import Context
-from runlake.server.graphql.pages import DEFAULT_PAGE, connection, timestamp
+from runlake.server.graphql.pages import connection, position_in, timestamp
 from runlake.server.graphql.table import Fields, Given, Table
-from runlake.server.runs.files import WrongName, file_object
-from runlake.server.runs.runs import Refused, make_id, parse_id
+from runlake.server.refused import Refused
+from runlake.server.runs.files import file_object
+from runlake.server.store.ids import make_id, parse_id
+from runlake.server.store.pages import DEFAULT_PER_PAGE
 
 TABLE = Table()
 UNKNOWN_TYPE = "application/octet-stream"
@@ -23,16 +25,14 @@ def _count(context: Context, run: sqlite3.Row, _: Given) -> int:
 
 @TABLE.resolves("Run", "files")
 def _files(context: Context, run: sqlite3.Row, given: Given) -> Fields:
-    after = given.get("after")
     page = context.run_files.page(
         run["id"],
         names=[name for name in given.get("names") or [] if name],
         pattern=given.get("pattern"),
-        after=int(after) if after and after.isdecimal() else 0,
-        limit=max(1, given.get("first") or DEFAULT_PAGE),
+        after=position_in(given.get("after")) or 0,
+        limit=max(1, given.get("first") or DEFAULT_PER_PAGE),
     )
-    nodes = ((_file_fields(context, run["id"], file), str(file["id"])) for file in page.rows)
-    return connection(nodes, has_next=page.has_next)
+    return connection(page, lambda file: _file_fields(context, run["id"], file))
 
 
 @TABLE.resolves("File", "url")
@@ -69,10 +69,7 @@ def _announced_fields(context: Context, run_id: int, name: str) -> Fields:
 @TABLE.mutation("createRunFiles")
 def _create(context: Context, given: Given) -> Fields:
     run = context.run(given["entityName"], given["projectName"], given["runName"])
-    try:
-        context.run_files.announce(run["id"], given["files"])
-    except WrongName as error:
-        raise Refused(str(error)) from error
+    context.run_files.announce(run["id"], given["files"])
     files = [_announced_fields(context, run["id"], name) for name in given["files"]]
     return {"runID": make_id("Run", run["id"]), "uploadHeaders": [], "files": files}
 

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from runlake.server.graphql.context import Context
-from runlake.server.graphql.pages import connection
+from runlake.server.graphql.pages import connection, position_in
 from runlake.server.graphql.table import Fields, Given, Table
+from runlake.server.refused import Refused
 from runlake.server.runs.history_rows import NO_LIMIT
 from runlake.server.runs.lines import Row, history_keys, sample_evenly, to_wire
-from runlake.server.runs.runs import Refused, RunStore, system_row
+from runlake.server.runs.runs import RunStore, system_row
 from runlake.server.runs.wire_json import read_body
+from runlake.server.store.pages import cut_page
 
 TABLE = Table()
 PARQUET_AWARE = {"HistoryPage", "SampledHistoryPage"}
@@ -118,19 +120,20 @@ def _last_line(runs: RunStore, run_id: int, stream: str) -> str:
 
 @TABLE.resolves("Run", "logLines")
 def _log_lines(context: Context, run: sqlite3.Row, given: Given) -> Fields:
-    runs, after = context.runs, given.get("after")
+    runs = context.runs
     limit = min(max(1, given.get("first", MAX_LINES)), MAX_LINES)
     if "last" in given:
-        lines = page = runs.last_lines(run["id"], "output", min(given["last"], MAX_LINES))
+        limit = MAX_LINES
+        lines = runs.last_lines(run["id"], "output", min(given["last"], limit))
     else:
-        start = int(after) + 1 if after and after.isdecimal() else 0
+        last_seen = position_in(given.get("after"))
+        start = 0 if last_seen is None else last_seen + 1
         lines = runs.lines(run["id"], "output", first=start, limit=limit + 1)
-        page = lines[:limit]
-    nodes = ((_log_line(at, line), str(at)) for at, line in page)
-    return connection(nodes, has_next=len(page) < len(lines))
+    return connection(cut_page(lines, limit, lambda line: str(line[0])), _log_line)
 
 
-def _log_line(number: int, line: str) -> Fields:
+def _log_line(numbered: tuple[int, str]) -> Fields:
+    number, line = numbered
     level = "error" if line.startswith("ERROR ") else ""
     stamped = re.match(r"(?:ERROR )?(\d{4}-\d\d-\d\dT[\d:.]+) ?(.*)", line, re.DOTALL)
     text = stamped[2] if stamped else line

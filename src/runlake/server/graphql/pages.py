@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from runlake.server.graphql.table import Fields, Given, Show
-from runlake.server.runs.runs import Refused
+from runlake.server.graphql.table import Fields, Given, Show, identity
+from runlake.server.refused import Refused
+from runlake.server.store.ids import MAX_NUMBER
+from runlake.server.store.pages import DEFAULT_PER_PAGE, Page
 
-DEFAULT_PAGE = 50
 
-
-def connection(page: Iterable[tuple[Any, str]], *, has_next: bool, **more: Any) -> Fields:
-    """Return a page of a list.
+def connection(page: Page[Any], show: Show = identity, **more: Any) -> Fields:
+    """Return a page of a list as the protocol writes it.
 
     Parameters
     ----------
-    page : iterable of tuple
-        Each value with the cursor behind which the page after it starts.
-    has_next : bool
-        There are more.
+    page : Page
+        Rows and their cursors.
+    show : callable
+        Makes a node of a row, where it is not the row itself.
     **more
         Other fields of the connection.
     """
-    edges = [{"node": node, "cursor": cursor} for node, cursor in page]
-    end = edges[-1]["cursor"] if edges else None
-    return {"edges": edges, "pageInfo": {"endCursor": end, "hasNextPage": has_next}, **more}
+    edges = [
+        {"node": show(row), "cursor": cursor}
+        for row, cursor in zip(page.rows, page.cursors, strict=True)
+    ]
+    end = page.cursors[-1] if page.cursors else None
+    return {"edges": edges, "pageInfo": {"endCursor": end, "hasNextPage": page.has_next}, **more}
 
 
 def numbered(rows: list[sqlite3.Row], given: Given) -> Fields:
@@ -36,19 +38,28 @@ def numbered(rows: list[sqlite3.Row], given: Given) -> Fields:
     return numbered_page(rows[start : start + limit], start, len(rows))
 
 
-def numbered_page(page: Iterable[Any], start: int, total: int) -> Fields:
-    """Return a page that starts at a position of a list with so many values."""
-    cursors = [(row, str(at)) for at, row in enumerate(page, start=start + 1)]
-    has_next = start + len(cursors) < total
-    return connection(cursors, has_next=has_next, totalCount=total)
+def numbered_page(rows: list[Any], start: int, total: int, show: Show = identity) -> Fields:
+    """Return a page that starts at a position of a list with so many rows."""
+    stop = start + len(rows)
+    cursors = [str(position) for position in range(start + 1, stop + 1)]
+    return connection(Page(rows, cursors, stop < total), show, totalCount=total)
 
 
 def window(given: Given) -> tuple[int, int]:
-    """Return where a numbered page starts, and how many values it has at most."""
+    """Return where a numbered page starts, and how many rows it has at most."""
     after = given.get("after") or "0"
-    if not after.isdecimal():
+    position = position_in(after)
+    if position is None:
         raise Refused(f"{after!r} is no cursor of this backend")
-    return int(after), max(0, given.get("first", DEFAULT_PAGE))
+    return position, max(0, given.get("first", DEFAULT_PER_PAGE))
+
+
+def position_in(cursor: str | None) -> int | None:
+    """Return the position that a cursor is, None where it is none."""
+    if not cursor or not cursor.isdecimal():
+        return None
+    position = int(cursor)
+    return position if position <= MAX_NUMBER else None
 
 
 def timestamp(seconds: float) -> str:

@@ -9,17 +9,17 @@ from runlake.server.graphql.context import Context
 from runlake.server.graphql.pages import connection, time_in, timestamp
 from runlake.server.graphql.table import Fields, Given, Table, column, constant
 from runlake.server.graphql.users import user_fields
+from runlake.server.refused import Refused
 from runlake.server.runs.lists import count_runs, list_runs
 from runlake.server.runs.projects import (
-    Listed,
     count_sweeps,
-    cursor_of,
     find_sweep,
     list_projects,
     list_sweeps,
     upsert_project,
 )
-from runlake.server.runs.runs import Refused, make_id
+from runlake.server.store.ids import make_id
+from runlake.server.store.pages import Page
 
 TABLE = Table()
 TABLE.shows(
@@ -70,12 +70,9 @@ def _projects(context: Context, _: Any, given: Given) -> Fields:
     entity = given.get("entityName") or context.owner
     if entity != context.owner:
         # Of others' projects there are none to see.
-        return connection([], has_next=False)
-    return _page(
-        list_projects(
-            context.runs.database, entity, first=given.get("first"), after=given.get("after")
-        )
-    )
+        return connection(Page([], [], has_next=False))
+    first, after = given.get("first"), given.get("after")
+    return connection(list_projects(context.runs.database, entity, first=first, after=after))
 
 
 @TABLE.resolves("Project", "user")
@@ -104,8 +101,7 @@ def _runs(context: Context, project: sqlite3.Row, given: Given) -> Fields:
         first=given.get("first"),
         after=given.get("after"),
     )
-    nodes = zip(page.rows, page.cursors, strict=True)
-    return connection(nodes, has_next=page.has_next, counted=(project["id"], filters))
+    return connection(page, counted=(project["id"], filters))
 
 
 @TABLE.resolves("RunConnection", "totalCount")
@@ -126,7 +122,8 @@ def _sweeps(context: Context, project: sqlite3.Row, given: Given) -> Fields:
     if given.get("filters", "") not in {"", "{}"}:
         raise Refused("sweeps cannot be filtered")
     first, after = given.get("first"), given.get("after")
-    return _page(list_sweeps(context.runs.database, project["id"], first=first, after=after))
+    page = list_sweeps(context.runs.database, project["id"], first=first, after=after)
+    return connection(page)
 
 
 @TABLE.resolves("Project", "totalSweeps")
@@ -139,7 +136,3 @@ def _upsert_model(context: Context, given: Given) -> Fields:
     entity = context.entity(given.get("entityName"))
     project, is_new = upsert_project(context.runs.database, entity, given)
     return {"project": project, "model": project, "inserted": is_new}
-
-
-def _page(listed: Listed) -> Fields:
-    return connection(((row, cursor_of(row)) for row in listed.rows), has_next=listed.has_next)

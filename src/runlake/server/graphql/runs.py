@@ -9,7 +9,8 @@ from typing import Any
 from runlake.server.graphql.context import Context
 from runlake.server.graphql.pages import time_in
 from runlake.server.graphql.table import Fields, Given, Table, column, constant
-from runlake.server.runs.runs import Refused, make_id, parse_id
+from runlake.server.refused import Refused
+from runlake.server.store.ids import make_id, parse_id
 
 TABLE = Table()
 TABLE.shows(

@@ -72,6 +72,11 @@ class Table:
         self.type_names[abstract] = name
 
 
+def identity(value: Any) -> Any:
+    """Show a value as it is."""
+    return value
+
+
 def column(name: str) -> Show:
     """Show what a value has under a name."""
     return itemgetter(name)

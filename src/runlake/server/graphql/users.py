@@ -6,8 +6,8 @@ from typing import Any
 
 from runlake.server.graphql.context import Context
 from runlake.server.graphql.table import Fields, Given, Table
-from runlake.server.runs.runs import make_id
 from runlake.server.store.accounts import User
+from runlake.server.store.ids import make_id
 
 TABLE = Table()
 FEATURES = (

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from runlake.server.refused import Refused
 from runlake.server.store.database import Database
 from runlake.server.store.objects import Storage
+from runlake.server.store.pages import Page, cut_page
 
 UPLOADED = """
 FROM files JOIN objects ON objects.name = 'files/' || files.run_id || '/' || files.name
 WHERE files.run_id = ?
 """
-
-
-class WrongName(Exception):
-    """A file name that leads out of its run."""
-
-
-@dataclass(frozen=True, slots=True)
-class FilePage:
-    """Files of a run, oldest first; the cursor of a file is its number."""
-
-    rows: list[sqlite3.Row]
-    has_next: bool
 
 
 class RunFiles:
@@ -47,7 +36,7 @@ class RunFiles:
         for name in names:
             parts = name.split("/")
             if not name.strip("/") or name.startswith("/") or ".." in parts or "\0" in name:
-                raise WrongName(f"file name {name!r} leads out of the run")
+                raise Refused(f"file name {name!r} leads out of the run")
         with self._database.transaction() as connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO files (run_id, name) VALUES (?, ?)",
@@ -67,7 +56,7 @@ class RunFiles:
         pattern: str | None = None,
         after: int = 0,
         limit: int = 50,
-    ) -> FilePage:
+    ) -> Page[sqlite3.Row]:
         """Return files of a run.
 
         Parameters
@@ -85,8 +74,8 @@ class RunFiles:
 
         Returns
         -------
-        FilePage
-            Rows with ``id``, ``name``, ``md5``, ``n_bytes`` and ``modified_at``.
+        Page of Row
+            Oldest first, with ``id``, ``name``, ``md5``, ``n_bytes`` and ``modified_at``.
         """
         condition = ""
         values: list[str] = []
@@ -104,7 +93,7 @@ class RunFiles:
             after,
             limit + 1,
         )
-        return FilePage(rows[:limit], len(rows) > limit)
+        return cut_page(rows, limit, lambda row: str(row["id"]))
 
     def run_of(self, file_id: int) -> int | None:
         """Return the number of the run that has a file, None where there is no such file."""

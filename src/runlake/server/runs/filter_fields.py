@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from runlake.server.runs.runs import Refused
+from runlake.server.refused import Refused
 from runlake.server.store.run_values import clean_text, json_path
 
 Operand = Callable[[Any], Any]

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runlake.server.refused import Refused
 from runlake.server.runs.filter_fields import RunField, find_field
-from runlake.server.runs.runs import Refused
 from runlake.server.store.run_values import clean_text, standard_json
 
 MAX_CONDITIONS = 2_000

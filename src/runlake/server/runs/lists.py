@@ -8,34 +8,16 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from runlake.server.refused import Refused
 from runlake.server.runs.filter_fields import find_field
 from runlake.server.runs.filters import parse_filters
-from runlake.server.runs.runs import Refused
 from runlake.server.store.database import Database
+from runlake.server.store.ids import MAX_NUMBER
+from runlake.server.store.pages import Page, cut_page, page_size
 
-MAX_PER_PAGE = 1_000
 FROM = "FROM runs JOIN projects ON projects.id = runs.project_id"
 # They can be very long; a list reads them where they are asked for.
 LARGE = {"config", "summary", "system_metrics", "key_facts", "config_values", "summary_values"}
-
-
-@dataclass(frozen=True, slots=True)
-class RunPage:
-    """A page of a list.
-
-    Parameters
-    ----------
-    rows : list of Row
-        Runs without their large columns.
-    cursors : list of str
-        One per run: where the page behind it starts.
-    has_next : bool
-        There are more.
-    """
-
-    rows: list[sqlite3.Row]
-    cursors: list[str]
-    has_next: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +69,7 @@ def list_runs(
     order: str | None,
     first: int | None,
     after: str | None,
-) -> RunPage:
+) -> Page[sqlite3.Row]:
     """Return a page of the runs of a project.
 
     Parameters
@@ -108,8 +90,8 @@ def list_runs(
 
     Returns
     -------
-    RunPage
-        In order.
+    Page of Row
+        Runs without their large columns.
 
     Raises
     ------
@@ -122,17 +104,16 @@ def list_runs(
         test, behind = ordering.behind(*_parse_cursor(after, ordering))
         tests.append(f"({test})")
         values += behind
-    limit = min(max(1, 50 if first is None else first), MAX_PER_PAGE)
+    size = page_size(first)
     rows = database.rows(
         f"SELECT {_columns(database)}, projects.entity, projects.name AS project, "
         f"{ordering.value} AS order_value {FROM} WHERE runs.project_id = ? "
         f"AND {' AND '.join(tests)} ORDER BY {ordering.sql} LIMIT ?",
         project_id,
         *values,
-        limit + 1,
+        size + 1,
     )
-    page = rows[:limit]
-    return RunPage(page, [_cursor(row, ordering) for row in page], len(rows) > limit)
+    return cut_page(rows, size, lambda row: _cursor(row, ordering))
 
 
 def _columns(database: Database) -> str:
@@ -161,8 +142,10 @@ def _cursor(row: sqlite3.Row, order: _Order) -> str:
 def _parse_cursor(text: str, order: _Order) -> tuple[Any, int]:
     try:
         of, value, run_id = json.loads(base64.urlsafe_b64decode(text))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise Refused(f"{text!r} is no cursor of a list of runs") from None
     if of != order.text or not isinstance(run_id, int) or isinstance(value, list | dict):
         raise Refused("the cursor is of a list in another order")
+    if any(isinstance(one, int) and abs(one) > MAX_NUMBER for one in (value, run_id)):
+        raise Refused(f"{text!r} is no cursor of a list of runs")
     return value, run_id

@@ -6,33 +6,25 @@ import base64
 import re
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from runlake.server.runs.runs import Refused, parse_id
+from runlake.server.refused import Refused
 from runlake.server.store.database import Database
+from runlake.server.store.ids import MAX_NUMBER, parse_id, parse_number
+from runlake.server.store.pages import Page, cut_page, page_size
 
-MAX_PER_PAGE = 1_000
 MAX_NAME_LENGTH = 128
 CHANGEABLE = ("description", "access", "views")
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A page of a list; the cursor of a row is `cursor_of` its id."""
-
-    rows: list[sqlite3.Row]
-    has_next: bool
-
-
 def list_projects(
     database: Database, entity: str, *, first: int | None, after: str | None
-) -> Listed:
+) -> Page[sqlite3.Row]:
     """Return a page of the projects of an entity, the newest first."""
     return _page(
         database,
         "SELECT * FROM projects WHERE entity = ? AND id < ? ORDER BY id DESC LIMIT ?",
-        (entity, _parse_cursor(after) if after else 2**62),
+        (entity, _parse_cursor(after) if after else MAX_NUMBER),
         first,
     )
 
@@ -110,7 +102,7 @@ def count_sweeps(database: Database, project_id: int) -> int:
 
 def list_sweeps(
     database: Database, project_id: int, *, first: int | None, after: str | None
-) -> Listed:
+) -> Page[sqlite3.Row]:
     """Return a page of the sweeps of a project, the oldest first."""
     return _page(
         database,
@@ -132,19 +124,19 @@ FROM sweeps WHERE project_id = ?
 """
 
 
-def cursor_of(row: sqlite3.Row) -> str:
-    """Return where the page behind a row starts."""
+def _cursor(row: sqlite3.Row) -> str:
     return base64.urlsafe_b64encode(str(row["id"]).encode()).decode()
 
 
 def _parse_cursor(text: str) -> int:
     try:
-        return int(base64.urlsafe_b64decode(text))
+        return parse_number(base64.urlsafe_b64decode(text).decode())
     except ValueError:
         raise Refused(f"{text!r} is no cursor") from None
 
 
-def _page(database: Database, statement: str, values: tuple[Any, ...], first: int | None) -> Listed:
-    limit = min(max(1, 50 if first is None else first), MAX_PER_PAGE)
-    rows = database.rows(statement, *values, limit + 1)
-    return Listed(rows[:limit], len(rows) > limit)
+def _page(
+    database: Database, statement: str, values: tuple[Any, ...], first: int | None
+) -> Page[sqlite3.Row]:
+    size = page_size(first)
+    return cut_page(database.rows(statement, *values, size + 1), size, _cursor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import secrets
@@ -12,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runlake.server.refused import Refused
 from runlake.server.runs.exporter import write_export
 from runlake.server.runs.history_rows import HistoryRows
 from runlake.server.runs.lines import Row, count_keys, merge_steps, parse_line
 from runlake.server.runs.stream import HISTORY, STREAMS, SentLines, parse_stream
 from runlake.server.store.database import Database
+from runlake.server.store.ids import parse_id
 from runlake.server.store.objects import Storage
 
 COLUMNS = {
@@ -39,10 +40,6 @@ TRANSITIONS = {
     "failed": {"pending", "running"},
 }
 STARTS_A_RUN = ("host", "jobProgram", "displayName", "groupName", "jobType", "notes", "tags")
-
-
-class Refused(Exception):
-    """A request that cannot be met; the text goes to the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,17 +462,3 @@ def name_system_keys(row: Row) -> Row:
         key if key.startswith(("_", "system.")) else f"system.{key}": value
         for key, value in row.items()
     }
-
-
-def make_id(type_name: str, number: int) -> str:
-    """Return an opaque id, as the protocol hands them out."""
-    return base64.b64encode(f"{type_name}:v1:{number}".encode()).decode()
-
-
-def parse_id(text: str, type_name: str) -> int | None:
-    """Return the number in an opaque id, None where it is no id of that type."""
-    try:
-        found, _, number = base64.b64decode(text, validate=True).decode().partition(":v1:")
-        return int(number) if found == type_name else None
-    except ValueError:
-        return None

@@ -1,5 +1,6 @@
 """What the embedded backend keeps: one SQLite database, and objects beside it.
 
 Read `database`, which has every table and migration; then `objects`, which signs URLs and stores
-what is put there, `accounts` for users and their keys, and `run_values`, by which SQL filters runs.
+what is put there, `accounts` for users and their keys, `ids` and `pages` for how the protocol names
+and lists rows, and `run_values`, by which SQL filters runs.
 """

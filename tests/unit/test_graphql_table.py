@@ -1,0 +1,36 @@
+"""The embedded backend answers each field of its schema, or does not start."""
+
+import pytest
+from graphql import build_schema, graphql_sync
+
+from runlake.server.graphql.table import Table, column, constant, install
+
+SCHEMA = "type Query { thing: Thing } type Thing { id: Int name: String }"
+
+
+@pytest.fixture
+def table():
+    found = Table()
+    found.shows("Thing", {"id": column("number")})
+    found.resolves("Query", "thing")(lambda *_: {"number": 3})
+    return found
+
+
+def test_a_field_that_nothing_answers_is_named_at_the_start(table):
+    with pytest.raises(TypeError, match="Thing has fields that nothing answers: name"):
+        install(build_schema(SCHEMA), [table])
+
+
+def test_a_type_may_be_answered_by_two_topics(table):
+    other = Table()
+    other.shows("Thing", {"name": constant("n")})
+    schema = build_schema(SCHEMA)
+    install(schema, [table, other])
+    answer = graphql_sync(schema, "{ thing { id name } }")
+    assert answer.data == {"thing": {"id": 3, "name": "n"}}
+
+
+def test_a_type_that_the_schema_lacks_is_named(table):
+    table.shows("Other", {"id": column("id")})
+    with pytest.raises(TypeError, match="Other"):
+        install(build_schema(SCHEMA), [table])
