@@ -64,14 +64,10 @@ class Fetcher:
 
     def download(self, *, held=None):
         """Return what came: its facts and its bytes."""
-        object_path = self.export().object
-        attempt = AttemptFile(self.directory, object_path)
-        earlier = find_dead_attempts(self.directory, object_path)
-        try:
+        with AttemptFile(self.directory, self.export().object) as attempt:
+            earlier = find_dead_attempts(attempt)
             downloaded = self.host().whole(attempt, held=held, earlier=earlier)
             return downloaded, attempt.path.read_bytes() if downloaded else None
-        finally:
-            attempt.discard()
 
 
 @pytest.fixture

@@ -146,18 +146,15 @@ class Fetching:
     def _fetch_whole(
         self, host: StorageHost, export: Export, held: StoredExport | None = None
     ) -> None:
-        attempt = AttemptFile(self._directory.path, export.object)
-        try:
+        with AttemptFile(self._directory.path, export.object) as attempt:
             verified = host.whole(
                 attempt,
                 held=held.validator if held else None,
-                earlier=find_dead_attempts(self._directory.path, export.object),
+                earlier=find_dead_attempts(attempt),
                 is_durable=self._boot is None,
             )
             if verified is not None:
                 self._keep(publish(self._directory, attempt, verified, boot=self._boot))
-        finally:
-            attempt.discard()
 
     def _columns(self, host: StorageHost, export: Export) -> ColumnsFetch:
         return ColumnsFetch(host, export, self._directory, self._question, self._boot)

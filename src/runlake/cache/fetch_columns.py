@@ -129,9 +129,9 @@ class ColumnsFetch:
             return None
         if tail.start == 0:
             return self._keep_tail(tail)
-        attempt = AttemptFile(self._directory.path, self._export.object)
         try:
-            return self._begin_sparse(attempt, tail)
+            with AttemptFile(self._directory.path, self._export.object) as attempt:
+                return self._begin_sparse(attempt, tail)
         except (pa.ArrowException, OSError) as error:
             # What the disk refuses has a number; what pyarrow cannot read has none.
             if isinstance(error, OSError) and error.errno is not None:
@@ -142,8 +142,6 @@ class ColumnsFetch:
                 run=str(self._directory.run),
                 export=self._export.object,
             ) from error
-        finally:
-            attempt.discard()
 
     def is_short(self, stored: StoredExport) -> bool:
         """Tell whether the steps have shown what their statistics concealed."""
@@ -193,19 +191,17 @@ class ColumnsFetch:
 
     def _keep_tail(self, tail: Tail) -> StoredExport | None:
         """Keep an export that came whole with its tail; None where it is not what was promised."""
-        attempt = AttemptFile(self._directory.path, self._export.object)
-        try:
+        with AttemptFile(self._directory.path, self._export.object) as attempt:
             with attempt.open() as file:
                 file.write(tail.content)
                 file.flush()
                 self._flush(file.fileno())
-            verified = verify_export(attempt.path, tail.validator, n_bytes=tail.n_bytes)
+            try:
+                verified = verify_export(attempt.path, tail.validator, n_bytes=tail.n_bytes)
+            except NotAsPromised:
+                return None
             self.extent = choose_extent(tail.n_bytes, tail.n_bytes, 0, 0)
             return publish(self._directory, attempt, verified, boot=self._boot)
-        except NotAsPromised:
-            return None
-        finally:
-            attempt.discard()
 
     def _begin_sparse(self, attempt: AttemptFile, tail: Tail) -> StoredExport | None:
         with attempt.open_sparse(tail.n_bytes) as sparse:

@@ -227,16 +227,13 @@ def write_manifest(
         "is_pinned": manifest.is_pinned,
         "exports": [_describe_export(export) for export in manifest.exports.values()],
     }
-    attempt = AttemptFile(directory.path, "manifest")
-    try:
+    with AttemptFile(directory.path, "manifest") as attempt:
         with attempt.open() as file:
             file.write(seal_document(document))
             file.flush()
             if is_durable:
                 os.fsync(file.fileno())
         attempt.path.replace(directory.manifest)
-    finally:
-        attempt.discard()
 
 
 def tag_root(directory: RunDirectory) -> None:

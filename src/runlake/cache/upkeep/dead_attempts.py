@@ -8,21 +8,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from runlake.exports.download.attempt_file import AttemptName, is_under_way, object_digest
+from runlake.exports.download.attempt_file import AttemptFile, AttemptName, is_under_way
 from runlake.exports.process_identity import UNKNOWN_BOOT, this_machine
 
 ABANDONED_SECONDS = 24 * 3600.0
 
 
-def find_dead_attempts(directory: Path, object_path: str) -> Sequence[Path]:
+def find_dead_attempts(attempt: AttemptFile) -> Sequence[Path]:
     """Find the files from which a new attempt may copy.
 
     Parameters
     ----------
-    directory : Path
-        Of the run, whose lock the caller holds.
-    object_path : str
-        URL of the export without its signature.
+    attempt : AttemptFile
+        In the directory of a run, whose lock the caller holds.
 
     Returns
     -------
@@ -32,9 +30,8 @@ def find_dead_attempts(directory: Path, object_path: str) -> Sequence[Path]:
         storage host promises a digest of the whole.
     """
     found = []
-    prefix = object_digest(object_path)
-    for path in directory.iterdir():
-        if not path.name.startswith(prefix):
+    for path in attempt.directory.iterdir():
+        if not path.name.startswith(attempt.object_digest):
             continue
         name = AttemptName.parse(path.name)
         if name is None or name.version is None or is_under_way(path):

@@ -17,7 +17,7 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from runlake.exports.process_identity import Machine, Process, this_machine
 from runlake.exports.validator import Validator
@@ -50,6 +50,13 @@ class AttemptVersion:
     n_bytes: int
     promises_digest: bool
 
+    @classmethod
+    def of(cls, validator: Validator, n_bytes: int | None) -> AttemptVersion | None:
+        """Return the version that a host names; None where it says too little to go on later."""
+        if validator.condition is None or n_bytes is None:
+            return None
+        return cls(validator.condition, n_bytes, validator.promises_digest)
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptName:
@@ -58,7 +65,7 @@ class AttemptName:
     Parameters
     ----------
     object_digest : str
-        See `object_digest`.
+        What the names of all attempts for one object begin with.
     process : Process
         Whose attempt it is.
     version : AttemptVersion or None
@@ -87,7 +94,9 @@ class AttemptName:
 
 
 class AttemptFile:
-    """A file that one attempt writes, and nobody else.
+    """A file that one attempt writes, and nobody else; deleted when its context is left.
+
+    It stays where it was published, or left for a later attempt.
 
     Parameters
     ----------
@@ -105,15 +114,27 @@ class AttemptFile:
         machine = this_machine()
         attempt = f"{machine.host}-{machine.boot}-{os.getpid()}-{secrets.token_hex(4)}"
         self.object = object_path
+        self.object_digest = _digest(object_path)
         self._directory = directory
-        self._attempt = f"{object_digest(object_path)}.{attempt}"
+        self._attempt = f"{self.object_digest}.{attempt}"
         self._path = directory / f"{self._attempt}.part"
         self._is_left = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
 
     @property
     def path(self) -> Path:
         """Where it is now."""
         return self._path
+
+    @property
+    def directory(self) -> Path:
+        """Where it is put."""
+        return self._directory
 
     def open(self) -> BinaryIO:
         """Make the file, to be written from its start."""
@@ -166,19 +187,6 @@ class AttemptFile:
 def is_under_way(path: Path) -> bool:
     """Tell whether the file of an attempt is one that this process writes now."""
     return ".".join(path.name.split(".", 2)[:2]) in _under_way
-
-
-def version_of(validator: Validator, n_bytes: int | None) -> AttemptVersion | None:
-    """Return the version of an attempt, None where the host says too little to go on later."""
-    condition = validator.condition
-    if condition is None or n_bytes is None:
-        return None
-    return AttemptVersion(condition, n_bytes, validator.promises_digest)
-
-
-def object_digest(object_path: str) -> str:
-    """Return what the names of the attempts for an object begin with."""
-    return _digest(object_path)
 
 
 def _digest(text: str) -> str:

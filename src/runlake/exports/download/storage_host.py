@@ -112,8 +112,7 @@ class StorageHost:
         Unreachable
             If nothing came from the storage host within the deadline.
         """
-        with WholeDownload(attempt, held, is_durable=is_durable) as download:
-            download.adopt(earlier)
+        with WholeDownload(attempt, held, earlier, is_durable=is_durable) as download:
             return self._answer(download, self._traffic.stop)
 
     def tail(self, n_bytes: int, total: int | None = None) -> Tail | None:

@@ -16,7 +16,6 @@ from runlake.exports.download.attempt_file import (
     AttemptFile,
     AttemptName,
     AttemptVersion,
-    version_of,
 )
 from runlake.exports.download.failures import Damaged, Incomplete, Refused
 from runlake.exports.download.statuses import NOT_MODIFIED, OK, PARTIAL, UNSATISFIABLE
@@ -48,15 +47,23 @@ class WholeDownload:
         exception it is left for a later attempt.
     held : Validator or None
         The version already on disk, which need not come again.
+    earlier : sequence of Path
+        Files of dead attempts; the bytes of the one that came furthest are copied.
     is_durable : bool
         Wait until the bytes are on the disk.
     """
 
     def __init__(
-        self, attempt: AttemptFile, held: Validator | None, *, is_durable: bool = True
+        self,
+        attempt: AttemptFile,
+        held: Validator | None,
+        earlier: Sequence[Path],
+        *,
+        is_durable: bool,
     ) -> None:
         self._attempt = attempt
         self._held = held
+        self._earlier = earlier
         self._is_durable = is_durable
         self._file: BinaryIO | None = None
         self._digest = Digest(with_md5=False)
@@ -64,12 +71,20 @@ class WholeDownload:
         self._promise = Validator()
 
     def __enter__(self) -> Self:
+        try:
+            self._adopt()
+        except BaseException:
+            self._leave()
+            raise
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is None:
             self._close()
-            return
+        else:
+            self._leave()
+
+    def _leave(self) -> None:
         with suppress(OSError):
             # On a full disk closing fails too, and would hide why.
             self._close()
@@ -80,9 +95,9 @@ class WholeDownload:
         """Bytes that came, from the first one on without a gap."""
         return self._digest.n_bytes
 
-    def adopt(self, candidates: Sequence[Path]) -> None:
+    def _adopt(self) -> None:
         """Copy the bytes of the earlier attempt that came furthest."""
-        best = max(candidates, key=_size, default=None)
+        best = max(self._earlier, key=_size, default=None)
         name = AttemptName.parse(best.name) if best else None
         if best is None or name is None or name.version is None:
             return
@@ -165,7 +180,7 @@ class WholeDownload:
         encoding = find_encoding(body.begin(), reply.headers.get("content-encoding"))
         if encoding is None:
             promised = _length(reply.headers)
-            self._restart(version_of(validator, promised), validator, promised)
+            self._restart(AttemptVersion.of(validator, promised), validator, promised)
             self._write(body)
             self._check_length(promised)
             return validator
