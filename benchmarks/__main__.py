@@ -46,12 +46,13 @@ def main() -> None:
         folder = Path(name)
         for group, measure in GROUPS.items():
             if group in wanted:
-                lines += measure(folder / group)
+                found = measure(folder / group)
+                print(as_markdown(found), flush=True)
+                lines += found
         if "growth" in wanted:
             grown = _growth(folder / "growth")
     if not sys.argv[1:]:
         write_document(lines, grown)
-    print(as_markdown(lines))
     print(growth_table(grown))
 
 
