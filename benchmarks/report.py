@@ -92,8 +92,9 @@ The SDK is wandb 0.31, whose `beta_scan_history` is its `scan_history`. It has t
 *without* keys keeps all exports as whole files, and later scans, keyed ones too, read those; a scan
 with keys that finds no file reads ranges over the network each time, and keeps nothing. "wandb" is
 the first state unless the line says "nothing cached by the SDK". Runlake keeps what it reads in
-both cases. Where it has nothing cached it is measured once, over few steps. Rows are thrown away as they come unless the line says otherwise: who keeps them pays
-for CPython's objects on both sides, and the ratio is smaller.
+both cases. Where the SDK has nothing cached it is measured once, over few steps. Rows are thrown
+away as they come unless the line says otherwise: who keeps them pays for CPython's objects on both
+sides, and the ratio is smaller.
 
 "vendor's layout" is few large files with all numbers as doubles, as the vendor's cloud writes them
 (how long its row groups are is not known; here they are as pyarrow makes them, up to 1,048,576
