@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from runlake.backend.http.statuses import PARTIAL
 from runlake.exports.ranges import parse_content_range
 
-PARTIAL = 206
 STRONG_SECONDS = 1.0
 MD5_BYTES, CRC32C_BYTES = 16, 4
 ENCRYPTED = (

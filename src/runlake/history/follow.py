@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from runlake.backend.http.client import Client
-from runlake.backend.http.retry import is_retryable
+from runlake.backend.http.statuses import is_retryable
 from runlake.cache.layout import RunDirectory
 from runlake.cache.pull_result import PullResult
 from runlake.errors import ExportChanged, ExportExpired, RunlakeError, Unreachable

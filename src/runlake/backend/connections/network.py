@@ -14,7 +14,6 @@ from runlake.backend.connections.pace import Patience
 
 WRITE_BYTES = 1 << 16
 LOCATION = "location"
-REDIRECTS = {301, 302, 303, 307, 308}
 T = TypeVar("T")
 Raised = TypeVar("Raised", bound=BaseException)
 

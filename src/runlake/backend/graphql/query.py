@@ -14,11 +14,12 @@ from runlake.backend.graphql.lacking import fit, learn
 from runlake.backend.graphql.shapes import answer_to, find_misplaced
 from runlake.backend.http.client import Client
 from runlake.backend.http.retry import Transient, retry
+from runlake.backend.http.statuses import BAD_REQUEST, UNPROCESSABLE
 from runlake.errors import BackendError, ProtocolError, RunNotFoundError
 from runlake.values import RunPath
 
 # HTTP statuses with which servers refuse a document that their schema does not know.
-WRONG_DOCUMENT = {400, 422}
+WRONG_DOCUMENT = {BAD_REQUEST, UNPROCESSABLE}
 CHECK_SPELLING = "Check the spelling, and that this API key may read the project."
 # Ids that are named of runs with one display name.
 MAX_NAMED = 3

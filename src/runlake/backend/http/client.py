@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from runlake.backend.connections.network import LOCATION, REDIRECTS, without_frames
+from runlake.backend.connections.network import LOCATION, without_frames
 from runlake.backend.connections.pace import Patience
 from runlake.backend.connections.pools import Connections, KeyAuth
 from runlake.backend.connections.urls import bare, origin_of
@@ -24,6 +24,7 @@ from runlake.backend.http.failures import Failures
 from runlake.backend.http.json_text import parse_json
 from runlake.backend.http.reply import Reply
 from runlake.backend.http.retry import Transient
+from runlake.backend.http.statuses import REDIRECTS
 from runlake.backend.http.stop import Stop
 from runlake.errors import (
     BackendError,

@@ -6,11 +6,12 @@ from contextlib import suppress
 
 import httpx
 
-from runlake.backend.connections.network import LOCATION, REDIRECTS
+from runlake.backend.connections.network import LOCATION
 from runlake.backend.connections.urls import bare, origin_of
 from runlake.backend.http.decoding import NotDecodable, decoded
 from runlake.backend.http.json_text import parse_json
-from runlake.backend.http.retry import Transient, is_retryable
+from runlake.backend.http.retry import Transient
+from runlake.backend.http.statuses import FORBIDDEN, REDIRECTS, UNAUTHORIZED, is_retryable
 from runlake.backend.http.words import html_title, safe_words
 from runlake.errors import (
     AccessDenied,
@@ -51,13 +52,13 @@ class Failures:
         status = response.status_code
         facts = {"operation": operation, "origin": self._origin, "status": status}
         said = self._said(response)
-        if status == httpx.codes.UNAUTHORIZED:
+        if status == UNAUTHORIZED:
             return AuthenticationError(
                 f"{self._origin} does not know this API key (HTTP 401). Check WANDB_API_KEY, or "
                 "the key in ~/.netrc.",
                 **facts,
             )
-        if status == httpx.codes.FORBIDDEN:
+        if status == FORBIDDEN:
             return AccessDenied(
                 f"{self._origin} does not allow {what} with this API key (HTTP 403){said}.",
                 **facts,

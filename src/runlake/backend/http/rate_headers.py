@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runlake.backend.http.retry import TOO_MANY_REQUESTS, retry_after_seconds
+from runlake.backend.http.retry import retry_after_seconds
+from runlake.backend.http.statuses import TOO_MANY_REQUESTS
 
 # A reset beyond this is a moment since 1970, below it seconds from now; both are in use.
 EPOCH = 1_000_000_000

@@ -13,11 +13,6 @@ import stamina
 from runlake.settings import Settings
 
 MAX_REFUSALS = 3
-TOO_MANY_REQUESTS = 429
-# Request Timeout, Too Early, Too Many Requests; and what servers say of themselves, but for Not
-# Implemented, which does not pass.
-RETRYABLE = {408, 425, TOO_MANY_REQUESTS}
-SERVER_ERROR, NOT_IMPLEMENTED = 500, 501
 # stamina logs each retry as a warning; without this, Python prints it in programs that set up no
 # logging.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -49,11 +44,6 @@ class Transient(Exception):
     def is_put_off(self) -> bool:
         """The server asked for another try later, hence did nothing."""
         return self.retry_after is not None
-
-
-def is_retryable(status: int) -> bool:
-    """Tell whether another try may bring a better answer than this HTTP status."""
-    return status in RETRYABLE or (status >= SERVER_ERROR and status != NOT_IMPLEMENTED)
 
 
 def retry(action: Callable[[], T], settings: Settings) -> T:

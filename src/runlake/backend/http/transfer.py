@@ -13,14 +13,14 @@ from pathlib import Path
 from runlake.backend.http.client import Client
 from runlake.backend.http.decoding import encoding_of
 from runlake.backend.http.reply import Reply
-from runlake.backend.http.retry import Transient, is_retryable, retry
+from runlake.backend.http.retry import Transient, retry
+from runlake.backend.http.statuses import OK, is_retryable
 from runlake.errors import FileTransferError
 
 WRITE_BYTES = 1 << 20
 MAX_BYTES_IN_MEMORY = 1 << 30
 # Of a file in memory, where the host announces no length or compresses unasked.
 MAX_UNANNOUNCED_IN_MEMORY = 256 << 20
-OK = 200
 
 
 def download_file(

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runlake.backend.http.client import Client
+from runlake.backend.http.statuses import URL_EXPIRED
 from runlake.backend.http.transfer import download_file, make_directory
 from runlake.cache.disk.links import is_regular
 from runlake.cache.layout import ContentFile
@@ -26,7 +27,6 @@ from runlake.errors import CacheError, FileTransferError
 
 Download = Callable[[Path], None]
 FindUrl = Callable[[bool], str]
-EXPIRED = {401, 403, 410}
 COPY_BYTES = 1 << 24
 
 
@@ -120,7 +120,7 @@ def download_checked(
     try:
         download(find_url(False))
     except FileTransferError as error:
-        if error.facts.get("status") not in EXPIRED:
+        if error.facts.get("status") not in URL_EXPIRED:
             raise
         download(find_url(True))
 

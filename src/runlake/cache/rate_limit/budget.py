@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from filelock import SoftFileLease, lock_descriptor, unlock_descriptor
 
 from runlake.backend.http.rate_headers import parse_rate_headers
-from runlake.backend.http.retry import TOO_MANY_REQUESTS
+from runlake.backend.http.statuses import TOO_MANY_REQUESTS
 from runlake.cache.disk.links import NO_LINK, NO_WAIT, read_small_file, refuse_special
 from runlake.cache.disk.mounts import is_network
 from runlake.cache.layout import limit_file

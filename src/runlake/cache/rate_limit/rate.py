@@ -12,7 +12,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 
 from runlake.backend.http.rate_headers import RateHeaders
-from runlake.backend.http.retry import TOO_MANY_REQUESTS
+from runlake.backend.http.statuses import TOO_MANY_REQUESTS
 
 # Turns keep this share of the rate, so that jitter on the way does not bunch them beyond it.
 SLACK = 0.9

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Iterator
 
 from runlake.backend.http.reply import Reply
+from runlake.backend.http.statuses import OK, PARTIAL, PRECONDITION_FAILED, UNSATISFIABLE
 from runlake.backend.http.stop import Stopped
 from runlake.exports.download.failures import Incomplete, Refused, Replaced
-from runlake.exports.download.statuses import OK, PARTIAL, PRECONDITION_FAILED, UNSATISFIABLE
 from runlake.exports.ranges import ByteRange, parse_content_range
 from runlake.exports.validator import Validator
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from runlake.backend.http.reply import Reply
-from runlake.backend.http.retry import Transient, is_retryable, retry
+from runlake.backend.http.retry import Transient, retry
+from runlake.backend.http.statuses import NOT_FOUND, URL_EXPIRED, is_retryable
 from runlake.backend.http.stop import Stop
 from runlake.errors import ExportChanged, ExportCorrupt, ExportError, ExportExpired, Unreachable
 from runlake.errors.screen import shortened
@@ -28,8 +29,7 @@ from runlake.exports.validator import Validator
 from runlake.exports.verify import Verified
 from runlake.exports.workers import run_tasks
 
-EXPIRED = {401, 403, 404, 410}
-NOT_FOUND = 404
+EXPIRED = URL_EXPIRED | {NOT_FOUND}
 MAX_NAME = 200
 PROGRESS_BYTES = 1 << 14  # what a try has to bring for the next one to follow at once
 MAX_CORRUPT = 3

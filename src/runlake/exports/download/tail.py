@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runlake.backend.http.reply import Reply
-from runlake.exports.download.failures import Incomplete, Refused, UnknownRange
-from runlake.exports.download.statuses import (
+from runlake.backend.http.statuses import (
     BAD_REQUEST,
     NOT_IMPLEMENTED,
     OK,
     PARTIAL,
     UNSATISFIABLE,
 )
+from runlake.exports.download.failures import Incomplete, Refused, UnknownRange
 from runlake.exports.ranges import ByteRange, parse_content_range
 from runlake.exports.validator import Validator
 

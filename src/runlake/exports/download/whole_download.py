@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from runlake.backend.http.reply import Reply
+from runlake.backend.http.statuses import NOT_MODIFIED, OK, PARTIAL, UNSATISFIABLE
 from runlake.exports.download.attempt_file import (
     AttemptFile,
     AttemptName,
     AttemptVersion,
 )
 from runlake.exports.download.failures import Damaged, Incomplete, Refused
-from runlake.exports.download.statuses import NOT_MODIFIED, OK, PARTIAL, UNSATISFIABLE
 from runlake.exports.download.tail import PARQUET
 from runlake.exports.ranges import parse_content_range
 from runlake.exports.validator import Validator, is_whole

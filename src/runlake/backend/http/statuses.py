@@ -1,0 +1,30 @@
+"""HTTP statuses by name (RFC 9110, section 15; RFC 6585), and which of them may pass."""
+
+from __future__ import annotations
+
+OK = 200
+PARTIAL = 206
+NOT_MODIFIED = 304
+BAD_REQUEST = 400
+UNAUTHORIZED = 401
+FORBIDDEN = 403
+NOT_FOUND = 404
+GONE = 410
+PRECONDITION_FAILED = 412
+UNSATISFIABLE = 416
+UNPROCESSABLE = 422
+TOO_MANY_REQUESTS = 429
+SERVER_ERROR = 500
+NOT_IMPLEMENTED = 501
+
+REDIRECTS = {301, 302, 303, 307, 308}
+# With these a storage host refuses a signed URL that ran out.
+URL_EXPIRED = {UNAUTHORIZED, FORBIDDEN, GONE}
+# Request Timeout, Too Early, Too Many Requests; and what servers say of themselves, but for Not
+# Implemented, which does not pass.
+_RETRYABLE = {408, 425, TOO_MANY_REQUESTS}
+
+
+def is_retryable(status: int) -> bool:
+    """Tell whether another try may bring a better answer than this HTTP status."""
+    return status in _RETRYABLE or (status >= SERVER_ERROR and status != NOT_IMPLEMENTED)
