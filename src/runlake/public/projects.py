@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from runlake.backend.graphql import documents
 from runlake.backend.graphql.lacking import check_field
-from runlake.backend.graphql.query import query
+from runlake.backend.graphql.query import query, query_project
 from runlake.backend.http.client import Client
 from runlake.errors import ProjectNotFoundError
 from runlake.errors.screen import line_for_screen
@@ -50,16 +50,8 @@ class Project(Attributes):
 
     def _load(self) -> dict[str, Any]:
         if not self._attrs:
-            variables = {"name": self.name, "entity": self.entity}
-            found = query(self._client, documents.PROJECT, variables).get("project")
-            if found is None:
-                raise ProjectNotFoundError(
-                    f"Project {self.entity}/{self.name} not found at {self._client.origin}. Check "
-                    "the spelling, and that this API key may read it.",
-                    operation="GetProject",
-                    origin=self._client.origin,
-                )
-            self._attrs = dict(found)
+            variables = {"project": self.name, "entity": self.entity}
+            self._attrs = dict(query_project(self._client, documents.PROJECT, variables))
         return self._attrs
 
     @property

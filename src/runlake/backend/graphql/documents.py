@@ -240,8 +240,8 @@ query GetProjects($entity: String, $cursor: String, $perPage: Int) {{
 """
 
 PROJECT = f"""
-query GetProject($name: String, $entity: String) {{
-  project(name: $name, entityName: $entity) {{ {PROJECT_FIELDS} }}
+query GetProject($project: String, $entity: String) {{
+  project(name: $project, entityName: $entity) {{ {PROJECT_FIELDS} }}
 }}
 """
 

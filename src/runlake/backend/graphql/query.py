@@ -15,7 +15,7 @@ from runlake.backend.graphql.shapes import answer_to, find_misplaced
 from runlake.backend.http.client import Client
 from runlake.backend.http.retry import Transient, retry
 from runlake.backend.http.statuses import BAD_REQUEST, UNPROCESSABLE
-from runlake.errors import BackendError, ProtocolError, RunNotFoundError
+from runlake.errors import BackendError, ProjectNotFoundError, ProtocolError, RunNotFoundError
 from runlake.values import RunPath
 
 # HTTP statuses with which servers refuse a document that their schema does not know.
@@ -149,6 +149,39 @@ def _named(operation: str, variables: Mapping[str, Any]) -> str:
     )
     about = "/".join(part for part in parts if part)
     return f"{operation} of '{about}'" if about else operation
+
+
+def query_project(client: Client, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Send a query about one project and return the project's part of the answer.
+
+    Parameters
+    ----------
+    client : Client
+        The backend to ask.
+    document : str
+        A document that selects ``project { ... }``.
+    variables : mapping
+        The document's variables, ``entity`` and ``project`` among them.
+
+    Returns
+    -------
+    dict
+        The selected fields of the project.
+
+    Raises
+    ------
+    ProjectNotFoundError
+        If the project does not exist, or is not visible to this API key.
+    """
+    project: dict[str, Any] | None = query(client, document, variables).get("project")
+    if project is None:
+        raise ProjectNotFoundError(
+            f"Could not find project {variables['project']} of {variables['entity']} at "
+            f"{client.origin}. Check the spelling, and that this API key may read it.",
+            operation=_operation_name(document),
+            origin=client.origin,
+        )
+    return project
 
 
 def query_run(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runlake.backend.graphql import artifact_documents as documents
-from runlake.backend.graphql.query import query_run
+from runlake.backend.graphql.query import query, query_run
 from runlake.backend.http.client import Client
 from runlake.cache.artifacts.contents import download_checked
 from runlake.cache.artifacts.files import fetch_file_page
@@ -76,15 +76,11 @@ class Artifacts(PagesInProject[Artifact], SizedPages[Artifact]):
         return f"the versions of '{self._place}/{self.collection_name}'"
 
     def _fetch(self, cursor: str | None) -> Page[Artifact]:
-        project = self._find(
-            documents.PROJECT_ARTIFACTS,
-            cursor,
-            type=self.type,
-            collection=self.collection_name,
-            order=self.order,
-            filters=json.dumps(self.filters),
-        )
-        of_type = (project or {}).get("artifactType") or {}
+        chosen = {"order": self.order, "filters": json.dumps(self.filters)}
+        place = {"type": self.type, "collection": self.collection_name}
+        variables = {**self._variables(cursor), **place, **chosen}
+        data = query(self._client, documents.PROJECT_ARTIFACTS, variables)
+        of_type = (data.get("project") or {}).get("artifactType") or {}
         found = (of_type.get("artifactCollection") or {}).get("artifacts")
         if found is None:
             raise ArtifactNotFoundError(

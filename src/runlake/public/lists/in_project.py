@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from runlake.backend.graphql.query import query
+from runlake.backend.graphql.query import query_project
 from runlake.backend.http.client import Client
-from runlake.errors import ProjectNotFoundError
 from runlake.public.lists.pages import Pages
 
 T = TypeVar("T")
@@ -44,20 +43,11 @@ class PagesInProject(Pages[T]):
         """The project, for texts."""
         return f"{self.entity}/{self.project}"
 
-    def _find(self, document: str, cursor: str | None, **variables: Any) -> dict[str, Any] | None:
-        """Ask for a page; return the project's part of the answer, None without such a project."""
-        place = {"entity": self.entity, "project": self.project}
+    def _variables(self, cursor: str | None) -> dict[str, Any]:
+        """Return what every document about a page of the list takes."""
         page = {"cursor": cursor, "perPage": self.per_page}
-        return query(self._client, document, {**place, **page, **variables}).get("project")
+        return {"entity": self.entity, "project": self.project, **page}
 
     def _ask(self, document: str, cursor: str | None, **variables: Any) -> dict[str, Any]:
         """Ask for a page, and return the project's part of the answer."""
-        project = self._find(document, cursor, **variables)
-        if project is None:
-            raise ProjectNotFoundError(
-                f"Could not find project {self.project} of {self.entity} at {self._client.origin}. "
-                "Check the spelling, and that this API key may read it.",
-                operation=self._operation,
-                origin=self._client.origin,
-            )
-        return project
+        return query_project(self._client, document, {**self._variables(cursor), **variables})
