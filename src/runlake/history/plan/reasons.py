@@ -178,8 +178,8 @@ def describe_extent(manifest: Manifest, exports: Sequence[ExportFacts]) -> str:
     if exported_to is None:
         return f"Steps go up to {manifest.last_step:,}, none of them exported yet."
     live = manifest.live_steps
-    tail = f", live from {live[0]:,}" if live else ""
-    return f"Exported up to step {exported_to:,}{tail}; the last step is {manifest.last_step:,}."
+    begin = f", live from {live[0]:,}" if live else ""
+    return f"Exported up to step {exported_to:,}{begin}; the last step is {manifest.last_step:,}."
 
 
 def _listed(names: list[str]) -> str:

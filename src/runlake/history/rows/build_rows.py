@@ -79,8 +79,8 @@ def _cuts(batch: Batch, first: int = 0) -> Iterator[Batch]:
 def _rows_per_build(batch: Batch) -> int:
     n_cells: int = sum(len(array) - array.null_count for array in batch.arrays) + len(batch)
     goal = max(sizes.CELLS_PER_BUILD, sizes.CELLS_PER_COLUMN * len(batch.arrays))
-    n_parts = max(1, round(n_cells / goal))
-    return max(sizes.MIN_BUILD_ROWS, -(-len(batch) // n_parts))
+    n_cuts = max(1, round(n_cells / goal))
+    return max(sizes.MIN_BUILD_ROWS, -(-len(batch) // n_cuts))
 
 
 def _kept(rows: list[Row], projection: Projection) -> list[Row]:
@@ -197,8 +197,8 @@ def _full_rows(keys: tuple[str, ...], columns: tuple[Full, ...]) -> list[Row]:
     """Make rows of columns without nulls."""
     if len(keys) <= sizes.MAX_GENERATED_KEYS:
         return _display(keys)([reader.read(array) for reader, array in columns])
-    parts = [_transposed(list(some)) for _, some in groupby(columns, _number_type)]
-    rows = parts[0] if len(parts) == 1 else map(_joined, zip(*parts, strict=True))
+    blocks = [_transposed(list(some)) for _, some in groupby(columns, _number_type)]
+    rows = blocks[0] if len(blocks) == 1 else map(_joined, zip(*blocks, strict=True))
     return [dict(zip(keys, row, strict=True)) for row in rows]
 
 
@@ -208,11 +208,11 @@ def _number_type(column: Full) -> str:
     return "" if number is None else number.str
 
 
-def _joined(parts: Iterable[Sequence[Any]]) -> list[Any]:
+def _joined(cells: Iterable[Sequence[Any]]) -> list[Any]:
     # Faster than a chain, which steps from cell to cell.
     row: list[Any] = []
-    for part in parts:
-        row += part
+    for some in cells:
+        row += some
     return row
 
 

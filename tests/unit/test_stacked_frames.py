@@ -1,0 +1,34 @@
+"""Frames of runs on top of each other: one key gets one type by the rules of one run."""
+
+import datetime as dt
+import json
+
+import polars as pl
+
+from runlake.history.frames.json_columns import stack
+
+MOMENT = dt.datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001 - exports hold times without a zone too
+
+
+def column(*cells, dtype=None):
+    return pl.DataFrame({"cell": pl.Series(cells, dtype=dtype)})
+
+
+def test_times_of_two_units_stay_times():
+    some = column(MOMENT, dtype=pl.Datetime("ms")), column(MOMENT, dtype=pl.Datetime("us"))
+    stacked = stack(some)["cell"]
+    assert isinstance(stacked.dtype, pl.Datetime)
+    assert stacked.to_list() == [MOMENT, MOMENT]
+
+
+def test_integers_and_floats_meet_as_floats_at_any_depth():
+    one, other = column({"a": [1]}), column({"a": [0.5], "b": "x"})
+    assert stack([one, other])["cell"].to_list() == [
+        {"a": [1.0], "b": None},
+        {"a": [0.5], "b": "x"},
+    ]
+
+
+def test_what_fits_no_type_is_json_text():
+    stacked = stack([column(1), column("x"), column(None, dtype=pl.Null)])["cell"]
+    assert [cell and json.loads(cell) for cell in stacked] == [1, "x", None]
