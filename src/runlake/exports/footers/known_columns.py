@@ -11,6 +11,7 @@ import pyarrow as pa
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
+_MISSING: Any = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,11 @@ class Memo:
         """
         kept: dict[Any, T] = self.__dict__.setdefault("_kept", {})
         key = (function, *arguments)
-        if key in kept:
-            return kept[key]
-        return kept.setdefault(key, function(self, *arguments))
+        # One look: of a thousand keys the hash and the comparison are what it costs.
+        found = kept.get(key, _MISSING)
+        if found is _MISSING:
+            return kept.setdefault(key, function(self, *arguments))
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
         # Another process works it out for itself: some of it belongs to an engine.
