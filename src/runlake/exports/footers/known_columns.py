@@ -45,7 +45,7 @@ class Memo:
         kept: dict[Any, T] = self.__dict__.setdefault("_kept", {})
         key = (function, *arguments)
         # One look: of a thousand keys the hash and the comparison are what it costs.
-        found = kept.get(key, _MISSING)
+        found: T = kept.get(key, _MISSING)
         if found is _MISSING:
             return kept.setdefault(key, function(self, *arguments))
         return found
