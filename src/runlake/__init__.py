@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from runlake.public.projects import Project, Projects
     from runlake.public.run.console import ConsoleLogLine, ConsoleLogs
     from runlake.public.run.export_copies import DownloadHistoryResult
+    from runlake.public.run.history_scan import HistoryScan
     from runlake.public.run.metrics import Metric
-    from runlake.public.run.rows import HistoryScan
     from runlake.public.run.run import Run
     from runlake.public.run.summary import Summary
     from runlake.public.runs import Runs
@@ -58,7 +58,7 @@ _HOMES = {
     "Error": "runlake.errors",
     "File": "runlake.public.files",
     "Files": "runlake.public.files",
-    "HistoryScan": "runlake.public.run.rows",
+    "HistoryScan": "runlake.public.run.history_scan",
     "Metric": "runlake.public.run.metrics",
     "MixedTypesWarning": "runlake.errors",
     "NoRowsWarning": "runlake.errors",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runlake.public.projects import Project, Projects
     from runlake.public.run.console import ConsoleLogLine, ConsoleLogs
     from runlake.public.run.export_copies import DownloadHistoryResult
-    from runlake.public.run.rows import HistoryScan
+    from runlake.public.run.history_scan import HistoryScan
     from runlake.public.run.run import Run
     from runlake.public.runs import Runs
     from runlake.public.sweeps import Sweep, Sweeps
@@ -44,7 +44,7 @@ _HOMES = {
     "DownloadHistoryResult": "runlake.public.run.export_copies:DownloadHistoryResult",
     "File": "runlake.public.files:File",
     "Files": "runlake.public.files:Files",
-    "HistoryScan": "runlake.public.run.rows:HistoryScan",
+    "HistoryScan": "runlake.public.run.history_scan:HistoryScan",
     "IncompleteRunHistoryError": "runlake.errors:IncompleteRunHistoryError",
     "Project": "runlake.public.projects:Project",
     "ProjectArtifactCollections": (

@@ -4,4 +4,6 @@ Read `manifest`, which asks the backend, and `decide`, which compares its offer 
 disk. Then `download`: `storage_host` there brings the bytes, and `verify` says whether they are
 good, by what `validator` read of the host's promises. `footers` reads what the file states.
 `unlisted` finds rows that are neither exported nor listed.
+`extent` says whether a part of a file is worth asking for, `offers` gets new URLs; `progress`,
+`workers` and `process_identity` serve the downloads.
 """

@@ -1,4 +1,4 @@
-"""Whether bytes on disk are the export that a storage host promised: the one place that decides.
+"""Whether bytes on disk are the export that a storage host promised: the one place that compares.
 
 However a file came (whole, with the request for its tail, in ranges, resumed, copied from a dead
 attempt, by a redirect), the cache publishes it as a `Verified` only, which `verify_export` alone

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from runlake.history.frames.frames import Types
     from runlake.history.frames.scan import Scanned
+    from runlake.history.frames.sources import Types
     from runlake.history.frames.stream import Stream
     from runlake.history.live.spool import LiveRows
 

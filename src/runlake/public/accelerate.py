@@ -11,7 +11,7 @@ from typing import Any, Self
 from runlake.backend.http.client import Client
 from runlake.cache.rate_limit.budget import SharedBudget
 from runlake.errors import IncompleteRunHistoryError, MissingExtra, RunlakeError
-from runlake.public.run.rows import HistoryScan
+from runlake.public.run.history_scan import HistoryScan
 from runlake.public.run.run import Run
 from runlake.settings import load_settings
 from runlake.values import Row

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from runlake.exports.buffers import numbers_of
 from runlake.exports.footers.schema import UnreadableExport, leaf_positions
+from runlake.exports.numpy_views import numbers_of
 from runlake.values import STEP
 
 STEPS_AT_ONCE = 1 << 20

@@ -13,7 +13,7 @@ from runlake.history.decode.corruption import telling_corruption
 from runlake.history.decode.expressions import to_arrow
 from runlake.history.decode.prefetch import run_ahead
 from runlake.history.decode.selection import select_columns
-from runlake.history.frames.frames import (
+from runlake.history.frames.sources import (
     Types,
     check_polars,
     empty_frame,

@@ -9,7 +9,7 @@ import polars as pl
 
 from runlake.errors import MixedTypesWarning
 from runlake.errors.user_line import warn
-from runlake.history.frames.frames import (
+from runlake.history.frames.sources import (
     Types,
     answer_types,
     check_polars,

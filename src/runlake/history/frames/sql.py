@@ -16,7 +16,7 @@ import pyarrow as pa
 from runlake.errors import InvalidArgument
 from runlake.history.decode.engines import DUCKDB, POLARS, has_refused
 from runlake.history.decode.expressions import from_arrow, to_arrow
-from runlake.history.frames.frames import (
+from runlake.history.frames.sources import (
     Types,
     check_polars,
     empty_frame,

@@ -7,12 +7,12 @@ from itertools import chain
 
 import polars as pl
 
-from runlake.history.frames.frames import (
+from runlake.history.frames.merge import merged_frame
+from runlake.history.frames.sources import (
     answer_types,
     export_frame,
     keep_rows,
     live_frame,
-    merged_frame,
     open_export,
 )
 from runlake.history.live.spool import rows_table, table_columns

@@ -17,7 +17,7 @@ from cachetools import LRUCache
 from runlake.errors import CacheCorrupt
 from runlake.history.decode.corruption import telling_corruption
 from runlake.history.decode.expressions import all_named
-from runlake.history.frames.frames import open_export
+from runlake.history.frames.sources import open_export
 from runlake.history.plan import sizes
 from runlake.history.plan.segments import ExportRead
 from runlake.history.plan.slices import cut_slices, whole_groups

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from runlake.exports.buffers import numbers_of
+from runlake.exports.numpy_views import numbers_of
 from runlake.history.decode.batches import Batch
 from runlake.history.plan import sizes
 from runlake.history.plan.arrow_types import is_int_or_float, is_json

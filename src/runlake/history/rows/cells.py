@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from runlake.exports.buffers import booleans_of, numbers_of, validity_of
+from runlake.exports.numpy_views import booleans_of, numbers_of, validity_of
 from runlake.history.plan.arrow_types import is_binary, is_list, is_text, is_union
 
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}

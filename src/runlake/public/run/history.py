@@ -16,7 +16,7 @@ from runlake.history.sample.by_server import fetch_sampled_rows, fetch_system_ro
 from runlake.history.sample.sample import Sample
 from runlake.public.pandas_frame import as_pandas, frame_to_pandas
 from runlake.public.run.fields import RunFields
-from runlake.public.run.rows import HistoryScan
+from runlake.public.run.history_scan import HistoryScan
 from runlake.values import (
     STEP,
     Question,

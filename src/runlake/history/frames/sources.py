@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -18,12 +18,12 @@ from runlake.history.decode.expressions import (
     are_present,
     from_arrow,
     in_range,
-    named,
     polars_type,
     stored,
     whole_step,
 )
 from runlake.history.decode.forked import polars_is_usable
+from runlake.history.frames.merge import merged_frame
 from runlake.history.live.spool import rows_table, table_columns
 from runlake.history.plan.arrow_types import as_polars_can_read, is_plain, unify
 from runlake.history.plan.key_columns import Column, check_names
@@ -136,42 +136,6 @@ def live_frame(rows: Sequence[Row], types: Types) -> pl.LazyFrame:
     return with_types(from_arrow(table).lazy(), table_columns(table), types)
 
 
-def merged_frame(frames: Sequence[pl.LazyFrame], types: Types) -> pl.LazyFrame:
-    """Merge frames by step; the later one wins key by key (reading rule 3).
-
-    Parameters
-    ----------
-    frames : sequence of polars.LazyFrame
-        In any order of rows; of two rows of one step in one frame the later one wins.
-    types : mapping
-        Of the answer.
-
-    Returns
-    -------
-    polars.LazyFrame
-        Ascending by step, each once.
-    """
-    source = unused_name(types)
-    numbered = [f.with_columns(pl.lit(i).alias(source)) for i, f in enumerate(frames)]
-    ordered = pl.concat(numbered).sort(STEP, source, maintain_order=True).drop(source)
-    step = pl.col(STEP)
-    is_double = ((step == step.shift(1)) | (step == step.shift(-1))).fill_null(value=False)
-    # Only the doubles are grouped: grouping costs ten times what sorting does.
-    marked = ordered.with_columns(is_double.alias(source))
-    single = marked.filter(~pl.col(source)).drop(source)
-    winners = [_last(key) for key in types]
-    double = marked.filter(source).drop(source).group_by(STEP, maintain_order=True).agg(winners)
-    return pl.concat([single, double]).sort(STEP)
-
-
-def unused_name(names: Container[str]) -> str:
-    """Return a name for a column of our own that none of some keys has."""
-    name = "_"
-    while name in names:
-        name += "_"
-    return name
-
-
 def keep_rows(frame: pl.LazyFrame, projection: Projection) -> pl.LazyFrame:
     """Keep the rows that a projection wants."""
     if not projection.keys:
@@ -188,10 +152,6 @@ def segment_frames(
     if not segment.needs_merge:
         return [*frames, *pages]
     return [merged_frame([*frames, *pages], types)]
-
-
-def _last(key: str) -> pl.Expr:
-    return named(key).drop_nulls().last()
 
 
 def with_types(frame: pl.LazyFrame, columns: Sequence[Column], types: Types) -> pl.LazyFrame:
