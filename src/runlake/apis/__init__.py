@@ -1,4 +1,4 @@
-"""W&B's import path of the classes that read: ``runlake.apis.public.Run`` and its kin."""
+"""W&B's import path of the classes that read: ``runlake.apis.public.Run`` and others."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Api(ApiArtifacts):
 
     @property
     def settings(self) -> Settings:
-        """What the client was told, from every source."""
+        """The settings of the client, from every source."""
         return self._client.settings
 
     @property

@@ -1,4 +1,4 @@
-"""Whose things are meant where a path names nobody."""
+"""The default entity: where a path names none, the one of the settings, else the user."""
 
 from __future__ import annotations
 

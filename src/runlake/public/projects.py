@@ -205,7 +205,7 @@ class Projects(Pages[Project]):
 
     @property
     def length(self) -> None:
-        """None: the backend does not tell how many projects there are."""
+        """None: the backend does not say how many projects there are."""
         return None
 
     def _fetch(self, cursor: str | None) -> Page[Project]:

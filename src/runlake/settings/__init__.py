@@ -1,4 +1,4 @@
-"""What the client was told: environment, netrc and settings files, as one frozen value.
+"""The settings: environment, netrc and settings files, as one frozen value.
 
 Nothing else in the client looks outside. Read `settings` for the values, and `load` for where each
 comes from; then `environment`, `settings_files` and `api_keys`, which read it. A new setting goes

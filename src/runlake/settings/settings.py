@@ -12,7 +12,7 @@ from runlake.settings.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the client was told, from every source.
+    """The settings of a client, from every source.
 
     Parameters
     ----------
@@ -45,10 +45,10 @@ class Settings:
     locking : {"auto", "flock", "soft"}
         How processes that share the cache exclude each other (``RUNLAKE_LOCKING``).
     cache_max_bytes : int or None
-        Above it the least recently used runs are let go (``RUNLAKE_CACHE_MAX_BYTES``).
+        Above it the least recently used runs are evicted (``RUNLAKE_CACHE_MAX_BYTES``).
     requests_per_second : float or None
         What all processes with this key and this cache together may send to the API
-        (``RUNLAKE_REQUESTS_PER_SECOND``); None leaves it to what the backend tells.
+        (``RUNLAKE_REQUESTS_PER_SECOND``); None leaves it to what the backend says.
     max_bandwidth : int or None
         Bytes per second that the downloads of this process may take (``RUNLAKE_MAX_BANDWIDTH``).
     artifact_dir : Path

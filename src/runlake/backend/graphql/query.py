@@ -258,7 +258,7 @@ def _said_of_name(path: RunPath, ids: list[str]) -> str:
 
 
 def fetch_run(client: Client, path: RunPath, *, is_light: bool = False) -> dict[str, Any]:
-    """Return the fields of a run that one request brings; light is without config and metrics."""
+    """Return the fields of a run that one request fetches; light is without config and metrics."""
     return query_run(client, documents.RUN_LIGHT if is_light else documents.RUN, path)
 
 

@@ -100,7 +100,7 @@ def send_run_file(client: Client, run: RunPath, source: Path, name: str) -> None
         )
     url = urljoin(client.settings.base_url + "/", _upload_url(client, offer))
     upload_file(client, url, source, _upload_headers(client, offer), what=f"{name!r} of '{run}'")
-    # Storage hosts of self-managed backends tell nobody of an upload. Backends without the feature
+    # Storage hosts of self-managed backends report no upload. Backends without the feature
     # know the file by the file stream only, which would make an ended run a running one.
     if "MARK_RUN_FILES_UPLOADED" in fetch_features(client):
         mutate(client, documents.MARK_RUN_FILES_UPLOADED, names, is_idempotent=True)

@@ -29,7 +29,7 @@ class Budget(Protocol):
         """
 
     def learn(self, turn: float, status: int, headers: Mapping[str, str]) -> None:
-        """Take note of what an answer tells about the API's limit.
+        """Take note of what an answer says about the API's limit.
 
         Parameters
         ----------

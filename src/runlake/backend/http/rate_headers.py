@@ -1,4 +1,4 @@
-"""What an answer's headers tell about a rate limit (pure)."""
+"""What an answer's headers say about a rate limit (pure)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EPOCH = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class RateHeaders:
-    """A limit as a backend told it; None for what it left out.
+    """A limit as a backend reports it; None for what it left out.
 
     Parameters
     ----------
@@ -57,12 +57,12 @@ def parse_rate_headers(headers: Mapping[str, str], status: int = 200) -> RateHea
         the same with ``X-``, ``RateLimit-Policy`` and ``RateLimit`` (drafts of the IETF HTTPAPI
         working group), and ``Retry-After``.
     status : int
-        ``Retry-After`` counts with 429 only: with 503 it tells of the server, not of a limit.
+        ``Retry-After`` counts with 429 only: with 503 it is about the server, not about a limit.
 
     Returns
     -------
     RateHeaders or None
-        None where they tell nothing.
+        None where they say nothing.
 
     Examples
     --------

@@ -2,6 +2,6 @@
 
 Read `pages`, lists that are fetched as far as they are looked at, and `in_project`, those of a
 project: a list says which document it sends, what an edge of the answer stands for (`_open`), and
-what tells two of them apart (`_key`). Then `attributes` for fields of the backend as attributes,
+which key it has and no other (`_key`). Then `attributes` for fields of the backend as attributes,
 `filters`, and `destinations` for where files are put.
 """

@@ -21,7 +21,7 @@ def destination_of(root: str, name: str) -> Path:
     root : path
         The directory.
     name : str
-        The file's name with its folders, as the backend told it.
+        The file's name with its folders, as the backend names it.
 
     Returns
     -------

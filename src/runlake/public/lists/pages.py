@@ -30,7 +30,7 @@ class Page(Generic[T]):
     has_next : bool
         There is one.
     total : int or None
-        Objects on all pages, where the backend tells.
+        Objects on all pages, where the backend says.
     n_hidden : int
         Objects that the page brought and that are not shown.
     """
@@ -98,7 +98,7 @@ class Pages(ABC, Generic[T]):
 
     @abstractmethod
     def _key(self, one: T) -> Hashable:
-        """Return what tells an object from all others of the list."""
+        """Return a key that no other object of the list has."""
 
     @property
     @abstractmethod
@@ -144,7 +144,7 @@ class Pages(ABC, Generic[T]):
         return self.objects[index]
 
     def _reach(self, index: int | None) -> bool:
-        """Fetch until an object is there, or all are; tell whether it is."""
+        """Fetch until an object is there, or all are; say whether it is."""
         with self._guard:
             while (index is None or len(self.objects) <= index) and self.more:
                 self._turn()
@@ -182,7 +182,7 @@ class Pages(ABC, Generic[T]):
 
 
 class SizedPages(Pages[T]):
-    """A lazy list whose length the backend tells with the first page."""
+    """A lazy list whose length the backend gives with the first page."""
 
     def __len__(self) -> int:
         with self._guard:

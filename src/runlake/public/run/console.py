@@ -27,7 +27,7 @@ class ConsoleLogLine:
     number : int
         Position in the log, from 0.
     timestamp : datetime or None
-        When it was captured, aware UTC; None where the backend does not tell.
+        When it was captured, aware UTC; None where the backend does not say.
     level : str
         ``error`` for what went to stderr, else empty.
     label : str

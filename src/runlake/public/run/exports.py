@@ -13,7 +13,7 @@ from runlake.values import Question
 
 
 class RunExports(RunFields):
-    """What brings the exports of a run to disk."""
+    """What downloads the exports of a run to disk."""
 
     def pull(
         self,

@@ -250,7 +250,7 @@ class RunFields(Attributes):
 
     @property
     def user(self) -> User:
-        """Who started the run, where the backend tells."""
+        """Who started the run, where the backend says."""
         if not self._attrs.get("user"):
             raise AttributeError(f"The backend tells no user of {self!r}.")
         return User(self._attrs["user"])

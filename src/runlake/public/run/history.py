@@ -324,7 +324,7 @@ class RunHistory(RunFields):
         dict
             The rows of `beta_scan_history`, ascending by ``_step``, each step once: as it was when
             it was first seen, whether it is live or exported by then. Where the run is rewound,
-            the rows behind the step to which it was come again, as they are logged anew.
+            the rows behind the step to which it was come again, as they are logged again.
 
         Raises
         ------

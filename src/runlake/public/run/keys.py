@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RunKeys(RunFields):
-    """What tells of the keys of a run, from statistics as far as they go."""
+    """What describes the keys of a run, from statistics as far as they go."""
 
     def keys(self, pattern: str | None = None, kind: str | None = None) -> pl.DataFrame:
         """Return what was logged, from statistics; no history is read.
@@ -38,7 +38,7 @@ class RunKeys(RunFields):
             A row per key but ``_step``, in alphabetical order: ``key``, ``kind``, ``count`` (rows
             that have it), ``first_step`` and ``last_step`` (it was logged at no step before or
             behind; the bounds of the exports that have it), and ``min`` and ``max`` of its finite
-            numbers. Null where nobody tells; ``min`` and ``max`` are null while rows of the key
+            numbers. Null where it is not known; ``min`` and ``max`` are null while rows of the key
             are live. A `NoRowsWarning` says which keys there are if none matches.
 
         Raises

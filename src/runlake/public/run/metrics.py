@@ -38,7 +38,7 @@ class Metric:
     Parameters
     ----------
     name : str or None
-        The key that it is about; None where ``glob`` tells.
+        The key that it is about; None where ``glob`` says.
     glob : str or None
         A pattern of keys, such as ``train/*``.
     step_metric : str or None

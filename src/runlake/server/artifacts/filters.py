@@ -14,7 +14,7 @@ Keep = Callable[[Mapping[str, str | None]], bool]
 
 
 def collection_filter(text: str | None, fields: frozenset[str]) -> Keep:
-    """Return what tells whether a collection is wanted.
+    """Return a test of whether a collection is wanted.
 
     Parameters
     ----------

@@ -191,24 +191,24 @@ class RunStore:
         BadBody
             If a line of it cannot be stored; nothing of it is stored then.
         """
-        run_id, told = run["id"], parse_stream(body)
+        run_id, received = run["id"], parse_stream(body)
         with self._database.transaction() as connection:
-            for stream, sent in told.streams.items():
+            for stream, sent in received.streams.items():
                 self._append(connection, run_id, stream, sent)
-            if told.summary is not None:
+            if received.summary is not None:
                 connection.execute(
-                    "UPDATE runs SET summary = ? WHERE id = ?", (told.summary, run_id)
+                    "UPDATE runs SET summary = ? WHERE id = ?", (received.summary, run_id)
                 )
             state = "running"
-            if told.is_complete:
-                state = "failed" if told.exit_code else "finished"
-            elif told.is_preempting:
+            if received.is_complete:
+                state = "failed" if received.exit_code else "finished"
+            elif received.is_preempting:
                 state = "preempting"
             connection.execute(
                 "UPDATE runs SET heartbeat_at = ?, state = ?, exit_code = ? WHERE id = ?",
-                (time.time(), state, told.exit_code, run_id),
+                (time.time(), state, received.exit_code, run_id),
             )
-        self._try_to_export(run_id, is_over=told.is_complete)
+        self._try_to_export(run_id, is_over=received.is_complete)
         return bool(self._existing(run_id)["is_stopped"])
 
     def _append(

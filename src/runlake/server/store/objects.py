@@ -26,7 +26,7 @@ class BrokenUpload(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object and what HTTP tells of it."""
+    """An object and what HTTP says about it."""
 
     file: Path
     md5: str
