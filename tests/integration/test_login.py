@@ -5,14 +5,14 @@ import pathlib
 import pytest
 
 import runlake
-from runlake import errors, settings
+from runlake import errors
 
 WRONG = "w" * 40
 
 
 @pytest.fixture(autouse=True)
 def nobody_is_logged_in(monkeypatch):
-    monkeypatch.setattr(settings, "_logins", {})
+    monkeypatch.setattr("runlake.settings.api_keys._logins", {})
 
 
 def test_a_login_holds_for_every_api_of_the_process(backend, tmp_path):
