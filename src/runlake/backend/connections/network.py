@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import httpcore
@@ -35,9 +36,11 @@ class PatientStream(httpcore.NetworkStream):
         self._is_below_tls = False
 
     def __del__(self) -> None:
-        # httpcore leaves a connection open whose handshake with a SOCKS proxy failed.
-        if not self._is_below_tls:
-            self._stream.close()
+        # httpcore leaves a connection open whose handshake with a SOCKS proxy failed. An interrupt
+        # that meets the constructor leaves an object without attributes.
+        with suppress(AttributeError):
+            if not self._is_below_tls:
+                self._stream.close()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return what is there, so many bytes at most."""
