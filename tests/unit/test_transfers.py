@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from runlake.backend.connections.network import PatientStream
 from runlake.backend.http.bandwidth import Bandwidth
 from runlake.backend.http.stop import Stop, Stopped
 from runlake.exports.download.attempt_file import (
@@ -109,3 +110,8 @@ def test_a_part_that_cannot_go_on_is_not_left(folder, version):
 def test_a_name_that_is_no_part_tells_nothing():
     for name in ("manifest.json", "a.part", "0" * 32 + ".1-2-3-4.part"):
         assert AttemptName.parse(name) is None
+
+
+def test_a_connection_whose_making_was_interrupted_is_dropped_in_silence():
+    # pytest makes an error of what a finalizer prints.
+    del [PatientStream.__new__(PatientStream)][0]

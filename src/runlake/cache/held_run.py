@@ -15,7 +15,7 @@ from runlake.cache.locking.striped import run_lock
 from runlake.cache.memory import recall_columns
 from runlake.cache.pull_result import PullResult
 from runlake.cache.store import (
-    Offer,
+    LastOffer,
     StoredManifest,
     describe_age,
     note_use,
@@ -160,7 +160,7 @@ class HeldRun:
             **unreachable.facts,
         )
 
-    def _remembered(self, offer: Offer, exports: Sequence[StoredExport]) -> Manifest:
+    def _remembered(self, offer: LastOffer, exports: Sequence[StoredExport]) -> Manifest:
         return Manifest(
             self._directory.run,
             offer.state,
@@ -172,7 +172,7 @@ class HeldRun:
             (),
         )
 
-    def _warn_stale(self, offer: Offer, unreachable: Unreachable | None) -> None:
+    def _warn_stale(self, offer: LastOffer, unreachable: Unreachable | None) -> None:
         why = "Offline" if unreachable is None else "The backend does not answer"
         missing = ""
         if offer.n_live_rows != 0:

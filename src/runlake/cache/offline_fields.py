@@ -10,7 +10,7 @@ from runlake.backend.graphql.query import fetch_history_keys, fetch_run
 from runlake.backend.graphql.shapes import answer_to, int64
 from runlake.backend.http.client import Client
 from runlake.cache.layout import RunDirectory
-from runlake.cache.store import Offer, StoredManifest, describe_age, read_manifest
+from runlake.cache.store import LastOffer, StoredManifest, describe_age, read_manifest
 from runlake.errors import NotCached, StaleWarning, Unreachable
 from runlake.errors.user_line import warn
 from runlake.values import RunPath
@@ -96,6 +96,6 @@ def _not_cached(client: Client, run: RunPath) -> NotCached:
     )
 
 
-def _warn(why: str, run: RunPath, offer: Offer | None) -> None:
+def _warn(why: str, run: RunPath, offer: LastOffer | None) -> None:
     age = "an unknown time" if offer is None else describe_age(offer)
     warn(f"{why}: the fields of '{run}' are as of {age} ago.", StaleWarning)

@@ -22,7 +22,7 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
 from runlake.cache.pull_result import PullResult
 from runlake.cache.store import (
-    Offer,
+    LastOffer,
     StoredManifest,
     note_use,
     read_manifest,
@@ -379,7 +379,7 @@ class _Pull:
             for name, export in stored.exports.items()
         }
         attrs = stored.attrs if self._attrs is None else self._attrs
-        return replace(stored, exports=exports, offer=Offer.of(offered, exports), attrs=attrs)
+        return replace(stored, exports=exports, offer=LastOffer.of(offered, exports), attrs=attrs)
 
     def _result(
         self, offered: Manifest, stored: StoredManifest, fetching: Fetching | None = None

@@ -42,7 +42,7 @@ _guard = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class LastOffer:
     """What the backend last told of a run, as far as it outlives the moment.
 
     Parameters
@@ -66,7 +66,7 @@ class Offer:
     identities: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, manifest: Manifest, exports: Mapping[str, StoredExport]) -> Offer:
+    def of(cls, manifest: Manifest, exports: Mapping[str, StoredExport]) -> LastOffer:
         """Keep what an answer of this moment told, and which exports on disk it was about."""
         live = manifest.live_steps
         offered = [exports[one.object] for one in manifest.exports]
@@ -107,7 +107,7 @@ class StoredManifest:
     ----------
     exports : mapping of str to StoredExport
         By object.
-    offer : Offer or None
+    offer : LastOffer or None
         The last offer whose exports were all current.
     attrs : mapping or None
         The run's fields as the backend named them, config and metrics included.
@@ -116,7 +116,7 @@ class StoredManifest:
     """
 
     exports: Mapping[str, StoredExport] = field(default_factory=dict)
-    offer: Offer | None = None
+    offer: LastOffer | None = None
     attrs: Mapping[str, Any] | None = None
     is_pinned: bool = False
 
@@ -192,7 +192,7 @@ def _parse(directory: RunDirectory) -> StoredManifest | None:
         offer = document["offer"]
         return StoredManifest(
             {export.object: export for export in exports},
-            Offer(**offer) if offer else None,
+            LastOffer(**offer) if offer else None,
             document["attrs"],
             bool(document["is_pinned"]),
         )
@@ -222,7 +222,7 @@ def write_manifest(
         "project": directory.run.project,
         "run_id": directory.run.run_id,
         "backend": directory.base_url,
-        "offer": None if offer is None else {n: getattr(offer, n) for n in Offer.__slots__},
+        "offer": None if offer is None else {n: getattr(offer, n) for n in LastOffer.__slots__},
         "attrs": manifest.attrs,
         "is_pinned": manifest.is_pinned,
         "exports": [_describe_export(export) for export in manifest.exports.values()],
@@ -246,7 +246,7 @@ def tag_root(directory: RunDirectory) -> None:
             file.write(TAG)
 
 
-def describe_age(offer: Offer) -> str:
+def describe_age(offer: LastOffer) -> str:
     """Return how long ago an offer was made, for people."""
     seconds = max(0.0, time.time() - offer.at)
     for n_seconds, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
