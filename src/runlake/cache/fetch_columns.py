@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from runlake.cache.coverage import Coverage, read_pieces
 from runlake.cache.disk.links import open_to_change
 from runlake.cache.layout import RunDirectory
-from runlake.cache.pull_result import cached_footer
+from runlake.cache.memory import cached_footer
 from runlake.cache.stored_export import StoredExport, publish, publish_sparse
 from runlake.errors import ExportChanged, ExportCorrupt
 from runlake.exports.download.attempt_file import AttemptFile

@@ -7,18 +7,21 @@ and is dropped with them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from cachetools import LRUCache, cached
 
 from runlake.cache.catalog import WIDE_COLUMNS, Catalog
 from runlake.cache.disk.file_state import FileState
-from runlake.cache.pull_result import cached_footer
 from runlake.cache.stored_export import StoredExport
+from runlake.errors import CacheCorrupt
 from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
-from runlake.exports.footers.schema import columns_for, parents_of
+from runlake.exports.footers.schema import checked_schema, columns_for, parents_of, refusing_unsound
 from runlake.exports.footers.statistics import read_columns
 from runlake.values import STEP
 
@@ -95,3 +98,25 @@ def _recall(catalog: Catalog, export: StoredExport, keys: tuple[str, ...] | None
 def _read_footer(path: Path) -> dict[str, ColumnFacts]:
     with cached_footer(path) as (metadata, schema):
         return read_columns(metadata, schema, dict.fromkeys(schema.names))
+
+
+@contextmanager
+def cached_footer(path: Path) -> Iterator[tuple[pq.FileMetaData, pa.Schema]]:
+    """Give the footer of a cached export to whoever asks what it states.
+
+    Raises
+    ------
+    CacheCorrupt
+        If the footer is damaged, whenever that shows.
+    """
+    try:
+        with refusing_unsound(path):
+            metadata = pq.read_metadata(path)
+            yield metadata, checked_schema(metadata)
+    except (pa.ArrowException, OSError) as error:
+        raise CacheCorrupt(
+            f"The cached export {str(path)!r} cannot be read ({error}). Scan again: it is compared "
+            "with its checksum, and downloaded again.",
+            path=str(path),
+            paths=(str(path),),
+        ) from error

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from runlake.cache.stored_export import StoredExport
-from runlake.errors import CacheCorrupt
 from runlake.errors.screen import for_screen
-from runlake.exports.footers.schema import checked_schema, refusing_unsound
 from runlake.exports.manifest import Manifest
 
 
@@ -102,25 +95,3 @@ class PullResult:
     @property
     def _has_unlisted(self) -> bool:
         return self.n_left_out == 0 and self.first_unlisted is not None
-
-
-@contextmanager
-def cached_footer(path: Path) -> Iterator[tuple[pq.FileMetaData, pa.Schema]]:
-    """Give the footer of a cached export to whoever asks what it states.
-
-    Raises
-    ------
-    CacheCorrupt
-        If the footer is damaged, whenever that shows.
-    """
-    try:
-        with refusing_unsound(path):
-            metadata = pq.read_metadata(path)
-            yield metadata, checked_schema(metadata)
-    except (pa.ArrowException, OSError) as error:
-        raise CacheCorrupt(
-            f"The cached export {str(path)!r} cannot be read ({error}). Scan again: it is compared "
-            "with its checksum, and downloaded again.",
-            path=str(path),
-            paths=(str(path),),
-        ) from error

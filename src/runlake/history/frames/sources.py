@@ -198,13 +198,13 @@ def _fit(cells: pl.Expr, dtype: pa.DataType, target: pa.DataType) -> pl.Expr:
     if pa.types.is_large_list(target) and not pa.types.is_null(dtype):
         if pa.types.is_fixed_size_list(dtype):
             cells = cells.cast(pl.List(polars_type(dtype.value_type)))
-        if _is_plain(target.value_type):
+        if _is_flat(target.value_type):
             return cells.cast(polars_type(target))
         return cells.list.eval(_fit(pl.element(), dtype.value_type, target.value_type))
     return cells.cast(polars_type(target), strict=False)
 
 
-def _is_plain(dtype: pa.DataType) -> bool:
+def _is_flat(dtype: pa.DataType) -> bool:
     return not (pa.types.is_struct(dtype) or pa.types.is_large_list(dtype))
 
 
