@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
 
 import pyarrow as pa
@@ -74,7 +73,7 @@ class KnownColumns(Memo, dict[str, ColumnFacts]):
         super().__init__(columns)
         self.footer = footer
 
-    @cached_property
+    @property
     def schema(self) -> pa.Schema:
         """The columns as an Arrow schema."""
         return pa.schema([(name, column.type) for name, column in self.items()])
