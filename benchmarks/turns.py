@@ -23,8 +23,10 @@ HUNG_SECONDS = 300
 # A script calls `measure` with what it does in a round. Several functions are measured one after
 # the other in each round, so that they share a process and its moment.
 _PRELUDE = """
-import json, sys, time
-out, sys.stdout = sys.stdout, sys.stderr
+import json, os, sys, time
+# What a library prints goes elsewhere, also what it prints past Python.
+out = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
 path, arguments = sys.argv[1], json.loads(sys.argv[2])
 def measure(*reads, before=lambda: None):
     for _ in sys.stdin:
