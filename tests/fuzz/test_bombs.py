@@ -11,7 +11,8 @@ import pytest
 from tests.fuzz.children import ROOT
 from tests.server_process import bare_environment
 
-from runlake.exports.footers import facts
+from runlake.exports.footers import statistics
+from runlake.exports.footers import steps as step_column
 from runlake.exports.footers.narrow import read_footer
 from runlake.exports.footers.soundness import UnsoundFooter, check_footer
 
@@ -80,9 +81,9 @@ def test_steps_of_long_row_groups_are_read_in_pieces_with_the_same_result(
     file = tmp_path / "export.parquet"
     kind = pa.float64() if float in map(type, steps) else pa.int64()
     pq.write_table(pa.table({"_step": pa.array(steps, kind)}), file, row_group_size=row_group_size)
-    at_once = facts.read_export_facts(file)
-    monkeypatch.setattr(facts, "STEPS_AT_ONCE", 7)
-    assert facts.read_export_facts(file) == at_once
+    at_once = statistics.read_export_facts(file)
+    monkeypatch.setattr(step_column, "STEPS_AT_ONCE", 7)
+    assert statistics.read_export_facts(file) == at_once
     present = [int(step) for step in steps if step is not None and not math.isnan(step)]
     assert (at_once.first_step, at_once.last_step) == (
         (min(present), max(present)) if present else (None, None)
