@@ -118,7 +118,7 @@ def _decode_polars(
     is_first = True
     for query, frame in run_ahead((partial(collect, one) for one in queries), divide):
         names, is_numeric = query.selection.names, query.selection.is_numeric
-        if is_first and is_numeric and len(names) >= sizes.COLUMNS_WORTH_DICTS:
+        if is_first and is_numeric and len(names) >= sizes.COLUMNS_WORTH_A_THREAD:
             yield _first_rows(query, frame)
         else:
             for arrays in arrays_of(frame, is_numeric=is_numeric):

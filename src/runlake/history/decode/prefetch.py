@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import polars as pl
 
 T = TypeVar("T")
 _END = object()
@@ -49,6 +52,22 @@ def run_ahead(
             yield done
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+def collect_side_by_side(frames: Sequence[pl.LazyFrame]) -> pl.DataFrame:
+    """Collect columns of the same rows, each frame in a thread."""
+    if len(frames) == 1:
+        return frames[0].collect()
+    import polars as pl
+
+    try:
+        with ThreadPoolExecutor(len(frames) - 1, thread_name_prefix="runlake-columns") as executor:
+            others = [executor.submit(frame.collect) for frame in frames[1:]]
+            found = [frames[0].collect(), *(other.result() for other in others)]
+    except RuntimeError:
+        # No thread can be had.
+        found = [frame.collect() for frame in frames]
+    return pl.concat(found, how="horizontal")
 
 
 def _start(executor: ThreadPoolExecutor, tasks: Iterator[Callable[[], T]]) -> Future[T]:

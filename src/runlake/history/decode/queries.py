@@ -12,6 +12,7 @@ import pyarrow as pa
 from runlake.history.decode.batches import Reads
 from runlake.history.decode.by_polars import scan_file
 from runlake.history.decode.corruption import telling_corruption
+from runlake.history.decode.prefetch import collect_side_by_side
 from runlake.history.decode.selection import Selection, select_columns
 from runlake.history.plan import sizes
 from runlake.history.plan.key_columns import Column
@@ -37,15 +38,15 @@ class SliceQuery:
         Rows that it does not keep are left out.
     rows : Slice
         Where they are in the file.
-    frame : polars.LazyFrame
-        The query.
+    frames : sequence of polars.LazyFrame
+        Columns of these rows, to be collected side by side.
     """
 
     read: ExportRead
     steps: StepRange
     projection: Projection
     rows: Slice
-    frame: pl.LazyFrame = field(compare=False, repr=False)
+    frames: Sequence[pl.LazyFrame] = field(compare=False, repr=False)
 
     @property
     def selection(self) -> Selection:
@@ -55,7 +56,7 @@ class SliceQuery:
     def collect(self) -> pl.DataFrame:
         """Decode the rows."""
         with telling_corruption(self.read.file):
-            return self.frame.collect()
+            return collect_side_by_side(self.frames)
 
 
 def cut_queries(reads: Reads, projection: Projection, n_sharing: int) -> Iterator[SliceQuery]:
@@ -78,8 +79,9 @@ def _rows_soon(read: ExportRead) -> int:
     columns = [read.facts.columns[column.name] for column in read.columns]
     n_filled = n_rows + sum(n_rows - (column.n_nulls or 0) for column in columns)
     n_soon = max(sizes.MIN_ROWS, sizes.CELLS_IN_FIRST_SLICE * n_rows // (n_filled + 1))
-    is_small = select_columns(read.columns).is_small
-    return n_soon if is_small else min(n_soon, sizes.ROWS_IN_FIRST_SLICE)
+    return (
+        n_soon if select_columns(read.columns).is_small else min(n_soon, sizes.ROWS_IN_FIRST_SLICE)
+    )
 
 
 def _cut_export(
@@ -97,23 +99,29 @@ def _cut_export(
     selection = select_columns(read.columns)
     conditions = [] if is_exact else [in_range(steps)]
     conditions += _key_conditions(read.columns, selection.names, projection)
+    is_plain = is_whole and selection.is_as_stored and not conditions
     whole_rows = (
         max_rows * (sizes.CELLS_PER_ROW_GROUP // sizes.CELLS_PER_SLICE)
         if selection.is_numeric
         else 0
     )
-    n_columns = len(selection.names) + 1
-    is_whole_file = selection.is_as_stored and n_columns == read.facts.n_columns
+    is_whole_file = is_plain and len(selection.names) + 1 == read.facts.n_columns
     query = partial(SliceQuery, read, steps, projection)
-    for place in cut_slices(wanted, first_rows, max_rows, whole_rows):
-        frame = scan.slice(place.offset, place.n_rows)
-        if not is_whole_file:
-            frame = frame.select(selection.expressions)
+    for number, place in enumerate(cut_slices(wanted, first_rows, max_rows, whole_rows)):
+        rows = scan.slice(place.offset, place.n_rows)
+        # The first two are waited for, while little else works.
+        if is_plain and number < sizes.SLICES_WAITED_FOR and len(selection.shares) > 1:
+            yield query(place, [rows.select(share) for share in selection.shares])
+            continue
+        if is_whole_file:
+            yield query(place, [rows])
+            continue
+        selected = rows.select(selection.expressions)
         if not is_whole:
-            frame = frame.with_columns(whole_step())
+            selected = selected.with_columns(whole_step())
         if conditions:
-            frame = frame.filter(conditions)
-        yield query(place, frame)
+            selected = selected.filter(conditions)
+        yield query(place, [selected])
 
 
 def _key_conditions(

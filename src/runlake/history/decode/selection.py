@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from runlake.history.plan import sizes
 from runlake.history.plan.arrow_types import is_int_or_float
 from runlake.history.plan.key_columns import KeyColumns
 from runlake.values import STEP
@@ -26,6 +27,8 @@ class Selection:
         What the columns are called in the answer, in their order.
     expressions : sequence of polars.Expr
         The columns and ``_step``.
+    shares : sequence of polars.Expr
+        The same dealt out to threads, for rows that need nothing but reading.
     is_as_stored : bool
         The columns are those of the file, under their names.
     is_numeric : bool
@@ -36,6 +39,7 @@ class Selection:
 
     names: Sequence[str]
     expressions: Sequence[pl.Expr]
+    shares: Sequence[pl.Expr]
     is_as_stored: bool
     is_numeric: bool
     is_small: bool
@@ -54,9 +58,19 @@ def _select(columns: KeyColumns) -> Selection:
     is_whole = all(column.is_whole for column in columns)
     if is_whole and not any(map(pa.types.is_date, dtypes)):
         names = [column.name for column in columns]
+        shares = [all_named(share) for share in _shares([STEP, *names])]
         is_numeric = all(map(is_int_or_float, dtypes))
-        return Selection(names, [all_named([STEP, *names])], True, is_numeric, is_small)
+        return Selection(names, [all_named([STEP, *names])], shares, True, is_numeric, is_small)
     names = [str(index) for index in range(len(columns))]
     cells = [stored(column).alias(name) for column, name in zip(columns, names, strict=True)]
     expressions = [named(STEP), *cells]
-    return Selection(names, expressions, False, False, is_small)
+    return Selection(names, expressions, [], False, False, is_small)
+
+
+def _shares(names: Sequence[str]) -> list[Sequence[str]]:
+    """Deal out many columns: polars decodes those of one row group one after the other."""
+    import polars as pl
+
+    n_shares = max(1, min(pl.thread_pool_size(), len(names) // sizes.COLUMNS_WORTH_A_THREAD))
+    # One by one, because neighbours are alike in what they cost.
+    return [names[start::n_shares] for start in range(n_shares)]

@@ -15,10 +15,11 @@ CELLS_PER_ROW_GROUP = 2 * CELLS_PER_SLICE
 # The first slice is waited for. Texts may be long, hence the rows.
 CELLS_IN_FIRST_SLICE = 1 << 17
 ROWS_IN_FIRST_SLICE = 1000
-# Its first rows are waited for by those who want a single one: with many keys they become dicts
-# without the arrays between, which cost the same for any few rows.
+# Its first rows are waited for by those who want a single one.
 CELLS_IN_FIRST_ROWS = 1 << 11
-COLUMNS_WORTH_DICTS = 250
+# Slices that are waited for while little else works.
+SLICES_WAITED_FOR = 2
+COLUMNS_WORTH_A_THREAD = 250
 # Rows in a larger row group are searched by their steps.
 CELLS_WORTH_A_SEARCH = 1 << 18
 PYARROW_ROWS = 4096
