@@ -36,6 +36,7 @@ from runlake.history.rows.windows import cut_windows
 from runlake.values import STEP, Row, StepRange
 
 HISTORY = "history"
+MANY_COLUMNS = 1_000
 SYSTEM = "system"
 ReadSystem = Callable[[], list[Row]]
 
@@ -86,6 +87,12 @@ def open_history(plan: Plan, types: Types, live: LiveRows, *, is_lasting: bool) 
     connection = duckdb.connect()
     # The bounds of pages are compared with nothing.
     connection.execute("SET parquet_use_page_index = false")
+    # It would be printed among the rows where the output is a pipe.
+    connection.execute("SET enable_progress_bar = false")
+    if len(types) > MANY_COLUMNS:
+        # It takes more than linear time: more than half of all at 8,000 columns, whose statistics
+        # are hidden from it anyway.
+        connection.execute("SET disabled_optimizers = 'statistics_propagation'")
     aliases = case_aliases([STEP, *types])
     query = _select_history(connection, plan, types, live, aliases)
     form = f"VIEW {HISTORY}" if is_lasting else f"TABLE {HISTORY}"
