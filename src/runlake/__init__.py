@@ -1,4 +1,6 @@
-"""runlake reads experiment history, fast.
+"""runlake reads the history of Weights & Biases runs through a shared local cache.
+
+Names are imported at their first use: importing runlake loads neither polars, DuckDB nor pandas.
 
 Examples
 --------

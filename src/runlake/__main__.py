@@ -10,9 +10,10 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line, or say what to install for it."""
+    """Run the command line, or print what to install if its packages are missing."""
     if sys.argv[1:] == ["--version"]:
-        # Without the command tree, which takes three times as long to import as Python to start.
+        # Answered before the command tree is imported: that import takes three times as long as
+        # Python needs to start.
         sys.stdout.write(f"runlake {__version__}\n")
         return
     try:

@@ -219,7 +219,7 @@ def test_a_file_that_is_there_is_replaced_only_if_told(api, run, tmp_path):
     there = tmp_path / "out" / "sub" / "a.txt"
     there.parent.mkdir(parents=True)
     there.write_text("old")
-    with pytest.raises(InvalidArgument, match="is there already"):
+    with pytest.raises(InvalidArgument, match="already exists"):
         file.download(str(tmp_path / "out"))
     with file.download(tmp_path / "out", exist_ok=True) as content:
         assert content.read() == "old"

@@ -110,7 +110,7 @@ def test_the_best_value_may_be_exported_or_live(run):
     [
         ("val", "'val' is the parent of 'val.acc'"),
         ("Loss", "never logged 'Loss'; closest keys: 'loss'"),
-        ("note", "'note' of .* has cells of string type.* 'loss', 'val.acc'"),
+        ("note", "'note' of .* has values of string type.* 'loss', 'val.acc'"),
         ("odd", "mixed type"),
         ("flag", "bool type"),
         ("image", "media type"),

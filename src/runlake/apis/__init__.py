@@ -1,4 +1,4 @@
-"""W&B's import path of the classes that read: ``runlake.apis.public.Run`` and others."""
+"""W&B's import path for the public classes: ``runlake.apis.public.Run`` and others."""
 
 from __future__ import annotations
 

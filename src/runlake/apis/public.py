@@ -1,7 +1,8 @@
-"""The classes that read, under the names and the import path of the SDK.
+"""The public classes under the names and the import path of the SDK.
 
 For annotations such as ``wandb.apis.public.Run`` after ``import runlake as wandb``, and for
-``from runlake.apis.public import Api, Run``. A name that is not here says what to use instead.
+``from runlake.apis.public import Api, Run``. The error for a name that is missing here says what
+to use instead.
 """
 
 from __future__ import annotations

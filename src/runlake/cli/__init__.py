@@ -1,5 +1,5 @@
-"""Words in, tables or JSON out; a module per topic.
+"""The command line: a module per topic.
 
-Read `main` for the commands and what they share; then `run` and `cache`, `answer` for the rows of a
-query, `output` and `cells` for how values are printed, `completion`, and `demo`.
+Start with `main`, the command tree and its error handling; then `run` and `cache`, `answer`, which
+prints the rows of a query, `output` and `cells`, which print values, `completion`, and `demo`.
 """

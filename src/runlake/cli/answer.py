@@ -1,4 +1,4 @@
-"""The rows of a query, batch by batch, as a table, CSV, JSON lines or Parquet."""
+"""Print or write the rows of a query batch by batch: as a table, CSV, JSON lines or Parquet."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ ROWS_PER_WRITE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Rows that are read while they are printed.
+    """The rows of a query, read while they are printed.
 
     Parameters
     ----------
     stream : Stream
-        The rows; cells of its columns of JSON text are shown as what the text says.
+        The rows; columns of JSON text are shown as the values that the text represents.
     limit : int or None
-        Rows at most.
+        Maximum number of rows; None means no limit.
     """
 
     stream: Stream
@@ -44,11 +44,11 @@ class Answer:
 
     @property
     def names(self) -> list[str]:
-        """Names of the columns, no two of them the same."""
+        """Unique names of the columns."""
         return unlike(self.stream.schema.names)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield batches that are no longer than what is written at once."""
+        """Yield batches of at most `ROWS_PER_WRITE` rows."""
         names = self.names
         left = self.limit
         while left is None or left > 0:
@@ -71,12 +71,12 @@ class Answer:
         return (from_arrow(pa.Table.from_batches([batch])) for batch in self.batches())
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        """Yield rows as Python values."""
+        """Yield rows as tuples of Python values."""
         for frame in self.frames():
             yield from zip(*map(self.cells, frame), strict=True)
 
     def cells(self, series: pl.Series) -> list[Any]:
-        """Return a column as Python values."""
+        """Return a column as Python values, with JSON text decoded."""
         cells = series.to_list()
         if series.name not in self.stream.json_keys:
             return cells
@@ -84,7 +84,7 @@ class Answer:
 
 
 def unlike(names: list[str]) -> list[str]:
-    """Return names with a number behind those that are there already.
+    """Return names made unique by a number appended to repeated ones.
 
     Examples
     --------
@@ -119,14 +119,14 @@ def write_answer(answer: Answer, form: str, output: Path | None) -> None:
     form : str
         "csv", "json" or "parquet".
     output : Path or None
-        File to write, which is there, or is replaced, once all is written; standard output if None.
+        File to create or replace after all rows are written; standard output if None.
 
     Raises
     ------
     RunlakeError
         If the file cannot be written.
     BrokenPipeError
-        If nobody reads standard output any more.
+        If the reader of standard output has closed it.
     """
     write = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}[form]
     if output is None:
@@ -140,12 +140,12 @@ def _write_to_stdout(answer: Answer, write: Callable[[Answer, BinaryIO], None]) 
     if not is_terminal():
         write(answer, sys.stdout.buffer)
         return
-    # Files and pipes get the data as they are; a terminal would obey what stands in them.
+    # Files and pipes get the data unchanged; a terminal would obey control characters in it.
     write(answer, cast("BinaryIO", _Screen()))
 
 
 class _Screen(io.RawIOBase):
-    """Prints UTF-8 on a terminal, without what would steer it."""
+    """Prints UTF-8 on a terminal, without control characters."""
 
     def writable(self) -> bool:
         return True
@@ -156,7 +156,7 @@ class _Screen(io.RawIOBase):
 
 
 def check_output(output: Path | None) -> None:
-    """Raise `RunlakeError` where a file cannot be written, before anything is read for it."""
+    """Raise `RunlakeError` if a file cannot be written, before anything is read for it."""
     if output is None:
         return
     reason = None
@@ -174,12 +174,12 @@ def check_output(output: Path | None) -> None:
 
 @contextlib.contextmanager
 def written_aside(output: Path) -> Iterator[BinaryIO]:
-    """Give a file that takes a name once the block is over; until then an old one stays.
+    """Yield a temporary file that replaces ``output`` when the block ends without an error.
 
     Parameters
     ----------
     output : Path
-        The name. What is no regular file, such as a pipe, is written as it is.
+        The file. A pipe or a device is written to directly.
 
     Raises
     ------
@@ -210,7 +210,7 @@ def written_aside(output: Path) -> Iterator[BinaryIO]:
 
 
 def _write_json(answer: Answer, target: BinaryIO) -> None:
-    # By column: a fifth of the time that an encoder needs for each row.
+    # Encoding by column takes a fifth of the time of encoding row by row.
     members = (f"{json_text(name).replace('%', '%%')}: %s" for name in answer.names)
     row = f"{{{', '.join(members)}}}\n"
     for frame in answer.frames():
@@ -230,7 +230,7 @@ def _json_cells(answer: Answer, series: pl.Series) -> list[str]:
 def _write_csv(answer: Answer, target: BinaryIO) -> None:
     import polars as pl
 
-    # Texts of ours, because the library's own writing hides which error the system gave.
+    # Write the text here: polars' own writing hides the error of the operating system.
     head = pl.DataFrame(schema=dict.fromkeys(answer.names, pl.String))
     target.write(head.write_csv().encode())
     for frame in answer.frames():

@@ -1,4 +1,4 @@
-"""Commands about the cache."""
+"""The ``runlake cache`` commands."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def path() -> None:
 
 @app.command("list")
 def list_runs(as_json: AsJson = False) -> None:
-    """List the runs in the cache, with their size and when they were last read."""
+    """List the runs in the cache, with size and time of the last read."""
     from runlake.cache.upkeep.tree import walk_runs
     from runlake.cli.output import show_rows
     from runlake.settings import load_settings
@@ -54,7 +54,7 @@ def list_runs(as_json: AsJson = False) -> None:
 
 @app.command()
 def verify(as_json: AsJson = False) -> None:
-    """Compare every file with its checksum; damaged ones are fetched again by the next read."""
+    """Compare every file with its checksum; the next read downloads damaged files again."""
     from runlake.cache.upkeep.check import verify_cache
     from runlake.cli.output import show_facts
     from runlake.settings import load_settings
@@ -78,7 +78,7 @@ def verify(as_json: AsJson = False) -> None:
 
 @app.command()
 def repair(as_json: AsJson = False) -> None:
-    """Make the catalog again from the files, and sweep what interrupted downloads left."""
+    """Rebuild the catalog from the files, and delete remains of interrupted downloads."""
     from runlake.cache.upkeep.check import repair_catalog
     from runlake.cli.output import show_facts
     from runlake.settings import load_settings
@@ -95,9 +95,9 @@ def prune(
         list[str] | None,
         typer.Argument(help="ENTITY, ENTITY/PROJECT or ENTITY/PROJECT/RUN, with *."),
     ] = None,
-    max_bytes: Annotated[str | None, typer.Option(help="What may stay, such as 20GB.")] = None,
-    max_age: Annotated[str | None, typer.Option(help="Unread for so long, such as 7d.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
+    max_bytes: Annotated[str | None, typer.Option(help="Bytes to keep, such as 20GB.")] = None,
+    max_age: Annotated[str | None, typer.Option(help="Longest time unread, such as 7d.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Evict runs: the named ones, those unread for long, or the least recently read."""
@@ -118,7 +118,7 @@ def prune(
     ]
     show_rows(("run", "files", "bytes", "why"), rows, as_json=as_json)
     if not pruning.is_enough:
-        typer.echo("Error: What is pinned alone is more than that.", err=True)
+        typer.echo("Error: The pinned runs alone take more than that; unpin some.", err=True)
         raise typer.Exit(1)
 
 

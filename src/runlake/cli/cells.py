@@ -1,4 +1,4 @@
-"""Cells as text: one spelling for what JSON and CSV have no word for."""
+"""Convert values to text, the same way in JSON, CSV and tables if JSON has no type for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from runlake.errors.screen import one_line
 
 HISTOGRAM = "histogram"
-# Made once: json.dumps makes one at each call that has options.
+# Made once: json.dumps with options makes an encoder at each call.
 _ENCODE = json.JSONEncoder(allow_nan=False).encode
 
 
@@ -23,12 +23,12 @@ def json_text(value: Any) -> str:
     Parameters
     ----------
     value : object
-        A cell, or what is made of them.
+        A cell, or a list or mapping of cells.
 
     Returns
     -------
     str
-        NaN and the infinities are the strings of the W&B protocol.
+        NaN and infinities are written as in the W&B protocol, as strings.
 
     Examples
     --------
@@ -39,18 +39,18 @@ def json_text(value: Any) -> str:
 
 
 def json_ready(value: Any) -> Any:
-    """Return a value made of nothing but what JSON knows.
+    """Return a value converted to types that JSON has.
 
     Parameters
     ----------
     value : object
-        Of any type that a cell can have.
+        Any type of cell.
 
     Returns
     -------
     object
-        Bytes become base64, moments and days ISO 8601, spans of time seconds, and decimal numbers
-        floats, or text where a float would lose digits.
+        Bytes become base64, times and dates ISO 8601, durations seconds, and decimal numbers
+        integers or floats, or text if a float would lose digits.
     """
     if value is None or isinstance(value, (str, bool, int)):
         return value
@@ -96,19 +96,19 @@ def non_finite(value: float) -> str:
 
 
 def cell_text(value: Any, *, digits: int | None = None) -> str:
-    """Return a cell of a table: one line, in which nothing steers a terminal.
+    """Return a cell of a table as one line without control characters.
 
     Parameters
     ----------
     value : object
-        A cell. Nothing is shown for None, and ``""`` for an empty string.
+        A cell. None gives an empty text, an empty string gives ``""``.
     digits : int, optional
         Significant digits of floats; all of them if omitted.
 
     Returns
     -------
     str
-        What is nested is JSON, but a histogram, which is known by its number of bins.
+        Nested values are JSON, except a histogram, which is shown by its number of bins.
 
     Examples
     --------

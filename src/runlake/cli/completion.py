@@ -1,4 +1,4 @@
-"""Completion of the command line in bash, zsh, fish and PowerShell: typer's, for a named shell."""
+"""Completion in bash, zsh, fish and PowerShell by typer; the shell is detected or named."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ class _Fish(FishComplete):
 
 
 def _in_one_line(text: str) -> str:
-    # Typer ends each help text with a line feed, which shells take for another word.
+    # Typer ends each help text with a line feed, which shells would take as a separate word.
     return text.replace("\n", "")
 
 
 def prepare_completion() -> None:
-    """Make the shells known, before words are completed."""
+    """Register the shells; needed before a command line is completed."""
     completion_init()
     add_completion_class(_Zsh, "zsh")
     add_completion_class(_Fish, "fish")
 
 
 class Shell(Enum):
-    """Shells that are completed in; that of the terminal is found out for ``auto``."""
+    """Shells with completion; ``auto`` detects the shell of the terminal."""
 
     auto = "auto"
     bash = "bash"
@@ -50,7 +50,7 @@ class Shell(Enum):
 
 
 def with_shells(words: list[str]) -> list[str]:
-    """Return a command line on which each option of completion names a shell.
+    """Return a command line in which each completion option has a shell, ``auto`` by default.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def _install(shell: Shell | None) -> None:
         name, path = install(_named(shell), PROGRAM, VARIABLE)
     except OSError as error:
         raise RunlakeError(f"The completion cannot be installed: {error}.") from error
-    typer.echo(f"Completion for {name} is in {path}; shells that are started from now on use it.")
+    typer.echo(f"Completion for {name} is in {path}; start a new shell to use it.")
     raise typer.Exit
 
 
@@ -96,8 +96,8 @@ def _named(shell: Shell) -> str:
     if name in {known.value for known in Shell}:
         return str(name)
     raise InvalidArgument(
-        f"The shell of this terminal {'is not known' if name is None else f'is {name}'}; name one: "
-        f"runlake --show-completion {Shell.bash.value}."
+        f"The shell of this terminal {'is not known' if name is None else f'is {name}'}, which has "
+        f"no completion. Name a shell: runlake --show-completion {Shell.bash.value}."
     )
 
 
@@ -107,5 +107,5 @@ InstallOption = Annotated[
 ]
 ShowOption = Annotated[
     Shell | None,
-    typer.Option(callback=_show, expose_value=False, help="Print what completes in a shell."),
+    typer.Option(callback=_show, expose_value=False, help="Print the completion script."),
 ]

@@ -1,4 +1,4 @@
-"""``runlake demo``: a backend, a training that logs to it, and a read of what it logged."""
+"""``runlake demo``: start a backend, train a model that logs to it, and read the history."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ START_SECONDS = 30.0
 def demo(
     steps: Annotated[int, typer.Option(min=100, help="Training steps.")] = 3000,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Go on serving until Ctrl-C, to try things by hand.")
+        bool, typer.Option("--keep", help="Keep serving until Ctrl-C, for further commands.")
     ] = False,
 ) -> None:
-    """Train a small model against a backend of its own, then read its history."""
+    """Train a small model that logs to a temporary backend, then read its history."""
     missing = [name for name in ("numpy", "starlette") if find_spec(name) is None]
     if missing:
         raise MissingExtra(
@@ -46,7 +46,7 @@ def demo(
             )
             path = f"{address['entity']}/{PROJECT}/{RUN_ID}"
             if keep:
-                typer.echo("\nGo on by hand, in another terminal; Ctrl-C here ends it:")
+                typer.echo("\nTry this in another terminal; Ctrl-C here ends the backend:")
                 typer.echo(f"  {paste} runlake query {path} 'SELECT min(loss) FROM history'")
                 with contextlib.suppress(KeyboardInterrupt):
                     while True:

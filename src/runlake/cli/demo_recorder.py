@@ -1,4 +1,4 @@
-"""Where the training of the demo logs to: the wandb SDK, or the endpoints that the SDK uses."""
+"""Log the training of the demo: with the wandb SDK, or over the HTTP endpoints that it uses."""
 
 from __future__ import annotations
 
@@ -26,29 +26,24 @@ mutation UpsertBucket($name: String, $project: String, $display: String, $config
 
 
 class Recorder(Protocol):
-    """A run under way."""
+    """A running run, to log to."""
 
     def log(self, row: dict[str, Any]) -> None:
         """Log the next step."""
 
     def finish(self) -> None:
-        """End the run; all rows have arrived then."""
+        """End the run; returns when the backend has received all rows."""
 
 
 def open_recorder(project: str, run_id: str, name: str, config: Mapping[str, Any]) -> Recorder:
-    """Start a run: by the wandb SDK where it is installed, else over plain HTTP.
+    """Start a run: with the wandb SDK if installed, else over plain HTTP.
 
     Parameters
     ----------
     project, run_id, name : str
-        Names of the run; the owner is the user of the API key.
+        Path and display name of the run; its owner is the user of the API key.
     config : mapping
-        Of JSON values.
-
-    Returns
-    -------
-    Recorder
-        For one row after the other.
+        JSON values by key.
     """
     if find_spec("wandb") is None:
         return HttpRecorder(project, run_id, name, config)
@@ -59,14 +54,14 @@ def open_recorder(project: str, run_id: str, name: str, config: Mapping[str, Any
 
 
 class HttpRecorder:
-    """Logs by the protocol's own requests: ``upsertBucket``, then the file stream.
+    """Logs with requests of the W&B protocol: ``upsertBucket``, then the file stream.
 
     Parameters
     ----------
     project, run_id, name : str
-        Names of the run.
+        Path and display name of the run.
     config : mapping
-        Of JSON values.
+        JSON values by key.
     """
 
     def __init__(self, project: str, run_id: str, name: str, config: Mapping[str, Any]) -> None:
@@ -90,7 +85,7 @@ class HttpRecorder:
         self._stream = f"/files/{names}/file_stream"
 
     def log(self, row: dict[str, Any]) -> None:
-        """Log the next step; rows travel some hundred at a time."""
+        """Log the next step; rows are sent in batches of `ROWS_PER_REQUEST`."""
         now = time.time()
         stamps = {
             "_step": self._n_sent + len(self._waiting),
@@ -102,7 +97,7 @@ class HttpRecorder:
             self._send({})
 
     def finish(self) -> None:
-        """Send what is left and end the run."""
+        """Send the remaining rows and end the run."""
         self._send({"complete": True, "exitcode": 0})
 
     def _send(self, rest: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """The training of the demo: a small network learns two spirals and logs to a W&B backend.
 
-Run as a script in a process of its own, the way any training job logs.
+Run as a separate process, like any training job.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Array = np.ndarray
 
 
 def two_spirals(rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return points of two interleaved spirals and the spiral that each belongs to."""
+    """Return points of two interleaved spirals, and the spiral, 0 or 1, of each point."""
     turn = np.sqrt(rng.random(N_POINTS)) * 3 * np.pi
     label = rng.integers(0, 2, N_POINTS)
     angle = turn + np.pi * label
@@ -29,7 +29,7 @@ def two_spirals(rng: np.random.Generator) -> tuple[Array, Array]:
 
 @dataclass
 class Network:
-    """Two hidden layers of tanh and a logistic output, trained by Adam."""
+    """A network with two hidden tanh layers and a logistic output, trained with Adam."""
 
     weights: list[Array]
     first_moments: list[Array]
@@ -61,7 +61,7 @@ class Network:
         return gradients[::-1], *score(probability, labels)
 
     def step(self, gradients: list[Array], rate: float, count: int) -> None:
-        """Move the weights by Adam (Kingma and Ba, 2015)."""
+        """Update the weights with Adam (Kingma and Ba, 2015)."""
         moments = zip(self.first_moments, self.second_moments, strict=True)
         for weight, gradient, (first, second) in zip(self.weights, gradients, moments, strict=True):
             np.add(first, 0.1 * (gradient - first), out=first)
@@ -81,14 +81,14 @@ def _with_ones(layer: Array) -> Array:
 
 
 def train(project: str, run_id: str, n_steps: int) -> None:
-    """Train, logging every step, and validation every 25th.
+    """Train; log every step, and validation every 25th step.
 
     Parameters
     ----------
     project, run_id : str
-        Where to log.
+        Path of the run to log to.
     n_steps : int
-        Batches.
+        Number of batches.
     """
     rng = np.random.default_rng(7)
     points, labels = two_spirals(rng)

@@ -1,4 +1,4 @@
-"""The command tree: words in, a table or JSON out."""
+"""The command tree, and how errors and warnings of all commands are printed."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ DEBUG = "--debug"
 
 
 class FoundCommands(TyperGroup):
-    """Adds commands that other packages offer by entry point, each loaded when it is asked for."""
+    """Adds commands from entry points of packages; each is imported when it is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names of our own commands and of the found ones."""
+        """Return the names of built-in commands and of those from entry points."""
         return sorted({*super().list_commands(ctx), *_found()})
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command; a found one is imported now."""
+        """Return a command; one from an entry point is imported now."""
         own = super().get_command(ctx, cmd_name)
         if own is not None:
             return own
@@ -65,7 +65,7 @@ def _load(entry: EntryPoint) -> Any:
     return built
 
 
-# Help without rich: it is there in a third of the time, and nothing boxes or cuts a message.
+# Without rich: help is printed in a third of the time, and messages are neither boxed nor cut.
 app = typer.Typer(
     cls=FoundCommands,
     help="Read experiment history, fast.",
@@ -103,7 +103,7 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; an error is a line on standard error, and an exit code."""
+    """Run the command line; print an error as one line on standard error, and set the exit code."""
     _prepare_streams()
     warnings.showwarning = _show_warning
     words = sys.argv[1:]
@@ -113,13 +113,13 @@ def main() -> None:
         code = _run(words)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Nobody reads any more, which is no failure.
+        # The reader of the output has closed it, such as `head`: not a failure.
         code = 0
     except KeyboardInterrupt:
         code = INTERRUPTED
     except SystemExit:
         raise
-    # Panics of engines are no Exception; nobody is shown a traceback who did not ask for it.
+    # BaseException, because panics of engines are not Exceptions. A traceback is only for --debug.
     except BaseException as error:  # noqa: BLE001
         if is_debug:
             sys.stderr.write(without_controls("".join(traceback.format_exception(error))))
@@ -130,7 +130,7 @@ def main() -> None:
 
 
 def _run(words: list[str]) -> int:
-    # Not its ``main``, which exits with 1 where a pipe is closed.
+    # Not the command's ``main``, which exits with 1 if a pipe is closed.
     prepare_completion()
     command: Any = get_command(app)
     command._main_shell_completion({}, PROGRAM, VARIABLE)  # noqa: SLF001
@@ -143,7 +143,7 @@ def _run(words: list[str]) -> int:
 
 
 def _say(error: BaseException, words: list[str]) -> int:
-    """Print an error as one line, and what to do, and return the exit code."""
+    """Print an error as one line, with a hint if there is one, and return the exit code."""
     code = FAILED
     hint = ""
     if isinstance(error, RunlakeError):
@@ -169,7 +169,7 @@ def _say(error: BaseException, words: list[str]) -> int:
         text = f"{error.strerror or error}{place}."
     else:
         text = f"{type(error).__name__}: {error}"
-        hint = f"This is a defect of runlake; '{DEBUG}' shows where it is.\n"
+        hint = f"This is a bug in runlake; '{DEBUG}' prints the traceback.\n"
     sys.stderr.write(f"Error: {_joined(text)}\n{hint}")
     return code
 
@@ -191,7 +191,7 @@ def _joined(text: str) -> str:
 
 
 def _prepare_streams() -> None:
-    """Print any name to any encoding, and to no stream at all."""
+    """Escape characters that a stream cannot encode, and replace a missing stream by a null one."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -201,7 +201,7 @@ def _prepare_streams() -> None:
 
 
 def _close_stdout() -> None:
-    """Leave nothing that Python would fail to write, and complain of, at its end."""
+    """Flush standard output; if that fails, redirect it, so that Python prints no error at exit."""
     try:
         sys.stdout.flush()
     except OSError:

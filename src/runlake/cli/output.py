@@ -1,4 +1,4 @@
-"""One interface for what commands print: tables for people, lines for pipes, JSON for scripts."""
+"""Print the results of commands: tables on terminals, lines in pipes, JSON for scripts."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ DIGITS = 6
 
 
 def is_terminal() -> bool:
-    """Tell whether standard output is a terminal, which has a width."""
+    """Return whether standard output is a terminal, which has a width."""
     return sys.stdout.isatty()
 
 
 def show_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print named facts, one a line; a list takes a line per item.
+    """Print named values, one per line; a list takes a line per item.
 
     Parameters
     ----------
     facts : mapping
         Values by name.
     as_json : bool
-        Print one JSON object.
+        Print one JSON object instead.
     """
     if as_json:
         sys.stdout.write(json_text(facts) + "\n")
@@ -45,16 +45,16 @@ def show_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def show_rows(names: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool) -> None:
-    """Print facts about several things.
+    """Print rows of named values.
 
     Parameters
     ----------
     names : sequence of str
-        What the cells of a row are.
+        Names of the columns.
     rows : sequence
-        Cells in that order.
+        Values of each row, in the order of the names.
     as_json : bool
-        Print a JSON array of objects.
+        Print a JSON array of objects instead.
     """
     if as_json:
         found = [dict(zip(names, row, strict=True)) for row in rows]
@@ -67,16 +67,16 @@ def show_rows(names: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: b
 
 
 def show_table(names: Sequence[str], rows: Iterable[Sequence[Any]], limit: int | None) -> None:
-    """Print rows as a table, or as lines with tabs between where nothing has a width.
+    """Print rows as a table on a terminal, as tab-separated lines elsewhere.
 
     Parameters
     ----------
     names : sequence of str
-        The head.
+        Names of the columns.
     rows : iterable
-        Read to its end: a terminal shows the first of them and is told how many there are.
+        Read to its end: a terminal shows the first rows and the number of all.
     limit : int or None
-        Rows that a terminal shows at most; all if None. A pipe gets all of them.
+        Maximum number of rows on a terminal, None for all; elsewhere all rows are printed.
     """
     if not is_terminal():
         _print_lines(itertools.chain([[cell_text(name) for name in names]], _texts(rows)))
@@ -90,7 +90,7 @@ def show_table(names: Sequence[str], rows: Iterable[Sequence[Any]], limit: int |
 
 
 def show_frame(frame: pl.DataFrame, limit: int = MAX_SHOWN_ROWS) -> None:
-    """Print the first rows of a frame and say how many there are."""
+    """Print the first rows of a frame and the number of all rows."""
     show_table(frame.columns, frame.iter_rows(), limit)
 
 
@@ -110,7 +110,7 @@ def _print_table(names: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> 
     from rich.table import Table
     from rich.text import Text
 
-    # Text, because in strings rich would look for its markup. A cell that is too long is folded.
+    # Text, because rich would interpret markup in strings. Long cells are folded.
     table = Table(box=None if names is None else SIMPLE_HEAD, show_header=names is not None)
     for name in names or ("", ""):
         table.add_column(Text(name), overflow="fold")
@@ -131,5 +131,5 @@ def show_curve(steps: Sequence[int], values: Sequence[float], title: str) -> Non
     figure.draw(curve)
     figure.title(cell_text(title))
     figure.label("step", "x")
-    # The colours of its themes paint the background too, which no terminal theme survives.
+    # plotext's colours include the background, which is unreadable with some terminal themes.
     sys.stdout.write(plotext.uncolorize(str(figure.build())) + "\n")

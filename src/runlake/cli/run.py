@@ -21,7 +21,7 @@ SHOWN_RUNS = 5
 
 
 class Form(Enum):
-    """How ``query`` prints."""
+    """Output formats of ``query``."""
 
     table = "table"
     csv = "csv"
@@ -30,7 +30,7 @@ class Form(Enum):
 
 
 class How(Enum):
-    """Which rows of chosen keys ``query`` keeps."""
+    """Whether ``query`` returns rows with all or with any of the keys."""
 
     all = "all"
     any = "any"
@@ -41,7 +41,7 @@ def pull(
     refresh: Annotated[bool, typer.Option("--refresh", help="Download all again.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the history exports of a run to the cache."""
+    """Download the history exports of a run to the cache."""
     from runlake.cli.output import show_facts
     from runlake.public.api import Api
     from runlake.public.progress import Bar
@@ -62,7 +62,7 @@ def pull(
 
 
 def show(path: RunArgument, as_json: JsonOption = False) -> None:
-    """Show what is known of a run."""
+    """Show state, config and summary of a run."""
     from runlake.cli.output import show_facts
     from runlake.public.api import Api
 
@@ -87,19 +87,19 @@ def show(path: RunArgument, as_json: JsonOption = False) -> None:
 
 
 def _as_cell(value: Any) -> Any:
-    # A list of facts is a line per item; one that somebody logged is a cell.
+    # show_facts prints a list as a line per item; a logged list is a single cell.
     return tuple(value) if isinstance(value, list) else value
 
 
 def query(
     path: RunArgument,
     sql: Annotated[str | None, typer.Argument(help="SQL over the view 'history'.")] = None,
-    keys: Annotated[str | None, typer.Option(help="Keys to read, with commas between.")] = None,
+    keys: Annotated[str | None, typer.Option(help="Keys to read, comma-separated.")] = None,
     min_step: Annotated[int | None, typer.Option(help="First step, inclusive.")] = None,
     max_step: Annotated[int | None, typer.Option(help="Step to stop before.")] = None,
     how: Annotated[How, typer.Option(help="Rows with 'all' or 'any' of the keys.")] = How.all,
-    limit: Annotated[int | None, typer.Option(min=0, help="Rows at most.")] = None,
-    form: Annotated[Form, typer.Option("--format", help="How to print.")] = Form.table,
+    limit: Annotated[int | None, typer.Option(min=0, help="Maximum rows.")] = None,
+    form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.table,
     output: Annotated[Path | None, typer.Option(help="File to write; else the terminal.")] = None,
 ) -> None:
     """Read rows of a run, or query its history with SQL."""
@@ -109,12 +109,12 @@ def query(
     from runlake.values import Question
 
     if any(character.isspace() for character in path):
-        raise InvalidArgument("Name the run first: runlake query ENTITY/PROJECT/RUN SQL.")
+        raise InvalidArgument("The run must be first: runlake query ENTITY/PROJECT/RUN SQL.")
     names = None if keys is None else [key.strip() for key in keys.split(",") if key.strip()]
     if names == []:
-        raise InvalidArgument("--keys names no key.")
+        raise InvalidArgument("--keys names no key. Write --keys loss,acc, or leave it out.")
     if sql is not None and (names, min_step, max_step) != (None, None, None):
-        raise InvalidArgument("SQL selects keys and steps itself; leave the options out.")
+        raise InvalidArgument("SQL selects keys and steps itself. Leave out --keys and the steps.")
     if form is Form.parquet and output is None:
         raise InvalidArgument("--format parquet needs --output FILE.")
     check_output(output)
@@ -125,8 +125,7 @@ def query(
         stream = stream_query(run.sql(sql))
     else:
         question = Question.from_arguments(names, how.value, min_step, max_step)
-        # The command line is part of the package.
-        reading = run._open(question)  # noqa: SLF001
+        reading = run._open(question)  # noqa: SLF001 - the command line is part of the package
         stream = reading.stream()
         if form is Form.parquet:
             from runlake.history.frames.scan import warn_of_json
@@ -157,7 +156,7 @@ def _find_run(api: Api, path: str) -> Run:
 
 
 def _runs_of_project(api: Api, path: str) -> list[str]:
-    """Return the newest runs of what may be a path, or an address, of a project."""
+    """Return the newest runs of a project by path or URL; empty if there is no such project."""
     from runlake.errors import RunlakeError
 
     try:

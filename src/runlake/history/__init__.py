@@ -1,8 +1,8 @@
-"""Reading: a question is opened as a plan, and the plan is read in many forms.
+"""Read the history of runs: plan what to read, then read it as rows, frames, Arrow or samples.
 
-Read `opening`, the way in, and `reader`, which has all outputs of one run. Below them `plan`
-decides what to read; `decode` and then `rows`, or `frames`, or `sample` read it; `live` brings the
-rows that are in no export. `mending` goes on where a file cannot be decoded. Beside them stand
-`follow` for a run under way, `best` for the best value of a key, `tables` for logged tables, and
-`runs` for many.
+Start with `opening`, which pulls a run and plans the read, and `reader`, which has all outputs of
+one run. `plan` decides what to read; `decode` reads the files; `rows`, `frames` and `sample`
+convert batches to the outputs; `live` fetches the rows that are in no export. `mending` recovers
+from files that cannot be decoded. Further: `follow` for a run that is still running, `best` for the
+best value of a key, `tables` for logged tables, and `runs` for reading many runs at once.
 """

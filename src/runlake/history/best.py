@@ -1,4 +1,4 @@
-"""The best value of a key, from its cells: statistics are the word of whoever wrote them."""
+"""Find the best value of a key, from all its values: a file's statistics may be wrong."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Best:
     Parameters
     ----------
     value : int or float
-        Never NaN.
+        The value; never NaN.
     step : int
-        The first step that has it.
+        The first step that has the value.
     """
 
     value: float
@@ -45,19 +45,19 @@ def find_best(reading: Reading, mode: Mode) -> Best:
     Parameters
     ----------
     reading : Reading
-        Of one key.
+        A reading with exactly one key.
     mode : {"min", "max"}
-        Which is best.
+        Whether the lowest or the highest value is best.
 
     Returns
     -------
     Best
-        NaN is no value; infinities are.
+        NaN is ignored; infinities count.
 
     Raises
     ------
     InvalidArgument
-        If the run has no such key, or its cells are no numbers.
+        If the run has no such key, or its values are not numbers.
     """
     return reading.healing(lambda whole: _find(whole, mode))
 
@@ -97,14 +97,14 @@ def _no_number(reading: Reading, key: str) -> InvalidArgument:
     facts = reading.key_facts()
     if key not in facts:
         return InvalidArgument(f"'{reading.plan.run}': {explain_unknown_key(key, facts)}")
-    return InvalidArgument(f"No cell of {key!r} in '{reading.plan.run}' is a number but NaN.")
+    return InvalidArgument(f"No value of {key!r} in '{reading.plan.run}' is a number but NaN.")
 
 
 def _not_numeric(reading: Reading, key: str) -> InvalidArgument:
     facts = reading.key_facts()
     kind = facts[key].kind if key in facts else "mixed"
     return InvalidArgument(
-        f"{key!r} of '{reading.plan.run}' has cells of {kind} type, of which none is best. "
+        f"{key!r} of '{reading.plan.run}' has values of {kind} type, which cannot be compared. "
         f"Keys with numbers: {_listed(name for name, f in facts.items() if f.kind == 'number')}."
     )
 

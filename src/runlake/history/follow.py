@@ -1,4 +1,4 @@
-"""New rows of a run under way, once each."""
+"""Follow a running run: yield each new row once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def follow_run(
     poll: float,
     note: Callable[[Manifest], None],
 ) -> Iterator[Row]:
-    """Yield the rows of a run as they come, until it is over.
+    """Yield the rows of a run: the existing ones, then new ones until the run ends.
 
     Parameters
     ----------
@@ -38,22 +38,22 @@ def follow_run(
     question : Question
         What to read.
     poll : float
-        Seconds between two looks.
+        Seconds between two polls.
     note : callable
-        Is given what the backend said at each look.
+        Called with the manifest of each poll.
 
     Yields
     ------
     dict
-        Ascending by ``_step``, each step once: a step is taken as it was when it was first seen.
-        Where the run is rewound, the rows behind the step to which it was come again, as they are
-        logged anew.
+        Ascending by ``_step``, each step once, with the values of the first poll that found it. If
+        the run is rewound to a step, rows after that step are yielded again as they are logged
+        again.
 
     Raises
     ------
     RunlakeError
-        What stops a read for good; and whatever does so at the first look. Later, a backend that
-        does not answer is waited for.
+        Any error of the first poll; later, only an error that a retry cannot cure. If the backend
+        stops answering after the first poll, polling continues.
     """
     following = _Following(client, run, question, note, question.steps.start)
     while True:
@@ -62,7 +62,7 @@ def follow_run(
         except RunlakeError as error:
             if following.seen is None or not _may_pass(error):
                 raise
-            logger.info("'%s' is followed on in spite of: %s", run, error)
+            logger.info("Following of '%s' continues after: %s", run, error)
         else:
             if following.is_over:
                 return
@@ -71,20 +71,20 @@ def follow_run(
 
 @dataclass(slots=True)
 class _Following:
-    """How far a run was read.
+    """State of following a run: how far it has been read.
 
     Parameters
     ----------
     client, run, question, note
         As for `follow_run`.
     position : int
-        Rows of lower steps were yielded.
+        Next step to yield: rows of all lower steps have been yielded.
     seen : Manifest or None
-        The last offer of which all rows were yielded.
+        The last manifest whose rows have all been yielded.
     is_over : bool
-        The run ended, and the last look brought nothing that another could not.
+        True if the run has ended and all its rows have been yielded.
     has_fallen : bool
-        At the last look the run ended before the end that was seen.
+        True if the last poll found the run shorter than ``seen``.
     """
 
     client: Client
@@ -97,7 +97,7 @@ class _Following:
     has_fallen: bool = field(default=False, init=False)
 
     def iter_news(self) -> Iterator[Row]:
-        """Look once, and yield what is new."""
+        """Poll once, and yield new rows."""
         now = fetch_manifest(self.client, self.run, is_silent=True)
         self.note(now)
         self._mind_rewinding(now)
@@ -106,25 +106,28 @@ class _Following:
             reading = self._open(now)
             for batch in reading.iter_batches(sizes.FOLLOWED_ROWS):
                 for row in batch:
-                    # Before the row is given away: an error behind it must not bring it again.
+                    # Set before the yield: after an error, the next poll must not yield this row
+                    # again.
                     self.position = row[STEP] + 1
                     yield row
-            # The rows between the last one that has the keys and here have been looked at.
+            # Rows after the last one with the keys have been read too, and need not be read again.
             self.position = max(self.position, _readable_end(reading))
             if reading.pulled.age:
-                # The backend went away in between: this was an answer of an earlier moment.
+                # The backend became unreachable since the poll, so the rows were read from a cached
+                # manifest, which may be older than the polled one.
                 return
             now = reading.pulled.manifest
         if not self.has_fallen:
             self.seen = now
-        # The step that a backend calls the last may be ahead of the rows that it lists.
+        # A backend's last step may be ahead of the rows that it lists: stop only when its rows are
+        # read, or when a poll found nothing more.
         is_complete = self.position >= _end(now) or self.position == before
         self.is_over = not now.is_under_way and is_complete
 
     def _may_have_news(self, now: Manifest) -> bool:
-        """Tell whether rows may be there that were not yielded.
+        """Return whether there may be rows that have not been yielded.
 
-        A backend does not always say which step is the last; then its exports have to be opened.
+        Some backends do not send the last step; then a change of lines or exports is a hint.
         """
         if _end(now) > self.position:
             return True
@@ -134,9 +137,9 @@ class _Following:
         return has_other_lines or not _objects(now) <= _objects(self.seen)
 
     def _mind_rewinding(self, now: Manifest) -> None:
-        """Go back where the run was rewound: it ends earlier, at two looks in a row.
+        """Set the position back if the run was rewound: two consecutive polls found it shorter.
 
-        One such look may be the answer of a replica that lags behind.
+        A single such poll may have been answered by a replica that lags behind.
         """
         has_fallen = self.seen is not None and _is_shorter(now, self.seen)
         if has_fallen and self.has_fallen:
@@ -154,12 +157,12 @@ class _Following:
         return open_reading(self.client, self.run, question, pulled=live)
 
     def _is_all_new_live(self, now: Manifest) -> bool:
-        """Tell whether no new row can be in an export, so that none has to be looked into."""
+        """Return whether all new rows are live, so that no export has to be opened."""
         if not now.exports:
             return True
         if self.seen is None or now.live_steps is None:
             return False
-        # An exporter takes rows in their order: while older ones are live, so are the new ones.
+        # Backends export rows in order: while older rows are live, newer ones are live too.
         is_unmoved = set(self.seen.live_steps or ()) <= set(now.live_steps)
         return is_unmoved and _objects(self.seen) == _objects(now)
 
@@ -169,12 +172,12 @@ def _objects(manifest: Manifest) -> set[str]:
 
 
 def _end(manifest: Manifest) -> int:
-    """Return the step behind the last one that the backend tells of."""
+    """Return the step after the last one in a manifest."""
     return max(manifest.last_step, *(manifest.live_steps or (-1,))[-1:]) + 1
 
 
 def _readable_end(reading: Reading) -> int:
-    """Return the step behind the last one that could be read."""
+    """Return the step after the last one that a reading can have read."""
     manifest = reading.pulled.manifest
     if reading.plan.is_walk:
         return 0 if manifest.last_step == LAST_STEP_UNKNOWN else _end(manifest)

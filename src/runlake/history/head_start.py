@@ -1,4 +1,4 @@
-"""The first rows decoded while the backend is asked, on the chance that the run did not move."""
+"""Decode the first rows during the request to the backend, in case the run has not changed."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Begun = tuple[SliceQuery, "pl.DataFrame"]
 
 
 class HeadStart:
-    """Decodes the first slice of a read in a thread, from what is on disk.
+    """Decodes the first slice of a read in a thread, from the cache.
 
     Parameters
     ----------
     client : Client
-        Its settings name the cache.
+        The backend; its settings name the cache.
     run : RunPath
         The run.
     question : Question
@@ -39,11 +39,11 @@ class HeadStart:
         self._run = run
         self._question = question
         self._begun: Future[Begun | None] | None = None
-        # The thread does not live on in a fork.
+        # Threads do not survive a fork: a child process must not wait for this one.
         self._pid = os.getpid()
         executor = ThreadPoolExecutor(1, thread_name_prefix="runlake-head-start")
-        # No thread can be had at the end of the process, or beyond a limit.
-        # Nor may a fork meet an import under way: its lock would never be given back.
+        # Only if the module is imported: a fork during an import in the thread would leave its lock
+        # taken in the child. RuntimeError: no thread can start at process exit or at a limit.
         if "runlake.history.decode.expressions" in sys.modules:
             with suppress(RuntimeError):
                 self._begun = executor.submit(self._begin)
@@ -53,7 +53,7 @@ class HeadStart:
         return type(None), ()
 
     def take(self, query: SliceQuery) -> pl.DataFrame | None:
-        """Return the rows of a query if it is the one that was begun: once, to who asks first."""
+        """Return the rows of the decoded query, once; None for other queries and later calls."""
         future, self._begun = self._begun, None
         begun = None if future is None or self._pid != os.getpid() else future.result()
         return begun[1] if begun is not None and begun[0] == query else None
@@ -65,5 +65,5 @@ class HeadStart:
                 return None
             query = first_query(plan_read(expected, self._question))
             return None if query is None else (query, query.collect())
-        except Exception:  # noqa: BLE001 - whatever it is, the read itself meets it and says so
+        except Exception:  # noqa: BLE001 - the read itself raises the same error
             return None

@@ -1,8 +1,8 @@
-"""What becomes of a file that could not be decoded: fetched again, or read by another engine.
+"""Recover from a file that could not be decoded: download it again, or use another engine.
 
-Bytes that are right are not fetched again: those that were compared with a digest of their host,
-and those that a second download brought again. Then it is the engine that cannot decode them, and
-another one does from now on.
+A file is not downloaded again if its bytes are known to be right: they were checked against a
+digest of the storage host, or a second download gave equal bytes. Then the engine is at fault, and
+another engine decodes the file from now on.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from runlake.history.opening import open_plan
 from runlake.history.plan.plan import Plan, plan_read
 from runlake.history.plan.segments import ExportRead
 
-# A file that is broken again after it was fetched again is not the cache's fault.
+# A file that is still broken after this many downloads is broken at its host, not in the cache.
 MAX_FETCHED = 2
 
 _guard = threading.Lock()
@@ -39,7 +39,7 @@ _confirmed: LRUCache[Path, object] = LRUCache(FILES_IN_MEMORY)
 
 
 class Mending:
-    """The files that one read could not decode.
+    """Recovers one read from files that cannot be decoded, and counts their downloads.
 
     Parameters
     ----------
@@ -52,26 +52,26 @@ class Mending:
         self._n_fetched: Counter[Path] = Counter()
 
     def mend(self, plan: Plan, corrupt: CacheCorrupt, start: int) -> Plan:
-        """Fetch again what is broken, and note which engine cannot decode what is not.
+        """Download broken files again, and note which engine cannot decode an intact file.
 
         Parameters
         ----------
         plan : Plan
-            What was read.
+            The plan of the failed read.
         corrupt : CacheCorrupt
-            Names the files that may be to blame.
+            Names the files that may be broken.
         start : int
-            First step that is still wanted.
+            First step that has not been read yet.
 
         Returns
         -------
         Plan
-            With which the read goes on.
+            The plan with which to continue the read at ``start``.
 
         Raises
         ------
         CacheCorrupt
-            If no engine can decode a file, or it is broken however often it is fetched.
+            If no engine can decode a file, or it is still broken after two downloads.
         """
         question = plan.question.from_step(start)
         suspects = _suspects(plan, corrupt)
@@ -97,7 +97,7 @@ class Mending:
         return mended
 
     def _count(self, paths: list[Path], corrupt: CacheCorrupt) -> None:
-        """Count files that are fetched again; raise where that is no use."""
+        """Count downloads of files; raise if another download would be useless."""
         self._n_fetched.update(paths)
         if not paths or max(self._n_fetched.values()) > MAX_FETCHED:
             raise corrupt
@@ -119,10 +119,10 @@ def _refuse(export: StoredExport, engine: str, plan: Plan, corrupt: CacheCorrupt
 
 
 def _suspects(plan: Plan, corrupt: CacheCorrupt) -> list[StoredExport]:
-    """Return the files that are to blame, as far as can be told."""
+    """Return the files that may have caused an error, as few as can be determined."""
     named = set(map(Path, corrupt.paths))
     suspects = [export for export in plan.pulled.exports if export.path in named]
-    if len(suspects) < 2:  # noqa: PLR2004 - there is nobody else to blame
+    if len(suspects) < 2:  # noqa: PLR2004 - a single file needs no search
         return suspects
     touched = [export for export in suspects if not export.is_intact()]
     if touched:
@@ -135,7 +135,10 @@ def _suspects(plan: Plan, corrupt: CacheCorrupt) -> list[StoredExport]:
 
 
 def _engine_of(corrupt: CacheCorrupt, read: ExportRead | None) -> str:
-    """Return who decoded a file; what pyarrow raises may be about what polars made of it."""
+    """Return the engine that decoded a file.
+
+    The class of the error does not show it: pyarrow also raises for batches that polars decoded.
+    """
     if corrupt.facts.get("engine") == DUCKDB:
         return DUCKDB
     return PYARROW if read is None or comes_by_pyarrow(read) else POLARS
@@ -149,7 +152,7 @@ def _is_right(export: StoredExport) -> bool:
 
 
 def _bytes_of(export: StoredExport) -> object:
-    """Return what two files of the same bytes have in common."""
+    """Return a value that is equal for two files with equal bytes."""
     pieces = None if export.coverage is None else export.coverage.pieces
     return export.n_bytes, export.crc32c, pieces
 

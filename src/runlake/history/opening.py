@@ -1,4 +1,4 @@
-"""The way into a run: its exports are brought to disk and checked, and a read is planned."""
+"""Open a run for reading: download its exports, check them, and plan the read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runlake.values import STEP, Question, RunPath
 
 
 class PullOptions(TypedDict, total=False):
-    """How a run is brought to disk; see `runlake.cache.pull.pull_run`."""
+    """Options of `runlake.cache.pull.pull_run`."""
 
     use_cache: bool
     distrusted: Collection[Path]
@@ -34,7 +34,7 @@ def open_plan(
     pulled: PullResult | None = None,
     **options: Unpack[PullOptions],
 ) -> Plan:
-    """Bring a run's exports to disk and plan a read of them.
+    """Download a run's exports and plan a read of them.
 
     Parameters
     ----------
@@ -45,25 +45,25 @@ def open_plan(
     question : Question
         What to read.
     pulled : PullResult, optional
-        What is on disk, where that is known already.
+        The result of an earlier pull, to be read without another pull.
     **options
         As for `runlake.cache.pull.pull_run`.
 
     Returns
     -------
     Plan
-        Of this moment: rows logged later are not in it.
+        A snapshot: rows logged later are not in it.
 
     Raises
     ------
     ExportCorrupt
-        If no export that has rows has a column ``_step``.
+        If there are exports with rows, and none of them has a column ``_step``.
 
     Warns
     -----
     OddAnswerWarning
-        If some exports with rows have no such column, or one has rows at steps below 0 or of more
-        than 63 bits.
+        If some exports with rows lack that column, or have rows at steps below 0 or of more than 63
+        bits.
     """
     if pulled is None:
         pulled = pull_run(client, run, question, **options)
@@ -72,25 +72,25 @@ def open_plan(
 
 
 def _check_steps(pulled: PullResult) -> None:
-    """Refuse a run whose exports lack steps, and warn of rows that no read gives."""
+    """Raise if no export has steps, and warn about rows that no read returns."""
     filled = [export for export in pulled.exports if export.facts.n_rows]
     stepless = [export for export in filled if STEP not in export.facts.columns]
     if stepless:
         problem = (
-            f"In {_named(stepless, pulled)} the column {STEP!r} is missing, so that its rows have "
-            f"no place in the history. The file is as its host sent it, in "
-            f"{str(stepless[0].path)!r}; the backend has to export the run again."
+            f"In {_named(stepless, pulled)} the column {STEP!r} is missing, so its rows cannot be "
+            f"placed in the history. The file is {str(stepless[0].path)!r}, unchanged since its "
+            "download; the backend has to export the run again."
         )
         if len(stepless) == len(filled):
             run, export = str(pulled.manifest.path), stepless[0].object
             raise ExportCorrupt(problem, run=run, export=export)
         warn(f"{problem} The rows of the other exports are read.", OddAnswerWarning)
-    # Steps beyond 63 bits wrap around below 0.
+    # Steps of more than 63 bits wrap around to negative ones.
     below = [export for export in filled if (export.facts.first_step or 0) < 0]
     if below:
         warn(
-            f"In {_named(below, pulled)} there are rows at steps below 0, or beyond the integers "
-            "of 64 bits. No read gives these rows, though the counts of keys include them.",
+            f"In {_named(below, pulled)} there are rows at steps below 0, or too large for signed "
+            "64-bit integers. No read gives these rows, but counts of keys include them.",
             OddAnswerWarning,
         )
 

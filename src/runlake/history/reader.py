@@ -1,4 +1,4 @@
-"""One question to a run's history: pulled, planned, and read in any form."""
+"""`Reading`: an opened history of one run, with a method for each output."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ if TYPE_CHECKING:
     from runlake.history.live.spool import LiveRows
 
 
-# More than a machine samples in a month at the SDK's rate of one in 15 seconds.
+# More rows than a month of system metrics has at the SDK's rate of one sample in 15 seconds.
 SYSTEM_ROWS = 200_000
 
-# Below that the head start costs more than it hides, for it takes turns with the request.
+# Round trips to the backend shorter than this are not worth a head start, which slows the request
+# down because both need the processor.
 FAR_SECONDS = 0.015
 
 T = TypeVar("T")
@@ -50,18 +51,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A planned read; every output is made from it.
+    """A planned read, with a method for each output.
 
     Parameters
     ----------
     client : Client
-        Asked for samples and for what the machine did.
+        The backend.
     plan : Plan
         What to read.
     live : LiveSource
-        Gives the plan's live rows.
+        Source of the plan's live rows.
     head_start : HeadStart or None
-        Has the first rows, maybe.
+        May have the first rows already.
     """
 
     client: Client
@@ -71,11 +72,11 @@ class Reading:
 
     @property
     def pulled(self) -> PullResult:
-        """What is on offer and on disk, as of one moment."""
+        """The manifest and the cached exports, as of one moment."""
         return self.plan.pulled
 
     def iter_rows(self, page_size: int) -> Iterator[Row]:
-        """Yield the rows as dicts, and warn if there are none although the run has some."""
+        """Yield the rows as dicts; warn if there are none although the run has rows."""
         has_rows = False
         for batch in self.iter_batches(page_size):
             has_rows = True
@@ -84,17 +85,18 @@ class Reading:
             self.warn_no_rows()
 
     def scan(self) -> pl.LazyFrame:
-        """Return the rows as a lazy frame, which can be collected; live rows are fetched now."""
+        """Return the rows as a lazy frame; live rows are fetched at the call."""
         from runlake.history.frames.scan import warn_of_json
 
         scanned = self.tried().healing(lambda reading: reading._scanned())  # noqa: SLF001
         warn_of_json(self.plan.run, scanned.json_keys, self.plan.exports)
         frame = scanned.frame
-        # Files of an unwritable cache go with the reading, which nobody has then.
+        # Without a writable cache the exports are temporary files, deleted with this reading: they
+        # would be gone when the caller collects the frame.
         return frame if self.pulled.keeper is None else frame.collect().lazy()
 
     def frame(self) -> pl.DataFrame:
-        """Return the rows as a frame, and warn if there are none although the run has some."""
+        """Return the rows as a frame; warn if there are none although the run has rows."""
         from runlake.history.frames.scan import warn_of_json
 
         collected, json_keys = self.healing(lambda reading: reading.collected())
@@ -104,7 +106,7 @@ class Reading:
         return collected
 
     def tried(self) -> Reading:
-        """Return the reading with files that can be decoded: each is tried once."""
+        """Return the reading after decoding each unverified export once, to find broken files."""
         if all(read.is_promised for read in self.plan.exports):
             return self
         return self.healing(lambda reading: reading._try_exports())  # noqa: SLF001
@@ -128,9 +130,9 @@ class Reading:
         return pa.RecordBatchReader.from_batches(stream.schema, stream.batches)
 
     def stream(self) -> Stream:
-        """Return the rows as `arrow` does, going on behind the last one where a file is broken.
+        """Return the rows as Arrow batches; if a file is broken, mend it and continue.
 
-        Nothing warns of columns of JSON text.
+        Unlike `arrow`, it does not warn about columns of JSON text.
         """
         from runlake.history.frames.arrow import answer_schema
         from runlake.history.frames.scan import json_keys, plan_types
@@ -165,7 +167,7 @@ class Reading:
             self.warn_no_rows()
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
-        """Return what a query gives over the view ``history``, and ``system``."""
+        """Return the relation of a SQL query over the views ``history`` and ``system``."""
         from runlake.history.frames.scan import json_keys, plan_types, warn_of_json
         from runlake.history.frames.sql import open_history, run_query
 
@@ -182,7 +184,7 @@ class Reading:
         return run_query(opened, query, lambda: fetch_system_rows(self.client, run, SYSTEM_ROWS))
 
     def last(self, n_rows: int) -> Reading:
-        """Return the reading of the last rows of this one: those of them that the plan keeps."""
+        """Return a reading of the last ``n_rows`` rows of this one."""
         start = self.healing(lambda reading: reading._tail_start(n_rows))  # noqa: SLF001
         if start is None:
             return self
@@ -207,23 +209,23 @@ class Reading:
         Parameters
         ----------
         n_rows : int
-            Rows at most.
+            Maximum number of rows.
         keys : sequence of str, optional
-            What rows have of the plan's keys and ``_step``, the x axis first; everything if
-            omitted.
+            Keys of the returned rows, a selection of the plan's keys and ``_step``, the x axis
+            first; all if omitted.
         is_silent : bool
-            Do not warn where there are no rows although the run has some.
+            Do not warn if there are no rows although the run has rows.
 
         Returns
         -------
         Sample
-            Of a run without
-            exports whose live rows the backend does not list, the backend's own choice of rows.
+            The backend's own sample if the run has no exports and the backend does not list its
+            live steps; else chosen here.
         """
         from runlake.history.sample.downsample import sample_frame
 
         if self._is_backends_choice:
-            # An older backend does not sample by keys: then all rows are read.
+            # An older backend cannot sample by keys: then read all rows.
             with suppress(UnsupportedByBackend):
                 return self._backends_sample(n_rows, keys)
         frame, json_keys = self.healing(lambda reading: reading.collected())
@@ -234,9 +236,10 @@ class Reading:
     def sampled_frame(
         self, n_rows: int, keys: Sequence[str] | None = None
     ) -> tuple[pl.DataFrame, int]:
-        """Return the rows of `sample` as a frame, and how many rows they were chosen from.
+        """Return the rows of `sample` as a frame, and the number of rows they were chosen from.
 
-        Keys with cells of types that do not unify are JSON text. Nothing warns of no rows.
+        Keys whose values have no common type are JSON text. There is no warning if there are no
+        rows.
         """
         from runlake.history.sample.downsample import pick_rows
 
@@ -258,7 +261,7 @@ class Reading:
         return Sample(rows, max(len(rows), self.pulled.manifest.line_count or 0))
 
     def live_rows(self) -> LiveRows:
-        """Return the live rows of the plan, to be fetched once."""
+        """Return the live rows of the plan; they are fetched once, at the first access."""
         from runlake.history.live.spool import LiveRows
 
         return LiveRows(self.live.iter_pages(self.plan))
@@ -269,12 +272,12 @@ class Reading:
         return scan_plan(self.plan, self.live_rows())
 
     def collected(self) -> tuple[pl.DataFrame, tuple[str, ...]]:
-        """Return the rows as a frame, and the keys that are JSON text in it."""
+        """Return the rows as a frame, and the names of its columns of JSON text."""
         scanned = self._scanned()
         return scanned.frame.collect(), scanned.json_keys
 
     def healing(self, read: Callable[[Reading], T]) -> T:
-        """Read, and where a cached file turns out to be broken, fetch it again and read anew."""
+        """Call ``read``; if a cached file is broken, mend it and call ``read`` again."""
         reading, mending = self, Mending(self.client)
         while True:
             files = (export.file for export in reading.plan.exports)
@@ -285,36 +288,36 @@ class Reading:
                 reading = reading.healed(mending, corrupt, self.plan.steps.start)
 
     def healed(self, mending: Mending, corrupt: CacheCorrupt, start: int) -> Reading:
-        """Return the reading from a step on, with broken files fetched again.
+        """Return a reading that starts at a step, after broken files were mended.
 
         Parameters
         ----------
         mending : Mending
-            Of this read.
+            The state of this read.
         corrupt : CacheCorrupt
-            Names the files.
+            Names the files that may be broken.
         start : int
-            First step, inclusive.
+            First step to read, inclusive.
         """
         return replace(self, plan=mending.mend(self.plan, corrupt, start))
 
     def warn_no_rows(self) -> None:
-        """Say why the answer is empty, where that is a surprise."""
+        """Warn why there are no rows, unless the run has none."""
         reason = explain_no_rows(self.pulled.manifest, self.plan.question, self._every_column())
         if reason is not None:
             warn(reason, NoRowsWarning)
 
     def explain(self) -> Plan:
-        """Return the plan, with what is known of its keys among its notes."""
+        """Return the plan with notes about its keys."""
         known = describe_keys(self.pulled.manifest, self.plan.question, self._every_column())
         return replace(self.plan, notes=(*self.plan.notes, *known))
 
     def key_facts(self) -> dict[str, KeyFacts]:
-        """Return what is known of each key of the run, from statistics alone."""
+        """Return kind, count, steps and bounds of each key of the run, from statistics alone."""
         return find_key_facts(self.pulled.manifest, self._every_column())
 
     def logged_keys(self) -> dict[str, KeyFacts]:
-        """Return `key_facts`, for which live rows are read where the backend names no keys."""
+        """Return `key_facts`; if the backend names no keys, with those of the live rows."""
         facts = self.key_facts()
         if self.pulled.manifest.key_counts or not (self.plan.live_pages or self.plan.is_walk):
             return facts
@@ -329,12 +332,13 @@ class Reading:
         return recall_columns(Catalog(self.client.settings.cache_dir), export, None).facts
 
     def iter_batches(self, page_size: int) -> Iterator[list[Row]]:
-        """Yield the rows in batches, none of them empty; nothing warns of no rows."""
+        """Yield the rows in non-empty batches, without a warning if there are none."""
         reading, start = self, self.plan.steps.start
         mending = Mending(self.client)
         begun = None if self.head_start is None else self.head_start.take
         files = [export.file for export in self.plan.exports]
-        # Besides what cannot be decoded, there may be cells of which Python can make nothing.
+        # Values that decode but that Python cannot represent raise outside of the decoder: this
+        # names the files in such errors too.
         with telling_corruption(*files):
             while True:
                 plan = reading.plan
@@ -357,7 +361,7 @@ def open_reading(
     as_rows: bool = False,
     **options: Unpack[PullOptions],
 ) -> Reading:
-    """Bring a run's exports to disk and plan a read of them.
+    """Download a run's exports and return a planned read of them.
 
     Parameters
     ----------
@@ -368,17 +372,17 @@ def open_reading(
     question : Question
         What to read.
     pulled : PullResult, optional
-        What is on disk, where that is known already.
+        The result of an earlier pull, to be read without another pull.
     as_rows : bool
-        Rows are what is wanted: the first are decoded while the backend is asked, if the run was
-        over when it last was.
+        True if rows will be read: then the first rows are decoded during the request to the
+        backend, if the run had ended at the last pull.
     **options
         As for `runlake.cache.pull.pull_run`.
 
     Returns
     -------
     Reading
-        Of this moment: rows logged later are not in it.
+        A snapshot: rows logged later are not in it.
     """
     head_start = None
     is_far = client.round_trip >= FAR_SECONDS and not client.settings.offline

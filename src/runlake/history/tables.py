@@ -1,8 +1,8 @@
-"""Tables that a run logged with ``wandb.Table``, as frames.
+"""Read tables that a run logged with ``wandb.Table``, as frames.
 
 A table's value in the history names a file of the run and an entry of an artifact. The artifact is
 the better source: only there media cells name their files, columns have their types, and an
-incremental table has its earlier rows. The run's file stands in where the artifact is gone.
+incremental table has its earlier rows. The run's file is used if the artifact was deleted.
 """
 
 from __future__ import annotations
@@ -62,26 +62,26 @@ def read_table(
     run : RunPath
         The run.
     key : str
-        What it was logged under.
+        The key that the table was logged under.
     step : int or None
-        The step that it was logged at; None is the last, which is in the summary.
+        The step that the table was logged at; None means the last one, which the summary has.
     summary : mapping
         The run's summary.
 
     Returns
     -------
     polars.DataFrame
-        One column for each of the table's.
+        The columns of the table.
 
     Raises
     ------
     InvalidArgument
         If there is no such table.
     ArtifactNotFoundError, RunFileNotFoundError, FileTransferError
-        If its file cannot be downloaded.
+        If the table's file cannot be downloaded.
     """
     if not isinstance(key, str):
-        raise InvalidArgument(f"The key of a table is a string, not {key!r}.")
+        raise InvalidArgument(f"The key of a table must be a string, not {key!r}.")
     value = _last_value(summary, key) if step is None else _value_at(client, run, key, step)
     if not isinstance(value, dict) or value.get("_type") not in TABLE_TYPES:
         place = "" if step is None else f" at step {step}"
@@ -97,14 +97,14 @@ def read_table(
 
 @dataclass(frozen=True, slots=True)
 class StoredTable:
-    """A table as the SDK wrote it.
+    """A table in the SDK's file format.
 
     Parameters
     ----------
     parts : list of dict
-        Its documents, in the order of their rows.
+        Its JSON documents, in the order of their rows.
     arrays : mapping
-        Columns that lie in files of numpy's.
+        Columns that the SDK stores in numpy files, by name.
     """
 
     parts: list[dict[str, Any]]
@@ -116,7 +116,7 @@ class StoredTable:
         return next((list(part["columns"]) for part in self.parts if "columns" in part), [])
 
     def rows(self) -> list[list[Any]]:
-        """Return the rows, with times and arrays in place of what stands for them."""
+        """Return the rows, with times and arrays converted from their stored form."""
         rows = [list(row) for part in self.parts for row in part.get("data", ())]
         types = _column_types(self.parts[0]) if self.parts else {}
         for at, column in enumerate(map(str, self.columns)):
@@ -133,28 +133,23 @@ class StoredTable:
 
 
 def open_table(client: Client, path: ArtifactPath, manifest: Manifest, name: str) -> StoredTable:
-    """Read a table that an artifact holds.
+    """Read a table from an artifact, with all its parts.
 
     Parameters
     ----------
     client : Client
         The backend.
     path : ArtifactPath
-        The version.
+        The version of the artifact.
     manifest : Manifest
-        What it holds.
+        The artifact's files.
     name : str
-        The table's entry.
-
-    Returns
-    -------
-    StoredTable
-        With all its parts.
+        Name of the table's file.
 
     Raises
     ------
     ProtocolError
-        If the file holds no table.
+        If the file is not a table.
     FileTransferError
         If a file cannot be downloaded.
     """
@@ -162,18 +157,18 @@ def open_table(client: Client, path: ArtifactPath, manifest: Manifest, name: str
 
 
 class _TableSource:
-    """The artifact that holds a table.
+    """Reads a table from an artifact.
 
     Parameters
     ----------
     client : Client
         The backend.
     path : ArtifactPath
-        The version.
+        The version of the artifact.
     manifest : Manifest
-        What it holds.
+        The artifact's files.
     name : str
-        The table's entry.
+        Name of the table's file.
     """
 
     def __init__(self, client: Client, path: ArtifactPath, manifest: Manifest, name: str) -> None:
@@ -183,11 +178,14 @@ class _TableSource:
         self._name = name
 
     def frame(self, value: Mapping[str, Any]) -> pl.DataFrame:
-        """Return the table with all its parts."""
+        """Return the table with all its parts, as a frame."""
         return self.read(is_incremental=value.get("_type") == INCREMENTAL).frame()
 
     def read(self, *, is_incremental: bool | None = None) -> StoredTable:
-        """Return the table with all its parts; None takes its own word for being incremental."""
+        """Return the table with all its parts.
+
+        ``is_incremental`` None reads from the table's document whether it is incremental.
+        """
         first = self._document(self._name)
         names = [self._name]
         if is_incremental is None:
@@ -203,7 +201,7 @@ class _TableSource:
         return StoredTable(parts, self._arrays(first))
 
     def _arrays(self, document: Mapping[str, Any]) -> dict[str, list[Any]]:
-        """Return the columns of arrays that the SDK keeps in files of numpy's."""
+        """Return the columns of arrays that the SDK stores in numpy files."""
         arrays = {}
         for column, kind in _column_types(document).items():
             place = kind.get("params", {}).get("serialization_path")
@@ -217,7 +215,7 @@ class _TableSource:
 
     def _file(self, name: str) -> Path:
         if name not in self._manifest.entries:
-            raise ProtocolError(f"Artifact '{self._path}' lacks {name!r}, a part of its table.")
+            raise ProtocolError(f"Artifact '{self._path}' lacks the file {name!r} of its table.")
         return self._fetcher.fetch(self._manifest.entries[name])
 
 
@@ -244,7 +242,7 @@ def _tables_in(summary: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def _open_artifact(client: Client, reference: str | None) -> _TableSource | None:
-    """Return the artifact that a table's value refers to, None where it is gone."""
+    """Return the artifact that a table's value refers to; None if it was deleted."""
     try:
         parts = urlsplit(reference or "")
     except ValueError:
@@ -280,7 +278,8 @@ def _run_file(client: Client, run: RunPath, value: Mapping[str, Any]) -> dict[st
     name = value.get("path")
     if not name or value.get("_type") != "table-file":
         raise ArtifactNotFoundError(
-            f"The artifact with this table of run '{run}' is gone, and only it had the rows.",
+            f"The artifact with this table of run '{run}' was deleted, and the run has no copy of "
+            "the table's rows.",
             operation="ClientIDMapping",
             origin=client.origin,
         )
@@ -289,7 +288,7 @@ def _run_file(client: Client, run: RunPath, value: Mapping[str, Any]) -> dict[st
         edges = (found.get("files") or {}).get("edges") or []
     if not edges:
         raise RunFileNotFoundError(
-            f"Run '{run}' has no file {name!r} any more, nor the artifact with this table.",
+            f"The file {name!r} of run '{run}' and the artifact with this table were deleted.",
             operation="RunFiles",
             origin=client.origin,
         )
@@ -305,12 +304,12 @@ def _parse(content: bytes, what: str) -> dict[str, Any]:
     except ValueError:
         document = None
     if not isinstance(document, dict) or not _is_table(document):
-        raise ProtocolError(f"{what} holds no table.")
+        raise ProtocolError(f"{what} is not a table in the SDK's format.")
     return document
 
 
 def _is_table(document: Mapping[str, Any]) -> bool:
-    """Tell whether columns and rows have the shapes that are read."""
+    """Return whether a document is a table: its columns and rows have the expected shapes."""
     if isinstance(document.get("parts_path"), str):
         return True
     columns, rows = document.get("columns"), document.get("data")
@@ -323,13 +322,13 @@ def _is_table(document: Mapping[str, Any]) -> bool:
 
 
 def _increment_order(name: str) -> tuple[int, int]:
-    """Return the place of ``NUMBER-MILLISECONDS.KEY.table.json``; the first has no number."""
+    """Return the sort key of ``NUMBER-MILLISECONDS.KEY.table.json``; the first has no number."""
     found = INCREMENT_NAME.match(name)
     return (int(found["number"]), int(found["time"] or 0)) if found else (-1, 0)
 
 
 def _column_types(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the type of each column that has just one besides None."""
+    """Return the type of each column that has exactly one type besides None."""
     types = {}
     try:
         declared = (document.get("column_types") or {}).get("params", {}).get("type_map", {})
@@ -340,7 +339,7 @@ def _column_types(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
                 types[str(column)] = some[0]
     except (AttributeError, TypeError) as error:
         raise ProtocolError(
-            "The types of a table's columns are not what the SDK writes."
+            "The types of a table's columns are not in the SDK's format."
         ) from error
     return types
 
@@ -368,13 +367,13 @@ def _arrow(cells: list[Any], column: str) -> pa.Array:
             return array
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         warn(
-            f"The column {column!r} of the table has cells of several types; it is JSON text.",
+            f"Column {column!r} of the table has values of several types, so it is JSON text.",
         )
     return pa.array([None if cell is None else json.dumps(cell) for cell in cells], pa.string())
 
 
 def _timestamps(cells: list[Any]) -> pa.Array:
-    """Return times, which the SDK writes as milliseconds since 1970, or as ISO 8601."""
+    """Convert times, which the SDK writes as milliseconds since 1970 or as ISO 8601 text."""
     return pa.array(map(_time, cells), pa.timestamp("ms", "UTC"))
 
 
@@ -385,11 +384,11 @@ def _time(cell: Any) -> datetime | None:
             return read if read.tzinfo else read.replace(tzinfo=UTC)
         return None if cell is None else datetime.fromtimestamp(cell / 1000, UTC)
     except (ValueError, TypeError, OverflowError, OSError) as error:
-        raise ProtocolError(f"A table has {cell!r:.100} in a column of times.") from error
+        raise ProtocolError(f"A table's column of times has {cell!r:.100}, no time.") from error
 
 
 def _unique(names: list[str]) -> list[str]:
-    """Return the names, with a number behind those that came before."""
+    """Return the names, with a number appended to repeated ones."""
     seen: dict[str, int] = {}
     unique = []
     for name in names:
@@ -403,8 +402,8 @@ def _load_array(file: Path, key: str, name: str) -> list[Any]:
         import numpy as np
     except ImportError as error:
         raise MissingExtra(
-            "A column of this table is an array of numpy's. Install it: pip install "
-            "'runlake[pandas]'.",
+            "A column of this table is stored as a numpy array, and numpy is not installed. "
+            "Install it with 'pip install runlake[pandas]'.",
             extra="pandas",
         ) from error
     try:
@@ -412,7 +411,6 @@ def _load_array(file: Path, key: str, name: str) -> list[Any]:
             found: list[Any] = arrays[key].tolist()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
         raise ProtocolError(
-            f"A column of the table {name!r} is said to be an array {key!r} in a file of numpy's, "
-            "and is not."
+            f"A column of the table {name!r} cannot be read: its numpy file has no array {key!r}."
         ) from error
     return found

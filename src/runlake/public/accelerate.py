@@ -1,4 +1,4 @@
-"""Lend our reading to an imported ``wandb``, and take it back."""
+"""Replace the history methods of an imported ``wandb`` by those of runlake."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ METHODS = ("scan_history", "beta_scan_history", "history", "download_history_exp
 
 
 class Acceleration:
-    """What `accelerate` did; undone by `undo`, or at the end of a ``with`` block.
+    """The replaced methods of the SDK; restored by `undo`, or at the end of a ``with`` block.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Acceleration:
             setattr(public.Run, name, self._replacement(name, original))
 
     def undo(self) -> None:
-        """Give the SDK its own methods back; what runlake cached stays."""
+        """Restore the SDK's own methods; runlake's cache stays."""
         if self.is_active:
             for name, original in self._originals.items():
                 setattr(self._public.Run, name, original)
@@ -56,7 +56,7 @@ class Acceleration:
         return replacement
 
     def _our_run(self, run: Any) -> Run:
-        service = run._service_api  # noqa: SLF001 - the SDK keeps its address nowhere else
+        service = run._service_api  # noqa: SLF001 - the SDK has no public name for its URL and key
         where = (service.base_url, run._api_key or service.api_key)  # noqa: SLF001
         if where not in self._clients:
             settings = load_settings({"base_url": where[0]}, api_key=where[1])
@@ -66,7 +66,7 @@ class Acceleration:
 
     @contextmanager
     def _sdk_errors(self) -> Iterator[None]:
-        """Raise the SDK's classes, which are what the script catches."""
+        """Raise errors of runlake as the SDK's classes, which the script catches."""
         try:
             yield
         except IncompleteRunHistoryError as error:
@@ -86,14 +86,14 @@ class Acceleration:
 
 
 class _SdkScan(HistoryScan):
-    """A scan whose errors are the SDK's."""
+    """A scan that raises the SDK's error classes."""
 
     def __init__(self, scan: HistoryScan, acceleration: Acceleration) -> None:
         super().__init__(scan._reading, scan.page_size)  # noqa: SLF001 - its own base class
         self._acceleration = acceleration
 
     def __iter__(self) -> Iterator[Row]:
-        with self._acceleration._sdk_errors():  # noqa: SLF001 - the other half of this module
+        with self._acceleration._sdk_errors():  # noqa: SLF001 - a class of this module
             yield from super().__iter__()
 
 
@@ -110,31 +110,33 @@ def accelerate(*, quiet: bool = False) -> Acceleration:
     Parameters
     ----------
     quiet : bool
-        Do not say on standard error what was done.
+        Do not print a line about it on standard error.
 
     Returns
     -------
     Acceleration
-        Its ``undo()`` takes all back; so does the end of ``with runlake.accelerate(): ...``.
-        Calling again while it is active gives the same object.
+        Its ``undo()`` restores the SDK's methods; so does the end of
+        ``with runlake.accelerate(): ...``. A second call while it is active returns the same
+        object.
 
     Raises
     ------
     MissingExtra
         If the wandb SDK is not installed.
     """
-    global _active  # noqa: PLW0603 - the SDK's class is one for the process, so is what we did to it
+    global _active  # noqa: PLW0603 - the patched SDK class is global to the process too
     if _active is not None and _active.is_active:
         return _active
     try:
         import wandb
     except ImportError as error:
         raise MissingExtra(
-            "There is no wandb to accelerate; 'pip install wandb', or use runlake.Api() itself.",
+            "wandb is not installed, so there is nothing to accelerate. Install it with "
+            "'pip install wandb', or use runlake.Api() directly.",
             extra="demo",
         ) from error
     _active = Acceleration(wandb)
     if not quiet and sys.stderr is not None:
         names = ", ".join(METHODS)
-        sys.stderr.write(f"runlake: wandb.Api() runs now read {names} through runlake.\n")
+        sys.stderr.write(f"runlake: {names} of wandb.Api() runs now read through runlake.\n")
     return _active

@@ -1,4 +1,4 @@
-"""The way in."""
+"""`Api`, the entry point: it returns runs, projects, sweeps and artifacts of one backend."""
 
 from __future__ import annotations
 
@@ -26,28 +26,29 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class Api(ApiArtifacts):
-    """Reads from one W&B backend; building it sends nothing.
+    """Reads from one W&B backend; constructing it sends no request.
 
     Parameters
     ----------
     overrides : mapping, optional
-        ``base_url``, ``app_url``, ``entity``, ``project``, ``cache_dir``; win over the environment.
+        Any of ``base_url``, ``app_url``, ``entity``, ``project`` and ``cache_dir``; these take
+        precedence over the environment.
     timeout : float, optional
-        Seconds that one request may take.
+        Time limit of one request, in seconds.
     api_key : str, optional
-        Wins over ``WANDB_API_KEY``, settings files and netrc.
+        Takes precedence over ``WANDB_API_KEY``, settings files and netrc.
     offline : bool, optional
-        Answer from the cache alone, asking nobody (``RUNLAKE_OFFLINE``).
+        Answer from the cache alone, without requests; ``RUNLAKE_OFFLINE`` if omitted.
 
     Raises
     ------
     SettingsError
-        If a setting cannot be what its name says.
+        If a setting has an invalid value.
 
     Notes
     -----
-    Where a path names no entity, and no setting does, it is that of the API key's user, which costs
-    one request.
+    If neither a path nor a setting names the entity, the default entity of the API key's user is
+    used; looking it up costs one request.
     """
 
     def __init__(
@@ -72,18 +73,18 @@ class Api(ApiArtifacts):
 
     @property
     def viewer(self) -> User:
-        """The API key's user; one request, when it is first looked at.
+        """The API key's user; the first access makes one request.
 
         Raises
         ------
         AuthenticationError
-            If the backend shows none.
+            If the backend knows no user for the key.
         """
         if self._viewer is None:
             found = query(self._client, documents.VIEWER, {}).get("viewer")
             if found is None:
                 raise AuthenticationError(
-                    f"{self._client.origin} shows no user for this API key. Check WANDB_API_KEY, "
+                    f"{self._client.origin} knows no user for this API key. Check WANDB_API_KEY, "
                     "or the key in ~/.netrc.",
                     operation="GetViewer",
                     origin=self._client.origin,
@@ -94,7 +95,7 @@ class Api(ApiArtifacts):
 
     @property
     def api_key(self) -> str | None:
-        """The API key itself, for requests of a script's own; None where no source has one."""
+        """The API key in clear text, for a script's own requests; None if no source has one."""
         key = self.settings.api_key
         return None if key is None else key.reveal()
 
@@ -114,7 +115,7 @@ class Api(ApiArtifacts):
         Raises
         ------
         InvalidArgument
-            If the path lacks a part, or the URL is one of another backend.
+            If the path lacks a part, or the URL belongs to another backend.
         RunNotFoundError
             If there is no such run.
         """
@@ -125,14 +126,14 @@ class Api(ApiArtifacts):
         return self._runs[path]
 
     def from_path(self, path: str) -> Run | Project | Sweep:
-        """Return what a path names.
+        """Return the run, project or sweep that a path names.
 
         Parameters
         ----------
         path : str
             ``project``, ``entity/project``, ``entity/project/run_id``,
             ``entity/project/runs/run_id``, ``entity/project/sweeps/sweep_id``, or the URL of a
-            page of one of them.
+            page of a project, run or sweep.
 
         Returns
         -------
@@ -163,7 +164,7 @@ class Api(ApiArtifacts):
 
     @property
     def user_agent(self) -> str:
-        """What requests are signed with."""
+        """The User-Agent header of requests."""
         return USER_AGENT
 
     def runs(
@@ -175,7 +176,7 @@ class Api(ApiArtifacts):
         include_sweeps: bool = False,
         lazy: bool = True,
     ) -> Runs:
-        """Return the runs of a project; the same list for the same question until `flush`.
+        """Return the runs of a project; the same list for the same arguments until `flush`.
 
         Parameters
         ----------
@@ -183,21 +184,21 @@ class Api(ApiArtifacts):
             ``entity/project``, ``project`` or the URL of a page of the project; the configured
             project if omitted.
         filters : dict, optional
-            Mongo-like: ``{"$and": [{"config.lr": {"$gt": 0.01}}, {"state": "finished"}]}``, with
+            MongoDB-like: ``{"$and": [{"config.lr": {"$gt": 0.01}}, {"state": "finished"}]}``, with
             ``$and $or $nor $not $eq $ne $gt $gte $lt $lte $in $nin $all $regex $exists``. Times
-            may be ``datetime``, in UTC if they name no zone. Fields are
+            may be ``datetime``, taken as UTC if naive. Fields are
             ``config.<key>``, ``summary_metrics.<key>``, ``tags``, ``state``, ``name`` (the run's
             id), ``displayName``, ``group``, ``jobType``, ``username``, ``createdAt``,
             ``heartbeatAt``, ``duration``, ``sweep``, ...
         order : str
-            A field behind ``+`` (ascending) or ``-``: ``-summary_metrics.acc``. Runs without it
-            come last.
+            ``+`` (ascending) or ``-`` (descending) and a field: ``-summary_metrics.acc``. Runs
+            without the field come last.
         per_page : int
             Runs per request.
         include_sweeps : bool
             Fetch the sweep of each run with the list.
         lazy : bool
-            List without config and metrics; a run fetches them when they are looked at.
+            List without config and summary; each run fetches them at the first access.
 
         Returns
         -------
@@ -231,14 +232,15 @@ class Api(ApiArtifacts):
         return listed
 
     def project(self, name: str, entity: str | None = None) -> Project:
-        """Return a project; whether it exists is found out when its fields are looked at.
+        """Return a project, without a request; it is loaded at the first access to a field.
 
         Parameters
         ----------
         name : str
-            The project, or the URL of a page of it.
+            The project, or the URL of a page of the project.
         entity : str, optional
-            Its owner; the configured entity, else the user's, if omitted. A URL names its own.
+            Its owner; the configured entity, else the user's, if omitted. Ignored with a URL,
+            which names the entity itself.
 
         Returns
         -------
@@ -248,7 +250,7 @@ class Api(ApiArtifacts):
         Raises
         ------
         InvalidArgument
-            If a URL is one of another backend, or of no project.
+            If a URL belongs to another backend, or names no project.
         """
         if is_url(name):
             found = self._parsed_project(name)
@@ -298,12 +300,12 @@ class Api(ApiArtifacts):
         return Sweep(self._client, self._entity(parsed.entity), parsed.project, parsed.run_id)
 
     def create_project(self, name: str, entity: str) -> None:
-        """Make a project, unless it is there.
+        """Create a project, unless it exists.
 
         Parameters
         ----------
         name : str
-            1 to 128 characters, none of a slash, a backslash and ``#?%:``.
+            1 to 128 characters; no slash, no backslash, and none of ``#?%:``.
         entity : str
             Its owner.
 
@@ -322,7 +324,7 @@ class Api(ApiArtifacts):
         project: str | None = None,
         entity: str | None = None,
     ) -> Run:
-        """Make a run that something else will log to.
+        """Create an empty run, for another program to log to.
 
         Parameters
         ----------
@@ -336,7 +338,7 @@ class Api(ApiArtifacts):
         Returns
         -------
         Run
-            Running, with neither config nor history.
+            In state "running", without config and history.
         """
         return Run.create(self, run_id, project, self._entity(entity))
 
@@ -372,7 +374,7 @@ class Api(ApiArtifacts):
             raise AttributeError(say_missing("Api", name, text), name=name)
 
     def __getstate__(self) -> dict[str, Any]:
-        # What was listed is cheap to list again, and would be sent along with every task.
+        # Lists are cheap to fetch again; pickled, they would be sent along with every task.
         return {**self.__dict__, "_runs": {}, "_lists": {}, "_projects": {}}
 
     def __repr__(self) -> str:
@@ -384,6 +386,6 @@ def _check_host(url: str, settings: Settings) -> None:
     host = split_url(url).hostname
     if host not in ours and not {host, *ours} <= LOOPBACK:
         raise InvalidArgument(
-            f"{url!r} is a page of another backend than {settings.app_url}. To read there, set "
-            "WANDB_BASE_URL, or give Api the override base_url."
+            f"{url!r} is a page of another backend than {settings.app_url}. To read from there, "
+            "set WANDB_BASE_URL, or pass Api the override base_url."
         )

@@ -1,4 +1,4 @@
-"""The default entity: where a path names none, the one of the settings, else the user."""
+"""The default entity: used where a path names none; from the settings, else from the API key."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from runlake.backend.http.client import Client
 from runlake.errors import InvalidArgument
 from runlake.values import check_text
 
-# Stands for an entity that no path and no setting names; no entity has such a name.
+# Placeholder where neither a path nor a setting names the entity; not a possible entity name.
 UNNAMED = "<the viewer's>"
-# The project of what names none.
+# The project of runs that name none, as in the SDK.
 UNNAMED_PROJECT = "uncategorized"
 
 
 class DefaultEntity:
-    """What knows the entity that stands in where a path leaves it out."""
+    """Base class of objects that need the default entity."""
 
     _client: Client
     _default_entity: str | None = None
 
     @property
     def default_entity(self) -> str | None:
-        """The entity of the API key's user; one request, when it is first looked at."""
+        """The default entity of the API key's user; the first access makes one request."""
         if self._default_entity is None:
             viewer = query(self._client, documents.DEFAULT_ENTITY, {}).get("viewer") or {}
             self._default_entity = viewer.get("entity")
@@ -35,7 +35,7 @@ class DefaultEntity:
         entity = self._client.settings.entity or self.default_entity
         if not entity:
             raise InvalidArgument(
-                f"No entity is named, and {self._client.origin} knows none for this API key. Write "
-                "'entity/project', or set WANDB_ENTITY."
+                f"The path names no entity, and {self._client.origin} has no default entity for "
+                "this API key. Write 'entity/project', or set WANDB_ENTITY."
             )
         return entity

@@ -39,17 +39,17 @@ UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 class File(Attributes):
     """A file of a run, as the backend described it when it was listed.
 
-    Besides the members here it shows the backend's fields: ``name``, ``url``, ``direct_url``,
-    ``md5`` (base64), ``mimetype``, ``updated_at`` and ``id``.
+    The backend's fields are attributes too: ``name``, ``url``, ``direct_url``, ``md5`` (base64),
+    ``mimetype``, ``updated_at`` and ``id``.
 
     Parameters
     ----------
     client : Client
         The backend.
     attrs : dict
-        The fields.
+        The fields, as the backend names them.
     run : Run, optional
-        The run that has the file; None for a file of an artifact.
+        The run that the file belongs to; None for a file of an artifact.
     """
 
     def __init__(self, client: Client, attrs: dict[str, Any], run: RunFields | None = None) -> None:
@@ -65,23 +65,23 @@ class File(Attributes):
 
     @property
     def path_uri(self) -> str:
-        """Where the file lies in its bucket, as ``s3://bucket/key``; empty, with a warning, else.
+        """The file's address in S3, as ``s3://bucket/key``; empty, with a warning, if not in S3.
 
-        For a reference it is the URL that it refers to.
+        For a reference it is the URL of the referenced file.
         """
         direct = self._attrs.get("directUrl")
         if not direct:
-            warn(f"The backend tells no direct URL of {self.name!r}.")
+            warn(f"The backend gives no direct URL for {self.name!r}, so it has no URI.")
             return ""
         if direct == self._attrs.get("url"):
             return str(direct)
         try:
             parts = urlsplit(str(direct))
         except ValueError:
-            warn(f"The backend gives no URL as the direct URL of {self.name!r}.")
+            warn(f"The direct URL of {self.name!r} is not a valid URL, so it has no URI.")
             return ""
         if not re.search(r"\bs3\b.*amazonaws\.com", parts.netloc):
-            warn(f"{self.name!r} does not lie in S3, so it has no URI.")
+            warn(f"{self.name!r} is not stored in S3, so it has no URI.")
             return ""
         return f"s3://{parts.netloc.partition('.')[0]}/{parts.path.lstrip('/')}"
 
@@ -92,18 +92,18 @@ class File(Attributes):
         exist_ok: bool = False,
         api: Api | None = None,
     ) -> TextIOWrapper:
-        """Download the file below a directory; it is there complete, or not at all.
+        """Download the file into a directory; it appears there complete, or not at all.
 
         Parameters
         ----------
         root : path
-            The directory; folders in the name of the file are made in it.
+            The directory; folders in the file's name are created below it.
         replace : bool
-            Overwrite a file that is there.
+            Overwrite an existing file.
         exist_ok : bool
-            Leave a file that is there as it is.
+            Keep an existing file, and download nothing.
         api : Api, optional
-            Downloads with the settings of another `Api`.
+            An `Api` whose client and settings to download with; the file's own if omitted.
 
         Returns
         -------
@@ -113,7 +113,7 @@ class File(Attributes):
         Raises
         ------
         InvalidArgument
-            If a file is there and neither flag is set, or the name leads out of the directory.
+            If the file exists and neither flag is set, or the name leads out of the directory.
         FileTransferError, Unreachable
             If the file cannot be downloaded; nothing is left behind then.
         """
@@ -128,19 +128,19 @@ class File(Attributes):
         Raises
         ------
         BackendError
-            If the backend refuses, as for a file that is deleted already.
+            If the backend refuses, for example because the file is deleted already.
         """
         delete_run_file(self._client, self._attrs["id"], self._project_number)
 
     @property
     def _owner(self) -> RunFields:
         if self.run is None:
-            raise InvalidArgument(f"{self.name!r} is no file of a run.")
+            raise InvalidArgument(f"{self.name!r} is not a file of a run.")
         return self.run
 
     @property
     def _md5(self) -> str | None:
-        """The MD5 of the backend, where it is one."""
+        """The backend's MD5 digest; None if absent or malformed."""
         md5 = self._attrs.get("md5")
         return md5 if isinstance(md5, str) and MD5.fullmatch(md5) else None
 
@@ -150,7 +150,7 @@ class File(Attributes):
         try:
             return None if number is None else int(number)
         except (TypeError, ValueError) as error:
-            raise ProtocolError(f"The project id of {self.run!r} is no number.") from error
+            raise ProtocolError(f"The project id of {self.run!r} is not a number.") from error
 
     def _download(self, client: Client, destination: Path) -> None:
         try:
@@ -158,7 +158,7 @@ class File(Attributes):
         except FileTransferError as error:
             if isinstance(error.__cause__, OSError):
                 raise
-            # The URL ran out, or the file has changed since it was listed.
+            # The signed URL expired, or the file changed since it was listed: list it again.
             vars(self).update(vars(find_file(client, self._owner, self.name)))
             self._receive(client, destination)
 
@@ -170,7 +170,8 @@ class File(Attributes):
                 destination,
                 what=f"{self.name!r} of '{'/'.join(self._owner.path)}'",
                 md5=self._md5,
-                # Without a digest the length is no promise: the backend may have counted before.
+                # Without a digest the length is no bound: the backend may have measured an
+                # earlier version of the file.
                 max_bytes=self.size or None if self._md5 else None,
             )
         except OSError as error:
@@ -182,7 +183,7 @@ class File(Attributes):
 
 
 class Files(SizedPages[File]):
-    """Files of a run, fetched page by page as far as they are looked at.
+    """Files of a run, fetched page by page as they are accessed.
 
     Parameters
     ----------
@@ -191,22 +192,22 @@ class Files(SizedPages[File]):
     run : Run
         The run.
     names : list of str, optional
-        Exact names; all files if omitted or empty.
+        Exact names of the files to list; all files if omitted or empty.
     per_page : int
         Files per request.
     upload : bool
-        Let ``url`` be where to upload to.
+        Return upload URLs as ``url``, in place of download URLs.
     pattern : str, optional
-        SQL's LIKE: ``%`` stands for any characters, ``_`` for one.
+        Names to list, as in SQL's LIKE: ``%`` stands for any characters, ``_`` for one.
 
     Raises
     ------
     InvalidArgument
-        If both names and pattern are given, or one of them is no such thing.
+        If both names and pattern are given, or one of them has the wrong type.
 
     Notes
     -----
-    The length is the number of all files of the run, chosen or not, as in the SDK.
+    As in the SDK, ``len()`` counts all files of the run, whatever the names or the pattern.
     """
 
     _operation = "RunFiles"
@@ -251,7 +252,7 @@ class Files(SizedPages[File]):
 
     def _open(self, edge: dict[str, Any]) -> File:
         node = edge["node"]
-        # What an older backend does not know is None.
+        # Fields that an older backend does not have are None.
         attrs = {**dict.fromkeys(FIELDS), **node, "name": str(node["name"])}
         return File(self._client, attrs, self.run)
 
@@ -260,7 +261,7 @@ class Files(SizedPages[File]):
 
 
 def find_file(client: Client, run: RunFields, name: str) -> File:
-    """Return the file of a run with a name; one request.
+    """Return the file of a run that has a given name; one request.
 
     Parameters
     ----------
@@ -279,7 +280,7 @@ def find_file(client: Client, run: RunFields, name: str) -> File:
     Raises
     ------
     InvalidArgument
-        If the name is no string, or empty.
+        If the name is empty or not a string.
     RunFileNotFoundError
         If the run has no such file.
     """
@@ -290,7 +291,7 @@ def find_file(client: Client, run: RunFields, name: str) -> File:
     for file in Files(client, run, [name], per_page=1):
         return file
     raise RunFileNotFoundError(
-        f"Run '{'/'.join(run.path)}' has no file {name!r}. run.files() lists those that it has.",
+        f"Run '{'/'.join(run.path)}' has no file {name!r}. run.files() lists its files.",
         operation="RunFiles",
         origin=client.origin,
     )

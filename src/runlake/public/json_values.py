@@ -1,4 +1,4 @@
-"""What config and summary can hold, as plain JSON values."""
+"""Convert Python values of config and summary to plain JSON values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_ARRAY_SIZE = 32
 
 
 def to_json_value(value: object, name: str, *, keeps_nan: bool = False) -> Any:
-    """Return a value as JSON carries it.
+    """Return a value converted to types that JSON has.
 
     Parameters
     ----------
@@ -22,14 +22,14 @@ def to_json_value(value: object, name: str, *, keeps_nan: bool = False) -> Any:
         Anything that the SDK takes in a summary: plain values, mappings with string keys, lists,
         tuples, sets, bytes, dates, enums, callables, numpy's scalars and arrays, tensors.
     name : str
-        What to call the value in errors.
+        Name of the value in error texts.
     keeps_nan : bool
-        Leave NaN a float instead of null.
+        Keep NaN as a float instead of converting it to None.
 
     Returns
     -------
     object
-        Copies of mappings and lists; an array of more than 32 numbers is its statistics.
+        Mappings and lists are copied; an array of more than 32 numbers becomes its statistics.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def to_json_value(value: object, name: str, *, keeps_nan: bool = False) -> Any:
 
     Notes
     -----
-    The rules are those of the vendor's SDK: a NaN of its own becomes null, one in a list stays.
+    The rules are those of the SDK: NaN as a value of a mapping becomes None, NaN in a list stays.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def to_json_value(value: object, name: str, *, keeps_nan: bool = False) -> Any:
     try:
         return _converted(value, name, keeps_nan)
     except RecursionError as error:
-        raise InvalidArgument(f"{name} holds itself, or is nested too deeply.") from error
+        raise InvalidArgument(f"{name} holds itself, or is nested too deep.") from error
 
 
 def _converted(value: Any, name: str, keeps_nan: bool) -> Any:
@@ -76,7 +76,7 @@ def _text(value: Enum | bytes | date, name: str) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError as error:
-        raise InvalidType(f"{name} is bytes that are no UTF-8 text.") from error
+        raise InvalidType(f"{name} is bytes that are not UTF-8 text.") from error
 
 
 def _converted_object(value: Any, name: str, keeps_nan: bool) -> Any:
@@ -113,11 +113,11 @@ def _converted_array(array: Any, name: str, keeps_nan: bool) -> Any:
             "size": int(array.size),
         }
     except (TypeError, ValueError) as error:
-        raise InvalidType(f"{name} is an array of what are no numbers.") from error
+        raise InvalidType(f"{name} is an array whose items are not numbers.") from error
 
 
 def key_text(key: object, name: str) -> str:
-    """Return a key of a mapping; it must be a string, and loses the spaces around it."""
+    """Return a mapping's key without surrounding spaces; `InvalidType` if it is not a string."""
     if not isinstance(key, str):
-        raise InvalidType(f"{name} has the key {key!r}; keys are strings.")
+        raise InvalidType(f"{name} has the key {key!r}; keys must be strings.")
     return key.strip()

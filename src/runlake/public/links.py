@@ -1,8 +1,8 @@
-"""Where one object leads to another: the only late imports of these modules.
+"""Functions that return an object of another public class: the only late imports of `public`.
 
-A run leads to its sweep and a sweep to its runs, an artifact to its files and a file to its
-artifact. Imported at the top, their modules would form circles. import-linter, which looks for
-those, leaves out this module alone.
+A run returns its sweep and a sweep its runs, an artifact its files and a file its artifact. Imports
+at the top of their modules would be circular. This module is the only exception that import-linter
+makes in its check for circles.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ def run_at(client: Client, entity: str, project: str, run_id: str) -> Run:
 def runs_of(
     client: Client, entity: str, project: str, filters: Mapping[str, Any], **options: Any
 ) -> Runs:
-    """Return the runs of a project that a filter keeps; the options are those of `Runs`."""
+    """Return the runs of a project that match a filter; the options are those of `Runs`."""
     from runlake.public.runs import Runs
 
     return Runs(client, entity, project, filters, **options)
 
 
 def collection_at(client: Client, path: ArtifactPath, type_name: str) -> ArtifactCollection:
-    """Return the collection that the path of an artifact names; one request."""
+    """Return the collection in the path of an artifact; one request."""
     from runlake.public.artifacts.collection import ArtifactCollection
 
     return ArtifactCollection(client, path.entity, path.project, path.collection, type_name)

@@ -1,4 +1,4 @@
-"""Logging in, for the rest of the process."""
+"""`login`: set the API key and the host for the rest of the process."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ def login(
     prompt: bool = True,
     anonymous: object = None,
 ) -> bool:
-    """Use an API key and a host for every `Api` that this process makes from now on.
+    """Set the API key and the host of every `Api` that this process creates from now on.
 
     Parameters
     ----------
     key : str, optional
-        The API key; that of ``WANDB_API_KEY``, a settings file or netrc if omitted.
+        The API key; from ``WANDB_API_KEY``, a settings file or netrc if omitted.
     host : str, optional
-        Root of the API. It stands in where neither `Api` nor ``WANDB_BASE_URL`` names one.
+        Base URL of the API. Used where neither `Api` nor ``WANDB_BASE_URL`` names one.
     verify : bool
-        Ask the backend whether it knows the key: one request, none offline.
+        Check the key with the backend: one request; none offline.
     prompt : bool
-        False returns False where no key is found. Nobody is asked for one in either case.
+        If no key is found: True raises `UsageError`, False returns False. runlake never prompts.
     relogin, force, timeout, referrer, anonymous
-        Accepted as the SDK accepts them; what they say is about its prompt.
+        Accepted for compatibility and ignored: they control the SDK's prompt.
 
     Returns
     -------
     bool
-        True if there is a key.
+        True if there is a key; False if there is none and ``prompt`` is False.
 
     Raises
     ------
     AuthenticationError
         If the key cannot be verified; then it is not used.
     UsageError
-        If no key is found.
+        If no key is found and ``prompt`` is True.
     SettingsError
-        If the key or the host cannot be one.
+        If the key or the host is malformed.
 
     Notes
     -----
-    Nothing is written: neither netrc nor a settings file. A process that unpickles an `Api` looks
-    its key up there, and has to log in on its own where it has no other source.
+    Nothing is written to netrc or a settings file. A pickled `Api` carries no key: a process that
+    unpickles it looks the key up again, and must call `login` itself if it has no other source.
     """
     del relogin, force, timeout, referrer, anonymous
     settings = load_settings({"base_url": host}, api_key=key)
@@ -79,7 +79,7 @@ def _verify(client: Client) -> None:
         cause = error
     finally:
         client.close()
-    reason = "it shows no user for it" if cause is None else str(cause)
+    reason = "the backend knows no user for it." if cause is None else str(cause)
     raise AuthenticationError(
         f"The API key could not be verified with {client.origin}: {reason}",
         operation="GetViewer",

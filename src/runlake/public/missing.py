@@ -1,16 +1,16 @@
-"""What to use instead of members of the wandb SDK that are not here, for the text of errors."""
+"""Error texts for names of the wandb SDK that runlake lacks: why, and what to use instead."""
 
 from __future__ import annotations
 
 LOG = "runlake reads what was logged and logs nothing: log with wandb; read with runlake."
 MEDIA = f"{LOG} Logged media are files of the run: runlake.Api().run(path).files()."
-ARTIFACT = f"{LOG} Of what is there: runlake.Api().artifact(name)."
+ARTIFACT = f"{LOG} An existing artifact: runlake.Api().artifact(name)."
 SWEEP = "Sweeps are started with wandb; runlake.Api().sweep(path) reads one."
 SCREEN = "It writes the SDK's lines to the screen; use print, warnings or logging."
-ADMIN = "It administers the vendor's cloud, which is no reading of runs; use wandb.Api() for it."
-LAUNCH = "It belongs to the launch service, which is no reading of runs; use wandb.Api() for it."
+ADMIN = "It administers an account at W&B, and runlake only reads runs; use wandb.Api() for it."
+LAUNCH = "It belongs to W&B's launch service, and runlake only reads runs; use wandb.Api() for it."
 REPORT = "It belongs to reports of the web application; use wandb.Api() for it."
-INSIDE = "It is no part of the public interface that reads runs; import it from wandb."
+INSIDE = "It is not part of the interface that reads runs; import it from wandb."
 RUN = "It belongs to the process that logs; runlake.Api().run(path) reads what it logged."
 
 _MODULE = {
@@ -27,7 +27,7 @@ _MODULE = {
     SCREEN: "termerror termlog termsetup termwarn",
     RUN: "run",
     f"{LOG} Logged tables: runlake.Api().run(path).table(key).": "EvalTable Table",
-    f"{LOG} Logged histograms are cells of the history.": "Histogram",
+    f"{LOG} Logged histograms are values in the history.": "Histogram",
     f"{RUN[:-1]}, runlake.Api().run(path).config its config.": "Config config",
     f"{RUN[:-1]}, runlake.Api().run(path).summary its summary.": "summary",
     "Use runlake.Api().run(path).file(name).download().": "restore",
@@ -94,16 +94,16 @@ INSTEAD = {
 
 
 def say_missing(owner: str, name: str, sentence: str) -> str:
-    """Return the text for a name that is not there, with what to use instead if that is known.
+    """Return the error text for a missing name, with what to use instead if that is known.
 
     Parameters
     ----------
     owner : str
-        A key of `INSTEAD`: whose name it is.
+        The class or module that lacks the name; a key of `INSTEAD`.
     name : str
-        What was asked for.
+        The missing name.
     sentence : str
-        What Python says, without a full stop.
+        Python's own error text, without a full stop.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def say_missing(owner: str, name: str, sentence: str) -> str:
     Examples
     --------
     >>> say_missing("Api", "team", "'Api' object has no attribute 'team'").partition(". ")[2]
-    "It administers the vendor's cloud, which is no reading of runs; use wandb.Api() for it."
+    "It administers an account at W&B, and runlake only reads runs; use wandb.Api() for it."
     """
     instead = INSTEAD.get(owner, {}).get(name)
     return sentence if instead is None else f"{sentence}. {instead}"

@@ -1,4 +1,4 @@
-"""Rows as pandas frames, where pandas is installed."""
+"""Convert rows and polars frames to pandas frames, if pandas is installed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def frame_to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
     frame = frame.with_columns([_in_microseconds(s) for s in frame if _holds_times(s.dtype)])
     if not any("\0" in name for name in names):
         return frame.to_pandas()
-    # polars panics at such a name.
+    # polars panics when it converts a column whose name holds a NUL character.
     numbered = frame.rename({name: str(index) for index, name in enumerate(names)})
     return numbered.to_pandas().set_axis(names, axis="columns")
 
@@ -39,7 +39,7 @@ def _holds_times(dtype: pl.DataType) -> bool:
 
 
 def _in_microseconds(times: pl.Series) -> pl.Series:
-    """Return times of the day as Python's own can hold them, and as rows have them."""
+    """Return times of day in microseconds: Python's `datetime.time` and rows hold no finer ones."""
     import polars as pl
 
     array = times.to_arrow()
@@ -69,12 +69,12 @@ def table_to_pandas(rows: list[list[Any]], columns: list[Any]) -> pd.DataFrame:
 
 
 def as_pandas(rows: list[dict[str, Any]]) -> pd.DataFrame | list[dict[str, Any]]:
-    """Return rows as a pandas frame; without pandas the rows themselves, as the SDK does.
+    """Return rows as a pandas frame; without pandas warn and return the rows, as the SDK does.
 
     Parameters
     ----------
     rows : list of dict
-        Any keys.
+        One mapping of key to value per row; rows may have different keys.
 
     Returns
     -------
@@ -85,8 +85,8 @@ def as_pandas(rows: list[dict[str, Any]]) -> pd.DataFrame | list[dict[str, Any]]
         import pandas as pd
     except ImportError:
         warn(
-            "pandas is not installed, hence a list; 'pip install runlake[pandas]', or pass "
-            "pandas=False.",
+            "pandas is not installed, so a list of dicts is returned. Install it with "
+            "'pip install runlake[pandas]', or pass pandas=False.",
             UserWarning,
         )
         return rows

@@ -1,4 +1,4 @@
-"""A bar on a terminal or in a notebook, silence in a pipe."""
+"""A progress bar for downloads, shown only on a terminal or in a notebook."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runlake.public.lists.attributes import is_notebook
 
 
 def visible_progress(*, is_wanted: bool = True) -> Progress:
-    """Return a bar where somebody can see it: rich's, else tqdm's, whichever is installed.
+    """Return a progress bar of rich, else of tqdm; a silent one if neither could be seen.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def _is_seen() -> bool:
 
 
 class Bar:
-    """Shows the bytes of one pull on standard error, if that is a terminal or a notebook."""
+    """Progress bar of rich: downloaded bytes of one pull, on standard error."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -71,7 +71,7 @@ class Bar:
 
 
 class TqdmBar:
-    """The same where rich is not installed."""
+    """Progress bar of tqdm, for installations without rich."""
 
     def __init__(self) -> None:
         from tqdm.auto import tqdm

@@ -1,4 +1,4 @@
-"""Projects, and the list of those of an entity."""
+"""A project, and the list of an entity's projects."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from runlake.public.users import User
 
 
 class Project(Attributes):
-    """A namespace of runs; made by `Api.project`, which asks nobody.
+    """A namespace of runs; returned by `Api.project`, without a request.
 
-    Its fields, such as ``created_at``, are attributes, loaded when one of them is looked at.
+    Its fields, such as ``created_at``, are attributes; the first access loads all of them.
 
     Parameters
     ----------
     client : Client
         The backend.
     entity, project : str
-        Where it lives.
+        Its owner and its name.
     attrs : mapping, optional
-        Fields that are known already.
+        Fields that were loaded already.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Project(Attributes):
         Raises
         ------
         ProjectNotFoundError
-            If there is no such project; it is a ``ValueError`` too.
+            If there is no such project; also a ``ValueError``.
         """
         attrs = self._load()
         if "id" not in attrs:
@@ -70,12 +70,12 @@ class Project(Attributes):
 
     @property
     def owner(self) -> User:
-        """Who made the project.
+        """The user who created the project.
 
         Raises
         ------
         ProjectNotFoundError
-            If there is no such project, or the backend names nobody.
+            If there is no such project, or the backend names no user.
         """
         user = self._load().get("user")
         if user is None:
@@ -89,7 +89,7 @@ class Project(Attributes):
 
     @property
     def url(self) -> str:
-        """The page of the project."""
+        """The URL of the project's page."""
         entity, project = (quote(name, safe="") for name in self.path)
         return f"{self._client.settings.app_url}/{entity}/{project}/workspace"
 
@@ -108,12 +108,12 @@ class Project(Attributes):
         filters : dict, optional
             In the language of `Api.runs`, where the backend can filter sweeps.
         order : str, optional
-            Accepted as by the SDK; a backend has one order of sweeps.
+            Accepted for compatibility, with a warning: a backend has one order of sweeps.
 
         Returns
         -------
         Sweeps
-            Fetched as far as it is looked at; the project is not.
+            Fetched page by page as it is accessed; the project itself is not loaded.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class Project(Attributes):
         Returns
         -------
         ArtifactTypes
-            Fetched as far as it is looked at.
+            Fetched page by page as it is accessed.
         """
         return ArtifactTypes(self._client, self.entity, self.name, per_page)
 
@@ -147,7 +147,7 @@ class Project(Attributes):
         order: str | None = None,
         per_page: int = 50,
     ) -> ProjectArtifactCollections:
-        """List the artifact collections of the project, of whatever type.
+        """List the artifact collections of the project, of all types.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class Project(Attributes):
         Returns
         -------
         ProjectArtifactCollections
-            Fetched as far as it is looked at.
+            Fetched page by page as it is accessed.
         """
         names = (self.entity, self.name)
         return ProjectArtifactCollections(self._client, *names, filters, order, per_page)
@@ -178,14 +178,14 @@ class Project(Attributes):
 
 
 class Projects(Pages[Project]):
-    """The projects of an entity, fetched page by page as far as they are looked at.
+    """The projects of an entity, fetched page by page as they are accessed.
 
     Parameters
     ----------
     client : Client
         The backend.
     entity : str
-        Whose projects.
+        The owner of the projects.
     per_page : int
         Projects per request.
     """

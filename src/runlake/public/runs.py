@@ -1,4 +1,4 @@
-"""Lists of runs: filtered and ordered by the backend, fetched page by page, read side by side."""
+"""Lists of runs, filtered and ordered by the backend; their histories are read in parallel."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ if TYPE_CHECKING:
     import polars as pl
 
 DEFAULT_ORDER = "+created_at"
-# A page of nothing but names and times is small, hence may be long.
+# Pages that hold only ids and times are small, so they can have more runs.
 FRESHNESS_PER_PAGE = 500
 
 
 class Runs(PagesInProject[Run], SizedPages[Run]):
-    """The runs of a project that a filter keeps; made by `Api.runs`.
+    """The runs of a project that match a filter; returned by `Api.runs`.
 
     Parameters
     ----------
     client : Client
         The backend.
     entity, project : str
-        Whose runs.
+        The project of the runs.
     filters : mapping, optional
-        In the protocol's Mongo-like language: ``{"config.lr": {"$gt": 0.01}}``.
+        In the protocol's MongoDB-like language: ``{"config.lr": {"$gt": 0.01}}``.
     order : str
-        A field behind ``+`` or ``-``.
+        ``+`` (ascending) or ``-`` (descending) and a field.
     per_page : int
         Runs per request.
     include_sweeps : bool
         Fetch the sweep of each run with the list, once per sweep.
     lazy : bool
-        List without config and metrics; a run fetches them when they are looked at.
+        List without config and summary; each run fetches them at the first access.
 
     Raises
     ------
@@ -115,7 +115,7 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         return page
 
     def _pages(self, document: str, per_page: int) -> Iterator[dict[str, Any]]:
-        """Yield the runs as the backend has them now, without keeping them."""
+        """Yield the runs' fields as the backend has them now; the list stays unchanged."""
         walk = Walk(self._client, self._what)
         cursor, has_next = None, True
         seen: set[str] = set()
@@ -135,7 +135,7 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         return self._sweeps[name]
 
     def upgrade_to_full(self) -> None:
-        """Give config and metrics to the runs of a lazy list, page by page."""
+        """Load config and summary of all runs of a lazy list, one request per page."""
         if not self._lazy:
             return
         lazy = {run.id: run for run in self.objects if run.is_lazy}
@@ -143,11 +143,11 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
             for node in self._pages(documents.runs(is_light=False), self.per_page):
                 found = lazy.pop(node["name"], None)
                 if found is not None:
-                    found._take_full_data(node)  # noqa: SLF001 - a list and its runs are one
+                    found._take_full_data(node)  # noqa: SLF001 - the list fills its own runs
                 if not lazy:
                     break
         for run in lazy.values():
-            # No longer in the list: the filter does not keep it any more.
+            # The run no longer matches the filter, so the pages do not have it any more.
             run.load_full_data()
         self._lazy = False
 
@@ -159,37 +159,37 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         format: str = "default",  # noqa: A002 - W&B's name
         stream: str = "default",
     ) -> list[dict[str, Any]] | pd.DataFrame | pl.DataFrame:
-        """Return a sample of the history of every run, read side by side from the cache.
+        """Return a sample of the history of every run, read in parallel from the cache.
 
-        A run without live rows that did not move since its exports were brought to disk costs no
-        request; one that was resumed, or has rows in no export yet, costs one and its live pages.
+        A run without live rows that has not changed since its exports were downloaded costs no
+        request; a run that was resumed or has live rows costs one request and its live pages.
 
         Parameters
         ----------
         samples : int or None
-            Rows per run at most; 500 for None.
+            Maximum number of rows per run; None means 500.
         keys : list of str, optional
-            Only rows that have all of them and the x axis come out, with just those; every row and
+            Return only these keys, of rows that have all of them and the x axis; every row and
             key if omitted.
         x_axis : str or None
-            A key that every row has besides ``keys``; ``_step`` for None.
+            A key that a row must have besides ``keys``; None means ``_step``.
         format : {"default", "pandas", "polars"}
             "default" is a list of dicts; frames have their columns in alphabetical order.
         stream : {"default", "system", "events", "systemMetrics"}
-            "system" and its two other names give what the machines did, as the backend samples it.
+            "system" and its two synonyms read system metrics, as sampled by the backend.
 
         Returns
         -------
         list of dict, pandas.DataFrame or polars.DataFrame
-            The rows of `Run.history`, run by run, with ``run_id``. A `SampleWarning` says when rows
-            were left out.
+            The rows of `Run.history`, run by run, with ``run_id``. A `SampleWarning` is issued if
+            rows were left out.
 
         Raises
         ------
         InvalidArgument
             If an argument is wrong; no request has been made then.
         MissingExtra
-            If pandas is asked for and not installed.
+            If ``format`` is "pandas" and pandas is not installed.
         """
         check_word(format, "format", ("default", "pandas", "polars"))
         sampling = Sampling.from_arguments(samples, keys, x_axis, stream)
@@ -212,13 +212,13 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
     ) -> pl.LazyFrame:
         """Read the histories of all runs as one lazy frame; live rows are fetched at the call.
 
-        A run without live rows that did not move since its exports were brought to disk costs no
-        request; one that was resumed, or has rows in no export yet, costs one and its live pages.
+        A run without live rows that has not changed since its exports were downloaded costs no
+        request; a run that was resumed or has live rows costs one request and its live pages.
 
         Parameters
         ----------
         keys : list of str or None
-            Only rows that have all of them come out, with just those; None means every key.
+            Return only these keys, of rows that have all of them; None means every row and key.
         min_step, max_step : int or None
             First step, inclusive, and the step to stop before, exclusive; None means open.
         how : {"all", "any"}
@@ -228,21 +228,21 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         -------
         polars.LazyFrame
             ``run_id``, ``_step``, then one column per key; run by run in the order of the list,
-            ascending by step. Conditions and choices of columns reach down into the cached files.
+            ascending by step. Predicates and projections are pushed down to the cached files.
 
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; no request has been made then. Or if a run logged a key
-            ``run_id``, and no keys are named.
+            If an argument is wrong; no request has been made then. Also if ``keys`` is None and a
+            run logged a key ``run_id``.
         ExportError, CacheError
-            If the exports of a run cannot be brought to disk.
+            If the exports of a run cannot be downloaded.
 
         Notes
         -----
-        Types of one key unify over all runs as they do within one: a key whose cells fit no type
-        together is JSON text, and a `MixedTypesWarning` names it. A `NoRowsWarning` names keys that
-        no run has.
+        Types of a key are unified over all runs as within one run: a key whose values have no
+        common type becomes JSON text, and a `MixedTypesWarning` names the key. A `NoRowsWarning`
+        names keys that no run has.
         """
         question = Question.from_arguments(keys, how, min_step, max_step)
         if RUN_ID in (question.keys or ()):
@@ -280,12 +280,12 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         return stacked[sorted(stacked.columns)]
 
     def _listed(self) -> list[ListedRun]:
-        """Return the runs with their freshness of this moment."""
+        """Return the runs with their current freshness."""
         if self._last is None:
             self._reach(None)
             facts = {run.id: run.load() for run in self.objects}
         else:
-            # What was listed before may have moved, and a run from a list never does.
+            # Runs may have changed since they were listed, and a listed run never updates itself.
             per_page = max(self.per_page, FRESHNESS_PER_PAGE)
             nodes = self._pages(documents.runs_freshness(), per_page)
             facts = {node["name"]: node for node in nodes}
@@ -316,7 +316,7 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
             )
 
     def frame(self) -> pl.DataFrame:
-        """Return the runs as a frame, one row per run; no history is read.
+        """Return the fields, config and summary of the runs as a frame, one row per run.
 
         Returns
         -------
@@ -324,11 +324,12 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
             In the order of the list: ``id``, ``name``, ``state``, ``tags`` (list), ``group``,
             ``job_type``, ``user``, ``sweep``, ``notes``, ``created_at`` and ``heartbeat_at``
             (UTC), ``history_line_count``, and ``config`` and ``summary`` as structs with the keys
-            of all runs. A key whose values are of types that do not unify is JSON text.
+            of all runs. A key whose values have no common type is JSON text.
 
         Notes
         -----
-        Of a lazy list one request per page fetches config and summary; that upgrades the runs.
+        No history is read. For a lazy list, one request per page loads config and summary into
+        the runs.
         """
         from runlake.history.runs.run_table import run_table
 
@@ -351,7 +352,8 @@ def _import_pandas() -> Any:
         import pandas as pd
     except ImportError:
         raise MissingExtra(
-            "format='pandas' needs pandas; 'pip install runlake[pandas]', or use another format.",
+            "format='pandas' needs pandas. Install it with 'pip install runlake[pandas]', or use "
+            "another format.",
             extra="pandas",
         ) from None
     return pd

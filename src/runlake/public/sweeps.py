@@ -1,4 +1,4 @@
-"""Sweeps: the one that a run is part of, and the list of those of a project."""
+"""A sweep, and the list of a project's sweeps."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 
 class Sweep(Attributes):
-    """A search over configs; its fields, such as ``state`` and ``method``, are attributes.
+    """A hyperparameter search; its fields, such as ``state`` and ``method``, are attributes.
 
     Parameters
     ----------
     client : Client
         The backend.
     entity, project, sweep_id : str
-        Where the sweep lives.
+        Path of the sweep.
     attrs : mapping, optional
-        Fields that are known already; nothing is asked for then.
+        Fields that were loaded already; without them, construction makes one request.
 
     Raises
     ------
@@ -59,12 +59,12 @@ class Sweep(Attributes):
         self.load()
 
     def load(self, force: bool = False) -> dict[str, Any]:
-        """Load the sweep's fields, unless they are there; one request.
+        """Load the sweep's fields with one request, unless they are loaded.
 
         Parameters
         ----------
         force : bool
-            Ask again.
+            Load them again.
 
         Returns
         -------
@@ -86,7 +86,7 @@ class Sweep(Attributes):
 
     @property
     def config(self) -> dict[str, Any]:
-        """What the sweep searches; it is YAML, for which the extra ``sweeps`` is needed."""
+        """The sweep's configuration, parsed from YAML; needs the extra ``sweeps``."""
         text = self._attrs.get("config") or ""
         if text.strip() in {"", "{}"}:
             return {}
@@ -94,7 +94,8 @@ class Sweep(Attributes):
             import yaml
         except ImportError:
             raise MissingExtra(
-                "The config of a sweep is YAML; 'pip install runlake[sweeps]' to read it.",
+                "The config of a sweep is YAML, and no YAML parser is installed. Install it with "
+                "'pip install runlake[sweeps]'.",
                 extra="sweeps",
             ) from None
         try:
@@ -108,17 +109,17 @@ class Sweep(Attributes):
 
     @property
     def name(self) -> str:
-        """The name that people gave the sweep, else its id."""
+        """The display name of the sweep, else the name in its config, else its id."""
         return str(self._attrs.get("displayName") or self.config.get("name") or self.id)
 
     @property
     def runs(self) -> Runs:
-        """The runs of the sweep, listed as far as they are looked at."""
+        """The runs of the sweep, listed page by page as they are accessed."""
         return self._list_runs()
 
     @property
     def order(self) -> str | None:
-        """How ``runs`` are ordered to have the best one first; None without a metric."""
+        """The order that lists the best run first, for `Api.runs`; None without a metric."""
         metric = self.config.get("metric")
         if not isinstance(metric, dict) or "name" not in metric:
             return None
@@ -126,7 +127,7 @@ class Sweep(Attributes):
         return f"{sign}summary_metrics.{metric['name']}"
 
     def best_run(self, order: str | None = None) -> Run | None:
-        """Return the run that comes first.
+        """Return the best run of the sweep, or the first in another order.
 
         Parameters
         ----------
@@ -136,7 +137,7 @@ class Sweep(Attributes):
         Returns
         -------
         Run or None
-            None of a sweep without runs.
+            None if the sweep has no runs.
         """
         chosen = order or self.order or "+created_at"
         best = self._list_runs(order=chosen, per_page=1)[:1]
@@ -148,7 +149,7 @@ class Sweep(Attributes):
 
     @property
     def expected_run_count(self) -> int | None:
-        """How many runs there will be, None where that is open."""
+        """The number of runs that the sweep will have; None if that is unknown."""
         return self._attrs.get("runCountExpected")
 
     @property
@@ -158,7 +159,7 @@ class Sweep(Attributes):
 
     @property
     def url(self) -> str:
-        """The page of the sweep."""
+        """The URL of the sweep's page."""
         names = (self.entity, self.project, self.id)
         entity, project, sweep = (quote(name, safe="") for name in names)
         return f"{self._client.settings.app_url}/{entity}/{project}/sweeps/{sweep}"
@@ -177,14 +178,14 @@ class Sweep(Attributes):
 
 
 class Sweeps(PagesInProject[Sweep], SizedPages[Sweep]):
-    """The sweeps of a project, fetched page by page as far as they are looked at.
+    """The sweeps of a project, fetched page by page as they are accessed.
 
     Parameters
     ----------
     client : Client
         The backend.
     entity, project : str
-        Whose sweeps.
+        The project of the sweeps.
     per_page : int
         Sweeps per request.
     filters : mapping, optional
@@ -195,7 +196,7 @@ class Sweeps(PagesInProject[Sweep], SizedPages[Sweep]):
     InvalidArgument
         If an argument is wrong; no request has been made then.
     UnsupportedError
-        If there are filters and the backend is too old for them; that is one request.
+        If there are filters and the backend is too old for them; the check is one request.
     """
 
     _operation = "GetSweeps"
@@ -212,7 +213,7 @@ class Sweeps(PagesInProject[Sweep], SizedPages[Sweep]):
         self.filters = checked_filters(filters)
         if self.filters and documents.SWEEP_FILTERS not in fetch_features(client):
             raise UnsupportedError(
-                f"{client.origin} is too old to filter sweeps. List them all, and choose in Python."
+                f"{client.origin} is too old to filter sweeps. List all, and filter in Python."
             )
 
     def _key(self, one: Sweep) -> str:

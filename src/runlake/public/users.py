@@ -11,12 +11,12 @@ class User(Attributes):
 
     @property
     def api_keys(self) -> list[str]:
-        """Names of the user's API keys, never the keys; empty where they were not loaded."""
+        """Names of the user's API keys, never the keys themselves; empty if not loaded."""
         return self._names("apiKeys")
 
     @property
     def teams(self) -> list[str]:
-        """Names of the user's teams; empty where they were not loaded."""
+        """Names of the user's teams; empty if not loaded."""
         return self._names("teams")
 
     def _names(self, field: str) -> list[str]:

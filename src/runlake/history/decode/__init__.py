@@ -1,7 +1,7 @@
-"""From exports on disk to Arrow arrays, by polars or by pyarrow.
+"""Decode cached exports to Arrow arrays, with polars or pyarrow.
 
-Read `decode`; `queries` and `by_polars` are the common way, `by_pyarrow` and `by_footer` the
-others, `batches` what comes of all of them. `selection` and `expressions` are how columns are asked
-for, `prefetch` works ahead of the caller; `corruption` makes foreign errors ours, `engines` knows
-who cannot decode a file.
+Start with `decode`. `queries` and `by_polars` read most files, `by_pyarrow` and `by_footer` the
+others; `batches` has their result. `selection` and `expressions` select columns in polars,
+`prefetch` decodes ahead of the caller, `corruption` converts errors of engines to `CacheCorrupt`,
+and `engines` remembers which engine cannot decode a file.
 """

@@ -1,4 +1,4 @@
-"""Rows of an export as Arrow arrays."""
+"""`Batch`: rows of an export as Arrow arrays, and its construction from polars frames."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Reads = Iterable[tuple[ExportRead, StepRange]]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows as arrays of one length.
+    """Rows as arrays of equal length.
 
     Parameters
     ----------
     steps : pyarrow.Array
-        int64, without nulls.
+        Steps as int64, without nulls.
     columns : tuple of Column
-        What the arrays are.
+        The columns of the arrays.
     arrays : tuple of pyarrow.Array
-        One per column, as stored.
+        One per column, of the stored type.
     rows : tuple of dict
-        In place of arrays: a few rows of many numbers, of which rows are had faster.
+        Rows in place of arrays, or empty. Faster for few rows with many numeric columns.
     """
 
     steps: pa.Array
@@ -51,10 +51,11 @@ class Batch:
 
 
 def arrays_of(frame: pl.DataFrame, *, is_numeric: bool) -> Iterator[dict[str, pa.Array]]:
-    """Yield the columns of a frame, chunk by chunk, with texts of bounded length in each.
+    """Yield the columns of a frame chunk by chunk, with a bounded total length of texts.
 
-    One stream of all columns costs a quarter of what ``to_arrow`` does column by column, but it
-    copies chunks together, and brings texts as views, of which pyarrow can neither filter nor take.
+    Numbers are exported as one stream, which costs a quarter of ``to_arrow`` column by column.
+    Texts are not, because a stream has them as views, which pyarrow can neither filter nor take. A
+    stream also merges chunks by copying, so there is one per chunk.
     """
     are_numbers = _numbers()
     texts = None if is_numeric else frame.select(~are_numbers)
@@ -82,7 +83,7 @@ def _numbers() -> Selector:
 
 
 def cut_by_texts(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a frame in frames whose texts are not too long together."""
+    """Split a frame by rows until the total length of texts in each part is bounded."""
     if not _is_too_long(frame.select(~_numbers())):
         yield frame
         return
@@ -105,7 +106,7 @@ def _n_text_bytes(column: pl.Series) -> int:
     import polars as pl
 
     dtype = column.dtype
-    # polars goes by names in methods of a series too, and takes some for patterns.
+    # The alias: methods of a series select by name too, and polars takes some names as patterns.
     column = column.alias("texts")
     if dtype == pl.String:
         return int(column.str.len_bytes().sum())

@@ -1,4 +1,4 @@
-"""Columns of a wide export, read by a footer that knows no others."""
+"""Read columns of a wide export with a slim footer, which has only these columns."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ if TYPE_CHECKING:
 
 
 def scan_wide(read: ExportRead) -> pl.LazyFrame | None:
-    """Return the wanted columns of an export whose footer is long.
+    """Return the wanted columns of an export with a slim footer, read into memory.
 
     Parameters
     ----------
     read : ExportRead
-        With a slim footer among its facts, or without.
+        The export; its facts may have a slim footer.
 
     Returns
     -------
     polars.LazyFrame or None
-        As long as the file, so that rows have the same places; row groups that are not wanted are
-        null, and may not be on disk. None where there is no slim footer. The columns are in memory:
-        they are few, or the footer would not be slim.
+        As many rows as the file, so that row positions are equal; rows of unwanted row groups,
+        which may not be on disk, are null. None if there is no slim footer.
     """
     footer = read.facts.footer
     if footer is None:
@@ -43,25 +42,25 @@ def read_columns(
     names: Sequence[str] | None = None,
     metadata: pq.FileMetaData | None = None,
 ) -> pa.Table:
-    """Read columns by pyarrow.
+    """Read columns with pyarrow.
 
     Parameters
     ----------
     read : ExportRead
         The export.
     names : sequence of str, optional
-        Columns; all that the footer knows if omitted.
+        Columns to read; all columns of the footer if omitted.
     metadata : pyarrow.parquet.FileMetaData, optional
         A footer to use in place of the file's own.
 
     Returns
     -------
     pyarrow.Table
-        As long as the file; row groups that are not wanted are null.
+        As many rows as the file; rows of unwanted row groups are null.
     """
     wanted = set(read.row_groups)
     with pq.ParquetFile(read.file, metadata=metadata, page_checksum_verification=True) as parquet:
-        # pyarrow selects by prefix: asked for 'a' it brings 'a.b' too.
+        # pyarrow selects by prefix: for 'a' it also returns 'a.b'.
         fields = [f for f in parquet.schema_arrow if names is None or f.name in set(names)]
         schema = pa.schema(fields)
         tables = [
@@ -73,7 +72,7 @@ def read_columns(
     if not tables:
         return schema.empty_table()
     table = pa.concat_tables(tables)
-    # Texts that are no UTF-8 would be met by whoever reads the cells.
+    # Find invalid UTF-8 here; otherwise it would fail only where cells are converted.
     table.validate(full=True)
     return table
 

@@ -1,4 +1,4 @@
-"""Exports as polars sees them; what it read of their footers is kept."""
+"""Scan exports with polars; opened scans with their parsed footers are cached."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from runlake.history.plan.segments import ExportRead
 if TYPE_CHECKING:
     import polars as pl
 
-# Some 20 MB of what polars keeps of footers.
+# Column chunks in cached footers; about 20 MB of memory in polars.
 CHUNKS_IN_MEMORY = 1 << 15
 
 
 def polars_can_scan(read: ExportRead) -> bool:
-    """Tell whether a read brings nothing that polars cannot read, and no name that aborts it.
+    """Return whether polars can decode a read: its types, and its names (a NUL aborts polars).
 
-    A footer whose statements are not those of its rows would mislead it.
+    False also if the footer contradicts the rows, which polars would not notice.
     """
     if has_refused(read.file, POLARS) or not read.facts.is_as_stated:
         return False
@@ -39,15 +39,15 @@ def _can_read(columns: KeyColumns) -> bool:
 
 
 def comes_by_pyarrow(read: ExportRead) -> bool:
-    """Tell whether pyarrow decodes a read, for all that reads rows and frames."""
+    """Return whether pyarrow decodes a read, for rows and for frames."""
     is_slim = read.facts.footer is not None and not has_refused(read.file, PYARROW)
     return is_slim or not (polars_is_usable() and polars_can_scan(read))
 
 
 def scan_file(read: ExportRead) -> pl.LazyFrame:
-    """Return a file as polars sees it.
+    """Return a file as a lazy frame.
 
-    The footer is read, and stays with the scan for all queries that are made of it.
+    The footer is read now, and all queries over this frame share it.
     """
     wide = None if has_refused(read.file, PYARROW) else scan_wide(read)
     if wide is not None:
@@ -57,7 +57,7 @@ def scan_file(read: ExportRead) -> pl.LazyFrame:
 
 
 def scan_files(files: list[Path], **options: Any) -> pl.LazyFrame:
-    """Scan files one after the other, without a look at the statistics that others wrote."""
+    """Scan files in their order, without their statistics, which may be wrong."""
     import polars as pl
 
     return pl.scan_parquet(files, glob=False, use_statistics=False, **options)
@@ -69,7 +69,7 @@ def scan_files(files: list[Path], **options: Any) -> pl.LazyFrame:
     lock=threading.Lock(),
 )
 def _opened(read: ExportRead, version: object) -> tuple[pl.LazyFrame, int]:  # noqa: ARG001 - a key
-    """Return a file with its footer read, and how many column chunks that tells of."""
+    """Return a scan of a file with its footer parsed, and its number of column chunks."""
     scan = scan_files([read.file])
     scan.collect_schema()
     return scan, read.facts.n_columns * len(read.facts.row_groups)

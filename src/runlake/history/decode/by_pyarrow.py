@@ -1,4 +1,4 @@
-"""Exports decoded by pyarrow: in a fork, and types that polars cannot read."""
+"""Decode exports with pyarrow: in forked processes, and for types that polars cannot read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def decode_pyarrow(
         n_rows = min(sizes.PYARROW_ROWS, sizes.rows_per_slice(len(read.columns), n_sharing))
         with telling_corruption(read.file):
             for batch in _read_batches(read, projection, steps, n_rows):
-                # The first rows come fast: what is made of them is made of few.
+                # A small first batch, so that its rows are built soon.
                 yield batch.cut(0, first_rows)
                 if len(batch) > first_rows:
                     yield batch.cut(first_rows, len(batch) - first_rows)
@@ -43,14 +43,14 @@ def _read_batches(
     footer = read.facts.footer
     metadata = None if footer is None else pq.read_metadata(pa.BufferReader(footer))
     with pq.ParquetFile(read.file, metadata=metadata, page_checksum_verification=True) as parquet:
-        # One row group at a time: pyarrow cannot read nested texts across them.
+        # One row group at a time: pyarrow cannot read nested texts across row groups.
         batches = (
             batch
             for index in read.row_groups
             for batch in _row_group(parquet, index, names, read.facts, n_rows)
         )
         for raw in batches:
-            # Texts that are no UTF-8 would be met by whoever reads the cells.
+            # Find invalid UTF-8 here; otherwise it would fail only where cells are converted.
             raw.validate(full=True)
             arrays = tuple(_stored(raw, column) for column in columns)
             masks, whole = _whole_steps(raw.column(STEP), steps)
@@ -69,24 +69,24 @@ def _row_group(
     if facts.is_as_stated:
         yield from parquet.iter_batches(n_rows, row_groups=[index], columns=names)
         return
-    # Batches end where the footer says that the row group does; as a table it has all its rows.
+    # The footer's row counts are wrong: batches would end there, but a table has all rows.
     table: pa.Table = parquet.read_row_group(index, columns=names)
     yield from table.combine_chunks().to_batches(max_chunksize=n_rows)
 
 
 def _stored(batch: pa.RecordBatch, column: Column) -> pa.Array:
-    # pyarrow selects by prefix: asked for 'a' it brings 'a.b' too, hence the name.
+    # By name, because pyarrow selects by prefix: for 'a' it also returns 'a.b'.
     array = batch.column(column.name)
     for name in column.path[1:]:
         array = pc.struct_field(array, name)
-    # pyarrow can neither filter views nor take of them.
+    # pyarrow can neither filter nor take views.
     if pa.types.is_string_view(array.type):
         return array.cast(pa.large_string())
     return array.cast(pa.large_binary()) if pa.types.is_binary_view(array.type) else array
 
 
 def _whole_steps(column: pa.Array, steps: StepRange) -> tuple[list[pa.Array], pa.Array]:
-    """Return masks of the rows whose step is in range, and the steps as int64."""
+    """Return masks of the rows whose step is valid and in range, and the steps as int64."""
     if pa.types.is_floating(column.type):
         is_step = pc.fill_null(pc.less(pc.abs(column), 2.0**63), fill_value=False)
         column = pc.if_else(is_step, column, 0.0)

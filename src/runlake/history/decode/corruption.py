@@ -1,4 +1,4 @@
-"""What engines raise about a broken file, made ours."""
+"""Convert errors of engines about a broken file to `CacheCorrupt`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runlake.history.decode.engines import engine_of
 
 @contextmanager
 def telling_corruption(*files: Path) -> Iterator[None]:
-    """Turn what engines raise about a broken file into `CacheCorrupt`."""
+    """Raise errors of engines in the block as `CacheCorrupt` that names the files."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
@@ -23,10 +23,10 @@ def telling_corruption(*files: Path) -> Iterator[None]:
     except RunlakeError:
         raise
     except (ValueError, LookupError, ArithmeticError, TypeError, RecursionError) as error:
-        # What engines and codecs raise about values that no writer would write.
+        # Engines and codecs raise these for values that no writer would write.
         raise _corrupt(files, error) from error
     except BaseException as error:
-        # Errors of polars and DuckDB, and panics, which are no Exception.
+        # Errors of polars and DuckDB, and panics, which are not Exceptions.
         if engine_of(error) is None:
             raise
         raise _corrupt(files, error) from error
@@ -34,7 +34,7 @@ def telling_corruption(*files: Path) -> Iterator[None]:
 
 @contextmanager
 def passing_over_corruption() -> Iterator[None]:
-    """End the block where an engine cannot read a file: somebody else reads it, and says so."""
+    """End the block silently if an engine cannot read a file; the caller reads it another way."""
     with suppress(CacheCorrupt), telling_corruption():
         yield
 
@@ -42,12 +42,12 @@ def passing_over_corruption() -> Iterator[None]:
 def _corrupt(files: tuple[Path, ...], error: BaseException) -> CacheCorrupt:
     names = " or ".join(repr(str(file)) for file in files)
     for file in files:
-        # The next read compares a file with its checksum that was touched by somebody else.
+        # A changed modification time makes the next read check the file against its checksum.
         with suppress(OSError):
             set_times(file)
     return CacheCorrupt(
-        f"The cached export {names} cannot be read ({error}). Scan again: it is compared with its "
-        "checksum, and downloaded again.",
+        f"The cached export {names} cannot be read ({error}). Read again: runlake then compares it "
+        "with its checksum, and downloads it again if it is damaged.",
         path=str(files[0]) if files else None,
         paths=tuple(map(str, files)),
         engine=engine_of(error),

@@ -1,4 +1,4 @@
-"""The rows of exports, decoded to Arrow arrays slice by slice."""
+"""Decode the rows of exports to Arrow arrays, slice by slice."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ def decode_exports(
     Parameters
     ----------
     reads : iterable of (ExportRead, StepRange)
-        A file with its columns and row groups, and the steps that are wanted of it: rows outside of
-        them, and those without a step, are left out.
+        Each export with its columns and row groups, and the range of steps to read; rows outside
+        the range, and rows without a step, are left out.
     projection : Projection
-        Rows that it does not keep are left out, as far as the arrays tell: a cell of JSON may be
-        null, which is known only when it is parsed.
+        Rows that do not match it are left out, except rows with a JSON ``null``, which is found
+        only when the JSON is parsed.
     first_rows : int
-        Rows in the first batch at most; it is small, so that it comes soon.
+        Maximum number of rows in the first batch; small, so that it is yielded soon.
     n_sharing : int
-        Exports that are read at the same time, and share the memory.
+        Number of exports that are read at the same time and share the memory.
     begun : callable, optional
-        Given a query, returns its rows if somebody decoded them already.
+        Takes a query, returns its rows if they have been decoded already, else None.
 
     Yields
     ------
     Batch
-        Never empty; those of one export have the same columns and types. Memory is bounded by a
+        Never empty; batches of one export have equal columns and types. Memory is bounded by a
         batch.
 
     Raises
@@ -89,7 +89,7 @@ def _is_for_polars(read: ExportRead) -> bool:
 
 
 def first_query(plan: Plan) -> SliceQuery | None:
-    """Return what `decode_exports` decodes first of a plan; None if that begins otherwise."""
+    """Return the first query of `decode_exports` for a plan; None if the plan starts otherwise."""
     first = next(iter(plan.segments), None)
     if first is None or not (first.is_one_export and _is_for_polars(first.reads[0])):
         return None
@@ -128,7 +128,7 @@ def _decode_polars(
 
 
 def _first_rows(query: SliceQuery, frame: pl.DataFrame) -> Batch:
-    """Return rows of numbers without the arrays between, which cost the same for any few rows."""
+    """Return rows of numbers without arrays, whose fixed cost is too high for few rows."""
     rows = frame[list(dict.fromkeys([STEP, *query.selection.names]))].to_dicts()
     return Batch(frame[STEP].to_arrow(), query.read.columns, (), tuple(map(_filled, rows)))
 

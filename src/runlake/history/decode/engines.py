@@ -1,4 +1,4 @@
-"""Which engine could not decode which file, although its bytes are right; kept in memory."""
+"""Remember, in memory, which engine cannot decode which intact file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cachetools import LRUCache
 
 FILES_IN_MEMORY = 1 << 14
 POLARS, PYARROW, DUCKDB = "polars", "pyarrow", "duckdb"
-# The first part of the name of the module whose exceptions an engine raises.
+# Engines by the top-level module of their exception classes.
 MODULES = {
     "polars": POLARS,
     "pyo3_runtime": POLARS,
@@ -17,7 +17,7 @@ MODULES = {
     "duckdb": DUCKDB,
     "_duckdb": DUCKDB,
 }
-# Any of them reads rows and frames; DuckDB stands in for none.
+# Engines that can read rows and frames in place of each other; DuckDB cannot.
 READERS = (POLARS, PYARROW)
 
 _guard = threading.Lock()
@@ -25,19 +25,19 @@ _refused: LRUCache[Path, frozenset[str]] = LRUCache(FILES_IN_MEMORY)
 
 
 def engine_of(error: BaseException) -> str | None:
-    """Return the engine that raised an error of its own; None for errors of Python's own types."""
+    """Return the engine that defines an error's class; None for built-in classes."""
     return MODULES.get(type(error).__module__.split(".")[0])
 
 
 def note_refusal(file: Path, engine: str) -> None:
-    """Keep in mind that an engine cannot decode a file: the others are to be asked."""
+    """Remember that an engine cannot decode a file, so that another engine reads it."""
     with _guard:
         _refused[file] = _refused.get(file, frozenset()) | {engine}
 
 
 def has_refused(file: Path, engine: str) -> bool:
-    """Tell whether an engine could not decode a file."""
-    # Mostly nothing is refused, and every plan of every read asks.
+    """Return whether an engine is known to be unable to decode a file."""
+    # Mostly empty, and every read calls this: skip the lock.
     if not _refused:
         return False
     with _guard:
@@ -45,5 +45,5 @@ def has_refused(file: Path, engine: str) -> bool:
 
 
 def is_undecodable(file: Path) -> bool:
-    """Tell whether no engine is left that could read rows of a file."""
+    """Return whether no engine can read rows of a file."""
     return all(has_refused(file, engine) for engine in READERS)

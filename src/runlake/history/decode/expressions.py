@@ -1,4 +1,4 @@
-"""Columns by their very names: polars expressions, and frames from and to Arrow."""
+"""polars expressions for columns with arbitrary names, and frames from and to Arrow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runlake.values import STEP, StepRange
 
 
 def named(name: str) -> pl.Expr:
-    """Return a column by its very name; polars takes ``*`` and ``^...$`` for patterns."""
+    """Return the column with exactly this name; `pl.col` takes ``*`` and ``^...$`` as patterns."""
     return cs.by_name(name).as_expr() if _is_pattern(name) else pl.col(name)
 
 
@@ -24,17 +24,17 @@ def _is_pattern(name: str) -> bool:
 
 
 def all_named(names: Sequence[str]) -> pl.Expr:
-    """Return columns by their very names, in any order."""
+    """Return the columns with exactly these names, in any order."""
     return cs.by_name(*names).as_expr()
 
 
 def pick(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
-    """Return columns by their very names, in the order asked for."""
+    """Return a frame of the columns with exactly these names, in this order."""
     return frame[list(dict.fromkeys(names))]
 
 
 def from_arrow(table: pa.Table) -> pl.DataFrame:
-    """Return a table as a frame of the same names; polars keeps neither an empty one nor a NUL."""
+    """Return a table as a frame with equal names; polars alone changes empty names and NULs."""
     names: list[str] = table.column_names
     frame: Any = pl.from_arrow(table.rename_columns(list(map(str, range(len(names))))))
     found: pl.DataFrame = frame
@@ -43,7 +43,7 @@ def from_arrow(table: pa.Table) -> pl.DataFrame:
 
 
 def to_arrow(frame: pl.DataFrame) -> pa.Table:
-    """Return a frame as a table of the same names; polars panics where one has a NUL."""
+    """Return a frame as a table with equal names; polars alone panics if a name has a NUL."""
     names = frame.columns
     if not any("\0" in name for name in names):
         return frame.to_arrow()
@@ -52,7 +52,7 @@ def to_arrow(frame: pl.DataFrame) -> pa.Table:
 
 
 def stored(column: Column) -> pl.Expr:
-    """Return the cells of a column as they are stored."""
+    """Return the expression for the stored cells of a column or of a field of structs."""
     cells = named(column.name)
     if any(map(_is_pattern, column.path[1:])):
         read = partial(_field_of, column.path[1:])
@@ -61,7 +61,7 @@ def stored(column: Column) -> pl.Expr:
     else:
         for field in column.path[1:]:
             cells = cells.struct.field(field)
-    # polars reads a date of 64 bits as a moment.
+    # polars reads a 64-bit date as a datetime.
     return cells.cast(pl.Date) if pa.types.is_date(column.dtype) else cells
 
 
@@ -77,28 +77,28 @@ def _field_of(path: tuple[str, ...], structs: pl.Series) -> pl.Series:
 
 
 def whole_step() -> pl.Expr:
-    """Return ``_step`` as int64; null where a row has none, or NaN, or one beyond all bounds."""
+    """Return ``_step`` as int64; null if it is missing, NaN or too large."""
     return pl.col(STEP).cast(pl.Int64, strict=False)
 
 
 def in_range(steps: StepRange) -> pl.Expr:
-    """Return whether ``_step`` is there and in a range."""
+    """Return the expression for rows whose ``_step`` is in a range; null if there is no step."""
     is_in = pl.col(STEP) >= steps.start
     return is_in if steps.stop is None else is_in & (pl.col(STEP) < steps.stop)
 
 
 def are_present(names: Iterable[str], how: str) -> pl.Expr:
-    """Return whether all, or any, of some columns have a cell."""
+    """Return the expression for rows in which all, or any, of some columns have a value."""
     present = [named(name).is_not_null() for name in names]
     return pl.all_horizontal(present) if how == "all" else pl.any_horizontal(present)
 
 
 @lru_cache(maxsize=1024)
 def polars_type(dtype: pa.DataType | None) -> pl.DataType:
-    """Return what polars has a type of Arrow as; None stands for text."""
+    """Return the polars type for an Arrow type; text for None, which means JSON text."""
     if dtype is None:
         return pl.String()
-    # An array of a list would do, but making one looks for pandas, which takes long to import.
+    # pa.nulls, because making an array from a list would import pandas, which is slow.
     empty: Any = pl.from_arrow(pa.nulls(0, dtype))
     found: pl.DataType = empty.dtype
     return found

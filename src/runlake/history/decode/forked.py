@@ -1,6 +1,6 @@
-"""Whether polars can be used: a process forked from one that used it hangs at its first query.
+"""Detect forked processes in which polars would hang at its first query.
 
-Its pool of threads does not live on in the child. pyarrow makes its own anew, and serves there.
+Its thread pool does not survive a fork. pyarrow creates a new pool, so it is used there instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class _Fork:
 
 
 def polars_is_usable() -> bool:
-    """Tell whether this process may run a polars query."""
+    """Return whether this process can run polars queries without hanging."""
     return not _Fork.has_lost_polars
 
 

@@ -1,4 +1,4 @@
-"""The next slice is decoded while the consumer works on this one."""
+"""Decode the next slice in a thread while the consumer works on the current one."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ _END = object()
 def run_ahead(
     tasks: Iterator[Callable[[], T]], divide: Callable[[T], tuple[T, T]] | None = None
 ) -> Iterator[T]:
-    """Run tasks one after the other, the next one in a thread.
+    """Run tasks one after the other, each in a thread while the previous result is consumed.
 
     Parameters
     ----------
     tasks : iterator of callable
-        Each is made in the thread that does it, when the one before was taken.
+        The iterator is advanced in the thread that runs the task, after the previous result was
+        taken.
     divide : callable, optional
-        Divides what the first task returned in two; both are yielded, be the second empty or not.
+        Divides the first result in two, which are both yielded, even if the second is empty.
 
     Yields
     ------
     T
-        What the tasks returned, in their order. No other than the first is begun before more than
-        it, or the first half of it, is asked for, because who wants a single row has to wait for
-        nothing else. Leaving early does not wait for the task under way.
+        The results in the order of the tasks. The second task starts only when more than the first
+        result, or its first half, is requested: a caller that wants a single row waits for nothing
+        else. Closing the iterator early does not wait for the running task.
     """
     task = next(tasks, None)
     if task is None:
         return
-    # Given away as it is yielded: a name would keep the first result in memory until the end.
+    # Popped as it is yielded: a variable would keep the first result in memory until the end.
     left = deque([task()])
     if divide is not None:
         left.extend(divide(left.popleft()))
@@ -71,13 +72,13 @@ def collect_side_by_side(frames: Sequence[pl.LazyFrame]) -> pl.DataFrame:
 
 
 def _start(executor: ThreadPoolExecutor, tasks: Iterator[Callable[[], T]]) -> Future[T]:
-    # Were the thread not waited for here, it would get the interpreter's lock only when the caller
-    # gives it up after 5 ms, and the decoding, which needs no lock, would begin that much later.
+    # Wait until the thread runs. Otherwise it gets the GIL only after the switch interval of 5 ms,
+    # and decoding, which needs no GIL, starts that much later.
     is_under_way = Event()
     try:
         future = executor.submit(_do_next, tasks, is_under_way)
     except RuntimeError:
-        # No thread can be had: beyond a limit, or while the process ends.
+        # No thread can be started: at a limit of the system, or while the process exits.
         future = Future()
         future.set_result(_do_next(tasks, is_under_way))
     is_under_way.wait()

@@ -1,4 +1,4 @@
-"""What polars decodes at once of an export: queries for slices of its rows."""
+"""Cut exports into polars queries, each of which decodes one slice of rows."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SliceQuery:
-    """Decodes a slice of an export.
+    """A query that decodes a slice of an export.
 
     Parameters
     ----------
     read : ExportRead
         The export.
     steps : StepRange
-        What is wanted of it.
+        Range of steps to read.
     projection : Projection
-        Rows that it does not keep are left out.
+        Rows that do not match it are left out.
     rows : Slice
-        Where they are in the file.
+        Position of the rows in the file.
     frames : sequence of polars.LazyFrame
-        Columns of these rows, to be collected side by side.
+        The queries for these rows, each with a share of the columns, to be collected side by side.
     """
 
     read: ExportRead
@@ -50,7 +50,7 @@ class SliceQuery:
 
     @property
     def selection(self) -> Selection:
-        """How the columns are called in the answer, and what they hold."""
+        """Names and properties of the columns in the query's result."""
         return select_columns(self.read.columns)
 
     def collect(self) -> pl.DataFrame:
@@ -60,7 +60,7 @@ class SliceQuery:
 
 
 def cut_queries(reads: Reads, projection: Projection, n_sharing: int) -> Iterator[SliceQuery]:
-    """Yield what to decode, export by export, each opened when its first slice is asked for."""
+    """Yield queries export by export; each export is opened when its first query is requested."""
     is_first = True
     for read, steps in reads:
         max_rows = sizes.rows_per_slice(len(read.columns), n_sharing)
@@ -71,9 +71,10 @@ def cut_queries(reads: Reads, projection: Projection, n_sharing: int) -> Iterato
 
 
 def _rows_soon(read: ExportRead) -> int:
-    """Return how many rows are decoded soon.
+    """Return the number of rows that are decoded quickly, for the first slice.
 
-    Cells without a value cost little, texts may be long.
+    Only filled cells are counted, because nulls cost little; rows with texts, which may be long,
+    are limited by number too.
     """
     n_rows = read.facts.n_rows
     columns = [read.facts.columns[column.name] for column in read.columns]
@@ -140,7 +141,7 @@ def _key_conditions(
 
 
 def _narrowed(scan: pl.LazyFrame, group: Slice, steps: StepRange, n_columns: int) -> Slice:
-    """Return the rows of an ascending row group that are in a range, where looking is worth it."""
+    """Return the rows of an ascending row group in a range; small row groups are not searched."""
     from runlake.history.decode.expressions import whole_step
 
     if group.n_rows * n_columns < sizes.CELLS_WORTH_A_SEARCH:

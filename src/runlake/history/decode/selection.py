@@ -1,4 +1,4 @@
-"""How columns are asked of polars; found once for all reads of the same columns."""
+"""`Selection`: the polars expressions that read some columns; cached per set of columns."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What polars is to select for some columns.
+    """The polars expressions that read some columns.
 
     Parameters
     ----------
     names : sequence of str
-        What the columns are called in the answer, in their order.
+        Names of the columns in the result, in their order.
     expressions : sequence of polars.Expr
-        The columns and ``_step``.
+        Select ``_step`` and the columns.
     shares : sequence of polars.Expr
-        The same dealt out to threads, for rows that need nothing but reading.
+        The same columns divided among threads, for rows that need only be read.
     is_as_stored : bool
-        The columns are those of the file, under their names.
+        True if the columns are whole columns of the file, with their own names.
     is_numeric : bool
-        They are so, and all of them are integers or floats.
+        True if ``is_as_stored`` and all columns are integers or floats.
     is_small : bool
-        A cell has some bytes at most: no texts, no lists.
+        True if every cell has few bytes: no texts, no lists.
     """
 
     names: Sequence[str]
@@ -46,7 +46,7 @@ class Selection:
 
 
 def select_columns(columns: KeyColumns) -> Selection:
-    """Return how columns are asked for, which is worked out once."""
+    """Return the selection for some columns; the result is cached."""
     return columns.once(_select)
 
 

@@ -1,6 +1,7 @@
-"""From a plan to tables: lazy frames, Arrow streams, SQL views.
+"""Read a plan as tables: lazy frames, Arrow streams, SQL views.
 
-Read `sources`, what each source is as a frame, and `merge`; then `scan`, `arrow`, `sql` and `tail`,
-one per output. `stream` is Arrow that goes on behind a broken file, `trial` tries files before a
-query is given away, `json_columns` and `key_table` make frames of Python's values.
+Start with `sources`, which reads an export or live rows as a frame, and `merge`; then `scan`,
+`arrow`, `sql` and `tail`, one per output. `stream` is the type of a one-time stream of batches,
+`trial` decodes files once before the user collects a query, `json_columns` and `key_table` make
+frames of Python values.
 """

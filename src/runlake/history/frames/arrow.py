@@ -1,4 +1,4 @@
-"""A plan as a stream of Arrow record batches, in bounded memory."""
+"""Read a plan as a stream of Arrow record batches, in bounded memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from runlake.values import StepRange
 
 
 def answer_schema(types: Types) -> pa.Schema:
-    """Return the schema of a stream of some columns."""
+    """Return the Arrow schema of the answer: ``_step``, then the given keys."""
     check_polars()
     return to_arrow(empty_frame(types)).schema
 
@@ -41,8 +41,8 @@ def answer_schema(types: Types) -> pa.Schema:
 def record_batches(
     plan: Plan, types: Types, live: LiveRows, schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
-    """Yield what a plan reads, ascending by step; `CacheCorrupt` for a file that is broken."""
-    # A stream of all columns is made in a fifth of the time, but has other types of texts.
+    """Yield the rows of a plan, ascending by step; `CacheCorrupt` if a file is broken."""
+    # polars exports a stream in a fifth of the time of single batches, but with other text types.
     is_stream = all(pa.types.is_primitive(dtype) for dtype in schema.types) and not any(
         "\0" in name for name in schema.names
     )
@@ -81,11 +81,12 @@ def _segment_frames(segment: Segment, types: Types, live: LiveRows) -> Iterator[
 
 
 def _export_frames(read: ExportRead, types: Types, steps: StepRange) -> Iterator[pl.LazyFrame]:
-    """Yield the rows of an export in slices of whole row groups as far as memory allows."""
+    """Yield the rows of an export in slices, of whole row groups if these fit in memory."""
     scan = open_export(read)
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
     n_rows = sizes.rows_of(sizes.CELLS_PER_BATCH, len(types))
-    # To enter a row group costs 20 us a column: one of many keys is cut as little as can be.
+    # Entering a row group costs 20 us a column: a row group of many keys is cut as little as
+    # possible.
     is_small = select_columns(read.columns).is_small
     whole_rows = sizes.CELLS_PER_ROW_GROUP // (len(types) + 1) if is_small else 0
     for place in cut_slices(groups, n_rows, n_rows, whole_rows):

@@ -1,7 +1,7 @@
-"""Python values as polars columns, and frames of different schemas on top of each other.
+"""Convert Python values to polars columns, and stack frames with different schemas.
 
-Nothing is lost where types differ: integers and floats meet as floats, structs and lists meet field
-by field, and whatever fits no one type is JSON text (reading rule 6).
+No value is lost if types differ: integers and floats become floats, structs and lists are unified
+field by field, and values without a common type become JSON text (reading rule 6).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ INT64 = range(-(2**63), 2**63)
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """A polars type, and what turns a Python value into one of it."""
+    """A polars type, and a function that converts a Python value to it."""
 
     dtype: pl.DataType
     convert: Callable[[Any], Any]
@@ -36,7 +36,7 @@ def frame_of(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     Parameters
     ----------
     rows : sequence of mapping
-        Any keys, any values that JSON knows.
+        Rows of JSON values, which may have different keys.
 
     Returns
     -------
@@ -58,16 +58,16 @@ def column_of(name: str, values: Sequence[Any], dtype: pl.DataType | None = None
     Parameters
     ----------
     name : str
-        Of the column.
+        Name of the column.
     values : sequence
-        Any that JSON knows; dicts become structs with the fields of all of them.
+        JSON values; dicts become structs with the fields of all dicts.
     dtype : DataType, optional
-        What the type is where no value tells.
+        Type of the column if all values are None.
 
     Returns
     -------
     polars.Series
-        Of one type.
+        Of the common type, else JSON text.
 
     Examples
     --------
@@ -84,12 +84,12 @@ def column_of(name: str, values: Sequence[Any], dtype: pl.DataType | None = None
 
 
 def stack(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Return frames on top of each other, with the columns of all of them.
+    """Concatenate frames by rows, with the columns of all of them.
 
     Parameters
     ----------
     frames : sequence of DataFrame
-        Any schemas.
+        Frames, which may have different schemas.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def stack(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _clashing(frames: Sequence[pl.DataFrame]) -> list[str]:
-    """Return the columns whose cells fit no type together."""
+    """Return the columns whose types have no common type."""
     held: dict[str, dict[pa.DataType, None]] = {}
     for frame in frames:
         for column in to_arrow(frame.head(0)).schema:
@@ -119,7 +119,7 @@ def _clashing(frames: Sequence[pl.DataFrame]) -> list[str]:
 
 
 def _shape_of(values: Sequence[Any]) -> _Shape:
-    """Return the shape that all of some values have; there is no None among them."""
+    """Return the common shape of values, without None among them."""
     kinds = {type(value) for value in values}
     if kinds <= {dict} and kinds:
         return _struct_of(values)
@@ -159,7 +159,7 @@ def _struct_of(values: Sequence[Mapping[str, Any]]) -> _Shape:
 
 
 def encode_json(cell: pl.Expr) -> pl.Expr:
-    """Encode any cell as JSON; polars does it for structs, hence the wrapping and unwrapping."""
+    """Encode cells of any type as JSON; polars encodes only structs, so wrap and unwrap them."""
     wrapped = pl.struct(cell.alias(JSON_CELL)).struct.json_encode()
     text = wrapped.str.slice(len(f'{{"{JSON_CELL}":')).str.head(-1)
     return pl.when(cell.is_not_null()).then(text)

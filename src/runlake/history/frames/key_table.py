@@ -1,4 +1,4 @@
-"""What is known of the keys of a run, as a frame."""
+"""Convert facts about the keys of a run to a frame."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def key_table(facts: Iterable[KeyFacts]) -> pl.DataFrame:
     Parameters
     ----------
     facts : iterable of KeyFacts
-        Of the keys.
+        One per key.
 
     Returns
     -------
     polars.DataFrame
-        The members of `KeyFacts`, under the names of the table.
+        The fields of `KeyFacts`, with the column names of `SCHEMA`.
     """
     rows = sorted(map(astuple, facts))
-    # JSON can carry half of a pair of surrogates, UTF-8 cannot.
+    # A key may have a lone surrogate, which JSON allows and UTF-8 does not.
     rows = [(key.encode("utf-8", "backslashreplace").decode(), *rest) for key, *rest in rows]
     return pl.DataFrame(rows, SCHEMA, orient="row")

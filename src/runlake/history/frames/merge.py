@@ -1,4 +1,4 @@
-"""Frames of several sources as one: what `runlake.history.rows.merge` does to rows."""
+"""Merge frames of several sources by step, as `runlake.history.rows.merge` does for rows."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from runlake.values import STEP
 def merged_frame(
     frames: Sequence[pl.LazyFrame], types: Mapping[str, pa.DataType | None]
 ) -> pl.LazyFrame:
-    """Merge frames by step; the later one wins key by key (reading rule 3).
+    """Merge frames by step; for each key the later frame wins (reading rule 3).
 
     Parameters
     ----------
     frames : sequence of polars.LazyFrame
-        In any order of rows; of two rows of one step in one frame the later one wins.
+        With rows in any order; if a frame has two rows of one step, the later row wins.
     types : mapping
-        Of the answer.
+        The types of the answer, by key.
 
     Returns
     -------
     polars.LazyFrame
-        Ascending by step, each once.
+        Ascending by step, one row per step.
     """
     source = unused_name(types)
     numbered = [f.with_columns(pl.lit(i).alias(source)) for i, f in enumerate(frames)]
     ordered = pl.concat(numbered).sort(STEP, source, maintain_order=True).drop(source)
     step = pl.col(STEP)
     is_double = ((step == step.shift(1)) | (step == step.shift(-1))).fill_null(value=False)
-    # Only the doubles are grouped: grouping costs ten times what sorting does.
+    # Group only rows whose step occurs twice: grouping costs ten times as much as sorting.
     marked = ordered.with_columns(is_double.alias(source))
     single = marked.filter(~pl.col(source)).drop(source)
     winners = [_last(key) for key in types]
@@ -42,7 +42,7 @@ def merged_frame(
 
 
 def unused_name(names: Container[str]) -> str:
-    """Return a name for a column of our own that none of some keys has."""
+    """Return a name for a temporary column that is not among some names."""
     name = "_"
     while name in names:
         name += "_"

@@ -1,4 +1,4 @@
-"""A plan as a polars frame: exports scanned lazily, live rows beside them."""
+"""Read a plan as a polars lazy frame: exports are scanned lazily, live rows are in memory."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Scanned:
     Parameters
     ----------
     frame : polars.LazyFrame
-        ``_step`` (Int64, ascending, unique), then a column per key: in the order asked for, or in
-        the order of the exports. Integers and floats of one key unify to floats.
+        ``_step`` (Int64, ascending, unique), then a column per key, in the order of the requested
+        keys or of the exports. A key with integers and floats is a column of floats.
     json_keys : tuple of str
-        Keys with incompatible types, whose columns are JSON text.
+        Keys without a common type, whose columns are JSON text.
     """
 
     frame: pl.LazyFrame
@@ -45,19 +45,19 @@ class Scanned:
 
 
 def scan_plan(plan: Plan, live: LiveRows) -> Scanned:
-    """Return what a plan reads as a lazy frame.
+    """Return the rows of a plan as a lazy frame.
 
     Parameters
     ----------
     plan : Plan
         What to read.
     live : LiveRows
-        Fetched now: the frame is a picture of this moment.
+        The plan's live rows; fetched now, so that the frame is a snapshot.
 
     Returns
     -------
     Scanned
-        Only rows that the plan's projection keeps.
+        With only the rows that match the plan's projection.
     """
     check_polars()
     types = plan_types(plan, live)
@@ -65,7 +65,7 @@ def scan_plan(plan: Plan, live: LiveRows) -> Scanned:
 
 
 def scan_as(plan: Plan, types: Types, live: LiveRows) -> pl.LazyFrame:
-    """Return what a plan reads as a lazy frame of given columns; see `scan_plan`."""
+    """Return the rows of a plan as a lazy frame with given types; see `scan_plan`."""
     frames = [
         frame
         for segment in plan.segments
@@ -78,12 +78,12 @@ def scan_as(plan: Plan, types: Types, live: LiveRows) -> pl.LazyFrame:
 
 
 def plan_types(plan: Plan, live: LiveRows) -> Types:
-    """Return the type of each key of a plan's answer; live rows are fetched for theirs."""
+    """Return the type of each key of a plan's answer; fetches the live rows."""
     return answer_types(plan_sources(plan, live), plan.projection.keys)
 
 
 def plan_sources(plan: Plan, live: LiveRows) -> list[tuple[Column, ...]]:
-    """Return what each export of a plan, and its live rows, hold; the live rows are fetched."""
+    """Return the columns of each export of a plan and of its live rows; fetches the live rows."""
     sources: list[tuple[Column, ...]] = [read.columns for read in plan.in_step_order]
     if plan.live_pages or plan.is_walk:
         sources.append(live.columns())
@@ -96,16 +96,16 @@ def json_keys(types: Types) -> tuple[str, ...]:
 
 
 def warn_of_json(where: object, keys: tuple[str, ...], exports: Iterable[ExportRead]) -> None:
-    """Say once which columns are JSON text, except for those that are JSON in the exports too.
+    """Warn about columns of JSON text, except those that are JSON in the exports too.
 
     Parameters
     ----------
     where : object
-        Prints as the run, or as whose runs they are.
+        Prints as the path of the run or project.
     keys : tuple of str
-        Whose columns are JSON text.
+        Keys whose columns are JSON text.
     exports : iterable of ExportRead
-        What the answer is made of.
+        The exports that were read.
     """
     if not keys:
         return
@@ -119,7 +119,7 @@ def warn_of_json(where: object, keys: tuple[str, ...], exports: Iterable[ExportR
     shown = ", ".join(map(repr, keys[:SHOWN_KEYS]))
     more = f" and {len(keys) - SHOWN_KEYS:,} more" if len(keys) > SHOWN_KEYS else ""
     warn(
-        f"Cells of {shown}{more} in '{where}' are of types that no column can hold together: "
-        "the column is JSON text. Rows have each cell as it was logged.",
+        f"Values of {shown}{more} in '{where}' have several types that do not fit one column, so "
+        "the column is JSON text. Rows have each value as it was logged.",
         MixedTypesWarning,
     )

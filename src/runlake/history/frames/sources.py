@@ -1,4 +1,4 @@
-"""What a frame is made of: exports and live rows, each with the columns and types of the answer."""
+"""Read exports and live rows as frames with the columns and types of the answer."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None
     Parameters
     ----------
     sources : iterable of sequences of Column
-        What each export, and the live rows, hold.
+        The columns of each export and of the live rows.
     keys : sequence of str or None
-        Keys of the answer; None means all that the sources hold, in their order.
+        Keys of the answer; None means all keys of the sources, in their order.
 
     Returns
     -------
     mapping of str to pyarrow.DataType or None
-        None where the cells fit no type together: such a column is JSON text.
+        None if there is no common type, so that the column is JSON text.
     """
     check_names(keys or ())
     held: dict[str, dict[pa.DataType, None]] = {key: {} for key in keys or ()}
@@ -60,18 +60,18 @@ def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None
 
 
 def empty_frame(types: Types) -> pl.DataFrame:
-    """Return no rows, with the columns of the answer."""
+    """Return a frame without rows, with the columns of the answer."""
     schema = {key: polars_type(dtype) for key, dtype in types.items()}
     return pl.DataFrame(schema={STEP: pl.Int64, **schema})
 
 
 def open_export(read: ExportRead) -> pl.LazyFrame:
-    """Return a file as polars sees it; one with types that polars cannot read comes by pyarrow.
+    """Return a file as a lazy frame; pyarrow reads a file with types that polars cannot read.
 
     Raises
     ------
     RunlakeError
-        If the process was forked from one that used polars, which would hang.
+        If the process was forked from a process that used polars: polars would hang.
     """
     check_polars()
     if polars_can_scan(read):
@@ -83,11 +83,11 @@ def open_export(read: ExportRead) -> pl.LazyFrame:
 
 
 def check_polars() -> None:
-    """Refuse what would hang."""
+    """Raise an error if polars would hang, because the process was forked with polars loaded."""
     if not polars_is_usable():
         raise RunlakeError(
-            "This process was forked from one that had polars loaded, and polars hangs then. "
-            "Start processes by 'spawn' or 'forkserver' (multiprocessing.get_context), or read "
+            "This process was forked from a process that had polars loaded; polars would hang. "
+            "Start processes with 'spawn' or 'forkserver' (multiprocessing.get_context), or read "
             "rows: run.beta_scan_history() works in a fork."
         )
 
@@ -95,20 +95,20 @@ def check_polars() -> None:
 def export_frame(
     scan: pl.LazyFrame, read: ExportRead, types: Types, steps: StepRange, place: Slice | None = None
 ) -> pl.LazyFrame:
-    """Return the rows of an export that are in a range of steps.
+    """Return the rows of an export in a range of steps.
 
     Parameters
     ----------
     scan : polars.LazyFrame
-        The file.
+        The file, from `open_export`.
     read : ExportRead
-        What it holds.
+        Its row groups and columns to read.
     types : mapping
-        Of the answer.
+        The types of the answer, by key.
     steps : StepRange
         The range.
     place : Slice, optional
-        Look at these rows of the file only.
+        Read only these rows of the file.
 
     Returns
     -------
@@ -118,12 +118,14 @@ def export_frame(
     if place is not None:
         scan = scan.slice(place.offset, place.n_rows)
     elif not read.is_whole:
-        # Other row groups may not be on disk: no engine's pruning decides whether they are read.
+        # Other row groups may not be on disk (a partial download), so slice them away instead of
+        # trusting an engine's pruning not to read them.
         runs = joined(whole_groups([g.n_rows for g in read.facts.row_groups], read.row_groups))
         scan = pl.concat([scan.slice(run.offset, run.n_rows) for run in runs])
     if read.is_ascending and steps.covers(read.first_step, read.last_step):
         return with_types(scan, read.columns, types)
-    # Of the stored column the engine has statistics; only the whole step is exact.
+    # The first filters are on the stored column, whose statistics the engine can use for pruning;
+    # only the last filter, on the step as an integer, is exact.
     scan = scan.filter(pl.col(STEP) > steps.start - 1)
     if steps.stop is not None:
         scan = scan.filter(pl.col(STEP) < steps.stop)
@@ -137,7 +139,7 @@ def live_frame(rows: Sequence[Row], types: Types) -> pl.LazyFrame:
 
 
 def keep_rows(frame: pl.LazyFrame, projection: Projection) -> pl.LazyFrame:
-    """Keep the rows that a projection wants."""
+    """Keep the rows that match a projection."""
     if not projection.keys:
         return frame
     return frame.filter(are_present(projection.keys, projection.how))
@@ -146,7 +148,7 @@ def keep_rows(frame: pl.LazyFrame, projection: Projection) -> pl.LazyFrame:
 def segment_frames(
     segment: Segment, types: Types, live: Iterable[Sequence[Row]]
 ) -> list[pl.LazyFrame]:
-    """Return frames that, one after the other, are the rows of a segment, not filtered by key."""
+    """Return frames whose concatenation has the rows of a segment, not filtered by key."""
     frames = [export_frame(open_export(r), r, types, segment.steps) for r in segment.reads]
     pages = [live_frame(page, types) for page in live] if segment.live_steps else []
     if not segment.needs_merge:
@@ -155,7 +157,7 @@ def segment_frames(
 
 
 def with_types(frame: pl.LazyFrame, columns: Sequence[Column], types: Types) -> pl.LazyFrame:
-    """Give the columns of a source the names and types of the answer, ``_step`` first."""
+    """Convert the columns of a source to the names and types of the answer, ``_step`` first."""
     return frame.select(typed_columns(columns, types))
 
 
@@ -179,9 +181,9 @@ def _cells(key: str, columns: Sequence[Column], dtype: pa.DataType | None) -> pl
 
 
 def _fit(cells: pl.Expr, dtype: pa.DataType, target: pa.DataType) -> pl.Expr:
-    """Give cells the type of the answer; polars casts structs by position, hence field by field."""
+    """Cast cells to the answer's type; structs field by field, as polars casts them by position."""
     if pa.types.is_null(dtype):
-        # Where no schema of Arrow's says better, polars reads what has no type as integers.
+        # In a file without an Arrow schema, polars reads a column without a type as integers.
         return pl.lit(None, polars_type(target))
     if dtype == target or (is_plain(dtype) and unify([dtype]) == target):
         return cells
@@ -209,7 +211,8 @@ def _is_flat(dtype: pa.DataType) -> bool:
 
 
 def _json_text(cells: pl.Expr) -> pl.Expr:
-    # Arrow, through which Python sees cells, has no names with a NUL.
+    # The alias: a column's name may hold a NUL, which Arrow, through which Python reads the cells,
+    # does not allow.
     return cells.alias("cells").map_batches(
         _as_json_text, return_dtype=pl.String, is_elementwise=True
     )

@@ -1,4 +1,4 @@
-"""A plan as a DuckDB view that tells keys apart by case."""
+"""Query a plan with DuckDB, with distinct column names for keys that differ only by case."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ ReadSystem = Callable[[], list[Row]]
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A plan as the view ``history`` of a connection of its own.
+    """A plan as the view ``history`` of a separate connection.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        Has nothing else.
+        Has no other views of runs.
     aliases : mapping of str to str
-        What keys are named that DuckDB cannot tell apart.
+        Column names of keys that DuckDB cannot distinguish or name, by key.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -58,34 +58,36 @@ class History:
 
 
 def open_history(plan: Plan, types: Types, live: LiveRows, *, is_lasting: bool) -> History:
-    r"""Show a plan to DuckDB.
+    r"""Open a plan as a DuckDB view.
 
     Parameters
     ----------
     plan : Plan
-        Its rows come in no order unless a query gives one.
+        What to read; the view has its rows in no particular order.
     types : mapping
-        Of the plan's answer.
+        The types of the plan's answer, by key.
     live : LiveRows
-        Of the plan.
+        The plan's live rows.
     is_lasting : bool
-        The files outlive the plan: else they are read now.
+        True if the files outlive the plan. If False, they are read into a table now.
 
     Returns
     -------
     History
-        DuckDB reads exports by itself, and of them only what a query needs. Those that were not
-        compared with a digest of their host were decoded once, so that no query meets a broken one.
+        DuckDB reads from most exports directly only what a query needs. Exports that were not
+        checked against a digest of their host have been decoded once, so that a broken file is
+        found here and not by a query.
 
     Notes
     -----
-    DuckDB folds case: of ``Loss`` and ``loss`` it would answer one for both. In the view such keys
-    are named ``Loss (1)``, ``loss (2)``, in the order of the frame, and their bare names are gone.
-    An empty key, which SQL cannot quote, is ``" (1)"``; a NUL is shown as ``\0``.
+    DuckDB ignores case in names: it would return one column for both ``Loss`` and ``loss``. In the
+    view such keys are named ``Loss (1)`` and ``loss (2)``, in the order of the frame, and their own
+    names do not exist. An empty key, which SQL cannot quote, is ``" (1)"``; a NUL is shown as
+    ``\0``.
     """
     check_polars()
     connection = duckdb.connect()
-    # The bounds of pages are compared with nothing.
+    # Bounds of pages are not verified, unlike those of steps in row groups, and may be wrong.
     connection.execute("SET parquet_use_page_index = false")
     # It would be printed among the rows where the output is a pipe.
     connection.execute("SET enable_progress_bar = false")
@@ -109,9 +111,9 @@ def run_query(history: History, query: str, read_system: ReadSystem) -> duckdb.D
     history : History
         The run.
     query : str
-        DuckDB's dialect; a key with ``/`` or ``.`` stands in double quotes.
+        In DuckDB's dialect; a key with ``/`` or ``.`` needs double quotes.
     read_system : callable
-        Reads what the view ``system`` shows; called if the query names it.
+        Fetches the rows of the view ``system``; called only if the query names it.
 
     Returns
     -------
@@ -121,21 +123,19 @@ def run_query(history: History, query: str, read_system: ReadSystem) -> duckdb.D
     Raises
     ------
     InvalidArgument
-        If the query is wrong or selects nothing, or names a key of which there are two that differ
-        by case only.
+        If the query is invalid or returns no result set, or uses the name of one of two keys that
+        differ only by case.
     """
     if re.search(rf"\b{SYSTEM}\b", query, re.IGNORECASE):
         history.connection.register(SYSTEM, _system_frame(read_system()))
     try:
         relation = history.connection.sql(query)
     except duckdb.Error as error:
-        told = ", ".join(f'{key!r} is "{alias}"' for key, alias in history.aliases.items())
-        hint = (
-            f" Keys that DuckDB cannot tell apart have names of their own: {told}." if told else ""
-        )
+        named = ", ".join(f'{key!r} is "{alias}"' for key, alias in history.aliases.items())
+        hint = f" Keys that DuckDB cannot distinguish have other names: {named}." if named else ""
         raise InvalidArgument(_wrong(error) + hint) from error
     if relation is None:
-        raise InvalidArgument("The SQL does not work: it selects nothing; start it with SELECT.")
+        raise InvalidArgument("The SQL does not work: it has no result set. Start it with SELECT.")
     return relation
 
 
@@ -150,15 +150,14 @@ def stream_query(relation: duckdb.DuckDBPyRelation) -> Stream:
     Returns
     -------
     Stream
-        What it selects, with the names that it gives, of which two may be the same. Intervals are
-        text.
+        The selected columns with their names, which may repeat. Intervals are text.
 
     Raises
     ------
     InvalidArgument
-        If the query fails on a value, now or while it is read.
+        If the query fails on a value, now or while the stream is read.
     """
-    # Intervals of Arrow have months, which polars has not.
+    # DuckDB's intervals have months, which polars has no type for.
     cells = ", ".join(
         f"CAST(#{number} AS VARCHAR)" if str(dtype) == "INTERVAL" else f"#{number}"
         for number, dtype in enumerate(relation.types, start=1)
@@ -185,7 +184,7 @@ def _telling_wrong() -> Iterator[None]:
     except duckdb.Error as error:
         raise InvalidArgument(_wrong(error)) from error
     except (pa.ArrowException, OSError) as error:
-        # What DuckDB raises while Arrow asks it for a batch.
+        # Arrow's classes for errors of DuckDB while a batch is fetched.
         raise InvalidArgument(f"The SQL does not work: {str(error).rstrip('.')}.") from error
 
 
@@ -194,7 +193,7 @@ def _wrong(error: duckdb.Error) -> str:
 
 
 def case_aliases(names: list[str]) -> dict[str, str]:
-    """Return names for the columns that differ by case only, are empty, or have a NUL.
+    """Return names for columns whose names differ only by case, are empty, or have a NUL.
 
     Examples
     --------
@@ -210,7 +209,7 @@ def case_aliases(names: list[str]) -> dict[str, str]:
         if name and "\0" not in name and counts[folded] == 1:
             continue
         seen[folded] += 1
-        # Results leave DuckDB by Arrow, where a name ends at its NUL.
+        # Arrow, which transports DuckDB's results, ends a name at a NUL.
         shown = name.replace("\0", "\\0")
         while (alias := f"{shown} ({seen[folded]})").casefold() in taken:
             seen[folded] += 1
@@ -221,15 +220,15 @@ def case_aliases(names: list[str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Native:
-    """Rows of an export that DuckDB reads as they are."""
+    """An export that DuckDB reads directly."""
 
     read: ExportRead
     steps: StepRange
 
     def select(self, dtypes: Mapping[str, str]) -> str:
-        """Return the query that gives them the columns and types of the answer."""
+        """Return the query for its rows with the columns and types of the answer."""
         read = self.read
-        # The statistics of integer steps were compared with the steps; all others are not believed.
+        # Only statistics of integer steps were verified against the steps; others may be wrong.
         is_whole = pa.types.is_integer(read.step_dtype)
         step = quoted(STEP) if is_whole else _unpruned(STEP)
         whole = step if is_whole else f"trunc({step})"
@@ -248,11 +247,11 @@ class _Native:
 
 
 def _unpruned(name: str) -> str:
-    """Return the cells of a column as an expression through which DuckDB sees no statistics.
+    """Return an expression for the cells of a column that hides its statistics from DuckDB.
 
-    It would skip row groups by bounds, which leave NaN out, and answer ``min`` and ``count`` by
-    what the writer of the file stated. A union of one member costs 10 ms per 2,000,000 numbers and
-    no copy of a text; ``TRY`` costs more, and copies each.
+    DuckDB would skip row groups by bounds, which ignore NaN, and answer ``min`` and ``count`` from
+    statistics that may be wrong. A union of one member costs 10 ms per 2,000,000 numbers and copies
+    no texts; ``TRY`` costs more, and copies each text.
     """
     return f"union_extract(union_value(cell := {quoted(name)}), 'cell')"
 
@@ -264,13 +263,13 @@ def _select_history(
     live: LiveRows,
     aliases: Mapping[str, str],
 ) -> str:
-    """Return the query that gives a plan's rows."""
+    """Return the query for a plan's rows."""
     nothing = empty_frame(types)
     names = [aliases.get(name, name) for name in nothing.columns]
     relation = connection.from_arrow(to_arrow(nothing).rename_columns(names))
     dtypes = dict(zip(types, map(str, relation.types[1:]), strict=True))
     selects = []
-    # Each SELECT is planned column by column, in more than linear time: none is there in vain.
+    # DuckDB plans each SELECT column by column in more than linear time, so add no needless ones.
     some = list(_sources(plan, types, live)) or [_numbered(nothing.lazy())]
     for number, source in enumerate(some):
         if isinstance(source, _Native):
@@ -284,12 +283,12 @@ def _select_history(
 
 
 def _decode(connection: duckdb.DuckDBPyConnection, select: str, _: ExportRead) -> None:
-    """Decode all cells of a query, and keep none."""
+    """Decode all cells of a query, and discard them."""
     connection.execute(f"SELECT count(COLUMNS(*)) FROM ({select})").fetchall()
 
 
 def _sources(plan: Plan, types: Types, live: LiveRows) -> Iterator[_Native | pl.LazyFrame]:
-    """Yield what the rows are made of: what DuckDB reads by itself, and what polars has to read."""
+    """Yield the sources of the rows: exports for DuckDB, and frames for all that polars reads."""
     for segment in plan.segments:
         if segment.needs_merge:
             for read in segment.reads:
@@ -322,7 +321,7 @@ def _load_page(live: LiveRows, page: int, steps: StepRange, types: Types) -> pl.
 
 
 def _numbered(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Give columns names that DuckDB does not fold: the view names them."""
+    """Rename columns to distinct names, for case-insensitive DuckDB; the view restores names."""
     names = frame.collect_schema().names()
     return frame.rename({name: f"column_{index}" for index, name in enumerate(names)})
 
@@ -335,7 +334,7 @@ def _is_native(read: ExportRead, types: Types) -> bool:
         and read.facts.is_common
         and not has_refused(read.file, DUCKDB)
         and folded[STEP] == 0
-        # SQL cannot quote a name without a letter.
+        # SQL cannot quote an empty name.
         and folded[""] == 0
         and all(count == 1 for count in folded.values())
         and all(
@@ -353,6 +352,6 @@ def _system_frame(rows: list[Row]) -> pl.LazyFrame:
 
 
 def quoted(name: str) -> str:
-    """Return a name as SQL has it."""
+    """Return a name in SQL's double quotes."""
     escaped = name.replace('"', '""')
     return f'"{escaped}"'

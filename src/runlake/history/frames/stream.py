@@ -1,4 +1,4 @@
-"""Rows as Arrow batches, one after the other, whatever they come from."""
+"""`Stream`: rows as Arrow batches, from any source."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Stream:
     Parameters
     ----------
     schema : pyarrow.Schema
-        Of each batch.
+        The schema of every batch.
     batches : iterator of pyarrow.RecordBatch
         The rows.
     json_keys : frozenset of str
-        Columns that are JSON text, because their cells are of types that no column can hold.
+        Columns that are JSON text, because their values have no common type.
     """
 
     schema: pa.Schema

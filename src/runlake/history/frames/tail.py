@@ -1,4 +1,4 @@
-"""Where the last rows begin: a tail is a range of steps, which every output has already."""
+"""Find the step at which the last rows begin: a tail is then read as a range of steps."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ def tail_start(
     Parameters
     ----------
     plan : Plan
-        Whose rows are meant: those that its projection keeps.
+        Only rows that match its projection are counted.
     n_rows : int
-        How many of them.
+        Number of last rows.
     last_step : int
         Highest step of the run.
     read_page : callable
-        Fetches live rows.
+        Fetches a page of live rows.
     walk : callable
-        Fetches the rows of a range, of a run whose live steps the backend does not list.
+        Fetches the rows of a range, if the backend does not list live steps.
 
     Returns
     -------
     int or None
-        None where the plan has no more rows than that.
+        None if the plan has fewer rows than ``n_rows``.
 
     Notes
     -----
-    Row groups are looked at from the end, and only their ``_step`` and key columns.
+    Row groups are read from the end, and only their ``_step`` and key columns.
     """
     missing = n_rows
     exported = chain.from_iterable(
@@ -69,7 +69,7 @@ def tail_start(
 
 
 def _segment_steps(segment: Segment, plan: Plan, read_page: ReadPage) -> Iterator[Sequence[int]]:
-    """Yield the kept steps of a segment, ascending in each list, the last list first."""
+    """Yield lists of the matching steps of a segment, last list first; each list ascending."""
     if segment.needs_merge:
         for window in reversed(cut_windows(segment)):
             yield _merged_steps(window, plan, read_page)

@@ -1,8 +1,8 @@
-"""Exports decoded once before a query over them is given away.
+"""Decode unverified exports once before a lazy query over them is returned to the user.
 
-A frame or a relation is collected by the user, and what an engine raises then is no error of ours.
-Files whose digest was compared with that of their host are known to be right; the others are
-decoded once, and what decoded is kept in memory.
+The user collects a lazy frame or a relation, when errors of an engine can no longer be handled
+here. Files that were checked against a digest of their host are known to be right; other files are
+decoded once, and successful trials are remembered in memory.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ _decoded: LRUCache[Tried, frozenset[str]] = LRUCache(NAMES_IN_MEMORY, getsizeof=
 
 
 def try_once(read: ExportRead, engine: str, decode: Callable[[ExportRead], None]) -> None:
-    """Decode what a read wants of a file, unless it is known to be right.
+    """Decode the columns of a read once, unless the file is known to be right.
 
     Parameters
     ----------
     read : ExportRead
-        The read.
+        The file, its row groups and its columns.
     engine : str
-        Who decodes.
+        Name of the engine that ``decode`` uses.
     decode : callable
-        Decodes all cells of the read, and keeps none.
+        Decodes all cells of the read, and discards them.
 
     Raises
     ------
     CacheCorrupt
-        If the engine cannot.
+        If the engine cannot decode the file.
     """
     if read.is_promised:
         return
@@ -59,13 +59,13 @@ def try_once(read: ExportRead, engine: str, decode: Callable[[ExportRead], None]
         if names <= known:
             return
         decode(read)
-    # What is too much for the memory is refused by it, and decoded again.
+    # LRUCache raises ValueError for an entry above its limit: that file is decoded again next time.
     with _guard, suppress(ValueError):
         _decoded[key] = names | known
 
 
 def decode_frame(read: ExportRead) -> None:
-    """Decode a read as frames do, in bounded memory."""
+    """Decode a read with the engine of frames, in bounded memory, and discard the cells."""
     names = list(dict.fromkeys([STEP, *(column.name for column in read.columns)]))
     scan = open_export(read).select(all_named(names))
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
@@ -75,7 +75,7 @@ def decode_frame(read: ExportRead) -> None:
 
 
 def is_decodable(read: ExportRead, decode: Callable[[ExportRead], None]) -> bool:
-    """Tell whether an engine decodes a read."""
+    """Return whether an engine can decode a read."""
     try:
         with telling_corruption(read.file):
             decode(read)

@@ -1,4 +1,4 @@
-"""Rows that are in no export yet.
+"""Live rows: rows that are in no export yet.
 
-Read `source`; then `pages`, which fetches them, and `spool`, which keeps them.
+Start with `source`; then `pages`, which fetches live rows, and `spool`, which stores them.
 """

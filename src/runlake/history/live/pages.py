@@ -1,4 +1,4 @@
-"""Rows that are in no export yet, page by page from the backend."""
+"""Fetch live rows, which are in no export yet, page by page from the backend."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from runlake.history.rows.cells import flatten
 from runlake.values import STEP, Row, RunPath, StepRange
 
 PAGES_AHEAD = 4
-# Rows that moved into exports are read for so many pages at once, which bounds both the memory
-# for them and the number of manifests.
+# Rows that were exported meanwhile are read for this many pages at once: more would take more
+# memory, fewer would fetch more manifests.
 RECOVERED_PAGES = 16
 MAX_ROUNDS = 3
 NO_LIMIT = 2**63 - 1
@@ -33,14 +33,14 @@ Recover = Callable[[list[int]], list[Row]]
 
 @dataclass(frozen=True, slots=True)
 class LiveAnswer:
-    """What the backend answered to a page.
+    """The backend's answer for a page of live rows.
 
     Parameters
     ----------
     rows : list of dict
         Ascending by step.
     steps : set of int
-        Steps that are live in the range of the page, be their rows wanted or not.
+        All live steps in the range of the page, also those whose rows lack a requested key.
     """
 
     rows: list[Row]
@@ -48,28 +48,28 @@ class LiveAnswer:
 
 
 def iter_live_pages(client: Client, plan: Plan, recover: Recover) -> Iterator[list[Row]]:
-    """Yield the live rows of a plan, fetched ahead while the caller consumes.
+    """Yield the live rows of a plan; up to `PAGES_AHEAD` pages are fetched in advance.
 
     Parameters
     ----------
     client : Client
         The backend.
     plan : Plan
-        Names the live steps, and the range in which others have to be looked for.
+        Has the pages of known live steps, and the range to walk if the backend does not list them.
     recover : callable
-        Given steps that were live, reads them from exports that appeared meanwhile; steps that are
-        in none are left out.
+        Takes steps that are no longer live, returns their rows from new exports; steps that no
+        export has are left out.
 
     Yields
     ------
     list of dict
-        Rows with ``_step``, ascending over all pages, nested keys dotted, nulls left out. They are
-        not filtered by key unless the backend did it.
+        Rows with ``_step``, ascending over all pages, nested keys dotted, nulls left out. Rows
+        that lack a requested key may be among them.
 
     Raises
     ------
     ProtocolError
-        If the backend lists a step as live but does not give its row.
+        If the backend lists a step as live but does not send its row.
     """
     pages = plan.live_pages
     moved = _MovedRows(client, plan.run, recover)
@@ -86,13 +86,13 @@ def fetch_page(client: Client, plan: Plan, page: LivePage, recover: Recover) -> 
 
 
 def walk_live_rows(client: Client, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:
-    """Yield the rows of a range of steps, page after page, none of them empty."""
+    """Yield the live rows of a range of steps, in non-empty pages."""
     stop = NO_LIMIT if steps.stop is None else steps.stop
     return _iter_pages(client, plan.run, steps.start, stop, sizes.LIVE_PAGE_ROWS)
 
 
 class _MovedRows:
-    """Finds rows that were live when the plan was made, and not when their page was asked for."""
+    """Finds rows that were exported between the plan and the request for their page."""
 
     def __init__(self, client: Client, run: RunPath, recover: Recover) -> None:
         self._client = client
@@ -102,9 +102,9 @@ class _MovedRows:
         self._rows: dict[int, Row] = {}
 
     def complete(self, page: LivePage, answer: LiveAnswer, later: Sequence[LivePage]) -> list[Row]:
-        """Return the rows of a page; steps of later pages that moved too are read at once.
+        """Return the rows of a page; exported rows of later pages are read along with them.
 
-        A step that is neither live nor exported any more is left out: the run was rewound.
+        A step that is now neither live nor exported is left out: the run was rewound.
         """
         rows = {row[STEP]: row for row in answer.rows}
         missing = [step for step in page.steps if step not in answer.steps]
@@ -124,8 +124,8 @@ class _MovedRows:
         if missing:
             raise ProtocolError(
                 f"{self._client.origin} lists step {missing[0]} of '{self._run}' as live, but "
-                f"does not give its row ({len(missing):,} such steps). Scan again; if it stays so, "
-                "the backend lost them.",
+                f"does not send its row ({len(missing):,} such steps). Scan again; if this error "
+                "stays, the backend has lost the rows.",
                 origin=self._client.origin,
             )
         return [rows[step] for step in sorted(rows)]
@@ -133,7 +133,8 @@ class _MovedRows:
     def _settle(self, missing: list[int], later: Sequence[LivePage]) -> None:
         if self._settled.issuperset(missing):
             return
-        # First what is live, then the exports: a step that moves in between stands in both.
+        # Fetch the list of live steps first, then the exports: a step that is exported in between
+        # is in both. In the other order it would be in neither, and lost.
         now = fetch_manifest(self._client, self._run, is_silent=True).live_steps or ()
         steps = {*missing, *(step for page in later for step in page.steps)}
         self._settled = steps.difference(now)
@@ -158,8 +159,8 @@ def _ahead(
 
 
 def _ask(client: Client, plan: Plan, page: LivePage) -> LiveAnswer:
-    # The backend's key filter looks at one source; where sources overlap, only the merged row can
-    # tell whether it has all the keys.
+    # The backend filters live rows by key before any merge. Where an export overlaps, only the
+    # merged row shows whether it has all keys.
     keys = plan.projection.keys
     if not keys or plan.projection.how == "any" or not page.is_alone:
         return _fetch_page(client, plan.run, page)
@@ -169,13 +170,13 @@ def _ask(client: Client, plan: Plan, page: LivePage) -> LiveAnswer:
         return _fetch_page(client, plan.run, page)
     if answer.steps.issuperset(page.steps):
         return answer
-    # Rows moved meanwhile, or the backend cut its answer short: then a step without a row does
-    # not tell that it lacks a key.
+    # Rows were exported meanwhile, or the backend cut its answer short: then a missing row does not
+    # prove that the step lacks a key.
     return LiveAnswer(answer.rows, {row[STEP] for row in answer.rows})
 
 
 def _fetch_page(client: Client, run: RunPath, page: LivePage) -> LiveAnswer:
-    # A backend that answers with exported rows too fills the page early; then go on behind it.
+    # A backend that also sends exported rows fills the page early; then request the rest.
     limit = len(page.steps) + 1
     pages = _iter_pages(client, run, page.start, page.stop, limit)
     rows = [row for rows in pages for row in rows]
@@ -185,7 +186,7 @@ def _fetch_page(client: Client, run: RunPath, page: LivePage) -> LiveAnswer:
 def _iter_pages(
     client: Client, run: RunPath, start: int, stop: int, limit: int
 ) -> Iterator[list[Row]]:
-    """Yield pages to the end of a range; a backend may cut them shorter than asked for."""
+    """Yield pages up to the end of a range; a backend may send shorter pages than requested."""
     while start < stop:
         rows = _request_page(client, run, start, stop, limit)
         if not rows:
@@ -195,7 +196,7 @@ def _iter_pages(
 
 
 def _request_page(client: Client, run: RunPath, start: int, stop: int, limit: int) -> list[Row]:
-    """Return the rows of a range, each step once; fewer than there are, but none of no range."""
+    """Return rows of a range, each step once; not always all, but none outside the range."""
     answer = query_run(
         client,
         documents.HISTORY_PAGE,
@@ -208,7 +209,8 @@ def _request_page(client: Client, run: RunPath, start: int, stop: int, limit: in
     lines = answer.get("history") or []
     found = _ascending(client, run, _parsed(lines))
     rows = _within(found, start, stop)
-    # Behind the range a backend may answer with its end; before it, it leads back.
+    # For a range beyond the last row a backend may send its last rows, which ends the walk. Rows
+    # before the range would repeat pages without end.
     if found and not rows and found[0][STEP] < start:
         raise _leads_back(client, run, start, found)
     return rows
@@ -216,15 +218,15 @@ def _request_page(client: Client, run: RunPath, start: int, stop: int, limit: in
 
 def _leads_back(client: Client, run: RunPath, start: int, rows: list[Row]) -> ProtocolError:
     return ProtocolError(
-        f"{client.origin} was asked for the rows of '{run}' from step {start} on, and sent steps "
-        f"{rows[0][STEP]} to {rows[-1][STEP]}: its pages lead back, and would never end. Read "
-        "again; if it stays so, the backend is at fault.",
+        f"Rows of '{run}' from step {start} on were requested from {client.origin}, which sent "
+        f"steps {rows[0][STEP]} to {rows[-1][STEP]}: its pages lead back and would never end. "
+        "Read again; if this error stays, the backend is at fault.",
         origin=client.origin,
     )
 
 
 def _within(rows: list[Row], start: int, stop: int) -> list[Row]:
-    """Return the rows of a range; of a step that comes twice, the later one counts key by key."""
+    """Return the rows of a range; rows of one step are merged, the later wins for each key."""
     if not rows or (
         start <= rows[0][STEP]
         and rows[-1][STEP] < stop
@@ -240,7 +242,7 @@ def _within(rows: list[Row], start: int, stop: int) -> list[Row]:
 
 def _parsed(lines: list[Any]) -> Iterator[Any]:
     if all(isinstance(line, str) for line in lines):
-        # One long text is parsed in half the time of many short ones.
+        # One long text is parsed in half the time of many short texts.
         try:
             yield from json.loads(f"[{','.join(lines)}]")
         except ValueError:
@@ -252,7 +254,7 @@ def _parsed(lines: list[Any]) -> Iterator[Any]:
 def _fetch_filtered(
     client: Client, run: RunPath, keys: tuple[str, ...], start: int, stop: int, limit: int
 ) -> LiveAnswer:
-    """Ask for the rows that have all keys, and beside them for all steps: which are still live."""
+    """Request the rows that have all keys and, in the same request, all steps still live."""
     bounds = {"minStep": start, "maxStep": stop - 1, "samples": limit}
     specs = [{"keys": [STEP, *keys], **bounds}, {"keys": [STEP], **bounds}]
     answer = query_run(
@@ -267,10 +269,12 @@ def _fetch_filtered(
         raise _no_rows(client, run)
     if len(found) != len(specs):
         raise ProtocolError(
-            f"{client.origin} sent {len(found)} of {len(specs)} samples of '{run}'.",
+            f"{client.origin} sent {len(found)} samples of '{run}', not the {len(specs)} "
+            "requested.",
             origin=client.origin,
         )
-    # One more was asked for than there can be: a full answer may be a sample.
+    # The limit is one more than there are steps: an answer that reaches it may leave out rows, so
+    # the range is halved.
     samples = [_ascending(client, run, sample) for sample in found]
     if max(map(len, found)) < limit or stop - start <= 1:
         rows, steps = (_within(sample, start, stop) for sample in samples)

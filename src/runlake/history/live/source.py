@@ -1,4 +1,4 @@
-"""Where live rows come from: the seam between reading and the backend."""
+"""Sources of live rows: the interface between reading and the backend."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from runlake.values import STEP, Question, Row, StepRange
 
 
 class LiveSource(Protocol):
-    """Gives the live rows of a plan: with ``_step``, nested keys dotted, nulls left out.
+    """A source of the live rows of a plan: with ``_step``, nested keys dotted, nulls left out.
 
-    They are not filtered by key unless the source did it.
+    Rows that lack a requested key may be among them.
     """
 
     def iter_pages(self, plan: Plan) -> Iterator[list[Row]]:
-        """Yield all of them, ascending; a page per `Plan.live_pages`, where it has any."""
+        """Yield all live rows, ascending: a page per `Plan.live_pages`, then the walked pages."""
 
     def read_page(self, plan: Plan, page: LivePage) -> list[Row]:
-        """Return those of one page."""
+        """Return the live rows of one page."""
 
     def walk(self, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:
-        """Yield those of a range of steps, where the backend does not list them."""
+        """Yield the live rows of a range of steps, for a backend that does not list live steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackendRows:
-    """Live rows as a backend has them; steps that it exported meanwhile are read from exports.
+    """Live rows from a backend; steps that it exported meanwhile are read from the exports.
 
     Parameters
     ----------
@@ -46,19 +46,19 @@ class BackendRows:
     client: Client
 
     def iter_pages(self, plan: Plan) -> Iterator[list[Row]]:
-        """Yield all rows, fetched ahead while the caller consumes."""
+        """Yield all live rows, with some pages fetched in advance."""
         return iter_live_pages(self.client, plan, partial(self._recover, plan))
 
     def read_page(self, plan: Plan, page: LivePage) -> list[Row]:
-        """Fetch the rows of one page."""
+        """Fetch the live rows of one page."""
         return fetch_page(self.client, plan, page, partial(self._recover, plan))
 
     def walk(self, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:
-        """Fetch the rows of a range, page after page."""
+        """Fetch the live rows of a range of steps, page after page."""
         return walk_live_rows(self.client, plan, steps)
 
     def _recover(self, plan: Plan, steps: list[int]) -> list[Row]:
-        """Read steps that were live a moment ago from the exports that took them in."""
+        """Read steps that are no longer live from the exports that now have them."""
         window = StepRange(min(steps), max(steps) + 1)
         question = Question(plan.projection.of_any_key, window)
         now = open_plan(self.client, plan.run, question)

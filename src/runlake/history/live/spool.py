@@ -1,4 +1,4 @@
-"""Live rows fetched once and read often: kept in a temporary file where they are many."""
+"""Store live rows, to fetch them once and read them often; many rows go to a temporary file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LiveRows:
     Parameters
     ----------
     pages : iterator of list of dict
-        Fetched as they are wanted, each once.
+        Consumed as pages are needed, each page once.
     """
 
     def __init__(self, pages: Iterator[list[Row]]) -> None:
@@ -37,11 +37,11 @@ class LiveRows:
         self._places: list[tuple[int, int, int]] = []
 
     def __iter__(self) -> Iterator[list[Row]]:
-        """Yield the pages that have rows."""
+        """Yield all pages that have rows."""
         return self.between(StepRange())
 
     def between(self, steps: StepRange) -> Iterator[list[Row]]:
-        """Yield the rows of a range, in pages, none of them empty."""
+        """Yield the rows of a range of steps, in non-empty pages."""
         for page in self.places(steps):
             rows = self.load(page, steps)
             if rows:
@@ -61,11 +61,11 @@ class LiveRows:
         first, last, place = self._places[page]
         with self._guard:
             self._spool.seek(place)
-            rows: list[Row] = pickle.load(self._spool)  # noqa: S301 - our own, an unnamed file
+            rows: list[Row] = pickle.load(self._spool)  # noqa: S301 - our own unnamed file
         return rows if steps.covers(first, last) else [r for r in rows if steps.holds(r[STEP])]
 
     def columns(self) -> tuple[Column, ...]:
-        """Return the keys of all live rows, with types that hold their cells."""
+        """Return the keys of all live rows, each with a type for all its values."""
         dtypes: dict[str, list[pa.DataType]] = {}
         for page in self:
             for column in table_columns(rows_table(page)):
@@ -89,12 +89,12 @@ def _one_dtype(dtypes: Sequence[pa.DataType]) -> pa.DataType:
 
 
 def rows_table(rows: Sequence[Row]) -> pa.Table:
-    """Return rows as an Arrow table; cells that fit no type together become JSON in binary.
+    """Return rows as an Arrow table; keys without a common type become binary columns of JSON.
 
     Parameters
     ----------
     rows : sequence of dict
-        Any keys.
+        Rows, which may have different keys.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def rows_table(rows: Sequence[Row]) -> pa.Table:
 
 
 def table_columns(table: pa.Table) -> tuple[Column, ...]:
-    """Return what a table of live rows holds besides ``_step``."""
+    """Return the columns of a table of live rows, without ``_step``."""
     return tuple(
         Column(name, (name,), dtype)
         for name, dtype in zip(table.schema.names, table.schema.types, strict=True)
@@ -118,7 +118,7 @@ def table_columns(table: pa.Table) -> tuple[Column, ...]:
 def _column(cells: list[Any]) -> pa.Array:
     array = None
     types = set().union(*map(_leaf_types, cells))
-    # pyarrow takes True for 1.0 among floats.
+    # pyarrow would convert True to 1.0 among floats.
     if not (bool in types and types & {int, float}):
         try:
             array = pa.array(cells)
@@ -139,7 +139,7 @@ def _leaf_types(cell: Any) -> set[type]:
 
 
 def _numbers(cells: list[Any]) -> pa.Array | None:
-    """Return integers beyond 64 bits, and those among floats, as floats."""
+    """Return numbers as floats, for integers of more than 64 bits or mixed with floats."""
     if not set(map(type, cells)) <= {int, float, type(None)}:
         return None
     return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
@@ -150,7 +150,7 @@ def _dump(cell: Any) -> str:
 
 
 def _cannot_hold(dtype: pa.DataType) -> bool:
-    """Tell whether a type is one that engines fail on, or bytes, which would be taken for JSON."""
+    """Return whether engines fail on a type, or would read it as JSON, as they do with bytes."""
     if pa.types.is_struct(dtype):
         return dtype.num_fields == 0 or any(_cannot_hold(field.type) for field in dtype)
     if pa.types.is_list(dtype):

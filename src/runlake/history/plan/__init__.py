@@ -1,5 +1,6 @@
-"""What to read for one question, decided without reading: values that can be printed and tested.
+"""Decide what to read, without reading: pure functions, and values that can be printed and tested.
 
-Read `arrow_types` and `key_columns`; then `segments` and `slices`, and `plan`, which holds them;
-`sizes` says how much is read at once. `key_facts` and `reasons` say what is known of keys.
+Start with `arrow_types` and `key_columns`; then `segments` and `slices`, and `plan`, which is made
+of them. `sizes` has the measured sizes of slices and batches, `key_facts` the statistics of keys,
+and `reasons` the texts that explain an empty answer.
 """

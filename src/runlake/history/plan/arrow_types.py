@@ -1,4 +1,4 @@
-"""Types of columns: which fit together, and which only JSON text can hold (rule 6; pure)."""
+"""Unify types of columns, and find those that need JSON text (reading rule 6; pure)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ MAX_DECIMAL_DIGITS = 38
 
 
 def unify(dtypes: Sequence[pa.DataType]) -> pa.DataType | None:
-    """Return the type that holds the cells of all the types in a frame.
+    """Return the common type of several types, for a column of a frame.
 
     Parameters
     ----------
     dtypes : sequence of pyarrow.DataType
-        Types of one key in several sources; one at least.
+        Types of one key in several sources; at least one.
 
     Returns
     -------
     pyarrow.DataType or None
-        None where only JSON text can hold the cells.
+        None if there is no common type, so that the column must be JSON text.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def unify(dtypes: Sequence[pa.DataType]) -> pa.DataType | None:
 
 
 def is_union(dtype: pa.DataType) -> bool:
-    """Tell whether a struct is the protocol's form of a key whose values are of several types."""
+    """Return whether a type is the protocol's struct for a key with values of several types."""
     return (
         pa.types.is_struct(dtype)
         and dtype.num_fields > 0
@@ -48,12 +48,12 @@ def is_union(dtype: pa.DataType) -> bool:
 
 
 def is_nested(dtype: pa.DataType) -> bool:
-    """Tell whether a struct stands for dotted keys: it is neither media nor a union."""
+    """Return whether a type is a struct of dotted keys, neither media nor a union."""
     return pa.types.is_struct(dtype) and dtype.get_field_index("_type") < 0 and not is_union(dtype)
 
 
 def is_json(dtype: pa.DataType) -> bool:
-    """Tell whether cells are JSON, unions or maps, at any depth: they have no type in a frame."""
+    """Return whether a type has JSON, unions or maps at any depth: frames cannot hold these."""
     if is_binary(dtype) or pa.types.is_map(dtype) or is_union(dtype):
         return True
     if is_list(dtype) or pa.types.is_dictionary(dtype):
@@ -63,7 +63,7 @@ def is_json(dtype: pa.DataType) -> bool:
 
 @lru_cache(maxsize=1024)
 def polars_can_read(dtype: pa.DataType) -> bool:
-    """Tell whether polars reads cells of a type."""
+    """Return whether polars can read a type."""
     if pa.types.is_decimal(dtype):
         return bool(dtype.precision <= MAX_DECIMAL_DIGITS)
     if is_list(dtype) or pa.types.is_dictionary(dtype):
@@ -72,7 +72,7 @@ def polars_can_read(dtype: pa.DataType) -> bool:
 
 
 def as_polars_can_read(dtype: pa.DataType) -> pa.DataType:
-    """Return a type with floats in place of what polars cannot read."""
+    """Return a type in which types that polars cannot read are replaced by floats."""
     if pa.types.is_decimal(dtype):
         return dtype if polars_can_read(dtype) else pa.float64()
     if is_list(dtype):
@@ -83,9 +83,9 @@ def as_polars_can_read(dtype: pa.DataType) -> pa.DataType:
 
 
 def holds_as_is(target: pa.DataType | None, dtype: pa.DataType) -> bool:
-    """Tell whether every engine reads cells alike, and casts them alike to the type of the answer.
+    """Return whether all engines read a type, and cast it to the answer's type, with equal results.
 
-    Structs, moments and numbers of 16 bits are not among them.
+    False for structs, times and 16-bit floats.
     """
     if target is None or pa.types.is_float16(dtype):
         return False
@@ -98,7 +98,7 @@ def holds_as_is(target: pa.DataType | None, dtype: pa.DataType) -> bool:
 
 
 def is_plain(dtype: pa.DataType) -> bool:
-    """Tell whether a column of a frame has the very type that is stored, as polars reads it."""
+    """Return whether a stored type is also the type of the frame's column, as polars reads it."""
     if is_list(dtype) and not pa.types.is_fixed_size_list(dtype):
         return is_plain(dtype.value_type)
     if pa.types.is_struct(dtype) and not all(is_plain(field.type) for field in dtype):
@@ -114,7 +114,7 @@ def is_plain(dtype: pa.DataType) -> bool:
 
 
 def is_binary(dtype: pa.DataType) -> bool:
-    """Tell whether a type holds bytes, in which the protocol has JSON."""
+    """Return whether a type holds bytes, which contain JSON in the protocol."""
     types = pa.types
     return bool(
         types.is_binary(dtype)
@@ -125,7 +125,7 @@ def is_binary(dtype: pa.DataType) -> bool:
 
 
 def is_text(dtype: pa.DataType) -> bool:
-    """Tell whether a type holds strings."""
+    """Return whether a type holds strings."""
     types = pa.types
     return bool(
         types.is_string(dtype) or types.is_large_string(dtype) or types.is_string_view(dtype)
@@ -133,7 +133,7 @@ def is_text(dtype: pa.DataType) -> bool:
 
 
 def is_list(dtype: pa.DataType) -> bool:
-    """Tell whether a type holds lists."""
+    """Return whether a type holds lists."""
     types = pa.types
     return bool(
         types.is_list(dtype)
@@ -145,18 +145,18 @@ def is_list(dtype: pa.DataType) -> bool:
 
 
 def is_int_or_float(dtype: pa.DataType) -> bool:
-    """Tell whether cells of a type are what numpy holds as numbers."""
+    """Return whether a type is an integer or a float, which numpy has too."""
     return bool(pa.types.is_integer(dtype) or pa.types.is_floating(dtype))
 
 
 def is_number(dtype: pa.DataType) -> bool:
-    """Tell whether a type holds numbers."""
+    """Return whether a type holds numbers."""
     types = pa.types
     return bool(types.is_integer(dtype) or types.is_floating(dtype) or types.is_decimal(dtype))
 
 
 def _plain(dtype: pa.DataType) -> pa.DataType:
-    """Return the one form of types that differ in how they are stored only."""
+    """Return the frame's type for a stored type: types that differ only in storage become one."""
     types = pa.types
     plain = dtype
     if types.is_dictionary(dtype):

@@ -1,4 +1,4 @@
-"""Which columns of an export hold a key (pure)."""
+"""Find the columns of an export that hold a key (pure)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from runlake.values import STEP
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One place of an export where the cells of a key are.
+    """A column of an export, or a field of a struct column, that holds a key.
 
     Parameters
     ----------
     key : str
-        The key as users know it: dotted where it was logged nested.
+        The key as users see it: dotted if it was logged nested.
     path : tuple of str
-        Name of the Parquet column, then the fields of structs down to the cells.
+        Name of the Parquet column, then the names of struct fields down to the values.
     dtype : pyarrow.DataType
-        Type of the cells as stored.
+        Stored type of the values.
     """
 
     key: str
@@ -38,16 +38,16 @@ class Column:
 
     @property
     def is_whole(self) -> bool:
-        """The Parquet column is the cells, and no field of it."""
+        """True if the key is the whole Parquet column, not a field of it."""
         return len(self.path) == 1
 
 
-class KeyColumns(Memo, tuple[Column, ...]):  # noqa: SLOT001 - it keeps what is made of it
-    """The columns of an export that hold the keys of a read, in the order of the answer."""
+class KeyColumns(Memo, tuple[Column, ...]):  # noqa: SLOT001 - caches values derived from it
+    """The columns of an export that hold the keys of a read, in the order of the keys."""
 
 
 def key_columns(columns: KnownColumns, keys: tuple[str, ...] | None) -> KeyColumns:
-    """Return `find_columns` of an export, which is found once."""
+    """Return `find_columns` of an export; the result is cached."""
     return columns.once(_find, keys)
 
 
@@ -61,16 +61,16 @@ def find_columns(schema: pa.Schema, keys: tuple[str, ...] | None) -> tuple[Colum
     Parameters
     ----------
     schema : pyarrow.Schema
-        Of the export.
+        The schema of the export.
     keys : tuple of str or None
-        Keys to look for; None means every key but ``_step``.
+        Keys to find; None means every key except ``_step``.
 
     Returns
     -------
     tuple of Column
-        In the order of the keys, or of the file. A key has several where an export holds it both
-        as a dotted column and as a field of a struct (protocol 2.4); the dotted one stands first,
-        and wins where both have a cell.
+        In the order of the keys, or of the file. A key has several columns if an export has both a
+        dotted column and a field of a struct for it (protocol 2.4); the dotted column is first,
+        and wins in rows where both have a value.
 
     Examples
     --------
@@ -97,20 +97,20 @@ def find_columns(schema: pa.Schema, keys: tuple[str, ...] | None) -> tuple[Colum
 
 
 def check_names(keys: Iterable[str]) -> None:
-    """Refuse keys that no column can be named after.
+    """Raise an error if a key cannot be the name of a column.
 
     Raises
     ------
     CommError
-        If a key has half of a pair of surrogates, which JSON can carry and UTF-8 cannot.
+        If a key has a lone surrogate, which JSON allows and UTF-8 does not.
     """
     for key in keys:
         try:
             key.encode()
         except UnicodeEncodeError:
             raise CommError(
-                f"The key {key!r} is no Unicode text, and no column can have its name. Rows have "
-                "it: use run.scan_history(), or name the keys to read."
+                f"The key {key!r} is no Unicode text, so it cannot be the name of a column. Read "
+                "rows with run.scan_history(), or name the keys to read."
             ) from None
 
 
@@ -127,7 +127,7 @@ def _leaves(path: tuple[str, ...], dtype: pa.DataType) -> Iterator[Column]:
 
 
 def _holders(schema: pa.Schema, key: str) -> Iterator[Column]:
-    """Yield the columns that hold a key, those of fewer structs first."""
+    """Yield the columns that hold a key, less nested ones first."""
     index = schema.get_field_index(key)
     if index >= 0 and not is_nested(schema.field(index).type):
         yield Column(key, (key,), schema.field(index).type)

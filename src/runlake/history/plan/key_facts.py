@@ -1,4 +1,4 @@
-"""What was logged under each key, from what the manifest and the catalog tell (pure)."""
+"""Kind, count, steps and bounds of each key, from manifest and statistics alone (pure)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runlake.history.live.spool import LiveRows
 
 KINDS: tuple[str, ...] = get_args(KeyKind)
-# The protocol's names of types that are not those of media (historyKeys, typeCounts).
+# The protocol's type names in historyKeys, typeCounts; all other names are types of media.
 PROTOCOL_KINDS: Mapping[str, KeyKind] = {
     "number": "number",
     "string": "string",
@@ -33,20 +33,21 @@ NO_TYPES = {"nil", "unknown"}
 
 @dataclass(frozen=True, slots=True)
 class KeyFacts:
-    """What is known of a key without a look at its cells.
+    """Facts about a key, known without reading its values.
 
     Parameters
     ----------
     key : str
         The key.
     kind : str
-        What its cells are.
+        Kind of its values: one of `KINDS`.
     count : int or None
-        Rows that have it; None where nobody tells.
+        Number of rows that have the key; None if unknown.
     first_step, last_step : int or None
-        It was logged at no step before the one or behind the other; None where nobody tells.
+        The key was logged at no step before the first or after the last; None if unknown.
     minimum, maximum : float or None
-        Of all its numbers but NaN, where all of them are exported and the statistics tell.
+        Bounds of its numbers without NaN; None unless all its rows are exported and the statistics
+        have bounds.
     """
 
     key: str
@@ -60,7 +61,7 @@ class KeyFacts:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A key in an export."""
+    """A key's column in an export."""
 
     export: ExportFacts
     column: ColumnFacts
@@ -72,19 +73,19 @@ class _Held:
 
 
 def find_key_facts(manifest: Manifest, exports: Sequence[ExportFacts]) -> dict[str, KeyFacts]:
-    """Return what is known of each key of a run.
+    """Return the facts about each key of a run.
 
     Parameters
     ----------
     manifest : Manifest
-        What the backend told of the run; one from the cache names no keys.
+        The run's manifest; one from the cache names no keys.
     exports : sequence of ExportFacts
-        What its exports hold, with all of their columns.
+        The run's exports, with the facts of all their columns.
 
     Returns
     -------
     dict of str to KeyFacts
-        By key, without ``_step`` and columns that have no cell.
+        By key, without ``_step`` and empty columns.
     """
     held: dict[str, list[_Held]] = {}
     for export in exports:
@@ -98,19 +99,19 @@ def find_key_facts(manifest: Manifest, exports: Sequence[ExportFacts]) -> dict[s
 
 
 def with_live_rows(known: Mapping[str, KeyFacts], live: LiveRows) -> dict[str, KeyFacts]:
-    """Return what is known of keys together with what live rows show.
+    """Return facts about keys that include the live rows.
 
     Parameters
     ----------
     known : mapping of str to KeyFacts
-        Of the exported rows alone.
+        Facts about the exported rows alone.
     live : LiveRows
-        With all of their keys.
+        The live rows with all their keys.
 
     Returns
     -------
     dict of str to KeyFacts
-        By key. There is no minimum or maximum of a key that has live rows.
+        By key. A key that has live rows has no minimum and maximum.
     """
     steps: dict[str, list[int]] = {}
     for page in live:
@@ -187,7 +188,7 @@ def _kind(key: str, manifest: Manifest, held: Sequence[_Held]) -> KeyKind:
     stored = {_stored_kind(one.column.type) for one in held}
     names = [name for name in manifest.key_types.get(key, ()) if name not in NO_TYPES]
     told = {PROTOCOL_KINDS.get(name, "media") for name in names}
-    # The protocol carries non-finite numbers as words.
+    # The protocol writes non-finite numbers as strings.
     if stored == {"number"} and told <= {"number", "string"}:
         return "number"
     kinds = told or stored

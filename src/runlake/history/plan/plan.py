@@ -1,4 +1,4 @@
-"""What to read for one question: a value that can be printed and tested without I/O."""
+"""`Plan`: what one read touches, as a value that can be printed and tested without I/O."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from runlake.values import Projection, Question, RunPath, StepRange
 
 @dataclass(frozen=True, slots=True)
 class LivePage:
-    """Live steps to ask for in one request.
+    """Live steps to fetch in one request.
 
     Parameters
     ----------
     steps : tuple of int
         Ascending, never empty.
     is_alone : bool
-        No export has rows between these steps: the backend's rows are complete as they are.
+        True if no export has rows between these steps, so that live rows need no merge.
     """
 
     steps: tuple[int, ...]
@@ -36,29 +36,29 @@ class LivePage:
 
     @property
     def stop(self) -> int:
-        """Step to stop before."""
+        """Step to stop before, exclusive."""
         return self.steps[-1] + 1
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that one read touches.
+    """The files, row groups, columns and live rows that one read touches.
 
     Parameters
     ----------
     pulled : PullResult
-        What is on offer and on disk, as of one moment.
+        The manifest and the cached exports, as of one moment.
     question : Question
-        What is read of it.
+        Keys and steps to read.
     exports : tuple of ExportRead
-        Later sources win key by key, hence the order.
+        Oldest first: where two exports have a key at one step, the later export wins.
     segments : tuple of Segment
-        Ascending; what is to be read of the exports and of the live rows, stretch by stretch.
+        The parts of the read, ascending by step, each with its exports and live steps.
     walk : StepRange or None
-        Steps behind all segments of which the backend does not list the live ones: they are read
-        from it page after page. All of the range, where a run has no exports.
+        Steps after all segments whose live rows the backend does not list; they are read from the
+        backend page after page. The whole range if a run has no exports.
     notes : tuple of str
-        How the exports came to be on disk, for people.
+        One line per export about its download, for people.
     """
 
     pulled: PullResult = field(repr=False)
@@ -75,17 +75,17 @@ class Plan:
 
     @property
     def projection(self) -> Projection:
-        """Keys to read and what a row must have of them."""
+        """Keys to read, and whether a row must have all or any of them."""
         return self.question.projection
 
     @property
     def steps(self) -> StepRange:
-        """The range asked for."""
+        """The requested range of steps."""
         return self.question.steps
 
     @cached_property
     def live_pages(self) -> tuple[LivePage, ...]:
-        """Requests for live rows, ascending; none reaches from one segment into the next."""
+        """Requests for live rows, ascending; each is within one segment."""
         return tuple(page for segment in self.segments for page in segment_pages(segment))
 
     @property
@@ -95,17 +95,17 @@ class Plan:
 
     @property
     def is_walk(self) -> bool:
-        """Some steps, or all, are read from the backend page after page."""
+        """True if some or all steps are read from the backend page after page."""
         return self.walk is not None
 
     @property
     def needs_merge(self) -> bool:
-        """Sources overlap or are out of order somewhere."""
+        """True if in some segment sources overlap or an export is not ascending."""
         return any(segment.needs_merge for segment in self.segments)
 
     @property
     def n_live_steps(self) -> int:
-        """Live rows to ask for."""
+        """Number of live rows to fetch."""
         return sum(len(segment.live_steps) for segment in self.segments)
 
     def __str__(self) -> str:
@@ -162,14 +162,14 @@ def plan_read(pulled: PullResult, question: Question) -> Plan:
     Parameters
     ----------
     pulled : PullResult
-        What is on offer and on disk, pulled for the question.
+        The manifest and the cached exports, pulled for the question.
     question : Question
-        What to read.
+        Keys and steps to read.
 
     Returns
     -------
     Plan
-        Touches no row group and no live step outside the range.
+        Without row groups and live steps outside the range.
     """
     steps = question.steps
     by_age = sorted(pulled.exports, key=lambda export: (export.modified_at, export.object))
@@ -196,7 +196,7 @@ def plan_read(pulled: PullResult, question: Question) -> Plan:
 
 
 def _walk(pulled: PullResult, steps: StepRange) -> StepRange | None:
-    """Return the steps that have to be looked for: what was left out offline is out of reach."""
+    """Return the steps to walk; None offline with missing rows, which cannot be fetched then."""
     first = pulled.first_unlisted
     if first is None or pulled.n_left_out != 0:
         return None

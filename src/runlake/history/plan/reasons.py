@@ -1,4 +1,4 @@
-"""Why a filter yields nothing, from what the manifest tells (pure)."""
+"""Texts that explain an empty answer or an unknown key (pure)."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from runlake.values import Projection, Question, RunPath, StepRange
 def explain_no_rows(
     manifest: Manifest, question: Question, exports: Sequence[ExportFacts]
 ) -> str | None:
-    """Say why a scan came back empty.
+    """Return why a scan returned no rows.
 
     Parameters
     ----------
     manifest : Manifest
-        What the backend told of the run.
+        The run's manifest.
     question : Question
-        What was asked.
+        The requested keys and steps.
     exports : sequence of ExportFacts
-        What its exports hold, with all of their columns.
+        The run's exports, with the facts of all their columns.
 
     Returns
     -------
     str or None
-        None where an empty answer is no surprise: the run has no history, or the range was empty.
+        None if an empty answer needs no reason: the run has no history, or the range is empty.
     """
     steps = question.steps
     if manifest.last_step < 0 or steps.is_empty:
@@ -49,7 +49,7 @@ def explain_no_rows(
 
 
 def _spans(exports: Sequence[ExportFacts]) -> Iterator[tuple[int, int]]:
-    """Yield first and last step of each row group; at both there is a row."""
+    """Yield first and last step of each row group; both steps have a row."""
     for export in exports:
         for group in export.row_groups:
             if group.first_step is not None and group.last_step is not None:
@@ -57,7 +57,7 @@ def _spans(exports: Sequence[ExportFacts]) -> Iterator[tuple[int, int]]:
 
 
 def _is_gap(manifest: Manifest, steps: StepRange, exports: Sequence[ExportFacts]) -> bool:
-    """Tell whether no row at all can be in a range."""
+    """Return whether a range cannot have any row."""
     if manifest.live_steps is None or any(map(steps.holds, manifest.live_steps)):
         return False
     unlisted = manifest.first_unlisted(last for _, last in _spans(exports))
@@ -80,18 +80,18 @@ def _nearest(manifest: Manifest, steps: StepRange, exports: Sequence[ExportFacts
 
 
 def explain_unknown_key(key: str, known: Collection[str]) -> str:
-    """Say that a run has no such key, and which it has that may be meant.
+    """Return a sentence about a key that a run does not have, with similar keys.
 
     Examples
     --------
     >>> explain_unknown_key("val", ["val.loss", "val.acc"])
-    "'val' is the parent of 'val.acc', 'val.loss'; ask for those."
+    "'val' is the parent of 'val.acc', 'val.loss'; name these keys instead."
     >>> explain_unknown_key("los", ["loss", "lr"])
     "The run never logged 'los'; closest keys: 'loss'."
     """
     children = sorted(name for name in known if name.startswith(f"{key}."))
     if children:
-        return f"{key!r} is the parent of {_listed(children)}; ask for those."
+        return f"{key!r} is the parent of {_listed(children)}; name these keys instead."
     if not known:
         return f"The run never logged {key!r}, nor any other key."
     near = near_names(key, known)
@@ -102,16 +102,16 @@ def explain_unknown_key(key: str, known: Collection[str]) -> str:
 def explain_no_keys(
     run: RunPath, facts: Mapping[str, KeyFacts], pattern: str | None, kind: str | None
 ) -> str:
-    """Say that no key of a run is of a kind and matches a pattern, and which come near.
+    """Return a sentence about a kind and a pattern that no key matches, with similar keys.
 
     Parameters
     ----------
     run : RunPath
         The run.
     facts : mapping of str to KeyFacts
-        Its keys; one at least.
+        Its keys; at least one.
     pattern, kind : str or None
-        What was asked for.
+        The requested pattern and kind.
     """
     of_kind = [key for key, known in facts.items() if kind in (None, known.kind)]
     if not of_kind:
@@ -123,7 +123,7 @@ def explain_no_keys(
 
 
 def near_names(key: str, known: Collection[str]) -> list[str]:
-    """Return the keys that may be meant by a name, those first that differ by case only."""
+    """Return keys similar to a name; first those that differ only by case."""
     near = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
     folded = [name for name in known if name.casefold() == key.casefold()]
     return list(dict.fromkeys([*folded, *near]))
@@ -132,7 +132,7 @@ def near_names(key: str, known: Collection[str]) -> list[str]:
 def describe_keys(
     manifest: Manifest, question: Question, exports: Sequence[ExportFacts]
 ) -> list[str]:
-    """Say what is known of the keys of a read, line by line, and how far the run is exported.
+    """Return a line about each key of a read, and one about how far the run is exported.
 
     Parameters
     ----------
@@ -153,11 +153,11 @@ def describe_keys(
 
 def _never_together(projection: Projection, facts: Mapping[str, KeyFacts]) -> str:
     wanted = [facts[key] for key in projection.keys or ()]
-    # One export with all of the keys tells nothing.
-    is_telling = len({_span(key) for key in wanted}) > 1
-    each = ", ".join(f"{f.key} {_count(f)}{_span(f) if is_telling else ''}" for f in wanted)
+    # Equal spans of all keys, as in a single export, would explain nothing.
+    shows_spans = len({_span(key) for key in wanted}) > 1
+    each = ", ".join(f"{f.key} {_count(f)}{_span(f) if shows_spans else ''}" for f in wanted)
     if len(wanted) > 1 and projection.how == "all":
-        return f"{each}, together 0 in this range; how='any' gives the rows of each."
+        return f"{each}, together 0 in this range; how='any' returns rows that have any of them."
     return f"{each}, but none in this range."
 
 
@@ -166,14 +166,14 @@ def _count(facts: KeyFacts) -> str:
 
 
 def _span(facts: KeyFacts) -> str:
-    """Say within which steps a key was logged, as far as the files' statistics tell."""
+    """Return the steps within which a key was logged, from statistics; empty if unknown."""
     if facts.first_step is None or facts.last_step is None:
         return ""
     return f" (within steps {facts.first_step:,} to {facts.last_step:,})"
 
 
 def describe_extent(manifest: Manifest, exports: Sequence[ExportFacts]) -> str:
-    """Say how far a run is exported, and where its live rows begin."""
+    """Return a sentence about how far a run is exported, and where its live rows begin."""
     exported_to = max((last for _, last in _spans(exports)), default=None)
     if exported_to is None:
         return f"Steps go up to {manifest.last_step:,}, none of them exported yet."

@@ -1,4 +1,4 @@
-"""Where sources overlap: a run's steps cut into segments, each read in one way (pure)."""
+"""Cut a run's steps into segments with equal sources, to merge only where they overlap (pure)."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from runlake.values import STEP, StepRange
 
 @dataclass(frozen=True)
 class ExportRead:
-    """Row groups of one export, and what of them to read.
+    """The row groups and columns of one export that a read needs.
 
     Parameters
     ----------
     file : Path
         The file in the cache.
     facts : ExportFacts
-        What the file holds.
+        Columns, row groups and statistics of the file.
     columns : KeyColumns
         Columns to read besides ``_step``.
     row_groups : tuple of int
-        Row groups whose steps touch the range, ascending by position; one at least.
+        Positions of row groups whose steps touch the range, ascending; at least one.
     is_promised : bool
-        The file was compared with a digest that its host promised.
+        True if the file was checked against a digest from its storage host.
     """
 
     file: Path
@@ -54,30 +54,30 @@ class ExportRead:
 
     @property
     def step_dtype(self) -> pa.DataType:
-        """Type of ``_step`` as stored."""
+        """Stored type of ``_step``."""
         return self.facts.columns[STEP].type
 
     @property
     def n_rows(self) -> int:
-        """Rows of the row groups to read, before the step range cuts."""
+        """Number of rows in the row groups to read, also those outside the step range."""
         return sum(self.facts.row_groups[index].n_rows for index in self.row_groups)
 
     @property
     def is_ascending(self) -> bool:
-        """Every row has a step that is higher than the one before."""
+        """True if each row has a higher step than the row before it."""
         return self.facts.is_ascending
 
     @property
     def is_whole(self) -> bool:
-        """No row group of the file is left out."""
+        """True if all row groups of the file are read."""
         return len(self.row_groups) == len(self.facts.row_groups)
 
     def of_steps(self) -> ExportRead:
-        """Return the same read of no column but ``_step``."""
+        """Return the read with ``_step`` as its only column."""
         return replace(self, columns=KeyColumns())
 
     def within(self, steps: StepRange) -> ExportRead | None:
-        """Return the same read of the row groups that touch a range; None if none does."""
+        """Return the read with only the row groups that touch a range; None if none does."""
         if steps.covers(self.first_step, self.last_step):
             return self
         kept = tuple(index for index in self.row_groups if _touches(self.facts, index, steps))
@@ -86,16 +86,16 @@ class ExportRead:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Steps that the same sources hold.
+    """A range of steps, with the sources that have rows in it.
 
     Parameters
     ----------
     steps : StepRange
-        Never open; no row of another segment is in it.
+        Never open; disjoint from the ranges of other segments.
     reads : tuple of ExportRead
-        Exports with rows in the range; a later one wins key by key.
+        Exports with rows in the range, oldest first: for each key the later export wins.
     live_steps : tuple of int
-        Steps in the range that the live API has, ascending; live rows win over exports.
+        Live steps in the range, ascending; live rows win over exports.
     """
 
     steps: StepRange
@@ -104,14 +104,14 @@ class Segment:
 
     @property
     def needs_merge(self) -> bool:
-        """The sources do not answer as they are: rows have to be sorted, or merged by step."""
+        """True if rows have to be sorted, or merged by step."""
         if len(self.reads) + bool(self.live_steps) > 1:
             return True
         return any(not read.is_ascending for read in self.reads)
 
     @property
     def is_one_export(self) -> bool:
-        """The rows of one export, as they stand in it."""
+        """True if the rows are those of a single export, in its order."""
         return bool(self.reads) and not self.needs_merge
 
 
@@ -123,7 +123,7 @@ def plan_export(
     *,
     is_promised: bool = False,
 ) -> ExportRead | None:
-    """Return the read of an export in a range of steps; None if it has no row there."""
+    """Return the read of an export for a range of steps; None if no row group touches it."""
     indices = range(len(facts.row_groups))
     touched = tuple(index for index in indices if _touches(facts, index, steps))
     if not touched:
@@ -139,17 +139,17 @@ def cut_segments(
     Parameters
     ----------
     reads : sequence of ExportRead
-        A later one wins key by key.
+        Oldest first: for each key the later export wins.
     live_steps : sequence of int
-        In the range, ascending, each once.
+        Live steps in the range, ascending, unique.
     steps : StepRange
         The range.
 
     Returns
     -------
     tuple of Segment
-        Ascending and disjoint. Where only one source has rows it is read as it is, in a segment
-        that is as long as can be.
+        Ascending and disjoint. Neighbouring ranges in which the same single source has rows are
+        one segment, to be read without a merge.
     """
     segments: list[Segment] = []
     for low, high, active in _intervals(reads, live_steps):
@@ -175,7 +175,7 @@ def _touches(facts: ExportFacts, index: int, steps: StepRange) -> bool:
 def _intervals(
     reads: Sequence[ExportRead], live_steps: Sequence[int]
 ) -> Iterator[tuple[int, int, list[int]]]:
-    """Yield bounds, and the reads between them, such that no read begins or ends in between."""
+    """Yield intervals in which no read begins or ends: low, high and the indices of reads."""
     starts: dict[int, list[int]] = {}
     ends: dict[int, list[int]] = {}
     for index, read in enumerate(reads):
@@ -192,7 +192,7 @@ def _intervals(
 
 
 def _joined(segments: Sequence[Segment], whole: dict[Path, ExportRead]) -> Iterator[Segment]:
-    """Join segments that follow each other and are read the same way."""
+    """Join consecutive segments that are read in the same way."""
     current: Segment | None = None
     for segment in segments:
         if current is None or not _is_same_way(current, segment):

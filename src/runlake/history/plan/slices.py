@@ -1,4 +1,4 @@
-"""How an export is cut into slices that are decoded one at a time (pure)."""
+"""Cut an export into slices that are decoded one at a time (pure)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Rows of a file that follow each other.
+    """Consecutive rows of a file.
 
     Parameters
     ----------
     offset : int
         Position of the first row in the file.
     n_rows : int
-        One at least.
+        Number of rows, at least 1.
     """
 
     offset: int
@@ -23,19 +23,19 @@ class Slice:
 
     @property
     def stop(self) -> int:
-        """Position behind the last row."""
+        """Position after the last row."""
         return self.offset + self.n_rows
 
 
 def whole_groups(row_counts: Sequence[int], row_groups: Sequence[int]) -> list[Slice]:
-    """Return where row groups lie in their file.
+    """Return the rows of row groups as slices of their file.
 
     Parameters
     ----------
     row_counts : sequence of int
-        Rows of every row group of the file.
+        Number of rows of every row group of the file.
     row_groups : sequence of int
-        Positions of those that are wanted, ascending.
+        Positions of the wanted row groups, ascending.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def whole_groups(row_counts: Sequence[int], row_groups: Sequence[int]) -> list[S
 
 
 def joined(slices: Sequence[Slice]) -> list[Slice]:
-    """Join slices that follow each other.
+    """Join consecutive slices.
 
     Examples
     --------
@@ -80,15 +80,15 @@ def cut_slices(
     groups : sequence of Slice
         Row groups, ascending.
     first_rows, max_rows : int
-        Rows of the first slice, and of the others, at most.
+        Maximum number of rows of the first slice, and of the others.
     whole_rows : int
-        So many rows of one row group may be a slice, even if they are more.
+        A row group of up to this many rows is one slice, even beyond ``max_rows``.
 
     Yields
     ------
     Slice
-        Ascending. Whole row groups as far as they fit, because a row group that is cut is decoded
-        page by page from its start each time.
+        Ascending. Row groups are kept whole if they fit: each slice of a cut row group decodes its
+        pages from the start.
 
     Examples
     --------
@@ -103,14 +103,14 @@ def cut_slices(
     for number, group in enumerate(groups):
         if current is not None:
             joined = current.n_rows + group.n_rows
-            # What is left of the first row group comes on its own: it is soon waited for.
+            # The rest of the first row group is a slice of its own: the caller needs it soon.
             if number > 1 and current.stop == group.offset and joined <= limit:
                 current = Slice(current.offset, joined)
                 continue
             yield current
             limit = max_rows
         current = group
-        # The first slice is small however large its row group is.
+        # The first slice is small, however large its row group is.
         n_rows = limit if number == 0 else max(limit, whole_rows)
         while current.n_rows > n_rows:
             yield Slice(current.offset, n_rows)

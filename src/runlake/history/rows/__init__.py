@@ -1,5 +1,5 @@
-"""From Arrow arrays to rows as dicts.
+"""Convert Arrow arrays to rows as dicts.
 
-Read `rows`; then `build_rows` and `cells` for one source, `windows` and `merge` where several
-overlap.
+Start with `rows`; then `build_rows` and `cells` for a single source, `windows` and `merge` for
+sources that overlap.
 """

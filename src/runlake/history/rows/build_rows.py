@@ -1,4 +1,4 @@
-"""From batches of arrays to rows: a row costs its filled cells only."""
+"""Build rows from batches of arrays; the cost depends on the filled cells, not on all columns."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ Writer = Callable[[list[Row], list[int], Sequence[list[Any]]], None]
 
 
 def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[list[Row]]:
-    """Turn batches into rows.
+    """Convert batches to rows.
 
     Parameters
     ----------
     batches : iterator of Batch
-        Those with the same columns have the same types.
+        Batches that share a ``columns`` object must have equal types.
     projection : Projection
-        Rows that it does not keep are left out.
+        Rows that do not match it are left out.
 
     Yields
     ------
     list of dict
-        In the order of the batches; never empty.
+        Rows in the order of the batches; never empty.
     """
     columns: tuple[Column, ...] | None = None
     readers: list[_Reader] = []
@@ -64,7 +64,7 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[lis
 
 
 def _cuts(batch: Batch, first: int = 0) -> Iterator[Batch]:
-    """Yield a batch in cuts of a good size; if asked to, a small one first, which comes soon."""
+    """Cut a batch into pieces of efficient size; ``first`` limits the first piece, for latency."""
     n_rows = _rows_per_build(batch)
     if not first and n_rows >= len(batch):
         yield batch
@@ -90,7 +90,7 @@ def _kept(rows: list[Row], projection: Projection) -> list[Row]:
 
 
 class _Reader:
-    """Reads the cells of a column of one type."""
+    """Converts columns of one type to lists of cells."""
 
     def __init__(self, dtype: pa.DataType) -> None:
         self.may_be_none = is_json(dtype)
@@ -103,7 +103,7 @@ Full = tuple[_Reader, pa.Array]
 
 
 class _Together:
-    """Sparse columns that were logged together: they are filled in the same rows."""
+    """Sparse columns that were logged together, so that they have values in the same rows."""
 
     def __init__(self, indices: Indices) -> None:
         self.where: list[int] = indices.tolist()
@@ -121,12 +121,12 @@ class _Together:
         return cells
 
     def add(self, key: str, cells: list[Any]) -> None:
-        """Add a column whose cells `write` writes."""
+        """Add a column, for `write` to write."""
         self._keys.append(key)
         self._cells.append(cells)
 
     def write(self, rows: list[Row]) -> None:
-        """Write the cells of all columns into their rows."""
+        """Write the cells of all added columns into the rows."""
         start = 0
         while len(self._keys) - start >= sizes.KEYS_WORTH_CODE:
             stop = start + sizes.MAX_GENERATED_KEYS
@@ -139,13 +139,13 @@ class _Together:
 
 
 class _Sparse:
-    """Finds the columns that were logged together by their equal validity bits."""
+    """Groups columns that were logged together, recognized by their equal validity bits."""
 
     def __init__(self) -> None:
         self._groups: dict[tuple[int, bytes], _Together] = {}
 
     def group(self, array: pa.Array, buffers: Buffers) -> _Together:
-        """Return the columns with which an array with nulls was logged."""
+        """Return the group of an array with nulls."""
         offset, n_rows = array.offset, len(array)
         bits = buffers[0].to_pybytes()[offset >> 3 : (offset + n_rows + 7) >> 3]
         known = self._groups.get((offset & 7, bits))
@@ -156,13 +156,13 @@ class _Sparse:
         return known
 
     def write(self, rows: list[Row]) -> None:
-        """Write the cells of all columns into their rows."""
+        """Write the cells of all added columns into the rows."""
         for group in self._groups.values():
             group.write(rows)
 
 
 def _build(readers: Sequence[_Reader], batch: Batch) -> list[Row]:
-    """Make rows of full columns at once, then write the cells of the others into them."""
+    """Build rows from the columns without nulls, then write the cells of the others into them."""
     full: dict[str, Full] = {STEP: (_reader(batch.steps.type), batch.steps)}
     sparse = _Sparse()
     careful: list[tuple[str, list[int], list[Any], bool]] = []
@@ -194,7 +194,7 @@ def _build(readers: Sequence[_Reader], batch: Batch) -> list[Row]:
 
 
 def _full_rows(keys: tuple[str, ...], columns: tuple[Full, ...]) -> list[Row]:
-    """Make rows of columns without nulls."""
+    """Build rows from columns without nulls."""
     if len(keys) <= sizes.MAX_GENERATED_KEYS:
         return _display(keys)([reader.read(array) for reader, array in columns])
     blocks = [_transposed(list(some)) for _, some in groupby(columns, _number_type)]
@@ -203,13 +203,13 @@ def _full_rows(keys: tuple[str, ...], columns: tuple[Full, ...]) -> list[Row]:
 
 
 def _number_type(column: Full) -> str:
-    # The types themselves do not do: numpy takes None for float64.
+    # Not the dtypes themselves: numpy's float64 compares equal to None.
     number = column[0].number
     return "" if number is None else number.str
 
 
 def _joined(cells: Iterable[Sequence[Any]]) -> list[Any]:
-    # Faster than a chain, which steps from cell to cell.
+    # Faster than itertools.chain, which iterates cell by cell.
     row: list[Any] = []
     for some in cells:
         row += some
@@ -217,7 +217,7 @@ def _joined(cells: Iterable[Sequence[Any]]) -> list[Any]:
 
 
 def _transposed(columns: list[Full]) -> Iterable[Sequence[Any]]:
-    """Return the rows of columns of one type: numpy turns numbers around without Python objects."""
+    """Return the rows of columns of one type; numpy transposes numbers without Python objects."""
     dtype = columns[0][0].number
     if dtype is None or len(columns) < sizes.COLUMNS_WORTH_A_MATRIX:
         return zip(*(reader.read(array) for reader, array in columns), strict=True)
@@ -239,7 +239,7 @@ def _write_carefully(
 
 @lru_cache(maxsize=256)
 def _display(keys: tuple[str, ...]) -> Display:
-    """Return a function from columns to dicts with the keys as literals of its code.
+    """Return a function that converts columns to dicts, with the keys as constants in its code.
 
     A dict display whose keys are constants is three times as fast as ``dict(zip(...))``.
     """
@@ -252,9 +252,9 @@ def _display(keys: tuple[str, ...]) -> Display:
 
 @lru_cache(maxsize=256)
 def _writer(keys: tuple[str, ...]) -> Writer:
-    """Return a function that writes cells of the same rows with the keys as literals of its code.
+    """Return a function that writes columns into rows, with the keys as constants in its code.
 
-    What finds a row and steps on to the next is then paid once for all keys.
+    It looks up each row once for all keys.
     """
     names = [f"cell_{index}" for index in range(len(keys))]
     lines = [f"    row[{key!r}] = {name}" for key, name in zip(keys, names, strict=True)]

@@ -1,4 +1,4 @@
-"""From Arrow arrays and JSON to the cells that users meet (reading rules 5 and 6)."""
+"""Convert Arrow arrays and JSON to the values that users see (reading rules 5 and 6)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ReadCells = Callable[[pa.Array], list[Any]]
 
 
 def cell_reader(dtype: pa.DataType) -> ReadCells:
-    """Return the function that turns arrays of a type into cells.
+    """Return a function that converts arrays of a type to lists of Python values.
 
     Parameters
     ----------
@@ -31,17 +31,17 @@ def cell_reader(dtype: pa.DataType) -> ReadCells:
     Returns
     -------
     callable
-        Takes an array without nulls, returns one Python value per element: structs as dicts
-        without their null fields, ``_type_*`` unions as the one value that is there, JSON in
-        binary columns parsed, and the strings by which the protocol carries non-finite numbers as
-        floats. A union without a member and a JSON ``null`` are None.
+        Takes an array without nulls, returns one Python value per element. Structs become dicts
+        without their null fields, ``_type_*`` unions become their one non-null member, JSON in
+        binary columns is parsed, and the strings that represent non-finite numbers in the protocol
+        become floats. A union without a member and a JSON ``null`` become None.
     """
     make = next((make for is_dtype, make in _READERS if is_dtype(dtype)), None)
     return _read_objects if make is None else make(dtype)
 
 
 def read_optional(array: pa.Array, read: ReadCells) -> list[Any]:
-    """Return the cells of an array, None where it has a null."""
+    """Return the values of an array, with None for nulls."""
     if array.null_count == 0:
         return read(array)
     cells: list[Any] = [None] * len(array)
@@ -51,13 +51,13 @@ def read_optional(array: pa.Array, read: ReadCells) -> list[Any]:
 
 
 def filled(array: pa.Array) -> list[int]:
-    """Return the positions that are not null."""
+    """Return the positions of values that are not null."""
     indices: list[int] = validity_of(array).nonzero()[0].tolist()
     return indices
 
 
 def clean_json(value: Any) -> Any:
-    """Turn a value of a live row into the cell that an export of it gives.
+    """Convert a value of a live row to the value that an export of this row has.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def clean_json(value: Any) -> Any:
     Returns
     -------
     Any
-        Non-finite strings as floats, dicts without null members.
+        Strings for non-finite numbers become floats; null members of dicts are left out.
     """
     if isinstance(value, str):
         return NON_FINITE.get(value, value)
@@ -79,7 +79,7 @@ def clean_json(value: Any) -> Any:
 
 
 def flatten(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Give nested dicts dotted keys; empty ones stay, and so do media, which carry ``_type``.
+    """Flatten nested dicts to dotted keys, except empty dicts and media (dicts with ``_type``).
 
     Examples
     --------
@@ -105,7 +105,7 @@ def _read_objects(array: pa.Array) -> list[Any]:
 
 
 def _read_numbers(array: pa.Array) -> list[Any]:
-    # numpy's way to a list is the fastest of all that were measured (docs/explanation/reading.md).
+    # numpy's tolist is the fastest of all conversions measured (docs/explanation/reading.md).
     cells: list[Any] = numbers_of(array).tolist()
     return cells
 
@@ -144,7 +144,7 @@ def _categories_reader(dtype: pa.DictionaryType) -> ReadCells:
 
 
 def _moments_reader(dtype: pa.DataType) -> ReadCells:
-    """Nanoseconds become microseconds: Python's own types know no smaller ones."""
+    """Convert nanoseconds to microseconds, the finest unit of Python's types."""
     is_timestamp = pa.types.is_timestamp(dtype)
     target = pa.timestamp("us", dtype.tz) if is_timestamp else pa.duration("us")
 
@@ -158,7 +158,7 @@ def _moments_reader(dtype: pa.DataType) -> ReadCells:
 
 
 def _moment(one: pa.Scalar, target: pa.DataType) -> Any:
-    """Return a time; one that Python does not know as text: year, zone, or length."""
+    """Return a time; as text if Python cannot represent its year, zone or length."""
     unit = one.type.unit
     try:
         return one.cast(target, safe=unit != "ns").as_py()
@@ -176,7 +176,7 @@ def _read_dates(array: pa.Array) -> list[Any]:
 
 
 def _date(one: pa.Scalar) -> Any:
-    """Return a date; one before the year 1 or behind 9999, which Python does not know, as text."""
+    """Return a date; as text if its year is not in 1 to 9999, the range of Python."""
     try:
         return one.as_py()
     except (OverflowError, ValueError):
@@ -247,7 +247,7 @@ def _is_moment(dtype: pa.DataType) -> bool:
     return bool(pa.types.is_timestamp(dtype) or pa.types.is_duration(dtype))
 
 
-# The first that fits makes the reader; the types of no line come out as pyarrow gives them.
+# The first line that matches a type is used; other types are converted by pyarrow's to_pylist.
 _READERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any], ReadCells]], ...] = (
     (_is_number, lambda _: _read_numbers),
     (pa.types.is_boolean, lambda _: _read_booleans),

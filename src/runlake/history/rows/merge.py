@@ -1,4 +1,4 @@
-"""One row per step; the later source wins key by key (reading rule 3)."""
+"""Merge rows of several sources by step: for each key the later source wins (reading rule 3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def merge_rows(sources: Sequence[Iterable[Row]]) -> Iterator[Row]:
     Parameters
     ----------
     sources : sequence of iterables of dict
-        Each ascending by ``_step``; a later source wins over an earlier one.
+        Each ascending by ``_step``. If two sources have a key at one step, the later source wins.
 
     Yields
     ------
@@ -29,7 +29,7 @@ def merge_rows(sources: Sequence[Iterable[Row]]) -> Iterator[Row]:
     >>> list(merge_rows([old, new]))
     [{'_step': 0, 'a': 2, 'b': 1}, {'_step': 1, 'a': 2}, {'_step': 2, 'a': 1}]
     """
-    # heapq.merge is stable: rows of one step come in the order of their sources.
+    # heapq.merge is stable: rows of one step are yielded in the order of their sources.
     ordered = heapq.merge(*sources, key=lambda row: row[STEP])
     current: Row | None = None
     for row in ordered:
@@ -44,19 +44,19 @@ def merge_rows(sources: Sequence[Iterable[Row]]) -> Iterator[Row]:
 
 
 def project_rows(rows: Iterable[Row], projection: Projection) -> Iterator[Row]:
-    """Keep the rows that the projection wants, with just its keys.
+    """Keep the rows that match a projection, with only its keys.
 
     Parameters
     ----------
     rows : iterable of dict
         Complete rows, with ``_step``.
     projection : Projection
-        Keys to keep, and how many of them a row must have.
+        Keys to keep, and whether a row must have all or any of them.
 
     Yields
     ------
     dict
-        ``_step``, then the keys that the row has, in the order asked for.
+        ``_step``, then the keys that the row has, in the order of the projection.
     """
     keys = projection.keys
     if keys is None:

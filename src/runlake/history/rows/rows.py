@@ -1,4 +1,4 @@
-"""A plan's rows as dicts, batch by batch."""
+"""Read the rows of a plan as dicts, batch by batch."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def read_rows(
     plan : Plan
         What to read.
     live : iterator of list of dict
-        The live rows of the plan: a page per `Plan.live_pages`, or those of a walk.
+        The live rows of the plan: one page for each of `Plan.live_pages`, then those of a walk.
     page_size : int
-        Rows in the first batch at most; later ones are as large as is fast.
+        Maximum number of rows in the first batch; later batches have the fastest size.
     begun : callable, optional
-        Gives the first slice if it was decoded already: see `decode_exports`.
+        Returns the first slice if it has been decoded already: see `decode_exports`.
 
     Yields
     ------
     list of dict
         Ascending by ``_step`` over all batches, one row per step, never empty. Memory is bounded
-        by a batch, unless an export is out of order: its rows between two steps that no row group
-        divides are sorted in memory.
+        by a batch, except for an export that is not ascending: its row groups with overlapping
+        steps are sorted in memory.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def read_segments(
     page_size: int,
     begun: Begun | None = None,
 ) -> Iterator[list[Row]]:
-    """Yield the rows of some segments of a plan; the arguments are those of `read_rows`."""
+    """Yield the rows of some segments of a plan; other arguments as for `read_rows`."""
     for is_as_it_is, some in groupby(segments, attrgetter("is_one_export")):
         if is_as_it_is:
             reads = ((segment.reads[0], segment.steps) for segment in some)
@@ -64,7 +64,7 @@ def read_segments(
             yield from build_rows(batches, projection)
             continue
         for segment in some:
-            # One page of live rows per request of the segment, from the one stream of all of them.
+            # `live` has the pages of all segments in order: take as many as this segment has.
             pages = islice(live, sum(1 for _ in segment_pages(segment)))
             yield from _read_segment(segment, projection, pages, page_size)
 
@@ -84,7 +84,7 @@ def _read_segment(
 
 
 def _windows(segment: Segment, live: Iterator[Row]) -> Iterator[tuple[Segment, Iterable[Row]]]:
-    """Yield what is merged at once: rows out of order are sorted in memory, window by window."""
+    """Yield windows to merge one after the other; unordered rows are sorted within a window."""
     if all(read.is_ascending for read in segment.reads):
         yield segment, live
         return
@@ -104,7 +104,10 @@ def _some(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 
 def _ordered(read: ExportRead, projection: Projection, segment: Segment) -> Iterator[list[Row]]:
-    """Yield the rows of one source of a merge: with any of the keys, ascending."""
+    """Yield the rows of one source of a merge, ascending; a row needs any of the keys.
+
+    Whether a row has all keys is known only after the merge.
+    """
     some = projection.of_any_key
     decoded = decode_exports(
         [(read, segment.steps)], some, sizes.MERGED_ROWS, n_sharing=len(segment.reads)

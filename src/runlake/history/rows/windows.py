@@ -1,4 +1,4 @@
-"""Segments that have to be merged, cut so that each fits in memory."""
+"""Cut segments that have to be merged into windows that fit in memory."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ STEPS_ONLY = Projection(())
 
 
 def cut_windows(segment: Segment) -> list[Segment]:
-    """Cut a segment that needs merging at steps between which about equally many rows lie.
+    """Cut a segment that needs merging into windows with about equally many rows.
 
     Parameters
     ----------
     segment : Segment
-        Any; one that is small, or that needs no merging, is returned as it is.
+        A segment that is small or needs no merging is returned unchanged.
 
     Returns
     -------
     list of Segment
-        Ascending; together they hold the rows of the segment.
+        The windows, ascending by step; together they have all rows of the segment.
 
     Notes
     -----
-    Only the ``_step`` columns are read, 8 bytes a row. A file in random order is then decoded once
-    per window: memory is bought with time.
+    To choose the cuts, only the ``_step`` columns are read, 8 bytes a row. A file in random order
+    is then decoded once per window, which saves memory and costs time.
     """
     n_rows = sum(read.n_rows for read in segment.reads) + len(segment.live_steps)
     n_columns = max((len(read.columns) for read in segment.reads), default=0) + 1

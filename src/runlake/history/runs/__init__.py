@@ -1,4 +1,5 @@
-"""Many runs at once.
+"""Read many runs at once.
 
-Read `open`; then `scan` and `same_schema` for their rows, `samples` and `run_table`.
+Start with `open`; then `scan` for one lazy frame of all rows, `samples`, `same_schema`, which reads
+runs with equal columns in one scan, and `run_table`, a frame with a row per run.
 """

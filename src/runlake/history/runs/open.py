@@ -1,4 +1,4 @@
-"""Many runs opened at once: what is not on disk is fetched side by side."""
+"""Open many runs at once: exports that are not on disk are downloaded in parallel."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ListedRun:
-    """A run of a list.
+    """A run, and its freshness from a list.
 
     Parameters
     ----------
     path : RunPath
         The run.
     freshness : tuple or None
-        What the list told of this moment, see `runlake.cache.pull.pull_run`.
+        Current freshness, see `runlake.cache.pull.pull_run`; None if unknown.
     """
 
     path: RunPath
@@ -35,15 +35,15 @@ class ListedRun:
 
 
 def open_readings(client: Client, runs: Sequence[ListedRun], question: Question) -> list[Reading]:
-    """Bring the exports of runs to disk and plan a read of each.
+    """Download the exports of runs and plan a read of each.
 
     Parameters
     ----------
     client : Client
-        The backend; its settings say how many runs are fetched at once.
+        The backend; its settings limit the number of runs fetched at once.
     runs : sequence of ListedRun
-        The runs; one without live rows that did not move since its exports came to disk costs no
-        request.
+        The runs. A run without live rows that has not changed since its exports were downloaded
+        costs no request.
     question : Question
         What to read of each.
 
@@ -52,7 +52,7 @@ def open_readings(client: Client, runs: Sequence[ListedRun], question: Question)
     list of Reading
         One per run, in order.
     """
-    # What is on disk is found faster by one thread than by several, which only wait for each other.
+    # One thread looks up cached runs faster than several, which would wait for each other.
     on_disk = [
         run.freshness and find_unchanged(client, run.path, question, run.freshness) for run in runs
     ]
@@ -71,7 +71,7 @@ def open_readings(client: Client, runs: Sequence[ListedRun], question: Question)
 
 
 def side_by_side(client: Client, read: Callable[[S], T], subjects: Sequence[S]) -> list[T]:
-    """Read several subjects at once, as many as the settings allow; results in their order."""
+    """Call ``read`` for subjects in threads, limited by the settings; return results in order."""
     if not subjects:
         return []
     executor = ThreadPoolExecutor(client.settings.max_workers, thread_name_prefix="runlake-runs")

@@ -1,4 +1,4 @@
-"""Runs as a frame: one row per run, config and summary as structs."""
+"""Convert runs to a frame: one row per run, config and summary as structs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run_table(runs: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     Parameters
     ----------
     runs : sequence of mapping
-        The fields of each run as the backend names them; config and metrics as dicts.
+        The fields of each run as the backend names them; config and summary as dicts.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def run_table(runs: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
 
 
 def _text(value: object) -> str | None:
-    # JSON can carry half of a pair of surrogates, UTF-8 cannot.
+    # A text may have a lone surrogate, which JSON allows and UTF-8 does not.
     return None if value is None else str(value).encode("utf-8", "backslashreplace").decode()
 
 
@@ -80,7 +80,7 @@ def _count(value: object) -> int | None:
 
 
 def _time(text: object) -> datetime | None:
-    """Return a time in UTC; None for what is no time."""
+    """Return a time in UTC; None if the text is not a time."""
     try:
         moment = datetime.fromisoformat(str(text))
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

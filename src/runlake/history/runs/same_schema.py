@@ -1,4 +1,4 @@
-"""One sweep over the exports of many runs: what a scan costs besides its rows is paid once."""
+"""Read the exports of many runs with equal columns in one scan, to pay its fixed cost once."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SampledFrame = tuple[pl.DataFrame, int]
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Readings whose exports can be scanned as one file after the other.
+    """Readings whose exports can be read in one scan.
 
     Parameters
     ----------
     schema : tuple of tuple of str and DataType
-        The columns of the answer in Arrow's types, ``_step`` first.
+        Names and Arrow types of the columns, ``_step`` first.
     members : list of int
-        Which of the readings.
+        Positions of the readings.
     """
 
     schema: tuple[tuple[str, pa.DataType], ...]
@@ -45,21 +45,21 @@ def sample_together(
     Parameters
     ----------
     readings : sequence of Reading
-        Of one projection.
+        Readings with the same projection.
     n_rows : int
-        Rows per run at most.
+        Maximum number of rows per run.
     keys : sequence of str, optional
         As for `Reading.sampled_frame`.
 
     Returns
     -------
     list of tuple of DataFrame and int, or None
-        One per reading: the rows, and how many they were chosen from. None of a run that has to be
-        read on its own: it has live rows, overlapping exports, or columns that need a cast.
+        One per reading: the rows, and the number of rows they were chosen from. None for a run that
+        must be read alone: it has live rows, overlapping exports, or columns that need a cast.
     """
     found: list[SampledFrame | None] = [None] * len(readings)
     for group in _groups(readings):
-        # A file that cannot be read spoils the scan of all; on its own it has its own error.
+        # An unreadable file fails the scan of the whole group; read alone, it has its own error.
         with passing_over_corruption():
             members = [readings[index] for index in group.members]
             for index, sampled in zip(
@@ -79,7 +79,7 @@ def _groups(readings: Sequence[Reading]) -> list[_Group]:
 
 
 def common_schema(reading: Reading) -> tuple[tuple[str, pa.DataType], ...] | None:
-    """Return the columns that all exports of a run have as they are read, None without such."""
+    """Return the columns common to all exports of a run; None if the run must be read alone."""
     plan = reading.plan
     if plan.live_pages or plan.is_walk or plan.needs_merge or not plan.exports:
         return None
@@ -132,7 +132,7 @@ def _sample(
 def _filtered(
     reading: Reading, frame: pl.DataFrame, counts: list[int]
 ) -> tuple[pl.DataFrame, list[int]]:
-    """Keep the rows that the projection keeps, and count them per run."""
+    """Keep the rows that match the projection, and count them per run."""
     projection = reading.plan.projection
     nulls = frame.null_count().row(0, named=True)
     if not projection.keys or not any(nulls[key] for key in projection.keys):

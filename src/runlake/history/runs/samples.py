@@ -1,4 +1,4 @@
-"""Samples of many runs at once, read side by side."""
+"""Sample many runs in parallel."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from runlake.values import STEP, Projection, Question, check_count, check_word
 if TYPE_CHECKING:
     import polars as pl
 
-# What the backend takes where a script names no number.
+# The backend's default number of rows.
 DEFAULT_SAMPLES = 500
-# W&B's own pages name the system metrics in three ways.
+# The names that W&B uses for the stream of system metrics.
 SYSTEM_STREAMS = ("system", "events", "systemMetrics")
 
 S = TypeVar("S")
@@ -33,11 +33,11 @@ class Sampling:
     Parameters
     ----------
     n_rows : int
-        Rows per run at most.
+        Maximum number of rows per run.
     keys : tuple of str or None
-        What every row has, the x axis first; None gives every row and key.
+        Keys that every row must have, the x axis first; None means every row and key.
     is_system : bool
-        Sample what the machine did instead.
+        Sample the system metrics instead of the history.
     """
 
     n_rows: int
@@ -48,16 +48,16 @@ class Sampling:
     def from_arguments(
         cls, samples: float | None, keys: Sequence[str] | None, x_axis: str | None, stream: str
     ) -> Sampling:
-        """Check the arguments that every reader of samples takes, as the SDK takes them.
+        """Check the arguments that all sampling methods have, by the SDK's rules.
 
         Parameters
         ----------
         samples : int, float without a fraction, or None
-            Rows per run at most; `DEFAULT_SAMPLES` for None.
+            Maximum number of rows per run; None means `DEFAULT_SAMPLES`.
         keys : list of str or None
             Keys to read; None and an empty list mean every key.
         x_axis : str or None
-            A key that rows have besides ``keys``; ``_step`` for None.
+            A key that rows must have besides ``keys``; None means ``_step``.
         stream : str
             "default", or one of `SYSTEM_STREAMS`.
 
@@ -83,25 +83,25 @@ class Sampling:
         is_system = stream != "default"
         if is_system and named is not None:
             raise InvalidArgument(
-                f"stream must be 'default' where keys are given, not {stream!r}; "
-                "without keys it gives every system metric."
+                f"stream must be 'default' if keys are given, not {stream!r}. Leave out the "
+                "keys to get every system metric."
             )
         wanted = tuple(dict.fromkeys([axis, *keys])) if keys else None
         return cls(n_rows, wanted, is_system)
 
     @property
     def question(self) -> Question:
-        """What to read."""
+        """Keys and steps to read."""
         return Question.from_arguments(self.keys)
 
 
 def sample_runs(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -> list[Sample]:
-    """Sample runs side by side.
+    """Sample runs in parallel.
 
     Parameters
     ----------
     client : Client
-        The backend; its settings say how many runs are read at once.
+        The backend; its settings limit the number of runs read at once.
     runs : sequence of ListedRun
         The runs.
     sampling : Sampling
@@ -128,12 +128,12 @@ def sample_runs(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -
 def sample_runs_as_frames(
     client: Client, runs: Sequence[ListedRun], sampling: Sampling
 ) -> list[tuple[pl.DataFrame, int]]:
-    """Sample runs as `sample_runs` does, without a Python object per cell.
+    """Sample runs as `sample_runs` does, as frames without a Python object per cell.
 
     Returns
     -------
     list of tuple of DataFrame and int
-        One per run, in order: the rows, and how many they were chosen from.
+        One per run, in order: the rows, and the number of rows they were chosen from.
     """
     if sampling.is_system:
         from runlake.history.frames.json_columns import frame_of

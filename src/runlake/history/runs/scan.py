@@ -1,4 +1,4 @@
-"""The histories of many runs as one lazy frame."""
+"""Read the histories of many runs as one lazy frame."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RUNS_TO_LOOK_AT = 20
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A run whose live rows are at hand, and what its sources hold."""
+    """A run with its fetched live rows and the columns of its sources."""
 
     reading: Reading
     live: LiveRows
@@ -56,29 +56,29 @@ class _Opened:
 def scan_readings(
     client: Client, readings: Sequence[Reading], where: str, projection: Projection
 ) -> pl.LazyFrame:
-    """Return what readings give as one lazy frame; live rows are fetched now, side by side.
+    """Return the rows of readings as one lazy frame; live rows are fetched now, in parallel.
 
     Parameters
     ----------
     client : Client
-        Its settings say how many runs are read at once.
+        Its settings limit the number of runs read at once.
     readings : sequence of Reading
-        Of one projection.
+        Readings with the same projection.
     where : str
-        Whose runs they are, for warnings.
+        Path of the project, for warnings.
     projection : Projection
         The keys.
 
     Returns
     -------
     polars.LazyFrame
-        ``run_id``, ``_step``, then one column per key, of the type that holds the cells of all
-        runs; run by run, ascending by step.
+        ``run_id``, ``_step``, then one column per key, of the common type over all runs; run by
+        run, ascending by step.
 
     Raises
     ------
     InvalidArgument
-        If a key that is not named is ``run_id``.
+        If every key is read and a run has a key ``run_id``.
     """
     check_polars()
     opened = side_by_side(client, _open, readings)
@@ -86,8 +86,8 @@ def scan_readings(
     types = answer_types(sources, projection.keys)
     if RUN_ID in types:
         raise InvalidArgument(
-            f"A run of '{where}' has a key {RUN_ID!r}, which would hide the column that names the "
-            "run; name the keys to read."
+            f"A run of '{where}' has a key {RUN_ID!r}, which would replace the column that names "
+            "the run. Pass the keys to read."
         )
     exports = (export for reading in readings for export in reading.plan.exports)
     warn_of_json(where, json_keys(types), exports)
@@ -100,7 +100,8 @@ def scan_readings(
     if not frames:
         return empty_frame(types).lazy().select(pl.lit(None, pl.String).alias(RUN_ID), pl.all())
     frame = pl.concat(frames)
-    # Files of an unwritable cache go with the readings, which nobody has then.
+    # Without a writable cache the exports are temporary files, deleted with the readings: they
+    # would be gone when the caller collects the frame.
     is_lasting = all(one.reading.pulled.keeper is None for one in opened)
     return frame if is_lasting else frame.collect().lazy()
 
@@ -121,10 +122,7 @@ def _frames(opened: Sequence[_Opened], types: Types, *, is_plain: bool) -> Itera
 
 
 def _scan_alike(opened: Sequence[_Opened], types: Types) -> pl.LazyFrame:
-    """Scan the exports of runs that have the same columns as one file after the other.
-
-    What a scan costs besides its rows is paid once.
-    """
+    """Read the exports of runs with equal columns in one scan, to pay its fixed cost once."""
     run_ids = {
         str(read.file): one.run_id for one in opened for read in one.reading.plan.in_step_order
     }
@@ -132,7 +130,7 @@ def _scan_alike(opened: Sequence[_Opened], types: Types) -> pl.LazyFrame:
     (read, *_) = plan.exports
     dtypes = [(STEP, read.step_dtype), *((column.name, column.dtype) for column in read.columns)]
     stored = {name: polars_type(dtype) for name, dtype in dtypes}
-    # The name must not be one of the keys, nor of other columns of the files.
+    # The name must differ from all columns of the files, also those that are not read.
     file = unused_name({name for one in opened for name in _column_names(one)})
     scan = scan_files(
         list(map(Path, run_ids)), schema=stored, extra_columns="ignore", include_file_paths=file
@@ -150,11 +148,11 @@ def _column_names(opened: _Opened) -> Iterator[str]:
 
 
 def _warn_of_unknown(readings: Sequence[Reading], where: str, types: Types) -> None:
-    """Say which keys no run has, with those that may be meant."""
+    """Warn about keys that no run has, with similar keys."""
     unknown = [key for key, dtype in types.items() if dtype is not None and pa.types.is_null(dtype)]
     if not unknown or not any(reading.pulled.manifest.last_step >= 0 for reading in readings):
         return
     known = {key for reading in readings[:RUNS_TO_LOOK_AT] for key in reading.key_facts()}
     reasons = " ".join(explain_unknown_key(key, known) for key in unknown if key not in known)
     if reasons:
-        warn(f"Of the runs of '{where}': {reasons}", NoRowsWarning)
+        warn(f"In the runs of '{where}': {reasons}", NoRowsWarning)

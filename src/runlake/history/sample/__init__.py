@@ -1,4 +1,4 @@
-"""A few rows that stand for many.
+"""Samples: few rows that keep the shape of each key.
 
-Read `sample`; `downsample` chooses here, `by_server` at the backend.
+Start with `sample`; `downsample` chooses rows of a frame, `by_server` fetches a backend's sample.
 """

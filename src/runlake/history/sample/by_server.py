@@ -1,4 +1,4 @@
-"""Rows that the backend chooses: its sampled history, and the samples of the machine."""
+"""Fetch samples that the backend chooses: of the history, and of the system metrics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from runlake.values import Row, RunPath
 def fetch_sampled_rows(
     client: Client, run: RunPath, keys: Sequence[str] | None, n_rows: int
 ) -> list[Row]:
-    """Ask the backend for a sample of a run's history, in one request.
+    """Fetch the backend's sample of a run's history, in one request.
 
     Parameters
     ----------
@@ -28,14 +28,14 @@ def fetch_sampled_rows(
     run : RunPath
         The run.
     keys : sequence of str or None
-        Keys that every row must have, the x axis first; None means rows with all their keys.
+        Keys that every row must have, the x axis first; None means every row and key.
     n_rows : int
-        Rows at most.
+        Maximum number of rows.
 
     Returns
     -------
     list of dict
-        Evenly spaced over the run, nested keys dotted, nulls left out.
+        Rows evenly spaced over the run, nested keys dotted, nulls left out.
     """
     if keys is not None:
         spec = json.dumps({"keys": list(keys), "samples": n_rows})
@@ -47,7 +47,7 @@ def fetch_sampled_rows(
 
 
 def fetch_system_rows(client: Client, run: RunPath, n_rows: int) -> list[Row]:
-    """Ask the backend for a sample of what the run's machine did.
+    """Fetch the backend's sample of a run's system metrics, in one request.
 
     Parameters
     ----------
@@ -56,12 +56,13 @@ def fetch_system_rows(client: Client, run: RunPath, n_rows: int) -> list[Row]:
     run : RunPath
         The run.
     n_rows : int
-        Rows at most.
+        Maximum number of rows.
 
     Returns
     -------
     list of dict
-        Keys such as ``system.cpu``, with ``_timestamp`` and ``_runtime`` in seconds; no ``_step``.
+        Rows with keys such as ``system.cpu``, with ``_timestamp`` and ``_runtime`` in seconds, and
+        without ``_step``.
     """
     answer = query_run(client, documents.RUN_EVENTS, run, samples=n_rows)
     return _rows(client, run, answer.get("events") or [])
@@ -72,6 +73,6 @@ def _rows(client: Client, run: RunPath, lines: Any) -> list[Row]:
         return [flatten(parse_json(line) if isinstance(line, str) else line) for line in lines]
     except WRONG as error:
         raise ProtocolError(
-            f"{client.origin} sent a sample of '{run}' with rows that are no JSON objects.",
+            f"{client.origin} sent a sample of '{run}' with rows that are not JSON objects.",
             origin=client.origin,
         ) from error

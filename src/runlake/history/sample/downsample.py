@@ -1,4 +1,4 @@
-"""A chosen few rows that keep the shape of each key (reading rule 9)."""
+"""Choose few rows of a frame that keep the shape of each key (reading rule 9)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runlake.history.rows.cells import cell_reader, clean_json, read_optional
 from runlake.history.sample.sample import Sample
 from runlake.values import STEP, Row
 
-# The downsampler keeps first and last and needs a bucket between them.
+# The downsampler keeps the first and the last point and needs one bucket between them.
 MIN_DOWNSAMPLED = 3
 NON_FINITE_SHARE = 4
 Indices = np.ndarray[Any, np.dtype[np.int64]]
@@ -25,30 +25,30 @@ Indices = np.ndarray[Any, np.dtype[np.int64]]
 def sample_frame(
     frame: pl.DataFrame, n_rows: int, keys: Sequence[str], json_keys: Iterable[str] = ()
 ) -> Sample:
-    """Choose rows of a frame.
+    """Choose rows of a frame that keep the shape of each key.
 
     Parameters
     ----------
     frame : polars.DataFrame
         Ascending by ``_step``; a column per key.
     n_rows : int
-        Rows to return at most.
+        Maximum number of rows to return.
     keys : sequence of str
-        The keys that the rows get, and whose shape is kept; ``_step`` has none.
+        Keys of the returned rows, whose shape is kept (``_step`` is returned without that).
     json_keys : iterable of str
-        Those of them whose column is JSON text.
+        Those of ``keys`` whose column is JSON text.
 
     Returns
     -------
     Sample
-        First and last row included; the same at every call. A key that a row lacks is absent.
+        With the first and the last row; every call chooses the same rows. Missing keys are absent.
 
     Notes
     -----
-    Each key gets an equal share of the rows; what a sparse key does not need goes to the others. A
-    key's own points are chosen by MinMaxLTTB (Van Der Donckt et al., 2023) over its finite values,
-    in equal counts of points, not in equal widths of steps, so that a gap between steps costs no
-    points. Non-finite values get up to a quarter of the share.
+    Each key gets an equal share of the rows; a sparse key's unused share goes to the others. The
+    points of a key are chosen by MinMaxLTTB (Van Der Donckt et al., 2023) over its finite values.
+    Its buckets have equal numbers of points, not equal ranges of steps, so that a gap between steps
+    costs no points. Non-finite values get up to a quarter of the share.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def sample_frame(
 
 
 def rows_of(frame: pl.DataFrame, json_keys: Iterable[str] = ()) -> list[Row]:
-    """Return the rows of a frame as dicts; a key that a row lacks is absent."""
+    """Return the rows of a frame as dicts without missing keys."""
     parsed = set(json_keys)
     return [
         {
@@ -74,7 +74,7 @@ def rows_of(frame: pl.DataFrame, json_keys: Iterable[str] = ()) -> list[Row]:
 
 
 def _dicts(frame: pl.DataFrame) -> list[Row]:
-    # Of times that Python does not know polars raises an error or panics.
+    # polars raises an error or panics for times that Python cannot represent.
     if not any(map(_has_times, frame.dtypes)):
         return frame.to_dicts()
     columns = (series.to_arrow() for series in frame)
@@ -91,7 +91,7 @@ def _has_times(dtype: pl.DataType) -> bool:
 
 
 def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataFrame:
-    """Choose rows as `sample_frame` does, and return them as a frame of the keys."""
+    """Choose rows as `sample_frame` does, and return them as a frame with only the keys."""
     picked = frame[_choose(frame, n_rows, keys)] if frame.height > n_rows else frame
     known = set(picked.columns)
     return pick(picked, (key for key in keys if key in known))
@@ -100,21 +100,21 @@ def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataF
 def choose_rows_of_parts(
     frame: pl.DataFrame, counts: Sequence[int], n_rows: int, keys: Sequence[str]
 ) -> list[Indices]:
-    """Return which rows of each part of a frame `sample_frame` chooses, ascending.
+    """Choose rows of each part of a frame as `sample_frame` does.
 
     Parameters
     ----------
     frame : polars.DataFrame
-        The parts on top of each other.
+        The concatenated parts.
     counts : sequence of int
-        Rows of each part.
+        Number of rows of each part.
     n_rows, keys
         As for `sample_frame`.
 
     Returns
     -------
     list of array
-        Row numbers in the whole frame, per part.
+        Per part, row numbers in the whole frame, ascending.
     """
     values = _dense_values(frame, keys) if n_rows >= MIN_DOWNSAMPLED else None
     chosen = []
@@ -135,9 +135,9 @@ def choose_rows_of_parts(
 def _dense_values(
     frame: pl.DataFrame, keys: Sequence[str]
 ) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-    """Return the values of the only key, where they are finite numbers without a gap.
+    """Return the values of a single key if they are finite numbers without nulls, else None.
 
-    Then the downsampler's points are all there is to choose, at a tenth of the time.
+    Then the downsampler's points are the whole choice, in a tenth of the time.
     """
     named = _sampled_keys(frame, keys)
     if len(named) != 1:
@@ -157,9 +157,9 @@ def _sampled_keys(frame: pl.DataFrame, keys: Sequence[str]) -> list[str]:
 def _choose(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> Indices:
     last = frame.height - 1
     chosen = {0, last} if n_rows > 1 else {last}
-    # What polars works out of a column, it selects by a name, which may be a pattern.
+    # The alias: polars would take a column name such as "^a.*$" as a pattern.
     series = [frame[key].alias("cells") for key in _sampled_keys(frame, keys)]
-    # Sparse keys first: what they leave of their share goes to the dense ones.
+    # Sparse keys first: dense keys get the rest of their share.
     series.sort(key=lambda one: len(one) - one.null_count())
     for position, one in enumerate(series):
         share = (n_rows - len(chosen)) // (len(series) - position)
@@ -180,9 +180,9 @@ def _downsampled(values: np.ndarray[Any, np.dtype[np.float64]], limit: int) -> I
 
 
 def _points_of(series: pl.Series, share: int, chosen: set[int]) -> Indices:
-    """Return the rows that keep the shape of one key, ``share`` or two more."""
+    """Return the rows that keep the shape of one key: ``share``, or up to two more."""
     filled: Indices = series.is_not_null().arg_true().to_numpy().astype(np.int64)
-    # Every choice holds the first and the last point; where they are chosen already they are free.
+    # Every choice has the first and the last point: if these are chosen already, they do not count.
     limit = share + sum(int(index) in chosen for index in {*filled[:1], *filled[-1:]})
     if len(filled) <= limit or not series.dtype.is_numeric():
         return _evenly(filled, limit)

@@ -1,4 +1,4 @@
-"""Rows that stand for more rows."""
+"""`Sample`: chosen rows of a history."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from runlake.values import Row
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Rows that stand for more rows.
+    """Chosen rows of a history.
 
     Parameters
     ----------
     rows : list of dict
         Ascending by ``_step``.
     n_rows : int
-        How many rows they were chosen from.
+        Number of rows that they were chosen from.
     """
 
     rows: list[Row]
@@ -24,5 +24,5 @@ class Sample:
 
     @property
     def is_partial(self) -> bool:
-        """Rows were left out."""
+        """True if rows were left out."""
         return len(self.rows) < self.n_rows

@@ -1,5 +1,6 @@
-"""Artifacts and what groups them, under W&B's names.
+"""Artifacts, their collections and their types, with W&B's names.
 
-Read `artifacts` and `fields`; then `entries` and `tables` for contents, `edits` and `links` for
-what can be changed, `lists`, `collection` and `collections`, and `api` for the way in.
+Start with `artifacts`, whose class `Artifact` inherits from `links`, `edits` and `fields`: links to
+other collections, editable fields, and all other fields. Then `entries` and `tables` for contents,
+`lists`, `collection` and `collections`, and `api` for the methods of `Api`.
 """

@@ -1,4 +1,4 @@
-"""Artifacts of a backend: what `Api` has about them."""
+"""The methods of `Api` that return artifacts, collections and types."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from runlake.values import ArtifactPath, check_text
 
 
 class ApiArtifacts(DefaultEntity):
-    """What finds artifacts by name."""
+    """Methods of `Api` that find artifacts by name."""
 
     def artifact(self, name: str, type: str | None = None) -> Artifact:  # noqa: A002 - W&B's name
         """Return a version of an artifact; one request.
@@ -27,21 +27,20 @@ class ApiArtifacts(DefaultEntity):
         Parameters
         ----------
         name : str
-            ``entity/project/collection:alias``, where the alias is a version such as ``v3`` or a
-            name such as ``latest``, which it also is if left out. Entity and project may be left
-            out where they are set.
+            ``entity/project/collection:alias``. The alias is a version such as ``v3`` or a name
+            such as ``latest``, the default. Entity and project default to those of the settings.
         type : str, optional
-            What type it has to be of.
+            The type that the artifact must have; any type if omitted.
 
         Returns
         -------
         Artifact
-            Nothing was downloaded.
+            Its files have not been downloaded yet.
 
         Raises
         ------
         InvalidArgument
-            If the name is no such name, or the artifact is of another type.
+            If the name is malformed, or the artifact is of another type.
         ArtifactNotFoundError
             If there is no such artifact.
         """
@@ -56,7 +55,7 @@ class ApiArtifacts(DefaultEntity):
         return artifact
 
     def artifact_exists(self, name: str, type: str | None = None) -> bool:  # noqa: A002
-        """Tell whether there is a version of an artifact; one request.
+        """Return whether a version of an artifact exists; one request.
 
         Parameters
         ----------
@@ -66,7 +65,7 @@ class ApiArtifacts(DefaultEntity):
         Raises
         ------
         BackendError
-            If the backend cannot be asked.
+            If the request fails.
         """
         try:
             self.artifact(name, type)
@@ -83,7 +82,7 @@ class ApiArtifacts(DefaultEntity):
         tags: list[str] | None = None,
         start: str | None = None,
     ) -> Artifacts:
-        """List the versions in a collection, newest first unless ordered otherwise.
+        """List the versions in a collection, by default newest first.
 
         Parameters
         ----------
@@ -96,14 +95,14 @@ class ApiArtifacts(DefaultEntity):
         per_page : int
             Versions per request.
         tags : list of str, optional
-            Only versions with all of these tags.
+            List only versions with all of these tags.
         start : str, optional
-            The ``cursor`` of an earlier list, to go on there.
+            The ``cursor`` of an earlier list, to continue from there.
 
         Returns
         -------
         Artifacts
-            Fetched as far as it is looked at.
+            Fetched page by page as it is accessed.
         """
         path = self._artifact_path(name)
         return Artifacts(
@@ -119,7 +118,7 @@ class ApiArtifacts(DefaultEntity):
         )
 
     def artifact_versions(self, type_name: str, name: str, per_page: int = 50) -> Artifacts:
-        """List the versions in a collection; the older word for `artifacts`."""
+        """List the versions in a collection; deprecated alias of `artifacts`."""
         warn(
             "Api.artifact_versions(type_name, name) is deprecated, use "
             "Api.artifacts(type_name, name) instead.",
@@ -135,12 +134,12 @@ class ApiArtifacts(DefaultEntity):
         project : str, optional
             ``entity/project`` or ``project``.
         start : str, optional
-            The ``cursor`` of an earlier list, to go on there.
+            The ``cursor`` of an earlier list, to continue from there.
 
         Returns
         -------
         ArtifactTypes
-            Fetched as far as it is looked at.
+            Fetched page by page as it is accessed.
         """
         return ArtifactTypes(self._client, *self._project_path(project), start=start)
 
@@ -182,12 +181,12 @@ class ApiArtifacts(DefaultEntity):
         per_page : int
             Collections per request.
         start : str, optional
-            The ``cursor`` of an earlier list, to go on there.
+            The ``cursor`` of an earlier list, to continue from there.
 
         Returns
         -------
         ArtifactCollections
-            Fetched as far as it is looked at.
+            Fetched page by page as it is accessed.
         """
         names = (*self._project_path(project_name), type_name)
         return ArtifactCollections(
@@ -214,7 +213,7 @@ class ApiArtifacts(DefaultEntity):
         return ArtifactCollection(self._client, *names)
 
     def artifact_collection_exists(self, name: str, type: str) -> bool:  # noqa: A002
-        """Tell whether there is a collection; one request.
+        """Return whether a collection exists; one request.
 
         Parameters
         ----------
@@ -236,9 +235,9 @@ class ApiArtifacts(DefaultEntity):
 
     def _project_path(self, path: str | None) -> tuple[str, str]:
         if path is not None and not isinstance(path, str):
-            raise InvalidArgument(f"A project path is a string, not {path!r}.")
+            raise InvalidArgument(f"A project path must be a string, not {path!r}.")
         check_text(path or "", "Invalid path:")
         parts = (path or self._client.settings.project or UNNAMED_PROJECT).strip("/").split("/")
         if len(parts) > 2 or not all(parts):  # noqa: PLR2004 - entity, project
-            raise InvalidArgument(f"Invalid path: {path!r}. It reads 'entity/project'.")
+            raise InvalidArgument(f"Invalid path: {path!r}. Write 'entity/project'.")
         return self._entity(parts[0] if len(parts) > 1 else None), parts[-1]

@@ -1,4 +1,4 @@
-"""Artifacts: versioned sets of files, as they were logged."""
+"""`Artifact`: one version of a logged set of files."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ AnyPath = str | os.PathLike[str]
 
 
 class Artifact(ArtifactLinks):
-    """One version of an artifact; made by `Api.artifact`, and by lists of artifacts.
+    """One version of an artifact; returned by `Api.artifact`, and by lists of artifacts.
 
-    Its properties are what the backend said when it was fetched; edits are sent by `save`. Runlake
-    makes no new artifacts: log one with ``wandb.Artifact`` and ``run.log_artifact``.
+    Its properties have the values of the moment when it was fetched; `save` sends edits. runlake
+    creates no artifacts: log a new one with ``wandb.Artifact`` and ``run.log_artifact``.
     """
 
     _contents: Manifest | None = None
@@ -65,14 +65,14 @@ class Artifact(ArtifactLinks):
 
     @property
     def manifest(self) -> ArtifactManifest:
-        """What the artifact holds; two requests at the first access."""
+        """The files of the artifact; the first access makes two requests."""
         if self._manifest is None:
             self._manifest = ArtifactManifest(self, self._fetch_contents())
         return self._manifest
 
     @property
     def digest_algorithm(self) -> str:
-        """``MANIFEST_MD5`` or ``MANIFEST_XXH128``, as the manifest says."""
+        """``MANIFEST_MD5`` or ``MANIFEST_XXH128``, from the manifest."""
         return self.manifest.digest_algorithm
 
     def get_entry(self, name: AnyPath) -> ArtifactManifestEntry:
@@ -81,7 +81,7 @@ class Artifact(ArtifactLinks):
         Parameters
         ----------
         name : str
-            Its name, or that under which an object was added: ``tbl`` for ``tbl.table.json``.
+            Name of the file, or of an added object: ``tbl`` for ``tbl.table.json``.
 
         Returns
         -------
@@ -91,7 +91,7 @@ class Artifact(ArtifactLinks):
         Raises
         ------
         InvalidArgument
-            If the name is none; nothing has been sent then.
+            If the name is not a path; no request has been made then.
         ArtifactEntryNotFound
             If there is no such file.
         """
@@ -109,7 +109,7 @@ class Artifact(ArtifactLinks):
         )
 
     def get_path(self, name: AnyPath) -> ArtifactManifestEntry:
-        """Return one file of the artifact; the older word for `get_entry`."""
+        """Return one file of the artifact; an alias of `get_entry`."""
         return self.get_entry(name)
 
     def __getitem__(self, name: str) -> ArtifactTable | None:
@@ -121,40 +121,40 @@ class Artifact(ArtifactLinks):
         Parameters
         ----------
         name : str
-            What it was added under: ``tbl`` for ``tbl.table.json``.
+            The name that the object was added under: ``tbl`` for ``tbl.table.json``.
 
         Returns
         -------
         ArtifactTable or None
-            None where no object was added under the name: files are entries, see `get_entry`.
+            None if no object has this name; for files see `get_entry`.
 
         Raises
         ------
         InvalidArgument
-            If it is a medium, such as an image: runlake reads tables, and has no class for media.
+            If the object is not a table: runlake has no classes for images and other media.
         FileTransferError
-            If its file cannot be downloaded.
+            If the object's file cannot be downloaded.
         """
         return object_in(self, self._fetch_contents(), str(name))
 
     def files(
         self, names: list[str] | None = None, per_page: int = 50, start: str | None = None
     ) -> ArtifactFiles:
-        """List the files of the artifact as the backend has them.
+        """List the files of the artifact, with the fields that the backend has for each.
 
         Parameters
         ----------
         names : list of str, optional
-            Exact names; all files if omitted.
+            Exact names of the files to list; all files if omitted.
         per_page : int
             Files per request.
         start : str, optional
-            The ``cursor`` of an earlier list, to go on there.
+            The ``cursor`` of an earlier list, to continue from there.
 
         Returns
         -------
         ArtifactFiles
-            Fetched as far as it is looked at.
+            Fetched page by page as it is accessed.
         """
         return files_of(self, names, per_page, start=start)
 
@@ -166,20 +166,20 @@ class Artifact(ArtifactLinks):
         path_prefix: AnyPath | None = None,
         multipart: bool | None = None,
     ) -> str:
-        """Download the files of the artifact; files that are there with their digest stay.
+        """Download the files of the artifact, except existing files with the right digest.
 
         Parameters
         ----------
         root : path, optional
             The directory; ``./artifacts/NAME:VERSION`` if omitted, see ``WANDB_ARTIFACT_DIR``.
         allow_missing_references : bool
-            Warn of references that cannot be downloaded, and go on.
+            Warn about references that cannot be downloaded, and continue.
         skip_cache : bool, optional
-            Download past the cache.
+            Neither read files from the cache nor store them there.
         path_prefix : str, optional
-            Only files whose names start so.
+            Download only files whose names start with this text.
         multipart : bool, optional
-            Taken for the SDK's sake; the size of a file makes no difference here.
+            Accepted for compatibility and ignored.
 
         Returns
         -------
@@ -189,13 +189,13 @@ class Artifact(ArtifactLinks):
         Raises
         ------
         FileTransferError
-            If a file cannot be downloaded, has not its digest, or cannot be written.
+            If a file cannot be downloaded, has the wrong digest, or cannot be written.
 
         Notes
         -----
-        Every file is checked against the MD5 of the manifest, also one that comes from the cache:
-        one that is damaged there is fetched again. References to artifacts, local files and http(s)
-        are followed.
+        Every file is checked against its digest in the manifest, also when it is in the cache; a
+        damaged file in the cache is downloaded again. References to artifacts, local files and
+        http(s) URLs are followed.
         """
         del multipart
         directory = directory_or(root, self.default_root)
@@ -210,13 +210,12 @@ class Artifact(ArtifactLinks):
         return directory
 
     def checkout(self, root: AnyPath | None = None) -> str:
-        """Make a directory hold the files of the artifact, and no other.
+        """Download the files of the artifact to a directory, and delete all other files in it.
 
         Parameters
         ----------
         root : path, optional
-            The directory, whose other files are deleted; ``./artifacts/NAME`` without the version
-            if omitted.
+            The directory; ``./artifacts/NAME`` without the version if omitted.
 
         Returns
         -------
@@ -226,7 +225,7 @@ class Artifact(ArtifactLinks):
         Raises
         ------
         FileTransferError
-            If a file cannot be downloaded, has not its digest, or cannot be written or deleted.
+            If a file cannot be downloaded, has the wrong digest, or cannot be written or deleted.
         """
         directory = directory_or(root, partial(self.default_root, include_version=False))
         for found, name in _files_below(directory):
@@ -241,45 +240,45 @@ class Artifact(ArtifactLinks):
         return self.download(directory)
 
     def file(self, root: AnyPath | None = None) -> str:
-        """Download the one file of an artifact that has just one.
+        """Download the only file of an artifact that has exactly one.
 
         Parameters
         ----------
         root : path, optional
-            The directory; ``./artifacts/NAME:ALIAS`` if omitted, as it was asked for.
+            The directory; ``./artifacts/NAME:ALIAS`` if omitted, with the requested alias.
 
         Returns
         -------
         str
-            Where the file is: the directory as it was given, then the file's name.
+            Path of the file: the directory as given, then the file's name.
 
         Raises
         ------
         InvalidArgument
-            If the artifact holds another number of files.
+            If the artifact has no file, or several.
         """
         if root is None:
             root = os.path.join(".", "artifacts", self._checked_root(self.name))  # noqa: PTH118
         entries = list(self.manifest.entries.values())
         if len(entries) != 1:
             raise InvalidArgument(
-                f"Artifact {self.qualified_name!r} holds {len(entries)} files, not one. Call "
-                ".download() for all of them, or .get_entry(name).download()."
+                f"Artifact {self.qualified_name!r} has {len(entries)} files, not exactly one. "
+                "Call .download() for all, or .get_entry(name).download() for one."
             )
         return entries[0].download(root)
 
     def verify(self, root: AnyPath | None = None) -> None:
-        """Check that a directory holds the artifact's files and no other; references aside.
+        """Check that a directory has exactly the artifact's files; references are not checked.
 
         Parameters
         ----------
         root : path, optional
-            The directory; that of `download` if omitted.
+            The directory; the default directory of `download` if omitted.
 
         Raises
         ------
         ArtifactMismatch
-            If a file is missing, has another digest, or does not belong there.
+            If a file is missing, has another digest, or is not in the artifact.
         """
         directory = directory_or(root, self.default_root)
         entries = self._fetch_contents().entries
@@ -295,26 +294,26 @@ class Artifact(ArtifactLinks):
             if not path.is_file():
                 raise ArtifactFileMissing(
                     f"{name!r} of artifact {self.qualified_name!r} is not in {str(directory)!r}. "
-                    "Call .download() to bring it back."
+                    "Call .download() to restore it."
                 )
             if not is_intact(path, entry):
                 raise ArtifactMismatch(
                     f"Digest mismatch: {name!r} in {str(directory)!r} is not the file of artifact "
-                    f"{self.qualified_name!r}. Call .download() to bring it back."
+                    f"{self.qualified_name!r}. Call .download() to restore it."
                 )
         n_references = sum(entry.ref is not None for entry in entries.values())
         if n_references:
             warn(f"{n_references} references of {self.qualified_name!r} were not verified.")
 
     def logged_by(self) -> Run | None:
-        """Return the run that logged the artifact, None if no run did or it is gone."""
+        """Return the run that logged the artifact; None if no run did, or the run was deleted."""
         data = query(self._client, documents.ARTIFACT_CREATED_BY, {"id": self.id})
         with answer_to(self._client, "ArtifactCreatedBy", f"'{self.qualified_name}'"):
             creator = (data.get("artifact") or {}).get("createdBy") or {}
             return self._run(creator) if creator.get("__typename") == "Run" else None
 
     def used_by(self) -> list[Run]:
-        """Return the runs that used the artifact, in the order of it."""
+        """Return the runs that used the artifact, in the order of use."""
         data = query(self._client, documents.ARTIFACT_USED_BY, {"id": self.id})
         with answer_to(self._client, "ArtifactUsedBy", f"'{self.qualified_name}'"):
             edges = ((data.get("artifact") or {}).get("usedBy") or {}).get("edges") or []
@@ -324,19 +323,19 @@ class Artifact(ArtifactLinks):
 
     @property
     def source_artifact(self) -> Artifact:
-        """The version in the collection that it was logged to; one request for a link.
+        """The artifact in the collection that it was logged to; one request if this is a link.
 
         Raises
         ------
         ArtifactNotFoundError
-            If this API key may not read it.
+            If this API key must not read that collection.
         """
         if not self.is_link:
             return self
         return fetch_artifact(self._client, self._source)
 
     def default_root(self, *, include_version: bool = True) -> str:
-        """Return the directory that `download` goes to if it is given none."""
+        """Return the default directory of `download`."""
         name = self.source_name if include_version else self.source_name.partition(":")[0]
         root = self._client.settings.artifact_dir.absolute() / self._checked_root(name)
         if os.name == "nt":
@@ -346,8 +345,8 @@ class Artifact(ArtifactLinks):
     def _checked_root(self, name: str) -> str:
         if leads_out(name.partition(":")[0]) or leads_out(name.replace(":", "-")):
             raise ProtocolError(
-                f"The name of artifact {name!r} leads out of the directory for artifacts. "
-                "Pass root."
+                f"The name of artifact {name!r} leads out of the directory for artifacts. Pass a "
+                "directory as root."
             )
         return name
 
@@ -375,8 +374,8 @@ class Artifact(ArtifactLinks):
 
 
 def _files_below(directory: str) -> Iterator[tuple[Path, str]]:
-    """Iterate the files below a directory and their names in it; no link to another is followed."""
-    # The standard library's walk calls itself, once per level.
+    """Iterate the files below a directory with their relative names; do not follow folder links."""
+    # Not the standard library's walk: its recursion overflows the stack on deep directories.
     folders = [directory]
     while folders:
         try:
@@ -402,7 +401,7 @@ def fetch_artifact(client: Client, path: ArtifactPath) -> Artifact:
     Returns
     -------
     Artifact
-        Under the name that it was asked for by.
+        Its ``name`` has the requested alias.
 
     Raises
     ------
@@ -430,7 +429,7 @@ def fetch_artifact(client: Client, path: ArtifactPath) -> Artifact:
 def from_membership(client: Client, membership: dict[str, Any], path: ArtifactPath) -> Artifact:
     """Return an artifact as a member of the collection that a path names."""
     with answer_to(client, "ArtifactMembershipByName", f"'{path}'"):
-        # The names of the answer: the backend may have redirected those that were asked for.
+        # Take the names of the answer: the backend may have redirected the requested names.
         project = membership["artifactCollection"]["project"]
         names = (project["entity"]["name"], project["name"])
         aliases = [alias["alias"] for alias in membership.get("aliases") or []]

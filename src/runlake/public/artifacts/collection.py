@@ -1,4 +1,4 @@
-"""A collection: the versions of one artifact, and what people wrote about them together."""
+"""`ArtifactCollection`: the versions of one artifact, with common description, type and tags."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ ALIASES_PER_PAGE = 1000
 
 
 class ArtifactCollection:
-    """A collection; name, description, type and tags are assigned and then sent by `save`.
+    """A collection of artifact versions; `save` sends changed name, description, type and tags.
 
     Parameters
     ----------
     client : Client
         The backend.
     entity, project, name, type : str
-        The collection.
+        Path and type of the collection.
     organization : str, optional
-        Taken for the SDK's sake.
+        Accepted for compatibility and ignored.
     attrs : dict, optional
-        Its fields; one request if omitted.
+        Fields that were loaded already; without them, construction makes one request.
     """
 
     def __init__(
@@ -69,17 +69,17 @@ class ArtifactCollection:
         self._saved_tags = list(self._tags)
 
     def load(self, entity: str, project: str, type_: str, name: str) -> dict[str, Any]:
-        """Ask the backend for a collection.
+        """Load the fields of a collection; one request.
 
         Parameters
         ----------
         entity, project, type_, name : str
-            The collection.
+            Path and type of the collection.
 
         Returns
         -------
         dict
-            Its fields.
+            The fields, as the backend names them.
 
         Raises
         ------
@@ -112,7 +112,7 @@ class ArtifactCollection:
 
     @property
     def project(self) -> str:
-        """The project."""
+        """The name of the project."""
         return str(self._attrs["project"]["name"])
 
     @property
@@ -122,7 +122,7 @@ class ArtifactCollection:
 
     @property
     def project_internal_id(self) -> str | None:
-        """The number of the project, as the backend writes it."""
+        """The backend's internal id of the project; None if the backend does not send it."""
         found = self._attrs["project"].get("internalId")
         return None if found is None else str(found)
 
@@ -144,32 +144,32 @@ class ArtifactCollection:
     def type(self, type_name: str) -> None:
         if not self.is_sequence():
             raise InvalidArgument(
-                f"The type of collection {self.name!r} cannot be changed: versions are linked into "
-                "it, not logged to it."
+                f"The type of collection {self.name!r} cannot be changed: versions are linked to "
+                "it and cannot be logged to it."
             )
         if not isinstance(type_name, str):
-            raise InvalidType(f"An artifact type is a string, not {type_name!r}.")
+            raise InvalidType(f"An artifact type must be a string, not {type_name!r}.")
         self._type = type_name
 
     @property
     def description(self) -> str | None:
-        """What people wrote about it; assign and `save`."""
+        """The description of the collection; assign and `save`."""
         return self._description
 
     @description.setter
     def description(self, description: str | None) -> None:
         if description is not None and not isinstance(description, str):
-            raise InvalidType(f"The description is a string, not {description!r}.")
+            raise InvalidType(f"The description must be a string, not {description!r}.")
         self._description = description
 
     @property
     def created_at(self) -> str:
-        """When it was made, as ISO 8601 in UTC."""
+        """Time of creation, as ISO 8601 in UTC."""
         return str(self._attrs["createdAt"])
 
     @property
     def updated_at(self) -> str | None:
-        """When it was last changed before it was fetched, as ISO 8601 in UTC."""
+        """Time of the last change, as ISO 8601 in UTC."""
         return self._attrs.get("updatedAt")
 
     @property
@@ -183,13 +183,13 @@ class ArtifactCollection:
 
     @property
     def aliases(self) -> list[str]:
-        """The aliases of all its versions; asked for at the first access."""
+        """The aliases of all its versions; fetched at the first access."""
         if self._aliases is None:
             self._aliases = list(_Aliases(self._client, self.id))
         return list(self._aliases)
 
     def is_sequence(self) -> bool:
-        """Tell whether versions are logged to the collection, rather than linked into it."""
+        """Return True if versions are logged to the collection, False if they are linked to it."""
         return bool(self._attrs.get("__typename") == "ArtifactSequence")
 
     def artifacts(self, per_page: int = 50, start: str | None = None) -> Artifacts:
@@ -200,12 +200,12 @@ class ArtifactCollection:
         per_page : int
             Versions per request.
         start : str, optional
-            The ``cursor`` of an earlier list, to go on there.
+            The ``cursor`` of an earlier list, to continue from there.
 
         Returns
         -------
         Artifacts
-            Fetched as far as it is looked at.
+            Fetched page by page as it is accessed.
         """
         names = (self.entity, self.project, self._saved_name, self._saved_type)
         return Artifacts(self._client, *names, per_page=per_page, start=start)
@@ -216,9 +216,10 @@ class ArtifactCollection:
         Raises
         ------
         InvalidArgument
-            If an edit cannot be; nothing was sent then.
+            If a changed value is not allowed; no request has been made then.
         BackendError
-            If the backend refuses. Name and description are sent first, type and tags after them.
+            If the backend refuses. Name and description are sent before type and tags, so they may
+            have been changed then.
         """
         tags = check_tags(self._tags)
         if self._type != self._saved_type:
@@ -232,7 +233,7 @@ class ArtifactCollection:
         self._saved_tags = list(tags)
 
     def change_type(self, new_type: str) -> None:
-        """Move the collection to another type at once; the older way to set `type` and `save`."""
+        """Change the type of the collection at once; older API than assigning `type` and `save`."""
         self.type = new_type
         check_type(self._type, self._name)
         if self._type != self._saved_type:

@@ -1,4 +1,4 @@
-"""What groups artifacts: types, and lists of types and collections."""
+"""Artifact types, and lists of types and collections."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class ArtifactType:
     client : Client
         The backend.
     entity, project, type_name : str
-        The type.
+        The project, and the name of the type.
     attrs : dict, optional
-        Its fields; one request if omitted.
+        Fields that were loaded already; without them, construction makes one request.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class ArtifactType:
             _ = (self.id, self.name)
 
     def load(self) -> dict[str, Any]:
-        """Ask the backend for the type.
+        """Load the fields of the type; one request.
 
         Returns
         -------
         dict
-            Its fields.
+            The fields, as the backend names them.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class ArtifactType:
 
     @property
     def description(self) -> str | None:
-        """What people wrote about it."""
+        """The description of the type."""
         return self._attrs.get("description")
 
     def collections(
@@ -116,7 +116,7 @@ class ArtifactTypes(PagesInProject[ArtifactType]):
     per_page : int
         Types per request.
     start : str, optional
-        The ``cursor`` of an earlier list, to go on there.
+        The ``cursor`` of an earlier list, to continue from there.
     """
 
     _operation = "ProjectArtifactTypes"
@@ -160,7 +160,7 @@ class _Collections(PagesInProject[ArtifactCollection], SizedPages[ArtifactCollec
 
     @property
     def _chosen(self) -> dict[str, Any]:
-        """Which collections, and in which order, as variables of the documents."""
+        """Filters and order, as GraphQL variables."""
         filters = None if self.filters is None else json.dumps(self.filters)
         return {"order": self.order, "filters": filters}
 
@@ -168,12 +168,12 @@ class _Collections(PagesInProject[ArtifactCollection], SizedPages[ArtifactCollec
         return one.id
 
     def _page_of(self, owner: Mapping[str, Any]) -> Page[ArtifactCollection]:
-        """Return a page of the collections of a project, or of a type in it."""
+        """Return a page of the collections of a project or of a type."""
         found = owner.get("artifactCollections") or {}
         return self._page(found, found.get("totalCount"))
 
     def _open(self, edge: dict[str, Any]) -> ArtifactCollection | None:
-        # Without a project it lies where this API key may not look.
+        # The backend leaves out the project of collections that this API key must not read.
         is_shown = edge["node"].get("project")
         return ArtifactCollection.from_attrs(self._client, edge["node"]) if is_shown else None
 
@@ -186,7 +186,7 @@ class ArtifactCollections(_Collections):
     client : Client
         The backend.
     entity, project, type_name : str
-        The type.
+        The project, and the name of the type.
     filters : mapping, optional
         In the backend's filter language: ``{"name": "data"}``.
     order : str, optional
@@ -194,7 +194,7 @@ class ArtifactCollections(_Collections):
     per_page : int
         Collections per request.
     start : str, optional
-        The ``cursor`` of an earlier list, to go on there.
+        The ``cursor`` of an earlier list, to continue from there.
     """
 
     def __init__(
@@ -231,7 +231,7 @@ class ArtifactCollections(_Collections):
 
 
 class ProjectArtifactCollections(_Collections):
-    """The collections of a project, of whatever type.
+    """The collections of a project, of all types.
 
     Parameters
     ----------
@@ -246,7 +246,7 @@ class ProjectArtifactCollections(_Collections):
     per_page : int
         Collections per request.
     start : str, optional
-        The ``cursor`` of an earlier list, to go on there.
+        The ``cursor`` of an earlier list, to continue from there.
     """
 
     @property
@@ -261,7 +261,7 @@ class ProjectArtifactCollections(_Collections):
         else:
             raise UnsupportedError(
                 f"{self._client.origin} is too old to filter and order the artifact collections "
-                "of a project. List them all, and choose in Python."
+                "of a project. List all, and filter and sort in Python."
             )
         return self._page_of(project)
 

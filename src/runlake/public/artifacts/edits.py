@@ -1,4 +1,4 @@
-"""What may be changed of an artifact that is logged: aliases, tags, description, metadata, TTL."""
+"""The editable fields of a logged artifact: aliases, tags, description, metadata and TTL."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from runlake.values import ArtifactPath
 if TYPE_CHECKING:
     from runlake.public.artifacts.collection import ArtifactCollection
 
-# What stands for a duration in the protocol.
+# Special values of a TTL's seconds in the protocol.
 INHERITED_SECONDS = -1
 DISABLED_SECONDS = -2
 HISTORY_TYPE = "wandb-history"
 
 
 class ArtifactEdits(ArtifactFields):
-    """The fields that scripts edit: assigned, or changed in place, and then sent by `save`."""
+    """The editable fields of an artifact: assign them or change them in place, then call `save`."""
 
     _aliases: list[str]
     _saved_aliases: list[str]
     _tags: list[str]
     _saved_tags: list[str]
     _description: str | None
-    # None until somebody looks at it.
+    # None until the first access, which parses the JSON text.
     _metadata: dict[str, Any] | None
     _sent_ttl: int
     _new_ttl: timedelta | ArtifactTTL | None
@@ -82,19 +82,19 @@ class ArtifactEdits(ArtifactFields):
 
     @property
     def description(self) -> str | None:
-        """What people wrote about the version; assign and `save`."""
+        """The description of the version; assign and `save`."""
         return self._description
 
     @description.setter
     def description(self, description: str | None) -> None:
         if description is not None and not isinstance(description, str):
-            raise InvalidType(f"The description is a string, not {description!r}.")
+            raise InvalidType(f"The description must be a string, not {description!r}.")
         self._warn_of_source("description")
         self._description = description
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What was logged about the version, as a dict of JSON values; change it and `save`."""
+        """The metadata of the version, a dict of JSON values; change it and `save`."""
         if self._metadata is None:
             self._metadata = self._sent_metadata()
         return self._metadata
@@ -106,10 +106,13 @@ class ArtifactEdits(ArtifactFields):
 
     @property
     def ttl(self) -> timedelta | None:
-        """After which time the backend may delete it; None is never. Assign and `save`."""
+        """Time to live, after which the backend deletes the version; None means no limit.
+
+        Assign and `save`.
+        """
         if isinstance(self._new_ttl, ArtifactTTL):
             raise InvalidArgument(
-                f"The TTL that artifact {self.qualified_name!r} inherits is known when it was "
+                f"The TTL that artifact {self.qualified_name!r} inherits is unknown until it is "
                 "saved. Call .save() first."
             )
         if self._is_ttl_changed:
@@ -119,44 +122,44 @@ class ArtifactEdits(ArtifactFields):
     @ttl.setter
     def ttl(self, ttl: timedelta | ArtifactTTL | None) -> None:
         if self.type == HISTORY_TYPE:
-            raise InvalidArgument(f"Artifacts of type {HISTORY_TYPE!r} have no TTL to set.")
+            raise InvalidArgument(f"The TTL of artifacts of type {HISTORY_TYPE!r} cannot be set.")
         if self.is_link:
             raise InvalidArgument(
-                f"Artifact {self.qualified_name!r} is a link, which has no TTL of its own. Set "
-                f"that of {self.source_qualified_name!r}."
+                f"Artifact {self.qualified_name!r} is a link and has no TTL of its own. Set the "
+                f"TTL of its source {self.source_qualified_name!r}."
             )
         if ttl is not None and not isinstance(ttl, (timedelta, ArtifactTTL)):
             raise InvalidType(
-                f"A TTL is a datetime.timedelta, ArtifactTTL.INHERIT or None, not {ttl!r}."
+                f"A TTL must be a datetime.timedelta, ArtifactTTL.INHERIT or None, not {ttl!r}."
             )
         if isinstance(ttl, timedelta):
             if ttl.total_seconds() <= 0:
-                raise InvalidArgument(f"A TTL has to be positive, not {ttl}.")
+                raise InvalidArgument(f"A TTL must be positive, not {ttl}.")
             ttl = timedelta(seconds=int(ttl.total_seconds()))
         self._new_ttl = ttl
         self._is_ttl_changed = True
 
     def save(self, project: str | None = None, settings: object = None) -> None:
-        """Send the edits of this object to the backend; two to three requests.
+        """Send the edits of this object to the backend; one to four requests.
 
         Parameters
         ----------
         project, settings
-            Taken for the SDK's sake: an artifact that is logged has its project.
+            Accepted for compatibility and ignored: a logged artifact has a project.
 
         Raises
         ------
         InvalidArgument
-            If an edit made in place cannot be; nothing was sent then.
+            If a value changed in place is not allowed; no request has been made then.
         BackendError
-            If the backend refuses. Aliases are sent first and may be changed then.
+            If the backend refuses. Aliases are sent first, so they may have been changed then.
 
         Notes
         -----
-        Aliases and tags are sent as what was added and what was taken away since they were
-        fetched, so that those which others gave meanwhile stay; an alias leaves the version that
-        had it. Description and metadata are sent whole. Afterwards the object shows what the
-        backend has, as in the SDK.
+        Aliases and tags are sent as differences from the fetched ones, so that aliases and tags
+        that others added meanwhile stay. An alias moves here from the version that had it.
+        Description and metadata are sent whole. Afterwards this object has the backend's values,
+        as in the SDK.
         """
         del project, settings
         aliases, tags = check_aliases(self._aliases), check_tags(self._tags)
@@ -168,14 +171,14 @@ class ArtifactEdits(ArtifactFields):
             "tagsToAdd": _tag_inputs(set(tags) - set(self._saved_tags)),
             "tagsToDelete": _tag_inputs(set(self._saved_tags) - set(tags)),
         }
-        # Without what did not change: an older backend may not know tags or TTLs.
+        # Leave out unchanged fields: an older backend may not know tags or TTLs.
         changes = {name: value for name, value in known.items() if value not in (None, [])}
         self._send_aliases(mutations.ADD_ALIASES, set(aliases) - set(self._saved_aliases))
         self._send_aliases(mutations.DELETE_ALIASES, set(self._saved_aliases) - set(aliases))
         self._saved_aliases = list(aliases)
         if self.is_link and not self._may_edit_source():
             warn(
-                f"Only the aliases of {self.qualified_name!r} were saved: this API key may not "
+                f"Only the aliases of {self.qualified_name!r} were saved: this API key must not "
                 f"edit '{self.source_entity}/{self.source_project}', where it was logged."
             )
             return
@@ -200,36 +203,36 @@ class ArtifactEdits(ArtifactFields):
         Parameters
         ----------
         delete_aliases : bool
-            Delete its aliases too; a version that has some is not deleted otherwise.
+            Delete the version also if it has aliases, and delete these.
 
         Raises
         ------
         BackendError
-            If the backend refuses, as for a version with aliases.
+            If the backend refuses, for example because the version has aliases.
         """
         given = {"artifactID": self.id, "deleteAliases": delete_aliases}
         mutate(self._client, mutations.DELETE_ARTIFACT, {"input": given}, is_idempotent=False)
 
     @property
     def use_as(self) -> None:
-        """None: the SDK does not use it any more."""
+        """Always None; for compatibility with the SDK, which no longer uses it."""
         return None
 
     @property
     def incremental(self) -> bool:
-        """False: only a draft is."""
+        """Always False: only drafts of the SDK can be incremental."""
         return False
 
     @property
     def distributed_id(self) -> None:
-        """None: only a draft has one."""
+        """Always None: only drafts of the SDK have a distributed id."""
         return None
 
     def finalize(self) -> None:
-        """Do nothing: an artifact that is logged is final."""
+        """Do nothing: a logged artifact is final."""
 
     def json_encode(self) -> dict[str, Any]:
-        """Return what stands for the artifact in a config or summary."""
+        """Return the JSON object that represents the artifact in a config or summary."""
         return {
             "_type": "artifactVersion",
             "_version": "v0",
@@ -274,7 +277,7 @@ class ArtifactEdits(ArtifactFields):
         return {}
 
     def _metadata_text(self) -> str:
-        """Return the metadata to send: the very text that came, unless it was changed."""
+        """Return the metadata to send: the text from the backend, unless the values changed."""
         sent = self._attrs.get("metadata") or "{}"
         if self._metadata is None or self._metadata == self._sent_metadata():
             return str(sent)
@@ -292,13 +295,13 @@ class ArtifactEdits(ArtifactFields):
     def _warn_of_source(self, what: str) -> None:
         if self.is_link:
             warn(
-                f"Editing the {what} of the link {self.qualified_name!r} edits those of "
-                f"{self.source_qualified_name!r} and of all its links."
+                f"{self.qualified_name!r} is a link: editing its {what} also edits its source "
+                f"{self.source_qualified_name!r} and all links to that."
             )
 
 
 def aliases_in(attrs: dict[str, Any], path: ArtifactPath) -> list[str]:
-    """Return the aliases that a version has in a collection, from its fields."""
+    """Return the aliases of a version in one collection, from the version's fields."""
     found = []
     for alias in attrs.get("aliases") or []:
         collection = alias.get("artifactCollection") or {}

@@ -1,4 +1,4 @@
-"""The contents of an artifact, under W&B's names."""
+"""The manifest of an artifact and its files, with W&B's names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ArtifactManifestEntry:
     artifact : Artifact
         The artifact.
     entry : Entry
-        What its manifest says of the file.
+        The file's entry in the manifest.
     """
 
     def __init__(self, artifact: Artifact, entry: Entry) -> None:
@@ -43,46 +43,46 @@ class ArtifactManifestEntry:
 
     @property
     def name(self) -> str:
-        """Name in the artifact; the older word for `path`."""
+        """Name in the artifact; an alias of `path`."""
         return self._entry.path
 
     @property
     def digest(self) -> str:
-        """MD5 in base64; for a reference whatever tells its versions apart."""
+        """Digest of the file in base64; for a reference, text that differs between versions."""
         return self._entry.digest
 
     @property
     def ref(self) -> str | None:
-        """URL of a reference; None for a file of the artifact's own."""
+        """URL of a reference; None for a file stored in the artifact."""
         return self._entry.ref
 
     @property
     def size(self) -> int | None:
-        """Bytes."""
+        """Size in bytes; None if unknown."""
         return self._entry.size
 
     @property
     def extra(self) -> dict[str, Any]:
-        """What else the manifest says."""
+        """Further fields of the manifest's entry."""
         return dict(self._entry.extra)
 
     @property
     def local_path(self) -> None:
-        """None: only drafts have files of their own."""
+        """Always None: only drafts of the SDK have local files."""
         return None
 
     @property
     def skip_cache(self) -> bool:
-        """False: only drafts say so."""
+        """Always False: only drafts of the SDK can set it."""
         return False
 
     def digest_algorithm(self) -> str:
-        """Return what the digest is: ``MANIFEST_MD5`` or ``MANIFEST_XXH128``."""
+        """Return the algorithm of the digest: ``MANIFEST_MD5`` or ``MANIFEST_XXH128``."""
         return f"MANIFEST_{self._entry.algorithm}"
 
     @property
     def birth_artifact_id(self) -> str | None:
-        """The version that first had the file."""
+        """The id of the version that had the file first."""
         return self._entry.birth_artifact_id
 
     def parent_artifact(self) -> Artifact:
@@ -95,18 +95,18 @@ class ArtifactManifestEntry:
         Raises
         ------
         InvalidArgument
-            If it is no reference.
+            If the entry is not a reference.
         """
         if self._entry.ref is None:
-            raise InvalidArgument(f"{self.path!r} is a file of the artifact, no reference.")
+            raise InvalidArgument(f"{self.path!r} is a file of the artifact, not a reference.")
         return self._entry.ref
 
     def ref_url(self) -> str:
-        """Return a URL that another artifact can refer to the file by."""
+        """Return the URL with which other artifacts can refer to the file."""
         return f"{ARTIFACT_SCHEME}://{base64.b64decode(self._artifact.id).hex()}/{self.path}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is known of the file, as a dict without what is None."""
+        """Return the entry as a dict, without fields that are None."""
         known = {"path": self.path} | entry_json(self._entry) | {"extra": self.extra}
         return known | {"skip_cache": self.skip_cache}
 
@@ -116,26 +116,26 @@ class ArtifactManifestEntry:
         skip_cache: bool | None = None,
         executor: Executor | None = None,
     ) -> str:
-        """Download the file below a directory, unless it is there already with its digest.
+        """Download the file into a directory, unless it exists there with the right digest.
 
         Parameters
         ----------
         root : path, optional
-            The directory; that of `Artifact.download` if omitted.
+            The directory; the default directory of `Artifact.download` if omitted.
         skip_cache : bool, optional
-            Download past the cache.
+            Neither read the file from the cache nor store it there.
         executor : Executor, optional
-            Taken for the SDK's sake; one file is one request here.
+            Accepted for compatibility and ignored: a file is downloaded with one request.
 
         Returns
         -------
         str
-            Where it is: the directory as it was given, then the name in the artifact.
+            Path of the file: the directory as given, then the name in the artifact.
 
         Raises
         ------
         FileTransferError
-            If it cannot be downloaded, has not its digest, or cannot be written.
+            If the file cannot be downloaded, has the wrong digest, or cannot be written.
         """
         del executor
         artifact = self._artifact
@@ -149,7 +149,7 @@ class ArtifactManifestEntry:
 
 
 class ArtifactManifest:
-    """What an artifact holds.
+    """The list of an artifact's files, by name.
 
     Parameters
     ----------
@@ -167,35 +167,35 @@ class ArtifactManifest:
 
     @property
     def manifest_version(self) -> int:
-        """The version of the format."""
+        """Version of the manifest's format."""
         return self._manifest.version
 
     @property
     def digest_algorithm(self) -> str:
-        """``MANIFEST_XXH128`` if a file was digested so, ``MANIFEST_MD5`` otherwise."""
+        """``MANIFEST_XXH128`` if any file has such a digest, else ``MANIFEST_MD5``."""
         kinds = {entry.digest_algorithm() for entry in self._entries.values()}
         return max(kinds, default="MANIFEST_MD5")
 
     @classmethod
     def version(cls) -> int:
-        """Return the version of the format."""
+        """Return the version of the manifest's format."""
         return 1
 
     @property
     def entries(self) -> Mapping[str, ArtifactManifestEntry]:
-        """The files by name."""
+        """The files, by name."""
         return self._entries
 
     def size(self) -> int:
-        """Return the bytes of all files, references included."""
+        """Return the total size of all files in bytes, with references."""
         return sum(entry.size or 0 for entry in self._entries.values())
 
     def digest(self) -> str:
-        """Return the digest of names and digests of all files, in hex."""
+        """Return the digest over names and digests of all files, in hex."""
         return manifest_digest(self._manifest)
 
     def get_entry_by_path(self, path: str) -> ArtifactManifestEntry | None:
-        """Return the file of a name, None if there is none."""
+        """Return the file with a name; None if there is none."""
         return self._entries.get(path)
 
     def get_entries_in_directory(self, directory: str) -> list[ArtifactManifestEntry]:
@@ -203,7 +203,7 @@ class ArtifactManifest:
         return [e for name, e in self._entries.items() if name.startswith(f"{directory}/")]
 
     def to_manifest_json(self) -> dict[str, Any]:
-        """Return the manifest as its file has it."""
+        """Return the manifest in the format of its JSON file."""
         contents = {
             name: entry_json(e) | ({"extra": dict(e.extra)} if e.extra else {})
             for name, e in self._manifest.entries.items()
@@ -223,7 +223,7 @@ class ArtifactManifest:
 
 
 def entry_json(entry: Entry) -> dict[str, Any]:
-    """Return the fields of an entry that are not None, under the names of the manifest."""
+    """Return the fields of an entry, named as in the manifest, without fields that are None."""
     known = {
         "digest": entry.digest,
         "ref": entry.ref,

@@ -1,4 +1,4 @@
-"""Who an artifact is: its fields as the backend sent them."""
+"""The fields of an artifact, as the backend sent them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ArtifactFields:
 
     def __init__(self, *_: object, **__: object) -> None:
         raise InvalidArgument(
-            "runlake reads artifacts and does not make them. Fetch one by "
+            "runlake reads artifacts and does not create them. Fetch one with "
             "runlake.Api().artifact('entity/project/name:alias'), or log a new one with the wandb "
             "SDK: wandb.Artifact(name, type) and run.log_artifact(artifact)."
         )
@@ -45,7 +45,7 @@ class ArtifactFields:
         *,
         version: str | None = None,
     ) -> Self:
-        """Return an artifact with fields that the backend sent.
+        """Return an artifact made of fields that the backend sent; no request is made.
 
         Parameters
         ----------
@@ -54,17 +54,12 @@ class ArtifactFields:
         attrs : dict
             The fields of the version, as GraphQL names them.
         path : ArtifactPath, optional
-            How it was asked for; its own collection and version if omitted.
+            The requested path; collection and version that it was logged to if omitted.
         aliases : list of str, optional
-            The aliases in the collection that it was asked for in; taken from the fields if
-            omitted.
+            Its aliases in the collection of ``path``; taken from the fields if omitted.
         version : str, optional
-            Its version in that collection; that of its own collection if omitted.
-
-        Returns
-        -------
-        Artifact
-            No request was made.
+            Its version in the collection of ``path``; its version in the collection that it was
+            logged to if omitted.
         """
         artifact = cls.__new__(cls)
         with answer_to(client, "ArtifactFragment", f"'{path}'" if path else "an artifact"):
@@ -74,23 +69,23 @@ class ArtifactFields:
         return artifact
 
     def as_linked_at(self, time: str | None) -> Self:
-        """Return the artifact, which was linked at a time to the collection that it is in."""
+        """Set the time at which the artifact was linked to its collection, and return it."""
         self._linked_at = time
         return self
 
     def _receive(
         self, attrs: dict[str, Any], aliases: list[str] | None = None, version: str | None = None
     ) -> None:
-        """Take the fields of an answer of the backend."""
+        """Set the fields from an answer of the backend."""
         del aliases
         self._attrs = attrs
         self._version = version or f"v{attrs['versionIndex']}"
-        # Read once, so that a wrong shape is an error here and not at some later access.
+        # Access each field once, so that a wrong shape is an error here, not at a later access.
         _ = (self.id, self.type, self.size, self.file_count, self.state, self.history_step)
 
     @property
     def client(self) -> Client:
-        """What speaks to the backend; not of use to scripts."""
+        """The HTTP client; internal."""
         return self._client
 
     @property
@@ -110,22 +105,22 @@ class ArtifactFields:
 
     @property
     def name(self) -> str:
-        """Collection and version, or the alias that was asked for: ``data:v3``, ``data:latest``."""
+        """Collection and requested alias, else the version: ``data:latest``, ``data:v3``."""
         return self._path.name if self._path.alias else f"{self._path.collection}:{self.version}"
 
     @property
     def qualified_name(self) -> str:
-        """Entity, project and name, with slashes between."""
+        """``entity/project/name``."""
         return f"{self.entity}/{self.project}/{self.name}"
 
     @property
     def version(self) -> str:
-        """``v0``, ``v1``, ..."""
+        """The version in the collection: ``v0``, ``v1``, ..."""
         return self._version
 
     @property
     def place(self) -> ArtifactPath:
-        """The path with the version, whatever alias was asked for."""
+        """The path of the artifact with its version, even if an alias was requested."""
         return ArtifactPath(self.entity, self.project, self._path.collection, self.version)
 
     @property
@@ -140,49 +135,49 @@ class ArtifactFields:
 
     @property
     def source_name(self) -> str:
-        """Collection and version that it was logged to."""
+        """Collection and version that the artifact was logged to: ``data:v3``."""
         return self._source.name
 
     @property
     def source_version(self) -> str:
-        """The version in the collection that it was logged to."""
+        """The version in the collection that the artifact was logged to."""
         return self._source.alias
 
     @property
     def source_qualified_name(self) -> str:
-        """Entity, project, collection and version that it was logged to."""
+        """``entity/project/collection:version`` that the artifact was logged to."""
         return str(self._source)
 
     @property
     def linked_at(self) -> str | None:
-        """When it was linked to the collection it was found in; None where it was logged there."""
+        """Time of linking to its collection; None if it was logged to this collection."""
         return self._linked_at
 
     @property
     def is_link(self) -> bool:
-        """The artifact was found in another collection than it was logged to."""
+        """True if the artifact was fetched from another collection than it was logged to."""
         source = self._source
         ours = (self._path.entity, self._path.project, self._path.collection)
         return ours != (source.entity, source.project, source.collection)
 
     @property
     def type(self) -> str:
-        """``dataset``, ``model``, ..."""
+        """The type: ``dataset``, ``model``, ..."""
         return str(self._attrs["artifactType"]["name"])
 
     @property
     def digest(self) -> str:
-        """The MD5, in hex, of names and digests of all files."""
-        return self._told("digest")
+        """MD5 over names and digests of all files, in hex."""
+        return self._sent_text("digest")
 
     @property
     def size(self) -> int:
-        """Bytes of all files, references included."""
+        """Total size of all files in bytes, with references."""
         return int(self._attrs.get("size") or 0)
 
     @property
     def file_count(self) -> int:
-        """Number of files, references included."""
+        """Number of files, with references."""
         return int(self._attrs.get("fileCount") or 0)
 
     @property
@@ -192,28 +187,28 @@ class ArtifactFields:
 
     @property
     def commit_hash(self) -> str | None:
-        """What the backend gave the version when it was committed."""
+        """The hash that the backend assigned at the commit."""
         return self._attrs.get("commitHash")
 
     @property
     def created_at(self) -> str:
-        """When it was logged, as ISO 8601 in UTC."""
-        return self._told("createdAt")
+        """Time of logging, as ISO 8601 in UTC."""
+        return self._sent_text("createdAt")
 
     @property
     def updated_at(self) -> str:
-        """When it was last changed, as ISO 8601 in UTC."""
+        """Time of the last change, as ISO 8601 in UTC."""
         return str(self._attrs.get("updatedAt") or self.created_at)
 
     @property
     def history_step(self) -> int | None:
-        """The last step with metrics before the artifact was logged; None if there is none."""
+        """The last history step before the artifact was logged; None if there is none."""
         step = self._attrs.get("historyStep")
         return None if step is None else max(0, int(step) - 1)
 
     @property
     def url(self) -> str:
-        """The page of the version."""
+        """The URL of the version's page."""
         named = "/".join((quote(self.type), quote(self._path.collection), self.version))
         place = f"{self.entity}/{self.project}/artifacts/{named}"
         return f"{self._client.settings.app_url}/{place}"
@@ -223,22 +218,22 @@ class ArtifactFields:
         with answer_to(self._client, "ArtifactFragment", f"'{self.qualified_name}'"):
             return source_path(self._attrs)
 
-    def _told(self, name: str) -> str:
+    def _sent_text(self, name: str) -> str:
         with answer_to(self._client, "ArtifactFragment", f"'{self.qualified_name}'"):
             return str(self._attrs[name])
 
     def is_draft(self) -> bool:
-        """Tell whether the version is not committed yet."""
+        """Return whether the version is not committed yet."""
         return self.state == "PENDING"
 
     def wait(self, timeout: int | None = None) -> Self:
-        """Return the artifact: what was fetched is there already."""
+        """Return the artifact at once: a fetched artifact is logged already."""
         del timeout
         return self
 
 
 def source_path(attrs: dict[str, Any]) -> ArtifactPath:
-    """Return collection and version that an artifact was logged to, from its fields."""
+    """Return the path that an artifact was logged to, from its fields."""
     collection = attrs["artifactSequence"]
     project = collection.get("project") or {}
     entity = (project.get("entity") or {}).get("name", "")

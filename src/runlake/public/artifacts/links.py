@@ -1,4 +1,4 @@
-"""Links: versions as members of collections that they were not logged to, such as a registry's."""
+"""Link versions to collections that they were not logged to, such as those of a registry."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ LINKED = "ArtifactPortfolio"
 
 
 class ArtifactLinks(ArtifactEdits):
-    """What puts a version into other collections, lists these, and takes it out."""
+    """Methods of an artifact that link it to other collections, list the links and unlink it."""
 
     def link(self, target_path: str, aliases: Iterable[str] | None = None) -> Artifact:
-        """Make the version a member of another collection, which is made if it is not there.
+        """Link the version to another collection, which is created if it does not exist.
 
         Parameters
         ----------
         target_path : str
-            ``entity/project/collection`` or one of its short forms; the entity is that of the
-            version's own collection if left out.
+            ``entity/project/collection`` or one of its short forms; the entity defaults to that of
+            the collection that the version was logged to.
         aliases : list of str, optional
-            Aliases in that collection, besides ``latest``, which the backend gives.
+            Aliases in that collection, besides ``latest``, which the backend adds.
 
         Returns
         -------
@@ -47,8 +47,8 @@ class ArtifactLinks(ArtifactEdits):
         Raises
         ------
         InvalidArgument
-            If the path or an alias is no such thing, or a registry is named without the entity of
-            its organization; nothing was sent then.
+            If the path or an alias is malformed, or a registry is named without the entity of its
+            organization; no request has been made then.
         BackendError
             If the backend refuses.
         """
@@ -64,7 +64,7 @@ class ArtifactLinks(ArtifactEdits):
             ],
         }
         if self.is_link:
-            warn(f"{self.qualified_name!r} is a link itself: its source is linked.")
+            warn(f"{self.qualified_name!r} is a link: its source is linked instead.")
         is_new = mutations.MEMBERSHIP_IN_LINK in fetch_features(self._client)
         document = mutations.LINK_ARTIFACT_AND_READ if is_new else mutations.LINK_ARTIFACT
         data = mutate(self._client, document, {"input": given}, is_idempotent=True)
@@ -85,49 +85,48 @@ class ArtifactLinks(ArtifactEdits):
         return member_at(self._client, membership, place)
 
     def unlink(self) -> None:
-        """Take a linked version out of the collection that it was found in; two requests.
+        """Remove a linked version from the collection that it was fetched from; two requests.
 
         Raises
         ------
         InvalidArgument
-            If it was logged to this collection.
+            If the version was logged to this collection.
         BackendError
             If the backend refuses.
         """
         if not self.is_link:
             raise InvalidArgument(
-                f"Artifact {self.qualified_name!r} is not a link, so that it cannot be unlinked. "
-                "Call .delete() to delete it."
+                f"Artifact {self.qualified_name!r} is not a link, so it cannot be unlinked. "
+                "Call .delete() to delete the version."
             )
         collection = self._open_collection(self._path)
         given = {"artifactID": self.id, "artifactPortfolioID": collection.id}
         mutate(self._client, mutations.UNLINK_ARTIFACT, {"input": given}, is_idempotent=False)
 
     def delete(self, delete_aliases: bool = False) -> None:
-        """Delete the version with its files, one request; of a link only the link.
+        """Delete the version with its files, one request; if it is a link, only unlink it.
 
         Parameters
         ----------
         delete_aliases : bool
-            Delete its aliases too; a version that has some is not deleted otherwise. Of a link
-            this makes no difference.
+            Delete the version also if it has aliases, and delete these. Ignored for a link.
 
         Raises
         ------
         BackendError
-            If the backend refuses, as for a version with aliases.
+            If the backend refuses, for example because the version has aliases.
         """
         if self.is_link:
-            warn(f"{self.qualified_name!r} is a link: its source is not deleted.")
+            warn(f"{self.qualified_name!r} is a link: it is unlinked, its source is not deleted.")
             self.unlink()
         else:
             super().delete(delete_aliases)
 
     @property
     def linked_artifacts(self) -> list[Artifact]:
-        """The version as a member of each collection it is linked into; one request.
+        """The links of the version, one for each collection; one request.
 
-        Of a link it is empty.
+        Empty if this artifact is a link itself.
         """
         if self.is_link:
             return []
@@ -135,7 +134,7 @@ class ArtifactLinks(ArtifactEdits):
         with answer_to(self._client, "FetchLinkedArtifacts", f"'{self.qualified_name}'"):
             found = (data.get("artifact") or {}).get("artifactMemberships") or {}
             nodes = [edge.get("node") or {} for edge in found.get("edges") or []]
-            # Without a project it lies where this API key may not look.
+            # The backend leaves out the project of collections that this API key must not read.
             shown = [n for n in nodes if _is_link(n) and n["artifactCollection"]["project"]]
             members = map(self._as_member, shown)
             return list({one.qualified_name: one for one in members}.values())
@@ -159,7 +158,8 @@ class ArtifactLinks(ArtifactEdits):
             )
         if target.alias:
             raise InvalidArgument(
-                f"{target_path!r} names a version; a link goes to a collection. Pass aliases=."
+                f"{target_path!r} names a version, but a link goes to a collection. Leave out "
+                "':' and what follows; to set aliases, pass aliases=[...]."
             )
         return target
 

@@ -1,4 +1,4 @@
-"""Lists of artifacts, and of the files in one."""
+"""Lists of artifacts, and of the files of an artifact."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ COMMITTED = {"state": "COMMITTED"}
 
 
 class Artifacts(PagesInProject[Artifact], SizedPages[Artifact]):
-    """The versions in a collection, newest first unless ordered otherwise.
+    """The versions in a collection, by default newest first.
 
     Parameters
     ----------
     client : Client
         The backend.
     entity, project, collection_name, type : str
-        The collection.
+        Path and type of the collection.
     filters : mapping, optional
-        In the backend's filter language; committed versions if omitted.
+        In the backend's filter language; only committed versions if omitted.
     order : str, optional
         Field to order by, with ``-`` for descending: ``-createdAt``.
     per_page : int
         Versions per request.
     tags : str or list of str, optional
-        Only versions with all of these tags; the length counts the others too, as in the SDK.
+        List only versions with all of these tags; as in the SDK, ``len()`` ignores the tags.
     start : str, optional
-        The ``cursor`` of an earlier list, to go on there.
+        The ``cursor`` of an earlier list, to continue from there.
     """
 
     _operation = "ProjectArtifacts"
@@ -103,7 +103,7 @@ class Artifacts(PagesInProject[Artifact], SizedPages[Artifact]):
 
 
 class ArtifactsOfRun(SizedPages[Artifact]):
-    """The artifacts that a run logged or used, in the order of it.
+    """The artifacts that a run logged or used, in this order.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class ArtifactsOfRun(SizedPages[Artifact]):
     run : RunPath
         The run.
     mode : {"logged", "used"}
-        Which of them.
+        Whether to list logged (output) or used (input) artifacts.
     per_page : int
         Artifacts per request.
     """
@@ -144,7 +144,7 @@ class ArtifactsOfRun(SizedPages[Artifact]):
         return self._page(found, (found or {}).get("totalCount"))
 
     def _open(self, edge: dict[str, Any]) -> Artifact | None:
-        # Without a project it lies where this API key may not look.
+        # The backend leaves out the project of collections that this API key must not read.
         is_shown = edge["node"]["artifactSequence"].get("project")
         return Artifact.from_attrs(self._client, edge["node"]) if is_shown else None
 
@@ -155,8 +155,8 @@ class ArtifactsOfRun(SizedPages[Artifact]):
 class ArtifactFile(File):
     """A file of an artifact, as the backend described it when it was listed.
 
-    Besides its own members it shows the backend's fields: ``name``, ``url``, ``direct_url``,
-    ``md5`` (base64), ``digest``, ``mimetype``, ``updated_at``, ``storage_path`` and ``id``.
+    The backend's fields are attributes too: ``name``, ``url``, ``direct_url``, ``md5`` (base64),
+    ``digest``, ``mimetype``, ``updated_at``, ``storage_path`` and ``id``.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ class ArtifactFile(File):
     artifact : Artifact
         The artifact.
     attrs : dict
-        The fields.
+        The fields, as the backend names them.
     """
 
     def __init__(self, client: Client, artifact: Artifact, attrs: dict[str, Any]) -> None:
@@ -173,7 +173,7 @@ class ArtifactFile(File):
         self._artifact = artifact
 
     def delete(self) -> None:
-        """Refuse: a version keeps its files.
+        """Raise an error: single files of a version cannot be deleted.
 
         Raises
         ------
@@ -181,8 +181,8 @@ class ArtifactFile(File):
             Always.
         """
         raise InvalidArgument(
-            f"{self.name!r} is a file of artifact {self._artifact.qualified_name!r}, which keeps "
-            "its files. Delete the version: artifact.delete()."
+            f"{self.name!r} of artifact {self._artifact.qualified_name!r} cannot be deleted alone. "
+            "Delete the whole version with artifact.delete()."
         )
 
     def _download(self, client: Client, destination: Path) -> None:
@@ -201,12 +201,12 @@ class ArtifactFile(File):
     def _find_url(self, is_fresh: bool) -> str:
         if is_fresh:
             for file in ArtifactFiles(self._client, self._artifact, [self.name], 1):
-                self._attrs = file._attrs  # noqa: SLF001 - another of our own
+                self._attrs = file._attrs  # noqa: SLF001 - an object of this class
         return str(self._attrs.get("url") or self._attrs.get("directUrl"))
 
 
 class ArtifactFiles(Pages[ArtifactFile]):
-    """The files of an artifact by name, as the backend lists them.
+    """The files of an artifact, as the backend lists them.
 
     Parameters
     ----------
@@ -215,11 +215,11 @@ class ArtifactFiles(Pages[ArtifactFile]):
     artifact : Artifact
         The artifact.
     names : list of str, optional
-        Exact names; all files if omitted.
+        Exact names of the files to list; all files if omitted.
     per_page : int
         Files per request.
     start : str, optional
-        The ``cursor`` of an earlier list, to go on there.
+        The ``cursor`` of an earlier list, to continue from there.
     """
 
     _operation = "ArtifactMembershipFiles"
@@ -258,7 +258,7 @@ class ArtifactFiles(Pages[ArtifactFile]):
     def _open(self, edge: dict[str, Any]) -> ArtifactFile:
         node = edge["node"]
         if not isinstance(node["name"], str):
-            raise TypeError(f"{node['name']!r} is no name of a file")
+            raise TypeError(f"{node['name']!r} is not the name of a file")
         return ArtifactFile(self._client, self.artifact, node)
 
     def __len__(self) -> int:
@@ -272,5 +272,5 @@ class ArtifactFiles(Pages[ArtifactFile]):
 
 
 def known_length(pages: SizedPages[Any]) -> str:
-    """Return the length in brackets where a page was fetched: to print a list asks nobody."""
+    """Return `` (length)`` if a page was fetched, else empty: a repr must not make requests."""
     return f" ({len(pages)})" if pages.objects or not pages.more else ""

@@ -1,10 +1,10 @@
-"""The names under which objects of the SDK lie in an artifact."""
+"""The file names of the SDK's objects, such as tables, in an artifact."""
 
 from __future__ import annotations
 
 from collections.abc import Container
 
-# The order in which the SDK looks for them.
+# The SDK tries the types in this order.
 TYPES = (
     "tfkeras-model-file",
     "sklearn-model-file",
@@ -31,7 +31,7 @@ TYPES = (
 
 
 def object_name(names: Container[str], wanted: str) -> tuple[str, str] | None:
-    """Return the entry of an object that was added under a name, and its type_name.
+    """Return file name and type of an object that was added under a name; None if there is none.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Objects that were added to an artifact: tables are read, media are named only."""
+"""Open objects that were added to an artifact: tables are read, media raise an error."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ TABLES = ("table", "eval-table", "partitioned-table")
 
 
 class ArtifactTable:
-    """A table that was added to an artifact, as it lies there; a copy that may be changed.
+    """A table that was added to an artifact; changes of its rows stay in this object.
 
-    Times are datetimes in UTC. A medium in a cell is a dict whose ``path`` names a file of the
-    artifact.
+    Times are datetimes in UTC. An image or another medium in a cell is a dict whose ``path`` names
+    a file of the artifact.
 
     Parameters
     ----------
     stored : StoredTable
-        The table.
+        The decoded table.
     name : str
-        What it was added under.
+        The name that the table was added under.
     """
 
     def __init__(self, stored: StoredTable, name: str) -> None:
@@ -64,20 +64,20 @@ class ArtifactTable:
         Parameters
         ----------
         name : str or int
-            The column.
+            Name of the column.
         convert_to : {"numpy"}, optional
-            Return an array of numpy's instead of a list.
+            Return a numpy array instead of a list.
 
         Raises
         ------
         InvalidArgument
-            If there is no such column.
+            If there is no such column, or ``convert_to`` is another word.
         """
         if name not in self.columns or convert_to not in {None, "numpy"}:
             raise InvalidArgument(
                 f"The table {self._name!r} has no column {name!r}; its columns: {self.columns}."
                 if convert_to in {None, "numpy"}
-                else f"convert_to is 'numpy' or None, not {convert_to!r}."
+                else f"convert_to must be 'numpy' or None, not {convert_to!r}."
             )
         at = self.columns.index(name)
         cells = [row[at] for row in self.data]
@@ -88,11 +88,11 @@ class ArtifactTable:
         return np.array(cells)
 
     def get_index(self) -> list[int]:
-        """Return the numbers of the rows."""
+        """Return the row numbers, from 0."""
         return list(range(len(self.data)))
 
     def iterrows(self) -> Iterator[tuple[int, list[Any]]]:
-        """Iterate numbers and cells of the rows."""
+        """Iterate the rows as pairs of row number and list of cells."""
         return iter(enumerate(self.data))
 
     def __repr__(self) -> str:
@@ -101,7 +101,7 @@ class ArtifactTable:
 
 
 def open_object(artifact: Artifact, manifest: Manifest, name: str) -> ArtifactTable | None:
-    """Return the object that was added to an artifact under a name, None if there is none."""
+    """Return the object that was added to an artifact under a name; None if there is none."""
     found = object_name(manifest.entries, name)
     if found is None:
         return None
@@ -111,9 +111,9 @@ def open_object(artifact: Artifact, manifest: Manifest, name: str) -> ArtifactTa
         return _open_elsewhere(artifact, *target)
     if type_name not in TABLES:
         raise InvalidArgument(
-            f"{name!r} of artifact {artifact.qualified_name!r} is of type {type_name!r}; runlake "
-            f"reads tables, and builds no objects of other types. artifact.get_entry({entry!r})"
-            ".download() brings its JSON, which names its file; wandb.Api() builds the object."
+            f"{name!r} of artifact {artifact.qualified_name!r} is of type {type_name!r}, "
+            f"and runlake reads only tables. Download its JSON, which names its file, with "
+            f"artifact.get_entry({entry!r}).download(), or use wandb.Api() for the object."
         )
     stored = open_table(artifact.client, artifact.place, manifest, entry)
     return ArtifactTable(stored, name)
@@ -124,8 +124,8 @@ def _open_elsewhere(artifact: Artifact, artifact_id: str, name: str) -> Artifact
     found = query(client, documents.ARTIFACT_BY_ID, {"id": artifact_id}).get("artifact")
     if not found:
         raise ArtifactNotFoundError(
-            f"Artifact {artifact.qualified_name!r} refers to {name!r} of an artifact that "
-            f"{client.origin} does not show to this API key.",
+            f"Artifact {artifact.qualified_name!r} refers to {name!r} of another artifact, which "
+            f"{client.origin} does not have or does not show to this API key.",
             operation="ArtifactByID",
             origin=client.origin,
         )

@@ -1,4 +1,4 @@
-"""What aliases, tags, metadata and names of an artifact can be; the rules are the SDK's."""
+"""Check aliases, tags, names, types and metadata of artifacts, by the SDK's rules."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from runlake.public.json_values import MAX_ARRAY_SIZE
 MAX_METADATA_KEYS = 100
 MAX_NAME_LENGTH = 128
 TAG = re.compile(r"[-\w]+( +[-\w]+)*")
-# Types, and the first letters of the names that the SDK keeps for itself under each.
+# Reserved by the SDK: names with these prefixes in collections of these types.
 RESERVED = {"job": "", "run_table": "run-", "code": "source-"}
 PLAIN = (bool, int, str)
 
 
 class ArtifactTTL(Enum):
-    """What `Artifact.ttl` takes besides a duration and None."""
+    """Special value of `Artifact.ttl`: inherit the TTL of the project."""
 
     INHERIT = 0
 
@@ -34,7 +34,7 @@ def check_names(names: Iterable[str] | str, argument: str) -> list[str]:
     Raises
     ------
     InvalidArgument
-        If they are no strings.
+        If a name is not a string.
     """
     if isinstance(names, str):
         return [names]
@@ -53,7 +53,7 @@ def check_aliases(aliases: Iterable[str] | str) -> list[str]:
     Raises
     ------
     InvalidArgument
-        If one of them is no string, or holds ``/`` or ``:``.
+        If an alias is not a string, or contains ``/`` or ``:``.
     """
     found = check_names(aliases, "aliases")
     for alias in found:
@@ -63,33 +63,33 @@ def check_aliases(aliases: Iterable[str] | str) -> list[str]:
 
 
 def check_tags(tags: Iterable[str] | str) -> list[str]:
-    """Return a new list of tags, each once; one string is a list of one.
+    """Return a new list of tags without duplicates; one string is a list of one.
 
     Raises
     ------
     InvalidArgument
-        If one of them is no string, or cannot be a tag.
+        If a tag is not a string, or has characters that are not allowed.
     """
     found = list(dict.fromkeys(check_names(tags, "tags")))
     for tag in found:
         if not TAG.fullmatch(tag):
             raise InvalidArgument(
-                f"{tag!r} cannot be a tag. Tags are letters and digits, with hyphens, underscores "
-                "and spaces between them."
+                f"{tag!r} is not a valid tag. Tags have letters, digits, hyphens and underscores, "
+                "and may have spaces inside."
             )
     return found
 
 
 def check_collection_name(name: str) -> str:
-    """Return the name of a collection.
+    """Return the name of a collection unchanged.
 
     Raises
     ------
     InvalidArgument
-        If it is no string, empty, too long, or holds a slash.
+        If it is not a string, is empty or too long, or contains a slash.
     """
     if not isinstance(name, str):
-        raise InvalidType(f"The name of a collection is a string, not {name!r}.")
+        raise InvalidType(f"The name of a collection must be a string, not {name!r}.")
     if not name or len(name) > MAX_NAME_LENGTH or "/" in name:
         raise InvalidArgument(
             f"A collection cannot be named {name[: MAX_NAME_LENGTH + 1]!r}: names have 1 to "
@@ -99,12 +99,12 @@ def check_collection_name(name: str) -> str:
 
 
 def check_type(type_name: str, collection: str) -> str:
-    """Return an artifact type that people may give to a collection.
+    """Return an artifact type unchanged.
 
     Raises
     ------
     InvalidArgument
-        If it is one of those that the SDK keeps for itself.
+        If the SDK reserves the type for itself.
     """
     prefix = RESERVED.get(type_name)
     is_kept = prefix is not None and collection.startswith(prefix)
@@ -116,7 +116,7 @@ def check_type(type_name: str, collection: str) -> str:
 
 
 def check_metadata(metadata: Mapping[str, Any] | str | None) -> dict[str, Any]:
-    """Return metadata as JSON carries it, copied.
+    """Return metadata converted to plain JSON values, as a copy.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def check_metadata(metadata: Mapping[str, Any] | str | None) -> dict[str, Any]:
     Raises
     ------
     InvalidArgument
-        If it is no such thing, holds what JSON cannot carry, or has more than 100 keys.
+        If it is not a dict, holds values that JSON cannot represent, or has more than 100 keys.
 
     Examples
     --------
@@ -142,21 +142,21 @@ def check_metadata(metadata: Mapping[str, Any] | str | None) -> dict[str, Any]:
             return {}
         if not isinstance(metadata, dict):
             raise InvalidType(
-                f"The metadata of an artifact is a dict, not {type(metadata).__name__}."
+                f"The metadata of an artifact must be a dict, not {type(metadata).__name__}."
             )
         found: dict[str, Any] = json.loads(json.dumps(_plain(metadata), allow_nan=False))
     except InvalidArgument:
         raise
     except RecursionError as error:
-        raise InvalidArgument("The metadata holds itself, or is nested too deeply.") from error
+        raise InvalidArgument("The metadata holds itself, or is nested too deep.") from error
     except TypeError as error:
         raise InvalidType(f"The metadata cannot be written as JSON: {error}.") from error
     except ValueError as error:
-        raise InvalidArgument(f"The metadata is nothing that JSON can carry: {error}.") from error
+        raise InvalidArgument(f"The metadata cannot be written as JSON: {error}.") from error
     if len(found) > MAX_METADATA_KEYS:
         raise InvalidArgument(
-            f"An artifact must not have more than {MAX_METADATA_KEYS} keys in its metadata; these "
-            f"are {len(found)}."
+            f"The metadata of an artifact must not have more than {MAX_METADATA_KEYS} keys, found "
+            f"{len(found)}."
         )
     return found
 
@@ -189,7 +189,7 @@ def _plain_object(value: Any) -> Any:
         return f"{value.__module__}.{value.__qualname__}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _plain(dataclasses.asdict(value))
-    # What Python itself has no JSON for is refused by the encoder.
+    # Built-in objects without JSON are left to the encoder, which raises TypeError for them.
     return value if type(value).__module__ == "builtins" else str(value)
 
 

@@ -1,7 +1,7 @@
-"""What lists and their members share.
+"""Base classes and functions shared by lists and by the objects in them.
 
-Read `pages`, lists that are fetched as far as they are looked at, and `in_project`, those of a
-project: a list says which document it sends, what an edge of the answer stands for (`_open`), and
-which key it has and no other (`_key`). Then `attributes` for fields of the backend as attributes,
-`filters`, and `destinations` for where files are put.
+Start with `pages`, lists that are fetched page by page as they are accessed, and `in_project`,
+lists of a project's objects. A subclass sends the document (`_fetch`), makes an object from an edge
+of the answer (`_open`), and gives its unique key (`_key`). Then `attributes` for the backend's
+fields as attributes, `filters`, and `destinations` for the paths that files are downloaded to.
 """

@@ -1,4 +1,4 @@
-"""What objects of the public API share: the backend's fields as attributes, a look in notebooks."""
+"""Base class of public objects: the backend's fields as attributes, and display in notebooks."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from runlake.backend.http.client import Client
 from runlake.errors import InvalidType
 from runlake.public.missing import say_missing
 
-# What an address may hold as it is; all else is percent-encoded.
+# Characters that stay in an address; all others are percent-encoded.
 URL_CHARACTERS = "%/:@!$&()*+,;=~?#[]"
 
 
 class Attributes:
-    """Shows the fields that the backend sent as attributes, under snake case and under camel case.
+    """Provides the fields that the backend sent as attributes, in snake case and camel case.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Attributes:
         self._attrs = attrs
 
     def __getattr__(self, name: str) -> Any:
-        # A copy or an unpickled object is asked for names before it has any fields.
+        # copy and pickle look up attributes before the object has any fields.
         attrs = self.__dict__.get("_attrs")
         if attrs is not None and not name.startswith("_"):
             for key in (camel_case(name), name):
@@ -47,7 +47,7 @@ class Attributes:
         return "" if lack is None else f": the schema of {client.origin} lacks the {lack}"
 
     def snake_to_camel(self, string: str) -> str:
-        """Return a name as GraphQL spells it, `camel_case`."""
+        """Return a name as GraphQL spells it; see `camel_case`."""
         return camel_case(string)
 
     def display(self, height: int = 420, hidden: bool = False) -> bool:
@@ -56,14 +56,14 @@ class Attributes:
         Parameters
         ----------
         height : int
-            Pixels.
+            Height in pixels.
         hidden : bool
-            Show a button in its place.
+            Show a button that opens it.
 
         Returns
         -------
         bool
-            False outside of a notebook.
+            True if it was shown; False outside a notebook, or if the object has no page.
         """
         shown = self.to_html(height, hidden)
         if not is_notebook() or shown is None:
@@ -74,7 +74,7 @@ class Attributes:
         return True
 
     def to_html(self, height: int = 420, hidden: bool = False) -> str | None:
-        """Return HTML that shows the object, None where there is no page of it."""
+        """Return HTML that shows the object; None if it has no page."""
         del height, hidden
         return None
 
@@ -99,12 +99,12 @@ def client_of(api: object) -> Client:
 
 
 def is_notebook() -> bool:
-    """Tell whether the code runs in a Jupyter kernel."""
+    """Return whether the code runs in a Jupyter kernel."""
     return _kernel() is not None
 
 
 def is_vscode() -> bool:
-    """Tell whether the code runs in a notebook of VS Code, which shows no frames."""
+    """Return whether the code runs in a notebook of VS Code, which shows no frames."""
     kernel = _kernel()
     return kernel is not None and "__vsc_ipynb_file__" in kernel.shell.user_ns
 
@@ -118,26 +118,26 @@ def _kernel() -> Any:
 
 
 def frame_of(url: str, height: int, *, hidden: bool) -> str:
-    """Return HTML with a page in a frame, behind a button if it is hidden.
+    """Return HTML that shows a page in an ``iframe``.
 
     Parameters
     ----------
     url : str
-        Of the page; whatever stands in it stays within the frame's address.
+        Address of the page; escaped, so that it cannot add markup.
     height : int
-        Pixels.
+        Height of the frame in pixels.
     hidden : bool
-        Show a button in its place.
+        Show a button that opens the frame.
 
     Returns
     -------
     str
-        The element; just the text of an address that is none of the web.
+        The element; for an address that is not http(s), only its text.
 
     Raises
     ------
     InvalidType
-        If the height is no number.
+        If the height is not a number.
     """
     if not isinstance(height, (int, float)):
         raise InvalidType(f"height must be a number of pixels, not {height!r}.")

@@ -1,4 +1,4 @@
-"""Where a file is downloaded to: below a directory, and over another file only if told so."""
+"""Check the paths that files are downloaded to: inside the directory, not over other files."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def destination_of(root: str, name: str) -> Path:
     Returns
     -------
     Path
-        Nothing has been made or looked at yet.
+        The file system has not been accessed yet.
 
     Raises
     ------
     InvalidArgument
-        If the name leads out of the directory, or that is no path.
+        If the name leads out of the directory, or the directory is not a path.
     """
     if leads_out(name):
         raise InvalidArgument(f"The name {name!r} leads out of the directory {str(root)!r}.")
@@ -39,12 +39,12 @@ def destination_of(root: str, name: str) -> Path:
 
 
 def directory_text(root: str | os.PathLike[str], what: str = "root") -> str:
-    """Return a directory, which need not be there yet, as it was given.
+    """Return the path of an existing or new directory as text, unchanged.
 
     Raises
     ------
     InvalidArgument
-        If it is no path, or that of a file.
+        If it is not a path, or the path of a file.
     """
     text = path_text(root, what)
     try:
@@ -57,17 +57,17 @@ def directory_text(root: str | os.PathLike[str], what: str = "root") -> str:
 
 
 def directory_or(root: str | os.PathLike[str] | None, default: Callable[[], str]) -> str:
-    """Return a directory as it was given, or the default for None and the empty text."""
+    """Return a directory as text, unchanged; the default for None and for the empty string."""
     return default() if root is None or root == "" else directory_text(root)
 
 
 def path_text(path: str | os.PathLike[str], what: str) -> str:
-    """Return a path as it was given.
+    """Return a path as text, unchanged.
 
     Raises
     ------
     InvalidArgument
-        If it is no path, or no file system could have it.
+        If it is not a path, or holds characters that no file system allows.
     """
     try:
         text = os.fspath(path)
@@ -81,34 +81,34 @@ def path_text(path: str | os.PathLike[str], what: str) -> str:
         is_nameable = False
     if not is_nameable:
         raise InvalidArgument(
-            f"{what} {text!r} is no path: it holds a NUL, or half of a character."
+            f"{what} {text!r} is not a path: it holds a NUL, or half of a character."
         )
     return text
 
 
 def is_wanted(destination: Path, *, replace: bool, exist_ok: bool) -> bool:
-    """Tell whether a file is to be downloaded: it is not there, or it is to be replaced.
+    """Return whether to download a file: it does not exist, or is to be replaced.
 
     Parameters
     ----------
     destination : Path
         The file.
     replace : bool
-        Overwrite a file that is there.
+        Overwrite an existing file.
     exist_ok : bool
-        Leave a file that is there as it is.
+        Keep an existing file.
 
     Raises
     ------
     InvalidArgument
-        If a file is there and neither flag is set.
+        If the file exists and neither flag is set.
     """
     if replace or not destination.exists():
         return True
     if not exist_ok:
         raise InvalidArgument(
-            f"File {str(destination)!r} is there already. Pass replace=True to overwrite it, or "
-            "exist_ok=True to leave it as it is."
+            f"File {str(destination)!r} already exists. Pass replace=True to overwrite it, or "
+            "exist_ok=True to keep it."
         )
     return False
 
@@ -126,7 +126,7 @@ def open_text(root: str, name: str) -> TextIOWrapper:
     Returns
     -------
     file
-        Its ``name`` is the SDK's: the directory as it was given, then the name.
+        As in the SDK, its ``name`` is the directory as given, then the file's name.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Filters of lists, in the backend's Mongo-like language, as JSON carries them."""
+"""Convert filters of lists, in the backend's MongoDB-like language, to plain JSON values."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 
 from runlake.errors import InvalidArgument
 
-# Backends read them by functions that call themselves, as Python does.
+# Backends parse filters recursively, as Python does: deeper nesting could overflow their stack.
 MAX_DEPTH = 100
 
 
 def checked_filters(filters: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return filters as JSON carries them.
+    """Return filters as plain JSON values.
 
     Parameters
     ----------
     filters : mapping or None
-        Conditions by field and by operator. A ``datetime`` becomes a text in UTC; without a zone
-        it is in UTC already, as the times are that the backend shows.
+        Conditions by field and by operator. A ``datetime`` becomes text in UTC; a naive one is
+        taken as UTC, like the times that the backend shows.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def checked_filters(filters: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises
     ------
     InvalidArgument
-        If it is no mapping, is nested too deep, or holds what JSON does not know.
+        If it is not a mapping, is nested too deep, or holds values that JSON cannot represent.
 
     Examples
     --------

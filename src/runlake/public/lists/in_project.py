@@ -1,4 +1,4 @@
-"""Lazy lists of what a project has."""
+"""`PagesInProject`, the base class of lazy lists of a project's objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class PagesInProject(Pages[T]):
-    """A lazy list of what a project has.
+    """A lazy list of objects of a project.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class PagesInProject(Pages[T]):
     per_page : int
         Objects per request.
     start : str, optional
-        The ``cursor`` of an earlier list, to go on there.
+        The ``cursor`` of an earlier list, to continue from there.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class PagesInProject(Pages[T]):
 
     @property
     def _place(self) -> str:
-        """The project, for texts."""
+        """The project's path, for messages."""
         return f"{self.entity}/{self.project}"
 
     def _variables(self, cursor: str | None) -> dict[str, Any]:
-        """Return what every document about a page of the list takes."""
+        """Return the GraphQL variables of a page: project, cursor and page size."""
         page = {"cursor": cursor, "perPage": self.per_page}
         return {"entity": self.entity, "project": self.project, **page}
 
     def _ask(self, document: str, cursor: str | None, **variables: Any) -> dict[str, Any]:
-        """Ask for a page, and return the project's part of the answer."""
+        """Request a page, and return the ``project`` object of the answer."""
         return query_project(self._client, document, {**self._variables(cursor), **variables})

@@ -1,4 +1,4 @@
-"""Lazy lists: objects that a backend hands out page by page."""
+"""Lazy lists: objects that are fetched from the backend page by page."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Page(Generic[T]):
     Parameters
     ----------
     objects : sequence
-        What the page brought, in the order of the backend.
+        The objects of the page, in the order of the backend.
     cursor : str or None
         Where the next page starts.
     has_next : bool
-        There is one.
+        True if there is a next page.
     total : int or None
-        Objects on all pages, where the backend says.
+        Number of objects on all pages; None if the backend does not give it.
     n_hidden : int
-        Objects that the page brought and that are not shown.
+        Number of objects of the page that the list leaves out.
     """
 
     objects: Sequence[T]
@@ -42,18 +42,18 @@ class Page(Generic[T]):
     n_hidden: int = 0
 
     def opened(self, open_: Callable[[T], S | None]) -> Page[S]:
-        """Return the same page with what is made of its objects; None is not shown."""
+        """Return the page with each object converted; objects converted to None are left out."""
         made = [one for one in map(open_, self.objects) if one is not None]
         n_hidden = len(self.objects) - len(made)
         return Page(made, self.cursor, self.has_next, self.total, n_hidden)
 
 
 class Pages(ABC, Generic[T]):
-    """A list that is fetched as far as it is looked at; each page is one request.
+    """A list that is fetched page by page as it is accessed; each page is one request.
 
-    Several loops may run over it at once, also in threads; pages that one of them fetched are there
-    for the others. What a backend lists twice, because the list moves between two pages, is in it
-    once.
+    Several loops may run over the list at once, also in threads; they share the fetched pages. An
+    object that the backend lists twice, because objects were added between two page requests, is in
+    the list once.
 
     Parameters
     ----------
@@ -62,12 +62,12 @@ class Pages(ABC, Generic[T]):
     per_page : int
         Objects per request.
     start : str, optional
-        The ``cursor`` of an earlier list, to go on there.
+        The ``cursor`` of an earlier list, to continue from there.
 
     Raises
     ------
     InvalidArgument
-        If ``per_page`` is no integer of at least 1.
+        If ``per_page`` is not an integer of at least 1.
     """
 
     def __init__(self, client: Client, per_page: int = 50, start: str | None = None) -> None:
@@ -82,32 +82,29 @@ class Pages(ABC, Generic[T]):
         self._n_repeated = 0
         self._guard = threading.RLock()
 
-    # What the backend calls the question, for errors about the answer.
+    # Name of the GraphQL operation, for errors about its answer.
     _operation: str
 
     @abstractmethod
     def _fetch(self, cursor: str | None) -> Page[T]:
-        """Ask for the page that starts at a cursor; None is the first."""
+        """Request the page that starts at a cursor; None means the first page."""
 
     @abstractmethod
     def _open(self, edge: dict[str, Any]) -> T | None:
-        """Return the object that an edge of an answer, with its ``node``, stands for.
-
-        None is not shown.
-        """
+        """Return the object for an edge, a mapping with ``node``; None to leave it out."""
 
     @abstractmethod
     def _key(self, one: T) -> Hashable:
-        """Return a key that no other object of the list has."""
+        """Return a key that is unique in the list."""
 
     @property
     @abstractmethod
     def _what(self) -> str:
-        """What is listed, in the words of the user."""
+        """What is listed, for messages: "the runs of 'team/proj'"."""
 
     @property
     def more(self) -> bool:
-        """There are objects that have not been fetched."""
+        """True if there are pages that have not been fetched."""
         return self._last is None or self._last.has_next
 
     @property
@@ -128,7 +125,7 @@ class Pages(ABC, Generic[T]):
         return self.objects[self.index]
 
     def next(self) -> T:
-        """Return the object after the last that ``next`` gave."""
+        """Return the object after the one that ``next`` returned last."""
         return self.__next__()
 
     @overload
@@ -144,14 +141,14 @@ class Pages(ABC, Generic[T]):
         return self.objects[index]
 
     def _reach(self, index: int | None) -> bool:
-        """Fetch until an object is there, or all are; say whether it is."""
+        """Fetch pages up to an index, all pages for None; return whether the index exists."""
         with self._guard:
             while (index is None or len(self.objects) <= index) and self.more:
                 self._turn()
         return index is not None and len(self.objects) > index
 
     def _page(self, connection: Mapping[str, Any] | None, total: int | None = None) -> Page[T]:
-        """Return the page that an answer is; of another shape it is a `ProtocolError`."""
+        """Return the page of an answer; `ProtocolError` if the answer has another shape."""
         with answer_to(self._client, self._operation, self._what):
             return page_of(connection, total).opened(self._open)
 
@@ -182,7 +179,7 @@ class Pages(ABC, Generic[T]):
 
 
 class SizedPages(Pages[T]):
-    """A lazy list whose length the backend gives with the first page."""
+    """A lazy list with a length, which the backend sends with the first page."""
 
     def __len__(self) -> int:
         with self._guard:
@@ -194,19 +191,19 @@ class SizedPages(Pages[T]):
 
 
 def page_of(connection: Mapping[str, Any] | None, total: int | None = None) -> Page[Any]:
-    """Return the edges of a GraphQL connection that have a node as a page.
+    """Return a GraphQL connection as a page of its edges, without edges that have no node.
 
     Parameters
     ----------
     connection : mapping or None
-        With ``edges`` and ``pageInfo``; nothing is an empty last page.
+        With ``edges`` and ``pageInfo``; None or an empty mapping gives an empty last page.
     total : int, optional
-        Objects on all pages.
+        Number of objects on all pages.
 
     Returns
     -------
     Page of dict
-        The cursor is that of the last edge, else that of ``pageInfo``.
+        Its cursor is taken from the last edge, else from ``pageInfo``.
     """
     found = connection or {}
     total = total if isinstance(total, int) and total >= 0 else None

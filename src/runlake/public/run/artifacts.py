@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class RunArtifacts(RunFields):
-    """What a run logged and used."""
+    """Methods of a run that list, link and read its artifacts and tables."""
 
     def logged_artifacts(self, per_page: int = 100) -> ArtifactsOfRun:
-        """List the artifacts that the run logged, in the order of it.
+        """List the artifacts that the run logged, in the order of logging.
 
         Parameters
         ----------
@@ -31,12 +31,12 @@ class RunArtifacts(RunFields):
         Returns
         -------
         ArtifactsOfRun
-            Artifacts, fetched as far as they are looked at; ``len()`` is the number of all.
+            Artifacts, fetched page by page as they are accessed; ``len()`` counts all of them.
         """
         return ArtifactsOfRun(self._client, self._path, "logged", per_page)
 
     def used_artifacts(self, per_page: int = 100) -> ArtifactsOfRun:
-        """List the artifacts that the run used, as `logged_artifacts` lists those it logged."""
+        """List the artifacts that the run used; arguments and result as for `logged_artifacts`."""
         return ArtifactsOfRun(self._client, self._path, "used", per_page)
 
     def use_artifact(self, artifact: Artifact, use_as: str | None = None) -> Artifact:
@@ -47,17 +47,18 @@ class RunArtifacts(RunFields):
         artifact : Artifact
             From `Api.artifact`.
         use_as : str, optional
-            What the run uses it as; its name if omitted.
+            The role of the artifact in the run; the artifact's name if omitted.
 
         Returns
         -------
         Artifact
-            The same object.
+            The object that was passed.
 
         Raises
         ------
         InvalidArgument
-            If it is no artifact, or not committed yet; nothing was sent then.
+            If the argument is not an `Artifact`, or not committed yet; no request has been made
+            then.
         """
         _check_artifact(artifact, "use_artifact")
         variables = {
@@ -83,19 +84,20 @@ class RunArtifacts(RunFields):
         artifact : Artifact
             From `Api.artifact`, of the run's own project.
         aliases : list of str, optional
-            Aliases that the version gets.
+            Aliases to add to the version.
         tags : list of str, optional
-            Tags that the version gets.
+            Tags to add to the version.
 
         Returns
         -------
         Artifact
-            The same object; fetch it again to see the new aliases.
+            The object that was passed; fetch it again to see the new aliases.
 
         Raises
         ------
         InvalidArgument
-            If it is no artifact, not committed yet, or of another project; nothing was sent then.
+            If the argument is not an `Artifact`, not committed yet, or of another project; no
+            request has been made then.
         """
         _check_artifact(artifact, "log_artifact")
         if (self.entity, self.project) != (artifact.source_entity, artifact.source_project):
@@ -127,16 +129,16 @@ class RunArtifacts(RunFields):
         Parameters
         ----------
         key : str
-            The name that it was logged under.
+            The key that the table was logged under.
         step : int, optional
-            The step that it was logged at; the last one if omitted.
+            The step that the table was logged at; the last step with the key if omitted.
 
         Returns
         -------
         polars.DataFrame
-            One column for each of the table's. Media are structs that name their files, arrays are
-            lists; a column of mixed types is JSON text, with one warning. An incremental table has
-            the rows of all increments up to the step.
+            The columns of the table. Media become structs that name their files, arrays become
+            lists; a column of mixed types becomes JSON text, with one warning. An incremental
+            table has the rows of all increments up to the step.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What a run printed."""
+"""Console output of a run, as a lazy list of lines."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class ConsoleLogLine:
     number : int
         Position in the log, from 0.
     timestamp : datetime or None
-        When it was captured, aware UTC; None where the backend does not say.
+        Time of capture, aware UTC; None if the backend does not give it.
     level : str
-        ``error`` for what went to stderr, else empty.
+        ``error`` for a line of stderr, else empty.
     label : str
-        Which of several processes printed it, else empty.
+        Label of the process that printed the line, if several did; else empty.
     content : str
         The text, without the line break.
     """
@@ -46,7 +46,7 @@ class ConsoleLogLine:
 class ConsoleLogs(Pages[ConsoleLogLine]):
     """The lines that a run printed, oldest first, fetched page by page.
 
-    Lines that were fetched are kept; call `Run.console_logs` again to see what came since.
+    Fetched lines are kept; call `Run.console_logs` again to see lines printed since.
 
     Parameters
     ----------
@@ -57,12 +57,12 @@ class ConsoleLogs(Pages[ConsoleLogLine]):
     per_page : int
         Lines per request.
     last : int, optional
-        Only the last lines, in one request; the backend may give fewer.
+        Fetch only this many last lines, in one request; the backend may return fewer.
 
     Raises
     ------
     InvalidArgument
-        If a number is no integer of at least 1.
+        If ``per_page`` or ``last`` is not an integer of at least 1.
     """
 
     _operation = "RunConsoleLog"
@@ -115,5 +115,5 @@ def _moment(text: str | None) -> datetime | None:
         moment = datetime.fromisoformat(text or "")
     except ValueError:
         return None
-    # The backend leaves out the zone, which is UTC.
+    # The backend sends UTC times without a zone.
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

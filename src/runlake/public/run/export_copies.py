@@ -1,4 +1,4 @@
-"""Copies of a run's exports in a directory of the user's."""
+"""Copy a run's exports from the cache to a directory of the user."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from runlake.values import Question, RunPath
 
 @dataclass(frozen=True)
 class DownloadHistoryResult:
-    """What a download of exports brought.
+    """The result of copying a run's exports to a directory.
 
     Parameters
     ----------
     paths : list of Path
         The files, ordered by first step.
     contains_live_data : bool
-        The run has rows that are in no export yet.
+        True if the run has live rows, which no copied file contains.
     errors : dict of Path to str
-        Empty: a failure raises.
+        Always empty, for compatibility with the SDK: a failure raises.
     """
 
     paths: list[Path]
@@ -40,7 +40,7 @@ class DownloadHistoryResult:
 def download_history_exports(
     client: Client, run: RunPath, directory: Path | str, *, require_complete_history: bool
 ) -> DownloadHistoryResult:
-    """Copy the exports of a run out of the cache, after a pull that shows its progress.
+    """Pull the exports of a run, with a progress bar, and copy them to a directory.
 
     Parameters
     ----------
@@ -49,23 +49,25 @@ def download_history_exports(
     run : RunPath
         The run.
     directory : path
-        Where to; each file is copied aside and renamed.
+        Created if it does not exist. Each file is copied under a temporary name, then renamed, so
+        that an interrupted copy leaves no partial export.
     require_complete_history : bool
-        Refuse a run with live rows.
+        Raise an error if the run has live rows.
 
     Returns
     -------
     DownloadHistoryResult
-        With files named as the SDK names them.
+        Files are named as the SDK names them.
 
     Raises
     ------
     InvalidArgument
-        If the directory is no path; nothing has been sent then.
+        If the directory is not a path; no request has been made then.
     IncompleteRunHistoryError
-        If the run has live rows and they are not allowed; nothing has been downloaded then.
+        If the run has live rows and ``require_complete_history`` is True; usually found before
+        anything is downloaded.
     FileTransferError
-        If the directory cannot be written to.
+        If a file cannot be written to the directory.
     """
     directory = path_text(directory, "download_dir")
     if require_complete_history and not client.settings.offline:
@@ -100,7 +102,7 @@ def _copy(pulled: PullResult, run: RunPath, directory: Path) -> list[Path]:
 def _check_complete(run: RunPath, *, is_whole: bool) -> None:
     if not is_whole:
         raise IncompleteRunHistoryError(
-            f"'{run}' has rows that are in no export yet. Wait for them to be exported, or pass "
-            "require_complete_history=False.",
+            f"'{run}' has rows that are in no export yet. Wait until the backend has exported "
+            "them, or pass require_complete_history=False to copy the exports without them.",
             run=str(run),
         )

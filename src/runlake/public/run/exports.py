@@ -1,4 +1,4 @@
-"""The exports of a run: brought to the cache, and copied out of it."""
+"""Methods of a run that download its exports to the cache and copy them to a directory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runlake.values import Question
 
 
 class RunExports(RunFields):
-    """What downloads the exports of a run to disk."""
+    """Methods of a run that download its exports."""
 
     def pull(
         self,
@@ -22,16 +22,17 @@ class RunExports(RunFields):
         use_cache: bool = True,
         progress: Progress | None = None,
     ) -> PullResult:
-        """Bring the exports of the run to the cache.
+        """Download the exports of the run to the cache.
 
         Parameters
         ----------
         keys : list of str, optional
-            Fetch large exports in part: what these keys need of them. Everything if omitted.
+            Of large exports, download only the byte ranges that these keys need. Whole exports if
+            omitted.
         use_cache : bool
-            False downloads all of them again.
+            False downloads every export again.
         progress : Progress, optional
-            Watches the downloads.
+            Receives the number of bytes as they are downloaded.
 
         Returns
         -------
@@ -55,9 +56,9 @@ class RunExports(RunFields):
         Parameters
         ----------
         download_dir : path
-            Made if it is not there; files of the same names are replaced.
+            Created if it does not exist; existing files of the same names are replaced.
         require_complete_history : bool
-            Refuse a run that has rows in no export yet.
+            Raise an error if the run has rows in no export yet.
 
         Returns
         -------
@@ -67,7 +68,7 @@ class RunExports(RunFields):
         Raises
         ------
         IncompleteRunHistoryError
-            If rows are missing from the exports and the call does not allow that.
+            If the run has rows in no export yet and ``require_complete_history`` is True.
         WandbApiFailedError
             If the download fails for another reason.
         """

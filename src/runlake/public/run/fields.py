@@ -1,4 +1,4 @@
-"""Who a run is: its fields as the backend sent them, loaded as far as they are looked at."""
+"""The fields of a run as the backend sent them; large ones are loaded at the first access."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ HEAVY_FIELDS = ("config", "summaryMetrics", "systemMetrics")
 class RunFields(Attributes):
     """The fields of a run.
 
-    Besides the members here it shows the backend's fields: ``tags``, ``notes``, ``group``,
-    ``job_type``, ``description``, ``display_name``, ``created_at``, ``heartbeat_at``, ``commit``,
-    ``read_only``, ``history_line_count``. What is assigned to one of them stands in front of the
-    backend's value, and is what `Run.update` sends.
+    The backend's fields are attributes too: ``tags``, ``notes``, ``group``, ``job_type``,
+    ``description``, ``display_name``, ``created_at``, ``heartbeat_at``, ``commit``, ``read_only``
+    and ``history_line_count``. An assigned value hides the backend's value; `Run.update` sends it.
 
     Parameters
     ----------
     client : Client
         The backend.
     entity, project, run_id : str
-        Where the run lives.
+        Path of the run.
     attrs : dict, optional
-        Fields that are known already, as the backend names them; nothing is asked for then.
+        Fields that were loaded already, as the backend names them; without them, construction
+        makes one request.
     lazy : bool
-        Load without config and metrics until one of them is looked at.
+        Load config, summary and system metrics only at their first access.
 
     Raises
     ------
     InvalidArgument
-        If the fields are no mapping.
+        If ``attrs`` is not a mapping.
     RunNotFoundError
-        If they have to be loaded and there is no such run.
+        If the fields have to be loaded and there is no such run.
     """
 
     tags: list[str]
@@ -78,7 +78,7 @@ class RunFields(Attributes):
     ) -> None:
         super().__init__({})
         if attrs is not None and not isinstance(attrs, Mapping):
-            raise InvalidType(f"The fields of a run are a mapping, not {attrs!r}.")
+            raise InvalidType(f"The fields of a run must be a mapping, not {attrs!r}.")
         self._client = client
         self._path = RunPath(entity, project, run_id)
         self._lazy = lazy
@@ -92,18 +92,18 @@ class RunFields(Attributes):
             self.load()
 
     def load(self, force: bool = False) -> dict[str, Any]:
-        """Load the run's fields, unless they are there; one request.
+        """Load the run's fields with one request, unless they are loaded.
 
         Parameters
         ----------
         force : bool
-            Ask again.
+            Load them again.
 
         Returns
         -------
         dict
-            The fields as the backend names them; those that were loaded of ``config``,
-            ``summaryMetrics`` and ``systemMetrics`` decoded.
+            The fields as the backend names them. ``config``, ``summaryMetrics`` and
+            ``systemMetrics`` are decoded from JSON, if they were loaded.
 
         Raises
         ------
@@ -115,12 +115,12 @@ class RunFields(Attributes):
         return self._attrs
 
     def load_full_data(self, force: bool = False) -> dict[str, Any]:
-        """Load config and metrics too, where the run comes from a list that left them out.
+        """Load all fields of a lazy run, with config and metrics; one request.
 
         Parameters
         ----------
         force : bool
-            Ask again although they are there.
+            Load them again if they are loaded.
 
         Returns
         -------
@@ -139,11 +139,11 @@ class RunFields(Attributes):
 
     @property
     def is_lazy(self) -> bool:
-        """The run comes from a list without config and metrics, which are loaded when needed."""
+        """True while config, summary and system metrics have not been loaded."""
         return self._lazy
 
     def _take_full_data(self, attrs: Mapping[str, Any]) -> None:
-        """Take the fields of the run from a list that has config and metrics."""
+        """Replace the fields by those of a list that has config and metrics."""
         self._take(attrs)
         self._lazy = False
 
@@ -161,7 +161,7 @@ class RunFields(Attributes):
             self._path = replace(self._path, run_id=str(taken["name"]))
         self._attrs = taken
         self._summary = None
-        # As they came, for the cache to keep: a script may change the decoded ones.
+        # The cache stores the fields as they were sent: a script may change the decoded ones.
         self._sent = dict(attrs) if "config" in attrs else None
 
     def _heavy(self, name: str) -> dict[str, Any]:
@@ -198,7 +198,7 @@ class RunFields(Attributes):
 
     @property
     def username(self) -> str:
-        """The entity, under a name that W&B gave up."""
+        """Deprecated by W&B in favour of `entity`, which it returns."""
         warn("Run.username is deprecated; use Run.entity.", DeprecationWarning)
         return self._path.entity
 
@@ -210,7 +210,7 @@ class RunFields(Attributes):
     @id.setter  # noqa: A003 - W&B's name
     def id(self, new_id: str) -> None:
         if not new_id or type(new_id) is not str:
-            raise InvalidType(f"A run id is a string of at least one letter, not {new_id!r}.")
+            raise InvalidType(f"A run id must be a non-empty string, not {new_id!r}.")
         self._path = replace(self._path, run_id=new_id)
         self._attrs["name"] = new_id
 
@@ -220,7 +220,8 @@ class RunFields(Attributes):
         if not self._attrs.get("id"):
             check_field(self._client, "Run", "id")
             raise ProtocolError(
-                f"The backend told no id of '{self._path}', so that it cannot be changed.",
+                f"The backend sent no id for '{self._path}', so the run cannot be changed. Call "
+                "run.load(force=True) to load it again.",
                 operation="Run",
                 origin=self._client.origin,
             )
@@ -228,18 +229,18 @@ class RunFields(Attributes):
 
     @property
     def name(self) -> str | None:
-        """The display name, as people gave it."""
+        """The display name."""
         return self._attrs.get("displayName")
 
     @name.setter
     def name(self, new_name: str | None) -> None:
         if new_name is not None and not isinstance(new_name, str):
-            raise InvalidType(f"The name of a run is a string, not {new_name!r}.")
+            raise InvalidType(f"The name of a run must be a string, not {new_name!r}.")
         self._attrs["displayName"] = new_name
 
     @property
     def state(self) -> str:
-        """``running``, ``finished``, ``failed``, ``crashed``, ... when the run was loaded."""
+        """State when the run was loaded: ``running``, ``finished``, ``failed``, ``crashed``, ..."""
         if "state" not in self._attrs:
             check_field(self._client, "Run", "state")
         return self._shown_state
@@ -250,19 +251,19 @@ class RunFields(Attributes):
 
     @property
     def user(self) -> User:
-        """Who started the run, where the backend says."""
+        """The user who started the run; `AttributeError` if the backend names none."""
         if not self._attrs.get("user"):
-            raise AttributeError(f"The backend tells no user of {self!r}.")
+            raise AttributeError(f"The backend names no user for {self!r}.")
         return User(self._attrs["user"])
 
     @property
     def sweep_name(self) -> str | None:
-        """The id of the sweep that started the run."""
+        """The id of the sweep that started the run; None if none did."""
         return self._attrs.get("sweepName")
 
     @property
     def sweep(self) -> Sweep | None:
-        """The sweep that the run is part of; one request, when it is first looked at."""
+        """The sweep of the run; the first access makes one request. None without a sweep."""
         if self._sweep is None and self.sweep_name:
             self._sweep = Sweep(self._client, self.entity, self.project, self.sweep_name)
         return self._sweep
@@ -278,21 +279,21 @@ class RunFields(Attributes):
 
     @property
     def url(self) -> str:
-        """The page of the run."""
+        """The URL of the run's page."""
         entity, project, run_id = self._path.quoted
         return f"{self._client.settings.app_url}/{entity}/{project}/runs/{run_id}"
 
     @property
     def config(self) -> dict[str, Any]:
-        """The config that the run was started with, without W&B's own entries.
+        """The config of the run, without W&B's own entries.
 
-        The same object at every access, so that what a script changes in it is what `update` sends.
+        Every access returns the same object; `update` sends changes made in it.
         """
         return self._heavy("config")
 
     @property
     def rawconfig(self) -> dict[str, Any]:
-        """The config with W&B's own entries."""
+        """The config of the run, with W&B's own entries."""
         config = self._heavy("config")
         raw: dict[str, Any] = self._attrs.setdefault("rawconfig", {})
         for key in raw.keys() - config.keys() - INTERNAL_CONFIG:
@@ -302,7 +303,7 @@ class RunFields(Attributes):
 
     @property
     def json_config(self) -> str:
-        """The config as the backend keeps it: JSON, each value in an object of its own."""
+        """The config as the backend stores it: JSON, each value in its own ``{"value": ...}``."""
         values = {"_wandb": self.rawconfig["_wandb"]} if "_wandb" in self.rawconfig else {}
         if not all(isinstance(key, str) for key in self.config):
             raise InvalidType(f"The keys of a config are strings, not {list(self.config)!r}.")
@@ -315,12 +316,12 @@ class RunFields(Attributes):
 
     @property
     def summary_metrics(self) -> dict[str, Any]:
-        """The last value of each key, or what ``define_metric`` asked for."""
+        """The last value of each key, or another value that ``define_metric`` requested."""
         return self._heavy("summaryMetrics")
 
     @property
     def summary(self) -> Summary:
-        """The last value of each key, as a mapping that can be changed and sent back."""
+        """The summary as a mapping whose changes can be sent to the backend."""
         values = self.summary_metrics
         if self._summary is None:
             self._summary = Summary(values, self._send_summary)
@@ -328,25 +329,24 @@ class RunFields(Attributes):
 
     @property
     def history_keys(self) -> dict[str, Any] | None:
-        """Types, counts and last values of the keys of the history, when the run was loaded."""
+        """Types, counts and last values of the history's keys, as of when they were loaded."""
         if "historyKeys" not in self._attrs:
             self.load_full_data()
         return self._attrs.get("historyKeys")
 
     def metrics(self) -> list[Metric]:
-        """Return what ``define_metric`` declared.
+        """Return the metrics that ``define_metric`` declared.
 
         Returns
         -------
         list of Metric
-            In the order of their declaration: name or glob, step metric, what the summary keeps,
-            goal. Empty where nothing was declared.
+            In the order of declaration; empty if none was declared.
         """
         return read_metrics(self.rawconfig.get("_wandb"))
 
     @property
     def system_metrics(self) -> dict[str, Any]:
-        """The last sample of the machine that the run was on."""
+        """The last sample of the system metrics, by key."""
         return self._heavy("systemMetrics")
 
     @property

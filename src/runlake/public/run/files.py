@@ -1,4 +1,4 @@
-"""The files of a run, and what it printed."""
+"""Methods of a run that read and upload its files, and read its console output."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ METADATA_FILE = "wandb-metadata.json"
 
 
 class RunFiles(RunFields):
-    """What reads and writes the files of a run."""
+    """Methods of a run that read and upload its files."""
 
     _metadata: dict[str, Any] | None = None
 
     @property
     def metadata(self) -> dict[str, Any] | None:
-        """What the SDK noted of the machine and the program: ``wandb-metadata.json``.
+        """Machine and program of the run, as the SDK noted them in ``wandb-metadata.json``.
 
-        Two requests at the first access; None, and asked for again, if the run has no such file.
+        The first access makes two requests. None if the run has no such file; every access checks
+        again then.
 
         Raises
         ------
         OfflineError
-            Offline, because the cache does not keep it.
+            Offline, because the cache does not keep the file.
         BackendError, FileTransferError
-            If it cannot be read.
+            If the file cannot be downloaded.
         """
         if self._metadata is None:
             try:
@@ -58,7 +59,7 @@ class RunFiles(RunFields):
             if isinstance(found, dict):
                 self._metadata = found
             else:
-                warn(f"{what} is no JSON object; run.file() gives it.")
+                warn(f"{what} is no JSON object; it is shown as None. run.file() reads the file.")
         return self._metadata
 
     def file(self, name: str) -> File:
@@ -77,7 +78,7 @@ class RunFiles(RunFields):
         Raises
         ------
         InvalidArgument
-            If the name is no string, or empty.
+            If the name is empty or not a string.
         RunFileNotFoundError
             If the run has no such file.
         """
@@ -89,50 +90,52 @@ class RunFiles(RunFields):
         pattern: str | None = None,
         per_page: int = 50,
     ) -> Files:
-        """Return the files of the run, page by page as they are looked at.
+        """Return the files of the run, fetched page by page as they are accessed.
 
         Parameters
         ----------
         names : list of str, optional
-            Exact names; all files if omitted or empty.
+            Exact names of the files to list; all files if omitted or empty.
         pattern : str, optional
-            SQL's LIKE: ``%.json`` gives every file that ends so.
+            Names to list, as in SQL's LIKE: ``%.json`` matches every name that ends in ``.json``.
         per_page : int
             Files per request.
 
         Returns
         -------
         Files
-            Iterable, indexable; its length counts all files of the run, as in the SDK.
+            Iterable and indexable. As in the SDK, ``len()`` counts all files of the run, whatever
+            the names or the pattern.
 
         Raises
         ------
         InvalidArgument
-            If both names and pattern are given, or an argument is no such thing.
+            If both names and pattern are given, or an argument has the wrong type.
         """
         return Files(self._client, self, names, per_page, pattern=pattern)
 
     def upload_file(self, path: str, root: str = ".") -> File:
-        """Upload a file, piece by piece, as a file of this run; the run's state stays.
+        """Upload a local file to the run, without changing the run's state.
 
         Parameters
         ----------
         path : path
-            The file.
+            The local file; it is streamed, not loaded into memory.
         root : path
-            The name in the run is the path from here: ``results/a.txt`` keeps its folder.
+            The file's name in the run is its path relative to this directory:
+            ``results/a.txt`` keeps its folder.
 
         Returns
         -------
         File
-            The file as the run has it now.
+            The uploaded file, as listed by the backend.
 
         Raises
         ------
         LocalFileNotFoundError
-            If there is no such file; nothing has been sent then.
+            If there is no such file; no request has been made then.
         InvalidArgument
-            If it cannot be read, or lies outside of ``root``; nothing has been sent then.
+            If the file cannot be read, or is outside ``root``; no request has been made then.
         BackendError, FileTransferError
             If the upload fails.
         """
@@ -141,30 +144,30 @@ class RunFiles(RunFields):
         return self.file(name)
 
     def console_logs(self, *, per_page: int = 1000, last: int | None = None) -> ConsoleLogs:
-        """Return what the run printed, oldest line first.
+        """Return the console output of the run, oldest line first.
 
         Parameters
         ----------
         per_page : int
             Lines per request.
         last : int, optional
-            Only the last lines, in one request.
+            Fetch only this many last lines, in one request.
 
         Returns
         -------
         ConsoleLogs
-            Iterable of `ConsoleLogLine`, page by page as they are looked at.
+            Iterable of `ConsoleLogLine`, fetched page by page as they are accessed.
 
         Raises
         ------
         InvalidArgument
-            If a number is no integer of at least 1.
+            If ``per_page`` or ``last`` is not an integer of at least 1.
         """
         return ConsoleLogs(self._client, self, per_page, last)
 
 
 def _local_file(path: str, root: str) -> tuple[Path, str]:
-    """Return a file that can be read, and its name below a root."""
+    """Return a readable file and its name relative to a root; `InvalidArgument` if not readable."""
     for what, value in (("path", path), ("root", root)):
         if not isinstance(value, (str, os.PathLike)):
             raise InvalidType(f"{what} must be a path, not {value!r}.")
@@ -173,7 +176,7 @@ def _local_file(path: str, root: str) -> tuple[Path, str]:
         raise LocalFileNotFoundError(f"There is no file {str(source)!r} to upload.")
     if not source.is_file():
         raise InvalidArgument(
-            f"{str(source)!r} is no file. Of a directory, upload the files one by one."
+            f"{str(source)!r} is not a file. Upload the files of a directory one by one."
         )
     try:
         source.open("rb").close()
@@ -182,7 +185,7 @@ def _local_file(path: str, root: str) -> tuple[Path, str]:
     name = Path(os.path.relpath(source, root))
     if ".." in name.parts or name.is_absolute():
         raise InvalidArgument(
-            f"{str(source)!r} lies outside of root {str(root)!r}, so that it has no name in the "
-            "run. Pass the directory that its name should begin in as root."
+            f"{str(source)!r} is outside root {str(root)!r}, so it has no name in the run. "
+            "As root, pass a directory above the file."
         )
     return source, name.as_posix()

@@ -1,4 +1,4 @@
-"""The readers of a run's history: rows, samples, frames and SQL."""
+"""Methods of a run that read its history: rows, samples, frames, Arrow and SQL."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class RunHistory(RunFields):
-    """What reads the history of a run."""
+    """Methods of a run that read its history."""
 
     def beta_scan_history(
         self,
@@ -47,20 +47,21 @@ class RunHistory(RunFields):
         *,
         how: str = "all",
     ) -> HistoryScan:
-        """Scan the rows of the history, from the cache where they are exported.
+        """Scan all rows of the history: exported rows from the cache, live rows from the backend.
 
         Parameters
         ----------
         keys : list of str, optional
-            Keys to read. Only rows that have all of them come out; every row and key if omitted.
+            Keys to read. Only rows that have all of them are returned; every row and key if
+            omitted.
         page_size : int
-            A hint: rows in the first batch at most.
+            Maximum number of rows in the first batch; a hint, later batches may be larger.
         min_step, max_step : int or None
             First step, inclusive, and the step to stop before, exclusive; None means open.
         use_cache : bool
             False downloads the exports again.
         how : {"all", "any"}
-            "any" keeps rows that have at least one of the keys.
+            "any" returns rows that have at least one of the keys.
 
         Returns
         -------
@@ -73,12 +74,12 @@ class RunHistory(RunFields):
         InvalidArgument
             If an argument is wrong; no request has been made then.
         RunNotFoundError, ExportError, CacheError
-            If the exports cannot be brought to disk.
+            If the exports cannot be downloaded.
 
         Notes
         -----
-        Exports and live rows follow the W&B protocol's ``parquetHistory``; the vendor's reader
-        does not filter exported rows by key, although its documentation promises it.
+        Exports and live rows are those of the W&B protocol's ``parquetHistory``. Unlike here, the
+        SDK's reader does not filter exported rows by key, although its documentation promises it.
         """
         check_count(page_size, "page_size")
         question = Question.from_arguments(keys, how, min_step, max_step)
@@ -95,7 +96,7 @@ class RunHistory(RunFields):
         *,
         how: str = "all",
     ) -> HistoryScan:
-        """Scan the rows of the history; the same as `beta_scan_history`."""
+        """Scan all rows of the history; an alias of `beta_scan_history`."""
         return self.beta_scan_history(keys, page_size, min_step, max_step, use_cache, how=how)
 
     def history(
@@ -108,30 +109,30 @@ class RunHistory(RunFields):
         *,
         sample: str = "shape",
     ) -> pd.DataFrame | list[dict[str, Any]]:
-        """Return a sample of the history.
+        """Return a sample of the history: few rows that keep the shape of each key.
 
         Parameters
         ----------
         samples : int or None
-            Rows at most; 500 for None, as the backend takes it.
+            Maximum number of rows; None means 500, as in the backend.
         keys : list of str, optional
-            Only rows that have all of them and the x axis come out, with just those; every row and
+            Return only these keys, of rows that have all of them and the x axis; every row and
             key if omitted.
         x_axis : str or None
-            Stands first in rows of chosen keys; ``_step`` for None.
+            A key that a row must have besides ``keys``, first in each row; None means ``_step``.
         pandas : bool
-            Return a pandas frame; without pandas there is a warning and a list.
+            Return a pandas frame; if pandas is not installed, warn and return a list.
         stream : {"default", "system", "events", "systemMetrics"}
-            "system" and its two other names give what the machine did, as the backend samples it.
+            "system" and its two synonyms read system metrics, as sampled by the backend.
         sample : {"shape", "server"}
             "shape" reads the cached exports and the live rows, and keeps the points that show the
-            shape of each key, a sparse key's own among them. "server" lets the backend choose.
+            shape of each key, also of sparse keys. "server" returns the backend's own sample.
 
         Returns
         -------
         pandas.DataFrame or list of dict
-            Ascending by ``_step``; the same at every call. A `SampleWarning` says when rows were
-            left out.
+            Ascending by ``_step``; every call chooses the same rows. A `SampleWarning` is issued
+            if rows were left out.
 
         Raises
         ------
@@ -142,7 +143,7 @@ class RunHistory(RunFields):
         if found.is_partial:
             warn(
                 f"A sample of '{self._path}': {len(found.rows):,} of {found.n_rows:,} rows; "
-                "run.frame() gives all.",
+                "run.frame() returns all.",
                 SampleWarning,
             )
         return as_pandas(found.rows) if pandas else found.rows
@@ -181,25 +182,25 @@ class RunHistory(RunFields):
         keys, min_step, max_step, how
             As for `beta_scan_history`.
         tail : int, optional
-            Only the last so many of the rows that the other arguments leave.
+            Number of last rows to return, counted after the other arguments have been applied.
 
         Returns
         -------
         polars.LazyFrame
-            ``_step`` (Int64, ascending, unique), then one column per key in the order asked for.
-            Conditions and choices of columns reach down into the cached files.
+            ``_step`` (Int64, ascending, unique), then one column per key in the order of ``keys``.
+            Predicates and projections are pushed down to the cached files.
 
         Raises
         ------
         InvalidArgument
             If an argument is wrong; no request has been made then.
         RunNotFoundError, ExportError, CacheError
-            If the exports cannot be brought to disk.
+            If the exports cannot be downloaded.
 
         Notes
         -----
-        Integers and floats of one key unify to floats. Cells that fit no type together are JSON
-        text, and a `MixedTypesWarning` names their keys.
+        A key with integers and floats is a column of floats. A key whose values have no common
+        type is JSON text, and a `MixedTypesWarning` names it.
         """
         return self._reading(keys, min_step, max_step, how, tail).scan()
 
@@ -212,7 +213,7 @@ class RunHistory(RunFields):
         how: str = "all",
         tail: int | None = None,
     ) -> pl.DataFrame:
-        """Read the history as a frame: `scan`, collected."""
+        """Read the history as a polars frame: the result of `scan`, collected."""
         return self._reading(keys, min_step, max_step, how, tail).frame()
 
     def arrow(
@@ -234,7 +235,8 @@ class RunHistory(RunFields):
         Returns
         -------
         pyarrow.RecordBatchReader
-            The columns of `scan`. It can be read once; polars, pandas and DuckDB take it as it is.
+            The columns of `scan`. It can be read once; polars, pandas and DuckDB accept it
+            directly.
         """
         return self._reading(keys, min_step, max_step, how, tail).arrow()
 
@@ -257,7 +259,7 @@ class RunHistory(RunFields):
         Returns
         -------
         pandas.DataFrame
-            The columns of `scan`; NaN, or None, where a row lacks a key.
+            The columns of `scan`; NaN or None where a row lacks a key.
 
         Raises
         ------
@@ -272,28 +274,28 @@ class RunHistory(RunFields):
         Parameters
         ----------
         query : str
-            DuckDB's dialect over the view ``history``: ``SELECT max(acc) FROM history``, and the
-            view ``system`` of what the machine did. A key with a slash or a dot stands in double
+            In DuckDB's dialect, over the view ``history``: ``SELECT max(acc) FROM history``, and
+            the view ``system`` with the system metrics. A key with a slash or a dot needs double
             quotes: ``"val/loss"``.
 
         Returns
         -------
         duckdb.DuckDBPyRelation
-            Not run yet: ``.pl()``, ``.df()``, ``.fetchall()``, ``.show()``. Rows come in no order
-            unless the query gives one.
+            Not run yet; ``.pl()``, ``.df()``, ``.fetchall()`` and ``.show()`` run it. The order of
+            rows is undefined unless the query has an ORDER BY.
 
         Raises
         ------
         InvalidArgument
-            If the query is wrong or selects nothing, or names a key of which there are two that
-            differ by case only: such keys are named ``"Loss (1)"`` and ``"loss (2)"``.
+            If the query is invalid or returns no result set, or uses the name of one of two keys
+            that differ only by case: write ``"Loss (1)"`` and ``"loss (2)"`` for such keys.
         CacheCorrupt
-            If an export cannot be decoded, fetched again or not.
+            If an export cannot be decoded, even after a second download.
 
         Notes
         -----
-        Exports of which the storage host promised no digest are decoded once, before the relation
-        is returned. A query that fails on a value raises DuckDB's own error when it is run.
+        Exports without a digest from the storage host are decoded once, to verify them, before the
+        relation is returned. A query that fails on a value raises DuckDB's own error when it runs.
         """
         if not isinstance(query, str):
             raise InvalidType(f"query must be SQL as text, not {query!r}.")
@@ -308,39 +310,39 @@ class RunHistory(RunFields):
         min_step: int | None = None,
         how: str = "all",
     ) -> Iterator[Row]:
-        """Yield the rows of the run as they come, from those that are there until it is over.
+        """Yield the rows of the run: the existing ones, then new ones until the run ends.
 
         Parameters
         ----------
         keys, how
             As for `beta_scan_history`.
         poll : float
-            Seconds between two looks; one without news costs one request.
+            Seconds between two polls; a poll that finds nothing new costs one request.
         min_step : int, optional
-            First step, inclusive; the first of the run if omitted.
+            First step, inclusive; the run's first step if omitted.
 
         Yields
         ------
         dict
-            The rows of `beta_scan_history`, ascending by ``_step``, each step once: as it was when
-            it was first seen, whether it is live or exported by then. Where the run is rewound,
-            the rows behind the step to which it was come again, as they are logged again.
+            The rows of `beta_scan_history`, ascending by ``_step``, each step once: with the
+            values of the first poll that found it, live or exported. If the run is rewound to a
+            step, rows after that step are yielded again as they are logged again.
 
         Raises
         ------
         InvalidArgument
             If an argument is wrong; no request has been made then.
         RunNotFoundError, BackendError, ExportError, CacheError
-            If the first look fails, or a later one for good. A backend that does not answer later
-            on is waited for.
+            If the first poll fails, or a later poll fails permanently. If the backend stops
+            answering after the first poll, the iterator waits and tries again.
 
         Notes
         -----
-        A run is over when the backend says that it neither runs nor is pending nor preempting. A
-        run that is resumed after that is followed on with the next step as ``min_step``. That a run
-        was rewound is seen if it is shorter than before at two looks in a row. Each look notes the
-        state of the run, when it was last heard of and how many lines it has; what else this object
-        knows, such as the summary, is as it was until ``run.load(force=True)``.
+        The iterator ends when the run's state is none of running, pending and preempting. To
+        follow a run that is resumed after that, call again with the next step as ``min_step``. A
+        rewind is recognized by two consecutive polls that find fewer lines than before. Each poll
+        updates ``state``, ``heartbeat_at`` and ``history_line_count`` of this object; other fields,
+        such as the summary, change only with ``run.load(force=True)``.
         """
         check_seconds(poll, "poll")
         question = Question.from_arguments(keys, how, min_step)
@@ -354,7 +356,7 @@ class RunHistory(RunFields):
         max_step: int | None = None,
         how: str = "all",
     ) -> Plan:
-        """Return what a scan with these arguments reads: files, row groups, live requests.
+        """Return the plan of a scan with these arguments: files, row groups, live requests.
 
         Parameters
         ----------
@@ -364,7 +366,7 @@ class RunHistory(RunFields):
         Returns
         -------
         Plan
-            Prints as text.
+            Its ``str()`` describes the plan for people.
         """
         return self._open(Question.from_arguments(keys, how, min_step, max_step)).explain()
 

@@ -1,4 +1,4 @@
-"""The iterable that scans of a run return."""
+"""`HistoryScan`, the iterable of rows that scans of a run return."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 class HistoryScan:
     """Rows of a run's history, ascending by step.
 
-    Each ``iter()`` starts from the beginning, and several may run at once; ``next()`` on the scan
-    itself goes on where it was, as on the SDK's.
+    Each ``iter()`` starts at the first row, and several may run at once; ``next()`` on the scan
+    itself returns row after row, as in the SDK.
 
     Parameters
     ----------
     reading : Reading
-        What to read, as of the moment of the call.
+        The opened history, a snapshot of the moment of the call.
     page_size : int
-        Rows in the first batch at most: a hint, no limit.
+        Maximum number of rows in the first batch; a hint, later batches may be larger.
     """
 
     def __init__(self, reading: Reading, page_size: int) -> None:
@@ -37,7 +37,7 @@ class HistoryScan:
 
     @property
     def keys(self) -> list[str] | None:
-        """Keys asked for besides ``_step``; None means every key."""
+        """Requested keys besides ``_step``; None means every key."""
         keys = self._reading.plan.projection.keys
         return None if keys is None else list(keys)
 
@@ -48,25 +48,25 @@ class HistoryScan:
 
     @property
     def max_step(self) -> int:
-        """Highest step that can come out, as in the SDK."""
+        """Highest step that the scan can return, inclusive as in the SDK."""
         last = self._reading.pulled.manifest.last_step
         stop = self._reading.plan.steps.stop
         return last if stop is None else min(last, stop - 1)
 
     def to_polars(self) -> pl.DataFrame:
-        """Return the rows as a polars frame: `Run.frame` of the same arguments."""
+        """Return the rows as a polars frame, like `Run.frame`."""
         return self._reading.frame()
 
     def to_arrow(self) -> pa.Table:
-        """Return the rows as an Arrow table: `Run.arrow` of the same arguments, read to its end."""
+        """Return the rows as an Arrow table: all batches of `Run.arrow`."""
         return self._reading.arrow().read_all()
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return the rows as a pandas frame: `Run.pandas` of the same arguments."""
+        """Return the rows as a pandas frame, like `Run.pandas`."""
         return frame_to_pandas(self._reading.frame())
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """Stream the rows to whoever speaks Arrow's PyCapsule interface, from the beginning."""
+        """Stream all rows through Arrow's PyCapsule interface."""
         return self._reading.arrow().__arrow_c_stream__(requested_schema)
 
     def __iter__(self) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""The keys of a run: what was logged under them, and the best of it."""
+"""Methods of a run that describe its keys and find the best value of one."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
 
 class RunKeys(RunFields):
-    """What describes the keys of a run, from statistics as far as they go."""
+    """Methods of a run that describe its keys."""
 
     def keys(self, pattern: str | None = None, kind: str | None = None) -> pl.DataFrame:
-        """Return what was logged, from statistics; no history is read.
+        """Return a table of the run's keys, from statistics; no history is read.
 
         Parameters
         ----------
         pattern : str, optional
-            A regular expression that the whole key matches: ``"val/.*"``.
+            A regular expression that must match the whole key: ``"val/.*"``.
         kind : {"number", "string", "bool", "time", "list", "struct", "media", "mixed"}, optional
-            Only keys of this kind.
+            Return only keys of this kind.
 
         Returns
         -------
         polars.DataFrame
-            A row per key but ``_step``, in alphabetical order: ``key``, ``kind``, ``count`` (rows
-            that have it), ``first_step`` and ``last_step`` (it was logged at no step before or
-            behind; the bounds of the exports that have it), and ``min`` and ``max`` of its finite
-            numbers. Null where it is not known; ``min`` and ``max`` are null while rows of the key
-            are live. A `NoRowsWarning` says which keys there are if none matches.
+            A row per key except ``_step``, in alphabetical order: ``key``, ``kind``, ``count``
+            (rows that have the key), ``first_step`` and ``last_step`` (steps of the exports that
+            have the key; it was logged at none before or after), and ``min`` and ``max`` of its
+            finite numbers. Unknown values are null; ``min`` and ``max`` are null while rows with
+            the key are live. If no key matches, a `NoRowsWarning` names existing keys.
 
         Raises
         ------
@@ -48,8 +48,8 @@ class RunKeys(RunFields):
 
         Notes
         -----
-        Kinds and counts are those of the W&B protocol's ``historyKeys``, and of the exports where
-        it does not name the key. Live rows are read where the backend names no key at all.
+        Kinds and counts are taken from the W&B protocol's ``historyKeys``, and from the exports
+        for keys that it does not name. Live rows are read only if the backend names no key at all.
         """
         from runlake.history.frames.key_table import key_table
 
@@ -68,29 +68,30 @@ class RunKeys(RunFields):
         return key_table(found)
 
     def best(self, key: str, mode: str = "min") -> Best:
-        """Return the best value of a key, and the step that has it.
+        """Return the best value of a key, and the first step that has it.
 
         Parameters
         ----------
         key : str
-            A key whose cells are numbers.
+            A key whose values are numbers.
         mode : {"min", "max"}
-            Which value is best.
+            Whether the lowest or the highest value is best.
 
         Returns
         -------
         Best
-            ``value`` and ``step``: the first step that has the value. NaN is no value.
+            ``value`` and ``step``, the first step that has the value. NaN is ignored.
 
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; no request has been made then. Or if the run has no such key,
-            or its cells are no numbers.
+            If an argument is wrong; no request has been made then. Also if the run has no such key,
+            or its values are not numbers.
 
         Notes
         -----
-        Every cell of the key is read: the bounds in Parquet statistics are not believed.
+        Every value of the key is read: bounds in Parquet statistics may be wrong, so they are not
+        used.
         """
         check_word(mode, "mode", ("min", "max"))
         question = Question.from_arguments([key])

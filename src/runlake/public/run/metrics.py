@@ -1,4 +1,4 @@
-"""What ``define_metric`` declared."""
+"""The metrics that ``define_metric`` declared, read from a run's config."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Field numbers of the messages by which the SDK writes definitions to the config's ``_wandb.m``.
+# Field numbers of the SDK's protobuf message; it writes one per definition to ``_wandb.m`` of the
+# config.
 NAME, GLOB, STEP_METRIC, STEP_INDEX, OPTIONS, SUMMARY, GOAL, FROM_GLOB = (
     "1",
     "2",
@@ -33,29 +34,29 @@ GOALS = {1: "minimize", 2: "maximize"}
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One declaration of ``define_metric``.
+    """A metric that ``define_metric`` declared.
 
     Parameters
     ----------
     name : str or None
-        The key that it is about; None where ``glob`` says.
+        The key; None for a declaration with ``glob``.
     glob : str or None
         A pattern of keys, such as ``train/*``.
     step_metric : str or None
-        The key that is the x axis of this one.
+        The key to use as x axis for this key.
     step_sync : bool
-        The last value of the step metric is added to rows that lack it.
+        True if the SDK adds the last value of the step metric to rows that lack it.
     hidden : bool
-        Not shown in charts.
+        True if charts do not show the key.
     summary : tuple of str
-        What the summary keeps: ``min``, ``max``, ``mean``, ``best``, ``last``, ``first``, ``copy``,
-        ``none``; empty is the last value.
+        Values in the summary: any of ``min``, ``max``, ``mean``, ``best``, ``last``, ``first``,
+        ``copy`` and ``none``; empty means the last value.
     goal : str or None
         ``minimize`` or ``maximize``, for ``best``.
     is_defined : bool
-        A call declared it; False where it only serves as another one's step metric.
+        True if a call declared this key; False if it is only the step metric of another key.
     is_from_glob : bool
-        A key that a glob matched.
+        True if the key was added because it matched a glob.
     """
 
     name: str | None
@@ -70,12 +71,12 @@ class Metric:
 
 
 def read_metrics(internal_config: object) -> list[Metric]:
-    """Return the declarations in a config's ``_wandb`` entry.
+    """Return the metrics declared in a config's ``_wandb`` entry.
 
     Parameters
     ----------
     internal_config : object
-        The entry; anything but a mapping with a list ``m`` has none.
+        The entry; anything but a mapping with a list ``m`` gives an empty list.
 
     Returns
     -------
@@ -118,7 +119,7 @@ def _metric(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> M
 
 
 def _numbers(field: object) -> list[int]:
-    """Return the numbers of the flags that are set; they are a list, or the keys of an object."""
+    """Return the numbers of the flags that are set, from a list or from the keys of an object."""
     if isinstance(field, Mapping):
         return [int(number) for number, is_set in field.items() if is_set and number.isdecimal()]
     return [n for n in field if isinstance(n, int)] if isinstance(field, Sequence) else []

@@ -1,4 +1,4 @@
-"""A run, under W&B's names."""
+"""`Run`: one run, with W&B's method names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAX_PROJECT_NAME = 128
 
 
 class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
-    """One training job of a project; made by `Api.run`, `Api.runs` and `Run.create`."""
+    """One run of a project; returned by `Api.run`, `Api.runs` and `Run.create`."""
 
     @classmethod
     def create(
@@ -41,14 +41,14 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         entity: str | None = None,
         state: Literal["running", "pending"] = "running",
     ) -> Run:
-        """Create a run, for a job that something else will start; one request.
+        """Create an empty run, for another program to log to; one request.
 
         Parameters
         ----------
         api : Api
             The backend.
         run_id : str, optional
-            Eight random letters if omitted.
+            Eight random characters if omitted.
         project : str, optional
             The project of the settings, else ``uncategorized``, if omitted.
         entity : str, optional
@@ -59,12 +59,12 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         Returns
         -------
         Run
-            With empty config and summary; that of the backend where the id was taken already.
+            With empty config and summary; the existing run if the id is taken already.
 
         Raises
         ------
         InvalidArgument
-            If a name has letters that it must not have, or the state is neither word.
+            If a name has forbidden characters, or the state is neither word.
         BackendError
             If the backend refuses.
         """
@@ -85,7 +85,7 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
             names = (home["entity"]["name"], home["name"], bucket["name"])
         except (KeyError, TypeError) as error:
             raise ProtocolError(
-                f"{client.origin} did not say where it made the run.",
+                f"{client.origin} did not send the path of the created run.",
                 operation="UpsertBucket",
                 origin=client.origin,
             ) from error
@@ -105,11 +105,11 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         return cls(client, *names, known, lazy=False)
 
     def update(self) -> None:
-        """Send name, tags, notes, description, group, job type, config and summary.
+        """Send name, tags, notes, description, group, job type, config and summary to the backend.
 
-        Two requests; what is sent is the whole config and summary as this object has them. The
-        state of the run and its history stay. A config or summary that is no JSON object, hence
-        shown as empty, stays too unless something was put into it.
+        Makes two requests. Config and summary are sent whole, as this object has them. The state
+        and the history of the run do not change. A config or summary that is no JSON object, hence
+        shown as empty, does not change either, unless a value was added to it.
 
         Raises
         ------
@@ -139,7 +139,7 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
             summary.update()
 
     def save(self) -> None:
-        """Send what was changed; the same as `update`."""
+        """Send changed fields; an alias of `update`."""
         self.update()
 
     def update_state(self, state: str) -> bool:
@@ -148,20 +148,20 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         Parameters
         ----------
         state : str
-            ``pending``, from running, failed, crashed or preempted, to have it run again; or
+            ``pending``, to run it again, from running, failed, crashed or preempted; or
             ``failed``, from pending or running.
 
         Returns
         -------
         bool
-            The backend did so.
+            True if the backend changed the state.
 
         Raises
         ------
         InvalidArgument
-            If the state is no string, or empty.
+            If the state is empty or not a string.
         BackendError
-            If the backend does not allow it, as for every run of a sweep; the run stays as it was.
+            If the backend refuses, as for every run of a sweep; the run does not change then.
         """
         if not _checked_text(state, "state"):
             raise InvalidArgument("state must be 'pending' or 'failed'.")
@@ -178,14 +178,14 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         Parameters
         ----------
         delete_artifacts : bool
-            Delete the artifacts that it logged too.
+            Also delete the artifacts that the run logged.
 
         Raises
         ------
         InvalidArgument
-            If the flag is no bool.
+            If the flag is not a bool.
         BackendError
-            If the backend refuses, as for a run that is deleted already.
+            If the backend refuses, for example because the run is deleted already.
         """
         if not isinstance(delete_artifacts, bool):
             raise InvalidType(f"delete_artifacts must be True or False, not {delete_artifacts!r}.")
@@ -193,7 +193,10 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         mutate(self._client, documents.DELETE_RUN, variables, is_idempotent=False)
 
     def stop(self) -> None:
-        """Ask the run to stop; its process is told at its next request and ends in order.
+        """Request the run to stop.
+
+        The backend passes the request on in its answer to the next request of the run's process,
+        which then shuts down in an orderly way.
 
         Raises
         ------
@@ -208,16 +211,16 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         Parameters
         ----------
         timeout : float, optional
-            Seconds to wait at most; for ever if omitted.
+            Maximum number of seconds to wait; no limit if omitted.
         poll_interval : float
             Seconds between requests.
 
         Raises
         ------
         InvalidArgument
-            If a time is negative, or no number.
+            If ``timeout`` or ``poll_interval`` is negative or not a number.
         WaitTimeout
-            If the run has not ended in that time.
+            If the run has not ended within ``timeout``.
         RunNotFoundError
             If the run was deleted.
         """
@@ -236,7 +239,7 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
             if deadline is not None and left <= 0:
                 raise WaitTimeout(
                     f"Run '{self._path}' was still {state} after {timeout:g} seconds. Wait longer, "
-                    "or see run.console_logs(last=20) for what it does.",
+                    "or read its output with run.console_logs(last=20).",
                     run=str(self._path),
                     state=state,
                 )
@@ -248,9 +251,9 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         Parameters
         ----------
         height : int
-            Pixels.
+            Height of the frame in pixels.
         hidden : bool
-            Show a button in its place.
+            Show a button that opens the frame.
 
         Returns
         -------
@@ -267,7 +270,8 @@ def _checked_id(run_id: Any) -> str:
     name = str(_checked_text(run_id, "run_id"))
     if name != name.strip() or NOT_IN_IDS & set(name):
         raise InvalidArgument(
-            f"A run id has no spaces around it and none of : ; , # ? / ', found {name!r}."
+            "A run id must not begin or end with a space, or contain any of : ; , # ? / ', "
+            f"found {name!r}."
         )
     return name
 
@@ -276,7 +280,7 @@ def _checked_project(project: Any) -> str:
     name = str(_checked_text(project, "project"))
     if len(name) > MAX_PROJECT_NAME or NOT_IN_PROJECTS & set(name):
         raise InvalidArgument(
-            f"A project's name has at most {MAX_PROJECT_NAME} letters and none of "
+            f"A project's name must have at most {MAX_PROJECT_NAME} characters and none of "
             f"/ \\ # ? % :, found {name!r}."
         )
     return name

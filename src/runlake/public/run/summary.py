@@ -1,4 +1,4 @@
-"""The summary of a run: a mapping that writes through to the backend."""
+"""The summary of a run: a mapping whose changes can be sent to the backend."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runlake.public.json_values import key_text, to_json_value
 
 
 class Origin:
-    """The whole summary that views are parts of.
+    """The whole summary, shared by the views of its parts.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ class Origin:
 
 
 class SummaryView(MutableMapping[str, Any]):
-    """A part of a summary: what lies under one key, or all of it.
+    """A part of a summary: the mapping under one key, or the whole summary.
 
-    Values read as items and as attributes. An assignment changes what this object shows; `update`,
+    Values can be read as items and as attributes. An assignment changes only this object; `update`,
     and the assignment of a dict, send the whole summary to the backend.
 
     Parameters
@@ -42,7 +42,7 @@ class SummaryView(MutableMapping[str, Any]):
     origin : Origin
         The summary that the part belongs to.
     path : tuple of str
-        Keys that lead to the part.
+        Keys from the whole summary down to the part.
     values : dict
         The part; shared, not copied.
     """
@@ -61,24 +61,24 @@ class SummaryView(MutableMapping[str, Any]):
     def update(  # type: ignore[override]  # the SDK's signature
         self, key_vals: Mapping[str, Any] | None = None, overwrite: bool = True
     ) -> None:
-        """Take in values and send the whole summary; one request.
+        """Set values and send the whole summary; one request.
 
         Parameters
         ----------
         key_vals : mapping, optional
-            New values by key; sends what is there if omitted.
+            New values by key; if omitted, the current values are sent.
         overwrite : bool
-            False leaves keys alone that were set through this summary before.
+            False keeps the values of keys that were set through this summary before.
 
         Raises
         ------
         InvalidType
-            If a value cannot be written as JSON; nothing has changed then.
+            If a value cannot be written as JSON; no value has changed then.
         BackendError
-            If the backend refuses; the values stay in this object.
+            If the backend refuses; this object keeps the new values.
         """
         if key_vals is not None and not isinstance(key_vals, Mapping):
-            raise InvalidType(f"A summary is updated with a mapping, not {key_vals!r}.")
+            raise InvalidType(f"The new values of a summary must be a mapping, not {key_vals!r}.")
         given = {key_text(key, "The summary"): value for key, value in (key_vals or {}).items()}
         wanted = {
             key: value for key, value in given.items() if overwrite or key not in self._locked
@@ -136,7 +136,7 @@ class SummaryView(MutableMapping[str, Any]):
         return for_screen(one_line(repr(self._json_dict)))
 
     def _known(self, key: object) -> Any:
-        """Return a key as the summary has it: as given, else without the spaces around it."""
+        """Return the key itself if the summary has it, else the key without surrounding spaces."""
         is_there = not isinstance(key, str) or key in self._json_dict
         return key if is_there else str(key).strip()
 
@@ -145,7 +145,7 @@ class SummaryView(MutableMapping[str, Any]):
 
 
 class Summary(SummaryView):
-    """The last value of each key of a run, or what ``define_metric`` asked for.
+    """The last value of each key of a run, or another value that ``define_metric`` requested.
 
     Parameters
     ----------
@@ -171,4 +171,4 @@ class Summary(SummaryView):
 
 
 class _NoSuchValue(KeyError, AttributeError):
-    """A missing attribute: the SDK raises KeyError, ``hasattr`` wants AttributeError."""
+    """A missing attribute: the SDK raises KeyError, but ``hasattr`` needs AttributeError."""
