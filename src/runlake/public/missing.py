@@ -113,7 +113,7 @@ def say_missing(owner: str, name: str, sentence: str) -> str:
     Examples
     --------
     >>> say_missing("Api", "team", "'Api' object has no attribute 'team'").partition(". ")[2]
-    "It administers an account at W&B, and runlake only reads runs; use wandb.Api() for it."
+    'It administers an account at W&B, and runlake only reads runs; use wandb.Api() for it.'
     """
     instead = INSTEAD.get(owner, {}).get(name)
     return sentence if instead is None else f"{sentence}. {instead}"

@@ -162,7 +162,7 @@ def stream_query(relation: duckdb.DuckDBPyRelation) -> Stream:
         f"CAST(#{number} AS VARCHAR)" if str(dtype) == "INTERVAL" else f"#{number}"
         for number, dtype in enumerate(relation.types, start=1)
     )
-    with _telling_wrong():
+    with _as_invalid_argument():
         reader = relation.project(cells).to_arrow_reader(sizes.ROWS_PER_SQL_BATCH)
     fields = zip(relation.columns, reader.schema.types, strict=True)
     return Stream(pa.schema(list(fields)), _read_batches(reader))
@@ -170,7 +170,7 @@ def stream_query(relation: duckdb.DuckDBPyRelation) -> Stream:
 
 def _read_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     while True:
-        with _telling_wrong():
+        with _as_invalid_argument():
             batch = next(reader, None)
         if batch is None:
             return
@@ -178,7 +178,7 @@ def _read_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 
 @contextmanager
-def _telling_wrong() -> Iterator[None]:
+def _as_invalid_argument() -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:

@@ -187,11 +187,11 @@ def _value_bounds(held: Sequence[_Held]) -> tuple[float | None, float | None]:
 def _kind(key: str, manifest: Manifest, held: Sequence[_Held]) -> KeyKind:
     stored = {_stored_kind(one.column.type) for one in held}
     names = [name for name in manifest.key_types.get(key, ()) if name not in NO_TYPES]
-    told = {PROTOCOL_KINDS.get(name, "media") for name in names}
+    stated = {PROTOCOL_KINDS.get(name, "media") for name in names}
     # The protocol writes non-finite numbers as strings.
-    if stored == {"number"} and told <= {"number", "string"}:
+    if stored == {"number"} and stated <= {"number", "string"}:
         return "number"
-    kinds = told or stored
+    kinds = stated or stored
     return kinds.pop() if len(kinds) == 1 else "mixed"
 
 
