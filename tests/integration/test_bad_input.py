@@ -116,7 +116,7 @@ def test_a_backend_that_is_down_is_unreachable(tmp_path):
         (2, ["query", "SELECT 1"], "Name the run first"),
         (2, ["query", "{entity}/http/cli", "SELECT nope FROM history"], "SQL does not work"),
         (2, ["query", "{entity}/http/cli", "SELECT cast('a' AS int) FROM history"], "SQL does not"),
-        (2, ["query", "{entity}/http/cli", ";"], "selects nothing"),
+        (2, ["query", "{entity}/http/cli", ";"], "no result set"),
         (
             1,
             ["query", "{entity}/http/cli", "--output", "/nonexistent/x.csv"],

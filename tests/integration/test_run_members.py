@@ -190,7 +190,7 @@ def test_fields_that_are_no_run_are_an_error(run):
         (lambda run: run.console_logs(per_page="9"), ValueError, "per_page"),
         (lambda run: run.console_logs(last=0), ValueError, "last"),
         (lambda run: run.upload_file("none.txt"), FileNotFoundError, "none.txt"),
-        (lambda run: run.upload_file("."), ValueError, "no file"),
+        (lambda run: run.upload_file("."), ValueError, "is not a file"),
         (lambda run: run.upload_file(None), TypeError, "path"),
         (lambda run: run.upload_file("text.txt", root=5), TypeError, "root"),
         (lambda run: run.upload_file("../home/text.txt", root="folder"), ValueError, "outside"),

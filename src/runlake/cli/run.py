@@ -109,7 +109,7 @@ def query(
     from runlake.values import Question
 
     if any(character.isspace() for character in path):
-        raise InvalidArgument("The run must be first: runlake query ENTITY/PROJECT/RUN SQL.")
+        raise InvalidArgument("Name the run first: runlake query ENTITY/PROJECT/RUN SQL.")
     names = None if keys is None else [key.strip() for key in keys.split(",") if key.strip()]
     if names == []:
         raise InvalidArgument("--keys names no key. Write --keys loss,acc, or leave it out.")

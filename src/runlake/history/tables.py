@@ -247,6 +247,8 @@ def _open_artifact(client: Client, reference: str | None) -> _TableSource | None
         parts = urlsplit(reference or "")
     except ValueError:
         return None
+    # The SDK writes a table's value before the backend has assigned an id to its artifact: then the
+    # reference has the client's own id.
     if parts.scheme == CLIENT_SCHEME:
         variables = {"clientID": parts.netloc}
         mapping = query(client, artifact_documents.CLIENT_ID_MAPPING, variables)

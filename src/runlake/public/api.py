@@ -22,6 +22,7 @@ from runlake.public.users import User
 from runlake.settings import Settings, load_settings
 from runlake.values import ProjectPath, RunPath, check_text, is_url, split_url, url_parts
 
+# Names of the same backend in a check of a URL's host.
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 

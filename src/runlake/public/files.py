@@ -156,6 +156,7 @@ class File(Attributes):
         try:
             self._receive(client, destination)
         except FileTransferError as error:
+            # A local error, such as a full disk, is not cured by a new URL.
             if isinstance(error.__cause__, OSError):
                 raise
             # The signed URL expired, or the file changed since it was listed: list it again.

@@ -38,7 +38,7 @@ def to_json_value(value: object, name: str, *, keeps_nan: bool = False) -> Any:
 
     Notes
     -----
-    The rules are those of the SDK: NaN as a value of a mapping becomes None, NaN in a list stays.
+    The rules are those of the SDK: NaN alone or in a mapping becomes None, NaN in a list stays.
 
     Examples
     --------

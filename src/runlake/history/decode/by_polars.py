@@ -60,6 +60,7 @@ def scan_files(files: list[Path], **options: Any) -> pl.LazyFrame:
     """Scan files in their order, without their statistics, which may be wrong."""
     import polars as pl
 
+    # glob=False: the path of a cache may have brackets or stars.
     return pl.scan_parquet(files, glob=False, use_statistics=False, **options)
 
 

@@ -87,6 +87,7 @@ def _stored(batch: pa.RecordBatch, column: Column) -> pa.Array:
 
 def _whole_steps(column: pa.Array, steps: StepRange) -> tuple[list[pa.Array], pa.Array]:
     """Return masks of the rows whose step is valid and in range, and the steps as int64."""
+    # Steps that int64 cannot hold are masked, and replaced so that the cast does not fail.
     if pa.types.is_floating(column.type):
         is_step = pc.fill_null(pc.less(pc.abs(column), 2.0**63), fill_value=False)
         column = pc.if_else(is_step, column, 0.0)

@@ -130,6 +130,7 @@ def _shape_of(values: Sequence[Any]) -> _Shape:
             lambda value: [None if item is None else inner.convert(item) for item in value],
         )
     if kinds <= {int, float} and kinds:
+        # Integers of more than 64 bits become floats.
         if kinds == {int} and all(value in INT64 for value in values):
             return _Shape(pl.Int64(), int)
         return _Shape(pl.Float64(), float)

@@ -48,7 +48,7 @@ class History:
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        Has no other views of runs.
+        A connection for this plan alone.
     aliases : mapping of str to str
         Column names of keys that DuckDB cannot distinguish or name, by key.
     """
@@ -231,6 +231,7 @@ class _Native:
         # Only statistics of integer steps were verified against the steps; others may be wrong.
         is_whole = pa.types.is_integer(read.step_dtype)
         step = quoted(STEP) if is_whole else _unpruned(STEP)
+        # Stored steps may be floats: truncate as polars does, where a CAST alone would round.
         whole = step if is_whole else f"trunc({step})"
         held = {column.key for column in read.columns}
         cells = [f"CAST({whole} AS BIGINT)"]

@@ -209,8 +209,8 @@ def _request_page(client: Client, run: RunPath, start: int, stop: int, limit: in
     lines = answer.get("history") or []
     found = _ascending(client, run, _parsed(lines))
     rows = _within(found, start, stop)
-    # For a range beyond the last row a backend may send its last rows, which ends the walk. Rows
-    # before the range would repeat pages without end.
+    # If a range has no rows, a backend may send rows after it, which ends the walk. Rows before it
+    # would repeat pages without end.
     if found and not rows and found[0][STEP] < start:
         raise _leads_back(client, run, start, found)
     return rows

@@ -30,7 +30,8 @@ PYARROW_ROWS = 4096
 
 # Frames and streams.
 CELLS_PER_BATCH = 1 << 21
-# Polars holds a repeated text once, Arrow arrays hold it once per row: this bounds the copies.
+# A file's dictionary holds a repeated text once, Arrow arrays hold it once per row: this bounds the
+# copies.
 TEXT_BYTES_PER_BATCH = 1 << 26
 ROWS_PER_SQL_BATCH = 2048
 ROWS_PER_LOOK = 1 << 16

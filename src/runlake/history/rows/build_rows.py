@@ -121,7 +121,7 @@ class _Together:
         return cells
 
     def add(self, key: str, cells: list[Any]) -> None:
-        """Add a column, for `write` to write."""
+        """Add a column; `write` writes it later."""
         self._keys.append(key)
         self._cells.append(cells)
 

@@ -338,11 +338,13 @@ class Artifact(ArtifactLinks):
         """Return the default directory of `download`."""
         name = self.source_name if include_version else self.source_name.partition(":")[0]
         root = self._client.settings.artifact_dir.absolute() / self._checked_root(name)
+        # Windows allows no ":" in file names, so NAME:VERSION becomes NAME-VERSION as in the SDK.
         if os.name == "nt":
             root = root.with_name(root.name.replace(":", "-"))
         return str(root)
 
     def _checked_root(self, name: str) -> str:
+        # Both forms of the directory's name, see `default_root`.
         if leads_out(name.partition(":")[0]) or leads_out(name.replace(":", "-")):
             raise ProtocolError(
                 f"The name of artifact {name!r} leads out of the directory for artifacts. Pass a "

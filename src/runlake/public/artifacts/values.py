@@ -23,13 +23,13 @@ PLAIN = (bool, int, str)
 
 
 class ArtifactTTL(Enum):
-    """Special value of `Artifact.ttl`: inherit the TTL of the project."""
+    """Special value of `Artifact.ttl`: inherit the default TTL."""
 
     INHERIT = 0
 
 
 def check_names(names: Iterable[str] | str, argument: str) -> list[str]:
-    """Return a new list of names; one string is a list of one.
+    """Check names, and return them as a new list; a single string becomes a list.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def check_names(names: Iterable[str] | str, argument: str) -> list[str]:
 
 
 def check_aliases(aliases: Iterable[str] | str) -> list[str]:
-    """Return a new list of aliases; one string is a list of one.
+    """Check aliases, and return them as a new list; a single string becomes a list.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def check_aliases(aliases: Iterable[str] | str) -> list[str]:
 
 
 def check_tags(tags: Iterable[str] | str) -> list[str]:
-    """Return a new list of tags without duplicates; one string is a list of one.
+    """Check tags, and return them as a new list without duplicates; a single string becomes a list.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def check_tags(tags: Iterable[str] | str) -> list[str]:
 
 
 def check_collection_name(name: str) -> str:
-    """Return the name of a collection unchanged.
+    """Check the name of a collection, and return it.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def check_collection_name(name: str) -> str:
 
 
 def check_type(type_name: str, collection: str) -> str:
-    """Return an artifact type unchanged.
+    """Check an artifact type, and return it.
 
     Raises
     ------

@@ -171,6 +171,7 @@ class Pages(ABC, Generic[T]):
         self._last = page
 
     def __getstate__(self) -> dict[str, Any]:
+        # Locks cannot be pickled.
         return {name: value for name, value in self.__dict__.items() if name != "_guard"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -186,6 +187,7 @@ class SizedPages(Pages[T]):
             if self._last is None:
                 self._reach(0)
         total = None if self._last is None else self._last.total
+        # A backend's total counts an object twice that was listed on two pages.
         is_overcounted = self._n_repeated > 0 and not self.more
         return len(self.objects) if total is None or is_overcounted else total
 

@@ -340,9 +340,9 @@ class RunHistory(RunFields):
         -----
         The iterator ends when the run's state is none of running, pending and preempting. To
         follow a run that is resumed after that, call again with the next step as ``min_step``. A
-        rewind is recognized by two consecutive polls that find fewer lines than before. Each poll
-        updates ``state``, ``heartbeat_at`` and ``history_line_count`` of this object; other fields,
-        such as the summary, change only with ``run.load(force=True)``.
+        rewind is recognized by two consecutive polls that find the run shorter than before. Each
+        poll updates ``state``, ``heartbeat_at`` and ``history_line_count`` of this object; other
+        fields, such as the summary, change only with ``run.load(force=True)``.
         """
         check_seconds(poll, "poll")
         question = Question.from_arguments(keys, how, min_step)
