@@ -192,6 +192,7 @@ def written_aside(output: Path) -> Iterator[BinaryIO]:
                 yield file
             return
         target = output.resolve()
+        # In the same directory, so that the rename is atomic; a long name is cut for the suffix.
         part = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
         try:
             with part.open("wb") as file:

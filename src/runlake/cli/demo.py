@@ -97,6 +97,7 @@ def _train(directory: Path, address: Mapping[str, Any], steps: int) -> None:
             "WANDB_ENTITY": address["entity"],
             "WANDB_SILENT": "true",
             "WANDB_ERROR_REPORTING": "false",
+            # No netrc and no settings of the user.
             "HOME": str(training),
             **dict.fromkeys(folders, str(training)),
         }

@@ -159,6 +159,7 @@ def _say(error: BaseException, words: list[str]) -> int:
                 return code
             hint = f"Try '{context.command_path} --help' for help.\n"
     elif isinstance(error, ImportError) and not (error.name or "runlake").startswith("runlake"):
+        # Commands from entry points belong to the server.
         extra = "server" if words and words[0] in _found() else "all"
         text = (
             f"'runlake {words[0] if words else ''}' needs a package that is not installed "

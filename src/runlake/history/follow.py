@@ -152,6 +152,7 @@ class _Following:
         if self._is_all_new_live(now):
             settings = self.client.settings
             directory = RunDirectory(settings.cache_dir, settings.base_url, self.run)
+            # A result without exports: only live rows are read, and nothing is pulled.
             live = PullResult(now, directory.path, ())
         question = self.question.from_step(self.position)
         return open_reading(self.client, self.run, question, pulled=live)

@@ -86,11 +86,13 @@ class Mending:
             mended = open_plan(self._client, plan.run, question, distrusted=paths)
             for export in mended.pulled.exports:
                 before = broken.get(export.object)
+                # Equal bytes from a second download: the file is right, the engine is at fault.
                 if before is not None and _bytes_of(before) == _bytes_of(export):
                     _confirm(export)
                     right.append(export)
         for export in right:
             _refuse(export, engines[export.object], plan, corrupt)
+        # In the manifest, for other processes: pyarrow will read these files at once.
         others = [export for export in right if engines[export.object] != PYARROW]
         if others:
             note_uncommon(self._client.settings, plan.run, others)
@@ -114,6 +116,7 @@ def _refuse(export: StoredExport, engine: str, plan: Plan, corrupt: CacheCorrupt
             path=str(export.path),
             paths=(str(export.path),),
         ) from corrupt
+    # The engine was tried although it was known to fail: trying again would not end.
     if is_known:
         raise corrupt
 

@@ -103,6 +103,7 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
             filters=json.dumps(self.filters),
             order=self.order,
             perPage=per_page,
+            # The count of all runs is requested with the first page only.
             isFirst=cursor is None,
         )
         with answer_to(self._client, self._operation, self._what):

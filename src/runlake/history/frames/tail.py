@@ -114,4 +114,5 @@ def _walk_backwards(
         start = max(plan.walk.start, stop - width)
         rows = chain.from_iterable(walk(StepRange(start, stop)))
         yield [row[STEP] for row in project_rows(rows, plan.projection)]
+        # Wider ranges from now on: few rows match, and each range costs a request or more.
         stop, width = start, width * WINDOW_GROWTH

@@ -147,6 +147,7 @@ class _Sparse:
     def group(self, array: pa.Array, buffers: Buffers) -> _Together:
         """Return the group of an array with nulls."""
         offset, n_rows = array.offset, len(array)
+        # The bytes that hold the slice's bits; the slice may start inside a byte (offset & 7).
         bits = buffers[0].to_pybytes()[offset >> 3 : (offset + n_rows + 7) >> 3]
         known = self._groups.get((offset & 7, bits))
         if known is None:

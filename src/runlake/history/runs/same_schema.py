@@ -116,6 +116,7 @@ def _sample(
     )
     frame = scanned.collect().rechunk()
     counts = [sum(export.facts.n_rows for export in reading.plan.exports) for reading in readings]
+    # Rows are assigned to runs by these counts, so a wrong footer would mix runs up.
     if frame.height != sum(counts):
         raise pl.exceptions.ShapeError("the exports have other row counts than the manifest")
     frame, counts = _filtered(readings[0], frame, counts)

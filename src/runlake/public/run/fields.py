@@ -295,6 +295,7 @@ class RunFields(Attributes):
     def rawconfig(self) -> dict[str, Any]:
         """The config of the run, with W&B's own entries."""
         config = self._heavy("config")
+        # A script may have added or deleted keys in `config`.
         raw: dict[str, Any] = self._attrs.setdefault("rawconfig", {})
         for key in raw.keys() - config.keys() - INTERNAL_CONFIG:
             del raw[key]

@@ -99,6 +99,7 @@ def read_metrics(internal_config: object) -> list[Metric]:
 def _metric(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Metric:
     options = _numbers(entry.get(OPTIONS))
     step = entry.get(STEP_METRIC)
+    # The SDK writes the step metric's position in the list, from 1, in place of its name.
     index = entry.get(STEP_INDEX)
     if step is None and isinstance(index, int) and 0 < index <= len(entries):
         step = entries[index - 1].get(NAME)
