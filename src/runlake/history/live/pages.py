@@ -219,8 +219,8 @@ def _request_page(client: Client, run: RunPath, start: int, stop: int, limit: in
 def _leads_back(client: Client, run: RunPath, start: int, rows: list[Row]) -> ProtocolError:
     return ProtocolError(
         f"{client.origin} sent steps {rows[0][STEP]} to {rows[-1][STEP]} of '{run}', but steps "
-        f"from {start} on were requested: its pages lead back and would never end. Read again; if this "
-        "error stays, the backend is at fault.",
+        f"from {start} on were requested: its pages lead back and would never end. Read "
+        "again; if this error stays, the backend is at fault.",
         origin=client.origin,
     )
 
