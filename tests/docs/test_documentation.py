@@ -1,4 +1,4 @@
-"""The documentation names everything that there is, and what it shows works."""
+"""The documentation names every public thing, and its examples run."""
 
 import base64
 import inspect
@@ -23,6 +23,11 @@ PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 EXAMPLES = [page for page in PAGES if "```python\n" in page.read_text()]
 
 
+PAGE = "media/html/page_0.html"
+# Stands for a run of the reader's own, on wandb.ai or a self-hosted server.
+READERS_OWN = "my-team/my-project/1a2b3c4d"
+
+
 def name_of(page):
     return str(page.relative_to(ROOT))
 
@@ -32,7 +37,7 @@ def reference(name):
 
 
 def commands(command, prefix=()):
-    """Give every command of the tree with its words."""
+    """Yield every command of the tree with the words that call it."""
     children = getattr(command, "commands", None)
     if children is None:
         yield prefix, command
@@ -58,23 +63,43 @@ def test_every_example_runs(page, backend, monkeypatch, spirals):
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     namespace = {}
     for block in blocks:
-        code = block.replace("local/demo/two-spirals", spirals)
+        code = block.replace("local/demo/two-spirals", spirals).replace(READERS_OWN, spirals)
         exec(compile(code, name_of(page), "exec"), namespace)
 
 
 @pytest.fixture(scope="module")
-def spirals(backend):
-    """A run like the one that the examples name."""
+def spirals(backend, tmp_path_factory):
+    """A run like that of the tutorial."""
     rows = steps(0, 2000, acc=0.5)
+    for step, row in enumerate(rows):
+        row |= {"_runtime": step / 10, "_timestamp": 1.7e9 + step / 10}
     for row in rows[::25]:
         row["val"] = {"loss": row["loss"] * 2, "acc": 0.5}
+    for row in rows[::500]:
+        row["page"] = {"_type": "html-file", "path": PAGE, "size": 11, "sha256": "0" * 64}
     run = LoggedRun(backend, "two-spirals", "demo").log(*rows)
+    events = [
+        json.dumps({"_timestamp": 1.7e9 + second, "_runtime": second, "system.cpu": 25.0})
+        for second in (15, 30)
+    ]
+    run.stream({"files": {"wandb-events.jsonl": {"offset": 0, "content": events}}})
     table = {"columns": ["label", "score"], "data": [["a", 0.5], ["b", 0.25]]}
     files = {"points.csv": b"x,y\n0,1\n", "guess.table.json": json.dumps(table).encode()}
     artifact_id = base64.b64decode(log_artifact(run, "spirals", files)).hex()
     reference = f"wandb-artifact://{artifact_id}/guess.table.json"
     run.summarize({"guesses": {"_type": "table-file", "artifact_path": reference}})
-    return run.finish().path
+    path = run.finish().path
+    upload_page(backend, path, tmp_path_factory.mktemp("page"))
+    return path
+
+
+def upload_page(backend, path, directory):
+    page = directory / PAGE
+    page.parent.mkdir(parents=True)
+    page.write_text("<p>Step</p>")
+    settings = {"base_url": backend.base_url, "cache_dir": str(directory / "cache")}
+    api = runlake.Api(settings, api_key=backend.api_key)
+    api.run(path).upload_file(page, root=directory)
 
 
 @pytest.mark.parametrize("words", ALL_COMMANDS, ids=" ".join)
