@@ -1,6 +1,6 @@
-"""The embedded backend: the other side of the W&B protocol, which shares no code with the client.
+"""The embedded backend: the server side of the W&B protocol. It shares no code with the client.
 
-Read `app`, which puts the stores behind one ASGI application, and `serve`, which runs it; `command`
-is its command line. `graphql` answers queries and mutations, `http` the other routes; `runs`,
-`artifacts` and `store` keep what they ask for, and raise `refused` where they cannot.
+Start with `app`, which builds one ASGI application over the stores, and `serve`, which runs it;
+`command` is the command line. `graphql` answers queries and mutations, `http` the other routes.
+`runs`, `artifacts` and `store` hold the data, and raise `refused.Refused` for a wrong request.
 """

@@ -1,4 +1,4 @@
-"""The ASGI application: the API on one origin, storage on another; building it runs nothing."""
+"""The ASGI application: the API on one origin, file storage on another."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from runlake.server.store.objects import BrokenUpload, Storage
 
 
 class _ObjectConvertor(PathConvertor):
-    """Names with line feeds too, which ``path`` ends at."""
+    """Matches names with line feeds too; Starlette's ``path`` stops at a line feed."""
 
     regex = "(?s:.*)"
 
@@ -53,7 +53,7 @@ class Backend:
     Parameters
     ----------
     database : Database
-        Users and everything else.
+        Users, and all other data except the bytes of files.
     storage : Storage
         Objects behind signed URLs.
     runs : RunStore
@@ -72,7 +72,7 @@ class Backend:
 
 
 def open_backend(data_dir: Path, storage_url: str, *, limits: Limits, url_expiry: float) -> Backend:
-    """Open the stores in a directory, which is made if it is not there."""
+    """Open the stores in a directory, which is created if it does not exist."""
     data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(data_dir / "runlake.sqlite")
     storage = Storage(database, data_dir / "storage", storage_url, url_expiry)
@@ -83,21 +83,21 @@ def open_backend(data_dir: Path, storage_url: str, *, limits: Limits, url_expiry
 
 
 def build_app(backend: Backend, storage_port: int, access_log: Path | None) -> ASGIApp:
-    """Return the application of a server.
+    """Return the ASGI application; this starts nothing.
 
     Parameters
     ----------
     backend : Backend
         The stores.
     storage_port : int
-        Requests that arrive here are for storage; all others are for the API.
+        Requests to this port are for storage, requests to any other port for the API.
     access_log : Path or None
-        Where to log requests.
+        File to which requests are logged.
 
     Returns
     -------
     ASGIApp
-        For any ASGI server that listens on both ports.
+        To be run by an ASGI server that listens on both ports.
     """
     api = _Api(backend).app()
     storage = _storage(backend)
@@ -111,7 +111,7 @@ def build_app(backend: Backend, storage_port: int, access_log: Path | None) -> A
 
 
 class _Api:
-    """The endpoints that want an API key, and the pages."""
+    """The endpoints of the API origin: those that need an API key, and the pages."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

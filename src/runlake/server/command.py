@@ -106,7 +106,7 @@ def new_key(
     user: Annotated[str, typer.Argument(help="Name of the user.")],
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
-    """Give a user one more API key, and print it; where the others were lost, revoke them."""
+    """Create another API key for a user and print it; revoke lost keys."""
     from runlake.server.store.accounts import add_key
 
     with _opened(data_dir) as database:
@@ -133,7 +133,7 @@ def revoke(
     key: Annotated[str, typer.Argument(help="Id of the key, from 'key list', or the key itself.")],
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
-    """Make an API key worthless, at once."""
+    """Revoke an API key at once."""
     from runlake.server.store.accounts import revoke_key
 
     with _opened(data_dir) as database:

@@ -1,7 +1,7 @@
-"""The one way in which a request of a logged-in user fails."""
+"""The exception for every request of a logged-in user that the server refuses."""
 
 from __future__ import annotations
 
 
 class Refused(Exception):
-    """A request that cannot be met; the text goes to the user."""
+    """A request is refused; the text is sent to the user."""

@@ -1,4 +1,4 @@
-"""Run a server until it is told to stop."""
+"""Start a server and run it until it is stopped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run a server; the command line's options under the same names."""
+    """Options of a server; the options of ``runlake serve`` have the same names."""
 
     data_dir: Path
     host: str = "127.0.0.1"
@@ -40,7 +40,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server answers, and the key of the user that this start made, if it made one."""
+    """Addresses of a server; ``api_key`` is set only if this start created the first user."""
 
     base_url: str
     storage_url: str
@@ -56,17 +56,18 @@ class ServeError(Exception):
 def prepare_server(
     options: Options,
 ) -> Iterator[tuple[Address, uvicorn.Server, list[socket.socket]]]:
-    """Bind the ports, open the stores and make the first user.
+    """Bind the ports, open the stores and create the first user.
 
     Parameters
     ----------
     options : Options
-        Port 0 picks a free one.
+        Port 0 chooses a free port.
 
     Yields
     ------
     tuple
-        The address; a server to run with the sockets. Connections are queued from now on.
+        The addresses, the server, and the sockets to run it with. Clients can connect from now on
+        and wait until the server runs.
 
     Raises
     ------
@@ -112,7 +113,10 @@ def _usable(path: Path, what: str) -> Iterator[None]:
 
 
 def _listen_for_storage(options: Options) -> socket.socket:
-    """Take the port that the directory had before: readers know files by their address."""
+    """Bind the port that the data directory used before, if it is free.
+
+    Readers identify cached files by their address: another port makes them download again.
+    """
     memory = options.data_dir / "storage-port"
     remembered = memory.read_text().strip() if memory.is_file() else ""
     if options.storage_port == 0 and remembered.isdecimal():
@@ -128,8 +132,8 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=256)
-        # Connections inherit it. Without it each answer waits for a delayed acknowledgement, 40 ms:
-        # asyncio sets it only on sockets that were made with an explicit protocol number.
+        # Accepted connections inherit TCP_NODELAY. Without it each answer waits 40 ms for a delayed
+        # acknowledgement: asyncio sets it only on sockets made with an explicit protocol number.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except (OSError, OverflowError) as error:
         raise ServeError(f"Port {port} of {host} cannot be used: {error}.") from error
@@ -166,8 +170,8 @@ def _watch(backend: Backend, crash_after: float) -> Iterator[None]:
             try:
                 backend.runs.end_silent_runs()
             except Exception:
-                # A full disk or a locked database passes; the next round has to come.
-                LOGGER.exception("Silent runs could not be looked for.")
+                # A full disk or a locked database may be temporary: the thread has to try again.
+                LOGGER.exception("Could not check for runs that stopped sending.")
 
     watcher = threading.Thread(target=watch, name="runlake-crashes", daemon=True)
     watcher.start()

@@ -1,5 +1,5 @@
-"""Artifacts of the embedded backend: versions, what is in them, and what groups them.
+"""Artifacts of the embedded backend: versions, their contents and their collections.
 
-Read `artifacts` for the life of a version; then `contents` for manifests and files, `collections`
-for types, collections, aliases and tags, and `filters` for how collections are chosen.
+Start with `artifacts`, the life of a version; then `contents` for manifests and files,
+`collections` for types, collections, aliases and tags, and `filters` for filters of collections.
 """

@@ -29,7 +29,7 @@ FROM artifact_versions v
 JOIN artifact_collections c ON c.id = v.collection_id
 JOIN artifact_types t ON t.id = c.type_id JOIN projects p ON p.id = c.project_id
 """
-# A version as a member of a collection: of its own under its own number, of another by a link.
+# Queries for a version as a member of a collection: its own collection, or one it is linked to.
 MEMBERS = {
     kind: VERSION.replace(
         "SELECT v.*",
@@ -71,21 +71,21 @@ class ArtifactStore:
         self.contents = ArtifactContents(database, storage)
 
     def get(self, entity: str, artifact_id: str) -> sqlite3.Row:
-        """Return a version that the entity owns."""
+        """Return a version by its id; refused unless the entity owns it."""
         row = self._row(parse_id(artifact_id, "Artifact"))
         if row is None or row["entity"] != entity:
             raise Refused(f"artifact {artifact_id!r} not found")
         return row
 
     def get_live(self, entity: str, artifact_id: str) -> sqlite3.Row:
-        """Return a version that the entity owns, and may change: it was not deleted."""
+        """Return a version by its id; refused if the entity does not own it or it was deleted."""
         row = self.get(entity, artifact_id)
         if row["state"] == "DELETED":
             raise Refused(f"artifact {row['collection']}:v{row['version']} was deleted")
         return row
 
     def by_client_id(self, entity: str, client_id: str) -> sqlite3.Row | None:
-        """Return the version that a client named before it had an id."""
+        """Return the version for which a client chose this id before the server assigned one."""
         return self._database.row(
             f"{VERSION} JOIN artifact_client_ids i ON i.version_id = v.id "
             "WHERE i.client_id = ? AND p.entity = ?",
@@ -94,13 +94,13 @@ class ArtifactStore:
         )
 
     def by_name(self, project_id: int, name: str) -> sqlite3.Row | None:
-        """Return the committed member behind ``collection:alias``; no alias is ``latest``."""
+        """Return the committed version ``collection:alias``; without an alias, ``latest``."""
         collection_name, _, alias = name.partition(":")
         collection = self.collections.find(project_id, collection_name)
         return self.by_alias(collection, alias or "latest") if collection else None
 
     def by_alias(self, collection: sqlite3.Row, alias: str) -> sqlite3.Row | None:
-        """Return the committed member of a collection behind an alias or ``vN``."""
+        """Return the committed version of a collection with an alias or number ``vN``."""
         numbered = re.fullmatch(r"v(\d{1,18})", alias)
         return self._database.row(
             f"{MEMBERS[collection['kind']]} WHERE m.collection_id = ? AND v.state = 'COMMITTED' "
@@ -112,7 +112,7 @@ class ArtifactStore:
         )
 
     def memberships(self, version_id: int) -> list[sqlite3.Row]:
-        """Return a version as a member of its own collection, and of those it is linked into."""
+        """Return the memberships of a version: its own collection, then those it is linked to."""
         return [
             row
             for members in MEMBERS.values()
@@ -130,7 +130,7 @@ class ArtifactStore:
     def in_collection(
         self, collection: sqlite3.Row, state: str, order: str | None
     ) -> list[sqlite3.Row]:
-        """Return the members of a collection, newest first by default."""
+        """Return the versions of a collection in a state, newest first by default."""
         by = order_by(order, ORDERS, default="m.version DESC, m.id DESC")
         return self._database.rows(
             f"{MEMBERS[collection['kind']]} WHERE m.collection_id = ? AND v.state = ? "
@@ -140,7 +140,7 @@ class ArtifactStore:
         )
 
     def of_run(self, run_id: int, role: str) -> list[sqlite3.Row]:
-        """Return the committed versions that a run logged or used, in the order of it."""
+        """Return the committed versions that a run logged or used, in the order in which it did."""
         return self._database.rows(
             f"{VERSION} JOIN artifact_runs r ON r.version_id = v.id "
             "WHERE r.run_id = ? AND r.role = ? AND v.state = 'COMMITTED' ORDER BY r.position",
@@ -170,14 +170,14 @@ class ArtifactStore:
     def create(
         self, project: sqlite3.Row, run: sqlite3.Row | None, given: Mapping[str, Any]
     ) -> sqlite3.Row:
-        """Return a pending version, or the committed one with the same content.
+        """Create a pending version, or return an existing version with the same content.
 
         Parameters
         ----------
         project : Row
-            Where the collection is, or will be.
+            The project of the collection; the collection is created if it does not exist.
         run : Row or None
-            Who logs it.
+            The run that logs the version.
         given : mapping
             The fields of ``CreateArtifactInput`` that are not null.
         """
@@ -212,7 +212,7 @@ class ArtifactStore:
         return self._existing(version_id)
 
     def _same_content(self, collection_id: int, given: Mapping[str, Any]) -> sqlite3.Row | None:
-        """Return the version to take in place of a new one: a shared pending, or an equal one."""
+        """Return the existing version to use instead of a new one: a shared pending, or an equal one."""
         if given.get("distributedID"):
             return self._database.row(
                 "SELECT * FROM artifact_versions WHERE collection_id = ? AND state = 'PENDING' "
@@ -257,7 +257,7 @@ class ArtifactStore:
         return cursor.lastrowid or 0
 
     def commit(self, row: sqlite3.Row) -> sqlite3.Row:
-        """Make a version readable: number it, and give it the aliases that it was created with."""
+        """Commit a version: number it and give it the aliases that were requested for it."""
         if row["state"] == "COMMITTED":
             return row
         if row["state"] == "DELETED":
@@ -282,7 +282,7 @@ class ArtifactStore:
         return self._existing(row["id"])
 
     def update(self, row: sqlite3.Row, given: Mapping[str, Any]) -> sqlite3.Row:
-        """Change what may change of a version: fields of ``UpdateArtifactInput`` that are given."""
+        """Change a version by the fields of ``UpdateArtifactInput`` that are not null."""
         changes: dict[str, Any] = {"updated_at": time.time()}
         changes |= {key: given[key] for key in ("description", "metadata") if key in given}
         if "ttlDurationSeconds" in given:
@@ -306,13 +306,13 @@ class ArtifactStore:
         return self._existing(row["id"])
 
     def add_aliases(self, row: sqlite3.Row, aliases: Iterable[tuple[int, str]]) -> None:
-        """Give a version aliases in collections; they leave the versions that had them."""
+        """Give a version aliases (collection number, alias); other versions lose them."""
         with self._database.transaction() as connection:
             for collection_id, alias in aliases:
                 self._set_aliases(connection, row, [alias], collection_id)
 
     def delete_aliases(self, row: sqlite3.Row, aliases: Iterable[tuple[int, str]]) -> None:
-        """Take aliases in collections off a version."""
+        """Remove aliases (collection number, alias) from a version."""
         with self._database.transaction() as connection:
             connection.executemany(
                 "DELETE FROM artifact_aliases WHERE version_id = ? AND collection_id = ? "
@@ -323,7 +323,7 @@ class ArtifactStore:
     def link(
         self, row: sqlite3.Row, project: sqlite3.Row, name: str, aliases: Iterable[str]
     ) -> sqlite3.Row:
-        """Return a version as a member of a portfolio, which is made if it is not there."""
+        """Link a version into a portfolio, which is created if needed; return the membership."""
         with self._database.transaction() as connection:
             portfolio = self.collections.find_or_create(
                 connection, project["id"], name, row["type"], PORTFOLIO
@@ -347,7 +347,7 @@ class ArtifactStore:
         return next(member for member in members if member["member_of"] == portfolio["id"])
 
     def unlink(self, row: sqlite3.Row, portfolio: sqlite3.Row) -> None:
-        """Take a version out of a portfolio, with its aliases there."""
+        """Remove a version and its aliases from a portfolio."""
         with self._database.transaction() as connection:
             place = (row["id"], portfolio["id"])
             where = "WHERE version_id = ? AND collection_id = ?"
@@ -356,12 +356,12 @@ class ArtifactStore:
             connection.execute(f"DELETE FROM artifact_aliases {where}", place)
 
     def use(self, row: sqlite3.Row, run: sqlite3.Row, used_as: str | None) -> None:
-        """Note that a run used a version."""
+        """Record that a run used a version."""
         with self._database.transaction() as connection:
             self._link(connection, row["id"], run["id"], "used", used_as)
 
     def delete(self, row: sqlite3.Row, *, delete_aliases: bool) -> sqlite3.Row:
-        """Delete a version and what only it holds; its number is not given again."""
+        """Delete a version and the content that no other version has; its number is not reused."""
         aliases = [alias["alias"] for alias in self.aliases(row["id"])]
         if aliases and not delete_aliases:
             raise Refused(
@@ -393,7 +393,7 @@ class ArtifactStore:
             self.collections.delete(collection)
 
     def forget_run(self, run_id: int, *, delete: bool) -> None:
-        """Prepare for the end of a run: drop its links and, if asked, what it logged."""
+        """Delete the links of a run that will be deleted and, if requested, what it logged."""
         with self._database.transaction() as connection:
             if delete:
                 for row in self._database.rows(

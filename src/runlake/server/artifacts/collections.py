@@ -1,4 +1,4 @@
-"""Types and collections: what groups the versions of an artifact."""
+"""Artifact types and collections, which group the versions of an artifact."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CollectionStore:
     Parameters
     ----------
     database : Database
-        Where they are.
+        Their tables.
     """
 
     def __init__(self, database: Database) -> None:
@@ -55,7 +55,7 @@ class CollectionStore:
         )
 
     def get(self, entity: str, collection_id: str) -> sqlite3.Row:
-        """Return a collection that the entity owns."""
+        """Return a collection by its id; refused unless the entity owns it."""
         row = None
         for kind in (SEQUENCE, PORTFOLIO):
             number = parse_id(collection_id, kind)
@@ -78,7 +78,7 @@ class CollectionStore:
     def in_project(
         self, project_id: int, type_id: int | None, order: str | None
     ) -> list[sqlite3.Row]:
-        """Return the collections of a project, or of one type in it; newest first by default."""
+        """Return the collections of a project, or those of one type; newest first by default."""
         by = order_by(order, ORDERS, default="c.id DESC")
         return self._database.rows(
             f"{COLLECTION} WHERE c.project_id = ? AND (? IS NULL OR c.type_id = ?) ORDER BY {by}",
@@ -95,7 +95,7 @@ class CollectionStore:
         type_name: str,
         kind: str = SEQUENCE,
     ) -> sqlite3.Row:
-        """Return a collection of a type; refused where another one has its name."""
+        """Return or create a collection; refused if one of another type or kind has its name."""
         found = self.find(project_id, name)
         if found is not None:
             if found["kind"] != kind:
@@ -119,13 +119,13 @@ class CollectionStore:
         return self._existing(project_id, name)
 
     def rename(self, row: sqlite3.Row, name: str | None, description: str | None) -> sqlite3.Row:
-        """Change name and description of a collection; None leaves them."""
+        """Change name and description of a collection; None keeps the old value."""
         new = row["name"] if name is None else name
         with self._database.transaction():
             if new != row["name"]:
                 check_name(new, "artifact collection")
                 if self.find(row["project_id"], new) is not None:
-                    raise Refused(f"there is an artifact collection {new!r} already")
+                    raise Refused(f"an artifact collection {new!r} exists already")
             values = (new, description)
             self._update(row, "name = ?, description = coalesce(?, description)", *values)
         return self._existing(row["project_id"], new)
@@ -138,7 +138,7 @@ class CollectionStore:
         return self._existing(row["project_id"], row["name"])
 
     def delete(self, row: sqlite3.Row) -> None:
-        """Delete a collection whose versions are gone, with its links."""
+        """Delete a collection and its links; its versions must be deleted before."""
         with self._database.transaction() as connection:
             for table in ("artifact_links", "artifact_aliases"):
                 connection.execute(f"DELETE FROM {table} WHERE collection_id = ?", (row["id"],))
@@ -152,7 +152,7 @@ class CollectionStore:
         )
 
     def tags(self, column: str, owner_id: int) -> list[sqlite3.Row]:
-        """Return the tags of a collection or a version; the column says which."""
+        """Return the tags of a collection or a version; the column name says which of the two."""
         return self._database.rows(
             f"SELECT * FROM artifact_tags WHERE {column} = ? ORDER BY id", owner_id
         )
@@ -170,7 +170,7 @@ class CollectionStore:
             )
 
     def delete_tags(self, column: str, owner_id: int, names: Iterable[str]) -> None:
-        """Take tags off a collection or a version."""
+        """Remove tags from a collection or a version."""
         with self._database.transaction() as connection:
             connection.executemany(
                 f"DELETE FROM artifact_tags WHERE {column} = ? AND name = ?",
@@ -201,7 +201,7 @@ class CollectionStore:
 
 
 def order_by(order: str | None, columns: dict[str, str], *, default: str) -> str:
-    """Return an ORDER BY of SQL for a signed field name; ascending without a sign."""
+    """Return the SQL ORDER BY for a field name with a sign; ascending without a sign."""
     if not order:
         return default
     column = columns.get(order.lstrip("+-"))
@@ -212,6 +212,6 @@ def order_by(order: str | None, columns: dict[str, str], *, default: str) -> str
 
 
 def check_name(name: str, what: str) -> None:
-    """Refuse a name that a path could not carry."""
+    """Refuse a name that cannot be part of a path."""
     if not name or len(name) > MAX_NAME_LENGTH or set("/:\0") & set(name) or name in {".", ".."}:
         raise Refused(f"{name!r} cannot be the name of an {what}")

@@ -1,8 +1,8 @@
-"""What is in an artifact version: its manifest, and the files that the manifest names.
+"""The content of artifact versions: manifests, and the files that manifests name.
 
-A file lies under its MD5, once per entity, so that versions share what did not change and an upload
-of known content is not asked for. Uploads are refused unless they have the MD5 that they were
-announced with, and an object goes with the last version that names it.
+A file is stored under its MD5, once per entity: versions share unchanged files, and known content
+is not uploaded again. An upload is refused if its MD5 is not the announced one. An object is
+deleted with the last version that names it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class ArtifactContents:
     Parameters
     ----------
     database : Database
-        Manifests, file names and digests.
+        Digests of manifests; names and digests of files.
     storage : Storage
-        The bytes of both.
+        Bytes of manifests and files.
     """
 
     def __init__(self, database: Database, storage: Storage) -> None:
@@ -42,7 +42,7 @@ class ArtifactContents:
     def add_manifest(
         self, version_id: int, manifest_type: str, digest: str, base_version_id: int | None
     ) -> sqlite3.Row:
-        """Announce a manifest that will be uploaded."""
+        """Register a manifest that will be uploaded."""
         stored_as = _new_manifest_object(version_id)
         with self._database.transaction() as connection:
             cursor = connection.execute(
@@ -55,7 +55,7 @@ class ArtifactContents:
     def update_manifest(
         self, manifest_id: int, digest: str | None, base_version_id: int | None
     ) -> sqlite3.Row:
-        """Announce other content of a manifest that is not committed yet."""
+        """Change digest and base of a manifest that is not committed; None keeps the old value."""
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE artifact_manifests SET digest = coalesce(?, digest), "
@@ -72,13 +72,13 @@ class ArtifactContents:
         return row
 
     def manifest_upload_url(self, manifest: sqlite3.Row) -> str:
-        """Return where to put a manifest; what is put there must have its digest."""
+        """Return a signed URL to upload a manifest; the upload must have the manifest's digest."""
         return self._storage.sign("PUT", manifest["object"], md5=_hex_md5(manifest["digest"]))
 
     def expect(
         self, files: Iterable[tuple[sqlite3.Row, str, str | None]]
     ) -> list[tuple[str, str | None]]:
-        """Announce files of versions.
+        """Register files that will be uploaded.
 
         Parameters
         ----------
@@ -88,8 +88,8 @@ class ArtifactContents:
         Returns
         -------
         list of tuple
-            For each, in order: the object that it becomes, and where to upload it; None where its
-            content is there already.
+            For each file, in order: its object, and the URL to upload it to; None if its content is
+            stored already.
         """
         answers: list[tuple[str, str | None]] = []
         with self._database.transaction() as connection:
@@ -112,13 +112,13 @@ class ArtifactContents:
     def merged_manifest(self, version: sqlite3.Row) -> tuple[int, dict[str, Any]]:
         """Return the manifest of a version that is about to be committed.
 
-        A full manifest stands for itself; an incremental one, and the patches of a distributed
-        version, add to their base and to each other.
+        A full manifest replaces all before it; incremental manifests and patches of a distributed
+        version are merged with their base and with each other.
 
         Returns
         -------
         tuple of int and dict
-            The number of the last manifest that was uploaded, and what they say together.
+            The number of the last uploaded manifest, and the merged manifest.
         """
         found: dict[str, Any] | None = None
         last = None
@@ -143,7 +143,7 @@ class ArtifactContents:
         return last["id"], {**found, "contents": contents}
 
     def publish(self, version: sqlite3.Row, manifest_id: int, manifest: Mapping[str, Any]) -> None:
-        """Make the files that a manifest names the files of a version."""
+        """Register the files of a manifest as the files of a version."""
         contents: Entries = manifest["contents"]
         rows = [self._file_row(version, name, entry) for name, entry in contents.items()]
         row = self.manifest(manifest_id)
@@ -172,7 +172,7 @@ class ArtifactContents:
     def files(
         self, version_id: int, names: Iterable[str] | None, start: int, limit: int
     ) -> tuple[list[sqlite3.Row], int]:
-        """Return one page of a version's files by name, and how many there are in all."""
+        """Return one page of a version's files, ordered by name, and the number of all files."""
         wanted = None if names is None else json.dumps(list(names))
         where = (
             "FROM artifact_files WHERE version_id = ? "
@@ -186,13 +186,13 @@ class ArtifactContents:
         return rows, count["n"] if count else 0
 
     def object_of(self, entity: str, digest: str) -> str | None:
-        """Return the object with an MD5 in hex if a version of the entity names it."""
+        """Return the object with an MD5 in hex, None unless a version of the entity names it."""
         stored_as = _file_object(entity, digest)
         row = self._database.row("SELECT 1 FROM artifact_files WHERE object = ?", stored_as)
         return stored_as if row and self._storage.find(stored_as) else None
 
     def release(self, version_id: int) -> None:
-        """Drop the manifests and files of a version, and objects that nobody else names."""
+        """Delete the manifests and files of a version, and objects that no other version names."""
         with self._database.transaction() as connection:
             own = connection.execute(
                 "SELECT DISTINCT object FROM artifact_files WHERE version_id = ? "
@@ -205,7 +205,8 @@ class ArtifactContents:
             ).fetchall()
             for table in ("artifact_files", "artifact_manifests"):
                 connection.execute(f"DELETE FROM {table} WHERE version_id = ?", (version_id,))
-            # Inside the transaction: whoever announces the same content waits, and uploads it.
+            # Inside the transaction: a client that announces the same content at this moment
+            # waits, and is then told to upload it.
             for row in (*own, *manifests):
                 self._storage.forget(row["object"])
 
@@ -276,7 +277,7 @@ def _new_manifest_object(version_id: int) -> str:
 
 
 def _hex_md5(digest: str | None) -> str:
-    """Return an MD5 in hex that came in base64; empty where it is none."""
+    """Convert an MD5 from base64 to hex; empty if it is no MD5."""
     try:
         found = base64.b64decode(digest or "", validate=True).hex()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Filters of collections: the Mongo-like language of the protocol, over a few text fields."""
+"""Filters of artifact collections: the protocol's Mongo-like language, over a few text fields."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ Keep = Callable[[Mapping[str, str | None]], bool]
 
 
 def collection_filter(text: str | None, fields: frozenset[str]) -> Keep:
-    """Return a test of whether a collection is wanted.
+    """Compile a filter to a function that returns whether a collection matches.
 
     Parameters
     ----------
     text : str or None
-        JSON; nothing keeps all.
+        JSON; None or an empty text matches all collections.
     fields : set of str
-        The fields that a filter may name.
+        The fields that the filter may name.
 
     Returns
     -------
     callable
-        Takes a collection's fields.
+        Takes a mapping of field to text or None; returns bool.
 
     Raises
     ------
     Refused
-        If it is no filter: the text names what is wrong.
+        If it is no filter; the text says what is wrong.
 
     Examples
     --------

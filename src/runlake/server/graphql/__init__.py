@@ -1,8 +1,8 @@
-"""The GraphQL schema of the embedded backend, and what answers each of its fields.
+"""The GraphQL schema of the embedded backend, and the resolvers of its fields.
 
-Read `schema` for the text of the schema (artifacts: `artifact_schema`), `table` for how a field is
-answered, then the topics: `users`, `projects`, `runs`, `history`, `files`, `artifacts`,
-`collections`, `artifact_edits`; `execute` answers a request. A new field goes into the text of the
-schema and, by `Table.shows` or `Table.resolves`, into the table of its topic. A value is a row of
-the database, or a dict that has its fields under their GraphQL names.
+Start with `schema`, the text of the schema (for artifacts: `artifact_schema`), and `table`, which
+connects fields to resolvers. The topics are `users`, `projects`, `runs`, `history`, `files`,
+`artifacts`, `collections` and `artifact_edits`; `execute` answers a request. To add a field, add it
+to the text of the schema and, with `Table.shows` or `Table.resolves`, to the table of its topic. A
+GraphQL value is a database row, or a dict whose keys are the GraphQL field names.
 """

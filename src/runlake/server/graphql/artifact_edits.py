@@ -1,4 +1,4 @@
-"""GraphQL: artifacts are created, filled, committed, used, linked, changed and deleted."""
+"""GraphQL mutations of artifacts: create, add files, commit, use, link, change and delete."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _delete_aliases(context: Context, given: Given) -> Fields:
 
 
 def _aliases(context: Context, version: sqlite3.Row, given: Given) -> list[tuple[int, str]]:
-    """Return the collections and aliases that are meant, all of them with the version in it."""
+    """Return (collection number, alias) pairs; refused unless each collection has the version."""
     members = [member["member_of"] for member in context.artifacts.memberships(version["id"])]
     collections = filter(None, map(context.artifacts.collections.by_id, members))
     known = {

@@ -1,4 +1,4 @@
-"""GraphQL: artifacts, their manifests and files; runs that logged and used them."""
+"""GraphQL fields of artifacts, their manifests and files, and the runs that logged or used them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TABLE.shows(
         "ttlIsInherited": lambda version: version["ttl_seconds"] is None,
     },
 )
-# A version in a collection: its row says also which, and under which number.
+# A membership is a version's row with the collection and the version number in it.
 TABLE.shows(
     "ArtifactCollectionMembership",
     {
@@ -176,7 +176,7 @@ def _files(context: Context, member: sqlite3.Row, given: Given) -> Fields:
 
 
 def _file_fields(context: Context, version: sqlite3.Row, row: sqlite3.Row) -> Fields:
-    # A reference has no bytes here: its URL is what it refers to.
+    # The content of a reference is not stored here: its URL is the referenced URL.
     url = context.storage.sign("GET", row["object"]) if row["object"] else row["ref"]
     is_stored = row["object"] is not None
     digest = base64.b64encode(bytes.fromhex(row["digest"])).decode() if is_stored else row["digest"]

@@ -1,4 +1,4 @@
-"""GraphQL: types and collections of artifacts, their aliases and tags, and changes of them."""
+"""GraphQL fields and mutations of artifact types, collections, aliases and tags."""
 
 from __future__ import annotations
 

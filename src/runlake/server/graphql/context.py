@@ -1,4 +1,4 @@
-"""Who asks, and what may be seen."""
+"""The context of a GraphQL request: its user, and access checks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from runlake.server.store.objects import Storage
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What one GraphQL request may see.
+    """The user and the stores of one GraphQL request, with access checks.
 
     Parameters
     ----------
     user : User or None
-        Whose API key came along.
+        The user of the request's API key; None without a key.
     operation : str
-        The ``operationName`` of the envelope; empty from the SDK's Python code.
+        The request's ``operationName``; empty in requests of the SDK's Python code.
     runs, run_files, artifacts, storage
         The server's stores.
     """
@@ -36,19 +36,19 @@ class Context:
 
     @property
     def owner(self) -> str:
-        """The entity of the user."""
+        """The entity of the user; refused without a user."""
         if self.user is None:
             raise Refused("user is not logged in")
         return self.user.name
 
     def entity(self, name: str | None) -> str:
-        """Return an entity that the user may write to."""
+        """Return the entity (the user's own if None); refused unless the user may write to it."""
         if name not in {None, "", self.owner}:
             raise Refused(f"permission denied for entity {name!r}")
         return self.owner
 
     def run(self, entity: str | None, project: str | None, name: str) -> sqlite3.Row:
-        """Return a run that the user may see."""
+        """Return a run; refused if it does not exist or the user may not see it."""
         run = self.runs.find(self.entity(entity), project or "uncategorized", name)
         if run is None:
             raise Refused(f"run {entity}/{project}/{name} not found")

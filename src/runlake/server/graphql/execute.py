@@ -1,4 +1,4 @@
-"""GraphQL: execute a document for a user."""
+"""Executes GraphQL requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from runlake.server.graphql.context import Context
 from runlake.server.graphql.table import Fields
 from runlake.server.refused import Refused
 
-# Of GraphQL texts; what is read of them takes some 60 times as many bytes.
+# Bytes of GraphQL texts; a parsed document takes about 60 times the size of its text.
 CHARACTERS_IN_MEMORY = 1 << 18
 
 
@@ -31,17 +31,17 @@ def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) ->
     Parameters
     ----------
     schema : GraphQLSchema
-        What may be asked.
+        The schema with its resolvers.
     body : mapping
         ``query``, ``variables`` and ``operationName``; variables that the document does not
-        declare are ignored, as the SDK needs it.
+        declare are ignored, because the SDK sends such variables.
     context : Context
-        Who asks.
+        The user and the stores.
 
     Returns
     -------
     dict
-        ``data``, and ``errors`` where something was wrong.
+        ``data``, and ``errors`` if something was wrong.
     """
     text = str(body.get("query") or "")
     try:
@@ -70,7 +70,7 @@ def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) ->
 
 
 def operation_name(body: Mapping[str, Any]) -> str | None:
-    """Return the name in the envelope, or else the one in the document."""
+    """Return the request's ``operationName``, else the name of the operation in the document."""
     if body.get("operationName"):
         return str(body["operationName"])
     try:
@@ -81,7 +81,7 @@ def operation_name(body: Mapping[str, Any]) -> str | None:
     return named[0].name.value if named and named[0].name else None
 
 
-# Clients send the same few texts again and again.
+# Cached, because clients send the same few texts again and again.
 @cached(LRUCache(CHARACTERS_IN_MEMORY, getsizeof=lambda read: len(read[0])), lock=Lock())
 def _read_document(text: str) -> tuple[str, DocumentNode]:
     return text, parse(text, no_location=True)

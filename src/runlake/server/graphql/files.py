@@ -1,4 +1,4 @@
-"""GraphQL: files of runs; a file is a dict, for files of artifacts have the same type."""
+"""GraphQL fields of files of runs; a file is a dict, as for files of artifacts."""
 
 from __future__ import annotations
 

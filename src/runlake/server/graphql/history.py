@@ -1,4 +1,4 @@
-"""GraphQL: the rows, events and console lines of a run, and the exports of its history."""
+"""GraphQL fields for rows, events and console lines of a run, and exports of its history."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _sampled_history(context: Context, run: sqlite3.Row, given: Given) -> list[l
 
 
 def _is_live(context: Context, run: sqlite3.Row) -> bool:
-    # Readers that send these names take the rest from the exports (protocol 4.12).
+    # A reader that requests live steps reads the other rows from the exports (protocol 4.12).
     return context.operation in PARQUET_AWARE and run["exported_count"] > 0
 
 

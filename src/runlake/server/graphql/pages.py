@@ -1,4 +1,4 @@
-"""Pages of lists: the connections of the protocol, and the times and cursors in them."""
+"""GraphQL connections (pages of lists), and the times and cursors in them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from runlake.server.store.pages import DEFAULT_PER_PAGE, Page
 
 
 def connection(page: Page[Any], show: Show = identity, **more: Any) -> Fields:
-    """Return a page of a list as the protocol writes it.
+    """Return a page of a list as a GraphQL connection.
 
     Parameters
     ----------
     page : Page
         Rows and their cursors.
     show : callable
-        Makes a node of a row, where it is not the row itself.
+        Converts a row to a node; by default the row is the node.
     **more
         Other fields of the connection.
     """
@@ -33,20 +33,20 @@ def connection(page: Page[Any], show: Show = identity, **more: Any) -> Fields:
 
 
 def numbered(rows: list[sqlite3.Row], given: Given) -> Fields:
-    """Return the page of rows that ``after`` and ``first`` ask for; a cursor is a position."""
+    """Return the page of rows selected by ``after`` and ``first``; a cursor is a position."""
     start, limit = window(given)
     return numbered_page(rows[start : start + limit], start, len(rows))
 
 
 def numbered_page(rows: list[Any], start: int, total: int, show: Show = identity) -> Fields:
-    """Return a page that starts at a position of a list with so many rows."""
+    """Return a page of rows that starts at a position of a list with a total number of rows."""
     stop = start + len(rows)
     cursors = [str(position) for position in range(start + 1, stop + 1)]
     return connection(Page(rows, cursors, stop < total), show, totalCount=total)
 
 
 def window(given: Given) -> tuple[int, int]:
-    """Return where a numbered page starts, and how many rows it has at most."""
+    """Return the start of the page selected by ``after`` and ``first``, and its greatest size."""
     after = given.get("after") or "0"
     position = position_in(after)
     if position is None:
@@ -55,7 +55,7 @@ def window(given: Given) -> tuple[int, int]:
 
 
 def position_in(cursor: str | None) -> int | None:
-    """Return the position that a cursor is, None where it is none."""
+    """Return the position in a cursor, None if it is no cursor of a position."""
     if not cursor or not cursor.isdecimal():
         return None
     position = int(cursor)
@@ -63,12 +63,12 @@ def position_in(cursor: str | None) -> int | None:
 
 
 def timestamp(seconds: float) -> str:
-    """Return a time as the protocol writes it: ISO 8601, UTC, without a zone."""
+    """Return a time in the protocol's form: ISO 8601, UTC, without a zone."""
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
 
 
 def time_in(column: str) -> Show:
-    """Show the time in a column, null where there is none."""
+    """Return a function that gives the time in a column, or null."""
 
     def show(row: Any) -> str | None:
         seconds = row[column]

@@ -1,4 +1,4 @@
-"""GraphQL: projects, their sweeps, and the pages of their runs."""
+"""GraphQL fields of projects, their sweeps, and lists of their runs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TABLE.shows(
         "readOnly": constant(False),
     },
 )
-# A sweep is known by the runs that name it only.
+# A sweep is known only by the runs that name it.
 TABLE.shows(
     "Sweep",
     {
@@ -69,7 +69,7 @@ def _project(context: Context, _: Any, given: Given) -> sqlite3.Row | None:
 def _projects(context: Context, _: Any, given: Given) -> Fields:
     entity = given.get("entityName") or context.owner
     if entity != context.owner:
-        # Of others' projects there are none to see.
+        # Projects of other users are not visible.
         return connection(Page([], [], has_next=False))
     first, after = given.get("first"), given.get("after")
     return connection(list_projects(context.runs.database, entity, first=first, after=after))
@@ -108,7 +108,7 @@ def _runs(context: Context, project: sqlite3.Row, given: Given) -> Fields:
 def _total_count(context: Context, page: Fields, _: Given) -> int:
     if "counted" not in page:
         return len(page["edges"])
-    # Counting costs a look at every run, and few ask for it.
+    # Counting reads every run, so it is done only if the query selects the count.
     return count_runs(context.runs.database, *page["counted"])
 
 

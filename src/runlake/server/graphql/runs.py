@@ -1,4 +1,4 @@
-"""GraphQL: runs, and what is done to them; their rows are in `history`."""
+"""GraphQL fields and mutations of runs; their history is in `history`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The GraphQL schema: the part of the W&B protocol that this backend answers."""
+"""The text of the GraphQL schema: the part of the W&B protocol that this backend supports."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ TOPICS = (users, projects, runs, history, files, artifacts, collections, artifac
 
 
 def load_schema() -> GraphQLSchema:
-    """Return the schema with what answers its fields; every field outside it is refused."""
+    """Return the schema with its resolvers; queries for other fields are refused."""
     schema = build_schema(SDL + ARTIFACT_SDL)
     install(schema, (topic.TABLE for topic in TOPICS))
     return schema

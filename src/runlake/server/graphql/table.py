@@ -1,4 +1,4 @@
-"""How the fields of the schema are answered: each topic has a table, `install` puts it in."""
+"""Connects the fields of the schema to resolvers: each topic has a `Table`; `install` adds it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from runlake.server.graphql.context import Context
 Fields = dict[str, Any]
 Given = Mapping[str, Any]
 Show = Callable[[Any], Any]
-# Gets who asks, the value whose field it is, and the arguments that are not null.
+# Takes the context, the value that has the field, and the arguments that are not null.
 Resolve = Callable[[Context, Any, Given], Any]
 Act = Callable[[Context, Given], Fields]
 
 
 class Table:
-    """What answers the fields of one topic; the fields of a dict need no answer of their own."""
+    """The resolvers of one topic; fields of values that are dicts need no resolver."""
 
     def __init__(self) -> None:
         self.resolvers: dict[tuple[str, str], Callable[..., Any]] = {}
@@ -33,14 +33,14 @@ class Table:
         self.shown: set[str] = set()
 
     def shows(self, types: str | tuple[str, ...], fields: Mapping[str, Show]) -> None:
-        """Answer fields from the value alone.
+        """Resolve fields from the value alone.
 
         Parameters
         ----------
         types : str or tuple of str
-            Types whose values are rows; `install` wants all of their fields answered.
+            Types whose values are rows; `install` requires a resolver for each of their fields.
         fields : mapping
-            By name in GraphQL, what returns the field of a value.
+            GraphQL field name to a function that takes the value and returns the field.
         """
         for type_name in _tuple_of(types):
             self.shown.add(type_name)
@@ -48,7 +48,7 @@ class Table:
                 self.resolvers[type_name, name] = _by_value(show)
 
     def resolves(self, types: str | tuple[str, ...], *names: str) -> Callable[[Resolve], Resolve]:
-        """Answer fields by a function of who asks, the value and the arguments."""
+        """Decorate a function of context, value and arguments that resolves fields."""
 
         def add(resolve: Resolve) -> Resolve:
             for type_name in _tuple_of(types):
@@ -59,7 +59,7 @@ class Table:
         return add
 
     def mutation(self, *names: str) -> Callable[[Act], Act]:
-        """Answer mutations by a function of who asks and the fields of the input."""
+        """Decorate a function of context and input fields that executes mutations."""
 
         def add(act: Act) -> Act:
             self.resolves("Mutation", *names)(lambda context, _, given: act(context, given))
@@ -68,33 +68,33 @@ class Table:
         return add
 
     def names_types_of(self, abstract: str, name: Show) -> None:
-        """Tell which type a value of an interface or a union has."""
+        """Set the function that names the type of a value of an interface or a union."""
         self.type_names[abstract] = name
 
 
 def identity(value: Any) -> Any:
-    """Show a value as it is."""
+    """Return the value unchanged."""
     return value
 
 
 def column(name: str) -> Show:
-    """Show what a value has under a name."""
+    """Return a function that gives a column of a value."""
     return itemgetter(name)
 
 
 def constant(value: Any) -> Show:
-    """Show the same for every value."""
+    """Return a function that gives the same for every value."""
     return lambda _: value
 
 
 def install(schema: GraphQLSchema, tables: Iterable[Table]) -> None:
-    """Let tables answer the fields of a schema.
+    """Set the resolvers of tables in a schema.
 
     Raises
     ------
     TypeError
-        If a table names what the schema does not have, or a type whose values are rows has a
-        field that no table answers.
+        If a table names a type that the schema does not have, or a type whose values are rows has
+        a field without a resolver.
     """
     shown: set[str] = set()
     for table in tables:
@@ -107,7 +107,7 @@ def install(schema: GraphQLSchema, tables: Iterable[Table]) -> None:
         fields = _object_type(schema, type_name).fields
         missing = [name for name, field in fields.items() if field.resolve is None]
         if missing:
-            raise TypeError(f"{type_name} has fields that nothing answers: {', '.join(missing)}")
+            raise TypeError(f"{type_name} has fields without a resolver: {', '.join(missing)}")
 
 
 def _tuple_of(types: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ def _by_value(show: Show) -> Callable[..., Any]:
 
 def _by_context(resolve: Resolve) -> Callable[..., Any]:
     def answer(value: Any, info: GraphQLResolveInfo[Context], **arguments: Any) -> Any:
-        # The protocol sends null for what is not given.
+        # Clients send null for arguments that are not given.
         given = arguments.get("input", arguments)
         named = {key: item for key, item in given.items() if item is not None}
         return resolve(info.context, value, named)
@@ -131,7 +131,7 @@ def _by_context(resolve: Resolve) -> Callable[..., Any]:
 def _object_type(schema: GraphQLSchema, name: str) -> GraphQLObjectType:
     found = schema.type_map.get(name)
     if not isinstance(found, GraphQLObjectType):
-        raise TypeError(f"{name} has no fields to answer")
+        raise TypeError(f"{name} is no object type of the schema")
     return found
 
 

@@ -1,4 +1,4 @@
-"""GraphQL: who is logged in, entities, and what the server can do."""
+"""GraphQL fields of the logged-in user, of entities, and of the server's features."""
 
 from __future__ import annotations
 

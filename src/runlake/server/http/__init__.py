@@ -1,5 +1,5 @@
-"""What the embedded backend answers beside GraphQL, and the log of all requests.
+"""The routes of the embedded backend besides GraphQL, and the log of all requests.
 
-Read `delivery`, which sends stored objects and ranges of them; then `artifact_routes`, the paths by
-which the SDK downloads files of artifacts, and `access_log`.
+Start with `delivery`, which sends stored objects and ranges of them. `artifact_routes` has the
+paths by which the SDK downloads files of artifacts; `access_log` logs requests.
 """

@@ -1,4 +1,4 @@
-"""One JSON line per request: what was asked, never with which key or signature."""
+"""Logs one JSON line per request, without API keys and signatures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class AccessLog:
     app : ASGIApp
         The application.
     file : Path or None
-        Where to append; None logs nothing.
+        File to append to; None logs nothing.
     """
 
     def __init__(self, app: ASGIApp, file: Path | None) -> None:
@@ -42,7 +42,8 @@ class AccessLog:
                 status = message["status"]
             elif message["type"] == "http.response.body":
                 n_bytes += len(message.get("body", b""))
-                # Whoever has the whole answer finds its line.
+                # Written before the last piece is sent: a client that has the whole answer
+                # finds its line in the log.
                 if not message.get("more_body"):
                     self._write(scope, status, n_bytes)
                     is_written = True

@@ -1,6 +1,6 @@
-"""Artifact files by address: what the SDK asks where it holds no signed URL.
+"""Routes for artifact files, which the SDK requests when it has no signed URL.
 
-It makes the address itself, from an entry of the manifest: ``/artifactsV2/REGION/ENTITY/PROJECT/
+The SDK makes the path itself, from an entry of the manifest: ``/artifactsV2/REGION/ENTITY/PROJECT/
 COLLECTION/BIRTH_ARTIFACT/MD5/NAME``, or ``/artifacts/ENTITY/MD5`` in the older storage layout.
 """
 
@@ -17,21 +17,21 @@ from runlake.server.store.objects import Storage
 
 
 def artifact_routes(database: Database, artifacts: ArtifactStore, storage: Storage) -> list[Route]:
-    """Return the routes that lead from an MD5 to a signed URL.
+    """Return the routes that redirect from an MD5 to a signed URL.
 
     Parameters
     ----------
     database : Database
-        Knows the users.
+        The users.
     artifacts : ArtifactStore
-        Knows which files there are.
+        The files of artifacts.
     storage : Storage
-        Signs.
+        Signs the URLs.
 
     Returns
     -------
     list of Route
-        For the API's origin.
+        Routes of the API's origin.
     """
 
     def redirect(request: Request, md5: str) -> Response:
@@ -49,7 +49,7 @@ def artifact_routes(database: Database, artifacts: ArtifactStore, storage: Stora
         return redirect(request, request.path_params["md5"])
 
     def by_entry(request: Request) -> Response:
-        # The artifact of its birth may be left empty; hence the digest is counted from behind.
+        # BIRTH_ARTIFACT may be empty, so the digest is found from the end of the path.
         parts = request.path_params["rest"].split("/")
         return redirect(request, parts[-2] if len(parts) > 1 else "")
 

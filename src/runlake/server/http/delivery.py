@@ -1,4 +1,4 @@
-"""Answer a request for an object: its version, its digests, its bytes or a range of them."""
+"""Answers requests for stored objects: headers with version and digests, all bytes or ranges."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from runlake.server.store.objects import StoredObject
 
 READ_BYTES = 1 << 20
-# A browser takes a file for what the header says, not for the page that its bytes look like.
+# Browsers must believe the content type: an uploaded file must not be shown as a page.
 NO_GUESSING = {"X-Content-Type-Options": "nosniff"}
 
 
 class _Body(FileResponse):
-    # Each piece is a hop to a thread: pieces of 1 MiB arrive twice as fast as those of 64 kB.
+    # Each piece is read in a thread: with pieces of 1 MiB a file arrives twice as fast as with
+    # Starlette's 64 kB.
     chunk_size = READ_BYTES
 
 
@@ -29,15 +30,15 @@ def deliver(request: Request, found: StoredObject | None) -> Response:
     Parameters
     ----------
     request : Request
-        With its conditions and ranges.
+        The request, with its conditions and ranges.
     found : StoredObject or None
-        What is asked for.
+        The requested object, None if there is none.
 
     Returns
     -------
     Response
-        404, 304, 206, 416 or 200, with an ETag and, as Google Cloud Storage does, the digests of
-        the whole object in ``x-goog-hash``.
+        Status 404, 304, 206, 416 or 200, with an ETag and, as from Google Cloud Storage, the
+        digests of the whole object in ``x-goog-hash``.
     """
     if found is None or not found.file.is_file():
         return PlainTextResponse("There is no such object.\n", 404)
@@ -58,7 +59,7 @@ def deliver(request: Request, found: StoredObject | None) -> Response:
 
 @lru_cache(maxsize=10_000)
 def _crc32c(file: Path, md5: str) -> str:
-    """Return the CRC32C of a version of an object, in base64; the MD5 says which version."""
+    """Return the CRC32C of an object in base64; the MD5 is part of the key of the cache."""
     del md5
     value = 0
     with file.open("rb", buffering=0) as content:

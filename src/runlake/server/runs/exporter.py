@@ -1,4 +1,4 @@
-"""History rows to Parquet, in the column types of the W&B protocol."""
+"""Writes history rows to Parquet, in the column types of the W&B protocol."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def write_export(rows: list[Row], file: Path) -> None:
     rows : list of dict
         Ascending by ``_step``, each step once; dotted keys.
     file : Path
-        Where to; replaced atomically.
+        The Parquet file; replaced atomically.
 
     Notes
     -----
-    ``_step`` is int64; a key whose values are all integers is int64, other numbers are double; bool
-    and string columns are plain; dicts are structs, lists are lists; a key with values of several
-    kinds is a struct of ``_type_*`` members of which one is filled. A key whose values fit none of
-    these is binary: JSON text.
+    ``_step`` is int64. A key whose values are all integers is int64, other numbers are double;
+    bools and strings have their own types; dicts are structs, lists are lists. A key with values of
+    several kinds is a struct of ``_type_*`` members, of which one is filled per row. A key whose
+    values fit none of these types is binary: JSON text.
     """
     columns = {"_step": pa.array([row["_step"] for row in rows], pa.int64())}
     for key in dict.fromkeys(key for row in rows for key in row if key != "_step"):
@@ -56,9 +56,9 @@ def write_export(rows: list[Row], file: Path) -> None:
 
 
 def _write(columns: dict[str, pa.Array], file: Path) -> None:
-    """Write a file, flush it and open it again: not all that is written can be read."""
+    """Write a file, flush it and open it again: pyarrow can write files that it cannot read."""
     table = pa.table(columns)
-    # Checksums of pages cost 0.03% of the bytes and no time that can be measured.
+    # Page checksums cost 0.03% more bytes and no measurable time.
     pq.write_table(
         table, file, row_group_size=ROW_GROUP_ROWS, compression="snappy", write_page_checksum=True
     )
@@ -66,7 +66,7 @@ def _write(columns: dict[str, pa.Array], file: Path) -> None:
         os.fsync(written.fileno())
     with pq.ParquetFile(file) as parquet:
         if parquet.metadata.num_rows != table.num_rows or parquet.schema_arrow != table.schema:
-            raise pa.ArrowInvalid(f"{file.name} does not hold what was written to it")
+            raise pa.ArrowInvalid(f"{file.name} does not contain the written rows and types")
 
 
 def _column(key: str, cells: list[Any]) -> pa.Array:
@@ -112,7 +112,7 @@ def _plain(member: str, cells: list[Any]) -> pa.Array:
 
 
 def _cannot_be_stored(dtype: pa.DataType, depth: int = 0) -> bool:
-    """Parquet knows neither structs without fields nor columns without a type nor any depth."""
+    """Return whether Parquet cannot store a type: an empty struct, a null type, deep nesting."""
     if pa.types.is_null(dtype) or depth > MAX_NESTING:
         return True
     if pa.types.is_struct(dtype):

@@ -17,14 +17,14 @@ WHERE files.run_id = ?
 
 
 class RunFiles:
-    """Files of all runs of a server; one that was announced counts once it is uploaded.
+    """Files of all runs of a server; an announced file is listed once it is uploaded.
 
     Parameters
     ----------
     database : Database
         Names of the files.
     storage : Storage
-        Their bytes.
+        Bytes of the files.
     """
 
     def __init__(self, database: Database, storage: Storage) -> None:
@@ -32,7 +32,7 @@ class RunFiles:
         self._storage = storage
 
     def announce(self, run_id: int, names: Sequence[str]) -> None:
-        """Take in names of files that will be uploaded."""
+        """Register the names of files that will be uploaded."""
         for name in names:
             parts = name.split("/")
             if not name.strip("/") or name.startswith("/") or ".." in parts or "\0" in name:
@@ -64,13 +64,13 @@ class RunFiles:
         run_id : int
             The run.
         names : sequence of str
-            Exact names; none means all.
+            Exact names; empty means all files.
         pattern : str, optional
-            SQL's LIKE, with a backslash before a ``%`` or ``_`` that stands for itself.
+            Pattern of SQL's LIKE; a backslash makes the ``%`` or ``_`` after it literal.
         after : int
             Number of the last file of the page before.
         limit : int
-            Files at most.
+            Greatest number of files.
 
         Returns
         -------
@@ -96,12 +96,12 @@ class RunFiles:
         return cut_page(rows, limit, lambda row: str(row["id"]))
 
     def run_of(self, file_id: int) -> int | None:
-        """Return the number of the run that has a file, None where there is no such file."""
+        """Return the number of the run that has a file, None if there is no such file."""
         row = self._database.row("SELECT run_id FROM files WHERE id = ?", file_id)
         return int(row["run_id"]) if row else None
 
     def delete(self, file_ids: Sequence[int]) -> None:
-        """Delete files with their bytes."""
+        """Delete files and their bytes."""
         self._delete(f"id IN ({', '.join('?' * len(file_ids))})", *file_ids)
 
     def delete_all(self, run_id: int) -> None:

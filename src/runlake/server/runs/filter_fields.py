@@ -1,4 +1,4 @@
-"""The fields by which runs are filtered and ordered, as SQL over the table ``runs``."""
+"""The fields by which runs can be filtered and ordered, as SQL over the table ``runs``."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class RunField:
     Parameters
     ----------
     name : str
-        As it was asked for.
+        The name in the filter.
     kind : str
-        An expression for its type in the words of SQLite's ``json_type``; null where the run has
-        no such field.
+        Expression for its type, with the type names of SQLite's ``json_type``; null if the run
+        does not have the field.
     value : str
-        An expression for its value.
+        Expression for its value.
     operand : callable
-        Turns what it is compared with into what the value is.
+        Converts the operand of a comparison to the stored form of the value.
     elements : str, optional
-        A table of elements, each of which may match: of a list such as the tags.
+        For a list such as the tags: a table of its elements, any of which may match.
     whole : str, optional
-        An expression for the list as text, where the field is a list.
+        For a list: expression for the whole list as text.
     """
 
     name: str
@@ -44,18 +44,13 @@ class RunField:
 
 
 def find_field(name: str) -> RunField:
-    """Return the field of a name.
+    """Return the field with a name.
 
     Parameters
     ----------
     name : str
-        Of a run's own fields in camel case or snake case; ``config.<key>``,
+        A run's own field in camel case or snake case, ``config.<key>``,
         ``summary_metrics.<key>`` or ``keys_info.keys.<key>``.
-
-    Returns
-    -------
-    RunField
-        Ready for SQL.
 
     Raises
     ------
@@ -71,7 +66,7 @@ def find_field(name: str) -> RunField:
 
 
 def _near(name: str) -> list[str]:
-    """Return what may be meant by a name that no field has."""
+    """Return the fields with names similar to an unknown name."""
     if name in MISTAKEN:
         return [MISTAKEN[name]]
     document, _, key = name.partition(".")
@@ -91,7 +86,7 @@ def _number(expression: str) -> Callable[[str], RunField]:
 
 
 def _time(column: str) -> Callable[[str], RunField]:
-    # The protocol shows microseconds, and what it shows must be equal to what is stored.
+    # The protocol returns microseconds; a filter by a returned time must match the stored one.
     micros = f"CAST(round({column} * 1e6) AS INTEGER)"
     return lambda name: RunField(name, "'integer'", micros, _microseconds)
 
@@ -131,7 +126,7 @@ def _of_keys(name: str, key: str) -> RunField:
 
 
 def _alternatives(path: str) -> list[str]:
-    """Return the places that a path may mean: ``lr.value`` is also written for ``lr``."""
+    """Return the possible meanings of a path: ``lr.value`` is also written for ``lr``."""
     parts = path.split(".")
     shorter = [
         ".".join(parts[:at] + parts[at + 1 :])
@@ -191,7 +186,7 @@ DOCUMENTS: dict[str, Callable[[str, str], RunField]] = {
     "keys_info.keys.": _of_keys,
     "keysInfo.keys.": _of_keys,
 }
-# What the parts of a run are called elsewhere, and what they are called here.
+# The names of a run's parts in filters, and their columns here.
 DOCUMENT_NAMES = {
     "config": "config",
     "summary": "summary_metrics",

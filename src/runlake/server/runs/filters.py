@@ -1,7 +1,7 @@
-"""Filters of runs: from the Mongo-like language of the protocol to SQL.
+"""Filters of runs: compiles the Mongo-like language of the protocol to SQL.
 
-A comparison of values of different types is false, never an error; so is every comparison of a
-field that is not there, but for ``$ne``, ``$nin`` and ``$exists: false``, which are true of it.
+A comparison of values of different types is false, never an error. A comparison with a missing
+field is false too, except ``$ne``, ``$nin`` and ``$exists: false``, which are true.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ ORDERED = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition in SQL that is true or false, never null.
+    """An SQL condition that is true or false, never null.
 
     Parameters
     ----------
     sql : str
-        May stand in brackets behind ``WHERE``, in a query of the table ``runs``.
+        An expression over the table ``runs``; put it in brackets after ``WHERE``.
     values : tuple
-        What its question marks stand for.
+        The values of its question marks, in order.
     """
 
     sql: str
@@ -51,7 +51,7 @@ def parse_filters(text: str | None) -> Condition:
     Parameters
     ----------
     text : str or None
-        JSON; nothing keeps every run.
+        JSON; None or an empty text matches every run.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def parse_filters(text: str | None) -> Condition:
     Raises
     ------
     Refused
-        If it is no filter: the text names the operator, field or value that is wrong.
+        If it is no filter; the text names the wrong operator, field or value.
     """
     try:
         document = json.loads(text or "{}")
@@ -71,7 +71,7 @@ def parse_filters(text: str | None) -> Condition:
 
 
 class _Compiler:
-    """Counts the conditions of one filter: SQLite's own limits have worse messages."""
+    """Compiles one filter, and counts its conditions: SQLite's own limits have worse messages."""
 
     def __init__(self) -> None:
         self._n_conditions = 0
@@ -133,7 +133,7 @@ def _in(field: RunField, operand: Any) -> Condition:
 
 
 def _all(field: RunField, operand: Any) -> Condition:
-    """Return that a list has all values; a value that is no list is as a list of one."""
+    """Return the condition that a list has all values; another value is like a list of one."""
     if not isinstance(operand, list):
         raise Refused(f"$all wants a list of values, not {_shown(operand)}")
     conditions = [_joined("OR", [_equal(field, one), _holds(field, one)], NEVER) for one in operand]
@@ -165,10 +165,10 @@ def _is_one_of(field: RunField, operands: Sequence[Any]) -> Condition:
             kinds.setdefault(_kinds_of(converted), []).append(converted)
     for kind, values in kinds.items():
         if kind in {("array",), ("object",)}:
-            # As texts, which are equal for equal values.
+            # Compared as JSON texts, which are equal for equal values.
             listed = standard_json([standard_json(value) for value in values])
         else:
-            # Nothing equals NaN.
+            # No value equals NaN.
             listed = standard_json([value for value in values if value == value])  # noqa: PLR0124
         members = "(SELECT member.value FROM json_each(?) AS member)"
         conditions.append(
@@ -178,7 +178,7 @@ def _is_one_of(field: RunField, operands: Sequence[Any]) -> Condition:
 
 
 def _is_null(field: RunField) -> Condition:
-    """Return that a field is null or not there."""
+    """Return the condition that a field is null or missing."""
     if field.elements:
         return Condition(f"NOT EXISTS (SELECT 1 FROM {field.elements})")
     return Condition(f"coalesce({field.kind}, 'null') = 'null'")
@@ -260,7 +260,7 @@ def _bindable(value: Any) -> Any:
 
 
 def _joined(word: str, conditions: Sequence[Condition], empty: Condition) -> Condition:
-    """Join conditions as a balanced tree: SQLite's expressions have a largest depth."""
+    """Join conditions as a balanced tree: SQLite limits the depth of an expression."""
     if not conditions:
         return empty
     if len(conditions) == 1:

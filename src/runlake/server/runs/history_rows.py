@@ -1,4 +1,4 @@
-"""Rows of a run's history, read from its lines; only lines that an answer needs are parsed."""
+"""Reads rows of a run's history from its stored lines; parses only the lines of an answer."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ IN_RANGE = (
 
 
 class HistoryRows:
-    """Reads the lines of all runs.
+    """Reads history rows of all runs.
 
     Parameters
     ----------
     database : Database
-        Holds them.
+        The stored lines.
     """
 
     def __init__(self, database: Database) -> None:
@@ -31,7 +31,8 @@ class HistoryRows:
 
     def live_steps(self, run: sqlite3.Row) -> list[int]:
         """Return the steps of the rows that are in no export, ascending, each once."""
-        # By position, not by step: a long run with few live rows is not walked over.
+        # By position, not by step: this reads only the live rows of a long run. The unary plus
+        # keeps SQLite from choosing the index on steps.
         steps = self._database.texts(
             "SELECT step AS value FROM lines WHERE run_id = ? AND stream = 'history' "
             "AND position >= ? AND +step >= 0",
@@ -48,14 +49,14 @@ class HistoryRows:
         run : Row
             The run.
         start, stop : int
-            Inclusive and exclusive.
+            First step, inclusive, and last step, exclusive.
         is_live : bool
-            Only rows that are in no export.
+            Return only rows that are not exported.
 
         Returns
         -------
         list of dict
-            With dotted keys.
+            Rows with dotted keys.
         """
         bounds = self._bounds(run, start, stop, is_live=is_live)
         return self._parsed(f"SELECT content {IN_RANGE} ORDER BY step, position", *bounds)
@@ -81,7 +82,7 @@ class HistoryRows:
         return [row_on_wire(step, same) for step, same in lines.items()]
 
     def sample(self, run: sqlite3.Row, n_rows: int) -> list[Row]:
-        """Return at most ``n_rows`` rows of all, evenly spaced."""
+        """Return at most ``n_rows`` rows of the whole run, evenly spaced."""
         steps = self._steps(run, 0, NO_LIMIT, is_live=False)
         chosen = [steps[index] for index in even_positions(len(steps), n_rows)]
         return self._parsed(
@@ -101,7 +102,7 @@ class HistoryRows:
         is_live: bool,
         limit: int,
     ) -> list[Row]:
-        """Return rows that have all of some keys, with just these, each step once.
+        """Return the rows that have all of the given keys, with only these keys, each step once.
 
         Parameters
         ----------
@@ -110,11 +111,11 @@ class HistoryRows:
         keys : sequence of str
             ``_step`` may be among them.
         start, stop : int
-            Inclusive and exclusive.
+            First step, inclusive, and last step, exclusive.
         is_live : bool
-            Only rows that are in no export.
+            Return only rows that are not exported.
         limit : int
-            Of more rows a sample comes, evenly spaced.
+            Greatest number of rows; of more rows an evenly spaced sample is returned.
 
         Returns
         -------
@@ -159,10 +160,10 @@ def _placed(text: str) -> tuple[int, int, str]:
 
 
 def _mentions(keys: Sequence[str]) -> tuple[str, list[str]]:
-    """Return a condition that every line with one of the keys meets, and its values.
+    """Return an SQL condition that every line with one of the keys meets, and its values.
 
-    A line without all of them adds nothing to an answer that shows these keys only. The last part
-    of a dotted key may be the name in a nested dict, and JSON may write any letter as an escape.
+    It only skips lines that cannot have a key: the parsed rows are checked afterwards. The last
+    part of a dotted key may be the name in a nested dict, and JSON may escape any character.
     """
     names = {key.rpartition(".")[2] for key in keys if key != STEP}
     marks = [

@@ -1,4 +1,4 @@
-"""History lines as the SDK sends them, and rows as the protocol answers them."""
+"""History lines as the SDK sends them, and rows as the protocol returns them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Row = dict[str, Any]
 NOT_NUMERIC = -1.7976931348623157e308
 LAST_STEP = 2**63 - 2
 WHOLE_STEP = re.compile(r'"_step": ?(\d+)[,}]')
-# Of numbers that may be more than a double holds, which are infinite when they are read.
+# Marks numbers that may exceed a double; JSON readers turn these into infinities.
 LONG_EXPONENT = re.compile(r"\d[eE]\+?\d{3}")
-# Numbers that JSON lacks, cells that are none, and escapes that may be half of a letter.
+# Marks numbers that JSON lacks, null cells, and escapes that may be half of a surrogate pair.
 NOT_ON_WIRE = ("NaN", "Infinity", "null", "\\u")
 
 
 def parse_line(line: str) -> Row:
-    """Parse a history line and give nested dicts dotted keys; empty ones stay.
+    """Parse a history line and give nested dicts dotted keys; empty dicts stay.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def parse_line(line: str) -> Row:
     Raises
     ------
     ValueError
-        If the line is something else.
+        If the line is not such an object.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def to_wire(value: Any) -> Any:
 
 
 def row_on_wire(step: int, lines: Sequence[str]) -> str:
-    """Return the row of a step as JSON, made of the lines that were logged for it.
+    """Return the row of a step as JSON, merged from all lines of the step.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def row_on_wire(step: int, lines: Sequence[str]) -> str:
 
 
 def _is_on_wire(step: int, line: str) -> bool:
-    """Tell whether a line is its row as it stands: flat, in standard JSON, with a whole step."""
+    """Return whether a line can be sent unchanged: flat, standard JSON, with an integer step."""
     found = WHOLE_STEP.search(line)
     return (
         line.count("{") == 1
@@ -124,7 +124,7 @@ def sample_evenly(rows: list[Row], limit: int) -> list[Row]:
 
 
 def even_positions(n_rows: int, limit: int) -> Sequence[int]:
-    """Return which of ``n_rows`` an even sample of at most ``limit`` takes.
+    """Return the positions of an even sample of at most ``limit`` out of ``n_rows`` rows.
 
     Examples
     --------
@@ -141,14 +141,14 @@ def even_positions(n_rows: int, limit: int) -> Sequence[int]:
 
 
 def count_keys(facts: dict[str, Any], rows: Iterable[Row]) -> None:
-    """Count the keys of new rows into the facts that ``historyKeys`` shows.
+    """Add the keys of new rows to the facts from which ``historyKeys`` is made.
 
     Parameters
     ----------
     facts : dict
-        Key to ``{"types": {type: count}, "previous": number, "monotonic": bool}``; changed.
+        Key to ``{"types": {type: count}, "previous": number, "monotonic": bool}``; modified.
     rows : iterable of dict
-        Rows that were not counted yet.
+        Rows that are not counted yet.
     """
     for row in rows:
         for key, value in row.items():

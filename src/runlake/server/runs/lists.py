@@ -1,4 +1,4 @@
-"""Lists of runs: filtered and ordered by SQL, page by page."""
+"""Lists of runs, filtered and ordered by SQL, page by page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runlake.server.store.ids import MAX_NUMBER
 from runlake.server.store.pages import Page, cut_page, page_size
 
 FROM = "FROM runs JOIN projects ON projects.id = runs.project_id"
-# They can be very long; a list reads them where they are asked for.
+# These columns can be very long; `RunStore.large` reads them when a query selects them.
 LARGE = {"config", "summary", "system_metrics", "key_facts", "config_values", "summary_values"}
 
 
@@ -28,7 +28,7 @@ class _Order:
 
     @property
     def is_creation(self) -> bool:
-        """Ordered by what an index has."""
+        """Whether the order is that of creation, for which there is an index."""
         return self.value == "runs.created_at"
 
     @property
@@ -40,7 +40,7 @@ class _Order:
         return f"order_value IS NULL, order_value {direction}, runs.id"
 
     def behind(self, value: Any, run_id: int) -> tuple[str, list[Any]]:
-        """Return the condition that a run comes after the one with this value and id."""
+        """Return the SQL condition for runs after the one with this value and id, and its values."""
         sign = "<" if self.is_descending else ">"
         if self.is_creation:
             return f"({self.value}, runs.id) {sign} (?, ?)", [value, run_id]
@@ -51,7 +51,7 @@ class _Order:
 
 
 def count_runs(database: Database, project_id: int, filters: str | None) -> int:
-    """Return how many runs of a project a filter keeps."""
+    """Return how many runs of a project match a filter."""
     condition = parse_filters(filters)
     row = database.row(
         f"SELECT count(*) AS n {FROM} WHERE runs.project_id = ? AND ({condition.sql})",
@@ -77,16 +77,16 @@ def list_runs(
     database : Database
         The runs.
     project_id : int
-        Whose runs.
+        The project.
     filters : str or None
         JSON, see `parse_filters`.
     order : str or None
-        A field behind ``+`` (the default) or ``-``; by creation if there is none.
+        ``+`` (ascending, the default) or ``-`` and a field; by creation if None.
     first : int or None
-        Runs to return at most.
+        Greatest number of runs.
     after : str or None
-        The cursor of the last run of the page before. Runs that come to the list meanwhile shift
-        nothing.
+        The cursor of the last run of the page before. Runs that are added meanwhile do not shift
+        the pages.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def list_runs(
     Raises
     ------
     Refused
-        If filters, order or cursor are wrong.
+        If the filters, the order or the cursor are wrong.
     """
     condition, ordering = parse_filters(filters), _parse_order(order)
     tests, values = [f"({condition.sql})"], [*condition.values]

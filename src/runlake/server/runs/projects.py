@@ -1,4 +1,4 @@
-"""Projects of an entity, and the sweeps in them."""
+"""Projects of an entity, and the sweeps of projects."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ def list_projects(
 def upsert_project(
     database: Database, entity: str, given: Mapping[str, Any]
 ) -> tuple[sqlite3.Row, bool]:
-    """Make a project, or change one.
+    """Create or change a project.
 
     Parameters
     ----------
     database : Database
-        Where it is kept.
+        The projects.
     entity : str
-        Whose it is.
+        Owner of the project.
     given : mapping
         The fields of ``UpsertModelInput`` that are not null.
 
     Returns
     -------
     tuple of Row and bool
-        The project, and whether it was made.
+        The project, and whether it was created.
     """
     changes = {name: given[name] for name in CHANGEABLE if name in given}
     with database.transaction() as connection:
@@ -81,7 +81,7 @@ def upsert_project(
 
 
 def check_project_name(name: str | None) -> str:
-    """Return a name that a project may have."""
+    """Return the name if it is allowed as a project name, else raise `Refused`."""
     if not name or len(name) > MAX_NAME_LENGTH or re.search(r"[/\\#?%:]", name):
         raise Refused(
             f"{name!r} is no name of a project: 1 to {MAX_NAME_LENGTH} characters without /\\#?%:"

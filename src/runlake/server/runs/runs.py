@@ -1,4 +1,4 @@
-"""Projects and runs: created, resumed, streamed to, exported, ended."""
+"""Runs: created, resumed, streamed to, exported, ended."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ STARTS_A_RUN = ("host", "jobProgram", "displayName", "groupName", "jobType", "no
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When rows are exported and when a silent run has crashed."""
+    """Rows per export, and seconds without a request after which a run counts as crashed."""
 
     export_rows: int = 10_000
     crash_after: float = 300.0
@@ -94,13 +94,13 @@ class RunStore:
         )
 
     def large(self, run: sqlite3.Row, column: str) -> Any:
-        """Return a column that rows from lists come without."""
+        """Return a large column, which rows from lists do not have."""
         if column in run.keys():  # noqa: SIM118 - a Row holds values, not names
             return run[column]
         return self._existing(run["id"])[column]
 
     def upsert(self, entity: str, given: Mapping[str, Any]) -> tuple[sqlite3.Row, bool]:
-        """Create, take over, resume or change a run.
+        """Create, restart, resume or change a run.
 
         Parameters
         ----------
@@ -112,7 +112,7 @@ class RunStore:
         Returns
         -------
         tuple of Row and bool
-            The run, and whether it was made.
+            The run, and whether it was created.
         """
         _check_documents(given)
         with self._database.transaction() as connection:
@@ -162,7 +162,7 @@ class RunStore:
         return self._existing(cursor.lastrowid), True
 
     def _start_over(self, connection: sqlite3.Connection, run_id: int) -> None:
-        """Drop the history of a run whose id is used again without resume."""
+        """Delete the history of a run whose id is used again without resuming it."""
         connection.execute("DELETE FROM lines WHERE run_id = ?", (run_id,))
         self._withdraw_exports(connection, run_id)
         connection.execute(
@@ -172,7 +172,7 @@ class RunStore:
         )
 
     def stream(self, run: sqlite3.Row, body: Mapping[str, Any]) -> bool:
-        """Take in one file-stream request; repeating it changes nothing.
+        """Store one file-stream request; repeating it changes nothing.
 
         Parameters
         ----------
@@ -184,12 +184,12 @@ class RunStore:
         Returns
         -------
         bool
-            Whether somebody asked the run to stop.
+            Whether the run was asked to stop.
 
         Raises
         ------
         BadBody
-            If a line of it cannot be stored; nothing of it is stored then.
+            If one of its lines cannot be stored; nothing of the request is stored then.
         """
         run_id, received = run["id"], parse_stream(body)
         with self._database.transaction() as connection:
@@ -241,7 +241,8 @@ class RunStore:
         new = [(at, row) for at, _, row in lines if at not in known]
         exported = run["exported_count"]
         if new and new[0][0] < exported:
-            # It fills a gap behind which rows were exported when the run was over.
+            # A line arrived for a gap before exported rows: the run was over when they were
+            # exported, and an export is never rewritten.
             self._withdraw_exports(connection, run_id)
             exported = 0
         connection.executemany(
@@ -258,9 +259,9 @@ class RunStore:
         )
 
     def _withdraw_exports(self, connection: sqlite3.Connection, run_id: int) -> None:
-        """Offer no export of a run any more: readers of the SDK keep exports by position for ever.
+        """Stop offering exports of a run; all its rows are live from now on.
 
-        All of its rows are live from now on.
+        New exports cannot replace the old ones: the SDK keeps exports by position for ever.
         """
         gone = connection.execute("DELETE FROM exports WHERE run_id = ?", (run_id,)).rowcount
         connection.execute(
@@ -272,11 +273,11 @@ class RunStore:
         try:
             self.export(run_id, is_over=is_over)
         except Exception:
-            # The rows are stored and stay live: no request and no other run shall suffer.
+            # The rows are stored and stay live: this must not fail the request or other runs.
             LOGGER.exception("The rows of run %d could not be exported.", run_id)
 
     def export(self, run_id: int, *, is_over: bool = False) -> None:
-        """Export the live rows of a run that fill an export, or all of them once it is over."""
+        """Export live rows as long as they fill an export; all of them if the run is over."""
         while True:
             run = self._existing(run_id)
             start = run["exported_count"]
@@ -301,14 +302,14 @@ class RunStore:
         )
         stop = lines[-1]["position"] + 1 if lines else start
         if not lines or (stop - start > len(lines) and not has_gaps):
-            # A gap: earlier lines may still come, and an export is never rewritten.
+            # A gap: earlier lines may still arrive, and an export is never rewritten.
             return False
         rows = [row for row in (parse_line(line["content"]) for line in lines) if "_step" in row]
         name = f"exports/{run_id}/{start:012d}-{secrets.token_hex(4)}.parquet"
         write_export(merge_steps(rows), self._storage.file(name))
         self._storage.adopt(name)
         with self._database.transaction() as connection:
-            # Unless somebody else exported, filled a gap or dropped rows meanwhile.
+            # Only if no other thread exported, filled a gap or deleted rows meanwhile.
             moved = connection.execute(
                 "UPDATE runs SET exported_count = ? WHERE id = ? AND exported_count = ? "
                 "AND ? = (SELECT count(*) FROM lines WHERE run_id = runs.id "
@@ -322,12 +323,12 @@ class RunStore:
         return True
 
     def end_silent_runs(self) -> None:
-        """End runs that were not heard of for too long, and export what they left.
+        """End runs that have sent nothing for too long, and export their rows.
 
-        A running one has crashed; one that announced its preemption was preempted.
+        A running run becomes ``crashed``; one that announced its preemption, ``preempted``.
         """
         with self._database.transaction() as connection:
-            # One statement: a run that is heard of in this moment keeps its state.
+            # One statement: a run that sends a request at this moment keeps its state.
             silent = connection.execute(
                 "UPDATE runs SET state = CASE state WHEN 'running' THEN 'crashed' "
                 "ELSE 'preempted' END WHERE state IN ('running', 'preempting') "
@@ -338,7 +339,7 @@ class RunStore:
             self._try_to_export(row["id"], is_over=True)
 
     def export_objects(self, run_id: int) -> list[str]:
-        """Return the names of a run's exports, in the order of their making."""
+        """Return the names of a run's exports, oldest first."""
         return [
             row["object"]
             for row in self._database.rows(
@@ -349,7 +350,7 @@ class RunStore:
     def lines(
         self, run_id: int, stream: str, *, first: int = 0, limit: int | None = None
     ) -> list[tuple[int, str]]:
-        """Return numbered lines of a stream from a position on."""
+        """Return at most ``limit`` lines of a stream with their positions, from ``first`` on."""
         return [
             (row["position"], row["content"])
             for row in self._database.rows(
@@ -363,7 +364,7 @@ class RunStore:
         ]
 
     def last_lines(self, run_id: int, stream: str, n_lines: int) -> list[tuple[int, str]]:
-        """Return the numbered last lines of a stream, ascending."""
+        """Return the last lines of a stream with their positions, ascending."""
         rows = self._database.rows(
             "SELECT position, content FROM lines WHERE run_id = ? AND stream = ? "
             "ORDER BY position DESC LIMIT ?",
@@ -384,7 +385,7 @@ class RunStore:
         return counts
 
     def rewind(self, run: sqlite3.Row, step: int) -> sqlite3.Row:
-        """Drop the rows behind a step; refused where one of them is exported."""
+        """Delete the rows after a step; refused if one of them is exported."""
         behind = self._database.row(
             "SELECT min(position) AS first FROM lines WHERE run_id = ? AND stream = 'history' "
             "AND step > ?",
@@ -393,7 +394,7 @@ class RunStore:
         )
         first = behind["first"] if behind else None
         if first is not None and first < run["exported_count"]:
-            raise Refused(f"rows behind step {step} are exported already and cannot be dropped")
+            raise Refused(f"rows after step {step} are exported already and cannot be deleted")
         if first is not None:
             facts: dict[str, Any] = {}
             kept = [parse_line(line) for at, line in self.lines(run["id"], "history") if at < first]
@@ -410,7 +411,7 @@ class RunStore:
         return self._existing(run["id"])
 
     def set_state(self, run_id: int, state: str) -> None:
-        """Move a run to another state where W&B allows that."""
+        """Change the state of a run, if W&B allows the change."""
         run = self._existing(run_id)
         if run["sweep"] is not None:
             raise Refused("invalid state transition: runs of a sweep keep their state")
@@ -420,7 +421,7 @@ class RunStore:
             connection.execute("UPDATE runs SET state = ? WHERE id = ?", (state, run_id))
 
     def stop(self, run_id: int) -> None:
-        """Ask a run to stop; its next request is told."""
+        """Ask a run to stop; the answer to its next request says so."""
         with self._database.transaction() as connection:
             connection.execute("UPDATE runs SET is_stopped = 1 WHERE id = ?", (run_id,))
 
@@ -452,12 +453,12 @@ def _check_documents(given: Mapping[str, Any]) -> None:
 
 
 def system_row(line: str) -> Row:
-    """Return an event line as the protocol shows it."""
+    """Return an event line as a row of the protocol's system metrics."""
     return name_system_keys(parse_line(line))
 
 
 def name_system_keys(row: Row) -> Row:
-    """Return an event with the prefix ``system.`` at the keys that the protocol shows so."""
+    """Return an event whose keys have the protocol's prefix ``system.``; ``_`` keys stay."""
     return {
         key if key.startswith(("_", "system.")) else f"system.{key}": value
         for key, value in row.items()

@@ -1,4 +1,4 @@
-"""File-stream requests, checked before anything of them is stored."""
+"""File-stream requests: parsed and checked before any part of them is stored."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ STREAMS = {
 }
 SUMMARY = "wandb-summary.json"
 INT64_BOUND = 2**63
-# The protocol counts lines in GraphQL's Int.
+# The protocol returns line counts as GraphQL's Int, which has 32 bits.
 MAX_LINES = 2**31 - 1
 
 
 class BadBody(Exception):
-    """A request that cannot be stored; the text says which part of it."""
+    """A request cannot be stored; the text names the wrong part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class SentLines:
     offset : int
         Position of the first line.
     texts : tuple of str
-        As they came.
+        The lines as received.
     rows : tuple of dict
-        The same parsed, with dotted keys; empty for the console's output.
+        The parsed lines, with dotted keys; empty for the console's output.
     """
 
     offset: int
@@ -45,13 +45,13 @@ class SentLines:
 
     @property
     def stop(self) -> int:
-        """Position behind the last line."""
+        """Position after the last line."""
         return self.offset + len(self.texts)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamBody:
-    """What one file-stream request says.
+    """The content of one file-stream request.
 
     Parameters
     ----------
@@ -60,9 +60,9 @@ class StreamBody:
     summary : str or None
         JSON object of the complete summary.
     is_complete, is_preempting : bool
-        The run ends, or is about to be.
+        The run ends; the run announces its preemption.
     exit_code : int or None
-        Of a run that ends.
+        Exit code of a run that ends.
     """
 
     streams: Mapping[str, SentLines]
@@ -73,7 +73,7 @@ class StreamBody:
 
 
 def parse_stream(body: Mapping[str, Any]) -> StreamBody:
-    """Check a file-stream request.
+    """Parse and check a file-stream request.
 
     Parameters
     ----------
@@ -83,12 +83,12 @@ def parse_stream(body: Mapping[str, Any]) -> StreamBody:
     Returns
     -------
     StreamBody
-        Every line of it can be stored and exported.
+        Lines that can all be stored and exported.
 
     Raises
     ------
     BadBody
-        If one cannot: it is no JSON object, or its ``_step`` no integer of 0 to 2**63 - 2.
+        If a line is no JSON object, or its ``_step`` is not an integer from 0 to 2**63 - 2.
     """
     files = body.get("files") or {}
     if not isinstance(files, dict):

@@ -1,4 +1,4 @@
-"""JSON as training scripts send it, made into what can be stored."""
+"""Parses the JSON of training scripts into values that can be stored."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def read_json(text: str) -> Any:
     Returns
     -------
     Any
-        Lone surrogates, which no file can hold, are U+FFFD, as Go reads them.
+        The value. Lone surrogates, which no file can hold, are U+FFFD, as Go reads them.
 
     Raises
     ------
     ValueError
-        If it is no JSON, or lists and objects lie in each other more than `MAX_DEPTH` deep.
+        If the text is no JSON, or nests deeper than `MAX_DEPTH`.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def read_json(text: str) -> Any:
 
 
 def read_body(content: bytes) -> dict[str, Any]:
-    """Parse the body of a request; empty is an empty object, and whatever is none a ValueError."""
+    """Parse the body of a request; ValueError if it is no JSON object. Empty means ``{}``."""
     body = read_json(content.decode("utf-8", "replace")) if content else {}
     if not isinstance(body, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - the sender's error, not the caller's

@@ -1,4 +1,4 @@
-"""Users and their API keys; a key is kept as its digest only."""
+"""Users and their API keys; only the digest of a key is stored."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ NAME_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 FAILED, WRONG_USAGE = 1, 2
-# Digits of a key's digest by which it is named; the digest is no secret, for a key is random.
+# Number of digest digits that make a key's id. The digest is no secret, because keys are random.
 ID_DIGITS = 12
 
 
 class AccountError(Exception):
-    """A user, or a key, cannot be added or found; the text says why.
+    """A user or a key cannot be added or found; the text says why.
 
     Parameters
     ----------
     message : str
-        What is wrong.
+        The text.
     exit_code : int
-        Of a command that fails for it.
+        Exit code of a command that fails with this error.
     """
 
     def __init__(self, message: str, exit_code: int = FAILED) -> None:
@@ -44,7 +44,7 @@ class AccountError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody with an API key; the name is also the user's entity."""
+    """A user; the name is also the user's entity."""
 
     id: int
     name: str
@@ -52,7 +52,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An API key, of which the digest is known; ``created`` is when, in UTC, as text."""
+    """An API key, known by its digest; ``created`` is the time of its creation, UTC, as text."""
 
     id: str
     user: str
@@ -65,7 +65,7 @@ def add_user(database: Database, name: str, api_key: str | None = None) -> str:
     Parameters
     ----------
     database : Database
-        Where users are kept; a running server sees the new one at once.
+        A running server on the same database accepts the new user at once.
     name : str
         Letters, digits, ``_.-``; becomes the entity of the user's runs.
     api_key : str, optional
@@ -74,7 +74,7 @@ def add_user(database: Database, name: str, api_key: str | None = None) -> str:
     Returns
     -------
     str
-        The API key; it is not kept and cannot be shown again.
+        The API key; it is not stored and cannot be shown again.
 
     Raises
     ------
@@ -92,12 +92,12 @@ def add_user(database: Database, name: str, api_key: str | None = None) -> str:
             connection.execute("INSERT INTO users (name) VALUES (?)", (name,))
             connection.execute(NEW_KEY, (name, _digest(key), time.time()))
     except sqlite3.IntegrityError as error:
-        raise AccountError(f"User {name!r}, or the API key, is there already.") from error
+        raise AccountError(f"User {name!r}, or the API key, exists already.") from error
     return key
 
 
 def add_key(database: Database, name: str) -> str:
-    """Give a user one more key and return it; `AccountError` if there is no such user."""
+    """Create another key for a user and return it; `AccountError` if there is no such user."""
     key = secrets.token_hex(20)
     with database.transaction() as connection:
         _check_user(database, name)
@@ -106,7 +106,7 @@ def add_key(database: Database, name: str) -> str:
 
 
 def list_keys(database: Database, name: str | None = None) -> list[Key]:
-    """Return the keys of a user, or of all of them, oldest first."""
+    """Return the keys of a user, or of all users, oldest first."""
     if name is not None:
         _check_user(database, name)
     rows = database.rows(
@@ -118,19 +118,19 @@ def list_keys(database: Database, name: str | None = None) -> list[Key]:
 
 
 def revoke_key(database: Database, key: str) -> Key:
-    """Take a key back; a running server knows it no more.
+    """Revoke a key; a running server refuses it at once.
 
     Parameters
     ----------
     database : Database
-        Where keys are kept.
+        The keys.
     key : str
         Its id, or the key itself.
 
     Returns
     -------
     Key
-        What was revoked.
+        The revoked key.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def _check_user(database: Database, name: str) -> None:
 
 
 def check_name(name: str) -> None:
-    """Raise `AccountError` unless a name may be a user's."""
+    """Raise `AccountError` if a name is not allowed as a user name."""
     if not NAME_FORM.fullmatch(name):
         raise AccountError(
             f"User name {name!r} must be letters, digits, '_', '.' or '-'.", WRONG_USAGE
@@ -163,12 +163,12 @@ def check_name(name: str) -> None:
 
 
 def list_users(database: Database) -> list[str]:
-    """Return the names of all users, in the order of their making."""
+    """Return the names of all users, oldest first."""
     return [row["name"] for row in database.rows("SELECT name FROM users ORDER BY id")]
 
 
 def find_user(database: Database, authorization: str | None) -> User | None:
-    """Return the user of an ``Authorization: Basic api:<key>`` header, None where it is wrong."""
+    """Return the user of an ``Authorization: Basic api:<key>`` header, None if it is wrong."""
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -1,8 +1,8 @@
 """SQLite in WAL mode: users, projects, runs, lines, exports, files and artifacts.
 
-Lines wait here until they are exported: a row of a table can be written twice under the same line
-index, which makes retried file-stream requests harmless, and one transaction publishes an export
-and moves the boundary of the live rows.
+History lines are kept here until they are exported. A line is keyed by its index in the stream, so
+that a retried file-stream request overwrites equal lines. One transaction publishes an export and
+moves the boundary of the live rows.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ class Database:
     Parameters
     ----------
     file : Path
-        Made, and brought to the newest schema, if it has to be.
+        Created if it does not exist; migrated to the newest schema.
     """
 
     def __init__(self, file: Path) -> None:
@@ -229,28 +229,28 @@ class Database:
         return self._connection().execute(statement, values).fetchall()
 
     def row(self, statement: str, *values: Any) -> sqlite3.Row | None:
-        """Return the first row of a query, None where there is none."""
+        """Return the first row of a query, None without a result."""
         found: sqlite3.Row | None = self._connection().execute(statement, values).fetchone()
         return found
 
     def texts(self, query: str, *values: Any) -> list[str]:
-        """Return the texts that a query finds in its one column, ``value``, in any order.
+        """Return the texts in the column ``value`` of a query, in any order.
 
-        SQLite gives the interpreter's lock away and takes it back for each row, which is slow while
-        other threads want it. So it joins the texts to one, by a character that JSON and numbers do
-        not have.
+        The sqlite3 module releases and takes the interpreter's lock for each row, which is slow
+        while other threads want the lock. So SQLite joins all texts into one, separated by a
+        character that neither JSON nor numbers contain.
         """
         joined = f"SELECT group_concat(value, char({ord(SEPARATOR)})) AS value FROM ({query})"
         try:
             row = self.row(joined, *values)
         except sqlite3.DataError:
-            # Longer than a text in SQLite may be.
+            # The joined text is longer than SQLite allows.
             return [row["value"] for row in self.rows(query, *values)]
         return row["value"].split(SEPARATOR) if row is not None and row["value"] is not None else []
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write all or nothing; acknowledged work survives the end of the process."""
+        """Run the block in a transaction; once it returned, the writes survive a process crash."""
         connection = self._connection()
         if connection.in_transaction:
             yield connection

@@ -1,20 +1,20 @@
-"""Opaque ids, as the protocol hands them out, and the numbers of rows in them."""
+"""The opaque ids of the protocol, which contain the number of a database row."""
 
 from __future__ import annotations
 
 import base64
 
-# Above it no row is; SQLite takes no integer of more than 64 bits.
+# Above every row number, and within SQLite's 64-bit integers.
 MAX_NUMBER = 2**62
 
 
 def make_id(type_name: str, number: int) -> str:
-    """Return an opaque id."""
+    """Return the opaque id of a row of a type."""
     return base64.b64encode(f"{type_name}:v1:{number}".encode()).decode()
 
 
 def parse_id(text: str, type_name: str) -> int | None:
-    """Return the number in an opaque id, None where it is no id of that type."""
+    """Return the row number in an opaque id, None if it is no id of that type."""
     try:
         found, _, number = base64.b64decode(text, validate=True).decode().partition(":v1:")
         return parse_number(number) if found == type_name else None
@@ -23,7 +23,7 @@ def parse_id(text: str, type_name: str) -> int | None:
 
 
 def parse_number(text: str) -> int:
-    """Return a number that a row may have; ValueError for any other text.
+    """Parse a row number; ValueError for any other text.
 
     Examples
     --------

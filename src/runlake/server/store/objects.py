@@ -21,12 +21,12 @@ MAX_NAME = 200
 
 
 class BrokenUpload(Exception):
-    """The bytes that came are not those that the signed URL is for."""
+    """The uploaded bytes do not have the MD5 that the signed URL requires."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object and what HTTP says about it."""
+    """A complete object and the facts for its HTTP headers; ``md5`` is in hex."""
 
     file: Path
     md5: str
@@ -35,7 +35,7 @@ class StoredObject:
 
 
 class Storage:
-    """Objects on disk, known to the database once they are complete.
+    """Objects on disk; the database lists an object once it is complete.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Storage:
     url : str
         Origin that serves them.
     expiry : float
-        Seconds that a signed URL is good for.
+        Seconds for which a signed URL is valid.
     """
 
     def __init__(self, database: Database, directory: Path, url: str, expiry: float) -> None:
@@ -67,9 +67,9 @@ class Storage:
         Parameters
         ----------
         method, name : str
-            What it allows.
+            The allowed method and object.
         md5 : str
-            Digest in hex that an upload must have; empty is any.
+            MD5 in hex that an upload must have; empty allows any content.
         """
         expires = int(time.time() + self._expiry)
         signature = self._signer.get_signature(f"{method}\n{name}\n{expires}\n{md5}").decode()
@@ -78,30 +78,30 @@ class Storage:
         return url + promise
 
     def allows(self, method: str, name: str, expires: str, signature: str, md5: str = "") -> bool:
-        """Tell whether a signature is ours and still good; a GET's also allows HEAD."""
+        """Return whether a signature is valid and not expired; one for GET also allows HEAD."""
         signed = "GET" if method == "HEAD" else method
         if not expires.isdecimal() or int(expires) < time.time():
             return False
         return self._signer.verify_signature(f"{signed}\n{name}\n{expires}\n{md5}", signature)
 
     def file(self, name: str) -> Path:
-        """Return where an object lies; its name never leads out of the directory."""
+        """Return the file of an object; no name leads out of the directory."""
         return self._directory.joinpath(*(_file_name(part) for part in name.split("/")))
 
     def find(self, name: str) -> StoredObject | None:
-        """Return a complete object, None where there is none."""
+        """Return a complete object, None if there is none."""
         row = self._database.row("SELECT * FROM objects WHERE name = ?", name)
         if row is None:
             return None
         return StoredObject(self.file(name), row["md5"], row["n_bytes"], row["modified_at"])
 
     async def receive(self, name: str, body: AsyncIterator[bytes], md5: str = "") -> str:
-        """Store an upload as it arrives and return its MD5 in hex.
+        """Store an upload while it arrives and return its MD5 in hex.
 
         Raises
         ------
         BrokenUpload
-            If it has not the promised MD5; nothing is stored then.
+            If it does not have the required MD5; nothing is stored then.
         """
         file = self.file(name)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ class Storage:
                     digest.update(chunk)
             if md5 and digest.hexdigest() != md5:
                 raise BrokenUpload(f"the upload has the MD5 {digest.hexdigest()}, not {md5}")
-            # Disk and database may keep it waiting; other requests shall not wait with it.
+            # In a thread: waiting for disk and database must not block the event loop.
             await run_in_threadpool(self._take_over, aside, name, digest.hexdigest())
         finally:
             with suppress(OSError):
@@ -129,14 +129,14 @@ class Storage:
         self._register(name, md5, n_bytes)
 
     def adopt(self, name: str) -> None:
-        """Make a file that was written in place known as a complete object."""
+        """Register a file that was already written at its final place."""
         file = self.file(name)
         with file.open("rb") as written:
             digest = hashlib.file_digest(written, "md5").hexdigest()
         self._register(name, digest, file.stat().st_size)
 
     def write(self, name: str, content: bytes) -> None:
-        """Store an object of the server's own making."""
+        """Store an object that the server itself made."""
         file = self.file(name)
         file.parent.mkdir(parents=True, exist_ok=True)
         aside = file.with_name(f".{secrets.token_hex(8)}.part")
@@ -163,7 +163,7 @@ class Storage:
 
 
 def _file_name(part: str) -> str:
-    """Return a name that every file system takes, different for different parts."""
+    """Return a file name that every file system accepts; different parts get different names."""
     quoted = quote(part, safe="").replace(".", "%2E") or "%"
     if len(quoted) <= MAX_NAME:
         return quoted

@@ -1,4 +1,4 @@
-"""Pages of lists: rows, where the page behind each starts, and whether there is one."""
+"""Pages of lists: rows, their cursors, and whether more rows follow."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Page(Generic[T]):
     rows : list
         In order.
     cursors : list of str
-        One per row: where the page behind it starts.
+        One per row; a page that starts after a row is requested with its cursor.
     has_next : bool
-        There are more.
+        More rows follow.
     """
 
     rows: list[T]
@@ -31,11 +31,11 @@ class Page(Generic[T]):
 
 
 def page_size(first: int | None) -> int:
-    """Return how many rows a page has at most where so many are asked for."""
+    """Return the greatest number of rows of a page for the requested number."""
     return min(max(1, DEFAULT_PER_PAGE if first is None else first), MAX_PER_PAGE)
 
 
 def cut_page(rows: list[T], size: int, cursor: Callable[[T], str]) -> Page[T]:
-    """Return a page of rows, of which there is one more than the page has if it has a next."""
+    """Return the first ``size`` rows as a page; pass one row more to show that more follow."""
     shown = rows[:size]
     return Page(shown, [cursor(row) for row in shown], len(rows) > size)

@@ -1,8 +1,8 @@
-"""Config and summary as SQL sees them: standard JSON with one member per dotted path.
+"""Config and summary in the form that SQL filters use: standard JSON, one member per dotted path.
 
-SQLite's JSON functions read standard JSON only, look keys up one level at a time, and differ from
-version to version in how they treat quotes in keys. Hence each run also holds its config and its
-summary in this form; triggers in the database keep it up to date.
+SQLite's JSON functions read only standard JSON, look up keys one level at a time, and treat quotes
+in keys differently between versions. So each run also stores its config and its summary in this
+form; triggers in the database keep it up to date.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-# SQLite refuses JSON that is nested deeper than 1,000 levels, and nobody filters by such a value.
+# SQLite refuses JSON nested deeper than 1,000 levels; deeper values cannot be used in filters.
 MAX_DEPTH = 32
 EXACT_FLOAT = 2**53
-# JSON has no infinity; a number that is too large for SQLite becomes one.
+# JSON has no infinity; SQLite reads a number that is too large as infinity.
 INFINITE = 10**400
 
 
 def config_values(text: str) -> str:
-    """Return the values of a config by dotted path, each out of its ``{"value": ...}``.
+    """Return the values of a config by dotted path, without their ``{"value": ...}`` wrappers.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def summary_values(text: str) -> str:
 
 
 def json_path(path: str) -> str:
-    """Return where a dotted path stands in what `config_values` returns; safe inside of SQL.
+    """Return the SQLite JSON path of a dotted path in the result of `config_values`, safe in SQL.
 
     Examples
     --------
@@ -48,17 +48,17 @@ def json_path(path: str) -> str:
 
 
 def standard_json(value: Any) -> str:
-    """Return JSON in which equal values have equal texts, and which every SQLite can read."""
+    """Return JSON that every SQLite can read; equal values have equal texts."""
     return json.dumps(_standard(value, MAX_DEPTH), separators=(",", ":"), sort_keys=True)
 
 
 def clean_text(text: str) -> str:
-    """Replace what SQLite cannot hold in a text: NUL, and halves of surrogate pairs."""
+    """Replace characters that SQLite texts cannot hold: NUL, and halves of surrogate pairs."""
     return text.replace("\0", "\1").encode("utf-8", "replace").decode()
 
 
 def matches_pattern(pattern: str, text: object) -> bool:
-    """Tell whether a pattern is found in a text; SQL calls it."""
+    """Return whether a pattern is found in a text; called from SQL."""
     return isinstance(text, str) and re.search(pattern, text) is not None
 
 
@@ -79,7 +79,7 @@ def _flat(document: dict[str, Any]) -> str:
 
 
 def _paths(document: dict[str, Any], depth: int) -> dict[str, Any]:
-    """Return every value by its path; where two have the same one, the longer key wins."""
+    """Return every value by its path; if two values have one path, the longer key wins."""
     found: dict[str, Any] = {}
     for key in sorted(document, key=lambda key: key.count("."), reverse=True):
         value = document[key]
