@@ -1,1 +1,1 @@
-"""Ratios against the wandb SDK and bare engines, measured side by side."""
+"""Benchmarks: ratios against the wandb SDK and plain engines, measured in the same run."""

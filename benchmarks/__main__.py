@@ -1,6 +1,6 @@
-"""``make bench``: print the tables, and keep them in ``docs/benchmarks.md``.
+"""``make bench``: measure everything, print the tables and write ``docs/benchmarks.md``.
 
-``python -m benchmarks rows frames`` measures some groups alone, and prints them only.
+``python -m benchmarks rows frames`` measures only these groups and only prints them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ GROUPS: dict[str, Callable[[Path], list[Line]]] = {
 
 
 def main() -> None:
-    """Measure all groups, or those that the command names."""
+    """Measure all groups, or those named on the command line."""
     wanted = sys.argv[1:] or [*GROUPS, "growth"]
     lines: list[Line] = []
     grown: list[Curve] = []

@@ -1,4 +1,4 @@
-"""Inputs: runs logged to the embedded backend over its own protocol."""
+"""The runs that benchmarks read, logged to the embedded backend over its own protocol."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ URL_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class Shape:
-    """A run to log: steps, keys, and how many of them a row has."""
+    """A run to log: number of steps, number of keys, and the share of keys in each row."""
 
     name: str
     n_steps: int
@@ -46,7 +46,7 @@ class Shape:
             yield json.dumps(row)
 
     def table(self, start: int, stop: int, *, is_vendors: bool = False) -> pa.Table:
-        """Return a stretch of the same rows as columns; the vendor has whole numbers as doubles."""
+        """Return the rows of a range of steps as a table; the vendor stores integers as doubles."""
         steps = np.arange(start, stop)
         every = max(1, round(1 / self.filled))
         whole = steps.astype(float) if is_vendors else steps
@@ -94,17 +94,17 @@ def log_run(
 
 @dataclass(frozen=True)
 class Layout:
-    """How the exports of runs lie: rows per file, and who writes them.
+    """Layout of the exports of a run: rows per file, and whether it is the vendor's.
 
     The vendor writes few large files with ``_step`` and all numbers as doubles; `runlake serve`
-    writes many small ones, steps and whole numbers as integers.
+    writes many small files with steps and whole numbers as integers.
     """
 
     rows_per_file: int
     is_vendors: bool = False
 
     def name(self, n_rows: int) -> str:
-        """Return the layout in words, for a run of so many rows."""
+        """Describe the layout for a run of ``n_rows`` rows."""
         n_files = -(-n_rows // self.rows_per_file)
         writer = "vendor's layout" if self.is_vendors else "`runlake serve`'s"
         return f"{n_files} file{'s' * (n_files > 1)}, {writer}"
@@ -112,10 +112,10 @@ class Layout:
 
 @contextlib.contextmanager
 def served(folder: Path, layout: Layout, shape: Shape) -> Iterator[tuple[RunningServer, str]]:
-    """Serve a finished run whose exports have a layout, and give its path too.
+    """Serve a finished run whose exports have a layout; yield the server and the run's path.
 
-    Some steps of each export are logged, the first and the last among them; then files with all
-    rows take the places of those that were exported. To log millions of rows takes minutes.
+    To log millions of rows takes minutes. So only some steps of each export are logged, its first
+    and last among them; then the exported files are replaced by files with all rows.
     """
     with running_server(folder, export_rows=LOGGED_PER_FILE) as server:
         starts = range(0, shape.n_steps, layout.rows_per_file)

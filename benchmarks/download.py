@@ -1,4 +1,4 @@
-"""Cold pulls: against parallel curl, which only copies bytes, and against the SDK's download."""
+"""Pulls into an empty cache, against parallel curl (which only copies bytes) and the SDK."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ with FaultServer() as server:
 
 @dataclass(frozen=True)
 class Offer:
-    """A run to pull: who serves it, and the URLs of its exports for whoever cannot ask."""
+    """A run to pull: its server, and the URLs of its exports for peers that need them."""
 
     server: RunningServer
     path: str
@@ -61,7 +61,7 @@ def write_exports(folder: Path, n_files: int, n_rows: int, n_keys: int) -> None:
 
 @contextlib.contextmanager
 def served_plainly(folder: Path, latency: float = 0.0) -> Iterator[Offer]:
-    """Serve files by ``sendfile``, each request after a wait."""
+    """Serve files with ``sendfile``, each request after a delay."""
     process = subprocess.Popen(
         [sys.executable, "-c", PLAIN_SERVER, str(folder), str(latency)],
         stdin=subprocess.PIPE,
@@ -98,7 +98,7 @@ def served_by_runlake(folder: Path, exports: Path) -> Iterator[Offer]:
 
 
 def compare(offer: Offer, folder: Path, work: str, scripts: tuple[str, str], goal: float) -> Line:
-    """Compare a cold pull with a peer's."""
+    """Compare a pull into an empty cache with a peer's."""
     peer = "curl" if scripts[1] == peers.CURL else "wandb"
     sides = [
         Side(
@@ -116,7 +116,7 @@ def compare(offer: Offer, folder: Path, work: str, scripts: tuple[str, str], goa
 
 
 def lines(folder: Path) -> list[Line]:
-    """Measure every kind of cold pull."""
+    """Measure every kind of pull into an empty cache."""
     big, small = folder / "big", folder / "small"
     write_exports(big, 4, 300_000, 24)
     write_exports(small, 150, 50, 4)

@@ -1,4 +1,4 @@
-"""How frames and SQL compare with polars and DuckDB on the same files."""
+"""Compares frames and SQL with polars and DuckDB on the same files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ print(polars.read_parquet(sys.argv[2:], columns=["_step", "key7"]).height)
 
 
 def lines(folder: Path) -> Iterator[Line]:
-    """Measure runs of few and of many files, and a wide one."""
+    """Measure a run of few files, a run of many files, and a wide run."""
     for n_files in FILE_COUNTS:
         work = f"{N_ROWS:,} rows x {N_KEYS + 1} keys in {n_files:,} file{'s' * (n_files > 1)}"
         rows = N_ROWS // n_files
@@ -45,7 +45,7 @@ def lines(folder: Path) -> Iterator[Line]:
 
 
 class _Frames:
-    """A run on a plain server, and a cache."""
+    """Measures one run on a plain server, with a cache."""
 
     def __init__(self, folder: Path, n_files: int, n_rows: int, n_keys: int) -> None:
         self._folder = folder
@@ -61,7 +61,7 @@ class _Frames:
         self._stack.close()
 
     def frame(self, work: str, goal: float) -> Line:
-        """Compare a frame of all keys with polars on the same files, and one request."""
+        """Compare a frame of all keys with polars on the same files plus one request."""
         ours, both, bare = take_turns(
             self._side(peers.RUNLAKE_FRAME), self._side(peers.POLARS_FRAME), rounds=ROUNDS
         )
@@ -77,7 +77,7 @@ class _Frames:
         )
 
     def sql(self, work: str, goal: float) -> Line:
-        """Compare a query of one key with DuckDB on the same files, and one request."""
+        """Compare a query of one key with DuckDB on the same files plus one request."""
         ours, bare = take_turns(
             self._side(peers.RUNLAKE_SQL, query=QUERY),
             self._side(peers.DUCKDB_SQL, query=QUERY),
@@ -87,7 +87,7 @@ class _Frames:
         return Line.at_least(f"SQL of one key, {work}", ours, bare, goal, "request and DuckDB")
 
     def script(self) -> Line:
-        """Compare a whole script, the interpreter and the imports with it."""
+        """Compare a whole script, including the interpreter's start and the imports."""
         directory = self._folder / "ours"
         files = [str(one) for one in sorted(directory.rglob("*.parquet"))]
         polars = POLARS_CODE.replace("sys.argv[2:]", repr(files))

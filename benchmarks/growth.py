@@ -1,4 +1,4 @@
-"""How the time of a read grows with what it reads, and with what it does not."""
+"""Measures how read times grow with the number of rows, keys and runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Read = Callable[[runlake.Api, str], int]
 
 
 def curves(folder: Path, server: RunningServer) -> list[Curve]:
-    """Measure runs that are on disk; each read asks the backend once whether they are current."""
+    """Measure cached runs; each read asks the backend once whether the cache is current."""
     return [
         *_by_size(
             "rows in the run",
@@ -51,7 +51,7 @@ def curves(folder: Path, server: RunningServer) -> list[Curve]:
 def _by_size(
     by: str, sizes: list[tuple[int, int, Path]], reads: Mapping[str, Read]
 ) -> Iterator[Curve]:
-    """Yield a curve per way of reading; a size is rows, keys, and where to write them."""
+    """Yield a curve per kind of read; a size is rows, keys, and where to write them."""
     points: dict[str, Points] = dict.fromkeys(reads, ())
     for n_rows, n_keys, directory in sizes:
         _write(directory, n_rows, n_keys)
@@ -153,7 +153,7 @@ def _write(directory: Path, n_rows: int, n_keys: int) -> None:
 
 
 def _median(read: Callable[[], int]) -> float:
-    """Return the seconds of a round: five of them, but one where it takes long."""
+    """Return the median seconds of five rounds, or of one round if it takes long."""
     seconds: list[float] = []
     read()
     while len(seconds) < ROUNDS and sum(seconds) < LONG_SECONDS:

@@ -1,6 +1,6 @@
-"""What a side of a comparison runs: scripts for `turns`, each with ``path`` and ``arguments``.
+"""The scripts that `turns` runs, one per side of a comparison, with ``path`` and ``arguments``.
 
-Every round prints what it counted, so that nobody wins by reading less.
+Every round prints its counts, so that no side wins by reading less.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ RUNLAKE = """
 import runlake
 run = runlake.Api().run(path)
 """
-# A scan without keys makes the SDK keep all exports as whole files, which later scans read, those
-# with keys too. The last step alone is asked for: all files come for it.
+# A scan without keys makes the SDK cache all exports as whole files; later scans read these files,
+# also scans with keys. To scan only the last step is enough: the SDK downloads all files for it.
 WANDB_CACHED = """
 import wandb
 run = wandb.Api().run(path)
 for row in run.scan_history(min_step=run.lastHistoryStep):
     pass
 """
-# Nothing is kept of a scan with keys: each reads ranges over the network.
+# The SDK caches nothing of a scan with keys: each scan reads ranges over the network.
 WANDB_UNCACHED = """
 import wandb
 run = wandb.Api().run(path)
@@ -43,7 +43,8 @@ def ask():
 POLARS_ROWS = f"""{FILES}
 measure(lambda: sum(1 for _ in polars.read_parquet(files).iter_rows(named=True)))
 """
-# What CPython needs to make a dict per row and drop it, of columns that are lists already.
+# The bare loop shows how long CPython takes to make and drop a dict per row from columns that are
+# lists already.
 ROWS_AND_BARE_LOOP = f"""{RUNLAKE}
 frame = run.frame()
 columns = {{name: frame[name].to_list() for name in frame.columns}}

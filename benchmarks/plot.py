@@ -1,4 +1,4 @@
-"""Curves on logarithmic axes as SVG text."""
+"""Draws curves on logarithmic axes as SVG text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STYLE = "font-family='sans-serif' font-size='11' fill='#555'"
 
 @dataclass(frozen=True)
 class Curve:
-    """Seconds of one work by size, and the slope on logarithmic axes."""
+    """Seconds of one kind of read by size, and the slope on logarithmic axes."""
 
     work: str
     by: str
@@ -27,18 +27,18 @@ class Curve:
 
     @property
     def slope(self) -> float:
-        """1 is linear, 0 is flat; over the larger half, where fixed costs do not count."""
+        """The slope between the two largest sizes: 1 is linear, 0 is flat."""
         (x1, y1), (x2, y2) = self.points[-2:]
         return math.log(y2 / y1) / math.log(x2 / x1)
 
     @property
     def is_met(self) -> bool:
-        """The cost grows no faster than what it is of."""
+        """Whether the slope meets its goal."""
         return self.slope <= STEEPEST
 
 
 def draw(panels: Sequence[Sequence[Curve]]) -> str:
-    """Return one picture with a panel beside the other."""
+    """Return one picture with the panels next to each other."""
     parts = [
         f"<g transform='translate({index * WIDTH},0)'>{_panel(curves)}</g>"
         for index, curves in enumerate(panels)

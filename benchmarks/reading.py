@@ -1,4 +1,4 @@
-"""First rows, live rows, bytes on the wire, memory, interrupts, many runs, imports."""
+"""Measures first rows, live rows, bytes sent, memory, interrupts, many runs and imports."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def needed_bytes(file: Path, columns: set[str]) -> int:
         for column in range(metadata.num_columns)
     )
     wanted = sum(c.total_compressed_size for c in chunks if c.path_in_schema in columns)
-    # Behind the footer stand its length and the magic number, 4 bytes each (Parquet format).
+    # After the footer come its length and the magic number, 4 bytes each (Parquet format).
     return wanted + metadata.serialized_size + 8
 
 
 class Reading:
-    """Measures reads of one server; a cache for runlake and one for the SDK are in a folder."""
+    """Measures reads of one server; the folder holds a cache for runlake and one for the SDK."""
 
     def __init__(self, server: RunningServer, folder: Path) -> None:
         self._server = server
@@ -69,14 +69,14 @@ class Reading:
 
     @contextlib.contextmanager
     def _serving(self, shape: Shape) -> Iterator[str]:
-        """Give the path of a run of a shape, at a server of its own."""
+        """Serve a run of a shape with a server of its own and yield the run's path."""
         before = self._server
         with served(self._folder / shape.name, LAYOUT, shape) as (self._server, path):
             yield path
         self._server = before
 
     def first_row(self, path: str, n_keys: int, server: RunningServer | None = None) -> Line:
-        """Measure how long a warm scan takes to its first row, over a bare request."""
+        """Measure the time to the first row of a warm scan, minus that of a bare request."""
         side = replace(self._side(peers.FIRST_ROW, path), server=server or self._server)
         ours, trip = take_turns(side, rounds=41)
         over = (ours.median - trip.median) * 1e3
@@ -135,7 +135,7 @@ class Reading:
                 take_turns(ours_side, rounds=1)
         assert ours.count == theirs.count == LIVE.n_steps
         ratio = theirs.median / ours.median
-        # One for the run, then a round that warms and a round that counts.
+        # One request for the run, then a warm-up round and a measured round.
         n_requests = (len(requests) - 1) / 2
         is_met = ratio >= 3 and n_requests <= LIVE.n_steps / 1_000 + 3
         name = f"live rows only: 20,000 x 8 keys, 20 ms of latency, {n_requests:.0f} requests"
@@ -156,21 +156,21 @@ class Reading:
         return Line.at_least(work, ours, theirs, 20, "wandb")
 
     def memory(self, path: str) -> Line:
-        """Measure the peak of a scan of cached rows over an interpreter with polars."""
+        """Measure the peak memory of a scan of cached rows, minus an interpreter with polars."""
         (peak,) = take_turns(self._side(peers.MEMORY, path), rounds=1, is_warmed=False)
         size = peak.count / MEGABYTE
         name = "peak memory, rows of 2,000,000 x 13, over an interpreter with polars"
         return Line(name, f"{size:.0f} MB", "", "", "<= 250 MB", size <= 250)
 
     def interrupt(self, path: str) -> Line:
-        """Measure how long a scan takes to give in to Ctrl-C."""
+        """Measure how long a scan takes to end after Ctrl-C."""
         (taken,) = take_turns(self._side(peers.INTERRUPT, path))
         worst = max(taken.seconds) * 1e3
         name = "Ctrl-C in a scan, the slowest of five"
         return Line(name, f"{worst:.0f} ms", "", "", "<= 200 ms", worst <= 200)
 
     def imports(self) -> Line:
-        """Compare the imports, less the start of the interpreter."""
+        """Compare the import times, minus the start of the interpreter."""
         side = self._side(peers.IMPORTS, "-", modules=["sys", "runlake", "wandb"])
         bare, ours, theirs = take_turns(side)
         cost = ours.median - bare.median

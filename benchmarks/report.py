@@ -1,4 +1,4 @@
-"""Results: a table on the terminal, and the last one in the documentation."""
+"""Formats results: as a table on the terminal, and as the page in the documentation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PACKAGES = ("runlake", "wandb", "polars", "pyarrow", "duckdb")
 
 @dataclass(frozen=True)
 class Line:
-    """One comparison: what runlake took, what the peer took, and the goal, if there is one."""
+    """One comparison: the times of runlake and of the peer, and the goal, if there is one."""
 
     work: str
     ours: str
@@ -34,7 +34,7 @@ class Line:
     def at_least(
         cls, work: str, ours: Measured, theirs: Measured, goal: float | None, peer: str
     ) -> Line:
-        """Return how many times as long the peer takes, and whether that is as much as wanted."""
+        """Return a line with the ratio of the peer's time to runlake's, and a least ratio."""
         ratio = theirs.median / ours.median
         shown = f"{ratio:.0f}x" if ratio >= 20 else f"{ratio:.2g}x"
         wanted = "" if goal is None else f">= {goal:g}x"
@@ -72,7 +72,7 @@ def growth_table(grown: Sequence[Curve]) -> str:
 
 
 def write_document(lines: list[Line], grown: list[Curve]) -> None:
-    """Replace the page, and its picture, with the last results."""
+    """Replace the page and its picture with these results."""
     panels = [list(same) for _, same in groupby(grown, lambda curve: curve.by)]
     PICTURE.write_text(draw(panels))
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)

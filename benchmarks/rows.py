@@ -1,4 +1,4 @@
-"""How rows compare: with the SDK in both states of its cache, with polars, with a bare loop."""
+"""Compares rows with the SDK (with and without cached files), with polars and with a bare loop."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _Rows:
         self._shape = shape
 
     def dense(self) -> list[Line]:
-        """Measure all keys and a few, thrown away and kept."""
+        """Measure all keys and a few keys; rows are discarded, or kept."""
         two = {"keys": ["key001", "key002"]}
         with served(self._folder / "server", self._layout, self._shape) as self._served:
             ours, loop = take_turns(self._side(peers.ROWS_AND_BARE_LOOP), rounds=5)
@@ -79,7 +79,7 @@ class _Rows:
             ]
 
     def sparse(self) -> list[Line]:
-        """Measure many keys of which a row has few."""
+        """Measure a run of many keys whose rows have few of them."""
         with served(self._folder / "server", self._layout, self._shape) as self._served:
             work = self._work("rows, 20,000 steps x 503 keys, 2 % filled")
             return [self._against(work, peers.RUNLAKE_ROWS, peers.WANDB_ROWS, goal=200)]
@@ -109,10 +109,10 @@ class _Rows:
             ]
 
     def _keyed(self, work: str, arguments: dict[str, object], goal: int) -> list[Line]:
-        """Compare with the SDK's files cached, then with none: it keeps nothing of such a scan."""
+        """Compare with the SDK's files cached, then without: it caches nothing of such a scan."""
         warm = self._work(f"{work}, SDK's files cached")
         uncached = dict(arguments)
-        # Over all steps the SDK needs minutes.
+        # Over all steps the SDK takes minutes.
         first = uncached.setdefault("min_step", 0)
         last = uncached.setdefault("max_step", UNCACHED_ROWS)
         cold = self._work(f"{work}, steps {first:,} to {last:,}, nothing cached by the SDK")
@@ -144,7 +144,7 @@ class _Rows:
 
     def _side(self, script: str, **arguments: object) -> Side:
         server, path = self._served
-        # Without anything cached means a folder of its own; its scans put nothing there.
+        # A folder of its own, in which nothing is cached; scans with keys put nothing there.
         kind = "uncached" if script == peers.WANDB_UNCACHED_ROWS else "sdk"
         folder = self._folder / (kind if script.lstrip().startswith("import wandb") else "ours")
         return Side(script, server, folder, path, arguments)

@@ -1,4 +1,4 @@
-"""A TCP proxy that adds latency, and takes nothing from the bandwidth."""
+"""A TCP proxy that adds latency without limiting the bandwidth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHUNK_BYTES = 1 << 16
 
 @contextlib.contextmanager
 def delayed(port: int, seconds: float) -> Iterator[int]:
-    """Give the port of a proxy to a local port; what a client sends arrives later."""
+    """Start a proxy to a local port and yield its port; bytes from clients arrive later."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -41,7 +41,7 @@ class _Proxy:
     async def _carry(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float
     ) -> None:
-        """Pass on each chunk when its time has come; the next one is read meanwhile."""
+        """Forward each chunk after the delay; later chunks are read meanwhile."""
         loop = asyncio.get_running_loop()
         waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 

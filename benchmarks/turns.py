@@ -1,7 +1,7 @@
-"""Sides of a comparison, each in a process of its own, measured one round at a time by turns.
+"""Measures the sides of a comparison alternately, one round at a time, each in its own process.
 
-A machine that is slow for some seconds is slow for all sides then. The first round of each side
-warms it and does not count.
+If the machine is slow for some seconds, it is then slow for all sides. The first round of each side
+is a warm-up and does not count.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from tests.server_process import RunningServer, client_environment
 
 ROUNDS = 5
 HUNG_SECONDS = 300
-# A script calls `measure` with what it does in a round. Several functions are measured one after
-# the other in each round, so that they share a process and its moment.
+# A script calls `measure` with the functions of a round. Several functions are measured one after
+# the other in each round, so that they run in the same process at about the same time.
 _PRELUDE = """
 import json, os, sys, time
 # What a library prints goes elsewhere, also what it prints past Python.
@@ -42,14 +42,14 @@ def measure(*reads, before=lambda: None):
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds per round, in the order of the rounds, and what each round read."""
+    """Seconds per round, in order, and the count that each round returned."""
 
     seconds: tuple[float, ...]
     count: int
 
     @property
     def median(self) -> float:
-        """The middle round."""
+        """Seconds of the median round."""
         return sorted(self.seconds)[len(self.seconds) // 2]
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Side:
-    """One script of `peers`, with what it reads and where it keeps its cache."""
+    """One script of `peers`, the run and arguments that it reads, and its cache folder."""
 
     script: str
     server: RunningServer
@@ -73,7 +73,7 @@ class _Hung(Exception):
 
 
 class _Process:
-    """A side under way."""
+    """The running process of a side."""
 
     def __init__(self, side: Side) -> None:
         self._side = side
@@ -121,10 +121,10 @@ class _Process:
 
 
 def take_turns(*sides: Side, rounds: int = ROUNDS, is_warmed: bool = True) -> list[Measured]:
-    """Measure sides by turns, and return what each function of each side took.
+    """Measure the sides alternately; return one `Measured` per function of each side, in order.
 
-    A side that hangs is started again, with all others: a scan of the SDK, at 0.31, now and then
-    never ends: no request is under way and no thread works. Why is not known.
+    If a side hangs, all sides are started again, once: now and then a scan of the SDK (0.31) never
+    ends, although no request is under way and no thread is busy; the cause is not known.
     """
     try:
         return _take_turns(sides, rounds, int(is_warmed))

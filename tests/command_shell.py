@@ -1,4 +1,4 @@
-"""Runs the command line in the process of the test: an import of the library costs a second."""
+"""Runs the command line in the test's own process: importing the library costs a second."""
 
 from __future__ import annotations
 

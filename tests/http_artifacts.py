@@ -1,4 +1,4 @@
-"""Logs artifacts by the SDK's own HTTP requests, one by one, so that any of them can go wrong."""
+"""Logs artifacts with the SDK's HTTP requests, one by one, so that a test can spoil any of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs runs by the SDK's own HTTP endpoints, row by row, for shapes that the SDK cannot be told."""
+"""Logs runs with the SDK's HTTP requests, row by row, for shapes that the SDK cannot log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ mutation UpsertBucket($name: String, $project: String, $entity: String, $program
 
 
 class LoggedRun:
-    """A run under way."""
+    """A run that is being logged."""
 
     def __init__(self, server: RunningServer, run_id: str, project: str = "http") -> None:
         self.path = f"{server.entity}/{project}/{run_id}"

@@ -1,4 +1,4 @@
-"""Parquet files whose footers state what is not in them."""
+"""Parquet files whose footers state facts that are not true of the file."""
 
 from __future__ import annotations
 

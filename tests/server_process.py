@@ -101,7 +101,7 @@ def bare_environment() -> dict[str, str]:
 
 
 def is_setting(name: str) -> bool:
-    """Tell whether a variable of the environment would change what a test sees."""
+    """Return whether an environment variable is a setting of runlake, wandb or a proxy."""
     # Where tests run side by side, pytest sets the last two.
     is_ours = name.startswith(("WANDB_", "RUNLAKE_")) or name in {"COLUMNS", "LINES"}
     return is_ours or name.lower().endswith("_proxy")

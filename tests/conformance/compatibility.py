@@ -1,4 +1,4 @@
-"""All rows of the table of compatibility, and what is left out on purpose."""
+"""All rows of the compatibility table, and the members that are left out on purpose."""
 
 from tests.conformance.api_rows import API_ROWS, LAST_ROWS
 from tests.conformance.page import PAGE_METHODS, PAGE_PROPERTIES

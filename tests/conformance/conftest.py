@@ -1,3 +1,3 @@
-"""The scripts are run as users run them: `test_scripts.py` starts them, nothing imports them."""
+"""Keeps pytest from importing the scripts: `test_scripts.py` runs them as users do."""
 
 collect_ignore = ["scripts"]

@@ -1,4 +1,4 @@
-"""Runs in a process of its own: one client's answers to the rows of the table, as JSON.
+"""Prints one client's answers to the rows of the table as JSON; run as a process of its own.
 
 ``python evaluate.py CLIENT PATH_OF_RUN``, rows on standard input, answers on standard output. The
 client is ``wandb`` or ``runlake``; a row sees it under the name ``wandb``, as a script does that

@@ -1,4 +1,4 @@
-"""Calls that both clients answer, and how an answer is told for two processes to compare it."""
+"""Calls that both clients answer, and the form in which two processes compare the answers."""
 
 # Runs in this process for runlake and in one of its own for the SDK.
 DESCRIBE = r'''

@@ -1,8 +1,7 @@
-"""Runs with odd data: what their exports and live rows are, and where the SDK reads them otherwise.
+"""Runs with odd data: their exports and live rows, and where the SDK reads them differently.
 
-A row of the table is a run. What the SDK gives of it must, once it is normalised as
-`tests.conformance.test_odd_data` says, be what runlake gives; or the row has a difference, with its
-reason, and with the rows that runlake gives.
+A row of the table is a run. The SDK's rows, normalised as `tests.conformance.test_odd_data` says,
+must equal runlake's; or the row names the difference, its reason, and the rows of runlake.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Serves many odd runs, and reads them by the real SDK."""
+"""Serves many odd runs, and reads them with the real SDK."""
 
 from __future__ import annotations
 

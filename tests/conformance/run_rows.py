@@ -1,4 +1,4 @@
-"""Rows about ``Run``: reading first, then what changes a run, each on a run of its own."""
+"""Rows about ``Run``: members that read, then members that change a run, each on its own run."""
 
 from tests.conformance.table import Row
 

@@ -1,4 +1,4 @@
-"""What the real SDK logs reads the same through runlake and through ``wandb.Api()``.
+"""History that the real SDK logged reads the same through runlake and ``wandb.Api()``.
 
 The SDK runs in processes of its own; rows travel as JSON. Its rows are normalised by the
 documented differences only: cells that are None are dropped (it shows every column of the file),

@@ -1,4 +1,4 @@
-"""Both clients give the same answer to every row of the table."""
+"""Both clients give the same answer to every row of the compatibility table."""
 
 import inspect
 
@@ -83,7 +83,7 @@ def test_every_member_of_the_sdk_has_a_row_or_a_reason(name):
 
 
 @pytest.mark.parametrize("absent", ABSENT, ids=lambda absent: absent.member)
-def test_a_member_that_is_told_to_be_absent_is_absent(absent):
+def test_a_member_listed_as_absent_is_absent(absent):
     name, _, member = absent.member.partition(".")
     assert not hasattr(_our_class(name), member)
 

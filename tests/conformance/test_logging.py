@@ -1,4 +1,4 @@
-"""The real SDK logs: resume, crash, files, and a server that is killed under it."""
+"""The real SDK logs to the embedded backend: resume, crash, files, and a killed server."""
 
 import contextlib
 import json
@@ -79,7 +79,7 @@ def test_a_run_that_falls_silent_has_crashed_and_is_exported(tmp_path):
         assert run.pull().n_rows == 1
 
 
-def test_what_was_acknowledged_survives_the_killing_of_the_server(tmp_path):
+def test_acknowledged_data_survives_a_killed_server(tmp_path):
     directory = tmp_path / "log"
     with contextlib.ExitStack() as stack:
         with running_server(tmp_path / "server", export_rows=100) as server:

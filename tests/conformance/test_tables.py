@@ -1,4 +1,4 @@
-"""Tables that the real SDK logs come out as frames with the rows that the SDK itself reads back."""
+"""Tables that the real SDK logged are frames with the rows that the SDK itself reads."""
 
 import json
 import math

@@ -111,7 +111,7 @@ def test_every_command_and_option_is_in_the_reference(words):
             assert not option.startswith("--") or f"`{option}`" in text, option
 
 
-def test_every_variable_that_is_read_is_in_the_reference():
+def test_every_environment_variable_is_in_the_reference():
     modules = Path(runlake.settings.__file__).parent.glob("*.py")
     source = "".join(module.read_text() for module in modules)
     variables = set(re.findall(r'[a-z]\("([A-Z_]{4,})"', source))
@@ -149,13 +149,13 @@ def test_every_public_member_is_in_the_reference(kind):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_module_that_is_named_is_there(page):
+def test_every_module_that_is_named_exists(page):
     named = re.findall(r"[`( ]((?:[a-z_]+/)+[a-z_]+\.py)\b", page.read_text())
     roots = (ROOT, ROOT / "src" / "runlake", ROOT / "tests", ROOT / "src" / "runlake" / "history")
     assert [name for name in named if not any((root / name).exists() for root in roots)] == []
 
 
-def test_every_memory_of_a_process_is_on_the_map():
+def test_every_memory_of_a_process_is_in_the_architecture_page():
     known = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
     source = ROOT / "src" / "runlake"
     makes = re.compile(r"LRUCache\(|WeakKeyDictionary\(|@lru_cache|@cache\b")
@@ -164,7 +164,7 @@ def test_every_memory_of_a_process_is_on_the_map():
     assert {one for one in modules if one.rpartition("/")[2] not in known} == set()
 
 
-def test_the_page_of_compatibility_is_that_of_the_table():
+def test_the_compatibility_page_is_rendered_from_the_table():
     assert reference("compatibility.md") == render()
 
 

@@ -1,4 +1,4 @@
-"""What a fault-injecting server is told to do, what it has, and what it saw."""
+"""The faults, objects and log of a fault-injecting server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Fault:
 
 @dataclass
 class StoredObject:
-    """What a storage host has under a name; ``tells`` is what its answers tell of it."""
+    """An object of a storage host; ``tells`` are the headers with which it is answered."""
 
     content: bytes | Path
     tells: frozenset[str] = frozenset({"etag", "date"})

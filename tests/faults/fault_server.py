@@ -1,4 +1,4 @@
-"""A backend and its storage hosts over real sockets, which fail as they are told.
+"""A backend and its storage hosts over real sockets, with injected faults.
 
 The server listens on three ports, so three origins: the API, the storage, and a mirror that only
 redirects lead to. Without faults it is a plain fast file server, with HEAD, ranges and conditions.
@@ -37,7 +37,7 @@ class FaultServer:
         self.run: dict[str, Any] = {"state": "finished", "heartbeatAt": "2026-01-01T00:00:00"}
         self.history_keys: dict[str, Any] = {"lastStep": -1, "keys": {}}
         self.latency = 0.0
-        # How many objects were asked for and not yet answered, at most at one time.
+        # The greatest number of objects that were requested and not yet answered at one time.
         self.most_at_once = 0
         self.signature = 0
         self.seen: list[Seen] = []
@@ -66,7 +66,7 @@ class FaultServer:
                 listener.server_close()
 
     def hang_up(self) -> None:
-        """Let nobody answer at the address of the API any more, on open connections either."""
+        """Stop answering at the address of the API, also on open connections."""
         self.is_up = False
         self._origins["api"].shutdown()
         self._origins["api"].server_close()

@@ -1,4 +1,4 @@
-"""A server before the real one whose schema is older: it refuses documents as such servers do."""
+"""A proxy that acts as a server with an older schema: it refuses documents as such servers do."""
 
 from __future__ import annotations
 

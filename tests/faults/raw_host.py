@@ -1,4 +1,4 @@
-"""A host that answers with whatever bytes it is told, at whatever pace."""
+"""A host that answers with given bytes at a given pace."""
 
 from __future__ import annotations
 

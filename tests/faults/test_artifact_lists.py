@@ -108,7 +108,7 @@ def test_a_list_of_files_that_never_ends_is_an_error(faulty, artifact, tmp_path,
     ],
     ids=str,
 )
-def test_a_page_of_files_of_wrong_shape_is_an_error_of_ours(faulty, artifact, tmp_path, page):
+def test_a_page_of_files_of_wrong_shape_is_a_runlake_error(faulty, artifact, tmp_path, page):
     faulty.pages = [page]
     with pytest.raises(RunlakeError):
         artifact.download(tmp_path / "out")
@@ -122,7 +122,7 @@ FIELDS = ("artifactCollectionMembership", "artifactType", "artifactCollections",
 
 
 @pytest.mark.parametrize("odd", ODD, ids=repr)
-def test_an_answer_of_wrong_shape_is_an_error_of_ours(faulty, artifact, odd):
+def test_an_answer_of_wrong_shape_is_a_runlake_error(faulty, artifact, odd):
     api = runlake.Api({"base_url": faulty.base_url, "entity": "e"}, api_key=API_KEY)
     reads = {
         "artifact": lambda: api.artifact("e/p/set:v0"),
@@ -150,7 +150,7 @@ def test_an_answer_of_wrong_shape_is_an_error_of_ours(faulty, artifact, odd):
                 read()
 
 
-def test_an_older_backend_is_asked_for_nothing_that_it_may_not_know(faulty, artifact):
+def test_an_older_backend_is_sent_only_fields_that_it_knows(faulty, artifact):
     api = runlake.Api({"base_url": faulty.base_url, "entity": "e"}, api_key=API_KEY)
     node = {
         "id": "1",

@@ -1,4 +1,4 @@
-"""Lines that cannot be stored are refused, and what can be stored can be exported and read."""
+"""Lines that cannot be stored are refused; every stored line can be exported and read."""
 
 import base64
 import json

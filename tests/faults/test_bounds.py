@@ -100,7 +100,7 @@ def long_head(_):
         *itertools.product((upload,), (drip_in_head, close, interim_answers)),
     ],
 )
-def test_a_host_that_never_ends_an_answer_ends_in_an_error_that_names_what_and_who(
+def test_an_endless_answer_is_an_error_that_names_operation_and_host(
     host, client, tmp_path, request_, fault
 ):
     host.answer = fault(host)
@@ -161,7 +161,7 @@ NO_HOSTS = ["http://xn--/x", "http://xn--a.com/x", "http://XN--x--/x"]
 @pytest.mark.parametrize(
     "location", ["", "http://[", "ftp://x/", "http://x:99999/", "//", "\xff", *NO_HOSTS]
 )
-def test_a_redirect_to_nowhere_is_an_error_of_ours(host, client, tmp_path, location):
+def test_a_redirect_to_nowhere_is_a_runlake_error(host, client, tmp_path, location):
     place = location.encode("latin-1")
     host.answer = lambda _: iter(
         [b"HTTP/1.1 307 x\r\nContent-Length: 0\r\nLocation: " + place + b"\r\n\r\n"]
@@ -175,7 +175,7 @@ def test_a_redirect_to_nowhere_is_an_error_of_ours(host, client, tmp_path, locat
 @pytest.mark.parametrize(
     "url", ["http://[::1", "http://x:y/", "http://", "nothing", "", "\x00", *NO_HOSTS]
 )
-def test_a_url_that_is_none_is_an_error_of_ours(client, tmp_path, url):
+def test_an_invalid_url_is_a_runlake_error(client, tmp_path, url):
     (tmp_path / "source").write_bytes(b"x")
     with pytest.raises(FileTransferError, match=r"no http\(s\) URL"):
         download_file(client, url, tmp_path / "x", what=WHAT)
@@ -237,7 +237,7 @@ def test_an_encoding_that_cannot_be_undone_is_an_error_that_says_so(
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "raw deflate", "members"])
-def test_what_a_host_compressed_unasked_comes_out_as_it_was(host, client, tmp_path, encoding):
+def test_content_that_a_host_compressed_unasked_is_returned_decompressed(host, client, tmp_path, encoding):
     squeeze = zlib.compressobj(wbits=-15)
     content = {
         "gzip": gzip.compress(RUN_ANSWER),
@@ -314,7 +314,7 @@ def test_an_error_text_of_five_megabytes_is_cut(host, client):
             assert "\x1b" not in str(caught.value)
 
 
-def test_a_file_is_refused_before_more_comes_than_was_announced(host, client, tmp_path):
+def test_a_file_is_refused_before_more_arrives_than_was_announced(host, client, tmp_path):
     host.answer = lambda _: itertools.chain([HEAD + b"\r\n"], itertools.repeat(KILOBYTE))
     for head in (HEAD + b"Content-Length: 1000000000\r\n\r\n", HEAD + b"\r\n"):
         host.answer = lambda _, head=head: itertools.chain([head], itertools.repeat(KILOBYTE))

@@ -1,4 +1,4 @@
-"""A read of a few keys moves their column chunks, and adds to what is on disk."""
+"""A read of a few keys downloads only their column chunks, and adds them to the cached file."""
 
 import io
 
@@ -36,7 +36,7 @@ def expected(content, keys, start=0, stop=N_ROWS):
     return pq.read_table(io.BytesIO(content), columns=["_step", *keys])[start:stop].to_pylist()
 
 
-def test_a_key_moves_its_own_bytes_and_a_second_one_only_its_own(faulty, run, wide_export):
+def test_a_key_downloads_only_its_own_bytes_and_so_does_a_second_key(faulty, run, wide_export):
     assert list(run.beta_scan_history(["key007"])) == expected(wide_export, ["key007"])
     first = faulty.n_bytes("a")
     assert first <= 1.1 * max(needed_bytes(wide_export, ["_step", "key007"]), 1 << 16) + (1 << 16)
@@ -46,7 +46,7 @@ def test_a_key_moves_its_own_bytes_and_a_second_one_only_its_own(faulty, run, wi
     assert own <= added <= 1.06 * own
 
 
-def test_what_is_on_disk_is_not_asked_for_again(faulty, run, wide_export):
+def test_bytes_on_disk_are_not_requested_again(faulty, run, wide_export):
     list(run.beta_scan_history(["key001", "key002"]))
     before = faulty.count("a")
     assert list(run.beta_scan_history(["key002"])) == expected(wide_export, ["key002"])
@@ -80,7 +80,7 @@ def test_every_key_completes_the_file(faulty, run, wide_export):
     assert len(list(run.pull().directory.glob("*.parquet"))) == 1
 
 
-def test_past_half_of_the_file_the_rest_comes_along(faulty, run):
+def test_past_half_of_the_file_the_rest_is_downloaded_too(faulty, run):
     many = [f"key{n:03d}" for n in range(120)]
     assert run.frame(many).height == N_ROWS
     before = faulty.count("a")

@@ -164,7 +164,7 @@ def logs_live_rows(server):
 
 @pytest.mark.parametrize("change", [goes_on, is_compacted, is_replaced, loses_rows, logs_live_rows])
 @pytest.mark.parametrize("keys", [None, ["loss"]])
-def test_a_run_that_was_over_and_moved_is_read_as_it_is_now(faulty, tmp_path, change, keys):
+def test_a_finished_run_that_changed_is_read_as_it_is_now(faulty, tmp_path, change, keys):
     faulty.offer(a=rewritten(0, 50, 1))
     # So far away that the first rows are decoded while it is asked.
     faulty.latency = 0.02

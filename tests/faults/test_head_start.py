@@ -1,4 +1,4 @@
-"""First rows that are decoded while a backend far away is asked: only the time tells."""
+"""First rows are decoded while a distant backend is asked; only the time shows it."""
 
 import copy
 import pickle

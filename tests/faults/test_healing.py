@@ -50,7 +50,7 @@ def rot(run):
 
 
 def forget():
-    """Let this process read what is noted anew, as another one would."""
+    """Drop this process's memories, so that it reads the cache as a new process would."""
     forget_columns()
 
 
@@ -62,13 +62,13 @@ def test_bit_rot_is_fetched_again_where_a_read_meets_it(faulty, run, how):
     assert faulty.count("b") == 1
 
 
-def test_rows_go_on_behind_the_last_one_that_came_out(run):
+def test_healed_rows_continue_after_the_last_returned_row(run):
     rows = iter(run.beta_scan_history())
     first = [next(rows)["_step"] for _ in range(3)]
     assert first + [row["_step"] for row in rows] == list(range(N_ROWS + 10))
 
 
-def test_a_stream_goes_on_behind_the_last_row_that_came_out(run):
+def test_a_healed_stream_continues_after_the_last_returned_row(run):
     stream = run.arrow()
     rot(run)
     assert stream.read_all()["_step"].to_pylist() == list(range(N_ROWS + 10))
@@ -102,7 +102,7 @@ def test_an_offline_read_of_a_cache_that_lost_an_export_is_refused(run):
 
 @pytest.mark.filterwarnings("ignore::runlake.errors.StaleWarning")
 @pytest.mark.parametrize("noted", ["manifest.json", "catalog.sqlite"])
-def test_no_flipped_bit_of_what_is_noted_makes_a_wrong_answer(run, noted):
+def test_no_flipped_bit_in_notes_makes_a_wrong_answer(run, noted):
     expected = run.frame(["loss"]).rows()
     (file,) = run._client.settings.cache_dir.rglob(noted)
     intact = file.read_bytes()
@@ -131,7 +131,7 @@ BOUNDS = {
 }
 
 
-def test_a_warm_read_plans_from_what_is_noted_and_finds_it_as_it_was_written(faulty, caplog):
+def test_a_warm_read_plans_from_the_noted_facts_unchanged(faulty, caplog):
     columns = {"_step": [0, 1], **BOUNDS, **{f"key{n}": [0.0, None] for n in range(300)}}
     sink = io.BytesIO()
     pq.write_table(pa.table(columns), sink)
@@ -218,7 +218,7 @@ def broken_pages(content):
     return bytes(broken)
 
 
-def test_every_reader_fetches_again_what_came_broken_without_a_digest(faulty):
+def test_every_reader_fetches_a_broken_export_without_a_digest_again(faulty):
     content = export_bytes(0, N_SMALL)
     broken = broken_pages(content)
     for number, (door, read) in enumerate(DOORS.items()):
@@ -235,7 +235,7 @@ def test_every_reader_fetches_again_what_came_broken_without_a_digest(faulty):
         assert faulty.count(name) == 2, door
 
 
-def test_an_export_that_stays_undecodable_is_one_error_of_ours_in_every_reader(faulty):
+def test_an_export_that_stays_undecodable_is_one_runlake_error_in_every_reader(faulty):
     content = export_bytes(0, N_SMALL)
     faulty.offer(a=content)
     faulty.store("a", broken_pages(content))
@@ -245,5 +245,5 @@ def test_an_export_that_stays_undecodable_is_one_error_of_ours_in_every_reader(f
             continue
         with pytest.raises(errors.RunlakeError, match="although it is what its host sends"):
             read(run)
-    # Once more than the first time: bytes that come again are not asked for again.
+    # Twice in all: bytes that arrive unchanged are not downloaded a third time.
     assert faulty.count("a") == 2

@@ -1,4 +1,4 @@
-"""Answers that no honest server gives, and those that honest servers give rarely."""
+"""Answers that only a hostile server gives, and rare answers of honest servers."""
 
 import base64
 import json

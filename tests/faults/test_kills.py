@@ -1,4 +1,4 @@
-"""Readers killed at any moment: the next scan is right, and nothing is left over."""
+"""Readers killed at any moment: the next scan is right, and no files are left over."""
 
 import random
 import signal

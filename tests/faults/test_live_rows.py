@@ -33,7 +33,7 @@ def open_run(server, path, base_url=None):
     return runlake.Api(overrides, api_key=server.api_key).run(path)
 
 
-def test_rows_that_lack_a_key_are_not_asked_for_again(server, sparse):
+def test_rows_that_lack_a_key_are_not_requested_again(server, sparse):
     run = open_run(server, sparse)
     with server.counted() as requests:
         rows = list(run.beta_scan_history(keys=["rare"]))

@@ -87,7 +87,7 @@ def test_eight_processes_take_turns_and_none_is_overtaken_again_and_again(holder
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_killed_holder_leaves_the_lock_free_and_names_nobody(holders, directory, tmp_path, kind):
+def test_a_killed_holder_leaves_the_lock_free_and_is_not_named(holders, directory, tmp_path, kind):
     holder = holders(kind)
     wait_until(lambda: ["in", "a"] in steps_of(tmp_path))
     holder.send_signal(signal.SIGKILL)
@@ -103,7 +103,7 @@ def test_a_killed_holder_leaves_the_lock_free_and_names_nobody(holders, director
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_who_waits_is_told_for_whom_and_for_how_long(
+def test_a_waiter_logs_which_process_it_waits_for_and_for_how_long(
     holders, directory, tmp_path, monkeypatch, caplog, kind
 ):
     holder = holders(kind)

@@ -1,4 +1,4 @@
-"""A lock that lets everybody in: work is done twice, rows are right all the same."""
+"""A lock that lets every process in: work is done twice, but the rows are right."""
 
 import subprocess
 import sys
@@ -42,7 +42,7 @@ def _start(backend, path, cache):
     )
 
 
-def test_processes_that_a_lock_lies_to_read_the_same_rows_as_one_alone(backend, path, tmp_path):
+def test_processes_with_a_lying_lock_read_the_same_rows_as_a_single_process(backend, path, tmp_path):
     alone = _start(backend, path, tmp_path / "alone")
     expected = alone.communicate("go\n", timeout=60)[0].split()[1:]
     readers = [_start(backend, path, tmp_path / "shared") for _ in range(N_PROCESSES)]

@@ -1,4 +1,4 @@
-"""Lists that move while they are walked, and lists that never end."""
+"""Lists that change while they are read page by page, and lists that never end."""
 
 import re
 
@@ -146,7 +146,7 @@ def api(one_api):
 
 
 @pytest.mark.parametrize("what", LISTS)
-def test_what_a_backend_lists_on_two_pages_is_listed_once(server, api, what):
+def test_a_run_that_the_backend_lists_on_two_pages_is_listed_once(server, api, what):
     server.list(what, ("ab", "1", True), ("bc", "2", True), ("c", "3", False), total=3)
     found = LISTS[what][0](api)
     listed = list(found)
@@ -180,7 +180,7 @@ def test_a_list_without_end_is_an_error_that_names_it(server, api, what):
         assert found[0] is not None
 
 
-def test_what_moves_behind_the_cursor_ends_no_list(server, api):
+def test_runs_that_move_behind_the_cursor_end_no_list(server, api):
     same = [("a", "new", True)] * (IDLE_PAGES - 1)
     server.list("the runs of", ("a", "new", True), *same, ("b", "new", True), ("c", None, False))
     assert [run.id for run in api.runs(f"{ENTITY}/{PROJECT}")] == ["a", "b", "c"]
@@ -223,7 +223,7 @@ def test_a_run_on_two_pages_is_read_once_by_every_reader_of_many_runs(twice):
 
 
 @pytest.mark.parametrize("reader", ["frame", "histories", "upgrade_to_full"])
-def test_a_list_that_is_asked_for_again_ends_too(twice, reader):
+def test_a_list_that_is_requested_again_ends_too(twice, reader):
     runs = runlake.Api({"base_url": twice.base_url}, api_key=API_KEY).runs(f"{ENTITY}/{PROJECT}")
     assert len(list(runs)) == 1
     twice.leads_back, twice.run = True, {**twice.run, "name": "another"}

@@ -1,4 +1,4 @@
-"""Runs and sweeps with fields that cannot be read: the rest of them is."""
+"""Runs and sweeps with some unreadable fields: the other fields are read."""
 
 import re
 import warnings
@@ -92,7 +92,7 @@ def test_a_list_with_such_a_run_is_read_as_any_other(odd, api):
     assert heard(lambda: list(api.runs(PROJECT, lazy=False)))[0][0].config == {"lr": 0.1}
 
 
-def test_what_could_not_be_read_is_not_overwritten(odd, api):
+def test_a_file_that_could_not_be_read_is_not_overwritten(odd, api):
     odd.run |= {"config": "[1, 2]", "summaryMetrics": "NaN"}
     run, _ = heard(lambda: api.run(RUN_PATH))
     run.tags = ["a"]

@@ -153,7 +153,7 @@ def test_best_and_keys_of_a_column_that_one_engine_cannot_decode(server):
 
 @pytest.mark.filterwarnings("ignore::runlake.errors.StaleWarning")
 @pytest.mark.parametrize(("tells", "n_downloads"), [("crc32c", 1), ("etag", 2)])
-def test_what_no_rule_foresees_is_read_by_another_engine_and_remembered(
+def test_a_file_that_an_engine_unexpectedly_refuses_is_read_by_another_engine_and_remembered(
     server, tmp_path, tells, n_downloads
 ):
     name = f"variant-{tells}"
@@ -174,7 +174,7 @@ def test_what_no_rule_foresees_is_read_by_another_engine_and_remembered(
     assert server.count(name) == n_downloads
 
 
-def test_a_file_that_no_engine_decodes_is_one_clear_error_and_no_download_more(server):
+def test_a_file_that_no_engine_decodes_is_one_clear_error_without_another_download(server):
     no_list = pa.array(cells(lambda _: []), pa.list_(pa.float64(), 0))
     content = written({"x": (no_list, None)})
     server.offer(none=content)
@@ -228,7 +228,7 @@ def test_times_that_python_does_not_know_are_text_in_rows(server):
     assert run.frame().height == run.arrow().read_all().num_rows == N_ROWS
 
 
-def test_a_time_zone_that_nobody_knows_is_text_in_rows_and_an_error_of_ours_in_frames(server):
+def test_an_unknown_time_zone_is_text_in_rows_and_a_runlake_error_in_frames(server):
     times = pa.array(range(N_ROWS), pa.timestamp("us", "Mars/Base"))
     server.offer(mars=written({"x": (times, None)}))
     run = runlake.Api({"base_url": server.base_url}, api_key=API_KEY).run(RUN_PATH)

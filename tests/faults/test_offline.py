@@ -58,7 +58,7 @@ def offline(server):
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_offline_answers_from_the_cache_and_asks_nobody(pulled, name):
+def test_offline_reads_use_the_cache_and_send_no_request(pulled, name):
     read, expected = ANSWERS[name]
     before = len(pulled.seen)
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Backends whose schemas lack what the protocol has: what is missing is left out, or named."""
+"""Backends whose schemas lack fields of the protocol: these are left out, or named in an error."""
 
 import itertools
 import re
@@ -206,7 +206,7 @@ def test_older_servers_call_large_integers_int(older, server):
     assert len(list(run.scan_history())) == 250
 
 
-def test_what_is_changed_without_a_field_is_not_dropped_in_silence(older, server):
+def test_a_change_that_needs_a_missing_field_is_an_error(older, server):
     older.lacks("UpsertBucketInput.notes")
     run = open_api(older, server).run(f"{server.entity}/old/run")
     run.notes = None
@@ -216,13 +216,13 @@ def test_what_is_changed_without_a_field_is_not_dropped_in_silence(older, server
         run.update()
 
 
-def test_what_is_refused_for_another_reason_is_said(older, server):
+def test_a_refusal_for_another_reason_is_reported(older, server):
     older.lacks("Query.project")
     with pytest.raises(errors.UnsupportedByBackend, match=r"cannot answer Run: .*'project'"):
         open_api(older, server).run(f"{server.entity}/old/run")
 
 
-def test_a_field_that_is_missing_is_named_where_it_is_asked_for(older, server):
+def test_a_missing_field_is_named_when_it_is_read(older, server):
     older.lacks("Run.summaryMetrics", "Run.state", "Run.heartbeatAt", "Project.id")
     api = open_api(older, server)
     run = api.run(f"{server.entity}/old/run")

@@ -1,4 +1,4 @@
-"""Bytes that were written, and not on the disk when the machine stopped."""
+"""Bytes that were written, but not on the disk when the machine stopped."""
 
 import io
 import os
@@ -111,7 +111,7 @@ def test_a_file_that_lost_nothing_is_not_fetched_again(run, faulty, start_again)
     assert faulty.count("a") == 1
 
 
-def test_where_the_system_does_not_tell_its_start_the_disk_is_waited_for(
+def test_files_are_flushed_if_the_system_does_not_identify_its_boots(
     run, monkeypatch, tmp_path
 ):
     synced = []

@@ -1,4 +1,4 @@
-"""What a host promises of an export is compared, whatever way its bytes came."""
+"""A host's promised digests of an export are compared, however it was downloaded."""
 
 import base64
 import gzip
@@ -27,7 +27,7 @@ KEYS = {"whole": None, "by keys": ["loss"]}
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    """Wrong bytes are asked for again at once."""
+    """Request wrong bytes again without a pause."""
     monkeypatch.setattr(source, "CORRUPT_SECONDS", 0.0)
 
 
@@ -169,7 +169,7 @@ def test_a_malformed_digest_promises_nothing(headers):
     assert not Validator.from_headers({k.lower(): v for k, v in headers.items()}).promises_digest
 
 
-def test_the_md5_of_a_part_is_none_of_the_whole_unless_the_part_is_the_whole():
+def test_the_md5_of_a_part_is_not_compared_with_the_whole_file():
     part = {"content-md5": md5(b"x"), "content-range": "bytes 0-0/9"}
     whole = {"content-md5": md5(b"x"), "content-range": "bytes 0-0/1"}
     assert Validator.from_headers(part, 206).md5 is None
@@ -192,7 +192,7 @@ def test_a_large_export_is_compared_by_crc32c_at_once_and_by_md5_in_verify(fault
     assert not checked.damaged
 
 
-def test_a_promise_of_the_first_answer_holds_for_what_goes_on_from_it(faulty, fetcher):
+def test_a_digest_of_the_first_answer_holds_for_the_resumed_download(faulty, fetcher):
     content = export_bytes()
     faulty.store("a", content)
     promise = {"Content-MD5": md5(b"other")}
@@ -203,7 +203,7 @@ def test_a_promise_of_the_first_answer_holds_for_what_goes_on_from_it(faulty, fe
         fetcher().download()
 
 
-def test_a_partial_answer_to_a_plain_request_is_taken_where_it_is_the_whole(faulty, fetcher):
+def test_a_partial_answer_that_is_the_whole_file_is_accepted_for_a_plain_request(faulty, fetcher):
     content = export_bytes()
     faulty.store("a", content)
     headers = {"Content-Range": f"bytes 0-{len(content) - 1}/{len(content)}"}
@@ -239,7 +239,7 @@ def test_columns_are_read_by_ranges_although_an_encoding_is_replayed(faulty, wid
     assert faulty.n_bytes("a") < len(wide_export) * 1.1
 
 
-def test_a_cut_is_gone_on_with_although_an_encoding_is_replayed(faulty, fetcher, export):
+def test_a_cut_download_is_resumed_although_an_encoding_is_replayed(faulty, fetcher, export):
     faulty.store("a", export)
     faulty.objects["a"].headers["Content-Encoding"] = "gzip"
     faulty.fail("a", Fault(cut_after=60_000))
@@ -278,7 +278,7 @@ SUFFIX_FAULTS = {
 
 
 @pytest.mark.parametrize("name", SUFFIX_FAULTS)
-def test_a_host_without_suffix_ranges_is_read_all_the_same_and_asked_otherwise_from_then_on(
+def test_a_host_without_suffix_ranges_is_read_and_gets_no_suffix_range_again(
     faulty, wide_export, name
 ):
     faulty.suffix_fault = SUFFIX_FAULTS[name]

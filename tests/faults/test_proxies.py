@@ -1,4 +1,4 @@
-"""Proxies and exceptions from them, as environments name them."""
+"""Proxies, and hosts without a proxy, from environment variables."""
 
 import importlib.util
 from dataclasses import replace
@@ -123,7 +123,7 @@ def test_requests_go_through_a_socks_proxy(faulty, monkeypatch, export):
 
 
 @pytest.mark.parametrize("answer", [b"\x05\xff", b"\x05\x00" * 4, b"HTTP/1.1 400 x\r\n\r\n", b""])
-def test_a_socks_proxy_that_speaks_no_socks_is_an_error_of_ours(monkeypatch, faulty, answer):
+def test_a_proxy_that_does_not_speak_socks_is_a_runlake_error(monkeypatch, faulty, answer):
     with RawHost(lambda _: iter([answer])) as proxy:
         proxy.read = lambda connection: connection.recv(100)
         monkeypatch.setenv("ALL_PROXY", proxy.base_url.replace("http", "socks5"))

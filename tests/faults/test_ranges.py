@@ -34,7 +34,7 @@ def slices(content, wanted=WANTED):
     return bytes(held)
 
 
-def test_a_tail_is_the_end_of_the_object_and_tells_its_length(faulty, fetcher, export):
+def test_a_tail_is_the_end_of_the_object_and_gives_its_length(faulty, fetcher, export):
     faulty.store("a", export)
     found = tail(fetcher())
     assert (found.content, found.n_bytes) == (export[-1000:], len(export))
@@ -59,7 +59,7 @@ def test_the_tail_of_a_short_object_is_all_of_it(faulty, fetcher):
     ],
     ids=["no ranges", "weak version", "no version", "compressed", "not satisfiable"],
 )
-def test_there_is_no_tail_where_later_ranges_could_not_be_trusted(
+def test_no_tail_is_used_if_later_ranges_could_not_be_trusted(
     faulty, fetcher, export, fault, tells
 ):
     faulty.store("a", export, *tells)
@@ -76,7 +76,7 @@ def test_a_host_that_refuses_the_end_of_an_object_of_known_length_has_no_tail(
     assert fetcher().host().tail(1, len(export)) is None
 
 
-def test_ranges_bring_the_bytes_that_were_asked_for_and_no_others(faulty, fetcher, export):
+def test_ranges_return_exactly_the_requested_bytes(faulty, fetcher, export):
     faulty.store("a", export)
     fetching = fetcher()
     validator = tail(fetching).validator

@@ -46,7 +46,7 @@ print(codes.count(0))
 
 
 class LimitedProxy(http.server.ThreadingHTTPServer):
-    """The backend behind a bucket of tokens: so many at once, and as many more each second."""
+    """A backend behind a token bucket with a capacity and a refill rate per second."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -178,7 +178,7 @@ def waits_of(budget):
 
 
 @pytest.mark.parametrize("locking", ["flock", "soft"])
-def test_what_one_is_told_holds_for_all(shared, monkeypatch, locking):
+def test_an_answer_to_one_process_holds_for_all(shared, monkeypatch, locking):
     monkeypatch.setenv("RUNLAKE_LOCKING", locking)
     monkeypatch.setenv("RUNLAKE_RETRY_TIMEOUT", "60")
     one, other = shared(), shared()
@@ -227,7 +227,7 @@ def test_no_answer_holds_anybody_up_for_longer_than_the_retry_timeout(
     assert 1 < waits_of(budget) <= 7
 
 
-def test_where_the_cache_cannot_be_written_a_process_keeps_to_the_limit_by_itself(
+def test_a_process_with_an_unwritable_cache_keeps_to_the_limit_by_itself(
     shared, monkeypatch
 ):
     monkeypatch.setenv("RUNLAKE_REQUESTS_PER_SECOND", "0.1")

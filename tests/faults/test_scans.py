@@ -71,7 +71,7 @@ def test_exports_that_were_compacted_give_the_same_rows(faulty, run):
 
 
 @pytest.mark.usefixtures("three")
-def test_nothing_that_was_asked_for_is_written_with_a_signature(faulty, run, tmp_path):
+def test_no_request_is_logged_with_its_signature(faulty, run, tmp_path):
     faulty.fail("e0", Fault(cut_after=20_000), 403)
     steps(run)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -81,7 +81,7 @@ def test_nothing_that_was_asked_for_is_written_with_a_signature(faulty, run, tmp
     assert not any("signature" in path.name for path in files)
 
 
-def test_a_scan_that_fails_leaves_what_the_next_one_goes_on_with(faulty, three, monkeypatch):
+def test_a_failed_scan_leaves_bytes_from_which_the_next_one_resumes(faulty, three, monkeypatch):
     monkeypatch.setenv("RUNLAKE_RETRY_TIMEOUT", "1")
     api = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY, timeout=0.5)
     faulty.fail("e1", Fault(cut_after=20_000), *[503] * 99)
@@ -96,7 +96,7 @@ def test_a_scan_that_fails_leaves_what_the_next_one_goes_on_with(faulty, three, 
 
 
 @pytest.mark.parametrize(("how", "n_lost"), [(signal.SIGKILL, BUFFER_BYTES), (signal.SIGINT, 0)])
-def test_a_process_that_ends_in_mid_download_is_gone_on_with(faulty, tmp_path, how, n_lost):
+def test_the_download_of_a_process_that_ended_is_resumed(faulty, tmp_path, how, n_lost):
     big = export_bytes(5_000, 300_000)
     faulty.offer(small=export_bytes(0, 5_000), big=big)
     faulty.fail("big", Fault(stall_after=2_500_000))

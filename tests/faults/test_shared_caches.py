@@ -1,4 +1,4 @@
-"""A cache that others may write: no link in it leads a write, or a deletion, anywhere else."""
+"""A cache that others may write: no link in it makes runlake write or delete outside of it."""
 
 import os
 import sqlite3
@@ -104,7 +104,7 @@ def test_nothing_at_the_root_is_written_through_a_link(run, victim, tmp_path, na
     assert not (tmp_path / "nothing").exists()
 
 
-def test_the_database_of_somebody_is_not_made_a_catalog(run, tmp_path):
+def test_an_unrelated_database_is_not_turned_into_a_catalog(run, tmp_path):
     other = tmp_path / "other.sqlite"
     with sqlite3.connect(other) as connection:
         connection.execute("CREATE TABLE mine (n)")
@@ -205,7 +205,7 @@ SPECIALS = ["pipe", "device", "directory"]
 @pytest.mark.parametrize("kind", SPECIALS)
 @pytest.mark.parametrize("name", ["manifest", "export"])
 @pytest.mark.timeout(20)
-def test_what_is_no_regular_file_in_the_cache_is_fetched_again_by_every_reader(run, name, kind):
+def test_every_reader_fetches_again_if_a_cache_entry_is_no_regular_file(run, name, kind):
     run.pull()
     directory = directory_of(run)
     place = directory.manifest if name == "manifest" else next(directory.path.glob("*.parquet"))
@@ -235,7 +235,7 @@ def test_a_directory_in_place_of_a_manifest_is_named_in_the_warning(run):
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 @pytest.mark.timeout(20)
-def test_the_other_small_files_of_the_cache_hold_nobody_up(run, kind):
+def test_the_other_small_files_of_the_cache_delay_no_reader(run, kind):
     settings = run._client.settings
     directory = directory_of(run)
     put_special(directory.lock, kind)

@@ -1,4 +1,4 @@
-"""A table at a step: one cell of the history, read like every other."""
+"""A table at a step is one cell of the history, and is read like any other cell."""
 
 import io
 import json

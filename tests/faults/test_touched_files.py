@@ -1,4 +1,4 @@
-"""Files that somebody else touched, copied or restored: compared once, fetched only if wrong."""
+"""Files that another program touched, copied or restored are compared once, fetched if wrong."""
 
 import json
 import os
@@ -167,7 +167,7 @@ def test_a_restored_cache_that_cannot_be_written_is_compared_once_by_each_proces
 
 
 @pytest.mark.filterwarnings("ignore::runlake.errors.StaleWarning")
-def test_what_an_older_runlake_noted_is_used_and_completed(faulty, compared, run):
+def test_notes_of_an_older_runlake_are_used_and_completed(faulty, compared, run):
     (manifest,) = run._client.settings.cache_dir.rglob("manifest.json")
     document = json.loads(manifest.read_bytes())
     del document["crc32c"]

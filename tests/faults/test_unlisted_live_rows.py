@@ -1,4 +1,4 @@
-"""A run that goes on behind its exports, of which the backend lists no, or not all, live steps."""
+"""A run that continues after its exports, while the backend lists no or not all live steps."""
 
 import warnings
 
@@ -144,7 +144,7 @@ def test_rows_that_are_counted_and_not_listed_come_out_of_every_reader(counted, 
     assert not run.pull().is_whole_history
 
 
-def test_a_run_of_several_lines_per_step_is_looked_through_once(counted, faulty):
+def test_a_run_of_several_lines_per_step_is_searched_once(counted, faulty):
     run = counted([(0, 10), (20, 30)], (0, 0), 29)
     faulty.run["historyLineCount"] = 25
     for reading in (lambda: list(run.beta_scan_history()), run.frame):
@@ -156,7 +156,7 @@ def test_a_run_of_several_lines_per_step_is_looked_through_once(counted, faulty)
     assert run.pull().is_whole_history
 
 
-def test_a_run_of_which_every_line_is_exported_is_not_looked_through(counted, faulty):
+def test_a_run_whose_lines_are_all_exported_is_not_searched(counted, faulty):
     run = counted([(0, 10), (20, 30)], (0, 0), 29)
     assert len(list(run.beta_scan_history())) == 20
     assert "HistoryPage" not in [seen.operation for seen in faulty.seen]

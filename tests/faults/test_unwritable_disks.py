@@ -74,7 +74,7 @@ def test_a_read_only_disk_is_read_past(faulty, export, tmp_path):
 
 
 @needs_mounts
-def test_what_a_read_only_cache_holds_is_used(faulty, export, tmp_path):
+def test_a_read_only_cache_is_used(faulty, export, tmp_path):
     faulty.offer(a=export)
     fill = f"{sys.executable} $HOME/read.py {faulty.base_url} {API_KEY} {RUN_PATH} > /dev/null"
     found = read_on("10m", f"{fill} && mount -o remount,ro none $WANDB_CACHE_DIR", faulty, tmp_path)
@@ -83,7 +83,7 @@ def test_what_a_read_only_cache_holds_is_used(faulty, export, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::runlake.errors.UnwritableCacheWarning")
-def test_what_the_user_collects_outlives_the_files_of_an_unwritable_cache(
+def test_a_lazy_frame_outlives_the_files_of_an_unwritable_cache(
     faulty, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "file"))

@@ -1,4 +1,4 @@
-"""Immune to each defect of the vendor's cache, by its number in the protocol notes (C1 to C25)."""
+"""Each defect of the vendor's cache (C1 to C25 in the protocol notes) is absent here."""
 
 import io
 import threading

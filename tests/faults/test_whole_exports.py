@@ -1,4 +1,4 @@
-"""Whole exports from storage hosts that fail: what is overcome, what is an error, what goes on."""
+"""Whole exports from storage hosts that fail: retries, errors and resumed downloads."""
 
 import email.utils
 import logging
@@ -87,7 +87,7 @@ def test_a_passing_fault_of_a_long_body_is_overcome(faulty, fetcher, export, nam
 
 
 @pytest.mark.parametrize("tells", [("etag",), MD5, ("date",), ("weak etag",)])
-def test_a_cut_is_overcome_whatever_the_host_tells_of_versions(faulty, fetcher, export, tells):
+def test_a_cut_download_completes_whatever_the_host_says_about_versions(faulty, fetcher, export, tells):
     faulty.store("a", export, *tells)
     faulty.fail("a", CUT)
     assert fetcher().download()[1] == export
@@ -100,7 +100,7 @@ def test_a_flipped_bit_is_found_where_the_host_promises_a_digest(faulty, fetcher
     assert fetcher().download()[1] == export
 
 
-def test_a_length_that_promises_too_little_is_found_by_the_missing_footer(faulty, fetcher, export):
+def test_a_length_that_is_too_small_is_found_by_the_missing_footer(faulty, fetcher, export):
     faulty.store("a", export, "etag")
     faulty.fail("a", Fault(promised_length=1000))
     assert fetcher().download()[1] == export
@@ -228,7 +228,7 @@ def left_over(fetching):
     return part
 
 
-def test_a_dead_attempt_is_gone_on_with(faulty, fetcher, export):
+def test_a_dead_attempt_is_resumed(faulty, fetcher, export):
     faulty.store("a", export)
     part = left_over(fetcher(retry_timeout=0.6))
     fetching = fetcher()
@@ -239,7 +239,7 @@ def test_a_dead_attempt_is_gone_on_with(faulty, fetcher, export):
     assert (part.stat().st_ino, part.stat().st_size) == (inode, 150_000)
 
 
-def test_a_dead_attempt_at_another_version_is_not_gone_on_with(faulty, fetcher, export):
+def test_a_dead_attempt_at_another_version_is_not_resumed(faulty, fetcher, export):
     faulty.store("a", export)
     left_over(fetcher(retry_timeout=0.6))
     newer = export_bytes(seed=1)
@@ -271,7 +271,7 @@ def test_a_part_from_before_a_power_cut_is_used_only_if_a_digest_can_tell(
 
 
 @pytest.mark.parametrize("long_body", [100_000, 10**9])
-def test_an_interrupt_ends_a_stalled_download_and_leaves_what_came(
+def test_an_interrupt_ends_a_stalled_download_and_keeps_its_bytes(
     faulty, fetcher, export, monkeypatch, long_body
 ):
     monkeypatch.setattr(reply, "LONG_BODY", long_body)

@@ -1,4 +1,4 @@
-"""Backends whose answers have another shape than was asked for."""
+"""Backends whose answers do not have the shape that the query requires."""
 
 import json
 
@@ -63,7 +63,7 @@ def api(backend):
     return runlake.Api({"base_url": backend.base_url}, api_key=API_KEY)
 
 
-def test_what_every_document_asks_below_a_field_has_its_shape_checked():
+def test_every_nested_field_of_every_document_has_its_shape_checked():
     texts = {
         text
         for module in (documents, artifact_documents, artifact_mutations)
@@ -132,7 +132,7 @@ def test_a_list_of_files_of_a_wrong_shape_is_an_error_that_names_the_run(
         {"typeCounts": [{"count": 2**70}]},
     ],
 )
-def test_a_key_that_is_described_oddly_costs_only_what_is_said_of_it(faulty, recwarn, entry):
+def test_an_odd_description_of_a_key_affects_only_that_description(faulty, recwarn, entry):
     faulty.offer(a=export_bytes(n_rows=10))
     good = {"typeCounts": [{"type": "number", "count": 10}]}
     faulty.history_keys["keys"] = {"odd": entry, "loss": good}

@@ -1,4 +1,4 @@
-"""Exports of some kilobytes that unpack to gigabytes, read in a process of bounded memory."""
+"""Exports of some kilobytes that decompress to gigabytes, read in a process of bounded memory."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Child processes that try one seed after the other, so that an abort is seen and hurts nobody.
+"""Child processes that try one seed after the other: an abort ends only the child and is seen.
 
-A child is a Python module that calls `serve` with a function of a seed: it yields the name of what
-it is about to do, does it, and goes on. What escapes from it is reported by type.
+A child is a Python module that calls `serve` with a generator function of a seed: it yields the
+name of each action before it runs it. Exceptions that escape from it are reported by type.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Finding:
-    """What must not happen: an abort, a hang, or an exception of somebody else."""
+    """A failure: an abort, a hang, or an exception that is not runlake's."""
 
     seed: int
     doing: str

@@ -1,4 +1,4 @@
-"""One seed is one answer with something wrong in it, given to all that ask for it."""
+"""One seed is one answer with one error in it, which every request for it gets."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Player:
         self.begin(random.Random(0), None)
 
     def begin(self, chance: random.Random, target: str | None) -> None:
-        """Change the answers to what a name names from now on, perhaps only the first."""
+        """Change the answers to the operation with a name from now on, or only the first one."""
         with self._guard:
             self._target = target
             self._seed = chance.random()

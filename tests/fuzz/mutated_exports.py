@@ -1,7 +1,8 @@
-"""One seed is one export with something wrong in it, read in every way.
+"""One seed is one export with one error in it, read in every way.
 
-Either the host has it so: any error of runlake will do. Or the host promised a digest of what it
-had before, and the bytes change on their way or on disk: then the rows are right, or none come.
+If the host itself has the wrong bytes, any error of runlake is allowed. If the host promised a
+digest of the right bytes, and they change on their way or on disk, the rows must be right or
+there must be an error.
 """
 
 from __future__ import annotations
@@ -223,7 +224,7 @@ def try_seed(seed: int) -> Iterator[str]:
         finally:
             for folder in _cache().glob(f"**/{project}"):
                 shutil.rmtree(folder)
-        # Of ranges nobody promised a digest.
+        # No digest is promised for a range.
         is_of_ranges = len(intact) > N_ROWS * N_BULK_BYTES and reader == "rows of keys"
         if where == "stored" or (where == "on its way" and is_of_ranges):
             continue

@@ -1,4 +1,4 @@
-"""What the real backend answers to everything that the client asks, recorded to be played again."""
+"""Records the real backend's answers to every query of the client, to replay them."""
 
 from __future__ import annotations
 

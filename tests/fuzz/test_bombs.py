@@ -1,4 +1,4 @@
-"""Small exports that unpack to gigabytes are refused, or read in bounded memory."""
+"""Small exports that decompress to gigabytes are refused, or read in bounded memory."""
 
 import json
 import math

@@ -58,7 +58,7 @@ def verdict(footer):
     return "sound"
 
 
-def test_forms_of_columns_refuse_what_walking_them_refuses(tmp_path, monkeypatch):
+def test_footer_forms_refuse_the_same_columns_as_a_full_check(tmp_path, monkeypatch):
     kinds = [[0.5, None], [1, 2], ["a", "bc"], [[1], None], [{"x": 0.5}, {"x": 1.5}]]
     others = [pa.uint8(), pa.float32(), pa.date32(), pa.timestamp("us", "UTC"), pa.decimal128(9)]
     kinds += [pa.array([1, 2], kind) for kind in others]

@@ -1,4 +1,4 @@
-"""What the embedded backend does with artifacts: refusals, sharing, deletion, old databases."""
+"""Artifacts in the embedded backend: refusals, sharing, deletion, old databases."""
 
 import base64
 import hashlib
@@ -80,7 +80,7 @@ def test_an_upload_may_not_go_where_it_was_not_signed_for(run):
     assert httpx.put(url.partition("&md5=")[0], content=b"other").status_code == 403
 
 
-def test_content_that_is_known_is_not_asked_for_again(run):
+def test_known_content_is_not_requested_again(run):
     log_artifact(run, "first", {"a": b"shared content", "b": b"own content"})
     again = ArtifactUnderWay(run, "second", {"x": b"shared content", "y": b"new content"})
     urls = again.upload_urls()
@@ -138,7 +138,7 @@ def test_a_number_is_never_given_twice(run, reader):
     assert [one.version for one in reader.artifacts("dataset", "counted")] == ["v2", "v0"]
 
 
-def test_a_deleted_version_takes_with_it_what_nobody_else_holds(run, server, reader):
+def test_a_deleted_version_takes_along_content_that_no_other_version_has(run, server, reader):
     log_artifact(run, "kept", {"shared": b"held by two"})
     gone = log_artifact(run, "going", {"shared": b"held by two", "own": b"held by one"})
     assert {b"held by two", b"held by one"} <= blobs(server)
@@ -151,7 +151,7 @@ def test_a_deleted_version_takes_with_it_what_nobody_else_holds(run, server, rea
 
 
 @pytest.mark.parametrize("is_asked", [True, False])
-def test_a_run_takes_its_artifacts_with_it_if_asked(server, reader, is_asked):
+def test_a_run_is_deleted_with_its_artifacts_if_requested(server, reader, is_asked):
     run = LoggedRun(server, f"ends-{is_asked}", "p").log(*steps(0, 1))
     name = f"made-{is_asked}"
     log_artifact(run, name, {"a": name.encode()})
@@ -203,7 +203,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize("kind", EDITS)
-def test_nobody_edits_the_artifacts_of_another_user(run, server, reader, others_key, kind):
+def test_the_artifacts_of_another_user_cannot_be_edited(run, server, reader, others_key, kind):
     log_artifact(run, "mine", {"a": b"mine"})
     other = runlake.Api({"base_url": server.base_url}, api_key=others_key)
     artifact, mine = reader.artifact("mine:v0"), reader.artifact("mine:v0")
@@ -262,7 +262,7 @@ def test_a_deleted_version_is_gone_from_where_it_was_linked(run, reader):
         'mutation M { commitArtifact(input: {artifactID: "x", isMadeUp: 1}) { artifact { id } } }',
     ],
 )
-def test_a_field_that_the_protocol_has_not_is_refused(run, document):
+def test_a_field_outside_the_schema_is_refused(run, document):
     assert "isMadeUp" in refusal(run.graphql(document, {}))
 
 
@@ -334,7 +334,7 @@ def test_odd_filters_and_cursors_are_refused_or_find_nothing(run, asked):
     assert "errors" in answer or answer["data"]["project"]["__typename"] == "Project"
 
 
-def test_an_id_beyond_64_bits_is_of_no_run(run):
+def test_an_id_beyond_64_bits_names_no_run(run):
     run_id = base64.b64encode(f"Run:v1:{HUGE}".encode()).decode()
     answer = run.graphql(DELETE_RUN, {"id": run_id})
     assert "not found" in answer["errors"][0]["message"]

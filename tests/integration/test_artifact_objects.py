@@ -1,4 +1,4 @@
-"""Objects in artifacts: tables are read, in parts and from elsewhere; the rest is explained."""
+"""Objects in artifacts: tables are read, also in parts and by reference; others are errors."""
 
 import json
 from base64 import b64decode
@@ -105,7 +105,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_table_that_is_none_is_one_error(logged, kind):
+def test_an_invalid_table_is_one_error(logged, kind):
     artifact = logged({"tbl.table.json": BAD[kind], "a.npz": f"no zip {kind}"})
     with pytest.raises(ProtocolError):
         artifact.get("tbl")

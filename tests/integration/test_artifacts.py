@@ -213,7 +213,7 @@ def test_a_file_that_was_listed_long_ago_still_downloads(backend, artifact):
     assert [request["status"] for request in requests if "blobs" in request["path"]] == [403, 200]
 
 
-def test_a_file_that_is_there_is_replaced_only_if_told(api, run, tmp_path):
+def test_an_existing_file_is_replaced_only_if_requested(api, run, tmp_path):
     log_artifact(run, "there", {"sub/a.txt": b"new"})
     (file,) = api.artifact("artifacts/there:v0").files()
     there = tmp_path / "out" / "sub" / "a.txt"
@@ -301,7 +301,7 @@ def test_an_artifact_is_not_made_but_fetched(backend):
 
 
 @pytest.mark.parametrize("name", [None, 5, "", ":v0", "a/b/c/d:v0", "artifacts/:v0"], ids=repr)
-def test_a_name_that_is_none_is_refused_before_any_request(api, backend, name):
+def test_an_invalid_name_is_refused_before_any_request(api, backend, name):
     with backend.counted() as requests, pytest.raises(InvalidArgument):
         api.artifact(name)
     assert requests == []
@@ -359,7 +359,7 @@ def test_many_versions_come_page_by_page(api, backend, run):
     assert [one.version for one in rest] == ["v3", "v2", "v1", "v0"]
 
 
-def test_to_print_a_list_of_artifacts_asks_nobody(api, backend, run):
+def test_printing_a_list_of_artifacts_sends_no_request(api, backend, run):
     log_artifact(run, "printed", {"n": b"printed"})
     with backend.counted() as requests:
         lists = [

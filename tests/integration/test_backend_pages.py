@@ -1,4 +1,4 @@
-"""Pages, files and headers of the embedded backend hold what names hold, and nothing more."""
+"""Pages, files and headers of the embedded backend show any name literally."""
 
 from html.parser import HTMLParser
 from urllib.parse import quote

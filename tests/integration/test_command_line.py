@@ -87,7 +87,7 @@ def test_a_pipe_gets_every_row_of_a_table(backend, shell):
     assert len(lines) == 51
 
 
-def test_json_spells_what_it_has_no_word_for_as_the_protocol_does(shell, odd):
+def test_json_writes_non_finite_numbers_as_the_protocol_does(shell, odd):
     done = shell("query", odd, "--format", "json")
     assert done.stdout.isascii()
     rows = [json.loads(line, parse_constant=pytest.fail) for line in done.stdout.splitlines()]
@@ -151,7 +151,7 @@ def test_markup_in_names_is_text(shell, odd, monkeypatch):
     assert MARKUP in shell("show", odd, stream=Terminal).stdout
 
 
-def test_a_terminal_folds_what_is_too_wide_for_it(shell, odd, monkeypatch):
+def test_a_terminal_wraps_cells_that_are_too_wide(shell, odd, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     shown = shell("show", odd, stream=Terminal).stdout
     assert max(map(len, shown.split("\n"))) <= 40
@@ -195,7 +195,7 @@ def test_a_failing_query_leaves_an_old_file_as_it_was(shell, odd, tmp_path):
     assert [file.name for file in tmp_path.iterdir() if file.suffix == ".part"] == []
 
 
-def test_what_is_no_regular_file_is_written_as_it_is(shell, odd):
+def test_an_output_that_is_no_regular_file_is_written_directly(shell, odd):
     command = [sys.executable, "-m", "runlake", "query", odd, "SELECT 1 AS one"]
     command += ["--format", "csv", "--output", "/dev/stdout"]
     assert subprocess.check_output(command, env=shell.environment) == b"one\n1\n"
@@ -251,7 +251,7 @@ def test_debug_stands_anywhere_and_h_is_help(shell):
         assert (done.returncode, done.stdout.startswith("Usage: runlake")) == (0, True)
 
 
-def test_a_project_in_place_of_a_run_is_said_with_its_runs(backend, shell, odd):
+def test_a_project_in_place_of_a_run_is_an_error_that_lists_its_runs(backend, shell, odd):
     for project in (
         f"{backend.entity}/hostile",
         f"{backend.base_url}/{backend.entity}/hostile/workspace",

@@ -1,4 +1,4 @@
-"""Empty dicts are values: they come out of live rows as out of exports."""
+"""Empty dicts are values, in live rows and in exports."""
 
 import pytest
 from tests.http_logging import LoggedRun, steps

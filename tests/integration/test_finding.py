@@ -183,7 +183,7 @@ def test_times_in_filters_may_be_datetimes(api, place):
     ],
     ids=str,
 )
-def test_a_hint_is_said_once_and_is_of_use(api, place, filters, said):
+def test_a_hint_is_printed_once_and_is_useful(api, place, filters, said):
     with pytest.raises(errors.BackendError, match=said) as caught:
         list(api.runs(place, filters))
     text = str(caught.value)
@@ -191,7 +191,7 @@ def test_a_hint_is_said_once_and_is_of_use(api, place, filters, said):
     assert text.count("'runs'") <= 1
 
 
-def test_what_an_update_is_about_is_among_its_variables(api, place, monkeypatch):
+def test_the_target_of_an_update_is_among_its_variables(api, place, monkeypatch):
     from runlake.public.run import run as module
 
     sent = []

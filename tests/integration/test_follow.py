@@ -1,4 +1,4 @@
-"""Rows of a run as they come: while it logs, is exported, and its backend goes away."""
+"""``Run.follow``: rows of a run while it logs, is exported, and its backend is unreachable."""
 
 import itertools
 import queue
@@ -50,7 +50,7 @@ class Follower:
 
 @pytest.fixture
 def small_exports(tmp_path):
-    """Give a function that starts the same server anew; exports of 10 rows."""
+    """Return a function that restarts the server; exports of 10 rows."""
     ports = {}
 
     def start():
@@ -93,7 +93,7 @@ def test_each_row_comes_once_and_in_order_while_exports_appear(small_exports):
     assert run.explain().n_live_steps < 10
 
 
-def test_a_look_without_news_costs_one_request(small_exports):
+def test_a_poll_without_new_rows_costs_one_request(small_exports):
     server, _ = small_exports
     logged = LoggedRun(server, "idle").log(*steps(0, 25))
     follower = Follower(open_run(server, logged.path))
@@ -170,7 +170,7 @@ def faulty_run(monkeypatch):
         yield server, runlake.Api({"base_url": server.base_url}, api_key=API_KEY).run(RUN_PATH)
 
 
-def test_a_run_that_is_rewound_gives_the_rows_that_are_logged_anew(faulty_run):
+def test_a_rewound_run_yields_the_rows_that_are_logged_again(faulty_run):
     server, run = faulty_run
     server.live_rows = [{"_step": step, "try": 1} for step in range(8)]
     server.run["historyLineCount"] = 8
@@ -207,7 +207,7 @@ def test_one_answer_of_a_backend_that_lags_brings_no_row_again(faulty_run):
     assert follower.rest() == [8]
 
 
-def test_only_rows_with_the_keys_come_and_only_from_the_first_step_asked_for(small_exports):
+def test_only_rows_with_the_keys_are_yielded_from_the_first_requested_step(small_exports):
     server, _ = small_exports
     rows = steps(0, 40)
     for row in rows[::7]:
@@ -258,7 +258,7 @@ def test_a_wrong_time_to_wait_is_an_error_before_any_request(faulty_run, poll):
 @pytest.mark.parametrize(
     "history_keys", [None, {}, {"lastStep": None}, {"lastStep": -1}, {"lastStep": 4}]
 )
-def test_exported_rows_come_whatever_is_said_of_the_last_step(faulty_run, history_keys):
+def test_exported_rows_are_returned_whatever_the_last_step_is(faulty_run, history_keys):
     server, run = faulty_run
 
     def offer(**exports):

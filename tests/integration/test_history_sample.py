@@ -35,7 +35,7 @@ def sample(run, **arguments):
         return run.history(pandas=False, **arguments)
 
 
-def test_a_sample_has_the_extremes_and_the_ends_and_at_most_the_rows_asked_for(run):
+def test_a_sample_has_the_extremes_and_the_ends_and_at_most_the_requested_rows(run):
     rows = sample(run, samples=50, keys=["flat"])
     assert len(rows) == 50
     assert [row["_step"] for row in rows] == sorted({row["_step"] for row in rows})
@@ -58,7 +58,7 @@ def test_a_sample_is_the_same_at_every_call(run):
 
 
 @pytest.mark.parametrize("samples", [1, 2, 3, 2999])
-def test_any_number_of_rows_can_be_asked_for(run, samples):
+def test_any_number_of_rows_can_be_requested(run, samples):
     assert len(sample(run, samples=samples)) == samples
 
 
@@ -76,7 +76,7 @@ def test_rows_of_keys_have_the_x_axis_and_no_step(run):
     assert [list(row) for row in rows] == [["loss", "rare"]] * 5
 
 
-def test_the_backend_chooses_where_it_is_asked_to(run, backend):
+def test_the_backend_samples_if_requested(run, backend):
     with backend.counted() as requests:
         rows = sample(run, samples=10, keys=["loss"], sample="server")
     assert [r["operation"] for r in requests] == ["RunSampledHistory"]

@@ -1,4 +1,4 @@
-"""Artifacts whose backend, storage or directory does not keep its word: one clear error each."""
+"""Artifacts with a hostile backend, storage or directory: one clear error each."""
 
 import base64
 import hashlib
@@ -135,7 +135,7 @@ def manifest(run, backend):
 
 
 @pytest.mark.parametrize("kind", MANIFESTS)
-def test_a_manifest_that_is_none_is_an_error_that_says_why(api, manifest, tmp_path, kind):
+def test_an_invalid_manifest_is_an_error_that_says_why(api, manifest, tmp_path, kind):
     (change, why), (file, original) = MANIFESTS[kind], manifest
     document = deepcopy(original)
     changed = change(document)

@@ -1,4 +1,4 @@
-"""What was logged, and the best of it, from statistics; and why there is nothing."""
+"""``Run.keys``, ``Run.best``, and the reasons for a read without rows."""
 
 import io
 import math
@@ -182,7 +182,7 @@ def test_the_best_is_that_of_the_rows_whatever_the_sources(served):
         assert run.best("x", "max") == Best(high["x"], high["_step"])
 
 
-def test_an_explanation_tells_what_is_known_of_the_keys(run):
+def test_an_explanation_lists_the_statistics_of_the_keys(run):
     told = str(run.explain(["val.acc", "los"]))
     assert "val.acc: 10 rows of number type (within steps 0 to 999)" in told
     assert "never logged 'los'; closest keys: 'loss'" in told

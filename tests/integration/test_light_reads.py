@@ -1,4 +1,4 @@
-"""A read in a new process does not wait for the import of what it does not use."""
+"""A read in a new process does not import packages that it does not use."""
 
 import subprocess
 import sys

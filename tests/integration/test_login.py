@@ -1,4 +1,4 @@
-"""``runlake.login``: a key and a host for the rest of the process, and nothing on disk."""
+"""``runlake.login``: sets key and host for the rest of the process, and writes no file."""
 
 import pathlib
 

@@ -81,7 +81,7 @@ def test_rows_exported_while_a_scan_runs_are_not_lost(api, backend):
         (["val"], r"'val' is the parent of 'val.acc'"),
     ],
 )
-def test_a_filter_that_nothing_passes_warns_once_and_says_why(api, backend, keys, why):
+def test_a_filter_that_matches_nothing_warns_once_and_says_why(api, backend, keys, why):
     rows = [{"_step": s, "loss": s, "val": {"acc": s}} for s in range(10)]
     rows += [{"_step": s, "rare": s} for s in range(10, 15)]
     logged = LoggedRun(backend, "empty").log(*rows).finish()
@@ -115,7 +115,7 @@ def test_a_range_in_a_gap_of_steps_warns_and_names_the_nearest(api, gaps, keys, 
     assert len(told) == 1
 
 
-def test_a_filter_that_nothing_passes_tells_within_which_steps_each_key_was_logged(api, backend):
+def test_a_filter_that_matches_nothing_lists_the_steps_of_each_key(api, backend):
     logged = LoggedRun(backend, "spans")
     rows = [{"_step": s, "a": 1} for s in range(1000)] + [
         {"_step": s, "b": 1} for s in range(1000, 1500)

@@ -1,4 +1,4 @@
-"""What a footer states is the word of whoever wrote it: no answer is wrong because of it."""
+"""A footer may state wrong facts: no answer is wrong because of it."""
 
 import io
 import math

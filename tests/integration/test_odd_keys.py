@@ -1,4 +1,4 @@
-"""Keys of any name come out of every output under that name, or there is one error of ours."""
+"""Every output has a key of any name under that name, or there is one error of runlake."""
 
 import io
 import warnings
@@ -57,7 +57,7 @@ def stored(key, start):
 
 @pytest.mark.parametrize("key", KEYS, ids=repr)
 @pytest.mark.parametrize("sources", ["export", "overlapping"])
-def test_a_key_of_any_name_comes_out_under_it(offer, key, sources):
+def test_a_key_of_any_name_is_returned_under_that_name(offer, key, sources):
     live = [{"_step": 9, "o": 1.0, key: 19.0}]
     exports = {"a": stored(key, 0)}
     if sources == "overlapping":
@@ -81,7 +81,7 @@ def test_a_key_of_any_name_comes_out_under_it(offer, key, sources):
 
 
 @pytest.mark.parametrize("name", ["*", "^o$", "^.*$"])
-def test_a_nested_key_of_any_name_comes_out_under_it(offer, name):
+def test_a_nested_key_of_any_name_is_returned_under_that_name(offer, name):
     nested = pa.array([{name: cell} for cell in CELLS[:2]])
     run = offer(a=written(pa.table({"_step": range(2), "val": nested})))
     key = f"val.{name}"
@@ -116,7 +116,7 @@ def read_everything(run):
     ],
     ids=["twice", "not UTF-8"],
 )
-def test_a_name_that_names_no_one_column_is_one_error(offer, content, why):
+def test_an_ambiguous_column_name_is_one_error(offer, content, why):
     run = offer(a=content)
     for output, read in read_everything(run).items():
         with pytest.raises(runlake.errors.ExportCorrupt, match=why):

@@ -129,7 +129,7 @@ def test_a_bundle_that_is_not_there_or_not_pem_is_a_setting_that_is_wrong(
     assert isinstance(unwrap(ask), errors.SettingsError)
 
 
-def test_a_proxy_is_used_except_for_what_no_proxy_names(ask, bundle, monkeypatch):
+def test_a_proxy_is_used_except_for_hosts_in_no_proxy(ask, bundle, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     assert isinstance(unwrap(ask), errors.Unreachable)

@@ -1,4 +1,4 @@
-"""One run, many ways out: frames, streams, SQL and tails of a run with exports and live rows."""
+"""Frames, streams, SQL and tails of a run with exports and live rows."""
 
 import threading
 import warnings
@@ -97,7 +97,7 @@ def test_keys_that_differ_by_case_have_names_of_their_own_in_sql(api, backend):
             run.sql("SELECT loss FROM history")
 
 
-def test_sql_reads_what_the_machine_did(api, backend):
+def test_sql_reads_system_metrics(api, backend):
     logged = LoggedRun(backend, "system", "outputs").log(*steps(0, 3))
     lines = ['{"_timestamp": 1.5, "_runtime": 1, "system.cpu": 25.0}']
     logged.stream({"files": {"wandb-events.jsonl": {"offset": 0, "content": lines}}})

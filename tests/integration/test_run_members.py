@@ -1,4 +1,4 @@
-"""A run's own members: what they send, what they refuse, and that they travel between processes."""
+"""A run's own members: their requests, their errors, and pickling between processes."""
 
 import math
 import multiprocessing
@@ -110,7 +110,7 @@ def test_an_update_with_a_value_of_the_wrong_type_sends_nothing(backend, run, me
     [object(), {"deep": [object()]}, {1: 2}, b"\xff"],
     ids=["object", "object in a list", "key that is no string", "bytes"],
 )
-def test_what_json_cannot_carry_is_refused_and_changes_nothing(backend, run, value):
+def test_values_that_json_cannot_carry_are_refused_and_change_nothing(backend, run, value):
     before = dict(run.summary_metrics)
     with backend.counted() as requests:
         with pytest.raises(TypeError, match="summary"):
@@ -131,7 +131,7 @@ def test_a_summary_that_holds_itself_is_refused(run):
         run.summary["loop"] = loop
 
 
-def test_a_summary_is_a_mapping_that_tells_when_it_writes(backend, run):
+def test_a_summary_is_a_mapping_that_says_when_it_writes(backend, run):
     summary = run.summary
     assert (len(summary), list(summary), summary) == (2, ["loss", "a"], {"loss": 1, "a": {"b": 2}})
     assert hasattr(summary, "loss")
@@ -235,7 +235,7 @@ def test_a_run_with_a_wrong_name_is_not_created(api, backend, names):
     assert requests == []
 
 
-def test_creating_a_run_that_is_there_keeps_what_it_has(api, run):
+def test_creating_an_existing_run_keeps_its_data(api, run):
     run.config["kept"] = 1
     run.update()
     taken = Run.create(api, run.id, run.project)

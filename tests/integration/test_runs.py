@@ -1,4 +1,4 @@
-"""Lists of runs: what they cost, what they remember, and how they travel."""
+"""Lists of runs: their requests, their memory, and pickling."""
 
 import json
 import multiprocessing
@@ -88,7 +88,7 @@ def test_a_list_is_the_same_object_until_it_is_flushed(api, many):
 
 
 @pytest.mark.usefixtures("many")
-def test_the_entity_is_asked_for_once(api, backend):
+def test_the_entity_is_requested_once(api, backend):
     with backend.counted() as requests:
         assert api.runs("many")[0].id == "run0000"
         assert api.run("many/run0001").entity == backend.entity
@@ -198,7 +198,7 @@ def test_another_entitys_projects_are_not_shown(api):
         len(api.runs("somebody/many"))
 
 
-def test_a_lazy_run_loads_its_config_when_it_is_looked_at(api, backend, many):
+def test_a_lazy_run_loads_its_config_when_it_is_read(api, backend, many):
     run = api.runs(many, {"name": "run0007"})[0]
     with backend.counted() as requests:
         assert run.state == "running"

@@ -42,7 +42,7 @@ def test_a_scan_of_runs_is_the_rows_of_each(api, project, keys, bounds):
     assert rows == expected
 
 
-def test_rows_with_any_of_the_keys_can_be_asked_for(api, project):
+def test_rows_with_any_of_the_keys_can_be_requested(api, project):
     frame = api.runs(project).scan(["sparse", "rare"], how="any").collect()
     assert frame.group_by("run_id", maintain_order=True).len().rows() == [
         ("a", 834),
@@ -61,7 +61,7 @@ def test_conditions_and_groups_run_over_the_lazy_frame(api, project):
     assert sorted(last.collect().rows()) == [("b", 19.5), ("c", 449.5), ("d", 749.5), ("e", 549.5)]
 
 
-def test_a_run_that_did_not_move_costs_no_request(api, backend):
+def test_an_unchanged_run_costs_no_request(api, backend):
     for name in ("x", "y", "z"):
         LoggedRun(backend, name, "still").log(*steps(0, 1200)).finish()
     runs = api.runs("still")

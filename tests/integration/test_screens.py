@@ -1,4 +1,4 @@
-"""What the library prints can be printed: to an ASCII standard output, and to a terminal."""
+"""Everything that the library prints is safe for an ASCII standard output and a terminal."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""API keys of an embedded backend: a lost one is replaced, a stolen one revoked, while it runs."""
+"""API keys of a running embedded backend: a lost key is replaced, a stolen key revoked."""
 
 import re
 import sqlite3
@@ -48,7 +48,7 @@ def test_a_new_key_works_and_a_revoked_one_fails_while_the_server_runs(server):
     assert runlake.Api({"base_url": server.base_url}, api_key=server.api_key).run(path).id == "keys"
 
 
-def test_a_key_that_is_not_there_is_one_sentence(server):
+def test_an_unknown_key_is_one_sentence(server):
     for words, said in [
         (["revoke", "0" * 12], "There is no such key"),
         (["new", "nobody"], "There is no user 'nobody'; there are: local."),
@@ -59,7 +59,7 @@ def test_a_key_that_is_not_there_is_one_sentence(server):
         assert said in done.stderr
 
 
-def test_a_database_with_one_key_for_each_user_keeps_them(tmp_path):
+def test_an_old_database_keeps_its_one_key_per_user(tmp_path):
     file = tmp_path / "runlake.sqlite"
     Database(file)
     with sqlite3.connect(tmp_path / "old.sqlite") as old:

@@ -1,4 +1,4 @@
-"""Starting the server: where it listens, what it remembers, and how it says that it cannot."""
+"""Starting the server: addresses, remembered ports, and errors at the start."""
 
 import socket
 import sqlite3
@@ -69,7 +69,7 @@ def no_database(tmp_path):
     ],
     ids=lambda value: str(value)[:50],
 )
-def test_what_hinders_a_server_is_said_in_one_sentence(tmp_path, no_database, arguments, said):
+def test_a_server_that_cannot_start_says_why_in_one_sentence(tmp_path, no_database, arguments, said):
     arguments = [argument.format(no_database=no_database) for argument in arguments]
     if "--data-dir" not in arguments:
         arguments += ["--data-dir", tmp_path / "data"]
@@ -96,7 +96,7 @@ mutation CreateRunFiles($entity: String!, $run: String!) {
 """
 
 
-def test_an_upload_that_waits_for_the_database_holds_up_nobody(tmp_path):
+def test_an_upload_that_waits_for_the_database_delays_no_other_request(tmp_path):
     with running_server(tmp_path / "data") as server:
         logged = LoggedRun(server, "upload")
         answer = logged.graphql(UPLOAD, {"entity": server.entity, "run": "upload"})

@@ -1,4 +1,4 @@
-"""A warning points at the line of the script that asked, however deep or late it arises."""
+"""A warning points at the line of the user's script, however deep or late it is issued."""
 
 import doctest
 import inspect
@@ -71,7 +71,7 @@ def test_a_warning_from_a_doctest_names_the_doctest(run):
 
 
 def test_warnings_of_threads_point_at_the_line_that_asked(backend, path):
-    # Nobody writes there, root included.
+    # Not writable, not even for root.
     settings = {"base_url": backend.base_url, "cache_dir": "/sys/runlake"}
     listed = runlake.Api(settings, api_key=backend.api_key).runs(path.rpartition("/")[0])
     with pytest.warns(errors.UnwritableCacheWarning) as caught:

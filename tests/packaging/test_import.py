@@ -1,4 +1,4 @@
-"""Importing runlake is not loading what it stands on."""
+"""Importing runlake does not import its heavy dependencies."""
 
 import subprocess
 import sys

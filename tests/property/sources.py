@@ -1,4 +1,4 @@
-"""Random exports as real Parquet files, random live rows, and what they mean."""
+"""Random exports as real Parquet files, random live rows, and the expected rows."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ def expected_rows(
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Tell whether two cells are equal: NaN is NaN, and a number in any type is the number."""
+    """Return whether two cells are equal: NaN equals NaN, and number types do not matter."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, Decimal) is not isinstance(other, Decimal):

@@ -1,4 +1,4 @@
-"""Whatever happens to a cache, in whatever order: a read gives the right rows, or says why not."""
+"""After any events in a cache, in any order, a read gives the right rows or a clear error."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Merging obeys a law: one row per step, the later source winning key by key."""
+"""Laws of merging: one row per step, in which the later source wins key by key."""
 
 from hypothesis import given
 from hypothesis import strategies as st

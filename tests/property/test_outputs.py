@@ -1,4 +1,4 @@
-"""Rows, frames, Arrow streams and SQL say the same of any exports and live rows: the rules."""
+"""Rows, frames, Arrow streams and SQL agree for any exports and live rows: the reading rules."""
 
 import tempfile
 import warnings

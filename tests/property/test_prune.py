@@ -1,4 +1,4 @@
-"""Laws of letting go."""
+"""Laws of eviction."""
 
 from dataclasses import replace
 
@@ -55,7 +55,7 @@ def after(cache, pruning):
 
 
 @given(CACHES, POLICIES)
-def test_what_is_pinned_or_not_concerned_stays(cache, policy):
+def test_pinned_and_unaffected_runs_stay(cache, policy):
     for release in plan_pruning(cache, policy, NOW).releases:
         assert not release.entry.is_pinned
         assert policy.concerns(release.entry.run)
@@ -78,7 +78,7 @@ def test_the_bytes_add_up(cache, policy):
 
 
 @given(CACHES, POLICIES)
-def test_what_stays_fits_unless_it_is_pinned(cache, policy):
+def test_the_remaining_runs_fit_unless_they_are_pinned(cache, policy):
     pruning = plan_pruning(cache, policy, NOW)
     if policy.max_bytes is not None and pruning.n_bytes_after > policy.max_bytes:
         assert not pruning.is_enough
@@ -144,7 +144,7 @@ def test_an_export_that_is_no_longer_offered_goes_after_a_day():
     assert plan_pruning([replace(entry, is_pinned=True)], Policy(), NOW).releases == ()
 
 
-def test_patterns_alone_let_go_what_they_match():
+def test_patterns_alone_evict_the_matching_runs():
     cache = [
         Entry(RunPath("e", project, run_id), "http://h", (EntryFile("a", 1),), NOW, NOW)
         for project in ("p", "q")
@@ -161,6 +161,6 @@ def test_patterns_alone_let_go_what_they_match():
 
 
 @pytest.mark.parametrize("pattern", ["", "e//r", "a/b/c/d", "/e"])
-def test_a_pattern_that_is_none_is_refused(pattern):
+def test_an_invalid_pattern_is_refused(pattern):
     with pytest.raises(InvalidArgument, match="pattern"):
         Policy(runs=(pattern,))

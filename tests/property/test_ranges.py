@@ -38,7 +38,7 @@ def test_without_waste_only_ranges_that_touch_are_joined(wanted):
 
 
 @given(lists, lists)
-def test_what_is_missing_is_what_is_wanted_and_not_held(wanted, held):
+def test_missing_ranges_are_the_wanted_ones_that_are_not_held(wanted, held):
     missing = subtract(wanted, held)
     assert points(missing) == points(wanted) - points(held)
     assert missing == sorted(missing)
@@ -59,6 +59,6 @@ def test_a_content_range_reads_back(span, more):
     assert parse_content_range(text) == (span, total)
 
 
-def test_a_content_range_that_does_not_tell_all_is_none():
+def test_an_incomplete_content_range_is_not_parsed():
     texts = [None, "", "bytes */100", "bytes 0-4/*", "bytes 4-0/9", "bytes 0-9/9", "lines 0-1/9"]
     assert [parse_content_range(text) for text in texts] == [None] * 7

@@ -1,4 +1,4 @@
-"""The SQL of a filter keeps the runs that a plain reading of the filter language keeps."""
+"""The SQL of a filter matches the same runs as a simple evaluation of the filter in Python."""
 
 import json
 import math

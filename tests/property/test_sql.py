@@ -1,4 +1,4 @@
-"""SQL over exports keeps the rows that it keeps on a table in memory, whatever footers state."""
+"""SQL over exports gives the same rows as over a table in memory, whatever footers state."""
 
 import math
 import tempfile
@@ -161,7 +161,7 @@ questions = st.builds(
 @settings(deadline=None, max_examples=15)
 @example([WITH_NAN], {}, question(ALWAYS, ["x DESC"]), 2)
 @given(st.lists(tables(), min_size=1, max_size=2), live_rows, questions, st.integers(1, 5))
-def test_every_condition_keeps_what_it_keeps_in_memory(written, live, query, row_group_size):
+def test_every_sql_condition_gives_the_same_rows_as_in_memory(written, live, query, row_group_size):
     with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
         warnings.simplefilter("ignore", NoRowsWarning)
         files = [Path(name, f"{number}.parquet") for number in range(len(written))]

@@ -1,4 +1,4 @@
-"""Rows of many columns, which are made in ways of their own, say what the file says."""
+"""Rows of many columns, which have code of their own, equal the file's content."""
 
 import numpy as np
 import pyarrow as pa
@@ -69,7 +69,7 @@ def cells(row):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("steps", [StepRange(), StepRange(40, 120)], ids=["all", "a range"])
-def test_rows_of_many_columns_hold_what_the_file_holds(tmp_path, shape, steps):
+def test_rows_of_many_columns_have_the_values_of_the_file(tmp_path, shape, steps):
     columns = SHAPES[shape](numbers(pa.float64()))
     table = pa.table({"_step": np.arange(N_ROWS), **columns})
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=128)

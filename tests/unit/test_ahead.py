@@ -1,4 +1,4 @@
-"""Who wants a single row waits for nothing else; who wants all finds the next piece begun."""
+"""A reader of a single row waits for nothing else; for a reader of all, one piece is read ahead."""
 
 import gc
 import threading
@@ -48,7 +48,7 @@ class Heavy:
 
 
 @pytest.mark.parametrize("divided", [False, True])
-def test_a_piece_that_was_consumed_is_let_go(divided):
+def test_a_consumed_piece_is_released(divided):
     made = []
 
     def heavy():
@@ -64,5 +64,5 @@ def test_a_piece_that_was_consumed_is_let_go(divided):
     assert made[0]() is None
 
 
-def test_of_no_pieces_comes_nothing():
+def test_no_pieces_yield_nothing():
     assert list(run_ahead(iter(()), divide)) == []

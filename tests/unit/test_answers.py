@@ -1,4 +1,4 @@
-"""Rows are printed while they are read, and cells are spelled alike in every text."""
+"""Rows are printed while they are read, and cells are written alike in every text format."""
 
 import csv
 import io
@@ -105,7 +105,7 @@ def test_a_cell_has_one_spelling(cell, as_json, as_text):
     assert cell_text(cell) == as_text
 
 
-def test_csv_holds_what_frames_hold(tmp_path):
+def test_csv_has_the_same_values_as_frames(tmp_path):
     frame = pl.DataFrame(
         {
             "list": [[1.5, float("nan")], None],

@@ -1,4 +1,4 @@
-"""The embedded backend answers each field of its schema, or does not start."""
+"""The embedded backend has a resolver for each field of its schema, or does not start."""
 
 import pytest
 from graphql import build_schema, graphql_sync
@@ -16,12 +16,12 @@ def table():
     return found
 
 
-def test_a_field_that_nothing_answers_is_named_at_the_start(table):
+def test_a_field_without_a_resolver_is_named_at_the_start(table):
     with pytest.raises(TypeError, match="Thing has fields that nothing answers: name"):
         install(build_schema(SCHEMA), [table])
 
 
-def test_a_type_may_be_answered_by_two_topics(table):
+def test_a_type_may_have_resolvers_in_two_topics(table):
     other = Table()
     other.shows("Thing", {"name": constant("n")})
     schema = build_schema(SCHEMA)

@@ -1,4 +1,4 @@
-"""What notebooks show of an object is the elements that were meant, whatever names hold."""
+"""The HTML for notebooks has the intended elements, whatever characters names contain."""
 
 from html.parser import HTMLParser
 
@@ -58,7 +58,7 @@ def test_no_name_leaves_the_address_of_the_frame(client, name):
             assert [tag for tag, _ in Elements(shown._repr_html_()).seen] == ["iframe"]
 
 
-def test_an_address_that_is_none_of_the_web_makes_no_frame():
+def test_an_address_that_is_not_http_makes_no_frame():
     shown = frame_of("javascript:alert('<b>')", 100, hidden=False)
     assert Elements(shown).seen == []
 

@@ -1,4 +1,4 @@
-"""What is worked out from columns is worked out once, and stays in its process."""
+"""Values derived from columns are computed once, and stay in their process."""
 
 import copy
 import pickle
@@ -59,7 +59,7 @@ def test_a_function_that_fails_is_called_again(columns):
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
-def test_what_was_worked_out_is_not_carried_elsewhere(columns, again):
+def test_derived_values_are_not_pickled(columns, again):
     held = key_columns(columns, ("loss",))
     # A lock can be neither pickled nor copied.
     columns.once(lambda _: threading.Lock())

@@ -55,7 +55,7 @@ def test_file_systems_of_this_machine_are_local(kind):
     assert not Mount(PurePosixPath("/mnt"), kind).is_network
 
 
-def test_a_path_that_does_not_exist_yet_goes_by_what_it_will_be_on(monkeypatch, tmp_path):
+def test_a_path_that_does_not_exist_yet_counts_as_on_its_parents_mount(monkeypatch, tmp_path):
     table = tmp_path / "mountinfo"
     table.write_text(f"1 1 0:1 / / rw - ext4 a rw\n2 1 0:2 / {tmp_path}/net rw - nfs a:/ rw\n")
     monkeypatch.setattr("runlake.cache.disk.mounts.MOUNTS", table)

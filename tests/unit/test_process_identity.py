@@ -1,4 +1,4 @@
-"""Processes that left their name in a file: dead ones are known, others are left alone."""
+"""Processes that are named in a file: only those that are certainly dead count as gone."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ def ended_pid():
     return process.pid
 
 
-def test_a_process_that_ended_is_gone_and_the_one_that_asks_is_not():
+def test_an_ended_process_is_gone_and_the_current_process_is_not():
     here = Process.current()
     assert not here.is_gone()
     assert replace(here, pid=ended_pid()).is_gone()
@@ -26,7 +26,7 @@ def test_a_number_that_went_to_a_later_process_is_gone():
     assert not replace(here, started=0).is_gone()
 
 
-def test_nobody_of_another_machine_or_process_namespace_is_known_to_be_gone():
+def test_a_process_of_another_machine_or_namespace_is_never_known_to_be_gone():
     here = Process.current()
     elsewhere = replace(here.machine, host="0badb007")
     assert not replace(here, machine=elsewhere, pid=ended_pid()).is_gone()

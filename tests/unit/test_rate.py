@@ -66,7 +66,7 @@ def test_retry_after_is_a_limit_with_429_only():
     assert parse_rate_headers(headers, 503) is None
 
 
-def test_nothing_known_and_nothing_set_holds_nobody_up():
+def test_without_a_learned_or_configured_limit_no_request_waits():
     assert turns(Rate(0.0), 5.0, 3) == [5.0, 5.0, 5.0]
     assert encode(reserve(Rate(0.0), 5.0, None)[0]) == b""
 
@@ -91,7 +91,7 @@ def test_retry_after_holds_everybody_up_and_voids_the_turns_that_wait():
     assert turns(blocked, 1.0, 1) == [5.0]
 
 
-def test_a_complaint_about_requests_sent_before_the_last_one_does_not_count_again():
+def test_a_429_for_a_request_sent_before_the_last_cut_does_not_cut_again():
     once = complain(Rate(0.0), 10.0)
     again = complain(once, 12.0, turn=9.9)
     assert again.allows(12.0) == once.allows(12.0)
@@ -124,7 +124,7 @@ def test_a_limit_is_forgotten_after_minutes_of_quiet():
 
 
 @given(jump=st.floats(-1e6, 1e6))
-def test_a_clock_that_jumps_holds_nobody_up_for_longer_than_the_turns_in_line(jump):
+def test_a_clock_that_jumps_delays_no_process_longer_than_the_waiting_turns(jump):
     rate = Rate(1e6)
     for _ in range(5):
         rate, _ = reserve(rate, 1e6, 10.0)

@@ -1,4 +1,4 @@
-"""What is merged is as little as can be: the cuts of a run's steps."""
+"""Segments of a run's steps: as few rows as possible are merged."""
 
 from pathlib import Path
 

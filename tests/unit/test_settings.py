@@ -73,7 +73,7 @@ def test_a_blank_in_a_url_is_an_error_that_names_its_source(monkeypatch, url):
     "url",
     ["http://[", "http://h:x", "http://h:99999", "http://h:0", "host:80", "ftp://h", "http://", 5],
 )
-def test_a_url_that_is_none_is_an_error_that_names_its_source(monkeypatch, url):
+def test_an_invalid_url_is_an_error_that_names_its_source(monkeypatch, url):
     with pytest.raises(SettingsError, match=r"base_url .* is not an http") as caught:
         load_settings({"base_url": url})
     assert caught.value.source == "base_url"
@@ -103,7 +103,7 @@ def test_an_api_key_with_odd_characters_is_an_error_that_names_its_source(monkey
 
 
 @pytest.mark.parametrize("timeout", ["5", 0, -1, float("nan"), float("inf"), True])
-def test_a_timeout_that_is_none_is_an_error(timeout):
+def test_an_invalid_timeout_is_an_error(timeout):
     with pytest.raises(SettingsError, match=r"timeout=.* is not a positive number"):
         load_settings(timeout=timeout)
 

@@ -1,4 +1,4 @@
-"""Frames of runs on top of each other: one key gets one type by the rules of one run."""
+"""Concatenated frames of runs: one key gets one type, by the rules for a single run."""
 
 import datetime as dt
 import json
@@ -29,6 +29,6 @@ def test_integers_and_floats_meet_as_floats_at_any_depth():
     ]
 
 
-def test_what_fits_no_type_is_json_text():
+def test_cells_without_a_common_type_are_json_text():
     stacked = stack([column(1), column("x"), column(None, dtype=pl.Null)])["cell"]
     assert [cell and json.loads(cell) for cell in stacked] == [1, "x", None]

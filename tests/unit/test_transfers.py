@@ -69,7 +69,7 @@ def test_a_stop_reaches_its_children_and_not_its_parent():
             assert late.is_set
 
 
-def test_bytes_beyond_the_cap_wait_for_all_that_came_before():
+def test_bytes_beyond_the_bandwidth_limit_wait_for_all_earlier_bytes():
     bandwidth = Bandwidth(100_000)
     threads = [threading.Thread(target=bandwidth.take, args=(1_000, Stop())) for _ in range(5)]
     started = time.monotonic()
@@ -98,7 +98,7 @@ def test_the_name_of_a_part_tells_its_version_and_whose_it_is(folder):
 
 
 @pytest.mark.parametrize("version", [None, AttemptVersion("x" * 200, 5, promises_digest=False)])
-def test_a_part_that_cannot_go_on_is_not_left(folder, version):
+def test_a_part_that_cannot_be_resumed_is_deleted(folder, version):
     part = AttemptFile(folder, "http://host/a.parquet")
     with part.open() as file:
         file.write(b"abc")
@@ -107,7 +107,7 @@ def test_a_part_that_cannot_go_on_is_not_left(folder, version):
     assert list(folder.iterdir()) == []
 
 
-def test_a_name_that_is_no_part_tells_nothing():
+def test_a_file_that_is_no_part_has_no_owner():
     for name in ("manifest.json", "a.part", "0" * 32 + ".1-2-3-4.part"):
         assert AttemptName.parse(name) is None
 

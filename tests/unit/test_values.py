@@ -61,7 +61,7 @@ def test_a_size_is_read_with_every_unit(text, n_bytes):
 
 
 @pytest.mark.parametrize("text", ["", "GB", "-1", -1, "1 XB", "1e9", "1 i", 1.5, True, None, "٣MB"])
-def test_what_is_no_size_is_refused(text):
+def test_an_invalid_size_is_refused(text):
     with pytest.raises(InvalidArgument, match="max_bytes"):
         parse_bytes(text, "max_bytes")
 
@@ -80,6 +80,6 @@ def test_an_age_is_read_with_every_unit(text, seconds):
 @pytest.mark.parametrize(
     "text", ["", "d", "-1d", -1, "1 H", "1Y", float("nan"), float("inf"), True]
 )
-def test_what_is_no_age_is_refused(text):
+def test_an_invalid_age_is_refused(text):
     with pytest.raises(InvalidArgument, match="max_age"):
         parse_age(text, "max_age")

@@ -212,7 +212,7 @@ class ArtifactStore:
         return self._existing(version_id)
 
     def _same_content(self, collection_id: int, given: Mapping[str, Any]) -> sqlite3.Row | None:
-        """Return the existing version to use instead of a new one: a shared pending, or an equal one."""
+        """Return the version to use instead of a new one: a shared pending, or an equal one."""
         if given.get("distributedID"):
             return self._database.row(
                 "SELECT * FROM artifact_versions WHERE collection_id = ? AND state = 'PENDING' "

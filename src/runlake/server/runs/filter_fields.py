@@ -52,6 +52,11 @@ def find_field(name: str) -> RunField:
         A run's own field in camel case or snake case, ``config.<key>``,
         ``summary_metrics.<key>`` or ``keys_info.keys.<key>``.
 
+    Returns
+    -------
+    RunField
+        Its SQL expressions.
+
     Raises
     ------
     Refused

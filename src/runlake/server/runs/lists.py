@@ -40,7 +40,7 @@ class _Order:
         return f"order_value IS NULL, order_value {direction}, runs.id"
 
     def behind(self, value: Any, run_id: int) -> tuple[str, list[Any]]:
-        """Return the SQL condition for runs after the one with this value and id, and its values."""
+        """Return the SQL condition (and its values) for runs after the one with value and id."""
         sign = "<" if self.is_descending else ">"
         if self.is_creation:
             return f"({self.value}, runs.id) {sign} (?, ?)", [value, run_id]
