@@ -22,7 +22,7 @@ HDF5 = "the legacy HDF5 summary file of large arrays; the backend keeps their st
 ADMIN = "administration of the vendor's cloud, not reading of runs"
 LAUNCH = "the launch service, not reading of runs"
 REPORT = "reports of the vendor's web application"
-DRAFT = "drafts of new artifacts are made by the SDK that logs; this is the read side"
+DRAFT = "new artifacts are created with the SDK; runlake reads and edits them"
 ABSENT = [
     *(Absent(f"Summary.{name}", HDF5) for name in ("load", "open_h5", "read_h5", "write_h5")),
     *(
@@ -58,7 +58,7 @@ ABSENT = [
             "upsert_run_queue",
         )
     ),
-    Absent("Api.sync_tensorboard", "logging, not reading; the SDK does it"),
+    Absent("Api.sync_tensorboard", "logging: use the SDK"),
     *(Absent(f"Artifact.{name}", DRAFT) for name in DRAFT_MEMBERS),
     *(Absent(f"Api.{name}", REPORT) for name in ("create_custom_chart", "reports")),
 ]

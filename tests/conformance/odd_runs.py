@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 Rows = list[dict[str, Any]]
 NAN, INF = math.nan, math.inf
-SILENT = "the SDK gives None for every cell of the type, hence no row has it"
-TWICE = "the SDK gives the step twice; here its rows are one, the later source winning key by key"
+SILENT = "the SDK returns None for every cell of the type, so its rows lack the key"
+TWICE = "the SDK returns the step twice; runlake merges it, the later source wins key by key"
 ABORTS = "the SDK's core process aborts on the type; every later call of its process fails"
 
 
@@ -181,13 +181,13 @@ TYPES = [
     OddRun(
         "a union of types",
         [cells([{"_type_float64": 1.5}, {"_type_utf8": "a"}, None, {"_type_bool": True}], UNION)],
-        difference="the SDK gives the struct with every member; one of them is the cell",
+        difference="the SDK returns the struct with all members; runlake returns the filled one",
         rows=expected([1.5, "a", None, True]),
     ),
     OddRun(
         "a struct without a type",
         [cells([{"a": 1, "b": {"c": "x"}}, None, {"a": 2}])],
-        difference="the SDK gives dicts; the keys that were logged are dotted, as in live rows",
+        difference="the SDK returns dicts; runlake returns dotted keys, as for live rows",
         rows=[
             {"_step": 0, "loss": 0.5, "x.a": 1, "x.b.c": "x"},
             {"_step": 1, "loss": 1.5},
@@ -215,7 +215,7 @@ STEPS = [
         "rows out of order, page by page",
         [steps([5, 1, 3, 0, 4, 2], pa.int64())],
         call={"page_size": 2},
-        difference="the SDK ends a page at the first row behind it, and loses those after that",
+        difference="the SDK ends a page at the first row above its range and loses later rows",
         rows=[{"_step": n, "x": x} for n, x in enumerate([3, 1, 5, 2, 4, 0])],
     ),
     OddRun(
@@ -245,7 +245,7 @@ STEPS = [
     OddRun(
         "an export without _step",
         [pa.table({"x": [1, 2]}), steps([0, 1], pa.int64())],
-        difference="one such export fails the SDK's whole scan; only its own rows have no step",
+        difference="one such export fails the SDK's whole scan; runlake skips only its rows",
         rows=[{"_step": 0, "x": 0}, {"_step": 1, "x": 1}],
     ),
     OddRun("an export without columns", [pa.table({}), steps([0, 1], pa.int64())]),
@@ -274,7 +274,7 @@ KEYS = [
         [pa.table({"_step": range(5), **{f"k{n}": [n + 0.5] * 5 for n in range(2000)}})],
     ),
     OddRun(
-        "2,000 keys, two of them asked for",
+        "2,000 keys, two of them requested",
         [pa.table({"_step": range(5), **{f"k{n}": [n + 0.5] * 5 for n in range(2000)}})],
         call={"keys": ["k7", "k1999"]},
     ),
@@ -283,7 +283,7 @@ KEYS = [
         [pa.table({"_step": range(2), **{name: [at, at] for at, name in enumerate(ODD_NAMES)}})],
     ),
     OddRun(
-        "odd names asked for",
+        "odd names requested",
         [pa.table({"_step": range(2), **{name: [at, at] for at, name in enumerate(ODD_NAMES)}})],
         call={"keys": list(ODD_NAMES)},
     ),
@@ -331,11 +331,11 @@ KEYS = [
             pa.table({"_step": [1], "v": [{"a": 3, "b": 4}]}),
         ],
         call={"keys": ["v.a"]},
-        difference="the SDK selects by the name of the column; a key is what was logged",
+        difference="the SDK selects by column name; runlake treats both forms as one key",
         rows=[{"_step": 0, "v.a": 1}, {"_step": 1, "v.a": 3}],
     ),
     OddRun(
-        "a key nobody logged",
+        "a key that was never logged",
         [cells([1.0, 2.0])],
         call={"keys": ["loss", "unknown"]},
     ),
@@ -354,7 +354,7 @@ KEYS = [
         "nested values, live",
         [],
         [{"_step": 0, "n": {"a": 1, "b": {"c": [1]}}, "x": None}],
-        difference="the SDK leaves live rows nested, of which the exports have dotted keys",
+        difference="the SDK returns nested live rows; runlake returns dotted keys, as for exports",
         rows=[{"_step": 0, "n.a": 1, "n.b.c": [1]}],
     ),
     OddRun(

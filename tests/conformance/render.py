@@ -13,21 +13,22 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "compatibility.md"
 HEAD = """\
 # Compatibility with the wandb SDK
 
-Made from the table that `tests/conformance` asks of both clients (`make docs`): for every row the
-real SDK and runlake run the same Python on the same runs, logged by the SDK to the embedded
-backend, and must give the same value of the same type, or an error that the same `except`
-catches. A member of the SDK's classes without a row fails a test, and so does a signature of ours
-that lost an argument or a default.
+This page is generated from the table in `tests/conformance`. For every row of the table the real
+SDK and runlake run the same Python code on the same runs, which the SDK logged to the embedded
+backend. Both must return the same value of the same type, or raise an error that the same `except`
+catches. A test fails if a public member of the SDK's classes has no row, or if a signature of
+runlake lacks an argument or a default of the SDK's.
 
-"follows" says whose promise the answer keeps: that of the documented page (SDK 0.27), of SDK
-0.31, of both, or our own. Where the two differ, signatures accept both, and the page's promises
-win: `scan_history` takes `min_step=None` and `0` alike, returns only rows that have all of the
-keys, with `_step`, and `how="any"` gives rows that have at least one of them.
+"questions" is the number of rows. "follows" says which behaviour runlake has: that of the vendor's
+documentation ("page", SDK 0.27), of SDK 0.31, of both, or its own. Where documentation and SDK
+differ, signatures accept both, and the behaviour is the documented one: `scan_history` accepts
+`min_step=None` and `0` alike, and returns only rows that have all of the keys, with `_step`;
+`how="any"` returns rows that have at least one of them.
 """
 ODD_HEAD = """\
-Runs whose exports and live rows are made by hand, because no SDK logs such; both clients scan them.
-The SDK's rows are compared without cells that are None and without rows that lack one of the keys,
-and with the words for non-finite numbers as numbers.
+Exports and live rows of these runs are made by hand, because the SDK does not log such data; both
+clients scan them. Before the comparison, cells that are None and rows that lack one of the keys are
+removed from the SDK's rows, and its texts for non-finite numbers are converted to numbers.
 """
 
 

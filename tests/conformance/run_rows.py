@@ -3,12 +3,12 @@
 from tests.conformance.table import Row
 
 NO_NULLS = "[{k: v for k, v in row.items() if v != 'None'} for row in theirs]"
-NULLS = "the SDK shows None for columns of the export that a row lacks; the page promises dicts "
-NULLS += "of what was logged, and its live reader leaves them out as runlake does"
-KEYS = "the page: only rows that have all of the keys; SDK 0.31 does not filter exported rows "
-KEYS += "(how='any' gives rows with at least one of the keys)"
-WORDS = "the SDK leaves the words by which the protocol carries non-finite numbers as text"
-SHAPE = "the points are chosen for the shape of each key (rule 9); the backend spaces them evenly"
+NULLS = "the SDK returns None for keys that a row of an export lacks; runlake leaves them out, as "
+NULLS += "the page says and as the SDK's reader of live rows does"
+KEYS = "as the page says, only rows that have all of the keys; SDK 0.31 does not filter exported "
+KEYS += "rows (how='any' returns rows with at least one of the keys)"
+WORDS = "the SDK returns NaN and infinities as the protocol's texts"
+SHAPE = "points are chosen for the shape of each key; the backend's points are evenly spaced"
 
 PROPERTIES = [
     Row("Run.state", "run.state"),
@@ -155,14 +155,14 @@ HISTORY = [
         "Run.history",
         "run.history(stream='system', keys=['loss']) if not is_runlake else 'InvalidArgument'",
         "runlake",
-        "the SDK prints an error and returns []; an empty answer hides the mistake",
+        "runlake raises; the SDK prints an error and returns []",
         "'InvalidArgument'",
     ),
     Row(
         "Run.history",
         "run.history(keys='loss') if not is_runlake else 'InvalidArgument'",
         "runlake",
-        "the SDK prints an error and returns []; an empty answer hides the mistake",
+        "runlake raises; the SDK prints an error and returns []",
         "'InvalidArgument'",
     ),
     Row(
@@ -222,7 +222,7 @@ FILES = [
         "Run.console_logs",
         "run.console_logs(last=0) and 1 if not is_runlake else 'InvalidArgument'",
         "runlake",
-        "asking for the last 0 lines is a mistake; the SDK gives an object without lines",
+        "`last=0` raises; the SDK returns an object without lines",
         "'InvalidArgument'",
     ),
 ]
@@ -248,7 +248,7 @@ EDITS = [
         "edited.summary.update({'top': {'acc': 1.5}, 'nan': float('nan')})\n"
         "[edited.summary['top']['acc'], edited.summary['nan']]",
         "runlake",
-        "what is read is what the backend holds: JSON carries no NaN, hence None at once",
+        "NaN is None at once, as the backend stores it: JSON has no NaN",
         "[1.5, 'None']",
     ),
     Row(

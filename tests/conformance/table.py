@@ -1,7 +1,7 @@
-"""The table of compatibility: every member of the public API, asked of both clients.
+"""The compatibility table: a row for every member of the public API, run with both clients.
 
-A row is Python that both clients run, in the order of the table, each in a world of its own with
-the same runs; what it evaluates to must be of the same type and equal. `docs` renders the rows to
+A row is Python code. Both clients run the rows in the order of the table, each in a world of its
+own with the same runs; the values must be equal and of the same type. `render` writes the table to
 ``docs/reference/compatibility.md``.
 """
 
@@ -25,8 +25,8 @@ class Row:
         Statements whose last is an expression: the answer. It sees ``wandb`` (the client's module),
         ``api``, ``run``, ``path``, ``entity``, ``project``, ``Path`` and ``is_runlake``.
     follows : str
-        Which interface the answer is that of: the documented page (SDK 0.27), SDK 0.31, both, or
-        our own where the row tells a difference.
+        The interface whose behaviour is expected: the documented page (SDK 0.27), SDK 0.31, both,
+        or runlake's own if the row has a difference.
     difference : str
         A deliberate difference and its reason.
     ours : str
