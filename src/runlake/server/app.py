@@ -143,6 +143,7 @@ class _Api:
         request.scope["runlake.operation"] = operation_name(body)
         authorization = request.headers.get("authorization")
         user = find_user(backend.database, authorization)
+        # Without a key, fields that need no user are answered; a wrong key is always refused.
         if authorization and user is None:
             return _errors("invalid API key", 401)
         operation = str(body.get("operationName") or "")
@@ -185,6 +186,7 @@ class _Api:
         return HTMLResponse(
             f"<!doctype html><title>{html.escape(names)}</title><h1>{html.escape(names)}</h1>"
             "<p>Read it with <code>runlake</code>.</p>",
+            # Names are any text: the policy forbids scripts even if the escaping had a fault.
             headers={"Content-Security-Policy": "default-src 'none'", **NO_GUESSING},
         )
 

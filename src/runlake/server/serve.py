@@ -155,6 +155,7 @@ def _write_ready_file(file: Path, address: Address) -> None:
         "api_key": address.api_key,
         "pid": os.getpid(),
     }
+    # The file holds the API key, and appears complete: other processes wait for its name.
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as ready:
         json.dump(facts, ready)

@@ -336,6 +336,7 @@ class ArtifactStore:
                 (portfolio["id"], row["id"], number, time.time()),
             ).rowcount
             if is_new:
+                # `latest` is the version that was linked last.
                 given.append("latest")
                 connection.execute(
                     "UPDATE artifact_collections SET next_version = next_version + 1, "

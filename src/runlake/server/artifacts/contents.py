@@ -149,6 +149,7 @@ class ArtifactContents:
         row = self.manifest(manifest_id)
         stored = row["object"]
         if row["type"] != "FULL":
+            # Readers download one complete manifest, so the merged one is stored.
             stored = _new_manifest_object(version["id"])
             self._storage.write(stored, json.dumps(manifest).encode())
         with self._database.transaction() as connection:

@@ -61,6 +61,7 @@ def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) ->
     answer: Fields = {"data": result.data}
     if result.errors:
         for problem in result.errors:
+            # Anything else is a fault of the server: HTTP 500, with a traceback in its log.
             if not isinstance(problem.original_error, Refused | GraphQLError | None):
                 raise problem.original_error
         answer["errors"] = [

@@ -19,6 +19,8 @@ from runlake.server.runs.wire_json import read_body
 from runlake.server.store.pages import cut_page
 
 TABLE = Table()
+# Operations of readers that read exports themselves; older readers use other names, and get all
+# rows from the API.
 PARQUET_AWARE = {"HistoryPage", "SampledHistoryPage"}
 MAX_LINES = 10_000
 DEFAULT_SAMPLES = 500
@@ -33,6 +35,7 @@ def _keys(context: Context, run: sqlite3.Row, _: Given) -> Any:
 def _parquet(context: Context, run: sqlite3.Row, given: Given) -> Fields:
     runs, keys = context.runs, set(given["liveKeys"])
     if keys == {"_step"}:
+        # The usual request: steps have a column of their own, so that no line is parsed.
         live: list[Row] = [{"_step": step} for step in runs.history.live_steps(run)]
     else:
         rows = runs.history.between(run, 0, NO_LIMIT, is_live=True)

@@ -62,6 +62,7 @@ TABLE.shows(
 def _project(context: Context, _: Any, given: Given) -> sqlite3.Row | None:
     entity = given.get("entityName") or context.owner
     name = given.get("name") or "uncategorized"
+    # Another user's project is answered like one that does not exist.
     return context.runs.project(entity, name) if entity == context.owner else None
 
 

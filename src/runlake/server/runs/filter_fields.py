@@ -108,6 +108,7 @@ def _tags(name: str) -> RunField:
 
 def _of_document(column: str) -> Callable[[str, str], RunField]:
     def field(name: str, path: str) -> RunField:
+        # These stand in the SQL text itself; json_path percent-encodes quotes.
         places = [json_path(alternative) for alternative in _alternatives(path)]
         kinds = ", ".join(f"json_type({column}, '{place}')" for place in places)
         tests = " ".join(

@@ -35,10 +35,12 @@ COLUMNS = {
     "summaryMetrics": "summary",
 }
 LOGGER = logging.getLogger(__name__)
+# New state to the states from which W&B allows it.
 TRANSITIONS = {
     "pending": {"running", "failed", "crashed", "preempted"},
     "failed": {"pending", "running"},
 }
+# An upsert by name with one of these fields comes from `wandb.init`; others only change a run.
 STARTS_A_RUN = ("host", "jobProgram", "displayName", "groupName", "jobType", "notes", "tags")
 
 
@@ -305,6 +307,7 @@ class RunStore:
             # A gap: earlier lines may still arrive, and an export is never rewritten.
             return False
         rows = [row for row in (parse_line(line["content"]) for line in lines) if "_step" in row]
+        # The random part keeps two threads that export the same rows from writing one file.
         name = f"exports/{run_id}/{start:012d}-{secrets.token_hex(4)}.parquet"
         write_export(merge_steps(rows), self._storage.file(name))
         self._storage.adopt(name)

@@ -16,6 +16,9 @@ from typing import Any
 
 from runlake.server.store.run_values import config_values, matches_pattern, summary_values
 
+# One script per schema version, applied in order; `PRAGMA user_version` says how many were applied.
+# Tables whose ids leave the server use AUTOINCREMENT: the id of a deleted row is never reused, so
+# that an old id cannot refer to another run or file.
 MIGRATIONS = (
     """
     CREATE TABLE users (
@@ -207,6 +210,7 @@ MIGRATIONS = (
     ALTER TABLE named_users RENAME TO users;
     """,
 )
+# JSON writes control characters as escapes, so this one is in no text.
 SEPARATOR = "\x1e"
 
 
@@ -253,8 +257,11 @@ class Database:
         """Run the block in a transaction; once it returned, the writes survive a process crash."""
         connection = self._connection()
         if connection.in_transaction:
+            # Part of the outer transaction, which commits or rolls back everything.
             yield connection
             return
+        # Takes the write lock at once: a transaction that reads first and writes later can fail
+        # as busy without waiting, if another connection wrote in between.
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
@@ -272,6 +279,8 @@ class Database:
                 connection.create_function(function.__name__, 1, function, deterministic=True)
             connection.create_function("matches_pattern", 2, matches_pattern, deterministic=True)
             connection.execute("PRAGMA journal_mode = WAL")
+            # In WAL mode a commit still survives a crash of the process, without an fsync for each
+            # request; only a power cut can lose the last commits.
             connection.execute("PRAGMA synchronous = NORMAL")
             self._local.connection = connection
         return connection

@@ -122,6 +122,7 @@ class Storage:
         return digest.hexdigest()
 
     def _take_over(self, aside: Path, name: str, md5: str) -> None:
+        # Flushed before the database lists it: a listed object must survive a power cut.
         with aside.open("rb") as written:
             os.fsync(written.fileno())
         n_bytes = aside.stat().st_size
