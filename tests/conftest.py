@@ -14,7 +14,7 @@ hypothesis.settings.register_profile("thorough", max_examples=2000, deadline=Non
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch, tmp_path):
-    """No setting of the machine reaches a test, and no test finds another one's cache."""
+    """Remove all settings of the machine, and give each test a cache of its own."""
     for name in list(os.environ):
         if is_setting(name):
             monkeypatch.delenv(name)
@@ -28,7 +28,7 @@ def bare_environment(monkeypatch, tmp_path):
 
 @pytest.fixture(scope="session")
 def backend(tmp_path_factory):
-    """The real server, one per session; exports of 1,000 rows."""
+    """The embedded backend as a process, one per session; exports of 1,000 rows."""
     with running_server(tmp_path_factory.mktemp("backend"), export_rows=1000) as server:
         yield server
 

@@ -95,7 +95,7 @@ class ArtifactUnderWay:
         return self.mutate(CREATE_FILES, input={"artifactFiles": files, "storageLayout": "V2"})
 
     def upload_urls(self) -> dict[str, str | None]:
-        """Announce the files; return where to put each, None where its content is known."""
+        """Announce the files; return the upload URL of each, None if its content is known."""
         edges = self.announce()["data"]["createArtifactFiles"]["files"]["edges"]
         return {n: e["node"]["uploadUrl"] for n, e in zip(self.files, edges, strict=True)}
 

@@ -33,7 +33,7 @@ class RunningServer:
 
     @contextlib.contextmanager
     def counted(self) -> Iterator[list[dict[str, Any]]]:
-        """Give the list of requests that arrive in the block; filled when it ends."""
+        """Yield a list that has the block's requests after the block has ended."""
         before = len(self.requests())
         seen: list[dict[str, Any]] = []
         yield seen
@@ -127,7 +127,7 @@ def client_environment(server: RunningServer, directory: Path) -> dict[str, str]
 def script_under_way(
     source: str, server: RunningServer, directory: Path, *arguments: object
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run Python source against the server; it can be told to go on through its standard input."""
+    """Run Python source against the server; a test controls it through its standard input."""
     with subprocess.Popen(
         [sys.executable, "-c", source, *map(str, arguments)],
         env=client_environment(server, directory),
@@ -161,7 +161,7 @@ def run_script(
 
 
 def wait_until(is_true: Callable[[], bool], seconds: float = 30) -> None:
-    """Ask again and again until something holds."""
+    """Poll a condition until it holds."""
     deadline = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < deadline, "waited in vain"

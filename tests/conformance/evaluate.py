@@ -69,7 +69,7 @@ def evaluate(code, names):
 
 
 def describe(value, project):
-    """Return a value as JSON that tells bool from int, and NaN from nothing."""
+    """Return a value as JSON in which bool differs from int, and NaN from a missing value."""
     if isinstance(value, dict):
         return {str(k): describe(v, project) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -61,7 +61,7 @@ class OddRun:
 
     @property
     def last_step(self) -> int:
-        """What the backend says that the last step is."""
+        """The last step that the backend reports."""
         tables = [t.column("_step").to_pylist() for t in self.exports if "_step" in t.column_names]
         steps = [step for table in tables for step in table] + [row["_step"] for row in self.live]
         return max((int(s) for s in steps if s is not None and math.isfinite(s)), default=-1)

@@ -28,7 +28,7 @@ for line in sys.stdin:
 
 
 class OddServer(FaultServer):
-    """A server of a run per row of a table; their ids are ``odd0``, ``odd1``, ..."""
+    """Serves one run per row of a table; the ids are ``odd0``, ``odd1``, ..."""
 
     def __init__(self, runs: Sequence[OddRun]) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class OddServer(FaultServer):
 def read_by_sdk(
     server: OddServer, runs: Sequence[OddRun], directory: Path
 ) -> subprocess.Popen[str]:
-    """Start the SDK on some runs; it prints what it finds, a line per run."""
+    """Start the SDK on some runs; it prints one line with its result per run."""
     directory.mkdir(parents=True)
     folders = ("HOME", "WANDB_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR", "WANDB_CACHE_DIR")
     environment = {

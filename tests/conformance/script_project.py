@@ -34,7 +34,7 @@ LEARNING_RATES = {"alpha": 0.1, "beta": 0.01, "gamma": 0.001, "delta": 0.5}
 
 
 def log_project(server: RunningServer, project: str) -> None:
-    """Log four runs: the last failed, the middle two are those of a sweep."""
+    """Log four runs: the middle two belong to a sweep, the last one failed."""
     for run_id, lr in LEARNING_RATES.items():
         run = LoggedRun(server, run_id, project)
         _describe(run, run_id, lr)

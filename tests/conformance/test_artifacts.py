@@ -197,7 +197,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["as logged", "edited"])
 def answers(request, server, tmp_path_factory):
-    """What both clients say, before and after the edits."""
+    """The answers of both clients, before and after the edits."""
     directory = tmp_path_factory.mktemp("read")
     if request.param == "edited":
         run_script(EDIT, server, directory / "edit")

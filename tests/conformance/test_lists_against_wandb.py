@@ -195,7 +195,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sdk(server, tmp_path_factory):
-    """What the real SDK shows."""
+    """The answers of the real SDK."""
     questions = (json.dumps(list(FILTERS)), json.dumps(list(ORDERS)), FIELDS)
     return json.loads(run_script(READ, server, tmp_path_factory.mktemp("sdk"), *questions))
 

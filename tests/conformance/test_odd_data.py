@@ -27,7 +27,7 @@ def server():
 
 @pytest.fixture(scope="module")
 def theirs(server, tmp_path_factory):
-    """What the SDK finds of each run: rows, or a text about an error; None where it died."""
+    """The SDK's result for each run: rows, or the text of an error; None if its process died."""
     directory = tmp_path_factory.mktemp("sdk")
     batches = [SAFE, *([run] for run in ODD_RUNS if run.aborts)]
     processes = [read_by_sdk(server, runs, directory / str(n)) for n, runs in enumerate(batches)]

@@ -60,13 +60,13 @@ def logged(backend, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def theirs(backend, logged, tmp_path_factory):
-    """What the SDK says to every call of the table."""
+    """The SDK's answers to every call of the table."""
     return _theirs(backend, logged["read"], READS, tmp_path_factory.mktemp("theirs"))
 
 
 @pytest.fixture(scope="module")
 def ours(backend, logged, tmp_path_factory):
-    """What runlake says, in the same order."""
+    """The answers of runlake, in the same order."""
     with pytest.warns(DeprecationWarning, match="entity"):
         return _ours(backend, logged["read"], READS, tmp_path_factory.mktemp("ours"))
 
@@ -114,7 +114,7 @@ def _assert_alike(answer, expected, expression=""):
 
 
 def _ancestors(name):
-    """Return what a class of ours, or a builtin, can be caught as."""
+    """Return the names of the base classes by which an error can be caught."""
     kind = getattr(errors, name, None) or getattr(builtins, name, KeyError)
     return {ancestor.__name__ for ancestor in kind.__mro__}
 

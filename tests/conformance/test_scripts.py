@@ -23,7 +23,7 @@ WAYS = ("wandb", "runlake", "accelerate")
 
 @pytest.fixture(scope="module")
 def outcomes(backend, tmp_path_factory):
-    """What each script printed, and the files that all of them made, by way."""
+    """The output of each script, and the files that all scripts made, by the way they were run."""
     folder = tmp_path_factory.mktemp("scripts")
     processes = {way: _start(way, backend, folder) for way in WAYS}
     for way, process in processes.items():

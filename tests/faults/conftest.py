@@ -30,7 +30,7 @@ def wide_export():
 
 @pytest.fixture
 def faulty():
-    """A server that fails as it is told."""
+    """A server with faults that a test injects."""
     with FaultServer() as server:
         yield server
 
@@ -63,7 +63,7 @@ class Fetcher:
         return StorageHost(self, self.export(), self.traffic)
 
     def download(self, *, held=None):
-        """Return what came: its facts and its bytes."""
+        """Return the facts and the bytes of the download."""
         with AttemptFile(self.directory, self.export().object) as attempt:
             earlier = find_dead_attempts(attempt)
             downloaded = self.host().whole(attempt, held=held, earlier=earlier)
@@ -72,7 +72,7 @@ class Fetcher:
 
 @pytest.fixture
 def fetcher(faulty, tmp_path):
-    """Built with settings that are soon out of patience, unless told otherwise."""
+    """Builds clients with short timeouts, unless a test gives others."""
     directory = tmp_path / "run"
     directory.mkdir()
     return lambda **settings: Fetcher(

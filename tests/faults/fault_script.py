@@ -14,7 +14,7 @@ import google_crc32c
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with one answer; the fields go together."""
+    """The faults of one answer; several fields may be set."""
 
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)

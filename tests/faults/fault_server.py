@@ -87,7 +87,7 @@ class FaultServer:
         self.history_keys["lastStep"] = max(last, default=-1)
 
     def fail(self, name: str, *faults: Fault | int) -> None:
-        """Answer the next requests for a name so; "graphql" is the API's."""
+        """Set the faults of the next answers for a name; "graphql" is the API."""
         with self._lock:
             self._faults[name] += [Fault(f) if isinstance(f, int) else f for f in faults]
 
@@ -101,7 +101,7 @@ class FaultServer:
         return sum(seen.path == f"/exports/{name}" for seen in self.seen)
 
     def n_bytes(self, name: str) -> int:
-        """Return how many bytes of an object left, without those of refusals."""
+        """Return how many bytes of an object were sent, without those of refusals."""
         path = f"/exports/{name}"
         return sum(seen.n_bytes for seen in self.seen if seen.path == path and seen.status < 300)
 
@@ -187,7 +187,7 @@ class _Listener(http.server.ThreadingHTTPServer):
         self.origin = origin
 
     def handle_error(self, *_: object) -> None:
-        """A client that hangs up is not worth a word."""
+        """Print nothing about a client that closes its connection."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -200,7 +200,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         time.sleep(self.server.faults.latency)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_POST(self) -> None:
         faults = self.server.faults

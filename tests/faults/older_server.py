@@ -17,7 +17,7 @@ from runlake.server.graphql.schema import load_schema
 
 
 class OlderServer(http.server.ThreadingHTTPServer):
-    """Answers as the real server does, but for what was taken out of its schema."""
+    """Answers as the real server does, except for fields that were removed from its schema."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -34,7 +34,7 @@ class OlderServer(http.server.ThreadingHTTPServer):
         self.has()
 
     def has(self) -> None:
-        """Have the whole schema again."""
+        """Restore the whole schema."""
         while self._taken:
             place, name, taken = self._taken.pop()
             place[name] = taken
@@ -64,7 +64,7 @@ class OlderServer(http.server.ThreadingHTTPServer):
         self._taken.append((place, name, place.pop(name)))
 
     def calls_large_integers_int(self) -> None:
-        """Know no type for integers beyond 32 bits."""
+        """Remove the type for integers beyond 32 bits."""
         self._take(self.schema.type_map, "Int64")
         arguments = self.schema.type_map["Run"].fields["history"].args
         for name in ("minStep", "maxStep"):
@@ -109,7 +109,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager

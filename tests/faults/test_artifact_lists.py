@@ -25,7 +25,7 @@ COLLECTION = {"name": "set", "project": {"id": "1", "name": "p", "entity": {"nam
 
 
 class ArtifactServer(FaultServer):
-    """Answers about one artifact; its pages of files are those that a test gives, in turn."""
+    """Answers queries about one artifact; a test gives its pages of files, in order."""
 
     def __init__(self):
         super().__init__()

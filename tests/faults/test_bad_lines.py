@@ -25,7 +25,7 @@ def open_run(server, path):
 
 
 def send(server, path, **body):
-    """Send a file-stream request that need not be well-formed; lone surrogates pass."""
+    """Send a file-stream request that may be malformed; lone surrogates are sent as they are."""
     url = f"{server.base_url}/files/{path}/file_stream"
     auth = ("api", server.api_key)
     return httpx.post(url, content=json.dumps(body), auth=auth, trust_env=False)

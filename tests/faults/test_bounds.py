@@ -237,7 +237,9 @@ def test_an_encoding_that_cannot_be_undone_is_an_error_that_says_so(
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "raw deflate", "members"])
-def test_content_that_a_host_compressed_unasked_is_returned_decompressed(host, client, tmp_path, encoding):
+def test_content_that_a_host_compressed_unasked_is_returned_decompressed(
+    host, client, tmp_path, encoding
+):
     squeeze = zlib.compressobj(wbits=-15)
     content = {
         "gzip": gzip.compress(RUN_ANSWER),

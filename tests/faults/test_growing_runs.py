@@ -15,7 +15,7 @@ import runlake
 
 
 class GrowingRun:
-    """What a backend does to a run over time; each change is a moment of its own."""
+    """A run that logs, is exported and compacted at random, one change at a time."""
 
     def __init__(self, server, seed):
         self._server = server

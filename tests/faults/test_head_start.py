@@ -26,7 +26,7 @@ def run(faulty):
 
 @pytest.fixture
 def taken(monkeypatch):
-    """Return what was taken of head starts."""
+    """Return a list to which the result of every head start is added when it is taken."""
     seen = []
     take = HeadStart.take
 

@@ -67,7 +67,7 @@ def test_rows_exported_while_they_are_read_come_once(server, keys):
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):
-    """Stands before the real backend, and changes requests and answers."""
+    """A proxy before the real backend that changes requests and answers."""
 
     def do_POST(self):
         proxy = self.server
@@ -103,7 +103,7 @@ def proxied(server, *, change_request=lambda _: None, change_answer=lambda _: No
 
 
 def cut_pages(body):
-    """Let no answer have more than 700 rows."""
+    """Cut every answer to 700 rows."""
     variables = body["variables"]
     if "pageSize" in variables:
         variables["pageSize"] = min(variables["pageSize"], 700)

@@ -42,7 +42,9 @@ def _start(backend, path, cache):
     )
 
 
-def test_processes_with_a_lying_lock_read_the_same_rows_as_a_single_process(backend, path, tmp_path):
+def test_processes_with_a_lying_lock_read_the_same_rows_as_a_single_process(
+    backend, path, tmp_path
+):
     alone = _start(backend, path, tmp_path / "alone")
     expected = alone.communicate("go\n", timeout=60)[0].split()[1:]
     readers = [_start(backend, path, tmp_path / "shared") for _ in range(N_PROCESSES)]

@@ -103,7 +103,7 @@ LISTS = {
 
 
 class ListServer(FaultServer):
-    """Lists what a test gives, page by page; the last page comes again and again."""
+    """Serves a list of a test's items page by page; the last page is repeated for ever."""
 
     def list(self, what, *pages, total=None):
         _, self.operation, self.node, self.place = LISTS[what]

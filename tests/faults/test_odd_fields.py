@@ -24,7 +24,7 @@ ODD = {
 
 
 class OddServer(FaultServer):
-    """A run whose fields a test chooses; it notes what is sent back."""
+    """Serves a run whose fields a test chooses, and records the updates that are sent."""
 
     def answer(self, query, variables):
         if "upsertBucket" in query:
@@ -56,7 +56,7 @@ def api(odd):
 
 
 def heard(call):
-    """Return what a call gives, and what it warns of."""
+    """Return the result and the warnings of a call."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = call()

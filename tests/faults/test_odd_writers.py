@@ -68,7 +68,7 @@ def written(odd):
 
 
 def variant(tmp_path):
-    """Return an export of DuckDB's with a logical type that polars does not know."""
+    """Return an export, written by DuckDB, with a logical type that polars does not know."""
     file = tmp_path / "variant.parquet"
     duckdb.connect().execute(
         f"COPY (SELECT i AS _step, i / 2 AS loss, i::VARIANT AS x FROM range({N_ROWS}) t(i)) "
@@ -84,7 +84,7 @@ def server():
 
 
 def plain(value):
-    """Return a cell as JSON has it, whatever type a reader gives it."""
+    """Return a cell as a JSON value, whatever type a reader returned."""
     if isinstance(value, Decimal | float):
         return float(value)
     if isinstance(value, list):

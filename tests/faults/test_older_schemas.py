@@ -112,7 +112,7 @@ def asked_fields(text):
 
 @pytest.fixture(scope="module")
 def whole(server, proxy):
-    """Of each reading, its answer where nothing is missing, and the fields that it asks for."""
+    """For each read: its answer with the full schema, and the fields that it requests."""
     found = {}
     for reading in READINGS:
         proxy.has()

@@ -22,7 +22,7 @@ N_ROWS = 20_000
 
 
 def plain_export():
-    """Return an export of bare numbers: bytes that a crash made zero are numbers too."""
+    """Return an export of plain numbers: bytes that a crash set to zero are valid numbers too."""
     columns = {"_step": np.arange(N_ROWS), "loss": np.linspace(1, 2, N_ROWS)}
     sink = io.BytesIO()
     pq.write_table(pa.table(columns), sink, compression="none", use_dictionary=False)
@@ -37,7 +37,7 @@ def run(faulty):
 
 @pytest.fixture
 def start_again(monkeypatch, tmp_path):
-    """Return what starts the machine again, as far as anybody can tell."""
+    """Return a function that makes the process believe that the machine was rebooted."""
 
     def start(name="another start"):
         file = tmp_path / name
@@ -48,7 +48,7 @@ def start_again(monkeypatch, tmp_path):
 
 
 def lose_bytes(run):
-    """Let blocks of the file be zero, as a file system has them that were never written."""
+    """Set blocks of the file to zero, as if they had never been written to the disk."""
     (file,) = run.pull().directory.glob("*.parquet")
     before = file.stat()
     chunk = pq.read_metadata(file).row_group(0).column(1)
@@ -60,7 +60,7 @@ def lose_bytes(run):
 
 
 def note_as_it_is(run):
-    """Let the manifest know the file as it is now: a crash leaves no trace of what it took."""
+    """Note the file's present state in the manifest: a crash leaves no trace of lost bytes."""
     settings = run._client.settings
     directory = RunDirectory(settings.cache_dir, settings.base_url, RunPath.parse(RUN_PATH))
     stored = store.read_manifest(directory)
@@ -111,9 +111,7 @@ def test_a_file_that_lost_nothing_is_not_fetched_again(run, faulty, start_again)
     assert faulty.count("a") == 1
 
 
-def test_files_are_flushed_if_the_system_does_not_identify_its_boots(
-    run, monkeypatch, tmp_path
-):
+def test_files_are_flushed_if_the_system_does_not_identify_its_boots(run, monkeypatch, tmp_path):
     synced = []
     wait = os.fsync
     monkeypatch.setattr(

@@ -32,7 +32,7 @@ def no_pause(monkeypatch):
 
 
 def small_export():
-    """Return an export that comes whole with the request for its tail, of bare numbers."""
+    """Return an export of plain numbers, so small that the request for its tail returns it all."""
     columns = {"_step": range(SMALL_ROWS), "loss": [n / 7 for n in range(SMALL_ROWS)]}
     sink = io.BytesIO()
     pq.write_table(
@@ -45,7 +45,7 @@ def small_export():
 
 
 def changed(content):
-    """Return the same file with another loss in its middle."""
+    """Return the same file with another value of the key 'loss' in its middle."""
     chunk = pq.read_metadata(io.BytesIO(content)).row_group(0).column(1)
     at = chunk.data_page_offset + chunk.total_compressed_size // 2
     return content[:at] + bytes([content[at] ^ 0x10]) + content[at + 1 :]

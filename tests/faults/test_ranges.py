@@ -27,7 +27,7 @@ def ranges(fetching, validator, wanted=WANTED, *, n_workers=3):
 
 
 def slices(content, wanted=WANTED):
-    """Return what a file holds that was empty before ranges of a content were written to it."""
+    """Return the content of an empty file after ranges of a content were written to it."""
     held = bytearray(max(one.stop for one in wanted))
     for one in wanted:
         held[one.start : one.stop] = content[one.start : one.stop]

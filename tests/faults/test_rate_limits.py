@@ -227,9 +227,7 @@ def test_no_answer_holds_anybody_up_for_longer_than_the_retry_timeout(
     assert 1 < waits_of(budget) <= 7
 
 
-def test_a_process_with_an_unwritable_cache_keeps_to_the_limit_by_itself(
-    shared, monkeypatch
-):
+def test_a_process_with_an_unwritable_cache_keeps_to_the_limit_by_itself(shared, monkeypatch):
     monkeypatch.setenv("RUNLAKE_REQUESTS_PER_SECOND", "0.1")
     root = load_settings().cache_dir
     root.parent.mkdir(parents=True)

@@ -67,7 +67,7 @@ def directory_of(run):
 
 
 def put_link(place, target):
-    """Put a link to a target in a place, whatever was there."""
+    """Replace whatever is at a path by a link to a target."""
     place.parent.mkdir(parents=True, exist_ok=True)
     if place.is_dir() and not place.is_symlink():
         place.rename(place.with_name(place.name + ".aside"))
@@ -187,7 +187,7 @@ def test_prune_deletes_what_a_manifest_names_only_if_it_is_an_export(run):
 
 
 def put_special(place, kind):
-    """Put what is no regular file in a place, whatever was there."""
+    """Replace whatever is at a path by something that is no regular file."""
     if kind == "device":
         put_link(place, "/dev/zero")
         return

@@ -37,7 +37,7 @@ def run(faulty):
 
 @pytest.fixture
 def compared(monkeypatch):
-    """Which files were read for their checksums."""
+    """The files that were read to compare their checksums."""
     files = []
     for read in (coverage.file_crc32c, coverage.read_pieces):
         noting = partial(note_read, files, read)
@@ -51,7 +51,7 @@ def note_read(files, read, file, *spans):
 
 
 def new_process():
-    """Forget what this process compared, as another one would not know it."""
+    """Drop this process's memory of compared files, as in a new process."""
     stored_export._compared.clear()
     store._known.clear()
 
@@ -62,7 +62,7 @@ def cached_file(run):
 
 
 def flip(file, at=None):
-    """Change bytes, and put size and time of change back."""
+    """Change bytes, and restore size and modification time."""
     before = file.stat()
     with file.open("r+b") as content:
         content.seek(before.st_size // 2 if at is None else at)
@@ -110,7 +110,7 @@ def test_flipped_bytes_of_a_partly_cached_export_are_noticed(faulty, wide_export
 
 
 def restore(run):
-    """Copy the cache back, as from a backup: inodes and times of the file system are others."""
+    """Restore the cache as from a backup: inodes and status change times differ."""
     root = run._client.settings.cache_dir
     shutil.copytree(root, root.with_name("backup"), copy_function=shutil.copy2)
     shutil.rmtree(root)

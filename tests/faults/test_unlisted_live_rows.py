@@ -18,7 +18,7 @@ ROWS = EXPORTED + LIVE
 
 @pytest.fixture
 def run(faulty):
-    """Ten exported rows, six live ones that nothing lists."""
+    """A run of ten exported rows and six live rows that no list names."""
     faulty.live_rows = LIVE
     faulty.lists_live_steps = False
     faulty.offer(a=written(pa.Table.from_pylist(EXPORTED)))
@@ -113,7 +113,7 @@ BEYOND = {
 
 @pytest.fixture
 def counted(faulty):
-    """Give a function that makes a run of which the backend counts more than it lists."""
+    """Return a function that makes a run of which the backend counts more lines than it lists."""
 
     def make(spans, live, last_step):
         faulty.live_rows = rows_of(*range(*live))

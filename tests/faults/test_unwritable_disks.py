@@ -83,9 +83,7 @@ def test_a_read_only_cache_is_used(faulty, export, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::runlake.errors.UnwritableCacheWarning")
-def test_a_lazy_frame_outlives_the_files_of_an_unwritable_cache(
-    faulty, tmp_path, monkeypatch
-):
+def test_a_lazy_frame_outlives_the_files_of_an_unwritable_cache(faulty, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "file"))
     (tmp_path / "file").touch()
     faulty.offer(a=export_bytes(0, 10))

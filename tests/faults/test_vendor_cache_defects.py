@@ -40,7 +40,7 @@ def read(server, **arguments):
 
 
 def moved(server):
-    """Let the run look as if it had logged more."""
+    """Change the run's state as if it had logged more rows."""
     server.run["heartbeatAt"] = f"2026-01-01T00:00:{len(server.seen) % 60:02d}"
 
 

@@ -60,7 +60,7 @@ PASSING = {
 
 @pytest.fixture
 def long_bodies(monkeypatch):
-    """Let the export count as one that is read past the HTTP library."""
+    """Treat the export as large enough to be read directly from the connection."""
     monkeypatch.setattr(reply, "LONG_BODY", 100_000)
 
 
@@ -87,7 +87,9 @@ def test_a_passing_fault_of_a_long_body_is_overcome(faulty, fetcher, export, nam
 
 
 @pytest.mark.parametrize("tells", [("etag",), MD5, ("date",), ("weak etag",)])
-def test_a_cut_download_completes_whatever_the_host_says_about_versions(faulty, fetcher, export, tells):
+def test_a_cut_download_completes_whatever_the_host_says_about_versions(
+    faulty, fetcher, export, tells
+):
     faulty.store("a", export, *tells)
     faulty.fail("a", CUT)
     assert fetcher().download()[1] == export
@@ -218,7 +220,7 @@ def test_a_version_that_is_held_is_not_fetched_again(faulty, fetcher, export):
 
 
 def left_over(fetching):
-    """Let a download die on its way, and return the part that it left."""
+    """Kill a download in the middle, and return the part that it left."""
     fetching.server.fail("a", Fault(stall_after=150_000), *[503] * 99)
     with pytest.raises(errors.RunlakeError):
         fetching.download()

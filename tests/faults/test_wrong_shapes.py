@@ -28,7 +28,7 @@ LEAVES = {
 
 
 class Backend(RawHost):
-    """Answers every document with what it asks for."""
+    """Answers every document with the requested fields."""
 
     def __init__(self):
         super().__init__(self._reply)

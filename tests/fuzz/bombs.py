@@ -56,7 +56,7 @@ def _read(run: runlake.Run, reader: str) -> Any:
 
 
 def try_all() -> Iterator[tuple[str, Any]]:
-    """Read each in every way; say what came, and how many megabytes the process has had."""
+    """Read each export in every way; print the results and the peak memory in megabytes."""
     with FaultServer() as server, tempfile.TemporaryDirectory() as folder:
         server.exports = ["a"]
         settings = {"base_url": server.base_url, "cache_dir": folder}

@@ -48,7 +48,7 @@ HEADERS: list[tuple[str, str]] = [
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
-    """Return containers and keys of all that is in a JSON value."""
+    """Return the container and key of every value in a JSON value."""
     items = value.items() if isinstance(value, dict) else enumerate(value)
     found = []
     for key, item in list(items):
@@ -59,7 +59,7 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
 
 
 def _mutate_json(value: Any, chance: random.Random) -> Any:
-    """Change one place of a JSON value, perhaps within a JSON text in it."""
+    """Change one place of a JSON value; it may be within a JSON text in it."""
     if not isinstance(value, (dict, list)) or not value:
         return chance.choice(ODD)
     places = _places(value)

@@ -194,7 +194,7 @@ def _damage_on_disk(project: str, chance: random.Random) -> None:
 
 
 def try_seed(seed: int) -> Iterator[str]:
-    """Read a mutated export in every way; errors of runlake are what should come."""
+    """Read a mutated export in every way; only errors of runlake may be raised."""
     warnings.simplefilter("ignore")
     chance = random.Random(seed)
     export = chance.randrange(N_EXPORTS)

@@ -105,7 +105,7 @@ READERS: dict[str, Read] = {
 
 
 def log_world(server: RunningServer, folder: Path) -> str:
-    """Log a run that has something of everything, and return its path."""
+    """Log a run with every kind of data, and return its path."""
     logged = LoggedRun(server, "run", "fuzz")
     rows = steps(0, 250, text="x", nested={"a": [1, {"b": None}]}, count=1)
     logged.log(*rows)
@@ -134,7 +134,7 @@ def log_world(server: RunningServer, folder: Path) -> str:
 
 
 class Recorder:
-    """Passes requests on to the backend and its storage, and keeps what they answered."""
+    """Forwards requests to the backend and its storage, and records the answers."""
 
     def __init__(self, server: RunningServer, http_client: httpx.Client) -> None:
         self._server = server
@@ -176,7 +176,7 @@ class Recorder:
 
 
 def name_of(method: str, path: str, body: bytes) -> str:
-    """Return what tells a request from others: operation and variables, or the path."""
+    """Return the key of a request: its operation and variables, or its path."""
     if method == "POST" and path == "/graphql":
         asked = json.loads(body)
         variables = json.dumps(asked.get("variables") or {}, sort_keys=True)
@@ -205,7 +205,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         server: Any = self.server
@@ -220,12 +220,12 @@ class _Server(http.server.ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, *_: object) -> None:
-        """A client that hangs up is not worth a word."""
+        """Print nothing about a client that closes its connection."""
 
 
 @contextmanager
 def serving(owner: Any) -> Iterator[str]:
-    """Serve what an object answers; gives the URL."""
+    """Serve the answers of an object; yield the URL."""
     server = _Server(("127.0.0.1", 0), Handler)
     server.owner = owner  # type: ignore[attr-defined]
     server.url = f"http://127.0.0.1:{server.server_port}"  # type: ignore[attr-defined]

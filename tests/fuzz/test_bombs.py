@@ -31,7 +31,7 @@ def test_exports_that_unpack_to_gigabytes_are_refused_or_read_in_bounded_memory(
 
 
 def count(number):
-    """Return a count as Thrift's compact protocol has it: zigzag, seven bits a byte."""
+    """Encode a count as in Thrift's compact protocol: zigzag, seven bits a byte."""
     number *= 2
     parts = []
     while number > 0x7F:

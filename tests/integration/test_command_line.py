@@ -30,7 +30,7 @@ class Terminal(io.TextIOWrapper):
 
 @pytest.fixture(scope="module")
 def shell(backend, tmp_path_factory):
-    """Give what runs a command line in this process, and returns its exit code and outputs."""
+    """Return a function that runs a command line in this process: exit code and outputs."""
     directory = tmp_path_factory.mktemp("shell")
     environment = client_environment(backend, directory)
 
@@ -44,7 +44,7 @@ def shell(backend, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def odd(backend):
-    """A run in which everything that others choose is hostile, or hard to spell."""
+    """A run whose names, keys and cells are hostile, or hard to print."""
     run = LoggedRun(backend, "odd", "hostile")
     upsert = UPSERT.replace("$program: String", "$program: String, $display: String").replace(
         "jobProgram: $program", "jobProgram: $program, displayName: $display"

@@ -56,7 +56,7 @@ def test_fish_completes_commands_and_options(environment):
 
 @needs("zsh")
 def test_zsh_completes_commands_and_options(environment):
-    """Press the tabulator in an interactive shell: zsh completes nowhere else."""
+    """Press Tab in an interactive shell: zsh completes only there."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         ["zsh", "-f", "-i"],

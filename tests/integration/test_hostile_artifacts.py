@@ -19,7 +19,7 @@ NUMBERS = count()
 
 @pytest.fixture(scope="module")
 def api(backend, tmp_path_factory):
-    """One for all tests, whose artifacts have contents of their own."""
+    """One server for all tests; each test's artifacts have contents of their own."""
     overrides = {
         "base_url": backend.base_url,
         "cache_dir": tmp_path_factory.mktemp("cache"),
@@ -43,7 +43,7 @@ def storage(backend):
 
 @pytest.fixture
 def logged(api, run, storage):
-    """A function that logs an artifact, whose manifest another function changes then."""
+    """A function that logs an artifact and lets another function change its manifest."""
 
     def log(change=None, files=None, **options):
         name = f"set{next(NUMBERS)}"

@@ -31,7 +31,7 @@ class SecureServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_):
-        """A client that does not trust us hangs up; that is what the tests are about."""
+        """Ignore clients that close the connection because they do not trust the certificate."""
 
 
 @pytest.fixture(scope="module")

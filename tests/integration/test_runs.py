@@ -387,7 +387,7 @@ def test_projects_come_page_by_page(api, backend):
 
 
 def facts_of(thing):
-    """Return something that each of the objects can only know by asking the backend."""
+    """Return a fact of each object that only the backend knows."""
     if isinstance(thing, runlake.Api):
         return thing.run("logged/a").state, [run.id for run in thing.runs("logged")]
     if isinstance(thing, runlake.Runs):

@@ -69,7 +69,9 @@ def no_database(tmp_path):
     ],
     ids=lambda value: str(value)[:50],
 )
-def test_a_server_that_cannot_start_says_why_in_one_sentence(tmp_path, no_database, arguments, said):
+def test_a_server_that_cannot_start_says_why_in_one_sentence(
+    tmp_path, no_database, arguments, said
+):
     arguments = [argument.format(no_database=no_database) for argument in arguments]
     if "--data-dir" not in arguments:
         arguments += ["--data-dir", tmp_path / "data"]

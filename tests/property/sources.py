@@ -45,7 +45,7 @@ JSON = st.recursive(
 
 
 def clean(value: Any) -> Any:
-    """Return a logged value as a cell: non-finite words as floats, dicts without nulls."""
+    """Return the cell of a logged value: non-finite texts as floats, dicts without nulls."""
     if isinstance(value, str):
         return NON_FINITE.get(value, value)
     if isinstance(value, list):
@@ -162,7 +162,7 @@ def _steps(draw: st.DrawFn, n_rows: int) -> pa.Array:
 
 @st.composite
 def _column(draw: st.DrawFn, key: str, n_rows: int) -> tuple[str, pa.Array, list[Any]]:
-    """Draw a column's name, what is stored in it, and the cells that this means."""
+    """Draw a column: its name, its stored values, and the expected cells."""
     kind = draw(st.sampled_from(list(KINDS)))
     pair = KINDS[kind] if draw(st.booleans()) else st.none() | KINDS[kind]
     pairs = draw(st.lists(pair, min_size=n_rows, max_size=n_rows))
@@ -189,7 +189,7 @@ live_rows = st.dictionaries(
 
 @dataclass
 class ListedLive:
-    """Live rows that need no backend; pages as the plan wants them."""
+    """Live rows without a backend; returns the pages that the plan requests."""
 
     rows: dict[int, Row]
 
@@ -226,7 +226,7 @@ def write_sources(directory: Path, files: list[Export], live: dict[int, Row]) ->
 
 
 def as_sources(directory: Path, files: list[Path], live: dict[int, Row] | None = None) -> Sources:
-    """Return files of a directory as a run that is on disk, with live rows; no backend is asked."""
+    """Return the files of a directory as a cached run with live rows, without a backend."""
     live = live or {}
     stored = []
     for number, file in enumerate(files):
@@ -244,7 +244,7 @@ def as_sources(directory: Path, files: list[Path], live: dict[int, Row] | None =
 def expected_rows(
     files: list[Export], live: dict[int, Row], projection: Projection, steps: StepRange
 ) -> list[Row]:
-    """Return the rows by the rules, in the plainest way (reading rules 1 to 4)."""
+    """Return the expected rows, computed in the simplest way (reading rules 1 to 4)."""
     merged: dict[int, Row] = {}
     for export in files:
         for row in export.rows:
@@ -281,7 +281,7 @@ def is_same(one: Any, other: Any) -> bool:
 
 
 def as_logged(rows: list[Row], json_keys: tuple[str, ...]) -> list[Row]:
-    """Turn the rows of a frame into what rows of dicts say (reading rules 5 and 6)."""
+    """Convert the rows of a frame to the equal rows as dicts (reading rules 5 and 6)."""
     return [
         {
             key: json.loads(cell) if key in json_keys else clean(cell)
@@ -293,7 +293,7 @@ def as_logged(rows: list[Row], json_keys: tuple[str, ...]) -> list[Row]:
 
 
 def as_json(rows: list[Row], json_keys: tuple[str, ...]) -> list[Row]:
-    """Return cells of some keys as JSON gives them back."""
+    """Return cells of some keys after a round trip through JSON."""
 
     def write(cell: Any) -> Any:
         if isinstance(cell, bytes):

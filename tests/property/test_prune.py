@@ -40,7 +40,7 @@ POLICIES = st.builds(
 
 
 def after(cache, pruning):
-    """Return the cache once the files are gone."""
+    """Return the cache after the files are deleted."""
     gone = {release.entry.run: release for release in pruning.releases}
     left = []
     for entry in cache:

@@ -47,7 +47,7 @@ runs = st.fixed_dictionaries(
 
 @st.composite
 def logged_and_filters(draw):
-    """Runs, and a filter of what is in them, or almost."""
+    """Draw runs, and a filter whose values are, or nearly are, in the runs."""
     logged = draw(st.lists(runs, min_size=2, max_size=4))
     known = [("state", run["state"]) for run in logged]
     known += [("tags", tag) for run in logged for tag in run["tags"]]
@@ -188,7 +188,7 @@ def _alternatives(path):
 
 
 def _resolved(value, parts):
-    """Follow a path; of keys that begin alike the longer is tried first."""
+    """Follow a dotted path; longer keys are tried first."""
     if not parts:
         return value
     if isinstance(value, dict):
@@ -277,7 +277,7 @@ def _is_number(value):
 
 
 def _equal(found, wanted):
-    """Compare as the language does: types must agree, NaN is stored as null and equals nothing."""
+    """Compare as the filter language does: types must agree; NaN is null and equals no value."""
     if found is MISSING or _is_null(found):
         return wanted is None
     if isinstance(found, list) and isinstance(wanted, list):

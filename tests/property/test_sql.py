@@ -91,7 +91,7 @@ def tables(draw, *, nulls=True):
 
 
 def question(conditions, orders):
-    """Return one query that asks everything, because each is planned over all the files."""
+    """Return one query with all conditions, because planning each over all files takes long."""
     cells = [f"SELECT list(_step ORDER BY _step) FROM history WHERE {c}" for c in conditions]
     cells.append(f"SELECT count(*) FROM history WHERE {conditions[0]}")
     cells.append(
@@ -113,7 +113,7 @@ def answers(relation):
 
 
 def comparable(cell):
-    """Return a cell that is equal to itself: NaN is not, and zero has a sign."""
+    """Return a form of a cell in which NaN equals NaN, and -0.0 equals 0.0."""
     if isinstance(cell, list):
         return list(map(comparable, cell))
     return str(cell + 0.0 if isinstance(cell, float) else cell).replace("-0.0", "0.0")
@@ -171,7 +171,7 @@ def test_every_sql_condition_gives_the_same_rows_as_in_memory(written, live, que
 
 
 def other_cells(draw, table):
-    """Draw cells of which each takes as many bytes as that of the table."""
+    """Draw cells that take the same number of bytes as those of the table."""
     cells = {key: draw(st.permutations(table[key].to_pylist())) for key in ("x", "y", "i")}
     texts = ["q" * len(text.encode()) for text in table["s"].to_pylist()]
     low = draw(st.integers(0, 50))

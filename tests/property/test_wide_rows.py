@@ -18,7 +18,7 @@ def numbers(kind):
 
 
 def holes(columns):
-    """Leave every third cell out, each column beginning elsewhere, but four by four."""
+    """Leave out every third cell; four columns at a time start at the same row."""
     keep = np.arange(N_ROWS)
     return {
         name: pa.array(column.to_pylist(), column.type, mask=(keep + i // 4) % 3 == 0)
@@ -57,7 +57,7 @@ SHAPES = {
 
 
 def cells(row):
-    """Return a row of the file as a row of ours."""
+    """Return the expected row of dicts for a row of the file."""
     flat = {}
     for key, cell in row.items():
         if isinstance(cell, dict):

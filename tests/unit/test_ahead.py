@@ -44,7 +44,7 @@ def test_all_pieces_come_in_their_order(begun, divided):
 
 
 class Heavy:
-    """What takes memory."""
+    """A piece of memory that a test can watch."""
 
 
 @pytest.mark.parametrize("divided", [False, True])

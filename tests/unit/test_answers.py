@@ -22,7 +22,7 @@ N_BATCHES = 50
 
 
 def counted(rows_per_batch=3000):
-    """Give a stream, and the list of how many batches were read of it."""
+    """Return a stream, and a list that counts the batches read from it."""
     read = []
 
     def batches():
