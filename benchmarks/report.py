@@ -82,30 +82,30 @@ def write_document(lines: list[Line], grown: list[Curve]) -> None:
 Made by `make bench` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, {platform.system()},
 Python {platform.python_version()}; {packages}.
 
-Every line is measured side by side in one run, against the same embedded backend over loopback.
-Each side is a process of its own; they take turns round by round, so that a slow moment of the
-machine meets all of them, and the first round of each warms it and does not count. Shown are the
-median and, in brackets, the fastest and the slowest round. The times of runlake include its one
-GraphQL request per scan.
+All sides of a line are measured in one run, against the same embedded backend over loopback. Each
+side is a process of its own. The sides are measured alternately, one round at a time, so that a
+slow moment of the machine affects all of them; the first round of each side is a warm-up and does
+not count. The table shows the median and, in brackets, the fastest and the slowest round. The times
+of runlake include its one GraphQL request per scan.
 
-The SDK is wandb 0.31, whose `beta_scan_history` is its `scan_history`. It has two states: a scan
-*without* keys keeps all exports as whole files, and later scans, keyed ones too, read those; a scan
-with keys that finds no file reads ranges over the network each time, and keeps nothing. "wandb" is
-the first state unless the line says "nothing cached by the SDK". Runlake keeps what it reads in
-both cases. Where the SDK has nothing cached it is measured once, over few steps. Rows are thrown
-away as they come unless the line says otherwise: who keeps them pays for CPython's objects on both
-sides, and the ratio is smaller.
+The SDK is wandb 0.31, whose `beta_scan_history` is its `scan_history`. Its cache has two states. A
+scan *without* keys caches all exports as whole files, and later scans, also those with keys, read
+these files. A scan with keys that finds no cached file reads ranges over the network each time, and
+caches nothing. "wandb" is the first state unless the line says "nothing cached by the SDK"; the
+second state is measured once, over few steps. Runlake caches what it reads in both cases. Rows are
+discarded as they are read unless the line says otherwise: if they are kept, both sides also pay for
+CPython's objects, and the ratio is smaller.
 
 "vendor's layout" is few large files with all numbers as doubles, as the vendor's cloud writes them
-(how long its row groups are is not known; here they are as pyarrow makes them, up to 1,048,576
-rows); "`runlake serve`'s" is 10,000 rows a file.
+(the size of its row groups is not known; here it is pyarrow's default, up to 1,048,576 rows).
+"`runlake serve`'s" layout is files of 10,000 rows.
 
 {as_markdown(lines)}
 
 Lines without a goal are there for comparison. Cold pulls write into an empty directory each round.
-curl runs once per file, all at once; it neither checks nor flushes. "As a script" counts the
-interpreter's start, the imports and the SDK's service. The goals are those of the project's design;
-a line that says "missed" is a defect to work on.
+curl runs once per file, all files in parallel; it neither verifies nor flushes. "As a script"
+includes the interpreter's start, the imports and the SDK's service. The goals are those of the
+project's design; a line that says "missed" is a defect to work on.
 
 ## Growth
 
