@@ -297,7 +297,7 @@ def test_histories_are_the_history_of_each_run(api, odd, keys, samples):
     assert frame.select("run_id", "_step").rows() == [(r["run_id"], r["_step"]) for r in expected]
 
 
-def test_one_warning_tells_of_samples(api, logged):
+def test_one_warning_names_the_number_of_samples(api, logged):
     with pytest.warns(runlake.SampleWarning, match="3 of 4 runs") as caught:
         frame = api.runs(logged).histories(format="polars")
     assert len(caught) == 1
