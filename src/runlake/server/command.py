@@ -106,7 +106,7 @@ def new_key(
     user: Annotated[str, typer.Argument(help="Name of the user.")],
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
-    """Create another API key for a user and print it; revoke lost keys."""
+    """Create another API key for a user and print it; revoke lost keys with 'key revoke'."""
     from runlake.server.store.accounts import add_key
 
     with _opened(data_dir) as database:
