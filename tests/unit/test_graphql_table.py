@@ -17,7 +17,7 @@ def table():
 
 
 def test_a_field_without_a_resolver_is_named_at_the_start(table):
-    with pytest.raises(TypeError, match="Thing has fields that nothing answers: name"):
+    with pytest.raises(TypeError, match="Thing has fields without a resolver: name"):
         install(build_schema(SCHEMA), [table])
 
 
