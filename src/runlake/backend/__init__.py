@@ -1,5 +1,5 @@
-"""The wire: what is asked of a backend and its storage hosts, and foreign errors made ours.
+"""The wire: requests to a backend and its storage hosts; network errors become runlake's own.
 
-The only importer of httpx. Read `graphql` for what is asked, `http` for how a request is sent and
-its answer read, and `connections` for what it goes through.
+The only importer of httpx. Read `graphql` for the requests, `http` for how a request is sent and
+its answer read, and `connections` for proxies, certificates and timeouts.
 """

@@ -1,11 +1,11 @@
-"""Every error that runlake raises, in one tree.
+"""All errors and warnings of runlake; every error derives from `RunlakeError`.
 
 ::
 
     RunlakeError                    (also named Error, as in wandb)
     |- SettingsError                a setting is missing or wrong
     |  `- UsageError                no API key where one is needed
-    |     `- UnsupportedError       the backend is too old for what was asked
+    |     `- UnsupportedError       the backend is too old for the call
     |- CommError                    what W&B scripts catch around a call
     |  |- InvalidArgument           also ValueError; raised before any request
     |  |  |- InvalidType            also TypeError
@@ -14,7 +14,7 @@
     |  |- ArtifactMismatch          also ValueError
     |  |  `- ArtifactFileMissing    also FileNotFoundError
     |  |- ArtifactEntryNotFound     also KeyError
-    |  `- WandbApiFailedError       a request or a file did not deliver
+    |  `- WandbApiFailedError       a request or a file transfer failed
     |     |- OfflineError           operation, origin; nothing was sent
     |     |- BackendError           operation, origin, status, attempts
     |     |  |- Unreachable
@@ -25,7 +25,7 @@
     |     |  |- SweepNotFoundError        also ValueError
     |     |  |- RunFileNotFoundError      also FileNotFoundError
     |     |  |- ArtifactNotFoundError     also ValueError
-    |     |  |- UnsupportedByBackend      lacks: what its schema does not have
+    |     |  |- UnsupportedByBackend      lacks: field or type missing from its schema
     |     |  `- ProtocolError
     |     `- FileTransferError      status
     |        `- ExportError         run, export
@@ -36,11 +36,12 @@
     |- CacheError                   path
     |  |- CacheLocked               also TimeoutError
     |  |- CacheCorrupt
-    |  `- NotCached                 what an offline read wants is not on disk
+    |  `- NotCached                 an offline read needs a file that is not on disk
     `- MissingExtra                 also ImportError; names the extra
 
 ``Error``, ``CommError``, ``UsageError``, ``AuthenticationError``, ``WandbApiFailedError``,
-``RunNotFoundError`` and ``IncompleteRunHistoryError`` carry the names that wandb users catch.
+``RunNotFoundError`` and ``IncompleteRunHistoryError`` have the names of wandb's own errors, so that
+scripts written for wandb catch them.
 """
 
 from __future__ import annotations
@@ -56,15 +57,17 @@ class RunlakeError(Exception):
     Parameters
     ----------
     message : str
-        What happened, to what, and a way out.
+        What happened, to which run, file or key, and what to do next.
     **facts
-        The same as values: each becomes an attribute, and survives pickling.
+        The facts of the message as values, such as ``path`` or ``status``. Each becomes an
+        attribute of the error, and survives pickling.
     """
 
     facts: dict[str, Any]
 
     def __init__(self, message: str, **facts: Any) -> None:
-        # Names of others stand in it, and Python writes it to a terminal as it is.
+        # The message may quote names that other people chose, and Python prints a traceback's
+        # message to the terminal without escaping anything.
         message = shortened(without_controls(message), MAX_MESSAGE)
         super().__init__(message)
         self.message = message
@@ -88,7 +91,7 @@ Error = RunlakeError
 
 
 class SettingsError(RunlakeError):
-    """A setting is missing or wrong; ``setting`` names it, ``source`` where it came from."""
+    """A setting is missing or wrong; ``setting`` is its name, ``source`` where its value is from."""
 
 
 class UsageError(SettingsError):
@@ -96,15 +99,15 @@ class UsageError(SettingsError):
 
 
 class UnsupportedError(UsageError):
-    """The backend is too old for what was asked of it."""
+    """The backend is too old for the call."""
 
 
 class CommError(RunlakeError):
-    """A call could not be answered; the class that W&B scripts catch."""
+    """A call failed; the base class that W&B scripts catch around a call."""
 
     @property
     def exc(self) -> BaseException:
-        """The error behind this one, under the name that W&B scripts use."""
+        """The cause of this error, or the error itself; wandb's name for ``__cause__``."""
         return self.__cause__ or self
 
 
@@ -117,15 +120,15 @@ class InvalidType(InvalidArgument, TypeError):
 
 
 class LocalFileNotFoundError(InvalidArgument, FileNotFoundError):
-    """A file to upload is not there; nothing was sent."""
+    """A file to upload does not exist; nothing was sent."""
 
 
 class WaitTimeout(CommError, TimeoutError):
-    """A run did not come to its end within the time that was given."""
+    """A run did not finish within the given time."""
 
 
 class ArtifactMismatch(CommError, ValueError):
-    """A directory does not hold what the artifact holds."""
+    """The files of a directory differ from those of the artifact."""
 
 
 class ArtifactFileMissing(ArtifactMismatch, FileNotFoundError):
@@ -140,15 +143,19 @@ class ArtifactEntryNotFound(CommError, KeyError):
 
 
 class WandbApiFailedError(CommError):
-    """A request to the backend or its storage did not deliver."""
+    """A request to the backend or its storage failed."""
 
 
 class OfflineError(WandbApiFailedError):
-    """Offline mode is on, and the answer is not in the cache; ``operation`` says what would ask."""
+    """Offline mode is on, and ``operation``, which needs the backend, is not in the cache."""
 
 
 class BackendError(WandbApiFailedError):
-    """The backend refused or failed; ``operation``, ``origin`` and ``status`` say how."""
+    """The backend refused a request, or failed.
+
+    ``operation`` is the request's name, ``origin`` the backend's address, ``status`` the HTTP
+    status, ``attempts`` how often the request was sent.
+    """
 
 
 class Unreachable(BackendError):
@@ -160,7 +167,7 @@ class AuthenticationError(BackendError):
 
 
 class AccessDenied(BackendError):
-    """The API key is known, but does not allow this."""
+    """The backend knows the API key, but the key's user may not do this."""
 
 
 class RunNotFoundError(BackendError, ValueError):
@@ -184,23 +191,23 @@ class ArtifactNotFoundError(BackendError, ValueError):
 
 
 class UnsupportedByBackend(BackendError):
-    """The schema of the backend lacks what the call needs; ``lacks`` says what."""
+    """The backend's schema lacks a field or type that the call needs; ``lacks`` is its name."""
 
 
 class ProtocolError(BackendError):
-    """The backend answered with something that is not the W&B protocol."""
+    """The backend's answer does not follow the W&B protocol."""
 
 
 class FileTransferError(WandbApiFailedError):
-    """A file could not be downloaded or uploaded; ``status`` is what its host answered."""
+    """A file could not be downloaded or uploaded; ``status`` is the HTTP status of its host."""
 
 
 class ExportError(FileTransferError):
-    """A history export could not be used; ``run`` and ``export`` name it."""
+    """A history export could not be used; ``run`` is the run's path, ``export`` its number."""
 
 
 class ExportExpired(ExportError):
-    """The signed URL of an export ran out, and a new one was refused too."""
+    """The signed URL of an export expired, and a new URL was refused too."""
 
 
 class ExportChanged(ExportError):
@@ -208,7 +215,7 @@ class ExportChanged(ExportError):
 
 
 class ExportCorrupt(ExportError):
-    """What the storage sent is not the export that was promised."""
+    """The file that the storage sent is not the export that the backend offered."""
 
 
 class IncompleteRunHistoryError(ExportError):
@@ -216,11 +223,11 @@ class IncompleteRunHistoryError(ExportError):
 
 
 class CacheError(RunlakeError):
-    """The cache directory could not be used; ``path`` names the place."""
+    """The cache directory, or a file in it, could not be used; ``path`` is its path."""
 
 
 class CacheLocked(CacheError, TimeoutError):
-    """Another process holds the run's lock for longer than the deadline."""
+    """Another process held the run's lock for longer than the lock timeout."""
 
 
 class CacheCorrupt(CacheError):
@@ -228,36 +235,36 @@ class CacheCorrupt(CacheError):
 
 
 class NotCached(CacheError, CommError):
-    """What an offline read wants is not in the cache, or damaged there."""
+    """An offline read needs a file that is missing from the cache, or damaged."""
 
 
 class MissingExtra(RunlakeError, ImportError):
-    """An optional dependency is not installed; ``extra`` names what to install."""
+    """An optional dependency is not installed; ``extra`` is the extra of runlake to install."""
 
 
 class NoRowsWarning(UserWarning):
-    """A scan yielded no rows although the run has some; the text says why."""
+    """A scan yielded no rows although the run has rows; the text says why."""
 
 
 class MixedTypesWarning(UserWarning):
-    """Columns of a frame are JSON text, because their cells fit no type; the text names them."""
+    """Columns of a frame are JSON text, because no type fits all cells; the text lists them."""
 
 
 class SampleWarning(UserWarning):
-    """What came back is a sample of more rows; the text says of how many."""
+    """The result is a sample; the text says of how many rows."""
 
 
 class StaleWarning(UserWarning):
-    """An answer is of an earlier moment; the text says how old it is."""
+    """An answer comes from the cache and may be out of date; the text says how old it is."""
 
 
 class OddAnswerWarning(UserWarning):
-    """A backend's answer, or an export, is odd in a part; the text says what that costs."""
+    """Part of an answer or export is malformed and was left out; the text says what is missing."""
 
 
 class UnwritableCacheWarning(UserWarning):
-    """The cache cannot be written, so that what was fetched is not kept."""
+    """The cache cannot be written, so downloads are not kept."""
 
 
-# Last, because it takes its names from here.
+# At the end, because this module imports all names above from here.
 from runlake.errors import errors as errors  # noqa: E402

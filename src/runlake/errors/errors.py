@@ -1,3 +1,3 @@
-"""The same errors under W&B's import path: ``from runlake.errors.errors import CommError``."""
+"""All errors under wandb's import path: ``from runlake.errors.errors import CommError``."""
 
-from runlake.errors import *  # noqa: F403 - every name, whatever is added there
+from runlake.errors import *  # noqa: F403 - every public name, also those added later

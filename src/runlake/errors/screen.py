@@ -1,12 +1,12 @@
-"""Names from a backend as text for people: nothing in them steers a terminal or cannot be shown."""
+"""Make text from a backend safe to print: no control characters, nothing stdout cannot encode."""
 
 from __future__ import annotations
 
 import re
 import sys
 
-# Control characters but tab and line feed; what turns the direction of text, so that it reads as
-# another one (Unicode Technical Report 36); line separators; halves of characters.
+# Control characters except tab and line feed; characters that change the direction of text, which
+# can make one name look like another (Unicode Technical Report 36); line separators; surrogates.
 _CONTROLS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f"
     r"\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -17,19 +17,19 @@ _SPACES = {ord("\t"): r"\t", ord("\n"): r"\n"}
 
 
 def without_controls(text: str) -> str:
-    r"""Return text with its control characters, but tabs and line feeds, as escapes.
+    r"""Return text with control characters escaped, except tabs and line feeds.
 
-    So are the characters that turn the direction of text.
+    Characters that change the direction of text, and surrogates, are escaped too.
 
     Parameters
     ----------
     text : str
-        With what others may have chosen: names, keys, states.
+        Text that may contain names, keys or states that other people chose.
 
     Returns
     -------
     str
-        The text itself where there is none.
+        The text, unchanged if it contains no such character.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def without_controls(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""Return text as `without_controls` does, with tabs and line feeds as escapes too.
+    r"""Return text with all control characters escaped, tabs and line feeds too.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def one_line(text: str) -> str:
 
 
 def shortened(text: str, n_characters: int) -> str:
-    """Return text without its middle where it is longer than so many characters.
+    """Return text with its middle replaced by " ... " if it is longer than ``n_characters``.
 
     Examples
     --------
@@ -65,23 +65,16 @@ def shortened(text: str, n_characters: int) -> str:
 
 
 def for_screen(text: str) -> str:
-    """Return text without control characters, and with escapes for what stdout cannot encode.
+    """Return text with control characters, and characters that stdout cannot encode, escaped.
 
-    Parameters
-    ----------
-    text : str
-        What ``print`` of one of our objects writes.
-
-    Returns
-    -------
-    str
-        The text itself where standard output can encode it, as with UTF-8.
+    For ``__str__`` of public objects: on a stdout that is not UTF-8, ``print`` would raise
+    UnicodeEncodeError otherwise.
     """
     return _encodable(without_controls(text))
 
 
 def line_for_screen(text: str) -> str:
-    """Return text as `for_screen` does, in one short line: ``repr`` of one of our objects."""
+    """Return text as `for_screen` does, on one line of at most about `MAX_LINE` characters."""
     return _encodable(shortened(one_line(text), MAX_LINE))
 
 

@@ -1,4 +1,4 @@
-"""Warnings that point at the line of the user, and not at one of the library's own."""
+"""Warnings that point at the user's line instead of a line of the library."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from runlake.errors.screen import without_controls
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# What stands between the user's line and ours: the SDK that was accelerated, and the engines that
-# read our frames and batches when they are asked for rows.
+# Packages whose frames can lie between the user's line and ours: wandb, once accelerated, and the
+# engines that pull rows from our frames and batches lazily.
 _BETWEEN = ("wandb", "polars", "pyarrow", "pandas", "duckdb")
 
 
 def _folder(file: str) -> str:
-    # Strings, as frames have them.
+    # Strings, because frames have their file names as strings.
     return os.path.dirname(file) + os.sep  # noqa: PTH120
 
 
@@ -47,17 +47,17 @@ _asking: ContextVar[_Line | None] = ContextVar("_asking", default=None)
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn, as of the innermost line that is not in the library.
+    """Issue a warning that points at the innermost line outside the library.
 
-    Filters by module, and "once per line", go by that line, however deep or late the warning
-    arises. ``skip_file_prefixes`` of Python 3.12 does the same within one thread.
+    Filters by module, and "once per line", use that line, also for a warning from a worker thread
+    that `for_thread` prepared. ``skip_file_prefixes`` of Python 3.12 does this in one thread only.
 
     Parameters
     ----------
     message : str
         What is surprising, and what to do.
     category : type
-        What filters name.
+        The warning's class, by which filters select it.
     """
     line = _users_line()
     message = without_controls(message)
@@ -69,7 +69,7 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def for_thread(function: Callable[P, T]) -> Callable[P, T]:
-    """Return a function for another thread, whose warnings point at the line that asks now."""
+    """Wrap a function for another thread: its warnings point at the user's current line."""
     line = _users_line()
 
     @functools.wraps(function)

@@ -1,8 +1,8 @@
 """The settings: environment, netrc and settings files, as one frozen value.
 
-Nothing else in the client looks outside. Read `settings` for the values, and `load` for where each
-comes from; then `environment`, `settings_files` and `api_keys`, which read it. A new setting goes
-into `Settings` and `load_settings`.
+No other package of the client reads the environment. Read `settings` for the values, and `load` for
+the source of each value; then `environment`, `settings_files` and `api_keys`, which read these
+sources. A new setting goes into `Settings` and `load_settings`.
 """
 
 from runlake.settings.api_keys import find_api_key, remember_login

@@ -1,4 +1,4 @@
-"""API keys of backends: of `runlake.login`, the environment, settings files and netrc."""
+"""API keys of backends, from `runlake.login`, the environment, settings files and netrc."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from runlake.settings.environment import directory, home_directory, variable
 from runlake.settings.secret import Secret, checked_key
 from runlake.settings.settings_files import read_settings_files
 
-# Keys that this process was given by `runlake.login`, by base URL; the last host stands in where
-# no other source names one.
+# Keys from `runlake.login` in this process, by base URL. The last one's URL is the default base URL
+# if no argument and no variable names another.
 _logins: dict[str, Secret] = {}
 
 
 def find_api_key(base_url: str) -> Secret | None:
-    """Look the API key of a backend up: `runlake.login`, environment, settings files, netrc.
+    """Look up the API key of a backend: `runlake.login`, environment, settings files, netrc.
 
     Parameters
     ----------
     base_url : str
-        Root of the API; netrc entries go by its host and port.
+        Root of the API; its host and port select the netrc entry.
 
     Returns
     -------
@@ -42,12 +42,12 @@ def find_api_key(base_url: str) -> Secret | None:
 
 
 def remember_login(base_url: str, key: Secret) -> None:
-    """Let this process use a key for a backend, and that backend where no other is named.
+    """Make this process use a key for a backend, and use that backend by default.
 
     Parameters
     ----------
     base_url : str
-        Root of the API, as `Settings` has it.
+        Root of the API, without a trailing slash.
     key : Secret
         Wins over ``WANDB_API_KEY``, settings files and netrc, not over an argument of `Api`.
     """
@@ -56,12 +56,12 @@ def remember_login(base_url: str, key: Secret) -> None:
 
 
 def last_login() -> str | None:
-    """Return the base URL of the last `remember_login`."""
+    """Return the base URL of the last `remember_login`; None if there was none."""
     return next(reversed(_logins), None)
 
 
 def netrc_key(base_url: str) -> Secret | None:
-    """Return the key that netrc has for a host and port; a broken file costs a warning."""
+    """Return netrc's key for a host and port; a broken file is skipped with a warning."""
     named = variable("NETRC")
     home = home_directory()
     places = [home / ".netrc", home / "_netrc"] if home else []
@@ -95,6 +95,6 @@ class _Netrc(netrc.netrc):
             text = content.decode("latin-1")
         self.hosts = {}
         self.macros = {}
-        # The library's own constructor reads a file in UTF-8 or the locale's encoding, which is
-        # UTF-8 too.
+        # netrc's own constructor would read the file only as UTF-8, or in the locale's encoding,
+        # which is UTF-8 too on most machines.
         self._parse(str(place), io.StringIO(text), False)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Variables of the environment, and directories that they name."""
+"""Read environment variables, and the directories that they name."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from runlake.values import parse_bytes
 
 
 def variable(name: str) -> str | None:
-    """Return a variable; None where it is not set, or empty."""
+    """Return an environment variable; None if it is unset or empty."""
     return os.environ.get(name) or None  # noqa: TID251
 
 
 def number_in(name: str) -> float | None:
-    """Return a variable as a number above 0."""
+    """Return an environment variable as a number above 0; None if it is unset or empty."""
     text = variable(name)
     if text is None:
         return None
@@ -31,7 +31,7 @@ def number_in(name: str) -> float | None:
 
 
 def bytes_in(name: str) -> int | None:
-    """Return a variable as a number of bytes, such as ``"20 GB"``."""
+    """Return an environment variable, such as ``"20 GB"``, in bytes; None if unset or empty."""
     text = variable(name)
     if text is None:
         return None
@@ -40,12 +40,12 @@ def bytes_in(name: str) -> int | None:
     except InvalidArgument as error:
         raise SettingsError(error.message, setting=name) from error
     if n_bytes == 0:
-        raise SettingsError(f"{name}={text!r} leaves no room at all.", setting=name)
+        raise SettingsError(f"{name}={text!r} must be more than 0 bytes.", setting=name)
     return n_bytes
 
 
 def word_in(name: str, words: tuple[str, ...]) -> str:
-    """Return a variable as one of some words, the first of them by default."""
+    """Return an environment variable as one of ``words``, in lower case; by default the first."""
     text = variable(name)
     if text is None:
         return words[0]
@@ -55,7 +55,7 @@ def word_in(name: str, words: tuple[str, ...]) -> str:
 
 
 def existing_in(name: str) -> str | None:
-    """Return a variable as a file or directory that is there."""
+    """Return an environment variable as the path of an existing file or directory."""
     text = variable(name)
     if text is not None and not Path(text).exists():
         raise SettingsError(
@@ -66,13 +66,13 @@ def existing_in(name: str) -> str | None:
 
 
 def flag_in(name: str, *, default: bool) -> bool:
-    """Return a variable as yes or no."""
+    """Return an environment variable as a bool: False for 0, false, no and off, else True."""
     text = variable(name)
     return default if text is None else text.strip().lower() not in {"0", "false", "no", "off"}
 
 
 def home_directory() -> Path | None:
-    """Return the home directory; a container's user may have none."""
+    """Return the home directory; None if there is none, as for some users in containers."""
     try:
         return Path.home()
     except RuntimeError:
@@ -90,7 +90,7 @@ def directory(named: object, source: str) -> Path:
 
 
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Return this environment for a child process that must meet only what is in ``extra``.
+    """Return the environment for a child process that must not inherit the user's settings.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Collect the settings: built-in defaults, files, variables, arguments, later ones winning."""
+"""Collect the settings: defaults, then files, variables and arguments, the last one winning."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CLOUD_APPS = {
 }
 DEFAULT_BASE_URL = "https://api.wandb.ai"
 LOCKING = ("auto", "flock", "soft")
-# Scripts set them because the SDK takes them; no reader of ours needs them.
+# Accepted because scripts written for wandb set them; runlake does not use them.
 UNUSED_OVERRIDES = ("organization", "run")
 
 
@@ -63,10 +63,10 @@ def load_settings(
     Raises
     ------
     SettingsError
-        If a value cannot be what its name says; the message names its source.
+        If a value is unusable; the message names its source.
     """
     secret = None if not api_key else checked_key(api_key, "api_key")
-    api_key = None  # a traceback that shows local variables shows no key
+    api_key = None  # keeps the key out of tracebacks that show local variables
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
     known = {"base_url", "app_url", "entity", "project", "cache_dir", *UNUSED_OVERRIDES}
     unknown = given.keys() - known
@@ -140,12 +140,12 @@ def _app_url(given: Mapping[str, Any], base_url: str) -> str:
 def _checked_url(url: object, setting: str, source: str) -> str:
     facts = {"setting": setting, "source": source}
     text = str(url)
-    # Python's own parser leaves line breaks out, so that another URL would be asked.
+    # urlsplit silently removes line breaks and tabs, so requests would go to another URL.
     odd = next((c for c in text if not c.isprintable() or c.isspace()), None)
     if odd is not None:
         raise SettingsError(
             f"{source} has a blank or control character, {odd!r}, at character "
-            f"{text.index(odd) + 1}. Take it out; is there a line break at the end?",
+            f"{text.index(odd) + 1}. Remove it; often it is a line break at the end.",
             **facts,
         )
     try:

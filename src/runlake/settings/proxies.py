@@ -1,4 +1,4 @@
-"""The proxies that the environment names."""
+"""Find the proxies that the environment names."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class EnvironmentProxies:
     Parameters
     ----------
     by_scheme : mapping of str to Secret
-        For ``http``, ``https`` and ``all``; a URL may hold a password.
+        URLs of the proxies for ``http``, ``https`` and ``all``; a URL may contain a password.
     exceptions : tuple of str
-        The parts of ``NO_PROXY``.
+        The entries of ``NO_PROXY``.
     """
 
     by_scheme: Mapping[str, Secret]
@@ -25,12 +25,12 @@ class EnvironmentProxies:
 
 
 def find_proxies() -> EnvironmentProxies:
-    """Look the proxies up: variables, and on some systems what is set for the whole machine.
+    """Look up the proxies in variables, and in the system's settings on macOS and Windows.
 
     Returns
     -------
     EnvironmentProxies
-        Unchecked: a proxy that no request needs may be wrong.
+        Not checked, because a wrong URL matters only once a request needs the proxy.
     """
     from urllib.request import getproxies
 

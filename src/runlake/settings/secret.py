@@ -1,4 +1,4 @@
-"""API keys, and URLs that may hold a password: strings that are not shown."""
+"""Strings that are never shown: API keys, and URLs that may contain a password."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from runlake.errors import SettingsError
 
 
 class Secret:
-    """A string that no repr, log line or pickle shows."""
+    """A string that repr and log lines do not show, and that cannot be pickled."""
 
     __slots__ = ("_text",)
 
@@ -23,11 +23,11 @@ class Secret:
         return "Secret('***')"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("A secret does not pickle; it is looked up again where it is needed.")
+        raise TypeError("A secret cannot be pickled; look it up again where it is needed.")
 
 
 def checked_key(key: object, source: str) -> Secret:
-    """Return an API key; `SettingsError` names its source where it cannot be one."""
+    """Return an API key as a secret; raise `SettingsError`, naming ``source``, if malformed."""
     if not isinstance(key, str):
         raise SettingsError(
             f"The API key of {source} is of type {type(key).__name__}, not a string.",
@@ -37,7 +37,7 @@ def checked_key(key: object, source: str) -> Secret:
     text = key.strip(" ")
     odd = next((c for c in text if not c.isascii() or not c.isprintable() or c == " "), None)
     if odd is not None or not text:
-        what = "is blank" if odd is None else f"holds {_kind(odd)}, which no API key has"
+        what = "is blank" if odd is None else f"contains {_kind(odd)}, which no API key does"
         raise SettingsError(
             f"The API key of {source} {what}; copy it again.", setting="api_key", source=source
         )

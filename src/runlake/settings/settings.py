@@ -21,39 +21,39 @@ class Settings:
     cache_dir : Path
         Root of the cache, ``$WANDB_CACHE_DIR/runlake``.
     api_key : Secret or None
-        Left out of pickles; unpickling looks it up again.
+        Never pickled; unpickling looks it up again.
     entity, project : str or None
-        Stand in where a run path leaves them out.
+        Defaults for paths that leave them out.
     timeout : float
         Seconds that one request may take (``WANDB_HTTP_TIMEOUT``).
     retry_timeout : float
-        Seconds after which a failing request is given up (``RUNLAKE_RETRY_TIMEOUT``).
+        Seconds after which a failing request is no longer retried (``RUNLAKE_RETRY_TIMEOUT``).
     lock_timeout : float
-        Seconds to wait for other processes: for one that pulls the same run, or for a turn to send
-        a request where the rate is shared (``RUNLAKE_LOCK_TIMEOUT``).
+        Seconds to wait for other processes: for a process that pulls the same run, or for a turn to
+        send a request under the shared rate limit (``RUNLAKE_LOCK_TIMEOUT``).
     max_workers : int
-        Requests in flight at once (``RUNLAKE_MAX_WORKERS``).
+        Most requests in flight at once (``RUNLAKE_MAX_WORKERS``).
     ca_bundle : str or None
-        File, or directory of hashed names, with the certificate authorities to trust
+        PEM file, or directory with OpenSSL's hashed names, of the certificate authorities to trust
         (``REQUESTS_CA_BUNDLE``, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``).
     verify_ssl : bool
-        False with ``WANDB_INSECURE_DISABLE_SSL``.
+        Check certificates; False with ``WANDB_INSECURE_DISABLE_SSL``.
     progress : bool
-        False with ``RUNLAKE_PROGRESS=0``.
+        Show progress bars; False with ``RUNLAKE_PROGRESS=0``.
     offline : bool
-        No request is made (``RUNLAKE_OFFLINE``).
+        Send no request (``RUNLAKE_OFFLINE``).
     locking : {"auto", "flock", "soft"}
         How processes that share the cache exclude each other (``RUNLAKE_LOCKING``).
     cache_max_bytes : int or None
-        Above it the least recently used runs are evicted (``RUNLAKE_CACHE_MAX_BYTES``).
+        Size above which the least recently used runs are evicted (``RUNLAKE_CACHE_MAX_BYTES``).
     requests_per_second : float or None
-        What all processes with this key and this cache together may send to the API
-        (``RUNLAKE_REQUESTS_PER_SECOND``); None leaves it to what the backend says.
+        Limit for all processes together that use this key and this cache
+        (``RUNLAKE_REQUESTS_PER_SECOND``); with None, only the backend's own limit applies.
     max_bandwidth : int or None
-        Bytes per second that the downloads of this process may take (``RUNLAKE_MAX_BANDWIDTH``).
+        Bytes per second for all downloads of this process (``RUNLAKE_MAX_BANDWIDTH``).
     artifact_dir : Path
-        Where artifacts are downloaded to by default (``WANDB_ARTIFACT_DIR``); a relative one counts
-        from the working directory of the moment.
+        Where artifacts are downloaded to by default (``WANDB_ARTIFACT_DIR``); a relative path is
+        resolved against the working directory at the time of the download.
     """
 
     base_url: str
@@ -77,13 +77,13 @@ class Settings:
     artifact_dir: Path = Path("artifacts")
 
     def __getitem__(self, name: str) -> Any:
-        """Return a setting by name, as scripts do that know the SDK's dict."""
+        """Return a setting by name; in wandb, ``Api.settings`` is a dict."""
         if name not in self.__slots__:
             raise KeyError(name)
         return getattr(self, name)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return a setting by name, or a default where there is none of that name."""
+        """Return a setting by name, or the default if no setting has that name."""
         return getattr(self, name) if name in self.__slots__ else default
 
     def __getstate__(self) -> dict[str, Any]:

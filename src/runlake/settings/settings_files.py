@@ -1,4 +1,4 @@
-"""The settings files of the wandb SDK: the global one, and ``./wandb/settings``."""
+"""Read wandb's settings files: the global file, and ``./wandb/settings``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runlake.settings.secret import Secret
 
 
 def read_settings_files() -> dict[str, Any]:
-    """Return what both files say, the second one winning; the API key is a `Secret`."""
+    """Return the settings of both files, ``./wandb/settings`` winning; the key is a `Secret`."""
     named = variable("WANDB_CONFIG_DIR")
     home = home_directory()
     folder = home / ".config" / "wandb" if home else None
@@ -38,7 +38,7 @@ def read_settings_files() -> dict[str, Any]:
             where = f" in line {line}" if line else ""
             # Not `from` the library's error, which quotes the line, and so perhaps the key.
             raise SettingsError(
-                f"The settings file {str(place)!r} is not an INI file{where}: it wants a section "
+                f"The settings file {str(place)!r} is not an INI file{where}: it needs a section "
                 "[default] with lines of 'name = value', each name once.",
                 source=str(place),
             ) from None

@@ -1,6 +1,6 @@
-"""Frozen values that every layer may hold, and checks of what they are made from.
+"""Frozen values that every layer uses, and checks of the arguments they are made from.
 
-Read `question`, which every read of a run begins with; then `paths`. `arguments` is below both.
+Read `question` first, which describes a read of a run; then `paths`. Both use `arguments`.
 """
 
 from runlake.values.arguments import (

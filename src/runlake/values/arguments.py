@@ -1,4 +1,4 @@
-"""Checks of arguments that many callers take: texts, counts, sizes, lengths of time."""
+"""Checks of common arguments: text, counts, sizes, durations."""
 
 from __future__ import annotations
 
@@ -25,14 +25,17 @@ _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
 
 
 def check_text(text: str, kind: str) -> str:
-    """Return text; `InvalidArgument` if UTF-8, and hence no backend and no file, can carry it.
+    """Return text; raise `InvalidArgument` if it cannot be encoded as UTF-8.
+
+    Such text contains surrogates, for example from a command line whose bytes are not UTF-8. No
+    backend and no file could hold it.
 
     Parameters
     ----------
     text : str
-        From a caller, or from a command line whose bytes are no UTF-8.
+        Text from a caller.
     kind : str
-        What stands before it in the error.
+        What to call the text in the error, such as ``"The key"``.
     """
     try:
         text.encode()
@@ -45,7 +48,7 @@ def check_text(text: str, kind: str) -> str:
 
 
 def check_count(value: int, name: str) -> int:
-    """Return a number of things; `InvalidArgument` unless it is an integer of at least 1."""
+    """Return a count; raise `InvalidArgument` unless it is an integer of at least 1."""
     number = check_whole(value, name)
     if number < 1:
         raise InvalidArgument(f"{name} must be 1 or more, not {value!r}.")
@@ -53,7 +56,7 @@ def check_count(value: int, name: str) -> int:
 
 
 def check_seconds(seconds: Any, name: str) -> None:
-    """Raise `InvalidArgument` unless a time to wait is a number above 0.
+    """Raise `InvalidArgument` unless a duration is a finite number of seconds above 0.
 
     Examples
     --------
@@ -68,14 +71,14 @@ def check_seconds(seconds: Any, name: str) -> None:
 
 
 def check_word(word: str, name: str, words: tuple[str, ...]) -> str:
-    """Return one of some words; `InvalidArgument` for any other."""
+    """Return ``word``; raise `InvalidArgument` if it is not one of ``words``."""
     if word not in words:
         raise InvalidArgument(f"{name} must be {' or '.join(map(repr, words))}, not {word!r}.")
     return word
 
 
 def parse_bytes(value: str | int, name: str = "size") -> int:
-    """Read a size.
+    """Parse a size into bytes.
 
     Parameters
     ----------
@@ -88,12 +91,12 @@ def parse_bytes(value: str | int, name: str = "size") -> int:
     Returns
     -------
     int
-        Bytes, 0 or more; a broken byte is rounded down.
+        Bytes, 0 or more, rounded down.
 
     Raises
     ------
     InvalidArgument
-        If that is no size.
+        If the value is not a size.
 
     Examples
     --------
@@ -115,13 +118,13 @@ def parse_bytes(value: str | int, name: str = "size") -> int:
 
 
 def parse_age(value: str | float, name: str = "age") -> float:
-    """Read a length of time.
+    """Parse a duration into seconds.
 
     Parameters
     ----------
     value : str, int or float
         Seconds, or a number with a unit: ``s``, ``m`` (minutes), ``h``, ``d``, ``w``, ``M`` (months
-        of 30 days) or ``y`` (years of 365 days). The case matters: ``6m`` is minutes.
+        of 30 days) or ``y`` (years of 365 days). Units are case-sensitive: ``6m`` is six minutes.
     name : str
         What to call the value in the error.
 
@@ -133,7 +136,7 @@ def parse_age(value: str | float, name: str = "age") -> float:
     Raises
     ------
     InvalidArgument
-        If that is no length of time.
+        If the value is not a duration.
 
     Examples
     --------
@@ -154,7 +157,7 @@ def parse_age(value: str | float, name: str = "age") -> float:
 
 
 def check_whole(value: object, name: str) -> int:
-    """Return an integer; `InvalidArgument` for anything else."""
+    """Return an integer; raise `InvalidArgument` for any other type, bool included."""
     if isinstance(value, bool):
         raise InvalidArgument(f"{name} must be an integer, not {value!r}.")
     if isinstance(value, int):

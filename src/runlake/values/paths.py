@@ -1,4 +1,4 @@
-"""Where things live on a backend: runs, projects, artifacts, as people write them."""
+"""Paths of runs, projects and artifacts, parsed from the forms that people write."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from runlake.errors import InvalidArgument, InvalidType
 from runlake.values.arguments import check_text
 
-# What follows the names of entity and project in the URL of a page.
+# The path segments that can follow entity and project in the URL of a page of the web application.
 PAGES = frozenset(
     {
         *("artifacts", "groups", "jobs", "launch", "overview", "reports", "runs", "settings"),
@@ -19,12 +19,12 @@ PAGES = frozenset(
 
 
 def is_url(text: str) -> bool:
-    """Tell whether a path is the address of a page; what is no string is none."""
+    """Return whether a path is an http(s) URL; False for objects that are not strings."""
     return str(text).strip().startswith(("https://", "http://"))
 
 
 def split_url(url: str) -> SplitResult:
-    """Return the parts of the address of a page; `InvalidArgument` if it only looks like one."""
+    """Split the URL of a page; raise `InvalidArgument` if it cannot be parsed."""
     try:
         return urlsplit(check_text(url, "Invalid path:").strip())
     except ValueError as error:
@@ -32,18 +32,18 @@ def split_url(url: str) -> SplitResult:
 
 
 def url_parts(url: str) -> list[str]:
-    """Return the names in the path of a URL, decoded."""
+    """Return the segments of a URL's path, percent-decoded and without empty ones."""
     return [unquote(part) for part in split_url(url).path.split("/") if part]
 
 
 @dataclass(frozen=True, slots=True)
 class RunPath:
-    """Where a run lives on a backend.
+    """The path of a run: entity, project and run id.
 
     Parameters
     ----------
     entity, project, run_id : str
-        The three names, not percent-encoded.
+        Not percent-encoded.
 
     Examples
     --------
@@ -68,7 +68,7 @@ class RunPath:
         project: str | None = None,
         page: str = "runs",
     ) -> RunPath:
-        """Read one of the forms that W&B accepts.
+        """Parse a run path in any form that W&B accepts.
 
         Parameters
         ----------
@@ -76,14 +76,9 @@ class RunPath:
             ``entity/project/run_id``, ``entity/project/runs/run_id``, ``entity/project:run_id``,
             ``project/run_id``, ``project:run_id``, ``run_id``, or the URL of a run.
         entity, project : str, optional
-            What stands in for the parts that the text leaves out.
+            Defaults for the parts that the text leaves out.
         page : {"runs", "sweeps"}
-            What a URL must be of.
-
-        Returns
-        -------
-        RunPath
-            The three names.
+            Kind of page that a URL must point at.
 
         Raises
         ------
@@ -113,7 +108,8 @@ class RunPath:
 
     @classmethod
     def _of_url(cls, url: str, page: str) -> RunPath:
-        # A page of the run may follow, and the application may live below a path of its own.
+        # Search for the segment "runs": a page of the run may follow the run id, and a self-hosted
+        # application may be served below a path prefix.
         parts = url_parts(url)
         for place, part in enumerate(parts[2:-1], start=2):
             if part == page:
@@ -127,7 +123,7 @@ class RunPath:
     @property
     def quoted(self) -> list[str]:
         """The three names percent-encoded, as ``Run.path`` shows them."""
-        # What a backend calls things need not be Unicode text.
+        # Names from a backend may contain lone surrogates (JSON escapes), which do not encode.
         names = (self.entity, self.project, self.run_id)
         return [quote(name, safe="", errors="surrogatepass") for name in names]
 
@@ -137,14 +133,15 @@ class RunPath:
 
 @dataclass(frozen=True, slots=True)
 class ProjectPath:
-    """Where a project lives on a backend.
+    """The path of a project: entity and project.
 
     Parameters
     ----------
     entity : str or None
-        None where neither the path nor a setting names one.
+        None means the backend's default entity for the API key: neither the path nor a setting
+        names an entity.
     project : str
-        The name.
+        Not percent-encoded.
 
     Examples
     --------
@@ -161,25 +158,20 @@ class ProjectPath:
     def parse(
         cls, text: str | None, *, entity: str | None = None, project: str | None = None
     ) -> ProjectPath:
-        """Read one of the forms that W&B accepts.
+        """Parse a project path in any form that W&B accepts.
 
         Parameters
         ----------
         text : str or None
-            ``entity/project`` or ``project``; None means the configured project, else
-            ``uncategorized``. Or the URL of a page of the project, its runs and sweeps included.
+            ``entity/project``, ``project``, or the URL of a page of the project or of one of its
+            runs or sweeps. None means the configured project, else ``uncategorized``.
         entity, project : str, optional
-            What stands in for the parts that the text leaves out.
-
-        Returns
-        -------
-        ProjectPath
-            The two names.
+            Defaults for the parts that the text leaves out.
 
         Raises
         ------
         InvalidArgument
-            If there are more parts, or an empty one.
+            If there are more than two parts, or an empty part.
         """
         if text is not None and not isinstance(text, str):
             raise InvalidArgument(f"A project path is a string, not {text!r}.")
@@ -208,14 +200,14 @@ class ProjectPath:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactPath:
-    """Where a version of an artifact is found on a backend.
+    """The path of an artifact version: entity, project, collection and alias.
 
     Parameters
     ----------
     entity, project, collection : str
-        The three names, not percent-encoded.
+        Not percent-encoded.
     alias : str
-        ``v0``, ``v1``, ..., or an alias such as ``latest``; empty where none was named.
+        ``v0``, ``v1``, ..., or an alias such as ``latest``; empty if the path has none.
 
     Examples
     --------
@@ -234,19 +226,14 @@ class ArtifactPath:
     def parse(
         cls, text: str, *, entity: str | None = None, project: str | None = None
     ) -> ArtifactPath:
-        """Read ``entity/project/collection:alias``; what stands in front may be left out.
+        """Parse ``entity/project/collection:alias``; entity, project and alias are optional.
 
         Parameters
         ----------
         text : str
-            With or without an alias.
+            Path of an artifact, with or without an alias.
         entity, project : str, optional
-            What stands in for the parts that the text leaves out.
-
-        Returns
-        -------
-        ArtifactPath
-            The names.
+            Defaults for the parts that the text leaves out.
 
         Raises
         ------
@@ -273,7 +260,7 @@ class ArtifactPath:
 
     @property
     def name(self) -> str:
-        """Collection and alias, as ``Artifact.name`` shows them."""
+        """Collection and alias, in the form of ``Artifact.name``: ``collection:alias``."""
         return f"{self.collection}:{self.alias}" if self.alias else self.collection
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a read asks of a run: which keys, of which steps."""
+"""What a read of a run's history requests: which keys, which steps, which rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RUN_ID = "run_id"
 
 @dataclass(frozen=True, slots=True)
 class StepRange:
-    """Steps from ``start``, inclusive, to ``stop``, exclusive; no ``stop`` means open.
+    """Steps from ``start``, inclusive, to ``stop``, exclusive; ``stop=None`` means no limit.
 
     Examples
     --------
@@ -34,7 +34,7 @@ class StepRange:
 
     @classmethod
     def from_arguments(cls, min_step: int | None, max_step: int | None) -> StepRange:
-        """Check the two arguments that every reader takes.
+        """Check the arguments ``min_step`` and ``max_step`` of a read.
 
         Parameters
         ----------
@@ -59,19 +59,19 @@ class StepRange:
 
     @property
     def is_empty(self) -> bool:
-        """No step can be in the range."""
+        """True if no step can be in the range."""
         return self.stop is not None and self.stop <= self.start
 
     def holds(self, step: int) -> bool:
-        """Tell whether a step is in the range."""
+        """Return whether a step is in the range."""
         return step >= self.start and (self.stop is None or step < self.stop)
 
     def touches(self, first: int, last: int) -> bool:
-        """Tell whether a step of ``first..last``, both inclusive, can be in the range."""
+        """Return whether any step of ``first..last``, both inclusive, is in the range."""
         return not self.is_empty and last >= self.start and (self.stop is None or first < self.stop)
 
     def covers(self, first: int, last: int) -> bool:
-        """Tell whether all steps of ``first..last``, both inclusive, are in the range."""
+        """Return whether all steps of ``first..last``, both inclusive, are in the range."""
         return self.holds(first) and self.holds(last)
 
     def __str__(self) -> str:
@@ -80,12 +80,12 @@ class StepRange:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """The keys to read and what a row must have of them.
+    """The keys to read, and whether a row must have all of them or one.
 
     Parameters
     ----------
     keys : tuple of str or None
-        The keys besides ``_step``, in the order asked for, each once; None means every key.
+        The keys besides ``_step``, in the requested order, each once; None means every key.
     how : {"all", "any"}
         Keep rows that have all of the keys, or at least one. Without keys, every row.
     """
@@ -95,7 +95,7 @@ class Projection:
 
     @classmethod
     def from_arguments(cls, keys: Sequence[str] | None, how: str = "all") -> Projection:
-        """Check the two arguments that every reader takes.
+        """Check the arguments ``keys`` and ``how`` of a read.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ class Projection:
         Returns
         -------
         Projection
-            With ``_step`` and doubles taken out of the keys.
+            Its keys are without ``_step`` and duplicates.
 
         Raises
         ------
@@ -132,18 +132,18 @@ class Projection:
 
     @property
     def of_any_key(self) -> Projection:
-        """The same keys, in rows that have at least one of them."""
+        """This projection with ``how="any"``: rows that have at least one of the keys."""
         return replace(self, how="any") if self.keys else self
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a read asks of a run; every key of every step, if it does not say otherwise.
+    """What a read of a run's history requests; by default every key of every step.
 
     Parameters
     ----------
     projection : Projection
-        Keys to read and what a row must have of them.
+        Keys to read, and whether a row must have all of them or one.
     steps : StepRange
         Steps to read.
     """
@@ -159,7 +159,10 @@ class Question:
         min_step: int | None = None,
         max_step: int | None = None,
     ) -> Question:
-        """Check the arguments that every reader takes, as the classes of both members do."""
+        """Check the arguments of a read.
+
+        See `Projection.from_arguments` and `StepRange.from_arguments`.
+        """
         projection = Projection.from_arguments(keys, how)
         return cls(projection, StepRange.from_arguments(min_step, max_step))
 
@@ -169,9 +172,9 @@ class Question:
         return self.projection.keys
 
     def within(self, steps: StepRange) -> Question:
-        """Return the same question about other steps."""
+        """Return this question with other steps."""
         return replace(self, steps=steps)
 
     def from_step(self, start: int) -> Question:
-        """Return the same question from a step on."""
+        """Return this question with another first step, inclusive."""
         return self.within(StepRange(start, self.steps.stop))

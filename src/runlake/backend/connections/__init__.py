@@ -1,5 +1,5 @@
-"""Connections: whom to trust, which proxy to go through, and how long bytes may take.
+"""Connections: certificates to trust, proxies to use, and timeouts by transfer rate.
 
 Read `pools`, which opens a pool of connections per proxy; then `network`, which measures every read
-and write by the `pace` of its request, `proxies` and `trust`. `urls` says what a URL's origin is.
+and write against the `pace` of its request; then `proxies` and `trust`. `urls` computes origins.
 """

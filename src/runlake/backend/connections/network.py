@@ -1,4 +1,4 @@
-"""Connections that keep to the patience of a request, and errors that show no secret."""
+"""Connections that time out by transfer rate, and errors that show no secret."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class PatientStream(httpcore.NetworkStream):
     Parameters
     ----------
     stream : httpcore.NetworkStream
-        Does the work.
+        The connection itself.
     seconds : float
-        Timeout where the HTTP library asks for none, as in the handshake with a SOCKS proxy.
+        Timeout where httpcore passes none, as in the handshake with a SOCKS proxy.
     """
 
     def __init__(self, stream: httpcore.NetworkStream, seconds: float) -> None:
@@ -36,14 +36,14 @@ class PatientStream(httpcore.NetworkStream):
         self._is_below_tls = False
 
     def __del__(self) -> None:
-        # httpcore leaves a connection open whose handshake with a SOCKS proxy failed. An interrupt
-        # that meets the constructor leaves an object without attributes.
+        # httpcore does not close a connection whose handshake with a SOCKS proxy failed. The object
+        # may lack attributes: an interrupt can arrive inside the constructor.
         with suppress(AttributeError):
             if not self._is_below_tls:
                 self._stream.close()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Return what is there, so many bytes at most."""
+        """Return the bytes that have arrived, at most ``max_bytes``; wait for the first."""
 
         def receive(seconds: float) -> tuple[bytes, int]:
             content = self._stream.read(max_bytes, seconds)
@@ -52,7 +52,11 @@ class PatientStream(httpcore.NetworkStream):
         return self._measured(receive, timeout, httpcore.ReadTimeout)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send all bytes, in pieces, because the library times each attempt to send some."""
+        """Send all bytes, in pieces of `WRITE_BYTES`.
+
+        httpcore applies the timeout to each partial send, so a large buffer that drains slowly
+        would never be measured as a whole.
+        """
         for start in range(0, len(buffer), WRITE_BYTES):
             piece = buffer[start : start + WRITE_BYTES]
 
@@ -75,12 +79,13 @@ class PatientStream(httpcore.NetworkStream):
         """Return the connection with TLS."""
         seconds = self._seconds if timeout is None else float(timeout)
         stream = self._stream.start_tls(ssl_context, server_hostname, seconds)
-        # TLS within the TLS of a proxy goes on with the same socket.
+        # The TLS stream uses this stream's socket (also TLS within a proxy's TLS), so __del__ must
+        # not close it.
         self._is_below_tls = True
         return PatientStream(stream, self._seconds)
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what the library wants to know about the connection."""
+        """Return a property of the connection by httpcore's name, such as the TLS object."""
         return self._stream.get_extra_info(info)
 
     def _measured(
@@ -104,12 +109,12 @@ class PatientStream(httpcore.NetworkStream):
 
 
 class PatientBackend(httpcore.SyncBackend):
-    """Opens such connections.
+    """Opens connections as `PatientStream`.
 
     Parameters
     ----------
     seconds : float
-        As for `PatientStream`.
+        Default timeout, see `PatientStream`.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -123,26 +128,26 @@ class PatientBackend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Open a connection."""
+        """Open a TCP connection."""
         stream = super().connect_tcp(host, port, timeout, local_address, socket_options)
         return PatientStream(stream, self._seconds)
 
 
 class Transport(httpx.HTTPTransport):
-    """The connections to one proxy, or to all hosts without.
+    """The connections through one proxy, or to all hosts that need no proxy.
 
     Parameters
     ----------
     verify : ssl.SSLContext or bool
-        Which certificates to trust.
+        Certificates to trust; False trusts every certificate.
     proxy : httpx.Proxy or None
-        Whom to send every request to.
+        Proxy for every request.
     http2 : bool
-        Speak HTTP/2 where the host does.
+        Use HTTP/2 with hosts that support it.
     max_connections : int or None
-        At once; no bound if None.
+        Most connections open at once; no limit if None.
     seconds : float
-        As for `PatientStream`.
+        Default timeout, see `PatientStream`.
     """
 
     def __init__(
@@ -161,36 +166,37 @@ class Transport(httpx.HTTPTransport):
             limits=httpx.Limits(max_connections=max_connections),
             proxy=proxy,
         )
-        # httpcore takes one, and httpx 0.28 has no argument to hand it on.
+        # httpcore's pool has an argument for the backend, but httpx 0.28 does not pass it on.
         self._pool._network_backend = PatientBackend(seconds)  # noqa: SLF001
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; whatever goes wrong is an `httpx.TransportError` without frames.
+        """Send a request; any failure is raised as `httpx.TransportError` without frames.
 
-        Where a redirect leads is in the extension `LOCATION` of the response.
+        The target of a redirect is in the response's extension `LOCATION`.
         """
         try:
             response = super().handle_request(request)
         except httpx.TransportError as error:
             raise without_frames(error) from error.__cause__
-        except Exception as error:  # noqa: BLE001 - whoever waits for an answer
-            # What libraries below raise for a host name that is none, or a proxy that speaks no
-            # SOCKS, is of many classes.
+        except Exception as error:  # noqa: BLE001 - callers handle only TransportError
+            # The libraries below raise many classes, for example for an invalid host name or a
+            # proxy that does not speak SOCKS.
             failed = httpx.TransportError(f"{type(error).__name__}: {error}")
             raise failed from without_frames(error)
         except BaseException as error:
             without_frames(error)
             raise
-        # httpx builds the request that a redirect asks for, followed or not, and some fail there.
+        # httpx builds the next request of a redirect even with follow_redirects=False, and raises
+        # for some locations. Without the header it does not.
         response.extensions[LOCATION] = response.headers.pop("location", "")
         return response
 
 
 def without_frames(error: Raised) -> Raised:
-    """Return an error, and those behind it, without the frames that it came through.
+    """Return an error with the tracebacks of itself and its causes removed.
 
-    Below the seam the local variables of nearly all frames hold the request's headers, and
-    tracebacks that show local variables would show the API key.
+    Inside httpx the local variables of nearly all frames contain the request's headers, so a
+    traceback that shows local variables would show the API key.
     """
     behind: BaseException | None = error
     seen: set[int] = set()

@@ -1,27 +1,28 @@
-"""How long a request may take: bytes that come too slowly, or for ever, end it."""
+"""Timeouts of requests by transfer rate: a request ends if it is too slow or takes too long."""
 
 from __future__ import annotations
 
 import time
 from typing import Self
 
-SLOWEST = 1024  # bytes per second; slower is no progress
+SLOWEST = 1024  # bytes per second; a slower transfer counts as stalled
 
 
 class Patience(float):
-    """The timeout of one request, which every read and write of it is measured against.
+    """The timeout of one request, shared by all its reads and writes.
 
-    It is a number, because that is what HTTP libraries hand down to the socket with each operation.
-    A request is late if it waited so many seconds for fewer than `SLOWEST` bytes per second, so a
-    slow host that moves is never late, and one that drips or stalls is. Only time spent waiting for
-    the network counts, not what the reader does between two pieces.
+    It is a float, because HTTP libraries pass a float timeout down to the socket with each
+    operation. A request times out once it has waited ``seconds`` seconds during which fewer than
+    `SLOWEST` bytes per second arrived: a slow host that makes progress never times out, a host that
+    stalls or sends a byte now and then does. Only time spent waiting for the network counts, not
+    the reader's work between two pieces.
 
     Parameters
     ----------
     seconds : float
-        How long the host may be late.
+        How long the host may be slower than `SLOWEST`.
     total : float, optional
-        Seconds that the request may take at all, from its first operation on; no bound if omitted.
+        Limit in seconds for the whole request, from its first operation on; no limit if omitted.
     """
 
     _ends_at: float | None
@@ -39,7 +40,7 @@ class Patience(float):
 
     @property
     def seconds_left(self) -> float:
-        """How long the next operation may wait; not above 0 if the time is up."""
+        """Seconds that the next operation may wait; 0 or less once the time is up."""
         left = float(self) - self._late
         if self._total is None:
             return left
@@ -48,19 +49,19 @@ class Patience(float):
         return min(left, self._ends_at - time.monotonic())
 
     def note(self, n_bytes: int, waited_seconds: float) -> None:
-        """Count an operation: what it moved, and how long it waited."""
+        """Count an operation that moved ``n_bytes`` and waited ``waited_seconds``."""
         self._n_bytes += n_bytes
         self._late += waited_seconds
         if self._n_bytes >= SLOWEST * self._late:
             self._late, self._n_bytes = 0.0, 0
 
     def lift_total(self) -> None:
-        """Go by the pace alone from now on."""
+        """Remove the limit for the whole request; the limit by rate stays."""
         self._total = self._ends_at = None
 
     @property
     def reason(self) -> str:
-        """Why the time is up."""
+        """Why the time is up, as the end of an error message."""
         if self._ends_at is not None and time.monotonic() >= self._ends_at:
             return f"it was not complete after {self._total:g} seconds"
-        return f"less than {SLOWEST} bytes per second came for {float(self):g} seconds"
+        return f"less than {SLOWEST} bytes per second arrived for {float(self):g} seconds"

@@ -1,4 +1,4 @@
-"""The connections of one process: a pool per proxy, small requests apart from files."""
+"""The connections of a process: pools per proxy, with separate pools for files."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from runlake.settings import EnvironmentProxies, Secret, Settings, find_proxies
 
 
 class Connections:
-    """Opens connections as requests need them; after a fork each process has its own.
+    """Opens connections when requests need them; a forked child opens its own.
 
     Parameters
     ----------
     settings : Settings
-        Timeout, number of workers, certificates.
+        Source of the timeout, the number of workers and the certificates.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -34,26 +34,27 @@ class Connections:
         self._lock = threading.Lock()
 
     def pool(self, url: str, *, is_bulk: bool = False) -> httpx.Client:
-        """Return the pool for small requests to a host, or the one for the bodies of files.
+        """Return the pool for a URL: for small requests, or for the bodies of files.
 
-        Files want a connection per worker: over HTTP/2 they would share one, and its flow control.
+        Files use HTTP/1.1 with a connection per worker: over HTTP/2 all downloads from a host would
+        share one connection and its flow control.
 
         Parameters
         ----------
         url : str
             Absolute http(s) URL.
         is_bulk : bool
-            It is that of a file.
+            True for the URL of a file.
 
         Returns
         -------
         httpx.Client
-            With the proxy that the environment names for the host.
+            Uses the proxy that the environment names for the host.
 
         Raises
         ------
         SettingsError, MissingExtra
-            If that proxy, or a file of certificates, cannot be used.
+            If the proxy, or the file of certificates, cannot be used.
         """
         with self._lock:
             if self._open is None or self._open.pid != os.getpid():
@@ -73,7 +74,7 @@ class Connections:
             return found.routes[route]
 
     def close(self) -> None:
-        """Close them; the next request opens new ones."""
+        """Close all connections; the next request opens new ones."""
         with self._lock:
             if self._open:
                 _close(self._open.pools, self._open.pid)
@@ -99,7 +100,7 @@ class Connections:
 
 
 class KeyAuth(httpx.Auth):
-    """Adds the API key to a request where no local variable of ours holds it.
+    """Adds the API key to a request at the last moment, so that no local variable holds it.
 
     Parameters
     ----------
@@ -111,7 +112,7 @@ class KeyAuth(httpx.Auth):
         self._key = key
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Yield the request with the header."""
+        """Yield the request with the header ``Authorization``."""
         yield from httpx.BasicAuth("api", self._key.reveal()).auth_flow(request)
 
 
@@ -130,5 +131,5 @@ def _close(pools: Mapping[Any, httpx.Client], pid: int) -> None:
 
 
 def _is_no_redirect(record: logging.LogRecord) -> bool:
-    """Keep the signatures of redirects out of what httpcore logs."""
+    """Drop log records of httpcore that show a redirect's target, which may be signed."""
     return "location'" not in record.getMessage().lower()

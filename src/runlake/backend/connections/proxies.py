@@ -1,4 +1,4 @@
-"""Which proxy a request goes through, by the environment's variables."""
+"""Choose the proxy for a request by the environment's variables."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def find_proxy(url: str, environment: EnvironmentProxies) -> httpx.Proxy | None:
     url : str
         Absolute http(s) URL.
     environment : EnvironmentProxies
-        What the variables say.
+        The proxies that the environment names.
 
     Returns
     -------
     httpx.Proxy or None
-        None where no variable names one, or ``NO_PROXY`` covers the host.
+        None if no variable names a proxy for the URL, or ``NO_PROXY`` covers the host.
 
     Raises
     ------
     SettingsError
-        If the variable holds no URL of a proxy.
+        If the variable is not the URL of a proxy.
     MissingExtra
-        If the proxy speaks SOCKS and the package for that is not installed.
+        If it is a SOCKS proxy and the package for SOCKS is not installed.
     """
     parts = urlsplit(url)
     scheme = parts.scheme if parts.scheme in environment.by_scheme else "all"
@@ -47,7 +47,7 @@ def find_proxy(url: str, environment: EnvironmentProxies) -> httpx.Proxy | None:
     if named is None or is_covered(parts.scheme, host, port, environment.exceptions):
         return None
     variable = f"{scheme.upper()}_PROXY"
-    # GNOME writes socks: without a version.
+    # GNOME's proxy settings export "socks://" without a version.
     text = named.reveal().strip().replace("socks://", "socks5://", 1)
     proxy = _parsed(text)
     if proxy is None:
@@ -66,7 +66,7 @@ def find_proxy(url: str, environment: EnvironmentProxies) -> httpx.Proxy | None:
 
 
 def _parsed(text: str) -> httpx.Proxy | None:
-    """Return a proxy, or None: the library's error would quote the URL and a password in it."""
+    """Return a proxy, or None if the text is no URL: httpx's error would quote its password."""
     try:
         proxy = httpx.Proxy(text if "://" in text else f"http://{text}")
     except (httpx.InvalidURL, ValueError):
@@ -75,20 +75,16 @@ def _parsed(text: str) -> httpx.Proxy | None:
 
 
 def is_covered(scheme: str, host: str, port: int, exceptions: Iterable[str]) -> bool:
-    """Tell whether ``NO_PROXY`` covers a host.
+    """Return whether ``NO_PROXY`` covers a host.
 
     Parameters
     ----------
     scheme, host, port : str, str, int
-        Of the URL.
+        Parts of the request's URL.
     exceptions : iterable of str
-        ``*``; names, which stand for their subdomains too, with or without a leading dot or
-        ``*.``; addresses and networks of IPv4 and IPv6; each with a port or not.
-
-    Returns
-    -------
-    bool
-        True where one of them covers it.
+        The entries of ``NO_PROXY``: ``*``; host names, which also cover their subdomains, with or
+        without a leading dot or ``*.``; IPv4 and IPv6 addresses and networks. A name or address may
+        have a port.
 
     Examples
     --------

@@ -10,27 +10,27 @@ import httpx
 
 from runlake.errors import SettingsError
 
-# For connections without TLS, which would otherwise read certificates that nobody looks at.
+# For connections without TLS: saves reading certificates that are never used.
 TRUST_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def trust(ca_bundle: str) -> ssl.SSLContext:
-    """Return what trusts some certificate authorities and no others.
+    """Return a TLS context that trusts only the given certificate authorities.
 
     Parameters
     ----------
     ca_bundle : str
-        A file in PEM form, or a directory whose files have the names of OpenSSL (``c_rehash``).
+        PEM file, or a directory whose files have OpenSSL's hashed names (``c_rehash``).
 
     Returns
     -------
     ssl.SSLContext
-        It checks names too.
+        Checks host names too.
 
     Raises
     ------
     SettingsError
-        If that is no such file.
+        If the path is not such a file or directory.
     """
     try:
         if Path(ca_bundle).is_dir():
@@ -38,8 +38,8 @@ def trust(ca_bundle: str) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_bundle)
     except OSError as error:
         raise SettingsError(
-            f"{ca_bundle!r} holds no certificate authorities in PEM form ({error.strerror}). "
-            "REQUESTS_CA_BUNDLE or SSL_CERT_FILE names it.",
+            f"{ca_bundle!r} contains no certificate authorities in PEM form ({error.strerror}). "
+            "Correct REQUESTS_CA_BUNDLE or SSL_CERT_FILE, which names it.",
             setting="ca_bundle",
             source=ca_bundle,
         ) from error
@@ -47,17 +47,17 @@ def trust(ca_bundle: str) -> ssl.SSLContext:
 
 @cache
 def trust_public(*, http2: bool) -> ssl.SSLContext:
-    """Return what trusts the authorities that httpx trusts.
+    """Return a TLS context that trusts httpx's default certificate authorities.
 
-    To read their certificates takes longer than a request: once for all clients of the process.
+    Cached for the process, because reading the certificates takes longer than a request.
 
     Parameters
     ----------
     http2 : bool
-        For connections that speak HTTP/2 where the host does.
+        Offer HTTP/2 to the host.
     """
     context = httpx.create_ssl_context(trust_env=False)
-    # A connection writes the protocols that it offers into its context, so both kinds of
-    # connections cannot share one.
+    # httpcore writes the offered protocols into the context with each connection, so connections
+    # with and without HTTP/2 must not share one.
     context.set_alpn_protocols(["http/1.1", "h2"] if http2 else ["http/1.1"])
     return context

@@ -1,7 +1,7 @@
-"""Requests and answers: one seam to the network, retries, and foreign errors made ours.
+"""HTTP requests and answers: one client for all requests, retries, and errors.
 
-Read `client`, which every request passes, and `failures`, which makes its errors; then `statuses`
-and `retry` for what deserves another try, `reply` and `transfer` for files, `decoding` and
-`json_text` for bodies, `words` for what a server says. `budget` and `rate_headers` know the rate
-limit, `bandwidth` and `stop` pace and end downloads.
+Read `client`, which sends every request, and `failures`, which makes its errors; then `statuses`
+and `retry` for which failures are retried, `reply` and `transfer` for files, `decoding` and
+`json_text` for bodies, `words` for quoting a server in errors. `budget` and `rate_headers` are
+about the rate limit; `bandwidth` slows downloads down, `stop` cancels them.
 """

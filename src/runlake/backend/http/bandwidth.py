@@ -1,4 +1,4 @@
-"""A cap on bytes per second that all downloads of the process share."""
+"""A limit on bytes per second, shared by all downloads of the process."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from runlake.backend.http.stop import Stop
 
 
 class Bandwidth:
-    """Makes whoever took too many bytes wait.
+    """Limits the average rate of downloads: each piece waits after it has arrived.
 
     Parameters
     ----------
     bytes_per_second : int
-        On average; a piece that has arrived is let through and paid for afterwards.
+        Average rate. A piece is delivered first and waited for afterwards, so short bursts are
+        faster.
     """
 
     def __init__(self, bytes_per_second: int) -> None:
@@ -24,14 +25,14 @@ class Bandwidth:
         self._paid_until = 0.0
 
     def take(self, n_bytes: int, stop: Stop) -> float:
-        """Wait until so many bytes are due.
+        """Wait until ``n_bytes`` more bytes are within the limit.
 
         Parameters
         ----------
         n_bytes : int
-            What arrived.
+            Bytes that arrived.
         stop : Stop
-            Ends the wait with `Stopped`.
+            Ends the wait with `Stopped` when set.
 
         Returns
         -------
@@ -48,5 +49,5 @@ class Bandwidth:
 
 @cache
 def shared_bandwidth(bytes_per_second: int) -> Bandwidth:
-    """Return the cap of this process."""
+    """Return this process's limiter for a rate."""
     return Bandwidth(bytes_per_second)

@@ -1,4 +1,7 @@
-"""What a client asks before each request to the API; the cache keeps one for all processes."""
+"""The interface of a rate limiter for requests to the API.
+
+The cache implements it for all processes that share the cache directory.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Protocol
 
 
 class Budget(Protocol):
-    """How many requests may go to the API; whoever builds a client may share one among many."""
+    """Limits requests to the API; several clients may share a budget."""
 
     def acquire(self, timeout: float) -> float:
         """Wait for a turn to send a request.
@@ -20,23 +23,23 @@ class Budget(Protocol):
         Returns
         -------
         float
-            The moment of the turn, for `learn`.
+            When the turn was taken, to be passed to `learn`.
 
         Raises
         ------
         TimeoutError
-            If the turn would come later.
+            If there is no turn within the timeout.
         """
 
     def learn(self, turn: float, status: int, headers: Mapping[str, str]) -> None:
-        """Take note of what an answer says about the API's limit.
+        """Adjust to what an answer says about the API's rate limit.
 
         Parameters
         ----------
         turn : float
             What `acquire` returned for the request.
         status : int
-            HTTP status.
+            HTTP status of the answer.
         headers : mapping
-            Case-insensitive header names.
+            Headers of the answer; names are case-insensitive.
         """

@@ -1,4 +1,4 @@
-"""The one seam to the network: origins, credentials, timeouts, and foreign errors made ours."""
+"""The HTTP client that sends all requests: credentials per origin, timeouts, errors."""
 
 from __future__ import annotations
 
@@ -39,28 +39,29 @@ from runlake.settings import Settings
 USER_AGENT = "runlake/0.1"
 MAX_REDIRECTS = 5
 CONNECT_SECONDS = 10.0
-ANSWER_TIMEOUTS = 4  # so many timeouts an answer of the API may take as a whole
-HEAD_TIMEOUTS = 2  # and so many the head of a file
+ANSWER_TIMEOUTS = 4  # limit for a whole answer of the API, in multiples of the timeout
+HEAD_TIMEOUTS = 2  # limit for the headers of a file, in multiples of the timeout
 UPLOAD_BYTES = 1 << 18
-SLOWEST_HOST = 4 << 20  # bytes per second that it checks and keeps
+SLOWEST_HOST = 4 << 20  # bytes per second at which a slow host checks and stores an upload
 
 
 class Client:
     """Sends requests to one backend and to the storage hosts that it names.
 
+    The first request opens the first socket. A forked child opens its own connections.
+
     Parameters
     ----------
     settings : Settings
-        Building a client opens no socket; the first request does. After a fork each process has
-        its own connections.
+        Source of base URL, API key and timeouts.
     budget : Budget, optional
-        Whom to ask before each request to the API's own origin; unlimited if omitted.
+        Limits requests to the API's own origin; no limit if omitted.
     """
 
     def __init__(self, settings: Settings, budget: Budget | None = None) -> None:
         self.settings = settings
         self.budget = budget
-        self.round_trip = 0.0  # seconds that the last request to the API took
+        self.round_trip = 0.0  # duration of the last request to the API, in seconds
         self._connections = Connections(settings)
         self._failures = Failures(settings)
 
@@ -76,30 +77,30 @@ class Client:
         return origin_of(self.settings.base_url)
 
     def post(self, path: str, payload: object, *, operation: str, what: str | None = None) -> Any:
-        """Post JSON to the API once and return the JSON of its answer.
+        """Post JSON to the API, without retries, and return the JSON of its answer.
 
         Parameters
         ----------
         path : str
-            Below the base URL, with a leading slash.
+            Path below the base URL, with a leading slash.
         payload : object
-            Anything that JSON can carry.
+            A value that JSON can represent.
         operation : str
-            What to call the request in errors.
+            What to call the request in errors, such as ``"Runs"``.
         what : str, optional
-            The same with what it is about.
+            The operation with its object, for error texts; the operation alone if omitted.
 
         Returns
         -------
         Any
-            The decoded body of a 2xx answer.
+            The parsed body of a 2xx answer.
 
         Raises
         ------
         Transient
-            Around the error to show, where another try may succeed.
+            If another try may succeed; contains the error to show.
         BackendError
-            Where it will not.
+            If another try would fail too.
         OfflineError
             In offline mode.
         """
@@ -155,30 +156,30 @@ class Client:
         *,
         what: str = "a file",
     ) -> Iterator[Reply]:
-        """Get a file from a storage host; the API key goes along to the API's own origin only.
+        """Get a file from a storage host; only the API's own origin is sent the API key.
 
         Parameters
         ----------
         url : str
-            Absolute http(s) URL; redirects are followed, and the rule holds at every hop.
+            Absolute http(s) URL. Redirects are followed, and each host is checked for the key.
         headers : mapping
             Request headers, such as ``Range`` or ``If-None-Match``.
         stop : Stop, optional
-            Ends the request, from any thread.
+            Ends the request when set, from any thread.
         what : str
             What to call the file in errors.
 
         Yields
         ------
         Reply
-            Any status; the body is read while the context is open.
+            An answer of any status but a redirect. Its body must be read inside the context.
 
         Raises
         ------
         Transient
-            Around `Unreachable`, where another try may succeed.
+            If another try may succeed; contains `Unreachable`.
         FileTransferError
-            If the URL, or a redirect, is not http(s), or redirects do not end.
+            If the URL, or a redirect's, is not http(s), or there are too many redirects.
         OfflineError
             In offline mode.
         """
@@ -213,7 +214,7 @@ class Client:
                 response.close()
         raise FileTransferError(
             f"{self.host_of(url)} redirects the download of {what} more than {MAX_REDIRECTS} "
-            "times. Ask those who run it."
+            "times. Ask the host's administrator."
         )
 
     def put(
@@ -225,16 +226,16 @@ class Client:
         *,
         what: str = "a file",
     ) -> tuple[int, Mapping[str, str]]:
-        """Send a file to a storage host, piece by piece; the key goes to the API's origin only.
+        """Send a file to a storage host in pieces; only the API's origin is sent the API key.
 
         Parameters
         ----------
         url : str
             Absolute http(s) URL; redirects are not followed.
         content : binary file
-            Read from where it stands to its end.
+            Read from its current position.
         n_bytes : int
-            How many bytes that is.
+            Bytes to send; the file may have more.
         headers : mapping
             Request headers.
         what : str
@@ -248,7 +249,7 @@ class Client:
         Raises
         ------
         Transient
-            Around `Unreachable`, where another try may succeed.
+            If another try may succeed; contains `Unreachable`.
         FileTransferError
             If the URL is not http(s).
         OfflineError
@@ -256,7 +257,7 @@ class Client:
         """
         self._refuse_offline("an upload")
         target = self._target(url, what)
-        # A host may answer long after the last byte, once it has checked and kept them all.
+        # A host may answer long after the last byte, when it has checked and stored the whole file.
         seconds = self.settings.timeout
         answer = seconds + n_bytes / SLOWEST_HOST
         http = self._connections.pool(url, is_bulk=True)
@@ -277,13 +278,13 @@ class Client:
             raise Transient(
                 self._failures.unreachable(error, f"The upload of {what}", url, "Upload")
             ) from without_frames(error)
-        # What it says of the file in the body is of no use.
+        # The body is not needed.
         response.close()
         self._learn(url, turn, response)
         return response.status_code, response.headers
 
     def quote(self, text: object) -> str:
-        """Return what a server said, for an error message: short, harmless, without the key."""
+        """Return a server's text for an error message: shortened, without the API key."""
         return self._failures.quote(text)
 
     def host_of(self, url: str) -> str:
@@ -303,7 +304,7 @@ class Client:
 
     def _timeouts(self, read: Patience, write: Patience | None = None) -> dict[str, Any]:
         connect = min(CONNECT_SECONDS, self.settings.timeout)
-        # One for both where the answer is what takes time.
+        # For requests to the API one Patience covers sending and reading together.
         own = {"connect": connect, "read": read, "write": write or read, "pool": None}
         return {"timeout": own}
 
@@ -313,19 +314,22 @@ class Client:
             _check_host(asked)
         except (httpx.InvalidURL, ValueError) as error:
             raise SettingsError(
-                f"The base URL {self.quote(repr(self.settings.base_url))} cannot be asked: "
+                f"The base URL {self.quote(repr(self.settings.base_url))} cannot be used: "
                 f"{self.quote(error)}. Correct WANDB_BASE_URL, or base_url.",
                 setting="base_url",
             ) from None
         return asked
 
     def _target(self, url: str, what: str) -> bytes:
-        """Return what to ask a host for; httpx, which logs URLs, knows no more than `_bare`.
+        """Return path and query of a URL, for the request line.
+
+        httpx logs the URL of each request. So it is given only the bare URL, and the signed query
+        in the extension ``target``.
 
         Raises
         ------
         FileTransferError
-            If the URL is none, or not http(s).
+            If the URL is malformed or not http(s).
         """
         try:
             parts = urlsplit(url)
@@ -333,13 +337,13 @@ class Client:
             target = asked.raw_path
             _check_host(asked)
             is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-            # Raises for a port that is none.
+            # `port` raises ValueError for an invalid port.
             is_usable = is_usable and parts.port != 0 and bool(httpx.URL(bare(url)).raw_host)
         except (httpx.InvalidURL, ValueError, TypeError, AttributeError):
             is_usable, target = False, b""
         if not is_usable:
             raise FileTransferError(
-                f"The backend names {self.quote(repr(bare(str(url))))} as the place of {what}, "
+                f"The backend gives {self.quote(repr(bare(str(url))))} as the URL of {what}, "
                 "which is no http(s) URL."
             )
         return target
@@ -349,23 +353,23 @@ class Client:
             return urljoin(url, location)
         except ValueError:
             raise FileTransferError(
-                f"{self.host_of(url)} redirects the download of {what} to what is no URL: "
-                f"{self.quote(repr(bare(location)))}."
+                f"{self.host_of(url)} redirects the download of {what} to "
+                f"{self.quote(repr(bare(location)))}, which is no URL."
             ) from None
 
     def _answer(self, response: httpx.Response, what: str) -> bytes:
-        """Return the body of an answer, decoded, if it is of a size that can be one."""
+        """Return the decoded body of an answer, unless it is implausibly large."""
         try:
             return read_answer(response.iter_raw(), response.headers.get("content-encoding", ""))
         except TooLarge as error:
             raise ProtocolError(
-                f"{self.origin} answered {what} with {error}, which is no answer to that. If it "
-                "is, ask for fewer rows or runs at once.",
+                f"{self.origin} answered {what} with {error}, which is too large. Request fewer "
+                "rows or runs at once.",
                 origin=self.origin,
             ) from None
         except NotDecodable as error:
             raise ProtocolError(
-                f"{self.origin} answered {what} with what cannot be read: {error}.",
+                f"The answer of {self.origin} to {what} cannot be read: {error}.",
                 origin=self.origin,
             ) from error
 
@@ -379,16 +383,16 @@ class Client:
             )
 
     def _turn(self, url: str, operation: str) -> float:
-        """Wait until the API's own origin may be asked; other hosts know no limit."""
+        """Wait for a turn under the rate limit, which applies to the API's own origin only."""
         if self.budget is None or origin_of(url) != self.origin:
             return 0.0
         try:
             return self.budget.acquire(self.settings.lock_timeout)
         except TimeoutError as error:
             raise BackendError(
-                f"So many requests to {self.origin} wait for the limit of this API key that "
-                f"{operation} had no turn within {self.settings.lock_timeout:g} seconds. Wait for "
-                "the other processes, or raise RUNLAKE_LOCK_TIMEOUT.",
+                f"{operation} waited {self.settings.lock_timeout:g} seconds for a turn to send a "
+                f"request to {self.origin}: other processes use up the rate limit of this API key. "
+                "Wait for them, or raise RUNLAKE_LOCK_TIMEOUT.",
                 operation=operation,
                 origin=self.origin,
             ) from error
@@ -411,12 +415,12 @@ class Client:
 
 
 def _check_host(url: httpx.URL) -> None:
-    """Raise ValueError for a host name that httpx takes into a URL, but cannot send it to."""
+    """Raise ValueError for a host name that httpx accepts in a URL but cannot connect to."""
     _ = url.host
 
 
 def _pieces(content: BinaryIO, n_bytes: int) -> Iterator[bytes]:
-    """Yield so many bytes and no more: a file may grow while it is sent."""
+    """Yield at most ``n_bytes`` bytes: the file may grow while it is sent."""
     while n_bytes and (piece := content.read(min(UPLOAD_BYTES, n_bytes))):
         n_bytes -= len(piece)
         yield piece

@@ -1,4 +1,4 @@
-"""Bodies as they were before a host compressed them, in bounded pieces."""
+"""Decompress bodies of answers, in pieces of bounded size."""
 
 from __future__ import annotations
 
@@ -9,45 +9,46 @@ from itertools import chain
 ACCEPTED = "gzip, deflate"
 PIECE_BYTES = 1 << 20
 HEADER_BYTES = 2
-GZIP_OR_ZLIB = 47  # zlib's window bits that take either header
+GZIP_OR_ZLIB = 47  # zlib's window bits for "detect a gzip or zlib header"
 GZIP = b"\x1f\x8b"
-# An answer is refused above the first of these; above the second if it shrank more than JSON can.
+# An answer is refused above MAX_ANSWER_BYTES, and above MAX_DENSE_BYTES if it was compressed by more
+# than a factor of MAX_DENSITY, which JSON never is.
 MAX_ANSWER_BYTES = 512 << 20
 MAX_DENSE_BYTES = 64 << 20
 MAX_DENSITY = 500
-# What storage hosts replay from uploads whose bytes are as they are.
+# Values of Content-Encoding that storage hosts repeat from uploads that were not compressed.
 PLAIN = {"", "identity", "aws-chunked", "binary", "none", "utf-8"}
 
 
 class NotDecodable(Exception):
-    """A body is not encoded as its header says, or in a way that nobody asked for."""
+    """A body is not encoded as its header says, or has an encoding that was not requested."""
 
 
 class TooLarge(Exception):
-    """An answer is larger than one can be; the text says how large."""
+    """An answer is implausibly large; the text says how large."""
 
 
 def read_answer(arriving: Iterator[bytes], encoding: str) -> bytes:
-    """Return a body as a whole, decoded.
+    """Return a whole body, decoded.
 
     Parameters
     ----------
     arriving : iterator of bytes
-        The body as it arrives.
+        Pieces of the encoded body.
     encoding : str
-        Its ``Content-Encoding``.
+        The header ``Content-Encoding``.
 
     Returns
     -------
     bytes
-        `MAX_ANSWER_BYTES` at most.
+        At most `MAX_ANSWER_BYTES`.
 
     Raises
     ------
     NotDecodable
-        As `decoded` does.
+        See `decoded`.
     TooLarge
-        If it is of a size that no answer has.
+        If the body is implausibly large, or looks like a decompression bomb.
     """
     wire = _Counted(arriving)
     pieces = []
@@ -62,25 +63,20 @@ def read_answer(arriving: Iterator[bytes], encoding: str) -> bytes:
 
 
 def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield a body without its content encoding; no piece is over 1 MiB, however well it shrank.
+    """Yield a body without its content encoding, in pieces of at most 1 MiB once decompressed.
 
     Parameters
     ----------
     pieces : iterable of bytes
-        The body as it arrives.
+        Pieces of the encoded body.
     encoding : str
-        Its ``Content-Encoding``; empty means none. Storage hosts replay what an upload said, so
-        that bytes which are no gzip are taken as they are.
-
-    Yields
-    ------
-    bytes
-        As they are decoded.
+        The header ``Content-Encoding``; empty means none. With gzip, a body that is not gzip is
+        yielded unchanged, because storage hosts repeat the header of an upload unchecked.
 
     Raises
     ------
     NotDecodable
-        If the encoding is none of ours, or the bytes are not encoded so.
+        If the encoding is not gzip or deflate, or the body is not encoded that way.
     """
     name = encoding_of(encoding)
     if not name:
@@ -88,11 +84,11 @@ def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     elif name in {"gzip", "x-gzip", "deflate"}:
         yield from _inflated(pieces, name)
     else:
-        raise NotDecodable(f"nobody asked for its Content-Encoding {name[:100]!r}")
+        raise NotDecodable(f"its Content-Encoding {name[:100]!r} was not requested")
 
 
 def encoding_of(header: str) -> str:
-    """Return the encodings that a ``Content-Encoding`` names, without those that change nothing."""
+    """Return the encodings in a ``Content-Encoding``, without those that change nothing."""
     named = (one.strip().lower() for one in header.split(","))
     return ", ".join(one for one in named if one not in PLAIN)
 
@@ -108,7 +104,7 @@ def _inflated(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
     elif name != "deflate" or _has_zlib_header(head):
         yield from _decompressed(body, name, GZIP_OR_ZLIB)
     elif head:
-        # Some hosts leave the header out.
+        # Some hosts send raw deflate data without the zlib header.
         yield from _decompressed(body, name, -zlib.MAX_WBITS)
 
 
@@ -118,7 +114,7 @@ def _decompressed(pieces: Iterable[bytes], name: str, window_bits: int) -> Itera
         left = piece
         while left:
             if decoder.eof:
-                # A gzip body may be several, one after the other (RFC 1952, 2.2).
+                # A gzip body may consist of several members in a row (RFC 1952, 2.2).
                 decoder = zlib.decompressobj(GZIP_OR_ZLIB)
             try:
                 content = decoder.decompress(left, PIECE_BYTES)
@@ -136,7 +132,7 @@ def _has_zlib_header(head: bytes) -> bool:
 
 
 class _Counted:
-    """Pieces, and how many bytes they were."""
+    """Iterates over pieces and counts their bytes."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces

@@ -1,4 +1,4 @@
-"""What goes wrong between the client and a host, as errors of ours: they show no secret."""
+"""Turn failures of requests into runlake's errors, which show no secret."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Failures:
     Parameters
     ----------
     settings : Settings
-        The API's address, and the key that no error may show.
+        Source of the base URL, and of the API key that no error may show.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -40,7 +40,7 @@ class Failures:
         self._origin = origin_of(settings.base_url)
 
     def quote(self, text: object) -> str:
-        """Return what a server said, for an error message: short, harmless, without the key."""
+        """Return a server's text for an error message: shortened, without the API key."""
         return safe_words(str(text), self._settings.api_key)
 
     def host_of(self, url: str) -> str:
@@ -48,7 +48,7 @@ class Failures:
         return self.quote(origin_of(url))
 
     def refusal(self, response: httpx.Response, operation: str, what: str) -> Exception:
-        """Return the error for an answer of the API that is no success."""
+        """Return the error for an answer of the API whose status is not 2xx."""
         status = response.status_code
         facts = {"operation": operation, "origin": self._origin, "status": status}
         said = self._said(response)
@@ -69,7 +69,7 @@ class Failures:
         return error
 
     def not_json(self, content: bytes, status: int, operation: str, what: str) -> ProtocolError:
-        """Return the error for an answer of the API that should be JSON."""
+        """Return the error for an answer of the API that is not JSON."""
         page = content[:MAX_ERROR_BYTES].decode(errors="replace")
         text = self.quote(html_title(page) if page.lstrip().startswith("<") else page[:100])
         glimpse = f": {text!r}" if text else ""
@@ -82,15 +82,15 @@ class Failures:
         )
 
     def of_download(self, error: Exception, url: str, what: str) -> Exception:
-        """Return the error for a file that does not arrive, or not as it should."""
+        """Return the error for a failed download: of the connection, or of a body's encoding."""
         if isinstance(error, httpx.HTTPError):
             return Transient(self.unreachable(error, f"The download of {what}", url, "Download"))
-        return FileTransferError(f"{self.host_of(url)} did not send {what} as it should: {error}.")
+        return FileTransferError(f"The file that {self.host_of(url)} sent for {what} is bad: {error}.")
 
     def unreachable(
         self, error: httpx.HTTPError, what: str, url: str, operation: str, about: str = ""
     ) -> Unreachable:
-        """Return the error for a host that does not answer in time, or not at all."""
+        """Return the error for a host that does not answer, or not in time."""
         origin = self.host_of(url)
         facts = {"operation": operation, "origin": origin}
         place = f"{origin}{about}"
@@ -120,13 +120,13 @@ class Failures:
         return Unreachable(f"{what} at {place} {verb} ({reason}). {way_out}", **facts)
 
     def _said(self, response: httpx.Response) -> str:
-        """Return what an answer that is no success says, behind a colon."""
+        """Return the text of an answer that is not 2xx, after a colon, for an error message."""
         if response.status_code in REDIRECTS:
             place = bare(response.extensions[LOCATION])
             return f": a redirect to {self.quote(repr(place))}. Is WANDB_BASE_URL right"
         content = b""
         encoding = response.headers.get("content-encoding", "")
-        # The status is what counts: a body that does not arrive is no other error.
+        # Report the status even if the body does not arrive or decode.
         with suppress(httpx.HTTPError, NotDecodable):
             for piece in decoded(response.iter_raw(), encoding):
                 content += piece

@@ -1,4 +1,4 @@
-"""JSON from outside: deep, long or broken as it may be, it is a value or a ValueError."""
+"""Parse untrusted JSON: whatever its size or depth, the result is a value or a ValueError."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ def parse_json(content: str | bytes, *, strict: bool = True) -> Any:
     Parameters
     ----------
     content : str or bytes
-        The text.
+        JSON text; bytes are UTF-8, UTF-16 or UTF-32.
     strict : bool
         Refuse control characters in strings.
 
     Returns
     -------
     Any
-        An integer with more digits than Python reads is a float, as one with an exponent would be.
+        The value. An integer with more digits than Python parses (about 4,300) becomes a float.
 
     Raises
     ------
     ValueError
-        If it is no JSON, or nested more than `MAX_DEPTH` deep.
+        If the text is not JSON, or nested more than `MAX_DEPTH` deep.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def _loads(content: str | bytes, *, strict: bool) -> Any:
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise
     except ValueError:
-        # Python reads no integer of more than some 4,300 digits, unless it is told to.
+        # Python's int() refuses more than 4,300 digits (sys.set_int_max_str_digits).
         return json.loads(content, strict=strict, parse_int=_integer)
 
 

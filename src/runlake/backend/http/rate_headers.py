@@ -1,4 +1,4 @@
-"""What an answer's headers say about a rate limit (pure)."""
+"""Parse an answer's headers about a rate limit (pure)."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from dataclasses import dataclass
 from runlake.backend.http.retry import retry_after_seconds
 from runlake.backend.http.statuses import TOO_MANY_REQUESTS
 
-# A reset beyond this is a moment since 1970, below it seconds from now; both are in use.
+# A reset above this is a Unix time, below it a number of seconds from now: servers send both.
 EPOCH = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class RateHeaders:
-    """A limit as a backend reports it; None for what it left out.
+    """A rate limit as a backend reports it; None for each number it does not send.
 
     Parameters
     ----------
     limit : float or None
-        Requests per window.
+        Requests allowed per window.
     window : float or None
-        Seconds that a window lasts.
+        Length of a window in seconds.
     remaining : float or None
-        Requests left in this window.
+        Requests left in the current window.
     reset : float or None
         Seconds until the next window.
     retry_after : float or None
-        Seconds to send nothing at all.
+        Seconds during which no request may be sent.
     """
 
     limit: float | None = None
@@ -41,28 +41,29 @@ class RateHeaders:
 
     @property
     def is_scarce(self) -> bool:
-        """Less than half of the window's requests is left, or nobody knows of how many."""
+        """True if less than half of the window's requests are left, or the limit is unknown."""
         if self.remaining is None:
             return False
         return self.limit is None or self.remaining < self.limit / 2
 
 
 def parse_rate_headers(headers: Mapping[str, str], status: int = 200) -> RateHeaders | None:
-    """Read the headers of an answer.
+    """Parse the rate limit in the headers of an answer.
 
     Parameters
     ----------
     headers : mapping
-        Case-insensitive or lower-case names: ``RateLimit-Limit``, ``-Remaining`` and ``-Reset``,
-        the same with ``X-``, ``RateLimit-Policy`` and ``RateLimit`` (drafts of the IETF HTTPAPI
-        working group), and ``Retry-After``.
+        Headers with case-insensitive or lower-case names. Read are ``RateLimit-Limit``,
+        ``RateLimit-Remaining`` and ``RateLimit-Reset``, each also with ``X-`` in front,
+        ``RateLimit-Policy`` and ``RateLimit`` (drafts of the IETF HTTPAPI working group), and
+        ``Retry-After``.
     status : int
-        ``Retry-After`` counts with 429 only: with 503 it is about the server, not about a limit.
+        HTTP status. ``Retry-After`` is read only with 429; with 503 it is not about a rate limit.
 
     Returns
     -------
     RateHeaders or None
-        None where they say nothing.
+        None if no header is about a rate limit.
 
     Examples
     --------
@@ -92,10 +93,10 @@ def _first(headers: Mapping[str, str], name: str) -> float | None:
 
 
 def _parameters(field: str | None) -> dict[str, float]:
-    """Return the numbers that a field names, of its first policy.
+    """Return the numbers by name in a header's first policy.
 
-    The drafts wrote ``100;w=60``, then ``"name";q=100;w=60``; and first
-    ``limit=9, remaining=3, reset=1``, then ``"name";r=3;t=1``.
+    The drafts changed the form: of the policy from ``100;w=60`` to ``"name";q=100;w=60``, of the
+    state from ``limit=9, remaining=3, reset=1`` to ``"name";r=3;t=1``.
     """
     text = (field or "").strip()
     if not re.match(r"\w+=", text):

@@ -12,26 +12,27 @@ from runlake.backend.http.bandwidth import Bandwidth
 from runlake.backend.http.decoding import NotDecodable, decoded, encoding_of
 from runlake.backend.http.stop import Stop
 
-# Beyond this a body is read past the HTTP library, whose connection cannot be used again then.
+# Bodies of at least this length are read directly from the socket, bypassing httpx, which is faster;
+# the connection cannot be reused afterwards.
 LONG_BODY = 16 << 20
 READ_BYTES = 1 << 20
-# Of a body whose length the host does not announce, or that it compresses unasked.
+# Limit for a body without Content-Length, or that the host compressed although it was not asked to.
 MAX_UNANNOUNCED = 2 << 30
 
 
 class Reply:
-    """An answer, open as long as the context that gave it.
+    """An answer whose body can be read inside the context of `Client.open`.
 
     Parameters
     ----------
     response : httpx.Response
-        Its body is a stream.
+        A streamed response.
     stop : Stop
-        Ends the reading of the body.
+        Ends the reading of the body when set.
     bandwidth : Bandwidth or None
-        Paces it.
+        Limits the rate of the body.
     fail : callable
-        Makes an error of ours of one of httpx, or of what is wrong with the body.
+        Turns an error of httpx, or about the body, into one of runlake's errors.
     """
 
     def __init__(
@@ -53,16 +54,16 @@ class Reply:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Headers; their names are case-insensitive."""
+        """Headers, with case-insensitive names."""
         return self._response.headers
 
     def iter_raw(self) -> Iterator[bytes]:
-        """Yield the body piece by piece, without transfer encoding but with content encoding.
+        """Yield the body in pieces, still compressed if the host compressed it.
 
         Raises
         ------
         Transient
-            If the connection breaks before the promised length, or bytes come too slowly.
+            If the connection breaks before the announced length, or is too slow.
         FileTransferError
             If the host announces no length and sends more than `MAX_UNANNOUNCED`.
         """
@@ -70,19 +71,20 @@ class Reply:
         return self._iter(pieces, None if self._n_promised else MAX_UNANNOUNCED)
 
     def iter_bytes(self, max_bytes: int | None = None) -> Iterator[bytes]:
-        """Yield the body piece by piece, without transfer or content encoding.
+        """Yield the body in pieces, decompressed.
 
         Parameters
         ----------
         max_bytes : int, optional
-            How long it may be; `MAX_UNANNOUNCED` where the host announces nothing else.
+            Longest body to accept; by default `MAX_UNANNOUNCED`, or no limit if the host announces
+            a length.
 
         Raises
         ------
         Transient
-            If the connection breaks before the promised length, or bytes come too slowly.
+            If the connection breaks before the announced length, or is too slow.
         FileTransferError
-            If it is longer, or not encoded as its header says.
+            If the body is longer, or not encoded as its header says.
         """
         encoding = encoding_of(self.headers.get("content-encoding", ""))
         if not encoding:
@@ -94,7 +96,7 @@ class Reply:
 
     @property
     def _is_long(self) -> bool:
-        """The rest of the body is the next so many bytes of the connection, and they are many."""
+        """True if the body is long and follows on the connection unencoded."""
         return (
             self._response.http_version == "HTTP/1.1"
             and "transfer-encoding" not in self.headers
@@ -108,15 +110,16 @@ class Reply:
         return int(length) if length.isdecimal() else 0
 
     def _long_body(self) -> Iterator[bytes]:
-        """Yield the body as the connection brings it: httpx takes twice as long for that.
+        """Yield the body from the socket itself, which takes half the time that httpx takes.
 
-        It reads 64 kB at a time, and copies each piece thrice (docs/explanation/downloads.md).
+        httpx reads 64 kB at a time and copies each piece three times
+        (docs/explanation/downloads.md).
         """
         connection = self._response.extensions["network_stream"]
         timeout = self._response.request.extensions["timeout"]["read"]
-        # Kept to the end: the library closes the connection with it.
+        # Keep this iterator until the end: httpx closes the connection when it is collected.
         pieces = self._response.iter_raw()
-        # With the first piece it gives all that it has read, of head and body.
+        # The first piece contains all bytes of the body that httpx read together with the headers.
         piece = next(pieces, b"")
         left = self._n_promised
         while piece:
@@ -142,7 +145,7 @@ class Reply:
 
 
 class _TooLong(Exception):
-    """A body goes on behind its end."""
+    """A body is longer than its limit."""
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(f"it is longer than the {max_bytes:,} bytes that it may have")
@@ -158,7 +161,7 @@ def _limited(pieces: Iterator[bytes], max_bytes: int | None) -> Iterator[bytes]:
 
 
 def _read(connection: httpcore.NetworkStream, n_bytes: int, timeout: float | None) -> bytes:
-    """Read what is there, so many bytes at most; the errors are those of httpx."""
+    """Return the bytes that have arrived, at most ``n_bytes``; raise httpx's errors."""
     try:
         return connection.read(n_bytes, timeout)
     except httpcore.TimeoutException as error:

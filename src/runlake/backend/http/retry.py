@@ -1,4 +1,4 @@
-"""Which failure deserves another try, and when; stamina does the waiting."""
+"""Retry failed requests: which failures, and when. The package stamina does the waiting."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Transient(Exception):
-    """A failure that may pass; ``error`` is what to raise if it does not.
+    """A failure that may be temporary; ``error`` is raised if all retries fail.
 
     Parameters
     ----------
@@ -29,7 +29,8 @@ class Transient(Exception):
     retry_after : str, optional
         The server's ``Retry-After``: seconds or an HTTP date.
     is_refusal : bool
-        No connection at all; rarely passes, so that few tries are made.
+        True for a failure that is rarely temporary, such as a refused connection: it is tried only
+        `MAX_REFUSALS` times.
     """
 
     def __init__(
@@ -42,29 +43,29 @@ class Transient(Exception):
 
     @property
     def is_put_off(self) -> bool:
-        """The server asked for another try later, hence did nothing."""
+        """True if the server sent ``Retry-After``, hence did not process the request."""
         return self.retry_after is not None
 
 
 def retry(action: Callable[[], T], settings: Settings) -> T:
-    """Call an action until it succeeds, fails for good, or time is up.
+    """Call an action until it succeeds, fails permanently, or the time is up.
 
     Parameters
     ----------
     action : callable
-        Raises `Transient` where another try may help.
+        Raises `Transient` if another try may succeed.
     settings : Settings
-        ``retry_timeout`` bounds all tries together, in seconds.
+        ``retry_timeout`` limits all tries together, in seconds.
 
     Returns
     -------
     T
-        What the action returned.
+        The action's result.
 
     Raises
     ------
     Exception
-        The last `Transient`'s own error, with ``attempts`` among its facts.
+        The ``error`` of the last `Transient`, with ``attempts`` among its facts.
     """
     attempts = 0
     refusals = 0
@@ -80,7 +81,7 @@ def retry(action: Callable[[], T], settings: Settings) -> T:
         asked = retry_after_seconds(error.retry_after)
         if asked is None:
             return True
-        # The library compares with its deadline before it waits, not after.
+        # stamina checks its deadline before a wait, not whether the wait would pass the deadline.
         return asked if time.monotonic() + asked < deadline else False
 
     try:
@@ -102,7 +103,10 @@ def retry(action: Callable[[], T], settings: Settings) -> T:
 
 
 def retry_after_seconds(retry_after: str | None) -> float | None:
-    """Read a ``Retry-After``: seconds, or an HTTP date (RFC 9110, 10.2.3); None if neither."""
+    """Parse ``Retry-After``, seconds or an HTTP date (RFC 9110, 10.2.3), to seconds from now.
+
+    None if it is neither.
+    """
     if not retry_after:
         return None
     try:

@@ -1,4 +1,4 @@
-"""HTTP statuses by name (RFC 9110, section 15; RFC 6585), and which of them may pass."""
+"""HTTP statuses by name (RFC 9110, section 15; RFC 6585), and which of them are temporary."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ SERVER_ERROR = 500
 NOT_IMPLEMENTED = 501
 
 REDIRECTS = {301, 302, 303, 307, 308}
-# With these a storage host refuses a signed URL that ran out.
+# Storage hosts refuse an expired signed URL with one of these.
 URL_EXPIRED = {UNAUTHORIZED, FORBIDDEN, GONE}
-# Request Timeout, Too Early, Too Many Requests; and what servers say of themselves, but for Not
-# Implemented, which does not pass.
+# Request Timeout, Too Early, Too Many Requests. Every 5xx but Not Implemented is retryable too.
 _RETRYABLE = {408, 425, TOO_MANY_REQUESTS}
 
 
 def is_retryable(status: int) -> bool:
-    """Tell whether another try may bring a better answer than this HTTP status."""
+    """Return whether a request that was answered with this status should be sent again."""
     return status in _RETRYABLE or (status >= SERVER_ERROR and status != NOT_IMPLEMENTED)

@@ -1,4 +1,4 @@
-"""Call work on other threads off: wake what sleeps, and close what waits for the network."""
+"""Cancel work on other threads: wake sleeping threads, shut down sockets that are being read."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import contextmanager, suppress
 
 
 class Stopped(Exception):
-    """The work was called off; whoever did so raises what users see."""
+    """The work was cancelled; the thread that cancelled it raises the error that users see."""
 
 
 class Stop:
-    """A signal that is given once."""
+    """A flag that cancels work, from any thread; once set, it stays set."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -23,7 +23,7 @@ class Stop:
 
     @contextmanager
     def child(self) -> Iterator[Stop]:
-        """Give a signal for a part of the work: ours is its too, its is not ours."""
+        """Yield a flag for a part of the work: setting this one sets the child, not the reverse."""
         child = Stop()
         with self._guard:
             self._children.add(child)
@@ -37,34 +37,35 @@ class Stop:
 
     @property
     def is_set(self) -> bool:
-        """The work was called off."""
+        """True once the work was cancelled."""
         return self._event.is_set()
 
     def check(self) -> None:
-        """Raise `Stopped` if the work was called off."""
+        """Raise `Stopped` if the work was cancelled."""
         if self._event.is_set():
             raise Stopped
 
     def sleep(self, seconds: float) -> None:
-        """Wait so long, or raise `Stopped` as soon as the work is called off."""
+        """Wait ``seconds``; raise `Stopped` as soon as the work is cancelled."""
         if self._event.wait(seconds):
             raise Stopped
 
     def set(self) -> None:
-        """Call the work off."""
+        """Cancel the work."""
         self._event.set()
         with self._guard:
             sockets, children = list(self._sockets), list(self._children)
         for one in sockets:
             with suppress(OSError):
-                # Not its own method: that of a TLS socket takes the session from under its reader.
+                # Not `one.shutdown`: on a TLS socket it drops the TLS session, which the reading
+                # thread still uses.
                 socket.socket.shutdown(one, socket.SHUT_RDWR)
         for child in children:
             child.set()
 
     @contextmanager
     def watch(self, connection: socket.socket | None) -> Iterator[None]:
-        """Shut a connection down if the work is called off in this block."""
+        """Shut a connection down if the work is cancelled inside this block."""
         if connection is None:
             yield
             return

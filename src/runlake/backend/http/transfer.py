@@ -1,4 +1,4 @@
-"""Files by URL: downloads that are complete or not there, uploads that are never held in memory."""
+"""Download and upload files by URL: atomic downloads, and uploads in pieces."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from runlake.errors import FileTransferError
 
 WRITE_BYTES = 1 << 20
 MAX_BYTES_IN_MEMORY = 1 << 30
-# Of a file in memory, where the host announces no length or compresses unasked.
+# Limit for a file in memory that has no Content-Length, or that the host compressed unrequested.
 MAX_UNANNOUNCED_IN_MEMORY = 256 << 20
 
 
@@ -34,33 +34,33 @@ def download_file(
     max_bytes: int | None = None,
     is_durable: bool = True,
 ) -> None:
-    """Download a file under its final name, atomically.
+    """Download a file atomically: ``destination`` is replaced once the file is complete.
 
     Parameters
     ----------
     client : Client
-        The backend; its key goes along to its own origin only.
+        Client of the backend; only the backend's own origin is sent the API key.
     url : str
         Absolute http(s) URL.
     destination : Path
-        Replaced once the file is complete; its directory is made.
+        File to create or replace; missing directories are made.
     what : str
         What to call the file in errors.
     md5 : str, optional
-        Digest in base64 that the bytes must have.
+        Expected MD5 digest, in base64.
     etag : str, optional
-        Version of the file that is wanted, without quotes.
+        Expected ETag, without quotes.
     max_bytes : int, optional
-        How long it may be; a longer one is refused before all of it arrived.
+        Longest file to accept; a longer one is refused before all of it has arrived.
     is_durable : bool
-        Wait until the bytes are on disk; False where whoever reads them checks them again.
+        Flush the file to disk before it is renamed. False if its readers verify it anyway.
 
     Raises
     ------
     FileTransferError
-        If the host refuses, or the bytes are not what was promised.
+        If the host refuses, or the file is not the expected one.
     Unreachable
-        If it did not answer within the deadline.
+        If the host did not answer within the retry timeout.
     """
     make_directory(destination.parent)
     part = destination.with_name(f".{secrets.token_hex(8)}.part")
@@ -75,7 +75,7 @@ def download_file(
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory with those above it, however deep: the standard library calls itself."""
+    """Make a directory and its parents, to any depth: `Path.mkdir` would recurse per level."""
     missing = []
     place = path
     while not place.is_dir() and place != place.parent:
@@ -88,7 +88,7 @@ def make_directory(path: Path) -> None:
 def download_bytes(
     client: Client, url: str, *, what: str, md5: str | None = None, max_bytes: int | None = None
 ) -> bytes:
-    """Download a small file to memory; arguments and errors as for `download_file`."""
+    """Download a small file to memory; for arguments and errors see `download_file`."""
 
     def attempt() -> bytes:
         with client.open(url, {}, what=what) as reply:
@@ -107,18 +107,18 @@ def download_bytes(
 def upload_file(
     client: Client, url: str, source: Path, headers: Mapping[str, str], *, what: str
 ) -> None:
-    """Upload a file piece by piece.
+    """Upload a file in pieces, without holding it in memory.
 
     Parameters
     ----------
     client : Client
-        The backend; its key goes along to its own origin only.
+        Client of the backend; only the backend's own origin is sent the API key.
     url : str
         Absolute http(s) URL.
     source : Path
-        The file.
+        File to upload.
     headers : mapping
-        Request headers that the backend asked for.
+        Request headers that the backend requires for the upload.
     what : str
         What to call the file in errors.
 
@@ -127,7 +127,7 @@ def upload_file(
     FileTransferError
         If the host refuses.
     Unreachable
-        If it did not answer within the deadline.
+        If the host did not answer within the retry timeout.
     """
 
     def attempt() -> None:
@@ -159,14 +159,15 @@ def _receive(
             raise FileTransferError(f"{what} has changed: its ETag is {shown}, not {etag!r}.")
         promised = _promised(reply.headers)
         _check_length(client, url, promised, max_bytes, what)
-        # Another try finds the part there, and perhaps a link that somebody put in its place.
+        # On a retry the part exists already; never follow a symbolic link that another user may
+        # have put in its place.
         with open(part, "wb", buffering=WRITE_BYTES, opener=_open_no_link) as file:
             for chunk in reply.iter_bytes(max_bytes):
                 n_bytes += len(chunk)
                 file.write(chunk)
                 digest.update(chunk)
     if promised is not None and promised != n_bytes:
-        raise Transient(FileTransferError(f"{n_bytes} of {promised} bytes of {what} came."))
+        raise Transient(FileTransferError(f"Only {n_bytes} of {promised} bytes of {what} arrived."))
     _check_md5(digest.digest(), md5, what)
 
 
@@ -175,7 +176,7 @@ def _open_no_link(path: str, flags: int) -> int:
 
 
 def _promised(headers: Mapping[str, str]) -> int | None:
-    """Return the length that a host announces of the file itself."""
+    """Return the file's length as the host announces it; None if compressed or not announced."""
     length = headers.get("content-length", "")
     is_plain = not encoding_of(headers.get("content-encoding", ""))
     return int(length) if is_plain and length.isdecimal() else None
@@ -217,9 +218,9 @@ def _check_md5(found: bytes, promised: str | None, what: str) -> None:
     try:
         wanted = base64.b64decode(promised, validate=True)
     except (ValueError, TypeError) as error:
-        raise FileTransferError(f"What the backend gives as the MD5 of {what} is none.") from error
+        raise FileTransferError(f"The backend's MD5 of {what} is not base64.") from error
     if wanted != found:
         raise Transient(
-            FileTransferError(f"{what} came broken: its MD5 is not the promised one."),
+            FileTransferError(f"{what} arrived damaged: its MD5 is not the promised one."),
             is_refusal=True,
         )

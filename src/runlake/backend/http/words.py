@@ -1,4 +1,4 @@
-"""What a server says, fit for an error message: short, in one line, and without secrets."""
+"""Make a server's text fit for an error message: short, on one line, without secrets."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from runlake.errors.screen import one_line
 from runlake.settings import Secret
 
 MAX_CHARACTERS = 1000
-READ_CHARACTERS = 20_000  # of a longer text, no more is looked at
-FRAGMENT = 8  # characters of a secret that must not appear together
+READ_CHARACTERS = 20_000  # the rest of a longer text is ignored
+FRAGMENT = 8  # this many characters of a secret in a row are masked
 MASK = "***"
 MAX_DECODINGS = 3
-# What may stand beside a fragment and still be part of the secret.
+# Characters around a fragment that may be part of the secret, so the whole token is masked.
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_%~.\-]+")
 _CREDENTIALS = re.compile(r"(?i)\b(basic|bearer)(\s|%20|\+)+[A-Za-z0-9+/=_%~.\-]+")
 _SIGNED_URL = re.compile(r"(?i)\b(https?://[^\s?#\"'<>]+)\?[^\s\"'<>]*")
@@ -27,21 +27,21 @@ _SIGNATURE = re.compile(
 
 
 def safe_words(text: str, key: Secret | None = None) -> str:
-    r"""Return what a server said, to be quoted in an error.
+    r"""Return a server's text with secrets masked, to be quoted in an error.
 
     Parameters
     ----------
     text : str
         An error message, reason phrase, header value or page.
     key : Secret, optional
-        The API key. It is masked as it is, in base64 at any offset, alone or behind ``api:``, whole
-        or in part, and also where it is percent-encoded or written with HTML entities.
+        The API key to mask, whole or in part: plain, in base64 at any offset, alone or after
+        ``api:``, percent-encoded, or with HTML entities.
 
     Returns
     -------
     str
-        About 1,000 characters at most, in one line; control characters are escapes; signatures and
-        query strings of URLs are left out.
+        One line of at most about 1,000 characters, with control characters escaped, and without
+        signatures and query strings of URLs.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def safe_words(text: str, key: Secret | None = None) -> str:
 
 
 def html_title(page: str) -> str:
-    """Return the title of an HTML page, else its first heading, else nothing."""
+    """Return the title of an HTML page, else its first heading, else ``""``."""
     for tag in ("title", "h1"):
         match = re.search(rf"(?is)<{tag}[^>]*>(.{{0,2000}}?)</{tag}>", page)
         if match:
@@ -98,7 +98,7 @@ def _spans(text: str, fragments: frozenset[str]) -> Iterator[tuple[int, int]]:
 
 
 def _fragments(key: str) -> frozenset[str]:
-    """Return every few characters of the key and of its base64 forms, in lower case."""
+    """Return all runs of `FRAGMENT` characters in the key and its base64 forms, in lower case."""
     forms = [key]
     for prefix in (b"", b":", b"::", b"api:"):
         content = prefix + key.encode()
