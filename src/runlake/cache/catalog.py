@@ -1,7 +1,7 @@
-"""SQLite beside the files: a row per run, export and column, from which reads are planned.
+"""The catalog: an SQLite database with a row per run, export and column, for planning reads.
 
-Everything in it stands in manifests and footers too, so that it can be lost: what is missing is
-read from the file and noted again. Hence no error of SQLite ever stops a read.
+It only copies facts from manifests and footers, so it may be deleted at any time: missing facts are
+read from the files and stored again. Hence no error of SQLite ever stops a read.
 """
 
 from __future__ import annotations
@@ -41,13 +41,14 @@ from runlake.exports.footers.narrow import (
 logger = logging.getLogger("runlake.cache")
 DATABASE = "catalog.sqlite"
 SUFFIXES = ("", "-wal", "-shm", "-journal")
-# Places in a row of the table of columns.
+# Positions in a row of the table "columns".
 NAME, POSITION, TYPE, N_NULLS, SLICE = 1, 2, 3, 4, 7
-# A catalog that somebody else keeps locked is done without, and not asked again for a while.
+# If another process keeps the catalog locked, reads go on without it, and do not try again for a
+# while.
 BUSY_SECONDS = 0.2
 SHUNNED_SECONDS = 5.0
 MAX_VARIABLES = 500
-# A footer of fewer columns is read in a millisecond.
+# A footer of fewer columns is parsed in a millisecond, so its slices are not stored.
 WIDE_COLUMNS = 256
 MIGRATIONS = (
     """
@@ -85,7 +86,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CatalogRun:
-    """A run as the catalog has it."""
+    """A run in the catalog."""
 
     directory: str
     backend: str
@@ -105,7 +106,7 @@ class Catalog:
     Parameters
     ----------
     root : Path
-        Root of the cache; nothing is made before something is noted.
+        Root of the cache. The database is created at the first write.
     """
 
     def __init__(self, root: Path) -> None:
@@ -114,21 +115,22 @@ class Catalog:
     def columns(
         self, file: str, names: Iterable[str] | None, n_columns: int
     ) -> dict[str, ColumnFacts] | None:
-        """Return what is noted of the columns of an export.
+        """Return the stored facts of columns of an export.
 
         Parameters
         ----------
         file : str
-            File name of the export, which is its identity.
+            File name of the export, under which its columns are stored.
         names : iterable of str or None
             Columns to look up; None means all.
         n_columns : int
-            Columns that the export has.
+            Number of columns of the export.
 
         Returns
         -------
         dict of str to ColumnFacts or None
-            In file order, without those that the export lacks; None where the export is not noted.
+            Columns in file order; columns that the export lacks are left out. None if the catalog
+            does not have all columns of the export.
         """
         wanted = None if names is None else tuple(dict.fromkeys(names))
 
@@ -141,18 +143,22 @@ class Catalog:
         return self._read(read, file)
 
     def prepare(self) -> None:
-        """Make the database now, while its first commit has no bytes of files to wait for."""
+        """Create the database now.
+
+        Before any download, because its first commit flushes the disk, and would wait for the
+        files' unwritten bytes too.
+        """
         self._write(lambda _: None)
 
     def note_columns(self, path: Path, columns: Mapping[str, ColumnFacts]) -> None:
-        """Note all columns of an export, and the slices of its footer if that is long.
+        """Store all columns of an export, and slices of its footer if it has many columns.
 
         Parameters
         ----------
         path : Path
-            The file; its name is what they are noted under.
+            The file; its columns are stored under its name.
         columns : mapping of str to ColumnFacts
-            All of them, in file order.
+            All columns of the export, in file order.
         """
         file = path.name
         frame, slices = _slices(path, len(columns))
@@ -176,19 +182,20 @@ class Catalog:
         self._write(note)
 
     def slim_footer(self, file: str, names: Iterable[str]) -> bytes | None:
-        """Return a footer of some columns of an export, None where none is noted.
+        """Return a footer with only some columns of an export.
 
         Parameters
         ----------
         file : str
             File name of the export.
         names : iterable of str
-            Columns; those that the export lacks are left out.
+            Columns to keep; columns that the export lacks are ignored.
 
         Returns
         -------
         bytes or None
-            As from `runlake.exports.footers.narrow.slim_footer`, columns in file order.
+            Footer with the columns in file order, see `runlake.exports.footers.narrow.slim_footer`;
+            None if no slices of the export are stored.
         """
         wanted = tuple(dict.fromkeys(names))
 
@@ -204,7 +211,7 @@ class Catalog:
         return self._read(read, file)
 
     def note_run(self, directory: RunDirectory, manifest: StoredManifest) -> None:
-        """Note what the manifest of a run says, in place of what was noted before."""
+        """Store the facts of a run's manifest, and replace those stored before."""
         offer, relative = manifest.offer, directory.relative
         attrs = None if manifest.attrs is None else json.dumps(manifest.attrs)
         run = (
@@ -244,7 +251,7 @@ class Catalog:
         self._write(note)
 
     def forget_run(self, directory: str) -> None:
-        """Drop all that is noted of a run."""
+        """Delete everything about a run."""
 
         def forget(connection: sqlite3.Connection) -> None:
             _forget_columns(connection, directory, set())
@@ -254,24 +261,24 @@ class Catalog:
         self._write(forget)
 
     def runs(self) -> list[CatalogRun]:
-        """Return every run that is noted, by entity, project and run id."""
+        """Return every run in the catalog, sorted by entity, project and run id."""
         rows = self._read(lambda connection: connection.execute(RUNS).fetchall())
         return [CatalogRun(*row) for row in rows or []]
 
     def n_held_bytes(self) -> int | None:
-        """Return how many bytes of exports are on disk; None where nobody noted it."""
+        """Return the bytes of all exports on disk; None if the catalog cannot be read."""
         query = "SELECT coalesce(sum(n_held_bytes), 0) FROM exports"
         return self._read(lambda connection: int(connection.execute(query).fetchone()[0]))
 
     def lose(self) -> None:
-        """Delete the catalog; it is made anew when something is noted."""
+        """Delete the catalog; the next write creates it again."""
         _connections.close(self._root)
         for suffix in SUFFIXES:
             with suppress(OSError):
                 (self._root / (DATABASE + suffix)).unlink()
 
     def _read(self, query: Callable[[sqlite3.Connection], T], file: str | None = None) -> T | None:
-        """Return what a query finds; None where there is no catalog to ask, or it is damaged."""
+        """Return the result of a query; None if there is no catalog, or it is damaged."""
         if not (self._root / DATABASE).exists() or _is_shunned(self._root):
             return None
         try:
@@ -279,13 +286,13 @@ class Catalog:
         except (sqlite3.Error, OSError) as error:
             self._distrust(error)
         except (ValueError, LookupError, pa.ArrowException) as error:
-            logger.info("What the catalog says of %s is damaged: %s", file, error)
+            logger.info("The catalog's rows of %s are damaged: %s", file, error)
             if file is not None:
                 self._write(lambda connection: _forget_file(connection, file))
         return None
 
     def _write(self, change: Callable[[sqlite3.Connection], None]) -> None:
-        """Make a change as a whole, or let it be."""
+        """Make a change in one transaction; give up if the catalog cannot be written."""
         if _is_shunned(self._root):
             return
         try:
@@ -300,8 +307,8 @@ class Catalog:
         except (sqlite3.Error, OSError) as error:
             self._distrust(error)
         except (OverflowError, UnicodeEncodeError) as error:
-            # A manifest that somebody else wrote may hold what SQLite cannot.
-            logger.info("The catalog in %s cannot note this: %s", self._root, error)
+            # A manifest edited by hand may contain integers or text that SQLite cannot store.
+            logger.info("The catalog in %s cannot store this: %s", self._root, error)
 
     def _distrust(self, error: Exception) -> None:
         logger.info("The catalog in %s is not used now: %s", self._root, error)
@@ -316,14 +323,15 @@ class Catalog:
 
 
 class _Connections(threading.local):
-    """One connection per thread and directory, never one of a parent process."""
+    """One connection per thread and directory; a forked child never uses its parent's."""
 
     def __init__(self) -> None:
         self._open: dict[Path, tuple[int, sqlite3.Connection]] = {}
 
     def get(self, root: Path) -> sqlite3.Connection:
         held = self._open.get(root)
-        # A catalog that was deleted under a connection would go on unseen by everybody else.
+        # If the database file was deleted, an open connection would still write to the deleted file,
+        # which no other process sees.
         if held is not None and held[0] == os.getpid() and (root / DATABASE).exists():
             return held[1]
         connection = _connect(root)
@@ -347,14 +355,15 @@ def _is_shunned(root: Path) -> bool:
 def _connect(root: Path) -> sqlite3.Connection:
     root.mkdir(parents=True, exist_ok=True)
     if any((root / (DATABASE + suffix)).is_symlink() for suffix in SUFFIXES):
-        # SQLite would write through it, to whatever it leads to.
-        raise sqlite3.DatabaseError("a symbolic link lies in the place of the catalog")
+        # SQLite would follow the link and write to its target.
+        raise sqlite3.DatabaseError("the catalog's file is a symbolic link")
     connection = sqlite3.connect(root / DATABASE, timeout=BUSY_SECONDS, isolation_level=None)
-    # Shared memory of WAL, and memory maps, do not work across hosts (SQLite, "WAL mode").
+    # WAL's shared memory, and memory maps, do not work between hosts on a network file system
+    # (SQLite, "Write-Ahead Logging").
     journal = "DELETE" if is_network(root) else "WAL"
     connection.execute(f"PRAGMA journal_mode = {journal}")
     connection.execute("PRAGMA mmap_size = 0")
-    # What others put into the file, such as triggers, calls no functions.
+    # Triggers or views that somebody else added to the file must not call functions.
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA synchronous = NORMAL")
     found = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -399,7 +408,7 @@ def _forget_file(connection: sqlite3.Connection, file: str) -> None:
 
 
 def _real(value: float | None) -> float | None:
-    """Return a bound as SQLite gives it back: whole numbers as floats, no NaN, no sign of zero."""
+    """Return a bound as SQLite will return it, for the checksum: a float, not NaN, not -0.0."""
     return None if value is None or math.isnan(value) else float(value) + 0.0
 
 

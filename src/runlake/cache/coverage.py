@@ -1,4 +1,4 @@
-"""Which bytes of a sparse export are on disk, and whether they are what arrived."""
+"""Which bytes of a sparse export are on disk, with checksums."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ READ_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes that were written, and their CRC32C."""
+    """A range of bytes that was written, ``start`` to ``stop`` exclusive, and its CRC32C."""
 
     start: int
     stop: int
@@ -24,14 +24,14 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What a sparse file holds.
+    """The parts of a sparse file that are on disk.
 
     Parameters
     ----------
     pieces : tuple of Piece
-        The footer first, then column chunks in the order of their arrival; they may overlap.
+        The footer first, then column chunks in order of arrival; pieces may overlap.
     chunks : mapping of str to frozenset of int
-        Row groups that are there, by column.
+        For each column, the row groups whose column chunks are on disk.
     """
 
     pieces: tuple[Piece, ...]
@@ -39,16 +39,16 @@ class Coverage:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes on disk."""
+        """Bytes on disk; overlapping pieces count twice."""
         return sum(piece.stop - piece.start for piece in self.pieces)
 
     @property
     def ranges(self) -> list[ByteRange]:
-        """The pieces without their checksums."""
+        """The byte ranges of the pieces."""
         return [ByteRange(piece.start, piece.stop) for piece in self.pieces]
 
     def lacks(self, wanted: Mapping[str, Iterable[int]]) -> dict[str, tuple[int, ...]]:
-        """Return the chunks of a wish that are not there, row groups by column."""
+        """Return the wanted column chunks that are not on disk, as row groups by column."""
         missing = {
             column: tuple(g for g in groups if g not in self.chunks.get(column, frozenset()))
             for column, groups in wanted.items()
@@ -56,7 +56,7 @@ class Coverage:
         return {column: groups for column, groups in missing.items() if groups}
 
     def extended(self, pieces: Iterable[Piece], wanted: Mapping[str, Iterable[int]]) -> Coverage:
-        """Return the coverage with more pieces and the chunks that lie in them."""
+        """Return this coverage with more pieces, and the column chunks that lie in them."""
         chunks = dict(self.chunks)
         for column, groups in wanted.items():
             chunks[column] = chunks.get(column, frozenset()) | frozenset(groups)
@@ -70,7 +70,7 @@ def file_crc32c(file: Path) -> int:
 
 
 def read_pieces(file: Path, ranges: Iterable[ByteRange]) -> tuple[Piece, ...]:
-    """Return ranges of a file with the CRC32C of what stands there."""
+    """Read ranges of a file and compute their CRC32C."""
     pieces = []
     with file.open("rb") as content:
         for one in ranges:

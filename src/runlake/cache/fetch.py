@@ -1,4 +1,4 @@
-"""Carry out what was decided for the exports of one run, while its lock is held."""
+"""Download the exports of one run as decided, while the run's lock is held."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ class Fetching:
     Parameters
     ----------
     offers : Offers
-        What the backend offers.
+        The exports that the backend offers.
     directory : RunDirectory
-        The run, whose lock the caller holds.
+        The run's directory; the caller holds the run's lock.
     catalog : Catalog
-        Given the columns of each new export.
+        Receives the columns of each new export.
     stored : StoredManifest
-        What is on disk; `stored` is what is on disk now.
+        The manifest before the downloads. The attribute ``stored`` follows each download.
     question : Question
-        What is wanted.
+        Keys and steps to download.
     traffic : Traffic
-        Counts what arrives.
+        Counts the bytes that arrive.
     """
 
     def __init__(
@@ -69,12 +69,13 @@ class Fetching:
         self._question = question
         self._guard = threading.Lock()
         self._next_note = 0.0
-        # Other machines know nothing of a start of this one.
+        # On a network file system None, so that files are flushed: other machines cannot know that
+        # this one crashed.
         self._boot = None if is_network(directory.path) else current_boot()
 
     @property
     def n_downloaded(self) -> int:
-        """Exports of which something was fetched."""
+        """Number of exports of which at least a part was downloaded."""
         return len(self._fetched)
 
     def run(self, decisions: Mapping[str, Decision]) -> None:
@@ -83,7 +84,7 @@ class Fetching:
         Parameters
         ----------
         decisions : mapping of str to Decision
-            By object.
+            What to do with each export, by object.
         """
         tasks = [
             partial(self._fetch, export, decisions[export.object])
@@ -95,7 +96,8 @@ class Fetching:
             with self.traffic.shown(len(tasks)):
                 run_tasks(tasks, max_workers, self.traffic.stop)
         except BaseException:
-            # What arrived is of use to the next attempt; the reason of the failure goes first.
+            # Record what arrived, for the next pull. An error of that write must not hide the
+            # original error.
             with self._guard, suppress(OSError):
                 if self._fetched:
                     write_manifest(self._directory, self.stored, is_durable=False)
@@ -112,7 +114,7 @@ class Fetching:
             else:
                 self._fetch_more(host, export, held, decision)
         except ExportChanged:
-            # The object was replaced while its ranges were read; the whole of one version it is.
+            # The object was replaced while its ranges were read: download one version whole.
             self._fetch_whole(host, export)
 
     def _fetch_new(self, host: StorageHost, export: Export) -> None:
@@ -137,7 +139,7 @@ class Fetching:
         if decision is Decision.REVALIDATE:
             columns.check_current(held)
         if held.path.is_symlink():
-            # Somebody put it there; what is written through it could land anywhere.
+            # Not ours: a write would follow the link to any file.
             self._fetch_whole(host, export)
             return
         self._keep(columns.extend(held))
@@ -167,13 +169,14 @@ class Fetching:
         with self._guard:
             before = self.stored.exports.get(export.object)
             if before is not None and before.path != export.path:
-                # It stays for whoever reads it, and goes a day after it was replaced.
+                # Other processes may still read the old file. Its new time is when pruning starts
+                # to count: it is deleted a day later.
                 with suppress(OSError):
                     set_times(before.path)
             self.stored = self.stored.with_export(export)
             self._fetched.add(export.object)
-            # Now and then, so that a killed pull goes on where it was; the caller writes the last
-            # one, and waits for the disk.
+            # At intervals, so that a killed pull resumes from here. The caller writes the final
+            # manifest, flushed to disk.
             if time.monotonic() >= self._next_note:
                 write_manifest(self._directory, self.stored, is_durable=False)
                 self._next_note = time.monotonic() + NOTE_SECONDS

@@ -1,4 +1,4 @@
-"""Some columns of one export: which bytes those are, and how they get into a sparse file."""
+"""Download some columns of one export into a sparse file."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ Chunks = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """What a read lacks of an export.
+    """The parts of an export that a read needs and that are not on disk.
 
     Parameters
     ----------
     chunks : mapping of str to tuple of int
-        Row groups by column.
+        Missing column chunks, as row groups by column.
     ranges : list of ByteRange
-        Where those bytes are that are not on disk.
+        The byte ranges to download.
     extent : Extent
-        Whether to fetch these, or all that is missing.
+        Whether ``ranges`` are those of ``chunks``, or everything that is missing of the file.
     """
 
     chunks: Chunks
@@ -61,16 +61,16 @@ class Shortfall:
         on_disk: Sequence[ByteRange],
         n_bytes: int,
     ) -> Shortfall:
-        """Decide what to fetch.
+        """Decide which byte ranges to download.
 
         Parameters
         ----------
         metadata, schema
             The footer of the export.
         chunks : mapping of str to tuple of int
-            Row groups that are wanted and not there, by column.
+            Needed column chunks that are not on disk, as row groups by column.
         on_disk : sequence of ByteRange
-            What is there.
+            Ranges that are on disk.
         n_bytes : int
             Length of the export.
         """
@@ -84,20 +84,21 @@ class Shortfall:
 
 
 class ColumnsFetch:
-    """Brings columns of one export to disk.
+    """Downloads columns of one export.
 
     Parameters
     ----------
     host : StorageHost
-        The export at its host.
+        Where the export is downloaded from.
     export : Export
-        The export.
+        The export as the backend offers it.
     directory : RunDirectory
-        The run, whose lock the caller holds.
+        The run's directory; the caller holds the run's lock.
     question : Question
-        What is wanted.
+        Keys and steps to download.
     boot : str or None
-        This start of the machine; None where to wait for the disk.
+        Id of the machine's current boot, to be noted with the file, which is not flushed then. None
+        means to flush the file to disk.
     """
 
     def __init__(
@@ -117,12 +118,13 @@ class ColumnsFetch:
         self._boot = boot
 
     def begin(self) -> StoredExport | None:
-        """Fetch the footer and the wanted column chunks.
+        """Download the footer and the needed column chunks.
 
         Returns
         -------
         StoredExport or None
-            None where the whole export is the better way. One that `is_short` has to be extended.
+            The export; if `is_short` is true for it, call `extend`. None if the whole file should
+            be downloaded instead.
         """
         tail = self._host.tail(TAIL_BYTES)
         if tail is None:
@@ -133,7 +135,7 @@ class ColumnsFetch:
             with AttemptFile(self._directory.path, self._export.object) as attempt:
                 return self._begin_sparse(attempt, tail)
         except (pa.ArrowException, OSError) as error:
-            # What the disk refuses has a number; what pyarrow cannot read has none.
+            # pyarrow raises OSError too, but only errors of the disk have an errno.
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise ExportCorrupt(
@@ -144,23 +146,23 @@ class ColumnsFetch:
             ) from error
 
     def is_short(self, stored: StoredExport) -> bool:
-        """Tell whether the steps have shown what their statistics concealed."""
+        """Return whether the steps themselves need more row groups than their statistics said."""
         needed = set(groups_in(stored.facts, self._steps))
         chunks = {} if stored.coverage is None else stored.coverage.chunks
         return not all(needed.issubset(groups) for groups in chunks.values())
 
     def extend(self, held: StoredExport) -> StoredExport | None:
-        """Add to a sparse file what is wanted and not there.
+        """Add the missing column chunks to a sparse file.
 
         Parameters
         ----------
         held : StoredExport
-            Its version is the one on offer.
+            The export on disk, of the version that the backend offers now.
 
         Returns
         -------
         StoredExport or None
-            None if nothing was missing.
+            The extended export; None if nothing was missing.
         """
         if held.coverage is None:
             return None
@@ -178,19 +180,19 @@ class ColumnsFetch:
         return self._write_more(held, held.coverage, shortfall)
 
     def check_current(self, held: StoredExport) -> None:
-        """Ask whether a sparse file is of the version on offer.
+        """Check with the host that a sparse file is of the version on offer.
 
         Raises
         ------
         ExportChanged
-            If it is not, or the host does not tell.
+            If it is of another version, or the host's answer does not show the version.
         """
         tail = self._host.tail(1, held.n_bytes)
         if tail is None or not tail.validator.is_same(held.validator):
             raise self._changed("was replaced")
 
     def _keep_tail(self, tail: Tail) -> StoredExport | None:
-        """Keep an export that came whole with its tail; None where it is not what was promised."""
+        """Store an export so small that its tail is the whole file; None if it fails a check."""
         with AttemptFile(self._directory.path, self._export.object) as attempt:
             with attempt.open() as file:
                 file.write(tail.content)
@@ -240,7 +242,7 @@ class ColumnsFetch:
         touched = touched_row_groups(metadata, schema, self._steps.start, self._steps.stop)
         wanted = dict.fromkeys(self._columns(schema), touched)
         if STEP in schema.names:
-            # The order of all steps decides how the file is read, whatever the range.
+            # Always all steps: whether the whole file is in step order decides how it is read.
             wanted[STEP] = tuple(range(metadata.num_row_groups))
         return wanted
 
@@ -250,7 +252,10 @@ class ColumnsFetch:
     def _write_more(
         self, held: StoredExport, coverage: Coverage, shortfall: Shortfall
     ) -> StoredExport:
-        """Write ranges into a sparse file in place: the same identity has the same bytes."""
+        """Write ranges into a sparse file in place.
+
+        Readers are not disturbed, because a file name belongs to one version and one set of bytes.
+        """
         with os.fdopen(open_to_change(held.path), "r+b", buffering=0) as sparse:
             descriptor = sparse.fileno()
             self._host.ranges(shortfall.ranges, held.validator, held.n_bytes, descriptor)
@@ -266,7 +271,7 @@ class ColumnsFetch:
             os.fsync(descriptor)
 
     def _verified(self, held: StoredExport) -> Verified:
-        """Decide whether a file that was completed by ranges is the export."""
+        """Verify a sparse file that is complete now; delete it if it fails."""
         try:
             return verify_export(held.path, held.validator, n_bytes=held.n_bytes)
         except NotAsPromised as error:

@@ -1,4 +1,4 @@
-"""A run as it is on disk, for an answer without the backend, or without asking it."""
+"""Answer a read of a run from disk alone: offline, or when nothing can have changed."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from runlake.values import STEP, Question
 
 
 class HeldRun:
-    """What the cache holds of one run, for one question.
+    """The cached files of one run, as far as one read needs them.
 
     Parameters
     ----------
     settings : Settings
-        How to lock the run.
+        Source of the kind of lock.
     directory : RunDirectory
-        The run.
+        The run's directory.
     question : Question
-        What is wanted.
+        Keys and steps to read.
     distrusted : collection of Path
-        Files that could not be read.
+        Files that a reader found unreadable: not used, whatever their checksums say.
     """
 
     def __init__(
@@ -61,7 +61,14 @@ class HeldRun:
         self._distrusted = frozenset(distrusted)
 
     def unchanged(self, known: Freshness) -> PullResult | None:
-        """Return the run as it is on disk, where that is all that it had at a known moment."""
+        """Return the run from disk if the cache has its whole history; else None.
+
+        Parameters
+        ----------
+        known : Freshness
+            Current state, heartbeat and line count of the run, for example from a list of runs. The
+            cache is complete if they are unchanged since the last pull, and no row was live then.
+        """
         stored = read_manifest(self._directory)
         offer, exports = stored.offer, stored.offered_exports
         if offer is None or exports is None or offer.freshness != known or offer.n_live_rows != 0:
@@ -74,30 +81,38 @@ class HeldRun:
         return PullResult(self._remembered(offer, exports), self._directory.path, loaded)
 
     def from_disk(self, unreachable: Unreachable | None) -> PullResult:
-        """Answer from what is on disk: offline, or because the backend does not answer."""
+        """Return the run from disk, because the client is offline or the backend unreachable.
+
+        Raises
+        ------
+        NotCached
+            If a needed file is missing or damaged.
+        Unreachable
+            If the run had not ended when the backend last answered.
+        """
         stored = read_manifest(self._directory)
         offer, exports = stored.offer, stored.offered_exports
         if offer is None or (unreachable is not None and not offer.is_over):
             raise self._refusal(unreachable, stored)
         if exports is None:
             raise NotCached(
-                f"A part of what '{self._directory.run}' had is not in the cache any more. Read it "
-                "once with the backend at hand.",
+                f"Some exports of '{self._directory.run}' are no longer in the cache. Read the run "
+                "once while the backend can be reached.",
                 path=str(self._directory.path),
             )
         for export in exports:
             if not export.is_usable or export.path in self._distrusted:
                 raise NotCached(
                     f"The cached export {str(export.path)!r} of '{self._directory.run}' is damaged "
-                    "or gone. Scan again with the backend at hand to fetch it anew.",
+                    "or gone. Read the run while the backend can be reached to download it again.",
                     path=str(export.path),
                 )
         loaded = tuple(map(self.load, exports))
         lacking = [e for e in loaded if not self.holds(e).is_enough]
         if lacking:
             raise NotCached(
-                f"Of '{self._directory.run}' only some keys are in the cache, and this read wants "
-                f"more of {lacking[0].file!r}. Read it once with the backend at hand.",
+                f"Of '{self._directory.run}' only some keys are in the cache, and this read needs "
+                f"more of {lacking[0].file!r}. Read it once while the backend can be reached.",
                 path=str(lacking[0].path),
             )
         age = max(0.0, time.time() - offer.at)
@@ -113,7 +128,7 @@ class HeldRun:
         )
 
     def holds(self, export: StoredExport) -> Held:
-        """Tell what of an export is on disk, and whether that is enough."""
+        """Return whether an export on disk is usable, and has all that the read needs."""
         is_usable = export.is_usable
         if not is_usable or export.coverage is None:
             return Held(is_usable, is_usable)
@@ -127,15 +142,18 @@ class HeldRun:
         )
 
     def load(self, export: StoredExport) -> StoredExport:
-        """Return an export with what is known of the columns that are wanted."""
+        """Return an export with the facts of the columns to read."""
         return recall_columns(self.catalog, export, self._question.keys)
 
     def _note_files(self, exports: Sequence[StoredExport]) -> None:
-        """Note files as they are now that were copied or restored, so that none is read twice."""
+        """Record the state of files that were copied or restored but are intact.
+
+        Otherwise each process would compute their checksums again.
+        """
         directory, settings = self._directory, self._settings
         if all(e.is_untouched for e in exports) or not os.access(directory.path, os.W_OK):
             return
-        # Nobody waits for it: where it fails, the next process compares once more.
+        # Only saves work: if the lock is taken or the write fails, the next process checks again.
         with (
             suppress(OSError, CacheError),
             run_lock(directory, 0.0, locking=settings.locking),
@@ -156,7 +174,7 @@ class HeldRun:
             return unreachable
         return Unreachable(
             f"{unreachable.message} '{run}' had not ended when the backend last answered: try "
-            "again when it does, or read what is in the cache with RUNLAKE_OFFLINE=1.",
+            "again when it does, or read the cached rows with RUNLAKE_OFFLINE=1.",
             **unreachable.facts,
         )
 
@@ -177,7 +195,7 @@ class HeldRun:
         missing = ""
         if offer.n_live_rows != 0:
             rows = "an unknown number of" if offer.n_live_rows is None else f"{offer.n_live_rows:,}"
-            missing = f", without {rows} rows that were in no export then"
+            missing = f", without {rows} rows that were in no export at that time"
         run, age = self._directory.run, describe_age(offer)
         warn(
             f"{why}: '{run}' is answered from the cache, as of {age} ago{missing}.",

@@ -3,16 +3,16 @@
 ::
 
     <root>/                                    $WANDB_CACHE_DIR/runlake
-      CACHEDIR.TAG                             tells backup tools to skip the tree
-      limits/<digest>.json                     what all processes know of an API's rate limit
-      locks/<00..ff>.lock                      striped by run; while held, its content says by whom
-      locks/<00..ff>.lease                     the same on a network file system, only while held
-      locks/<00..ff>.waiting/                  one file per process in line, only while there is one
-      catalog.sqlite                           what planning needs of every run and export
+      CACHEDIR.TAG                             marks the tree for backup tools to skip
+      limits/<digest>.json                     rate limit of an API, shared by all processes
+      locks/<00..ff>.lock                      striped by run; while held, it contains the holder
+      locks/<00..ff>.lease                     the lock on a network file system, only while held
+      locks/<00..ff>.waiting/                  one file per process that waits for the lock
+      catalog.sqlite                           facts for planning, of every run and export
       v2/<host>/<entity>/<project>/<run>/
         manifest.json                          replaced atomically
         <identity>.parquet                     one version of one export
-        <identity>-<random>.parquet            the same, of which only column chunks are there
+        <identity>-<random>.parquet            the same version, sparse: only some column chunks
         <object>.<attempt>.part                one attempt's download (see ``exports.part``)
       artifacts/v1/<host>/<00..ff>/<md5>       the content of an artifact's file
       artifacts/locks/<00..ff>.lock            striped by content
@@ -44,9 +44,9 @@ class RunDirectory:
     root : Path
         Root of the cache.
     base_url : str
-        Root of the API: two backends never share a directory.
+        Root of the API. Each backend has directories of its own.
     run : RunPath
-        The run.
+        Path of the run.
     """
 
     root: Path
@@ -62,28 +62,28 @@ class RunDirectory:
 
     @property
     def version_root(self) -> Path:
-        """The directory of this layout; older ones stand beside it."""
+        """The directory of this layout's version; other versions have directories beside it."""
         return self.root / LAYOUT_VERSION
 
     @property
     def relative(self) -> str:
-        """The directory below the root, with slashes."""
+        """The run's directory relative to the root, with slashes."""
         return self.path.relative_to(self.root).as_posix()
 
     @property
     def manifest(self) -> Path:
-        """The manifest of the run."""
+        """The run's manifest file."""
         return self.path / "manifest.json"
 
     @property
     def lock(self) -> Path:
-        """The lock file that this run shares with one run of 256."""
+        """The run's lock file, one of 256: about one run in 256 shares it."""
         stripe = hashlib.sha256(str(self.path.relative_to(self.root)).encode()).hexdigest()[:2]
         return self.root / "locks" / f"{stripe}.lock"
 
 
 def limit_file(root: Path, base_url: str, key: str) -> Path:
-    """Return the file in which all processes keep what they know of an API's rate limit.
+    """Return the file in which all processes share an API's rate limit.
 
     Parameters
     ----------
@@ -92,28 +92,23 @@ def limit_file(root: Path, base_url: str, key: str) -> Path:
     base_url : str
         Root of the API.
     key : str
-        The API key, for limits count per user; the name holds a digest of both only.
-
-    Returns
-    -------
-    Path
-        The same for every process of one user of one API.
+        The API key, because limits are per user. The file name contains only a digest of both.
     """
     return root / "limits" / (_digest(f"{base_url.lower()}\0{key}") + ".json")
 
 
 @dataclass(frozen=True, slots=True)
 class ContentFile:
-    """The paths of one content: bytes under their MD5, whichever artifacts hold them.
+    """The paths of a file's content, which is stored once per MD5 for all artifacts.
 
     Parameters
     ----------
     root : Path
         Root of the cache.
     base_url : str
-        Root of the API: what one backend sent is never given out for another's.
+        Root of the API. Content is not shared between backends.
     md5 : str
-        Digest in hex.
+        MD5 digest in hex.
     """
 
     root: Path
@@ -128,7 +123,7 @@ class ContentFile:
 
     @property
     def lock(self) -> Path:
-        """The lock file that this content shares with one of 256."""
+        """The content's lock file, one of 256."""
         return self.root / "artifacts" / "locks" / f"{self.md5[-2:]}.lock"
 
 

@@ -1,7 +1,7 @@
-"""What this process knows of the columns of exports on disk: the one memory of them.
+"""This process's memory of the columns of exports on disk.
 
-All that is worked out from columns, in any layer, hangs on the `KnownColumns` that are kept here,
-and is dropped with them.
+Every layer stores what it computes from columns on the `KnownColumns` kept here, so that it is
+dropped together with them.
 """
 
 from __future__ import annotations
@@ -37,27 +37,28 @@ _known: LRUCache[Key, KnownColumns] = LRUCache(
 def recall_columns(
     catalog: Catalog, export: StoredExport, keys: Sequence[str] | None
 ) -> StoredExport:
-    """Return an export whose facts describe some columns, and ``_step``.
+    """Return an export with the facts of some columns, and of ``_step``.
 
     Parameters
     ----------
     catalog : Catalog
-        Asked where this process does not know; informed, if it did not know either.
+        Used if this process has not read the columns yet; if the catalog lacks them too, they are
+        read from the footer and stored in it.
     export : StoredExport
-        With its footer on disk.
+        An export whose footer is on disk.
     keys : sequence of str or None
         Columns; None means all.
 
     Returns
     -------
     StoredExport
-        Without the columns that it lacks. For the same file and keys, always with the same
-        `KnownColumns`, as long as there is room for them.
+        Columns that the export lacks are left out. For an unchanged file and the same keys, its
+        `KnownColumns` is the same object as before, unless the memory was full.
 
     Raises
     ------
     CacheCorrupt
-        If nothing is known, and the footer cannot be read.
+        If the columns are neither in memory nor in the catalog, and the footer is unreadable.
     """
     columns = _recall(catalog, export, None if keys is None else tuple(keys))
     return replace(export, facts=replace(export.facts, columns=columns))
@@ -66,7 +67,7 @@ def recall_columns(
 def look_up_columns(
     catalog: Catalog, export: StoredExport, keys: Iterable[str] | None
 ) -> KnownColumns:
-    """Return the columns of `recall_columns`, from what is on disk."""
+    """Return the columns of `recall_columns` without using this process's memory."""
     asked = None if keys is None else [STEP, *keys]
     names = None if asked is None else [*asked, *parents_of(asked)]
     columns = catalog.columns(export.file, names, export.facts.n_columns)
@@ -84,12 +85,12 @@ def look_up_columns(
 
 
 def forget_columns() -> None:
-    """Drop all that is kept, as in a process that begins."""
+    """Empty the memory, as in a new process."""
     with _guard:
         _known.clear()
 
 
-# What a file holds does not change as long as nobody touches it.
+# The key contains the file's state, so a changed file is read again.
 @cached(_known, key=lambda _, export, keys: (export.path, export.state, keys), lock=_guard)
 def _recall(catalog: Catalog, export: StoredExport, keys: tuple[str, ...] | None) -> KnownColumns:
     return look_up_columns(catalog, export, keys)
@@ -102,12 +103,12 @@ def _read_footer(path: Path) -> dict[str, ColumnFacts]:
 
 @contextmanager
 def cached_footer(path: Path) -> Iterator[tuple[pq.FileMetaData, pa.Schema]]:
-    """Give the footer of a cached export to whoever asks what it states.
+    """Yield the footer of a cached export, as metadata and schema.
 
     Raises
     ------
     CacheCorrupt
-        If the footer is damaged, whenever that shows.
+        If the footer is damaged, also if that shows only while the context uses it.
     """
     try:
         with refusing_unsound(path):
@@ -115,8 +116,8 @@ def cached_footer(path: Path) -> Iterator[tuple[pq.FileMetaData, pa.Schema]]:
             yield metadata, checked_schema(metadata)
     except (pa.ArrowException, OSError) as error:
         raise CacheCorrupt(
-            f"The cached export {str(path)!r} cannot be read ({error}). Scan again: it is compared "
-            "with its checksum, and downloaded again.",
+            f"The cached export {str(path)!r} cannot be read ({error}). Scan again: if its checksum "
+            "is wrong, it is downloaded again.",
             path=str(path),
             paths=(str(path),),
         ) from error

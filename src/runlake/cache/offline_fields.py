@@ -1,4 +1,4 @@
-"""A run's fields from the backend, or as they stood when the run was last pulled."""
+"""A run's fields from the backend or, offline, from the run's last pull."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runlake.values import RunPath
 
 
 def load_fields(client: Client, run: RunPath, *, is_light: bool = False) -> dict[str, Any]:
-    """Ask for the fields of a run; offline, or where nobody answers, remember them.
+    """Fetch the fields of a run; offline, or if the backend is unreachable, read cached ones.
 
     Parameters
     ----------
@@ -26,26 +26,26 @@ def load_fields(client: Client, run: RunPath, *, is_light: bool = False) -> dict
     run : RunPath
         The run.
     is_light : bool
-        Leave config and metrics out, where the backend is asked.
+        Do not fetch config and metrics. Cached fields always include them.
 
     Returns
     -------
     dict
-        The fields as the backend names them.
+        The fields by the backend's names.
 
     Raises
     ------
     RunNotFoundError
-        If there is no such run.
+        If the run does not exist.
     NotCached
         Offline, if the run was never pulled.
     Unreachable
-        If the backend does not answer, and the run is not known to be over.
+        If the backend does not answer, and the cache does not have a finished run.
 
     Warns
     -----
     StaleWarning
-        If the fields are remembered.
+        If the fields are from the cache.
     """
     if not client.settings.offline:
         try:
@@ -56,7 +56,8 @@ def load_fields(client: Client, run: RunPath, *, is_light: bool = False) -> dict
                 raise
             _warn("The backend does not answer", run, stored.offer)
             return deepcopy(dict(stored.attrs))
-        # What was not asked for is not kept either: it may change with every answer.
+        # Drop fields that were not requested, as some backends send: they may change with every
+        # answer, and then the manifest would be written each time.
         return {name: value for name, value in sent.items() if name in documents.RUN_FIELD_NAMES}
     stored = _stored(client, run)
     if stored.attrs is None:
@@ -66,7 +67,7 @@ def load_fields(client: Client, run: RunPath, *, is_light: bool = False) -> dict
 
 
 def load_last_step(client: Client, run: RunPath) -> int:
-    """Ask for the highest step of a run; else remember it, as `load_fields` does. -1 for none."""
+    """Fetch the highest step of a run, -1 for a run without rows; cached as in `load_fields`."""
     if client.settings.offline:
         stored = _stored(client, run)
         if stored.offer is None:

@@ -1,4 +1,4 @@
-"""One run from cold to warm: ask, decide, lock, fetch, publish; or what is on disk, unasked."""
+"""Pull a run into the cache: ask the backend, decide, lock, download, publish."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from runlake.exports.progress import Progress, Traffic
 from runlake.exports.unlisted import fetch_unlisted_steps, find_gaps
 from runlake.values import Question, RunPath
 
-# Something else lies where a file or a directory of the cache belongs.
+# Errors that mean that something else, such as a link, is where the cache needs a file or directory.
 MISPLACED = {errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST, errno.ELOOP}
 UNWRITABLE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
@@ -64,51 +64,51 @@ def pull_run(
     progress: Progress | None = None,
     known: Freshness | None = None,
 ) -> PullResult:
-    """Bring what is wanted of a run's exports to disk.
+    """Download the exports of a run, as far as a read needs them, unless they are on disk.
 
-    A warm pull costs one GraphQL request: where heartbeat, line count and state did not move since
-    all exports were current, no file is asked for. Else each export on disk is revalidated.
+    A warm pull costs one GraphQL request: if heartbeat, line count and state are unchanged since
+    all exports were current, no file is requested. Else each export on disk is revalidated.
 
     Parameters
     ----------
     client : Client
-        The backend; its settings name the cache.
+        Client of the backend; its settings name the cache directory.
     run : RunPath
-        The run.
+        Path of the run.
     question : Question
-        What is wanted; of a large export only the columns of its keys are fetched.
+        Keys and steps to read; of a large export only the columns of its keys are downloaded.
     use_cache : bool
-        False fetches all again.
+        False downloads every export again.
     distrusted : collection of Path
-        Files that could not be read: fetched again whatever their checksums say.
+        Files that a reader found unreadable: downloaded again, whatever their checksums say.
     attrs : mapping, optional
-        The run's fields, to keep for offline use.
+        The run's fields, to be stored for offline use.
     progress : Progress, optional
-        Watches the downloads.
-    known : tuple, optional
-        `Manifest.freshness` of this moment, where a list of runs told it: a run whose whole history
-        is on disk as of then, without live rows, costs no request.
+        Shows the downloads.
+    known : Freshness, optional
+        Current `Manifest.freshness` of the run, if a list of runs just returned it. With it, a run
+        whose whole history is on disk, without live rows, costs no request.
 
     Returns
     -------
     PullResult
-        Every export on offer, with the wanted columns complete and checked.
+        Every export on offer, with the requested columns complete and checked.
 
     Raises
     ------
     RunNotFoundError, ExportError, CacheError
-        Nothing that was on disk before is lost then.
+        If the pull fails; files that were on disk before stay.
     NotCached
-        Offline, if what is wanted is not on disk.
+        Offline, if a needed file is not on disk.
     Unreachable
-        If the backend does not answer, and the run was not over when it last did.
+        If the backend does not answer, and the run had not ended when it last did.
 
     Warns
     -----
     StaleWarning
-        If the answer is of an earlier moment.
+        If the result is from the cache and may be out of date.
     UnwritableCacheWarning
-        If the cache cannot be written: what is fetched is forgotten with the result.
+        If the cache cannot be written: downloads are deleted together with the result.
     """
     directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
     held = HeldRun(client.settings, directory, question, distrusted)
@@ -133,36 +133,36 @@ def pull_run(
 def find_unchanged(
     client: Client, run: RunPath, question: Question, known: Freshness
 ) -> PullResult | None:
-    """Look for a run on disk, without a request.
+    """Return a run from disk, without a request, if the cache has its whole history.
 
     Parameters
     ----------
     client : Client
-        Its settings name the cache.
+        Its settings name the cache directory.
     run : RunPath
-        The run.
+        Path of the run.
     question : Question
-        What is wanted.
-    known : tuple
-        `Manifest.freshness` of this moment, as a list of runs told it.
+        Keys and steps to read.
+    known : Freshness
+        Current `Manifest.freshness` of the run, for example from a list of runs.
 
     Returns
     -------
     PullResult or None
-        The whole history of the run; None if it may have more than is on disk.
+        The whole history of the run; None if the run may have rows that are not on disk.
     """
     directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
     return HeldRun(client.settings, directory, question).unchanged(known)
 
 
 def expect_unchanged(client: Client, run: RunPath, question: Question) -> PullResult | None:
-    """Guess what a pull of a run will bring; the arguments are those of `pull_run`.
+    """Guess the result of a pull without a request; for arguments see `pull_run`.
 
     Returns
     -------
     PullResult or None
-        The whole history as it is on disk, of a run that was over when the backend was last asked:
-        only a resumed run has more. None for any other.
+        The whole history from disk, if the run had ended when the backend was last asked. The
+        guess is wrong only if the run was resumed since. None for any other run.
     """
     settings = client.settings
     offer = read_manifest(RunDirectory(settings.cache_dir, settings.base_url, run)).offer
@@ -172,7 +172,7 @@ def expect_unchanged(client: Client, run: RunPath, question: Question) -> PullRe
 
 
 class _Pull:
-    """One pull: what is wanted, and where it goes."""
+    """The arguments and steps of one pull."""
 
     def __init__(
         self,
@@ -193,14 +193,14 @@ class _Pull:
         self._progress = progress
 
     def from_backend(self, offered: Manifest, *, use_cache: bool) -> PullResult:
-        """Fetch what is missing of what the backend offers."""
+        """Download what is missing of the offered exports."""
         stored = read_manifest(self._directory)
         if use_cache and stored.offer is not None and stored.offer.is_whole(offered):
             offered = replace(offered, is_searched=True)
         self._narrow_distrust(stored)
         decisions = self._decide(offered, stored, use_cache=use_cache)
         if all(decision is Decision.REUSE for decision in decisions.values()):
-            # Nobody needs what an attempt left that was to fetch again what is here.
+            # Nothing to download, so partial files of dead attempts are of no use any more.
             sweep_attempts(self._directory.path)
             if not self._is_noted(stored):
                 self._note(offered)
@@ -209,7 +209,8 @@ class _Pull:
             try:
                 return self._fetch_locked(offered, use_cache=use_cache)
             except FileNotFoundError:
-                # A file went between the decision and its use, and the manifest knows by now.
+                # Another process replaced and deleted a file between the decision and its use. The
+                # manifest is read again under the lock.
                 return self._fetch_locked(offered, use_cache=use_cache)
         except (OSError, CacheError) as error:
             if _is_unwritable(error):
@@ -224,7 +225,7 @@ class _Pull:
             ) from error
 
     def with_unlisted(self, pulled: PullResult) -> PullResult:
-        """List the rows that the backend counts and does not list, once per moment of the run."""
+        """Search for rows that the backend counts but does not list, once per state of the run."""
         manifest = pulled.manifest
         gaps = find_gaps(manifest, [export.facts for export in pulled.exports])
         if not any(self._question.steps.touches(gap.start, gap.stop - 1) for gap in gaps):
@@ -232,12 +233,12 @@ class _Pull:
         listed = set(manifest.live_steps or ())
         n_lines = (manifest.line_count or 0) - pulled.n_rows - len(listed)
         found: set[int] = set()
-        # An older backend gives no row in no export, hence has none.
+        # A backend too old for this request never has rows outside its exports.
         with suppress(UnsupportedByBackend):
             found = fetch_unlisted_steps(self._client, manifest.path, gaps, n_lines)
         if found and not self._still_offers(manifest):
-            # The rows before those that were found may be in an export by now, which this answer
-            # has not: it stays the run as of the moment of its manifest.
+            # Race: rows may have moved into a new export during the search, and that export is not
+            # in this result. So return the run as of its manifest, without the found rows.
             return pulled
         listed |= found
         complete = replace(manifest, live_steps=tuple(sorted(listed)), is_searched=True)
@@ -266,9 +267,9 @@ class _Pull:
         return has_attrs and offered is not None and all(e.is_untouched for e in offered)
 
     def _note(self, offered: Manifest) -> None:
-        """Keep what an offer tells that brought nothing new, for lists of runs and for offline."""
+        """Store an offer for which nothing was downloaded, for lists of runs and offline reads."""
         directory, settings = self._directory, self._client.settings
-        # The answer is there; a cache that cannot be written must not spoil it.
+        # The read has its result already; an unwritable cache must not make it fail.
         with suppress(OSError, CacheError):
             tag_root(directory)
             with run_lock(directory, settings.lock_timeout, locking=settings.locking):
@@ -285,7 +286,8 @@ class _Pull:
         directory, settings = self._directory, self._client.settings
         tag_root(directory)
         with run_lock(directory, settings.lock_timeout, locking=settings.locking):
-            # Whoever held the lock before may have done the work: what is on disk is read anew.
+            # The process that held the lock before may have downloaded the files: read the manifest
+            # and decide again.
             stored = read_manifest(self._directory)
             decisions = self._decide(offered, stored, use_cache=use_cache)
             directory.path.mkdir(parents=True, exist_ok=True)
@@ -316,7 +318,7 @@ class _Pull:
         )
 
     def _narrow_distrust(self, stored: StoredManifest) -> None:
-        """Of several files that may be to blame, find those that are."""
+        """If several files may be damaged, find those that are, by their checksums."""
         if len(self._distrusted) > 1:
             suspects = [e for e in stored.exports.values() if e.path in self._distrusted]
             broken = {export.path for export in suspects if not export.is_intact()}
@@ -329,11 +331,11 @@ class _Pull:
                 path.unlink()
 
     def _fetch_elsewhere(self, offered: Manifest, error: Exception) -> PullResult:
-        """Fetch what is missing to a directory that lasts as long as the result."""
+        """Download what is missing to a temporary directory, deleted together with the result."""
         reason = _reason(error)
         warn(
-            f"The cache at {str(self._directory.root)!r} cannot be written ({reason}): what is "
-            "fetched now is forgotten after this read.",
+            f"The cache at {str(self._directory.root)!r} cannot be written ({reason}): downloads "
+            "are deleted after this read.",
             UnwritableCacheWarning,
         )
         stored = read_manifest(self._directory)
@@ -341,7 +343,8 @@ class _Pull:
         keeper = _Keeper()
         directory = replace(self._directory, root=keeper.path)
         directory.path.mkdir(parents=True)
-        # What is there may be read, and asked after; only sparse files would have to be written to.
+        # Files in the cache can still be read and revalidated, except that a sparse file may need
+        # to be extended, which is a write.
         reused = {
             name: export
             for name, export in stored.exports.items()
@@ -400,7 +403,7 @@ class _Pull:
 
 
 class _Keeper:
-    """A directory that goes with this object, or with the process."""
+    """A temporary directory, deleted with this object or at the end of the process."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="runlake-"))
@@ -408,7 +411,7 @@ class _Keeper:
 
 
 def _reason(error: Exception) -> str:
-    """Return why the cache cannot be written, with the place where something is in the way."""
+    """Return why the cache cannot be written, with the path of a misplaced file."""
     cause = error if isinstance(error, OSError) else error.__cause__
     if not isinstance(cause, OSError):
         return str(error)

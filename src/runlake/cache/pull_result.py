@@ -1,4 +1,4 @@
-"""What a pull brought: the exports of a run on disk, as of one moment."""
+"""The result of a pull: the exports of a run on disk, as of one moment."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ class PullResult:
     Parameters
     ----------
     manifest : Manifest
-        What the backend offered.
+        The backend's offer.
     directory : Path
-        Where the files are.
+        Directory of the files.
     exports : tuple of StoredExport
-        One per export on offer; order means nothing. With the columns that were asked for.
+        One per export on offer, in no particular order, each with the facts of the requested
+        columns.
     n_downloaded, n_bytes : int
-        Files of which something was fetched, and bytes that came.
+        Number of exports of which at least a part was downloaded, and bytes downloaded.
     age : float
-        Seconds since the backend was asked; 0 where it was asked now.
+        Seconds since the backend was asked; 0 if it was asked by this pull.
     n_left_out : int or None
-        Rows that were live when the backend was last asked, and that an answer without it lacks;
-        None where it did not tell.
+        For a result from the cache, the rows that were live when the backend was last asked, and
+        that the result lacks; None if their number is unknown.
     reasons : mapping of str to str
-        By object: why the whole export, or a part of it, was fetched.
+        Why the whole export, or a part of it, was downloaded, by object.
     keeper : object
-        Keeps a temporary directory alive, where the cache could not be written.
+        Keeps a temporary directory alive if the cache could not be written.
     """
 
     manifest: Manifest
@@ -46,7 +47,7 @@ class PullResult:
     keeper: object = None
 
     def describe(self, export: StoredExport) -> str:
-        """Say how much of an export is on disk, and how it came there now."""
+        """Describe in one line how much of an export is on disk, and why it was downloaded."""
         held = f"{export.n_held_bytes:,} of {export.n_bytes:,} bytes"
         reason = self.reasons.get(export.object)
         now = "" if reason is None else f"; fetched {reason}"
@@ -63,32 +64,32 @@ class PullResult:
 
     @property
     def is_whole_history(self) -> bool:
-        """Every row of the run is in an export."""
+        """True if every row of the run is in an export."""
         return self.n_live_rows == 0 and self.n_left_out == 0
 
     @property
     def first_unlisted(self) -> int | None:
-        """First step that is neither exported nor listed as live, though the run has more."""
+        """First step after the last known row, if the run has more rows; else None."""
         return self.manifest.first_unlisted(export.facts.last_step for export in self.exports)
 
     @property
     def n_exports(self) -> int:
-        """Exports on offer."""
+        """Number of exports on offer."""
         return len(self.exports)
 
     @property
     def n_reused(self) -> int:
-        """Exports of which all that was wanted was on disk already."""
+        """Number of exports of which nothing was downloaded."""
         return self.n_exports - self.n_downloaded
 
     @property
     def n_rows(self) -> int:
-        """Rows in the exports."""
+        """Number of rows in the exports."""
         return sum(export.facts.n_rows for export in self.exports)
 
     @property
     def n_live_rows(self) -> int | None:
-        """Rows in no export yet; None where the backend does not tell."""
+        """Number of rows in no export yet; None if the backend does not list them."""
         steps = self.manifest.live_steps
         return None if steps is None or self._has_unlisted else len(steps)
 

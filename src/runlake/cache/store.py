@@ -1,4 +1,4 @@
-"""What is on disk of a run: the manifest, read and replaced."""
+"""Read and write the manifest of a run, which lists what is on disk of it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TAG = (
     "# This directory holds downloads of runlake; everything in it can be fetched again.\n"
 )
 MANIFEST_BYTES_IN_MEMORY = 32 << 20
-# One of 100 exports with 10,000 columns each, all read in part, takes some 50 MB.
+# A manifest of 100 sparse exports with 10,000 columns each has about 50 MB.
 MAX_MANIFEST_BYTES = 256 << 20
 SETTLED_NS = 2_000_000_000
 
@@ -43,18 +43,18 @@ _guard = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class LastOffer:
-    """What the backend last told of a run, as far as it outlives the moment.
+    """The part of the backend's last answer about a run that is kept on disk.
 
     Parameters
     ----------
     state, heartbeat_at, line_count, last_step
-        As in `Manifest`.
+        See `Manifest`.
     n_live_rows : int or None
-        Rows that were in no export; None where the backend did not tell.
+        Rows that were in no export; None if the backend did not list them all.
     at : float
-        When, in seconds since 1970.
+        Time of the answer, in seconds since 1970.
     identities : mapping of str to str
-        The version of each export that was on offer, by object: see `StoredExport.identity`.
+        The version of each export that was on offer, by object; see `StoredExport.identity`.
     """
 
     state: str | None
@@ -67,7 +67,7 @@ class LastOffer:
 
     @classmethod
     def of(cls, manifest: Manifest, exports: Mapping[str, StoredExport]) -> LastOffer:
-        """Keep what an answer of this moment told, and which exports on disk it was about."""
+        """Build the record of an answer that was received now, and of its exports on disk."""
         live = manifest.live_steps
         offered = [exports[one.object] for one in manifest.exports]
         facts = [one.facts for one in offered]
@@ -84,35 +84,38 @@ class LastOffer:
         )
 
     def is_whole(self, manifest: Manifest) -> bool:
-        """Tell whether nothing but what a later answer lists was found at the same moment."""
+        """Return whether a search for unlisted rows, at the same freshness, found none.
+
+        Then the rows that ``manifest`` lists as live are all live rows.
+        """
         n_listed = len(manifest.live_steps or ())
         return self.freshness == manifest.freshness and self.n_live_rows == n_listed
 
     @property
     def freshness(self) -> Freshness:
-        """What must not have moved for an export on disk to be trusted unasked."""
+        """State, heartbeat and line count: while they are unchanged, exports need no request."""
         return Freshness(self.state, self.heartbeat_at, self.line_count)
 
     @property
     def is_over(self) -> bool:
-        """The run had ended, and all its rows were exported."""
+        """True if the run had ended, and all its rows were exported."""
         return self.state not in STATES_UNDER_WAY and self.n_live_rows == 0
 
 
 @dataclass(frozen=True, slots=True)
 class StoredManifest:
-    """What is on disk of a run, and when it was last known to be current.
+    """The content of a run's manifest: the exports on disk, and the backend's last offer.
 
     Parameters
     ----------
     exports : mapping of str to StoredExport
-        By object.
+        Exports on disk, by object.
     offer : LastOffer or None
         The last offer whose exports were all current.
     attrs : mapping or None
-        The run's fields as the backend named them, config and metrics included.
+        The run's fields by the backend's names, including config and metrics.
     is_pinned : bool
-        Pruning leaves the run alone.
+        True if pruning must not delete the run.
     """
 
     exports: Mapping[str, StoredExport] = field(default_factory=dict)
@@ -121,7 +124,7 @@ class StoredManifest:
     is_pinned: bool = False
 
     def with_export(self, export: StoredExport) -> StoredManifest:
-        """Return this manifest with one export more, or another version of it."""
+        """Return this manifest with an export added, or replaced by another version."""
         return replace(self, exports={**self.exports, export.object: export})
 
     @property
@@ -131,7 +134,7 @@ class StoredManifest:
 
     @property
     def offered_exports(self) -> tuple[StoredExport, ...] | None:
-        """The exports of the last offer; None if one of them is not on disk any more."""
+        """The exports of the last offer; None if one of them is no longer on disk."""
         if self.offer is None:
             return None
         found = []
@@ -149,17 +152,17 @@ _known: LRUCache[Path, tuple[tuple[int, int, int], StoredManifest]] = LRUCache(
 
 
 def read_manifest(directory: RunDirectory) -> StoredManifest:
-    """Read what is on disk of a run.
+    """Read the manifest of a run.
 
     Parameters
     ----------
     directory : RunDirectory
-        The run.
+        The run's directory.
 
     Returns
     -------
     StoredManifest
-        Empty where there is none, or one that cannot be read: then all is fetched again.
+        Empty if there is no manifest or it is unreadable; then everything is downloaded again.
     """
     file = directory.manifest
     try:
@@ -174,10 +177,10 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
     manifest = _parse(directory)
     if manifest is None:
         return StoredManifest()
-    # The clock of a file system ticks in milliseconds: a file that is young may have been replaced
-    # by another one that looks the same.
+    # Race: file times have a resolution of milliseconds, so a young manifest may be replaced by
+    # another with the same inode, size and time. Remember it only once it is older.
     if time.time_ns() - found.st_mtime_ns > SETTLED_NS:
-        # One that is too long for the memory is refused by it.
+        # LRUCache raises ValueError for a manifest larger than the whole cache.
         with _guard, suppress(ValueError):
             _known[file] = (version, manifest)
     return manifest
@@ -208,11 +211,11 @@ def write_manifest(
     Parameters
     ----------
     directory : RunDirectory
-        The run, whose lock the caller holds.
+        The run's directory; the caller holds the run's lock.
     manifest : StoredManifest
-        What to write.
+        The new content.
     is_durable : bool
-        Wait until it is on the disk.
+        Flush the manifest to disk before it is renamed.
     """
     offer = manifest.offer
     document = {
@@ -237,17 +240,17 @@ def write_manifest(
 
 
 def tag_root(directory: RunDirectory) -> None:
-    """Make the root of the cache, with the tag that tells backup tools to skip it."""
+    """Create the root of the cache, with the tag by which backup tools skip it."""
     tag = directory.root / "CACHEDIR.TAG"
     if not tag.exists():
         directory.root.mkdir(parents=True, exist_ok=True)
-        # Made, never opened: what lies there may be a link to anywhere.
+        # Mode "x" creates a file and never follows a link that may be there.
         with suppress(FileExistsError), tag.open("x") as file:
             file.write(TAG)
 
 
 def describe_age(offer: LastOffer) -> str:
-    """Return how long ago an offer was made, for people."""
+    """Return the age of an offer as text, such as ``"3 hours"``."""
     seconds = max(0.0, time.time() - offer.at)
     for n_seconds, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
         if seconds >= 2 * n_seconds:
@@ -256,7 +259,7 @@ def describe_age(offer: LastOffer) -> str:
 
 
 def note_use(directory: RunDirectory) -> None:
-    """Note that the run was read now: the access time of its manifest, which costs no write."""
+    """Record that the run was read now, for eviction, as the access time of its manifest."""
     with suppress(OSError):
         changed = directory.manifest.lstat().st_mtime_ns
         set_times(directory.manifest, (time.time_ns(), changed))
@@ -289,7 +292,10 @@ def _describe_export(export: StoredExport) -> dict[str, Any]:
 
 
 def _checked_name(file: str) -> str:
-    """Return a file name that prune may delete: that of an export, in the run's directory."""
+    """Return the name of an export's file in the run's directory; raise ValueError for any other.
+
+    Pruning deletes files by these names, so a manipulated manifest must not name other files.
+    """
     name = Path(file).name
     if not name.endswith(EXPORT_SUFFIX):
         raise ValueError(f"{file!r} is no name of an export")

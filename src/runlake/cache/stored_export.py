@@ -1,4 +1,4 @@
-"""An export on disk: which version it is, and whether its file holds what arrived."""
+"""An export on disk: its version, and checks that its file is intact."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ class StoredExport:
     Parameters
     ----------
     object : str
-        Its URL without signature.
+        URL of the export without signature.
     path : Path
-        The file.
+        Path of the file.
     validator : Validator
-        Which version it is.
+        ETag and other headers that identify the version.
     n_bytes : int
-        Length of the export; a sparse file is as long.
+        Length of the export; a sparse file has the same length.
     crc32c : int or None
-        Of the whole file; None while it is sparse.
+        Checksum of the whole file; None for a sparse file.
     state : FileState
-        The file as we left it: one that somebody else touched is checked before it is used.
+        State of the file after our last write. A file with another state is checked before use.
     facts : ExportFacts
-        What planning needs to know of it; columns come from the catalog.
+        Facts for planning; those of columns are loaded from the catalog.
     coverage : Coverage or None
-        What of it is on disk; None means all.
+        Parts of the file that are on disk; None means all.
     dropped_at : float or None
-        When the backend was first seen not to offer it any more, in seconds since 1970.
+        When a pull first found the export no longer on offer, in seconds since 1970.
     boot : str or None
-        The start of this machine (`current_boot`) in which bytes were written that nobody waited to
-        see on the disk; None if all are there. After another start they are checked before use.
+        Id of the machine's boot (`current_boot`) during which the file was written without a flush
+        to disk; None if it was flushed. After another boot the file is checked before use.
     """
 
     object: str
@@ -73,7 +73,7 @@ class StoredExport:
 
     @property
     def modified_at(self) -> float:
-        """When the storage host says that it was made, in seconds since 1970; 0 if it does not."""
+        """The host's ``Last-Modified`` in seconds since 1970; 0 if it sent none."""
         try:
             when = email.utils.parsedate_to_datetime(self.validator.last_modified or "")
         except ValueError:
@@ -82,22 +82,25 @@ class StoredExport:
 
     @property
     def identity(self) -> str:
-        """What a whole and a sparse file of one version have in common: the digest in the name."""
+        """Digest of object and version, with which the names of its files begin.
+
+        A whole and a sparse file of one version have the same identity.
+        """
         return self.path.name[:IDENTITY_LENGTH]
 
     @property
     def n_held_bytes(self) -> int:
-        """Bytes of it that are on disk."""
+        """Bytes of the export that are on disk."""
         return self.n_bytes if self.coverage is None else self.coverage.n_bytes
 
     @property
     def is_promised(self) -> bool:
-        """Its bytes were compared with a digest that its host promised."""
+        """True if the whole file was compared with a digest that its host announced."""
         return self.coverage is None and self.validator.promises_digest
 
     @property
     def is_untouched(self) -> bool:
-        """The file is there, and neither somebody else nor a crash can have changed it."""
+        """True if the file exists, and neither another program nor a crash can have changed it."""
         try:
             found = self.path.stat()
         except OSError:
@@ -106,7 +109,7 @@ class StoredExport:
 
     @property
     def is_usable(self) -> bool:
-        """The file is there and holds what arrived; it is read once to tell, if at all."""
+        """True if the file exists and is intact; a file that was touched is read once to check."""
         if self.is_untouched:
             return True
         try:
@@ -124,7 +127,7 @@ class StoredExport:
         return True
 
     def is_intact(self) -> bool:
-        """Read what is on disk, and tell whether it is what arrived."""
+        """Read the file, and return whether its checksums are right."""
         try:
             if not is_regular(self.path) or self.path.stat().st_size != self.n_bytes:
                 return False
@@ -135,13 +138,14 @@ class StoredExport:
             return False
 
     def touched(self) -> StoredExport:
-        """Return the export as its file is now, whose bytes are known to be right."""
-        # Those that an earlier start of the machine wrote have come from the disk.
+        """Return the export with the current state of its file, which was just checked."""
+        # If the file was written before the last boot, the check has read it from the disk itself,
+        # so it needs no further check.
         boot = self.boot if self.boot == current_boot() else None
         return replace(self, state=FileState.of(self.path), boot=boot)
 
     def as_found(self) -> StoredExport:
-        """Return the export, noted as its file is now if that holds what arrived all the same."""
+        """Return the export with the current state of its file, if that is intact."""
         if self.is_untouched or not self.is_usable:
             return self
         try:
@@ -150,7 +154,7 @@ class StoredExport:
             return self
 
     def completed(self, verified: Verified, boot: str | None) -> StoredExport:
-        """Return the export with a sparse file that holds every byte now."""
+        """Return the export as whole, after the last missing bytes of its sparse file arrived."""
         return replace(
             self,
             crc32c=verified.crc32c,
@@ -173,18 +177,18 @@ def publish(
     Parameters
     ----------
     directory : RunDirectory
-        The run.
+        The run's directory.
     attempt : AttemptFile
-        Its file, closed.
+        The downloaded file, closed.
     verified : Verified
-        That it is the export, and what was found in it.
+        Result of the file's verification.
     boot : str, optional
-        This start of the machine, unless the file was flushed to disk.
+        Id of the machine's current boot; None if the file was flushed to disk.
 
     Returns
     -------
     StoredExport
-        What the manifest has to say of it.
+        The entry for the manifest.
     """
     validator = verified.validator
     path = directory.path / _file_name(attempt.object, validator, verified.n_bytes)
@@ -210,23 +214,24 @@ def publish_sparse(
     *,
     boot: str | None = None,
 ) -> StoredExport:
-    """Give the beginning of a sparse file its final name; see `publish`.
+    """Give a new sparse file its final name.
 
     Parameters
     ----------
     directory, attempt, boot
-        As for `publish`.
+        See `publish`.
     validator : Validator
-        Which version it is.
+        ETag and other headers that identify the version.
     coverage : Coverage
-        What of it is there.
+        Parts of the file that are on disk.
     facts : ExportFacts
-        What was found in its footer and its steps.
+        Facts from its footer and its steps.
 
     Notes
     -----
-    A sparse file gets a name that no other has. Where a lock lies, a process may write to a sparse
-    file that another has just set aside; what it then claims is claimed of that name only.
+    Each sparse file gets a unique name. If a lock fails (as on some network file systems), a
+    process may still write to a sparse file that another process has just replaced; its coverage
+    then is about the old name only, and never describes the new file.
     """
     n_bytes = attempt.path.stat().st_size
     path = directory.path / _file_name(attempt.object, validator, n_bytes, is_sparse=True)

@@ -390,9 +390,9 @@ class Client:
             return self.budget.acquire(self.settings.lock_timeout)
         except TimeoutError as error:
             raise BackendError(
-                f"{operation} waited {self.settings.lock_timeout:g} seconds for a turn to send a "
-                f"request to {self.origin}: other processes use up the rate limit of this API key. "
-                "Wait for them, or raise RUNLAKE_LOCK_TIMEOUT.",
+                f"The rate limit of this API key at {self.origin} left no turn for {operation} "
+                f"within {self.settings.lock_timeout:g} seconds: other processes use it up. Wait "
+                "for them, or raise RUNLAKE_LOCK_TIMEOUT.",
                 operation=operation,
                 origin=self.origin,
             ) from error

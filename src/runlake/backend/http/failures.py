@@ -85,7 +85,7 @@ class Failures:
         """Return the error for a failed download: of the connection, or of a body's encoding."""
         if isinstance(error, httpx.HTTPError):
             return Transient(self.unreachable(error, f"The download of {what}", url, "Download"))
-        return FileTransferError(f"The file that {self.host_of(url)} sent for {what} is bad: {error}.")
+        return FileTransferError(f"{self.host_of(url)} did not send {what} correctly: {error}.")
 
     def unreachable(
         self, error: httpx.HTTPError, what: str, url: str, operation: str, about: str = ""

@@ -12,8 +12,8 @@ from runlake.backend.http.bandwidth import Bandwidth
 from runlake.backend.http.decoding import NotDecodable, decoded, encoding_of
 from runlake.backend.http.stop import Stop
 
-# Bodies of at least this length are read directly from the socket, bypassing httpx, which is faster;
-# the connection cannot be reused afterwards.
+# Bodies of at least this length are read directly from the socket, bypassing httpx. That is faster,
+# but the connection cannot be reused afterwards.
 LONG_BODY = 16 << 20
 READ_BYTES = 1 << 20
 # Limit for a body without Content-Length, or that the host compressed although it was not asked to.
