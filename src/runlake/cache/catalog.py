@@ -330,8 +330,8 @@ class _Connections(threading.local):
 
     def get(self, root: Path) -> sqlite3.Connection:
         held = self._open.get(root)
-        # If the database file was deleted, an open connection would still write to the deleted file,
-        # which no other process sees.
+        # If the database file was deleted, an open connection would still write to the deleted
+        # file, which no other process sees.
         if held is not None and held[0] == os.getpid() and (root / DATABASE).exists():
             return held[1]
         connection = _connect(root)

@@ -135,18 +135,19 @@ def export_file_name(
     Parameters
     ----------
     object_path : str
-        URL without its signature.
+        URL of the export without its signature.
     validator : str
-        ETag or date; empty where the storage host gives none.
+        ETag or date of the version; empty if the storage host sends neither.
     n_bytes : int
-        Length of the file.
+        Length of the export.
     is_sparse : bool
-        Only a part of it will be there.
+        True for a file that will contain only parts of the export.
 
     Returns
     -------
     str
-        Equal exactly for equal versions of the same object; a sparse file's is like no other.
+        For whole files, the same name for the same version of an object. For a sparse file, the
+        same beginning, then a random part.
     """
     name = _digest("\0".join((object_path, validator, str(n_bytes))))
     random = f"-{secrets.token_hex(4)}" if is_sparse else ""
@@ -156,8 +157,9 @@ def export_file_name(
 def safe_name(name: str) -> str:
     """Encode any name as one path component, distinct on every file system.
 
-    Percent-encoding keeps separators and dots out; a name with capitals carries a digest, because
-    some file systems hold ``Run`` and ``run`` for the same; an over-long name becomes its digest.
+    Separators and leading dots are percent-encoded. A name with capitals gets a digest appended,
+    because some file systems do not distinguish ``Run`` from ``run``. An over-long name is cut, and
+    gets a digest too.
 
     Examples
     --------

@@ -45,7 +45,7 @@ from runlake.exports.progress import Progress, Traffic
 from runlake.exports.unlisted import fetch_unlisted_steps, find_gaps
 from runlake.values import Question, RunPath
 
-# Errors that mean that something else, such as a link, is where the cache needs a file or directory.
+# These errors mean that something else, such as a link, is where the cache needs a file or directory.
 MISPLACED = {errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST, errno.ELOOP}
 UNWRITABLE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),

@@ -1,9 +1,9 @@
-"""What is on offer for a run, and how its bytes arrive; given paths, so without an idea of a cache.
+"""The exports that a backend offers for a run, and their download to given paths.
 
-Read `manifest`, which asks the backend, and `decide`, which compares its offer with what is on
-disk. Then `download`: `storage_host` there brings the bytes, and `verify` says whether they are
-good, by what `validator` read of the host's promises. `footers` reads what the file states.
-`unlisted` finds rows that are neither exported nor listed.
-`extent` says whether a part of a file is worth asking for, `offers` gets new URLs; `progress`,
-`workers` and `process_identity` serve the downloads.
+Nothing here knows the cache. Read `manifest`, which asks the backend, and `decide`, which compares
+its offer with what is on disk. Then `download`: its `storage_host` downloads a file, and `verify`
+checks it against the digests in the host's headers, which `validator` parses. `footers` reads a
+file's footer. `unlisted` finds rows that are neither exported nor listed as live. `extent` decides
+between a whole file and some columns, `offers` renews expired URLs; `progress`, `workers` and
+`process_identity` serve the downloads.
 """

@@ -12,22 +12,22 @@ from runlake.exports.manifest import Freshness, Manifest
 class Decision(Enum):
     """What to do about an export on offer."""
 
-    REUSE = "on disk, and the run did not move"
-    REVALIDATE = "on disk, but the run moved"
-    EXTEND = "on disk, but not all that is wanted of it"
+    REUSE = "on disk, and the run is unchanged"
+    REVALIDATE = "on disk, but the run has changed"
+    EXTEND = "on disk, but not all requested columns"
     FETCH = "not on disk"
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What of an export is on disk.
+    """Whether an export is on disk, and has what a read needs.
 
     Parameters
     ----------
     is_usable : bool
-        The file is there and holds what arrived.
+        The file exists and is intact.
     is_enough : bool
-        It holds all that is wanted.
+        It contains all columns and row groups that the read needs.
     """
 
     is_usable: bool
@@ -41,23 +41,23 @@ def decide(
     *,
     use_cache: bool,
 ) -> dict[str, Decision]:
-    """Decide for each export on offer.
+    """Decide for each export on offer whether to reuse, revalidate, extend or download it.
 
     Parameters
     ----------
     offered : Manifest
-        What the backend offers now.
+        The backend's current offer.
     held : mapping of str to Held
-        Objects in the stored manifest.
-    held_freshness : tuple or None
-        `Manifest.freshness` of the last time all exports were current.
+        The exports in the stored manifest, by object.
+    held_freshness : Freshness or None
+        `Manifest.freshness` when all exports on disk were last current.
     use_cache : bool
-        False fetches all again.
+        False downloads every export again.
 
     Returns
     -------
     dict of str to Decision
-        By object, for every export on offer.
+        One decision per export on offer, by object.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def decide(
     ... )
     >>> held = {"/a": Held(is_usable=True, is_enough=True)}
     >>> decide(offered, held, ("finished", "t1", 5), use_cache=True)
-    {'/a': <Decision.REUSE: 'on disk, and the run did not move'>}
+    {'/a': <Decision.REUSE: 'on disk, and the run is unchanged'>}
     """
     nothing = Held(is_usable=False, is_enough=False)
     decisions = {}

@@ -1,4 +1,4 @@
-"""A whole export or some of its column chunks: one decision by bytes and round trips (pure)."""
+"""Decide between a whole export and some of its column chunks, by bytes and requests (pure)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ REQUEST_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much of an export to hold, and why.
+    """How much of an export to download, and why.
 
     Parameters
     ----------
     is_whole : bool
-        All of it; otherwise only the wanted column chunks.
+        True for the whole export, False for only the column chunks that a read needs.
     reason : str
-        For people.
+        The reason, as the end of a sentence for people.
     """
 
     is_whole: bool
@@ -25,7 +25,7 @@ class Extent:
 
 
 def choose_extent(n_bytes: int, held_bytes: int, missing_bytes: int, n_requests: int) -> Extent:
-    """Decide whether to fetch the rest of an export or only what is missing now.
+    """Decide whether to download the rest of an export or only what a read needs now.
 
     Parameters
     ----------
@@ -34,15 +34,15 @@ def choose_extent(n_bytes: int, held_bytes: int, missing_bytes: int, n_requests:
     held_bytes : int
         Bytes on disk already.
     missing_bytes : int
-        Bytes that the read needs besides.
+        Further bytes that the read needs.
     n_requests : int
-        Requests that those take.
+        Number of requests for the missing bytes.
 
     Returns
     -------
     Extent
-        Whole where the export is small, or where more than half of it would be on disk, counting
-        each request as 64 KiB.
+        The whole export if it is small, or if more than half of it would be on disk, with each
+        request counted as 64 KiB.
 
     Examples
     --------
@@ -55,5 +55,5 @@ def choose_extent(n_bytes: int, held_bytes: int, missing_bytes: int, n_requests:
         return Extent(True, f"it has {n_bytes:,} bytes only")
     cost = held_bytes + missing_bytes + n_requests * REQUEST_BYTES
     if cost > n_bytes // 2:
-        return Extent(True, f"{held_bytes + missing_bytes:,} of {n_bytes:,} bytes are wanted")
-    return Extent(False, f"only {held_bytes + missing_bytes:,} of {n_bytes:,} bytes are wanted")
+        return Extent(True, f"{held_bytes + missing_bytes:,} of {n_bytes:,} bytes are needed")
+    return Extent(False, f"only {held_bytes + missing_bytes:,} of {n_bytes:,} bytes are needed")

@@ -1,4 +1,4 @@
-"""What a backend offered for a run at one moment: asked for by `fetch_manifest`, and parsed."""
+"""The manifest: what a backend offers for a run at one moment. `fetch_manifest` requests it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ from runlake.errors import OddAnswerWarning, ProtocolError
 from runlake.errors.user_line import warn
 from runlake.values import STEP, RunPath
 
-# Stands for the last step of a run where a backend does not say which that is.
+# The last step of a run whose backend does not report it; the largest integer that JSON numbers
+# represent exactly.
 LAST_STEP_UNKNOWN = 2**53 - 1
 STATES_UNDER_WAY = frozenset({"running", "pending", "preempting"})
 
 
 class Freshness(NamedTuple):
-    """What differs between two moments of a run; `freshness_of` reads it from an answer.
+    """Facts that change whenever a run gets rows; made by `freshness_of`.
+
+    If they are equal at two times, the run's history is the same.
 
     Parameters
     ----------
     state, heartbeat_at : str or None
-        As the backend writes them.
+        In the backend's form.
     line_count : int or None
-        History lines that the backend holds.
+        Number of history lines that the backend has.
     """
 
     state: str | None
@@ -43,10 +46,10 @@ class Export:
     Parameters
     ----------
     url : str
-        Absolute and signed; never shown, never stored.
+        Absolute signed URL; never shown, never stored.
     object : str
-        What stays the same from one offer to the next: the URL's path. The host may change, as
-        where storage is reached by several addresses, and the signature always does.
+        Name of the export, the same in every offer: the URL's path. The signature changes with each
+        offer, and the host may change too, if the storage has several addresses.
     """
 
     url: str = field(repr=False)
@@ -58,41 +61,42 @@ class Export:
 
     @property
     def host(self) -> str:
-        """Host and port that serve the file."""
+        """Host and port of the URL."""
         return urlsplit(self.url).netloc
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that was offered for a run at one moment.
+    """All that a backend offered for a run at one moment.
 
     Parameters
     ----------
     path : RunPath
-        The run, as asked for.
+        The requested run.
     state : str or None
         "running", "finished", "crashed", ...
     heartbeat_at : str or None
-        When the run was last heard of, as the backend writes it.
+        Time of the run's last sign of life, in the backend's form.
     line_count : int or None
-        History lines that the backend holds.
+        Number of history lines that the backend has.
     last_step : int
-        Highest ``_step``; -1 for a run without history, and `LAST_STEP_UNKNOWN` where the backend
-        neither lists rows nor says which is the last.
+        Highest ``_step``; -1 for a run without history, `LAST_STEP_UNKNOWN` if the backend neither
+        lists rows nor reports the last step.
     key_counts : mapping of str to int
-        Rows per key, from ``historyKeys``.
+        Number of rows with each key, from ``historyKeys``.
     exports : tuple of Export
-        Order means nothing.
+        The exports, in no particular order.
     live_steps : tuple of int or None
-        Steps that are in no export, ascending, each once. None where the backend does not list
-        them: then every row is live.
+        Steps that are in no export, ascending, each once. None if the backend does not list them:
+        then every row is live.
     key_types : mapping of str to tuple of str
-        The backend's names for the types of the values of each key: ``number``, ``string``, ``map``
-        and others, and of media their ``_type``.
+        The backend's names for the types of each key's values: ``number``, ``string``, ``map`` and
+        others, for media their ``_type``.
     unread_keys : tuple of str
-        Keys that the backend describes in a way that is not the protocol.
+        Keys whose description does not follow the protocol.
     is_searched : bool
-        Rows that are neither exported nor listed were looked for; those found are live steps.
+        True if rows that are neither exported nor listed were searched for; the rows found are in
+        ``live_steps``.
     """
 
     path: RunPath
@@ -109,29 +113,29 @@ class Manifest:
 
     @property
     def is_under_way(self) -> bool:
-        """The run has not ended, hence may get rows."""
+        """True if the run has not ended, so it may get more rows."""
         return self.state in STATES_UNDER_WAY
 
     @property
     def freshness(self) -> Freshness:
-        """What must not have moved for an export on disk to be trusted unasked."""
+        """State, heartbeat and line count: while they are unchanged, exports need no request."""
         return freshness_of(self.state, self.heartbeat_at, self.line_count)
 
     def first_unlisted(self, exported_to: Iterable[int | None]) -> int | None:
-        """Return the first step behind all that is exported or listed as live, if the run has more.
+        """Return the first step after all exported and listed steps, if the run has later steps.
 
-        The vendor's list of live steps is not always filled: the steps up to `last_step` are live
-        too then, and which of them have rows only a read tells.
+        W&B's list of live steps is sometimes incomplete. Then the steps up to `last_step` are live
+        too, and only a read shows which of them have rows.
 
         Parameters
         ----------
         exported_to : iterable of int or None
-            The last step of each export; None for one without rows.
+            The last step of each export; None for an export without rows.
 
         Returns
         -------
         int or None
-            None where the run ends with what is exported or listed.
+            None if no step after the exported and listed ones exists.
         """
         known = [step for step in exported_to if step is not None]
         known += (self.live_steps or ())[-1:]
@@ -140,10 +144,10 @@ class Manifest:
 
 
 def freshness_of(state: object, heartbeat_at: object, line_count: object) -> Freshness:
-    """Return the freshness of a run as a backend states it, in a manifest or in a list.
+    """Build the freshness of a run from an answer of the backend, in a manifest or a list of runs.
 
-    These facts are compared and stored, nothing else: odd texts are kept as texts, and a count that
-    is none, or has more than 64 bits, is unknown.
+    The values are only compared and stored, so any text is accepted. A count that is no integer,
+    negative, or longer than 64 bits becomes None.
     """
     count = line_count if isinstance(line_count, int) else -1
     known = count if count in INT64 and count >= 0 else None
@@ -151,33 +155,28 @@ def freshness_of(state: object, heartbeat_at: object, line_count: object) -> Fre
 
 
 def _text(value: object) -> str | None:
-    # JSON can carry half of a pair of surrogates, SQLite cannot.
+    # JSON can contain lone surrogates, which SQLite cannot store.
     return None if value is None else str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def fetch_manifest(client: Client, path: RunPath, *, is_silent: bool = False) -> Manifest:
-    """Ask a backend what it offers for a run, in one request.
+    """Request the current manifest of a run, in one request.
 
     Parameters
     ----------
     client : Client
-        The backend to ask.
+        Client of the backend.
     path : RunPath
-        The run.
+        Path of the run.
     is_silent : bool
-        Do not warn of keys that are described oddly.
-
-    Returns
-    -------
-    Manifest
-        Of this moment.
+        Do not warn about keys whose description does not follow the protocol.
 
     Raises
     ------
     RunNotFoundError
-        If there is no such run.
+        If the run does not exist.
     ProtocolError
-        If the answer is not what the protocol promises.
+        If the answer does not follow the protocol.
     """
     run = query_run(client, documents.RUN_HISTORY_MANIFEST, path, liveKeys=[STEP])
     try:
@@ -199,26 +198,26 @@ def _warn_of_unread(client: Client, manifest: Manifest) -> None:
     more = f" and {len(others):,} more keys" if others else ""
     warn(
         f"{client.origin} describes the key {first!r}{more} of '{manifest.path}' in a way that is "
-        "not the W&B protocol: how many values there are, and of which types, is not known. The "
-        "rows are read all the same.",
+        "not the W&B protocol, so the number and types of its values are unknown. Its rows are "
+        "read nevertheless.",
         OddAnswerWarning,
     )
 
 
 def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
-    """Read the run's part of a ``RunHistoryManifest`` answer.
+    """Parse the field ``run`` of a ``RunHistoryManifest`` answer.
 
     Parameters
     ----------
     path : RunPath
-        The run, as asked for.
+        The requested run.
     run : mapping
-        The selected fields.
+        The selected fields of the run.
 
     Returns
     -------
     Manifest
-        Exports once each, live steps ascending and once each.
+        Without duplicate exports and live steps.
     """
     history_keys = run.get("historyKeys") or {}
     parquet = run.get("parquetHistory") or {}
@@ -248,10 +247,10 @@ def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
 
 
 def _may_have_history(run: Mapping[str, Any], last_step: float | None) -> bool:
-    """Tell whether there may be rows; an older backend does not say, of one thing or the other."""
+    """Return whether the run may have rows; an older backend lacks one or both of the fields."""
     if last_step is not None:
         return last_step >= 0
-    # Null is said of a run without history.
+    # A null in "historyKeys" means that the run has no history.
     is_told = "historyKeys" in run or run.get("historyLineCount") is not None
     return bool(run.get("historyLineCount")) or not is_told
 
@@ -259,7 +258,7 @@ def _may_have_history(run: Mapping[str, Any], last_step: float | None) -> bool:
 def _kinds(
     keys: Mapping[str, Any],
 ) -> tuple[dict[str, int], dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """Return how many values each key has, of which types, and the keys of which nobody can say."""
+    """Return the number of values per key, their types, and the keys with a malformed entry."""
     counts: dict[str, int] = {}
     types: dict[str, tuple[str, ...]] = {}
     unread = []
@@ -276,7 +275,7 @@ def _kinds(
 
 
 def _exports(urls: Sequence[str]) -> dict[str, Export]:
-    """Return each export once; two hosts that share a path are told apart by their names."""
+    """Return each export once, by object; if two hosts have the same path, the host is added."""
     hosts: dict[str, set[str]] = {}
     for url in urls:
         if not isinstance(url, str):

@@ -1,7 +1,6 @@
-"""Arrow arrays as numpy sees their memory.
+"""Convert Arrow arrays to numpy arrays without pandas.
 
-pyarrow's own ``to_numpy`` looks for pandas, and where it is installed its import takes longer than
-most reads.
+pyarrow's own ``to_numpy`` imports pandas if it is installed, which takes longer than most reads.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import pyarrow as pa
 
 
 def numbers_of(array: pa.Array) -> np.ndarray[Any, Any]:
-    """Return integers or floats, without a copy; what stands where a null is means nothing."""
+    """Return integers or floats as a view; the value at a null is arbitrary."""
     dtype = np.dtype(array.type.to_pandas_dtype())
     if len(array) == 0:
         return np.empty(0, dtype)
@@ -22,12 +21,12 @@ def numbers_of(array: pa.Array) -> np.ndarray[Any, Any]:
 
 
 def booleans_of(array: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return booleans; what stands where a null is means nothing."""
+    """Return booleans as a copy; the value at a null is arbitrary."""
     return _bits(array.buffers()[1], array.offset, len(array))
 
 
 def validity_of(array: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return which cells are no nulls."""
+    """Return True for each cell that is not null."""
     n_nulls = array.null_count
     if n_nulls in (0, len(array)):
         return np.full(len(array), n_nulls == 0)

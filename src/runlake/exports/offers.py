@@ -1,4 +1,4 @@
-"""Where the exports of a run are offered now: signed URLs run out while files are read."""
+"""The current URLs of a run's exports: signed URLs expire while files are read."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from runlake.values import RunPath
 
 
 class Offers:
-    """The exports that a backend offers for a run, for all threads that fetch them.
+    """The exports that a backend offers for a run, shared by all threads that download them.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     manifest : Manifest
-        What it offered so far.
+        The backend's last offer.
     """
 
     def __init__(self, client: Client, manifest: Manifest) -> None:
@@ -27,27 +27,28 @@ class Offers:
 
     @property
     def run(self) -> RunPath:
-        """The run."""
+        """Path of the run."""
         return self._manifest.path
 
     @property
     def exports(self) -> tuple[Export, ...]:
-        """What is on offer."""
+        """The exports on offer, with their latest URLs."""
         return self._manifest.exports
 
     def renew(self, refused: Export) -> Export | None:
-        """Return a newer offer of an export whose URL was refused.
+        """Return an export with a new URL, after its URL was refused.
+
+        Requests a new manifest, unless another thread has done so since the URL was issued.
 
         Parameters
         ----------
         refused : Export
-            With that URL.
+            The export with the refused URL.
 
         Returns
         -------
         Export or None
-            None where the backend does not offer it any more. It is asked unless another thread did
-            so since.
+            None if the backend no longer offers the export.
         """
         with self._guard:
             found = self._find(refused)

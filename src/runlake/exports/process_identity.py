@@ -1,4 +1,4 @@
-"""Processes that leave their name in a file, and whether they are known to have ended."""
+"""Identify processes in file names and locks, and find out whether they have ended."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ START_FIELD = 19
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where process numbers mean something: host (and process namespace), and its last start.
+    """The scope of process ids: a host, its process namespace, and its current boot.
 
     Parameters
     ----------
     host, boot : str
-        Digests of 8 characters; ``boot`` is `UNKNOWN_BOOT` where the system does not tell.
+        Digests of 8 characters; ``boot`` is `UNKNOWN_BOOT` if the system has no boot id.
     """
 
     host: str
@@ -31,17 +31,17 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process on some machine.
+    """A process on any machine.
 
     Parameters
     ----------
     machine : Machine
-        Where it runs, or ran.
+        Machine on which the process runs, or ran.
     pid : int
-        Its number there.
+        Process id there.
     started : int
-        When it started, in a unit of the platform: tells it from a later process with the same
-        number. 0 where the platform does not say, or nobody noted it.
+        Start time, in a unit of the platform, to distinguish the process from a later one with the
+        same id. 0 if unknown.
     """
 
     machine: Machine
@@ -50,11 +50,11 @@ class Process:
 
     @classmethod
     def current(cls) -> Process:
-        """Return the process that asks."""
+        """Return this process."""
         return cls(this_machine(), os.getpid(), _start(os.getpid()))
 
     def is_gone(self) -> bool:
-        """Tell whether it runs no more; False in doubt, as for every process of another machine."""
+        """Return whether the process has ended; False if unknown, as on another machine."""
         here = this_machine()
         if self.machine.host != here.host:
             return False
@@ -67,7 +67,7 @@ class Process:
         except ProcessLookupError:
             return True
         except (OSError, OverflowError):
-            # It exists, but is not ours to signal.
+            # The process exists, but belongs to another user.
             return False
         started = _start(self.pid)
         return bool(self.started and started) and self.started != started
@@ -79,11 +79,11 @@ def this_machine() -> Machine:
 
 
 def current_boot() -> str | None:
-    """Return which start of the machine this is; None where the system does not tell.
+    """Return the id of the machine's current boot; None if the system has none.
 
-    A file holds something else than what was written to it if the machine stopped before the bytes
-    had reached the disk. So those of this start are taken as they were written, and those of an
-    earlier one only if somebody waited for the disk, which takes longer than a fast download.
+    If the machine crashes before a file's bytes reach the disk, the file is damaged. A flush avoids
+    that, but takes longer than a fast download. So files are written without a flush, together with
+    the boot's id, and are checked before use after another boot.
     """
     return _boot(BOOT_ID)
 
@@ -108,9 +108,9 @@ def _digest(text: str) -> str:
 
 
 def _start(pid: int) -> int:
-    """Return clock ticks from boot to the start of a process (Linux: proc_pid_stat(5))."""
+    """Return clock ticks from boot to the start of a process (Linux: proc_pid_stat(5)), else 0."""
     try:
-        # The command's name may hold spaces and parentheses; the columns follow its last one.
+        # The command's name may contain spaces and parentheses; split after its closing one.
         columns = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         return int(columns[START_FIELD])
     except (OSError, ValueError, IndexError):

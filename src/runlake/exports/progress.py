@@ -1,4 +1,4 @@
-"""What arrives during a pull: counted, shown to whoever watches, and called off."""
+"""Count the bytes that arrive during a pull, show progress, and cancel the pull."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from runlake.backend.http.stop import Stop
 
 
 class Progress(Protocol):
-    """Watches the downloads of one pull; its calls never overlap."""
+    """Shows the downloads of one pull; its methods are never called concurrently."""
 
     def start(self, total_bytes: int | None, n_files: int) -> None:
-        """Begin; the total is None until every file has told its length."""
+        """Begin; ``total_bytes`` is None while lengths of files are unknown."""
 
     def advance(self, n_bytes: int) -> None:
         """Count bytes that arrived."""
@@ -37,14 +37,14 @@ class Silence:
 
 
 class Traffic:
-    """The bytes that arrive for one pull, over all its threads.
+    """Counts the bytes that arrive for one pull, in all its threads.
 
     Parameters
     ----------
     progress : Progress, optional
-        Watches.
+        Shows the downloads.
     stop : Stop, optional
-        Ends all that is counted here with `Stopped`.
+        When set, ends all downloads that are counted here with `Stopped`.
     """
 
     def __init__(self, progress: Progress | None = None, stop: Stop | None = None) -> None:
@@ -55,7 +55,7 @@ class Traffic:
 
     @contextmanager
     def shown(self, n_files: int) -> Iterator[None]:
-        """Show the block as the download of so many files."""
+        """Show progress while the context is open, as the download of ``n_files`` files."""
         self._progress.start(None, n_files)
         try:
             yield
@@ -63,7 +63,7 @@ class Traffic:
             self._progress.finish()
 
     def count(self, n_bytes: int) -> None:
-        """Count bytes that arrived, unless the pull was called off."""
+        """Count bytes that arrived; raise `Stopped` if the pull was cancelled."""
         self.stop.check()
         with self._guard:
             self.n_bytes += n_bytes

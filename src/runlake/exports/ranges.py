@@ -1,4 +1,4 @@
-"""Byte-range arithmetic: sort, join, subtract, split, read ``Content-Range`` (pure)."""
+"""Byte-range arithmetic: join, subtract, split, parse ``Content-Range`` (pure)."""
 
 from __future__ import annotations
 
@@ -24,32 +24,33 @@ class ByteRange:
 
     @property
     def n_bytes(self) -> int:
-        """How many bytes that is."""
+        """Number of bytes in the range."""
         return self.stop - self.start
 
     def header(self) -> str:
-        """Return the value of the ``Range`` header that asks for them."""
+        """Return the value of the ``Range`` header for this range."""
         return f"bytes={self.start}-{self.stop - 1}"
 
 
 def coalesce(
     ranges: Iterable[ByteRange], *, max_waste: float = 0.05, n_requests_cost: int = 1 << 20
 ) -> list[ByteRange]:
-    """Join ranges so that they take fewer requests, at the price of a few bytes in between.
+    """Join ranges with small gaps, to save requests for a few unneeded bytes.
 
     Parameters
     ----------
     ranges : iterable of ByteRange
-        In any order; they may overlap, and empty ones are left out.
+        Ranges in any order. They may overlap; empty ranges are dropped.
     max_waste : float
-        Bytes in joined gaps, over the bytes that are wanted. The smallest gaps are joined first.
+        Most bytes in joined gaps, as a fraction of the bytes in ``ranges``. The smallest gaps are
+        joined first.
     n_requests_cost : int
-        Bytes that a request more is worth: no wider gap is joined.
+        Most bytes in one joined gap: the cost of a request, in bytes.
 
     Returns
     -------
     list of ByteRange
-        Ascending and disjoint; they cover all that was asked for.
+        Ascending, disjoint ranges that cover ``ranges``.
 
     Examples
     --------
@@ -75,7 +76,7 @@ def coalesce(
 
 
 def subtract(wanted: Iterable[ByteRange], held: Iterable[ByteRange]) -> list[ByteRange]:
-    """Return the bytes that are wanted and not held, as ascending and disjoint ranges.
+    """Return the parts of ``wanted`` that are not in ``held``, as ascending, disjoint ranges.
 
     Examples
     --------
@@ -101,7 +102,7 @@ def subtract(wanted: Iterable[ByteRange], held: Iterable[ByteRange]) -> list[Byt
 
 
 def split(ranges: Iterable[ByteRange], max_bytes: int) -> list[ByteRange]:
-    """Cut ranges into pieces of at most so many bytes, in the order given.
+    """Cut ranges into pieces of at most ``max_bytes`` bytes, in the given order.
 
     Examples
     --------
@@ -116,7 +117,7 @@ def split(ranges: Iterable[ByteRange], max_bytes: int) -> list[ByteRange]:
 
 
 def parse_content_range(text: str | None) -> tuple[ByteRange, int] | None:
-    """Read a ``Content-Range`` header.
+    """Parse a ``Content-Range`` header.
 
     Parameters
     ----------
@@ -126,8 +127,8 @@ def parse_content_range(text: str | None) -> tuple[ByteRange, int] | None:
     Returns
     -------
     tuple of ByteRange and int, or None
-        The bytes that came and the length of the whole object; None where the header does not tell
-        both.
+        The range of the answer's body, and the length of the whole object; None if the header lacks
+        either.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Rows that are in no export and that a backend does not list as live, though it counts them."""
+"""Find rows that a backend counts, but that are in no export and not listed as live."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runlake.exports.manifest import LAST_STEP_UNKNOWN, Manifest
 from runlake.values import STEP, RunPath
 
 PAGE_ROWS = 2000
-# A request each: a run of many exports with steps far apart has gaps without rows.
+# Limits requests, one or more per gap: a run whose steps are far apart has many gaps without rows.
 MAX_GAPS = 16
 
 
@@ -28,25 +28,25 @@ class Gap(NamedTuple):
 
 
 def find_gaps(manifest: Manifest, exports: Sequence[ExportFacts]) -> tuple[Gap, ...]:
-    """Decide where to look for rows that nothing lists; pure.
+    """Decide which steps to search for unlisted rows (pure).
 
     Parameters
     ----------
     manifest : Manifest
-        What the backend offers.
+        The backend's offer.
     exports : sequence of ExportFacts
-        What its exports hold.
+        Facts of the offered exports.
 
     Returns
     -------
     tuple of Gap
-        Steps in no export, those behind the last one first, then the widest. Empty where all
-        lines that the backend counts are accounted for, or were looked for already.
+        Ranges of steps in no export: the steps after the last export first, then the widest gaps.
+        Empty if all lines that the backend counts are known rows, or the search was made already.
 
     Notes
     -----
-    A step may have several lines, as where a run was restarted: that there are more lines than
-    rows is a hint, and no proof.
+    A step may have several lines, for example if the run was restarted. So more lines than rows
+    are only a hint that rows are missing.
     """
     lines = manifest.line_count
     if manifest.is_searched or manifest.live_steps is None or not isinstance(lines, int):
@@ -70,13 +70,14 @@ def find_gaps(manifest: Manifest, exports: Sequence[ExportFacts]) -> tuple[Gap, 
         gaps += _parts(manifest.live_steps, Gap(start, first))
         start = max(start, last + 1)
     gaps.sort(key=lambda gap: gap.start - gap.stop)
-    # Where the run has a later last step, the steps up to it are looked for as they are read.
+    # If the run has a later last step, the steps up to it count as live, and every read requests
+    # them anyway.
     above = _parts(manifest.live_steps, Gap(start, LAST_STEP_UNKNOWN)) if unlisted is None else ()
     return (*above, *gaps)[:MAX_GAPS]
 
 
 def _parts(live_steps: Sequence[int], gap: Gap) -> Iterator[Gap]:
-    """Yield a gap without the stretch between the live steps that are listed in it."""
+    """Yield the parts of a gap before the first and after the last live step in it."""
     low, high = (bisect_left(live_steps, step) for step in (gap.start, gap.stop))
     parts = [gap]
     if low < high:
@@ -87,23 +88,23 @@ def _parts(live_steps: Sequence[int], gap: Gap) -> Iterator[Gap]:
 def fetch_unlisted_steps(
     client: Client, run: RunPath, gaps: Sequence[Gap], n_lines: int
 ) -> set[int]:
-    """Ask a backend for the steps that have rows in some ranges.
+    """Fetch the steps that have rows in some gaps.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     run : RunPath
-        The run.
+        Path of the run.
     gaps : sequence of Gap
-        Where to look, one after the other.
+        Ranges to search, one after the other.
     n_lines : int
-        Lines that are missing: with so many steps, no further gap is looked into.
+        Number of missing lines: once that many steps are found, the search ends.
 
     Returns
     -------
     set of int
-        The steps.
+        Steps that have rows.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a storage host says of the version of an object, and what it promises of its bytes."""
+"""The version of an object, and its digests, from a storage host's headers."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ ENCRYPTED = (
     "x-goog-encryption-algorithm",
     "x-goog-encryption-kms-key-name",
 )
-# What a host promises that names two digests of one object: no bytes keep that.
+# Stand for the digest if a host sends two different ones for one object: no file matches them.
 CONTRADICTORY_MD5, CONTRADICTORY_CRC32C = "contradictory", -1
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Validator:
-    """What tells one version of an object from the next (RFC 9110, section 8.8).
+    """Headers that distinguish versions of an object (RFC 9110, section 8.8), and its digests.
 
     Parameters
     ----------
     etag : str or None
-        ``ETag``, with its quotes.
+        The header ``ETag``, including its quotes.
     last_modified : str or None
-        ``Last-Modified``, as the host writes it.
+        The header ``Last-Modified``, unparsed.
     md5 : str or None
-        Promised MD5 of the whole object, in hex; one that no bytes have where the host names two.
+        Promised MD5 of the whole object, in hex; `CONTRADICTORY_MD5` if the host sends two.
     crc32c : int or None
-        Promised CRC32C of the whole object; likewise.
+        Promised CRC32C of the whole object; `CONTRADICTORY_CRC32C` if the host sends two.
     is_date_strong : bool
-        The host gave the date at least a second after the object was modified, so that no other
-        version bears the same (RFC 9110, section 8.8.2.2).
+        True if the answer's ``Date`` is at least a second after ``Last-Modified``, so that no other
+        version can have the same date (RFC 9110, section 8.8.2.2).
     """
 
     etag: str | None = None
@@ -53,20 +53,15 @@ class Validator:
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str], status: int = 200) -> Validator:
-        """Read the headers of an answer.
+        """Parse the headers of an answer.
 
         Parameters
         ----------
         headers : mapping
-            Case-insensitive names.
+            Headers with case-insensitive names.
         status : int
-            ``Content-MD5`` of a partial answer (206) is that of the part; it counts where the part
-            is the whole.
-
-        Returns
-        -------
-        Validator
-            With all that the host tells.
+            HTTP status. ``Content-MD5`` of a partial answer (206) is the digest of that part, so it
+            is used only if the part is the whole object.
         """
         return cls(
             headers.get("etag"),
@@ -78,18 +73,18 @@ class Validator:
 
     @property
     def condition(self) -> str | None:
-        """What ``If-Range`` may carry: a strong ETag, or else a strong date; None without both."""
+        """Value for ``If-Range``: a strong ETag, else a strong date, else None."""
         if self.etag and not self.etag.startswith("W/"):
             return self.etag
         return self.last_modified if self.is_date_strong else None
 
     @property
     def promises_digest(self) -> bool:
-        """The bytes can be checked against a digest of the host."""
+        """True if the host sent a digest to check the bytes against."""
         return self.md5 is not None or self.crc32c is not None
 
     def with_promises_of(self, other: Validator) -> Validator:
-        """Return this version with what another answer promised of its digests too."""
+        """Return this version with the digests of another answer added."""
         md5 = {one for one in (self.md5, other.md5) if one is not None}
         crc32c = {one for one in (self.crc32c, other.crc32c) if one is not None}
         return replace(
@@ -99,22 +94,22 @@ class Validator:
         )
 
     def without_promises(self) -> Validator:
-        """Return this version without digests, for bytes that were decoded on their way."""
+        """Return this version without digests, for a body that was compressed in transfer."""
         return replace(self, md5=None, crc32c=None)
 
     def conditions(self) -> dict[str, str]:
-        """Return the headers that ask for the object only if it changed."""
+        """Return the headers of a request for the object only if it has changed."""
         if self.etag:
             return {"If-None-Match": self.etag}
         return {"If-Modified-Since": self.last_modified} if self.last_modified else {}
 
     def is_same(self, other: Validator) -> bool:
-        """Tell whether two answers are known to be of the same bytes."""
+        """Return whether two answers are certainly of the same version."""
         return self.condition is not None and self.condition == other.condition
 
 
 def is_whole(headers: Mapping[str, str]) -> bool:
-    """Tell whether the range of a partial answer (206) is all of the object."""
+    """Return whether the range of a partial answer (206) is the whole object."""
     span = parse_content_range(headers.get("content-range"))
     return span is not None and span[0].n_bytes == span[1]
 
@@ -122,8 +117,8 @@ def is_whole(headers: Mapping[str, str]) -> bool:
 def _promised_md5(headers: Mapping[str, str], *, is_partial: bool) -> str | None:
     """Find an MD5 in the headers of S3, Google Cloud Storage, Azure or RFC 1864.
 
-    S3 writes an ETag of the same form that is no MD5 for objects that it encrypts with a key of
-    somebody else.
+    S3's ETag is an MD5, except for objects encrypted with a customer's or KMS key, whose ETag only
+    looks like one.
     """
     encoded = [*_google(headers, "md5"), *_listed(headers, "x-ms-blob-content-md5")]
     if not is_partial:
@@ -143,7 +138,7 @@ def _promised_crc32c(headers: Mapping[str, str]) -> int | None:
 
 
 def _google(headers: Mapping[str, str], kind: str) -> Iterator[str]:
-    """Yield the digests of a kind in ``x-goog-hash``, a list over any number of lines."""
+    """Yield the digests of a kind in ``x-goog-hash``, which may occur several times."""
     for one in _listed(headers, "x-goog-hash"):
         name, _, encoded = one.partition("=")
         if name.strip().lower() == kind:
@@ -161,7 +156,7 @@ def _only(promised: set[T], contradictory: T) -> T | None:
 
 
 def _decoded(encoded: str, n_bytes: int) -> bytes | None:
-    """Return a digest; a malformed one promises nothing."""
+    """Return a decoded digest; None if malformed."""
     try:
         content = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):

@@ -1,8 +1,8 @@
-"""Whether bytes on disk are the export that a storage host promised: the one place that compares.
+"""Verify that a file is the export that a storage host promised.
 
-However a file came (whole, with the request for its tail, in ranges, resumed, copied from a dead
-attempt, by a redirect), the cache publishes it as a `Verified` only, which `verify_export` alone
-makes.
+However a file was downloaded (whole, by the request for its tail, in ranges, resumed, copied from a
+dead attempt, after a redirect), the cache publishes it only as a `Verified`, which only
+`verify_export` makes.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from runlake.exports.footers.statistics import ExportFacts, read_export_facts
 from runlake.exports.validator import Validator
 
 READ_BYTES = 1 << 20
-# Beyond this MD5 is left to `cache verify` where a CRC32C is promised too.
+# MD5 of a larger file is checked only by `cache verify`, if the host promises a CRC32C too.
 SMALL_BYTES = 8 << 20
 
 
 class NotAsPromised(Exception):
-    """The bytes are not what was promised; the text says in what, for people."""
+    """The file is not the promised export; the text says how they differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A whole export on disk that keeps every promise of its host; made by `verify_export`.
+    """A whole export on disk that passed all checks; made only by `verify_export`.
 
     Parameters
     ----------
     validator : Validator
-        Which version it is.
+        Version and promised digests.
     n_bytes : int
         Length of the file.
     facts : ExportFacts
-        What planning needs to know of it.
+        Facts for planning.
     crc32c : int
-        Of the whole file.
+        Checksum of the whole file.
     """
 
     validator: Validator
@@ -51,12 +51,12 @@ class Verified:
 
 
 class Digest:
-    """Counts and hashes bytes while they arrive, to compare with what a host promises.
+    """Counts and hashes bytes while they arrive, to compare them with a host's promises.
 
     Parameters
     ----------
     with_md5 : bool
-        MD5 costs more than all the rest of a download.
+        Compute MD5 too, which takes more CPU time than the rest of a download.
     """
 
     def __init__(self, *, with_md5: bool) -> None:
@@ -66,20 +66,20 @@ class Digest:
 
     @classmethod
     def for_promise(cls, validator: Validator, n_bytes: int | None = None) -> Digest:
-        """Return a digest that can tell whether a promise is kept.
+        """Return an empty digest that computes what a host's promises need.
 
         Parameters
         ----------
         validator : Validator
-            The promise.
+            The promised digests.
         n_bytes : int, optional
-            Length of the whole, as far as it is known.
+            Length of the whole object, if known.
         """
         return cls(with_md5=_needs_md5(validator, n_bytes or 0))
 
     @property
     def has_md5(self) -> bool:
-        """MD5 is computed too."""
+        """True if MD5 is computed too."""
         return self._md5 is not None
 
     def update(self, chunk: bytes) -> None:
@@ -90,14 +90,14 @@ class Digest:
             self._md5.update(chunk)
 
     def read(self, file: BinaryIO, n_bytes: int | None = None) -> None:
-        """Count and hash what a file holds, to its end or so many bytes."""
+        """Count and hash the content of a file, up to ``n_bytes`` or its end."""
         left = n_bytes
         while chunk := file.read(READ_BYTES if left is None else min(READ_BYTES, left)):
             self.update(chunk)
             left = None if left is None else left - len(chunk)
 
     def disagreement(self, validator: Validator) -> str | None:
-        """Return which promise is broken, None if none is that can be told."""
+        """Return the name of a promised digest that is wrong, else None."""
         if validator.crc32c not in {None, self.crc32c}:
             return "CRC32C"
         if self._md5 is not None and validator.md5 not in {None, self._md5.hexdigest()}:
@@ -112,29 +112,29 @@ def verify_export(
     n_bytes: int | None = None,
     digest: Digest | None = None,
 ) -> Verified:
-    """Decide whether a whole file is the export that its host promised.
+    """Verify that a whole file is the export that its host promised.
 
     Parameters
     ----------
     file : Path
-        All of it is on disk.
+        A complete file.
     validator : Validator
-        Version and promises.
+        Version and promised digests.
     n_bytes : int, optional
         The promised length.
     digest : Digest, optional
-        Of the whole file, where the bytes were hashed on their way; else the file is read.
+        Digest of the whole file, if its bytes were hashed while they arrived; else it is read.
 
     Returns
     -------
     Verified
-        Length, CRC32C, MD5 as far as `Digest.for_promise` wants it, and the Parquet footer are
-        right.
+        Length, CRC32C and Parquet footer are right, and the MD5 if `Digest.for_promise` computes
+        it.
 
     Raises
     ------
     NotAsPromised
-        If one of them is wrong.
+        If any of these is wrong.
     OSError
         If the disk fails.
     """
@@ -150,7 +150,7 @@ def verify_export(
     except UnreadableExport as error:
         raise NotAsPromised(str(error)) from error
     except (pa.ArrowException, OSError) as error:
-        # What the disk refuses has a number; what pyarrow cannot read has none.
+        # pyarrow raises OSError too, but only errors of the disk have an errno.
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise NotAsPromised("it is no Parquet file") from error
@@ -158,21 +158,21 @@ def verify_export(
 
 
 def digest_file(file: Path, validator: Validator, *, with_md5: bool = False) -> Digest:
-    """Read a whole file for its digest.
+    """Read a whole file and compute its digest.
 
     Parameters
     ----------
     file : Path
         A complete file.
     validator : Validator
-        What the storage host promised of it; `Digest.disagreement` compares.
+        The promised digests, which decide whether MD5 is computed.
     with_md5 : bool
-        Compute a promised MD5 whatever the length of the file.
+        Compute a promised MD5 for a file of any length.
 
     Returns
     -------
     Digest
-        With whatever the promise needs.
+        To be compared with the promises by `Digest.disagreement`.
     """
     digest = Digest.for_promise(validator, file.stat().st_size)
     if with_md5 and validator.md5 is not None:

@@ -1,4 +1,4 @@
-"""Do tasks on several threads, and be done promptly when one fails or the user interrupts."""
+"""Run tasks on several threads, and end promptly when one fails or the user interrupts."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ POLL_SECONDS = 0.1
 
 
 def run_tasks(tasks: Iterable[Callable[[], None]], max_workers: int, stop: Stop) -> None:
-    """Do all tasks; the first that fails, or an interrupt, calls the others off.
+    """Run all tasks; the first failure, or an interrupt, cancels the others.
 
     Parameters
     ----------
     tasks : iterable of callable
-        In the order in which to begin them.
+        Tasks, started in this order.
     max_workers : int
-        How many at once.
+        Most tasks at once.
     stop : Stop
-        Given to whatever the tasks wait for. It is set if not all of them were done.
+        The flag that the tasks check while they wait. It is set here if a task fails.
 
     Raises
     ------
     BaseException
-        What the first task to fail raised; `KeyboardInterrupt` after at most `GRACE_SECONDS`. A
-        thread that the network still holds then ends by itself when it is let go, and does no more.
+        The error of the first task that failed; or `KeyboardInterrupt`, within `GRACE_SECONDS`. A
+        thread that is still blocked in a network call then ends when that call returns, and starts
+        no other task.
     """
     waiting = deque(tasks)
     ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
@@ -40,11 +41,11 @@ def run_tasks(tasks: Iterable[Callable[[], None]], max_workers: int, stop: Stop)
         try:
             while not stop.is_set and (task := _taken(waiting)):
                 task()
-        except BaseException as error:  # noqa: BLE001 - it is raised where the tasks were given
+        except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
             failure = error
         ended.put(failure)
 
-    # Daemons: a thread in a call that nothing interrupts must not keep the interpreter from ending.
+    # Daemons: a thread blocked in an uninterruptible call must not keep the interpreter running.
     threads = [
         threading.Thread(target=work, name=f"runlake-transfer-{number}", daemon=True)
         for number in range(min(max_workers, len(waiting)))
@@ -80,7 +81,7 @@ def _raise(failure: BaseException | None) -> None:
 def _next(ended: queue.SimpleQueue[BaseException | None]) -> BaseException | None:
     while True:
         try:
-            # Not for ever: some platforms let no interrupt through meanwhile.
+            # With a timeout, because on some platforms Ctrl-C does not interrupt an endless wait.
             return ended.get(timeout=POLL_SECONDS)
         except queue.Empty:
             continue

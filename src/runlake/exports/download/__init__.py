@@ -1,6 +1,6 @@
-"""How the bytes of one export arrive: whole, its last bytes, or ranges of it.
+"""Download one export: the whole file, its last bytes, or ranges of it.
 
-Read `storage_host`, which is asked; then `whole_download`, `tail` and `ranges_download`, one for
-each kind of request, and `attempt_file`, which they write. `failures` says what an answer can
-lack.
+Read `storage_host`, the entry point; then `whole_download`, `tail` and `ranges_download`, one for
+each kind of request, and `attempt_file`, which they write. `failures` lists what can be wrong with
+an answer.
 """

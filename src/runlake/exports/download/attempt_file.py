@@ -1,9 +1,9 @@
-"""The file of one attempt to download an export; its name says whose it is, and of which version.
+"""The file of one attempt to download an export; its name contains its process and its version.
 
-``<object>.<host>-<boot>-<pid>-<random>.part`` at first, and as soon as the storage host has named
-the version, ``<object>.<host>-<boot>-<pid>-<random>.<bytes>-<d or n>-<condition>.part``: length of
-the whole, whether the host promises a digest, and what ``If-Range`` carries, in URL-safe base64. So
-the bytes of a dead attempt can go on without a second file beside them.
+The name is ``<object>.<host>-<boot>-<pid>-<random>.part`` at first. Once the storage host has sent
+the version, it is ``<object>.<host>-<boot>-<pid>-<random>.<bytes>-<d or n>-<condition>.part``:
+length of the whole object, whether the host promises a digest (d) or not (n), and the value for
+``If-Range`` in URL-safe base64. So a later attempt can resume a dead one without a second file.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ _under_way: set[str] = set()
 
 @dataclass(frozen=True, slots=True)
 class AttemptVersion:
-    """Which version of an object the bytes of an attempt belong to.
+    """The version of an object to which the bytes of an attempt belong.
 
     Parameters
     ----------
     condition : str
-        What ``If-Range`` carries.
+        Value for ``If-Range``.
     n_bytes : int
         Length of the whole object.
     promises_digest : bool
-        The storage host promises a digest of it.
+        True if the storage host promises a digest of the object.
     """
 
     condition: str
@@ -52,7 +52,7 @@ class AttemptVersion:
 
     @classmethod
     def of(cls, validator: Validator, n_bytes: int | None) -> AttemptVersion | None:
-        """Return the version that a host names; None where it says too little to go on later."""
+        """Return the version in a host's answer; None if the answer lacks what resuming needs."""
         if validator.condition is None or n_bytes is None:
             return None
         return cls(validator.condition, n_bytes, validator.promises_digest)
@@ -60,16 +60,16 @@ class AttemptVersion:
 
 @dataclass(frozen=True, slots=True)
 class AttemptName:
-    """What the name of such a file says.
+    """The parts of an attempt file's name.
 
     Parameters
     ----------
     object_digest : str
-        What the names of all attempts for one object begin with.
+        Digest of the object's name; the names of all its attempts begin with it.
     process : Process
-        Whose attempt it is.
+        The process that made the attempt.
     version : AttemptVersion or None
-        None where the attempt has no bytes that can go on.
+        None if the attempt cannot be resumed.
     """
 
     object_digest: str
@@ -78,7 +78,7 @@ class AttemptName:
 
     @classmethod
     def parse(cls, name: str) -> AttemptName | None:
-        """Read a file name; None where it is not that of an attempt."""
+        """Parse a file name; None if it is not the name of an attempt file."""
         found = ATTEMPT_NAME.fullmatch(name)
         if found is None:
             return None
@@ -94,20 +94,20 @@ class AttemptName:
 
 
 class AttemptFile:
-    """A file that one attempt writes, and nobody else; deleted when its context is left.
+    """A file that only one attempt writes; deleted when its context ends.
 
-    It stays where it was published, or left for a later attempt.
+    It is kept if it was published (renamed), or left for a later attempt.
 
     Parameters
     ----------
     directory : Path
-        Where to put it; `publish` of the cache renames it there.
+        Directory for the file, and for the published file.
     object_path : str
         URL of the export without its signature.
 
     Notes
     -----
-    Nothing is written before `open` or `open_sparse`.
+    The file is created by `open` or `open_sparse`.
     """
 
     def __init__(self, directory: Path, object_path: str) -> None:
@@ -128,21 +128,21 @@ class AttemptFile:
 
     @property
     def path(self) -> Path:
-        """Where it is now."""
+        """Current path of the file."""
         return self._path
 
     @property
     def directory(self) -> Path:
-        """Where it is put."""
+        """Directory of the file."""
         return self._directory
 
     def open(self) -> BinaryIO:
-        """Make the file, to be written from its start."""
+        """Create the file, to be written from its start."""
         _under_way.add(self._attempt)
         return self._path.open("x+b", buffering=BUFFER_BYTES)
 
     def open_sparse(self, n_bytes: int) -> BinaryIO:
-        """Make the file with its full length and no bytes, to be written in any order."""
+        """Create the file sparse, with its full length, to be written in any order."""
         _under_way.add(self._attempt)
         file = self._path.open("x+b", buffering=0)
         try:
@@ -153,7 +153,7 @@ class AttemptFile:
         return file
 
     def carry(self, version: AttemptVersion | None) -> None:
-        """Say in the name which version the bytes belong to, or that they belong to none."""
+        """Rename the file, so that its name contains the version of its bytes, or none."""
         suffix = ""
         if version is not None:
             condition = version.condition.encode("latin-1", "replace")
@@ -163,13 +163,13 @@ class AttemptFile:
                 suffix = f".{version.n_bytes}-{kind}-{encoded}"
         path = self._directory / f"{self._attempt}{suffix}.part"
         if path != self._path:
-            # Where an open file cannot be renamed, its bytes cannot go on after this attempt.
+            # Where an open file cannot be renamed (Windows), this attempt cannot be resumed later.
             with suppress(OSError):
                 self._path.rename(path)
                 self._path = path
 
     def leave(self) -> None:
-        """Let a later attempt have the bytes, if they can go on; otherwise delete them."""
+        """Keep the file for a later attempt, if it can be resumed; else delete it."""
         name = AttemptName.parse(self._path.name)
         if name is None or name.version is None or not _has_bytes(self._path):
             self.discard()
@@ -185,7 +185,7 @@ class AttemptFile:
 
 
 def is_under_way(path: Path) -> bool:
-    """Tell whether the file of an attempt is one that this process writes now."""
+    """Return whether this process is writing an attempt file now."""
     return ".".join(path.name.split(".", 2)[:2]) in _under_way
 
 

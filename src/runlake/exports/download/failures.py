@@ -1,4 +1,4 @@
-"""What can be wrong with one answer of a storage host; `storage_host` decides what comes of it."""
+"""What can be wrong with an answer of a storage host; `storage_host` turns it into an error."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from runlake.backend.http.reply import Reply
 
 
 class Failure(Exception):
-    """An answer brought something else than what was asked for; the text says what."""
+    """An answer does not contain the requested bytes; the text says why."""
 
 
 class Incomplete(Failure):
-    """Bytes are missing: another try goes on behind those that arrived."""
+    """Bytes are missing: the next try continues after those that arrived."""
 
 
 class Damaged(Failure):
-    """The bytes are not those of the export: often a passing fault of a proxy."""
+    """The bytes are not those of the export; often a temporary fault of a proxy."""
 
 
 class Replaced(Failure):
@@ -22,12 +22,12 @@ class Replaced(Failure):
 
 
 class Refused(Failure):
-    """The host does not send the object.
+    """The host refuses to send the object.
 
     Parameters
     ----------
     reply : Reply
-        Its answer.
+        The host's answer.
     """
 
     def __init__(self, reply: Reply) -> None:
@@ -37,4 +37,4 @@ class Refused(Failure):
 
 
 class UnknownRange(Failure):
-    """The host does not know ranges of the kind that it was asked for."""
+    """The host does not support the requested kind of range."""

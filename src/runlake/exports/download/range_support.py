@@ -1,4 +1,4 @@
-"""Which storage hosts do not know some ranges: remembered as long as the client lives."""
+"""Remember, for the life of a client, which storage hosts do not support some ranges."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from runlake.backend.http.client import Client
 
 
 class RangeSupport:
-    """What is known of the storage hosts of one client, for all threads."""
+    """Storage hosts of one client without range support, shared by all threads."""
 
     def __init__(self) -> None:
         self._without_suffixes: set[str] = set()
         self._without_ranges: set[str] = set()
 
     def is_without_suffixes(self, host: str) -> bool:
-        """Tell whether a host does not know ``bytes=-N``."""
+        """Return whether a host does not support ``bytes=-N``."""
         return host in self._without_suffixes
 
     def is_without_ranges(self, host: str) -> bool:
-        """Tell whether a host sends the whole object whatever range it is asked for."""
+        """Return whether a host ignores ranges and sends the whole object."""
         return host in self._without_ranges
 
     def note_without_suffixes(self, host: str) -> None:
-        """Remember that a host did not know ``bytes=-N``."""
+        """Remember that a host does not support ``bytes=-N``."""
         self._without_suffixes.add(host)
 
     def note_without_ranges(self, host: str) -> None:
-        """Remember that a host ignored a plain range."""
+        """Remember that a host ignores ranges."""
         self._without_ranges.add(host)
 
 
@@ -37,6 +37,6 @@ _known: WeakKeyDictionary[Client, RangeSupport] = WeakKeyDictionary()
 
 
 def range_support(client: Client) -> RangeSupport:
-    """Return what is known of the storage hosts of a client."""
+    """Return the range support of a client's storage hosts."""
     with _guard:
         return _known.setdefault(client, RangeSupport())

@@ -1,4 +1,4 @@
-"""Ranges of one version of an export, written where they belong in a sparse file."""
+"""Download ranges of one version of an export into a sparse file."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from runlake.exports.validator import Validator
 
 
 class SparseTarget:
-    """The file into which the ranges of one version are written, by any thread.
+    """A sparse file into which threads write ranges of one version of an object.
 
     Parameters
     ----------
     descriptor : int
-        Of the file.
+        File descriptor.
     validator : Validator
-        The version.
+        Version of the object.
     total : int or None
-        Length of that version, where it is known.
+        Length of that version, if known.
     """
 
     def __init__(self, descriptor: int, validator: Validator, total: int | None) -> None:
@@ -37,16 +37,16 @@ class SparseTarget:
 
     @property
     def condition(self) -> str:
-        """What ``If-Range`` carries."""
+        """Value for ``If-Range``."""
         return self._validator.condition or ""
 
     def close(self) -> None:
-        """Let nothing be written any more."""
+        """Refuse all further writes, also by threads that still run."""
         with self._guard:
             self._is_open = False
 
     def check(self, reply: Reply, asked: ByteRange) -> int:
-        """Return where the bytes of an answer end, if they are the ones asked for."""
+        """Check that an answer is of the requested range and version; return the range's end."""
         if reply.status in {OK, PRECONDITION_FAILED, UNSATISFIABLE}:
             raise Replaced
         if reply.status != PARTIAL:
@@ -65,7 +65,7 @@ class SparseTarget:
         return came.stop
 
     def write(self, start: int, content: bytes) -> None:
-        """Write bytes at their place."""
+        """Write bytes at offset ``start``; raise `Stopped` after `close`."""
         with self._guard:
             if not self._is_open:
                 raise Stopped
@@ -73,14 +73,14 @@ class SparseTarget:
 
 
 class RangeDownload:
-    """One range, over all tries to get it.
+    """The download of one range, over all its tries.
 
     Parameters
     ----------
     span : ByteRange
         The range.
     target : SparseTarget
-        Where its bytes go.
+        File to write to.
     """
 
     def __init__(self, span: ByteRange, target: SparseTarget) -> None:
@@ -90,15 +90,15 @@ class RangeDownload:
 
     @property
     def is_complete(self) -> bool:
-        """All bytes are in the file."""
+        """True if all bytes of the range are in the file."""
         return not self._left.n_bytes
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that ask for the bytes that are missing."""
+        """Return the headers of a request for the bytes that are missing."""
         return {"Range": self._left.header(), "If-Range": self._target.condition}
 
     def take(self, reply: Reply, body: Iterator[bytes]) -> None:
-        """Write what an answer brings."""
+        """Write the body of an answer to the file."""
         stop = self._target.check(reply, self._left)
         for came in body:
             start = self._left.start
@@ -111,7 +111,7 @@ class RangeDownload:
 
 
 def write_at(descriptor: int, offset: int, content: bytes) -> None:
-    """Write all bytes to a place of a file."""
+    """Write all bytes to a file at an offset."""
     view = memoryview(content)
     while view:
         n_written = os.pwrite(descriptor, view, offset)

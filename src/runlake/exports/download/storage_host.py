@@ -1,4 +1,4 @@
-"""One export at its storage host: whole, its end, or ranges of it; asked again while that helps."""
+"""Download one export from its storage host, with retries: whole, its last bytes, or ranges."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from runlake.exports.workers import run_tasks
 
 EXPIRED = URL_EXPIRED | {NOT_FOUND}
 MAX_NAME = 200
-PROGRESS_BYTES = 1 << 14  # what a try has to bring for the next one to follow at once
+PROGRESS_BYTES = 1 << 14  # a failed try that got this many bytes is repeated at once, uncounted
 MAX_CORRUPT = 3
 CORRUPT_SECONDS = 0.3
 RANGE_BYTES = 8 << 20
@@ -40,17 +40,17 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Request(Protocol[T_co]):
-    """What is wanted of an export, over all tries to get it."""
+    """A request for an export or a part of it, over all its tries."""
 
     @property
     def n_bytes(self) -> int:
-        """Bytes that arrived so far and stay; while they grow, tries go on."""
+        """Bytes that arrived so far and are kept; while the number grows, tries continue."""
 
     def headers(self) -> Mapping[str, str]:
         """Return the request headers of the next try."""
 
     def take(self, reply: Reply, body: Iterator[bytes]) -> T_co:
-        """Return what an answer brought, or raise what `failures` names."""
+        """Read an answer and return the result, or raise a `Failure`."""
 
 
 class StorageHost:
@@ -59,11 +59,11 @@ class StorageHost:
     Parameters
     ----------
     offers : Offers
-        Of the run; asked for a new URL where the one of the export ran out.
+        The run's offers; renews the export's URL when it has expired.
     export : Export
-        The file on offer.
+        The export to download.
     traffic : Traffic
-        Counts what arrives, and ends all reads with `Stopped`.
+        Counts the bytes that arrive; its stop flag ends all downloads with `Stopped`.
     """
 
     def __init__(self, offers: Offers, export: Export, traffic: Traffic) -> None:
@@ -84,63 +84,62 @@ class StorageHost:
         earlier: Sequence[Path] = (),
         is_durable: bool = True,
     ) -> Verified | None:
-        """Download the whole export, unless the version that is held is still current.
+        """Download the whole export, unless the version on disk is still current.
 
         Parameters
         ----------
         attempt : AttemptFile
-            Belongs to this call alone; complete on success. After a failure it is left for a later
-            attempt if its bytes can go on, and deleted otherwise.
+            A new file for this call, complete on success. After a failure it is left for a later
+            attempt if it can be resumed, else deleted.
         held : Validator, optional
-            The version already on disk.
+            The version on disk.
         earlier : sequence of Path
-            Files of dead attempts, whose bytes are copied if they are of the current version.
+            Files of dead attempts; the longest is resumed if it is of the current version.
         is_durable : bool
-            Wait until the bytes are on the disk.
+            Flush the file to disk.
 
         Returns
         -------
         Verified or None
-            None if the held version is current; then nothing was written.
+            None if the version on disk is current; then nothing was written.
 
         Raises
         ------
         ExportExpired
-            If the URL is refused, and a new one too.
+            If the URL is refused, and a new URL too.
         ExportCorrupt
-            If the bytes are not the promised Parquet, again and again.
+            If the file fails verification `MAX_CORRUPT` times.
         Unreachable
-            If nothing came from the storage host within the deadline.
+            If no bytes arrived from the storage host within the retry timeout.
         """
         with WholeDownload(attempt, held, earlier, is_durable=is_durable) as download:
             return self._answer(download, self._traffic.stop)
 
     def tail(self, n_bytes: int, total: int | None = None) -> Tail | None:
-        """Fetch the last bytes in one request, or in two where the host needs them.
+        """Download the last bytes of the export, in one request, or two if the host needs them.
 
         Parameters
         ----------
         n_bytes : int
-            How many; all of a shorter export.
+            Number of bytes; a shorter export is downloaded whole.
         total : int, optional
-            Length of the export, where it is known.
+            Length of the export, if known.
 
         Returns
         -------
         Tail or None
-            None where the host ignores ranges, or names no version that later ranges could be tied
-            to.
+            None if the host ignores ranges, or sends no ETag or date that later requests could
+            require in ``If-Range``.
 
         Raises
         ------
         ExportExpired, ExportError, Unreachable
-            As for `whole`.
+            See `whole`.
 
         Notes
         -----
-        Some hosts do not know suffix ranges (``bytes=-N``): they send the whole object, another
-        range, an error, or nothing. Such a host is asked for the length first, and its name is
-        remembered.
+        Some hosts do not support suffix ranges (``bytes=-N``): they send the whole object, another
+        range, an error, or nothing. Then the length is requested first, and the host is remembered.
         """
         known, host = range_support(self._client), self._offer.host
         if total is None and known.is_without_ranges(host):
@@ -182,29 +181,29 @@ class StorageHost:
         *,
         max_workers: int = RANGE_WORKERS,
     ) -> None:
-        """Write ranges of one version into a file, several at once.
+        """Download ranges of one version into a file, several at once.
 
         Parameters
         ----------
         ranges : sequence of ByteRange
-            Disjoint.
+            Disjoint ranges.
         validator : Validator
-            The version; one with a `Validator.condition`.
+            The version, with a `Validator.condition`.
         total : int or None
-            Length of that version, where it is known. An encoded form of the object has another
-            one.
+            Length of that version, if known. It exposes a host that sends ranges of a compressed
+            form of the object, which has another length.
         descriptor : int
-            Of the file; nothing is written after this method has returned or raised.
+            Descriptor of the file; nothing is written after this method has returned or raised.
         max_workers : int
-            Requests at once.
+            Most requests at once.
 
         Raises
         ------
         ExportChanged
-            If the object is another version now, of which no byte is written; or if the host does
-            not keep to the ranges asked for.
+            If the host has another version now, of which no byte is written; or if it sends other
+            ranges than those requested.
         ExportExpired, ExportError, Unreachable
-            As for `whole`.
+            See `whole`.
         """
         with self._traffic.stop.child() as stop:
             target = SparseTarget(descriptor, validator, total)
@@ -220,7 +219,7 @@ class StorageHost:
             self._answer(download, stop)
 
     def _answer(self, request: Request[T_co], stop: Stop) -> T_co:
-        """Ask until an answer has been taken whole."""
+        """Send a request until an answer was read completely, or retries are used up."""
         reached = request.n_bytes
 
         def attempt() -> T_co:
@@ -293,8 +292,9 @@ class StorageHost:
 
     def _corrupt(self, damaged: Damaged) -> Exception:
         error = ExportCorrupt(
-            f"Export {self._name} of '{self._offers.run}' came broken from {self._offer.host!r}: "
-            f"{damaged}. If it stays so, the backend has to write the export again.",
+            f"Export {self._name} of '{self._offers.run}' arrived damaged from "
+            f"{self._offer.host!r}: {damaged}. If this persists, the backend has to write the "
+            "export again.",
             run=str(self._offers.run),
             export=self._offer.object,
         )
@@ -304,7 +304,7 @@ class StorageHost:
     def _changed(self) -> ExportChanged:
         return ExportChanged(
             f"Export {self._name} of '{self._offers.run}' was replaced on {self._offer.host!r} "
-            "while it was read in parts. Scan again to read the new one.",
+            "while it was read in parts. Scan again to read the new version.",
             run=str(self._offers.run),
             export=self._offer.object,
         )
@@ -312,9 +312,9 @@ class StorageHost:
     def _late(self, incomplete: Incomplete) -> Transient:
         return Transient(
             Unreachable(
-                f"Export {self._name} of '{self._offers.run}' did not come from "
-                f"{self._offer.host!r}: {incomplete}. What arrived is kept; try again to go on "
-                "from there.",
+                f"Export {self._name} of '{self._offers.run}' did not arrive completely from "
+                f"{self._offer.host!r}: {incomplete}. The bytes that arrived are kept; try again "
+                "to continue from there.",
                 operation="Download",
                 origin=self._offer.host,
             )
@@ -353,4 +353,4 @@ class _Expired(Exception):
 
 
 class _Again(Exception):
-    """A try failed that does not count: it brought something, or has a count of its own."""
+    """A try failed that does not use up retries: bytes arrived, or `_n_corrupt` counts it."""

@@ -1,4 +1,4 @@
-"""The last bytes of an export: asked for as a suffix, or by the length of the object."""
+"""Request the last bytes of an export: as a suffix range, or by the length of the object."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Tail:
     Parameters
     ----------
     validator : Validator
-        Which version it is.
+        Version and promised digests of the object.
     n_bytes : int
         Length of the whole object.
     start : int
-        Where the content begins.
+        Offset of ``content`` in the object.
     content : bytes
-        From ``start`` to the end.
+        Bytes from ``start`` to the end.
     """
 
     validator: Validator
@@ -45,12 +45,12 @@ class Tail:
 
 
 class TailRequest:
-    """Asks for the last bytes of an object whose length is known.
+    """Requests the last bytes of an object whose length is known.
 
     Parameters
     ----------
     n_bytes : int
-        How many; all of a shorter object.
+        Number of bytes; a shorter object is requested whole.
     total : int
         Length of the object.
     """
@@ -65,18 +65,18 @@ class TailRequest:
         return {"Range": self._wanted.header()}
 
     def take(self, reply: Reply, body: Iterator[bytes]) -> Tail | None:
-        """Return the tail; None of another range, or of the whole object."""
+        """Return the tail; None if the host sends another range or the whole object."""
         expected = (self._wanted, self._wanted.stop)
         return _tail(reply, self._wanted, body) if _span(reply) == expected else None
 
 
 class SuffixRequest:
-    """Asks for the last bytes of an object, whatever its length.
+    """Requests the last bytes of an object of unknown length.
 
     Parameters
     ----------
     n_bytes : int
-        How many; all of a shorter object.
+        Number of bytes; a shorter object is requested whole.
     """
 
     n_bytes = 0
@@ -91,10 +91,10 @@ class SuffixRequest:
         return self._tries.headers()
 
     def take(self, reply: Reply, body: Iterator[bytes]) -> Tail | None:
-        """Return the tail; None of the whole object, or where the host says too little of it."""
+        """Return the tail; None if the host sends the whole object, or no usable version."""
         if reply.status in {OK, UNSATISFIABLE}:
-            # This one comes whole; the next is asked for its length first. Any host may answer with
-            # 200 where the range is all of an object.
+            # This export is downloaded whole. If the host ignored the range, the length of its next
+            # export is requested first; but any host may answer 200 if the range covers the object.
             length = reply.headers.get("content-length", "")
             is_all = reply.status == OK and length.isdecimal() and int(length) <= self._wanted
             self.is_ignored = not is_all
@@ -106,13 +106,13 @@ class SuffixRequest:
         if came != ByteRange(max(0, total - self._wanted), total):
             raise UnknownRange
         tail = _tail(reply, came, body)
-        # Bytes of an encoded form of the object end otherwise.
+        # A range of a compressed form of the object does not end with Parquet's magic bytes.
         is_parquet = tail.content.endswith(PARQUET)
         return tail if is_parquet or "content-encoding" not in reply.headers else None
 
 
 class LengthRequest:
-    """Asks for the first byte of an object, and so for its length."""
+    """Requests the first byte of an object, to learn the object's length."""
 
     n_bytes = 0
 
@@ -125,7 +125,7 @@ class LengthRequest:
         return self._tries.headers()
 
     def take(self, reply: Reply, body: Iterator[bytes]) -> int | None:
-        """Return the length; None where the host ignores ranges, or does not tell."""
+        """Return the object's length; None if the host ignores ranges or does not send it."""
         del body
         self.is_ignored = reply.status == OK
         found = None if reply.status == UNSATISFIABLE else _span(reply)
@@ -133,7 +133,10 @@ class LengthRequest:
 
 
 class _Tries:
-    """A range that is asked for some times only: a host may hang up on what it does not know."""
+    """A range that is requested at most `MAX_RANGE_TRIES` times.
+
+    A host may close the connection on a kind of range that it does not support.
+    """
 
     def __init__(self, asked: str) -> None:
         self._asked = asked
@@ -147,7 +150,7 @@ class _Tries:
 
 
 def _span(reply: Reply) -> tuple[ByteRange, int] | None:
-    """Return what came of how much, None where that says too little to go on with."""
+    """Return an answer's range and the object's length; None without a usable version."""
     if reply.status in {OK, UNSATISFIABLE}:
         return None
     if reply.status in UNKNOWN_RANGE:
@@ -162,6 +165,6 @@ def _span(reply: Reply) -> tuple[ByteRange, int] | None:
 def _tail(reply: Reply, wanted: ByteRange, body: Iterator[bytes]) -> Tail:
     content = b"".join(body)
     if len(content) != wanted.n_bytes:
-        raise Incomplete(f"{len(content)} of {wanted.n_bytes} bytes came")
+        raise Incomplete(f"{len(content)} of {wanted.n_bytes} bytes arrived")
     validator = Validator.from_headers(reply.headers, reply.status)
     return Tail(validator, wanted.stop, wanted.start, content)

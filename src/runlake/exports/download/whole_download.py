@@ -1,4 +1,4 @@
-"""An export that is downloaded whole, over all tries to get it."""
+"""Download a whole export, over several tries, with resuming and verification."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from runlake.exports.ranges import parse_content_range
 from runlake.exports.validator import Validator, is_whole
 from runlake.exports.verify import Digest, NotAsPromised, Verified, verify_export
 
-GZIP_OR_ZLIB = 47  # zlib's window bits that take either header
+GZIP_OR_ZLIB = 47  # zlib's window bits for "detect a gzip or zlib header"
 COPY_BYTES = 1 << 20
 DECODED_BYTES = 1 << 20
 GZIP = b"\x1f\x8b"
 MAGIC_BYTES = 4
 PLAIN = {"", "identity", "aws-chunked"}
-# Codings that are registered for HTTP, and words that uploads say by mistake.
+# Values of Content-Encoding that hosts repeat from an upload: codings registered for HTTP, and
+# values that uploaders set by mistake. None of them is believed if the body begins as Parquet.
 REPLAYED = PLAIN | {
     *("gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"),
     *("utf-8", "utf8", "binary", "none", "null", "base64"),
@@ -38,19 +39,19 @@ REPLAYED = PLAIN | {
 
 
 class WholeDownload:
-    """The file of an attempt, which grows from try to try; close it by leaving its context.
+    """A download into an attempt file that grows from try to try; a context manager.
 
     Parameters
     ----------
     attempt : AttemptFile
-        Where the bytes go; made when the first of them come. When the context is left by an
-        exception it is left for a later attempt.
+        File to write, created when the first bytes arrive. If the context ends with an exception,
+        the file is left for a later attempt.
     held : Validator or None
-        The version already on disk, which need not come again.
+        The version on disk; if it is current, nothing is downloaded.
     earlier : sequence of Path
-        Files of dead attempts; the bytes of the one that came furthest are copied.
+        Files of dead attempts; the bytes of the longest are copied.
     is_durable : bool
-        Wait until the bytes are on the disk.
+        Flush the file to disk.
     """
 
     def __init__(
@@ -86,22 +87,23 @@ class WholeDownload:
 
     def _leave(self) -> None:
         with suppress(OSError):
-            # On a full disk closing fails too, and would hide why.
+            # On a full disk closing fails too, and would hide the original error.
             self._close()
         self._attempt.leave()
 
     @property
     def n_bytes(self) -> int:
-        """Bytes that came, from the first one on without a gap."""
+        """Bytes in the file, from the first byte on without a gap."""
         return self._digest.n_bytes
 
     def _adopt(self) -> None:
-        """Copy the bytes of the earlier attempt that came furthest."""
+        """Copy the bytes of the longest earlier attempt."""
         best = max(self._earlier, key=_size, default=None)
         name = AttemptName.parse(best.name) if best else None
         if best is None or name is None or name.version is None:
             return
-        # The last byte is always asked for: whether the version is current has to be asked anyway.
+        # Leave out at least the last byte: one request is needed anyway to check the version, and
+        # its range must not be empty.
         n_bytes = min(_size(best), name.version.n_bytes - 1)
         if n_bytes <= 0:
             return
@@ -118,12 +120,12 @@ class WholeDownload:
         self._attempt.carry(self._version)
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that ask for the bytes that are missing."""
+        """Return the headers of a request for the missing bytes, or for another version."""
         held = {} if self._held is None else self._held.conditions()
         return {**held, **self._continuation()}
 
     def take(self, reply: Reply, body: Iterator[bytes]) -> Verified | None:
-        """Take an answer, to the last byte of the file.
+        """Write an answer to the file, and verify the file once it is complete.
 
         Parameters
         ----------
@@ -135,12 +137,12 @@ class WholeDownload:
         Returns
         -------
         Verified or None
-            The version that is here now, whole; None if the one that is held is current.
+            The complete file; None if the version on disk is current.
 
         Raises
         ------
         Failure
-            If something else came. The bytes that came in order are kept.
+            If the answer lacks the requested bytes. Bytes that arrived in order are kept.
         """
         if reply.status == NOT_MODIFIED and self._held is not None:
             return None
@@ -171,7 +173,7 @@ class WholeDownload:
             validator = self._receive_whole(reply, validator, Body(body))
         elif reply.status == UNSATISFIABLE and self._continuation():
             self._restart(None)
-            raise Incomplete("it is shorter now than what had come of it")
+            raise Incomplete("it is shorter now than the part that had arrived")
         else:
             raise Refused(reply)
         return validator
@@ -187,12 +189,13 @@ class WholeDownload:
         self._restart(None, validator)
         decoder = _Decoder(encoding, validator)
         self._write(decoder.decode(body))
-        # What a host promises may be a digest of either form.
+        # The promised digest may be of the compressed or the decompressed bytes. If it matches the
+        # compressed ones, it must not be compared with the file.
         return validator.without_promises() if decoder.is_as_promised else validator
 
     @contextmanager
     def _flushing(self) -> Iterator[None]:
-        """Bring the bytes to the disk, which waits, while the block, which works, runs."""
+        """Flush the file to disk on another thread while the block runs, and wait at its end."""
         file = self._open()
         file.flush()
         with ThreadPoolExecutor(1, thread_name_prefix="runlake-flush") as executor:
@@ -215,10 +218,10 @@ class WholeDownload:
         validator: Validator | None = None,
         n_bytes: int | None = None,
     ) -> None:
-        # Emptied before it is renamed: a name never speaks for bytes of another version.
+        # Empty the file before it is renamed: its name must never claim another version's bytes.
         file = self._open()
-        # ext4 takes a file that was emptied for one that is replaced in place, and begins to write
-        # it out when it is closed: an empty file is not emptied.
+        # Truncate only if there is something to truncate: ext4 flushes a truncated file when it is
+        # closed, to protect programs that replace files in place (auto_da_alloc).
         if file.seek(0, os.SEEK_END):
             file.seek(0)
             file.truncate()
@@ -228,7 +231,7 @@ class WholeDownload:
         self._attempt.carry(version)
 
     def _continued(self, reply: Reply, validator: Validator) -> int:
-        """Check that an answer goes on where the file ends, and return the whole length."""
+        """Check that an answer continues at the file's end; return the whole length."""
         span = parse_content_range(reply.headers.get("content-range"))
         version = self._version
         is_fitting = (
@@ -240,7 +243,7 @@ class WholeDownload:
         )
         if span is None or not is_fitting:
             self._restart(None)
-            raise Incomplete("another version or range came than was asked for")
+            raise Incomplete("another version or range arrived than was requested")
         return span[1]
 
     def _write(self, body: Iterable[bytes]) -> None:
@@ -254,18 +257,18 @@ class WholeDownload:
             file.flush()
 
     def _check_promised(self, validator: Validator) -> None:
-        """Refuse to go on with bytes that nobody promises a digest of any more."""
+        """Start again if the host no longer sends the digest that it promised at first."""
         if not validator.promises_digest:
             self._restart(None)
-            raise Incomplete("the digest that was promised of its first bytes is not told again")
+            raise Incomplete("the digest promised with its first bytes was not sent again")
 
     def _check_length(self, total: int | None) -> None:
         if total is not None and self.n_bytes < total:
-            raise Incomplete(f"{self.n_bytes} of {total} bytes came")
+            raise Incomplete(f"{self.n_bytes} of {total} bytes arrived")
 
 
 class Body:
-    """A body whose first bytes can be looked at before it is read."""
+    """A body whose first bytes can be inspected before it is read."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -285,7 +288,9 @@ class Body:
 
 
 def find_encoding(first: bytes, header: str | None) -> str | None:
-    """Return how a body is encoded, by its first bytes: storage hosts replay what was uploaded.
+    """Return how a body is encoded, judged by its first bytes, else by the header.
+
+    Storage hosts repeat the ``Content-Encoding`` of an upload without checking it.
 
     Examples
     --------
@@ -303,18 +308,18 @@ def find_encoding(first: bytes, header: str | None) -> str | None:
 
 
 class _Decoder:
-    """Decodes a body that a host compressed although nobody asked it to."""
+    """Decodes a body that a host compressed although that was not requested."""
 
     def __init__(self, name: str, validator: Validator) -> None:
         self._name = name
         self._validator = validator
         self._encoded = Digest.for_promise(validator)
         if self._name not in {"gzip", "x-gzip", "deflate"}:
-            raise Damaged(f"nobody asked for its Content-Encoding, {self._name!r}")
+            raise Damaged(f"its Content-Encoding {self._name!r} was not requested")
 
     @property
     def is_as_promised(self) -> bool:
-        """What the host promises is a digest of the encoded bytes, and is kept."""
+        """True if the encoded bytes have the promised digest."""
         return self._encoded.disagreement(self._validator) is None
 
     def decode(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -334,7 +339,7 @@ class _Decoder:
 
 
 def _copy(source: BinaryIO, target: BinaryIO, n_bytes: int) -> None:
-    """Copy the first bytes of a file to an empty one, by reference where the file system can."""
+    """Copy the first bytes of a file to an empty one, as a reflink if the file system can."""
     n_copied = 0
     if hasattr(os, "copy_file_range"):
         try:
