@@ -116,8 +116,8 @@ def cached_footer(path: Path) -> Iterator[tuple[pq.FileMetaData, pa.Schema]]:
             yield metadata, checked_schema(metadata)
     except (pa.ArrowException, OSError) as error:
         raise CacheCorrupt(
-            f"The cached export {str(path)!r} cannot be read ({error}). Scan again to check it, and "
-            "to download it again if it is damaged.",
+            f"The cached export {str(path)!r} cannot be read ({error}). Scan again: it is checked, "
+            "and downloaded again if it is damaged.",
             path=str(path),
             paths=(str(path),),
         ) from error

@@ -45,7 +45,8 @@ from runlake.exports.progress import Progress, Traffic
 from runlake.exports.unlisted import fetch_unlisted_steps, find_gaps
 from runlake.values import Question, RunPath
 
-# These errors mean that something else, such as a link, is where the cache needs a file or directory.
+# Errors that mean that something else, such as a link, is in the place of a file or directory of
+# the cache.
 MISPLACED = {errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST, errno.ELOOP}
 UNWRITABLE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),

@@ -1,13 +1,13 @@
-"""What is asked of a backend: the documents, and how their answers are read.
+"""GraphQL requests to a backend: the documents, sending them, and reading their answers.
 
-Read `query`, by which every document is sent; then `documents` (`artifact_documents`,
-`artifact_mutations`), `shapes` for answers of a wrong shape, and `lacking`, with `selection` and
-`parse_document`, for servers that are older than the documents. `walk` ends lists whose pages do
-not, `features` asks what a server can do, `run_files` moves files of runs.
+Read `query`, which sends every document; then `documents` (`artifact_documents`,
+`artifact_mutations`), `shapes` for malformed answers, and `lacking`, with `selection` and
+`parse_document`, for servers that are older than the documents. `walk` detects endless lists,
+`features` requests a server's feature flags, `run_files` lists, uploads and deletes files of runs.
 
-A new field of the backend goes into its document: one of a run into ``RUN_LIGHT_FIELDS``, or
-``RUN_FIELDS`` where it is large. If it holds an object or a list, its name goes into the sets of
-`shapes`; if an answer is of no use without it, into ``NEEDED_OF_TYPES`` of `lacking`: all others
-are left out for a server that does not know them. Whoever shows it to users is in `runlake.public`.
-The embedded backend learns it in `runlake.server.graphql`.
+To add a field, add it to its document; a field of a run to ``RUN_LIGHT_FIELDS``, or to
+``RUN_FIELDS`` if it is large. If its value is an object or a list, add its name to the sets in
+`shapes`. If an answer is useless without it, add it to ``NEEDED_OF_TYPES`` of `lacking`: all other
+fields are left out for a server that does not know them. Show the field to users in
+`runlake.public`, and answer it in the embedded backend's `runlake.server.graphql`.
 """

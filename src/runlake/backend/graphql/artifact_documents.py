@@ -1,4 +1,4 @@
-"""The GraphQL texts about artifacts, one constant each."""
+"""The GraphQL documents that read and log artifacts, one constant each."""
 
 from __future__ import annotations
 

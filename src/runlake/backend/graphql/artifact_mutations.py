@@ -1,4 +1,4 @@
-"""The GraphQL texts that change artifacts and their collections, one constant each."""
+"""The GraphQL documents that change artifacts and their collections, one constant each."""
 
 from __future__ import annotations
 

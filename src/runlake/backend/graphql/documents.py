@@ -1,8 +1,7 @@
-"""Every GraphQL text that runlake sends, one constant each.
+"""The GraphQL documents that runlake sends, one constant each; those of artifacts are apart.
 
-A constant's operation name matters: a backend answers ``HistoryPage`` and ``SampledHistoryPage``
-with live rows only (protocol: the boundary between exports and live rows), because a reader that
-sends that name is expected to have the exports already.
+Operation names matter: a backend answers ``HistoryPage`` and ``SampledHistoryPage`` with live rows
+only, because it expects a client that sends these names to have the exports already.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ def runs(*, is_light: bool) -> str:
 
 
 def runs_freshness() -> str:
-    """Return the query for a page of runs that asks only whether they moved."""
+    """Return the query for a page of runs with only the fields of `Freshness`."""
     return _runs("name state heartbeatAt historyLineCount")
 
 
 def _runs(fields: str) -> str:
-    # Counting looks at every run of the project, which the pages behind the first need not pay for.
+    # runCount makes the backend count all runs of the project, so only the first page requests it.
     return f"""
 query Runs(
   $project: String!, $entity: String!, $cursor: String, $perPage: Int, $order: String,
@@ -266,7 +265,7 @@ SWEEP_FILTERS = "SWEEPS_QUERY_FILTERING"
 
 
 def sweeps(*, is_filtered: bool) -> str:
-    """Return the query for a page of sweeps; older backends know no filters of them."""
+    """Return the query for a page of sweeps; older backends do not support filters."""
     declared, given = ", $filters: JSONString!", ", filters: $filters"
     if not is_filtered:
         declared = given = ""

@@ -1,4 +1,4 @@
-"""What a backend can do beyond the base of the protocol."""
+"""The feature flags of a backend."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _known: WeakKeyDictionary[Client, frozenset[str]] = WeakKeyDictionary()
 
 
 def fetch_features(client: Client) -> frozenset[str]:
-    """Return the names of the features that are on; one request per client.
+    """Return the names of the enabled features; requested once per client.
 
     Parameters
     ----------
     client : Client
-        The backend to ask.
+        Client of the backend.
 
     Returns
     -------
     frozenset of str
-        Empty where the backend does not know the question.
+        Empty if the backend is too old to have feature flags.
 
     Raises
     ------
     Unreachable
-        If no answer came.
+        If the backend does not answer.
     """
     if client not in _known:
         try:

@@ -1,4 +1,8 @@
-"""What the schema of a backend lacks of the protocol: learned from its refusals, asked once."""
+"""Adapt documents to backends with an older schema.
+
+A backend refuses a document with fields that its schema lacks. The lacks are parsed from the error
+texts, remembered per client, and left out of all later documents.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,11 @@ from runlake.backend.http.client import Client
 from runlake.errors import UnsupportedByBackend
 
 NAME = r"[\"'`\\]*(\w+)[\"'`\\]*"
-# The words of graphql-js and what follows it (graphql-core, gqlgen, Apollo), graphql-ruby,
-# graphql-java, Hasura, Juniper and Hot Chocolate.
-# Of a refusal, more is not looked at: the time that patterns take grows faster than the text.
+# Longer refusals are cut: the time for matching the patterns below grows faster than the text.
 MAX_TEXTS = 200
 MAX_CHARACTERS = 2_000
+# The patterns match the error texts of graphql-js and its followers (graphql-core, gqlgen, Apollo),
+# graphql-ruby, graphql-java, Hasura, Juniper and Hot Chocolate.
 FIELD = re.compile(
     rf"\bfield {NAME} (?:does not exist|doesn't exist|not found|on|in)(?: (?:on|in))?(?: the)? "
     rf"type:? {NAME}",
@@ -38,14 +42,14 @@ UNKNOWN_INPUT = re.compile(
 )
 REFUSED_INPUT = re.compile(rf"InputObject {NAME} doesn't accept argument {NAME}", re.IGNORECASE)
 TYPE = re.compile(rf"unknown type {NAME}|{NAME} isn't a defined input type", re.IGNORECASE)
-# Types of variables for which older servers have another.
+# Types of variables that have another name on older servers.
 OLDER_TYPES = {"Int64": "Int"}
-# Without one of these no exports are offered.
+# A schema that lacks one of these offers no exports.
 EXPORTS = frozenset({"parquetHistory", "parquetUrls"})
-# Under the first names a backend answers with rows that are in no export; one that offers no
-# exports has to be asked for all.
+# Operation names: for the first of each pair, a backend answers only with rows that are in no
+# export. A backend without exports is sent the second, which returns all rows.
 ALL_ROWS = {"HistoryPage": "RunFullHistory", "SampledHistoryPage": "RunSampledHistory"}
-# Without these an answer cannot be read, or not to its end.
+# Fields that every list needs to be read to its end.
 NEEDED = frozenset({"edges", "node", "pageInfo", "hasNextPage"})
 NEEDED_OF_TYPES = frozenset(
     {
@@ -89,7 +93,7 @@ NEEDED_OF_TYPES = frozenset(
         ("VersionedArtifactEdge", "version"),
     }
 )
-# What a variable may say and be left out for all that: it asks for nothing, or for a page's size.
+# A variable may be left out if its value has no effect, or if it is only the size of a page.
 SAYS_NOTHING: tuple[Any, ...] = (None, False, "", "{}", [])
 SIZES = frozenset({"first", "perPage", "fileLimit"})
 VARIABLE = re.compile(r"\$(\w+)")
@@ -102,14 +106,14 @@ class Lack:
     Parameters
     ----------
     kind : {"field", "argument", "input", "type"}
-        What it is.
+        Kind of the missing part; "input" is a field of an input object.
     name : str
-        Its name.
+        Name of the missing part.
     owner : str
-        The type of a field or input field, the field of an argument; empty for a type.
+        For a field or input field its type, for an argument its field; empty for a type.
     operation : str
-        Where the backend calls the owner by a name that W&B's schema has not: the only operation
-        that this is about. Empty otherwise.
+        If the backend names a type that W&B's schema does not have, the lack applies only to this
+        operation. Empty otherwise.
     """
 
     kind: str
@@ -130,26 +134,26 @@ _known: WeakKeyDictionary[Client, frozenset[Lack]] = WeakKeyDictionary()
 def fit(
     client: Client, document: str, variables: Mapping[str, Any]
 ) -> tuple[str, Mapping[str, Any]]:
-    """Return a document and its variables without what the backend is known to lack.
+    """Return a document and its variables without the parts that the backend lacks.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     document : str
         One of `runlake.backend.graphql.documents`.
     variables : mapping
-        All that the document declares.
+        Values of all variables that the document declares.
 
     Returns
     -------
     tuple of str and mapping
-        As they were, as long as nothing is known to lack.
+        Unchanged if the backend is not known to lack anything.
 
     Raises
     ------
     UnsupportedByBackend
-        If too little is left to be of use.
+        If a part is missing without which the answer would be wrong or useless.
     """
     known = _known.get(client)
     if not known:
@@ -177,41 +181,41 @@ def _unsupported(client: Client, operation: str, lack: Lack) -> UnsupportedByBac
 
 
 def lacked_field(client: Client, owner: str, name: str) -> Lack | None:
-    """Return what is known to lack where a field is not in an answer.
+    """Return why a field is missing from answers, if the backend's schema lacks it.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     owner : str
-        The type of the field.
+        Type that has the field in W&B's schema.
     name : str
-        Its name.
+        Name of the field.
 
     Returns
     -------
     Lack or None
-        None where the schema has the field, as far as is known.
+        None if the backend is not known to lack the field.
     """
     return _field_lack(owner, name, _known.get(client, frozenset()))
 
 
 def check_field(client: Client, owner: str, name: str) -> None:
-    """Check that a field that is not in an answer is not unknown to the backend.
+    """Raise an error if a field is missing from an answer because the backend lacks it.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     owner : str
-        The type of the field, which is named in the error.
+        Type that has the field in W&B's schema.
     name : str
-        Its name.
+        Name of the field.
 
     Raises
     ------
     UnsupportedByBackend
-        If the backend's schema lacks it: then there is no telling what it would say.
+        If the backend's schema lacks the field, so that its value is unknown rather than null.
     """
     lack = lacked_field(client, owner, name)
     if lack is not None:
@@ -219,16 +223,16 @@ def check_field(client: Client, owner: str, name: str) -> None:
 
 
 def learn(client: Client, document: str, body: Any) -> None:
-    """Note what a refusal says that the backend lacks.
+    """Remember the parts that a backend lacks according to its refusal of a document.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     document : str
-        The document that was refused, before `fit`.
+        The refused document, as it was before `fit`.
     body : Any
-        The answer.
+        The answer; answers with data are ignored.
     """
     if not isinstance(body, dict) or not body.get("errors") or _has_data(body):
         return
@@ -240,15 +244,15 @@ def learn(client: Client, document: str, body: Any) -> None:
 
 @lru_cache(maxsize=256)
 def _parsed(document: str) -> Operation:
-    # Here and not above: graphql-core takes longer to import than a request takes, and only
-    # backends with an older schema need it.
+    # Imported late: importing graphql-core takes longer than a request, and only backends with an
+    # older schema need it.
     from runlake.backend.graphql.parse_document import parse_document
 
     return parse_document(document)
 
 
 def _has_data(body: Mapping[str, Any]) -> bool:
-    """Tell whether a request was carried out, in part at least; wrong documents are not."""
+    """Return whether a request was carried out, at least in part; wrong documents never are."""
     data = body.get("data")
     return isinstance(data, dict) and any(value is not None for value in data.values())
 
@@ -259,7 +263,7 @@ def _texts(errors: object) -> Iterator[str]:
 
 
 def _lacks(operation: Operation, text: str) -> Iterator[Lack]:
-    """Yield what a message names and the operation asks for."""
+    """Yield the parts of an operation that an error text says the schema lacks."""
     fields = {(owner, selection.name) for owner, selection in operation.placed()}
     names = {name for _, name in fields}
     for name, owner in FIELD.findall(text):
@@ -281,16 +285,16 @@ def _lacks(operation: Operation, text: str) -> Iterator[Lack]:
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """What is left of a document.
+    """A document without the parts that a backend lacks.
 
     Parameters
     ----------
     operation : Operation
-        To be sent.
+        The operation to send.
     dropped : tuple of pairs
-        Variables that are not sent because an argument is missing, with what is missing.
+        Variables that are not sent, each with the missing argument or input field.
     missed : Lack or None
-        What the operation cannot do without.
+        A missing part that the operation needs; then it cannot be sent.
     """
 
     operation: Operation
@@ -351,7 +355,7 @@ def _without(field: str, arguments: Arguments, known: frozenset[Lack]) -> Argume
 
 
 def _dropped(selection: Selection, known: frozenset[Lack]) -> Iterator[tuple[str, Lack]]:
-    """Yield the variables that each lack keeps a field from sending."""
+    """Yield the variables of a field that are not sent, each with the lack that removes them."""
     sent = set(VARIABLE.findall(str(replace(selection, children=()))))
     for lack in known:
         if lack.kind in {"argument", "input"}:

@@ -1,4 +1,4 @@
-"""From the text of a GraphQL document of runlake's own to the values of `selection` (pure)."""
+"""Parse runlake's own GraphQL documents into the values of `selection` (pure)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from runlake.backend.graphql.selection import Arguments, Operation, Selection, V
 
 
 def parse_document(document: str) -> Operation:
-    """Return the one operation of a document, which uses no fragment by name."""
+    """Return the only operation of a document; named fragments are not supported."""
     (found,) = parse(document, no_location=True).definitions
     if not isinstance(found, ast.OperationDefinitionNode):
-        raise TypeError(f"{document!r} is no operation.")
+        raise TypeError(f"{document!r} is not an operation.")
     variables = tuple(
         (one.variable.name.value, print_ast(one.type)) for one in found.variable_definitions or ()
     )
@@ -31,7 +31,7 @@ def _selection(node: ast.SelectionNode) -> Selection:
         alias = name = f"... on {node.type_condition.name.value}"
         return Selection(name, alias, (), directives, _selections(node.selection_set))
     if not isinstance(node, ast.FieldNode):
-        raise TypeError(f"{print_ast(node)!r} is no field.")
+        raise TypeError(f"{print_ast(node)!r} is not a field.")
     name = node.name.value
     alias = node.alias.value if node.alias else name
     return Selection(name, alias, _pairs(node), directives, _selections(node.selection_set))

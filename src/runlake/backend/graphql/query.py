@@ -18,27 +18,27 @@ from runlake.backend.http.statuses import BAD_REQUEST, UNPROCESSABLE
 from runlake.errors import BackendError, ProjectNotFoundError, ProtocolError, RunNotFoundError
 from runlake.values import RunPath
 
-# HTTP statuses with which servers refuse a document that their schema does not know.
+# HTTP statuses with which servers refuse a document that does not match their schema.
 WRONG_DOCUMENT = {BAD_REQUEST, UNPROCESSABLE}
 CHECK_SPELLING = "Check the spelling, and that this API key may read the project."
-# Ids that are named of runs with one display name.
+# Most run ids to list in the error, if several runs have the given display name.
 MAX_NAMED = 3
-# What the documents call the variables that say whom they are about.
+# Names of the documents' variables for entity, project, and run or collection.
 ENTITY, PROJECT = ("entity", "entityName"), ("project", "projectName")
 NAME = ("run", "name", "runName", "collection")
 
 
 def query(client: Client, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Send a query and return its data; being a query, it is tried again where that may help.
+    """Send a query, with retries, and return its data.
 
     Parameters
     ----------
     client : Client
-        The backend to ask.
+        Client of the backend.
     document : str
         One of `runlake.backend.graphql.documents`.
     variables : mapping
-        The variables that the document declares.
+        Values of the variables that the document declares.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def query(client: Client, document: str, variables: Mapping[str, Any]) -> dict[s
     Raises
     ------
     BackendError
-        Or a subclass, if the backend refuses or cannot be reached.
+        If the backend refuses or cannot be reached.
     """
     return _exchange(client, document, variables, is_idempotent=True)
 
@@ -61,14 +61,15 @@ def mutate(
     Parameters
     ----------
     client : Client
-        The backend to change.
+        Client of the backend.
     document : str
         One of `runlake.backend.graphql.documents`.
     variables : mapping
-        The variables that the document declares.
+        Values of the variables that the document declares.
     is_idempotent : bool
-        Sent twice it does no harm, so that it is tried again like a query. Otherwise only a
-        request that the backend cannot have met, or that it put off, is sent again.
+        True if sending the mutation twice does no harm, so that it is retried like a query.
+        Otherwise it is retried only if the backend cannot have processed it: no connection was
+        made, or the answer has ``Retry-After``.
 
     Returns
     -------
@@ -78,7 +79,7 @@ def mutate(
     Raises
     ------
     BackendError
-        Or a subclass, if the backend refuses or cannot be reached.
+        If the backend refuses or cannot be reached.
     """
     return _exchange(client, document, variables, is_idempotent=is_idempotent)
 
@@ -108,7 +109,7 @@ def _exchange(
                 raise
             refusal, body = error, {"errors": [error.message]}
         learn(client, document, body)
-        # Each turn takes something out of the document, so that turns end.
+        # Each further try has a smaller document, so the loop ends.
         if fit(client, document, variables)[0] == text:
             if refusal is not None:
                 raise refusal
@@ -118,7 +119,7 @@ def _exchange(
 def _data(client: Client, name: str, what: str, body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ProtocolError(
-            f"{client.origin} answered {what} with JSON that is no GraphQL answer.",
+            f"{client.origin} answered {what} with JSON that is not a GraphQL answer.",
             operation=name,
             origin=client.origin,
         )
@@ -133,7 +134,7 @@ def _data(client: Client, name: str, what: str, body: Any) -> dict[str, Any]:
     if misplaced is not None:
         raise ProtocolError(
             f"{client.origin} answered {what} with JSON of a wrong shape: {misplaced}. Is "
-            "WANDB_BASE_URL that of a W&B backend?",
+            "WANDB_BASE_URL the address of a W&B backend?",
             operation=name,
             origin=client.origin,
         )
@@ -142,7 +143,7 @@ def _data(client: Client, name: str, what: str, body: Any) -> dict[str, Any]:
 
 
 def _named(operation: str, variables: Mapping[str, Any]) -> str:
-    """Return an operation and the run, project or artifact that it is about."""
+    """Return an operation's name with its run, project or artifact, for error messages."""
     parts = (
         next((str(variables[name]) for name in names if variables.get(name)), None)
         for names in (ENTITY, PROJECT, NAME)
@@ -152,16 +153,16 @@ def _named(operation: str, variables: Mapping[str, Any]) -> str:
 
 
 def query_project(client: Client, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Send a query about one project and return the project's part of the answer.
+    """Send a query about one project and return the field ``project`` of the answer.
 
     Parameters
     ----------
     client : Client
-        The backend to ask.
+        Client of the backend.
     document : str
         A document that selects ``project { ... }``.
     variables : mapping
-        The document's variables, ``entity`` and ``project`` among them.
+        The document's variables, including ``entity`` and ``project``.
 
     Returns
     -------
@@ -187,18 +188,18 @@ def query_project(client: Client, document: str, variables: Mapping[str, Any]) -
 def query_run(
     client: Client, document: str, path: RunPath, *, run_variable: str = "name", **variables: Any
 ) -> dict[str, Any]:
-    """Send a query about one run and return the run's part of the answer.
+    """Send a query about one run and return the field ``run`` of the answer.
 
     Parameters
     ----------
     client : Client
-        The backend to ask.
+        Client of the backend.
     document : str
         A document that selects ``project { run { ... } }``.
     path : RunPath
-        The run.
+        Path of the run.
     run_variable : str
-        What the document calls the variable with the run id.
+        Name of the document's variable for the run id.
     **variables
         The document's other variables.
 
@@ -228,14 +229,14 @@ def query_run(
 
 
 def _ids_of_name(client: Client, path: RunPath) -> list[str]:
-    """Return the ids of a few runs whose display name is taken for their id."""
+    """Return the ids of a few runs that have the given run id as their display name."""
     variables = {
         "entity": path.entity,
         "project": path.project,
         "filters": json.dumps({"displayName": path.run_id}),
         "perPage": MAX_NAMED + 1,
     }
-    # Whoever refuses the question leaves it at the error that there is.
+    # Only improves the error "not found", so a failure of this request is ignored.
     with suppress(BackendError), answer_to(client, "Runs", f"'{path}'"):
         project = query(client, documents.RUNS_OF_NAME, variables).get("project") or {}
         nodes = [edge["node"] for edge in project["runs"]["edges"]]
@@ -258,7 +259,7 @@ def _said_of_name(path: RunPath, ids: list[str]) -> str:
 
 
 def fetch_run(client: Client, path: RunPath, *, is_light: bool = False) -> dict[str, Any]:
-    """Return the fields of a run that one request fetches; light is without config and metrics."""
+    """Return the fields of a run, in one request; ``is_light`` omits config and metrics."""
     return query_run(client, documents.RUN_LIGHT if is_light else documents.RUN, path)
 
 
@@ -280,5 +281,5 @@ def _messages(errors: object) -> str:
     if not isinstance(errors, list):
         return "no reason given"
     texts = (error.get("message") if isinstance(error, dict) else error for error in errors)
-    # Two fields of one query are often refused for one reason.
+    # Several fields of a query are often refused with the same text; show it once.
     return "; ".join(dict.fromkeys(str(text).strip().rstrip(".") for text in texts))

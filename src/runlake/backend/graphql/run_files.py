@@ -1,4 +1,4 @@
-"""The requests by which files come to a run and leave it."""
+"""Requests that list, upload and delete the files of a run."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def fetch_run_files(
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     run : RunPath
-        The run.
+        Path of the run.
     names : sequence of str
-        Exact names; none means all files.
+        Exact names of files; empty means all files.
     pattern : str, optional
-        SQL's LIKE: ``%`` stands for any characters, ``_`` for one.
+        Pattern of SQL's LIKE: ``%`` matches any characters, ``_`` one character.
     cursor : str, optional
-        Where the page starts.
+        Cursor of the page before; the first page if omitted.
     limit : int
-        Files on the page at most.
+        Most files on the page.
     upload : bool
-        Ask for URLs to upload to.
+        Request URLs to upload to instead of download URLs.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def fetch_run_files(
     Raises
     ------
     RunNotFoundError
-        If there is no such run.
+        If the run does not exist.
     """
     return query_run(
         client,
@@ -68,46 +68,47 @@ def fetch_run_files(
 
 
 def send_run_file(client: Client, run: RunPath, source: Path, name: str) -> None:
-    """Upload a file and make it known as a file of the run.
+    """Upload a file and add it to the files of a run, whose state does not change.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     run : RunPath
-        The run; its state does not change.
+        Path of the run.
     source : Path
-        The file.
+        File to upload.
     name : str
-        What the run calls it, with forward slashes.
+        Name of the file in the run, with forward slashes.
 
     Raises
     ------
     BackendError
         If the backend refuses.
     FileTransferError
-        If the storage host does.
+        If the storage host refuses.
     """
     names = {"entity": run.entity, "project": run.project, "run": run.run_id, "files": [name]}
     answer = mutate(client, documents.CREATE_RUN_FILES, names, is_idempotent=True)
     offer = answer.get("createRunFiles") or {}
     if not offer.get("runID"):
         raise BackendError(
-            f"{client.origin} takes no files for '{run}'. Check that the run exists, and that this "
-            "API key may change it.",
+            f"{client.origin} accepts no files for '{run}'. Check that the run exists, and that "
+            "this API key may change it.",
             operation="CreateRunFiles",
             origin=client.origin,
         )
     url = urljoin(client.settings.base_url + "/", _upload_url(client, offer))
     upload_file(client, url, source, _upload_headers(client, offer), what=f"{name!r} of '{run}'")
-    # Storage hosts of self-managed backends report no upload. Backends without the feature
-    # know the file by the file stream only, which would make an ended run a running one.
+    # Storage hosts of self-managed backends do not notify the backend of uploads. Backends without
+    # this feature learn of a file only through the file stream, which would set a finished run back
+    # to "running".
     if "MARK_RUN_FILES_UPLOADED" in fetch_features(client):
         mutate(client, documents.MARK_RUN_FILES_UPLOADED, names, is_idempotent=True)
 
 
 def delete_run_file(client: Client, file_id: str, project_id: int | None) -> None:
-    """Delete a file by the backend's id of it; `BackendError` if the backend refuses."""
+    """Delete a file by its id on the backend; raise `BackendError` if the backend refuses."""
     variables = {"files": [file_id], "projectId": project_id}
     mutate(client, documents.DELETE_FILES, variables, is_idempotent=False)
 
@@ -115,14 +116,14 @@ def delete_run_file(client: Client, file_id: str, project_id: int | None) -> Non
 def _upload_url(client: Client, offer: dict[str, Any]) -> str:
     files = offer.get("files") or []
     if len(files) != 1 or not files[0].get("uploadUrl"):
-        raise _nonsense(client, "does not say where to upload the one file that was announced")
+        raise _nonsense(client, "sent no URL to upload the file to")
     return str(files[0]["uploadUrl"])
 
 
 def _upload_headers(client: Client, offer: dict[str, Any]) -> dict[str, str]:
     lines = offer.get("uploadHeaders") or []
     if any(":" not in line for line in lines):
-        raise _nonsense(client, "asks for an upload header that is no header")
+        raise _nonsense(client, "requires an upload header that is malformed")
     return {name.strip(): value.strip() for name, value in (line.split(":", 1) for line in lines)}
 
 

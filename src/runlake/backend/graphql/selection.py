@@ -1,4 +1,4 @@
-"""A GraphQL document as a tree, from which parts can be taken out (pure)."""
+"""A GraphQL document as a tree of immutable values, from which parts can be removed (pure)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-# The type of what a field selects, or of the nodes of the connection that it selects.
+# The type of each field's value; for a connection, the type of its nodes.
 TYPES = {
     "aliases": "ArtifactAlias",
     "apiKeys": "ApiKey",
@@ -55,20 +55,20 @@ Arguments = tuple[tuple[str, Value], ...]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A field that is asked for, with what is asked for below it.
+    """A selected field with its subselections.
 
     Parameters
     ----------
     name : str
-        The field; of an inline fragment ``... on TYPE``.
+        Name of the field; for an inline fragment ``... on TYPE``.
     alias : str
-        What the answer calls it.
+        Name of the field in the answer.
     arguments : tuple of pairs
-        By name; an input object is a tuple of pairs too.
+        Names and values; an input object is a tuple of pairs too.
     directives : str
-        As they stand in the document.
+        The directives' text in the document.
     children : tuple of Selection
-        Empty for a leaf.
+        The subselections; empty for a leaf.
     """
 
     name: str
@@ -92,11 +92,11 @@ class Operation:
     kind : str
         ``query`` or ``mutation``.
     name : str
-        Its name.
+        Name of the operation.
     variables : tuple of pairs
         Names, without the dollar sign, and types.
     selections : tuple of Selection
-        What it asks for.
+        The selected fields.
     """
 
     kind: str
@@ -110,12 +110,15 @@ class Operation:
         return f"{self.kind} {self.name}{brackets(declared)} {{ {asked} }}"
 
     def placed(self) -> Iterator[tuple[str, Selection]]:
-        """Yield every selection behind the type that it is a field of."""
+        """Yield each selection, at any depth, as a pair of its parent type and itself."""
         root = "Mutation" if self.kind == "mutation" else "Query"
         return _placed(root, self.selections)
 
     def mapped(self, change: Change) -> Operation:
-        """Return the operation with changed selections, and the variables that they use."""
+        """Return the operation with ``change`` applied to each selection, without unused variables.
+
+        Children are changed before their parents.
+        """
         root = "Mutation" if self.kind == "mutation" else "Query"
         selections = _mapped(root, self.selections, change)
         text = " ".join(map(str, selections))
@@ -124,8 +127,8 @@ class Operation:
         return replace(self, selections=selections, variables=variables)
 
 
-# Given the type that a selection is a field of, the selection, and whether all of its children
-# went, returns what stands in its place, if anything.
+# A function of a selection's parent type, the selection, and whether all its children were removed.
+# It returns the replacement; None removes the selection.
 Change = Callable[[str, Selection, bool], Selection | None]
 
 
@@ -151,7 +154,7 @@ def _mapped(
 
 
 def _type_of(parent: str, selection: Selection) -> str:
-    """Return the type of what a selection with children selects, as W&B's schema names it."""
+    """Return the type of a selection's value, by its name in W&B's schema."""
     if selection.name.startswith("..."):
         return selection.name.split()[-1]
     if selection.name == "node":
@@ -164,7 +167,7 @@ def _type_of(parent: str, selection: Selection) -> str:
 
 
 def brackets(pairs: Arguments) -> str:
-    """Return arguments as they stand behind a name; nothing where there are none."""
+    """Return arguments as text in parentheses; ``""`` if there are none."""
     return f"({_joined(pairs)})" if pairs else ""
 
 

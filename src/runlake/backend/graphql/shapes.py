@@ -1,4 +1,4 @@
-"""Answers whose shape is not that of the protocol, as one error of ours."""
+"""Detect answers of a wrong shape, and raise `ProtocolError` for them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from runlake.backend.http.client import Client
 from runlake.errors import ProtocolError, RunlakeError
 
-# What reading a wrong shape raises, whichever shape it is.
+# The exceptions that reading an answer of a wrong shape can raise.
 WRONG = (
     *(AttributeError, IndexError, KeyError, OverflowError),
     *(RecursionError, TypeError, ValueError),
 )
-# What answers hold objects under, whichever document was sent.
+# Names of fields whose values are objects, in answers to any document.
 OBJECTS = {
     "addAliases", "apiKeys", "artifact", "artifactCollection", "artifactCollectionMembership",
     "artifactCollections", "artifactMembership", "artifactMemberships", "artifactSequence",
@@ -28,9 +28,9 @@ OBJECTS = {
     "updateArtifactSequence", "updateRunState", "upsertBucket", "upsertModel", "useArtifact",
     "usedBy", "user", "viewer",
 }  # fmt: skip
-# Lists of objects, which may be null.
+# Names of fields whose values are lists of objects, which may be null.
 LISTS = {"edges", "features"}
-# Objects with edges in one place, lists in another.
+# Names of fields that are connections (objects with edges) of some types, and lists of others.
 EITHER = {"aliases", "files", "tags"}
 
 
@@ -38,12 +38,12 @@ INT64 = range(-(2**63), 2**63)
 
 
 def int64(value: Any) -> int:
-    """Return a number of an answer as an integer that SQLite, Arrow and polars can hold.
+    """Convert a number of an answer to an integer that fits into 64 bits (SQLite, Arrow, polars).
 
     Raises
     ------
     TypeError, ValueError, OverflowError
-        If it is no number, or none of 64 bits.
+        If the value is not a number, or does not fit.
     """
     number = int(value)
     if number not in INT64:
@@ -53,21 +53,21 @@ def int64(value: Any) -> int:
 
 @contextmanager
 def answer_to(client: Client, operation: str, what: str) -> Iterator[None]:
-    """Make what goes wrong while an answer is read an error that names the request.
+    """Raise `ProtocolError` for any error in this context that reading a wrong shape can cause.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     operation : str
-        The GraphQL operation.
+        Name of the GraphQL operation.
     what : str
-        What was asked for, in the words of the user.
+        The run, project or list that was requested, for the error message.
 
     Raises
     ------
     ProtocolError
-        If the answer has another shape than the protocol says.
+        If the answer's shape is not that of the protocol.
     """
     try:
         yield
@@ -76,27 +76,27 @@ def answer_to(client: Client, operation: str, what: str) -> Iterator[None]:
     except WRONG as error:
         raise ProtocolError(
             f"{client.origin} answered {operation} about {what} with JSON of a wrong shape "
-            f"({type(error).__name__}: {client.quote(error)}). Is WANDB_BASE_URL that of a W&B "
-            "backend?",
+            f"({type(error).__name__}: {client.quote(error)}). Is WANDB_BASE_URL the address of a "
+            "W&B backend?",
             operation=operation,
             origin=client.origin,
         ) from error
 
 
 def find_misplaced(data: object, place: str = "data") -> str | None:
-    """Return what in the data of an answer is no object or list where the protocol has one.
+    """Find a value in an answer that is not an object or list although the protocol requires one.
 
     Parameters
     ----------
     data : object
-        What was answered; null may stand for everything.
+        The answer's data, or a part of it; null is allowed everywhere.
     place : str
-        Where it was.
+        Path of ``data`` in the answer.
 
     Returns
     -------
     str or None
-        A text for an error message; None if all is in its place.
+        Path and type of the first such value, for an error message; None if there is none.
 
     Examples
     --------

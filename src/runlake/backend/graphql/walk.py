@@ -1,28 +1,28 @@
-"""Walks over the pages of a list, which end whatever the backend answers."""
+"""Detect lists whose pages never end, or lead in a circle."""
 
 from __future__ import annotations
 
 from runlake.backend.http.client import Client
 from runlake.errors import ProtocolError
 
-# So many pages in a row may bring nothing new: what moves behind the cursor while a list is walked
-# fills pages with what is known already.
+# So many pages in a row may have no new objects: objects that move to a later place while the list
+# is read fill pages a second time.
 IDLE_PAGES = 5
 
 
 class Walk:
-    """Watches that each page of a list leads on.
+    """Checks that each page of a list leads to new objects.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     what : str
-        What is listed, in the words of the user: ``the runs of 'team/project'``.
+        What is listed, for the error message, such as ``the runs of 'team/project'``.
     start : str, optional
-        The cursor that the first page is asked for with.
+        Cursor of the request for the first page.
     idle_pages : int
-        How many pages in a row that bring nothing new and promise more are too many.
+        Number of pages in a row without new objects after which an error is raised.
     """
 
     def __init__(
@@ -42,40 +42,40 @@ class Walk:
         self._problem: str | None = None
 
     def note(self, cursor: str | None, n_new: int, *, has_next: bool) -> None:
-        """Note a page.
+        """Record a page.
 
         Parameters
         ----------
         cursor : str or None
-            Where the page says that the next one starts.
+            Cursor of the next page.
         n_new : int
-            Objects on it that no page before had.
+            Number of objects on the page that no earlier page had.
         has_next : bool
-            The page promises another one.
+            True if the page announces another one.
         """
         self._n_pages += 1
         self._n_idle = 0 if n_new else self._n_idle + 1
         if not has_next:
             return
         if cursor is None:
-            self._problem = f"page {self._n_pages:,} promises more, but not where that starts"
+            self._problem = f"page {self._n_pages:,} announces a next page, but has no cursor"
         elif cursor in self._seen:
-            self._problem = f"page {self._n_pages:,} leads back to an earlier one"
+            self._problem = f"page {self._n_pages:,} leads back to an earlier page"
         elif self._n_idle >= self._idle_pages:
-            self._problem = f"page {self._n_pages:,} brings nothing new and promises more"
+            self._problem = f"page {self._n_pages:,} has nothing new and announces a next page"
         self._seen.add(cursor)
 
     def check(self) -> None:
-        """Check that the next page may be asked for.
+        """Check that the next page may be requested.
 
         Raises
         ------
         ProtocolError
-            If the walk would not end, or there is no way to its end.
+            If the list would never end, or the next page has no cursor.
         """
         if self._problem is not None:
             raise ProtocolError(
                 f"{self._client.origin} lists {self._what} without end: {self._problem}. List "
-                "again; if it stays so, the backend is at fault, and its operators should know.",
+                "again; if this persists, report it to the operators of the backend.",
                 origin=self._client.origin,
             )
