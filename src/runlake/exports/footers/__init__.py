@@ -1,7 +1,7 @@
-"""What the footer of an export states, and whether it can be believed.
+"""Read the footers of exports, and check that they are sound.
 
-Read `statistics`, which is what planning asks, and `known_columns`, with which it keeps what it
-finds; then `steps` and `schema` below them, and `column_chunks`. `soundness` keeps footers from
-ending the process, `narrow` cuts them down to some columns, `writers` knows which features every
-engine reads; `forms` and `thrift` are below these.
+Read `statistics`, which collects the facts for planning, and `known_columns`, which stores those of
+columns; then `steps` and `schema`, which both use, and `column_chunks`. `soundness` refuses footers
+that would crash the process, `narrow` cuts footers down to some columns, `writers` finds features
+that not every engine reads; `forms` and `thrift` parse for them.
 """

@@ -1,4 +1,4 @@
-"""Where the column chunks of an export lie, and which row groups a range of steps may touch."""
+"""Find the byte ranges of column chunks, and the row groups of a range of steps."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ def chunk_ranges(
     schema: pa.Schema,
     wanted: Mapping[str, Iterable[int]],
 ) -> list[ByteRange]:
-    """Return where column chunks lie in the file.
+    """Return the byte ranges of column chunks.
 
     Parameters
     ----------
     metadata : pyarrow.parquet.FileMetaData
         The footer.
     schema : pyarrow.Schema
-        Of the same file.
+        Schema of the same file.
     wanted : mapping of str to iterable of int
-        Row groups by column; columns that the file lacks are left out.
+        Row groups by column; columns that the file lacks are ignored.
 
     Returns
     -------
     list of ByteRange
-        One per chunk (Parquet format, ``ColumnMetaData``), in no order.
+        One range per chunk (Parquet format, ``ColumnMetaData``), in no particular order.
     """
     leaves = leaf_positions(schema)
     ranges = []
@@ -42,7 +42,7 @@ def chunk_ranges(
             for leaf in range(*leaves[name][:2]):
                 chunk = metadata.row_group(group).column(leaf)
                 start = chunk.data_page_offset
-                # Some writers note a dictionary offset of 0 for "none".
+                # Some writers set the dictionary offset to 0 if there is no dictionary.
                 if chunk.has_dictionary_page and chunk.dictionary_page_offset:
                     start = min(start, chunk.dictionary_page_offset)
                 ranges.append(ByteRange(start, start + chunk.total_compressed_size))
@@ -52,7 +52,7 @@ def chunk_ranges(
 def touched_row_groups(
     metadata: pq.FileMetaData, schema: pa.Schema, start: int, stop: int | None
 ) -> tuple[int, ...]:
-    """Return the row groups that may hold a step of ``start <= step < stop``, by statistics."""
+    """Return the row groups that may have a step of ``start <= step < stop``, by statistics."""
     leaves = leaf_positions(schema)
     touched = []
     for index in range(metadata.num_row_groups):
@@ -65,5 +65,5 @@ def touched_row_groups(
 
 
 def _overlaps(bounds: pq.Statistics, start: int, stop: int | None) -> bool:
-    # Of NaN neither is known.
+    # Written so that NaN bounds count as overlapping: every comparison with NaN is False.
     return not (bounds.max < start or (stop is not None and bounds.min >= stop))

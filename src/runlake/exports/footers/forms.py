@@ -1,8 +1,8 @@
-"""Forms of a footer's structures, as regular expressions.
+"""Parse repeated structures of a footer quickly, with regular expressions made from their form.
 
-A writer gives the column chunks of ten thousand columns a few forms: the same fields, with lists
-and bounds of the same lengths. An expression made from one that was walked steps over the others
-of its form in a tenth of the time, and over nothing that is of another form.
+The column chunks of ten thousand columns have only a few forms: the same fields, with lists and
+bounds of the same lengths. From one structure that was walked field by field, an expression is made
+that matches all structures of its form, and no others, in a tenth of the time of a walk.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ T = TypeVar("T")
 Match = Callable[[bytes, int], "re.Match[bytes] | None"]
 Path = tuple[int, ...]
 NUMBER = rb"[\x80-\xff]{0,9}+[\x00-\x7f]"
-# Structures with longer texts are walked.
+# Structures with texts of this length or more are walked.
 FREE_LENGTHS = 64
-# More would be tried in vain for every structure.
+# Each structure is tried against all forms, so more forms would cost more than they save.
 MAX_FORMS = 16
-# Making an expression costs as much as some hundred walks.
+# Compiling an expression takes as long as about a hundred walks.
 WALKS_BEFORE_FORM = 128
 
 
@@ -40,7 +40,7 @@ def _one_of(values: range) -> bytes:
     return b"[" + b"".join(re.escape(bytes([value])) for value in values) + b"]"
 
 
-# Thrift's zigzag makes even numbers of those that are not negative.
+# Thrift's zigzag encoding maps non-negative numbers to even ones.
 COUNT, SMALL = (
     b"(?:%s|%s[\x80-\xff]{0,%d}+[\x00-\x7f])"
     % (_one_of(range(0, 0x80, 2)), _one_of(range(0x80, 0x100, 2)), n_more)
@@ -53,18 +53,21 @@ FREE_TEXT = b"(?:%s)" % b"|".join(
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What may differ between structures of one form; field ids, from the outermost on.
+    """Which fields may differ between structures of one form.
+
+    A field is given by its path: field ids from the outermost structure to the field.
 
     Parameters
     ----------
     same : frozenset of tuple of int
-        Numbers that are the same.
+        Numbers that must be equal.
     counts, small : frozenset of tuple of int
-        Numbers that are any but negative, and those below 2 ** 27; all others are any.
+        Numbers that must not be negative, and those that must also be below 2 ** 27. Numbers in
+        none of these sets may have any value.
     captured : tuple of int
-        A count that is group 1 of a match.
+        A non-negative number that is group 1 of a match.
     free : frozenset of tuple of int
-        Texts of any length that is short; all others are of the same.
+        Texts of any length below `FREE_LENGTHS`; all other texts must have equal lengths.
     """
 
     same: frozenset[Path] = frozenset()
@@ -75,12 +78,12 @@ class Rules:
 
 
 class Forms(Generic[T]):
-    """The forms of structures that were walked often, each with what was found there.
+    """The known forms of a kind of structure, each with a value.
 
     Parameters
     ----------
     rules : Rules
-        What may differ.
+        Which fields may differ within a form.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -89,26 +92,29 @@ class Forms(Generic[T]):
         self._n_walked = 0
 
     def match(self, content: bytes, start: int) -> tuple[re.Match[bytes], T] | None:
-        """Return a structure that begins at a place, None where it has to be walked."""
+        """Match the structure at offset ``start``; return None if it has to be walked.
+
+        The result is the match and the value that `note` was given with the form.
+        """
         for form, value in self._known:
             if found := form(content, start):
                 return found, value
         return None
 
     def note(self, content: bytes, start: int, value: T) -> None:
-        """Note a structure that was walked, and what was found there."""
+        """Count a structure that was walked; add the form of every `WALKS_BEFORE_FORM`-th."""
         self._n_walked += 1
         if self._n_walked % WALKS_BEFORE_FORM:
             return
         pattern = _FormWalker(content, start, self._rules).pattern()
         if pattern is not None:
             form: Match = re.compile(pattern, re.DOTALL).match
-            # Replaced as a whole, for other threads read it.
+            # A new list instead of a change, because other threads iterate over the old one.
             self._known = [(form, value), *self._known][:MAX_FORMS]
 
 
 class _FormWalker(Walker):
-    """Steps through one structure and notes its form."""
+    """Walks through one structure and builds the expression for its form."""
 
     def __init__(self, content: bytes, start: int, rules: Rules) -> None:
         super().__init__(content)
@@ -118,7 +124,7 @@ class _FormWalker(Walker):
         self._has_long_text = False
 
     def pattern(self) -> bytes | None:
-        """Return the expression; None where a text is too long for it."""
+        """Return the expression; None if a text in the structure is too long for it."""
         self._fields(())
         return None if self._has_long_text else b"".join(self._parts)
 

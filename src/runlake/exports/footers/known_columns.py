@@ -1,4 +1,4 @@
-"""Columns of one version of an export, with all that was worked out from them."""
+"""Columns of one version of an export, with a memo for values computed from them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _MISSING: Any = object()
 
 @dataclass(frozen=True, slots=True)
 class ColumnFacts:
-    """A column of an export.
+    """Facts of a column of an export.
 
     Parameters
     ----------
     type : pyarrow.DataType
-        As stored.
+        Stored type.
     n_nulls : int or None
-        None where the statistics do not tell, as for structs and lists.
+        Number of nulls; None if the statistics lack it, as for structs and lists.
     minimum, maximum : float or None
-        Of the finite numbers, as far as the statistics of every row group tell.
+        Bounds of the numbers; None if the statistics of any row group lack them.
     """
 
     type: pa.DataType
@@ -34,35 +34,36 @@ class ColumnFacts:
 
 
 class Memo:
-    """A value that keeps what functions return for it; both are dropped at the same time."""
+    """An object that stores results of functions of it, so that they live as long as it does."""
 
     def once(self, function: Callable[[Self, Unpack[Arguments]], T], *arguments: *Arguments) -> T:
-        """Return what a function returns for this value and some arguments; it is called once.
+        """Return ``function(self, *arguments)``, computed at the first call and then stored.
 
-        Threads that ask at the same moment may call it twice, and are given the same object.
+        Concurrent first calls may compute it twice, but all return the same object.
         """
         kept: dict[Any, T] = self.__dict__.setdefault("_kept", {})
         key = (function, *arguments)
-        # One look: of a thousand keys the hash and the comparison are what it costs.
+        # Look up only once: with a thousand keys in `arguments`, hashing and comparing them is
+        # the main cost.
         found: T = kept.get(key, _MISSING)
         if found is _MISSING:
             return kept.setdefault(key, function(self, *arguments))
         return found
 
     def __getstate__(self) -> dict[str, Any]:
-        # Another process works it out for itself: some of it belongs to an engine.
+        # Not pickled: some stored values are objects of an engine.
         return {name: value for name, value in self.__dict__.items() if name != "_kept"}
 
 
 class KnownColumns(Memo, dict[str, ColumnFacts]):
-    """Columns of one version of an export, in the order of the file; they do not change.
+    """Columns of one version of an export, in file order; never changed.
 
     Parameters
     ----------
     columns : mapping of str to ColumnFacts
-        Those that were asked for.
+        The requested columns.
     footer : bytes or None
-        A footer of these columns alone, where the export's own is long.
+        A footer with only these columns, if the export's own footer is long.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
-"""Footers cut down to some columns, so that a read of one key does not pay for ten thousand.
+"""Cut footers down to some columns, so that reading one key does not parse ten thousand.
 
 A Parquet footer is one Thrift structure in the compact protocol (Parquet format,
 ``parquet.thrift``, ``FileMetaData``): the schema, and for every row group a ``ColumnChunk`` per
-leaf column. It is walked once, to note where each of these stands; a slim footer is then put
-together from the noted bytes as they are, without understanding them.
+leaf column. The footer is walked once to slice it into these parts; a slim footer is then joined
+from the slices of some columns, without parsing them.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ LENGTH_AND_MAGIC = 8
 VERSION, SCHEMA, N_ROWS, ROW_GROUPS, CREATED_BY = 1, 2, 3, 4, 6
 CHUNKS, SORTING_COLUMNS = 1, 4
 N_CHILDREN = 5
-# The path of a column chunk is of any length (field ids: metadata, path_in_schema).
+# The field (3, 3) is meta_data.path_in_schema of a column chunk, a text of any length.
 _chunks_seen: Forms[None] = Forms(Rules(free=frozenset({(3, 3)})))
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnSlice:
-    """The bytes of a footer that are about one top-level column.
+    """The bytes of a footer that describe one top-level column.
 
     Parameters
     ----------
     n_elements : int
-        Schema elements: one, and one per nested field.
+        Number of schema elements: one, and one per nested field.
     elements : bytes
         The schema elements.
     n_leaves : int
-        Leaf columns.
+        Number of leaf columns.
     chunks : tuple of bytes
-        Per row group, the column chunks of all its leaves.
+        For each row group, the ``ColumnChunk`` structures of the column's leaves.
     """
 
     n_elements: int
@@ -57,18 +57,19 @@ class ColumnSlice:
 
 @dataclass(frozen=True, slots=True)
 class FooterFrame:
-    """The bytes of a footer that are about no column.
+    """The bytes of a footer that do not belong to any column.
 
     Parameters
     ----------
     version, n_rows : bytes
-        Fields, with their headers.
+        Fields with their headers.
     root : tuple of bytes
-        The schema's root element, before and after its count of children.
+        The schema's root element: the bytes before and after its number of children.
     groups : tuple of bytes
-        Per row group, what follows its column chunks.
+        For each row group, the bytes after its column chunks.
     created_by : bytes
-        Who wrote the file: readers mend known faults by it. Without a header; may be empty.
+        The field ``created_by`` without its header, by which readers work around faults of old
+        writers; may be empty.
     """
 
     version: bytes
@@ -79,7 +80,7 @@ class FooterFrame:
 
 
 class Unsliceable(Exception):
-    """The footer has a form that is not cut: it has to be read whole."""
+    """The footer cannot be sliced and has to be read whole; the text says why."""
 
 
 def read_footer(file: Path) -> bytes:
@@ -93,7 +94,7 @@ def read_footer(file: Path) -> bytes:
 
 
 def slice_footer(metadata: bytes) -> tuple[FooterFrame, tuple[ColumnSlice, ...]]:
-    """Note where the parts of a footer stand.
+    """Slice a footer into a frame and columns.
 
     Parameters
     ----------
@@ -103,12 +104,13 @@ def slice_footer(metadata: bytes) -> tuple[FooterFrame, tuple[ColumnSlice, ...]]
     Returns
     -------
     tuple of FooterFrame and tuple of ColumnSlice
-        The slices in the order of the file.
+        The frame, and the columns in file order.
 
     Raises
     ------
     Unsliceable
-        If the footer is sorted by column position, encrypted, or has fields in another order.
+        If a row group names its sorting columns by position, or the footer is encrypted, or its
+        fields are in an unusual order.
     """
     try:
         return _slice(Walker(metadata))
@@ -119,19 +121,19 @@ def slice_footer(metadata: bytes) -> tuple[FooterFrame, tuple[ColumnSlice, ...]]
 
 
 def slim_footer(frame: FooterFrame, columns: Sequence[ColumnSlice]) -> bytes:
-    """Put a footer together that knows some columns only.
+    """Join a frame and some columns to a footer.
 
     Parameters
     ----------
     frame : FooterFrame
-        What is about no column.
+        The footer's bytes that belong to no column.
     columns : sequence of ColumnSlice
-        In the order of the file.
+        The columns to keep, in file order.
 
     Returns
     -------
     bytes
-        A Parquet file of the footer alone; its offsets are those of the file that it was cut from.
+        A Parquet file that consists only of the footer. Its offsets are those of the original file.
     """
     n_elements = 1 + sum(column.n_elements for column in columns)
     n_leaves = sum(column.n_leaves for column in columns)
@@ -155,19 +157,19 @@ def pack_frame(frame: FooterFrame) -> bytes:
 
 
 def unpack_frame(content: bytes) -> FooterFrame:
-    """Return the frame that `pack_frame` packed."""
+    """Return a frame from the bytes that `pack_frame` returned."""
     version, before, after, n_rows, created_by, *groups = _unpack(content)
     return FooterFrame(version, (before, after), n_rows, tuple(groups), created_by)
 
 
 def pack_column(column: ColumnSlice) -> bytes:
-    """Return a slice as bytes."""
+    """Return a column slice as bytes."""
     counts = _varint(column.n_elements), _varint(column.n_leaves)
     return _pack([*counts, column.elements, *column.chunks])
 
 
 def unpack_column(content: bytes) -> ColumnSlice:
-    """Return the slice that `pack_column` packed."""
+    """Return a column slice from the bytes that `pack_column` returned."""
     n_elements, n_leaves, elements, *chunks = _unpack(content)
     counts = Walker(n_elements).varint(), Walker(n_leaves).varint()
     return ColumnSlice(counts[0], elements, counts[1], tuple(chunks))

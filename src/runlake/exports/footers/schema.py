@@ -1,4 +1,4 @@
-"""The columns that a footer names: checked, and found for keys."""
+"""Check the columns in a footer, and find the columns of keys."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from runlake.exports.footers.writers import kinds_in
 
 
 class UnreadableExport(pa.ArrowInvalid):  # type: ignore[misc]
-    """A Parquet file of which no answer can be made; the text says why."""
+    """A Parquet file that cannot be read as an export; the text says why."""
 
 
 @contextmanager
 def refusing_unsound(file: Path | None) -> Iterator[None]:
-    """Turn whatever is wrong with a file's footer into `UnreadableExport`.
+    """Raise `UnreadableExport` for anything wrong with a file's footer in this context.
 
-    The footer is compared with itself first: of an unsound one pyarrow ends the process. None
-    stands for a file of which that was done.
+    The footer is checked for contradictions first, because some of them make pyarrow crash the
+    process. Pass None for a file that was checked already.
     """
     try:
         if file is not None:
@@ -34,17 +34,17 @@ def refusing_unsound(file: Path | None) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise UnreadableExport(f"a column has the name {error.object!r}, not UTF-8") from error
     except (ValueError, LookupError, ArithmeticError, TypeError, RecursionError) as error:
-        # UnsoundFooter, and what pyarrow raises while it turns strange values into Python's.
+        # UnsoundFooter, and errors of pyarrow when it converts strange values to Python objects.
         raise UnreadableExport(f"its footer is damaged: {error}") from error
 
 
 def checked_schema(metadata: pq.FileMetaData) -> pa.Schema:
-    """Return a schema in which each name is that of one column, or field; else `UnreadableExport`.
+    """Return a footer's schema; raise `UnreadableExport` if column or field names are not unique.
 
     Parameters
     ----------
     metadata : pyarrow.parquet.FileMetaData
-        A footer.
+        The footer.
     """
     schema = metadata.schema.to_arrow_schema()
     if doubles := _doubles(schema.names):
@@ -56,11 +56,11 @@ def checked_schema(metadata: pq.FileMetaData) -> pa.Schema:
                 raise UnreadableExport(
                     f"two fields of column {column.name!r} are named {doubles[0]!r}"
                 )
-    # Arrow's own schema, which a footer may carry too, need not be that of the columns.
+    # The Arrow schema that a footer may contain can contradict its Parquet schema.
     n_leaves = sum(_n_leaves(column.type) for column in schema)
     if n_leaves != metadata.num_columns:
         raise UnreadableExport(
-            f"it stores {metadata.num_columns:,} columns, but {n_leaves:,} by its Arrow schema"
+            f"it stores {metadata.num_columns:,} columns, but its Arrow schema has {n_leaves:,}"
         )
     return schema
 
@@ -72,19 +72,20 @@ def _doubles(names: list[str]) -> list[str]:
 
 
 def columns_for(keys: Iterable[str], types: Mapping[str, pa.DataType]) -> list[str]:
-    """Return the columns in which an export can hold some keys.
+    """Return the columns of an export that can contain some keys.
 
     Parameters
     ----------
     keys : iterable of str
-        The keys.
+        Keys to read.
     types : mapping of str to pyarrow.DataType
         The columns of the export.
 
     Returns
     -------
     list of str
-        Columns of the keys' names, and structs ``a`` that may hold a key ``a.b`` as a field.
+        Columns with the keys' names, then struct columns ``a`` that may have a key ``a.b`` as a
+        field.
 
     Examples
     --------
@@ -100,16 +101,17 @@ def columns_for(keys: Iterable[str], types: Mapping[str, pa.DataType]) -> list[s
 
 
 def parents_of(keys: Iterable[str]) -> list[str]:
-    """Return the names of which dotted keys can be fields: ``a`` and ``a.b`` for ``a.b.c``."""
+    """Return the structs that dotted keys may be fields of: ``a`` and ``a.b`` for ``a.b.c``."""
     parts = (key.split(".") for key in keys)
     return list(dict.fromkeys(".".join(names[:n]) for names in parts for n in range(1, len(names))))
 
 
 def leaf_positions(schema: pa.Schema) -> dict[str, tuple[int, int, int]]:
-    """Return for each top-level column its first and last+1 leaf, and its place in the schema.
+    """Return each top-level column's first leaf, last leaf + 1, and position in the schema.
 
-    Parquet stores a struct or a list as one column chunk per leaf, in the order of the schema; the
-    paths of leaves cannot tell a struct ``a`` with a field ``b`` from a column named ``a.b``.
+    Parquet stores a struct or a list as one column chunk per leaf, in the order of the schema. The
+    paths of leaves are not used: those of a struct ``a`` with a field ``b``, and of a column named
+    ``a.b``, are the same.
 
     Examples
     --------

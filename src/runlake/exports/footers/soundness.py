@@ -1,8 +1,8 @@
-"""Whether a footer is one that pyarrow survives.
+"""Refuse footers that would make pyarrow crash the process.
 
-pyarrow ends the process where a column chunk or its statistics do not fit the schema: the C++ error
-passes functions that are declared not to raise. So what it takes for granted is compared before it
-sees the footer: types, lengths of bounds, numbers of columns and of values.
+pyarrow aborts if a column chunk or its statistics do not fit the schema: the C++ exception passes
+through functions declared ``noexcept``. So its assumptions are checked before it sees the footer:
+types, lengths of bounds, numbers of columns and of values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from runlake.exports.footers.thrift import BINARY, I32, I64, LIST, STRUCT, Unkno
 
 SCHEMA, ROW_GROUPS, N_ROWS = 2, 4, 3
 MAX_DEPTH = 64
-# Delta and run-length encodings keep a value in a few bits; fewer values than that harm nobody.
+# Limits against absurd sizes: delta and run-length encodings store a value in a few bits, so many
+# values per byte are possible, and smaller numbers than those "always allowed" do no harm.
 VALUES_PER_BYTE = 1_000
 VALUES_ALWAYS_ALLOWED = 1 << 24
 BYTES_PER_BYTE = 1_000
@@ -28,9 +29,10 @@ BYTES_OF_TYPE = {0: 1, 1: 4, 2: 8, 3: 12, 4: 4, 5: 8}
 BYTE_ARRAY, FIXED_BYTE_ARRAY = 6, 7
 REQUIRED, OPTIONAL, REPEATED = 0, 1, 2
 N_CODECS = 8
-# By field ids: type, length, repetition and children of a schema element, and its name.
+# Field ids of a schema element: type 1, length 2, repetition 3, name 4, number of children 5.
 ELEMENT = Rules(same=frozenset({(1,), (2,), (3,), (5,)}), free=frozenset({(4,)}))
-# Type and codec of a column chunk, its count of values, lengths and offsets, its path.
+# Field ids of a column chunk's metadata (3): type 1, path 3, codec 4, number of values 5, lengths 6
+# and 7, offsets 9 and 11.
 CHUNK = Rules(
     same=frozenset({(3, 1), (3, 4)}),
     counts=frozenset({(3, 7), (3, 9), (3, 11)}),
@@ -46,12 +48,12 @@ _elements_seen: Forms[_Element] = Forms(ELEMENT)
 
 
 class UnsoundFooter(ValueError):
-    """A footer that contradicts itself; the text says where."""
+    """A footer contradicts itself; the text says where."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """A column as it is stored: how long its values are, and its levels (Parquet's words)."""
+    """A leaf column: type, length of a value, and highest repetition and definition level."""
 
     type: int
     n_bytes: int | None
@@ -61,20 +63,20 @@ class _Leaf:
 
 
 def check_footer(footer: bytes, n_file_bytes: int) -> None:
-    """Refuse a footer that readers do not survive.
+    """Refuse a footer that could crash a reader.
 
     Parameters
     ----------
     footer : bytes
-        Without its length and magic.
+        The footer without its length and magic.
     n_file_bytes : int
         Length of the whole file.
 
     Raises
     ------
     UnsoundFooter
-        If the schema is nested too deep, a column chunk does not fit it, or there are more values
-        than a file of that length can hold.
+        If the schema is nested too deeply, a column chunk does not fit it, or the footer states
+        more values than a file of that length can contain.
     """
     try:
         _check(_Fields(footer), n_file_bytes)
@@ -83,27 +85,27 @@ def check_footer(footer: bytes, n_file_bytes: int) -> None:
 
 
 class _Fields(Walker):
-    """Reads values, and bounds what a length may be."""
+    """Reads values, and checks lengths against the footer's end."""
 
     def number(self) -> int:
         value = self.varint()
         return (value >> 1) ^ -(value & 1)
 
     def binary_length(self) -> int:
-        """Step over bytes and return how many they are."""
+        """Skip a text and return its length in bytes."""
         length = self.varint()
         self.at += length
         if self.at > len(self.content):
-            raise UnsoundFooter("a text of the footer ends behind it")
+            raise UnsoundFooter("a text of the footer is longer than the footer")
         return length
 
     def count(self, kind: int) -> int:
-        """Return the length of a list of structures or numbers."""
+        """Return the length of a list whose elements must be of type ``kind``."""
         length, inner = self.list_header()
         if length and inner != kind:
             raise UnsoundFooter("a list of the footer is of the wrong type")
         if length > len(self.content):
-            raise UnsoundFooter("a list of the footer is longer than it")
+            raise UnsoundFooter("a list of the footer is longer than the footer")
         return length
 
 
@@ -118,7 +120,7 @@ def _check(fields: _Fields, n_file_bytes: int) -> None:
             for _ in range(fields.count(STRUCT)):
                 n_rows += _check_row_group(fields, leaves or [], n_file_bytes)
         elif last in (SCHEMA, ROW_GROUPS):
-            raise UnsoundFooter("the schema or the row groups are no list")
+            raise UnsoundFooter("the schema or the row groups are not a list")
         else:
             fields.skip(kind)
     if leaves is None:
@@ -132,9 +134,9 @@ def _refuse_absurd(n_values: int, what: str, n_file_bytes: int) -> None:
 
 
 def _leaves(fields: _Fields) -> list[_Leaf]:
-    """Return the columns as they are stored."""
+    """Return the leaf columns of the schema."""
     leaves: list[_Leaf] = []
-    # Per level: children still to come, repetition and definition level.
+    # For each open level: number of children not read yet, repetition and definition level.
     levels: list[tuple[int, int, int]] = []
     for place, element in enumerate(_elements(fields)):
         kind, length, repetition, n_children = element
@@ -144,7 +146,7 @@ def _leaves(fields: _Fields) -> list[_Leaf]:
         while levels and not levels[-1][0]:
             levels.pop()
         if not levels or repetition not in (REQUIRED, OPTIONAL, REPEATED):
-            raise UnsoundFooter("the schema is no tree of columns")
+            raise UnsoundFooter("the schema is not a tree of columns")
         left, n_repeated, n_defined = levels[-1]
         levels[-1] = left - 1, n_repeated, n_defined
         n_repeated += repetition == REPEATED
@@ -156,7 +158,7 @@ def _leaves(fields: _Fields) -> list[_Leaf]:
         elif kind is not None:
             leaves.append(_leaf(kind, length, n_repeated, n_defined))
     if any(left for left, _, _ in levels):
-        raise UnsoundFooter("the schema has fewer elements than columns")
+        raise UnsoundFooter("the schema has fewer elements than it states children")
     return leaves
 
 
@@ -169,7 +171,7 @@ def _leaf(kind: int, length: int | None, n_repeated: int, n_defined: int) -> _Le
 def _n_bytes(kind: int, length: int | None) -> int | None:
     if kind == FIXED_BYTE_ARRAY:
         if length is None or length <= 0:
-            raise UnsoundFooter("a column of fixed length has none")
+            raise UnsoundFooter("a column of fixed length states no length")
         return length
     if kind != BYTE_ARRAY and kind not in BYTES_OF_TYPE:
         raise UnsoundFooter(f"a column has the type {kind}")
@@ -197,7 +199,7 @@ def _element(fields: _Fields) -> _Element:
         last, kind = field
         if last in (1, 2, 3, 5):
             if kind != I32:
-                raise UnsoundFooter("a column of the schema is of the wrong form")
+                raise UnsoundFooter("a column of the schema has a field of the wrong type")
             values[last] = fields.number()
         elif kind == BINARY:
             fields.binary_length()
@@ -205,12 +207,12 @@ def _element(fields: _Fields) -> _Element:
             fields.skip(kind)
     n_children = values.get(5, 0)
     if n_children < 0:
-        raise UnsoundFooter("a column has fewer fields than none")
+        raise UnsoundFooter("a column has a negative number of fields")
     return values.get(1), values.get(2), values.get(3, -1), n_children
 
 
 def _check_row_group(fields: _Fields, leaves: list[_Leaf], n_file_bytes: int) -> int:
-    """Return how many rows a row group states."""
+    """Check a row group; return the number of rows that it states."""
     last = n_rows = 0
     has_columns = False
     flat: set[int] = set()
@@ -227,11 +229,11 @@ def _check_row_group(fields: _Fields, leaves: list[_Leaf], n_file_bytes: int) ->
         elif (last, kind) == (N_ROWS, I64):
             n_rows = fields.number()
         elif last in (1, N_ROWS):
-            raise UnsoundFooter("a row group is of the wrong form")
+            raise UnsoundFooter("a row group has a field of the wrong type")
         else:
             fields.skip(kind)
     if n_rows < 0 or not has_columns:
-        raise UnsoundFooter("a row group has no columns, or fewer rows than none")
+        raise UnsoundFooter("a row group has no columns, or a negative number of rows")
     n_values = max(flat, default=0)
     if n_values > n_rows:
         raise UnsoundFooter(
@@ -241,8 +243,8 @@ def _check_row_group(fields: _Fields, leaves: list[_Leaf], n_file_bytes: int) ->
 
 
 def _check_chunks(fields: _Fields, leaves: Sequence[_Leaf], n_file_bytes: int) -> set[int]:
-    """Return the counts of values of columns that have one per row, each once."""
-    # Of columns that have one value per row, and of lists.
+    """Check a row group's chunks; return the distinct numbers of values of columns but lists."""
+    # Pairs: for columns with one value per row, and for lists.
     stated: tuple[set[bytes], set[bytes]] = (set(), set())
     counts: tuple[set[int], set[int]] = (set(), set())
     for leaf in leaves:
@@ -267,7 +269,7 @@ def _check_chunk(fields: _Fields, leaf: _Leaf, n_file_bytes: int) -> int:
         last, kind = field
         if (last, kind) == (3, STRUCT):
             n_values = _check_metadata(fields, leaf, n_file_bytes)
-        elif last in (3, 8):
+        elif last in (3, 8):  # 3 with another type than a structure; 8 is crypto_metadata
             raise UnsoundFooter("a column is encrypted or has no metadata")
         elif kind == BINARY:
             fields.binary_length()
@@ -285,29 +287,29 @@ def _check_metadata(fields: _Fields, leaf: _Leaf, n_file_bytes: int) -> int:
         last, kind = field
         if last in (1, 4, 5, 6, 7, 9, 10, 11):
             if kind not in (I32, I64):
-                raise UnsoundFooter("a column chunk is of the wrong form")
+                raise UnsoundFooter("a column chunk has a field of the wrong type")
             numbers[last] = fields.number()
         elif (last, kind) == (12, STRUCT):
             _check_statistics(fields, leaf)
         elif (last, kind) == (16, STRUCT):
             _check_sizes(fields, leaf)
         elif last in (12, 16):
-            raise UnsoundFooter("statistics are of the wrong form")
+            raise UnsoundFooter("statistics are not a structure")
         else:
             fields.skip(kind)
     return _n_values(numbers, leaf, n_file_bytes)
 
 
 def _n_values(numbers: dict[int, int], leaf: _Leaf, n_file_bytes: int) -> int:
-    """Return how many values a column chunk states, if it fits its column and the file."""
+    """Check a column chunk against its column and the file; return its number of values."""
     if numbers.get(1) != leaf.type or not 0 <= numbers.get(4, -1) < N_CODECS:
-        raise UnsoundFooter("a column chunk is of another type than its column, or of no codec")
+        raise UnsoundFooter("a column chunk has another type than its column, or no known codec")
     if min(numbers.get(name, -1) for name in (5, 6, 7)) < 0:
         raise UnsoundFooter("a column chunk has no length")
-    # Some writers note a dictionary offset of 0 for "none".
+    # Some writers set the dictionary offset to 0 if there is no dictionary.
     starts = [numbers.get(9, -1), numbers.get(11) or numbers.get(9, -1)]
     if min(starts) < 0 or min(starts) + numbers[7] > n_file_bytes:
-        raise UnsoundFooter("a column chunk ends behind the file")
+        raise UnsoundFooter("a column chunk ends after the end of the file")
     if numbers[6] > max(BYTES_ALWAYS_ALLOWED, numbers[7] * BYTES_PER_BYTE):
         raise UnsoundFooter(f"a column chunk unpacks {numbers[7]:,} bytes to {numbers[6]:,}")
     return numbers[5]
@@ -319,10 +321,10 @@ def _check_statistics(fields: _Fields, leaf: _Leaf) -> None:
         last, kind = field
         if last in (1, 2, 5, 6):
             if kind != BINARY:
-                raise UnsoundFooter("statistics are of the wrong form")
+                raise UnsoundFooter("statistics have a bound of the wrong type")
             length = fields.binary_length()
             if leaf.n_bytes is not None and length != leaf.n_bytes and length:
-                raise UnsoundFooter(f"a bound has {length} bytes, its type {leaf.n_bytes}")
+                raise UnsoundFooter(f"a bound has {length} bytes, but its type {leaf.n_bytes}")
         else:
             fields.skip(kind)
 
@@ -335,15 +337,15 @@ def _check_sizes(fields: _Fields, leaf: _Leaf) -> None:
             length = fields.count(I64)
             highest = leaf.n_repeated if last == 2 else leaf.n_defined  # noqa: PLR2004
             if length not in (0, highest + 1):
-                raise UnsoundFooter("the statistics of sizes do not fit the schema")
+                raise UnsoundFooter("the size statistics do not fit the schema")
             for _ in range(length):
                 fields.skip(I64)
         elif last in (2, 3) or (last == 1 and leaf.type != BYTE_ARRAY):
-            raise UnsoundFooter("the statistics of sizes are of the wrong form")
+            raise UnsoundFooter("the size statistics have a field of the wrong type")
         else:
             fields.skip(kind)
 
 
 def check_file(file: Path) -> None:
-    """Refuse a file whose footer readers do not survive; see `check_footer`."""
+    """Refuse a file whose footer could crash a reader; see `check_footer`."""
     check_footer(read_footer(file), file.stat().st_size)

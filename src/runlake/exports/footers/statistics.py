@@ -1,4 +1,4 @@
-"""What planning needs to know of an export, read from its footer and its ``_step`` column."""
+"""Read the facts of an export that planning needs, from its footer and its ``_step`` column."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from runlake.values import StepRange
 
 @dataclass(frozen=True, slots=True)
 class ExportFacts:
-    """What planning needs to know of an export, so that it need not open the file.
+    """Facts of an export with which a read is planned without opening the file.
 
     Parameters
     ----------
     row_groups : tuple of RowGroup
-        In file order.
+        Row groups in file order.
     is_ascending : bool
-        Every row has a step, and each step is higher than the one before.
+        True if every row has a step, and each step is higher than the one before.
     n_columns : int
-        Columns of the file, ``_step`` included.
+        Number of top-level columns, including ``_step``.
     columns : KnownColumns
-        Only those that were asked for.
+        The requested columns.
     is_as_stated : bool
-        What the footer states of row counts, order, and steps is what the ``_step`` column has.
+        True if row counts, order and steps in the footer agree with the ``_step`` column.
     is_common : bool
-        Every engine reads what the writer used: see `runlake.exports.footers.writers`.
+        True if every engine can read the file; see `runlake.exports.footers.writers`.
     """
 
     row_groups: tuple[RowGroup, ...]
@@ -45,24 +45,24 @@ class ExportFacts:
 
     @property
     def n_rows(self) -> int:
-        """Rows in the file."""
+        """Number of rows in the file."""
         return sum(group.n_rows for group in self.row_groups)
 
     @property
     def first_step(self) -> int | None:
-        """Lowest step, None for a file without steps."""
+        """Lowest step; None for a file without steps."""
         return min(
             (g.first_step for g in self.row_groups if g.first_step is not None), default=None
         )
 
     @property
     def last_step(self) -> int | None:
-        """Highest step, None for a file without steps."""
+        """Highest step; None for a file without steps."""
         return max((g.last_step for g in self.row_groups if g.last_step is not None), default=None)
 
     @property
     def footer(self) -> bytes | None:
-        """A footer of the columns that were asked for, where the export's own is long."""
+        """A footer with only the requested columns, if the export's own footer is long."""
         return self.columns.footer
 
 
@@ -72,20 +72,20 @@ def read_export_facts(file: Path, footer: pq.FileMetaData | None = None) -> Expo
     Parameters
     ----------
     file : Path
-        A file with its footer and its ``_step`` column.
+        A file that has at least its footer and its ``_step`` column.
     footer : pyarrow.parquet.FileMetaData, optional
-        Its footer, where that was read already, within `refusing_unsound`.
+        The footer, if it was read already, within `refusing_unsound`.
 
     Returns
     -------
     ExportFacts
-        Types and statistics from the footer; row counts and steps from the ``_step`` column
-        itself, with which the footer is compared.
+        Types and statistics are from the footer; row counts and steps are from the ``_step``
+        column, and compared with the footer.
 
     Raises
     ------
     pyarrow.ArrowException, OSError
-        If the file is no Parquet file; `UnreadableExport` if its names or row counts are wrong.
+        If the file is not a Parquet file; `UnreadableExport` if its names or row counts are wrong.
     """
     with (
         refusing_unsound(file if footer is None else None),
@@ -120,14 +120,14 @@ def read_columns(
     metadata : pyarrow.parquet.FileMetaData
         The footer.
     schema : pyarrow.Schema
-        Of the same file.
+        Schema of the same file.
     names : iterable of str
-        Top-level columns; those that the file lacks are left out.
+        Top-level columns; columns that the file lacks are ignored.
 
     Returns
     -------
     dict of str to ColumnFacts
-        In the order of the names.
+        Columns in the order of ``names``.
     """
     leaves = leaf_positions(schema)
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
@@ -142,10 +142,10 @@ def read_columns(
 
 
 def _statistics(groups: list[pq.RowGroupMetaData], leaf: int, kind: pa.DataType) -> ColumnFacts:
-    """Return what the statistics of a column state, None where they cannot be true."""
+    """Return the facts of a column by its statistics, without numbers that cannot be true."""
     n_nulls: int | None = 0
     bounds: list[float] | None = []
-    # The statistics of 16-bit floats come as bytes.
+    # Not for 16-bit floats: pyarrow returns their statistics as bytes.
     is_number = pa.types.is_integer(kind) or kind in (pa.float32(), pa.float64())
     for group in groups:
         statistics = group.column(leaf).statistics
@@ -156,7 +156,7 @@ def _statistics(groups: list[pq.RowGroupMetaData], leaf: int, kind: pa.DataType)
         elif statistics.has_min_max:
             if bounds is not None:
                 bounds += [float(statistics.min), float(statistics.max)]
-                # NaN is at no side of anything.
+                # Also drops NaN bounds, with which every comparison is False.
                 bounds = bounds if bounds[-2] <= bounds[-1] else None
         elif n_here != group.num_rows:
             bounds = None
@@ -174,7 +174,7 @@ def _stated_nulls(statistics: pq.Statistics | None, n_rows: int) -> int | None:
 
 
 def groups_in(facts: ExportFacts, steps: StepRange) -> tuple[int, ...]:
-    """Return the row groups that hold a step of a range."""
+    """Return the indices of the row groups that have a step in a range."""
     return tuple(
         index
         for index, group in enumerate(facts.row_groups)

@@ -1,4 +1,4 @@
-"""The ``_step`` column of an export, and whether the footer states the same of it."""
+"""Read the ``_step`` column of an export, and compare it with the footer."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ STEPS_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """A row group of an export: rows, and first and last step, both inclusive.
+    """A row group of an export: number of rows, lowest and highest step, both inclusive.
 
-    The steps are None where no row of the group has one.
+    The steps are None if no row of the group has a step.
     """
 
     n_rows: int
@@ -29,7 +29,7 @@ class RowGroup:
 
 @dataclass(frozen=True, slots=True)
 class _Steps:
-    """What the ``_step`` column of a row group has, or some of it."""
+    """Facts of the ``_step`` column of a row group, or of a part of it."""
 
     group: RowGroup
     is_ascending: bool
@@ -37,7 +37,7 @@ class _Steps:
 
 
 def read_row_groups(parquet: pq.ParquetFile) -> tuple[tuple[RowGroup, ...], bool, bool]:
-    """Return the row groups, whether steps ascend, and whether the footer states the same."""
+    """Return the row groups, whether steps ascend, and whether the footer agrees with both."""
     metadata = parquet.metadata
     if STEP not in parquet.schema_arrow.names:
         stated = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
@@ -52,7 +52,7 @@ def read_row_groups(parquet: pq.ParquetFile) -> tuple[tuple[RowGroup, ...], bool
         row_group = metadata.row_group(index)
         n_stored = row_group.column(leaf).num_values
         if steps.group.n_rows < n_stored:
-            # No engine reads behind the count of rows.
+            # Engines read only as many rows as the footer states, so the rest would be lost.
             raise UnreadableExport(
                 f"row group {index} has {n_stored:,} steps, but states {row_group.num_rows:,} rows"
             )
@@ -85,7 +85,7 @@ def _step_columns(parquet: pq.ParquetFile, index: int) -> Iterator[pa.Array]:
 
 
 def _joined(parts: Iterable[_Steps]) -> _Steps:
-    """Return what rows have that follow each other."""
+    """Combine the facts of consecutive parts of the column."""
     n_rows = n_nulls = 0
     first: int | None = None
     last: int | None = None
@@ -108,7 +108,7 @@ def _joined(parts: Iterable[_Steps]) -> _Steps:
 def _is_as_stated(
     stated: pq.RowGroupMetaData, leaf: int, steps: _Steps, *, is_integer: bool
 ) -> bool:
-    """Tell whether a row group has the rows and the whole steps that its footer states."""
+    """Return whether a row group's rows and integer steps agree with its footer."""
     group = steps.group
     if stated.num_rows != group.n_rows:
         return False
@@ -123,7 +123,10 @@ def _is_as_stated(
 
 
 def _is_sorted_as_stated(parquet: pq.ParquetFile, is_ascending: bool) -> bool:
-    """Tell whether no order is stated but that of the steps; polars believes what is stated."""
+    """Return whether the footer states no sorting, or a true one by step.
+
+    polars relies on a stated sorting without checking it.
+    """
     (step, _, _) = leaf_positions(parquet.schema_arrow).get(STEP, (None, None, None))
     metadata = parquet.metadata
     stated = [metadata.row_group(n).sorting_columns for n in range(metadata.num_row_groups)]
@@ -145,10 +148,10 @@ def _step_facts(column: pa.Array) -> _Steps:
 
 
 def _whole_steps(column: pa.Array) -> pa.Array:
-    """Return the steps that are there, as int64."""
+    """Return the steps without nulls, as int64."""
     if column.type == pa.int64() and not column.null_count:
         return column
-    # Imported late, because it takes as long as all else of pyarrow, and mostly nothing needs it.
+    # Imported late: it takes as long as the rest of pyarrow, and most exports do not need it.
     import pyarrow.compute as pc
 
     steps = pc.drop_null(column)

@@ -1,38 +1,38 @@
-"""Thrift's compact protocol, in which Parquet's footers are written."""
+"""Parse Thrift's compact protocol, the encoding of Parquet footers."""
 
 from __future__ import annotations
 
 BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, STRUCT = 3, 4, 5, 6, 7, 8, 9, 10, 12
 SHORT_LIST = 15
-# A boolean field's value stands in its header.
+# A boolean has no bytes: its value is the type in the field's header (1 or 2).
 FIXED_BYTES = {1: 0, 2: 0, BYTE: 1, DOUBLE: 8}
 
 
 class UnknownType(ValueError):
-    """A value of a type that the protocol does not know."""
+    """A value has a type that is not in the protocol."""
 
 
 class Walker:
-    """Steps through Thrift's compact protocol without building values."""
+    """Walks through Thrift's compact protocol without building values; ``at`` is the offset."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
         self.at = 0
 
     def varint(self) -> int:
-        """Return an unsigned number."""
+        """Read an unsigned number of variable length."""
         content = self.content
         value = shift = 0
         while True:
             byte = content[self.at]
             self.at += 1
             value |= (byte & 0x7F) << shift
-            if byte < 0x80:  # noqa: PLR2004 - the bit that says there is more
+            if byte < 0x80:  # noqa: PLR2004 - the highest bit means that more bytes follow
                 return value
             shift += 7
 
     def field(self, last: int) -> tuple[int, int] | None:
-        """Return id and type of the next field, None at the end of the structure."""
+        """Read a field's header: return its id and type, None at the end of the structure."""
         head = self.content[self.at]
         self.at += 1
         if head == 0:
@@ -43,14 +43,14 @@ class Walker:
         return (number >> 1) ^ -(number & 1), head & 15
 
     def list_header(self) -> tuple[int, int]:
-        """Return length and element type of a list."""
+        """Read a list's header: return its length and the type of its elements."""
         head = self.content[self.at]
         self.at += 1
         length = head >> 4
         return (self.varint() if length == SHORT_LIST else length), head & 15
 
     def skip(self, kind: int) -> None:
-        """Step over a value."""
+        """Skip a value."""
         content = self.content
         if kind in (I16, I32, I64):
             while content[self.at] >= 0x80:  # noqa: PLR2004
@@ -80,7 +80,7 @@ class Walker:
         self.at += 1
 
     def skipped(self, kind: int) -> bytes:
-        """Step over a value and return its bytes."""
+        """Skip a value and return its bytes."""
         start = self.at
         self.skip(kind)
         return self.content[start : self.at]

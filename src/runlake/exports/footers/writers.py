@@ -1,4 +1,4 @@
-"""What the writer of an export used, where engines differ in what they read."""
+"""Find features of an export's writer that not every engine reads."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ COMMON_ENCODINGS = {"PLAIN", "RLE", "BIT_PACKED", "PLAIN_DICTIONARY", "RLE_DICTI
 
 
 def is_common(metadata: pq.FileMetaData, schema: pa.Schema) -> bool:
-    """Tell whether polars and DuckDB read all that a footer names, as pyarrow does.
+    """Return whether polars and DuckDB read every column of a file, as pyarrow does.
 
     Parameters
     ----------
     metadata : pyarrow.parquet.FileMetaData
         The footer.
     schema : pyarrow.Schema
-        Of the same file.
+        Schema of the same file.
 
     Returns
     -------
     bool
-        False for types that one of them refuses, and for values of fixed length in encodings that
-        came later to the format: found by trial of all that pyarrow, polars and DuckDB write.
+        False for types that one of them refuses, and for values of fixed length in newer encodings.
+        Found by trying everything that pyarrow, polars and DuckDB write.
     """
     kinds = set(chain.from_iterable(map(kinds_in, set(schema.types))))
     if any(map(_is_refused, kinds)):
@@ -39,7 +39,7 @@ def is_common(metadata: pq.FileMetaData, schema: pa.Schema) -> bool:
 
 
 def kinds_in(kind: pa.DataType) -> Iterator[pa.DataType]:
-    """Yield a type, and those that it is made of."""
+    """Yield a type, then the types nested in it, at any depth."""
     yield kind
     if isinstance(kind, pa.BaseExtensionType):
         yield from kinds_in(kind.storage_type)
@@ -58,12 +58,12 @@ def _is_refused(kind: pa.DataType) -> bool:
 
 
 def _holds_nothing(kind: pa.DataType) -> bool:
-    """Tell whether a type has members without a type, which polars takes for integers."""
+    """Return whether a type has members of type null, which polars reads as integers."""
     return any(pa.types.is_null(kind.field(n).type) for n in range(kind.num_fields))
 
 
 def _is_fixed(kind: pa.DataType) -> bool:
-    """Tell whether cells may be stored with one length for all."""
+    """Return whether values of a type may be stored as FIXED_LEN_BYTE_ARRAY."""
     types = pa.types
     return bool(
         types.is_fixed_size_binary(kind) or types.is_decimal(kind) or types.is_float16(kind)
