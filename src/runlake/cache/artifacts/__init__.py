@@ -1,4 +1,4 @@
-"""Files of artifacts: each content once, under its digest.
+"""The cache of artifact files, which stores each content once, under its digest.
 
-Read `manifest`, `digests` and `contents`; then `references`, and `files`, which uses them all.
+Read `manifest`, `digests` and `contents`; then `references`, and `files`, which uses all of them.
 """

@@ -1,7 +1,7 @@
-"""Contents under their MD5: downloaded once, checked at every use, copied to where they are wanted.
+"""File contents by MD5: downloaded once, checked at every use, and copied to their destination.
 
-Copies share blocks with the cache where the file system can do that (reflinks). They are never hard
-links: whoever edits a downloaded file would edit the cache, and every other copy with it.
+Copies share blocks with the cache if the file system supports reflinks. They are never hard links,
+because an edit of a downloaded file would change the cache, and every other copy.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ def fetch_content(client: Client, md5: str, download: Download, *, what: str) ->
     Parameters
     ----------
     client : Client
-        The backend; what one sent is not given out for another's.
+        Client of the backend; contents are not shared between backends.
     md5 : str
-        Digest in base64.
+        MD5 in base64.
     download : callable
-        Puts the content, checked, at a path, atomically.
+        Writes the verified content to a path, atomically.
     what : str
         What to call the content in messages.
 
     Returns
     -------
     Path
-        Not to be changed.
+        The file in the cache, which must not be changed.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def fetch_content(client: Client, md5: str, download: Download, *, what: str) ->
             download(content.path)
         except OSError as error:
             raise CacheError(
-                f"The cache at {str(content.root)!r} cannot take {what} "
+                f"{what} cannot be stored in the cache at {str(content.root)!r} "
                 f"({error.strerror or error}).",
                 path=str(content.path),
             ) from error
@@ -80,7 +80,7 @@ def fetch_content(client: Client, md5: str, download: Download, *, what: str) ->
 
 
 def find_content(client: Client, md5: str) -> Path | None:
-    """Return the cached file with an MD5, in base64, if it is there and intact."""
+    """Return the cached file with an MD5, in base64; None if it is missing or damaged."""
     path = _content(client, md5).path
     return path if is_intact(path, md5) else None
 
@@ -94,22 +94,22 @@ def download_checked(
     md5: str | None,
     max_bytes: int | None = None,
 ) -> None:
-    """Download a file by a signed URL; a URL that ran out is asked for again, once.
+    """Download a file by a signed URL, which is renewed once if it has expired.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     find_url : callable
-        Gives the URL; called with True for a fresh one.
+        Returns the URL; its argument is True for a new URL.
     destination : Path
-        Replaced once the file is complete and has its digest.
+        File to create or replace once the download is complete and has the right MD5.
     what : str
         What to call the file in errors.
     md5 : str or None
-        Digest in base64.
+        Expected MD5 in base64; None skips the check.
     max_bytes : int, optional
-        How long it may be.
+        Longest file to accept.
     """
 
     def download(url: str) -> None:
@@ -126,12 +126,12 @@ def download_checked(
 
 
 def is_intact(path: Path, md5: str) -> bool:
-    """Tell whether a file is there and has an MD5, in base64; reads all of it."""
+    """Read a whole file, and return whether it exists and has an MD5, given in base64."""
     return file_md5(path) == md5
 
 
 def file_md5(path: Path) -> str | None:
-    """Return the MD5 of a file in base64, None where there is no such file."""
+    """Return the MD5 of a file in base64; None if the file cannot be read."""
     if not is_regular(path):
         return None
     try:
@@ -143,19 +143,19 @@ def file_md5(path: Path) -> str | None:
 
 
 def place_copy(source: Path, destination: Path) -> None:
-    """Copy a file under its final name, atomically, sharing its blocks where that is possible.
+    """Copy a file atomically, as a reflink if possible.
 
     Parameters
     ----------
     source : Path
-        The file.
+        File to copy.
     destination : Path
-        Replaced; its directory is made.
+        File to create or replace; missing directories are made.
 
     Raises
     ------
     OSError
-        If the place cannot be written.
+        If the destination cannot be written.
     """
     make_directory(destination.parent)
     part = destination.with_name(f".{secrets.token_hex(8)}.part")
@@ -180,7 +180,7 @@ def _copy(source: Path, destination: Path) -> None:
                 while share(taken.fileno(), given.fileno(), COPY_BYTES):
                     pass
             except OSError:
-                # Between file systems, or on one that does not know how.
+                # Not possible between file systems, or not supported by this one.
                 taken.seek(0)
                 given.seek(0)
                 given.truncate()
@@ -190,7 +190,7 @@ def _copy(source: Path, destination: Path) -> None:
 
 
 def _sweep(directory: Path) -> None:
-    """Delete what downloads left that were killed long ago."""
+    """Delete partial files of downloads that were killed more than a day ago."""
     for part in directory.glob(".*.part"):
         with suppress(OSError):
             if time.time() - part.stat().st_mtime > ABANDONED_SECONDS:

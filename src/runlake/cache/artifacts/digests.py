@@ -1,4 +1,4 @@
-"""Digests of artifact files: MD5, or XXH128 where the SDK was asked for it."""
+"""Digests of artifact files: MD5, or XXH128 if the user chose it in the wandb SDK."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MANIFEST_HEADER = b"wandb-artifact-manifest-v1\n"
 
 
 def is_intact(path: Path, entry: Entry) -> bool:
-    """Tell whether a file is there with the digest of an entry; reads all of it.
+    """Read a whole file, and return whether it exists and has the digest of an entry.
 
     Raises
     ------
     MissingExtra
-        If the digest is of a kind that needs a package which is not installed.
+        If the digest is an XXH128, and the package that computes it is not installed.
     """
     if entry.algorithm != XXH128:
         return entry.md5 is not None and file_md5(path) == entry.md5
@@ -37,7 +37,7 @@ def is_intact(path: Path, entry: Entry) -> bool:
 
 
 def manifest_digest(manifest: Manifest) -> str:
-    """Return the digest of names and digests of all files, in hex."""
+    """Return an artifact's digest, computed from the names and digests of its files, in hex."""
     kinds = {entry.algorithm for entry in manifest.entries.values()}
     digest = _xxh128()() if XXH128 in kinds else hashlib.md5(usedforsecurity=False)
     digest.update(MANIFEST_HEADER)
@@ -51,8 +51,8 @@ def _xxh128() -> Callable[[], Any]:
         import xxhash
     except ImportError as error:
         raise MissingExtra(
-            "The files of this artifact were digested by XXH128, and are not used unchecked. "
-            "Install the package that checks them: pip install 'runlake[xxhash]'.",
+            "The files of this artifact have XXH128 digests, which cannot be checked without a "
+            "package. Install it: pip install 'runlake[xxhash]'.",
             extra="xxhash",
         ) from error
     return xxhash.xxh128

@@ -1,4 +1,4 @@
-"""Files of an artifact version, brought to where they are wanted by way of the cache."""
+"""Download the files of an artifact version to a directory, through the cache."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ MAX_REFERENCES = 8
 
 
 class FileUrls:
-    """Signed URLs of an artifact's files, asked for when the first is needed.
+    """Signed URLs of an artifact's files, requested when the first is needed.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     path : ArtifactPath
-        The version, with ``vN`` for an alias.
+        Path of the version; its alias is ``vN``.
     names : sequence of str, optional
-        The files that may be needed; all of them if omitted.
+        Names of the files that may be needed; all files if omitted.
     """
 
     def __init__(
@@ -69,12 +69,12 @@ class FileUrls:
         name : str
             Name in the artifact.
         is_fresh : bool
-            Ask again: the URL that is known ran out.
+            Request the URLs again, because the known URL has expired.
 
         Raises
         ------
         ArtifactNotFoundError
-            If the backend lists no such file.
+            If the backend does not list the file.
         """
         with self._guard:
             if self._urls is None or is_fresh:
@@ -91,7 +91,7 @@ class FileUrls:
     def _fetch(self) -> dict[str, str]:
         urls: dict[str, str] = {}
         cursor = None
-        # A version does not change, so that no file moves behind the cursor.
+        # A version never changes, so even one page without new files means an endless list.
         walk = Walk(self._client, f"the files of artifact '{self._path}'", idle_pages=1)
         while True:
             walk.check()
@@ -124,32 +124,32 @@ def fetch_file_page(
     cursor: str | None,
     limit: int,
 ) -> dict[str, Any]:
-    """Ask for one page of an artifact's files.
+    """Fetch one page of an artifact's files.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     path : ArtifactPath
-        The version.
+        Path of the version.
     names : sequence of str or None
-        Exact names; None is all files.
+        Exact names of files; None means all files.
     is_short : bool
-        Ask for names and URLs only; of all files.
+        Request only names and URLs; ``names`` is ignored then.
     cursor : str or None
-        Where the page starts.
+        Cursor of the page before; None for the first page.
     limit : int
-        Files on it at most.
+        Most files on the page.
 
     Returns
     -------
     dict
-        The GraphQL connection.
+        The GraphQL connection ``files``.
 
     Raises
     ------
     ArtifactNotFoundError
-        If there is no such version.
+        If the version does not exist.
     """
     variables: dict[str, Any] = {
         "entity": path.entity,
@@ -176,18 +176,18 @@ def fetch_file_page(
 
 
 class Fetcher:
-    """Brings entries of one artifact version to disk.
+    """Downloads entries of one artifact version.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     path : ArtifactPath
-        The version, with ``vN`` for an alias.
+        Path of the version; its alias is ``vN``.
     names : sequence of str, optional
-        The entries that may be asked for; all of them if omitted.
+        Names of the entries that may be needed; all entries if omitted.
     skip_cache : bool
-        Download to the target, past the cache.
+        Download directly to the target, without the cache.
     """
 
     def __init__(
@@ -206,12 +206,12 @@ class Fetcher:
         self._guard = threading.RLock()
 
     def fetch(self, entry: Entry) -> Path:
-        """Return the file of an entry in the cache, or downloaded into it; not to be changed.
+        """Return the cached file of an entry, downloaded if necessary; it must not be changed.
 
         Raises
         ------
         RunlakeError
-            If it cannot be downloaded.
+            If the file cannot be downloaded.
         """
         if entry.md5 is None:
             raise FileTransferError(f"{self.named(entry)} has no MD5 to check it by.")
@@ -227,12 +227,12 @@ class Fetcher:
         return fetch_content(self._client, entry.md5, download, what=self.named(entry))
 
     def place(self, entry: Entry, root: Path) -> None:
-        """Put the file of an entry below a directory, unless it is there with its digest.
+        """Put the file of an entry below a directory, unless it is there with the right digest.
 
         Raises
         ------
         RunlakeError
-            If it cannot be downloaded, or not be written; what is at the path is as it was then.
+            If the file cannot be downloaded or written; an existing file is unchanged then.
         """
         target = root / entry.path
         try:
@@ -250,7 +250,7 @@ class Fetcher:
             try:
                 place_copy(self.fetch(entry), target)
             except CacheError as error:
-                warn(f"{error} The file goes past the cache.")
+                warn(f"{error} It is downloaded without the cache.")
             else:
                 return
         fetcher, concrete = self.resolve(entry, MAX_REFERENCES)
@@ -272,16 +272,16 @@ class Fetcher:
         Parameters
         ----------
         entries : iterable of Entry
-            Their names stay below the directory.
+            Entries whose names do not lead out of the directory.
         root : Path
-            Made if it is not there.
+            The directory, which is made if missing.
         allow_missing_references : bool
-            Warn of references that cannot be downloaded, and go on.
+            Warn about references that cannot be downloaded, and continue.
 
         Raises
         ------
         RunlakeError
-            The first failure; the other files may be there, each complete.
+            The first failure. Other files may have been written, each completely.
         """
 
         def place(entry: Entry) -> RunlakeError | None:
@@ -313,7 +313,7 @@ class Fetcher:
                 raise
 
     def download(self, entry: Entry, target: Path) -> None:
-        """Download an entry that is no reference into an artifact; its digest is checked."""
+        """Download an entry and check its digest; not for references to other artifacts."""
         if entry.ref is not None:
             copy_reference(self._client, entry, target, what=self.named(entry))
             return
@@ -326,7 +326,7 @@ class Fetcher:
             self._download_own(entry, part)
             if not is_intact(part, entry):
                 raise FileTransferError(
-                    f"{self.named(entry)} came broken: its digest is not that of the manifest."
+                    f"{self.named(entry)} arrived damaged: its digest is not that of the manifest."
                 )
             part.replace(target)
         finally:
@@ -344,13 +344,16 @@ class Fetcher:
         )
 
     def resolve(self, entry: Entry, depth: int) -> tuple[Fetcher, Entry]:
-        """Follow references into other artifacts, as deep as allowed, to where the file is."""
+        """Follow references to other artifacts, at most ``depth``, to the entry with the file."""
         target = parse_artifact_reference(entry.ref)
         if target is None:
             return self, entry
         artifact_id, name = target
         if depth == 0:
-            raise FileTransferError(f"{self.named(entry)} refers to itself, or too far.")
+            raise FileTransferError(
+                f"{self.named(entry)} refers to itself, or through more than {MAX_REFERENCES} "
+                "other artifacts."
+            )
         with self._guard:
             if artifact_id not in self._referenced:
                 self._referenced[artifact_id] = self._open(artifact_id)

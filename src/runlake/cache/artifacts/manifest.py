@@ -1,4 +1,4 @@
-"""What an artifact version holds: its manifest, read and checked."""
+"""The manifest of an artifact version, which lists its files: fetched, parsed and checked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runlake.backend.http.transfer import download_bytes
 from runlake.errors import ArtifactNotFoundError, ProtocolError
 
 MD5_BYTES = 16
-# What the SDK writes beside a digest that is no MD5.
+# The value of "alg" that the wandb SDK writes for a digest that is not an MD5.
 XXH128 = "XXH128"
 VERSION = 1
 STORAGE_POLICY = "wandb-storage-policy-v1"
@@ -25,22 +25,23 @@ STORAGE_POLICY = "wandb-storage-policy-v1"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of an artifact, as the manifest describes it.
+    """One file of an artifact, as its manifest describes it.
 
     Parameters
     ----------
     path : str
-        Name in the artifact, with ``/``.
+        Name in the artifact, with ``/`` between folders.
     digest : str
-        MD5 in base64; for a reference whatever tells its versions apart, such as an ETag.
+        MD5 or XXH128 of the content in base64; for a reference any text that identifies the version
+        of its target, such as an ETag.
     ref : str or None
-        URL of a reference: the file lies elsewhere.
+        URL of a reference, whose file is stored elsewhere; None for a file of the artifact.
     size : int or None
-        Bytes.
+        Length in bytes.
     extra : mapping
-        What else the manifest says, such as the ETag of a reference.
+        Further facts in the manifest, such as the ETag of a reference.
     birth_artifact_id : str or None
-        The version that first had the file.
+        Id of the first version that had the file.
     """
 
     path: str
@@ -52,12 +53,12 @@ class Entry:
 
     @property
     def algorithm(self) -> str:
-        """``MD5`` or ``XXH128``, which is as long; of an entry that is a file."""
+        """``MD5`` or ``XXH128``, for a file of the artifact; their digests have equal lengths."""
         return XXH128 if self.extra.get("alg") == XXH128 else "MD5"
 
     @property
     def md5(self) -> str | None:
-        """The digest, where it is an MD5 of the content."""
+        """The digest if it is an MD5 of the content, else None."""
         try:
             is_md5 = len(base64.b64decode(self.digest, validate=True)) == MD5_BYTES
         except ValueError:
@@ -67,18 +68,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an artifact version holds.
+    """The manifest of an artifact version.
 
     Parameters
     ----------
     entries : mapping of str to Entry
-        By name.
+        Files by name.
     version : int
-        Of the format.
+        Version of the manifest's format.
     storage_policy : str
-        How the backend names its files.
+        Name of the backend's scheme for storing files.
     storage_policy_config : mapping
-        The same in detail.
+        Options of that scheme.
     """
 
     entries: Mapping[str, Entry]
@@ -88,35 +89,35 @@ class Manifest:
 
 
 def fetch_manifest(client: Client, artifact_id: str, what: str) -> Manifest:
-    """Ask the backend what an artifact version holds; two requests.
+    """Fetch the manifest of an artifact version, with two requests.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     artifact_id : str
-        The backend's own id of the version.
+        The backend's id of the version.
     what : str
         What to call the artifact in errors.
 
     Returns
     -------
     Manifest
-        Every name in it stays below the directory that it is downloaded to.
+        Checked: no name in it leads out of the directory that it is downloaded to.
 
     Raises
     ------
     ArtifactNotFoundError
-        If the version is gone.
+        If the version was deleted, or never committed.
     ProtocolError
-        If the answer is no manifest, or one of its names leads elsewhere.
+        If the file is not a manifest, or a name in it leads out of the directory.
     """
     data = query(client, documents.FETCH_ARTIFACT_MANIFEST, {"id": artifact_id})
     with answer_to(client, "FetchArtifactManifest", what):
         manifest = (data.get("artifact") or {}).get("currentManifest")
         url = manifest["file"]["directUrl"] if manifest else None
         if url is not None and not isinstance(url, str):
-            raise TypeError("the URL of the manifest is no text")
+            raise TypeError("the URL of the manifest is not a string")
     if url is None:
         raise ArtifactNotFoundError(
             f"Artifact {what} has no manifest at {client.origin}: it was deleted, or never "
@@ -129,24 +130,24 @@ def fetch_manifest(client: Client, artifact_id: str, what: str) -> Manifest:
 
 
 def parse_manifest(content: bytes, what: str) -> Manifest:
-    """Read the JSON of a manifest.
+    """Parse the JSON of a manifest.
 
     Parameters
     ----------
     content : bytes
-        The file.
+        The manifest's file.
     what : str
         What to call the artifact in errors.
 
     Returns
     -------
     Manifest
-        Checked: every name in it stays below the directory that it is downloaded to.
+        Checked: no name in it leads out of the directory that it is downloaded to.
 
     Raises
     ------
     ProtocolError
-        If it is no manifest, or one of its names leads elsewhere.
+        If the file is not a manifest, or a name in it leads out of the directory.
 
     Examples
     --------
@@ -165,7 +166,7 @@ def parse_manifest(content: bytes, what: str) -> Manifest:
         config = dict(document.get("storagePolicyConfig") or {})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ProtocolError(
-            f"The manifest of {what} is no artifact manifest: {_reason(error)}. Nothing of it was "
+            f"The manifest of {what} is not an artifact manifest: {_reason(error)}. No file was "
             "written."
         ) from error
     if version != VERSION:
@@ -176,20 +177,20 @@ def parse_manifest(content: bytes, what: str) -> Manifest:
     for name in entries:
         if leads_out(name):
             raise ProtocolError(
-                f"Artifact {what} names a file {name!r}, which leads out of the directory that it "
-                "is downloaded to. Nothing of it was written."
+                f"Artifact {what} has a file {name!r}, which leads out of the directory that it "
+                "is downloaded to. No file was written."
             )
         other = paths.setdefault(str(PurePosixPath(name)), name)
         if other != name:
             raise ProtocolError(
-                f"Artifact {what} names the files {other!r} and {name!r}, which are one place. "
-                "Nothing of it was written."
+                f"Artifact {what} has the files {other!r} and {name!r}, which are the same path. "
+                "No file was written."
             )
     return Manifest(entries, version, policy, config)
 
 
 def leads_out(name: str) -> bool:
-    r"""Tell whether a name, read as a path, can lead out of a directory on any system.
+    r"""Return whether a name, used as a relative path, may lead out of a directory on any system.
 
     Examples
     --------
@@ -226,7 +227,7 @@ def _parse_entry(name: str, entry: Mapping[str, Any]) -> Entry:
     if not (isinstance(digest, str) and is_size and isinstance(extra, dict)) or not all(
         text is None or isinstance(text, str) for text in (ref, birth)
     ):
-        raise TypeError(f"what it says of {name!r} is no digest, size and reference")
+        raise TypeError(f"the entry of {name!r} is not a digest, size and reference")
     return Entry(name, digest, ref or None, size, extra, birth)
 
 

@@ -1,4 +1,4 @@
-"""References: entries of an artifact whose bytes lie elsewhere."""
+"""References: entries of an artifact whose files are stored elsewhere."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ WEB_SCHEMES = {"http", "https"}
 
 
 def parse_artifact_reference(ref: str | None) -> tuple[str, str] | None:
-    """Return artifact id and name of a reference to another artifact's entry.
+    """Return the artifact id and the name in a reference to another artifact's entry.
 
     Parameters
     ----------
     ref : str or None
-        The URL of a reference.
+        URL of a reference.
 
     Returns
     -------
     tuple of str and str, or None
-        None for a reference of another kind.
+        None if the URL does not refer to an artifact.
 
     Examples
     --------
@@ -51,24 +51,24 @@ def parse_artifact_reference(ref: str | None) -> tuple[str, str] | None:
 
 
 def copy_reference(client: Client, entry: Entry, target: Path, *, what: str) -> None:
-    """Put what a reference refers to at a path, atomically, if it is still the version referred to.
+    """Copy the target of a reference to a path, atomically, if it has not changed since.
 
     Parameters
     ----------
     client : Client
-        Sends; its key goes along to its own origin only.
+        Sends the request; only the backend's own origin is sent the API key.
     entry : Entry
-        Its reference is a ``file``, ``http`` or ``https`` URL. Its digest is the MD5 in base64 of a
-        local file; the ETag of what HTTP gives, or the URL itself where it gives none.
+        An entry whose reference is a ``file``, ``http`` or ``https`` URL. Its digest is the MD5 of
+        a local file in base64; for HTTP the ETag, or the URL itself if the host sent no ETag.
     target : Path
-        Replaced; its directory is made.
+        File to create or replace; missing directories are made.
     what : str
         What to call the entry in errors.
 
     Raises
     ------
     FileTransferError
-        If it is not there, has changed, or is of a kind that runlake does not read.
+        If the file is missing, has changed, or its URL has an unsupported scheme.
     """
     ref, digest = entry.ref or "", entry.digest
     parts = _split(ref)
@@ -76,7 +76,7 @@ def copy_reference(client: Client, entry: Entry, target: Path, *, what: str) -> 
         raise FileTransferError(f"{what} refers to {ref!r}, which is no URL.")
     if parts.scheme in WEB_SCHEMES:
         etag = None if digest == ref else digest
-        # Those who log without looking at what they refer to give it no size.
+        # The size may be missing or 0: wandb's checksum=False logs a reference without reading it.
         download_file(client, ref, target, what=what, etag=etag, max_bytes=entry.size or None)
         return
     if parts.scheme != "file":
@@ -86,17 +86,17 @@ def copy_reference(client: Client, entry: Entry, target: Path, *, what: str) -> 
         )
     source = Path(url2pathname(unquote(parts.path)))
     if "\0" in str(source) or not source.is_file():
-        raise FileTransferError(f"{what} refers to {str(source)!r}, which is not there.")
+        raise FileTransferError(f"{what} refers to {str(source)!r}, which does not exist.")
     if not is_intact(source, entry):
         raise FileTransferError(f"{what} refers to {str(source)!r}, which has changed since.")
     place_copy(source, target)
 
 
 def _split(ref: str) -> SplitResult | None:
-    """Return the parts of a URL, None for what only looks like one."""
+    """Split a URL; None if it is malformed."""
     try:
         parts = urlsplit(ref)
-        # To look at a port is to check it.
+        # `port` raises ValueError for an invalid port.
         is_url = parts.scheme not in WEB_SCHEMES or (bool(parts.hostname) and parts.port != 0)
     except ValueError:
         return None

@@ -1,6 +1,5 @@
-"""The file system below the cache.
+"""Careful use of the file system below the cache.
 
-Read `file_state`, what is noted of a file to see that somebody touched it, and `sealed`, what is
-written so that a change shows. `mounts` knows network file systems, `links` follows no link that
-leads away.
+Read `file_state`, which detects that another program changed a file, and `sealed`, which adds
+checksums to documents. `mounts` finds network file systems, `links` refuses symbolic links.
 """

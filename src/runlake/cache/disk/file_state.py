@@ -1,4 +1,4 @@
-"""What a file system notes of a file: whoever else touched it leaves a trace there."""
+"""The state of a file (size, times, inode), by which changes of other programs are detected."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from runlake.cache.disk.mounts import is_network
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A file as it was when its content was known to be right.
+    """The state of a file when its content was last verified.
 
     Parameters
     ----------
     n_bytes : int
-        Its length.
+        Length of the file.
     changed_ns : int
-        When its content changed last; anybody can set that back.
+        Modification time in nanoseconds, which any program can set back.
     status : tuple of int, optional
-        When the file system last noted any change, and the inode: nobody can set those back. Empty
-        on a network file system, whose machines may see different ones. None where an older runlake
-        noted neither: then the file is compared once.
+        Status change time (ctime) in nanoseconds and inode, which no program can set back. Empty on
+        a network file system, where machines may see different values. None in a manifest of an
+        older runlake: then the file is verified once.
     """
 
     n_bytes: int
@@ -33,30 +33,33 @@ class FileState:
 
     @classmethod
     def of(cls, path: Path) -> FileState:
-        """Look at a file; `OSError` where there is none."""
+        """Return the current state of a file; raise `OSError` if it is missing."""
         found = path.stat()
         status = () if _is_on_network(path.parent) else _status(found)
         return cls(found.st_size, found.st_mtime_ns, status)
 
     def is_of(self, found: stat_result) -> bool:
-        """Tell whether the file is as it was."""
+        """Return whether a file with these facts is unchanged."""
         if (self.n_bytes, self.changed_ns) != (found.st_size, found.st_mtime_ns):
             return False
         return self.status is not None and self.status in ((), _status(found))
 
     def note(self) -> list[int] | None:
-        """Return ``status`` for JSON."""
+        """Return ``status`` as a value for JSON."""
         return None if self.status is None else list(self.status)
 
     @classmethod
     def noted(cls, n_bytes: int, changed_ns: int, status: Any) -> FileState:
-        """Read what `note` returned; None for what an older runlake noted."""
+        """Build a state from a manifest; ``status`` is what `note` returned, or None."""
         return cls(n_bytes, changed_ns, None if status is None else tuple(map(int, status)))
 
 
 @lru_cache(maxsize=1024)
 def _is_on_network(directory: Path) -> bool:
-    """Tell whether a directory is on a network file system; the table of mounts is long to read."""
+    """Return whether a directory is on a network file system.
+
+    Cached, because reading the table of mounts takes long.
+    """
     return is_network(directory)
 
 

@@ -1,8 +1,8 @@
-"""Files below the cache root that are not what runlake made: links, pipes, devices, directories.
+"""Refuse links, pipes, devices and directories in the place of the cache's files.
 
-Whoever may write to a shared cache could put a link there, to make others overwrite or delete files
-of their own, or a pipe or an endless device, to make them wait or run out of memory. runlake makes
-none, writes through none and reads none. The root itself may be a link.
+In a cache shared by several users, one of them could create a link that makes others overwrite or
+delete their own files, or a pipe or an endless device that makes them hang or run out of memory.
+runlake creates none of these, and neither follows nor reads them. Only the root may be a link.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ import stat
 from pathlib import Path
 
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-# To open a pipe waits for whoever writes to it, unless one says no.
+# Without this, opening a pipe waits for a process that writes to it.
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _CAN_TOUCH_LINKS = os.utime in os.supports_follow_symlinks
 
 
 def refuse_links(root: Path, path: Path) -> None:
-    """Raise where a directory that leads from the root to a path is a link.
+    """Raise an error if a directory between the root and a path is a symbolic link.
 
     Parameters
     ----------
     root : Path
         Root of the cache.
     path : Path
-        Below it; itself not looked at.
+        A path below the root; the path itself is not checked.
 
     Raises
     ------
     OSError
-        With the number of "too many levels of symbolic links".
+        With errno ELOOP.
     """
     for place in path.parents:
         if place == root:
@@ -42,29 +42,29 @@ def refuse_links(root: Path, path: Path) -> None:
 
 
 def open_to_change(path: Path) -> int:
-    """Open a file that is there for reading and writing, unless it is a link; return its number."""
+    """Open an existing file for reading and writing, unless it is a link; return a descriptor."""
     return os.open(path, os.O_RDWR | NO_LINK | NO_WAIT | _BINARY)
 
 
 def read_small_file(path: Path, max_bytes: int) -> bytes:
-    """Read a file of a known kind that others may have replaced.
+    """Read a small file of the cache that another user may have replaced.
 
     Parameters
     ----------
     path : Path
-        Below the cache root.
+        Path below the cache root.
     max_bytes : int
-        How long it may be.
+        Longest file to accept.
 
     Returns
     -------
     bytes
-        All of it.
+        The whole content.
 
     Raises
     ------
     OSError
-        If it is not there, no regular file, or longer.
+        If the file is missing, longer, or not a regular file.
     """
     descriptor = os.open(path, os.O_RDONLY | NO_LINK | NO_WAIT | _BINARY)
     try:
@@ -78,13 +78,13 @@ def read_small_file(path: Path, max_bytes: int) -> bytes:
 
 
 def refuse_special(descriptor: int, path: Path) -> None:
-    """Raise `OSError` where an open file is a pipe, a device or a directory."""
+    """Raise `OSError` if an open file is a pipe, a device or a directory."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise OSError(errno.EINVAL, "this is no regular file", str(path))
+        raise OSError(errno.EINVAL, "this is not a regular file", str(path))
 
 
 def is_regular(path: Path) -> bool:
-    """Tell whether a path, or what a link there leads to, is a file that may be read to its end."""
+    """Return whether a path, or the target of a link there, is a regular file."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (OSError, ValueError):
@@ -92,10 +92,10 @@ def is_regular(path: Path) -> bool:
 
 
 def set_times(path: Path, ns: tuple[int, int] | None = None) -> None:
-    """Set access and change time of a file, or of the link that lies in its place, to now or ns."""
+    """Set access and modification time of a file, to ``ns`` or now, without following a link."""
     is_followed = not _CAN_TOUCH_LINKS
     if ns is None:
-        # Whoever may write a file may do this; to set another time one has to own it.
+        # Setting "now" needs only write permission, setting any other time needs ownership.
         os.utime(path, follow_symlinks=is_followed)
     else:
         os.utime(path, ns=ns, follow_symlinks=is_followed)

@@ -1,4 +1,4 @@
-"""Which file system holds a path, and whether its locks can be trusted."""
+"""Find out whether a path is on a network file system, where locks cannot be trusted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 MOUNTS = Path("/proc/self/mountinfo")
-# File systems whose ``flock`` may hold on one host only, or succeed for everyone.
+# File systems whose ``flock`` may exclude processes of one host only, or none at all.
 NETWORK = frozenset(
     {
         *("nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "coda", "9p", "virtiofs"),
@@ -18,8 +18,8 @@ NETWORK = frozenset(
         *("vboxsf", "prl_fs", "vmhgfs"),
     }
 )
-# What a file system in user space (``fuse.NAME``, or NAME as the source of a plain ``fuse``) is
-# named when its files are on this machine after all.
+# Names of FUSE file systems (``fuse.NAME``, or NAME as the source of a plain ``fuse``) whose files
+# are on this machine.
 LOCAL_IN_USER_SPACE = frozenset(
     {
         *("ntfs-3g", "ntfs", "exfat", "fuse-overlayfs", "overlay", "overlayfs", "bindfs"),
@@ -37,11 +37,11 @@ class Mount:
     Parameters
     ----------
     point : PurePosixPath
-        Directory on which the file system appears.
+        Directory where the file system is mounted.
     kind : str
-        Its type, such as ``ext4`` or ``fuse.sshfs``.
+        Type of the file system, such as ``ext4`` or ``fuse.sshfs``.
     source : str
-        Device, server or program behind it.
+        Device, server or program that provides the file system.
     """
 
     point: PurePosixPath
@@ -50,28 +50,28 @@ class Mount:
 
     @property
     def is_network(self) -> bool:
-        """Other machines may hold the same files open."""
+        """True if other machines may have the same files open."""
         family, _, name = self.kind.partition(".")
         if family in {"fuse", "fuseblk"}:
             program = name or self.source.partition("#")[0].partition(":")[0]
-            # Unknown programs count as remote: a lock too careful costs a little, one too trusting
-            # costs double downloads.
+            # Unknown programs count as remote: a needless lease costs little time, but a lock that
+            # fails costs double downloads.
             return family == "fuse" and program not in LOCAL_IN_USER_SPACE
         return family in NETWORK
 
 
 def parse_mounts(text: str) -> tuple[Mount, ...]:
-    r"""Read a table of mounts (Linux: ``/proc/self/mountinfo``, see proc_pid_mountinfo(5)).
+    r"""Parse a table of mounts (Linux: ``/proc/self/mountinfo``, see proc_pid_mountinfo(5)).
 
     Parameters
     ----------
     text : str
-        The table; lines that do not have its form are skipped.
+        The table; malformed lines are skipped.
 
     Returns
     -------
     tuple of Mount
-        In the order of the table: a later mount on the same point hides an earlier one.
+        Mounts in the order of the table: a later mount hides an earlier one on the same directory.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def parse_mounts(text: str) -> tuple[Mount, ...]:
 
 
 def find_mount(mounts: tuple[Mount, ...], path: PurePosixPath) -> Mount | None:
-    """Return the mount that holds an absolute path without links; None where none does."""
+    """Return the mount that contains an absolute, resolved path; None if there is none."""
     found = None
     for mount in mounts:
         is_above = path == mount.point or mount.point in path.parents
@@ -99,17 +99,18 @@ def find_mount(mounts: tuple[Mount, ...], path: PurePosixPath) -> Mount | None:
 
 
 def is_network(path: Path) -> bool:
-    """Tell whether a path, which need not exist yet, is on a network file system.
+    """Return whether a path is on a network file system.
 
     Parameters
     ----------
     path : Path
-        Any path; links are followed.
+        A path, which need not exist yet; links are followed.
 
     Returns
     -------
     bool
-        False where the platform has no table of mounts. On Windows: a path on a network share.
+        On Linux by the table of mounts, on Windows True for a path on a network share; False on
+        other platforms.
     """
     resolved = os.path.realpath(path)
     if os.name == "nt":

@@ -1,4 +1,4 @@
-"""Documents and rows that carry their own CRC32C: one that was changed since is not believed."""
+"""Documents and database rows that contain their own CRC32C, to detect later changes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Cells = tuple[Any, ...]
 
 
 class BrokenSeal(ValueError):
-    """What is on disk is not what was written."""
+    """A document or row is damaged: its CRC32C is wrong or missing."""
 
 
 def seal_document(document: Mapping[str, Any]) -> bytes:
-    """Return a document as JSON whose last member is the CRC32C of all before it."""
+    """Return a document as JSON, with the CRC32C of its text as the last member."""
     body = json.dumps(document, separators=(",", ":")).encode()[:-1]
     return body + b',"crc32c":%d}' % google_crc32c.value(body)
 
 
 def unseal_document(content: bytes) -> dict[str, Any]:
-    """Read what `seal_document` wrote, or raise `BrokenSeal`."""
+    """Parse the result of `seal_document`; raise `BrokenSeal` if it was changed."""
     found = SEAL.fullmatch(content)
     if found is None or google_crc32c.value(found[1]) != int(found[2]):
         raise BrokenSeal("the document is not what was written")
@@ -33,12 +33,12 @@ def unseal_document(content: bytes) -> dict[str, Any]:
 
 
 def seal_row(row: Cells) -> Cells:
-    """Return the cells of a row of a database, and behind them their CRC32C."""
+    """Return the cells of a database row with their CRC32C appended."""
     return (*row, google_crc32c.value(repr(row).encode()))
 
 
 def unseal_row(row: Cells) -> Cells:
-    """Return the cells that `seal_row` was given, or raise `BrokenSeal`."""
+    """Return a row's cells without their CRC32C; raise `BrokenSeal` if they were changed."""
     if google_crc32c.value(repr(row[:-1]).encode()) != row[-1]:
         raise BrokenSeal("the row is not what was written")
     return row[:-1]

@@ -1,4 +1,4 @@
-"""One process at a time changes the files of a run; readers take no lock.
+"""Locks by which one process at a time changes the files of a run; readers take no lock.
 
-Read `striped`; `waiting` keeps the order of those who wait.
+Read `striped`, which takes a lock; `waiting` orders the processes that wait for it.
 """

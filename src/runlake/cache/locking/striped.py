@@ -1,8 +1,8 @@
-"""Striped locks: one process at a time changes a run's files; readers take none.
+"""Striped locks: one process at a time changes a run's files; readers take no lock.
 
-A lock saves work, nothing more: where one lies, a run is downloaded twice, and the files are right
-all the same (see the explanation pages). That is what makes a lease fit for network file systems:
-a holder that is cut off loses it, and nobody waits for ever.
+A lock only saves work: if it fails to exclude a process, a run is downloaded twice, but the files
+are still right (see the explanation pages). Hence a lease is safe on network file systems: a holder
+that is disconnected loses it after a minute, so that others do not wait forever.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from runlake.errors import CacheError, CacheLocked
 from runlake.exports.process_identity import Machine, Process
 
 PATIENCE_SECONDS = 3.0
-# Every version of runlake that shares a cache has to agree on it; filelock refuses others.
+# All versions of runlake that share a cache must use the same value; filelock refuses another.
 LEASE_SECONDS = 60.0
-# A waiter that gave no sign of life for so long is stopped: its turn goes to the next.
+# A waiter without a sign of life for this long is taken for stopped, and passed over.
 STOPPED_SECONDS = 5.0
 MAX_SIGNATURE_BYTES = 1 << 16
 MIN_PAUSE, MAX_PAUSE = 0.01, 0.2
@@ -47,11 +47,11 @@ def run_lock(directory: RunDirectory, timeout: float, *, locking: str = "auto") 
     Parameters
     ----------
     directory : RunDirectory
-        The run.
+        The run's directory.
     timeout : float
-        Seconds to wait for whoever holds it.
+        Seconds to wait for another holder.
     locking : {"auto", "flock", "soft"}
-        How.
+        Kind of lock, see `file_lock`.
     """
     what = str(directory.run)
     with file_lock(
@@ -75,30 +75,35 @@ def file_lock(
     locking: str = "auto",
     guarded: Path | None = None,
 ) -> Iterator[None]:
-    """Hold the lock at a path; a thread holds one at most, so that stripes cannot deadlock.
+    """Hold the lock at a path while the context is open.
+
+    A thread can hold only one lock at a time. Otherwise two threads that lock two runs on the same
+    two stripes could deadlock.
 
     Parameters
     ----------
     path : Path
-        The lock file; it is made.
+        The lock file, which is created if missing.
     root : Path
         Root of the cache.
     what : str
-        What to call the locked thing in messages.
+        What to call the locked run or file in messages.
     timeout : float
-        Seconds to wait for whoever holds it; waiters are let in first come, first served.
+        Seconds to wait for another holder; waiters get the lock first come, first served.
     locking : {"auto", "flock", "soft"}
-        "flock" asks the operating system, "soft" relies on file names alone; "auto" is "soft" on
-        network file systems, where ``flock`` may succeed for everyone.
+        "flock" is a lock of the operating system, "soft" a lease that needs only files. "auto" is
+        "soft" on network file systems, where ``flock`` may not exclude other machines, else
+        "flock".
     guarded : Path, optional
-        What will be written: refused, like the lock itself, where a link leads out of the cache.
+        File that will be written under the lock. It is refused, like the lock file, if one of its
+        directories is a link.
 
     Raises
     ------
     CacheLocked
-        If it is still held then.
+        If the lock is still held after the timeout.
     CacheError
-        If the lock file cannot be made.
+        If the lock file cannot be created.
     """
     with _only_lock_of_this_thread(what):
         signature = _Signature(what)
@@ -119,7 +124,7 @@ def file_lock(
         try:
             yield
         finally:
-            # A child that was forked in here inherits no hold, hence has none to give up.
+            # A child forked inside the context does not hold the lock, so it must not release it.
             if os.getpid() == holder:
                 signature.erase()
                 lock.release()
@@ -136,7 +141,7 @@ _held = _Held()
 def _only_lock_of_this_thread(what: str) -> Iterator[None]:
     if _held.by is not None and _held.by[0] == os.getpid():
         raise AssertionError(
-            f"this thread holds the lock of '{_held.by[1]}' and asks for that of '{what}'"
+            f"this thread holds the lock of '{_held.by[1]}' and cannot take that of '{what}' too"
         )
     _held.by = (os.getpid(), what)
     try:
@@ -161,7 +166,7 @@ def _acquire(path: Path, signature: _Signature, timeout: float, locking: str) ->
 
 def _wait(lock: BaseFileLock, path: Path, what: str, timeout: float) -> BaseFileLock:
     is_soft = isinstance(lock, SoftFileLease)
-    # A network file system may show another machine's sign of life a minute late.
+    # A network file system may show another machine's changes up to a minute late.
     line = Line(path.with_suffix(".waiting"), LEASE_SECONDS if is_soft else STOPPED_SECONDS)
     if line.is_empty() and _try(lock):
         return lock
@@ -197,22 +202,24 @@ def _try(lock: BaseFileLock) -> bool:
 
 def _tell(lock: BaseFileLock, what: str, n_ahead: int) -> None:
     logger.warning(
-        "This is process %d on %s; it waits for %s, to fetch '%s'%s.",
+        "Process %d on %s waits for %s, before it fetches '%s'%s.",
         os.getpid(),
         socket.gethostname(),
         _describe_holder(lock, what),
         what,
-        f"; {n_ahead} more came before it" if n_ahead else "",
+        f"; {n_ahead} other processes are ahead of it" if n_ahead else "",
     )
 
 
 class _Signature:
-    """Who holds a lock, in the lock file: by the descriptor that is held, whatever its name is now.
+    """The record of a lock's holder in the lock file, written through the locked descriptor.
+
+    The descriptor stays right even if the lock file is renamed or replaced meanwhile.
 
     Parameters
     ----------
     what : str
-        What the lock is held for.
+        Run or file for which the lock is held.
     """
 
     def __init__(self, what: str) -> None:
@@ -220,18 +227,18 @@ class _Signature:
         self._descriptor: int | None = None
 
     def write(self, descriptor: int) -> None:
-        """Sign the lock file."""
+        """Write this process into the lock file."""
         self._descriptor = descriptor
         holder = {**asdict(Process.current()), "hostname": socket.gethostname()}
         record = {**holder, "what": self.what}
-        # The record is for messages only; a full disk must not keep anybody from the lock.
+        # The record is only for messages, so a full disk must not prevent locking.
         with suppress(OSError):
             os.ftruncate(descriptor, 0)
             os.lseek(descriptor, 0, os.SEEK_SET)
             os.write(descriptor, json.dumps(record).encode())
 
     def erase(self) -> None:
-        """Empty the lock file, while it is still held."""
+        """Empty the lock file; call it while the lock is still held."""
         if self._descriptor is not None:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, 0)
@@ -248,7 +255,7 @@ def _describe_holder(lock: BaseFileLock, what: str) -> str:
         is_gone = process.is_gone()
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"
-    # Whoever was killed leaves its name; whoever took over has not written its own yet.
+    # Race: a killed holder leaves its record, and the next holder may not have written its own yet.
     if is_gone:
         return "another process"
     return holder if fetched == what else f"{holder} (which fetches '{fetched}')"

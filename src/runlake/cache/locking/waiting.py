@@ -1,9 +1,9 @@
-"""Who waits for a lock, in order: first come, first served.
+"""The line of processes that wait for a lock: first come, first served.
 
-A waiter leaves a file named for its number, one more than the highest that it found (Lamport's
-bakery, so that no clocks are compared). The line only decides who *tries* next; the lock itself
-decides who gets it. Hence a line that errs costs patience, never exclusion: a waiter that is gone,
-stopped or cut off is passed over.
+A waiter creates a file whose name contains a number, one more than the highest in the directory
+(Lamport's bakery algorithm, which compares no clocks). The line only decides which process *tries*
+to lock next; the lock itself decides which one gets it. So an error in the line costs waiting time,
+never exclusion, and a waiter that has ended, is stopped or disconnected can be passed over.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from runlake.exports.process_identity import Machine, Process
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """A waiter's place; places sort in the order of the line.
+    """A waiter's place in the line; places sort in the order of the line.
 
     Parameters
     ----------
     number : int
-        Two that come at once may have the same.
+        Number in the line. Two waiters that arrive at once may have the same number.
     name : str
-        Its file.
+        Name of the waiter's file, which decides between equal numbers.
     process : Process
-        Who waits.
+        The waiting process.
     """
 
     number: int
@@ -39,7 +39,7 @@ class Place:
 
     @classmethod
     def parse(cls, name: str) -> Place | None:
-        """Read a file name; None for any other file."""
+        """Parse a file name; None if it is not the name of a waiter's file."""
         try:
             number, host, boot, pid, started, _ = name.split(".")
             return cls(int(number), name, Process(Machine(host, boot), int(pid), int(started)))
@@ -48,14 +48,14 @@ class Place:
 
 
 class Line:
-    """The waiters for one lock, as one of them sees it.
+    """The waiters for one lock, as one waiter sees them.
 
     Parameters
     ----------
     directory : Path
-        Exists only while somebody waits.
+        Directory of the waiters' files, which exists only while a process waits.
     patience : float
-        Seconds after which a waiter that gave no sign of life is passed over.
+        Seconds without a sign of life after which a waiter is passed over.
     """
 
     def __init__(self, directory: Path, patience: float) -> None:
@@ -65,7 +65,7 @@ class Line:
         self._own = ""
 
     def is_empty(self) -> bool:
-        """Tell whether nobody waits; removes who is gone."""
+        """Return whether no process waits; removes the files of processes that have ended."""
         return not self._places()
 
     @contextmanager
@@ -81,7 +81,7 @@ class Line:
                 self._directory.rmdir()
 
     def n_ahead(self) -> int:
-        """Give a sign of life, and return how many others are to be let go first."""
+        """Give a sign of life, and return the number of waiters that are ahead."""
         with suppress(OSError):
             set_times(self._directory / self._own)
         now = time.monotonic()
@@ -100,11 +100,11 @@ class Line:
             number = max((place.number for place in self._places()), default=0) + 1
             place = f"{number:08d}.{machine.host}.{machine.boot}.{process.pid}.{process.started}"
             self._own = f"{place}.{secrets.token_hex(4)}"
-            # The last one to leave removes the directory, perhaps between these lines.
+            # Race: the last waiter to leave removes the directory, perhaps just before the touch.
             with suppress(FileNotFoundError):
                 (self._directory / self._own).touch(exist_ok=False)
                 return
-        raise FileNotFoundError(2, "it vanishes as often as it is made", str(self._directory))
+        raise FileNotFoundError(2, "it is deleted whenever it is created", str(self._directory))
 
     def _places(self) -> list[Place]:
         try:
@@ -125,7 +125,8 @@ class Line:
             sign = (self._directory / place.name).stat().st_mtime_ns
         except OSError:
             return False
-        # Another machine's clock is only watched for change, against a clock of our own.
+        # The file's time may be from another machine's clock: only see whether it changes, and
+        # measure how long ago by our own clock.
         last, since = self._signs.get(place.name, (None, now))
         if last != sign:
             since = now

@@ -1,4 +1,4 @@
-"""Requests per second, shared by all processes of one user.
+"""The limit on requests per second, shared by all processes of one user.
 
-Read `rate`, which is pure; then `budget`, which keeps it in a file.
+Read `rate`, the pure algorithm; then `budget`, which keeps its state in a file.
 """

@@ -1,6 +1,6 @@
-"""Requests per second that all processes of one user share, through a file in the cache.
+"""Limit the requests of all processes of one user together, through a file in the cache.
 
-While no limit is known and none is set, there is no file, and a request costs one look for it.
+While no limit is known or set, the file does not exist, and a request only checks for it.
 """
 
 from __future__ import annotations
@@ -29,20 +29,22 @@ from runlake.settings import Settings
 GUARD_SECONDS = 2.0
 GUARD_LEASE_SECONDS = 10.0
 LOOK_AGAIN_SECONDS = 0.5
-# How long a process keeps to the limit by itself once the file failed it.
+# How long a process limits its own requests without the file after an error of the file.
 ALONE_SECONDS = 60.0
 MAX_NOTE_BYTES = 4096
 T = TypeVar("T")
 
 
 class SharedBudget:
-    """Hands out turns to send requests to one API, first come first served among all processes.
+    """Hands out turns to send requests to one API, first come, first served for all processes.
+
+    If the cache cannot be written, each process limits only its own requests.
 
     Parameters
     ----------
     settings : Settings
-        Cache directory, API, key (its digest names the file), the rate if the user set one, and
-        how to lock. Where the cache cannot be written, each process keeps to the limit by itself.
+        Source of the cache directory, the base URL, the API key (whose digest is in the file's
+        name), the user's ``requests_per_second``, and the kind of lock.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -62,7 +64,8 @@ class SharedBudget:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["settings"])  # type: ignore[misc]
-        # Settings leave the key out of a pickle; its digest may go along.
+        # The pickled settings lack the key, so the path, which contains only its digest, is
+        # pickled too.
         self._path = state["path"]
 
     def acquire(self, timeout: float) -> float:
@@ -76,12 +79,12 @@ class SharedBudget:
         Returns
         -------
         float
-            The moment of the turn, for `learn`.
+            When the turn was taken, to be passed to `learn`.
 
         Raises
         ------
         TimeoutError
-            If the turn would come later.
+            If there is no turn within the timeout.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -99,16 +102,16 @@ class SharedBudget:
                 return turn
 
     def learn(self, turn: float, status: int, headers: Mapping[str, str]) -> None:
-        """Take note of what an answer tells about the API's limit.
+        """Adjust to what an answer says about the API's rate limit.
 
         Parameters
         ----------
         turn : float
             What `acquire` returned for the request.
         status : int
-            HTTP status.
+            HTTP status of the answer.
         headers : mapping
-            Case-insensitive header names.
+            Headers of the answer; names are case-insensitive.
         """
         told = parse_rate_headers(headers, status)
         if status != TOO_MANY_REQUESTS and not (told and told.is_scarce):
@@ -130,7 +133,7 @@ class SharedBudget:
 
         def take(rate: Rate, now: float) -> tuple[Rate, tuple[float, float, int]]:
             taken, turn = rates.reserve(rate, now, own)
-            # A turn that nobody would wait for is left to others.
+            # A turn beyond the timeout is not taken, so that another request can have it.
             kept = taken if turn - now <= patience else rate
             return kept, (turn, turn - now, taken.epoch)
 
@@ -148,7 +151,7 @@ class SharedBudget:
             return False
 
     def _read(self) -> Rate:
-        """Look at what is known, without the lock: the worst is a note that is half of another."""
+        """Read the shared state without the lock; a half-written file is read as no limit."""
         if self._is_alone:
             return self._alone.rate
         try:
@@ -170,7 +173,7 @@ class SharedBudget:
                     _write(descriptor, rates.encode(changed))
                     return result
             except OSError:
-                # A read-only or full disk, or whoever holds the note is stopped.
+                # The disk is read-only or full, or a stopped process holds the file's lock.
                 self._alone_until = time.monotonic() + ALONE_SECONDS
         return self._alone.change(change, self._now())
 
@@ -204,13 +207,13 @@ class SharedBudget:
         return self._is_on_network
 
     def _now(self) -> float:
-        # All processes of a machine share its monotonic clock, which nobody sets; machines share
-        # only the time of day.
+        # The processes of one machine share its monotonic clock, which is never set back. Different
+        # machines share only the time of day.
         return time.time() if self._is_shared_by_machines else time.monotonic()
 
 
 class _Alone:
-    """What one process knows, for where no file can be shared."""
+    """The rate limit of this process alone, if no file can be shared."""
 
     def __init__(self) -> None:
         self.rate = Rate(0.0)
@@ -218,7 +221,7 @@ class _Alone:
 
     def change(self, change: Callable[[Rate, float], tuple[Rate, T]], now: float) -> T:
         if self._lock[0] != os.getpid():
-            # The thread that held it was not forked along.
+            # After a fork: the lock may be held by a thread that does not exist in the child.
             self._lock = (os.getpid(), threading.Lock())
         with self._lock[1]:
             self.rate, result = change(self.rate, now)
@@ -246,7 +249,7 @@ def _lock(descriptor: int) -> None:
     deadline = time.monotonic() + GUARD_SECONDS
     while not lock_descriptor(descriptor, blocking=False):
         if time.monotonic() > deadline:
-            raise TimeoutError("another process holds the note of the rate limit")
+            raise TimeoutError("another process holds the lock of the rate limit's file")
         time.sleep(0.0005)
 
 

@@ -1,8 +1,8 @@
-"""When the next request may go: what is known of a rate limit, and how it changes (pure).
+"""The rate limit's state, and when the next request may be sent (pure).
 
-Turns are handed out at even distance, one per request, so that whoever waits knows how long. A rate
-that nobody named is found as TCP finds one: halved when the backend complains, then raised bit by
-bit until it does again.
+Turns are handed out at equal intervals, one per request, so the time to wait is known at once. If
+the backend does not state its limit, the rate is found as in TCP congestion control: halved at each
+complaint (HTTP 429), then slowly increased until the next.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from runlake.backend.http.rate_headers import RateHeaders
 from runlake.backend.http.statuses import TOO_MANY_REQUESTS
 
-# Turns keep this share of the rate, so that jitter on the way does not bunch them beyond it.
+# Turns use only this share of the rate, because network jitter can bunch requests.
 SLACK = 0.9
 FIRST_GUESS = 5.0
 LEAST_RATE = 0.1
@@ -25,26 +25,26 @@ MAX_BLOCK_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What is known of one limit; every moment is on the same clock, in seconds.
+    """The state of one rate limit; all times are in seconds on one clock.
 
     Parameters
     ----------
     written_at : float
-        When this was noted.
+        When this state was written.
     next_at : float
-        The first turn that nobody took.
+        Time of the first free turn.
     heard_at : float
-        When the backend last spoke of a limit; some minutes later it is forgotten.
+        When the backend last reported a limit, which is forgotten after `FORGET_SECONDS`.
     told : float or None
         Requests per second by the backend's headers.
     guess : float or None
-        Requests per second after the last complaint, as of ``cut_at``.
+        Requests per second that were allowed right after the last complaint, at ``cut_at``.
     cut_at : float
-        When the backend last complained; requests of before do not count again.
+        Time of the last complaint; complaints about requests sent before it are ignored.
     window : float
-        Longest window seen, in seconds; 0 for none.
+        Longest window reported, in seconds; 0 if none.
     epoch : int
-        Moves when all turns that wait become void.
+        Increased when turns that were handed out, but not used yet, become invalid.
     """
 
     written_at: float
@@ -57,10 +57,10 @@ class Rate:
     epoch: int = 0
 
     def as_of(self, now: float) -> Rate:
-        """Return what still holds at a moment.
+        """Return the state at time ``now``, without an outdated limit.
 
-        A note from the future means that a clock was set back, or that another machine's runs
-        ahead; distances in it are kept, so that nobody waits for the clocks to meet.
+        If ``written_at`` is in the future, a clock was set back, or another machine's clock is
+        fast. Then all times are shifted back, so that no request waits for the clocks to agree.
         """
         shift = min(0.0, now - self.written_at)
         moved = replace(
@@ -75,7 +75,7 @@ class Rate:
         return moved
 
     def allows(self, now: float) -> float | None:
-        """Return requests per second at a moment; None for no limit."""
+        """Return the allowed requests per second at time ``now``; None for no limit."""
         rates = []
         if self.told is not None:
             rates.append(self.told)
@@ -85,7 +85,7 @@ class Rate:
 
     @property
     def is_blank(self) -> bool:
-        """Nothing is known that would hold a request up."""
+        """True if no limit is known and no turn is reserved in the future."""
         return self.told is None and self.guess is None and self.next_at <= self.written_at
 
 
@@ -95,16 +95,16 @@ def reserve(rate: Rate, now: float, own: float | None) -> tuple[Rate, float]:
     Parameters
     ----------
     rate : Rate
-        What is known.
+        The state.
     now : float
-        This moment.
+        Current time.
     own : float or None
-        Requests per second by the user's setting.
+        The user's setting ``requests_per_second``.
 
     Returns
     -------
     tuple of Rate and float
-        What is known then, and the moment of the turn: now or later.
+        The new state, and the time of the turn: now or later.
     """
     rate = rate.as_of(now)
     turn = max(now, rate.next_at)
@@ -122,29 +122,25 @@ def learn(
     observed: float,
     max_pause: float = MAX_BLOCK_SECONDS,
 ) -> Rate:
-    """Take note of an answer.
+    """Return the state after an answer.
 
     Parameters
     ----------
     rate : Rate
-        What was known.
+        The state before.
     now : float
-        This moment.
+        Current time.
     turn : float
         When the request was sent.
     status : int
         HTTP status of the answer.
     told : RateHeaders or None
-        What its headers say.
+        Rate limit in the answer's headers.
     observed : float
-        Requests per second that this process sent of late: the guess for a limit without a number.
+        Requests that this process sent in the last second; the first guess is half of it if the
+        backend complains without stating a limit.
     max_pause : float
-        Seconds that the answer may hold everybody up, whatever it asks for.
-
-    Returns
-    -------
-    Rate
-        What is known now.
+        Longest pause in seconds for all processes, whatever the answer requests.
     """
     rate = rate.as_of(now)
     told = told or RateHeaders()
@@ -156,7 +152,7 @@ def learn(
         if told.limit and window:
             rate = replace(rate, told=max(told.limit / window, LEAST_RATE))
     pause = told.reset if told.remaining == 0 else None
-    # What was under way when the rate was cut says nothing about the new one.
+    # A complaint about a request that was sent before the last cut is not about the new rate.
     if is_complaint and turn >= rate.cut_at and now - rate.cut_at >= CUT_SECONDS:
         rate = _cut(rate, now, observed, was_known=was_known)
         pause = max(pause or 0.0, told.retry_after or 0.0, 1 / (rate.allows(now) or 1.0))
@@ -175,13 +171,13 @@ def _cut(rate: Rate, now: float, observed: float, *, was_known: bool) -> Rate:
     elif was_known:
         guess = max(LEAST_RATE, allowed / 2)
     else:
-        # The complaint itself names the limit that nobody knew of; that is all there is to learn.
+        # This complaint was the first to state the limit: keep to it, without halving.
         return replace(rate, cut_at=now)
     return replace(rate, guess=guess, cut_at=now)
 
 
 def encode(rate: Rate) -> bytes:
-    """Write a note as JSON; nothing at all where nothing is known."""
+    """Return a state as JSON; ``b""`` if nothing is known."""
     if rate.is_blank:
         return b""
     facts = {name: fact for name, fact in asdict(rate).items() if fact not in {None, -math.inf}}
@@ -189,7 +185,7 @@ def encode(rate: Rate) -> bytes:
 
 
 def decode(text: bytes, now: float) -> Rate:
-    """Read a note; blank where there is none, or one that cannot be read."""
+    """Parse a state; a blank one if the text is empty or malformed."""
     try:
         facts = {name: _finite(fact) for name, fact in json.loads(text).items()}
         epoch = int(facts.pop("epoch", 0))
@@ -202,5 +198,5 @@ def decode(text: bytes, now: float) -> Rate:
 
 def _finite(fact: object) -> float:
     if isinstance(fact, bool) or not isinstance(fact, (int, float)) or not math.isfinite(fact):
-        raise ValueError(f"{fact!r} is no number")
+        raise ValueError(f"{fact!r} is not a finite number")
     return float(fact)

@@ -1,5 +1,6 @@
-"""What keeps a cache sound and within its bounds: checked, pruned, tidied.
+"""Maintenance of the cache: verify, repair, prune and evict.
 
 Read `check` and `prune`; `evict` carries out what `prune` decides, `tree` finds the runs on disk,
-`dead_attempts` finds what others left, `uncommon` notes files that one engine cannot decode.
+`dead_attempts` finds and deletes files of killed downloads, `uncommon` marks files that one engine
+cannot decode.
 """

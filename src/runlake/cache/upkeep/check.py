@@ -1,4 +1,4 @@
-"""Files against their checksums, and the catalog against the files."""
+"""Verify files against their checksums, and rebuild the catalog from the files."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from runlake.exports.verify import digest_file
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a check found of one run.
+    """The result of verifying one run.
 
     Parameters
     ----------
     run : str
         ``entity/project/run_id``.
     n_exports : int
-        Exports that were read.
+        Number of verified exports.
     damaged : tuple of Path
-        Files that did not hold what arrived, or were gone: taken out of the cache, so that the next
-        read fetches them again.
+        Files that were damaged or missing. They were removed from the cache, so the next read
+        downloads them again.
     """
 
     run: str
@@ -41,21 +41,21 @@ class Checked:
 
 
 def verify_cache(root: Path, lock_timeout: float, *, locking: str = "auto") -> Iterator[Checked]:
-    """Read every byte of the cache and compare it with its checksum, and with a promised MD5.
+    """Read every file of the cache, and compare it with its checksum and a promised MD5.
 
     Parameters
     ----------
     root : Path
         Root of the cache.
     lock_timeout : float
-        Seconds to wait for whoever changes a run.
+        Seconds to wait for another process that changes a run.
     locking : {"auto", "flock", "soft"}
-        How to keep others from it.
+        Kind of lock.
 
     Yields
     ------
     Checked
-        Per run, by path.
+        One result per run, in the order of directories.
     """
     for run in walk_runs(root):
         damaged = [e for e in run.manifest.exports.values() if not _is_right(e)]
@@ -69,21 +69,21 @@ def verify_cache(root: Path, lock_timeout: float, *, locking: str = "auto") -> I
 
 
 def repair_catalog(root: Path, lock_timeout: float, *, locking: str = "auto") -> int:
-    """Make the catalog anew from manifests and footers, and sweep what dead attempts left.
+    """Rebuild the catalog from manifests and footers, and delete files of killed downloads.
 
     Parameters
     ----------
     root : Path
         Root of the cache.
     lock_timeout : float
-        Seconds to wait for whoever changes a run.
+        Seconds to wait for another process that changes a run.
     locking : {"auto", "flock", "soft"}
-        How to keep others from it.
+        Kind of lock.
 
     Returns
     -------
     int
-        Runs that were noted.
+        Number of runs in the new catalog.
     """
     catalog = Catalog(root)
     catalog.lose()
@@ -98,7 +98,7 @@ def repair_catalog(root: Path, lock_timeout: float, *, locking: str = "auto") ->
 
 def _note(catalog: Catalog, run: CachedRun) -> None:
     for export in run.manifest.exports.values():
-        # A file without a footer is found by the next read, or by verify.
+        # A damaged file is left to the next read, or to `verify_cache`.
         with suppress(CacheCorrupt):
             look_up_columns(catalog, export, None)
     catalog.note_run(run.directory, run.manifest)
@@ -109,7 +109,7 @@ def _set_aside(
 ) -> None:
     with run_lock(directory, lock_timeout, locking=locking):
         stored = read_manifest(directory)
-        # Somebody may have fetched them again meanwhile.
+        # Race: another process may have downloaded them again before the lock was taken.
         still = {e.object for e in damaged if not _is_mended(stored.exports.get(e.object), e)}
         kept = {name: export for name, export in stored.exports.items() if name not in still}
         write_manifest(directory, replace(stored, exports=kept))
@@ -124,7 +124,7 @@ def _is_mended(now: StoredExport | None, before: StoredExport) -> bool:
 
 
 def _is_right(export: StoredExport) -> bool:
-    """Tell whether a file holds what arrived, and that is what its host promised."""
+    """Return whether a file has its own checksum and the digests that its host promised."""
     if export.coverage is not None or export.validator.md5 is None:
         return export.is_intact()
     if not is_regular(export.path):

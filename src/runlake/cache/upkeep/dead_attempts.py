@@ -1,4 +1,4 @@
-"""What dead attempts left in a run's directory: their bytes are used, then they are deleted."""
+"""Find the files of killed downloads in a run's directory, to resume or delete them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ ABANDONED_SECONDS = 24 * 3600.0
 
 
 def find_dead_attempts(attempt: AttemptFile) -> Sequence[Path]:
-    """Find the files from which a new attempt may copy.
+    """Find the files of dead attempts that a new attempt may resume.
 
     Parameters
     ----------
     attempt : AttemptFile
-        In the directory of a run, whose lock the caller holds.
+        The new attempt, in the directory of a run whose lock the caller holds.
 
     Returns
     -------
     sequence of Path
-        Those for that object whose version is known. After a power cut a file may hold blocks that
-        were never written, and of another host we know as little; those are used only where the
-        storage host promises a digest of the whole.
+        Files for the attempt's object whose version is known. A file of an earlier boot may contain
+        blocks that never reached the disk, and the same may be true of another host's file. So
+        these are returned only if the storage host promises a digest of the whole object.
     """
     found = []
     for path in attempt.directory.iterdir():
@@ -45,13 +45,15 @@ def find_dead_attempts(attempt: AttemptFile) -> Sequence[Path]:
 
 
 def sweep_attempts(directory: Path) -> None:
-    """Delete what dead attempts left.
+    """Delete the files of dead attempts.
+
+    A lock can fail, so only files of processes that have certainly ended, or that are older than a
+    day, are deleted.
 
     Parameters
     ----------
     directory : Path
-        Of the run, whose lock the caller holds. A lock can lie, hence only files of processes
-        that are known to be dead, or of yesterday, are deleted.
+        Directory of a run whose lock the caller holds.
     """
     for path in directory.glob("*.part"):
         name = AttemptName.parse(path.name)
@@ -61,7 +63,7 @@ def sweep_attempts(directory: Path) -> None:
 
 
 def _is_dead(name: AttemptName) -> bool:
-    # What this process has under way its own memory knows.
+    # Attempts of this process that are under way were excluded by `is_under_way` before.
     return name.process.pid == os.getpid() or name.process.is_gone()
 
 

@@ -1,4 +1,4 @@
-"""Let go of what pruning decided, run by run, under the lock of each."""
+"""Evict runs and exports as `prune` decides, each run under its lock."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from runlake.values import RunPath
 def prune_cache(
     settings: Settings, policy: Policy, *, dry_run: bool = False, spared: Path | None = None
 ) -> Pruning:
-    """Let go of runs and exports that a policy does not keep.
+    """Evict the runs and exports that a policy does not keep.
 
     Parameters
     ----------
     settings : Settings
-        Name the cache.
+        Source of the cache directory and the kind of lock.
     policy : Policy
-        What may stay.
+        Which runs to keep.
     dry_run : bool
-        Decide only.
+        Decide only, and delete nothing.
     spared : Path, optional
-        Directory of a run that is being read.
+        Directory of a run that is being read, and is kept.
 
     Returns
     -------
     Pruning
-        What went, or would go.
+        What was evicted; with ``dry_run``, what would be.
     """
     runs = {run.directory.path: run for run in walk_runs(settings.cache_dir)}
     entries = {path: _entry(run, is_spared=path == spared) for path, run in runs.items()}
@@ -52,40 +52,40 @@ def prune_cache(
     if not dry_run:
         places = {id(entry): runs[path] for path, entry in entries.items()}
         for release in pruning.releases:
-            _let_go(places[id(release.entry)], release, settings)
+            _evict(places[id(release.entry)], release, settings)
     return pruning
 
 
 def keep_within(settings: Settings, spared: Path) -> None:
-    """Let go of the least recently used runs where the cache is larger than its limit.
+    """Evict the least recently used runs if the cache is larger than ``cache_max_bytes``.
 
     Parameters
     ----------
     settings : Settings
-        With ``cache_max_bytes``; without one nothing is looked at.
+        Source of ``cache_max_bytes``; if it is None, nothing is done.
     spared : Path
-        Directory of the run that is being read: it stays, however large it is.
+        Directory of the run that is being read, which is kept whatever its size.
     """
     if settings.cache_max_bytes is None:
         return
     n_bytes = Catalog(settings.cache_dir).n_held_bytes()
     if n_bytes is None or n_bytes > settings.cache_max_bytes:
-        # A cache that cannot be pruned now must not spoil the read that filled it.
+        # The read that filled the cache must not fail because pruning does.
         with suppress(OSError, CacheError):
             prune_cache(settings, Policy(max_bytes=settings.cache_max_bytes), spared=spared)
 
 
 def pin_run(settings: Settings, run: RunPath, *, is_pinned: bool) -> None:
-    """Keep pruning from a run, or let it have the run again.
+    """Protect a run from pruning, or end its protection.
 
     Parameters
     ----------
     settings : Settings
-        Name the cache and the backend.
+        Source of the cache directory and the base URL.
     run : RunPath
-        The run.
+        Path of the run.
     is_pinned : bool
-        True keeps it.
+        True to protect the run.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def _entry(run: CachedRun, *, is_spared: bool) -> Entry:
         EntryFile(export.file, allocated_bytes(export.path), export.dropped_at)
         for export in run.manifest.exports.values()
     ]
-    # What no manifest names was replaced, and touched then.
+    # A file that the manifest does not name was replaced; its time was set to that moment.
     files += [
         EntryFile(file.name, allocated_bytes(file), changed_at(file)) for file in unnamed_files(run)
     ]
@@ -125,12 +125,12 @@ def _entry(run: CachedRun, *, is_spared: bool) -> Entry:
     )
 
 
-def _let_go(run: CachedRun, release: Release, settings: Settings) -> None:
+def _evict(run: CachedRun, release: Release, settings: Settings) -> None:
     directory = run.directory
     catalog = Catalog(directory.root)
     with run_lock(directory, settings.lock_timeout, locking=settings.locking):
         now = read_cached_run(directory.root, directory.manifest)
-        # Whoever pulled or read it meanwhile wants it.
+        # Race: keep the run if a process has pulled or read it since the decision.
         if now is None or now.used_at > run.used_at or now.manifest != run.manifest:
             return
         gone = {file.name for file in release.files}

@@ -1,4 +1,4 @@
-"""What to let go of a cache, and why (pure)."""
+"""Decide which runs and exports to evict from a cache, and why (pure)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ class EntryFile:
     Parameters
     ----------
     name : str
-        Its name in the run's directory.
+        Name in the run's directory.
     n_bytes : int
-        What it takes on disk: less than its length where it is sparse.
+        Bytes allocated on disk, fewer than its length if the file is sparse.
     withdrawn_at : float or None
-        When the backend was first seen not to offer it any more; None while it does.
+        When a pull first found the file no longer on offer, in seconds since 1970; None if it is on
+        offer.
     """
 
     name: str
@@ -34,20 +35,20 @@ class EntryFile:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A run on disk. Moments are seconds since 1970.
+    """A run on disk.
 
     Parameters
     ----------
     run : RunPath
-        The run.
+        Path of the run.
     backend : str
-        Root of the API it is from.
+        Root of the API that the run was pulled from.
     files : tuple of EntryFile
-        In any order.
+        The run's files in any order.
     last_used_at, pulled_at : float
-        When it was last read, and last pulled.
+        When the run was last read and last pulled, in seconds since 1970.
     is_pinned : bool
-        Never let go, nor any file of it.
+        True if neither the run nor any file of it may be evicted.
     """
 
     run: RunPath
@@ -59,26 +60,26 @@ class Entry:
 
     @property
     def n_bytes(self) -> int:
-        """What its files take together."""
+        """Bytes that the run's files take on disk."""
         return sum(file.n_bytes for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What may stay.
+    """Which runs and exports to keep.
 
     Parameters
     ----------
     max_bytes : int, optional
-        Bytes that may stay; above, whole runs go, the least recently used first.
+        Bytes to keep; above, whole runs are evicted, the least recently used first.
     max_age : float, optional
-        Seconds after its last use that a run may stay.
+        Seconds that a run is kept after its last use.
     runs : tuple of str
-        Patterns ``entity``, ``entity/project`` or ``entity/project/run_id`` with ``*``, ``?`` and
-        ``[...]`` in each part. Nothing else is looked at, or counted. Without ``max_bytes`` and
-        ``max_age`` whatever they match goes.
+        Patterns ``entity``, ``entity/project`` or ``entity/project/run_id``, with ``*``, ``?`` and
+        ``[...]`` in each part. Other runs are neither evicted nor counted. Without ``max_bytes``
+        and ``max_age`` all matching runs are evicted.
     grace : float, default a day
-        Seconds that an export stays after it was withdrawn, for those who still read it.
+        Seconds that an export is kept after it was withdrawn, because processes may still read it.
     """
 
     max_bytes: int | None = None
@@ -91,12 +92,12 @@ class Policy:
             parts = pattern.split("/")
             if not all(parts) or len(parts) > 3:  # noqa: PLR2004 - entity, project, run id
                 raise InvalidArgument(
-                    f"{pattern!r} is no pattern of runs, such as 'team', 'team/proj' or "
+                    f"{pattern!r} is not a pattern of runs, such as 'team', 'team/proj' or "
                     "'team/proj/run-*'."
                 )
 
     def concerns(self, run: RunPath) -> bool:
-        """Tell whether a run is looked at."""
+        """Return whether the policy applies to a run."""
         names = (run.entity, run.project, run.run_id)
         return not self.runs or any(
             all(map(fnmatchcase, names, pattern.split("/"))) for pattern in self.runs
@@ -105,18 +106,18 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Files of one run to let go.
+    """Files of one run to evict.
 
     Parameters
     ----------
     entry : Entry
         The run.
     files : tuple of EntryFile
-        By name; all of the run's files where the run goes as a whole.
+        The files to delete, sorted by name.
     reason : str
-        Why.
+        Why they are evicted.
     is_whole : bool
-        The run goes, with its manifest.
+        True if the whole run is evicted, with its manifest.
     """
 
     entry: Entry
@@ -126,22 +127,22 @@ class Release:
 
     @property
     def n_bytes(self) -> int:
-        """What that frees."""
+        """Bytes that are freed."""
         return sum(file.n_bytes for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
-    """What to let go, and what that leads to.
+    """What to evict, and the resulting size.
 
     Parameters
     ----------
     releases : tuple of Release
-        The least recently used run first; one at most per run.
+        At most one per run, the least recently used run first.
     n_bytes_before, n_bytes_after : int
-        Of the runs that the policy concerns.
+        Size of the runs that the policy applies to.
     is_enough : bool
-        False where pinned runs alone are more than ``max_bytes``.
+        False if the runs that must be kept are larger than ``max_bytes``.
     """
 
     releases: tuple[Release, ...]
@@ -151,22 +152,22 @@ class Pruning:
 
 
 def plan_pruning(entries: Iterable[Entry], policy: Policy, now: float) -> Pruning:
-    """Decide what to let go.
+    """Decide what to evict.
 
     Parameters
     ----------
     entries : iterable of Entry
-        All that is on disk; the order means nothing.
+        All runs on disk, in any order.
     policy : Policy
-        What may stay.
+        Which runs to keep.
     now : float
-        This moment. A run that was used in the future, by a clock that went wrong, counts as used
-        now.
+        Current time in seconds since 1970. A run whose last use is in the future, because of a
+        wrong clock, counts as used now.
 
     Returns
     -------
     Pruning
-        Equal for equal arguments.
+        The same for any order of the entries.
 
     Examples
     --------
@@ -205,7 +206,7 @@ def _order(entry: Entry, now: float) -> tuple[float, float, str, str]:
 
 
 def _due(entry: Entry, policy: Policy, now: float) -> Release | None:
-    """Return what goes whatever room there is."""
+    """Return what is evicted of a run regardless of the cache's size."""
     if entry.is_pinned:
         return None
     if policy.max_age is not None and now - min(entry.last_used_at, now) >= policy.max_age:

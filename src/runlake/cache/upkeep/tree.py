@@ -1,4 +1,4 @@
-"""The runs on disk, found by walking the tree: the truth, whatever the catalog says."""
+"""Find the runs on disk by walking the directories, without the catalog."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class CachedRun:
     Parameters
     ----------
     directory : RunDirectory
-        Where it is.
+        The run's directory.
     manifest : StoredManifest
-        What there is of it.
+        The run's manifest.
     used_at : float
-        When it was last read, in seconds since 1970.
+        When the run was last read, in seconds since 1970.
     """
 
     directory: RunDirectory
@@ -34,28 +34,25 @@ class CachedRun:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes that the run takes up; holes of sparse files are not counted."""
+        """Bytes that the run takes on disk, without the holes of sparse files."""
         return sum(allocated_bytes(file) for file in _files(self.directory.path))
 
     @property
     def n_rows(self) -> int:
-        """Rows in the exports that are still on offer."""
+        """Number of rows in the exports that are still on offer."""
         exports = self.manifest.exports.values()
         return sum(e.facts.n_rows for e in exports if e.dropped_at is None)
 
 
 def walk_runs(root: Path) -> Iterator[CachedRun]:
-    """Yield the runs below a cache directory, by path.
+    """Yield the runs in a cache, sorted by directory.
+
+    Directories whose manifest is unreadable, or belongs to another directory, are skipped.
 
     Parameters
     ----------
     root : Path
         Root of the cache.
-
-    Yields
-    ------
-    CachedRun
-        Runs whose manifest names where it belongs; others are left alone.
     """
     pattern = f"{LAYOUT_VERSION}/*/*/*/*/manifest.json"
     for file in sorted(root.glob(pattern)):
@@ -65,7 +62,7 @@ def walk_runs(root: Path) -> Iterator[CachedRun]:
 
 
 def read_cached_run(root: Path, manifest: Path) -> CachedRun | None:
-    """Return the run of a manifest, None where the manifest does not belong where it lies."""
+    """Return the run of a manifest; None if it is unreadable or in the wrong directory."""
     try:
         refuse_links(root, manifest)
         before = manifest.lstat()
@@ -77,7 +74,7 @@ def read_cached_run(root: Path, manifest: Path) -> CachedRun | None:
     if directory.manifest != manifest:
         return None
     stored = read_manifest(directory)
-    # A look at the cache is no use of the run.
+    # Listing the cache does not count as use of a run, so restore the access time.
     with suppress(OSError):
         set_times(manifest, (before.st_atime_ns, before.st_mtime_ns))
     return CachedRun(directory, stored, before.st_atime)
@@ -101,7 +98,7 @@ def _is_export(file: Path) -> bool:
 
 
 def allocated_bytes(file: Path) -> int:
-    """Return what a file takes on disk; holes of a sparse file take nothing."""
+    """Return the bytes that a file takes on disk, without the holes of a sparse file."""
     try:
         found = file.stat()
     except OSError:

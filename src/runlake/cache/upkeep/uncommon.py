@@ -1,4 +1,4 @@
-"""Exports that one engine could not decode, noted for other processes and for offline reads."""
+"""Mark exports that an engine could not decode, for other processes and for offline reads."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from runlake.values import RunPath
 
 
 def note_uncommon(settings: Settings, run: RunPath, exports: Collection[StoredExport]) -> None:
-    """Note that not every engine reads some exports, although their bytes are right.
+    """Record in the manifest that not every engine reads some exports, although they are intact.
 
     Parameters
     ----------
     settings : Settings
-        They name the cache.
+        Source of the cache directory and the base URL.
     run : RunPath
-        The run.
+        Path of the run.
     exports : collection of StoredExport
-        As they were read; another version that came meanwhile is left alone.
+        The exports that were read; a version downloaded since is not marked.
     """
     directory = RunDirectory(settings.cache_dir, settings.base_url, run)
-    # Nobody waits for it: where it fails, the next process finds out by itself.
+    # Only saves work: if the lock is taken or the write fails, the next process finds out itself.
     with (
         suppress(OSError, CacheError),
         run_lock(directory, 0.0, locking=settings.locking),

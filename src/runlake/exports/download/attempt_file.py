@@ -1,9 +1,9 @@
 """The file of one attempt to download an export; its name contains its process and its version.
 
 The name is ``<object>.<host>-<boot>-<pid>-<random>.part`` at first. Once the storage host has sent
-the version, it is ``<object>.<host>-<boot>-<pid>-<random>.<bytes>-<d or n>-<condition>.part``, with
-the length of the whole object, whether the host promises a digest (d) or not (n), and the value for
-``If-Range`` in URL-safe base64. So a later attempt can resume a dead one without a second file.
+the version, ``.<bytes>-<d or n>-<condition>`` is inserted before ``.part``: the length of the whole
+object, d if the host promises a digest (else n), and the value for ``If-Range`` in URL-safe base64.
+So a later attempt can resume a dead one without a second file.
 """
 
 from __future__ import annotations
