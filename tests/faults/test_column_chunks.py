@@ -118,4 +118,4 @@ def test_a_flipped_byte_of_a_chunk_is_fetched_again(run, wide_export):
 def test_the_plan_says_what_was_fetched_and_why(run):
     said = str(run.explain(["key001"]))
     assert "column chunks" in said
-    assert "bytes are wanted" in said
+    assert "bytes are needed" in said

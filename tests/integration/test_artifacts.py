@@ -141,7 +141,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_only(backend, artifact, 
     (tmp_path / "file").write_text("")
     overrides = {"base_url": backend.base_url, "cache_dir": tmp_path / "file"}
     api = runlake.Api(overrides, api_key=backend.api_key)
-    with pytest.warns(UserWarning, match="past the cache"):
+    with pytest.warns(UserWarning, match="without the cache"):
         api.artifact(artifact.qualified_name).download("out")
     assert contents("out") == expected(artifact)
 

@@ -114,14 +114,14 @@ MANIFESTS = {
     "a dot": (named("."), "leads out"),
     "a digest of a number": (entry(digest=5), "no digest"),
     "no digest": (missing("digest"), "lacks 'digest'"),
-    "a negative size": (entry(size=-1), "no digest, size"),
-    "a size of text": (entry(size="many"), "no digest, size"),
+    "a negative size": (entry(size=-1), "not a digest, size"),
+    "a size of text": (entry(size="many"), "not a digest, size"),
     "an endless size": (
         lambda _: '{"contents": {"a": {"digest": "x", "size": 1e999}}}',
-        "no digest, size",
+        "not a digest, size",
     ),
-    "a reference of a list": (entry(ref=["x"]), "no digest, size"),
-    "extra of text": (entry(extra="x"), "no digest, size"),
+    "a reference of a list": (entry(ref=["x"]), "not a digest, size"),
+    "extra of text": (entry(extra="x"), "not a digest, size"),
     "a version of the future": (lambda d: d.update(version=2), "version 2"),
 }
 

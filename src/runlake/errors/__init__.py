@@ -159,7 +159,7 @@ class BackendError(WandbApiFailedError):
 
 
 class Unreachable(BackendError):
-    """No answer came from the backend within the deadline."""
+    """The backend did not answer within the timeout."""
 
 
 class AuthenticationError(BackendError):
@@ -219,7 +219,7 @@ class ExportCorrupt(ExportError):
 
 
 class IncompleteRunHistoryError(ExportError):
-    """The run has rows in no export yet, and the call asked for complete exports."""
+    """The run has rows in no export yet, but the call requires complete exports."""
 
 
 class CacheError(RunlakeError):

@@ -251,8 +251,8 @@ def _may_have_history(run: Mapping[str, Any], last_step: float | None) -> bool:
     if last_step is not None:
         return last_step >= 0
     # A null in "historyKeys" means that the run has no history.
-    is_told = "historyKeys" in run or run.get("historyLineCount") is not None
-    return bool(run.get("historyLineCount")) or not is_told
+    is_reported = "historyKeys" in run or run.get("historyLineCount") is not None
+    return bool(run.get("historyLineCount")) or not is_reported
 
 
 def _kinds(

@@ -28,7 +28,7 @@ def find_api_key(base_url: str) -> Secret | None:
     Returns
     -------
     Secret or None
-        None where no source has a key.
+        None if no source has a key.
     """
     if base_url in _logins:
         return _logins[base_url]

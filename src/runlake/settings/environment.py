@@ -50,7 +50,7 @@ def word_in(name: str, words: tuple[str, ...]) -> str:
     if text is None:
         return words[0]
     if text.strip().lower() not in words:
-        raise SettingsError(f"{name}={text!r} is none of {', '.join(words)}.", setting=name)
+        raise SettingsError(f"{name}={text!r} is not one of {', '.join(words)}.", setting=name)
     return text.strip().lower()
 
 

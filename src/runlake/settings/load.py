@@ -58,7 +58,7 @@ def load_settings(
     Returns
     -------
     Settings
-        Complete; the API key is None where no source has one.
+        All settings; ``api_key`` is None if no source has one.
 
     Raises
     ------

@@ -72,7 +72,7 @@ def parse_rate_headers(headers: Mapping[str, str], status: int = 200) -> RateHea
     """
     policy = _parameters(headers.get("ratelimit-policy") or headers.get("ratelimit-limit"))
     state = _parameters(headers.get("ratelimit"))
-    told = RateHeaders(
+    found = RateHeaders(
         limit=policy.get("q") or state.get("limit") or _first(headers, "limit"),
         window=policy.get("w"),
         remaining=_known(state.get("r"), state.get("remaining"), _first(headers, "remaining")),
@@ -81,7 +81,7 @@ def parse_rate_headers(headers: Mapping[str, str], status: int = 200) -> RateHea
             retry_after_seconds(headers.get("retry-after")) if status == TOO_MANY_REQUESTS else None
         ),
     )
-    return None if told == RateHeaders() else told
+    return None if found == RateHeaders() else found
 
 
 def _first(headers: Mapping[str, str], name: str) -> float | None:

@@ -171,7 +171,7 @@ def _wait(lock: BaseFileLock, path: Path, what: str, timeout: float) -> BaseFile
     if line.is_empty() and _try(lock):
         return lock
     start = time.monotonic()
-    is_told = False
+    is_logged = False
     with line.place():
         while True:
             n_ahead = line.n_ahead()
@@ -185,9 +185,9 @@ def _wait(lock: BaseFileLock, path: Path, what: str, timeout: float) -> BaseFile
                     "RUNLAKE_LOCK_TIMEOUT.",
                     path=lock.lock_file,
                 )
-            if waited >= PATIENCE_SECONDS and not is_told:
-                is_told = True
-                _tell(lock, what, n_ahead)
+            if waited >= PATIENCE_SECONDS and not is_logged:
+                is_logged = True
+                _log_waiting(lock, what, n_ahead)
             pause = min(max(waited / 20, MIN_PAUSE), MAX_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
             time.sleep(min(pause, max(timeout - waited, 0.0)))
 
@@ -200,9 +200,9 @@ def _try(lock: BaseFileLock) -> bool:
     return True
 
 
-def _tell(lock: BaseFileLock, what: str, n_ahead: int) -> None:
+def _log_waiting(lock: BaseFileLock, what: str, n_ahead: int) -> None:
     logger.warning(
-        "Process %d on %s waits for %s, before it fetches '%s'%s.",
+        "This is process %d on %s; it waits for %s before it fetches '%s'%s.",
         os.getpid(),
         socket.gethostname(),
         _describe_holder(lock, what),

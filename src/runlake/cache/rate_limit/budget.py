@@ -113,15 +113,15 @@ class SharedBudget:
         headers : mapping
             Headers of the answer; names are case-insensitive.
         """
-        told = parse_rate_headers(headers, status)
-        if status != TOO_MANY_REQUESTS and not (told and told.is_scarce):
+        reported = parse_rate_headers(headers, status)
+        if status != TOO_MANY_REQUESTS and not (reported and reported.is_scarce):
             return
         recent = time.monotonic() - 1
         observed = float(sum(moment > recent for moment in self._sent.copy()))
         most = self._settings.retry_timeout
 
         def learn(rate: Rate, now: float) -> tuple[Rate, None]:
-            return rates.learn(rate, now, turn, status, told, observed, most), None
+            return rates.learn(rate, now, turn, status, reported, observed, most), None
 
         self._change(learn)
 
