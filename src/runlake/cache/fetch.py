@@ -28,7 +28,7 @@ from runlake.exports.progress import Traffic
 from runlake.exports.workers import run_tasks
 from runlake.values import Question
 
-NOTE_SECONDS = 0.2
+NOTE_SECONDS = 0.2  # least time between two manifests written during a pull
 
 
 class Fetching:

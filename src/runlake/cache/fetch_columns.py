@@ -29,8 +29,9 @@ from runlake.exports.ranges import ByteRange, coalesce, subtract
 from runlake.exports.verify import NotAsPromised, Verified, verify_export
 from runlake.values import STEP, Question
 
+# The footers of most exports are shorter, so one request is enough.
 TAIL_BYTES = 1 << 16
-FOOTER_END = 8
+FOOTER_END = 8  # the footer's length, 4 bytes, and the magic bytes "PAR1"
 Chunks = Mapping[str, tuple[int, ...]]
 
 

@@ -31,6 +31,7 @@ from runlake.values import RunPath
 
 LAYOUT_VERSION = "v2"
 CONTENT_VERSION = "v1"
+# File systems allow 255 bytes, some encrypted ones only 143.
 MAX_NAME_LENGTH = 120
 EXPORT_SUFFIX = ".parquet"
 

@@ -35,7 +35,7 @@ TAG = (
 MANIFEST_BYTES_IN_MEMORY = 32 << 20
 # A manifest of 100 sparse exports with 10,000 columns each has about 50 MB.
 MAX_MANIFEST_BYTES = 256 << 20
-SETTLED_NS = 2_000_000_000
+SETTLED_NS = 2_000_000_000  # age from which a manifest's file time is trusted
 
 
 _guard = threading.Lock()

@@ -259,7 +259,7 @@ class StaleWarning(UserWarning):
 
 
 class OddAnswerWarning(UserWarning):
-    """Part of an answer or export is malformed and was left out; the text says what is missing."""
+    """Part of an answer or an export is malformed; the text says with what effect."""
 
 
 class UnwritableCacheWarning(UserWarning):

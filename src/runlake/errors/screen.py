@@ -11,6 +11,7 @@ _CONTROLS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f"
     r"\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+# A name from a backend may have megabytes, which would hide the message around it.
 MAX_MESSAGE = 2000
 MAX_LINE = 1000
 _SPACES = {ord("\t"): r"\t", ord("\n"): r"\n"}

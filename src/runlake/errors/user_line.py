@@ -43,6 +43,7 @@ class _Line(NamedTuple):
     registry: dict[str | tuple[str, type[Warning], int], int]
 
 
+# The user's line for warnings of worker threads, whose own stacks do not contain it.
 _asking: ContextVar[_Line | None] = ContextVar("_asking", default=None)
 
 

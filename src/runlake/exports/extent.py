@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Below this, requests for parts take longer than the whole file.
 SMALL_BYTES = 1 << 20
+# The cost of one more request, in bytes that could be downloaded in the same time.
 REQUEST_BYTES = 1 << 16
 
 

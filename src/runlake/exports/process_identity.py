@@ -12,7 +12,7 @@ from pathlib import Path
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 UNKNOWN_BOOT = "00000000"
-START_FIELD = 19
+START_FIELD = 19  # "starttime", counted from the field after the command's name
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,10 @@ from typing import TypeVar
 from runlake.backend.http.statuses import PARTIAL
 from runlake.exports.ranges import parse_content_range
 
+# HTTP dates have a resolution of one second, so within it an object may have changed twice.
 STRONG_SECONDS = 1.0
 MD5_BYTES, CRC32C_BYTES = 16, 4
+# With these headers an ETag is not an MD5.
 ENCRYPTED = (
     "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-server-side-encryption-customer-algorithm",

@@ -20,7 +20,8 @@ from runlake.exports.footers.statistics import ExportFacts, read_export_facts
 from runlake.exports.validator import Validator
 
 READ_BYTES = 1 << 20
-# MD5 of a larger file is checked only by `cache verify`, if the host promises a CRC32C too.
+# If the host promises a CRC32C too, the MD5 of a larger file is checked only by `cache verify`: it
+# takes longer than the rest of the download.
 SMALL_BYTES = 8 << 20
 
 

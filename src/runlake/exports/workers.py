@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 
 from runlake.backend.http.stop import Stop
 
+# How long an interrupted call waits for its threads. Their sockets are shut down, so most end at
+# once; a name lookup cannot be interrupted.
 GRACE_SECONDS = 0.15
 POLL_SECONDS = 0.1
 

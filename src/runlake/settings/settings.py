@@ -88,6 +88,7 @@ class Settings:
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in self.__slots__}
+        # A pickle may end up in a file or a queue that other people can read.
         state["api_key"] = None
         return state
 

@@ -13,6 +13,7 @@ import httpx
 
 from runlake.backend.connections.pace import Patience
 
+# Small enough that a slow host's progress shows before the timeout, large enough to be fast.
 WRITE_BYTES = 1 << 16
 LOCATION = "location"
 T = TypeVar("T")

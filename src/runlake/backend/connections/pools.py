@@ -66,6 +66,7 @@ class Connections:
             if route not in found.routes:
                 proxy = find_proxy(url, found.proxies)
                 is_tls = url.startswith("https:")
+                # A hash, so that the key of the dict does not show the proxy's password.
                 named = None if proxy is None else hash((str(proxy.url), proxy.raw_auth))
                 way = (is_bulk, is_tls, named)
                 if way not in found.pools:

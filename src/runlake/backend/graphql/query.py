@@ -95,6 +95,7 @@ def _exchange(
         try:
             return client.post("/graphql", payload, operation=name, what=what)
         except Transient as transient:
+            # A mutation may have been carried out although no answer arrived, so do not repeat it.
             if is_idempotent or transient.is_refusal or transient.is_put_off:
                 raise
             raise transient.error from transient

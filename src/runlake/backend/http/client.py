@@ -38,6 +38,7 @@ from runlake.settings import Settings
 
 USER_AGENT = "runlake/0.1"
 MAX_REDIRECTS = 5
+# A host that is up accepts a connection quickly, however long its answers take.
 CONNECT_SECONDS = 10.0
 ANSWER_TIMEOUTS = 4  # limit for a whole answer of the API, in multiples of the timeout
 HEAD_TIMEOUTS = 2  # limit for the headers of a file, in multiples of the timeout
@@ -194,6 +195,7 @@ class Client:
                 "GET",
                 bare(url),
                 extensions={"target": target, **self._timeouts(patience)},
+                # Not compressed: ranges, lengths and digests are about the file's own bytes.
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
             )
             turn = self._turn(url, "a download")
@@ -202,6 +204,7 @@ class Client:
             except httpx.HTTPError as error:
                 stop.check()
                 raise self._failures.of_download(error, url, what) from without_frames(error)
+            # The limit was for the headers. A body may take hours, as long as it makes progress.
             patience.lift_total()
             try:
                 self._learn(url, turn, response)
@@ -303,6 +306,7 @@ class Client:
         )
 
     def _timeouts(self, read: Patience, write: Patience | None = None) -> dict[str, Any]:
+        # "pool" is None: waiting for a free connection is waiting for our own other requests.
         connect = min(CONNECT_SECONDS, self.settings.timeout)
         # For requests to the API one Patience covers sending and reading together.
         own = {"connect": connect, "read": read, "write": write or read, "pool": None}

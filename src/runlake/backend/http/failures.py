@@ -95,6 +95,7 @@ class Failures:
         facts = {"operation": operation, "origin": origin}
         place = f"{origin}{about}"
         said = str(error)
+        # httpx has no class of its own for this: it is a ConnectError with OpenSSL's text.
         if "CERTIFICATE_VERIFY_FAILED" in said:
             return Unreachable(
                 f"{what} at {place} failed: its certificate is not signed for this host by an "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+# Deeper values would exceed the recursion limit of code that walks them later.
 MAX_DEPTH = 200
 
 

@@ -101,7 +101,7 @@ class Reply:
             self._response.http_version == "HTTP/1.1"
             and "transfer-encoding" not in self.headers
             and self._n_promised >= LONG_BODY
-            and self._bandwidth is None
+            and self._bandwidth is None  # a limited download needs no faster reads
         )
 
     @property

@@ -12,6 +12,8 @@ import stamina
 
 from runlake.settings import Settings
 
+# A refused connection usually means a wrong address or a server that is down: do not retry it for
+# the whole retry timeout.
 MAX_REFUSALS = 3
 # stamina logs each retry as a warning; without this, Python prints it in programs that set up no
 # logging.

@@ -15,7 +15,7 @@ MAX_CHARACTERS = 1000
 READ_CHARACTERS = 20_000  # the rest of a longer text is ignored
 FRAGMENT = 8  # this many characters of a secret in a row are masked
 MASK = "***"
-MAX_DECODINGS = 3
+MAX_DECODINGS = 3  # a text may be percent-encoded or HTML-escaped several times over
 # Characters around a fragment that may be part of the secret, so the whole token is masked.
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_%~.\-]+")
 _CREDENTIALS = re.compile(r"(?i)\b(basic|bearer)(\s|%20|\+)+[A-Za-z0-9+/=_%~.\-]+")
@@ -100,6 +100,7 @@ def _spans(text: str, fragments: frozenset[str]) -> Iterator[tuple[int, int]]:
 def _fragments(key: str) -> frozenset[str]:
     """Return all runs of `FRAGMENT` characters in the key and its base64 forms, in lower case."""
     forms = [key]
+    # Base64 encodes three bytes at a time, so a text has three forms, by its offset modulo 3.
     for prefix in (b"", b":", b"::", b"api:"):
         content = prefix + key.encode()
         forms += [base64.b64encode(content).decode(), base64.urlsafe_b64encode(content).decode()]

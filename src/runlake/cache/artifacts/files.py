@@ -36,7 +36,7 @@ from runlake.errors.user_line import for_thread, warn
 from runlake.values import ArtifactPath
 
 URLS_PER_PAGE = 5000
-MAX_REFERENCES = 8
+MAX_REFERENCES = 8  # a chain of references between artifacts may be a circle
 
 
 class FileUrls:

@@ -29,7 +29,7 @@ from runlake.cache.locking.waiting import Line
 from runlake.errors import CacheError, CacheLocked
 from runlake.exports.process_identity import Machine, Process
 
-PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 3.0  # a longer wait is logged, with the holder
 # All versions of runlake that share a cache must use the same value; filelock refuses another.
 LEASE_SECONDS = 60.0
 # A waiter without a sign of life for this long is taken for stopped, and passed over.

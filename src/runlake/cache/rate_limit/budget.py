@@ -26,9 +26,11 @@ from runlake.cache.rate_limit import rate as rates
 from runlake.cache.rate_limit.rate import Rate
 from runlake.settings import Settings
 
+# The file's lock is held for microseconds. A process that cannot get it for this long assumes that
+# its holder is stopped.
 GUARD_SECONDS = 2.0
 GUARD_LEASE_SECONDS = 10.0
-LOOK_AGAIN_SECONDS = 0.5
+LOOK_AGAIN_SECONDS = 0.5  # a waiting request checks this often whether its turn became invalid
 # How long a process limits its own requests without the file after an error of the file.
 ALONE_SECONDS = 60.0
 MAX_NOTE_BYTES = 4096

@@ -16,11 +16,11 @@ from runlake.backend.http.statuses import TOO_MANY_REQUESTS
 
 # Turns use only this share of the rate, because network jitter can bunch requests.
 SLACK = 0.9
-FIRST_GUESS = 5.0
-LEAST_RATE = 0.1
-CUT_SECONDS = 1.0
-FORGET_SECONDS = 300.0
-MAX_BLOCK_SECONDS = 600.0
+FIRST_GUESS = 5.0  # lowest first guess, in requests per second
+LEAST_RATE = 0.1  # requests per second, also if a backend states less
+CUT_SECONDS = 1.0  # complaints in a burst cut the rate once
+FORGET_SECONDS = 300.0  # after this time without news the limit is forgotten
+MAX_BLOCK_SECONDS = 600.0  # longest pause, whatever ``Retry-After`` says
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from runlake.exports.download.attempt_file import AttemptFile, AttemptName, is_under_way
 from runlake.exports.process_identity import UNKNOWN_BOOT, this_machine
 
+# For files of other machines, whose processes cannot be checked.
 ABANDONED_SECONDS = 24 * 3600.0
 
 

@@ -23,6 +23,8 @@ from runlake.exports.process_identity import Machine, Process, this_machine
 from runlake.exports.validator import Validator
 
 BUFFER_BYTES = 1 << 20
+# In base64, with the rest of the name, a longer condition would exceed 255 bytes, the limit of file
+# systems. Such an attempt cannot be resumed.
 MAX_CONDITION_LENGTH = 90
 ATTEMPT_NAME = re.compile(
     r"(?P<object>[0-9a-f]{32})\.(?P<host>[0-9a-f]{8})-(?P<boot>[0-9a-f]{8})-(?P<pid>\d+)"

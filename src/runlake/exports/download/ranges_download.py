@@ -47,6 +47,7 @@ class SparseTarget:
 
     def check(self, reply: Reply, asked: ByteRange) -> int:
         """Check that an answer is of the requested range and version; return the range's end."""
+        # With If-Range, 200 is the whole of another version; 416 is a shorter version.
         if reply.status in {OK, PRECONDITION_FAILED, UNSATISFIABLE}:
             raise Replaced
         if reply.status != PARTIAL:

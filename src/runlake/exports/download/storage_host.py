@@ -29,6 +29,7 @@ from runlake.exports.validator import Validator
 from runlake.exports.verify import Verified
 from runlake.exports.workers import run_tasks
 
+# 404 too: the backend may have replaced the export by one with another URL.
 EXPIRED = URL_EXPIRED | {NOT_FOUND}
 MAX_NAME = 200
 PROGRESS_BYTES = 1 << 14  # a failed try that got this many bytes is repeated at once, uncounted
@@ -268,8 +269,10 @@ class StorageHost:
 
     def _renew_offer(self, expired: _Expired) -> None:
         with self._guard:
-            if self._offer is not expired.offer:
+            if self._offer is not expired.offer:  # another thread has renewed it
                 return
+            # A new URL is requested again only if bytes arrived by the last one. Otherwise a host
+            # that refuses every URL would be asked forever.
             if self._n_bytes_at_renewal >= self._n_bytes:
                 raise self._refused_again(expired)
             renewed = self._offers.renew(expired.offer)

@@ -243,7 +243,7 @@ def _check_row_group(fields: _Fields, leaves: list[_Leaf], n_file_bytes: int) ->
 
 
 def _check_chunks(fields: _Fields, leaves: Sequence[_Leaf], n_file_bytes: int) -> set[int]:
-    """Check a row group's chunks; return the distinct numbers of values of columns but lists."""
+    """Check a row group's chunks; return the distinct numbers of values, lists left out."""
     # Pairs: for columns with one value per row, and for lists.
     stated: tuple[set[bytes], set[bytes]] = (set(), set())
     counts: tuple[set[int], set[int]] = (set(), set())

@@ -12,6 +12,7 @@ from runlake.exports.footers.schema import UnreadableExport, leaf_positions
 from runlake.exports.numpy_views import numbers_of
 from runlake.values import STEP
 
+# Bounds memory: a row group may have any number of rows.
 STEPS_AT_ONCE = 1 << 20
 
 
