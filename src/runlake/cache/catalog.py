@@ -47,9 +47,10 @@ NAME, POSITION, TYPE, N_NULLS, SLICE = 1, 2, 3, 4, 7
 # while.
 BUSY_SECONDS = 0.2
 SHUNNED_SECONDS = 5.0
-MAX_VARIABLES = 500
+MAX_VARIABLES = 500  # per statement; SQLite before 3.32 allows 999
 # A footer of fewer columns is parsed in a millisecond, so its slices are not stored.
 WIDE_COLUMNS = 256
+# Only ever append: a catalog's `user_version` is the number of migrations that it has had.
 MIGRATIONS = (
     """
     CREATE TABLE runs (

@@ -28,6 +28,7 @@ from runlake.exports.unlisted import find_gaps
 from runlake.exports.validator import Validator
 
 SCHEMA_VERSION = 2
+# The first line is fixed by the Cache Directory Tagging Specification.
 TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# This directory holds downloads of runlake; everything in it can be fetched again.\n"

@@ -134,6 +134,7 @@ def _app_url(given: Mapping[str, Any], base_url: str) -> str:
     ):
         if named:
             return _checked_url(named, "app_url", source)
+    # wandb derives the application's host from a self-hosted API's host in the same way.
     return CLOUD_APPS.get(base_url) or base_url.replace("://api.", "://app.", 1)
 
 

@@ -264,6 +264,7 @@ def _texts(errors: object) -> Iterator[str]:
 
 def _lacks(operation: Operation, text: str) -> Iterator[Lack]:
     """Yield the parts of an operation that an error text says the schema lacks."""
+    # Only names that the document contains count, because an error text may quote anything.
     fields = {(owner, selection.name) for owner, selection in operation.placed()}
     names = {name for _, name in fields}
     for name, owner in FIELD.findall(text):

@@ -219,6 +219,7 @@ def query_run(
     run = (data.get("project") or {}).get("run")
     if run is None:
         ids = [] if data.get("project") is None else _ids_of_name(client, path)
+        # The first sentence begins with wandb's own text, which scripts search for.
         raise RunNotFoundError(
             f"Could not find run <Run {'/'.join(path.quoted)} (not found)> at {client.origin}. "
             + (_said_of_name(path, ids) if ids else CHECK_SPELLING),
