@@ -1,4 +1,4 @@
-"""This process's memory of the columns of exports on disk.
+"""The memory of this process for columns of exports on disk.
 
 Every layer stores what it computes from columns on the `KnownColumns` kept here, so that it is
 dropped together with them.

@@ -132,7 +132,7 @@ class Projection:
 
     @property
     def of_any_key(self) -> Projection:
-        """This projection with ``how="any"``: rows that have at least one of the keys."""
+        """The projection with ``how="any"``: rows that have at least one of the keys."""
         return replace(self, how="any") if self.keys else self
 
 
