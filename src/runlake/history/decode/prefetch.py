@@ -55,8 +55,8 @@ def run_ahead(
         executor.shutdown(wait=False, cancel_futures=True)
 
 
-def collect_side_by_side(frames: Sequence[pl.LazyFrame]) -> pl.DataFrame:
-    """Collect columns of the same rows, each frame in a thread."""
+def collect_in_parallel(frames: Sequence[pl.LazyFrame]) -> pl.DataFrame:
+    """Collect frames with different columns of the same rows, each in a thread."""
     if len(frames) == 1:
         return frames[0].collect()
     import polars as pl
@@ -66,7 +66,7 @@ def collect_side_by_side(frames: Sequence[pl.LazyFrame]) -> pl.DataFrame:
             others = [executor.submit(frame.collect) for frame in frames[1:]]
             found = [frames[0].collect(), *(other.result() for other in others)]
     except RuntimeError:
-        # No thread can be had.
+        # No thread can be started: at a limit of the system, or while the process exits.
         found = [frame.collect() for frame in frames]
     return pl.concat(found, how="horizontal")
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from runlake.history.decode.batches import Reads
 from runlake.history.decode.by_polars import scan_file
 from runlake.history.decode.corruption import telling_corruption
-from runlake.history.decode.prefetch import collect_side_by_side
+from runlake.history.decode.prefetch import collect_in_parallel
 from runlake.history.decode.selection import Selection, select_columns
 from runlake.history.plan import sizes
 from runlake.history.plan.key_columns import Column
@@ -39,7 +39,7 @@ class SliceQuery:
     rows : Slice
         Position of the rows in the file.
     frames : sequence of polars.LazyFrame
-        The queries for these rows, each with a share of the columns, to be collected side by side.
+        The queries for these rows, each with a share of the columns, to be collected in parallel.
     """
 
     read: ExportRead
@@ -56,7 +56,7 @@ class SliceQuery:
     def collect(self) -> pl.DataFrame:
         """Decode the rows."""
         with telling_corruption(self.read.file):
-            return collect_side_by_side(self.frames)
+            return collect_in_parallel(self.frames)
 
 
 def cut_queries(reads: Reads, projection: Projection, n_sharing: int) -> Iterator[SliceQuery]:
@@ -110,7 +110,7 @@ def _cut_export(
     query = partial(SliceQuery, read, steps, projection)
     for number, place in enumerate(cut_slices(wanted, first_rows, max_rows, whole_rows)):
         rows = scan.slice(place.offset, place.n_rows)
-        # The first two are waited for, while little else works.
+        # The caller waits for the first two, and few other threads work.
         if is_plain and number < sizes.SLICES_WAITED_FOR and len(selection.shares) > 1:
             yield query(place, [rows.select(share) for share in selection.shares])
             continue

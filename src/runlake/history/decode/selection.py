@@ -68,9 +68,9 @@ def _select(columns: KeyColumns) -> Selection:
 
 
 def _shares(names: Sequence[str]) -> list[Sequence[str]]:
-    """Deal out many columns: polars decodes those of one row group one after the other."""
+    """Divide many columns among threads: polars decodes those of one row group in sequence."""
     import polars as pl
 
     n_shares = max(1, min(pl.thread_pool_size(), len(names) // sizes.COLUMNS_WORTH_A_THREAD))
-    # One by one, because neighbours are alike in what they cost.
+    # In turns, because neighbouring columns have similar costs.
     return [names[start::n_shares] for start in range(n_shares)]
