@@ -27,6 +27,7 @@ LOCAL_IN_USER_SPACE = frozenset(
         *("apfs-fuse", "fuse2fs", "ext4fuse", "archivemount", "snapfuse"),
     }
 )
+TOP = PurePosixPath("/")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
@@ -42,11 +43,17 @@ class Mount:
         Type of the file system, such as ``ext4`` or ``fuse.sshfs``.
     source : str
         Device, server or program that provides the file system.
+    root : PurePosixPath
+        Directory of the file system that is mounted; not always its topmost.
+    options : frozenset of str
+        Options of the file system; for version 1 of control groups, the names of its controllers.
     """
 
     point: PurePosixPath
     kind: str
     source: str = ""
+    root: PurePosixPath = TOP
+    options: frozenset[str] = frozenset()
 
     @property
     def is_network(self) -> bool:
@@ -75,16 +82,19 @@ def parse_mounts(text: str) -> tuple[Mount, ...]:
 
     Examples
     --------
-    >>> parse_mounts("36 35 0:41 /a /mnt\\040x rw shared:1 - nfs4 host:/a rw")
-    (Mount(point=PurePosixPath('/mnt x'), kind='nfs4', source='host:/a'),)
+    >>> [mount] = parse_mounts("36 35 0:41 /a /mnt\\040x rw shared:1 - nfs4 host:/a rw")
+    >>> mount.point, mount.kind, mount.source, mount.root
+    (PurePosixPath('/mnt x'), 'nfs4', 'host:/a', PurePosixPath('/a'))
     """
     mounts = []
     for line in text.splitlines():
         before, separator, after = line.partition(" - ")
         fields, facts = before.split(" "), after.split(" ")
         if separator and len(fields) > 4 and len(facts) > 1:  # noqa: PLR2004 - columns of the table
-            point = PurePosixPath(_unescape(fields[4]))
-            mounts.append(Mount(point, _unescape(facts[0]), _unescape(facts[1])))
+            root, point = (PurePosixPath(_unescape(field)) for field in fields[3:5])
+            options = frozenset(facts[2].split(",")) if len(facts) > 2 else frozenset()  # noqa: PLR2004
+            kind, source = _unescape(facts[0]), _unescape(facts[1])
+            mounts.append(Mount(point, kind, source, root, options))
     return tuple(mounts)
 
 

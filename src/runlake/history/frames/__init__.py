@@ -3,5 +3,5 @@
 Start with `sources`, which reads an export or live rows as a frame, and `merge`; then `scan`,
 `arrow`, `sql` and `tail`, one per output. `stream` is the type of a one-time stream of batches,
 `trial` decodes files once before the user collects a query, `json_columns` and `key_table` make
-frames of Python values.
+frames of Python values. `process_limits` reads what DuckDB may use of the machine.
 """

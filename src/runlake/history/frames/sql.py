@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ import pyarrow as pa
 from runlake.errors import InvalidArgument
 from runlake.history.decode.engines import DUCKDB, POLARS, has_refused
 from runlake.history.decode.expressions import from_arrow, to_arrow
+from runlake.history.frames.process_limits import read_process_limits
 from runlake.history.frames.sources import (
     Types,
     check_polars,
@@ -38,6 +40,8 @@ from runlake.values import STEP, Row, StepRange
 HISTORY = "history"
 MANY_COLUMNS = 1_000
 SYSTEM = "system"
+# DuckDB's own share of the memory of a machine.
+MEMORY_SHARE = 0.8
 ReadSystem = Callable[[], list[Row]]
 
 
@@ -87,6 +91,7 @@ def open_history(plan: Plan, types: Types, live: LiveRows, *, is_lasting: bool) 
     """
     check_polars()
     connection = duckdb.connect()
+    _limit(connection)
     # Bounds of pages are not verified, unlike those of steps in row groups, and may be wrong.
     connection.execute("SET parquet_use_page_index = false")
     # It would be printed among the rows where the output is a pipe.
@@ -101,6 +106,25 @@ def open_history(plan: Plan, types: Types, live: LiveRows, *, is_lasting: bool) 
     columns = ", ".join(quoted(aliases.get(name, name)) for name in [STEP, *types])
     connection.execute(f"CREATE {form} ({columns}) AS {query}")
     return History(connection, aliases)
+
+
+def _limit(connection: duckdb.DuckDBPyConnection) -> None:
+    """Lower DuckDB's threads and memory to what the process may use."""
+    # DuckDB 2.0 reads the quota and the limit of the process's own control group, and Slurm's
+    # variables. It reads neither the groups that contain it, as in a job's step or a nested
+    # container, nor the processors that the process is bound to.
+    limits = read_process_limits()
+    if limits.memory_bytes is None and limits.n_cpus == os.cpu_count():
+        return
+    n_threads, n_bytes = connection.execute(
+        "SELECT current_setting('threads'), parse_formatted_bytes(current_setting('memory_limit'))"
+    ).fetchall()[0]
+    if limits.n_cpus < n_threads:
+        connection.execute(f"SET threads = {limits.n_cpus}")
+    if limits.memory_bytes is not None:
+        share = int(limits.memory_bytes * MEMORY_SHARE)
+        if share < n_bytes:
+            connection.execute(f"SET memory_limit = '{share} bytes'")
 
 
 def run_query(history: History, query: str, read_system: ReadSystem) -> duckdb.DuckDBPyRelation:
