@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("few", max_examples=50)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    """Draw few examples: unit tests run often. A profile named on the command line wins.
+
+    The number of examples is fixed when a test is decorated, so while its module is imported.
+    """
+    profile = hypothesis.settings.get_current_profile_name()
+    if profile != "default":
+        return (yield)
+    hypothesis.settings.load_profile("few")
+    try:
+        return (yield)
+    finally:
+        hypothesis.settings.load_profile(profile)
