@@ -3,7 +3,8 @@ from __future__ import annotations
 import hypothesis
 import pytest
 
-hypothesis.settings.register_profile("few", max_examples=50)
+# No deadline: it would be an assertion about wall time.
+hypothesis.settings.register_profile("few", max_examples=50, deadline=None)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -183,7 +183,9 @@ def _build(readers: Sequence[_Reader], batch: Batch) -> list[Row]:
                 careful.append((key, group.where, cells, is_second))
             else:
                 group.add(key, cells)
-        elif reader.may_be_none:
+        elif reader.may_be_none or (is_second and any(one[0] == key and one[3] for one in careful)):
+            # In the second case a key has three columns: the full third one must not come before
+            # the second one.
             careful.append((key, list(range(len(array))), reader.read(array), is_second))
         elif key not in full:
             full[key] = (reader, array)

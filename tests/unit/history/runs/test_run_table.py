@@ -1,0 +1,66 @@
+"""Runs as a table: a row per run, whatever fields a backend sent."""
+
+from datetime import UTC, datetime
+
+import polars as pl
+
+from runlake.history.runs.run_table import ORDER, run_table
+
+FULL = {
+    "name": "r1",
+    "displayName": "my run",
+    "state": "finished",
+    "group": "g",
+    "jobType": "train",
+    "sweepName": "s",
+    "notes": "n\ud800",
+    "tags": ["a", "b"],
+    "user": {"username": "me"},
+    "createdAt": "2026-01-02T03:04:05Z",
+    "heartbeatAt": "2026-01-02T04:04:05+01:00",
+    "historyLineCount": 7,
+    "config": {"lr": 0.1, "net": {"depth": 2}},
+    "summaryMetrics": {"loss": 1},
+}
+
+
+def test_a_run_is_a_row():
+    table = run_table([FULL])
+    assert table.columns == ORDER.split()
+    (row,) = table.to_dicts()
+    moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert row == {
+        "id": "r1",
+        "name": "my run",
+        "state": "finished",
+        "tags": ["a", "b"],
+        "group": "g",
+        "job_type": "train",
+        "user": "me",
+        "sweep": "s",
+        "notes": "n\\ud800",
+        "created_at": moment,
+        "heartbeat_at": moment,
+        "history_line_count": 7,
+        "config": {"lr": 0.1, "net": {"depth": 2}},
+        "summary": {"loss": 1},
+    }
+
+
+def test_fields_that_are_missing_or_make_no_sense_are_null():
+    odd = {"name": "r", "createdAt": "soon", "tags": "a", "user": None, "historyLineCount": -1}
+    far = {"name": "f", "createdAt": "0001-01-01T00:00:00+23:00", "historyLineCount": 2**63}
+    table = run_table([odd, far])
+    for name in ("created_at", "tags", "user", "history_line_count", "state"):
+        assert table[name].to_list() == [None, None]
+    assert table.schema["created_at"] == pl.Datetime("us", "UTC")
+
+
+def test_configs_of_different_shapes_are_one_column():
+    table = run_table([{"config": {"lr": 1}}, {"config": {"lr": 0.5, "x": {"y": "z"}}}, {}])
+    assert table["config"].to_list() == [
+        {"lr": 1.0, "x": None},
+        {"lr": 0.5, "x": {"y": "z"}},
+        {"lr": None, "x": None},
+    ]
+    assert run_table([]).schema["config"] == pl.Struct([])
