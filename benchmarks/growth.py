@@ -74,7 +74,7 @@ def _by_runs(folder: Path, server: RunningServer) -> Iterator[Curve]:
     for n_runs in RUN_COUNTS:
         project = log_runs(server, f"growth{n_runs}", n_runs, ROWS_PER_RUN)
         runs = api.runs(project)
-        every += ((n_runs, _median(lambda runs=runs: _read_runs(runs))),)
+        every += ((n_runs, _median(partial(_read_runs, runs))),)
         one += ((n_runs, _median(partial(_read_rows, api, f"{project}/run0000"))),)
     by = "runs in the project"
     yield Curve(f"one key of all runs, {ROWS_PER_RUN} rows each", by, every)
@@ -136,7 +136,7 @@ OUTPUTS: dict[str, Read] = {
 
 
 def _read_runs(runs: runlake.Runs) -> int:
-    return runs.histories(keys=["key000"], samples=ROWS_PER_RUN, format="polars").height
+    return len(runs.histories(keys=["key000"], samples=ROWS_PER_RUN, format="polars"))
 
 
 def _write(directory: Path, n_rows: int, n_keys: int) -> None:

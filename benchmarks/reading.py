@@ -35,9 +35,9 @@ def needed_bytes(file: Path, columns: set[str]) -> int:
         for group in range(metadata.num_row_groups)
         for column in range(metadata.num_columns)
     )
-    wanted = sum(c.total_compressed_size for c in chunks if c.path_in_schema in columns)
+    wanted: int = sum(c.total_compressed_size for c in chunks if c.path_in_schema in columns)
     # After the footer come its length and the magic number, 4 bytes each (Parquet format).
-    return wanted + metadata.serialized_size + 8
+    return wanted + int(metadata.serialized_size) + 8
 
 
 class Reading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from benchmarks import peers
 from benchmarks.data import Layout, Shape, served
@@ -108,7 +109,7 @@ class _Rows:
                 ),
             ]
 
-    def _keyed(self, work: str, arguments: dict[str, object], goal: int) -> list[Line]:
+    def _keyed(self, work: str, arguments: dict[str, Any], goal: int) -> list[Line]:
         """Compare with the SDK's files cached, then without: it caches nothing of such a scan."""
         warm = self._work(f"{work}, SDK's files cached")
         uncached = dict(arguments)

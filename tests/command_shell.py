@@ -32,7 +32,8 @@ def run_command(
     encoding : str
         Theirs.
     """
-    outputs = [stream(io.BytesIO(), encoding=encoding) for _ in range(2)]
+    contents = [io.BytesIO(), io.BytesIO()]
+    outputs = [stream(content, encoding=encoding) for content in contents]
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("default")
         for name, value in environment.items():
@@ -44,5 +45,6 @@ def run_command(
             main()
     for output in outputs:
         output.flush()
-    texts = [output.buffer.getvalue().decode(encoding) for output in outputs]
-    return subprocess.CompletedProcess(words, over.value.code, *texts)
+    texts = [content.getvalue().decode(encoding) for content in contents]
+    assert isinstance(over.value.code, int)
+    return subprocess.CompletedProcess([str(word) for word in words], over.value.code, *texts)

@@ -140,4 +140,4 @@ def log_artifact(run: LoggedRun, name: str, files: Mapping[str, bytes], **option
     if artifact.state != "COMMITTED":
         answer = artifact.upload().put_manifest().commit()
         assert answer["data"]["commitArtifact"]["artifact"]["state"] == "COMMITTED", answer
-    return artifact.id
+    return str(artifact.id)

@@ -23,7 +23,7 @@ class RunningServer:
     storage_url: str
     entity: str
     api_key: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | subprocess.Popen[str]
     access_log: Path
 
     def requests(self) -> list[dict[str, Any]]:
@@ -141,6 +141,12 @@ def script_under_way(
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+def next_line(script: subprocess.Popen[str]) -> str:
+    """Return the next line that a script prints, with its end; empty when there is none."""
+    assert script.stdout is not None
+    return script.stdout.readline()
 
 
 def run_script(

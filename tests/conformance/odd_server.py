@@ -90,6 +90,7 @@ def read_by_sdk(
         text=True,
     )
     questions = [json.dumps([server.path(run), dict(run.call)]) for run in runs]
+    assert process.stdin is not None
     process.stdin.write("\n".join(questions) + "\n")
     process.stdin.close()
     return process

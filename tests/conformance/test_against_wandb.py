@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 
 import pytest
-from tests.server_process import run_script, running_server, script_under_way, wait_until
+from tests.server_process import next_line, run_script, running_server, script_under_way, wait_until
 
 import runlake
 
@@ -82,7 +82,7 @@ def pair(request, tmp_path_factory):
     with running_server(directory / "server", export_rows=rows) as server:
         path = f"{server.entity}/conform/r1"
         with script_under_way(LOG, server, directory / "logging", "r1") as script:
-            assert script.stdout.readline() == "logged\n"
+            assert next_line(script) == "logged\n"
             if request.param == "exported":
                 script.communicate("finish\n")
                 assert script.returncode == 0

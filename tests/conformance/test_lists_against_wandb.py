@@ -1,6 +1,7 @@
 """Lists of runs, projects and the viewer: the real SDK and runlake get the same answers."""
 
 import json
+from typing import Any
 
 import pytest
 from tests.http_logging import LoggedRun, steps
@@ -19,7 +20,7 @@ mutation UpsertBucket(
   }) { bucket { id } }
 }
 """
-RUNS = {
+RUNS: dict[str, dict[str, Any]] = {
     "r0": {
         "config": {
             "lr": 0.1,

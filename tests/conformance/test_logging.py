@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from tests.server_process import run_script, running_server, script_under_way, wait_until
+from tests.server_process import next_line, run_script, running_server, script_under_way, wait_until
 
 import runlake
 
@@ -69,7 +69,7 @@ def test_a_run_that_ends_with_an_error_has_failed(backend, read, tmp_path):
 def test_a_run_that_falls_silent_has_crashed_and_is_exported(tmp_path):
     with running_server(tmp_path / "server", crash_after=1) as server:
         with script_under_way(SILENT, server, tmp_path / "log") as script:
-            assert script.stdout.readline() == "logged\n"
+            assert next_line(script) == "logged\n"
             api = runlake.Api({"base_url": server.base_url}, api_key=server.api_key)
             run = api.run(f"{server.entity}/p/silent")
             wait_until(lambda: run.lastHistoryStep == 0, seconds=60)
@@ -86,7 +86,7 @@ def test_acknowledged_data_survives_a_killed_server(tmp_path):
             port = server.base_url.rsplit(":", 1)[1]
             storage = server.storage_url.rsplit(":", 1)[1]
             job = stack.enter_context(script_under_way(SURVIVE, server, directory))
-            assert job.stdout.readline() == "half\n"
+            assert next_line(job) == "half\n"
             server.kill()
         again = stack.enter_context(
             running_server(

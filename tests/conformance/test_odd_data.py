@@ -31,9 +31,10 @@ def theirs(server, tmp_path_factory):
     directory = tmp_path_factory.mktemp("sdk")
     batches = [SAFE, *([run] for run in ODD_RUNS if run.aborts)]
     processes = [read_by_sdk(server, runs, directory / str(n)) for n, runs in enumerate(batches)]
-    found = {}
+    found: dict[str, object] = {}
     for runs, process in zip(batches, processes, strict=True):
         with process:
+            assert process.stdout is not None
             lines = process.stdout.read().splitlines()
         found |= dict.fromkeys(run.name for run in runs)
         found |= {run.name: json.loads(line) for run, line in zip(runs, lines, strict=False)}

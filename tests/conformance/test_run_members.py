@@ -4,11 +4,12 @@ import builtins
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conformance.members import CHANGE, DESCRIBE, LIVE_READS, READS
 from tests.http_logging import LoggedRun, steps
-from tests.server_process import run_script, script_under_way, wait_until
+from tests.server_process import next_line, run_script, script_under_way, wait_until
 
 import runlake
 from runlake import errors
@@ -81,7 +82,7 @@ def _ours(backend, path, expressions, directory):
     directory.mkdir(exist_ok=True)
     os.chdir(directory)
     try:
-        names = {}
+        names: dict[str, Any] = {}
         exec(DESCRIBE, names)
         names["run"] = _api(backend).run(path)
         return {expression: names["evaluate"](expression, names) for expression in expressions}
@@ -115,7 +116,7 @@ def _assert_alike(answer, expected, expression=""):
 
 def _ancestors(name):
     """Return the names of the base classes by which an error can be caught."""
-    kind = getattr(errors, name, None) or getattr(builtins, name, KeyError)
+    kind = getattr(errors, name, None) or vars(builtins).get(name, KeyError)
     return {ancestor.__name__ for ancestor in kind.__mro__}
 
 
@@ -184,7 +185,7 @@ def test_both_clients_lead_a_created_run_to_its_end_alike(backend, tmp_path):
         + "print(json.dumps([evaluate(e, {'run': run}) for e in json.loads(sys.argv[2])]))"
     )
     printed = run_script(script, backend, tmp_path / "sdk", "made", json.dumps(CREATED))
-    names = {}
+    names: dict[str, Any] = {}
     exec(DESCRIBE, names)
     names["run"] = runlake.Run.create(_api(backend), "made", "made", state="pending")
     for expression, expected in zip(CREATED, json.loads(printed), strict=True):
@@ -267,11 +268,11 @@ except KeyboardInterrupt:
 
 def test_a_run_that_is_asked_to_stop_stops(backend, tmp_path):
     with script_under_way(STOPPED, backend, tmp_path / "log") as script:
-        assert script.stdout.readline() == "logged\n"
+        assert next_line(script) == "logged\n"
         run = _api(backend).run(f"{backend.entity}/members/stopped")
         wait_until(lambda: run.lastHistoryStep >= 0)
         assert run.stop() is None
-        assert script.stdout.readline() == "interrupted\n"
+        assert next_line(script) == "interrupted\n"
 
 
 def test_metrics_are_those_that_were_defined(backend, logged):

@@ -7,6 +7,7 @@ import re
 import tomllib
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conformance.render import render
@@ -61,7 +62,7 @@ def test_every_example_runs(page, backend, monkeypatch, spirals):
     monkeypatch.setenv("WANDB_BASE_URL", backend.base_url)
     monkeypatch.setenv("WANDB_API_KEY", backend.api_key)
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    namespace = {}
+    namespace: dict[str, Any] = {}
     for block in blocks:
         code = block.replace("local/demo/two-spirals", spirals).replace(READERS_OWN, spirals)
         exec(compile(code, name_of(page), "exec"), namespace)
@@ -172,7 +173,7 @@ def test_every_dependency_has_its_reason():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"].values()
     wanted = [*project["dependencies"], *chain.from_iterable(extras)]
-    names = {re.match(r"[\w-]+", requirement)[0] for requirement in wanted} - {"runlake"}
+    names = {re.split(r"[^\w-]", requirement)[0] for requirement in wanted} - {"runlake"}
     text = (ROOT / "docs" / "explanation" / "dependencies.md").read_text()
     assert {name for name in names if f"| `{name}` |" not in text} == set()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
@@ -11,6 +12,7 @@ from runlake.cache.upkeep.dead_attempts import find_dead_attempts
 from runlake.exports.download.attempt_file import AttemptFile
 from runlake.exports.download.storage_host import StorageHost
 from runlake.exports.manifest import Export
+from runlake.exports.offers import Offers
 from runlake.exports.progress import Traffic
 from runlake.settings import load_settings
 from runlake.values import RunPath
@@ -60,7 +62,7 @@ class Fetcher:
 
     def host(self):
         """Return the export at its host; this object stands for its offers."""
-        return StorageHost(self, self.export(), self.traffic)
+        return StorageHost(cast("Offers", self), self.export(), self.traffic)
 
     def download(self, *, held=None):
         """Return the facts and the bytes of the download."""

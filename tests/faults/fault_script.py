@@ -27,7 +27,7 @@ class Fault:
     gzipped: bool = False
     ignores_range: bool = False
     redirect_to_mirror: bool = False
-    before: Callable[[], None] | None = None
+    before: Callable[[], object] | None = None
 
 
 @dataclass

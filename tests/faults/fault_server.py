@@ -209,7 +209,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         fault = faults.next_fault("graphql")
-        self._operation = re.search(r"\b(?:query|mutation) (\w+)", body["query"])[1]
+        self._operation = re.findall(r"\b(?:query|mutation) (\w+)", body["query"])[0]
         time.sleep(faults.latency + fault.seconds_before)
         if fault.before:
             fault.before()
@@ -308,7 +308,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             elif n_bytes and isinstance(content, Path):
                 self.connection.sendfile(file, start, n_bytes)
             else:
-                self.wfile.write(file.getbuffer()[start : start + n_bytes])
+                file.seek(start)
+                self.wfile.write(file.read(n_bytes))
         if fault.stall_after is not None:
             self.server.faults.closing.wait()
         if fault.cut_after is not None or fault.promised_length is not None:

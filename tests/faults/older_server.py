@@ -51,7 +51,8 @@ class OlderServer(http.server.ThreadingHTTPServer):
         """
         for field in fields:
             kind, name, *argument = field.split(".")
-            types = [self.schema.type_map[kind]]
+            known: dict[str, Any] = self.schema.type_map
+            types = [known[kind]]
             if kind == "ArtifactCollection":
                 types += self.schema.get_possible_types(types[0])
             for one in types:
@@ -66,10 +67,11 @@ class OlderServer(http.server.ThreadingHTTPServer):
     def calls_large_integers_int(self) -> None:
         """Remove the type for integers beyond 32 bits."""
         self._take(self.schema.type_map, "Int64")
-        arguments = self.schema.type_map["Run"].fields["history"].args
+        types: dict[str, Any] = self.schema.type_map
+        arguments = types["Run"].fields["history"].args
         for name in ("minStep", "maxStep"):
             self._take(arguments, name)
-            arguments[name] = GraphQLArgument(self.schema.type_map["Int"])
+            arguments[name] = GraphQLArgument(types["Int"])
         self.translate = lambda content: content.replace(b"Step: Int!", b"Step: Int64!")
 
     def refusals(self, text: str) -> list[str]:

@@ -16,8 +16,8 @@ class RawHost:
     """Answers each request with the pieces that a function of the request yields, then hangs up."""
 
     def __init__(self, answer: Answer | None = None) -> None:
-        self.answer = answer
-        self.read = _read_request
+        self.answer = answer or _no_answer
+        self.read: Callable[[socket.socket], bytes] = _read_request
         self.n_requests = 0
         self.closing = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -57,6 +57,10 @@ class RawHost:
             yield content[place : place + 1]
             if self.closing.wait(seconds):
                 return
+
+
+def _no_answer(_: bytes) -> Iterator[bytes]:
+    return iter(())
 
 
 def _read_request(connection: socket.socket) -> bytes:

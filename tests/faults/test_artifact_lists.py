@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
+from typing import Any
 
 import pytest
 from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
@@ -117,7 +118,16 @@ def test_a_page_of_files_of_wrong_shape_is_a_runlake_error(faulty, artifact, tmp
             next(iter(artifact.files())).download(tmp_path / "out")
 
 
-ODD = (None, 5, "x", [], [1], {"edges": 5}, {"edges": [{"node": 5}]}, {"edges": [{"node": {}}]})
+ODD: tuple[Any, ...] = (
+    None,
+    5,
+    "x",
+    [],
+    [1],
+    {"edges": 5},
+    {"edges": [{"node": 5}]},
+    {"edges": [{"node": {}}]},
+)
 FIELDS = ("artifactCollectionMembership", "artifactType", "artifactCollections", "artifactTypes")
 
 

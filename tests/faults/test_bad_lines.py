@@ -81,7 +81,7 @@ def test_a_request_of_another_form_is_refused(server, body):
 
 
 def nested(depth):
-    value = 1
+    value: object = 1
     for _ in range(depth):
         value = [value]
     return value
@@ -181,6 +181,10 @@ def test_a_gap_that_stays_does_not_keep_an_ended_run_live(server):
 
 
 def test_a_value_that_no_double_holds_is_no_previous_value(server):
-    rows = [{"_step": 0, "x": 1.5}, {"_step": 1, "x": 10**400}, {"_step": 2, "x": math.nan}]
+    rows: list[dict[str, object]] = [
+        {"_step": 0, "x": 1.5},
+        {"_step": 1, "x": 10**400},
+        {"_step": 2, "x": math.nan},
+    ]
     path = LoggedRun(server, "previous").log(*rows).finish().path
     assert open_run(server, path).history_keys["keys"]["x"]["previousValue"] == 1.5

@@ -2,6 +2,7 @@
 
 import random
 import threading
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -94,7 +95,7 @@ def test_no_row_is_lost_that_moves_into_an_export_during_a_scan(faulty, seed):
 def test_a_follower_sees_each_row_once_whatever_happens_to_the_exports(faulty, seed):
     growing = GrowingRun(faulty, seed)
     run = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).run(RUN_PATH)
-    followed = []
+    followed: list[dict[str, Any]] = []
 
     def change_at_each_look():
         if faulty.run["state"] == "running":
@@ -170,8 +171,8 @@ def test_a_finished_run_that_changed_is_read_as_it_is_now(faulty, tmp_path, chan
     faulty.latency = 0.02
     settings = {"base_url": faulty.base_url, "cache_dir": str(tmp_path / "known")}
     run = runlake.Api(settings, api_key=API_KEY).run(RUN_PATH)
-    for _ in range(2):
-        before = list(run.beta_scan_history(keys=keys))
+    list(run.beta_scan_history(keys=keys))
+    before = list(run.beta_scan_history(keys=keys))
     change(faulty)
     faulty.run["heartbeatAt"] = "2026-01-02T00:00:00"
     settings["cache_dir"] = str(tmp_path / "new")

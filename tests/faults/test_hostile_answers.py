@@ -66,7 +66,7 @@ def test_no_frame_of_ours_holds_the_key_as_text(faulty, connect):
     with pytest.raises(BackendError) as caught:
         query(connect(retry_timeout=0.1), VIEWER, {})
     shown = []
-    error = caught.value
+    error: BaseException | None = caught.value
     while error is not None:
         step = error.__traceback__
         while step is not None:

@@ -52,6 +52,7 @@ def test_a_reader_killed_at_any_moment_leaves_nothing_wrong(logged, tmp_path):
             env=environment,
             stdout=subprocess.PIPE,
         )
+        assert victim.stdout is not None
         victim.stdout.readline()
         time.sleep(chance.random() * 0.15)
         victim.send_signal(signal.SIGKILL)

@@ -66,8 +66,17 @@ def test_rows_exported_while_they_are_read_come_once(server, keys):
     assert [r["operation"] for r in requests].count("RunHistoryManifest") <= 2
 
 
-class Proxy(http.server.BaseHTTPRequestHandler):
+class Proxy(http.server.ThreadingHTTPServer):
     """A proxy before the real backend that changes requests and answers."""
+
+    def __init__(self, backend, change_request, change_answer):
+        super().__init__(("127.0.0.1", 0), ProxyHandler)
+        self.backend = backend
+        self.change_request, self.change_answer = change_request, change_answer
+
+
+class ProxyHandler(http.server.BaseHTTPRequestHandler):
+    server: Proxy
 
     def do_POST(self):
         proxy = self.server
@@ -89,9 +98,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def proxied(server, *, change_request=lambda _: None, change_answer=lambda _: None):
-    proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-    proxy.backend = server.base_url
-    proxy.change_request, proxy.change_answer = change_request, change_answer
+    proxy = Proxy(server.base_url, change_request, change_answer)
     thread = threading.Thread(target=proxy.serve_forever)
     thread.start()
     try:

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from tests.server_process import wait_until
 
 from runlake.cache.layout import RunDirectory
@@ -73,7 +74,7 @@ def test_eight_processes_take_turns_and_none_is_overtaken_again_and_again(holder
     assert all(
         a == ["in", b[1]] and b[0] == "out" for a, b in zip(held[::2], held[1::2], strict=True)
     )
-    waiting = {}
+    waiting: dict[str, list[str]] = {}
     for step, name in steps:
         if step == "want":
             waiting[name] = []
@@ -92,7 +93,7 @@ def test_a_killed_holder_leaves_the_lock_free_and_is_not_named(holders, director
     wait_until(lambda: ["in", "a"] in steps_of(tmp_path))
     holder.send_signal(signal.SIGKILL)
     holder.wait()
-    lock = locks.FileLock(directory.lock)
+    lock = FileLock(directory.lock)
     if kind == "flock":
         assert str(holder.pid) in directory.lock.read_text()
         assert locks._describe_holder(lock, "e/p/r") == "another process"
@@ -128,7 +129,7 @@ def test_a_stopped_waiter_is_passed_over(holders, directory, tmp_path, monkeypat
     with run_lock(directory, 1, locking="flock"):
         waiter = holders("flock")
         waiting = directory.lock.with_suffix(".waiting")
-        wait_until(lambda: waiting.exists() and list(waiting.iterdir()))
+        wait_until(lambda: waiting.exists() and any(waiting.iterdir()))
         waiter.send_signal(signal.SIGSTOP)
     with run_lock(directory, 30, locking="flock"):
         assert ["in", "a"] not in steps_of(tmp_path)

@@ -1,7 +1,9 @@
 """Lists that change while they are read page by page, and lists that never end."""
 
 import re
+from collections.abc import Callable
 
+import polars as pl
 import pytest
 from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
 
@@ -110,7 +112,7 @@ class ListServer(FaultServer):
         self.pages, self.total, self.n_asked = pages, total, 0
 
     def answer(self, query, variables):
-        operation = re.search(r"(?:query|mutation) (\w+)", query)[1]
+        operation = re.findall(r"(?:query|mutation) (\w+)", query)[0]
         if operation == "ArtifactMembershipByName":
             collection = {"name": "set", "project": PLACE}
             found = {"versionIndex": 0, "artifactCollection": collection}
@@ -158,7 +160,7 @@ def test_a_run_that_the_backend_lists_on_two_pages_is_listed_once(server, api, w
         assert len(found) == 3
 
 
-ENDLESS = {
+ENDLESS: dict[str, list[tuple[str, str | None, bool]]] = {
     "leads back": [("a", "1", True), ("b", "2", True), ("c", "1", True)],
     "stays where it is": [("a", "1", True), ("b", "1", True)],
     "brings the same": [("ab", "new", True)],
@@ -215,7 +217,9 @@ def test_a_run_on_two_pages_is_read_once_by_every_reader_of_many_runs(twice):
     runs = runlake.Api({"base_url": twice.base_url}, api_key=API_KEY).runs(f"{ENTITY}/{PROJECT}")
     rows = [{**row, "run_id": RUN} for row in ROWS]
     assert runs.histories() == rows
-    assert runs.histories(format="polars")["_step"].to_list() == list(range(5))
+    frame = runs.histories(format="polars")
+    assert isinstance(frame, pl.DataFrame)
+    assert frame["_step"].to_list() == list(range(5))
     assert runs.scan(["loss"]).collect()["loss"].to_list() == [0.0, 1.0, 2.0, 3.0, 4.0]
     assert runs.frame()["id"].to_list() == [RUN]
     assert [run.id for run in runs] == [RUN]
@@ -250,7 +254,7 @@ def test_a_walk_over_live_rows_whose_page_repeats_is_an_error(is_listed):
         server.lists_live_steps = is_listed
         server.history_keys["lastStep"] = 10**6
         run = runlake.Api({"base_url": server.base_url}, api_key=API_KEY).run(RUN_PATH)
-        readers = {
+        readers: dict[str, Callable[[], object]] = {
             "rows": lambda: list(run.scan_history()),
             "rows of a key": lambda: list(run.scan_history(keys=["loss"])),
             "frame": run.frame,

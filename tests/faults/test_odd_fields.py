@@ -2,6 +2,8 @@
 
 import re
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
@@ -25,6 +27,9 @@ ODD = {
 
 class OddServer(FaultServer):
     """Serves a run whose fields a test chooses, and records the updates that are sent."""
+
+    sent: dict[str, Any]
+    sweep: object
 
     def answer(self, query, variables):
         if "upsertBucket" in query:
@@ -133,7 +138,7 @@ ODD_PAGES = [
 
 def test_live_rows_of_wrong_shape_are_an_error_of_ours(odd, api, monkeypatch):
     run = api.run(RUN_PATH)
-    pages = iter(())
+    pages: Iterator[Any] = iter(())
 
     def answer(query, variables):
         if "parquetHistory" in query or "HistoryPage" not in query:

@@ -3,6 +3,7 @@
 import io
 import warnings
 from decimal import Decimal
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -34,7 +35,7 @@ SPLIT, DELTA = "BYTE_STREAM_SPLIT", "DELTA_BYTE_ARRAY"
 TEXTS = pa.array(cells(b'"%06d"'.__mod__), pa.binary(8))
 NUMBERS = pa.array(cells(number), pa.decimal128(9, 2))
 HALVES = pa.array(cells(np.float16), pa.float16())
-ODD = {
+ODD: dict[str, dict[str, tuple[pa.Array, str | None]]] = {
     "split": {"a": (TEXTS, SPLIT), "b": (NUMBERS, SPLIT), "c": (HALVES, SPLIT)},
     "delta": {
         "a": (TEXTS, DELTA),
@@ -59,7 +60,9 @@ def written(odd):
         for name, (array, encoding) in odd.items()
         if encoding is not None
     }
-    options = {"use_dictionary": PLAIN, "column_encoding": encodings} if encodings else {}
+    options: dict[str, Any] = (
+        {"use_dictionary": PLAIN, "column_encoding": encodings} if encodings else {}
+    )
     if "empty" in odd:
         options["store_schema"] = False
     sink = io.BytesIO()

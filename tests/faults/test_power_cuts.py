@@ -13,6 +13,7 @@ from tests.faults.parquet import wide_export_bytes
 
 import runlake
 from runlake.cache import store, stored_export
+from runlake.cache.coverage import file_crc32c
 from runlake.cache.disk.file_state import FileState
 from runlake.cache.layout import RunDirectory
 from runlake.exports import process_identity as machine
@@ -127,7 +128,7 @@ def test_files_are_flushed_if_the_system_does_not_identify_its_boots(run, monkey
 def test_a_file_is_compared_once_by_a_process_whatever_reads_it(run, start_again, monkeypatch):
     run.pull()
     compared = []
-    compare = stored_export.file_crc32c
+    compare = file_crc32c
     monkeypatch.setattr(
         stored_export, "file_crc32c", lambda file: (compared.append(file), compare(file))[1]
     )

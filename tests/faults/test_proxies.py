@@ -96,9 +96,10 @@ def test_a_malformed_proxy_is_an_error_that_names_the_variable_and_no_password(
         ask(faulty.base_url)
     error = caught.value
     assert error.setting == variable
-    while error is not None:
-        assert "geheim" not in str(error)
-        error = error.__cause__ or error.__context__
+    cause: BaseException | None = error
+    while cause is not None:
+        assert "geheim" not in str(cause)
+        cause = cause.__cause__ or cause.__context__
 
 
 def test_a_socks_proxy_without_its_package_is_a_missing_extra(faulty, monkeypatch):
@@ -133,7 +134,7 @@ def test_a_proxy_that_does_not_speak_socks_is_a_runlake_error(monkeypatch, fault
 
 def test_a_socks_proxy_that_is_silent_ends_in_an_error(monkeypatch, faulty):
     with RawHost(lambda _: iter([])) as proxy:
-        proxy.read = lambda _: proxy.closing.wait()
+        proxy.read = lambda _: bytes(proxy.closing.wait())
         monkeypatch.setenv("ALL_PROXY", proxy.base_url.replace("http", "socks5"))
         with pytest.raises(Unreachable, match="took too long"):
             ask(faulty.base_url)
@@ -143,7 +144,7 @@ def test_no_repr_of_what_holds_a_proxy_shows_its_password(faulty, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://user:geheim@127.0.0.1:9")
     with pytest.raises(RunlakeError) as caught:
         ask(faulty.base_url)
-    error = caught.value
+    error: BaseException | None = caught.value
     while error is not None:
         step = error.__traceback__
         while step is not None:

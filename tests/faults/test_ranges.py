@@ -113,7 +113,7 @@ def test_a_url_that_expires_under_many_workers_is_renewed_once(faulty, fetcher, 
     faulty.fail("a", *[Fault(403, before=lambda: meet.wait(10))] * 3)
     fetching.export_once, fetching.export = (
         fetching.export,
-        lambda: renewals.append(1) or (fetching.export_once()),
+        lambda: (renewals.append(1), fetching.export_once())[1],
     )
     assert ranges(fetching, validator) == slices(export)
     assert len(renewals) == 2  # the first offer, and one renewal for three refusals

@@ -78,6 +78,7 @@ class LimitedProxy(http.server.ThreadingHTTPServer):
 
 
 class LimitedHandler(http.server.BaseHTTPRequestHandler):
+    server: LimitedProxy
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):

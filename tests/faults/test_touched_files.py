@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from functools import partial
+from pathlib import Path
 
 import pytest
 from tests.faults.fault_server import API_KEY, RUN_PATH
@@ -13,6 +14,7 @@ import runlake
 from runlake import errors
 from runlake.cache import coverage, store, stored_export
 from runlake.cache.disk.sealed import seal_document
+from runlake.exports.manifest import Freshness
 
 N_ROWS = 20_000
 READS = {
@@ -38,7 +40,7 @@ def run(faulty):
 @pytest.fixture
 def compared(monkeypatch):
     """The files that were read to compare their checksums."""
-    files = []
+    files: list[Path] = []
     for read in (coverage.file_crc32c, coverage.read_pieces):
         noting = partial(note_read, files, read)
         monkeypatch.setattr(stored_export, read.__name__, noting)
@@ -141,7 +143,7 @@ def test_a_restored_cache_is_noted_by_a_list_of_runs_too(faulty, compared, run):
     from runlake.values import Question
 
     stored = faulty.run
-    known = (stored["state"], stored["heartbeatAt"], stored["historyLineCount"])
+    known = Freshness(stored["state"], stored["heartbeatAt"], stored["historyLineCount"])
     restore(run)
     for _ in range(3):
         new_process()

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from typing import Any
 
 import google_crc32c
 import pytest
@@ -32,7 +33,7 @@ def soon():
     return email.utils.formatdate(time.time() - 1, usegmt=True)
 
 
-PASSING = {
+PASSING: dict[str, tuple[list[Any], int]] = {
     "cut": ([CUT], 2),
     "cut thrice": ([CUT, CUT, CUT], 4),
     "cut before the first byte": ([Fault(cut_after=0)], 2),
@@ -108,7 +109,7 @@ def test_a_length_that_is_too_small_is_found_by_the_missing_footer(faulty, fetch
     assert fetcher().download()[1] == export
 
 
-LASTING = {
+LASTING: dict[str, tuple[list[Any], type[errors.RunlakeError]]] = {
     "HTML with 200": ([Fault(body=HTML)], errors.ExportCorrupt),
     "flipped": ([Fault(body=b"PAR1 nothing PAR1")], errors.ExportCorrupt),
     "encoding of its own": ([Fault(headers={"Content-Encoding": "lzma"})], errors.ExportCorrupt),
@@ -265,6 +266,7 @@ def test_a_part_from_before_a_power_cut_is_used_only_if_a_digest_can_tell(
     faulty.store("a", export, *tells)
     part = left_over(fetcher(retry_timeout=0.6))
     name = AttemptName.parse(part.name)
+    assert name is not None
     other = part.with_name(part.name.replace(f"-{name.process.machine.boot}-", "-0badb007-"))
     part.rename(other)
     other.write_bytes(bytes(150_000))

@@ -82,7 +82,7 @@ def _page_header(content: bytes, chance: random.Random) -> int:
     group = metadata.row_group(chance.randrange(metadata.num_row_groups))
     chunk = group.column(chance.randrange(metadata.num_columns))
     starts = [chunk.data_page_offset, chunk.dictionary_page_offset]
-    return chance.choice([start for start in starts if start is not None])
+    return int(chance.choice([start for start in starts if start is not None]))
 
 
 def mutate(content: bytes, chance: random.Random) -> bytes:

@@ -41,7 +41,8 @@ def test_a_bound_of_the_wrong_length_is_refused_before_pyarrow_aborts(tmp_path):
 
 
 def test_a_schema_nested_without_end_is_refused(tmp_path):
-    cell, depth = 1, 100
+    cell: object = 1
+    depth = 100
     for _ in range(depth):
         cell = {"x": cell}
     file = tmp_path / "export.parquet"

@@ -6,7 +6,9 @@ import json
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 import httpx
 import pytest
@@ -67,7 +69,9 @@ def refusal(answer):
 
 def test_an_upload_of_other_bytes_is_refused_and_cannot_be_committed(run):
     artifact = ArtifactUnderWay(run, "broken", {"a": b"as announced"})
-    answer = httpx.put(artifact.upload_urls()["a"], content=b"other")
+    url = artifact.upload_urls()["a"]
+    assert url is not None
+    answer = httpx.put(url, content=b"other")
     assert answer.status_code == 400
     assert "MD5" in answer.text
     assert "not uploaded" in refusal(artifact.put_manifest().commit())
@@ -76,6 +80,7 @@ def test_an_upload_of_other_bytes_is_refused_and_cannot_be_committed(run):
 
 def test_an_upload_may_not_go_where_it_was_not_signed_for(run):
     url = ArtifactUnderWay(run, "signed", {"a": b"1"}).upload_urls()["a"]
+    assert url is not None
     assert httpx.put(url.replace("md5=", "md5=0"), content=b"1").status_code == 403
     assert httpx.put(url.partition("&md5=")[0], content=b"other").status_code == 403
 
@@ -129,8 +134,8 @@ def test_an_alias_names_one_version_and_cannot_look_like_another(run, reader):
 
 
 def test_a_number_is_never_given_twice(run, reader):
-    for content in (b"0", b"1"):
-        last = log_artifact(run, "counted", {"a": content})
+    log_artifact(run, "counted", {"a": b"0"})
+    last = log_artifact(run, "counted", {"a": b"1"})
     refused = run.graphql(DELETE, {"input": {"artifactID": last, "deleteAliases": False}})
     assert "latest" in refusal(refused)
     run.graphql(DELETE, {"input": {"artifactID": last, "deleteAliases": True}})
@@ -192,10 +197,10 @@ def test_artifacts_of_another_user_are_not_there(run, server, others_key):
     assert httpx.get(by_md5, auth=("api", server.api_key)).status_code == 302
 
 
-EDITS = {
-    "alias": lambda artifact: artifact.aliases.append("stolen") or artifact.save(),
-    "description": lambda a: setattr(a, "description", "defaced") or a.save(),
-    "tag": lambda artifact: artifact.tags.append("defaced") or artifact.save(),
+EDITS: dict[str, Callable[[Any], object]] = {
+    "alias": lambda artifact: (artifact.aliases.append("stolen"), artifact.save()),
+    "description": lambda a: (setattr(a, "description", "defaced"), a.save()),
+    "tag": lambda artifact: (artifact.tags.append("defaced"), artifact.save()),
     "deletion": lambda artifact: artifact.delete(delete_aliases=True),
     "link": lambda artifact: artifact.link("p/of-another"),
     "collection": lambda artifact: artifact.collection.save(),
@@ -287,15 +292,20 @@ def test_a_database_from_before_collections_keeps_its_artifacts(tmp_path):
     database = Database(tmp_path / "old.sqlite")
     store = ArtifactStore(database, Storage(database, tmp_path / "storage", "http://h", 60))
     row = store.by_name(1, "set:latest")
+    assert row is not None
     assert (row["version"], row["type"], row["n_files"], row["n_bytes"]) == (0, "dataset", 1, 3)
-    assert store.by_client_id("me", "client-1")["id"] == 1
+    first = store.by_client_id("me", "client-1")
+    assert first is not None
+    assert first["id"] == 1
     files, total = store.contents.files(1, None, 0, 10)
     assert (total, files[0]["name"], files[0]["object"]) == (
         1,
         "sub/a.txt",
         "artifacts/1/files/sub/a.txt",
     )
-    assert store.contents.manifest(row["manifest_id"])["object"].endswith("wandb_manifest.json")
+    manifest = store.contents.manifest(row["manifest_id"])
+    assert manifest is not None
+    assert manifest["object"].endswith("wandb_manifest.json")
     assert store.by_name(1, "set:v1") is None
 
 

@@ -128,6 +128,7 @@ def test_two_processes_that_want_one_artifact_download_each_file_once(backend, a
             for name in ("one", "two")
         ]
         for process in both:
+            assert process.stdin is not None
             process.stdin.write(b"go\n")
             process.stdin.flush()
         for process in both:

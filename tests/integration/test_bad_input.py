@@ -164,6 +164,8 @@ def test_a_reader_that_stops_early_ends_the_command_quietly(backend, tmp_path, f
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.read(1)
         process.stdout.close()
         told = process.stderr.read()
@@ -189,7 +191,7 @@ def _runlake(backend, tmp_path, *arguments, shell=None):
 
 
 def nested(depth):
-    filters = {"state": "running"}
+    filters: dict[str, object] = {"state": "running"}
     for _ in range(depth):
         filters = {"$and": [filters]}
     return filters

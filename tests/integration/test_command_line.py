@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from tests.command_shell import run_command
@@ -23,6 +24,16 @@ TOKENS = [float("nan"), float("inf"), float("-inf"), 0.5, None]
 STEERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
+class Shell(NamedTuple):
+    """Runs command lines in this process; a call returns exit code and outputs."""
+
+    directory: Path
+    environment: dict[str, str]
+
+    def __call__(self, *words, **options):
+        return run_command(self.environment, *words, **options)
+
+
 class Terminal(io.TextIOWrapper):
     def isatty(self):
         return True
@@ -34,12 +45,7 @@ def shell(backend, tmp_path_factory):
     directory = tmp_path_factory.mktemp("shell")
     environment = client_environment(backend, directory)
 
-    def run(*words, **options):
-        return run_command(environment, *words, **options)
-
-    run.directory = directory
-    run.environment = environment
-    return run
+    return Shell(directory, environment)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +57,7 @@ def odd(backend):
     )
     names = {"name": "odd", "project": "hostile", "entity": backend.entity, "program": "t"}
     run.graphql(upsert, names | {"display": f"{MARKUP}{OSC}\u65e5\u672c"})
-    rows = [
+    rows: list[dict[str, object]] = [
         {"_step": n, "f": value, "mixed": mixed, "text": text, "nested": {"deep": [value]}}
         for n, (value, mixed, text) in enumerate(
             zip(TOKENS, [1, "1", "x", 2.5, None], ["", None, "NaN", OSC, MARKUP], strict=True)

@@ -81,7 +81,7 @@ def test_zsh_completes_commands_and_options(environment):
 
 def test_completion_is_installed_for_a_named_shell(environment, tmp_path):
     said = run(["runlake", "--install-completion", "bash"], environment)
-    place = re.search(r"is in (\S+);", said)[1]
+    (place,) = re.findall(r"is in (\S+);", said)
     assert place in (tmp_path / ".bashrc").read_text()
     script = "source ~/.bashrc; complete -p runlake"
     assert "-F" in run(["bash", "--norc", "-c", script], environment)

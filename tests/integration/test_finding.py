@@ -24,7 +24,7 @@ mutation UpsertBucket(
 @pytest.fixture(scope="module")
 def place(backend):
     """Four runs, two of one display name, in three sweeps."""
-    facts = {
+    facts: dict[str, dict[str, object]] = {
         "r1": {"displayName": "brave-sun-1", "tags": ["a", "b"], "sweep": "s1"},
         "r2": {"displayName": "calm", "tags": ["a"], "sweep": "s2"},
         "r3": {"displayName": "calm", "tags": ["b", "c", "a"], "sweep": "s3"},
@@ -195,7 +195,7 @@ def test_the_target_of_an_update_is_among_its_variables(api, place, monkeypatch)
     from runlake.public.run import run as module
 
     sent = []
-    monkeypatch.setattr(module, "mutate", lambda *given, **_: sent.append(given[2]) or {})
+    monkeypatch.setattr(module, "mutate", lambda *given, **_: (sent.append(given[2]), {})[1])
     run = api.run(f"{place}/r1")
     monkeypatch.setattr(type(run), "_send_summary", lambda *_: None)
     run.update()

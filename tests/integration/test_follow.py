@@ -4,6 +4,7 @@ import itertools
 import queue
 import signal
 import threading
+from typing import Any
 
 import pytest
 from tests.faults.fault_script import Fault
@@ -22,7 +23,7 @@ class Follower:
     """Follows a run on a thread of its own; rows are taken from it one by one."""
 
     def __init__(self, run, *args, **options):
-        self._rows = queue.Queue()
+        self._rows: queue.Queue[Any] = queue.Queue()
         self._thread = threading.Thread(
             target=self._follow, args=(run, args, {"poll": POLL, **options}), daemon=True
         )
@@ -51,7 +52,7 @@ class Follower:
 @pytest.fixture
 def small_exports(tmp_path):
     """Return a function that restarts the server; exports of 10 rows."""
-    ports = {}
+    ports: dict[str, Any] = {}
 
     def start():
         return running_server(tmp_path / "server", export_rows=10, **ports)

@@ -52,6 +52,12 @@ def written(columns, **options):
     return sink.getvalue()
 
 
+def of_same_places(rows, stated, row_group_size):
+    content = misstated(rows, stated, row_group_size)
+    assert content is not None
+    return content
+
+
 def answers_are_those_of(run, rows):
     expected = sorted(rows.to_pylist(), key=lambda row: row["_step"])
     assert list(run.scan_history()) == expected
@@ -111,12 +117,12 @@ def test_an_order_of_a_key_that_it_does_not_have_moves_no_row(offer):
 )
 def test_a_row_count_that_is_not_that_of_the_rows_loses_none(offer, number, other, place):
     answers_are_those_of(
-        offer(restated(misstated(TRUE, TRUE, 31), number, other, place=place)), TRUE
+        offer(restated(of_same_places(TRUE, TRUE, 31), number, other, place=place)), TRUE
     )
 
 
 def test_rows_that_a_row_group_conceals_are_an_error(offer):
-    run = offer(restated(misstated(TRUE, TRUE, 31), 30, 20, place=3))
+    run = offer(restated(of_same_places(TRUE, TRUE, 31), 30, 20, place=3))
     with pytest.raises(runlake.errors.ExportCorrupt, match="Export 'a' of"):
         list(run.scan_history())
 
@@ -154,7 +160,7 @@ def test_the_command_finds_nan_in_exports(server, monkeypatch):
 
 def test_counts_and_bounds_that_cannot_be_are_not_reported(offer):
     loss = [None if n % 2 else float(n) for n in range(N_ROWS)]
-    content = misstated(table(loss=loss), table(loss=loss), N_ROWS)
+    content = of_same_places(table(loss=loss), table(loss=loss), N_ROWS)
     run = offer(restated(content, 30, 62))
     (row,) = run.keys("loss").rows(named=True)
     assert row["count"] in (None, 31)

@@ -32,7 +32,9 @@ def test_a_scan_of_rows_is_an_arrow_stream_and_any_frame(run):
     assert len(rows) == 20
     assert pl.DataFrame(scan).to_dicts() == rows
     assert pa.table(scan).to_pylist() == rows
-    assert duckdb.sql("SELECT count(*) FROM scan").fetchall() == [(20,)]
+    counted = duckdb.sql("SELECT count(*) FROM scan")
+    assert counted is not None
+    assert counted.fetchall() == [(20,)]
     assert scan.to_polars().to_dicts() == scan.to_arrow().to_pylist() == rows
     assert scan.to_pandas().to_dict("records") == rows
     assert run.pandas(["loss"], min_step=1990, max_step=2010).to_dict("records") == rows
@@ -109,7 +111,10 @@ def test_sql_reads_system_metrics(api, backend):
 
 
 def test_columns_of_mixed_types_are_json_text_and_one_warning_names_them(api, backend):
-    rows = [{"_step": 0, "mixed": 1, "fine": 1}, {"_step": 1, "mixed": "x", "fine": 2.5}]
+    rows: list[dict[str, object]] = [
+        {"_step": 0, "mixed": 1, "fine": 1},
+        {"_step": 1, "mixed": "x", "fine": 2.5},
+    ]
     run = api.run(LoggedRun(backend, "mixed", "outputs").log(*rows).finish().path)
     assert [row["mixed"] for row in run.beta_scan_history()] == [1, "x"]
     for read in (run.frame, run.arrow, run.scan, lambda: run.sql("SELECT 1")):

@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any, cast
 
 import pytest
 from tests.http_logging import LoggedRun, steps
@@ -77,7 +78,7 @@ def test_an_update_is_two_requests_and_keeps_state_and_history(backend, run):
 def test_an_update_of_a_light_run_does_not_wipe_config_and_summary(backend, run):
     run.config["kept"] = 1
     run.save()
-    light = Run(run._client, *run.path, lazy=True)
+    light = Run(run._client, run.entity, run.project, run.id, lazy=True)
     assert "config" not in light.load()
     light.notes = "new"
     light.update()
@@ -125,7 +126,7 @@ def test_values_that_json_cannot_carry_are_refused_and_change_nothing(backend, r
 
 
 def test_a_summary_that_holds_itself_is_refused(run):
-    loop = {}
+    loop: dict[str, object] = {}
     loop["loop"] = loop
     with pytest.raises(errors.InvalidArgument, match="holds itself"):
         run.summary["loop"] = loop
@@ -173,7 +174,7 @@ def test_nan_and_infinity_survive_an_update_of_something_else(backend, run):
 
 def test_fields_that_are_no_run_are_an_error(run):
     with pytest.raises(errors.CommError):
-        Run(run._client, *run.path, ["no mapping"])
+        Run(run._client, run.entity, run.project, run.id, cast("dict[str, Any]", ["no mapping"]))
 
 
 @pytest.mark.usefixtures("text_file")
@@ -473,7 +474,7 @@ def test_another_user_can_neither_see_nor_change_a_run(tmp_path):
         anna = runlake.Api({"base_url": server.base_url}, api_key=key)
         mine = Run.create(owner, "mine", "p")
         file = mine.upload_file("text.txt")
-        stolen = Run(anna._client, *mine.path, mine._attrs)
+        stolen = Run(anna._client, mine.entity, mine.project, mine.id, mine._attrs)
         theirs = runlake.public.files.File(anna._client, file._attrs, stolen)
         for change in (
             stolen.update,

@@ -153,7 +153,7 @@ def test_a_refused_filter_says_what_is_wrong(api, many):
 
 
 def nested(depth):
-    filters = {"config.index": 1}
+    filters: dict[str, object] = {"config.index": 1}
     for _ in range(depth):
         filters = {"$or": [{"$and": [filters, filters]}]}
     return filters
@@ -322,7 +322,11 @@ def test_the_histories_of_runs_with_other_types_keep_every_value(api, backend):
 
 
 def test_a_frame_of_runs_has_a_row_per_run_and_reads_no_history(api, backend):
-    configs = [{"lr": 1, "net": {"depth": 2}}, {"lr": 0.5, "mixed": 1}, {"mixed": "x", "list": [1]}]
+    configs: list[dict[str, object]] = [
+        {"lr": 1, "net": {"depth": 2}},
+        {"lr": 0.5, "mixed": 1},
+        {"mixed": "x", "list": [1]},
+    ]
     for at, config in enumerate(configs):
         run = LoggedRun(backend, f"r{at}", "table").log(*steps(0, 3)).finish()
         found = api.run(run.path)

@@ -36,7 +36,7 @@ def key_command(server, *words):
 def test_a_new_key_works_and_a_revoked_one_fails_while_the_server_runs(server):
     path = LoggedRun(server, "keys").log(*steps(0, 3)).finish().path
     done = key_command(server, "new", server.entity)
-    key = re.fullmatch(r"export WANDB_ENTITY=local WANDB_API_KEY=(\w{40})\n", done.stdout)[1]
+    (key,) = re.findall(r"\Aexport WANDB_ENTITY=local WANDB_API_KEY=(\w{40})\n\Z", done.stdout)
     api = runlake.Api({"base_url": server.base_url}, api_key=key)
     assert api.run(path).id == "keys"
     listed = [line.split("\t") for line in key_command(server, "list").stdout.splitlines()]
@@ -75,7 +75,9 @@ def test_an_old_database_keeps_its_one_key_per_user(tmp_path):
     assert [(key.id, key.user) for key in list_keys(database)] == [(digest[:12], "ann")]
     key = add_user(database, "ben")
     token = httpx.BasicAuth("api", key)._auth_header
-    assert find_user(database, token).name == "ben"
+    found = find_user(database, token)
+    assert found is not None
+    assert found.name == "ben"
 
 
 def test_the_banner_says_what_to_do_where_the_key_is_lost(tmp_path):
@@ -86,7 +88,8 @@ def test_the_banner_says_what_to_do_where_the_key_is_lost(tmp_path):
             stdout=subprocess.PIPE,
             text=True,
         ) as process:
-            lines = []
+            lines: list[str] = []
+            assert process.stdout is not None
             while "runlake server key new" not in "".join(lines):
                 lines.append(process.stdout.readline())
             process.terminate()

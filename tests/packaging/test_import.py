@@ -64,7 +64,7 @@ def test_a_name_of_the_sdk_that_is_missing_says_what_to_use():
         _ = runlake.apis.public.Team
     api = runlake.Api({"base_url": "http://127.0.0.1:1"}, api_key="k" * 40)
     with pytest.raises(AttributeError, match=r"'reports'.*web application"):
-        _ = api.reports
+        _ = api.reports  # type: ignore[attr-defined] # that is the test
     run = runlake.Run(api._client, "e", "p", "r", {"name": "r"})
     with pytest.raises(AttributeError, match=r"'log'.*log with wandb"):
         _ = run.log

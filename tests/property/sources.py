@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
+from runlake.cache.disk.file_state import FileState
 from runlake.cache.pull_result import PullResult
 from runlake.cache.stored_export import StoredExport
 from runlake.exports.footers.statistics import read_export_facts
@@ -232,7 +233,9 @@ def as_sources(directory: Path, files: list[Path], live: dict[int, Row] | None =
     for number, file in enumerate(files):
         validator = Validator(None, formatdate(number, usegmt=True))
         facts = read_export_facts(file)
-        stored.append(StoredExport(file.name, file, validator, 1, None, 0, facts))
+        stored.append(
+            StoredExport(file.name, file, validator, 1, None, FileState(0, 0, None), facts)
+        )
     cells = {step: {key: clean(cell) for key, cell in row.items()} for step, row in live.items()}
     counts = dict.fromkeys(KEYS, 1)
     exported_to = [export.facts.last_step for export in stored]

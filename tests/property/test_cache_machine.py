@@ -33,7 +33,7 @@ keys = st.one_of(st.none(), st.lists(st.sampled_from(KEYS), min_size=1, max_size
 
 def content(first, n_rows, seed):
     noise = random.Random(seed)
-    columns = {"_step": list(range(first, first + n_rows))}
+    columns: dict[str, list[float]] = {"_step": list(range(first, first + n_rows))}
     columns |= {key: [noise.random() for _ in range(n_rows)] for key in KEYS}
     table = pa.table(columns)
     sink = io.BytesIO()

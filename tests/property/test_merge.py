@@ -11,7 +11,7 @@ source = st.dictionaries(st.integers(0, 20), st.dictionaries(keys, st.integers()
 
 @given(st.lists(source, max_size=4))
 def test_every_step_once_and_the_later_source_wins(sources):
-    expected = {}
+    expected: dict[int, dict[str, object]] = {}
     for one in sources:
         for step, cells in one.items():
             expected.setdefault(step, {}).update(cells)

@@ -3,6 +3,7 @@
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import polars as pl
@@ -34,7 +35,7 @@ def agree(found, expected):
 
 
 # Pieces of a few cells, so that small inputs meet every seam between pieces.
-TINY = {
+TINY: dict[str, Any] = {
     "CELLS_PER_SLICE": 8,
     "CELLS_PER_ROW_GROUP": 16,
     "CELLS_PER_BATCH": 8,

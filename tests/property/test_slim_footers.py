@@ -52,8 +52,8 @@ def test_a_slim_footer_gives_the_chosen_columns(table, row_group_size, data):
     content, footer = written(table, row_group_size)
     places = st.integers(0, table.num_columns - 1)
     chosen = sorted(data.draw(st.sets(places, min_size=1)))
-    frame, columns = slice_footer(footer)
-    columns = [unpack_column(pack_column(columns[place])) for place in chosen]
+    frame, slices = slice_footer(footer)
+    columns = [unpack_column(pack_column(slices[place])) for place in chosen]
     slim = slim_footer(unpack_frame(pack_frame(frame)), columns)
     metadata = pq.read_metadata(io.BytesIO(slim))
     read = pq.ParquetFile(io.BytesIO(content), metadata=metadata).read()

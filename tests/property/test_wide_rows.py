@@ -58,7 +58,7 @@ SHAPES = {
 
 def cells(row):
     """Return the expected row of dicts for a row of the file."""
-    flat = {}
+    flat: dict[str, object] = {}
     for key, cell in row.items():
         if isinstance(cell, dict):
             flat |= {f"{key}.{inner}": value for inner, value in cell.items()}

@@ -1,6 +1,7 @@
 """Tasks are done by few workers; the first failure ends them all."""
 
 import threading
+from functools import partial
 
 import pytest
 
@@ -15,7 +16,7 @@ def test_all_tasks_are_done_by_no_more_workers_than_allowed():
         names.add(threading.current_thread().name)
         done.append(number)
 
-    run_tasks([lambda n=n: task(n) for n in range(50)], 3, Stop())
+    run_tasks([partial(task, n) for n in range(50)], 3, Stop())
     assert sorted(done) == list(range(50))
     assert len(names) <= 3
 

@@ -6,6 +6,11 @@ from runlake.errors import SettingsError
 from runlake.settings import load_settings
 
 
+def key_of(settings):
+    assert settings.api_key is not None
+    return settings.api_key.reveal()
+
+
 @pytest.mark.parametrize(
     ("variable", "text", "name", "value"),
     [
@@ -121,7 +126,7 @@ def test_directories_may_begin_with_a_tilde(monkeypatch):
     assert settings.entity == "somebody"
     monkeypatch.setenv("NETRC", "~/mine")
     (home / "mine").write_text(f"machine host login user password {KEY}\n")
-    assert load_settings({"base_url": "http://host"}).api_key.reveal() == KEY
+    assert key_of(load_settings({"base_url": "http://host"})) == KEY
 
 
 @pytest.mark.parametrize(
@@ -143,7 +148,7 @@ def test_a_user_without_a_home_has_settings(monkeypatch):
 def test_a_netrc_in_latin_1_is_read_and_its_default_counts(machine):
     text = f"# Schlüssel\n{machine} login user password {KEY}\n"
     (Path.home() / ".netrc").write_bytes(text.encode("latin-1"))
-    assert load_settings({"base_url": "http://host"}).api_key.reveal() == KEY
+    assert key_of(load_settings({"base_url": "http://host"})) == KEY
 
 
 def test_a_broken_netrc_is_a_warning_that_names_file_and_line():
@@ -153,7 +158,7 @@ def test_a_broken_netrc_is_a_warning_that_names_file_and_line():
         settings = load_settings({"base_url": "http://host"})
     assert settings.api_key is None
     with pytest.warns(UserWarning, match=r"\.netrc"):
-        assert load_settings(api_key=KEY).api_key.reveal() == KEY
+        assert key_of(load_settings(api_key=KEY)) == KEY
 
 
 def test_a_netrc_that_cannot_be_read_is_a_warning(monkeypatch, tmp_path):
@@ -196,7 +201,7 @@ def test_no_local_variable_of_ours_shows_a_key_that_settings_were_given(monkeypa
     monkeypatch.setenv("RUNLAKE_LOCKING", "nonsense")
     with pytest.raises(SettingsError) as caught:
         load_settings(api_key=KEY)
-    step = caught.value.__traceback__.tb_next
+    step = caught.tb.tb_next
     while step is not None:
         assert KEY not in repr(step.tb_frame.f_locals)
         step = step.tb_next

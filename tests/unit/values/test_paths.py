@@ -1,5 +1,7 @@
 """Paths of runs, projects and artifacts: every form that people write names the same thing."""
 
+from typing import Any, cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,11 +121,12 @@ def test_an_artifact_path_names_what_is_missing():
     with pytest.raises(InvalidArgument, match="missing project"):
         ArtifactPath.parse("c", entity="me")
     with pytest.raises(InvalidType):
-        ArtifactPath.parse(3)
+        ArtifactPath.parse(cast("str", 3))
 
 
 def test_a_url_is_told_from_a_path():
-    assert [is_url(text) for text in (" http://h", "https://h", "ftp://h", "e/p/r", None)] == [
+    texts: tuple[Any, ...] = (" http://h", "https://h", "ftp://h", "e/p/r", None)
+    assert [is_url(text) for text in texts] == [
         *(True, True),
         *(False, False, False),
     ]

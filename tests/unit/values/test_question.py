@@ -1,5 +1,7 @@
 """What a read requests: ranges of steps, keys, and whether rows need all of them."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,7 +54,8 @@ def test_steps_that_are_no_integers_are_refused(step):
 
 
 def test_integers_of_other_libraries_are_steps():
-    steps = StepRange.from_arguments(Whole(), Whole())
+    whole: Any = Whole()
+    steps = StepRange.from_arguments(whole, whole)
     assert steps == StepRange(7, 7)
     assert type(steps.start) is int
 

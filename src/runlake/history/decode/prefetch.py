@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
@@ -17,7 +17,7 @@ _END = object()
 
 def run_ahead(
     tasks: Iterator[Callable[[], T]], divide: Callable[[T], tuple[T, T]] | None = None
-) -> Iterator[T]:
+) -> Generator[T, None, None]:
     """Run tasks one after the other, each in a thread while the previous result is consumed.
 
     Parameters

@@ -35,6 +35,7 @@ a line of another form
 )
 def test_the_deepest_and_latest_mount_above_a_path_holds_it(path, kind, is_shared):
     mount = find_mount(parse_mounts(TABLE), PurePosixPath(path))
+    assert mount is not None
     assert (mount.kind, mount.is_network) == (kind, is_shared)
 
 

@@ -25,6 +25,7 @@ def test_the_name_of_a_part_tells_its_version_and_whose_it_is(folder):
         version = AttemptVersion('"a/b\u00e9+\'?-"', 12, promises_digest=True)
         part.carry(version)
     name = AttemptName.parse(part.path.name)
+    assert name is not None
     assert (name.version, name.process.pid) == (version, os.getpid())
     assert part.path.read_bytes() == b"abc"
     assert is_under_way(part.path)

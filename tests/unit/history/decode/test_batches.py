@@ -29,7 +29,7 @@ FRAME = pl.DataFrame(
 
 
 def joined(parts):
-    found = {}
+    found: dict[str, list[object]] = {}
     for part in parts:
         assert len({len(array) for array in part.values()}) == 1
         for name, array in part.items():

@@ -7,6 +7,7 @@ these are files. ``tests/integration/test_control_groups.py`` has a real group w
 import functools
 import os
 
+import duckdb
 import pytest
 
 from runlake.history.frames import sql
@@ -111,7 +112,7 @@ def test_processors_that_the_process_is_not_bound_to_do_not_count(machine, monke
 
 def test_duckdb_follows_a_limit_and_keeps_its_own_if_smaller(machine, monkeypatch):
     root = machine("0::/job/step", [V2], {"job/cpu.max": "1000 100000", "job/memory.max": str(GIB)})
-    connection = sql.duckdb.connect()
+    connection = duckdb.connect()
     monkeypatch.setattr(sql, "read_process_limits", functools.partial(read_process_limits, root))
     settings = "SELECT current_setting('threads'), current_setting('memory_limit')"
 

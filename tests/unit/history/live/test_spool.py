@@ -1,5 +1,7 @@
 """Live rows are fetched once, page by page, and read as often as needed."""
 
+from typing import Any
+
 import pyarrow as pa
 import pytest
 
@@ -8,7 +10,7 @@ from runlake.history.live import spool
 from runlake.history.live.spool import LiveRows, rows_table, table_columns
 from runlake.values import StepRange
 
-PAGES = [
+PAGES: list[list[dict[str, Any]]] = [
     [{"_step": 3, "a": 1}, {"_step": 5, "a": 2}],
     [],
     [{"_step": 8, "b": "x"}],

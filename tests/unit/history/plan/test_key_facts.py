@@ -1,5 +1,7 @@
 """Kind, count, steps and bounds of keys, by manifest and statistics alone."""
 
+from typing import Any
+
 import pyarrow as pa
 import pytest
 
@@ -126,7 +128,10 @@ def test_live_rows_add_their_counts_steps_and_kinds():
         manifest(9, loss=(10, ["number"]), name=(10, ["string"])),
         [export(0, 9, loss=ColumnFacts(NUMBER, 0, 0.5, 2.0), name=ColumnFacts(pa.string(), 0))],
     )
-    pages = [[{"_step": 12, "loss": 9.0, "new": True}], [{"_step": 13, "loss": 1, "name": 5}]]
+    pages: list[list[dict[str, Any]]] = [
+        [{"_step": 12, "loss": 9.0, "new": True}],
+        [{"_step": 13, "loss": 1, "name": 5}],
+    ]
     found = with_live_rows(known, LiveRows(iter(pages)))
     assert found == {
         "loss": KeyFacts("loss", "number", 12, 0, 13, None, None),

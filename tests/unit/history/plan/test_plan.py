@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from runlake.cache.disk.file_state import FileState
 from runlake.cache.pull_result import PullResult
 from runlake.cache.stored_export import StoredExport
 from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
@@ -25,7 +26,9 @@ def stored(name, *groups, modified=EARLY):
     columns = KnownColumns({key: ColumnFacts(dtype) for key, dtype in names.items()})
     rows = tuple(RowGroup(last - first + 1, first, last) for first, last in groups)
     facts = ExportFacts(rows, True, len(columns), columns)
-    return StoredExport(name, Path(name), Validator(None, modified), 100, None, None, facts)
+    return StoredExport(
+        name, Path(name), Validator(None, modified), 100, None, FileState(100, 0), facts
+    )
 
 
 def plan(exports, *, live=(), last_step=None, left_out=0, keys=None, low=None, high=None):

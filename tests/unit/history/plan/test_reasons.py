@@ -61,6 +61,7 @@ def test_a_gap_names_the_steps_beside_it(low, high):
 def test_a_gap_before_all_rows_names_the_first():
     question = Question.from_arguments(None, "all", None, 3)
     found = explain_no_rows(manifest(29), question, [export((5, 29))])
+    assert found is not None
     assert "the nearest step known to have one is 5" in found
 
 

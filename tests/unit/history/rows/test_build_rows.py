@@ -60,7 +60,8 @@ def expected_rows(n_rows, columns):
 
 @given(tables(), st.sampled_from([0, 1, 8, 13]))
 def test_rows_have_exactly_the_filled_cells(table, offset):
-    assert built(batch_of(*table, offset)) == expected_rows(*table)
+    n_rows, columns = table
+    assert built(batch_of(n_rows, columns, offset)) == expected_rows(n_rows, columns)
 
 
 SMALL = {"MIN_BUILD_ROWS": 1, "CELLS_PER_BUILD": 4, "CELLS_PER_COLUMN": 1}

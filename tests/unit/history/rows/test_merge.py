@@ -16,7 +16,7 @@ def rows_of(source):
 
 @given(SOURCES)
 def test_merged_rows_are_those_of_all_sources_written_in_turn(sources):
-    expected = {}
+    expected: dict[int, dict[str, object]] = {}
     for source in sources:
         for step, cells in source.items():
             expected.setdefault(step, {}).update(cells)

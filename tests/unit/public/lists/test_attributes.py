@@ -1,6 +1,7 @@
 """The HTML for notebooks has the intended elements, whatever characters names contain."""
 
 from html.parser import HTMLParser
+from typing import cast
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_an_address_that_is_not_http_makes_no_frame():
 
 def test_a_height_is_a_number():
     with pytest.raises(InvalidType, match="height"):
-        frame_of("http://a", "1px;'><script>", hidden=False)
+        frame_of("http://a", cast("int", "1px;'><script>"), hidden=False)
     assert "height:420px;" in frame_of("http://a", 420, hidden=False)
 
 
