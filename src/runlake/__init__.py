@@ -116,17 +116,20 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"runlake.{name}")
-    if name not in _HOMES:
-        from runlake.public.missing import say_missing
+# A type checker must see only the imports above, or it accepts every misspelt name.
+if not TYPE_CHECKING:
 
-        text = f"module 'runlake' has no attribute {name!r}"
-        raise AttributeError(say_missing("runlake", name, text), name=name)
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"runlake.{name}")
+        if name not in _HOMES:
+            from runlake.public.missing import say_missing
+
+            text = f"module 'runlake' has no attribute {name!r}"
+            raise AttributeError(say_missing("runlake", name, text), name=name)
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -88,16 +88,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    home, _, class_name = _HOMES.get(name, "").partition(":")
-    if not home:
-        from runlake.public.missing import say_missing
+# A type checker must see only the imports above, or it accepts every misspelt name.
+if not TYPE_CHECKING:
 
-        text = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(say_missing(__name__, name, text), name=name)
-    value = getattr(import_module(home), class_name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        home, _, class_name = _HOMES.get(name, "").partition(":")
+        if not home:
+            from runlake.public.missing import say_missing
+
+            text = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(say_missing(__name__, name, text), name=name)
+        value = getattr(import_module(home), class_name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -52,6 +52,15 @@ class File(Attributes):
         The run that the file belongs to; None for a file of an artifact.
     """
 
+    # For type checkers; the values are found by `Attributes.__getattr__`.
+    id: str
+    name: str
+    url: str
+    direct_url: str
+    md5: str
+    mimetype: str | None
+    updated_at: str | None
+
     def __init__(self, client: Client, attrs: dict[str, Any], run: RunFields | None = None) -> None:
         super().__init__(attrs)
         self._client = client

@@ -35,6 +35,10 @@ class Project(Attributes):
         Fields that were loaded already.
     """
 
+    # For type checkers; the values are found by `Attributes.__getattr__`.
+    created_at: str
+    is_benchmark: bool
+
     def __init__(
         self, client: Client, entity: str, project: str, attrs: Mapping[str, Any] | None = None
     ) -> None:

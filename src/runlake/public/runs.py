@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from runlake.backend.graphql import documents
 from runlake.backend.graphql.shapes import answer_to
@@ -152,6 +152,44 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
             run.load_full_data()
         self._lazy = False
 
+    @overload
+    def histories(
+        self,
+        samples: int | None = ...,
+        keys: list[str] | None = ...,
+        x_axis: str | None = ...,
+        format: Literal["default"] = ...,
+        stream: str = ...,
+    ) -> list[dict[str, Any]]: ...
+    @overload
+    def histories(
+        self,
+        samples: int | None = ...,
+        keys: list[str] | None = ...,
+        x_axis: str | None = ...,
+        *,
+        format: Literal["pandas"],
+        stream: str = ...,
+    ) -> pd.DataFrame: ...
+    @overload
+    def histories(
+        self,
+        samples: int | None = ...,
+        keys: list[str] | None = ...,
+        x_axis: str | None = ...,
+        *,
+        format: Literal["polars"],
+        stream: str = ...,
+    ) -> pl.DataFrame: ...
+    @overload
+    def histories(
+        self,
+        samples: int | None = ...,
+        keys: list[str] | None = ...,
+        x_axis: str | None = ...,
+        format: str = ...,
+        stream: str = ...,
+    ) -> list[dict[str, Any]] | pd.DataFrame | pl.DataFrame: ...
     def histories(
         self,
         samples: int | None = 500,

@@ -43,6 +43,9 @@ class Sweep(Attributes):
         If there is no such sweep.
     """
 
+    # For type checkers; the value is found by `Attributes.__getattr__`.
+    state: str
+
     def __init__(
         self,
         client: Client,

@@ -9,6 +9,14 @@ from runlake.public.lists.attributes import Attributes
 class User(Attributes):
     """A user, with the fields that the backend sent: ``name``, ``username``, ``email``, ..."""
 
+    # For type checkers; the values are found by `Attributes.__getattr__`.
+    id: str
+    name: str | None
+    username: str | None
+    email: str | None
+    entity: str | None
+    admin: bool | None
+
     @property
     def api_keys(self) -> list[str]:
         """Names of the user's API keys, never the keys themselves; empty if not loaded."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from runlake.errors import InvalidType, SampleWarning
 from runlake.errors.user_line import warn
@@ -99,6 +99,39 @@ class RunHistory(RunFields):
         """Scan all rows of the history; an alias of `beta_scan_history`."""
         return self.beta_scan_history(keys, page_size, min_step, max_step, use_cache, how=how)
 
+    @overload
+    def history(
+        self,
+        samples: int | None = ...,
+        keys: list[str] | None = ...,
+        x_axis: str | None = ...,
+        *,
+        pandas: Literal[False],
+        stream: str = ...,
+        sample: str = ...,
+    ) -> list[dict[str, Any]]: ...
+    @overload
+    def history(
+        self,
+        samples: int | None,
+        keys: list[str] | None,
+        x_axis: str | None,
+        pandas: Literal[False],
+        stream: str = ...,
+        *,
+        sample: str = ...,
+    ) -> list[dict[str, Any]]: ...
+    @overload
+    def history(
+        self,
+        samples: int | None = ...,
+        keys: list[str] | None = ...,
+        x_axis: str | None = ...,
+        pandas: bool = ...,
+        stream: str = ...,
+        *,
+        sample: str = ...,
+    ) -> pd.DataFrame | list[dict[str, Any]]: ...
     def history(
         self,
         samples: int | None = 500,
