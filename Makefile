@@ -6,12 +6,16 @@ READY := $(VENV)/.ready
 # Test files run side by side, each whole in one process: what the tests of a file share is made once.
 PYTEST_WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo shells test fuzz lint format bench docs clean
+# Without these pyright asks whether a newer release exists, and prefers any node on the machine.
+PYRIGHT := PYRIGHT_PYTHON_IGNORE_WARNINGS=1 PYRIGHT_PYTHON_GLOBAL_NODE=0 $(BIN)/pyright
 
-$(READY): pyproject.toml
+.PHONY: demo shells test pytest coverage thorough fuzz lint format bench docs dist constraints clean
+
+$(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "runlake needs Python 3.11 or newer; set PYTHON=")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[dev]'
 	touch $(READY)
 
 demo: $(READY)
@@ -23,6 +27,8 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/lint-imports circles.toml
+	$(PYRIGHT) --pythonpath $(BIN)/python
+	$(BIN)/zizmor --quiet --offline --persona pedantic .github
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
@@ -37,8 +43,18 @@ shells:
 	  DEBIAN_FRONTEND=noninteractive timeout 120 apt-get install -qq -y --no-install-recommends $$missing; \
 	} >/dev/null 2>&1 || echo "Not installed:$$missing"
 
-test: lint shells
+test: lint pytest
+
+pytest: $(READY) shells
 	$(BIN)/python -m pytest $(PYTEST_WORKERS) $(PYTEST_ARGS)
+
+coverage: $(READY) shells
+	$(BIN)/python -m pytest $(PYTEST_WORKERS) --cov --cov-report=term --cov-report=html $(PYTEST_ARGS)
+
+# What takes minutes, or needs a package registry: the built wheel, and many mutated files.
+thorough: $(READY)
+	$(BIN)/python -m pytest -m thorough --timeout 1200 $(PYTEST_ARGS)
+	$(MAKE) fuzz
 
 fuzz: $(READY)
 	$(BIN)/python -m pytest --hypothesis-profile thorough --timeout 0 tests/fuzz
@@ -50,5 +66,16 @@ docs: $(READY)
 	$(BIN)/python -m tests.conformance.render
 	$(BIN)/python -m pytest --quiet tests/docs
 
+dist: $(READY)
+	$(BIN)/python -m build --outdir dist
+
+# The newest releases that the ranges in pyproject.toml allow, as a new environment gets them.
+constraints:
+	rm -rf build/constraints
+	$(PYTHON) -m venv build/constraints
+	build/constraints/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
+	build/constraints/bin/python -m pip freeze --exclude runlake > constraints.txt
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist .coverage* htmlcov
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
