@@ -278,7 +278,7 @@ def test_a_deleted_run_is_gone_with_its_files_and_its_id(api, run, text_file):
 
 @pytest.mark.parametrize("name", ["../up.txt", "/etc/cron", "a/../../b", "..\\up.txt", "C:\\x"])
 def test_a_file_whose_name_leads_out_is_not_written(run, tmp_path, name):
-    file = runlake.public.files.File(run._client, {"name": name, "url": "http://x/"}, run)
+    file = runlake.File(run._client, {"name": name, "url": "http://x/"}, run)
     with pytest.raises(errors.InvalidArgument, match="leads out"):
         file.download(root=str(tmp_path / "down"))
     assert not (tmp_path / "down").exists()
@@ -454,7 +454,7 @@ def _told(member):
     if isinstance(member, Summary):
         member.update()
         return dict(member)
-    if isinstance(member, runlake.public.files.Files):
+    if isinstance(member, runlake.Files):
         return [file.name for file in member]
     return getattr(member, "md5", None) or dict(member)
 
@@ -475,7 +475,7 @@ def test_another_user_can_neither_see_nor_change_a_run(tmp_path):
         mine = Run.create(owner, "mine", "p")
         file = mine.upload_file("text.txt")
         stolen = Run(anna._client, mine.entity, mine.project, mine.id, mine._attrs)
-        theirs = runlake.public.files.File(anna._client, file._attrs, stolen)
+        theirs = runlake.File(anna._client, file._attrs, stolen)
         for change in (
             stolen.update,
             stolen.delete,
