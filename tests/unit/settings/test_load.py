@@ -1,3 +1,5 @@
+import pickle
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -205,3 +207,134 @@ def test_no_local_variable_of_ours_shows_a_key_that_settings_were_given(monkeypa
     while step is not None:
         assert KEY not in repr(step.tb_frame.f_locals)
         step = step.tb_next
+
+
+EVERY = [
+    ("WANDB_ENTITY", "team", "entity", "team"),
+    ("WANDB_PROJECT", "proj", "project", "proj"),
+    ("WANDB_BASE_URL", "http://h:8080/", "base_url", "http://h:8080"),
+    ("WANDB_APP_URL", "http://app/", "app_url", "http://app"),
+    ("WANDB_HTTP_TIMEOUT", "2.5", "timeout", 2.5),
+    ("WANDB_INSECURE_DISABLE_SSL", "true", "verify_ssl", False),
+    ("RUNLAKE_RETRY_TIMEOUT", "7", "retry_timeout", 7.0),
+    ("RUNLAKE_LOCK_TIMEOUT", "8", "lock_timeout", 8.0),
+    ("RUNLAKE_MAX_WORKERS", "3", "max_workers", 3),
+    ("RUNLAKE_PROGRESS", "0", "progress", False),
+    ("RUNLAKE_OFFLINE", "yes", "offline", True),
+    ("RUNLAKE_LOCKING", "flock", "locking", "flock"),
+    ("RUNLAKE_CACHE_MAX_BYTES", "1k", "cache_max_bytes", 1000),
+    ("RUNLAKE_REQUESTS_PER_SECOND", "2", "requests_per_second", 2.0),
+    ("RUNLAKE_MAX_BANDWIDTH", "1 KiB", "max_bandwidth", 1024),
+]
+
+
+@pytest.mark.parametrize(("variable", "text", "name", "value"), EVERY)
+def test_each_variable_sets_its_setting_and_no_other(monkeypatch, variable, text, name, value):
+    monkeypatch.delenv("RUNLAKE_RETRY_TIMEOUT")
+    defaults = load_settings()
+    monkeypatch.setenv(variable, text)
+    settings = load_settings()
+    assert settings[name] == settings.get(name) == value
+    changed = {one.name for one in fields(settings) if settings[one.name] != defaults[one.name]}
+    # The application's address follows that of the API.
+    assert changed - {"app_url"} == {name} - {"app_url"}
+    monkeypatch.setenv(variable, "")
+    assert load_settings() == defaults
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        *("WANDB_HTTP_TIMEOUT", "RUNLAKE_RETRY_TIMEOUT", "RUNLAKE_LOCK_TIMEOUT"),
+        *("RUNLAKE_MAX_WORKERS", "RUNLAKE_REQUESTS_PER_SECOND"),
+    ],
+)
+@pytest.mark.parametrize("text", ["x", "-1", "0", "nan", "inf", "1,5"])
+def test_a_number_that_is_not_above_0_names_its_variable(monkeypatch, variable, text):
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(
+        SettingsError, match=f"{variable}='{text}' is not a positive number"
+    ) as told:
+        load_settings()
+    assert told.value.setting == variable
+
+
+AUTHORITIES = ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"]
+
+
+@pytest.mark.parametrize("variable", AUTHORITIES)
+def test_authorities_are_an_existing_file_or_directory(monkeypatch, variable, tmp_path):
+    for name in AUTHORITIES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert load_settings().ca_bundle == str(tmp_path)
+    monkeypatch.setenv(variable, str(tmp_path / "gone"))
+    with pytest.raises(SettingsError, match=variable):
+        load_settings()
+
+
+def test_the_first_named_authorities_are_used(monkeypatch, tmp_path):
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        (tmp_path / name).touch()
+        monkeypatch.setenv(name, str(tmp_path / name))
+    assert load_settings().ca_bundle == str(tmp_path / "REQUESTS_CA_BUNDLE")
+
+
+@pytest.mark.parametrize(
+    ("api", "app"),
+    [
+        ("https://api.wandb.ai", "https://wandb.ai"),
+        ("https://api.example.com", "https://app.example.com"),
+        ("http://host:8080", "http://host:8080"),
+    ],
+)
+def test_the_applications_address_follows_that_of_the_api(api, app):
+    assert load_settings({"base_url": api}).app_url == app
+
+
+def test_an_override_wins_over_variable_and_file(monkeypatch):
+    place = Path("wandb") / "settings"
+    place.parent.mkdir()
+    place.write_text("[default]\nproject = file\nentity = file\n")
+    monkeypatch.setenv("WANDB_ENTITY", "variable")
+    settings = load_settings({"project": "override"})
+    assert (settings.project, settings.entity) == ("override", "variable")
+    assert load_settings().project == "file"
+    assert load_settings({"project": None, "run": "x", "organization": "y"}).project == "file"
+    with pytest.raises(SettingsError, match="Unknown override 'nonsense'"):
+        load_settings({"nonsense": 1})
+
+
+def test_keys_are_found_by_argument_variable_file_and_netrc_in_this_order(monkeypatch):
+    def key(letter):
+        return letter * 40
+
+    def found(**arguments):
+        return load_settings({"base_url": "http://host:80"}, **arguments).api_key.reveal()
+
+    (Path.home() / ".netrc").write_text(f"machine host:80 login user password {key('a')}\n")
+    assert found() == key("a")
+    place = Path("wandb") / "settings"
+    place.parent.mkdir()
+    place.write_text(f"[default]\nbase_url = http://host:80/\napi_key = {key('b')}\n")
+    assert found() == key("b")
+    monkeypatch.setenv("WANDB_API_KEY", key("c"))
+    assert found() == key("c")
+    assert found(api_key=key("d")) == key("d")
+
+
+def test_settings_are_looked_up_by_name_as_in_the_sdk():
+    settings = load_settings()
+    assert settings["base_url"] == settings.base_url
+    assert settings.get("nonsense", 5) == 5
+    with pytest.raises(KeyError):
+        settings["nonsense"]
+
+
+def test_a_pickle_of_settings_has_no_key(monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    content = pickle.dumps(load_settings())
+    assert KEY.encode() not in content
+    assert pickle.loads(content).api_key.reveal() == KEY
+    monkeypatch.delenv("WANDB_API_KEY")
+    assert pickle.loads(content).api_key is None
