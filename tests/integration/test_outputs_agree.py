@@ -3,6 +3,7 @@
 import itertools
 import math
 import warnings
+from typing import Any
 
 import pytest
 from tests.http_logging import LoggedRun, steps
@@ -10,11 +11,12 @@ from tests.property.sources import as_json, as_logged, is_same
 from tests.server_process import running_server
 
 import runlake
+from runlake.values import Row
 
 PROJECT = "contract"
 EXPORT_ROWS = 10
 #: The questions for every output, then those for the first outputs of rows and of frames.
-FEW = [
+FEW: list[dict[str, Any]] = [
     {},
     {"keys": ["val.acc", "late"], "how": "any"},
     {"keys": ["loss", "odd"], "min_step": 2, "max_step": 17},
@@ -85,7 +87,7 @@ pytestmark = [
 
 def logged_row(row):
     """Return the row that a logged line means: dotted keys, and no nulls."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, cell in row.items():
         if isinstance(cell, dict) and cell and "_type" not in cell:
             flat |= {f"{key}.{inner}": c for inner, c in logged_row(cell).items()}
@@ -96,7 +98,7 @@ def logged_row(row):
 
 def reference(world, keys=None, how="all", min_step=0, max_step=None):
     """Return the answer to a question, computed in the simplest way."""
-    merged = {}
+    merged: dict[int, Row] = {}
     for line in WORLDS[world][0]:
         merged.setdefault(line["_step"], {}).update(logged_row(line))
     rows = [merged[step] for step in sorted(merged)]
@@ -280,7 +282,7 @@ def test_a_sample_of_enough_rows_has_them_all(source):
 
 
 def test_keys_are_those_of_the_rows(source):
-    counts = {}
+    counts: dict[str, int] = {}
     for row in reference(source.world):
         for key in row.keys() - {"_step"}:
             counts[key] = counts.get(key, 0) + 1

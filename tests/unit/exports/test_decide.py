@@ -3,7 +3,7 @@
 import pytest
 
 from runlake.exports.decide import Decision, Held, decide
-from runlake.exports.manifest import Export, Manifest
+from runlake.exports.manifest import Export, Freshness, Manifest
 from runlake.values import RunPath
 
 URL = "http://s/a?sig=1"
@@ -28,7 +28,7 @@ OFFERED = Manifest(RunPath("e", "p", "r"), "running", "t1", 5, 4, {}, (Export(UR
 def test_an_export_is_reused_only_if_it_is_intact_enough_and_the_run_unchanged(
     held, is_fresh, use_cache, decision
 ):
-    freshness = OFFERED.freshness if is_fresh else ("running", "t0", 5)
+    freshness = OFFERED.freshness if is_fresh else Freshness("running", "t0", 5)
     known = {} if held is None else {"/a": held}
     assert decide(OFFERED, known, freshness, use_cache=use_cache) == {"/a": decision}
 

@@ -1,5 +1,7 @@
 """Variables as values, and the environment of child processes."""
 
+from pathlib import Path
+
 import pytest
 
 from runlake.errors import SettingsError
@@ -8,7 +10,6 @@ from runlake.settings.environment import (
     child_environment,
     directory,
     flag_in,
-    home_directory,
     number_in,
     variable,
     word_in,
@@ -59,7 +60,7 @@ def test_a_size_of_nothing_is_refused(monkeypatch):
 
 
 def test_a_directory_may_begin_with_a_tilde():
-    assert directory("~/x", "S") == home_directory() / "x"
+    assert directory("~/x", "S") == Path.home() / "x"
     with pytest.raises(SettingsError, match="S=3 is no path"):
         directory(3, "S")
 

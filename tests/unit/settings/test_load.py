@@ -310,7 +310,8 @@ def test_keys_are_found_by_argument_variable_file_and_netrc_in_this_order(monkey
         return letter * 40
 
     def found(**arguments):
-        return load_settings({"base_url": "http://host:80"}, **arguments).api_key.reveal()
+        secret = load_settings({"base_url": "http://host:80"}, **arguments).api_key
+        return secret and secret.reveal()
 
     (Path.home() / ".netrc").write_text(f"machine host:80 login user password {key('a')}\n")
     assert found() == key("a")
