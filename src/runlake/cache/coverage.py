@@ -8,18 +8,9 @@ from pathlib import Path
 
 import google_crc32c
 
-from runlake.exports.ranges import ByteRange
+from runlake.exports.ranges import ByteRange, Piece
 
 READ_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A range of bytes that was written, ``start`` to ``stop`` exclusive, and its CRC32C."""
-
-    start: int
-    stop: int
-    crc32c: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +36,7 @@ class Coverage:
     @property
     def ranges(self) -> list[ByteRange]:
         """The byte ranges of the pieces."""
-        return [ByteRange(piece.start, piece.stop) for piece in self.pieces]
+        return [piece.range for piece in self.pieces]
 
     def lacks(self, wanted: Mapping[str, Iterable[int]]) -> dict[str, tuple[int, ...]]:
         """Return the wanted column chunks that are not on disk, as row groups by column."""

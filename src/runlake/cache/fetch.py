@@ -20,7 +20,7 @@ from runlake.errors import ExportChanged
 from runlake.exports.decide import Decision
 from runlake.exports.download.attempt_file import AttemptFile
 from runlake.exports.download.storage_host import StorageHost
-from runlake.exports.extent import Extent
+from runlake.exports.footers.shortfall import Extent
 from runlake.exports.manifest import Export
 from runlake.exports.offers import Offers
 from runlake.exports.process_identity import current_boot
@@ -126,11 +126,8 @@ class Fetching:
         self._explain(export, columns.extent)
         if stored is None:
             self._fetch_whole(host, export)
-            return
-        self._keep(stored)
-        if columns.is_short(stored):
-            self._keep(columns.extend(stored))
-            self._explain(export, columns.extent)
+        else:
+            self._keep(stored)
 
     def _fetch_more(
         self, host: StorageHost, export: Export, held: StoredExport, decision: Decision

@@ -13,7 +13,7 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from runlake.cache.coverage import Coverage, Piece
+from runlake.cache.coverage import Coverage
 from runlake.cache.disk.file_state import FileState
 from runlake.cache.disk.links import read_small_file, set_times
 from runlake.cache.disk.sealed import seal_document, unseal_document
@@ -24,6 +24,7 @@ from runlake.exports.footers.known_columns import KnownColumns
 from runlake.exports.footers.statistics import ExportFacts
 from runlake.exports.footers.steps import RowGroup
 from runlake.exports.manifest import STATES_UNDER_WAY, Freshness, Manifest
+from runlake.exports.ranges import Piece
 from runlake.exports.unlisted import find_gaps
 from runlake.exports.validator import Validator
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from runlake.backend.http.reply import Reply
 from runlake.backend.http.stop import Stop
 
 
@@ -63,8 +64,29 @@ class Traffic:
             self._progress.finish()
 
     def count(self, n_bytes: int) -> None:
-        """Count bytes that arrived; raise `Stopped` if the pull was cancelled."""
-        self.stop.check()
+        """Count bytes that arrived."""
         with self._guard:
             self.n_bytes += n_bytes
             self._progress.advance(n_bytes)
+
+
+class ExportTraffic:
+    """Counts the bytes that arrive of one export, in all its threads.
+
+    Parameters
+    ----------
+    traffic : Traffic
+        Counts the bytes too, and cancels the download.
+    """
+
+    def __init__(self, traffic: Traffic) -> None:
+        self.stop = traffic.stop
+        self.n_bytes = 0
+        self._traffic = traffic
+
+    def body(self, reply: Reply) -> Iterator[bytes]:
+        """Yield the body of an answer as it arrives, and count it."""
+        for content in reply.iter_raw():
+            self.n_bytes += len(content)
+            self._traffic.count(len(content))
+            yield content

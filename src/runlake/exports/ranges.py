@@ -32,6 +32,20 @@ class ByteRange:
         return f"bytes={self.start}-{self.stop - 1}"
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A range of bytes that was written, ``start`` to ``stop`` exclusive, and its CRC32C."""
+
+    start: int
+    stop: int
+    crc32c: int
+
+    @property
+    def range(self) -> ByteRange:
+        """The range without its checksum."""
+        return ByteRange(self.start, self.stop)
+
+
 def coalesce(
     ranges: Iterable[ByteRange], *, max_waste: float = 0.05, n_requests_cost: int = 1 << 20
 ) -> list[ByteRange]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import email.utils
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import stamina
@@ -49,20 +50,15 @@ class Transient(Exception):
         return self.retry_after is not None
 
 
-def retry(action: Callable[[], T], settings: Settings) -> T:
-    """Call an action until it succeeds, fails permanently, or the time is up.
+def tries(settings: Settings) -> Iterator[AbstractContextManager[object]]:
+    """Yield a context for each try, until one succeeds, fails permanently, or the time is up.
+
+    A try is the body of the context; it raises `Transient` if another try may succeed.
 
     Parameters
     ----------
-    action : callable
-        Raises `Transient` if another try may succeed.
     settings : Settings
         ``retry_timeout`` limits all tries together, in seconds.
-
-    Returns
-    -------
-    T
-        The action's result.
 
     Raises
     ------
@@ -94,14 +90,20 @@ def retry(action: Callable[[], T], settings: Settings) -> T:
             wait_initial=0.2,
             wait_max=10,
         ):
-            with attempt:
-                attempts += 1
-                return action()
+            attempts += 1
+            yield attempt
     except Transient as transient:
         facts: dict[str, Any] = getattr(transient.error, "facts", {})
         facts["attempts"] = attempts
         raise transient.error from transient.__cause__
-    raise AssertionError("retry_context ends by returning or raising")
+
+
+def retry(action: Callable[[], T], settings: Settings) -> T:
+    """Call an action until it succeeds, fails permanently, or the time is up; see `tries`."""
+    for attempt in tries(settings):
+        with attempt:
+            return action()
+    raise AssertionError("tries ends by a return or an error")
 
 
 def retry_after_seconds(retry_after: str | None) -> float | None:

@@ -1,6 +1,6 @@
 """Download one export: the whole file, its last bytes, or ranges of it.
 
-Read `storage_host`, the entry point; then `whole_download`, `tail` and `ranges_download`, one for
-each kind of request, and `attempt_file`, which they write. `failures` lists what can be wrong with
-an answer.
+Read `storage_host`, the entry point, which sends the requests of a download until it is complete;
+then `whole_download`, `tail` and `ranges_download`, the three kinds of downloads, and
+`attempt_file`, which they write. `failures` lists what can be wrong with an answer.
 """

@@ -120,6 +120,7 @@ class AttemptFile:
         self._directory = directory
         self._attempt = f"{self.object_digest}.{attempt}"
         self._path = directory / f"{self._attempt}.part"
+        self._file: BinaryIO | None = None
         self._is_left = False
 
     def __enter__(self) -> Self:
@@ -141,14 +142,29 @@ class AttemptFile:
     def open(self) -> BinaryIO:
         """Create the file, to be written from its start."""
         _under_way.add(self._attempt)
-        return self._path.open("x+b", buffering=BUFFER_BYTES)
+        self._file = self._path.open("x+b", buffering=BUFFER_BYTES)
+        return self._file
 
-    def open_sparse(self, n_bytes: int) -> BinaryIO:
-        """Create the file sparse, with its full length, to be written in any order."""
-        _under_way.add(self._attempt)
-        file = self._path.open("x+b", buffering=0)
+    def restart(self, version: AttemptVersion | None) -> BinaryIO:
+        """Empty the file, or create it, for the bytes of a version."""
+        # Empty the file before it is renamed: its name must never claim another version's bytes.
+        file = self._file or self.open()
+        # Truncate only if there is something to truncate: ext4 flushes a truncated file when it is
+        # closed, to protect programs that replace files in place (auto_da_alloc).
+        if file.seek(0, os.SEEK_END):
+            file.seek(0)
+            file.truncate()
+        self.carry(version)
+        return file
+
+    def open_sparse(self, n_bytes: int, end: bytes) -> BinaryIO:
+        """Create the file sparse, with its full length and its last bytes."""
+        file = self.open()
         try:
             file.truncate(n_bytes)
+            file.seek(-len(end), os.SEEK_END)
+            file.write(end)
+            file.flush()
         except BaseException:
             file.close()
             raise

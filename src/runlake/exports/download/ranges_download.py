@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from typing import Self
+
+import google_crc32c
 
 from runlake.backend.http.reply import Reply
 from runlake.backend.http.statuses import OK, PARTIAL, PRECONDITION_FAILED, UNSATISFIABLE
 from runlake.backend.http.stop import Stopped
 from runlake.exports.download.failures import Incomplete, Refused, Replaced
-from runlake.exports.ranges import ByteRange, parse_content_range
+from runlake.exports.ranges import ByteRange, Piece, parse_content_range
 from runlake.exports.validator import Validator
 
 
 class SparseTarget:
     """A sparse file into which threads write ranges of one version of an object.
+
+    A context manager: when it ends, further writes are refused, also by threads that still run.
 
     Parameters
     ----------
@@ -40,8 +45,10 @@ class SparseTarget:
         """Value for ``If-Range``."""
         return self._validator.condition or ""
 
-    def close(self) -> None:
-        """Refuse all further writes, also by threads that still run."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         with self._guard:
             self._is_open = False
 
@@ -66,11 +73,14 @@ class SparseTarget:
         return came.stop
 
     def write(self, start: int, content: bytes) -> None:
-        """Write bytes at offset ``start``; raise `Stopped` after `close`."""
+        """Write bytes at offset ``start``; raise `Stopped` after the context's end."""
         with self._guard:
             if not self._is_open:
                 raise Stopped
-            write_at(self._descriptor, start, content)
+            view = memoryview(content)
+            while view:
+                n_written = os.pwrite(self._descriptor, view, start)
+                view, start = view[n_written:], start + n_written
 
 
 class RangeDownload:
@@ -85,14 +95,21 @@ class RangeDownload:
     """
 
     def __init__(self, span: ByteRange, target: SparseTarget) -> None:
+        self._span = span
         self._left = span
         self._target = target
+        self._crc32c = 0
         self.n_bytes = 0
 
     @property
     def is_complete(self) -> bool:
         """True if all bytes of the range are in the file."""
         return not self._left.n_bytes
+
+    @property
+    def piece(self) -> Piece:
+        """The range with the checksum of its bytes, once the download is complete."""
+        return Piece(self._span.start, self._span.stop, self._crc32c)
 
     def headers(self) -> dict[str, str]:
         """Return the headers of a request for the bytes that are missing."""
@@ -105,15 +122,8 @@ class RangeDownload:
             start = self._left.start
             content = came[: stop - start]
             self._target.write(start, content)
+            self._crc32c = google_crc32c.extend(self._crc32c, content)
             self._left = ByteRange(start + len(content), self._left.stop)
             self.n_bytes += len(content)
         if self._left.start < stop:
             raise Incomplete(f"{stop - self._left.start} bytes of a range are missing")
-
-
-def write_at(descriptor: int, offset: int, content: bytes) -> None:
-    """Write all bytes to a file at an offset."""
-    view = memoryview(content)
-    while view:
-        n_written = os.pwrite(descriptor, view, offset)
-        view, offset = view[n_written:], offset + n_written

@@ -7,24 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from runlake.backend.http.reply import Reply
-from runlake.backend.http.retry import Transient, retry
+from runlake.backend.http.retry import Transient, tries
 from runlake.backend.http.statuses import NOT_FOUND, URL_EXPIRED, is_retryable
 from runlake.backend.http.stop import Stop
 from runlake.errors import ExportChanged, ExportCorrupt, ExportError, ExportExpired, Unreachable
 from runlake.errors.screen import shortened
 from runlake.exports.download.attempt_file import AttemptFile
 from runlake.exports.download.failures import Damaged, Incomplete, Refused, Replaced, UnknownRange
-from runlake.exports.download.range_support import range_support
 from runlake.exports.download.ranges_download import RangeDownload, SparseTarget
-from runlake.exports.download.tail import LengthRequest, SuffixRequest, Tail, TailRequest
+from runlake.exports.download.tail import Tail, TailDownload
 from runlake.exports.download.whole_download import WholeDownload
 from runlake.exports.manifest import Export
 from runlake.exports.offers import Offers
-from runlake.exports.progress import Traffic
-from runlake.exports.ranges import ByteRange, split
+from runlake.exports.progress import ExportTraffic, Traffic
+from runlake.exports.ranges import ByteRange, Piece, split
 from runlake.exports.validator import Validator
 from runlake.exports.verify import Verified
 from runlake.exports.workers import run_tasks
@@ -37,21 +36,24 @@ MAX_CORRUPT = 3
 CORRUPT_SECONDS = 0.3
 RANGE_BYTES = 8 << 20
 RANGE_WORKERS = 4
-T_co = TypeVar("T_co", covariant=True)
 
 
-class Request(Protocol[T_co]):
-    """A request for an export or a part of it, over all its tries."""
+class Download(Protocol):
+    """The download of an export or a part of it, over all its requests."""
 
     @property
     def n_bytes(self) -> int:
         """Bytes that arrived so far and are kept; while the number grows, tries continue."""
 
-    def headers(self) -> Mapping[str, str]:
-        """Return the request headers of the next try."""
+    @property
+    def is_complete(self) -> bool:
+        """True if nothing is left to request."""
 
-    def take(self, reply: Reply, body: Iterator[bytes]) -> T_co:
-        """Read an answer and return the result, or raise a `Failure`."""
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers of the next request."""
+
+    def take(self, reply: Reply, body: Iterator[bytes]) -> None:
+        """Read an answer, or raise a `Failure`."""
 
 
 class StorageHost:
@@ -71,9 +73,8 @@ class StorageHost:
         self._client = offers.client
         self._offers = offers
         self._offer = export
-        self._traffic = traffic
+        self._traffic = ExportTraffic(traffic)
         self._guard = threading.Lock()
-        self._n_bytes = 0
         self._n_bytes_at_renewal = -1
         self._n_corrupt = 0
 
@@ -114,7 +115,8 @@ class StorageHost:
             If no bytes arrived from the storage host within the retry timeout.
         """
         with WholeDownload(attempt, held, earlier, is_durable=is_durable) as download:
-            return self._answer(download, self._traffic.stop)
+            self._complete(download, self._traffic.stop)
+            return download.verified
 
     def tail(self, n_bytes: int, total: int | None = None) -> Tail | None:
         """Download the last bytes of the export, in one request, or two if the host needs them.
@@ -136,42 +138,11 @@ class StorageHost:
         ------
         ExportExpired, ExportError, Unreachable
             See `whole`.
-
-        Notes
-        -----
-        Some hosts do not support suffix ranges (``bytes=-N``): they send the whole object, another
-        range, an error, or nothing. Then the length is requested first, and the host is remembered.
         """
-        known, host = range_support(self._client), self._offer.host
-        if total is None and known.is_without_ranges(host):
-            return None
-        try:
-            if total is None and not known.is_without_suffixes(host):
-                with suppress(UnknownRange):
-                    return self._suffix(n_bytes)
-            return self._tail(n_bytes, total)
-        except UnknownRange:
-            return None
-
-    def _suffix(self, n_bytes: int) -> Tail | None:
-        request = SuffixRequest(n_bytes)
-        tail = self._answer(request, self._traffic.stop)
-        if request.is_ignored:
-            range_support(self._client).note_without_suffixes(self._offer.host)
-        return tail
-
-    def _tail(self, n_bytes: int, total: int | None) -> Tail | None:
-        known, stop, host = range_support(self._client), self._traffic.stop, self._offer.host
-        if total is not None:
-            return self._answer(TailRequest(n_bytes, total), stop)
-        length = LengthRequest()
-        total = self._answer(length, stop)
-        if length.is_ignored:
-            known.note_without_ranges(host)
-        tail = None if total is None else self._answer(TailRequest(n_bytes, total), stop)
-        if tail is not None:
-            known.note_without_suffixes(host)
-        return tail
+        download = TailDownload(n_bytes, total, self._client, self._offer.host)
+        with suppress(UnknownRange):
+            self._complete(download, self._traffic.stop)
+        return download.tail
 
     def ranges(
         self,
@@ -181,7 +152,7 @@ class StorageHost:
         descriptor: int,
         *,
         max_workers: int = RANGE_WORKERS,
-    ) -> None:
+    ) -> list[Piece]:
         """Download ranges of one version into a file, several at once.
 
         Parameters
@@ -198,6 +169,11 @@ class StorageHost:
         max_workers : int
             Most requests at once.
 
+        Returns
+        -------
+        list of Piece
+            The ranges with the checksums of their bytes, cut into ranges of `RANGE_BYTES`.
+
         Raises
         ------
         ExportChanged
@@ -206,52 +182,50 @@ class StorageHost:
         ExportExpired, ExportError, Unreachable
             See `whole`.
         """
-        with self._traffic.stop.child() as stop:
-            target = SparseTarget(descriptor, validator, total)
-            downloads = (RangeDownload(one, target) for one in split(ranges, RANGE_BYTES))
-            tasks = [partial(self._fill, download, stop) for download in downloads]
-            try:
-                run_tasks(tasks, max_workers, stop)
-            finally:
-                target.close()
+        with (
+            self._traffic.stop.child() as stop,
+            SparseTarget(descriptor, validator, total) as target,
+        ):
+            downloads = [RangeDownload(one, target) for one in split(ranges, RANGE_BYTES)]
+            tasks = [partial(self._complete, download, stop) for download in downloads]
+            run_tasks(tasks, max_workers, stop)
+        return [download.piece for download in downloads]
 
-    def _fill(self, download: RangeDownload, stop: Stop) -> None:
+    def _complete(self, download: Download, stop: Stop) -> None:
+        """Send requests until a download is complete, or retries are used up."""
+        reached = 0
         while not download.is_complete:
-            self._answer(download, stop)
-
-    def _answer(self, request: Request[T_co], stop: Stop) -> T_co:
-        """Send a request until an answer was read completely, or retries are used up."""
-        reached = request.n_bytes
-
-        def attempt() -> T_co:
+            reached = max(reached, download.n_bytes)
             try:
-                return self._try(request, stop)
-            except Transient as transient:
-                stop.check()
-                if request.n_bytes >= reached + PROGRESS_BYTES:
-                    raise _Again from transient
-                if isinstance(transient.error, ExportCorrupt):
-                    stop.sleep(CORRUPT_SECONDS)
-                    raise _Again from transient
-                raise
-
-        while True:
-            try:
-                return retry(attempt, self._client.settings)
+                for attempt in tries(self._client.settings):
+                    with attempt:
+                        self._try(download, reached, stop)
             except _Expired as expired:
                 self._renew_offer(expired)
             except _Again:
-                reached = max(reached, request.n_bytes)
+                continue
 
-    def _try(self, request: Request[T_co], stop: Stop) -> T_co:
+    def _try(self, download: Download, reached: int, stop: Stop) -> None:
+        """Send one request; raise `_Again` if its failure does not use up retries."""
+        try:
+            self._request(download, stop)
+        except Transient as transient:
+            stop.check()
+            if download.n_bytes >= reached + PROGRESS_BYTES:
+                raise _Again from transient
+            if isinstance(transient.error, ExportCorrupt):
+                stop.sleep(CORRUPT_SECONDS)
+                raise _Again from transient
+            raise
+
+    def _request(self, download: Download, stop: Stop) -> None:
         offer = self._offer
         what = f"export {self._name} of '{self._offers.run}'"
-        headers = request.headers()
-        with self._client.open(offer.url, headers, stop, what=what) as reply:
+        with self._client.open(offer.url, download.headers(), stop, what=what) as reply:
             if reply.status in EXPIRED:
                 raise _Expired(offer, reply.status)
             try:
-                return request.take(reply, self._counted(reply))
+                download.take(reply, self._traffic.body(reply))
             except Incomplete as failure:
                 raise self._late(failure) from failure
             except Damaged as failure:
@@ -261,25 +235,19 @@ class StorageHost:
             except Refused as failure:
                 raise self._refusal(failure) from failure
 
-    def _counted(self, reply: Reply) -> Iterator[bytes]:
-        for content in reply.iter_raw():
-            self._n_bytes += len(content)
-            self._traffic.count(len(content))
-            yield content
-
     def _renew_offer(self, expired: _Expired) -> None:
         with self._guard:
             if self._offer is not expired.offer:  # another thread has renewed it
                 return
             # A new URL is requested again only if bytes arrived by the last one. Otherwise a host
             # that refuses every URL would be asked forever.
-            if self._n_bytes_at_renewal >= self._n_bytes:
+            if self._n_bytes_at_renewal >= self._traffic.n_bytes:
                 raise self._refused_again(expired)
             renewed = self._offers.renew(expired.offer)
             if renewed is None:
                 raise self._expired(expired.status)
             self._offer = renewed
-            self._n_bytes_at_renewal = self._n_bytes
+            self._n_bytes_at_renewal = self._traffic.n_bytes
 
     def _refusal(self, refused: Refused) -> Exception:
         error = ExportError(

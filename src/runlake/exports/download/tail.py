@@ -1,10 +1,15 @@
-"""Request the last bytes of an export: as a suffix range, or by the length of the object."""
+"""Download the last bytes of an export, by the kinds of ranges that its host supports."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
+import google_crc32c
+
+from runlake.backend.http.client import Client
 from runlake.backend.http.reply import Reply
 from runlake.backend.http.statuses import (
     BAD_REQUEST,
@@ -14,7 +19,7 @@ from runlake.backend.http.statuses import (
     UNSATISFIABLE,
 )
 from runlake.exports.download.failures import Incomplete, Refused, UnknownRange
-from runlake.exports.ranges import ByteRange, parse_content_range
+from runlake.exports.ranges import ByteRange, Piece, parse_content_range
 from runlake.exports.validator import Validator
 
 PARQUET = b"PAR1"
@@ -43,110 +48,132 @@ class Tail:
     start: int
     content: bytes
 
+    @property
+    def piece(self) -> Piece:
+        """The range of the content, with its checksum."""
+        return Piece(self.start, self.n_bytes, google_crc32c.value(self.content))
 
-class TailRequest:
-    """Requests the last bytes of an object whose length is known.
+
+class RangeSupport:
+    """The kinds of ranges that a storage host is known to support, shared by all threads."""
+
+    def __init__(self) -> None:
+        self.has_suffixes = True
+        self.has_ranges = True
+
+
+class TailDownload:
+    """The download of the last bytes of an object, in one request, or more if the host needs them.
+
+    The range is requested as a suffix (``bytes=-N``). Some hosts do not support that: they send the
+    whole object, another range, an error, or nothing. Then the first byte is requested, to learn
+    the length, and then the range. The host is remembered for the life of the client.
 
     Parameters
     ----------
-    n_bytes : int
+    n_wanted : int
         Number of bytes; a shorter object is requested whole.
-    total : int
-        Length of the object.
+    total : int or None
+        Length of the object, if known.
+    client : Client
+        Remembers its storage hosts.
+    host : str
+        The storage host.
     """
 
     n_bytes = 0
 
-    def __init__(self, n_bytes: int, total: int) -> None:
-        self._wanted = ByteRange(max(0, total - n_bytes), total)
+    def __init__(self, n_wanted: int, total: int | None, client: Client, host: str) -> None:
+        self.tail: Tail | None = None
+        self._n_wanted = n_wanted
+        self._total = total
+        self._support = _support(client, host)
+        self._is_suffix = self._support.has_suffixes
+        self._n_tries = 0
+        self.is_complete = total is None and not self._support.has_ranges
 
     def headers(self) -> dict[str, str]:
-        """Return the header of the range."""
-        return {"Range": self._wanted.header()}
+        """Return the header of the range to request next."""
+        if self._total is not None:
+            return {"Range": self._range(self._total).header()}
+        if self._n_tries == MAX_RANGE_TRIES:
+            self._give_up()
+        self._n_tries += 1
+        return {"Range": f"bytes=-{self._n_wanted}" if self._is_suffix else "bytes=0-0"}
 
-    def take(self, reply: Reply, body: Iterator[bytes]) -> Tail | None:
-        """Return the tail; None if the host sends another range or the whole object."""
-        expected = (self._wanted, self._wanted.stop)
-        return _tail(reply, self._wanted, body) if _span(reply) == expected else None
+    def take(self, reply: Reply, body: Iterator[bytes]) -> None:
+        """Read an answer: the tail, or what another request for it needs.
 
+        Raises
+        ------
+        UnknownRange
+            If the host supports no range with which the tail can be requested.
+        """
+        if self._total is not None:
+            self._take_range(reply, body, self._range(self._total))
+        elif self._is_suffix:
+            self._take_suffix(reply, body)
+        else:
+            self._take_length(reply)
 
-class SuffixRequest:
-    """Requests the last bytes of an object of unknown length.
-
-    Parameters
-    ----------
-    n_bytes : int
-        Number of bytes; a shorter object is requested whole.
-    """
-
-    n_bytes = 0
-
-    def __init__(self, n_bytes: int) -> None:
-        self.is_ignored = False
-        self._wanted = n_bytes
-        self._tries = _Tries(f"bytes=-{n_bytes}")
-
-    def headers(self) -> dict[str, str]:
-        """Return the header of the range."""
-        return self._tries.headers()
-
-    def take(self, reply: Reply, body: Iterator[bytes]) -> Tail | None:
-        """Return the tail; None if the host sends the whole object, or no usable version."""
+    def _take_suffix(self, reply: Reply, body: Iterator[bytes]) -> None:
+        if reply.status in UNKNOWN_RANGE:
+            self._give_up()
+            return
         if reply.status in {OK, UNSATISFIABLE}:
             # This export is downloaded whole. If the host ignored the range, the length of its next
             # export is requested first; but any host may answer 200 if the range covers the object.
             length = reply.headers.get("content-length", "")
-            is_all = reply.status == OK and length.isdecimal() and int(length) <= self._wanted
-            self.is_ignored = not is_all
-            return None
+            is_all = reply.status == OK and length.isdecimal() and int(length) <= self._n_wanted
+            self._support.has_suffixes = self._support.has_suffixes and is_all
+        elif (found := _span(reply)) is not None:
+            came, total = found
+            if came != self._range(total):
+                self._give_up()
+                return
+            tail = _tail(reply, came, body)
+            # A range of a compressed form of the object does not end with Parquet's magic bytes.
+            is_parquet = tail.content.endswith(PARQUET)
+            self.tail = tail if is_parquet or "content-encoding" not in reply.headers else None
+        self.is_complete = True
+
+    def _take_length(self, reply: Reply) -> None:
+        if reply.status == OK:
+            self._support.has_ranges = False
         found = _span(reply)
         if found is None:
-            return None
-        came, total = found
-        if came != ByteRange(max(0, total - self._wanted), total):
+            self.is_complete = True
+        else:
+            self._total = found[1]
+            self._support.has_suffixes = False
+
+    def _take_range(self, reply: Reply, body: Iterator[bytes], wanted: ByteRange) -> None:
+        if _span(reply) == (wanted, wanted.stop):
+            self.tail = _tail(reply, wanted, body)
+        self.is_complete = True
+
+    def _give_up(self) -> None:
+        """Request the length next, instead of a suffix; without a suffix to give up, fail.
+
+        Also after `MAX_RANGE_TRIES` failures, because a host may close the connection on a kind of
+        range that it does not support.
+        """
+        if not self._is_suffix:
             raise UnknownRange
-        tail = _tail(reply, came, body)
-        # A range of a compressed form of the object does not end with Parquet's magic bytes.
-        is_parquet = tail.content.endswith(PARQUET)
-        return tail if is_parquet or "content-encoding" not in reply.headers else None
+        self._is_suffix = False
+        self._n_tries = 0
+
+    def _range(self, total: int) -> ByteRange:
+        return ByteRange(max(0, total - self._n_wanted), total)
 
 
-class LengthRequest:
-    """Requests the first byte of an object, to learn the object's length."""
-
-    n_bytes = 0
-
-    def __init__(self) -> None:
-        self.is_ignored = False
-        self._tries = _Tries("bytes=0-0")
-
-    def headers(self) -> dict[str, str]:
-        """Return the header of the range."""
-        return self._tries.headers()
-
-    def take(self, reply: Reply, body: Iterator[bytes]) -> int | None:
-        """Return the object's length; None if the host ignores ranges or does not send it."""
-        del body
-        self.is_ignored = reply.status == OK
-        found = None if reply.status == UNSATISFIABLE else _span(reply)
-        return None if found is None else found[1]
+_guard = threading.Lock()
+_known: WeakKeyDictionary[Client, dict[str, RangeSupport]] = WeakKeyDictionary()
 
 
-class _Tries:
-    """A range that is requested at most `MAX_RANGE_TRIES` times.
-
-    A host may close the connection on a kind of range that it does not support.
-    """
-
-    def __init__(self, asked: str) -> None:
-        self._asked = asked
-        self._n_left = MAX_RANGE_TRIES
-
-    def headers(self) -> dict[str, str]:
-        if not self._n_left:
-            raise UnknownRange
-        self._n_left -= 1
-        return {"Range": self._asked}
+def _support(client: Client, host: str) -> RangeSupport:
+    with _guard:
+        return _known.setdefault(client, {}).setdefault(host, RangeSupport())
 
 
 def _span(reply: Reply) -> tuple[ByteRange, int] | None:

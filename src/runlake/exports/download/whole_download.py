@@ -52,6 +52,10 @@ class WholeDownload:
         Files of dead attempts; the bytes of the longest are copied.
     is_durable : bool
         Flush the file to disk.
+
+    Notes
+    -----
+    Once `is_complete`, `verified` is the complete file; None if the version on disk is current.
     """
 
     def __init__(
@@ -62,6 +66,8 @@ class WholeDownload:
         *,
         is_durable: bool,
     ) -> None:
+        self.verified: Verified | None = None
+        self.is_complete = False
         self._attempt = attempt
         self._held = held
         self._earlier = earlier
@@ -124,7 +130,7 @@ class WholeDownload:
         held = {} if self._held is None else self._held.conditions()
         return {**held, **self._continuation()}
 
-    def take(self, reply: Reply, body: Iterator[bytes]) -> Verified | None:
+    def take(self, reply: Reply, body: Iterator[bytes]) -> None:
         """Write an answer to the file, and verify the file once it is complete.
 
         Parameters
@@ -134,19 +140,16 @@ class WholeDownload:
         body : iterator of bytes
             Its body.
 
-        Returns
-        -------
-        Verified or None
-            The complete file; None if the version on disk is current.
-
         Raises
         ------
         Failure
             If the answer lacks the requested bytes. Bytes that arrived in order are kept.
         """
-        if reply.status == NOT_MODIFIED and self._held is not None:
-            return None
-        validator = self._receive(reply, body)
+        if reply.status != NOT_MODIFIED or self._held is None:
+            self.verified = self._verified(self._receive(reply, body))
+        self.is_complete = True
+
+    def _verified(self, validator: Validator) -> Verified:
         try:
             with self._flushing() if self._is_durable else nullcontext():
                 return verify_export(self._attempt.path, validator, digest=self._digest)
@@ -218,17 +221,10 @@ class WholeDownload:
         validator: Validator | None = None,
         n_bytes: int | None = None,
     ) -> None:
-        # Empty the file before it is renamed: its name must never claim another version's bytes.
-        file = self._open()
-        # Truncate only if there is something to truncate: ext4 flushes a truncated file when it is
-        # closed, to protect programs that replace files in place (auto_da_alloc).
-        if file.seek(0, os.SEEK_END):
-            file.seek(0)
-            file.truncate()
+        self._file = self._attempt.restart(version)
+        self._version = version
         self._promise = validator or Validator()
         self._digest = Digest.for_promise(self._promise, n_bytes)
-        self._version = version
-        self._attempt.carry(version)
 
     def _continued(self, reply: Reply, validator: Validator) -> int:
         """Check that an answer continues at the file's end; return the whole length."""

@@ -1,21 +1,23 @@
-"""Find the byte ranges of column chunks, and the row groups of a range of steps."""
+"""Find the column chunks that a question needs, and their byte ranges."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from runlake.exports.footers.schema import leaf_positions
+from runlake.exports.footers.schema import columns_for, leaf_positions
 from runlake.exports.ranges import ByteRange
-from runlake.values import STEP
+from runlake.values import STEP, Question, StepRange
+
+Chunks = Mapping[str, tuple[int, ...]]  # row groups by column
 
 
 def chunk_ranges(
     metadata: pq.FileMetaData,
     schema: pa.Schema,
-    wanted: Mapping[str, Iterable[int]],
+    wanted: Chunks,
 ) -> list[ByteRange]:
     """Return the byte ranges of column chunks.
 
@@ -25,7 +27,7 @@ def chunk_ranges(
         The footer.
     schema : pyarrow.Schema
         Schema of the same file.
-    wanted : mapping of str to iterable of int
+    wanted : mapping of str to tuple of int
         Row groups by column; columns that the file lacks are ignored.
 
     Returns
@@ -49,21 +51,40 @@ def chunk_ranges(
     return ranges
 
 
-def touched_row_groups(
-    metadata: pq.FileMetaData, schema: pa.Schema, start: int, stop: int | None
+def chunks_by_statistics(
+    metadata: pq.FileMetaData, schema: pa.Schema, question: Question
+) -> Chunks:
+    """Return the column chunks that may have an answer to a question, by statistics.
+
+    Always all chunks of ``_step``: whether the whole file is in step order decides how it is read.
+    """
+    touched = _touched_row_groups(metadata, schema, question.steps)
+    chunks = dict.fromkeys(question_columns(schema, question), touched)
+    if STEP in schema.names:
+        chunks[STEP] = tuple(range(metadata.num_row_groups))
+    return chunks
+
+
+def question_columns(schema: pa.Schema, question: Question) -> list[str]:
+    """Return the columns that can contain the keys of a question, which names some."""
+    return columns_for(question.keys or (), {field.name: field.type for field in schema})
+
+
+def _touched_row_groups(
+    metadata: pq.FileMetaData, schema: pa.Schema, steps: StepRange
 ) -> tuple[int, ...]:
-    """Return the row groups that may have a step of ``start <= step < stop``, by statistics."""
     leaves = leaf_positions(schema)
     touched = []
     for index in range(metadata.num_row_groups):
         bounds = None
         if STEP in leaves:
             bounds = metadata.row_group(index).column(leaves[STEP][0]).statistics
-        if bounds is None or not bounds.has_min_max or _overlaps(bounds, start, stop):
+        if bounds is None or not bounds.has_min_max or _overlaps(bounds, steps):
             touched.append(index)
     return tuple(touched)
 
 
-def _overlaps(bounds: pq.Statistics, start: int, stop: int | None) -> bool:
+def _overlaps(bounds: pq.Statistics, steps: StepRange) -> bool:
     # Written so that NaN bounds count as overlapping: every comparison with NaN is False.
-    return not (bounds.max < start or (stop is not None and bounds.min >= stop))
+    is_after = steps.stop is not None and bounds.min >= steps.stop
+    return not (bounds.max < steps.start or is_after)

@@ -1,0 +1,147 @@
+"""Decide which byte ranges of an export to download, by its footer and what is on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from runlake.exports.footers.column_chunks import Chunks, chunk_ranges, chunks_by_statistics
+from runlake.exports.footers.schema import checked_schema, refusing_unsound
+from runlake.exports.ranges import ByteRange, coalesce, subtract
+from runlake.values import Question
+
+# The cost of one more request, in bytes that could be downloaded in the same time.
+REQUEST_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much of an export to download, and why.
+
+    Parameters
+    ----------
+    is_whole : bool
+        True for the whole export, False for only the column chunks that a read needs.
+    reason : str
+        The reason, as the end of a sentence for people.
+    """
+
+    is_whole: bool
+    reason: str
+
+
+def choose_extent(n_bytes: int, held_bytes: int, missing_bytes: int, n_requests: int) -> Extent:
+    """Decide whether to download the rest of an export or only what a read needs now.
+
+    Parameters
+    ----------
+    n_bytes : int
+        Length of the export.
+    held_bytes : int
+        Bytes on disk already.
+    missing_bytes : int
+        Further bytes that the read needs.
+    n_requests : int
+        Number of requests for the missing bytes.
+
+    Returns
+    -------
+    Extent
+        The whole export if more than half of it would be on disk, with each request counted as
+        64 KiB.
+
+    Examples
+    --------
+    >>> choose_extent(100_000_000, 70_000, 100_000, 2).is_whole
+    False
+    >>> choose_extent(100_000_000, 30_000_000, 25_000_000, 2).is_whole
+    True
+    """
+    cost = held_bytes + missing_bytes + n_requests * REQUEST_BYTES
+    if cost > n_bytes // 2:
+        return Extent(True, f"{held_bytes + missing_bytes:,} of {n_bytes:,} bytes are needed")
+    return Extent(False, f"only {held_bytes + missing_bytes:,} of {n_bytes:,} bytes are needed")
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """The parts of an export that a read needs and that are not on disk.
+
+    Parameters
+    ----------
+    chunks : mapping of str to tuple of int
+        Missing column chunks, as row groups by column.
+    ranges : list of ByteRange
+        The byte ranges to download.
+    extent : Extent
+        Whether ``ranges`` are those of ``chunks``, or everything that is missing of the file.
+    """
+
+    chunks: Chunks
+    ranges: list[ByteRange]
+    extent: Extent
+
+    @classmethod
+    def of(
+        cls,
+        metadata: pq.FileMetaData,
+        schema: pa.Schema,
+        chunks: Chunks,
+        on_disk: Sequence[ByteRange],
+        n_bytes: int,
+    ) -> Shortfall:
+        """Decide which byte ranges to download.
+
+        Parameters
+        ----------
+        metadata, schema
+            The footer of the export.
+        chunks : mapping of str to tuple of int
+            Needed column chunks that are not on disk, as row groups by column.
+        on_disk : sequence of ByteRange
+            Ranges that are on disk.
+        n_bytes : int
+            Length of the export.
+        """
+        ranges = coalesce(subtract(chunk_ranges(metadata, schema, chunks), on_disk))
+        n_held = sum(one.n_bytes for one in on_disk)
+        n_missing = sum(one.n_bytes for one in ranges)
+        extent = choose_extent(n_bytes, n_held, n_missing, len(ranges))
+        if extent.is_whole:
+            ranges = subtract([ByteRange(0, n_bytes)], on_disk)
+        return cls(chunks, ranges, extent)
+
+
+def read_shortfall(
+    file: Path, question: Question, on_disk: Sequence[ByteRange]
+) -> tuple[pq.FileMetaData, Shortfall]:
+    """Read the footer of a sparse file, and decide which byte ranges to download.
+
+    Parameters
+    ----------
+    file : Path
+        A file of the export's length, of which only the footer is on disk.
+    question : Question
+        Keys and steps to read. Which row groups have the steps is judged by statistics.
+    on_disk : sequence of ByteRange
+        Ranges that are on disk.
+
+    Returns
+    -------
+    tuple of pyarrow.parquet.FileMetaData and Shortfall
+        The footer, and what to download.
+
+    Raises
+    ------
+    pyarrow.ArrowException, OSError
+        If the footer is not one of a Parquet file; `UnreadableExport` if it cannot be right.
+    """
+    with refusing_unsound(file):
+        metadata = pq.read_metadata(file)
+        schema = checked_schema(metadata)
+        chunks = chunks_by_statistics(metadata, schema, question)
+        return metadata, Shortfall.of(metadata, schema, chunks, on_disk, file.stat().st_size)
