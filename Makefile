@@ -51,7 +51,8 @@ pytest: $(READY) shells
 coverage: $(READY) shells
 	$(BIN)/python -m pytest $(PYTEST_WORKERS) --cov --cov-report=term --cov-report=html $(PYTEST_ARGS)
 
-# What takes minutes, or needs a package registry: the built wheel, and many mutated files.
+# What takes minutes, or needs a package registry: the built wheel, older SDKs, and many
+# mutated files.
 thorough: $(READY)
 	$(BIN)/python -m pytest -m thorough --timeout 1200 $(PYTEST_ARGS)
 	$(MAKE) fuzz
@@ -77,5 +78,5 @@ constraints:
 	build/constraints/bin/python -m pip freeze --exclude runlake > constraints.txt
 
 clean:
-	rm -rf $(VENV) build dist .coverage* htmlcov
+	rm -rf $(VENV) .venvs build dist .coverage* htmlcov
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.conformance.compatibility import ABSENT, PAGE_METHODS, PAGE_PROPERTIES, TABLE
 from tests.conformance.odd_runs import ODD_RUNS
+from tests.conformance.older_sdks import OLDER_SDKS, OlderSdk
 from tests.conformance.table import Row
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "compatibility.md"
@@ -31,6 +32,14 @@ clients scan them. Before the comparison, cells that are None and rows that lack
 removed from the SDK's rows, and its texts for non-finite numbers are converted to numbers.
 """
 
+OLDER_HEAD = """\
+`make thorough` checks three older versions, each in an environment of its own: the SDK logs a run
+to the embedded backend (history, config, summary, a file, an artifact). The run is then read with
+that SDK's public API, with runlake in the same environment, and with the SDK under
+`runlake.accelerate()`. All answers are equal, but for the differences below, which do not exist
+under `accelerate()`.
+"""
+
 
 def render() -> str:
     """Return the page."""
@@ -46,9 +55,20 @@ def render() -> str:
         parts += [_line(m, rows[m]) for m in others if m.split(".")[0] == owner]
     parts += ["\n## Odd data\n", ODD_HEAD, "| data | difference, on purpose |", "|---|---|"]
     parts += [f"| {odd.name} | {odd.difference} |" for odd in ODD_RUNS]
+    parts += ["\n## Older versions of the SDK\n", OLDER_HEAD]
+    parts += [
+        "| SDK | `accelerate()` replaces | differences of the SDK's own answers |",
+        "|---|---|---|",
+    ]
+    parts += [_older_line(sdk) for sdk in OLDER_SDKS]
     parts += ["\n## Left out\n", "| member | why |", "|---|---|"]
     parts += [f"| `{absent.member}` | {absent.reason} |" for absent in ABSENT]
     return "\n".join(parts) + "\n"
+
+
+def _older_line(sdk: OlderSdk) -> str:
+    replaced = ", ".join(f"`{name}`" for name in sdk.replaces)
+    return f"| {sdk.version} | {replaced} | {sdk.difference} |"
 
 
 def _header() -> str:

@@ -34,7 +34,9 @@ class Acceleration:
         self._wandb = wandb
         self._public = public
         self._clients: dict[tuple[str, str | None], Client] = {}
-        self._originals = {name: vars(public.Run)[name] for name in METHODS}
+        methods = vars(public.Run)
+        # SDKs before 0.24 have neither beta_scan_history nor download_history_exports.
+        self._originals = {name: methods[name] for name in METHODS if name in methods}
         self.is_active = True
         for name, original in self._originals.items():
             setattr(public.Run, name, self._replacement(name, original))
@@ -56,8 +58,7 @@ class Acceleration:
         return replacement
 
     def _our_run(self, run: Any) -> Run:
-        service = run._service_api  # noqa: SLF001 - the SDK has no public name for its URL and key
-        where = (service.base_url, run._api_key or service.api_key)  # noqa: SLF001
+        where = _server_of(run)
         if where not in self._clients:
             settings = load_settings({"base_url": where[0]}, api_key=where[1])
             self._clients[where] = Client(settings, SharedBudget(settings))
@@ -82,7 +83,8 @@ class Acceleration:
 
     def __repr__(self) -> str:
         state = "on" if self.is_active else "undone"
-        return f"<Acceleration of wandb {self._wandb.__version__}: {', '.join(METHODS)} ({state})>"
+        names = ", ".join(self._originals)
+        return f"<Acceleration of wandb {self._wandb.__version__}: {names} ({state})>"
 
 
 class _SdkScan(HistoryScan):
@@ -95,6 +97,22 @@ class _SdkScan(HistoryScan):
     def __iter__(self) -> Iterator[Row]:
         with self._acceleration._sdk_errors():  # noqa: SLF001 - a class of this module
             yield from super().__iter__()
+
+
+def _server_of(run: Any) -> tuple[str, str | None]:
+    """Return the base URL and the API key of a run of the SDK, which has no public names for them.
+
+    The key is None if the SDK does not state it; the settings have it then.
+    """
+    service = getattr(run, "_service_api", None)
+    if service is not None:
+        key = getattr(run, "_api_key", None) or getattr(service, "api_key", None)
+        return service.base_url, key
+    # Up to 0.24 the SDK's Python code sends its requests itself, with `requests`.
+    transport = run.client._client.transport  # noqa: SLF001
+    auth = transport.session.auth
+    key = auth[1] if isinstance(auth, tuple) else getattr(auth, "password", None)
+    return transport.url.removesuffix("/graphql"), key
 
 
 _active: Acceleration | None = None
@@ -137,6 +155,6 @@ def accelerate(*, quiet: bool = False) -> Acceleration:
         ) from error
     _active = Acceleration(wandb)
     if not quiet and sys.stderr is not None:
-        names = ", ".join(METHODS)
+        names = ", ".join(_active._originals)  # noqa: SLF001 - a class of this module
         sys.stderr.write(f"runlake: {names} of wandb.Api() runs now read through runlake.\n")
     return _active

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from runlake.server.graphql.artifacts import artifact_file_id
 from runlake.server.graphql.context import Context
 from runlake.server.graphql.table import Fields, Given, Table
 from runlake.server.refused import Refused
@@ -54,6 +55,9 @@ def _create_files(context: Context, given: Given) -> Fields:
     edges = []
     for file, (stored_as, url) in zip(files, expected, strict=True):
         node: Fields = {
+            "id": artifact_file_id(versions[file["artifactID"]], file["name"]),
+            "name": file["name"],
+            "displayName": file["name"],
             "storagePath": stored_as,
             "uploadUrl": url,
             "uploadHeaders": [],
@@ -121,7 +125,7 @@ def _unlink(context: Context, given: Given) -> Fields:
     version = context.artifacts.get(context.owner, given["artifactID"])
     portfolio = context.artifacts.collections.get(context.owner, given["artifactPortfolioID"])
     context.artifacts.unlink(version, portfolio)
-    return {"success": True}
+    return {"success": True, "artifactID": given["artifactID"]}
 
 
 @TABLE.mutation("addAliases")

@@ -17,7 +17,7 @@ extend type Query {
 type ClientIDMapping { serverID: ID }
 
 extend type Project {
-  artifact(name: String!): Artifact
+  artifact(name: String!, enableTracking: Boolean): Artifact
   artifactCollectionMembership(name: String!): ArtifactCollectionMembership
   artifactType(name: String!): ArtifactType
   artifactTypes(after: String, first: Int): ArtifactTypeConnection
@@ -42,10 +42,11 @@ type Artifact {
   artifactType: ArtifactType! artifactSequence: ArtifactSequence!
   artifactMemberships: ArtifactCollectionMembershipConnection!
   currentManifest: ArtifactManifest createdBy: ArtifactCreator usedBy: RunConnection
+  files(names: [String!], after: String, first: Int): FileConnection
 }
 union ArtifactCreator = Run | User
 type ArtifactAlias { id: ID! alias: String! artifactCollection: ArtifactCollection }
-type Tag { id: ID! name: String! }
+type Tag { id: ID! name: String! tagCategoryName: String }
 type TagConnection { edges: [TagEdge!]! }
 type TagEdge { node: Tag! }
 type ArtifactManifest { id: ID! digest: String file: File! }
@@ -54,6 +55,7 @@ type ArtifactTypeConnection { edges: [ArtifactTypeEdge!]! pageInfo: PageInfo! }
 type ArtifactTypeEdge { node: ArtifactType cursor: String! }
 type ArtifactType {
   id: ID! name: String! description: String createdAt: DateTime!
+  artifact(name: String!): Artifact artifactSequence(name: String!): ArtifactSequence
   artifactCollection(name: String!): ArtifactCollection
   artifactCollections(
     after: String, first: Int, filters: JSONString, order: String
@@ -103,9 +105,8 @@ type ArtifactCollectionMembershipEdge { node: ArtifactCollectionMembership }
 type ArtifactCollectionMembership {
   id: ID! versionIndex: Int createdAt: DateTime! aliases: [ArtifactAlias!]!
   artifactCollection: ArtifactCollection artifact: Artifact
-  files(names: [String!], after: String, first: Int): ArtifactFilesConnection
+  files(names: [String!], after: String, first: Int): FileConnection
 }
-type ArtifactFilesConnection { totalCount: Int! pageInfo: PageInfo! edges: [FileEdge!]! }
 
 extend type Mutation {
   createArtifact(input: CreateArtifactInput!): CreateArtifactPayload
@@ -117,7 +118,7 @@ extend type Mutation {
   updateArtifact(input: UpdateArtifactInput!): ArtifactPayload
   deleteArtifact(input: DeleteArtifactInput!): ArtifactPayload
   linkArtifact(input: LinkArtifactInput!): LinkArtifactPayload
-  unlinkArtifact(input: UnlinkArtifactInput!): SuccessPayload
+  unlinkArtifact(input: UnlinkArtifactInput!): UnlinkArtifactPayload
   updateArtifactPortfolio(input: UpdateArtifactPortfolioInput!): ArtifactCollectionPayload
   deleteArtifactPortfolio(input: DeleteArtifactPortfolioInput!): ArtifactCollectionPayload
   addAliases(input: AddAliasesInput!): SuccessPayload
@@ -155,10 +156,10 @@ input CreateArtifactManifestInput {
 input UpdateArtifactManifestInput { artifactManifestID: ID! digest: String baseArtifactID: ID }
 type ArtifactManifestPayload { artifactManifest: ArtifactManifest! }
 input CreateArtifactFilesInput {
-  artifactFiles: [ArtifactFileInput!]! storageLayout: ArtifactStorageLayout
+  artifactFiles: [CreateArtifactFileSpecInput!]! storageLayout: ArtifactStorageLayout
   cloudRegionID: String clientMutationId: String
 }
-input ArtifactFileInput {
+input CreateArtifactFileSpecInput {
   artifactID: ID! name: String! md5: String artifactManifestID: ID mimetype: String
   uploadPartsInput: [UploadPartInput!]
 }
@@ -167,6 +168,7 @@ type ArtifactFilesPayload { files: ArtifactFileConnection! }
 type ArtifactFileConnection { edges: [ArtifactFileEdge!]! }
 type ArtifactFileEdge { node: ArtifactFile }
 type ArtifactFile {
+  id: ID! name: String! displayName: String!
   storagePath: String uploadUrl: String uploadHeaders: [String!]!
   uploadMultipartUrls: UploadMultipartUrls artifact: Artifact!
 }
@@ -194,6 +196,7 @@ input LinkArtifactInput {
   entityName: String projectName: String aliases: [ArtifactAliasInput!] clientMutationId: String
 }
 type LinkArtifactPayload { versionIndex: Int artifactMembership: ArtifactCollectionMembership }
+type UnlinkArtifactPayload { artifactID: ID! success: Boolean clientMutationId: String }
 input UnlinkArtifactInput { artifactID: ID! artifactPortfolioID: ID! clientMutationId: String }
 input UpdateArtifactPortfolioInput {
   artifactPortfolioID: ID! name: String description: String clientMutationId: String

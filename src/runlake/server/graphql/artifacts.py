@@ -167,6 +167,7 @@ def _member_of(context: Context, member: sqlite3.Row, _: Given) -> sqlite3.Row |
     return context.artifacts.collections.by_id(member["member_of"])
 
 
+@TABLE.resolves("Artifact", "files")
 @TABLE.resolves("ArtifactCollectionMembership", "files")
 def _files(context: Context, member: sqlite3.Row, given: Given) -> Fields:
     start, limit = window(given)
@@ -175,14 +176,18 @@ def _files(context: Context, member: sqlite3.Row, given: Given) -> Fields:
     return numbered_page(rows, start, total, lambda row: _file_fields(context, member, row))
 
 
+def artifact_file_id(version: sqlite3.Row, name: str) -> str:
+    """Return the ID of a file of an artifact in the protocol."""
+    return base64.b64encode(f"ArtifactFile:{version['id']}:{name}".encode()).decode()
+
+
 def _file_fields(context: Context, version: sqlite3.Row, row: sqlite3.Row) -> Fields:
     # The content of a reference is not stored here: its URL is the referenced URL.
     url = context.storage.sign("GET", row["object"]) if row["object"] else row["ref"]
     is_stored = row["object"] is not None
     digest = base64.b64encode(bytes.fromhex(row["digest"])).decode() if is_stored else row["digest"]
-    named = base64.b64encode(f"ArtifactFile:{version['id']}:{row['name']}".encode()).decode()
     return {
-        "id": named,
+        "id": artifact_file_id(version, row["name"]),
         "name": row["name"],
         "displayName": row["name"],
         "url": url,

@@ -43,7 +43,14 @@ TABLE.shows(
     "ArtifactAlias",
     {"id": lambda alias: make_id("ArtifactAlias", alias["id"]), "alias": column("alias")},
 )
-TABLE.shows("Tag", {"id": lambda tag: make_id("Tag", tag["id"]), "name": column("name")})
+TABLE.shows(
+    "Tag",
+    {
+        "id": lambda tag: make_id("Tag", tag["id"]),
+        "name": column("name"),
+        "tagCategoryName": constant(None),
+    },
+)
 
 
 @TABLE.resolves("Query", "artifactCollection")
@@ -77,6 +84,22 @@ def _of_type_by_name(
 ) -> sqlite3.Row | None:
     found = context.artifacts.collections.find(artifact_type["project_id"], given["name"])
     return found if found is not None and found["type_id"] == artifact_type["id"] else None
+
+
+@TABLE.resolves("ArtifactType", "artifactSequence")
+def _sequence_of_type_by_name(
+    context: Context, artifact_type: sqlite3.Row, given: Given
+) -> sqlite3.Row | None:
+    found = _of_type_by_name(context, artifact_type, given)
+    return found if found is not None and found["kind"] == SEQUENCE else None
+
+
+@TABLE.resolves("ArtifactType", "artifact")
+def _version_of_type_by_name(
+    context: Context, artifact_type: sqlite3.Row, given: Given
+) -> sqlite3.Row | None:
+    found = context.artifacts.by_name(artifact_type["project_id"], given["name"])
+    return found if found is not None and found["type"] == artifact_type["name"] else None
 
 
 @TABLE.resolves("ArtifactType", "artifactCollections")

@@ -44,7 +44,12 @@ type EntityConnection { edges: [EntityEdge!]! }
 type EntityEdge { node: Entity }
 type Entity { id: ID! name: String! organization: Organization }
 type Organization { id: ID name: String coreWeaveOrganizationId: String }
-type ServerInfo { features: [ServerFeature!]! cliVersionInfo: JSON }
+type ServerInfo {
+  features: [ServerFeature!]! cliVersionInfo: JSON latestLocalVersionInfo: LocalVersionInfo
+}
+type LocalVersionInfo {
+  outOfDate: Boolean! latestVersionString: String! versionOnThisInstanceString: String!
+}
 type ServerFeature { name: String! isEnabled: Boolean! }
 type PageInfo { endCursor: String hasNextPage: Boolean! }
 
@@ -52,8 +57,8 @@ type Project {
   id: ID! internalId: ID name: String! entityName: String entity: Entity! createdAt: DateTime
   isBenchmark: Boolean! user: User description: String access: String views: JSONString
   readOnly: Boolean runCount(filters: JSONString): Int
-  run(name: String!): Run
-  bucket(name: String!, missingOk: Boolean): Run
+  run(name: String!, desc: String): Run
+  bucket(name: String!, missingOk: Boolean, desc: String): Run
   runs(filters: JSONString, after: String, first: Int, order: String): RunConnection
   sweep(sweepName: String!): Sweep
   sweeps(filters: JSONString, after: String, first: Int): SweepConnection totalSweeps: Int!
@@ -88,7 +93,9 @@ type Run {
   logLines(first: Int, after: String, last: Int, useImprovedPagination: Boolean): LogConnection
 }
 type ParquetHistory { parquetUrls: [String!]! liveData: JSON! }
-type FileConnection { edges: [FileEdge!]! pageInfo: PageInfo! }
+type FileConnection {
+  totalCount: Int edges: [FileEdge!]! pageInfo: PageInfo! uploadHeaders: [String!]
+}
 type FileEdge { node: File! cursor: String }
 type File {
   id: ID! name: String! url(upload: Boolean): String directUrl: String sizeBytes: Int64!
@@ -124,7 +131,7 @@ input UpsertBucketInput {
   sweep: String tags: [String!] summaryMetrics: JSONString
 }
 type UpsertBucketPayload { bucket: Run inserted: Boolean }
-type SuccessPayload { success: Boolean }
+type SuccessPayload { success: Boolean clientMutationId: String }
 type ClientPayload { clientMutationId: String }
 input UpdateRunStateInput { id: ID! state: String! }
 input DeleteRunInput { id: ID! deleteArtifacts: Boolean }

@@ -10,6 +10,9 @@ from runlake.server.store.accounts import User
 from runlake.server.store.ids import make_id
 
 TABLE = Table()
+# Older SDKs ask which is the newest SDK that the server supports, and log images and files of
+# artifacts in an older form, or refuse to list them, if it is older than themselves or unknown.
+NEWEST_SDK = "1.0.0"
 FEATURES = (
     "MARK_RUN_FILES_UPLOADED",
     "CLIENT_IDS",
@@ -44,7 +47,10 @@ def _viewer(context: Context, _: Any, __: Given) -> Fields | None:
 
 @TABLE.resolves("Query", "serverInfo")
 def _server_info(_: Context, __: Any, ___: Given) -> Fields:
-    return {"features": [{"name": name, "isEnabled": True} for name in FEATURES]}
+    return {
+        "features": [{"name": name, "isEnabled": True} for name in FEATURES],
+        "cliVersionInfo": {"max_cli_version": NEWEST_SDK},
+    }
 
 
 @TABLE.resolves("Query", "entity")
