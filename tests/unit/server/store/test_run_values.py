@@ -1,0 +1,75 @@
+"""Config and summary as standard JSON by dotted paths, as SQLite reads them."""
+
+import json
+import math
+import sqlite3
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runlake.server.store.run_values import (
+    clean_text,
+    config_values,
+    json_path,
+    matches_pattern,
+    standard_json,
+    summary_values,
+)
+
+KEYS = st.text(st.characters(exclude_characters="\0"), max_size=3)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@pytest.fixture(scope="module")
+def database():
+    connection = sqlite3.connect(":memory:")
+    yield connection
+    connection.close()
+
+
+@given(value=VALUES)
+def test_every_value_is_json_that_sqlite_reads(database, value):
+    assert database.execute("SELECT json_valid(?)", (standard_json(value),)).fetchone() == (1,)
+
+
+@given(key=KEYS, value=st.integers(-99, 99))
+def test_a_key_is_found_by_its_path_whatever_its_characters(database, key, value):
+    text = summary_values(json.dumps({key: value}))
+    path = json_path(key)
+    assert "'" not in path
+    assert database.execute(f"SELECT json_extract(?, '{path}')", (text,)).fetchone() == (value,)
+
+
+def test_nested_values_are_found_by_dotted_paths_and_the_longer_key_wins():
+    values = json.loads(summary_values('{"a": {"b": 1, "c": {"d": 2}}, "a.b": 5}'))
+    assert (values["a.b"], values["a.c.d"], values["a"]) == (5, 2, {"b": 1, "c": {"d": 2}})
+    wrapped = json.loads(config_values('{"lr": {"value": 0.5, "desc": null}, "x": 3}'))
+    assert wrapped == {"lr": 0.5, "x": 3}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "nonsense", "{" * 10**5])
+def test_a_text_that_is_no_object_has_no_values(text):
+    assert summary_values(text) == config_values(text) == "{}"
+
+
+def test_equal_values_have_equal_texts():
+    assert standard_json(2.0) == standard_json(2) == "2"
+    assert standard_json({"b": 1, "a": 2}) == '{"a":2,"b":1}'
+    assert standard_json(math.nan) == "null"
+    assert float(standard_json(math.inf)) == math.inf
+    assert float(standard_json([-math.inf])[1:-1]) == -math.inf
+    assert standard_json(2.0**60) == str(2.0**60)
+
+
+def test_texts_have_no_character_that_sqlite_cuts():
+    assert clean_text("a\0b\ud800") == "a\1b?"
+
+
+def test_a_pattern_is_found_in_texts_only():
+    assert matches_pattern("^a.c", "abcd")
+    assert not matches_pattern("1", 1)
