@@ -9,10 +9,8 @@ from runlake.server.artifacts.filters import MAX_NESTING, collection_filter
 from runlake.server.refused import Refused
 
 FIELDS = frozenset({"name", "state"})
-ROWS: list[dict[str, str | None]] = [
-    {"name": "data", "state": "x"},
-    {"name": "model", "state": None},
-]
+Row = dict[str, str | None]
+ROWS: list[Row] = [{"name": "data", "state": "x"}, {"name": "model", "state": None}]
 
 
 def kept(filters):
