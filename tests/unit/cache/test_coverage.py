@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runlake.cache import coverage
-from runlake.cache.coverage import Coverage, Piece, file_crc32c, read_pieces
-from runlake.exports.ranges import ByteRange
+from runlake.cache.coverage import Coverage, file_crc32c, read_pieces
+from runlake.exports.ranges import ByteRange, Piece
 
 WANTED = st.dictionaries(st.sampled_from("abc"), st.sets(st.integers(0, 3)), max_size=3)
 EMPTY = Coverage((), {})
