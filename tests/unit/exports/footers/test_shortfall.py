@@ -3,17 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runlake.exports.extent import REQUEST_BYTES, SMALL_BYTES, choose_extent
+from runlake.exports.footers.shortfall import REQUEST_BYTES, choose_extent
 
 BYTES = st.integers(0, 1 << 30)
 
 
-def test_a_small_export_is_downloaded_whole():
-    assert choose_extent(SMALL_BYTES, 0, 0, 0).is_whole
-    assert not choose_extent(SMALL_BYTES + 1, 0, 0, 0).is_whole
-
-
-@given(st.integers(SMALL_BYTES + 1, 1 << 30), BYTES, BYTES, st.integers(0, 1000))
+@given(BYTES, BYTES, BYTES, st.integers(0, 1000))
 def test_an_export_is_whole_once_more_than_half_would_be_held_or_requested(
     n_bytes, held, missing, n_requests
 ):
