@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 import polars as pl
@@ -15,6 +16,7 @@ from runlake.errors import RunlakeError
 from runlake.history.decode.by_footer import read_columns
 from runlake.history.decode.by_polars import polars_can_scan, scan_file
 from runlake.history.decode.expressions import (
+    all_named,
     are_present,
     from_arrow,
     in_range,
@@ -166,8 +168,24 @@ def typed_columns(columns: Sequence[Column], types: Types) -> list[pl.Expr]:
     held: dict[str, list[Column]] = {}
     for column in columns:
         held.setdefault(column.key, []).append(column)
-    cells = [_cells(key, held.get(key, ()), dtype) for key, dtype in types.items()]
-    return [whole_step(), *cells]
+    cells = [whole_step()]
+    # Columns that need no conversion are one expression, as polars takes 15 us for each.
+    for is_stored, keys in groupby(types, lambda key: _is_stored(key, held.get(key, ()), types)):
+        if is_stored:
+            cells.append(all_named(list(keys)))
+        else:
+            cells += [_cells(key, held.get(key, ()), types[key]) for key in keys]
+    return cells
+
+
+def _is_stored(key: str, columns: Sequence[Column], types: Types) -> bool:
+    """Return whether a key's only column is stored under its name, with the type of the answer."""
+    if len(columns) != 1 or not columns[0].is_whole or columns[0].name != key:
+        return False
+    dtype = columns[0].dtype
+    return bool(
+        dtype == types[key] and pa.types.is_primitive(dtype) and not pa.types.is_date(dtype)
+    )
 
 
 def _cells(key: str, columns: Sequence[Column], dtype: pa.DataType | None) -> pl.Expr:
