@@ -10,6 +10,7 @@ from tests.faults.fault_script import Fault
 from tests.faults.fault_server import API_KEY, RUN_PATH
 
 import runlake
+from runlake.cache import fetch_columns
 
 N_KEYS, N_ROWS = 200, 6_000
 
@@ -67,6 +68,13 @@ def test_a_key_that_the_export_lacks_costs_nothing_more(faulty, run):
     before = faulty.count("a")
     list(run.beta_scan_history(["key001", "absent"], how="any"))
     assert faulty.count("a") == before
+
+
+@pytest.mark.parametrize("n_more", [0, 1])
+def test_a_small_export_is_downloaded_whole(faulty, run, wide_export, monkeypatch, n_more):
+    monkeypatch.setattr(fetch_columns, "SMALL_BYTES", len(wide_export) - n_more)
+    list(run.beta_scan_history(["key001"]))
+    assert (faulty.n_bytes("a") < len(wide_export)) == bool(n_more)
 
 
 def test_every_key_completes_the_file(faulty, run, wide_export):
