@@ -39,6 +39,7 @@ TINY: dict[str, Any] = {
     "CELLS_PER_SLICE": 8,
     "CELLS_PER_ROW_GROUP": 16,
     "CELLS_PER_BATCH": 8,
+    "ROWS_WORTH_ENTERING": 1,
     "MIN_ROWS": 1,
     "CELLS_IN_FIRST_SLICE": 4,
     "CELLS_IN_FIRST_ROWS": 4,

@@ -88,10 +88,11 @@ def _export_frames(read: ExportRead, types: Types, steps: StepRange) -> Iterator
     """Yield the rows of an export in slices, of whole row groups if these fit in memory."""
     scan = open_export(read)
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
-    n_rows = sizes.rows_of(sizes.CELLS_PER_BATCH, len(types))
-    # Entering a row group costs 20 us a column: a row group of many keys is cut as little as
-    # possible.
-    is_small = select_columns(read.columns).is_small
-    whole_rows = sizes.CELLS_PER_ROW_GROUP // (len(types) + 1) if is_small else 0
+    n_columns = len(types) + 1
+    n_rows, whole_rows = sizes.rows_of(sizes.CELLS_PER_BATCH, len(types)), 0
+    if select_columns(read.columns).is_small:
+        least = min(sizes.ROWS_WORTH_ENTERING, sizes.CELLS_PER_WIDE_BATCH // n_columns)
+        whole_rows = max(sizes.CELLS_PER_ROW_GROUP // n_columns, least)
+        n_rows = max(n_rows, least)
     for place in cut_slices(groups, n_rows, n_rows, whole_rows):
         yield export_frame(scan, read, types, steps, place)

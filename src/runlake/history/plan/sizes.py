@@ -30,6 +30,10 @@ PYARROW_ROWS = 4096
 
 # Frames and streams.
 CELLS_PER_BATCH = 1 << 21
+# Entering a row group takes as long as decoding some thousand of its rows, so a batch of numbers
+# has as many rows as this, unless it has more cells than that (256 MiB).
+ROWS_WORTH_ENTERING = 1000
+CELLS_PER_WIDE_BATCH = 1 << 25
 # A file's dictionary holds a repeated text once, Arrow arrays hold it once per row: this bounds the
 # copies.
 TEXT_BYTES_PER_BATCH = 1 << 26
