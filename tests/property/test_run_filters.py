@@ -99,7 +99,7 @@ def database():
         yield database
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None)
 @given(case=logged_and_filters())
 def test_sql_keeps_the_runs_that_the_filter_language_keeps(database, case):
     logged, wanted = case
@@ -111,7 +111,7 @@ def test_sql_keeps_the_runs_that_the_filter_language_keeps(database, case):
     assert count_runs(database, 1, text) == len(expected)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None)
 @given(
     logged=st.lists(runs, max_size=6),
     key=st.sampled_from(["config.a", "summary_metrics.a.b", "state", "created_at", "name"]),

@@ -47,7 +47,7 @@ def written(table, row_group_size):
 
 
 @given(TABLES, st.integers(1, 3), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 def test_a_slim_footer_gives_the_chosen_columns(table, row_group_size, data):
     content, footer = written(table, row_group_size)
     places = st.integers(0, table.num_columns - 1)

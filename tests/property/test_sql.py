@@ -158,7 +158,11 @@ questions = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=15)
+# An example is many queries.
+N_EXAMPLES = settings.default.max_examples // 5
+
+
+@settings(deadline=None, max_examples=N_EXAMPLES)
 @example([WITH_NAN], {}, question(ALWAYS, ["x DESC"]), 2)
 @given(st.lists(tables(), min_size=1, max_size=2), live_rows, questions, st.integers(1, 5))
 def test_every_sql_condition_gives_the_same_rows_as_in_memory(written, live, query, row_group_size):
@@ -197,7 +201,7 @@ def misstated_tables(draw):
     return table, content
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=N_EXAMPLES)
 @given(misstated_tables(), questions)
 def test_a_footer_that_states_other_cells_changes_no_answer(written, query):
     table, content = written
