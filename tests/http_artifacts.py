@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 from tests.http_logging import LoggedRun
+from tests.server_process import NO_TLS
 
 CREATE = """
 mutation CreateArtifact($input: CreateArtifactInput!) {
@@ -102,7 +103,7 @@ class ArtifactUnderWay:
     def upload(self) -> ArtifactUnderWay:
         for name, url in self.upload_urls().items():
             if url is not None:
-                assert httpx.put(url, content=self.files[name]).is_success
+                assert httpx.put(url, verify=NO_TLS, content=self.files[name]).is_success
         return self
 
     def put_manifest(self) -> ArtifactUnderWay:
@@ -126,7 +127,7 @@ class ArtifactUnderWay:
             },
         )
         url = answer["data"]["createArtifactManifest"]["artifactManifest"]["file"]["uploadUrl"]
-        assert httpx.put(url, content=manifest).is_success
+        assert httpx.put(url, verify=NO_TLS, content=manifest).is_success
         return self
 
     def commit(self) -> Any:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import httpx
-from tests.server_process import RunningServer
+from tests.server_process import NO_TLS, RunningServer
 
 UPSERT = """
 mutation UpsertBucket($name: String, $project: String, $entity: String, $program: String) {
@@ -25,7 +25,7 @@ class LoggedRun:
         self._server = server
         self._n_lines = 0
         self._http = httpx.Client(
-            base_url=server.base_url, auth=("api", server.api_key), trust_env=False
+            base_url=server.base_url, auth=("api", server.api_key), verify=NO_TLS, trust_env=False
         )
         variables = {"name": run_id, "project": project, "entity": server.entity, "program": "t"}
         answer = self.graphql(UPSERT, variables)

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 from graphql import GraphQLArgument, GraphQLError, GraphQLSchema, parse, validate
-from tests.server_process import RunningServer
+from tests.server_process import NO_TLS, RunningServer
 
 from runlake.server.graphql.schema import load_schema
 
@@ -26,7 +26,7 @@ class OlderServer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.backend = server.base_url
         self.base_url = f"http://127.0.0.1:{self.server_port}"
-        self.http = httpx.Client(trust_env=False, timeout=30)
+        self.http = httpx.Client(verify=NO_TLS, trust_env=False, timeout=30)
         self.documents: list[str] = []
         self.schema: GraphQLSchema = load_schema()
         self.schema._validation_errors = []

@@ -7,7 +7,7 @@ import math
 import httpx
 import pytest
 from tests.http_logging import LoggedRun, steps
-from tests.server_process import running_server, wait_until
+from tests.server_process import NO_TLS, running_server, wait_until
 
 import runlake
 
@@ -28,7 +28,7 @@ def send(server, path, **body):
     """Send a file-stream request that may be malformed; lone surrogates are sent as they are."""
     url = f"{server.base_url}/files/{path}/file_stream"
     auth = ("api", server.api_key)
-    return httpx.post(url, content=json.dumps(body), auth=auth, trust_env=False)
+    return httpx.post(url, content=json.dumps(body), auth=auth, verify=NO_TLS, trust_env=False)
 
 
 def history(*lines, offset=0):

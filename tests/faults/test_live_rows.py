@@ -8,7 +8,7 @@ import threading
 import httpx
 import pytest
 from tests.http_logging import LoggedRun, steps
-from tests.server_process import running_server
+from tests.server_process import NO_TLS, running_server
 
 import runlake
 from runlake import errors
@@ -84,7 +84,7 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
         proxy.change_request(body)
         headers = {"Authorization": self.headers["Authorization"]}
         url = proxy.backend + self.path
-        answer = httpx.post(url, json=body, headers=headers, trust_env=False).json()
+        answer = httpx.post(url, json=body, headers=headers, verify=NO_TLS, trust_env=False).json()
         proxy.change_answer(answer["data"]["project"]["run"])
         content = json.dumps(answer).encode()
         self.send_response(200)

@@ -11,7 +11,7 @@ import time
 import httpx
 import pytest
 from tests.http_logging import LoggedRun, steps
-from tests.server_process import client_environment
+from tests.server_process import NO_TLS, client_environment
 
 import runlake
 from runlake import errors
@@ -53,7 +53,7 @@ class LimitedProxy(http.server.ThreadingHTTPServer):
 
     def __init__(self, backend, limit):
         super().__init__(("127.0.0.1", 0), LimitedHandler)
-        self.forward = httpx.Client(base_url=backend.base_url, trust_env=False)
+        self.forward = httpx.Client(base_url=backend.base_url, verify=NO_TLS, trust_env=False)
         self.limit = limit
         self.says = "limit"
         self.tokens = limit

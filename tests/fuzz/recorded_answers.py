@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 from tests.http_artifacts import log_artifact
 from tests.http_logging import LoggedRun, steps
-from tests.server_process import RunningServer, running_server
+from tests.server_process import NO_TLS, RunningServer, running_server
 
 import runlake
 
@@ -241,7 +241,7 @@ def record(folder: Path, place: Path, readers: Iterable[str] = tuple(READERS)) -
     """Log a world to a backend of its own, read it in some ways, and write what was answered."""
     with (
         running_server(folder / "backend", export_rows=100) as server,
-        httpx.Client(trust_env=False) as http_client,
+        httpx.Client(verify=NO_TLS, trust_env=False) as http_client,
     ):
         path = log_world(server, folder)
         recorder = Recorder(server, http_client)

@@ -129,6 +129,13 @@ def test_a_bundle_that_is_not_there_or_not_pem_is_a_setting_that_is_wrong(
     assert isinstance(unwrap(ask), errors.SettingsError)
 
 
+def test_certificates_are_read_for_tls_only(backend, monkeypatch, tmp_path):
+    (tmp_path / "no.pem").write_text("no certificate")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "no.pem"))
+    api = runlake.Api({"base_url": backend.base_url}, api_key=backend.api_key)
+    assert api.default_entity == backend.entity
+
+
 def test_a_proxy_is_used_except_for_hosts_in_no_proxy(ask, bundle, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")

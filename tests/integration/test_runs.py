@@ -11,6 +11,7 @@ import httpx
 import polars as pl
 import pytest
 from tests.http_logging import LoggedRun, steps
+from tests.server_process import NO_TLS
 
 import runlake
 from runlake import errors
@@ -22,7 +23,11 @@ N_RUNS = 2_000
 def many(backend):
     """A project of 2,000 runs, each with a config."""
     with httpx.Client(
-        base_url=backend.base_url, auth=("api", backend.api_key), trust_env=False, timeout=60
+        base_url=backend.base_url,
+        auth=("api", backend.api_key),
+        verify=NO_TLS,
+        trust_env=False,
+        timeout=60,
     ) as http:
         for start in range(0, N_RUNS, 200):
             mutations = (

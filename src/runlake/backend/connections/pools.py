@@ -85,11 +85,13 @@ class Connections:
         for name in ("httpcore.http11", "httpcore.http2"):
             logging.getLogger(name).addFilter(_is_no_redirect)
         settings = self._settings
-        verify: ssl.SSLContext | bool = settings.verify_ssl
-        if settings.verify_ssl and settings.ca_bundle:
+        verify: ssl.SSLContext | bool = False
+        if settings.verify_ssl and not is_tls:
+            verify = TRUST_NOBODY
+        elif settings.verify_ssl and settings.ca_bundle:
             verify = trust(settings.ca_bundle)
         elif settings.verify_ssl:
-            verify = trust_public(http2=not is_bulk) if is_tls else TRUST_NOBODY
+            verify = trust_public(http2=not is_bulk)
         transport = Transport(
             verify=verify,
             proxy=proxy,
