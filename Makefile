@@ -4,7 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Test files run side by side, each whole in one process: what the tests of a file share is made once.
-PYTEST_WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
+# One process more than processors: some of the tests wait.
+N_WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
+PYTEST_WORKERS ?= --numprocesses $(N_WORKERS) --dist loadfile
+# Tests start hundreds of processes, which should not compile the library again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Without these pyright asks whether a newer release exists, and prefers any node on the machine.
 PYRIGHT := PYRIGHT_PYTHON_IGNORE_WARNINGS=1 PYRIGHT_PYTHON_GLOBAL_NODE=0 $(BIN)/pyright
@@ -51,10 +55,11 @@ pytest: $(READY) shells
 coverage: $(READY) shells
 	$(BIN)/python -m pytest $(PYTEST_WORKERS) --cov --cov-report=term --cov-report=html $(PYTEST_ARGS)
 
-# What takes minutes, or needs a package registry: the built wheel, older SDKs, and many
-# mutated files.
+# What takes minutes, or needs a package registry: the built wheel, older SDKs, many examples of
+# each property, and many mutated files.
 thorough: $(READY)
 	$(BIN)/python -m pytest -m thorough --timeout 1200 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --hypothesis-profile thorough --timeout 0 tests/property
 	$(MAKE) fuzz
 
 fuzz: $(READY)

@@ -226,7 +226,7 @@ class CacheMachine(RuleBasedStateMachine):
 TestCache = CacheMachine.TestCase
 TestCache.settings = settings(
     # An example is many reads.
-    max_examples=settings.default.max_examples // 8,
+    max_examples=settings().max_examples // 8,
     stateful_step_count=25,
     deadline=None,
 )

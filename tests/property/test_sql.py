@@ -159,7 +159,7 @@ questions = st.builds(
 
 
 # An example is many queries.
-N_EXAMPLES = settings.default.max_examples // 5
+N_EXAMPLES = settings().max_examples // 5
 
 
 @settings(deadline=None, max_examples=N_EXAMPLES)
