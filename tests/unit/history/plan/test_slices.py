@@ -51,6 +51,12 @@ def test_row_groups_that_fit_are_not_cut(some, size):
     assert all(one.stop in ends for one in cut_slices(some, most, most))
 
 
+def test_row_groups_that_do_not_fit_together_are_apart():
+    groups = [Slice(0, 5), Slice(5, 5), Slice(10, 6)]
+    assert list(cut_slices(groups, 5, 10)) == groups
+    assert list(cut_slices(groups, 5, 11)) == [Slice(0, 5), Slice(5, 11)]
+
+
 def test_a_large_row_group_of_numbers_is_one_slice_after_the_first():
     found = list(cut_slices([Slice(0, 30), Slice(30, 30)], 4, 10, 30))
     assert found == [Slice(0, 4), Slice(4, 26), Slice(30, 30)]

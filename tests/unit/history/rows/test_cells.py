@@ -89,6 +89,8 @@ def test_a_union_is_its_one_member():
         None,
         {},
     ]
+    dtype = pa.struct({"_type": pa.string(), "u": UNION})
+    assert read([{"_type": "t", "u": {}}], dtype) == [{"_type": "t"}]
     assert read(cells, UNION) == [0.5, math.inf, {"a": [1, None]}, None, None]
 
 

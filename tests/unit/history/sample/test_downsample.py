@@ -72,7 +72,7 @@ def test_a_sparse_key_leaves_its_share_to_dense_ones():
     n = 1000
     sparse = [1.0 if i % 250 == 7 else None for i in range(n)]
     frame = pl.DataFrame({"_step": range(n), "s": sparse, "d": [float(i % 7) for i in range(n)]})
-    rows = sample_frame(frame, 50, ["s", "d"]).rows
+    rows = sample_frame(frame, 50, ["d", "s"]).rows
     assert sum("s" in row for row in rows) == 4
     assert len(rows) == 50
 
