@@ -3,8 +3,13 @@ from __future__ import annotations
 import hypothesis
 import pytest
 
-# No deadline: it would be an assertion about wall time.
-hypothesis.settings.register_profile("few", max_examples=50, deadline=None)
+# No deadline and no check for slow draws: they would be assertions about wall time.
+hypothesis.settings.register_profile(
+    "few",
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 
 
 @pytest.hookimpl(wrapper=True)

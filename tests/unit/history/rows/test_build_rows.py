@@ -69,13 +69,10 @@ NO_CODE = {"MAX_GENERATED_KEYS": 0, "KEYS_WORTH_CODE": 99, "COLUMNS_WORTH_A_MATR
 
 
 @pytest.mark.parametrize("numbers", [SMALL, {"KEYS_WORTH_CODE": 1}, NO_CODE], ids=str)
-def test_every_way_to_build_rows_builds_the_same(numbers):
-    @given(tables())
-    def check(table):
-        with patch.multiple("runlake.history.plan.sizes", **numbers):
-            assert built(batch_of(*table)) == expected_rows(*table)
-
-    check()
+@given(table=tables())
+def test_every_way_to_build_rows_builds_the_same(numbers, table):
+    with patch.multiple("runlake.history.plan.sizes", **numbers):
+        assert built(batch_of(*table)) == expected_rows(*table)
 
 
 def test_the_first_column_of_a_key_wins_where_both_have_a_value():
