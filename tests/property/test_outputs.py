@@ -14,7 +14,7 @@ from tests.property import sources
 from runlake.errors import MixedTypesWarning, NoRowsWarning
 from runlake.history.decode.expressions import from_arrow
 from runlake.history.frames.scan import json_keys, plan_types
-from runlake.history.frames.sql import case_aliases
+from runlake.history.sql.names import case_aliases
 from runlake.values import Projection, StepRange
 
 projections = st.one_of(

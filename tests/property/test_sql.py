@@ -15,7 +15,8 @@ from tests.parquet_footers import misstated
 from tests.property import sources
 
 from runlake.errors import NoRowsWarning
-from runlake.history.frames.sql import _unpruned, quoted
+from runlake.history.sql.names import quoted
+from runlake.history.sql.native import _unpruned
 from runlake.values import Projection, StepRange
 
 SCHEMA = pa.schema(

@@ -120,7 +120,7 @@ def query(
     check_output(output)
     run = _find_run(Api(), path)
     if sql is not None:
-        from runlake.history.frames.sql import stream_query
+        from runlake.history.sql.query import stream_query
 
         stream = stream_query(run.sql(sql))
     else:

@@ -12,7 +12,7 @@ from runlake.cache.catalog import Catalog
 from runlake.cache.memory import recall_columns
 from runlake.cache.pull_result import PullResult
 from runlake.cache.stored_export import StoredExport
-from runlake.errors import CacheCorrupt, NoRowsWarning, UnsupportedByBackend
+from runlake.errors import CacheCorrupt, InvalidArgument, NoRowsWarning, UnsupportedByBackend
 from runlake.errors.user_line import warn
 from runlake.exports.footers.statistics import ExportFacts
 from runlake.history.decode.corruption import telling_corruption
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from runlake.history.frames.sources import Types
     from runlake.history.frames.stream import Stream
     from runlake.history.live.spool import LiveRows
+    from runlake.history.sql.mentions import Mentions
 
 
 # More rows than a month of system metrics has at the SDK's rate of one sample in 15 seconds.
@@ -168,20 +169,37 @@ class Reading:
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """Return the relation of a SQL query over the views ``history`` and ``system``."""
-        from runlake.history.frames.scan import json_keys, plan_types, warn_of_json
-        from runlake.history.frames.sql import open_history, run_query
+        from runlake.history.sql.mentions import find_mentions
+
+        mentions = find_mentions(query)
+        live = self.live_rows()
+        if mentions.names is not None:
+            # DuckDB's error for a wrong name suggests similar names, which needs all columns.
+            with suppress(InvalidArgument):
+                return self._query(query, mentions, live)
+        return self._query(query, replace(mentions, names=None), live)
+
+    def _query(self, query: str, mentions: Mentions, live: LiveRows) -> duckdb.DuckDBPyRelation:
+        from runlake.history.frames.scan import json_keys, warn_of_json
+        from runlake.history.sql.query import run_query
+        from runlake.history.sql.view import Columns, open_history
 
         run = self.plan.run
-        live = self.live_rows()
-        types = plan_types(self.plan, live)
-        warn_of_json(run, json_keys(types), self.plan.exports)
-
-        opened = self.healing(
+        columns = Columns.of(self.plan, live, mentions.names)
+        history = self.healing(
             lambda reading: open_history(
-                reading.plan, types, live, is_lasting=reading.pulled.keeper is None
+                reading.plan,
+                columns,
+                live,
+                is_lasting=reading.pulled.keeper is None,
+                is_alone=not mentions.is_select,
             )
         )
-        return run_query(opened, query, lambda: fetch_system_rows(self.client, run, SYSTEM_ROWS))
+        relation = run_query(
+            history, query, lambda: fetch_system_rows(self.client, run, SYSTEM_ROWS)
+        )
+        warn_of_json(run, json_keys(columns.types), self.plan.exports)
+        return relation
 
     def last(self, n_rows: int) -> Reading:
         """Return a reading of the last ``n_rows`` rows of this one."""

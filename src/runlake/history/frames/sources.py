@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from runlake.errors import RunlakeError
 from runlake.history.decode.by_footer import read_columns
-from runlake.history.decode.by_polars import polars_can_scan, scan_file
+from runlake.history.decode.by_polars import polars_can_scan, scan_file, scan_files
 from runlake.history.decode.expressions import (
     all_named,
     are_present,
@@ -28,7 +28,7 @@ from runlake.history.decode.forked import polars_is_usable
 from runlake.history.frames.merge import merged_frame
 from runlake.history.live.spool import rows_table, table_columns
 from runlake.history.plan.arrow_types import as_polars_can_read, is_plain, unify
-from runlake.history.plan.key_columns import Column, check_names
+from runlake.history.plan.key_columns import Column, KeyColumns, check_names
 from runlake.history.plan.segments import ExportRead, Segment
 from runlake.history.plan.slices import Slice, joined, whole_groups
 from runlake.history.rows.cells import cell_reader, read_optional
@@ -54,11 +54,22 @@ def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None
     """
     check_names(keys or ())
     held: dict[str, dict[pa.DataType, None]] = {key: {} for key in keys or ()}
-    for columns in sources:
+    for columns in distinct_columns(sources):
         for column in columns:
             if keys is None or column.key in held:
                 held.setdefault(column.key, {})[column.dtype] = None
     return {key: unify(list(dtypes)) if dtypes else pa.null() for key, dtypes in held.items()}
+
+
+def distinct_columns(sources: Iterable[Sequence[Column]]) -> Iterator[Sequence[Column]]:
+    """Yield sources without those whose columns an earlier source has, as most exports do."""
+    seen = set()
+    for columns in sources:
+        if isinstance(columns, KeyColumns):
+            if columns.fingerprint in seen:
+                continue
+            seen.add(columns.fingerprint)
+        yield columns
 
 
 def empty_frame(types: Types) -> pl.DataFrame:
@@ -132,6 +143,12 @@ def export_frame(
     if steps.stop is not None:
         scan = scan.filter(pl.col(STEP) < steps.stop)
     return with_types(scan, read.columns, types).filter(in_range(steps))
+
+
+def alike_frame(reads: Sequence[ExportRead], types: Types) -> pl.LazyFrame:
+    """Return all rows of whole exports with equal columns in one scan, in the given order."""
+    scan = scan_files([read.file for read in reads], extra_columns="ignore")
+    return with_types(scan, reads[0].columns, types)
 
 
 def live_frame(rows: Sequence[Row], types: Types) -> pl.LazyFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import pyarrow as pa
 
@@ -44,6 +45,24 @@ class Column:
 
 class KeyColumns(Memo, tuple[Column, ...]):  # noqa: SLOT001 - caches values derived from it
     """The columns of an export that hold the keys of a read, in the order of the keys."""
+
+    @property
+    def fingerprint(self) -> bytes:
+        """16 bytes; equal for columns of equal keys, names and types in the same order."""
+        return self.once(_fingerprint)
+
+    def of_keys(self, keys: frozenset[str]) -> KeyColumns:
+        """Return the columns that hold some of the keys."""
+        return self.once(_of_keys, keys)
+
+
+def _fingerprint(columns: KeyColumns) -> bytes:
+    texts = [repr((column.key, column.path, str(column.dtype))) for column in columns]
+    return blake2b("\n".join(texts).encode(errors="surrogatepass"), digest_size=16).digest()
+
+
+def _of_keys(columns: KeyColumns, keys: frozenset[str]) -> KeyColumns:
+    return KeyColumns(column for column in columns if column.key in keys)
 
 
 def key_columns(columns: KnownColumns, keys: tuple[str, ...] | None) -> KeyColumns:

@@ -10,8 +10,8 @@ import os
 import duckdb
 import pytest
 
-from runlake.history.frames import sql
-from runlake.history.frames.process_limits import ProcessLimits, read_process_limits
+from runlake.history.sql import instance
+from runlake.history.sql.process_limits import ProcessLimits, read_process_limits
 
 GIB = 1 << 30
 V2 = "40 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate"
@@ -113,12 +113,14 @@ def test_processors_that_the_process_is_not_bound_to_do_not_count(machine, monke
 def test_duckdb_follows_a_limit_and_keeps_its_own_if_smaller(machine, monkeypatch):
     root = machine("0::/job/step", [V2], {"job/cpu.max": "1000 100000", "job/memory.max": str(GIB)})
     connection = duckdb.connect()
-    monkeypatch.setattr(sql, "read_process_limits", functools.partial(read_process_limits, root))
+    monkeypatch.setattr(
+        instance, "read_process_limits", functools.partial(read_process_limits, root)
+    )
     settings = "SELECT current_setting('threads'), current_setting('memory_limit')"
 
-    sql._limit(connection)
+    instance._limit(connection)
     assert connection.execute(settings).fetchall() == [(1, "819.1 MiB")]
 
     connection.execute("SET memory_limit = '100 MiB'")
-    sql._limit(connection)
+    instance._limit(connection)
     assert connection.execute(settings).fetchall() == [(1, "100.0 MiB")]

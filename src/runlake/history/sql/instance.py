@@ -1,0 +1,91 @@
+"""Connections to DuckDB: views over a run need one each, but most share one instance."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import duckdb
+
+from runlake.history.sql.process_limits import read_process_limits
+
+# Settings of an instance, which all of its connections share.
+SETTINGS = (
+    # Bounds of pages are not verified, unlike those of steps in row groups, and may be wrong.
+    "SET parquet_use_page_index = false",
+    # The system keeps the files in memory already; a second copy would grow with what was read.
+    "SET enable_external_file_cache = false",
+)
+# Above this number of columns DuckDB's propagation of statistics takes more than half of the time
+# of a query, and grows faster than linearly. The columns' statistics are hidden from it anyway.
+MANY_COLUMNS = 1_000
+
+# DuckDB's own share of the memory of a machine.
+MEMORY_SHARE = 0.8
+
+_guard = threading.Lock()
+_instances: dict[int, duckdb.DuckDBPyConnection] = {}
+
+
+def open_connection(n_columns: int, *, is_alone: bool) -> duckdb.DuckDBPyConnection:
+    """Return a new connection, whose temporary views no other connection has.
+
+    Parameters
+    ----------
+    n_columns : int
+        Number of columns that a query will read.
+    is_alone : bool
+        True for an instance for this connection only, for SQL that may change settings or create
+        tables. It costs some 10 ms.
+
+    Returns
+    -------
+    duckdb.DuckDBPyConnection
+        It prints no progress bar.
+    """
+    if is_alone or n_columns > MANY_COLUMNS:
+        connection = _new_instance()
+        if n_columns > MANY_COLUMNS:
+            connection.execute("SET disabled_optimizers = 'statistics_propagation'")
+    else:
+        connection = _shared_instance().cursor()
+    # The bar would be printed among the rows where the output is a pipe.
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
+def _shared_instance() -> duckdb.DuckDBPyConnection:
+    # A forked process has no threads of its parent's instance, so it makes its own. The parent's
+    # stays in the dictionary, because closing it would wait for these threads.
+    process = os.getpid()
+    with _guard:
+        if process not in _instances:
+            _instances[process] = _new_instance()
+        return _instances[process]
+
+
+def _new_instance() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    _limit(connection)
+    for setting in SETTINGS:
+        connection.execute(setting)
+    return connection
+
+
+def _limit(connection: duckdb.DuckDBPyConnection) -> None:
+    """Lower DuckDB's threads and memory to what the process may use."""
+    # DuckDB 2.0 reads the quota and the limit of the process's own control group, and Slurm's
+    # variables. It reads neither the groups that contain it, as in a job's step or a nested
+    # container, nor the processors that the process is bound to.
+    limits = read_process_limits()
+    if limits.memory_bytes is None and limits.n_cpus == os.cpu_count():
+        return
+    n_threads, n_bytes = connection.execute(
+        "SELECT current_setting('threads'), parse_formatted_bytes(current_setting('memory_limit'))"
+    ).fetchall()[0]
+    if limits.n_cpus < n_threads:
+        connection.execute(f"SET threads = {limits.n_cpus}")
+    if limits.memory_bytes is not None:
+        share = int(limits.memory_bytes * MEMORY_SHARE)
+        if share < n_bytes:
+            connection.execute(f"SET memory_limit = '{share} bytes'")
