@@ -1,7 +1,9 @@
 """Frames, streams, SQL and tails of a run with exports and live rows."""
 
+import contextlib
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 import polars as pl
@@ -97,6 +99,56 @@ def test_keys_that_differ_by_case_have_names_of_their_own_in_sql(api, backend):
         assert found == [(1, -1), (2, -2), (3, -3)]
         with pytest.raises(runlake.errors.InvalidArgument, match=r"'Loss' is \"Loss \(1\)\""):
             run.sql("SELECT loss FROM history")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT count(*) FROM history",
+        "SELECT min(LOSS), max(_Step) FROM history WHERE acc >= 0",
+        'SELECT avg("val.loss") FROM history',
+        "SELECT h.acc, count(*) FROM history h GROUP BY ALL ORDER BY ALL",
+        "SELECT * FROM history ORDER BY _step LIMIT 3",
+        "SELECT #1 FROM history ORDER BY 1 LIMIT 2",
+        "SELECT h FROM history h ORDER BY h._step LIMIT 1",
+        "SELECT a.loss FROM history a JOIN history b USING (_step) ORDER BY 1 LIMIT 2",
+        "WITH x AS (FROM history SELECT _step, loss) SELECT max(loss) FROM x",
+        "SELECT count(*) FROM (UNPIVOT history ON loss, acc)",
+        "PIVOT (SELECT acc, loss FROM history) ON acc USING count(loss)",
+        "SELECT column_name FROM (DESCRIBE history)",
+        "SELECT column_name, max FROM (SUMMARIZE history) WHERE column_name = 'loss'",
+        "SELECT x FROM history AS h(x) ORDER BY x LIMIT 2",
+    ],
+)
+def test_sql_answers_as_over_a_table_of_the_frame(run, query):
+    table = duckdb.connect()
+    table.register("frame", run.frame())
+    table.execute("CREATE TABLE history AS FROM frame")
+    assert run.sql(query).fetchall() == table.sql(query).fetchall()
+
+
+def test_sql_names_columns_that_the_query_may_have_meant(run):
+    with pytest.raises(runlake.errors.InvalidArgument, match=r"val\.loss"):
+        run.sql('SELECT "val.los" FROM history')
+
+
+def test_settings_and_tables_of_one_query_are_not_those_of_another(run):
+    n_threads = run.sql("SELECT current_setting('threads') FROM history LIMIT 1").fetchall()
+    for query in ("SET threads = 7", "CREATE TABLE mine AS SELECT 1"):
+        with contextlib.suppress(runlake.errors.InvalidArgument):
+            run.sql(query)
+    assert run.sql("SELECT current_setting('threads') FROM history LIMIT 1").fetchall() == n_threads
+    with pytest.raises(runlake.errors.InvalidArgument, match="mine"):
+        run.sql("SELECT * FROM mine")
+
+
+def test_relations_of_several_threads_have_their_own_columns(run):
+    queries = ["SELECT max(loss) FROM history", "SELECT count(acc) FROM history"] * 4
+    relations = [run.sql(query) for query in queries]
+    expected = [relation.fetchall() for relation in map(run.sql, queries[:2])] * 4
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda relation: relation.fetchall(), relations)) == expected
+        assert list(pool.map(lambda query: run.sql(query).fetchall(), queries)) == expected
 
 
 def test_sql_reads_system_metrics(api, backend):
