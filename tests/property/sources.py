@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from runlake.cache.disk.file_state import FileState
 from runlake.cache.pull_result import PullResult
-from runlake.cache.stored_export import StoredExport
+from runlake.cache.stored_export import LoadedExports, StoredExport
 from runlake.exports.footers.statistics import read_export_facts
 from runlake.exports.manifest import Manifest
 from runlake.exports.validator import Validator
@@ -241,7 +241,7 @@ def as_sources(directory: Path, files: list[Path], live: dict[int, Row] | None =
     exported_to = [export.facts.last_step for export in stored]
     last = max([*live, *(step for step in exported_to if step is not None)], default=-1)
     manifest = Manifest(RUN, None, None, None, last, counts, (), tuple(sorted(live)))
-    return Sources(PullResult(manifest, directory, tuple(stored)), ListedLive(cells))
+    return Sources(PullResult(manifest, directory, LoadedExports(stored)), ListedLive(cells))
 
 
 def expected_rows(

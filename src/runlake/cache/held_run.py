@@ -12,7 +12,7 @@ from pathlib import Path
 from runlake.cache.catalog import Catalog
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
-from runlake.cache.memory import recall_columns
+from runlake.cache.memory import recall_columns, recall_exports
 from runlake.cache.pull_result import PullResult
 from runlake.cache.store import (
     LastOffer,
@@ -22,7 +22,7 @@ from runlake.cache.store import (
     read_manifest,
     write_manifest,
 )
-from runlake.cache.stored_export import StoredExport
+from runlake.cache.stored_export import LoadedExports, StoredExport
 from runlake.errors import CacheError, NotCached, StaleWarning, Unreachable
 from runlake.errors.user_line import warn
 from runlake.exports.decide import Held
@@ -55,6 +55,8 @@ class HeldRun:
         distrusted: Collection[Path] = (),
     ) -> None:
         self.catalog = Catalog(directory.root)
+        # Files that another program or a crash may have changed, of those seen by `holds`.
+        self.touched: set[Path] = set()
         self._settings = settings
         self._directory = directory
         self._question = question
@@ -76,7 +78,7 @@ class HeldRun:
         if any(e.path in self._distrusted or not self.holds(e).is_enough for e in exports):
             return None
         self._note_files(exports)
-        loaded = tuple(map(self.load, exports))
+        loaded = self.load_all(exports)
         note_use(self._directory)
         return PullResult(self._remembered(offer, exports), self._directory.path, loaded)
 
@@ -107,7 +109,7 @@ class HeldRun:
                     "or gone. Read the run while the backend can be reached to download it again.",
                     path=str(export.path),
                 )
-        loaded = tuple(map(self.load, exports))
+        loaded = self.load_all(exports)
         lacking = [e for e in loaded if not self.holds(e).is_enough]
         if lacking:
             raise NotCached(
@@ -129,7 +131,10 @@ class HeldRun:
 
     def holds(self, export: StoredExport) -> Held:
         """Return whether an export on disk is usable, and has all that the read needs."""
-        is_usable = export.is_usable
+        is_untouched = export.is_untouched
+        if not is_untouched:
+            self.touched.add(export.path)
+        is_usable = is_untouched or export.is_usable
         if not is_usable or export.coverage is None:
             return Held(is_usable, is_usable)
         if self._question.keys is None:
@@ -144,6 +149,11 @@ class HeldRun:
     def load(self, export: StoredExport) -> StoredExport:
         """Return an export with the facts of the columns to read."""
         return recall_columns(self.catalog, export, self._question.keys)
+
+    def load_all(self, exports: Sequence[StoredExport]) -> LoadedExports:
+        """Return exports with the facts of the columns to read."""
+        keys = self._question.keys
+        return recall_exports(self.catalog, self._directory.path, tuple(exports), keys)
 
     def _note_files(self, exports: Sequence[StoredExport]) -> None:
         """Record the state of files that were copied or restored but are intact.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from cachetools import LRUCache, cached
 
 from runlake.cache.catalog import WIDE_COLUMNS, Catalog
 from runlake.cache.disk.file_state import FileState
-from runlake.cache.stored_export import StoredExport
+from runlake.cache.stored_export import LoadedExports, StoredExport
 from runlake.errors import CacheCorrupt
 from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
 from runlake.exports.footers.schema import checked_schema, columns_for, parents_of, refusing_unsound
@@ -31,6 +31,11 @@ Key = tuple[Path, FileState, tuple[str, ...] | None]
 _guard = threading.Lock()
 _known: LRUCache[Key, KnownColumns] = LRUCache(
     COLUMNS_IN_MEMORY, getsizeof=lambda known: len(known) + 1
+)
+_Asked = tuple[tuple[StoredExport, ...], tuple[str, ...] | None]
+_loaded: LRUCache[Path, tuple[_Asked, LoadedExports]] = LRUCache(
+    COLUMNS_IN_MEMORY,
+    getsizeof=lambda known: sum(len(export.facts.columns) + 1 for export in known[1]) + 1,
 )
 
 
@@ -64,6 +69,38 @@ def recall_columns(
     return replace(export, facts=replace(export.facts, columns=columns))
 
 
+def recall_exports(
+    catalog: Catalog,
+    directory: Path,
+    exports: tuple[StoredExport, ...],
+    keys: tuple[str, ...] | None,
+) -> LoadedExports:
+    """Return `recall_columns` of each export of a run.
+
+    Parameters
+    ----------
+    catalog, keys
+        As for `recall_columns`.
+    directory : Path
+        The run's directory.
+    exports : tuple of StoredExport
+        The exports.
+
+    Returns
+    -------
+    LoadedExports
+        The same object as at the last call for the run, if keys and exports are the same.
+    """
+    with _guard:
+        asked, loaded = _loaded.get(directory, (None, LoadedExports()))
+    if asked != (exports, keys):
+        loaded = LoadedExports(recall_columns(catalog, export, keys) for export in exports)
+        # LRUCache raises ValueError for an entry above its limit.
+        with _guard, suppress(ValueError):
+            _loaded[directory] = ((exports, keys), loaded)
+    return loaded
+
+
 def look_up_columns(
     catalog: Catalog, export: StoredExport, keys: Iterable[str] | None
 ) -> KnownColumns:
@@ -88,6 +125,7 @@ def forget_columns() -> None:
     """Empty the memory, as in a new process."""
     with _guard:
         _known.clear()
+        _loaded.clear()
 
 
 # The key contains the file's state, so a changed file is read again.

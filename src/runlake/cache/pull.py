@@ -265,7 +265,8 @@ class _Pull:
     def _is_noted(self, stored: StoredManifest) -> bool:
         has_attrs = self._attrs is None or stored.attrs == self._attrs
         offered = stored.offered_exports
-        return has_attrs and offered is not None and all(e.is_untouched for e in offered)
+        touched = self._held.touched
+        return has_attrs and offered is not None and not any(e.path in touched for e in offered)
 
     def _note(self, offered: Manifest) -> None:
         """Store an offer for which nothing was downloaded, for lists of runs and offline reads."""
@@ -388,9 +389,7 @@ class _Pull:
     def _result(
         self, offered: Manifest, stored: StoredManifest, fetching: Fetching | None = None
     ) -> PullResult:
-        exports = tuple(
-            self._held.load(stored.exports[export.object]) for export in offered.exports
-        )
+        exports = self._held.load_all([stored.exports[export.object] for export in offered.exports])
         if fetching is None:
             return PullResult(offered, self._directory.path, exports)
         return PullResult(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runlake.cache.stored_export import StoredExport
+from runlake.cache.stored_export import LoadedExports, StoredExport
 from runlake.errors.screen import for_screen
 from runlake.exports.manifest import Manifest
 
@@ -20,7 +20,7 @@ class PullResult:
         The backend's offer.
     directory : Path
         Directory of the files.
-    exports : tuple of StoredExport
+    exports : LoadedExports
         One per export on offer, in no particular order, each with the facts of the requested
         columns.
     n_downloaded, n_bytes : int
@@ -38,7 +38,7 @@ class PullResult:
 
     manifest: Manifest
     directory: Path
-    exports: tuple[StoredExport, ...]
+    exports: LoadedExports
     n_downloaded: int = 0
     n_bytes: int = 0
     age: float = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import threading
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from cachetools import LRUCache
@@ -14,6 +15,7 @@ from runlake.cache.disk.file_state import FileState
 from runlake.cache.disk.links import is_regular
 from runlake.cache.layout import RunDirectory, export_file_name
 from runlake.exports.download.attempt_file import AttemptFile
+from runlake.exports.footers.known_columns import Memo
 from runlake.exports.footers.statistics import ExportFacts
 from runlake.exports.process_identity import current_boot
 from runlake.exports.validator import Validator
@@ -24,6 +26,14 @@ FILES_IN_MEMORY = 1 << 14
 
 _guard = threading.Lock()
 _compared: LRUCache[Path, object] = LRUCache(FILES_IN_MEMORY)
+
+
+@lru_cache(maxsize=FILES_IN_MEMORY)
+def _seconds_of(http_date: str) -> float:
+    try:
+        return email.utils.parsedate_to_datetime(http_date).timestamp()
+    except ValueError:
+        return 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +84,7 @@ class StoredExport:
     @property
     def modified_at(self) -> float:
         """The host's ``Last-Modified`` in seconds since 1970; 0 if it sent none."""
-        try:
-            when = email.utils.parsedate_to_datetime(self.validator.last_modified or "")
-        except ValueError:
-            return 0.0
-        return when.timestamp()
+        return _seconds_of(self.validator.last_modified or "")
 
     @property
     def identity(self) -> str:
@@ -163,6 +169,10 @@ class StoredExport:
             coverage=None,
             boot=boot,
         )
+
+
+class LoadedExports(Memo, tuple[StoredExport, ...]):  # noqa: SLOT001 - caches derived values
+    """Exports with the facts of the columns that a read needs."""
 
 
 def publish(

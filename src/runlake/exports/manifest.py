@@ -277,14 +277,15 @@ def _kinds(
 def _exports(urls: Sequence[str]) -> dict[str, Export]:
     """Return each export once, by object; if two hosts have the same path, the host is added."""
     hosts: dict[str, set[str]] = {}
+    split = []
     for url in urls:
         if not isinstance(url, str):
             raise TypeError(f"the URL of an export is of type {type(url).__name__}")
         parts = urlsplit(url)
+        split.append(parts)
         hosts.setdefault(parts.path, set()).add(parts.netloc)
     exports = {}
-    for url in urls:
-        parts = urlsplit(url)
+    for url, parts in zip(urls, split, strict=True):
         is_shared = len(hosts[parts.path]) > 1
         export = Export(url, f"{parts.netloc}{parts.path}" if is_shared else parts.path)
         exports[export.object] = export

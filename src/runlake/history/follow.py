@@ -11,6 +11,7 @@ from runlake.backend.http.client import Client
 from runlake.backend.http.statuses import is_retryable
 from runlake.cache.layout import RunDirectory
 from runlake.cache.pull_result import PullResult
+from runlake.cache.stored_export import LoadedExports
 from runlake.errors import ExportChanged, ExportExpired, RunlakeError, Unreachable
 from runlake.exports.manifest import LAST_STEP_UNKNOWN, Manifest, fetch_manifest
 from runlake.history.plan import sizes
@@ -153,7 +154,7 @@ class _Following:
             settings = self.client.settings
             directory = RunDirectory(settings.cache_dir, settings.base_url, self.run)
             # A result without exports: only live rows are read, and nothing is pulled.
-            live = PullResult(now, directory.path, ())
+            live = PullResult(now, directory.path, LoadedExports())
         question = self.question.from_step(self.position)
         return open_reading(self.client, self.run, question, pulled=live)
 

@@ -50,6 +50,14 @@ class Memo:
             return kept.setdefault(key, function(self, *arguments))
         return found
 
+    def latest(self, function: Callable[[Self, Unpack[Arguments]], T], *arguments: *Arguments) -> T:
+        """Return ``function(self, *arguments)``, stored until it is asked for other arguments."""
+        kept: dict[Any, tuple[Any, T]] = self.__dict__.setdefault("_kept", {})
+        known = kept.get(function)
+        if known is None or known[0] != arguments:
+            known = kept[function] = (arguments, function(self, *arguments))
+        return known[1]
+
     def __getstate__(self) -> dict[str, Any]:
         # Not pickled: some stored values are objects of an engine.
         return {name: value for name, value in self.__dict__.items() if name != "_kept"}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from runlake.cache.pull_result import PullResult
+from runlake.cache.stored_export import LoadedExports
 from runlake.errors.screen import for_screen, one_line
 from runlake.history.plan import sizes
 from runlake.history.plan.key_columns import key_columns
@@ -58,7 +59,7 @@ class Plan:
         Steps after all segments whose live rows the backend does not list; they are read from the
         backend page after page. The whole range if a run has no exports.
     notes : tuple of str
-        One line per export about its download, for people.
+        Lines about the keys, for people.
     """
 
     pulled: PullResult = field(repr=False)
@@ -120,7 +121,8 @@ class Plan:
                 f"{len({column.name for column in export.columns}) + 1} of "
                 f"{export.facts.n_columns} columns"
             )
-        lines += [f"  {note}" for note in self.notes]
+        described = [*map(self.pulled.describe, self.pulled.exports), *self.notes]
+        lines += [f"  {note}" for note in described]
         if self.live_pages:
             first, last = self.live_pages[0].start, self.live_pages[-1].stop - 1
             lines.append(
@@ -172,27 +174,34 @@ def plan_read(pulled: PullResult, question: Question) -> Plan:
         Without row groups and live steps outside the range.
     """
     steps = question.steps
-    by_age = sorted(pulled.exports, key=lambda export: (export.modified_at, export.object))
-    reads = (
-        plan_export(
-            export.path,
-            export.facts,
-            key_columns(export.facts.columns, question.keys),
-            steps,
-            is_promised=export.is_promised,
-        )
-        for export in by_age
-    )
-    exports = tuple(read for read in reads if read is not None)
     live_steps = tuple(step for step in pulled.manifest.live_steps or () if steps.holds(step))
+    # The next read of the run has often the same exports and the same question.
+    exports, segments = pulled.exports.latest(_plan_exports, question, live_steps)
     return Plan(
         pulled=pulled,
         question=question,
         exports=exports,
-        segments=cut_segments(exports, live_steps, steps),
+        segments=segments,
         walk=_walk(pulled, steps),
-        notes=tuple(map(pulled.describe, pulled.exports)),
     )
+
+
+def _plan_exports(
+    exports: LoadedExports, question: Question, live_steps: tuple[int, ...]
+) -> tuple[tuple[ExportRead, ...], tuple[Segment, ...]]:
+    by_age = sorted(exports, key=lambda export: (export.modified_at, export.object))
+    planned = (
+        plan_export(
+            export.path,
+            export.facts,
+            key_columns(export.facts.columns, question.keys),
+            question.steps,
+            is_promised=export.is_promised,
+        )
+        for export in by_age
+    )
+    reads = tuple(read for read in planned if read is not None)
+    return reads, cut_segments(reads, live_steps, question.steps)
 
 
 def _walk(pulled: PullResult, steps: StepRange) -> StepRange | None:

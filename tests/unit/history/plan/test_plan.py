@@ -7,7 +7,7 @@ import pytest
 
 from runlake.cache.disk.file_state import FileState
 from runlake.cache.pull_result import PullResult
-from runlake.cache.stored_export import StoredExport
+from runlake.cache.stored_export import LoadedExports, StoredExport
 from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
 from runlake.exports.footers.statistics import ExportFacts
 from runlake.exports.footers.steps import RowGroup
@@ -35,7 +35,7 @@ def plan(exports, *, live=(), last_step=None, left_out=0, keys=None, low=None, h
     ends = [export.facts.last_step for export in exports] + list(live or ())
     last = max(ends, default=-1) if last_step is None else last_step
     manifest = Manifest(RUN, "running", None, None, last, {}, (), live)
-    pulled = PullResult(manifest, Path(), tuple(exports), n_left_out=left_out)
+    pulled = PullResult(manifest, Path(), LoadedExports(exports), n_left_out=left_out)
     return plan_read(pulled, Question.from_arguments(keys, "all", low, high))
 
 
