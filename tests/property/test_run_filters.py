@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runlake.server.runs.lists import count_runs, list_runs
@@ -43,6 +43,10 @@ runs = st.fixed_dictionaries(
         "tags": st.lists(st.sampled_from(["a", "ab", "é"]), max_size=2, unique=True),
     }
 )
+
+
+def run_of(value):
+    return {"config": {"a": value}, "summary": {"a": None}, "state": "running", "tags": []}
 
 
 @st.composite
@@ -118,6 +122,8 @@ def test_sql_keeps_the_runs_that_the_filter_language_keeps(database, case):
     sign=st.sampled_from("+-"),
     per_page=st.integers(1, 3),
 )
+# A page that ends at the lowest integer of SQLite.
+@example(logged=[run_of(0), run_of(-(2**63)), run_of(1)], key="config.a", sign="+", per_page=1)
 def test_pages_are_the_whole_list_in_order(database, logged, key, sign, per_page):
     store(database, logged)
 

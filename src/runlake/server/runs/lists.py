@@ -11,7 +11,7 @@ from typing import Any
 from runlake.server.refused import Refused
 from runlake.server.runs.filter_fields import find_field
 from runlake.server.runs.filters import parse_filters
-from runlake.server.store.database import Database
+from runlake.server.store.database import INTEGERS, Database
 from runlake.server.store.ids import MAX_NUMBER
 from runlake.server.store.pages import Page, cut_page, page_size
 
@@ -146,6 +146,6 @@ def _parse_cursor(text: str, order: _Order) -> tuple[Any, int]:
         raise Refused(f"{text!r} is no cursor of a list of runs") from None
     if of != order.text or not isinstance(run_id, int) or isinstance(value, list | dict):
         raise Refused("the cursor is of a list in another order")
-    if any(isinstance(one, int) and abs(one) > MAX_NUMBER for one in (value, run_id)):
+    if abs(run_id) > MAX_NUMBER or (isinstance(value, int) and value not in INTEGERS):
         raise Refused(f"{text!r} is no cursor of a list of runs")
     return value, run_id

@@ -16,6 +16,8 @@ from typing import Any
 
 from runlake.server.store.run_values import config_values, matches_pattern, summary_values
 
+# The integers that SQLite stores.
+INTEGERS = range(-(1 << 63), 1 << 63)
 # One script per schema version, applied in order; `PRAGMA user_version` says how many were applied.
 # Tables whose ids leave the server use AUTOINCREMENT: the id of a deleted row is never reused, so
 # that an old id cannot refer to another run or file.
