@@ -28,6 +28,7 @@ KEYS = {"a", "b", "c", "_step", "val/acc", "history"}
 def test_names_of_columns_that_a_query_reads_are_mentioned(query, names):
     found = find_mentions(query)
     assert found.is_select
+    assert found.names is not None
     assert found.names & (KEYS - {"history"}) == names
 
 
