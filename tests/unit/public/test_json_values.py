@@ -67,7 +67,7 @@ def test_plain_values_stay_and_are_copied(value):
         (len, "builtins.len"),
         ({" key ": 1}, {"key": 1}),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_other_values_have_their_plain_form(value, found):
     assert to_json_value(value, "x") == found
