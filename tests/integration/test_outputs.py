@@ -118,6 +118,8 @@ def test_keys_that_differ_by_case_have_names_of_their_own_in_sql(api, backend):
         "SELECT column_name FROM (DESCRIBE history)",
         "SELECT column_name, max FROM (SUMMARIZE history) WHERE column_name = 'loss'",
         "SELECT x FROM history AS h(x) ORDER BY x LIMIT 2",
+        "SELECT max(loss) FROM history; -- a comment",
+        "SELECT 1; SELECT count(acc) FROM history",
     ],
 )
 def test_sql_answers_as_over_a_table_of_the_frame(run, query):

@@ -193,6 +193,7 @@ class Reading:
                 live,
                 is_lasting=reading.pulled.keeper is None,
                 is_alone=not mentions.is_select,
+                is_one_query=mentions.names is not None,
             )
         )
         relation = run_query(

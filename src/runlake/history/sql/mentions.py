@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import duckdb
 
 from runlake.history.sql.instance import open_connection
 
+QUERIES_IN_MEMORY = 256
 # Nodes of DuckDB's syntax tree that read columns without naming them, or may do so.
 READS_UNNAMED = frozenset({"STAR", "POSITIONAL_REFERENCE", "SHOW_REF", "PIVOT", "TABLE_FUNCTION"})
 
@@ -25,7 +27,7 @@ class Mentions:
         True if DuckDB takes it for SELECT statements only, which change nothing.
     names : frozenset of str or None
         Every text in the query, casefolded: the names of all columns that it reads are among them.
-        None if it may read columns that it does not name.
+        None if it may read columns that it does not name, or is not a single statement.
 
     Examples
     --------
@@ -39,6 +41,7 @@ class Mentions:
     names: frozenset[str] | None
 
 
+@lru_cache(maxsize=QUERIES_IN_MEMORY)
 def find_mentions(query: str) -> Mentions:
     """Return what a query mentions, by DuckDB's own syntax tree.
 
@@ -55,7 +58,7 @@ def find_mentions(query: str) -> Mentions:
     try:
         connection = open_connection(1, is_alone=False)
         parsed = connection.execute("SELECT json_serialize_sql(?)", [query]).fetchone()
-        tree = json.loads(parsed[0]) if parsed else {"error": True}
+        tree: dict[str, Any] = json.loads(parsed[0]) if parsed else {"error": True}
     except (duckdb.Error, RecursionError):
         return Mentions(is_select=False, names=None)
     if tree["error"]:
@@ -63,6 +66,7 @@ def find_mentions(query: str) -> Mentions:
     nodes = list(_nodes(tree))
     is_clear = not any(_reads_unnamed(node) for node in nodes)
     tables = {text.casefold() for node in nodes for text in _tables(node)}
+    is_clear = is_clear and len(tree["statements"]) == 1
     if is_clear and not any(_is_whole_row(node, tables) for node in nodes):
         return Mentions(is_select=True, names=frozenset(_texts(nodes)))
     return Mentions(is_select=True, names=None)

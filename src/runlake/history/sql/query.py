@@ -49,7 +49,7 @@ def run_query(history: History, query: str, read_system: ReadSystem) -> duckdb.D
     if re.search(rf"\b{SYSTEM}\b", query, re.IGNORECASE):
         history.connection.register(SYSTEM, _system_frame(read_system()))
     try:
-        relation = history.connection.sql(query)
+        relation = history.connection.sql(history.completed(query))
     except duckdb.Error as error:
         named = ", ".join(f'{key!r} is "{alias}"' for key, alias in history.aliases.items())
         hint = f" Keys that DuckDB cannot distinguish have other names: {named}." if named else ""

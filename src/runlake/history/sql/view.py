@@ -38,7 +38,7 @@ HISTORY = "history"
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A plan as the view ``history`` of a connection.
+    """A plan as ``history`` in the SQL of a connection.
 
     Parameters
     ----------
@@ -46,10 +46,22 @@ class History:
         A connection for this plan alone.
     aliases : mapping of str to str
         Column names of keys that DuckDB cannot distinguish or name, by key.
+    definition : str or None
+        A common table expression to put before a query; None if the connection has a view or table
+        ``history``. DuckDB reads the footers of files for a view when it is created, and for each
+        query again.
     """
 
     connection: duckdb.DuckDBPyConnection
     aliases: Mapping[str, str]
+    definition: str | None = None
+
+    def completed(self, query: str) -> str:
+        """Return a query with the definition of ``history``."""
+        if self.definition is None:
+            return query
+        # Line breaks: the query may end with a comment.
+        return f"WITH {self.definition} (\n{query.strip().rstrip(';')}\n)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +90,15 @@ class Columns:
 
 
 def open_history(
-    plan: Plan, columns: Columns, live: LiveRows, *, is_lasting: bool, is_alone: bool
+    plan: Plan,
+    columns: Columns,
+    live: LiveRows,
+    *,
+    is_lasting: bool,
+    is_alone: bool,
+    is_one_query: bool,
 ) -> History:
-    r"""Open a plan as a DuckDB view.
+    r"""Open a plan as ``history`` for DuckDB.
 
     Parameters
     ----------
@@ -94,6 +112,8 @@ def open_history(
         True if the files outlive the plan. If False, they are read into a table now.
     is_alone : bool
         True if the SQL may change the instance of DuckDB that it runs in.
+    is_one_query : bool
+        True for a single SELECT that names the columns which it reads.
 
     Returns
     -------
@@ -113,8 +133,11 @@ def open_history(
     types = columns.types
     connection = open_connection(len(types), is_alone=is_alone)
     query = _select_history(connection, plan, types, live)
-    form = f"VIEW {HISTORY}" if is_lasting else f"TABLE {HISTORY}"
     names = ", ".join(quoted(columns.aliases.get(name, name)) for name in [STEP, *types])
+    if is_lasting and is_one_query:
+        definition = f"{HISTORY} ({names}) AS NOT MATERIALIZED ({query})"
+        return History(connection, columns.aliases, definition)
+    form = f"VIEW {HISTORY}" if is_lasting else f"TABLE {HISTORY}"
     connection.execute(f"CREATE TEMPORARY {form} ({names}) AS {query}")
     return History(connection, columns.aliases)
 

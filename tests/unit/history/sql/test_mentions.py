@@ -68,3 +68,9 @@ def test_nothing_is_known_of_what_is_no_select(query):
     found = find_mentions(query)
     assert not found.is_select
     assert found.names is None
+
+
+def test_several_statements_may_read_all():
+    found = find_mentions("SELECT a FROM history; SELECT b FROM history")
+    assert found.is_select
+    assert found.names is None
