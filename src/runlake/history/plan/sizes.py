@@ -42,6 +42,8 @@ ROWS_PER_LOOK = 1 << 16
 
 # Rows as dicts: small enough that the intermediate lists stay in the processor's cache.
 CELLS_PER_BUILD = 1 << 13
+# Fewer where a piece costs a slice of numpy per column and nothing more.
+CELLS_PER_DENSE_BUILD = 1 << 12
 # The fixed cost of a column, expressed as a number of cells.
 CELLS_PER_COLUMN = 200
 MIN_BUILD_ROWS = 64

@@ -64,7 +64,12 @@ def test_rows_have_exactly_the_filled_cells(table, offset):
     assert built(batch_of(n_rows, columns, offset)) == expected_rows(n_rows, columns)
 
 
-SMALL = {"MIN_BUILD_ROWS": 1, "CELLS_PER_BUILD": 4, "CELLS_PER_COLUMN": 1}
+SMALL = {
+    "MIN_BUILD_ROWS": 1,
+    "CELLS_PER_BUILD": 4,
+    "CELLS_PER_DENSE_BUILD": 4,
+    "CELLS_PER_COLUMN": 1,
+}
 NO_CODE = {"MAX_GENERATED_KEYS": 0, "KEYS_WORTH_CODE": 99, "COLUMNS_WORTH_A_MATRIX": 2}
 
 
