@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
 
@@ -49,6 +49,12 @@ class Memo:
         if found is _MISSING:
             return kept.setdefault(key, function(self, *arguments))
         return found
+
+    def stored(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return ``make()``, called for the first request of a key and then stored."""
+        kept: dict[Any, T] = self.__dict__.setdefault("_kept", {})
+        found: T = kept.get(key, _MISSING)
+        return kept.setdefault(key, make()) if found is _MISSING else found
 
     def latest(self, function: Callable[[Self, Unpack[Arguments]], T], *arguments: *Arguments) -> T:
         """Return ``function(self, *arguments)``, stored until it is asked for other arguments."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from runlake.history.decode.batches import Reads
@@ -94,7 +95,10 @@ def _cut_export(
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
     is_exact = read.is_ascending and steps.covers(read.first_step, read.last_step)
     if read.is_ascending and not is_exact:
-        groups = [_narrowed(scan, group, steps, len(read.columns)) for group in groups]
+        groups = [
+            _narrowed(read, scan, index, group, steps)
+            for index, group in zip(read.row_groups, groups, strict=True)
+        ]
     wanted = [group for group in groups if group.n_rows]
     is_whole = read.step_dtype == pa.int64()
     selection = select_columns(read.columns)
@@ -140,13 +144,33 @@ def _key_conditions(
     return [are_present(same, "any") for same in held.values()]
 
 
-def _narrowed(scan: pl.LazyFrame, group: Slice, steps: StepRange, n_columns: int) -> Slice:
-    """Return the rows of an ascending row group in a range; small row groups are not searched."""
+def _narrowed(
+    read: ExportRead, scan: pl.LazyFrame, index: int, group: Slice, steps: StepRange
+) -> Slice:
+    """Return rows of an ascending row group that contain a range; small ones are not searched."""
+    if group.n_rows * len(read.columns) < sizes.CELLS_WORTH_A_SEARCH:
+        return group
+    facts = read.facts.row_groups[index]
+    if facts.first_step is not None and facts.last_step == facts.first_step + group.n_rows - 1:
+        # Each row has the step after that of the row before.
+        start = max(0, steps.start - facts.first_step)
+        stop = group.n_rows if steps.stop is None else steps.stop - facts.first_step
+        stop = min(stop, group.n_rows)
+        return Slice(group.offset + start, max(0, stop - start))
+    every = read.facts.columns.stored((_some_steps, group), lambda: _some_steps(scan, group))
+    first = max(0, int(every.searchsorted(steps.start, "right")) - 1)
+    last = len(every) if steps.stop is None else int(every.searchsorted(steps.stop, "left"))
+    start = first * sizes.ROWS_PER_KNOWN_STEP
+    stop = min(last * sizes.ROWS_PER_KNOWN_STEP, group.n_rows)
+    return Slice(group.offset + start, max(0, stop - start))
+
+
+def _some_steps(scan: pl.LazyFrame, group: Slice) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the first step, and each `sizes.ROWS_PER_KNOWN_STEP`-th after it, of a row group."""
     from runlake.history.decode.expressions import whole_step
 
-    if group.n_rows * n_columns < sizes.CELLS_WORTH_A_SEARCH:
-        return group
     column = scan.slice(group.offset, group.n_rows).select(whole_step()).collect().to_series()
-    start = column.search_sorted(steps.start)
-    stop = group.n_rows if steps.stop is None else column.search_sorted(steps.stop)
-    return Slice(group.offset + start, stop - start)
+    found: np.ndarray[Any, np.dtype[np.int64]] = column.gather_every(
+        sizes.ROWS_PER_KNOWN_STEP
+    ).to_numpy()
+    return found

@@ -26,6 +26,8 @@ SLICES_WAITED_FOR = 2
 COLUMNS_WORTH_A_THREAD = 250
 # In a row group larger than this, rows are found by a search for their steps.
 CELLS_WORTH_A_SEARCH = 1 << 18
+# Of a searched row group every so many rows one step stays in memory.
+ROWS_PER_KNOWN_STEP = 1 << 12
 PYARROW_ROWS = 4096
 
 # Frames and streams.
