@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -16,7 +17,9 @@ from runlake.errors.user_line import warn
 from runlake.values import RunPath
 
 
-def load_fields(client: Client, run: RunPath, *, is_light: bool = False) -> dict[str, Any]:
+def load_fields(
+    client: Client, run: RunPath, fetch: Callable[[Client, RunPath], dict[str, Any]] = fetch_run
+) -> dict[str, Any]:
     """Fetch the fields of a run; offline, or if the backend is unreachable, read cached ones.
 
     Parameters
@@ -25,8 +28,8 @@ def load_fields(client: Client, run: RunPath, *, is_light: bool = False) -> dict
         The backend.
     run : RunPath
         The run.
-    is_light : bool
-        Do not fetch config and metrics. Cached fields always include them.
+    fetch : callable
+        Fetches the fields. Cached fields always include config and metrics.
 
     Returns
     -------
@@ -49,7 +52,7 @@ def load_fields(client: Client, run: RunPath, *, is_light: bool = False) -> dict
     """
     if not client.settings.offline:
         try:
-            sent = fetch_run(client, run, is_light=is_light)
+            sent = fetch(client, run)
         except Unreachable:
             stored = _stored(client, run)
             if stored.attrs is None or stored.offer is None or not stored.offer.is_over:

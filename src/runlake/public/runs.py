@@ -10,7 +10,13 @@ from runlake.backend.graphql import documents
 from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.graphql.walk import Walk
 from runlake.backend.http.client import Client
-from runlake.errors import InvalidArgument, MissingExtra, SampleWarning
+from runlake.errors import (
+    BackendError,
+    InvalidArgument,
+    MissingExtra,
+    SampleWarning,
+    Unreachable,
+)
 from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
 from runlake.exports.manifest import freshness_of
@@ -19,6 +25,7 @@ from runlake.history.runs.samples import Sampling, sample_runs, sample_runs_as_f
 from runlake.public.lists.filters import checked_filters
 from runlake.public.lists.in_project import PagesInProject
 from runlake.public.lists.pages import Page, SizedPages, page_of
+from runlake.public.run.page_fields import MAX_TOGETHER, PageFields
 from runlake.public.run.run import Run
 from runlake.public.sweeps import Sweep
 from runlake.values import RUN_ID, STEP, Question, RunPath, check_word
@@ -50,7 +57,8 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
     include_sweeps : bool
         Fetch the sweep of each run with the list, once per sweep.
     lazy : bool
-        List without config and summary; each run fetches them at the first access.
+        List without config and summary; the first access to either loads them for the runs of the
+        same page, up to 100 in one request.
 
     Raises
     ------
@@ -77,6 +85,8 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         self._include_sweeps = include_sweeps
         self._lazy = lazy
         self._sweeps: dict[str, Sweep] = {}
+        self._together: PageFields | None = None
+        self._is_large = False
 
     def _key(self, one: Run) -> str:
         return one.id
@@ -86,8 +96,36 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         return f"the runs of '{self._place}'"
 
     def _fetch(self, cursor: str | None) -> Page[Run]:
-        edges = self._edges(documents.runs(is_light=self._lazy), cursor, self.per_page)
-        return edges.opened(self._open)
+        if not self._lazy:
+            return self._edges(documents.runs(is_light=False), cursor, self.per_page).opened(
+                self._open
+            )
+        edges, large = self._lazy_edges(cursor)
+        page = edges.opened(self._open)
+        self._together = PageFields(
+            self.entity, self.project, [run.id for run in page.objects], large
+        )
+        for run in page.objects:
+            run._load_with(self._together)  # noqa: SLF001 - the list fills its own runs
+        return page
+
+    def _lazy_edges(
+        self, cursor: str | None
+    ) -> tuple[Page[dict[str, Any]], dict[str, dict[str, Any]]]:
+        """Return a page without large fields; these apart, if runs of the page before read them."""
+        is_read = self._together is not None and self._together.is_read
+        if is_read and not self._is_large and self.per_page <= MAX_TOGETHER:
+            try:
+                edges = self._edges(documents.runs(is_light=False), cursor, self.per_page)
+            except Unreachable:
+                raise
+            except BackendError:
+                # The page may be too large for the backend.
+                self._is_large = True
+            else:
+                large = {edge["node"]["name"]: edge["node"] for edge in edges.objects}
+                return edges.opened(_without_large), large
+        return self._edges(documents.runs(is_light=True), cursor, self.per_page), {}
 
     def _open(self, edge: dict[str, Any]) -> Run:
         node = edge["node"]
@@ -376,8 +414,17 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         self.upgrade_to_full()
         return run_table([{**run.load(), "config": run.config} for run in self.objects])
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_together": None}
+
     def __repr__(self) -> str:
         return line_for_screen(f"<Runs {self._place}>")
+
+
+def _without_large(edge: dict[str, Any]) -> dict[str, Any]:
+    node = edge["node"]
+    kept = {name: node[name] for name in node if name not in documents.RUN_LARGE_FIELDS}
+    return {**edge, "node": kept}
 
 
 def _checked_order(order: object) -> str:

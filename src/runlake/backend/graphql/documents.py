@@ -13,7 +13,9 @@ id name displayName state group jobType createdAt heartbeatAt description notes 
 historyLineCount sweepName commit readOnly projectId user { name username }
 """
 
-RUN_FIELDS = f"{RUN_LIGHT_FIELDS} config summaryMetrics systemMetrics historyKeys"
+RUN_LARGE_FIELDS = ("config", "summaryMetrics", "systemMetrics", "historyKeys")
+
+RUN_FIELDS = f"{RUN_LIGHT_FIELDS} {' '.join(RUN_LARGE_FIELDS)}"
 
 RUN_FIELD_NAMES = frozenset(re.findall(r"\w+", RUN_FIELDS))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from runlake.backend.graphql import documents
 from runlake.backend.graphql.lacking import check_field
-from runlake.backend.graphql.query import mutate
+from runlake.backend.graphql.query import fetch_run, mutate
 from runlake.backend.http.client import Client
 from runlake.backend.http.json_text import parse_json
 from runlake.cache.offline_fields import load_fields, load_last_step
@@ -19,6 +20,7 @@ from runlake.errors.user_line import warn
 from runlake.public.json_values import to_json_value
 from runlake.public.lists.attributes import Attributes
 from runlake.public.run.metrics import Metric, read_metrics
+from runlake.public.run.page_fields import PageFields, forget_fields
 from runlake.public.run.summary import Summary
 from runlake.public.sweeps import Sweep
 from runlake.public.users import User
@@ -86,6 +88,7 @@ class RunFields(Attributes):
         self._summary: Summary | None = None
         self._sent: dict[str, Any] | None = None
         self._undecoded: dict[str, str] = {}
+        self._page: PageFields | None = None
         if attrs:
             self._take(attrs)
         else:
@@ -111,11 +114,15 @@ class RunFields(Attributes):
             If there is no such run.
         """
         if force or not self._attrs:
-            self._take(load_fields(self._client, self._path, is_light=self._lazy))
+            self._page = None
+            fetch = partial(fetch_run, is_light=self._lazy)
+            self._take(load_fields(self._client, self._path, fetch))
         return self._attrs
 
     def load_full_data(self, force: bool = False) -> dict[str, Any]:
         """Load all fields of a lazy run, with config and metrics; one request.
+
+        For a run from a list, the request loads the other runs of its page too.
 
         Parameters
         ----------
@@ -133,8 +140,10 @@ class RunFields(Attributes):
             If there is no such run.
         """
         if self._lazy or force:
-            self._take(load_fields(self._client, self._path))
-            self._lazy = False
+            page = None if force else self._page
+            fetch = fetch_run if page is None else page.fetch
+            self._take(load_fields(self._client, self._path, fetch))
+            self._page, self._lazy = None, False
         return self._attrs
 
     @property
@@ -142,10 +151,19 @@ class RunFields(Attributes):
         """True while config, summary and system metrics have not been loaded."""
         return self._lazy
 
+    def _load_with(self, page: PageFields) -> None:
+        """Load config and metrics, at their first access, for all runs of a page of a list."""
+        self._page = page
+
+    def _has_changed(self) -> None:
+        """Drop fields that lists have loaded, because this object changes the run."""
+        self._page = None
+        forget_fields(self._path)
+
     def _take_full_data(self, attrs: Mapping[str, Any]) -> None:
         """Replace the fields by those of a list that has config and metrics."""
         self._take(attrs)
-        self._lazy = False
+        self._page, self._lazy = None, False
 
     def _take(self, attrs: Mapping[str, Any]) -> None:
         taken = dict(attrs)
@@ -358,6 +376,11 @@ class RunFields(Attributes):
     def _send_summary(self, values: Mapping[str, Any]) -> None:
         variables = {"id": self.storage_id, "summaryMetrics": json.dumps(values)}
         mutate(self._client, documents.UPDATE_SUMMARY, variables, is_idempotent=True)
+        self._has_changed()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy, perhaps in another process, must not have the fields of other runs.
+        return {**self.__dict__, "_page": None}
 
     def __repr__(self) -> str:
         return line_for_screen(f"<Run {'/'.join(self._path.quoted)} ({self._shown_state})>")

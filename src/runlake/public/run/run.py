@@ -135,6 +135,7 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
             "jobType": _checked_text(getattr(self, "job_type", None), "job_type"),
         }
         mutate(self._client, documents.UPDATE_RUN, variables, is_idempotent=True)
+        self._has_changed()
         if summary or "summaryMetrics" not in self._undecoded:
             summary.update()
 
@@ -169,6 +170,7 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         answer = mutate(self._client, documents.UPDATE_RUN_STATE, variables, is_idempotent=False)
         if not (answer.get("updateRunState") or {}).get("success"):
             return False
+        self._has_changed()
         self._attrs["state"] = state
         return True
 
@@ -191,6 +193,7 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
             raise InvalidType(f"delete_artifacts must be True or False, not {delete_artifacts!r}.")
         variables = {"id": self.storage_id, "deleteArtifacts": delete_artifacts}
         mutate(self._client, documents.DELETE_RUN, variables, is_idempotent=False)
+        self._has_changed()
 
     def stop(self) -> None:
         """Request the run to stop.
@@ -233,6 +236,8 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         while True:
             state = query_run(self._client, documents.RUN_STATE, self._path).get("state")
             self._attrs["state"] = state
+            # The run may have logged since its page was loaded.
+            self._has_changed()
             if state in ENDED:
                 return
             left = poll_interval if deadline is None else deadline - time.monotonic()

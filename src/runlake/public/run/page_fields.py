@@ -1,0 +1,156 @@
+"""The large fields of the runs on one page of a list: loaded together, in one request."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+from weakref import WeakSet
+
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.query import fetch_run, query_project
+from runlake.backend.graphql.shapes import answer_to
+from runlake.backend.http.client import Client
+from runlake.errors import BackendError, Unreachable
+from runlake.public.lists.pages import page_of
+from runlake.values import RunPath
+
+# A run may change after its page was loaded, so fields that were not read by then are loaded again.
+MAX_AGE_SECONDS = 10.0
+# Config and summary of a run may have megabytes, so a request is for no more runs than this.
+MAX_TOGETHER = 100
+
+_pages: WeakSet[PageFields] = WeakSet()
+_pages_guard = threading.Lock()
+
+
+class PageFields:
+    """The large fields of the runs on one page of a list.
+
+    The first run that needs them loads them for the other runs of its page too. Each run takes its
+    fields from here once.
+
+    Parameters
+    ----------
+    entity, project : str
+        The project of the runs.
+    run_ids : sequence of str
+        The runs of the page, in order.
+    loaded : mapping, optional
+        Fields of runs by id, if the page was requested with its large fields just now.
+    """
+
+    def __init__(
+        self,
+        entity: str,
+        project: str,
+        run_ids: Sequence[str],
+        loaded: Mapping[str, dict[str, Any]] | None = None,
+    ) -> None:
+        self._entity = entity
+        self._project = project
+        # Runs that have not taken their fields; a dict, because it is ordered.
+        self._waiting = dict.fromkeys(run_ids)
+        self._n_runs = len(self._waiting)
+        self._loaded = dict(loaded or {})
+        self._loaded_at = time.monotonic()
+        self._n_together = MAX_TOGETHER
+        self._n_taken = self._n_read = 0
+        self._guard = threading.Lock()
+        with _pages_guard:
+            _pages.add(self)
+
+    @property
+    def is_read(self) -> bool:
+        """True if most runs of the page have taken their fields in time."""
+        return 2 * self._n_read > self._n_runs
+
+    def fetch(self, client: Client, path: RunPath) -> dict[str, Any]:
+        """Return all fields of a run; at most one request for the page, and one for the run.
+
+        Parameters
+        ----------
+        client : Client
+            The backend.
+        path : RunPath
+            The run.
+
+        Returns
+        -------
+        dict
+            The fields by the backend's names, at most `MAX_AGE_SECONDS` old.
+
+        Raises
+        ------
+        RunNotFoundError
+            If the run does not exist any more.
+        """
+        run_id = path.run_id
+        with self._guard:
+            if time.monotonic() - self._loaded_at > MAX_AGE_SECONDS:
+                self._loaded.clear()
+            if run_id in self._waiting and run_id not in self._loaded:
+                self._load(client, run_id)
+            self._waiting.pop(run_id, None)
+            found = self._loaded.pop(run_id, None)
+            self._n_taken += found is not None
+            self._n_read += found is not None
+        return fetch_run(client, path) if found is None else found
+
+    def forget(self, run_id: str) -> None:
+        """Drop the loaded fields of a run."""
+        with self._guard:
+            self._loaded.pop(run_id, None)
+
+    def is_of(self, path: RunPath) -> bool:
+        """Return whether a run may be on the page."""
+        return (path.entity, path.project) == (self._entity, self._project)
+
+    def _load(self, client: Client, run_id: str) -> None:
+        if self._n_taken:
+            # If the last request loaded more runs than were read in time, load fewer now.
+            self._n_together = min(MAX_TOGETHER, 2 * self._n_taken)
+        waiting = list(self._waiting)
+        start = min(waiting.index(run_id), max(0, len(waiting) - self._n_together))
+        asked = waiting[start : start + self._n_together]
+        self._n_taken = 0
+        if len(asked) == 1:
+            return
+        try:
+            found = self._request(client, asked)
+        except Unreachable:
+            self._waiting.clear()
+            raise
+        except BackendError:
+            # The backend may be able to answer about each run alone, or has an error for it.
+            self._waiting.clear()
+            return
+        self._loaded_at = time.monotonic()
+        self._loaded = found
+        for missing in set(asked) - set(found):
+            del self._waiting[missing]
+
+    def _request(self, client: Client, asked: Sequence[str]) -> dict[str, dict[str, Any]]:
+        variables = {
+            "entity": self._entity,
+            "project": self._project,
+            "filters": json.dumps({"name": {"$in": asked}}),
+            "perPage": len(asked),
+            "cursor": None,
+            "order": None,
+            "isFirst": False,
+        }
+        project = query_project(client, documents.runs(is_light=False), variables)
+        with answer_to(client, "Runs", f"the runs of '{self._entity}/{self._project}'"):
+            nodes = [edge["node"] for edge in page_of(project.get("runs")).objects]
+            return {node["name"]: node for node in nodes if node["name"] in asked}
+
+
+def forget_fields(path: RunPath) -> None:
+    """Drop the fields of a run that a page of a list has loaded, because they have changed."""
+    with _pages_guard:
+        pages = [page for page in _pages if page.is_of(path)]
+    for page in pages:
+        page.forget(path.run_id)
