@@ -165,21 +165,21 @@ class Pages(FaultServer):
     def __init__(self):
         super().__init__()
         self.large = []
-        self.asked = []
+        self.requested = []
 
     def answer(self, query, variables):
         name = variables.get("name")
         answer = super().answer(query, {})
         if "query Runs" in query:
             nodes = [{"id": n, "name": n, "state": "finished"} for n in "abc"]
-            self.asked.append("list")
+            self.requested.append("list")
             if "summaryMetrics" in query:
-                self.asked[-1] = "large"
+                self.requested[-1] = "large"
                 nodes = self.large
             edges = [{"node": node, "cursor": str(at)} for at, node in enumerate(nodes)]
             answer["project"]["runs"] = {"edges": edges, "pageInfo": {"hasNextPage": False}}
         elif name is not None:
-            self.asked.append(name)
+            self.requested.append(name)
             answer["project"]["run"]["name"] = name
             answer["project"]["run"]["config"] = '{"alone": 1}'
         return answer
@@ -204,7 +204,7 @@ def test_a_page_of_a_wrong_shape_costs_only_itself(nodes):
             f"{ENTITY}/{PROJECT}"
         )
         assert [run.config for run in runs] == [{"alone": 1}] * 3
-        assert server.asked == ["list", "large", "a", "b", "c"]
+        assert server.requested == ["list", "large", "a", "b", "c"]
 
 
 def test_a_page_that_the_backend_refuses_costs_only_itself():
@@ -213,7 +213,7 @@ def test_a_page_that_the_backend_refuses_costs_only_itself():
         runs = list(api.runs(f"{ENTITY}/{PROJECT}"))
         server.fail("graphql", Fault(413))
         assert [run.config for run in runs] == [{"alone": 1}] * 3
-        assert server.asked == ["list", "large", "a", "b", "c"]
+        assert server.requested == ["list", "large", "a", "b", "c"]
 
 
 def test_a_backend_that_is_gone_is_asked_once(monkeypatch):
@@ -237,4 +237,26 @@ def test_a_malformed_summary_warns_when_its_run_is_read():
         for name, run in zip("abc", runs, strict=True):
             with pytest.warns(UserWarning, match=f"{PROJECT}/{name}"):
                 assert run.config == {}
-        assert server.asked == ["list", "large"]
+        assert server.requested == ["list", "large"]
+
+
+def test_a_frame_requests_each_run_once_in_large_pages(api, backend, listed):
+    with backend.counted() as requests:
+        frame = api.runs(listed, per_page=2).frame()
+    assert operations(requests) == ["Runs"] * 2
+    assert frame["config"].struct.field("index").to_list() == list(range(N_RUNS))
+    with backend.counted() as requests:
+        assert api.runs(listed, per_page=2).frame().equals(frame)
+    assert operations(requests) == []
+
+
+def test_a_frame_completes_a_list_that_was_fetched_in_part(api, backend, listed):
+    runs = api.runs(listed, per_page=4)
+    first = runs[1]
+    with backend.counted() as requests:
+        frame = runs.frame()
+    assert operations(requests) == ["Runs"] * 3
+    assert runs[1] is first
+    assert first.config == {"index": 1}
+    assert frame["id"].to_list() == [run.id for run in runs]
+    assert frame["summary"].struct.field("loss").to_list() == [at / 2 for at in range(N_RUNS)]

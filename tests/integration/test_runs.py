@@ -344,7 +344,7 @@ def test_a_frame_of_runs_has_a_row_per_run_and_reads_no_history(api, backend):
     runs = api.runs("table", per_page=2)
     with backend.counted() as requests:
         frame = runs.frame()
-    assert graphql(requests) == ["Runs"] * 4
+    assert graphql(requests) == ["Runs"] * 2
     assert frame["id"].to_list() == ["r0", "r1", "r2"]
     assert frame["tags"].to_list() == [[], ["t"], []]
     assert frame["history_line_count"].to_list() == [3, 3, 3]

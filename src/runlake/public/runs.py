@@ -25,7 +25,7 @@ from runlake.history.runs.samples import Sampling, sample_runs, sample_runs_as_f
 from runlake.public.lists.filters import checked_filters
 from runlake.public.lists.in_project import PagesInProject
 from runlake.public.lists.pages import Page, SizedPages, page_of
-from runlake.public.run.page_fields import MAX_TOGETHER, PageFields
+from runlake.public.run.page_fields import MAX_TOGETHER, PageFields, count_fitting
 from runlake.public.run.run import Run
 from runlake.public.sweeps import Sweep
 from runlake.values import RUN_ID, STEP, Question, RunPath, check_word
@@ -87,6 +87,8 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         self._sweeps: dict[str, Sweep] = {}
         self._together: PageFields | None = None
         self._is_large = False
+        self._reads_all = False
+        self._n_fitting = 0
 
     def _key(self, one: Run) -> str:
         return one.id
@@ -97,9 +99,10 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
 
     def _fetch(self, cursor: str | None) -> Page[Run]:
         if not self._lazy:
-            return self._edges(documents.runs(is_light=False), cursor, self.per_page).opened(
-                self._open
-            )
+            n_runs = max(self.per_page, self._n_fitting if self._reads_all else 0)
+            edges = self._edges(documents.runs(is_light=False), cursor, n_runs)
+            self._n_fitting = count_fitting([edge["node"] for edge in edges.objects])
+            return edges.opened(self._open)
         edges, large = self._lazy_edges(cursor)
         page = edges.opened(self._open)
         self._together = PageFields(
@@ -405,13 +408,19 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
 
         Notes
         -----
-        No history is read. For a lazy list, one request per page loads config and summary into
-        the runs.
+        No history is read. Config and summary are loaded into the runs: one request per page for
+        runs of a lazy list that were fetched before, and for all other runs pages of up to 1,000
+        runs, whose size follows from the first page.
         """
         from runlake.history.runs.run_table import run_table
 
-        self._reach(None)
         self.upgrade_to_full()
+        with self._guard:
+            self._reads_all = True
+            try:
+                self._reach(None)
+            finally:
+                self._reads_all = False
         return run_table([{**run.load(), "config": run.config} for run in self.objects])
 
     def __getstate__(self) -> dict[str, Any]:

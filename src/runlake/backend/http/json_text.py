@@ -7,6 +7,8 @@ from typing import Any
 
 # Deeper values would exceed the recursion limit of code that walks them later.
 MAX_DEPTH = 200
+# json.loads makes a decoder for each call that is not strict.
+_LENIENT = json.JSONDecoder(strict=False)
 
 
 def parse_json(content: str | bytes, *, strict: bool = True) -> Any:
@@ -60,6 +62,8 @@ def check_depth(value: object) -> None:
 
 def _loads(content: str | bytes, *, strict: bool) -> Any:
     try:
+        if not strict and isinstance(content, str):
+            return _LENIENT.decode(content)
         return json.loads(content, strict=strict)
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise

@@ -175,8 +175,9 @@ class RunFields(Attributes):
             values = {key: _unwrapped(entry) for key, entry in taken["config"].items()}
             taken["rawconfig"] = values
             taken["config"] = {k: v for k, v in values.items() if k not in INTERNAL_CONFIG}
-        if taken.get("name"):
-            self._path = replace(self._path, run_id=str(taken["name"]))
+        run_id = str(taken.get("name") or self._path.run_id)
+        if run_id != self._path.run_id:
+            self._path = replace(self._path, run_id=run_id)
         self._attrs = taken
         self._summary = None
         # The cache stores the fields as they were sent: a script may change the decoded ones.

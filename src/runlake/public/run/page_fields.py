@@ -21,6 +21,11 @@ from runlake.values import RunPath
 MAX_AGE_SECONDS = 10.0
 # Config and summary of a run may have megabytes, so a request is for no more runs than this.
 MAX_TOGETHER = 100
+# The size of an answer that is decoded in some 100 ms, and the most runs of a page at W&B.
+PAGE_CHARACTERS = 4_000_000
+MAX_PER_PAGE = 1_000
+# A key of a run's history is described by about so many characters.
+KEY_CHARACTERS = 100
 
 _pages: WeakSet[PageFields] = WeakSet()
 _pages_guard = threading.Lock()
@@ -146,6 +151,24 @@ class PageFields:
         with answer_to(client, "Runs", f"the runs of '{self._entity}/{self._project}'"):
             nodes = [edge["node"] for edge in page_of(project.get("runs")).objects]
             return {node["name"]: node for node in nodes if node["name"] in asked}
+
+
+def count_fitting(nodes: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many runs a page may have, by the size of another page's large fields.
+
+    Examples
+    --------
+    >>> count_fitting([{"config": "x" * 100_000}]), count_fitting([{"config": "{}"}])
+    (40, 1000)
+    """
+    n_characters = 0
+    for node in nodes:
+        values = (node.get(name) for name in documents.RUN_LARGE_FIELDS[:3])
+        n_characters += sum(len(value) for value in values if isinstance(value, str))
+        facts = node.get("historyKeys")
+        keys = facts.get("keys") if isinstance(facts, dict) else None
+        n_characters += KEY_CHARACTERS * len(keys) if isinstance(keys, dict) else 0
+    return min(MAX_PER_PAGE, PAGE_CHARACTERS * len(nodes) // max(1, n_characters))
 
 
 def forget_fields(path: RunPath) -> None:
