@@ -3,3 +3,8 @@
 The only importer of httpx. Read `graphql` for the requests, `http` for how a request is sent and
 its answer read, and `connections` for proxies, certificates and timeouts.
 """
+
+from runlake.backend.connections.httpx_import import import_httpx
+
+# Before any module of this folder imports httpx.
+import_httpx()
