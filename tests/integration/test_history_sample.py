@@ -47,6 +47,25 @@ def test_a_sample_has_the_extremes_and_the_ends_and_at_most_the_requested_rows(r
     assert all(row.keys() == {"_step", "flat"} for row in rows)
 
 
+def test_a_long_history_is_sampled_in_parts_with_the_same_promises(run, api, monkeypatch):
+    from runlake.history.sample import candidates
+
+    at_once = sample(run, samples=20, keys=["flat"])
+    monkeypatch.setattr(candidates, "CELLS_AT_ONCE", 0)
+    monkeypatch.setattr(candidates, "CELLS_PER_PART", 0)
+    rows = sample(run, samples=20, keys=["flat"])
+    assert (rows[0], rows[-1]) == (at_once[0], at_once[-1])
+    assert rows[0].keys() == {"_step", "flat"}
+    assert len(rows) == 20
+    assert {-5.0, math.inf} <= {row["flat"] for row in rows}
+    with pytest.warns(runlake.SampleWarning, match=r"20 of 3,000 rows"):
+        assert len(run.history(samples=20)) == 20
+    runs = api.runs("/".join(run.path[:2]), {"name": run.id})
+    with pytest.warns(runlake.SampleWarning):
+        of_runs = runs.histories(samples=20, keys=["flat"], format="polars")
+    assert of_runs["flat"].to_list() == pytest.approx([r["flat"] for r in rows], nan_ok=True)
+
+
 def test_a_sparse_key_keeps_its_own_points(run):
     rows = sample(run, samples=60)
     assert [row["rare"] for row in rows if "rare" in row] == [7, 607, 1207, 1807, 2407]

@@ -58,6 +58,7 @@ TINY: dict[str, Any] = {
     "LIVE_PAGE_ROWS": 2,
     "MERGED_ROWS": 2,
 }
+IN_PARTS: dict[str, Any] = {"CELLS_AT_ONCE": 0, "CELLS_PER_PART": 8, "LEAST_ROWS": 2}
 any_run = given(
     st.lists(sources.exports(), max_size=4),
     sources.live_rows,
@@ -78,6 +79,29 @@ def test_every_output_agrees_with_the_rules(files, live, projection, steps, tail
 def test_no_row_is_lost_or_doubled_between_pieces(files, live, projection, steps, tail):
     with patch.multiple("runlake.history.plan.sizes", **TINY):
         outputs_agree(files, live, projection, steps, tail)
+
+
+@settings(deadline=None)
+@any_run
+def test_a_sample_in_parts_has_rows_of_the_frame(files, live, projection, steps, n_rows):
+    with (
+        tempfile.TemporaryDirectory() as name,
+        warnings.catch_warnings(),
+        patch.multiple("runlake.history.plan.sizes", **TINY),
+        patch.multiple("runlake.history.sample.candidates", **IN_PARTS),
+    ):
+        warnings.simplefilter("ignore", NoRowsWarning)
+        warnings.simplefilter("ignore", MixedTypesWarning)
+        reading = sources.write_sources(Path(name), files, live).read(projection, steps)
+        frame = reading.frame()
+        picked, n_found, texts = reading.picked(n_rows, None)
+        assert n_found == frame.height
+        assert picked.height == min(n_rows, frame.height)
+        kept = frame["_step"].is_in(picked["_step"].to_list())
+        assert picked.equals(frame.filter(kept))
+        assert set(picked["_step"][-1:]) == set(frame["_step"][-1:])
+        assert n_rows == 1 or set(picked["_step"][:1]) == set(frame["_step"][:1])
+        assert texts == json_keys(plan_types(reading.plan, reading.live_rows()))
 
 
 @settings(deadline=None)

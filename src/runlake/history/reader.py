@@ -241,16 +241,16 @@ class Reading:
             The backend's own sample if the run has no exports and the backend does not list its
             live steps; else chosen here.
         """
-        from runlake.history.sample.downsample import sample_frame
+        from runlake.history.sample.downsample import rows_of
 
         if self._is_backends_choice:
             # An older backend cannot sample by keys: then read all rows.
             with suppress(UnsupportedByBackend):
                 return self._backends_sample(n_rows, keys)
-        frame, json_keys = self.healing(lambda reading: reading.collected())
-        if frame.is_empty() and not is_silent:
+        picked, n_found, json_keys = self.healing(lambda reading: reading.picked(n_rows, keys))
+        if not n_found and not is_silent:
             self.warn_no_rows()
-        return sample_frame(frame, n_rows, keys or frame.columns, json_keys)
+        return Sample(rows_of(picked, json_keys), n_found)
 
     def sampled_frame(
         self, n_rows: int, keys: Sequence[str] | None = None
@@ -260,16 +260,26 @@ class Reading:
         Keys whose values have no common type are JSON text. There is no warning if there are no
         rows.
         """
-        from runlake.history.sample.downsample import pick_rows
-
         if self._is_backends_choice:
             from runlake.history.frames.json_columns import frame_of
 
             with suppress(UnsupportedByBackend):
                 sample = self._backends_sample(n_rows, keys)
                 return frame_of(sample.rows), sample.n_rows
-        frame, _ = self.healing(lambda reading: reading.collected())
-        return pick_rows(frame, n_rows, keys or frame.columns), frame.height
+        picked, n_found, _ = self.healing(lambda reading: reading.picked(n_rows, keys))
+        return picked, n_found
+
+    def picked(
+        self, n_rows: int, keys: Sequence[str] | None
+    ) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
+        """Return chosen rows, the number of rows they were chosen from, and keys of JSON text."""
+        from runlake.history.sample.candidates import is_divided, pick_in_parts
+        from runlake.history.sample.downsample import pick_rows
+
+        if is_divided(self.plan, n_rows):
+            return pick_in_parts(self.plan, self.live_rows(), n_rows, keys)
+        frame, json_keys = self.collected()
+        return pick_rows(frame, n_rows, keys or frame.columns), frame.height, json_keys
 
     @property
     def _is_backends_choice(self) -> bool:

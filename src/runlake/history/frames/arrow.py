@@ -51,7 +51,7 @@ def record_batches(
         "\0" in name for name in schema.names
     )
     with telling_corruption(*(read.file for read in plan.exports)):
-        for frame in run_ahead(query.collect for query in _queries(plan, types, live)):
+        for frame in iter_frames(plan, types, live):
             made = (
                 pa.RecordBatchReader.from_stream(frame)
                 if is_stream
@@ -62,8 +62,13 @@ def record_batches(
                     yield batch.cast(schema) if batch.schema != schema else batch
 
 
+def iter_frames(plan: Plan, types: Types, live: LiveRows) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a plan as frames of bounded size, ascending by step over all of them."""
+    yield from run_ahead(query.collect for query in _queries(plan, types, live))
+
+
 def _queries(plan: Plan, types: Types, live: LiveRows) -> Iterator[pl.LazyFrame]:
-    """Yield the rows of a plan in frames of bounded size, ascending by step over all of them."""
+    """Yield the queries of `iter_frames`."""
     for segment in plan.segments:
         for frame in _segment_frames(segment, types, live):
             yield keep_rows(frame, plan.projection)

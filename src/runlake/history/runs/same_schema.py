@@ -15,6 +15,7 @@ from runlake.history.decode.corruption import passing_over_corruption
 from runlake.history.decode.expressions import all_named, are_present, pick, polars_type
 from runlake.history.plan.arrow_types import is_plain
 from runlake.history.reader import Reading
+from runlake.history.sample.candidates import is_divided
 from runlake.history.sample.downsample import choose_rows_of_parts
 from runlake.values import STEP
 
@@ -55,10 +56,11 @@ def sample_together(
     -------
     list of tuple of DataFrame and int, or None
         One per reading: the rows, and the number of rows they were chosen from. None for a run that
-        must be read alone: it has live rows, overlapping exports, or columns that need a cast.
+        must be read alone: it has live rows, overlapping exports, columns that need a cast, or too
+        many rows.
     """
     found: list[SampledFrame | None] = [None] * len(readings)
-    for group in _groups(readings):
+    for group in _groups(readings, n_rows):
         # An unreadable file fails the scan of the whole group; read alone, it has its own error.
         with passing_over_corruption():
             members = [readings[index] for index in group.members]
@@ -69,10 +71,10 @@ def sample_together(
     return found
 
 
-def _groups(readings: Sequence[Reading]) -> list[_Group]:
+def _groups(readings: Sequence[Reading], n_rows: int) -> list[_Group]:
     groups: dict[tuple[tuple[str, pa.DataType], ...], _Group] = {}
     for index, reading in enumerate(readings):
-        schema = common_schema(reading)
+        schema = None if is_divided(reading.plan, n_rows) else common_schema(reading)
         if schema is not None:
             groups.setdefault(schema, _Group(schema, [])).members.append(index)
     return list(groups.values())

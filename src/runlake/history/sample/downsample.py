@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain, groupby
 from typing import Any, cast
 
 import numpy as np
@@ -12,19 +12,85 @@ import polars as pl
 from tsdownsample import MinMaxLTTBDownsampler
 
 from runlake.history.decode.expressions import pick
+from runlake.history.plan import sizes
 from runlake.history.rows.cells import cell_reader, clean_json, read_optional
-from runlake.history.sample.sample import Sample
 from runlake.values import STEP, Row
 
 # The downsampler keeps the first and the last point and needs one bucket between them.
 MIN_DOWNSAMPLED = 3
 NON_FINITE_SHARE = 4
+_AS_MATRIX = {pl.Float64, pl.Int64}
 Indices = np.ndarray[Any, np.dtype[np.int64]]
+Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def sample_frame(
-    frame: pl.DataFrame, n_rows: int, keys: Sequence[str], json_keys: Iterable[str] = ()
-) -> Sample:
+def rows_of(frame: pl.DataFrame, json_keys: Iterable[str] = ()) -> list[Row]:
+    """Return the rows of a frame as dicts without missing keys."""
+    names, parsed = frame.columns, set(json_keys)
+    matrices = _matrices(frame)
+    if matrices is not None:
+        return [
+            dict(zip(names, chain.from_iterable(row.tolist() for row in rows), strict=True))
+            for rows in zip(*matrices, strict=True)
+        ]
+    columns = [_cells(series, is_json=series.name in parsed) for series in frame]
+    rows = zip(*columns, strict=True)
+    pairs = zip(frame, columns, strict=True)
+    if not any(one.null_count() if _is_plain(one.dtype) else None in cells for one, cells in pairs):
+        return [dict(zip(names, row, strict=True)) for row in rows]
+    return [
+        {key: cell for key, cell in zip(names, row, strict=True) if cell is not None}
+        for row in rows
+    ]
+
+
+def _matrices(frame: pl.DataFrame) -> list[np.ndarray[Any, Any]] | None:
+    """Return the columns of a wide frame of numbers as a matrix per type, None for other frames.
+
+    Rows of a matrix become lists in half of the time that as many columns take.
+    """
+    types = [(dtype, len(list(same))) for dtype, same in groupby(frame.dtypes)]
+    is_wide = frame.width >= len(types) * sizes.COLUMNS_WORTH_A_MATRIX
+    if not is_wide or not all(dtype in _AS_MATRIX for dtype, _ in types):
+        return None
+    if any(series.null_count() for series in frame):
+        return None
+    ends = accumulate(width for _, width in types)
+    return [
+        frame[:, end - width : end].to_numpy(order="c")
+        for end, (_, width) in zip(ends, types, strict=True)
+    ]
+
+
+def _cells(series: pl.Series, *, is_json: bool) -> list[Any]:
+    if _is_plain(series.dtype):
+        return series.to_list()
+    cells: list[Any]
+    # polars raises an error or panics for times that Python cannot represent.
+    if _has_times(series.dtype):
+        column = series.to_arrow()
+        cells = read_optional(column, cell_reader(column.type))
+    else:
+        cells = series.to_list()
+    return [
+        None if cell is None else clean_json(json.loads(cell) if is_json else cell)
+        for cell in cells
+    ]
+
+
+def _is_plain(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or dtype == pl.Boolean
+
+
+def _has_times(dtype: pl.DataType) -> bool:
+    if isinstance(dtype, pl.List | pl.Array):
+        return _has_times(cast("pl.DataType", dtype.inner))
+    if isinstance(dtype, pl.Struct):
+        return any(_has_times(cast("pl.DataType", field.dtype)) for field in dtype.fields)
+    return dtype.is_temporal()
+
+
+def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataFrame:
     """Choose rows of a frame that keep the shape of each key.
 
     Parameters
@@ -34,13 +100,11 @@ def sample_frame(
     n_rows : int
         Maximum number of rows to return.
     keys : sequence of str
-        Keys of the returned rows, whose shape is kept (``_step`` is returned without that).
-    json_keys : iterable of str
-        Those of ``keys`` whose column is JSON text.
+        Keys to return, whose shape is kept (``_step`` is returned without that).
 
     Returns
     -------
-    Sample
+    polars.DataFrame
         With the first and the last row; every call chooses the same rows. Missing keys are absent.
 
     Notes
@@ -54,45 +118,10 @@ def sample_frame(
     --------
     >>> import polars as pl
     >>> frame = pl.DataFrame({"_step": range(100), "loss": [0.0] * 50 + [9.0] + [0.0] * 49})
-    >>> max(row["loss"] for row in sample_frame(frame, 4, ["_step", "loss"]).rows)
+    >>> pick_rows(frame, 4, ["_step", "loss"])["loss"].max()
     9.0
     """
-    return Sample(rows_of(pick_rows(frame, n_rows, keys), json_keys), frame.height)
-
-
-def rows_of(frame: pl.DataFrame, json_keys: Iterable[str] = ()) -> list[Row]:
-    """Return the rows of a frame as dicts without missing keys."""
-    parsed = set(json_keys)
-    return [
-        {
-            key: clean_json(json.loads(cell) if key in parsed else cell)
-            for key, cell in row.items()
-            if cell is not None
-        }
-        for row in _dicts(frame)
-    ]
-
-
-def _dicts(frame: pl.DataFrame) -> list[Row]:
-    # polars raises an error or panics for times that Python cannot represent.
-    if not any(map(_has_times, frame.dtypes)):
-        return frame.to_dicts()
-    columns = (series.to_arrow() for series in frame)
-    cells = [read_optional(column, cell_reader(column.type)) for column in columns]
-    return [dict(zip(frame.columns, row, strict=True)) for row in zip(*cells, strict=True)]
-
-
-def _has_times(dtype: pl.DataType) -> bool:
-    if isinstance(dtype, pl.List | pl.Array):
-        return _has_times(cast("pl.DataType", dtype.inner))
-    if isinstance(dtype, pl.Struct):
-        return any(_has_times(cast("pl.DataType", field.dtype)) for field in dtype.fields)
-    return dtype.is_temporal()
-
-
-def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataFrame:
-    """Choose rows as `sample_frame` does, and return them as a frame with only the keys."""
-    picked = frame[_choose(frame, n_rows, keys)] if frame.height > n_rows else frame
+    picked = frame[choose_rows(frame, n_rows, keys)] if frame.height > n_rows else frame
     known = set(picked.columns)
     return pick(picked, (key for key in keys if key in known))
 
@@ -100,7 +129,7 @@ def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataF
 def choose_rows_of_parts(
     frame: pl.DataFrame, counts: Sequence[int], n_rows: int, keys: Sequence[str]
 ) -> list[Indices]:
-    """Choose rows of each part of a frame as `sample_frame` does.
+    """Choose rows of each part of a frame as `pick_rows` does.
 
     Parameters
     ----------
@@ -109,7 +138,7 @@ def choose_rows_of_parts(
     counts : sequence of int
         Number of rows of each part.
     n_rows, keys
-        As for `sample_frame`.
+        As for `pick_rows`.
 
     Returns
     -------
@@ -128,7 +157,7 @@ def choose_rows_of_parts(
             if len(points) == n_rows:
                 chosen.append(points + start)
                 continue
-        chosen.append(_choose(frame[start:stop], n_rows, keys) + start)
+        chosen.append(choose_rows(frame[start:stop], n_rows, keys) + start)
     return chosen
 
 
@@ -139,7 +168,7 @@ def _dense_values(
 
     Then the downsampler's points are the whole choice, in a tenth of the time.
     """
-    named = _sampled_keys(frame, keys)
+    named = sampled_keys(frame, keys)
     if len(named) != 1:
         return None
     series = frame[named[0]]
@@ -149,28 +178,33 @@ def _dense_values(
     return values if np.isfinite(values).all() else None
 
 
-def _sampled_keys(frame: pl.DataFrame, keys: Sequence[str]) -> list[str]:
+def sampled_keys(frame: pl.DataFrame, keys: Sequence[str]) -> list[str]:
+    """Return the keys whose shape a sample keeps: those of a frame, without ``_step``."""
     known = set(frame.columns) - {STEP}
     return [key for key in dict.fromkeys(keys) if key in known]
 
 
-def _choose(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> Indices:
-    last = frame.height - 1
-    chosen = {0, last} if n_rows > 1 else {last}
+def choose_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> Indices:
+    """Choose rows of a frame with more rows, as `pick_rows` does; ascending."""
+    is_chosen = np.zeros(frame.height, dtype=np.bool_)
+    is_chosen[-1] = True
+    is_chosen[0] = n_rows > 1
+    n_left = n_rows - int(is_chosen.sum())
     # The alias: polars would take a column name such as "^a.*$" as a pattern.
-    series = [frame[key].alias("cells") for key in _sampled_keys(frame, keys)]
+    series = [frame[key].alias("cells") for key in sampled_keys(frame, keys)]
     # Sparse keys first: dense keys get the rest of their share.
     series.sort(key=lambda one: len(one) - one.null_count())
     for position, one in enumerate(series):
-        share = (n_rows - len(chosen)) // (len(series) - position)
+        share = n_left // (len(series) - position)
         if share > 0:
-            fresh = np.setdiff1d(_points_of(one, share, chosen), np.fromiter(chosen, np.int64))
-            chosen.update(_evenly(fresh, share).tolist())
-    spare = n_rows - len(chosen)
-    if spare > 0:
-        others = np.setdiff1d(np.arange(frame.height), np.fromiter(chosen, np.int64))
-        chosen.update(_evenly(others, spare).tolist())
-    return np.array(sorted(chosen), dtype=np.int64)
+            points = np.unique(_points_of(one, share, is_chosen))
+            fresh = _evenly(points[~is_chosen[points]], share)
+            is_chosen[fresh] = True
+            n_left -= len(fresh)
+    if n_left > 0:
+        is_chosen[_evenly((~is_chosen).nonzero()[0], n_left)] = True
+    chosen: Indices = is_chosen.nonzero()[0]
+    return chosen
 
 
 def _downsampled(values: np.ndarray[Any, np.dtype[np.float64]], limit: int) -> Indices:
@@ -179,17 +213,23 @@ def _downsampled(values: np.ndarray[Any, np.dtype[np.float64]], limit: int) -> I
     return points.astype(np.int64)
 
 
-def _points_of(series: pl.Series, share: int, chosen: set[int]) -> Indices:
+def _points_of(series: pl.Series, share: int, is_chosen: Booleans) -> Indices:
     """Return the rows that keep the shape of one key: ``share``, or up to two more."""
-    filled: Indices = series.is_not_null().arg_true().to_numpy().astype(np.int64)
+    filled: Indices = (
+        series.is_not_null().arg_true().to_numpy().astype(np.int64)
+        if series.null_count()
+        else np.arange(len(series))
+    )
     # Every choice has the first and the last point: if these are chosen already, they do not count.
-    limit = share + sum(int(index) in chosen for index in {*filled[:1], *filled[-1:]})
+    limit = share + sum(bool(is_chosen[index]) for index in {*filled[:1], *filled[-1:]})
     if len(filled) <= limit or not series.dtype.is_numeric():
         return _evenly(filled, limit)
-    values = series.drop_nulls().cast(pl.Float64).to_numpy()
+    cells = series.drop_nulls() if series.null_count() else series
+    values = (cells if cells.dtype == pl.Float64 else cells.cast(pl.Float64)).to_numpy()
     is_finite = np.isfinite(values)
-    odd = filled[~is_finite]
-    finite, values = filled[is_finite], values[is_finite]
+    odd, finite = filled[:0], filled
+    if not is_finite.all():
+        odd, finite, values = filled[~is_finite], filled[is_finite], values[is_finite]
     n_odd = max(min(len(odd), limit // NON_FINITE_SHARE), limit - len(finite))
     n_finite = limit - n_odd
     if n_finite < MIN_DOWNSAMPLED or len(finite) <= n_finite:

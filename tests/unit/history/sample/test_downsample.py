@@ -12,7 +12,6 @@ from runlake.history.sample.downsample import (
     choose_rows_of_parts,
     pick_rows,
     rows_of,
-    sample_frame,
 )
 
 CELLS = st.none() | st.integers(-9, 9).map(float) | st.sampled_from([math.nan, math.inf])
@@ -63,7 +62,7 @@ def test_extremes_of_each_key_are_in_the_sample():
     others = np.cos(np.arange(n) / 100)
     others[1234] = -50.0
     frame = pl.DataFrame({"_step": range(n), "a": values, "b": others})
-    rows = sample_frame(frame, 100, ["_step", "a", "b"]).rows
+    rows = rows_of(pick_rows(frame, 100, ["_step", "a", "b"]))
     assert max(row["a"] for row in rows) == 50.0
     assert min(row["b"] for row in rows) == -50.0
 
@@ -72,7 +71,7 @@ def test_a_sparse_key_leaves_its_share_to_dense_ones():
     n = 1000
     sparse = [1.0 if i % 250 == 7 else None for i in range(n)]
     frame = pl.DataFrame({"_step": range(n), "s": sparse, "d": [float(i % 7) for i in range(n)]})
-    rows = sample_frame(frame, 50, ["d", "s"]).rows
+    rows = rows_of(pick_rows(frame, 50, ["d", "s"]))
     assert sum("s" in row for row in rows) == 4
     assert len(rows) == 50
 
@@ -80,7 +79,8 @@ def test_a_sparse_key_leaves_its_share_to_dense_ones():
 def test_some_values_that_are_no_numbers_are_kept_beside_the_finite_ones():
     n = 1000
     values = [math.nan if i % 2 else float(i) for i in range(n)]
-    rows = sample_frame(pl.DataFrame({"_step": range(n), "a": values}), 40, ["a"]).rows
+    frame = pl.DataFrame({"_step": range(n), "a": values})
+    rows = rows_of(pick_rows(frame, 40, ["a"]))
     n_odd = sum(math.isnan(row["a"]) for row in rows)
     assert 5 <= n_odd <= 12
 
@@ -103,7 +103,18 @@ def test_rows_of_a_sample_are_as_rows_of_a_scan():
     assert second == {"_step": 1, "t": "x", "at": dt.datetime(1970, 1, 1)}  # noqa: DTZ001
 
 
-def test_a_sample_knows_how_many_rows_it_is_of():
+def test_a_missing_key_is_absent():
     frame = pl.DataFrame({"_step": range(9), "a": range(9)})
-    assert sample_frame(frame, 4, ["a"]).rows[-1] == {"a": 8}
-    assert len(sample_frame(frame, 4, ["a", "gone"]).rows) == 4
+    assert rows_of(pick_rows(frame, 4, ["a", "gone"]))[-1] == {"a": 8}
+
+
+@given(st.integers(1, 20), st.integers(1, 60), st.booleans())
+def test_rows_of_wide_frames_are_as_those_of_narrow_ones(n_rows, n_keys, is_sparse):
+    cells = [float(i) for i in range(n_rows)]
+    columns = {f"k{i}": [*cells[:-1], None if is_sparse else math.inf] for i in range(n_keys)}
+    frame = pl.DataFrame({"_step": range(n_rows), **columns})
+    told = [{k: v for k, v in row.items() if v is not None} for row in frame.to_dicts()]
+    rows = rows_of(frame)
+    assert rows == told
+    assert list(rows[0]) == list(told[0])
+    assert type(rows[0]["_step"]) is int
