@@ -1,4 +1,4 @@
-"""Read the exports of many runs with equal columns in one scan, to pay its fixed cost once."""
+"""Read the exports of many runs with equal columns in one scan, which has a fixed cost."""
 
 from __future__ import annotations
 
@@ -54,8 +54,9 @@ def sample_together(
     Returns
     -------
     list of tuple of DataFrame and int, or None
-        One per reading: the rows, and the number of rows they were chosen from. None for a run that
-        must be read alone: it has live rows, overlapping exports, or columns that need a cast.
+        One per reading: the rows, and the number of rows from which they were chosen. None for a
+        run that must be read alone: it has live rows, overlapping exports, or columns that need a
+        cast.
     """
     found: list[SampledFrame | None] = [None] * len(readings)
     for group in _groups(readings):

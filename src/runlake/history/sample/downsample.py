@@ -1,4 +1,4 @@
-"""Choose few rows of a frame that keep the shape of each key (reading rule 9)."""
+"""Choose a few rows of a frame that show the shape of each key's curve."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Indices = np.ndarray[Any, np.dtype[np.int64]]
 def sample_frame(
     frame: pl.DataFrame, n_rows: int, keys: Sequence[str], json_keys: Iterable[str] = ()
 ) -> Sample:
-    """Choose rows of a frame that keep the shape of each key.
+    """Choose rows of a frame that show the shape of each key's curve.
 
     Parameters
     ----------
@@ -34,21 +34,22 @@ def sample_frame(
     n_rows : int
         Maximum number of rows to return.
     keys : sequence of str
-        Keys of the returned rows, whose shape is kept (``_step`` is returned without that).
+        Keys of the returned rows, and of the curves to show (``_step`` is only returned).
     json_keys : iterable of str
         Those of ``keys`` whose column is JSON text.
 
     Returns
     -------
     Sample
-        With the first and the last row; every call chooses the same rows. Missing keys are absent.
+        Includes the first and the last row. Every call chooses the same rows. Missing keys are
+        absent.
 
     Notes
     -----
-    Each key gets an equal share of the rows; a sparse key's unused share goes to the others. The
-    points of a key are chosen by MinMaxLTTB (Van Der Donckt et al., 2023) over its finite values.
-    Its buckets have equal numbers of points, not equal ranges of steps, so that a gap between steps
-    costs no points. Non-finite values get up to a quarter of the share.
+    Each key gets an equal share of the rows. If a sparse key does not need its share, the other
+    keys get it. The points of a key are chosen by MinMaxLTTB (Van Der Donckt et al., 2023) over its
+    finite values. Its buckets have equal numbers of points, not equal ranges of steps, so that a
+    gap between steps costs no points. Non-finite values get up to a quarter of the share.
 
     Examples
     --------
@@ -137,7 +138,7 @@ def _dense_values(
 ) -> np.ndarray[Any, np.dtype[np.float64]] | None:
     """Return the values of a single key if they are finite numbers without nulls, else None.
 
-    Then the downsampler's points are the whole choice, in a tenth of the time.
+    Then only the downsampler's points are needed, which takes a tenth of the time.
     """
     named = _sampled_keys(frame, keys)
     if len(named) != 1:
