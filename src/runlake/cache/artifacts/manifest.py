@@ -1,4 +1,4 @@
-"""The manifest of an artifact version, which lists its files: fetched, parsed and checked."""
+"""The artifact's manifest, which lists the files of a version: fetched, parsed and checked."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Entry:
     size : int or None
         Length in bytes.
     extra : mapping
-        Further facts in the manifest, such as the ETag of a reference.
+        Additional facts in the manifest, such as the ETag of a reference.
     birth_artifact_id : str or None
         Id of the first version that had the file.
     """
