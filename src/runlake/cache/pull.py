@@ -271,7 +271,7 @@ class _Pull:
         return has_attrs and offered is not None and not any(e.path in touched for e in offered)
 
     def _note(self, offered: Manifest) -> None:
-        """Store an offer for which nothing was downloaded, for lists of runs and offline reads."""
+        """Store the backend's answer, also without downloads, for lists and offline reads."""
         directory, settings = self._directory, self._client.settings
         # The read has its result already; an unwritable cache must not make it fail.
         with suppress(OSError, CacheError):

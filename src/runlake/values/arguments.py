@@ -28,14 +28,14 @@ def check_text(text: str, kind: str) -> str:
     """Return text; raise `InvalidArgument` if it cannot be encoded as UTF-8.
 
     Such text contains surrogates, for example from a command line whose bytes are not UTF-8. No
-    backend and no file could hold it.
+    backend and no file could store such text.
 
     Parameters
     ----------
     text : str
         Text from a caller.
     kind : str
-        What to call the text in the error, such as ``"The key"``.
+        The words that name the text in the error, such as ``"The key"``.
     """
     try:
         text.encode()

@@ -39,7 +39,7 @@ def download_file(
     Parameters
     ----------
     client : Client
-        Client of the backend; only the backend's own origin is sent the API key.
+        Client of the backend; the API key is sent only to the backend's own origin.
     url : str
         Absolute http(s) URL.
     destination : Path
@@ -51,9 +51,9 @@ def download_file(
     etag : str, optional
         Expected ETag, without quotes.
     max_bytes : int, optional
-        Longest file to accept; a longer one is refused before all of it has arrived.
+        Maximum length; a longer file is refused before all of it has arrived.
     is_durable : bool
-        Flush the file to disk before it is renamed. False if its readers verify it anyway.
+        Flush the file to disk before it is renamed. Not needed if all readers verify the file.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def upload_file(
     Parameters
     ----------
     client : Client
-        Client of the backend; only the backend's own origin is sent the API key.
+        Client of the backend; the API key is sent only to the backend's own origin.
     url : str
         Absolute http(s) URL.
     source : Path

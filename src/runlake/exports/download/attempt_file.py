@@ -54,7 +54,7 @@ class AttemptVersion:
 
     @classmethod
     def of(cls, validator: Validator, n_bytes: int | None) -> AttemptVersion | None:
-        """Return the version in a host's answer; None if the answer lacks what resuming needs."""
+        """Return the version in a host's answer; None if a resume would need more facts."""
         if validator.condition is None or n_bytes is None:
             return None
         return cls(validator.condition, n_bytes, validator.promises_digest)
