@@ -191,7 +191,7 @@ class ArtifactNotFoundError(BackendError, ValueError):
 
 
 class UnsupportedByBackend(BackendError):
-    """The backend's schema lacks a field or type that the call needs; ``lacks`` is its name."""
+    """The call needs a field or type that the backend does not have; ``lacks`` is its name."""
 
 
 class ProtocolError(BackendError):

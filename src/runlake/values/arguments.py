@@ -86,7 +86,7 @@ def parse_bytes(value: str | int, name: str = "size") -> int:
         Bytes, or a number with a unit: decimal (``kB``, ``MB``, ``GB``, ``TB``, ``PB``) or binary
         (``KiB``, ``MiB``, ...), in any case, with or without a space or the final ``B``.
     name : str
-        What to call the value in the error.
+        The words that name the value in the error.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def parse_age(value: str | float, name: str = "age") -> float:
         Seconds, or a number with a unit: ``s``, ``m`` (minutes), ``h``, ``d``, ``w``, ``M`` (months
         of 30 days) or ``y`` (years of 365 days). Units are case-sensitive: ``6m`` is six minutes.
     name : str
-        What to call the value in the error.
+        The words that name the value in the error.
 
     Returns
     -------

@@ -169,7 +169,7 @@ class Client:
         stop : Stop, optional
             Ends the request when set, from any thread.
         what : str
-            What to call the file in errors.
+            The words that name the file in errors.
 
         Yields
         ------
@@ -243,7 +243,7 @@ class Client:
         headers : mapping
             Request headers.
         what : str
-            What to call the file in errors.
+            The words that name the file in errors.
 
         Returns
         -------

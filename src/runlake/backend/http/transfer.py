@@ -45,7 +45,7 @@ def download_file(
     destination : Path
         File to create or replace; missing directories are made.
     what : str
-        What to call the file in errors.
+        The words that name the file in errors.
     md5 : str, optional
         Expected MD5 digest, in base64.
     etag : str, optional
@@ -120,7 +120,7 @@ def upload_file(
     headers : mapping
         Request headers that the backend requires for the upload.
     what : str
-        What to call the file in errors.
+        The words that name the file in errors.
 
     Raises
     ------

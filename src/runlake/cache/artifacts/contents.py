@@ -42,7 +42,7 @@ def fetch_content(client: Client, md5: str, download: Download, *, what: str) ->
     download : callable
         Writes the verified content to a path, atomically.
     what : str
-        What to call the content in messages.
+        The words that name the content in messages.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def download_checked(
     destination : Path
         File to create or replace once the download is complete and has the right MD5.
     what : str
-        What to call the file in errors.
+        The words that name the file in errors.
     md5 : str or None
         Expected MD5 in base64; None skips the check.
     max_bytes : int, optional

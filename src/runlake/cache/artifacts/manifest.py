@@ -98,7 +98,7 @@ def fetch_manifest(client: Client, artifact_id: str, what: str) -> Manifest:
     artifact_id : str
         The backend's id of the version.
     what : str
-        What to call the artifact in errors.
+        The words that name the artifact in errors.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def parse_manifest(content: bytes, what: str) -> Manifest:
     content : bytes
         The manifest's file.
     what : str
-        What to call the artifact in errors.
+        The words that name the artifact in errors.
 
     Returns
     -------

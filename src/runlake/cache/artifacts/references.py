@@ -63,7 +63,7 @@ def copy_reference(client: Client, entry: Entry, target: Path, *, what: str) -> 
     target : Path
         File to create or replace; missing directories are made.
     what : str
-        What to call the entry in errors.
+        The words that name the entry in errors.
 
     Raises
     ------

@@ -42,7 +42,7 @@ class Rate:
     cut_at : float
         Time of the last complaint; complaints about requests sent before it are ignored.
     window : float
-        Longest window reported, in seconds; 0 if none.
+        Length of the longest window that was reported, in seconds; 0 without a report.
     epoch : int
         Increased when turns that were handed out, but not used yet, become invalid.
     """

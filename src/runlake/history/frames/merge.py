@@ -14,7 +14,7 @@ from runlake.values import STEP
 def merged_frame(
     frames: Sequence[pl.LazyFrame], types: Mapping[str, pa.DataType | None]
 ) -> pl.LazyFrame:
-    """Merge frames by step; for each key the later frame wins (reading rule 3).
+    """Merge frames by step; each key has the value of the later frame (reading rule 3).
 
     Parameters
     ----------

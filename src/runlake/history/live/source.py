@@ -54,7 +54,7 @@ class BackendRows:
         return fetch_page(self.client, plan, page, partial(self._recover, plan))
 
     def walk(self, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:
-        """Fetch the live rows of a range of steps, page after page."""
+        """Fetch the live rows of a range of steps, page by page."""
         return walk_live_rows(self.client, plan, steps)
 
     def _recover(self, plan: Plan, steps: list[int]) -> list[Row]:
