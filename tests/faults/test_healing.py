@@ -163,7 +163,9 @@ DOORS = {
     "tail": lambda run: run.frame(["loss"], tail=N_SMALL)["_step"].to_list(),
     "scan": lambda run: run.scan().collect()["_step"].to_list(),
     "arrow": lambda run: run.arrow().read_all()["_step"].to_pylist(),
-    "sql": lambda run: run.sql("SELECT _step FROM history ORDER BY 1").pl()["_step"].to_list(),
+    "sql": lambda run: (
+        run.sql("SELECT _step FROM history WHERE loss < 1e9 ORDER BY 1").pl()["_step"].to_list()
+    ),
     "sql rows": lambda run: [
         step for step, _ in run.sql("SELECT _step, loss FROM history ORDER BY 1").fetchall()
     ],
