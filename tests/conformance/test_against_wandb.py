@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import pytest
 from tests.server_process import next_line, run_script, running_server, script_under_way, wait_until
+from tests.thorough import some_of
 
 import runlake
 
@@ -74,7 +75,7 @@ CALLS = [
 ]
 
 
-@pytest.fixture(scope="module", params=["exported", "partly live", "live only"])
+@pytest.fixture(scope="module", params=some_of(["exported", "partly live", "live only"], 2))
 def pair(request, tmp_path_factory):
     """A run as both clients see it: finished, or while it goes on."""
     directory = tmp_path_factory.mktemp("conform")

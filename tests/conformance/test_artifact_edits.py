@@ -7,7 +7,7 @@ other with ``import runlake as wandb``. Every answer agrees, and so does what th
 import json
 
 import pytest
-from tests.server_process import run_script, running_server
+from tests.server_process import run_script
 
 LOG = """
 import datetime, sys, wandb
@@ -250,14 +250,13 @@ EQUIVALENT = {"AttributeError": "ValueError"}
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory):
+def answers(backend, tmp_path_factory):
     directory = tmp_path_factory.mktemp("edits")
     projects = {"wandb": "edited-by-sdk", "runlake": "edited-by-us"}
-    with running_server(directory / "server") as server:
-        run_script(LOG, server, directory / "log", *projects.values())
-        for client, project in projects.items():
-            steps = json.dumps(STEPS)
-            run_script(RUN.format(client=client), server, directory / client, project, steps)
+    run_script(LOG, backend, directory / "log", *projects.values())
+    for client, project in projects.items():
+        steps = json.dumps(STEPS)
+        run_script(RUN.format(client=client), backend, directory / client, project, steps)
     return [json.loads((directory / client / "answers.json").read_text()) for client in projects]
 
 

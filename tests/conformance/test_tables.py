@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import httpx
 import polars as pl
 import pytest
-from tests.server_process import run_script, running_server
+from tests.server_process import run_script
 
 import runlake
 from runlake.errors import InvalidArgument
@@ -60,11 +60,9 @@ SDK_TABLES = ["plain:v1", "plain:v0", "floats:v0", "empty:v0", "changed:v1", "do
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("tables")
-    with running_server(directory / "server") as server:
-        run_script(LOG, server, directory / "log")
-        yield server
+def server(backend, tmp_path_factory):
+    run_script(LOG, backend, tmp_path_factory.mktemp("tables"))
+    return backend
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def _reader(server, directory, path):
 def test_a_client_killed_in_mid_download_leaves_nothing_wrong(wide, tmp_path):
     server, path = wide
     cache = tmp_path / "shared"
-    for delay in (0.0, 0.02, 0.05, 0.1):
+    for delay in (0.0, 0.05):
         before = len(server.requests())
         victim = _reader(server, cache, path)
         while not any(r["origin"] == "storage" for r in server.requests()[before:]):

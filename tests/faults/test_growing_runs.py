@@ -11,8 +11,11 @@ from tests.faults.fault_server import API_KEY, RUN_PATH
 from tests.faults.test_vendor_cache_defects import written
 from tests.http_logging import LoggedRun, steps
 from tests.server_process import running_server
+from tests.thorough import some_of
 
 import runlake
+
+N_LOGGED = 160
 
 
 class GrowingRun:
@@ -64,7 +67,7 @@ class GrowingRun:
         self._server.offer(**contents)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", some_of(range(4)))
 def test_every_scan_has_every_row_of_its_moment(faulty, seed):
     growing = GrowingRun(faulty, seed)
     run = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).run(RUN_PATH)
@@ -78,7 +81,7 @@ def test_every_scan_has_every_row_of_its_moment(faulty, seed):
             assert run.frame(["loss", "acc"]).to_dicts() == both
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", some_of(range(4)))
 def test_no_row_is_lost_that_moves_into_an_export_during_a_scan(faulty, seed):
     growing = GrowingRun(faulty, seed)
     run = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).run(RUN_PATH)
@@ -91,7 +94,7 @@ def test_no_row_is_lost_that_moves_into_an_export_during_a_scan(faulty, seed):
         faulty._faults["graphql"].clear()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", some_of(range(3)))
 def test_a_follower_sees_each_row_once_whatever_happens_to_the_exports(faulty, seed):
     growing = GrowingRun(faulty, seed)
     run = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).run(RUN_PATH)
@@ -118,7 +121,7 @@ def test_scans_beside_a_run_that_logs_never_lose_a_row(tmp_path):
 
         def log():
             nonlocal n_logged
-            for first in range(0, 400, 8):
+            for first in range(0, N_LOGGED, 8):
                 logged.log(*steps(first, first + 8))
                 n_logged = first + 8
             over.set()
@@ -134,7 +137,7 @@ def test_scans_beside_a_run_that_logs_never_lose_a_row(tmp_path):
             assert len(found) >= n_before
         thread.join()
         logged.finish()
-        assert len(list(run.scan_history())) == 400
+        assert len(list(run.scan_history())) == N_LOGGED
 
 
 def rewritten(first, n_rows, factor):

@@ -8,6 +8,7 @@ import sys
 import pytest
 from tests.faults.fault_server import API_KEY, RUN_PATH
 from tests.faults.parquet import export_bytes
+from tests.thorough import some_of
 
 import runlake
 from runlake.history.head_start import HeadStart
@@ -68,7 +69,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-@pytest.mark.parametrize("attempt", range(10))
+@pytest.mark.parametrize("attempt", some_of(range(10), 2))
 def test_a_fork_reads_a_scan_that_was_made_before_it(run, faulty, attempt):
     del attempt
     faulty.latency = 0.0

@@ -18,6 +18,7 @@ from runlake import errors
 from runlake.cache.memory import forget_columns
 
 N_ROWS = 20_000
+N_FLIPS = 20
 READS = {
     "rows": lambda run: [row["_step"] for row in run.beta_scan_history()],
     "frame": lambda run: run.frame()["_step"].to_list(),
@@ -108,7 +109,7 @@ def test_no_flipped_bit_in_notes_makes_a_wrong_answer(run, noted):
     intact = file.read_bytes()
     chance = random.Random(noted)
     n_refused = 0
-    for _ in range(60):
+    for _ in range(N_FLIPS):
         damaged = bytearray(intact)
         damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
         file.write_bytes(damaged)
@@ -119,7 +120,7 @@ def test_no_flipped_bit_in_notes_makes_a_wrong_answer(run, noted):
             n_refused += 1
     file.write_bytes(intact)
     assert offline(run).frame(["loss"]).rows() == expected
-    assert n_refused == (60 if noted == "manifest.json" else 0)
+    assert n_refused == (N_FLIPS if noted == "manifest.json" else 0)
 
 
 # Parquet notes a lowest zero as -0.0, and SQLite keeps neither the sign nor a NaN.
@@ -162,7 +163,9 @@ DOORS = {
     "tail": lambda run: run.frame(["loss"], tail=N_SMALL)["_step"].to_list(),
     "scan": lambda run: run.scan().collect()["_step"].to_list(),
     "arrow": lambda run: run.arrow().read_all()["_step"].to_pylist(),
-    "sql": lambda run: run.sql("SELECT _step FROM history ORDER BY 1").pl()["_step"].to_list(),
+    "sql": lambda run: (
+        run.sql("SELECT _step FROM history WHERE loss < 1e9 ORDER BY 1").pl()["_step"].to_list()
+    ),
     "sql rows": lambda run: [
         step for step, _ in run.sql("SELECT _step, loss FROM history ORDER BY 1").fetchall()
     ],

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from tests.http_logging import LoggedRun, steps
 from tests.server_process import NO_TLS, client_environment
+from tests.thorough import some_of
 
 import runlake
 from runlake import errors
@@ -19,7 +20,7 @@ from runlake.cache.rate_limit import budget as budgets
 from runlake.cache.rate_limit.budget import SharedBudget
 from runlake.settings import load_settings
 
-# Forked, so that fifty interpreters need not start; each child has its own client and connection.
+# Forked, so that many interpreters need not start; each child has its own client and connection.
 READ = """
 import os, sys
 import httpx, runlake
@@ -124,6 +125,10 @@ def path(backend):
     return LoggedRun(backend, "limited").log(*steps(0, 10)).finish().path
 
 
+# How many processes read at once.
+NUMBERS = some_of([20, 50])
+
+
 def read_by(n, backend, proxy, path, directory, **variables):
     environment = client_environment(backend, directory)
     done = subprocess.run(
@@ -138,20 +143,22 @@ def read_by(n, backend, proxy, path, directory, **variables):
     return proxy.statuses.count(429)
 
 
-def test_fifty_processes_that_know_the_limit_never_meet_it(backend, proxy, path, tmp_path):
-    n_refused = read_by(50, backend, proxy, path, tmp_path, RUNLAKE_REQUESTS_PER_SECOND="10")
+@pytest.mark.parametrize("n", NUMBERS)
+def test_many_processes_that_know_the_limit_never_meet_it(backend, proxy, path, tmp_path, n):
+    n_refused = read_by(n, backend, proxy, path, tmp_path, RUNLAKE_REQUESTS_PER_SECOND="10")
     assert n_refused == 0
-    assert len(proxy.statuses) == 50
+    assert len(proxy.statuses) == n
 
 
 @pytest.mark.parametrize("says", ["limit", "nothing"])
-def test_fifty_processes_that_learn_the_limit_meet_it_once_each_at_most(
-    backend, proxy, path, tmp_path, says
+@pytest.mark.parametrize("n", NUMBERS)
+def test_many_processes_that_learn_the_limit_meet_it_once_each_at_most(
+    backend, proxy, path, tmp_path, says, n
 ):
     proxy.says = says
-    n_refused = read_by(50, backend, proxy, path, tmp_path)
-    assert 0 < n_refused <= 50
-    assert len(proxy.statuses) == 50 + n_refused
+    n_refused = read_by(n, backend, proxy, path, tmp_path)
+    assert 0 < n_refused <= n
+    assert len(proxy.statuses) == n + n_refused
 
 
 def test_without_a_limit_no_file_is_made(backend, path):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.http_artifacts import log_artifact, md5_base64
 from tests.http_logging import LoggedRun, steps
-from tests.server_process import client_environment, running_server
+from tests.server_process import client_environment
 
 import runlake
 from runlake.errors import (
@@ -171,37 +171,42 @@ def test_lists_of_artifacts_survive_pickling(backend, api, artifact, monkeypatch
         assert [one.name for one in pickle.loads(pickle.dumps(listed))] == names
 
 
+def stored(backend, folder):
+    """Return the files in a folder of the backend's storage."""
+    root = backend.access_log.parent / "storage" / folder
+    return {path for path in root.rglob("*") if path.is_file()}
+
+
 @pytest.mark.parametrize("name", ["../evil", "/evil", "sub/../../evil", "C:\\evil", "..\\evil"])
-def test_a_manifest_that_leads_out_of_the_directory_writes_nothing(tmp_path, name):
-    with running_server(tmp_path / "server") as server:
-        run = LoggedRun(server, "r", "p").log(*steps(0, 1))
-        log_artifact(run, "hostile", {"good.txt": b"good"})
-        run.close()
-        (manifest,) = (tmp_path / "server" / "storage" / "manifests").glob("*")
-        document = json.loads(manifest.read_text())
-        document["contents"][name] = document["contents"]["good.txt"]
-        manifest.write_text(json.dumps(document))
-        api = runlake.Api({"base_url": server.base_url}, api_key=server.api_key)
-        hostile = api.artifact(f"{server.entity}/p/hostile:v0")
-        with pytest.raises(ProtocolError, match="leads out"):
-            hostile.download(tmp_path / "out" / "root")
+def test_a_manifest_that_leads_out_of_the_directory_writes_nothing(
+    backend, api, run, tmp_path, name
+):
+    before = stored(backend, "manifests")
+    log_artifact(run, f"hostile{next(NUMBERS)}", {f"good{next(NUMBERS)}.txt": b"good"})
+    (manifest,) = stored(backend, "manifests") - before
+    document = json.loads(manifest.read_text())
+    (good,) = document["contents"].values()
+    document["contents"][name] = good
+    manifest.write_text(json.dumps(document))
+    (hostile,) = api.run(run.path).logged_artifacts()
+    with pytest.raises(ProtocolError, match="leads out"):
+        hostile.download(tmp_path / "out" / "root")
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.rglob("evil*"))
 
 
-def test_bytes_that_are_not_those_of_the_manifest_are_refused(tmp_path, monkeypatch):
+def test_bytes_that_are_not_those_of_the_manifest_are_refused(
+    backend, api, run, tmp_path, monkeypatch
+):
     monkeypatch.setenv("RUNLAKE_RETRY_TIMEOUT", "0.5")
-    with running_server(tmp_path / "server") as server:
-        run = LoggedRun(server, "r", "p").log(*steps(0, 1))
-        log_artifact(run, "set", {"a.txt": b"right"})
-        run.close()
-        (blob,) = (p for p in (tmp_path / "server/storage/blobs").rglob("*") if p.is_file())
-        blob.write_bytes(b"wrong")
-        api = runlake.Api({"base_url": server.base_url}, api_key=server.api_key)
-        artifact = api.artifact(f"{server.entity}/p/set:v0")
-        for skip_cache in (False, True):
-            with pytest.raises(FileTransferError, match=r"a\.txt.*MD5"):
-                artifact.download(tmp_path / "out", skip_cache=skip_cache)
+    before = stored(backend, "blobs")
+    log_artifact(run, "changed", {"a.txt": b"right"})
+    (blob,) = stored(backend, "blobs") - before
+    blob.write_bytes(b"wrong")
+    artifact = api.artifact("artifacts/changed:v0")
+    for skip_cache in (False, True):
+        with pytest.raises(FileTransferError, match=r"a\.txt.*MD5"):
+            artifact.download(tmp_path / "out", skip_cache=skip_cache)
     assert contents(tmp_path / "out") == {}
     assert cached_files() == {}
 

@@ -197,7 +197,7 @@ def nested(depth):
     return filters
 
 
-@pytest.mark.parametrize("depth", [100, 400, 2_000, 100_000])
+@pytest.mark.parametrize("depth", [100, 400, 2_000, 20_000])
 def test_filters_that_are_nested_deep_are_an_error_before_any_request(api, backend, depth):
     in_a_set = {"state": {("x", *nested(depth))}}
     project = api.project("bad", backend.entity)

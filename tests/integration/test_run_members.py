@@ -385,7 +385,7 @@ def test_a_large_upload_needs_little_memory(backend, logged, tmp_path):
     directory = tmp_path / "up"
     (directory / "folder").mkdir(parents=True)
     (directory / "small.bin").write_bytes(b"x")
-    n_bytes = 300 << 20
+    n_bytes = 200 << 20
     with (directory / "folder" / "large.bin").open("wb") as large:
         large.truncate(n_bytes)
     done = subprocess.run(
@@ -444,7 +444,7 @@ def test_members_work_in_threads_and_in_other_processes(backend, run, monkeypatc
     for method in ("fork", "spawn"):
         if method == "spawn" or hasattr(os, "fork"):
             context = multiprocessing.get_context(method)
-            with ProcessPoolExecutor(2, mp_context=context) as processes:
+            with ProcessPoolExecutor(1, mp_context=context) as processes:
                 assert list(processes.map(_told, members)) == expected
 
 

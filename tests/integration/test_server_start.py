@@ -2,40 +2,26 @@
 
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 
 import httpx
 import pytest
+from tests.command_shell import run_command
 from tests.http_logging import LoggedRun, steps
-from tests.server_process import bare_environment, running_server, wait_until
+from tests.server_process import NO_TLS, running_server, wait_until
 
 import runlake
-
-
-def run_command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "runlake", *map(str, arguments)],
-        env=bare_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 def test_a_restarted_server_has_its_storage_port_again(tmp_path):
     with running_server(tmp_path / "data") as first:
         pass
-    with running_server(tmp_path / "data", api_key=first.api_key) as second:
-        assert second.storage_url == first.storage_url
     taken = socket.create_server(("127.0.0.1", int(first.storage_url.rpartition(":")[2])))
-    with taken, running_server(tmp_path / "data", api_key=first.api_key) as third:
-        assert third.storage_url != first.storage_url
-    with running_server(tmp_path / "data", api_key=first.api_key) as fourth:
-        assert fourth.storage_url == first.storage_url
+    with taken, running_server(tmp_path / "data", api_key=first.api_key) as second:
+        assert second.storage_url != first.storage_url
+    with running_server(tmp_path / "data", api_key=first.api_key) as third:
+        assert third.storage_url == first.storage_url
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")
@@ -76,7 +62,7 @@ def test_a_server_that_cannot_start_says_why_in_one_sentence(
     if "--data-dir" not in arguments:
         arguments += ["--data-dir", tmp_path / "data"]
     port = ["--port", "0"] if arguments[0] == "serve" else []
-    done = run_command(*arguments, *port)
+    done = run_command({}, *arguments, *port)
     assert done.returncode == (2 if "--user" in arguments else 1)
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
@@ -85,7 +71,7 @@ def test_a_server_that_cannot_start_says_why_in_one_sentence(
 def test_the_name_of_the_first_user_is_checked_where_there_is_one_already(tmp_path):
     with running_server(tmp_path / "data"):
         pass
-    done = run_command("serve", "--port", "0", "--data-dir", tmp_path / "data", "--user", "a/b")
+    done = run_command({}, "serve", "--port", "0", "--data-dir", tmp_path / "data", "--user", "a/b")
     assert (done.returncode, "'a/b' must be letters" in done.stderr) == (2, True)
 
 
@@ -108,11 +94,13 @@ def test_an_upload_that_waits_for_the_database_delays_no_other_request(tmp_path)
         database = sqlite3.connect(tmp_path / "data" / "runlake.sqlite", isolation_level=None)
         database.execute("BEGIN IMMEDIATE")
         upload = threading.Thread(
-            target=lambda: statuses.append(httpx.put(url, content=b"x", timeout=60).status_code)
+            target=lambda: statuses.append(
+                httpx.put(url, verify=NO_TLS, content=b"x", timeout=60).status_code
+            )
         )
         upload.start()
         time.sleep(0.5)
-        health = httpx.get(f"{server.base_url}/healthz", timeout=10)
+        health = httpx.get(f"{server.base_url}/healthz", verify=NO_TLS, timeout=10)
         assert (health.text, statuses) == ("ok", [])
         database.execute("ROLLBACK")
         database.close()
@@ -139,7 +127,7 @@ def test_a_silent_run_that_announced_its_preemption_was_preempted(tmp_path):
     with running_server(tmp_path / "data", crash_after=1) as server:
         path = LoggedRun(server, "taken").log(*steps(0, 3)).close().path
         url = f"{server.base_url}/files/{path}/file_stream"
-        httpx.post(url, json={"preempting": True}, auth=("api", server.api_key))
+        httpx.post(url, json={"preempting": True}, auth=("api", server.api_key), verify=NO_TLS)
         api = runlake.Api({"base_url": server.base_url}, api_key=server.api_key)
         wait_until(lambda: read_state(api, path) == "preempted")
         wait_until(lambda: api.run(path).pull().n_rows == 3)

@@ -1,7 +1,7 @@
-"""The wire: requests to a backend and its storage hosts; network errors become runlake's own.
+"""Requests to a backend and its storage hosts; network errors become errors of runlake.
 
-The only importer of httpx. Read `graphql` for the requests, `http` for how a request is sent and
-its answer read, and `connections` for proxies, certificates and timeouts.
+Only this package imports httpx. Read `graphql` for the requests, `http` for how a request is sent
+and its answer is read, and `connections` for proxies, certificates and timeouts.
 """
 
 from runlake.backend.connections.httpx_import import import_httpx

@@ -1,7 +1,8 @@
 """The catalog: an SQLite database with a row per run, export and column, for planning reads.
 
-It only copies facts from manifests and footers, so it may be deleted at any time: missing facts are
-read from the files and stored again. Hence no error of SQLite ever stops a read.
+The catalog contains only copies of facts from stored manifests and footers, so it may be deleted at
+any time: missing facts are read from the files and stored again. So an error of SQLite never stops
+a read.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ class Catalog:
         Returns
         -------
         dict of str to ColumnFacts or None
-            Columns in file order; columns that the export lacks are left out. None if the catalog
+            Columns in file order, without those that the export does not have. None if the catalog
             does not have all columns of the export.
         """
         wanted = None if names is None else tuple(dict.fromkeys(names))
@@ -146,8 +147,8 @@ class Catalog:
     def prepare(self) -> None:
         """Create the database now.
 
-        Before any download, because its first commit flushes the disk, and would wait for the
-        files' unwritten bytes too.
+        This is done before any download, because the first commit of a database waits until the
+        disk has written all bytes, also those of downloaded files.
         """
         self._write(lambda _: None)
 
@@ -190,7 +191,7 @@ class Catalog:
         file : str
             File name of the export.
         names : iterable of str
-            Columns to keep; columns that the export lacks are ignored.
+            Columns to keep; columns that the export does not have are ignored.
 
         Returns
         -------
@@ -212,7 +213,7 @@ class Catalog:
         return self._read(read, file)
 
     def note_run(self, directory: RunDirectory, manifest: StoredManifest) -> None:
-        """Store the facts of a run's manifest, and replace those stored before."""
+        """Store the facts of a run's stored manifest, and replace older facts of the run."""
         offer, relative = manifest.offer, directory.relative
         attrs = None if manifest.attrs is None else json.dumps(manifest.attrs)
         run = (
@@ -293,7 +294,7 @@ class Catalog:
         return None
 
     def _write(self, change: Callable[[sqlite3.Connection], None]) -> None:
-        """Make a change in one transaction; give up if the catalog cannot be written."""
+        """Make a change in one transaction; do nothing if the catalog cannot be written."""
         if _is_shunned(self._root):
             return
         try:

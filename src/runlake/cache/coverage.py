@@ -47,7 +47,7 @@ class Coverage:
         return {column: groups for column, groups in missing.items() if groups}
 
     def extended(self, pieces: Iterable[Piece], wanted: Mapping[str, Iterable[int]]) -> Coverage:
-        """Return this coverage with more pieces, and the column chunks that lie in them."""
+        """Return this coverage with more pieces, and the column chunks that are in these pieces."""
         chunks = dict(self.chunks)
         for column, groups in wanted.items():
             chunks[column] = chunks.get(column, frozenset()) | frozenset(groups)

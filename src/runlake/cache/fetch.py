@@ -37,13 +37,14 @@ class Fetching:
     Parameters
     ----------
     offers : Offers
-        The exports that the backend offers.
+        The exports that the backend lists.
     directory : RunDirectory
         The run's directory; the caller holds the run's lock.
     catalog : Catalog
         Receives the columns of each new export.
     stored : StoredManifest
-        The manifest before the downloads. The attribute ``stored`` follows each download.
+        The stored manifest before the downloads. The attribute ``stored`` is updated after each
+        download.
     question : Question
         Keys and steps to download.
     traffic : Traffic
@@ -79,7 +80,7 @@ class Fetching:
         return len(self._fetched)
 
     def run(self, decisions: Mapping[str, Decision]) -> None:
-        """Carry out all decisions, several at once.
+        """Carry out all decisions, several at the same time.
 
         Parameters
         ----------

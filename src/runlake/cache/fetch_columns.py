@@ -39,16 +39,16 @@ class ColumnsFetch:
     Parameters
     ----------
     host : StorageHost
-        Where the export is downloaded from.
+        The host from which the export is downloaded.
     export : Export
-        The export as the backend offers it.
+        The export, as the backend lists it.
     directory : RunDirectory
         The run's directory; the caller holds the run's lock.
     question : Question
         Keys and steps to download.
     boot : str or None
-        Id of the machine's current boot, to be noted with the file, which is not flushed then. None
-        means to flush the file to disk.
+        Id of the machine's current boot. It is stored with the file, and the file is not flushed.
+        None means that the file is flushed to the disk.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class ColumnsFetch:
         Parameters
         ----------
         held : StoredExport
-            The export on disk, of the version that the backend offers now.
+            The export on disk; its version is the one that the backend lists now.
 
         Returns
         -------
@@ -121,19 +121,19 @@ class ColumnsFetch:
         return self._write_more(held, held.coverage, shortfall)
 
     def check_current(self, held: StoredExport) -> None:
-        """Check with the host that a sparse file is of the version on offer.
+        """Ask the host whether a sparse file has the version that the host has now.
 
         Raises
         ------
         ExportChanged
-            If it is of another version, or the host's answer does not show the version.
+            If the file has another version, or the host's answer does not state the version.
         """
         tail = self._host.tail(1, held.n_bytes)
         if tail is None or not tail.validator.is_same(held.validator):
             raise self._changed("was replaced")
 
     def _keep_tail(self, tail: Tail) -> StoredExport | None:
-        """Store an export so small that its tail is the whole file; None if it fails a check."""
+        """Store an export whose tail is the whole file; None if it fails a check."""
         with AttemptFile(self._directory.path, self._export.object) as attempt:
             with attempt.open() as file:
                 file.write(tail.content)
@@ -168,7 +168,7 @@ class ColumnsFetch:
             )
 
     def _rest_of_footer(self, tail: Tail, descriptor: int) -> list[Piece]:
-        """Download what the tail lacks of the footer."""
+        """Download the part of the footer that is not in the tail."""
         length = int.from_bytes(tail.content[-FOOTER_END:-4], "little") + FOOTER_END
         start = max(0, tail.n_bytes - length)
         if start >= tail.start:
@@ -197,7 +197,8 @@ class ColumnsFetch:
     ) -> StoredExport:
         """Write ranges into a sparse file in place.
 
-        Readers are not disturbed, because a file name belongs to one version and one set of bytes.
+        Readers see no change of the bytes that they read, because a file name belongs to one
+        version.
         """
         with os.fdopen(open_to_change(held.path), "r+b", buffering=0) as sparse:
             descriptor = sparse.fileno()
@@ -213,7 +214,7 @@ class ColumnsFetch:
             os.fsync(descriptor)
 
     def _verified(self, held: StoredExport) -> Verified:
-        """Verify a sparse file that is complete now; delete it if it fails."""
+        """Verify a sparse file that is complete now; delete the file if it is not the export."""
         try:
             return verify_export(held.path, held.validator, n_bytes=held.n_bytes)
         except NotAsPromised as error:

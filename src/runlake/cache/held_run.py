@@ -1,4 +1,4 @@
-"""Answer a read of a run from disk alone: offline, or when nothing can have changed."""
+"""Read a run only from disk: offline, or if nothing can have changed since the last pull."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class HeldRun:
     question : Question
         Keys and steps to read.
     distrusted : collection of Path
-        Files that a reader found unreadable: not used, whatever their checksums say.
+        Files that a reader could not read. They are not used, even if their checksums are right.
     """
 
     def __init__(
@@ -68,8 +68,9 @@ class HeldRun:
         Parameters
         ----------
         known : Freshness
-            Current state, heartbeat and line count of the run, for example from a list of runs. The
-            cache is complete if they are unchanged since the last pull, and no row was live then.
+            Present state, heartbeat and number of logged lines of the run, for example from a list
+            of runs. The cache has the whole history if they are unchanged since the last pull, and
+            no row was live then.
         """
         stored = read_manifest(self._directory)
         offer, exports = stored.offer, stored.offered_exports

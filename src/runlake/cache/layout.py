@@ -45,7 +45,7 @@ class RunDirectory:
     root : Path
         Root of the cache.
     base_url : str
-        Root of the API. Each backend has directories of its own.
+        Root of the API. Each backend has its own directories.
     run : RunPath
         Path of the run.
     """
@@ -63,7 +63,7 @@ class RunDirectory:
 
     @property
     def version_root(self) -> Path:
-        """The directory of this layout's version; other versions have directories beside it."""
+        """The directory of this layout's version; other versions have directories next to it."""
         return self.root / LAYOUT_VERSION
 
     @property
@@ -78,7 +78,7 @@ class RunDirectory:
 
     @property
     def lock(self) -> Path:
-        """The run's lock file, one of 256: about one run in 256 shares it."""
+        """The run's lock file, one of 256; about one run in 256 has the same lock file."""
         stripe = hashlib.sha256(str(self.path.relative_to(self.root)).encode()).hexdigest()[:2]
         return self.root / "locks" / f"{stripe}.lock"
 
@@ -93,7 +93,8 @@ def limit_file(root: Path, base_url: str, key: str) -> Path:
     base_url : str
         Root of the API.
     key : str
-        The API key, because limits are per user. The file name contains only a digest of both.
+        The API key, because limits are per user. The file name contains only a digest of API and
+        key.
     """
     return root / "limits" / (_digest(f"{base_url.lower()}\0{key}") + ".json")
 
@@ -147,8 +148,8 @@ def export_file_name(
     Returns
     -------
     str
-        For whole files, the same name for the same version of an object. For a sparse file, the
-        same beginning, then a random part.
+        A whole file has the same name for the same version of an object. A sparse file's name has
+        the same beginning, then a random part.
     """
     name = _digest("\0".join((object_path, validator, str(n_bytes))))
     random = f"-{secrets.token_hex(4)}" if is_sparse else ""
@@ -158,9 +159,9 @@ def export_file_name(
 def safe_name(name: str) -> str:
     """Encode any name as one path component, distinct on every file system.
 
-    Separators and leading dots are percent-encoded. A name with capitals gets a digest appended,
-    because some file systems do not distinguish ``Run`` from ``run``. An over-long name is cut, and
-    gets a digest too.
+    Separators and leading dots are percent-encoded. If a name contains capitals, a digest is
+    appended, because some file systems do not distinguish ``Run`` from ``run``. A name that is too
+    long is shortened, and a digest is appended too.
 
     Examples
     --------

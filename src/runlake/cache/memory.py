@@ -1,7 +1,7 @@
-"""The memory of this process for columns of exports on disk.
+"""The process's own cache of columns of exports on disk.
 
-Every layer stores what it computes from columns on the `KnownColumns` kept here, so that it is
-dropped together with them.
+Every layer stores what it computes from columns in the `KnownColumns` of this cache, so that both
+are dropped together.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def recall_columns(
     Parameters
     ----------
     catalog : Catalog
-        Used if this process has not read the columns yet; if the catalog lacks them too, they are
-        read from the footer and stored in it.
+        Used if this process has not read the columns yet. Columns that are not in the catalog
+        either are read from the footer and stored in the catalog.
     export : StoredExport
         An export whose footer is on disk.
     keys : sequence of str or None
@@ -57,13 +57,13 @@ def recall_columns(
     Returns
     -------
     StoredExport
-        Columns that the export lacks are left out. For an unchanged file and the same keys, its
-        `KnownColumns` is the same object as before, unless the memory was full.
+        Columns that the export does not have are left out. If the file and the keys are unchanged,
+        its `KnownColumns` is the same object as before, unless the cache was full.
 
     Raises
     ------
     CacheCorrupt
-        If the columns are neither in memory nor in the catalog, and the footer is unreadable.
+        If the columns are neither in this cache nor in the catalog, and the footer is unreadable.
     """
     columns = _recall(catalog, export, None if keys is None else tuple(keys))
     return replace(export, facts=replace(export.facts, columns=columns))
@@ -104,7 +104,7 @@ def recall_exports(
 def look_up_columns(
     catalog: Catalog, export: StoredExport, keys: Iterable[str] | None
 ) -> KnownColumns:
-    """Return the columns of `recall_columns` without using this process's memory."""
+    """Return the columns of `recall_columns` without using the process's cache."""
     asked = None if keys is None else [STEP, *keys]
     names = None if asked is None else [*asked, *parents_of(asked)]
     columns = catalog.columns(export.file, names, export.facts.n_columns)
@@ -122,7 +122,7 @@ def look_up_columns(
 
 
 def forget_columns() -> None:
-    """Empty the memory, as in a new process."""
+    """Empty the cache, as in a new process."""
     with _guard:
         _known.clear()
         _loaded.clear()

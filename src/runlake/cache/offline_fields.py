@@ -20,7 +20,7 @@ from runlake.values import RunPath
 def load_fields(
     client: Client, run: RunPath, fetch: Callable[[Client, RunPath], dict[str, Any]] = fetch_run
 ) -> dict[str, Any]:
-    """Fetch the fields of a run; offline, or if the backend is unreachable, read cached ones.
+    """Fetch the fields of a run; offline, or without an answer, read cached fields.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def load_fields(
     RunNotFoundError
         If the run does not exist.
     NotCached
-        Offline, if the run was never pulled.
+        If offline mode is on and the run was never pulled.
     Unreachable
         If the backend does not answer, and the cache does not have a finished run.
 

@@ -65,10 +65,11 @@ def pull_run(
     progress: Progress | None = None,
     known: Freshness | None = None,
 ) -> PullResult:
-    """Download the exports of a run, as far as a read needs them, unless they are on disk.
+    """Download the parts of a run's exports that a read needs and that are not on disk.
 
-    A warm pull costs one GraphQL request: if heartbeat, line count and state are unchanged since
-    all exports were current, no file is requested. Else each export on disk is revalidated.
+    If heartbeat, number of logged lines and state are the same as when all exports were last up to
+    date, the pull costs one GraphQL request, and no file is requested. Otherwise each export on
+    disk is revalidated.
 
     Parameters
     ----------
@@ -81,28 +82,29 @@ def pull_run(
     use_cache : bool
         False downloads every export again.
     distrusted : collection of Path
-        Files that a reader found unreadable: downloaded again, whatever their checksums say.
+        Files that a reader could not read. They are downloaded again, even if their checksums are
+        right.
     attrs : mapping, optional
         The run's fields, to be stored for offline use.
     progress : Progress, optional
         Shows the downloads.
     known : Freshness, optional
-        Current `Manifest.freshness` of the run, if a list of runs just returned it. With it, a run
-        whose whole history is on disk, without live rows, costs no request.
+        x of the run, if a list of runs just returned it. If the whole history is on disk and no row
+        is live, no request is then sent.
 
     Returns
     -------
     PullResult
-        Every export on offer, with the requested columns complete and checked.
+        All exports that the backend lists, with the requested columns complete and checked.
 
     Raises
     ------
     RunNotFoundError, ExportError, CacheError
-        If the pull fails; files that were on disk before stay.
+        If the pull fails; files that were on disk before remain there.
     NotCached
-        Offline, if a needed file is not on disk.
+        If offline mode is on and a needed file is not on disk.
     Unreachable
-        If the backend does not answer, and the run had not ended when it last did.
+        If the backend does not answer, and the run had not ended at the backend's last answer.
 
     Warns
     -----
@@ -162,8 +164,8 @@ def expect_unchanged(client: Client, run: RunPath, question: Question) -> PullRe
     Returns
     -------
     PullResult or None
-        The whole history from disk, if the run had ended when the backend was last asked. The
-        guess is wrong only if the run was resumed since. None for any other run.
+        The whole history from disk, if the run had ended when the backend was last asked. The guess
+        is wrong only if the run was resumed later. None for any other run.
     """
     settings = client.settings
     offer = read_manifest(RunDirectory(settings.cache_dir, settings.base_url, run)).offer
@@ -194,7 +196,7 @@ class _Pull:
         self._progress = progress
 
     def from_backend(self, offered: Manifest, *, use_cache: bool) -> PullResult:
-        """Download what is missing of the offered exports."""
+        """Download the missing parts of the exports that the backend lists."""
         stored = read_manifest(self._directory)
         if use_cache and stored.offer is not None and stored.offer.is_whole(offered):
             offered = replace(offered, is_searched=True)
@@ -226,7 +228,7 @@ class _Pull:
             ) from error
 
     def with_unlisted(self, pulled: PullResult) -> PullResult:
-        """Search for rows that the backend counts but does not list, once per state of the run."""
+        """Search for rows that the backend counts but does not list; once until the run changes."""
         manifest = pulled.manifest
         gaps = find_gaps(manifest, [export.facts for export in pulled.exports])
         if not any(self._question.steps.touches(gap.start, gap.stop - 1) for gap in gaps):
@@ -269,7 +271,7 @@ class _Pull:
         return has_attrs and offered is not None and not any(e.path in touched for e in offered)
 
     def _note(self, offered: Manifest) -> None:
-        """Store an offer for which nothing was downloaded, for lists of runs and offline reads."""
+        """Store the backend's answer, also without downloads, for lists and offline reads."""
         directory, settings = self._directory, self._client.settings
         # The read has its result already; an unwritable cache must not make it fail.
         with suppress(OSError, CacheError):

@@ -1,4 +1,4 @@
-"""The result of a pull: the exports of a run on disk, as of one moment."""
+"""The result of a pull: the exports of a run on disk, at one moment."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from runlake.exports.manifest import Manifest
 
 @dataclass(frozen=True, slots=True)
 class PullResult:
-    """A run whose exports are on disk, as of one moment.
+    """A run whose exports are on disk, at one moment.
 
     Parameters
     ----------
     manifest : Manifest
-        The backend's offer.
+        The backend's manifest: its list of exports.
     directory : Path
         Directory of the files.
     exports : LoadedExports
-        One per export on offer, in no particular order, each with the facts of the requested
-        columns.
+        One per export that the backend lists, in no particular order, each with the facts of the
+        requested columns.
     n_downloaded, n_bytes : int
         Number of exports of which at least a part was downloaded, and bytes downloaded.
     age : float
         Seconds since the backend was asked; 0 if it was asked by this pull.
     n_left_out : int or None
-        For a result from the cache, the rows that were live when the backend was last asked, and
-        that the result lacks; None if their number is unknown.
+        For a result from the cache, the number of missing rows: rows that were live when the
+        backend was last asked. None if this number is unknown.
     reasons : mapping of str to str
-        Why the whole export, or a part of it, was downloaded, by object.
+        For each object, why the whole export, or a part of it, was downloaded.
     keeper : object
         Keeps a temporary directory alive if the cache could not be written.
     """
@@ -74,7 +74,7 @@ class PullResult:
 
     @property
     def n_exports(self) -> int:
-        """Number of exports on offer."""
+        """Number of exports that the backend lists."""
         return len(self.exports)
 
     @property
@@ -89,7 +89,7 @@ class PullResult:
 
     @property
     def n_live_rows(self) -> int | None:
-        """Number of rows in no export yet; None if the backend does not list them."""
+        """Number of rows that are in no export yet; None if the backend does not list them."""
         steps = self.manifest.live_steps
         return None if steps is None or self._has_unlisted else len(steps)
 

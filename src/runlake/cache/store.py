@@ -1,4 +1,4 @@
-"""Read and write the manifest of a run, which lists what is on disk of it."""
+"""Read and write the stored manifest of a run: the cache's list of the run's files on disk."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _guard = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class LastOffer:
-    """The part of the backend's last answer about a run that is kept on disk.
+    """The part of the backend's last answer about a run that is stored on disk.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class LastOffer:
     at : float
         Time of the answer, in seconds since 1970.
     identities : mapping of str to str
-        The version of each export that was on offer, by object; see `StoredExport.identity`.
+        The version of each export that the backend listed, by object; see `StoredExport.identity`.
     """
 
     state: str | None
@@ -86,7 +86,7 @@ class LastOffer:
         )
 
     def is_whole(self, manifest: Manifest) -> bool:
-        """Return whether a search for unlisted rows, at the same freshness, found none.
+        """Return whether a search for unlisted rows, at the same freshness, found no rows.
 
         Then the rows that ``manifest`` lists as live are all live rows.
         """
@@ -95,7 +95,7 @@ class LastOffer:
 
     @property
     def freshness(self) -> Freshness:
-        """State, heartbeat and line count: while they are unchanged, exports need no request."""
+        """State, heartbeat and number of logged lines; while unchanged, exports need no request."""
         return Freshness(self.state, self.heartbeat_at, self.line_count)
 
     @property
@@ -106,14 +106,14 @@ class LastOffer:
 
 @dataclass(frozen=True, slots=True)
 class StoredManifest:
-    """The content of a run's manifest: the exports on disk, and the backend's last offer.
+    """The content of a stored manifest: the exports on disk, and the backend's last answer.
 
     Parameters
     ----------
     exports : mapping of str to StoredExport
         Exports on disk, by object.
     offer : LastOffer or None
-        The last offer whose exports were all current.
+        The last answer of the backend after which all exports on disk were up to date.
     attrs : mapping or None
         The run's fields by the backend's names, including config and metrics.
     is_pinned : bool
@@ -131,12 +131,12 @@ class StoredManifest:
 
     @property
     def freshness(self) -> Freshness | None:
-        """`Manifest.freshness` of the last offer whose exports were all current."""
+        """`Manifest.freshness` when all exports on disk were last up to date."""
         return None if self.offer is None else self.offer.freshness
 
     @property
     def offered_exports(self) -> tuple[StoredExport, ...] | None:
-        """The exports of the last offer; None if one of them is no longer on disk."""
+        """The exports of ``offer``; None if one of them is no longer on disk."""
         if self.offer is None:
             return None
         found = []
@@ -154,7 +154,7 @@ _known: LRUCache[Path, tuple[tuple[int, int, int], StoredManifest]] = LRUCache(
 
 
 def read_manifest(directory: RunDirectory) -> StoredManifest:
-    """Read the manifest of a run.
+    """Read the stored manifest of a run.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def _parse(directory: RunDirectory) -> StoredManifest | None:
 def write_manifest(
     directory: RunDirectory, manifest: StoredManifest, *, is_durable: bool = True
 ) -> None:
-    """Replace the manifest of a run atomically.
+    """Replace the stored manifest of a run atomically.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ def tag_root(directory: RunDirectory) -> None:
 
 
 def describe_age(offer: LastOffer) -> str:
-    """Return the age of an offer as text, such as ``"3 hours"``."""
+    """Return the age of a `LastOffer` as text, such as ``"3 hours"``."""
     seconds = max(0.0, time.time() - offer.at)
     for n_seconds, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
         if seconds >= 2 * n_seconds:

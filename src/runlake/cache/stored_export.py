@@ -53,13 +53,14 @@ class StoredExport:
     crc32c : int or None
         Checksum of the whole file; None for a sparse file.
     state : FileState
-        State of the file after our last write. A file with another state is checked before use.
+        State of the file after runlake last wrote it. If the state differs, the file is checked
+        before use.
     facts : ExportFacts
         Facts for planning; those of columns are loaded from the catalog.
     coverage : Coverage or None
         Parts of the file that are on disk; None means all.
     dropped_at : float or None
-        When a pull first found the export no longer on offer, in seconds since 1970.
+        When a pull first found that the backend no longer lists the export, in seconds since 1970.
     boot : str or None
         Id of the machine's boot (`current_boot`) during which the file was written without a flush
         to disk; None if it was flushed. After another boot the file is checked before use.
@@ -88,7 +89,7 @@ class StoredExport:
 
     @property
     def identity(self) -> str:
-        """Digest of object and version, with which the names of its files begin.
+        """Digest of object and version; the names of the export's files begin with it.
 
         A whole and a sparse file of one version have the same identity.
         """
@@ -101,7 +102,7 @@ class StoredExport:
 
     @property
     def is_promised(self) -> bool:
-        """True if the whole file was compared with a digest that its host announced."""
+        """True if the whole file was compared with a digest that its host promised."""
         return self.coverage is None and self.validator.promises_digest
 
     @property
@@ -115,7 +116,7 @@ class StoredExport:
 
     @property
     def is_usable(self) -> bool:
-        """True if the file exists and is intact; a file that was touched is read once to check."""
+        """True if the file exists and is intact; a file that may have changed is checked once."""
         if self.is_untouched:
             return True
         try:
@@ -151,7 +152,7 @@ class StoredExport:
         return replace(self, state=FileState.of(self.path), boot=boot)
 
     def as_found(self) -> StoredExport:
-        """Return the export with the current state of its file, if that is intact."""
+        """Return the export with the current state of its file, if the file is intact."""
         if self.is_untouched or not self.is_usable:
             return self
         try:
@@ -198,7 +199,7 @@ def publish(
     Returns
     -------
     StoredExport
-        The entry for the manifest.
+        The entry for the stored manifest.
     """
     validator = verified.validator
     path = directory.path / _file_name(attempt.object, validator, verified.n_bytes)
@@ -241,7 +242,7 @@ def publish_sparse(
     -----
     Each sparse file gets a unique name. If a lock fails (as on some network file systems), a
     process may still write to a sparse file that another process has just replaced; its coverage
-    then is about the old name only, and never describes the new file.
+    then describes only the file with the old name, never the new file.
     """
     n_bytes = attempt.path.stat().st_size
     path = directory.path / _file_name(attempt.object, validator, n_bytes, is_sparse=True)

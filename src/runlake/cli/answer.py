@@ -126,7 +126,7 @@ def write_answer(answer: Answer, form: str, output: Path | None) -> None:
     RunlakeError
         If the file cannot be written.
     BrokenPipeError
-        If the reader of standard output has closed it.
+        If the reader of standard output has closed the pipe.
     """
     write = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}[form]
     if output is None:

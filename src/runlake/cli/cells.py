@@ -1,4 +1,4 @@
-"""Convert values to text, the same way in JSON, CSV and tables if JSON has no type for them."""
+"""Convert values that JSON has no type for to text, equally in JSON, CSV and tables."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def cell_text(value: Any, *, digits: int | None = None) -> str:
     Returns
     -------
     str
-        Nested values are JSON, except a histogram, which is shown by its number of bins.
+        Nested values are JSON, except a histogram: only its number of bins is shown.
 
     Examples
     --------

@@ -52,7 +52,7 @@ from runlake.errors.screen import MAX_MESSAGE, shortened, without_controls
 
 
 class RunlakeError(Exception):
-    """Base of every error of runlake.
+    """Base class of all errors of runlake.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class RunlakeError(Exception):
         What happened, to which run, file or key, and what to do next.
     **facts
         The facts of the message as values, such as ``path`` or ``status``. Each becomes an
-        attribute of the error, and survives pickling.
+        attribute of the error, and is pickled with the error.
     """
 
     facts: dict[str, Any]
@@ -91,7 +91,7 @@ Error = RunlakeError
 
 
 class SettingsError(RunlakeError):
-    """A setting is missing or wrong; ``setting`` is its name, ``source`` its value's origin."""
+    """A setting is missing or wrong: ``setting`` is its name, ``source`` its value's origin."""
 
 
 class UsageError(SettingsError):
@@ -132,7 +132,7 @@ class ArtifactMismatch(CommError, ValueError):
 
 
 class ArtifactFileMissing(ArtifactMismatch, FileNotFoundError):
-    """A directory lacks a file of the artifact."""
+    """A file of the artifact is missing in a directory."""
 
 
 class ArtifactEntryNotFound(CommError, KeyError):
@@ -147,11 +147,11 @@ class WandbApiFailedError(CommError):
 
 
 class OfflineError(WandbApiFailedError):
-    """Offline mode is on, and ``operation``, which needs the backend, is not in the cache."""
+    """Offline mode is on, and ``operation`` needs the backend."""
 
 
 class BackendError(WandbApiFailedError):
-    """The backend refused a request, or failed.
+    """The backend refused a request, or failed to answer it.
 
     ``operation`` is the request's name, ``origin`` the backend's address, ``status`` the HTTP
     status, ``attempts`` how often the request was sent.
@@ -191,7 +191,7 @@ class ArtifactNotFoundError(BackendError, ValueError):
 
 
 class UnsupportedByBackend(BackendError):
-    """The backend's schema lacks a field or type that the call needs; ``lacks`` is its name."""
+    """The call needs a field or type that the backend does not have; ``lacks`` is its name."""
 
 
 class ProtocolError(BackendError):
@@ -211,7 +211,7 @@ class ExportExpired(ExportError):
 
 
 class ExportChanged(ExportError):
-    """An export was replaced by another version while it was read in parts."""
+    """An export was replaced by another version while its parts were being downloaded."""
 
 
 class ExportCorrupt(ExportError):
@@ -219,7 +219,7 @@ class ExportCorrupt(ExportError):
 
 
 class IncompleteRunHistoryError(ExportError):
-    """The run has rows in no export yet, but the call requires complete exports."""
+    """The run has rows that are in no export yet, but the call requires complete exports."""
 
 
 class CacheError(RunlakeError):
@@ -263,7 +263,7 @@ class OddAnswerWarning(UserWarning):
 
 
 class UnwritableCacheWarning(UserWarning):
-    """The cache cannot be written, so downloads are not kept."""
+    """The cache cannot be written, so downloaded files are not stored in it."""
 
 
 # At the end, because this module imports all names above from here.

@@ -1,4 +1,4 @@
-"""Make text from a backend safe to print: no control characters, nothing stdout cannot encode."""
+"""Make a backend's text safe to print: escape control characters, and what stdout cannot encode."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def one_line(text: str) -> str:
 
 
 def shortened(text: str, n_characters: int) -> str:
-    """Return text with its middle replaced by " ... " if it is longer than ``n_characters``.
+    """Return text; if it is longer than ``n_characters``, " ... " replaces its middle.
 
     Examples
     --------

@@ -56,7 +56,7 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     Parameters
     ----------
     message : str
-        What is surprising, and what to do.
+        What happened, and what to do.
     category : type
         The warning's class, by which filters select it.
     """

@@ -1,4 +1,4 @@
-"""Reuse, revalidate, extend or fetch: one decision per export on offer (pure)."""
+"""Reuse, revalidate, extend or fetch: one decision per export that the backend lists (pure)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runlake.exports.manifest import Freshness, Manifest
 
 
 class Decision(Enum):
-    """What to do about an export on offer."""
+    """What to do about an export that the backend lists."""
 
     REUSE = "on disk, and the run is unchanged"
     REVALIDATE = "on disk, but the run has changed"
@@ -20,7 +20,7 @@ class Decision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Whether an export is on disk, and has what a read needs.
+    """Whether an export is on disk, and whether it contains what a read needs.
 
     Parameters
     ----------
@@ -41,23 +41,23 @@ def decide(
     *,
     use_cache: bool,
 ) -> dict[str, Decision]:
-    """Decide for each export on offer whether to reuse, revalidate, extend or download it.
+    """Decide for each listed export whether to reuse, revalidate, extend or download it.
 
     Parameters
     ----------
     offered : Manifest
-        The backend's current offer.
+        The backend's manifest: its list of exports now.
     held : mapping of str to Held
         The exports in the stored manifest, by object.
     held_freshness : Freshness or None
-        `Manifest.freshness` when all exports on disk were last current.
+        `Manifest.freshness` when all exports on disk were last up to date.
     use_cache : bool
         False downloads every export again.
 
     Returns
     -------
     dict of str to Decision
-        One decision per export on offer, by object.
+        One decision per listed export, by object.
 
     Examples
     --------

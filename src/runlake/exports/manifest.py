@@ -1,4 +1,4 @@
-"""The manifest: what a backend offers for a run at one moment. `fetch_manifest` requests it."""
+"""The backend's manifest of a run: its list of exports and live steps at one moment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATES_UNDER_WAY = frozenset({"running", "pending", "preempting"})
 
 
 class Freshness(NamedTuple):
-    """Facts that change whenever a run gets rows; made by `freshness_of`.
+    """Facts that change whenever rows are added to a run; made by `freshness_of`.
 
     If they are equal at two times, the run's history is the same.
 
@@ -41,15 +41,15 @@ class Freshness(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """One Parquet file on offer.
+    """One Parquet file of a run's history, as the backend lists it.
 
     Parameters
     ----------
     url : str
         Absolute signed URL; never shown, never stored.
     object : str
-        Name of the export, the same in every offer: the URL's path. The signature changes with each
-        offer, and the host may change too, if the storage has several addresses.
+        Name of the export, the same in every manifest: the URL's path. The signature is different
+        in each manifest. The host may differ too, if the storage has several addresses.
     """
 
     url: str = field(repr=False)
@@ -67,7 +67,7 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that a backend offered for a run at one moment.
+    """The exports and live steps of a run, and its state, as the backend listed them at one moment.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class Manifest:
 
     @property
     def freshness(self) -> Freshness:
-        """State, heartbeat and line count: while they are unchanged, exports need no request."""
+        """State, heartbeat and number of logged lines; while unchanged, exports need no request."""
         return freshness_of(self.state, self.heartbeat_at, self.line_count)
 
     def first_unlisted(self, exported_to: Iterable[int | None]) -> int | None:
@@ -135,7 +135,7 @@ class Manifest:
         Returns
         -------
         int or None
-            None if no step after the exported and listed ones exists.
+            None if the run has no step after the exported and listed steps.
         """
         known = [step for step in exported_to if step is not None]
         known += (self.live_steps or ())[-1:]
@@ -160,7 +160,7 @@ def _text(value: object) -> str | None:
 
 
 def fetch_manifest(client: Client, path: RunPath, *, is_silent: bool = False) -> Manifest:
-    """Request the current manifest of a run, in one request.
+    """Request the backend's manifest of a run, in one request.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
 
 
 def _may_have_history(run: Mapping[str, Any], last_step: float | None) -> bool:
-    """Return whether the run may have rows; an older backend lacks one or both of the fields."""
+    """Return whether the run may have rows; an older backend may not send these fields."""
     if last_step is not None:
         return last_step >= 0
     # A null in "historyKeys" means that the run has no history.

@@ -10,14 +10,14 @@ from runlake.values import RunPath
 
 
 class Offers:
-    """The exports that a backend offers for a run, shared by all threads that download them.
+    """The exports that a backend lists for a run, shared by all threads that download them.
 
     Parameters
     ----------
     client : Client
         Client of the backend.
     manifest : Manifest
-        The backend's last offer.
+        The backend's last manifest.
     """
 
     def __init__(self, client: Client, manifest: Manifest) -> None:
@@ -32,7 +32,7 @@ class Offers:
 
     @property
     def exports(self) -> tuple[Export, ...]:
-        """The exports on offer, with their latest URLs."""
+        """The exports that the backend lists, with their latest URLs."""
         return self._manifest.exports
 
     def renew(self, refused: Export) -> Export | None:
@@ -48,7 +48,7 @@ class Offers:
         Returns
         -------
         Export or None
-            None if the backend no longer offers the export.
+            None if the backend no longer lists the export.
         """
         with self._guard:
             found = self._find(refused)

@@ -81,9 +81,9 @@ def this_machine() -> Machine:
 def current_boot() -> str | None:
     """Return the id of the machine's current boot; None if the system has none.
 
-    If the machine crashes before a file's bytes reach the disk, the file is damaged. A flush avoids
-    that, but takes longer than a fast download. So files are written without a flush, together with
-    the boot's id, and are checked before use after another boot.
+    If the machine crashes before a file's bytes reach the disk, the file is damaged. A flush
+    prevents this damage, but takes longer than a fast download. So files are written without a
+    flush, together with the boot's id, and are checked before use after another boot.
     """
     return _boot(BOOT_ID)
 

@@ -49,17 +49,17 @@ class Piece:
 def coalesce(
     ranges: Iterable[ByteRange], *, max_waste: float = 0.05, n_requests_cost: int = 1 << 20
 ) -> list[ByteRange]:
-    """Join ranges with small gaps, to save requests for a few unneeded bytes.
+    """Join ranges with small gaps, to make fewer requests, at the cost of a few unneeded bytes.
 
     Parameters
     ----------
     ranges : iterable of ByteRange
         Ranges in any order. They may overlap; empty ranges are dropped.
     max_waste : float
-        Most bytes in joined gaps, as a fraction of the bytes in ``ranges``. The smallest gaps are
-        joined first.
+        Maximum number of bytes in joined gaps, as a fraction of the bytes in ``ranges``. The
+        smallest gaps are joined first.
     n_requests_cost : int
-        Most bytes in one joined gap: the cost of a request, in bytes.
+        Maximum number of bytes in one joined gap: the cost of a request, in bytes.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def subtract(wanted: Iterable[ByteRange], held: Iterable[ByteRange]) -> list[Byt
 
 
 def split(ranges: Iterable[ByteRange], max_bytes: int) -> list[ByteRange]:
-    """Cut ranges into pieces of at most ``max_bytes`` bytes, in the given order.
+    """Divide ranges into pieces of at most ``max_bytes`` bytes, in the given order.
 
     Examples
     --------
@@ -141,8 +141,8 @@ def parse_content_range(text: str | None) -> tuple[ByteRange, int] | None:
     Returns
     -------
     tuple of ByteRange and int, or None
-        The range of the answer's body, and the length of the whole object; None if the header lacks
-        either.
+        The range of the answer's body, and the length of the whole object; None if the header does
+        not have both.
 
     Examples
     --------

@@ -33,15 +33,16 @@ def find_gaps(manifest: Manifest, exports: Sequence[ExportFacts]) -> tuple[Gap, 
     Parameters
     ----------
     manifest : Manifest
-        The backend's offer.
+        The backend's manifest.
     exports : sequence of ExportFacts
-        Facts of the offered exports.
+        Facts of the exports in the manifest.
 
     Returns
     -------
     tuple of Gap
-        Ranges of steps in no export: the steps after the last export first, then the widest gaps.
-        Empty if all lines that the backend counts are known rows, or the search was made already.
+        Ranges of steps that are in no export: first the steps after the last export, then the
+        widest gaps. Empty if all lines that the backend counts are known rows, or the search was
+        made already.
 
     Notes
     -----

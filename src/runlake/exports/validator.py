@@ -82,7 +82,7 @@ class Validator:
 
     @property
     def promises_digest(self) -> bool:
-        """True if the host sent a digest to check the bytes against."""
+        """True if the host sent a digest with which the bytes can be compared."""
         return self.md5 is not None or self.crc32c is not None
 
     def with_promises_of(self, other: Validator) -> Validator:

@@ -1,7 +1,7 @@
 """Verify that a file is the export that a storage host promised.
 
-However a file was downloaded (whole, by the request for its tail, in ranges, resumed, copied from a
-dead attempt, after a redirect), the cache publishes it only as a `Verified`, which only
+A file may have been downloaded whole, with its tail, in ranges, resumed, copied from a dead
+attempt, or after a redirect. In all cases the cache publishes it only as a `Verified`, which only
 `verify_export` makes.
 """
 

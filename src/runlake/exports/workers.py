@@ -24,7 +24,7 @@ def run_tasks(tasks: Iterable[Callable[[], None]], max_workers: int, stop: Stop)
     tasks : iterable of callable
         Tasks, started in this order.
     max_workers : int
-        Most tasks at once.
+        Maximum number of tasks at the same time.
     stop : Stop
         The flag that the tasks check while they wait. It is set here if a task fails.
 

@@ -53,7 +53,7 @@ def follow_run(
     Raises
     ------
     RunlakeError
-        Any error of the first poll; later, only an error that a retry cannot cure. If the backend
+        Any error of the first poll; later, only an error that remains after a retry. If the backend
         stops answering after the first poll, polling continues.
     """
     following = _Following(client, run, question, note, question.steps.start)
@@ -128,7 +128,8 @@ class _Following:
     def _may_have_news(self, now: Manifest) -> bool:
         """Return whether there may be rows that have not been yielded.
 
-        Some backends do not send the last step; then a change of lines or exports is a hint.
+        Some backends do not send the last step. Then a change of the number of lines, or of the
+        exports, is a hint.
         """
         if _end(now) > self.position:
             return True
@@ -140,7 +141,7 @@ class _Following:
     def _mind_rewinding(self, now: Manifest) -> None:
         """Set the position back if the run was rewound: two consecutive polls found it shorter.
 
-        A single such poll may have been answered by a replica that lags behind.
+        A single poll may find the run shorter because a replica with old data answered it.
         """
         has_fallen = self.seen is not None and _is_shorter(now, self.seen)
         if has_fallen and self.has_fallen:

@@ -1,4 +1,4 @@
-"""Decode the first rows during the request to the backend, in case the run has not changed."""
+"""Decode the first rows during the request to the backend; used if the run is unchanged."""
 
 from __future__ import annotations
 

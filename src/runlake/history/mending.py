@@ -1,8 +1,8 @@
 """Recover from a file that could not be decoded: download it again, or use another engine.
 
 A file is not downloaded again if its bytes are known to be right: they were checked against a
-digest of the storage host, or a second download gave equal bytes. Then the engine is at fault, and
-another engine decodes the file from now on.
+digest of the storage host, or a second download gave equal bytes. Then the engine has caused the
+error, and another engine decodes the file from now on.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _refuse(export: StoredExport, engine: str, plan: Plan, corrupt: CacheCorrupt
 
 
 def _suspects(plan: Plan, corrupt: CacheCorrupt) -> list[StoredExport]:
-    """Return the files that may have caused an error, as few as can be determined."""
+    """Return the files that may have caused an error; as few files as possible."""
     named = set(map(Path, corrupt.paths))
     suspects = [export for export in plan.pulled.exports if export.path in named]
     if len(suspects) < 2:  # noqa: PLR2004 - a single file needs no search

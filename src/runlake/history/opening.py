@@ -45,14 +45,14 @@ def open_plan(
     question : Question
         What to read.
     pulled : PullResult, optional
-        The result of an earlier pull, to be read without another pull.
+        The result of an earlier pull. It is read, and no pull is made.
     **options
         As for `runlake.cache.pull.pull_run`.
 
     Returns
     -------
     Plan
-        A snapshot: rows logged later are not in it.
+        The plan at this moment; it does not contain rows that are logged later.
 
     Raises
     ------
@@ -62,8 +62,8 @@ def open_plan(
     Warns
     -----
     OddAnswerWarning
-        If some exports with rows lack that column, or have rows at steps below 0 or of more than 63
-        bits.
+        If some exports with rows do not have that column, or have rows at steps below 0 or of more
+        than 63 bits.
     """
     if pulled is None:
         pulled = pull_run(client, run, question, **options)

@@ -63,7 +63,7 @@ class Reading:
     live : LiveSource
         Source of the plan's live rows.
     head_start : HeadStart or None
-        May have the first rows already.
+        Has the first rows, if they were decoded in advance.
     """
 
     client: Client
@@ -73,7 +73,7 @@ class Reading:
 
     @property
     def pulled(self) -> PullResult:
-        """The manifest and the cached exports, as of one moment."""
+        """The manifest and the cached exports at one moment."""
         return self.plan.pulled
 
     def iter_rows(self, page_size: int) -> Iterator[Row]:
@@ -86,7 +86,7 @@ class Reading:
             self.warn_no_rows()
 
     def scan(self) -> pl.LazyFrame:
-        """Return the rows as a lazy frame; live rows are fetched at the call."""
+        """Return the rows as a lazy frame; live rows are fetched before the call returns."""
         from runlake.history.frames.scan import warn_of_json
 
         scanned = self.tried().healing(lambda reading: reading._scanned())  # noqa: SLF001
@@ -121,7 +121,7 @@ class Reading:
         return self
 
     def arrow(self) -> pa.RecordBatchReader:
-        """Return the rows as a stream of Arrow record batches, in bounded memory."""
+        """Return the rows as a stream of Arrow record batches, a few of them in memory at once."""
         import pyarrow as pa
 
         from runlake.history.frames.scan import warn_of_json
@@ -203,7 +203,7 @@ class Reading:
         return relation
 
     def last(self, n_rows: int) -> Reading:
-        """Return a reading of the last ``n_rows`` rows of this one."""
+        """Return a reading of the last ``n_rows`` rows of this reading."""
         start = self.healing(lambda reading: reading._tail_start(n_rows))  # noqa: SLF001
         if start is None:
             return self
@@ -230,8 +230,8 @@ class Reading:
         n_rows : int
             Maximum number of rows.
         keys : sequence of str, optional
-            Keys of the returned rows, a selection of the plan's keys and ``_step``, the x axis
-            first; all if omitted.
+            Keys of the returned rows, the x axis first. They are some of the plan's keys and
+            ``_step``; all of these if omitted.
         is_silent : bool
             Do not warn if there are no rows although the run has rows.
 
@@ -239,7 +239,7 @@ class Reading:
         -------
         Sample
             The backend's own sample if the run has no exports and the backend does not list its
-            live steps; else chosen here.
+            live steps; else runlake chooses the rows.
         """
         from runlake.history.sample.downsample import rows_of
 
@@ -255,7 +255,7 @@ class Reading:
     def sampled_frame(
         self, n_rows: int, keys: Sequence[str] | None = None
     ) -> tuple[pl.DataFrame, int]:
-        """Return the rows of `sample` as a frame, and the number of rows they were chosen from.
+        """Return the rows of `sample` as a frame, and the number of rows before sampling.
 
         Keys whose values have no common type are JSON text. There is no warning if there are no
         rows.
@@ -346,7 +346,7 @@ class Reading:
         return find_key_facts(self.pulled.manifest, self._every_column())
 
     def logged_keys(self) -> dict[str, KeyFacts]:
-        """Return `key_facts`; if the backend names no keys, with those of the live rows."""
+        """Return `key_facts`; if the backend names no keys, the keys of live rows are added."""
         facts = self.key_facts()
         if self.pulled.manifest.key_counts or not (self.plan.live_pages or self.plan.is_walk):
             return facts
@@ -401,17 +401,17 @@ def open_reading(
     question : Question
         What to read.
     pulled : PullResult, optional
-        The result of an earlier pull, to be read without another pull.
+        The result of an earlier pull. It is read, and no pull is made.
     as_rows : bool
-        True if rows will be read: then the first rows are decoded during the request to the
-        backend, if the run had ended at the last pull.
+        True if rows will be read. If the run had ended at the last pull, the first rows are then
+        decoded during the request to the backend.
     **options
         As for `runlake.cache.pull.pull_run`.
 
     Returns
     -------
     Reading
-        A snapshot: rows logged later are not in it.
+        The run at this moment; rows that are logged later are not in it.
     """
     head_start = None
     is_far = client.round_trip >= FAR_SECONDS and not client.settings.offline

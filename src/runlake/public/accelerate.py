@@ -102,7 +102,7 @@ class _SdkScan(HistoryScan):
 def _server_of(run: Any) -> tuple[str, str | None]:
     """Return the base URL and the API key of a run of the SDK, which has no public names for them.
 
-    The key is None if the SDK does not state it; the settings have it then.
+    The key is None if the SDK's run does not have it; it is then taken from the settings.
     """
     service = getattr(run, "_service_api", None)
     if service is not None:
@@ -128,7 +128,7 @@ def accelerate(*, quiet: bool = False) -> Acceleration:
     Parameters
     ----------
     quiet : bool
-        Do not print a line about it on standard error.
+        Do not print a line on standard error.
 
     Returns
     -------

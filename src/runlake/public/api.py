@@ -32,14 +32,14 @@ class Api(ApiArtifacts):
     Parameters
     ----------
     overrides : mapping, optional
-        Any of ``base_url``, ``app_url``, ``entity``, ``project`` and ``cache_dir``; these take
-        precedence over the environment.
+        Any of ``base_url``, ``app_url``, ``entity``, ``project`` and ``cache_dir``. These values
+        are used instead of those of the environment.
     timeout : float, optional
         Time limit of one request, in seconds.
     api_key : str, optional
         Takes precedence over ``WANDB_API_KEY``, settings files and netrc.
     offline : bool, optional
-        Answer from the cache alone, without requests; ``RUNLAKE_OFFLINE`` if omitted.
+        Read only from the cache, without requests; ``RUNLAKE_OFFLINE`` if omitted.
 
     Raises
     ------
@@ -96,12 +96,12 @@ class Api(ApiArtifacts):
 
     @property
     def api_key(self) -> str | None:
-        """The API key in clear text, for a script's own requests; None if no source has one."""
+        """The API key in clear text, for a script's own requests; None if no key was found."""
         key = self.settings.api_key
         return None if key is None else key.reveal()
 
     def run(self, path: str = "") -> Run:
-        """Return a run; the same object for the same path until `flush`.
+        """Return a run; until `flush` is called, the same path gives the same object.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class Api(ApiArtifacts):
         Raises
         ------
         InvalidArgument
-            If the path lacks a part, or the URL belongs to another backend.
+            If a part of the path is missing, or the URL belongs to another backend.
         RunNotFoundError
             If there is no such run.
         """
@@ -177,7 +177,7 @@ class Api(ApiArtifacts):
         include_sweeps: bool = False,
         lazy: bool = True,
     ) -> Runs:
-        """Return the runs of a project; the same list for the same arguments until `flush`.
+        """Return the runs of a project; until `flush`, the same arguments give the same list.
 
         Parameters
         ----------
@@ -199,7 +199,7 @@ class Api(ApiArtifacts):
         include_sweeps : bool
             Fetch the sweep of each run with the list.
         lazy : bool
-            List without config and summary; each run fetches them at the first access.
+            List the runs without config and summary; each run fetches them at the first access.
 
         Returns
         -------
@@ -240,8 +240,8 @@ class Api(ApiArtifacts):
         name : str
             The project, or the URL of a page of the project.
         entity : str, optional
-            Its owner; the configured entity, else the user's, if omitted. Ignored with a URL,
-            which names the entity itself.
+            Owner of the project. If omitted, the configured entity, else the user's. Ignored if
+            ``name`` is a URL, which contains the entity.
 
         Returns
         -------
@@ -260,7 +260,7 @@ class Api(ApiArtifacts):
         return Project(self._client, self._entity(entity), name)
 
     def projects(self, entity: str | None = None, per_page: int = 200) -> Projects:
-        """Return the projects of an entity; the same list until `flush`.
+        """Return the projects of an entity; until `flush` is called, the same list.
 
         Parameters
         ----------
@@ -308,7 +308,7 @@ class Api(ApiArtifacts):
         name : str
             1 to 128 characters; no slash, no backslash, and none of ``#?%:``.
         entity : str
-            Its owner.
+            Owner of the project.
 
         Raises
         ------
@@ -332,7 +332,7 @@ class Api(ApiArtifacts):
         run_id : str, optional
             Random if omitted.
         project : str, optional
-            The configured project, else ``uncategorized``, if omitted.
+            If omitted, the configured project, else ``uncategorized``.
         entity : str, optional
             The configured entity, else the user's, if omitted.
 

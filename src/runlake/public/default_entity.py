@@ -1,4 +1,4 @@
-"""The default entity: used where a path names none; from the settings, else from the API key."""
+"""The default entity of paths that name no entity: from the settings, else from the API key."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DefaultEntity:
         return self._default_entity
 
     def _entity(self, name: str | None) -> str:
-        """Return a named entity, else the configured one, else the user's."""
+        """Return a named entity; if it is None, the configured entity, else the user's."""
         if name is not None and name != UNNAMED:
             return check_text(name, "The entity")
         entity = self._client.settings.entity or self.default_entity

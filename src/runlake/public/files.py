@@ -76,7 +76,7 @@ class File(Attributes):
     def path_uri(self) -> str:
         """The file's address in S3, as ``s3://bucket/key``; empty, with a warning, if not in S3.
 
-        For a reference it is the URL of the referenced file.
+        For a reference, the value is the URL of the referenced file.
         """
         direct = self._attrs.get("directUrl")
         if not direct:
@@ -101,7 +101,7 @@ class File(Attributes):
         exist_ok: bool = False,
         api: Api | None = None,
     ) -> TextIOWrapper:
-        """Download the file into a directory; it appears there complete, or not at all.
+        """Download the file into a directory; if this fails, no part of the file stays there.
 
         Parameters
         ----------
@@ -112,7 +112,7 @@ class File(Attributes):
         exist_ok : bool
             Keep an existing file, and download nothing.
         api : Api, optional
-            An `Api` whose client and settings to download with; the file's own if omitted.
+            The `Api` to download with, with its settings; if omitted, the one that listed the file.
 
         Returns
         -------
@@ -122,7 +122,8 @@ class File(Attributes):
         Raises
         ------
         InvalidArgument
-            If the file exists and neither flag is set, or the name leads out of the directory.
+            If the file exists and neither ``replace`` nor ``exist_ok`` is set, or if the name leads
+            out of the directory.
         FileTransferError, Unreachable
             If the file cannot be downloaded; nothing is left behind then.
         """
@@ -208,7 +209,8 @@ class Files(SizedPages[File]):
     upload : bool
         Return upload URLs as ``url``, in place of download URLs.
     pattern : str, optional
-        Names to list, as in SQL's LIKE: ``%`` stands for any characters, ``_`` for one.
+        Pattern of the names to list, as in SQL's LIKE: ``%`` stands for any characters, ``_`` for
+        one character.
 
     Raises
     ------

@@ -19,7 +19,7 @@ def to_json_value(value: object, name: str, *, keeps_nan: bool = False) -> Any:
     Parameters
     ----------
     value : object
-        Anything that the SDK takes in a summary: plain values, mappings with string keys, lists,
+        Any value that the SDK accepts in a summary: plain values, mappings with string keys, lists,
         tuples, sets, bytes, dates, enums, callables, numpy's scalars and arrays, tensors.
     name : str
         Name of the value in error texts.
@@ -34,11 +34,11 @@ def to_json_value(value: object, name: str, *, keeps_nan: bool = False) -> Any:
     Raises
     ------
     InvalidType
-        If the value, or one inside it, cannot be written as JSON.
+        If the value, or a value inside it, cannot be written as JSON.
 
     Notes
     -----
-    The rules are those of the SDK: NaN alone or in a mapping becomes None, NaN in a list stays.
+    The rules are the SDK's: NaN alone or in a mapping becomes None; NaN in a list is not changed.
 
     Examples
     --------

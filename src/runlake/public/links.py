@@ -1,8 +1,8 @@
 """Functions that return an object of another public class: the only late imports of `public`.
 
-A run returns its sweep and a sweep its runs, an artifact its files and a file its artifact. Imports
-at the top of their modules would be circular. This module is the only exception that import-linter
-makes in its check for circles.
+A run returns its sweep, and a sweep returns its runs; an artifact returns its files, and a file
+returns its artifact. Imports at the top of their modules would be circular. This module is the only
+exception that import-linter makes in its check for circles.
 """
 
 from __future__ import annotations

@@ -27,11 +27,12 @@ def login(
     key : str, optional
         The API key; from ``WANDB_API_KEY``, a settings file or netrc if omitted.
     host : str, optional
-        Base URL of the API. Used where neither `Api` nor ``WANDB_BASE_URL`` names one.
+        Base URL of the API. Used if neither `Api` nor ``WANDB_BASE_URL`` names a host.
     verify : bool
         Check the key with the backend: one request; none offline.
     prompt : bool
-        If no key is found: True raises `UsageError`, False returns False. runlake never prompts.
+        Decides what happens if no key is found: True raises `UsageError`, False returns False.
+        runlake never prompts.
     relogin, force, timeout, referrer, anonymous
         Accepted for compatibility and ignored: they control the SDK's prompt.
 
@@ -43,7 +44,7 @@ def login(
     Raises
     ------
     AuthenticationError
-        If the key cannot be verified; then it is not used.
+        If the key cannot be verified; the key is not used then.
     UsageError
         If no key is found and ``prompt`` is True.
     SettingsError
@@ -51,8 +52,9 @@ def login(
 
     Notes
     -----
-    Nothing is written to netrc or a settings file. A pickled `Api` carries no key: a process that
-    unpickles it looks the key up again, and must call `login` itself if it has no other source.
+    Nothing is written to netrc or a settings file. A pickled `Api` does not contain the key. The
+    process that unpickles it looks the key up again; if it has no other source, it must call
+    `login` itself.
     """
     del relogin, force, timeout, referrer, anonymous
     settings = load_settings({"base_url": host}, api_key=key)

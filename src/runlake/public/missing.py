@@ -1,4 +1,4 @@
-"""Error texts for names of the wandb SDK that runlake lacks: why, and what to use instead."""
+"""Error texts for names that the wandb SDK has and runlake does not: what to use instead."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def say_missing(owner: str, name: str, sentence: str) -> str:
     Parameters
     ----------
     owner : str
-        The class or module that lacks the name; a key of `INSTEAD`.
+        The class or module that does not have the name; a key of `INSTEAD`.
     name : str
         The missing name.
     sentence : str

@@ -39,7 +39,7 @@ def _holds_times(dtype: pl.DataType) -> bool:
 
 
 def _in_microseconds(times: pl.Series) -> pl.Series:
-    """Return times of day in microseconds: Python's `datetime.time` and rows hold no finer ones."""
+    """Return times of day in microseconds, the finest unit of Python's `datetime.time`."""
     import polars as pl
 
     array = times.to_arrow()
@@ -79,7 +79,8 @@ def as_pandas(rows: list[dict[str, Any]]) -> pd.DataFrame | list[dict[str, Any]]
     Returns
     -------
     pandas.DataFrame or list of dict
-        A column per key in the order of their first appearance, NaN where a row lacks it.
+        A column per key in the order of first appearance. A cell is NaN if its row does not have
+        the key.
     """
     try:
         import pandas as pd

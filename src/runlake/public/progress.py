@@ -10,12 +10,12 @@ from runlake.public.lists.attributes import is_notebook
 
 
 def visible_progress(*, is_wanted: bool = True) -> Progress:
-    """Return a progress bar of rich, else of tqdm; a silent one if neither could be seen.
+    """Return a progress bar of rich, else of tqdm; a silent one if no bar could be seen.
 
     Parameters
     ----------
     is_wanted : bool
-        False with ``RUNLAKE_PROGRESS=0``.
+        False if ``RUNLAKE_PROGRESS=0`` is set.
     """
     if not is_wanted or not _is_seen():
         return Silence()

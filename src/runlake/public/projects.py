@@ -30,7 +30,7 @@ class Project(Attributes):
     client : Client
         The backend.
     entity, project : str
-        Its owner and its name.
+        Owner and name of the project.
     attrs : mapping, optional
         Fields that were loaded already.
     """
@@ -110,9 +110,10 @@ class Project(Attributes):
         per_page : int
             Sweeps per request.
         filters : dict, optional
-            In the language of `Api.runs`, where the backend can filter sweeps.
+            As for `Api.runs`, if the backend can filter sweeps.
         order : str, optional
-            Accepted for compatibility, with a warning: a backend has one order of sweeps.
+            Accepted for compatibility, but ignored with a warning: a backend lists sweeps in one
+            order only.
 
         Returns
         -------

@@ -57,8 +57,8 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
     include_sweeps : bool
         Fetch the sweep of each run with the list, once per sweep.
     lazy : bool
-        List without config and summary; the first access to either loads them for the runs of the
-        same page, up to 100 in one request.
+        List the runs without config and summary. The first access to either fetches them for the
+        runs of the same page, up to 100 in one request.
 
     Raises
     ------
@@ -157,7 +157,7 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         return page
 
     def _pages(self, document: str, per_page: int) -> Iterator[dict[str, Any]]:
-        """Yield the runs' fields as the backend has them now; the list stays unchanged."""
+        """Request the runs' fields again, and yield them page by page; the list stays unchanged."""
         walk = Walk(self._client, self._what)
         cursor, has_next = None, True
         seen: set[str] = set()
@@ -252,11 +252,11 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
             Return only these keys, of rows that have all of them and the x axis; every row and
             key if omitted.
         x_axis : str or None
-            A key that a row must have besides ``keys``; None means ``_step``.
+            An additional key that a row must have; None means ``_step``.
         format : {"default", "pandas", "polars"}
             "default" is a list of dicts; frames have their columns in alphabetical order.
         stream : {"default", "system", "events", "systemMetrics"}
-            "system" and its two synonyms read system metrics, as sampled by the backend.
+            "system" and its two synonyms return the backend's sample of the system metrics.
 
         Returns
         -------
@@ -290,7 +290,7 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         max_step: int | None = None,
         how: str = "all",
     ) -> pl.LazyFrame:
-        """Read the histories of all runs as one lazy frame; live rows are fetched at the call.
+        """Read the histories of all runs as one lazy frame; live rows are fetched at once.
 
         A run without live rows that has not changed since its exports were downloaded costs no
         request; a run that was resumed or has live rows costs one request and its live pages.
@@ -300,9 +300,9 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         keys : list of str or None
             Return only these keys, of rows that have all of them; None means every row and key.
         min_step, max_step : int or None
-            First step, inclusive, and the step to stop before, exclusive; None means open.
+            First step, inclusive, and the step to stop before, exclusive; None means no limit.
         how : {"all", "any"}
-            "any" keeps rows that have at least one of the keys.
+            "any" returns rows that have at least one of the keys.
 
         Returns
         -------
@@ -313,16 +313,15 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; no request has been made then. Also if ``keys`` is None and a
+            If an argument is wrong (then no request has been made), or if ``keys`` is None and a
             run logged a key ``run_id``.
         ExportError, CacheError
             If the exports of a run cannot be downloaded.
 
         Notes
         -----
-        Types of a key are unified over all runs as within one run: a key whose values have no
-        common type becomes JSON text, and a `MixedTypesWarning` names the key. A `NoRowsWarning`
-        names keys that no run has.
+        Each key has one type for all runs. If its values have no common type, they become JSON
+        text, and a `MixedTypesWarning` names the key. A `NoRowsWarning` names keys that no run has.
         """
         question = Question.from_arguments(keys, how, min_step, max_step)
         if RUN_ID in (question.keys or ()):
@@ -360,7 +359,7 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         return stacked[sorted(stacked.columns)]
 
     def _listed(self) -> list[ListedRun]:
-        """Return the runs with their current freshness."""
+        """Return the runs with their present states, heartbeats and numbers of logged lines."""
         if self._last is None:
             self._reach(None)
             facts = {run.id: run.load() for run in self.objects}

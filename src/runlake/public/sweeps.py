@@ -62,7 +62,7 @@ class Sweep(Attributes):
         self.load()
 
     def load(self, force: bool = False) -> dict[str, Any]:
-        """Load the sweep's fields with one request, unless they are loaded.
+        """Load the sweep's fields with one request, unless they are loaded already.
 
         Parameters
         ----------
@@ -112,7 +112,7 @@ class Sweep(Attributes):
 
     @property
     def name(self) -> str:
-        """The display name of the sweep, else the name in its config, else its id."""
+        """The display name of the sweep; if it has none, the name in its config, else its id."""
         return str(self._attrs.get("displayName") or self.config.get("name") or self.id)
 
     @property
@@ -122,7 +122,7 @@ class Sweep(Attributes):
 
     @property
     def order(self) -> str | None:
-        """The order that lists the best run first, for `Api.runs`; None without a metric."""
+        """The order for `Api.runs` that puts the best run first; None without a metric."""
         metric = self.config.get("metric")
         if not isinstance(metric, dict) or "name" not in metric:
             return None
@@ -130,12 +130,13 @@ class Sweep(Attributes):
         return f"{sign}summary_metrics.{metric['name']}"
 
     def best_run(self, order: str | None = None) -> Run | None:
-        """Return the best run of the sweep, or the first in another order.
+        """Return the best run of the sweep, or the first run in another order.
 
         Parameters
         ----------
         order : str, optional
-            As for `Api.runs`; by the sweep's own metric if omitted, else by creation.
+            As for `Api.runs`. If omitted, runs are ordered by the sweep's metric, or, without a
+            metric, by creation time.
 
         Returns
         -------

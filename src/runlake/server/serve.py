@@ -66,8 +66,8 @@ def prepare_server(
     Yields
     ------
     tuple
-        The addresses, the server, and the sockets to run it with. Clients can connect from now on
-        and wait until the server runs.
+        The addresses, the server, and the sockets with which to run it. Clients can connect from
+        now on; they wait until the server runs.
 
     Raises
     ------
@@ -115,7 +115,8 @@ def _usable(path: Path, what: str) -> Iterator[None]:
 def _listen_for_storage(options: Options) -> socket.socket:
     """Bind the port that the data directory used before, if it is free.
 
-    Readers identify cached files by their address: another port makes them download again.
+    Readers identify cached files by their address; if the port changes, they download the files
+    again.
     """
     memory = options.data_dir / "storage-port"
     remembered = memory.read_text().strip() if memory.is_file() else ""

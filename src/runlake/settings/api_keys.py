@@ -49,14 +49,15 @@ def remember_login(base_url: str, key: Secret) -> None:
     base_url : str
         Root of the API, without a trailing slash.
     key : Secret
-        Wins over ``WANDB_API_KEY``, settings files and netrc, not over an argument of `Api`.
+        Used instead of ``WANDB_API_KEY``, settings files and netrc, but not instead of an argument
+        of `Api`.
     """
     _logins.pop(base_url, None)
     _logins[base_url] = key
 
 
 def last_login() -> str | None:
-    """Return the base URL of the last `remember_login`; None if there was none."""
+    """Return the base URL of the last `remember_login`; None if it was never called."""
     return next(reversed(_logins), None)
 
 

@@ -45,7 +45,7 @@ def bytes_in(name: str) -> int | None:
 
 
 def word_in(name: str, words: tuple[str, ...]) -> str:
-    """Return an environment variable as one of ``words``, in lower case; by default the first."""
+    """Return an environment variable as one of ``words``, in lower case; the first if unset."""
     text = variable(name)
     if text is None:
         return words[0]
@@ -72,7 +72,7 @@ def flag_in(name: str, *, default: bool) -> bool:
 
 
 def home_directory() -> Path | None:
-    """Return the home directory; None if there is none, as for some users in containers."""
+    """Return the home directory; None if the user has none, as in some containers."""
     try:
         return Path.home()
     except RuntimeError:

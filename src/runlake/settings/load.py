@@ -1,4 +1,4 @@
-"""Collect the settings: defaults, then files, variables and arguments, the last one winning."""
+"""Collect the settings: arguments, else variables, else settings files, else defaults."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def load_settings(
     Parameters
     ----------
     overrides : mapping, optional
-        Explicit values that win over every other source: ``base_url``, ``app_url``, ``entity``,
-        ``project``, ``cache_dir`` (holds the ``runlake`` folder, as ``WANDB_CACHE_DIR`` does);
-        `UNUSED_OVERRIDES` are ignored.
+        Values that are used instead of those of any other source: ``base_url``, ``app_url``,
+        ``entity``, ``project``, ``cache_dir`` (contains the ``runlake`` folder, as
+        ``WANDB_CACHE_DIR`` does); `UNUSED_OVERRIDES` are ignored.
     api_key : str, optional
-        Wins over ``WANDB_API_KEY``, settings files and netrc.
+        Used instead of ``WANDB_API_KEY``, settings files and netrc.
     timeout : float, optional
         Seconds that one request may take.
     offline : bool, optional

@@ -27,7 +27,7 @@ class Secret:
 
 
 def checked_key(key: object, source: str) -> Secret:
-    """Return an API key as a secret; raise `SettingsError`, naming ``source``, if malformed."""
+    """Return an API key as a secret; raise `SettingsError` with ``source`` if malformed."""
     if not isinstance(key, str):
         raise SettingsError(
             f"The API key of {source} is of type {type(key).__name__}, not a string.",

@@ -21,7 +21,7 @@ class Settings:
     cache_dir : Path
         Root of the cache, ``$WANDB_CACHE_DIR/runlake``.
     api_key : Secret or None
-        Never pickled; unpickling looks it up again.
+        Never pickled; when the settings are unpickled, the key is looked up again.
     entity, project : str or None
         Defaults for paths that leave them out.
     timeout : float
@@ -32,28 +32,28 @@ class Settings:
         Seconds to wait for other processes: for a process that pulls the same run, or for a turn to
         send a request under the shared rate limit (``RUNLAKE_LOCK_TIMEOUT``).
     max_workers : int
-        Most requests in flight at once (``RUNLAKE_MAX_WORKERS``).
+        Maximum number of requests at the same time (``RUNLAKE_MAX_WORKERS``).
     ca_bundle : str or None
         PEM file, or directory with OpenSSL's hashed names, of the certificate authorities to trust
         (``REQUESTS_CA_BUNDLE``, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``).
     verify_ssl : bool
-        Check certificates; False with ``WANDB_INSECURE_DISABLE_SSL``.
+        Check certificates; False if ``WANDB_INSECURE_DISABLE_SSL`` is set.
     progress : bool
-        Show progress bars; False with ``RUNLAKE_PROGRESS=0``.
+        Show progress bars; False if ``RUNLAKE_PROGRESS=0`` is set.
     offline : bool
         Send no request (``RUNLAKE_OFFLINE``).
     locking : {"auto", "flock", "soft"}
-        How processes that share the cache exclude each other (``RUNLAKE_LOCKING``).
+        Kind of lock for processes that share the cache (``RUNLAKE_LOCKING``).
     cache_max_bytes : int or None
         Size above which the least recently used runs are evicted (``RUNLAKE_CACHE_MAX_BYTES``).
     requests_per_second : float or None
-        Limit for all processes together that use this key and this cache
-        (``RUNLAKE_REQUESTS_PER_SECOND``); with None, only the backend's own limit applies.
+        Limit for all processes that use this key and this cache, together
+        (``RUNLAKE_REQUESTS_PER_SECOND``). If None, only the backend's own limit applies.
     max_bandwidth : int or None
         Bytes per second for all downloads of this process (``RUNLAKE_MAX_BANDWIDTH``).
     artifact_dir : Path
-        Where artifacts are downloaded to by default (``WANDB_ARTIFACT_DIR``); a relative path is
-        resolved against the working directory at the time of the download.
+        Default directory for downloaded artifacts (``WANDB_ARTIFACT_DIR``). A relative path is
+        relative to the working directory at the time of the download.
     """
 
     base_url: str

@@ -1,4 +1,4 @@
-"""Frozen values that every layer uses, and checks of the arguments they are made from.
+"""Frozen values that every layer uses, and checks of arguments.
 
 Read `question` first, which describes a read of a run; then `paths`. Both use `arguments`.
 """

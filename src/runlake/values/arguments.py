@@ -28,14 +28,14 @@ def check_text(text: str, kind: str) -> str:
     """Return text; raise `InvalidArgument` if it cannot be encoded as UTF-8.
 
     Such text contains surrogates, for example from a command line whose bytes are not UTF-8. No
-    backend and no file could hold it.
+    backend and no file could store such text.
 
     Parameters
     ----------
     text : str
         Text from a caller.
     kind : str
-        What to call the text in the error, such as ``"The key"``.
+        The words that name the text in the error, such as ``"The key"``.
     """
     try:
         text.encode()
@@ -86,7 +86,7 @@ def parse_bytes(value: str | int, name: str = "size") -> int:
         Bytes, or a number with a unit: decimal (``kB``, ``MB``, ``GB``, ``TB``, ``PB``) or binary
         (``KiB``, ``MiB``, ...), in any case, with or without a space or the final ``B``.
     name : str
-        What to call the value in the error.
+        The words that name the value in the error.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def parse_age(value: str | float, name: str = "age") -> float:
         Seconds, or a number with a unit: ``s``, ``m`` (minutes), ``h``, ``d``, ``w``, ``M`` (months
         of 30 days) or ``y`` (years of 365 days). Units are case-sensitive: ``6m`` is six minutes.
     name : str
-        What to call the value in the error.
+        The words that name the value in the error.
 
     Returns
     -------

@@ -32,7 +32,7 @@ def split_url(url: str) -> SplitResult:
 
 
 def url_parts(url: str) -> list[str]:
-    """Return the segments of a URL's path, percent-decoded and without empty ones."""
+    """Return the segments of a URL's path, percent-decoded and without empty segments."""
     return [unquote(part) for part in split_url(url).path.split("/") if part]
 
 
@@ -78,7 +78,7 @@ class RunPath:
         entity, project : str, optional
             Defaults for the parts that the text leaves out.
         page : {"runs", "sweeps"}
-            Kind of page that a URL must point at.
+            Kind of page to which a URL must lead.
 
         Raises
         ------
@@ -138,8 +138,8 @@ class ProjectPath:
     Parameters
     ----------
     entity : str or None
-        None means the backend's default entity for the API key: neither the path nor a setting
-        names an entity.
+        None if neither the path nor a setting names an entity. The backend's default entity for the
+        API key is then used.
     project : str
         Not percent-encoded.
 

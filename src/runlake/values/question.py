@@ -1,4 +1,4 @@
-"""What a read of a run's history requests: which keys, which steps, which rows."""
+"""`Question`: what a read of a run's history requests (keys, steps, all or any keys per row)."""
 
 from __future__ import annotations
 
@@ -87,7 +87,8 @@ class Projection:
     keys : tuple of str or None
         The keys besides ``_step``, in the requested order, each once; None means every key.
     how : {"all", "any"}
-        Keep rows that have all of the keys, or at least one. Without keys, every row.
+        "all" means rows that have all of the keys, "any" rows that have at least one of them.
+        Without keys, every row is read.
     """
 
     keys: tuple[str, ...] | None = None
@@ -107,12 +108,12 @@ class Projection:
         Returns
         -------
         Projection
-            Its keys are without ``_step`` and duplicates.
+            The checked arguments. The keys do not contain ``_step`` or duplicates.
 
         Raises
         ------
         InvalidArgument
-            If the keys are not a list of strings, or ``how`` is neither word.
+            If the keys are not a list of strings, or ``how`` is neither "all" nor "any".
         """
         if how not in get_args(How):
             raise InvalidArgument(f"how must be 'all' or 'any', not {how!r}.")
@@ -138,7 +139,7 @@ class Projection:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a read of a run's history requests; by default every key of every step.
+    """What a read of a run's history requests; the default is every key of every step.
 
     Parameters
     ----------

@@ -28,7 +28,8 @@ class PatientStream(httpcore.NetworkStream):
     stream : httpcore.NetworkStream
         The connection itself.
     seconds : float
-        Timeout where httpcore passes none, as in the handshake with a SOCKS proxy.
+        Timeout for operations to which httpcore passes none, as in the handshake with a SOCKS
+        proxy.
     """
 
     def __init__(self, stream: httpcore.NetworkStream, seconds: float) -> None:
@@ -55,8 +56,8 @@ class PatientStream(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all bytes, in pieces of `WRITE_BYTES`.
 
-        httpcore applies the timeout to each partial send, so a large buffer that drains slowly
-        would never be measured as a whole.
+        httpcore applies the timeout to each partial send, so the sending of a large buffer would
+        never be measured as a whole.
         """
         for start in range(0, len(buffer), WRITE_BYTES):
             piece = buffer[start : start + WRITE_BYTES]
@@ -146,7 +147,7 @@ class Transport(httpx.HTTPTransport):
     http2 : bool
         Use HTTP/2 with hosts that support it.
     max_connections : int or None
-        Most connections open at once; no limit if None.
+        Maximum number of open connections; no limit if None.
     seconds : float
         Default timeout, see `PatientStream`.
     """

@@ -13,9 +13,9 @@ class Patience(float):
 
     It is a float, because HTTP libraries pass a float timeout down to the socket with each
     operation. A request times out once it has waited ``seconds`` seconds during which fewer than
-    `SLOWEST` bytes per second arrived: a slow host that makes progress never times out, a host that
-    stalls or sends a byte now and then does. Only time spent waiting for the network counts, not
-    the reader's work between two pieces.
+    `SLOWEST` bytes per second arrived: a slow host that makes progress never times out, but a host
+    that stops, or sends single bytes with long pauses, does. Only time spent waiting for the
+    network counts, not the reader's work between two pieces.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Patience(float):
 
     @property
     def reason(self) -> str:
-        """Why the time is up, as the end of an error message."""
+        """The reason of the timeout, as the end of an error message."""
         if self._ends_at is not None and time.monotonic() >= self._ends_at:
             return f"it was not complete after {self._total:g} seconds"
         return f"less than {SLOWEST} bytes per second arrived for {float(self):g} seconds"

@@ -1,4 +1,4 @@
-"""The connections of a process: pools per proxy, with separate pools for files."""
+"""The connections of a process: a pool for each proxy, and separate pools for files."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Connections:
 
 
 class KeyAuth(httpx.Auth):
-    """Adds the API key to a request at the last moment, so that no local variable holds it.
+    """Adds the API key to a request at the last moment, so that no local variable contains it.
 
     Parameters
     ----------

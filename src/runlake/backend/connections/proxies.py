@@ -1,4 +1,4 @@
-"""Choose the proxy for a request by the environment's variables."""
+"""Choose the proxy for a request according to environment variables."""
 
 from __future__ import annotations
 

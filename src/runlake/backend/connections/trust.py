@@ -25,7 +25,7 @@ def trust(ca_bundle: str) -> ssl.SSLContext:
     Returns
     -------
     ssl.SSLContext
-        Checks host names too.
+        The context also checks host names.
 
     Raises
     ------

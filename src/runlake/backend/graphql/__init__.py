@@ -7,7 +7,7 @@ Read `query`, which sends every document; then `documents` (`artifact_documents`
 
 To add a field, add it to its document; a field of a run to ``RUN_LIGHT_FIELDS``, or to
 ``RUN_FIELDS`` if it is large. If its value is an object or a list, add its name to the sets in
-`shapes`. If an answer is useless without it, add it to ``NEEDED_OF_TYPES`` of `lacking`: all other
-fields are left out for a server that does not know them. Show the field to users in
-`runlake.public`, and answer it in the embedded backend's `runlake.server.graphql`.
+`shapes`. If an answer without the field is useless, add the field to ``NEEDED_OF_TYPES`` of
+`lacking`. All other fields are left out for a server that does not know them. Show the field to
+users in `runlake.public`, and answer it in the embedded backend's `runlake.server.graphql`.
 """

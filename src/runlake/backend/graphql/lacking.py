@@ -1,7 +1,7 @@
 """Adapt documents to backends with an older schema.
 
-A backend refuses a document with fields that its schema lacks. The lacks are parsed from the error
-texts, remembered per client, and left out of all later documents.
+A backend refuses a document with fields that its schema does not have. The missing parts are parsed
+from the error texts, remembered for each client, and left out of all later documents.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ _known: WeakKeyDictionary[Client, frozenset[Lack]] = WeakKeyDictionary()
 def fit(
     client: Client, document: str, variables: Mapping[str, Any]
 ) -> tuple[str, Mapping[str, Any]]:
-    """Return a document and its variables without the parts that the backend lacks.
+    """Return a document and its variables without the parts that the backend does not have.
 
     Parameters
     ----------
@@ -148,12 +148,12 @@ def fit(
     Returns
     -------
     tuple of str and mapping
-        Unchanged if the backend is not known to lack anything.
+        Both are unchanged if no missing part is known.
 
     Raises
     ------
     UnsupportedByBackend
-        If a part is missing without which the answer would be wrong or useless.
+        If the answer would be wrong or useless without one of the missing parts.
     """
     known = _known.get(client)
     if not known:
@@ -181,7 +181,7 @@ def _unsupported(client: Client, operation: str, lack: Lack) -> UnsupportedByBac
 
 
 def lacked_field(client: Client, owner: str, name: str) -> Lack | None:
-    """Return why a field is missing from answers, if the backend's schema lacks it.
+    """Return why a field is missing from answers, if the backend's schema does not have it.
 
     Parameters
     ----------
@@ -195,13 +195,13 @@ def lacked_field(client: Client, owner: str, name: str) -> Lack | None:
     Returns
     -------
     Lack or None
-        None if the backend is not known to lack the field.
+        None if it is not known that the backend does not have the field.
     """
     return _field_lack(owner, name, _known.get(client, frozenset()))
 
 
 def check_field(client: Client, owner: str, name: str) -> None:
-    """Raise an error if a field is missing from an answer because the backend lacks it.
+    """Raise an error if a field is missing from an answer because the backend does not have it.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def check_field(client: Client, owner: str, name: str) -> None:
     Raises
     ------
     UnsupportedByBackend
-        If the backend's schema lacks the field, so that its value is unknown rather than null.
+        If the backend's schema does not have the field: then its value is unknown, not null.
     """
     lack = lacked_field(client, owner, name)
     if lack is not None:
@@ -223,7 +223,7 @@ def check_field(client: Client, owner: str, name: str) -> None:
 
 
 def learn(client: Client, document: str, body: Any) -> None:
-    """Remember the parts that a backend lacks according to its refusal of a document.
+    """Remember the missing parts that a backend names when it refuses a document.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def _texts(errors: object) -> Iterator[str]:
 
 
 def _lacks(operation: Operation, text: str) -> Iterator[Lack]:
-    """Yield the parts of an operation that an error text says the schema lacks."""
+    """Yield the parts of an operation that the schema does not have, according to an error text."""
     # Only names that the document contains count, because an error text may quote anything.
     fields = {(owner, selection.name) for owner, selection in operation.placed()}
     names = {name for _, name in fields}
@@ -286,7 +286,7 @@ def _lacks(operation: Operation, text: str) -> Iterator[Lack]:
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """A document without the parts that a backend lacks.
+    """A document without the parts that a backend does not have.
 
     Parameters
     ----------

@@ -202,7 +202,7 @@ def query_run(
     run_variable : str
         Name of the document's variable for the run id.
     **variables
-        The document's other variables.
+        All other variables of the document.
 
     Returns
     -------

@@ -35,15 +35,15 @@ def fetch_run_files(
     run : RunPath
         Path of the run.
     names : sequence of str
-        Exact names of files; empty means all files.
+        Exact names of files; an empty list means all files.
     pattern : str, optional
         Pattern of SQL's LIKE: ``%`` matches any characters, ``_`` one character.
     cursor : str, optional
-        Cursor of the page before; the first page if omitted.
+        Cursor of the previous page; the first page if omitted.
     limit : int
-        Most files on the page.
+        Maximum number of files on the page.
     upload : bool
-        Request URLs to upload to instead of download URLs.
+        Request upload URLs instead of download URLs.
 
     Returns
     -------

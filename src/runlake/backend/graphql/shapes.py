@@ -53,7 +53,7 @@ def int64(value: Any) -> int:
 
 @contextmanager
 def answer_to(client: Client, operation: str, what: str) -> Iterator[None]:
-    """Raise `ProtocolError` for any error in this context that reading a wrong shape can cause.
+    """Raise `ProtocolError` for any error in this context that a wrong shape can cause.
 
     Parameters
     ----------

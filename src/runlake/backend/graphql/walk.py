@@ -1,4 +1,4 @@
-"""Detect lists whose pages never end, or lead in a circle."""
+"""Detect lists whose pages never end or are repeated."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Walk:
         n_new : int
             Number of objects on the page that no earlier page had.
         has_next : bool
-            True if the page announces another one.
+            True if the page announces another page.
         """
         self._n_pages += 1
         self._n_idle = 0 if n_new else self._n_idle + 1

@@ -15,8 +15,7 @@ class Bandwidth:
     Parameters
     ----------
     bytes_per_second : int
-        Average rate. A piece is delivered first and waited for afterwards, so short bursts are
-        faster.
+        Average rate. The wait follows the delivery of a piece, so short bursts are faster.
     """
 
     def __init__(self, bytes_per_second: int) -> None:

@@ -18,7 +18,7 @@ class Budget(Protocol):
         Parameters
         ----------
         timeout : float
-            Seconds to wait at most.
+            Maximum number of seconds to wait.
 
         Returns
         -------
@@ -32,7 +32,7 @@ class Budget(Protocol):
         """
 
     def learn(self, turn: float, status: int, headers: Mapping[str, str]) -> None:
-        """Adjust to what an answer says about the API's rate limit.
+        """Change the rate according to what an answer says about the API's rate limit.
 
         Parameters
         ----------

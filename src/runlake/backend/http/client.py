@@ -87,7 +87,7 @@ class Client:
         payload : object
             A value that JSON can represent.
         operation : str
-            What to call the request in errors, such as ``"Runs"``.
+            The words that name the request in errors, such as ``"Runs"``.
         what : str, optional
             The operation with its object, for error texts; the operation alone if omitted.
 
@@ -157,30 +157,31 @@ class Client:
         *,
         what: str = "a file",
     ) -> Iterator[Reply]:
-        """Get a file from a storage host; only the API's own origin is sent the API key.
+        """Get a file from a storage host; the API key is sent only to the API's own origin.
 
         Parameters
         ----------
         url : str
-            Absolute http(s) URL. Redirects are followed, and each host is checked for the key.
+            Absolute http(s) URL. Redirects are followed. For each host it is decided separately
+            whether the API key is sent.
         headers : mapping
             Request headers, such as ``Range`` or ``If-None-Match``.
         stop : Stop, optional
             Ends the request when set, from any thread.
         what : str
-            What to call the file in errors.
+            The words that name the file in errors.
 
         Yields
         ------
         Reply
-            An answer of any status but a redirect. Its body must be read inside the context.
+            An answer of any status except a redirect. Its body must be read inside the context.
 
         Raises
         ------
         Transient
             If another try may succeed; contains `Unreachable`.
         FileTransferError
-            If the URL, or a redirect's, is not http(s), or there are too many redirects.
+            If the URL, or the URL of a redirect, is not http(s), or there are too many redirects.
         OfflineError
             In offline mode.
         """
@@ -229,7 +230,7 @@ class Client:
         *,
         what: str = "a file",
     ) -> tuple[int, Mapping[str, str]]:
-        """Send a file to a storage host in pieces; only the API's origin is sent the API key.
+        """Send a file to a storage host in pieces; the API key is sent only to the API's origin.
 
         Parameters
         ----------
@@ -238,11 +239,11 @@ class Client:
         content : binary file
             Read from its current position.
         n_bytes : int
-            Bytes to send; the file may have more.
+            Number of bytes to send; the file may be longer.
         headers : mapping
             Request headers.
         what : str
-            What to call the file in errors.
+            The words that name the file in errors.
 
         Returns
         -------
@@ -327,8 +328,8 @@ class Client:
     def _target(self, url: str, what: str) -> bytes:
         """Return path and query of a URL, for the request line.
 
-        httpx logs the URL of each request. So it is given only the bare URL, and the signed query
-        in the extension ``target``.
+        httpx logs the URL of each request. So the URL is passed to httpx without the query, and the
+        signed query is passed in the extension ``target``.
 
         Raises
         ------

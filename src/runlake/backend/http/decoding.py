@@ -21,7 +21,7 @@ PLAIN = {"", "identity", "aws-chunked", "binary", "none", "utf-8"}
 
 
 class NotDecodable(Exception):
-    """A body is not encoded as its header says, or has an encoding that was not requested."""
+    """A body is not encoded as its header states, or has an encoding that was not requested."""
 
 
 class TooLarge(Exception):
@@ -70,8 +70,9 @@ def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     pieces : iterable of bytes
         Pieces of the encoded body.
     encoding : str
-        The header ``Content-Encoding``; empty means none. With gzip, a body that is not gzip is
-        yielded unchanged, because storage hosts repeat the header of an upload unchecked.
+        The header ``Content-Encoding``; empty means none. If it is gzip and the body is not, the
+        body is yielded unchanged, because storage hosts repeat the header of an upload without
+        checking it.
 
     Raises
     ------

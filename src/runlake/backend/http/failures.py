@@ -1,4 +1,4 @@
-"""Turn failures of requests into runlake's errors, which show no secret."""
+"""Convert failures of requests to runlake's errors, which show no secret."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Failures:
     Parameters
     ----------
     settings : Settings
-        Source of the base URL, and of the API key that no error may show.
+        Source of the base URL, and of the API key, which is removed from errors.
     """
 
     def __init__(self, settings: Settings) -> None:

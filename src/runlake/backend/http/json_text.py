@@ -1,4 +1,4 @@
-"""Parse untrusted JSON: whatever its size or depth, the result is a value or a ValueError."""
+"""Parse untrusted JSON: for any size or depth, the result is a value or a ValueError."""
 
 from __future__ import annotations
 

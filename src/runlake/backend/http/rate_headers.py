@@ -17,7 +17,7 @@ EPOCH = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class RateHeaders:
-    """A rate limit as a backend reports it; None for each number it does not send.
+    """A rate limit as a backend reports it; None for each number that it does not send.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class RateHeaders:
     window : float or None
         Length of a window in seconds.
     remaining : float or None
-        Requests left in the current window.
+        Requests that remain in the present window.
     reset : float or None
         Seconds until the next window.
     retry_after : float or None
@@ -41,7 +41,7 @@ class RateHeaders:
 
     @property
     def is_scarce(self) -> bool:
-        """True if less than half of the window's requests are left, or the limit is unknown."""
+        """True if less than half of the window's requests remain, or the limit is unknown."""
         if self.remaining is None:
             return False
         return self.limit is None or self.remaining < self.limit / 2
@@ -58,12 +58,13 @@ def parse_rate_headers(headers: Mapping[str, str], status: int = 200) -> RateHea
         ``RateLimit-Policy`` and ``RateLimit`` (drafts of the IETF HTTPAPI working group), and
         ``Retry-After``.
     status : int
-        HTTP status. ``Retry-After`` is read only with 429; with 503 it is not about a rate limit.
+        HTTP status. ``Retry-After`` is read only if the status is 429; of a 503 it does not
+        describe a rate limit.
 
     Returns
     -------
     RateHeaders or None
-        None if no header is about a rate limit.
+        None if no header describes a rate limit.
 
     Examples
     --------
@@ -95,8 +96,8 @@ def _first(headers: Mapping[str, str], name: str) -> float | None:
 def _parameters(field: str | None) -> dict[str, float]:
     """Return the numbers by name in a header's first policy.
 
-    The drafts changed the form: of the policy from ``100;w=60`` to ``"name";q=100;w=60``, of the
-    state from ``limit=9, remaining=3, reset=1`` to ``"name";r=3;t=1``.
+    The form differs between drafts. The policy was ``100;w=60`` and is ``"name";q=100;w=60``; the
+    state was ``limit=9, remaining=3, reset=1`` and is ``"name";r=3;t=1``.
     """
     text = (field or "").strip()
     if not re.match(r"\w+=", text):

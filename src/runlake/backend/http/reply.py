@@ -28,11 +28,11 @@ class Reply:
     response : httpx.Response
         A streamed response.
     stop : Stop
-        Ends the reading of the body when set.
+        A flag that ends the reading of the body when it is set.
     bandwidth : Bandwidth or None
         Limits the rate of the body.
     fail : callable
-        Turns an error of httpx, or about the body, into one of runlake's errors.
+        Converts an error of httpx, or an error about the body, to an error of runlake.
     """
 
     def __init__(
@@ -76,15 +76,15 @@ class Reply:
         Parameters
         ----------
         max_bytes : int, optional
-            Longest body to accept; by default `MAX_UNANNOUNCED`, or no limit if the host announces
-            a length.
+            Maximum length of the body; by default `MAX_UNANNOUNCED`, or no limit if the host
+            announces a length.
 
         Raises
         ------
         Transient
             If the connection breaks before the announced length, or is too slow.
         FileTransferError
-            If the body is longer, or not encoded as its header says.
+            If the body is longer, or not encoded as its header states.
         """
         encoding = encoding_of(self.headers.get("content-encoding", ""))
         if not encoding:
@@ -96,7 +96,7 @@ class Reply:
 
     @property
     def _is_long(self) -> bool:
-        """True if the body is long and follows on the connection unencoded."""
+        """True if the body is long, and is sent on the connection without an encoding."""
         return (
             self._response.http_version == "HTTP/1.1"
             and "transfer-encoding" not in self.headers

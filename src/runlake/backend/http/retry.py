@@ -1,4 +1,4 @@
-"""Retry failed requests: which failures, and when. The package stamina does the waiting."""
+"""Decide which failed requests are retried, and when; the package stamina waits."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Transient(Exception):
     retry_after : str, optional
         The server's ``Retry-After``: seconds or an HTTP date.
     is_refusal : bool
-        True for a failure that is rarely temporary, such as a refused connection: it is tried only
-        `MAX_REFUSALS` times.
+        True for a failure that is rarely temporary, such as a refused connection. The request is
+        then tried only `MAX_REFUSALS` times.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Transient(Exception):
 
     @property
     def is_put_off(self) -> bool:
-        """True if the server sent ``Retry-After``, hence did not process the request."""
+        """True if the server sent ``Retry-After``, and so did not process the request."""
         return self.retry_after is not None
 
 
@@ -109,7 +109,7 @@ def retry(action: Callable[[], T], settings: Settings) -> T:
 def retry_after_seconds(retry_after: str | None) -> float | None:
     """Parse ``Retry-After``, seconds or an HTTP date (RFC 9110, 10.2.3), to seconds from now.
 
-    None if it is neither.
+    None if the text is neither.
     """
     if not retry_after:
         return None

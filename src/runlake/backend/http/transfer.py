@@ -39,21 +39,21 @@ def download_file(
     Parameters
     ----------
     client : Client
-        Client of the backend; only the backend's own origin is sent the API key.
+        Client of the backend; the API key is sent only to the backend's own origin.
     url : str
         Absolute http(s) URL.
     destination : Path
         File to create or replace; missing directories are made.
     what : str
-        What to call the file in errors.
+        The words that name the file in errors.
     md5 : str, optional
         Expected MD5 digest, in base64.
     etag : str, optional
         Expected ETag, without quotes.
     max_bytes : int, optional
-        Longest file to accept; a longer one is refused before all of it has arrived.
+        Maximum length; a longer file is refused before all of it has arrived.
     is_durable : bool
-        Flush the file to disk before it is renamed. False if its readers verify it anyway.
+        Flush the file to disk before it is renamed. Not needed if all readers verify the file.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def upload_file(
     Parameters
     ----------
     client : Client
-        Client of the backend; only the backend's own origin is sent the API key.
+        Client of the backend; the API key is sent only to the backend's own origin.
     url : str
         Absolute http(s) URL.
     source : Path
@@ -120,7 +120,7 @@ def upload_file(
     headers : mapping
         Request headers that the backend requires for the upload.
     what : str
-        What to call the file in errors.
+        The words that name the file in errors.
 
     Raises
     ------

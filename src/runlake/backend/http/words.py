@@ -34,8 +34,8 @@ def safe_words(text: str, key: Secret | None = None) -> str:
     text : str
         An error message, reason phrase, header value or page.
     key : Secret, optional
-        The API key to mask, whole or in part: plain, in base64 at any offset, alone or after
-        ``api:``, percent-encoded, or with HTML entities.
+        The API key to mask, whole or in part. It is found as plain text, in base64 at any offset,
+        alone or after ``api:``, percent-encoded, and with HTML entities.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def _spans(text: str, fragments: frozenset[str]) -> Iterator[tuple[int, int]]:
 
 
 def _fragments(key: str) -> frozenset[str]:
-    """Return all runs of `FRAGMENT` characters in the key and its base64 forms, in lower case."""
+    """Return all parts of `FRAGMENT` characters of the key and its base64 forms, lower case."""
     forms = [key]
     # Base64 encodes three bytes at a time, so a text has three forms, by its offset modulo 3.
     for prefix in (b"", b":", b"::", b"api:"):

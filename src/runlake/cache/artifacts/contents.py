@@ -31,7 +31,7 @@ COPY_BYTES = 1 << 24
 
 
 def fetch_content(client: Client, md5: str, download: Download, *, what: str) -> Path:
-    """Download a content into the cache, unless another process has just done so.
+    """Download the content of a file into the cache, unless another process has just done so.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def fetch_content(client: Client, md5: str, download: Download, *, what: str) ->
     download : callable
         Writes the verified content to a path, atomically.
     what : str
-        What to call the content in messages.
+        The words that name the content in messages.
 
     Returns
     -------
@@ -105,11 +105,11 @@ def download_checked(
     destination : Path
         File to create or replace once the download is complete and has the right MD5.
     what : str
-        What to call the file in errors.
+        The words that name the file in errors.
     md5 : str or None
         Expected MD5 in base64; None skips the check.
     max_bytes : int, optional
-        Longest file to accept.
+        Maximum length of the file in bytes.
     """
 
     def download(url: str) -> None:
@@ -126,7 +126,7 @@ def download_checked(
 
 
 def is_intact(path: Path, md5: str) -> bool:
-    """Read a whole file, and return whether it exists and has an MD5, given in base64."""
+    """Read a whole file, and return whether it exists and has the given MD5 (in base64)."""
     return file_md5(path) == md5
 
 
@@ -148,7 +148,7 @@ def place_copy(source: Path, destination: Path) -> None:
     Parameters
     ----------
     source : Path
-        File to copy.
+        The file to copy.
     destination : Path
         File to create or replace; missing directories are made.
 

@@ -40,7 +40,7 @@ MAX_REFERENCES = 8  # a chain of references between artifacts may be a circle
 
 
 class FileUrls:
-    """Signed URLs of an artifact's files, requested when the first is needed.
+    """Signed URLs of an artifact's files; all are requested when the first URL is needed.
 
     Parameters
     ----------
@@ -137,9 +137,9 @@ def fetch_file_page(
     is_short : bool
         Request only names and URLs; ``names`` is ignored then.
     cursor : str or None
-        Cursor of the page before; None for the first page.
+        Cursor of the previous page; None for the first page.
     limit : int
-        Most files on the page.
+        Maximum number of files on the page.
 
     Returns
     -------
@@ -227,7 +227,7 @@ class Fetcher:
         return fetch_content(self._client, entry.md5, download, what=self.named(entry))
 
     def place(self, entry: Entry, root: Path) -> None:
-        """Put the file of an entry below a directory, unless it is there with the right digest.
+        """Put the file of an entry into a directory, unless a file with the right digest is there.
 
         Raises
         ------
@@ -267,7 +267,7 @@ class Fetcher:
     def place_all(
         self, entries: Iterable[Entry], root: Path, *, allow_missing_references: bool
     ) -> None:
-        """Put the files of entries below a directory, several at a time.
+        """Put the files of entries into a directory, several at a time.
 
         Parameters
         ----------
@@ -281,7 +281,8 @@ class Fetcher:
         Raises
         ------
         RunlakeError
-            The first failure. Other files may have been written, each completely.
+            The first failure. Some of the other files may have been written completely, none of
+            them partly.
         """
 
         def place(entry: Entry) -> RunlakeError | None:
@@ -387,5 +388,5 @@ class Fetcher:
         return fetcher, fetch_manifest(self._client, artifact_id, fetcher.what)
 
     def named(self, entry: Entry) -> str:
-        """Return what to call an entry in messages."""
+        """Return the words that name an entry in messages."""
         return f"{entry.path!r} of artifact {self.what}"

@@ -1,4 +1,4 @@
-"""The manifest of an artifact version, which lists its files: fetched, parsed and checked."""
+"""The artifact's manifest, which lists the files of a version: fetched, parsed and checked."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Entry:
     size : int or None
         Length in bytes.
     extra : mapping
-        Further facts in the manifest, such as the ETag of a reference.
+        Additional facts in the manifest, such as the ETag of a reference.
     birth_artifact_id : str or None
         Id of the first version that had the file.
     """
@@ -98,7 +98,7 @@ def fetch_manifest(client: Client, artifact_id: str, what: str) -> Manifest:
     artifact_id : str
         The backend's id of the version.
     what : str
-        What to call the artifact in errors.
+        The words that name the artifact in errors.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def parse_manifest(content: bytes, what: str) -> Manifest:
     content : bytes
         The manifest's file.
     what : str
-        What to call the artifact in errors.
+        The words that name the artifact in errors.
 
     Returns
     -------

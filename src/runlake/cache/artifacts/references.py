@@ -51,19 +51,19 @@ def parse_artifact_reference(ref: str | None) -> tuple[str, str] | None:
 
 
 def copy_reference(client: Client, entry: Entry, target: Path, *, what: str) -> None:
-    """Copy the target of a reference to a path, atomically, if it has not changed since.
+    """Copy the target of a reference to a path, atomically, unless the target has changed.
 
     Parameters
     ----------
     client : Client
-        Sends the request; only the backend's own origin is sent the API key.
+        Sends the request. The API key is sent only to the backend's own origin.
     entry : Entry
         An entry whose reference is a ``file``, ``http`` or ``https`` URL. Its digest is the MD5 of
         a local file in base64; for HTTP the ETag, or the URL itself if the host sent no ETag.
     target : Path
         File to create or replace; missing directories are made.
     what : str
-        What to call the entry in errors.
+        The words that name the entry in errors.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Careful use of the file system below the cache.
+"""Functions that use files of the cache safely.
 
 Read `file_state`, which detects that another program changed a file, and `sealed`, which adds
 checksums to documents. `mounts` finds network file systems, `links` refuses symbolic links.

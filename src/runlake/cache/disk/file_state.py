@@ -1,4 +1,4 @@
-"""The state of a file (size, times, inode), by which changes of other programs are detected."""
+"""The state of a file (size, times, inode), which shows whether another program changed it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class FileState:
     n_bytes : int
         Length of the file.
     changed_ns : int
-        Modification time in nanoseconds, which any program can set back.
+        Modification time in nanoseconds. Any program can set it back.
     status : tuple of int, optional
-        Status change time (ctime) in nanoseconds and inode, which no program can set back. Empty on
-        a network file system, where machines may see different values. None in a manifest of an
-        older runlake: then the file is verified once.
+        Status change time (ctime) in nanoseconds, and inode; no program can set them back. Empty on
+        a network file system, where machines may see different values. None in a stored manifest of
+        an older runlake; the file is then verified once.
     """
 
     n_bytes: int
@@ -50,7 +50,7 @@ class FileState:
 
     @classmethod
     def noted(cls, n_bytes: int, changed_ns: int, status: Any) -> FileState:
-        """Build a state from a manifest; ``status`` is what `note` returned, or None."""
+        """Build a state from a stored manifest; ``status`` is the result of `note`, or None."""
         return cls(n_bytes, changed_ns, None if status is None else tuple(map(int, status)))
 
 

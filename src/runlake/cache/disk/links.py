@@ -2,7 +2,8 @@
 
 In a cache shared by several users, one of them could create a link that makes others overwrite or
 delete their own files, or a pipe or an endless device that makes them hang or run out of memory.
-runlake creates none of these, and neither follows nor reads them. Only the root may be a link.
+runlake creates none of these, and neither follows nor reads them. Only the root of the cache may be
+a link.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def read_small_file(path: Path, max_bytes: int) -> bytes:
     path : Path
         Path below the cache root.
     max_bytes : int
-        Longest file to accept.
+        Maximum length of the file in bytes.
 
     Returns
     -------

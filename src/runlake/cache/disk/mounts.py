@@ -119,8 +119,8 @@ def is_network(path: Path) -> bool:
     Returns
     -------
     bool
-        On Linux by the table of mounts, on Windows True for a path on a network share; False on
-        other platforms.
+        On Linux according to the table of mounts; on Windows True for a path on a network share; on
+        other platforms False.
     """
     resolved = os.path.realpath(path)
     if os.name == "nt":

@@ -1,4 +1,4 @@
-"""Locks by which one process at a time changes the files of a run; readers take no lock.
+"""Locks: only one process at a time changes the files of a run; readers take no lock.
 
 Read `striped`, which takes a lock; `waiting` orders the processes that wait for it.
 """

@@ -1,8 +1,8 @@
 """Striped locks: one process at a time changes a run's files; readers take no lock.
 
 A lock only saves work: if it fails to exclude a process, a run is downloaded twice, but the files
-are still right (see the explanation pages). Hence a lease is safe on network file systems: a holder
-that is disconnected loses it after a minute, so that others do not wait forever.
+are still right (see the explanation pages). So a lease is safe on network file systems: a holder
+that is disconnected loses its lease after a minute, and other processes do not wait forever.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def file_lock(
     root : Path
         Root of the cache.
     what : str
-        What to call the locked run or file in messages.
+        The words that name the locked run or file in messages.
     timeout : float
         Seconds to wait for another holder; waiters get the lock first come, first served.
     locking : {"auto", "flock", "soft"}
@@ -214,7 +214,7 @@ def _log_waiting(lock: BaseFileLock, what: str, n_ahead: int) -> None:
 class _Signature:
     """The record of a lock's holder in the lock file, written through the locked descriptor.
 
-    The descriptor stays right even if the lock file is renamed or replaced meanwhile.
+    The descriptor stays valid even if the lock file is renamed or replaced meanwhile.
 
     Parameters
     ----------

@@ -1,9 +1,10 @@
-"""The line of processes that wait for a lock: first come, first served.
+"""The queue of processes that wait for a lock: first come, first served.
 
-A waiter creates a file whose name contains a number, one more than the highest in the directory
-(Lamport's bakery algorithm, which compares no clocks). The line only decides which process *tries*
-to lock next; the lock itself decides which one gets it. So an error in the line costs waiting time,
-never exclusion, and a waiter that has ended, is stopped or disconnected can be passed over.
+A waiting process creates a file whose name contains a number, one more than the highest number in
+the directory (Lamport's bakery algorithm, which compares no clocks). The queue only decides which
+process *tries* to lock next; the lock itself decides which process gets it. So an error in the
+queue only costs waiting time: two processes never get the lock because of it. A waiting process
+that has ended, is stopped or is disconnected can be skipped.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from runlake.exports.process_identity import Machine, Process
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """A waiter's place in the line; places sort in the order of the line.
+    """The place of a waiting process in the queue; places sort in the order of the queue.
 
     Parameters
     ----------
     number : int
-        Number in the line. Two waiters that arrive at once may have the same number.
+        Number in the queue. Two processes that arrive at the same time may have the same number.
     name : str
-        Name of the waiter's file, which decides between equal numbers.
+        Name of the process's file; if two numbers are equal, the lower name is first.
     process : Process
         The waiting process.
     """
@@ -48,14 +49,14 @@ class Place:
 
 
 class Line:
-    """The waiters for one lock, as one waiter sees them.
+    """The processes that wait for one lock, as one of these processes sees them.
 
     Parameters
     ----------
     directory : Path
         Directory of the waiters' files, which exists only while a process waits.
     patience : float
-        Seconds without a sign of life after which a waiter is passed over.
+        Seconds without a sign of life after which a waiting process is skipped.
     """
 
     def __init__(self, directory: Path, patience: float) -> None:
@@ -70,7 +71,7 @@ class Line:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Stand in line while the context is open."""
+        """Wait in the queue while the context is open."""
         self._enter()
         try:
             yield
@@ -81,7 +82,7 @@ class Line:
                 self._directory.rmdir()
 
     def n_ahead(self) -> int:
-        """Give a sign of life, and return the number of waiters that are ahead."""
+        """Give a sign of life, and return the number of processes that are before this one."""
         with suppress(OSError):
             set_times(self._directory / self._own)
         now = time.monotonic()

@@ -76,7 +76,7 @@ class SharedBudget:
         Parameters
         ----------
         timeout : float
-            Seconds to wait at most.
+            Maximum number of seconds to wait.
 
         Returns
         -------
@@ -104,7 +104,7 @@ class SharedBudget:
                 return turn
 
     def learn(self, turn: float, status: int, headers: Mapping[str, str]) -> None:
-        """Adjust to what an answer says about the API's rate limit.
+        """Change the rate according to what an answer says about the API's rate limit.
 
         Parameters
         ----------

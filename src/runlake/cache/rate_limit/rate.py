@@ -1,8 +1,8 @@
 """The rate limit's state, and when the next request may be sent (pure).
 
 Turns are handed out at equal intervals, one per request, so the time to wait is known at once. If
-the backend does not state its limit, the rate is found as in TCP congestion control: halved at each
-complaint (HTTP 429), then slowly increased until the next.
+the backend does not state its limit, the rate is found as in TCP congestion control: it is halved
+at each HTTP 429 (a complaint), then slowly increased until the next.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class Rate:
     heard_at : float
         When the backend last reported a limit, which is forgotten after `FORGET_SECONDS`.
     told : float or None
-        Requests per second by the backend's headers.
+        Requests per second according to the backend's headers.
     guess : float or None
         Requests per second that were allowed right after the last complaint, at ``cut_at``.
     cut_at : float
         Time of the last complaint; complaints about requests sent before it are ignored.
     window : float
-        Longest window reported, in seconds; 0 if none.
+        Length of the longest window that was reported, in seconds; 0 without a report.
     epoch : int
         Increased when turns that were handed out, but not used yet, become invalid.
     """

@@ -39,12 +39,12 @@ def prune_cache(
     dry_run : bool
         Decide only, and delete nothing.
     spared : Path, optional
-        Directory of a run that is being read, and is kept.
+        Directory of a run that is being read, and is not evicted.
 
     Returns
     -------
     Pruning
-        What was evicted; with ``dry_run``, what would be.
+        What was evicted; with ``dry_run``, what would be evicted.
     """
     runs = {run.directory.path: run for run in walk_runs(settings.cache_dir)}
     entries = {path: _entry(run, is_spared=path == spared) for path, run in runs.items()}
@@ -64,7 +64,7 @@ def keep_within(settings: Settings, spared: Path) -> None:
     settings : Settings
         Source of ``cache_max_bytes``; if it is None, nothing is done.
     spared : Path
-        Directory of the run that is being read, which is kept whatever its size.
+        Directory of the run that is being read. It is never evicted, whatever its size.
     """
     if settings.cache_max_bytes is None:
         return

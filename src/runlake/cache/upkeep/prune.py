@@ -24,8 +24,8 @@ class EntryFile:
     n_bytes : int
         Bytes allocated on disk, fewer than its length if the file is sparse.
     withdrawn_at : float or None
-        When a pull first found the file no longer on offer, in seconds since 1970; None if it is on
-        offer.
+        When a pull first found that the backend no longer lists the export, in seconds since 1970;
+        None while it is listed.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Entry:
     run : RunPath
         Path of the run.
     backend : str
-        Root of the API that the run was pulled from.
+        Root of the API from which the run was pulled.
     files : tuple of EntryFile
         The run's files in any order.
     last_used_at, pulled_at : float
@@ -71,7 +71,8 @@ class Policy:
     Parameters
     ----------
     max_bytes : int, optional
-        Bytes to keep; above, whole runs are evicted, the least recently used first.
+        Maximum size. If the cache is larger, whole runs are evicted, the least recently used run
+        first.
     max_age : float, optional
         Seconds that a run is kept after its last use.
     runs : tuple of str
@@ -206,7 +207,7 @@ def _order(entry: Entry, now: float) -> tuple[float, float, str, str]:
 
 
 def _due(entry: Entry, policy: Policy, now: float) -> Release | None:
-    """Return what is evicted of a run regardless of the cache's size."""
+    """Return the files of a run that are evicted whatever the cache's size."""
     if entry.is_pinned:
         return None
     if policy.max_age is not None and now - min(entry.last_used_at, now) >= policy.max_age:

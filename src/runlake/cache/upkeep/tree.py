@@ -1,4 +1,4 @@
-"""Find the runs on disk by walking the directories, without the catalog."""
+"""Find the runs on disk by listing the directories, without the catalog."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class CachedRun:
 
     @property
     def n_rows(self) -> int:
-        """Number of rows in the exports that are still on offer."""
+        """Number of rows in the exports that the backend still listed at the last pull."""
         exports = self.manifest.exports.values()
         return sum(e.facts.n_rows for e in exports if e.dropped_at is None)
 

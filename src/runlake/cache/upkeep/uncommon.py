@@ -16,7 +16,7 @@ from runlake.values import RunPath
 
 
 def note_uncommon(settings: Settings, run: RunPath, exports: Collection[StoredExport]) -> None:
-    """Record in the manifest that not every engine reads some exports, although they are intact.
+    """Note in the stored manifest that some exports, although intact, need certain engines.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def note_uncommon(settings: Settings, run: RunPath, exports: Collection[StoredEx
     run : RunPath
         Path of the run.
     exports : collection of StoredExport
-        The exports that were read; a version downloaded since is not marked.
+        The exports that were read; a version that was downloaded later is not marked.
     """
     directory = RunDirectory(settings.cache_dir, settings.base_url, run)
     # Only saves work: if the lock is taken or the write fails, the next process finds out itself.

@@ -3,7 +3,7 @@
 The name is ``<object>.<host>-<boot>-<pid>-<random>.part`` at first. Once the storage host has sent
 the version, ``.<bytes>-<d or n>-<condition>`` is inserted before ``.part``: the length of the whole
 object, d if the host promises a digest (else n), and the value for ``If-Range`` in URL-safe base64.
-So a later attempt can resume a dead one without a second file.
+So a later attempt can use the bytes of a dead attempt without another file about it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class AttemptVersion:
 
     @classmethod
     def of(cls, validator: Validator, n_bytes: int | None) -> AttemptVersion | None:
-        """Return the version in a host's answer; None if the answer lacks what resuming needs."""
+        """Return the version in a host's answer; None if a resume would need more facts."""
         if validator.condition is None or n_bytes is None:
             return None
         return cls(validator.condition, n_bytes, validator.promises_digest)
@@ -98,7 +98,7 @@ class AttemptName:
 class AttemptFile:
     """A file that only one attempt writes; deleted when its context ends.
 
-    It is kept if it was published (renamed), or left for a later attempt.
+    The file is not deleted if it was published (renamed), or left for a later attempt.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class AttemptFile:
         return file
 
     def carry(self, version: AttemptVersion | None) -> None:
-        """Rename the file, so that its name contains the version of its bytes, or none."""
+        """Rename the file, so that its name contains the version of its bytes, or no version."""
         suffix = ""
         if version is not None:
             condition = version.condition.encode("latin-1", "replace")
@@ -187,7 +187,7 @@ class AttemptFile:
                 self._path = path
 
     def leave(self) -> None:
-        """Keep the file for a later attempt, if it can be resumed; else delete it."""
+        """Leave the file for a later attempt if its download can be resumed; else delete it."""
         name = AttemptName.parse(self._path.name)
         if name is None or name.version is None or not _has_bytes(self._path):
             self.discard()

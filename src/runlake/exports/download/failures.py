@@ -1,4 +1,4 @@
-"""What can be wrong with an answer of a storage host; `storage_host` turns it into an error."""
+"""What can be wrong with an answer of a storage host; `storage_host` converts it to an error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Failure(Exception):
 
 
 class Incomplete(Failure):
-    """Bytes are missing: the next try continues after those that arrived."""
+    """Bytes are missing: the next try continues after the bytes that arrived."""
 
 
 class Damaged(Failure):

@@ -29,7 +29,7 @@ class SparseTarget:
     validator : Validator
         Version of the object.
     total : int or None
-        Length of that version, if known.
+        Length of this version, if known.
     """
 
     def __init__(self, descriptor: int, validator: Validator, total: int | None) -> None:
@@ -53,7 +53,7 @@ class SparseTarget:
             self._is_open = False
 
     def check(self, reply: Reply, asked: ByteRange) -> int:
-        """Check that an answer is of the requested range and version; return the range's end."""
+        """Check that an answer has the requested range and version; return the range's end."""
         # With If-Range, 200 is the whole of another version; 416 is a shorter version.
         if reply.status in {OK, PRECONDITION_FAILED, UNSATISFIABLE}:
             raise Replaced

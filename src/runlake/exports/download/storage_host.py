@@ -43,7 +43,7 @@ class Download(Protocol):
 
     @property
     def n_bytes(self) -> int:
-        """Bytes that arrived so far and are kept; while the number grows, tries continue."""
+        """Number of bytes that arrived and are used; while it grows, tries continue."""
 
     @property
     def is_complete(self) -> bool:
@@ -86,29 +86,29 @@ class StorageHost:
         earlier: Sequence[Path] = (),
         is_durable: bool = True,
     ) -> Verified | None:
-        """Download the whole export, unless the version on disk is still current.
+        """Download the whole export, unless the version on disk is still the host's version.
 
         Parameters
         ----------
         attempt : AttemptFile
-            A new file for this call, complete on success. After a failure it is left for a later
-            attempt if it can be resumed, else deleted.
+            A new file for this call; complete on success. After a failure, it is left for a later
+            attempt if the download can be resumed, else deleted.
         held : Validator, optional
             The version on disk.
         earlier : sequence of Path
-            Files of dead attempts; the longest is resumed if it is of the current version.
+            Files of dead attempts. The longest is used if its version is the host's version.
         is_durable : bool
             Flush the file to disk.
 
         Returns
         -------
         Verified or None
-            None if the version on disk is current; then nothing was written.
+            None if the version on disk is the host's version; then nothing was written.
 
         Raises
         ------
         ExportExpired
-            If the URL is refused, and a new URL too.
+            If the URL is refused, and a new URL is refused too.
         ExportCorrupt
             If the file fails verification `MAX_CORRUPT` times.
         Unreachable
@@ -119,7 +119,7 @@ class StorageHost:
             return download.verified
 
     def tail(self, n_bytes: int, total: int | None = None) -> Tail | None:
-        """Download the last bytes of the export, in one request, or two if the host needs them.
+        """Download the last bytes of the export, in one request, or in two for some hosts.
 
         Parameters
         ----------
@@ -162,23 +162,24 @@ class StorageHost:
         validator : Validator
             The version, with a `Validator.condition`.
         total : int or None
-            Length of that version, if known. It exposes a host that sends ranges of a compressed
-            form of the object, which has another length.
+            Length of this version, if known. If the host's length differs, the host sends ranges of
+            a compressed form of the object.
         descriptor : int
-            Descriptor of the file; nothing is written after this method has returned or raised.
+            Descriptor of the file. Nothing is written after this method has returned or raised an
+            error.
         max_workers : int
-            Most requests at once.
+            Maximum number of requests at the same time.
 
         Returns
         -------
         list of Piece
-            The ranges with the checksums of their bytes, cut into ranges of `RANGE_BYTES`.
+            The ranges with the checksums of their bytes, divided into ranges of `RANGE_BYTES`.
 
         Raises
         ------
         ExportChanged
-            If the host has another version now, of which no byte is written; or if it sends other
-            ranges than those requested.
+            If the host has another version now (none of its bytes are written), or if it sends
+            ranges that were not requested.
         ExportExpired, ExportError, Unreachable
             See `whole`.
         """

@@ -1,4 +1,4 @@
-"""Download the last bytes of an export, by the kinds of ranges that its host supports."""
+"""Download the last bytes of an export, with the kinds of ranges that its host supports."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ class RangeSupport:
 
 
 class TailDownload:
-    """The download of the last bytes of an object, in one request, or more if the host needs them.
+    """The download of the last bytes of an object, in one request, or in more for some hosts.
 
-    The range is requested as a suffix (``bytes=-N``). Some hosts do not support that: they send the
-    whole object, another range, an error, or nothing. Then the first byte is requested, to learn
-    the length, and then the range. The host is remembered for the life of the client.
+    The range is requested as a suffix (``bytes=-N``). Some hosts do not support a suffix: they send
+    the whole object, another range, an error, or nothing. Then the first byte is requested, to
+    learn the length, and then the range. The host is remembered for the life of the client.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class TailDownload:
         return {"Range": f"bytes=-{self._n_wanted}" if self._is_suffix else "bytes=0-0"}
 
     def take(self, reply: Reply, body: Iterator[bytes]) -> None:
-        """Read an answer: the tail, or what another request for it needs.
+        """Read an answer: the tail, or what is needed to request the tail again.
 
         Raises
         ------
@@ -153,7 +153,7 @@ class TailDownload:
         self.is_complete = True
 
     def _give_up(self) -> None:
-        """Request the length next, instead of a suffix; without a suffix to give up, fail.
+        """Request the length next, instead of a suffix; fail if no suffix was requested.
 
         Also after `MAX_RANGE_TRIES` failures, because a host may close the connection on a kind of
         range that it does not support.

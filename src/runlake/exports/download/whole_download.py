@@ -47,7 +47,7 @@ class WholeDownload:
         File to write, created when the first bytes arrive. If the context ends with an exception,
         the file is left for a later attempt.
     held : Validator or None
-        The version on disk; if it is current, nothing is downloaded.
+        The version on disk; if the host has the same version, nothing is downloaded.
     earlier : sequence of Path
         Files of dead attempts; the bytes of the longest are copied.
     is_durable : bool
@@ -55,7 +55,8 @@ class WholeDownload:
 
     Notes
     -----
-    Once `is_complete`, `verified` is the complete file; None if the version on disk is current.
+    Once `is_complete`, `verified` is the complete file; None if the version on disk is the host's
+    version.
     """
 
     def __init__(
@@ -143,7 +144,8 @@ class WholeDownload:
         Raises
         ------
         Failure
-            If the answer lacks the requested bytes. Bytes that arrived in order are kept.
+            If the answer does not contain the requested bytes. Bytes that arrived in order are used
+            later.
         """
         if reply.status != NOT_MODIFIED or self._held is None:
             self.verified = self._verified(self._receive(reply, body))
@@ -284,7 +286,7 @@ class Body:
 
 
 def find_encoding(first: bytes, header: str | None) -> str | None:
-    """Return how a body is encoded, judged by its first bytes, else by the header.
+    """Return how a body is encoded, according to its first bytes, else to the header.
 
     Storage hosts repeat the ``Content-Encoding`` of an upload without checking it.
 
@@ -304,7 +306,7 @@ def find_encoding(first: bytes, header: str | None) -> str | None:
 
 
 class _Decoder:
-    """Decodes a body that a host compressed although that was not requested."""
+    """Decodes a body that a host compressed although compression was not requested."""
 
     def __init__(self, name: str, validator: Validator) -> None:
         self._name = name

@@ -1,4 +1,4 @@
-"""Find the column chunks that a question needs, and their byte ranges."""
+"""Find the column chunks that a question (keys and steps to read) needs, and their ranges."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def chunk_ranges(
     schema : pyarrow.Schema
         Schema of the same file.
     wanted : mapping of str to tuple of int
-        Row groups by column; columns that the file lacks are ignored.
+        Row groups by column; columns that the file does not have are ignored.
 
     Returns
     -------
@@ -54,9 +54,10 @@ def chunk_ranges(
 def chunks_by_statistics(
     metadata: pq.FileMetaData, schema: pa.Schema, question: Question
 ) -> Chunks:
-    """Return the column chunks that may have an answer to a question, by statistics.
+    """Return the column chunks that may have rows for a question, according to statistics.
 
-    Always all chunks of ``_step``: whether the whole file is in step order decides how it is read.
+    All chunks of ``_step`` are always returned, because a file that is not in step order is read in
+    another way.
     """
     touched = _touched_row_groups(metadata, schema, question.steps)
     chunks = dict.fromkeys(question_columns(schema, question), touched)
@@ -66,7 +67,7 @@ def chunks_by_statistics(
 
 
 def question_columns(schema: pa.Schema, question: Question) -> list[str]:
-    """Return the columns that can contain the keys of a question, which names some."""
+    """Return the columns that can contain the keys of a question; it must name keys."""
     return columns_for(question.keys or (), {field.name: field.type for field in schema})
 
 

@@ -1,4 +1,4 @@
-"""Columns of one version of an export, with a memo for values computed from them."""
+"""Columns of one version of an export, with stored results that were computed from them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class ColumnFacts:
     type : pyarrow.DataType
         Stored type.
     n_nulls : int or None
-        Number of nulls; None if the statistics lack it, as for structs and lists.
+        Number of nulls; None if the statistics do not have it, as for structs and lists.
     minimum, maximum : float or None
-        Bounds of the numbers; None if the statistics of any row group lack them.
+        Bounds of the numbers; None if the statistics of any row group do not have them.
     """
 
     type: pa.DataType
@@ -34,7 +34,7 @@ class ColumnFacts:
 
 
 class Memo:
-    """An object that stores results of functions of it, so that they live as long as it does."""
+    """An object that stores results of functions of it, as long as the object exists."""
 
     def once(self, function: Callable[[Self, Unpack[Arguments]], T], *arguments: *Arguments) -> T:
         """Return ``function(self, *arguments)``, computed at the first call and then stored.

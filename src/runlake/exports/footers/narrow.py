@@ -1,4 +1,4 @@
-"""Cut footers down to some columns, so that reading one key does not parse ten thousand.
+"""Make footers of only some columns, so that a read of one key does not parse ten thousand.
 
 A Parquet footer is one Thrift structure in the compact protocol (Parquet format,
 ``parquet.thrift``, ``FileMetaData``): the schema, and for every row group a ``ColumnChunk`` per
@@ -68,8 +68,8 @@ class FooterFrame:
     groups : tuple of bytes
         For each row group, the bytes after its column chunks.
     created_by : bytes
-        The field ``created_by`` without its header, by which readers work around faults of old
-        writers; may be empty.
+        The field ``created_by`` without its header; may be empty. Readers use it to correct faults
+        of old writers.
     """
 
     version: bytes

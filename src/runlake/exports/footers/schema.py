@@ -101,7 +101,7 @@ def columns_for(keys: Iterable[str], types: Mapping[str, pa.DataType]) -> list[s
 
 
 def parents_of(keys: Iterable[str]) -> list[str]:
-    """Return the structs that dotted keys may be fields of: ``a`` and ``a.b`` for ``a.b.c``."""
+    """Return the structs that may have dotted keys as fields: ``a`` and ``a.b`` for ``a.b.c``."""
     parts = (key.split(".") for key in keys)
     return list(dict.fromkeys(".".join(names[:n]) for names in parts for n in range(1, len(names))))
 

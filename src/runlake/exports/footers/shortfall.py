@@ -1,4 +1,4 @@
-"""Decide which byte ranges of an export to download, by its footer and what is on disk."""
+"""Decide which byte ranges of an export to download, from its footer and what is on disk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Extent:
     is_whole : bool
         True for the whole export, False for only the column chunks that a read needs.
     reason : str
-        The reason, as the end of a sentence for people.
+        The reason; the end of a sentence that is printed.
     """
 
     is_whole: bool
@@ -44,7 +44,7 @@ def choose_extent(n_bytes: int, held_bytes: int, missing_bytes: int, n_requests:
     held_bytes : int
         Bytes on disk already.
     missing_bytes : int
-        Further bytes that the read needs.
+        Additional bytes that the read needs.
     n_requests : int
         Number of requests for the missing bytes.
 
@@ -78,7 +78,7 @@ class Shortfall:
     ranges : list of ByteRange
         The byte ranges to download.
     extent : Extent
-        Whether ``ranges`` are those of ``chunks``, or everything that is missing of the file.
+        Whether ``ranges`` are the ranges of ``chunks``, or all missing parts of the file.
     """
 
     chunks: Chunks
@@ -126,7 +126,7 @@ def read_shortfall(
     file : Path
         A file of the export's length, of which only the footer is on disk.
     question : Question
-        Keys and steps to read. Which row groups have the steps is judged by statistics.
+        Keys and steps to read. Statistics show which row groups contain the steps.
     on_disk : sequence of ByteRange
         Ranges that are on disk.
 

@@ -75,8 +75,8 @@ def check_footer(footer: bytes, n_file_bytes: int) -> None:
     Raises
     ------
     UnsoundFooter
-        If the schema is nested too deeply, a column chunk does not fit it, or the footer states
-        more values than a file of that length can contain.
+        If the schema is nested too deeply, a column chunk does not fit the schema, or the footer
+        states more values than a file of this length can contain.
     """
     try:
         _check(_Fields(footer), n_file_bytes)
@@ -243,7 +243,7 @@ def _check_row_group(fields: _Fields, leaves: list[_Leaf], n_file_bytes: int) ->
 
 
 def _check_chunks(fields: _Fields, leaves: Sequence[_Leaf], n_file_bytes: int) -> set[int]:
-    """Check a row group's chunks; return the distinct numbers of values, lists left out."""
+    """Check a row group's chunks; return the distinct numbers of values, without lists."""
     # Pairs: for columns with one value per row, and for lists.
     stated: tuple[set[bytes], set[bytes]] = (set(), set())
     counts: tuple[set[int], set[int]] = (set(), set())

@@ -25,7 +25,7 @@ class ExportFacts:
     row_groups : tuple of RowGroup
         Row groups in file order.
     is_ascending : bool
-        True if every row has a step, and each step is higher than the one before.
+        True if every row has a step, and each step is higher than the step before it.
     n_columns : int
         Number of top-level columns, including ``_step``.
     columns : KnownColumns
@@ -122,7 +122,7 @@ def read_columns(
     schema : pyarrow.Schema
         Schema of the same file.
     names : iterable of str
-        Top-level columns; columns that the file lacks are ignored.
+        Top-level columns; columns that the file does not have are ignored.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def read_columns(
 
 
 def _statistics(groups: list[pq.RowGroupMetaData], leaf: int, kind: pa.DataType) -> ColumnFacts:
-    """Return the facts of a column by its statistics, without numbers that cannot be true."""
+    """Return the facts of a column from its statistics, without numbers that cannot be true."""
     n_nulls: int | None = 0
     bounds: list[float] | None = []
     # Not for 16-bit floats: pyarrow returns their statistics as bytes.

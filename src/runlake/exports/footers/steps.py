@@ -38,7 +38,7 @@ class _Steps:
 
 
 def read_row_groups(parquet: pq.ParquetFile) -> tuple[tuple[RowGroup, ...], bool, bool]:
-    """Return the row groups, whether steps ascend, and whether the footer agrees with both."""
+    """Return the row groups, whether steps ascend, and whether the footer states the same."""
     metadata = parquet.metadata
     if STEP not in parquet.schema_arrow.names:
         stated = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
@@ -124,7 +124,7 @@ def _is_as_stated(
 
 
 def _is_sorted_as_stated(parquet: pq.ParquetFile, is_ascending: bool) -> bool:
-    """Return whether the footer states no sorting, or a true one by step.
+    """Return whether the footer states no sorting, or states a sorting by step that is true.
 
     polars relies on a stated sorting without checking it.
     """

@@ -26,8 +26,8 @@ def is_common(metadata: pq.FileMetaData, schema: pa.Schema) -> bool:
     Returns
     -------
     bool
-        False for types that one of them refuses, and for values of fixed length in newer encodings.
-        Found by trying everything that pyarrow, polars and DuckDB write.
+        False for types that polars or DuckDB cannot read, and for values of fixed length in newer
+        encodings. These were found by reading everything that pyarrow, polars and DuckDB write.
     """
     kinds = set(chain.from_iterable(map(kinds_in, set(schema.types))))
     if any(map(_is_refused, kinds)):

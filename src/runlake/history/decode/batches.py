@@ -33,7 +33,7 @@ class Batch:
     arrays : tuple of pyarrow.Array
         One per column, of the stored type.
     rows : tuple of dict
-        Rows in place of arrays, or empty. Faster for few rows with many numeric columns.
+        Rows in place of arrays, or empty. They are faster for a few rows of many numeric columns.
     """
 
     steps: pa.Array
@@ -54,8 +54,9 @@ def arrays_of(frame: pl.DataFrame, *, is_numeric: bool) -> Iterator[dict[str, pa
     """Yield the columns of a frame chunk by chunk, with a bounded total length of texts.
 
     Numbers are exported as one stream, which costs a quarter of ``to_arrow`` column by column.
-    Texts are not, because a stream has them as views, which pyarrow can neither filter nor take. A
-    stream also merges chunks by copying, so there is one per chunk.
+    Texts are exported column by column, because a stream has them as views, and pyarrow can neither
+    filter views nor select rows of them. A stream copies chunks to merge them, so each chunk is a
+    stream of its own.
     """
     are_numbers = _numbers()
     texts = None if is_numeric else frame.select(~are_numbers)

@@ -1,4 +1,4 @@
-"""Read columns of a wide export with a slim footer, which has only these columns."""
+"""Read columns of an export of many columns with a slim footer, which has only these columns."""
 
 from __future__ import annotations
 

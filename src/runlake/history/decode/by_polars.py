@@ -25,7 +25,8 @@ CHUNKS_IN_MEMORY = 1 << 15
 def polars_can_scan(read: ExportRead) -> bool:
     """Return whether polars can decode a read: its types, and its names (a NUL aborts polars).
 
-    False also if the footer contradicts the rows, which polars would not notice.
+    False also if the footer contradicts the rows, because polars would not notice the
+    contradiction.
     """
     if has_refused(read.file, POLARS) or not read.facts.is_as_stated:
         return False

@@ -43,7 +43,7 @@ def decode_exports(
         Rows that do not match it are left out, except rows with a JSON ``null``, which is found
         only when the JSON is parsed.
     first_rows : int
-        Maximum number of rows in the first batch; small, so that it is yielded soon.
+        Maximum number of rows in the first batch. A small batch is yielded sooner.
     n_sharing : int
         Number of exports that are read at the same time and share the memory.
     begun : callable, optional
@@ -52,8 +52,8 @@ def decode_exports(
     Yields
     ------
     Batch
-        Never empty; batches of one export have equal columns and types. Memory is bounded by a
-        batch.
+        Never empty; batches of one export have equal columns and types. Only a few batches are in
+        memory at once.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def _decode_polars(
 
 
 def _first_rows(query: SliceQuery, frame: pl.DataFrame) -> Batch:
-    """Return rows of numbers without arrays, whose fixed cost is too high for few rows."""
+    """Return a few rows of numbers without arrays, because arrays have a high fixed cost."""
     rows = frame[list(dict.fromkeys([STEP, *query.selection.names]))].to_dicts()
     return Batch(frame[STEP].to_arrow(), query.read.columns, (), tuple(map(_filled, rows)))
 

@@ -1,4 +1,4 @@
-"""Remember, in memory, which engine cannot decode which intact file."""
+"""Remember in the process which engine cannot decode which intact file."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Detect forked processes in which polars would hang at its first query.
 
-Its thread pool does not survive a fork. pyarrow creates a new pool, so it is used there instead.
+The thread pool of polars does not exist in the child. pyarrow creates a new pool, so pyarrow is
+used there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Decode the next slice in a thread while the consumer works on the current one."""
+"""Decode the next slice in a thread while the consumer processes the slice before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cut exports into polars queries, each of which decodes one slice of rows."""
+"""Divide exports into polars queries, each of which decodes one slice of rows."""
 
 from __future__ import annotations
 

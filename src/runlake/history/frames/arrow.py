@@ -1,4 +1,4 @@
-"""Read a plan as a stream of Arrow record batches, in bounded memory."""
+"""Read a plan as a stream of Arrow record batches, a few of them in memory at once."""
 
 from __future__ import annotations
 

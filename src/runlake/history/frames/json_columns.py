@@ -41,7 +41,8 @@ def frame_of(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        A column per key in the order of first appearance, null where a row lacks it.
+        A column per key in the order of first appearance. A cell is null if its row does not have
+        the key.
 
     Examples
     --------

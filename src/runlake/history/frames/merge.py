@@ -14,12 +14,13 @@ from runlake.values import STEP
 def merged_frame(
     frames: Sequence[pl.LazyFrame], types: Mapping[str, pa.DataType | None]
 ) -> pl.LazyFrame:
-    """Merge frames by step; for each key the later frame wins (reading rule 3).
+    """Merge frames by step; each key has the value of the later frame (reading rule 3).
 
     Parameters
     ----------
     frames : sequence of polars.LazyFrame
-        With rows in any order; if a frame has two rows of one step, the later row wins.
+        With rows in any order. If a frame has two rows of one step, the values of the later row are
+        used.
     types : mapping
         The types of the answer, by key.
 

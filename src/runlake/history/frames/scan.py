@@ -57,7 +57,7 @@ def scan_plan(plan: Plan, live: LiveRows) -> Scanned:
     plan : Plan
         What to read.
     live : LiveRows
-        The plan's live rows; fetched now, so that the frame is a snapshot.
+        The plan's live rows. They are fetched now, so that the frame does not change later.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def warn_of_json(where: object, keys: tuple[str, ...], exports: Iterable[ExportR
     Parameters
     ----------
     where : object
-        Prints as the path of the run or project.
+        An object whose ``str()`` is the path of the run or project.
     keys : tuple of str
         Keys whose columns are JSON text.
     exports : iterable of ExportRead

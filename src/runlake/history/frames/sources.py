@@ -62,7 +62,7 @@ def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None
 
 
 def distinct_columns(sources: Iterable[Sequence[Column]]) -> Iterator[Sequence[Column]]:
-    """Yield sources without those whose columns an earlier source has, as most exports do."""
+    """Yield each source whose columns differ from those of all earlier sources; few exports do."""
     seen = set()
     for columns in sources:
         if isinstance(columns, KeyColumns):
@@ -84,7 +84,7 @@ def open_export(read: ExportRead) -> pl.LazyFrame:
     Raises
     ------
     RunlakeError
-        If the process was forked from a process that used polars: polars would hang.
+        If the process was forked from a process that used polars, because polars would hang.
     """
     check_polars()
     if polars_can_scan(read):

@@ -45,7 +45,7 @@ def tail_start(
     read_page : callable
         Fetches a page of live rows.
     walk : callable
-        Fetches the rows of a range, if the backend does not list live steps.
+        Fetches the rows of a range of steps, page by page, if the backend does not list live steps.
 
     Returns
     -------

@@ -1,8 +1,8 @@
 """Decode unverified exports once before a lazy query over them is returned to the user.
 
-The user collects a lazy frame or a relation, when errors of an engine can no longer be handled
-here. Files that were checked against a digest of their host are known to be right; other files are
-decoded once, and successful trials are remembered in memory.
+The user collects a lazy frame or a relation later, and errors of an engine cannot be handled here
+then. Files that were checked against a digest of their host are known to be right; other files are
+decoded once, and the process remembers which files it could decode.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def try_once(read: ExportRead, engine: str, decode: Callable[[ExportRead], None]
 
 
 def decode_frame(read: ExportRead) -> None:
-    """Decode a read with the engine of frames, in bounded memory, and discard the cells."""
+    """Decode a read slice by slice with the engine of frames, and discard the cells."""
     names = list(dict.fromkeys([STEP, *(column.name for column in read.columns)]))
     scan = open_export(read).select(all_named(names))
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)

@@ -55,10 +55,11 @@ def iter_live_pages(client: Client, plan: Plan, recover: Recover) -> Iterator[li
     client : Client
         The backend.
     plan : Plan
-        Has the pages of known live steps, and the range to walk if the backend does not list them.
+        Contains the pages of known live steps. If the backend does not list them, it contains the
+        range to read page by page.
     recover : callable
-        Takes steps that are no longer live, returns their rows from new exports; steps that no
-        export has are left out.
+        Receives steps that are no longer live, and returns their rows from new exports. Steps that
+        are in no export are left out.
 
     Yields
     ------
@@ -102,7 +103,7 @@ class _MovedRows:
         self._rows: dict[int, Row] = {}
 
     def complete(self, page: LivePage, answer: LiveAnswer, later: Sequence[LivePage]) -> list[Row]:
-        """Return the rows of a page; exported rows of later pages are read along with them.
+        """Return the rows of a page; exported rows of later pages are read at the same time.
 
         A step that is now neither live nor exported is left out: the run was rewound.
         """
@@ -196,7 +197,7 @@ def _iter_pages(
 
 
 def _request_page(client: Client, run: RunPath, start: int, stop: int, limit: int) -> list[Row]:
-    """Return rows of a range, each step once; not always all, but none outside the range."""
+    """Return rows of a range, each step once; some may be missing, none is outside."""
     answer = query_run(
         client,
         documents.HISTORY_PAGE,
@@ -226,7 +227,7 @@ def _leads_back(client: Client, run: RunPath, start: int, rows: list[Row]) -> Pr
 
 
 def _within(rows: list[Row], start: int, stop: int) -> list[Row]:
-    """Return the rows of a range; rows of one step are merged, the later wins for each key."""
+    """Return the rows of a range; rows of one step are merged, each key with its later value."""
     if not rows or (
         start <= rows[0][STEP]
         and rows[-1][STEP] < stop

@@ -24,7 +24,7 @@ class LiveSource(Protocol):
     """
 
     def iter_pages(self, plan: Plan) -> Iterator[list[Row]]:
-        """Yield all live rows, ascending: a page per `Plan.live_pages`, then the walked pages."""
+        """Yield all live rows, ascending: those of `Plan.live_pages`, then of `Plan.walk`."""
 
     def read_page(self, plan: Plan, page: LivePage) -> list[Row]:
         """Return the live rows of one page."""
@@ -54,7 +54,7 @@ class BackendRows:
         return fetch_page(self.client, plan, page, partial(self._recover, plan))
 
     def walk(self, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:
-        """Fetch the live rows of a range of steps, page after page."""
+        """Fetch the live rows of a range of steps, page by page."""
         return walk_live_rows(self.client, plan, steps)
 
     def _recover(self, plan: Plan, steps: list[int]) -> list[Row]:

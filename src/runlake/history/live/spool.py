@@ -139,7 +139,7 @@ def _leaf_types(cell: Any) -> set[type]:
 
 
 def _numbers(cells: list[Any]) -> pa.Array | None:
-    """Return numbers as floats, for integers of more than 64 bits or mixed with floats."""
+    """Return numbers as floats: integers of more than 64 bits, and integers mixed with floats."""
     if not set(map(type, cells)) <= {int, float, type(None)}:
         return None
     return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
@@ -150,7 +150,7 @@ def _dump(cell: Any) -> str:
 
 
 def _cannot_hold(dtype: pa.DataType) -> bool:
-    """Return whether engines fail on a type, or would read it as JSON, as they do with bytes."""
+    """Return whether engines fail on a type, or would read it as JSON, as they do for bytes."""
     if pa.types.is_struct(dtype):
         return dtype.num_fields == 0 or any(_cannot_hold(field.type) for field in dtype)
     if pa.types.is_list(dtype):

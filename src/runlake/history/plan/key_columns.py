@@ -88,8 +88,8 @@ def find_columns(schema: pa.Schema, keys: tuple[str, ...] | None) -> tuple[Colum
     -------
     tuple of Column
         In the order of the keys, or of the file. A key has several columns if an export has both a
-        dotted column and a field of a struct for it (protocol 2.4); the dotted column is first,
-        and wins in rows where both have a value.
+        dotted column and a field of a struct for it (protocol 2.4). The dotted column is first. Its
+        value is used in rows where both have a value.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def _leaves(path: tuple[str, ...], dtype: pa.DataType) -> Iterator[Column]:
 
 
 def _holders(schema: pa.Schema, key: str) -> Iterator[Column]:
-    """Yield the columns that hold a key, less nested ones first."""
+    """Yield the columns that contain a key; columns that are nested less come first."""
     index = schema.get_field_index(key)
     if index >= 0 and not is_nested(schema.field(index).type):
         yield Column(key, (key,), schema.field(index).type)

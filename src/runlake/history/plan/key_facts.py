@@ -1,4 +1,4 @@
-"""Kind, count, steps and bounds of each key, from manifest and statistics alone (pure)."""
+"""Kind, count, steps and bounds of each key, only from manifest and statistics (pure)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class KeyFacts:
     count : int or None
         Number of rows that have the key; None if unknown.
     first_step, last_step : int or None
-        The key was logged at no step before the first or after the last; None if unknown.
+        The key was not logged before the first step or after the last step; None if unknown.
     minimum, maximum : float or None
         Bounds of its numbers without NaN; None unless all its rows are exported and the statistics
         have bounds.
@@ -78,7 +78,7 @@ def find_key_facts(manifest: Manifest, exports: Sequence[ExportFacts]) -> dict[s
     Parameters
     ----------
     manifest : Manifest
-        The run's manifest; one from the cache names no keys.
+        The run's manifest from the backend; a manifest that was read from the cache names no keys.
     exports : sequence of ExportFacts
         The run's exports, with the facts of all their columns.
 

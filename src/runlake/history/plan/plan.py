@@ -1,4 +1,4 @@
-"""`Plan`: what one read touches, as a value that can be printed and tested without I/O."""
+"""`Plan`: what one read will read, as a value that can be printed and tested without I/O."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ class LivePage:
 
 @dataclass(frozen=True)
 class Plan:
-    """The files, row groups, columns and live rows that one read touches.
+    """The files, row groups, columns and live rows that one read will read.
 
     Parameters
     ----------
     pulled : PullResult
-        The manifest and the cached exports, as of one moment.
+        The manifest and the cached exports at one moment.
     question : Question
         Keys and steps to read.
     exports : tuple of ExportRead
-        Oldest first: where two exports have a key at one step, the later export wins.
+        Oldest first. If two exports have a key at one step, the value of the later export is used.
     segments : tuple of Segment
         The parts of the read, ascending by step, each with its exports and live steps.
     walk : StepRange or None
-        Steps after all segments whose live rows the backend does not list; they are read from the
-        backend page after page. The whole range if a run has no exports.
+        Steps after all segments, at which the backend may have live rows that it does not list.
+        They are read from the backend page by page. The whole range if a run has no exports.
     notes : tuple of str
-        Lines about the keys, for people.
+        Lines about the keys, to be printed.
     """
 
     pulled: PullResult = field(repr=False)
@@ -96,7 +96,7 @@ class Plan:
 
     @property
     def is_walk(self) -> bool:
-        """True if some or all steps are read from the backend page after page."""
+        """True if some or all steps are read from the backend page by page, as ``walk``."""
         return self.walk is not None
 
     @property
@@ -205,7 +205,7 @@ def _plan_exports(
 
 
 def _walk(pulled: PullResult, steps: StepRange) -> StepRange | None:
-    """Return the steps to walk; None offline with missing rows, which cannot be fetched then."""
+    """Return the steps to read page by page; None for an offline read, which cannot fetch rows."""
     first = pulled.first_unlisted
     if first is None or pulled.n_left_out != 0:
         return None

@@ -132,7 +132,7 @@ def near_names(key: str, known: Collection[str]) -> list[str]:
 def describe_keys(
     manifest: Manifest, question: Question, exports: Sequence[ExportFacts]
 ) -> list[str]:
-    """Return a line about each key of a read, and one about how far the run is exported.
+    """Return a line about each key of a read, and a line that says how far the run is exported.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Cut a run's steps into segments with equal sources, to merge only where they overlap (pure)."""
+"""Divide a run's steps into segments with equal sources: only overlaps are merged (pure)."""
 
 from __future__ import annotations
 
@@ -91,11 +91,12 @@ class Segment:
     Parameters
     ----------
     steps : StepRange
-        Never open; disjoint from the ranges of other segments.
+        Always with an end; disjoint from the ranges of other segments.
     reads : tuple of ExportRead
-        Exports with rows in the range, oldest first: for each key the later export wins.
+        Exports with rows in the range, oldest first: for each key the value of the later export is
+        used.
     live_steps : tuple of int
-        Live steps in the range, ascending; live rows win over exports.
+        Live steps in the range, ascending; values of live rows replace those of exports.
     """
 
     steps: StepRange
@@ -134,12 +135,12 @@ def plan_export(
 def cut_segments(
     reads: Sequence[ExportRead], live_steps: Sequence[int], steps: StepRange
 ) -> tuple[Segment, ...]:
-    """Cut a range of steps into segments.
+    """Divide a range of steps into segments.
 
     Parameters
     ----------
     reads : sequence of ExportRead
-        Oldest first: for each key the later export wins.
+        Oldest first: for each key the value of the later export is used.
     live_steps : sequence of int
         Live steps in the range, ascending, unique.
     steps : StepRange
@@ -148,8 +149,8 @@ def cut_segments(
     Returns
     -------
     tuple of Segment
-        Ascending and disjoint. Neighbouring ranges in which the same single source has rows are
-        one segment, to be read without a merge.
+        Ascending and disjoint. Neighbouring ranges in which only one source has rows, the same in
+        each, are one segment. It is read without a merge.
     """
     segments: list[Segment] = []
     for low, high, active in _intervals(reads, live_steps):

@@ -1,8 +1,8 @@
 """Sizes of slices, batches and windows: how much is read, decoded and built at once.
 
-All are measured, see docs/explanation/reading.md. Small slices arrive sooner and stay in the
-processor's cache, but each costs calls, and a row group that is cut is entered again for every
-slice.
+All sizes were found by measurements, see docs/explanation/reading.md. Small slices are decoded
+sooner and stay in the processor's cache. But each slice costs function calls, and a row group that
+is divided is opened again for each slice.
 """
 
 from __future__ import annotations

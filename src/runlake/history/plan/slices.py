@@ -1,4 +1,4 @@
-"""Cut an export into slices that are decoded one at a time (pure)."""
+"""Divide an export into slices that are decoded one at a time (pure)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def joined(slices: Sequence[Slice]) -> list[Slice]:
 def cut_slices(
     groups: Sequence[Slice], first_rows: int, max_rows: int, whole_rows: int = 0
 ) -> Iterator[Slice]:
-    """Cut row groups into slices to decode.
+    """Divide row groups into slices to decode.
 
     Parameters
     ----------
@@ -82,13 +82,14 @@ def cut_slices(
     first_rows, max_rows : int
         Maximum number of rows of the first slice, and of the others.
     whole_rows : int
-        A row group of up to this many rows is one slice, even beyond ``max_rows``.
+        A row group of up to this many rows is one slice, even if it has more than ``max_rows``
+        rows.
 
     Yields
     ------
     Slice
-        Ascending. Row groups are kept whole if they fit: each slice of a cut row group decodes its
-        pages from the start.
+        Ascending. A row group is one slice if it fits, because each slice of a divided row group
+        decodes its pages from the start.
 
     Examples
     --------

@@ -194,7 +194,7 @@ class _Sparse:
 
 
 def _build(readers: Sequence[_Reader], batch: Batch) -> list[Row]:
-    """Build rows from the columns without nulls, then write the cells of the others into them."""
+    """Build rows from the columns without nulls, then write the cells of other columns."""
     full: dict[str, Full] = {STEP: (_reader(batch.steps.type), batch.steps)}
     sparse = _Sparse()
     careful: list[tuple[str, list[int], list[Any], bool]] = []
@@ -265,7 +265,7 @@ def _transposed(columns: list[Full]) -> Iterable[Sequence[Any]]:
 def _write_carefully(
     rows: list[Row], key: str, where: list[int], cells: list[Any], *, is_second: bool
 ) -> None:
-    """Write cells that may be None, or that must not replace those of an earlier column."""
+    """Write cells that may be None, or that must not replace the cells of an earlier column."""
     for index, cell in zip(where, cells, strict=True):
         if cell is not None and not (is_second and key in rows[index]):
             rows[index][key] = cell

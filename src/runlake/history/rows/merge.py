@@ -1,4 +1,4 @@
-"""Merge rows of several sources by step: for each key the later source wins (reading rule 3)."""
+"""Merge rows of several sources by step: each key has its value of the later source (rule 3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def merge_rows(sources: Sequence[Iterable[Row]]) -> Iterator[Row]:
     Parameters
     ----------
     sources : sequence of iterables of dict
-        Each ascending by ``_step``. If two sources have a key at one step, the later source wins.
+        Each ascending by ``_step``. If two sources have a key at one step, the value of the later
+        source is used.
 
     Yields
     ------
@@ -70,7 +71,7 @@ def project_rows(rows: Iterable[Row], projection: Projection) -> Iterator[Row]:
 
 
 def iter_batches(rows: Iterable[Row], n_rows: int) -> Iterator[list[Row]]:
-    """Cut rows into lists of at most ``n_rows``."""
+    """Divide rows into lists of at most ``n_rows`` rows."""
     iterator = iter(rows)
     while batch := list(islice(iterator, n_rows)):
         yield batch

@@ -26,7 +26,8 @@ def read_rows(
     plan : Plan
         What to read.
     live : iterator of list of dict
-        The live rows of the plan: one page for each of `Plan.live_pages`, then those of a walk.
+        The live rows of the plan: one page for each of `Plan.live_pages`, then the pages of
+        `Plan.walk`.
     page_size : int
         Maximum number of rows in the first batch; later batches have the fastest size.
     begun : callable, optional
@@ -35,9 +36,9 @@ def read_rows(
     Yields
     ------
     list of dict
-        Ascending by ``_step`` over all batches, one row per step, never empty. Memory is bounded
-        by a batch, except for an export that is not ascending: its row groups with overlapping
-        steps are sorted in memory.
+        Ascending by ``_step`` over all batches, one row per step, never empty. Only a few batches
+        are in memory at once. An export that is not in ascending order needs more: its row groups
+        with overlapping steps are sorted in memory.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def _some(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 
 def _ordered(read: ExportRead, projection: Projection, segment: Segment) -> Iterator[list[Row]]:
-    """Yield the rows of one source of a merge, ascending; a row needs any of the keys.
+    """Yield the rows of one source of a merge, ascending; each has at least one of the keys.
 
     Whether a row has all keys is known only after the merge.
     """

@@ -1,4 +1,4 @@
-"""Cut segments that have to be merged into windows that fit in memory."""
+"""Divide each segment that needs merging; the parts (windows) fit in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STEPS_ONLY = Projection(())
 
 
 def cut_windows(segment: Segment) -> list[Segment]:
-    """Cut a segment that needs merging into windows with about equally many rows.
+    """Divide a segment that needs merging into windows with about equally many rows.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ def cut_windows(segment: Segment) -> list[Segment]:
 
     Notes
     -----
-    To choose the cuts, only the ``_step`` columns are read, 8 bytes a row. A file in random order
-    is then decoded once per window, which saves memory and costs time.
+    To choose the windows, only the ``_step`` columns are read, 8 bytes a row. A file in random
+    order is later decoded once per window, which saves memory and costs time.
     """
     n_rows = sum(read.n_rows for read in segment.reads) + len(segment.live_steps)
     n_columns = max((len(read.columns) for read in segment.reads), default=0) + 1

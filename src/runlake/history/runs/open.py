@@ -27,7 +27,7 @@ class ListedRun:
     path : RunPath
         The run.
     freshness : tuple or None
-        Current freshness, see `runlake.cache.pull.pull_run`; None if unknown.
+        The run's present freshness, see `runlake.cache.pull.pull_run`; None if unknown.
     """
 
     path: RunPath
@@ -40,7 +40,7 @@ def open_readings(client: Client, runs: Sequence[ListedRun], question: Question)
     Parameters
     ----------
     client : Client
-        The backend; its settings limit the number of runs fetched at once.
+        The backend; its settings limit how many runs are fetched at once.
     runs : sequence of ListedRun
         The runs. A run without live rows that has not changed since its exports were downloaded
         costs no request.

@@ -1,4 +1,4 @@
-"""Read the exports of many runs with equal columns in one scan, to pay its fixed cost once."""
+"""Read the exports of many runs with equal columns in one scan, which has a fixed cost."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def sample_together(
     Returns
     -------
     list of tuple of DataFrame and int, or None
-        One per reading: the rows, and the number of rows they were chosen from. None for a run that
-        must be read alone: it has live rows, overlapping exports, columns that need a cast, or too
-        many rows.
+        One per reading: the rows, and the number of rows from which they were chosen. None for a
+        run that must be read alone: it has live rows, overlapping exports, columns that need a
+        cast, or too many rows.
     """
     found: list[SampledFrame | None] = [None] * len(readings)
     for group in _groups(readings, n_rows):

@@ -133,7 +133,7 @@ def sample_runs_as_frames(
     Returns
     -------
     list of tuple of DataFrame and int
-        One per run, in order: the rows, and the number of rows they were chosen from.
+        One per run, in order: the rows, and the number of rows from which they were chosen.
     """
     if sampling.is_system:
         from runlake.history.frames.json_columns import frame_of

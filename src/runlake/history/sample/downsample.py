@@ -1,4 +1,4 @@
-"""Choose few rows of a frame that keep the shape of each key (reading rule 9)."""
+"""Choose a few rows of a frame that show the shape of each key's curve."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _has_times(dtype: pl.DataType) -> bool:
 
 
 def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataFrame:
-    """Choose rows of a frame that keep the shape of each key.
+    """Choose rows of a frame that show the shape of each key's curve.
 
     Parameters
     ----------
@@ -100,19 +100,20 @@ def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataF
     n_rows : int
         Maximum number of rows to return.
     keys : sequence of str
-        Keys to return, whose shape is kept (``_step`` is returned without that).
+        Keys of the returned rows, and of the curves to show (``_step`` is only returned).
 
     Returns
     -------
     polars.DataFrame
-        With the first and the last row; every call chooses the same rows. Missing keys are absent.
+        Includes the first and the last row. Every call chooses the same rows. Missing keys are
+        absent.
 
     Notes
     -----
-    Each key gets an equal share of the rows; a sparse key's unused share goes to the others. The
-    points of a key are chosen by MinMaxLTTB (Van Der Donckt et al., 2023) over its finite values.
-    Its buckets have equal numbers of points, not equal ranges of steps, so that a gap between steps
-    costs no points. Non-finite values get up to a quarter of the share.
+    Each key gets an equal share of the rows. If a sparse key does not need its share, the other
+    keys get it. The points of a key are chosen by MinMaxLTTB (Van Der Donckt et al., 2023) over its
+    finite values. Its buckets have equal numbers of points, not equal ranges of steps, so that a
+    gap between steps costs no points. Non-finite values get up to a quarter of the share.
 
     Examples
     --------
@@ -166,7 +167,7 @@ def _dense_values(
 ) -> np.ndarray[Any, np.dtype[np.float64]] | None:
     """Return the values of a single key if they are finite numbers without nulls, else None.
 
-    Then the downsampler's points are the whole choice, in a tenth of the time.
+    Then only the downsampler's points are needed, which takes a tenth of the time.
     """
     named = sampled_keys(frame, keys)
     if len(named) != 1:

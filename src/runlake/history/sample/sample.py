@@ -16,7 +16,7 @@ class Sample:
     rows : list of dict
         Ascending by ``_step``.
     n_rows : int
-        Number of rows that they were chosen from.
+        Number of rows from which they were chosen.
     """
 
     rows: list[Row]

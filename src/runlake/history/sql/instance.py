@@ -1,4 +1,4 @@
-"""Connections to DuckDB: views over a run need one each, but most share one instance."""
+"""Connections to DuckDB: each view of a run has its own, but most share one instance."""
 
 from __future__ import annotations
 

@@ -19,12 +19,12 @@ READS_UNNAMED = frozenset({"STAR", "POSITIONAL_REFERENCE", "SHOW_REF", "PIVOT", 
 
 @dataclass(frozen=True, slots=True)
 class Mentions:
-    """What a query says about itself.
+    """The kind of a query, and the names in it.
 
     Parameters
     ----------
     is_select : bool
-        True if DuckDB takes it for SELECT statements only, which change nothing.
+        True if DuckDB parses the query as SELECT statements only, which change nothing.
     names : frozenset of str or None
         Every text in the query, casefolded: the names of all columns that it reads are among them.
         None if it may read columns that it does not name, or is not a single statement.
@@ -43,7 +43,7 @@ class Mentions:
 
 @lru_cache(maxsize=QUERIES_IN_MEMORY)
 def find_mentions(query: str) -> Mentions:
-    """Return what a query mentions, by DuckDB's own syntax tree.
+    """Return what a query mentions, according to DuckDB's own syntax tree.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def find_mentions(query: str) -> Mentions:
     Returns
     -------
     Mentions
-        For invalid SQL as for SQL of which nothing is known.
+        For invalid SQL, the result says that nothing is known about the query.
     """
     try:
         connection = open_connection(1, is_alone=False)

@@ -51,8 +51,9 @@ def read_process_limits(root: Path = ROOT) -> ProcessLimits:
     -------
     ProcessLimits
         The processors that the process may run on and the quotas and limits of its control groups,
-        of version 1 and 2. A group is limited by every group that contains it, so the smallest
-        number counts. Without control groups, as on macOS, only the number of processors.
+        of version 1 and 2. A group is also limited by every group that contains it, so the smallest
+        number is returned. Without control groups, as on macOS, only the number of processors is
+        returned.
     """
     directories = tuple(_directories(root))
     quotas = [quota for directory in directories for quota in _quotas(directory)]
@@ -99,7 +100,7 @@ def _parse_groups(text: str) -> Iterator[tuple[str, PurePosixPath]]:
 
 
 def _points(mount: Mount, group: PurePosixPath) -> Iterator[PurePosixPath]:
-    """Yield the directory of a group and of every group that contains it, as far as mounted."""
+    """Yield the directories of a group and of the groups that contain it, if they are mounted."""
     # A container may see its own group as the root of the mount and still read the path from the
     # host; or the path leads out of the mount ("/.."). Then the mount is all that it can read.
     is_below = group.is_relative_to(mount.root) and ".." not in group.parts

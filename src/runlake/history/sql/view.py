@@ -103,15 +103,15 @@ def open_history(
     Parameters
     ----------
     plan : Plan
-        What to read; the view has its rows in no particular order.
+        What to read. The rows of the view have no particular order.
     columns : Columns
         The columns of the view.
     live : LiveRows
         The plan's live rows.
     is_lasting : bool
-        True if the files outlive the plan. If False, they are read into a table now.
+        True if the files exist longer than the plan. If False, they are read into a table now.
     is_alone : bool
-        True if the SQL may change the instance of DuckDB that it runs in.
+        True if the SQL may change the instance of DuckDB in which it runs.
     is_one_query : bool
         True for a single SELECT that names the columns which it reads.
 

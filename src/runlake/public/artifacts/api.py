@@ -28,7 +28,8 @@ class ApiArtifacts(DefaultEntity):
         ----------
         name : str
             ``entity/project/collection:alias``. The alias is a version such as ``v3`` or a name
-            such as ``latest``, the default. Entity and project default to those of the settings.
+            such as ``latest``, the default. If entity or project is omitted, that of the settings
+            is used.
         type : str, optional
             The type that the artifact must have; any type if omitted.
 
@@ -97,7 +98,7 @@ class ApiArtifacts(DefaultEntity):
         tags : list of str, optional
             List only versions with all of these tags.
         start : str, optional
-            The ``cursor`` of an earlier list, to continue from there.
+            The ``cursor`` of an earlier list; this list continues from there.
 
         Returns
         -------
@@ -134,7 +135,7 @@ class ApiArtifacts(DefaultEntity):
         project : str, optional
             ``entity/project`` or ``project``.
         start : str, optional
-            The ``cursor`` of an earlier list, to continue from there.
+            The ``cursor`` of an earlier list; this list continues from there.
 
         Returns
         -------
@@ -181,7 +182,7 @@ class ApiArtifacts(DefaultEntity):
         per_page : int
             Collections per request.
         start : str, optional
-            The ``cursor`` of an earlier list, to continue from there.
+            The ``cursor`` of an earlier list; this list continues from there.
 
         Returns
         -------

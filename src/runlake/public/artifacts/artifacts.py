@@ -46,8 +46,9 @@ AnyPath = str | os.PathLike[str]
 class Artifact(ArtifactLinks):
     """One version of an artifact; returned by `Api.artifact`, and by lists of artifacts.
 
-    Its properties have the values of the moment when it was fetched; `save` sends edits. runlake
-    creates no artifacts: log a new one with ``wandb.Artifact`` and ``run.log_artifact``.
+    Its properties have the values that they had when the artifact was fetched; `save` sends edits.
+    runlake does not create artifacts: log a new artifact with ``wandb.Artifact`` and
+    ``run.log_artifact``.
     """
 
     _contents: Manifest | None = None
@@ -55,12 +56,12 @@ class Artifact(ArtifactLinks):
 
     @property
     def collection(self) -> ArtifactCollection:
-        """The collection that the artifact was found in; one request."""
+        """The collection in which the artifact was found; one request."""
         return self._open_collection(self._path)
 
     @property
     def source_collection(self) -> ArtifactCollection:
-        """The collection that the version was logged to; one request."""
+        """The collection to which the version was logged; one request."""
         return self._open_collection(self._source)
 
     @property
@@ -81,7 +82,7 @@ class Artifact(ArtifactLinks):
         Parameters
         ----------
         name : str
-            Name of the file, or of an added object: ``tbl`` for ``tbl.table.json``.
+            Name of the file, or of an object that was added: ``tbl`` for ``tbl.table.json``.
 
         Returns
         -------
@@ -121,7 +122,7 @@ class Artifact(ArtifactLinks):
         Parameters
         ----------
         name : str
-            The name that the object was added under: ``tbl`` for ``tbl.table.json``.
+            The name under which the object was added: ``tbl`` for ``tbl.table.json``.
 
         Returns
         -------
@@ -149,7 +150,7 @@ class Artifact(ArtifactLinks):
         per_page : int
             Files per request.
         start : str, optional
-            The ``cursor`` of an earlier list, to continue from there.
+            The ``cursor`` of an earlier list; this list continues from there.
 
         Returns
         -------
@@ -193,7 +194,7 @@ class Artifact(ArtifactLinks):
 
         Notes
         -----
-        Every file is checked against its digest in the manifest, also when it is in the cache; a
+        Every file, also from the cache, is compared with its digest in the artifact's manifest. A
         damaged file in the cache is downloaded again. References to artifacts, local files and
         http(s) URLs are followed.
         """
@@ -240,7 +241,7 @@ class Artifact(ArtifactLinks):
         return self.download(directory)
 
     def file(self, root: AnyPath | None = None) -> str:
-        """Download the only file of an artifact that has exactly one.
+        """Download the only file of an artifact that has exactly one file.
 
         Parameters
         ----------
@@ -323,7 +324,7 @@ class Artifact(ArtifactLinks):
 
     @property
     def source_artifact(self) -> Artifact:
-        """The artifact in the collection that it was logged to; one request if this is a link.
+        """The artifact in the collection to which it was logged; one request if this is a link.
 
         Raises
         ------
@@ -376,7 +377,7 @@ class Artifact(ArtifactLinks):
 
 
 def _files_below(directory: str) -> Iterator[tuple[Path, str]]:
-    """Iterate the files below a directory with their relative names; do not follow folder links."""
+    """Yield the files below a directory with their relative names; do not follow folder links."""
     # Not the standard library's walk: its recursion overflows the stack on deep directories.
     folders = [directory]
     while folders:
@@ -398,7 +399,7 @@ def fetch_artifact(client: Client, path: ArtifactPath) -> Artifact:
     client : Client
         The backend.
     path : ArtifactPath
-        Without an alias it means the latest version.
+        A path without an alias means the latest version.
 
     Returns
     -------

@@ -128,7 +128,7 @@ class ArtifactCollection:
 
     @property
     def name(self) -> str:
-        """The name of the collection; assign and `save`."""
+        """The name of the collection. To change it, assign a value and call `save`."""
         return self._name
 
     @name.setter
@@ -137,7 +137,7 @@ class ArtifactCollection:
 
     @property
     def type(self) -> str:
-        """The type of its artifacts; assign and `save`."""
+        """The type of its artifacts. To change it, assign a value and call `save`."""
         return self._type
 
     @type.setter  # noqa: A003 - W&B's name
@@ -153,7 +153,7 @@ class ArtifactCollection:
 
     @property
     def description(self) -> str | None:
-        """The description of the collection; assign and `save`."""
+        """The description of the collection. To change it, assign a value and call `save`."""
         return self._description
 
     @description.setter
@@ -174,7 +174,7 @@ class ArtifactCollection:
 
     @property
     def tags(self) -> list[str]:
-        """The tags of the collection; change the list and `save`."""
+        """The tags of the collection. To change them, change the list and call `save`."""
         return self._tags
 
     @tags.setter
@@ -200,7 +200,7 @@ class ArtifactCollection:
         per_page : int
             Versions per request.
         start : str, optional
-            The ``cursor`` of an earlier list, to continue from there.
+            The ``cursor`` of an earlier list; this list continues from there.
 
         Returns
         -------
@@ -218,8 +218,8 @@ class ArtifactCollection:
         InvalidArgument
             If a changed value is not allowed; no request has been made then.
         BackendError
-            If the backend refuses. Name and description are sent before type and tags, so they may
-            have been changed then.
+            If the backend refuses. Name and description are sent before type and tags, so the
+            backend may have changed them already.
         """
         tags = check_tags(self._tags)
         if self._type != self._saved_type:
@@ -233,7 +233,7 @@ class ArtifactCollection:
         self._saved_tags = list(tags)
 
     def change_type(self, new_type: str) -> None:
-        """Change the type of the collection at once; older API than assigning `type` and `save`."""
+        """Change the type of the collection at once; an older way than to set `type` and `save`."""
         self.type = new_type
         check_type(self._type, self._name)
         if self._type != self._saved_type:

@@ -116,7 +116,7 @@ class ArtifactTypes(PagesInProject[ArtifactType]):
     per_page : int
         Types per request.
     start : str, optional
-        The ``cursor`` of an earlier list, to continue from there.
+        The ``cursor`` of an earlier list; this list continues from there.
     """
 
     _operation = "ProjectArtifactTypes"
@@ -194,7 +194,7 @@ class ArtifactCollections(_Collections):
     per_page : int
         Collections per request.
     start : str, optional
-        The ``cursor`` of an earlier list, to continue from there.
+        The ``cursor`` of an earlier list; this list continues from there.
     """
 
     def __init__(
@@ -246,7 +246,7 @@ class ProjectArtifactCollections(_Collections):
     per_page : int
         Collections per request.
     start : str, optional
-        The ``cursor`` of an earlier list, to continue from there.
+        The ``cursor`` of an earlier list; this list continues from there.
     """
 
     @property

@@ -63,7 +63,7 @@ class ArtifactEdits(ArtifactFields):
 
     @property
     def aliases(self) -> list[str]:
-        """The aliases of the version in its collection; change the list and `save`."""
+        """The aliases of the version in its collection. Change the list and call `save`."""
         return self._aliases
 
     @aliases.setter
@@ -72,7 +72,7 @@ class ArtifactEdits(ArtifactFields):
 
     @property
     def tags(self) -> list[str]:
-        """The tags of the version; change the list and `save`."""
+        """The tags of the version. To change them, change the list and call `save`."""
         return self._tags
 
     @tags.setter
@@ -82,7 +82,7 @@ class ArtifactEdits(ArtifactFields):
 
     @property
     def description(self) -> str | None:
-        """The description of the version; assign and `save`."""
+        """The description of the version. To change it, assign a value and call `save`."""
         return self._description
 
     @description.setter
@@ -94,7 +94,7 @@ class ArtifactEdits(ArtifactFields):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The metadata of the version, a dict of JSON values; change it and `save`."""
+        """The metadata of the version, a dict of JSON values. Change the dict and call `save`."""
         if self._metadata is None:
             self._metadata = self._sent_metadata()
         return self._metadata
@@ -108,7 +108,7 @@ class ArtifactEdits(ArtifactFields):
     def ttl(self) -> timedelta | None:
         """Time to live, after which the backend deletes the version; None means no limit.
 
-        Assign and `save`.
+        To change it, assign a value and call `save`.
         """
         if isinstance(self._new_ttl, ArtifactTTL):
             raise InvalidArgument(
@@ -152,14 +152,15 @@ class ArtifactEdits(ArtifactFields):
         InvalidArgument
             If a value changed in place is not allowed; no request has been made then.
         BackendError
-            If the backend refuses. Aliases are sent first, so they may have been changed then.
+            If the backend refuses. Aliases are sent first, so the backend may have changed them
+            already.
 
         Notes
         -----
-        Aliases and tags are sent as differences from the fetched ones, so that aliases and tags
-        that others added meanwhile stay. An alias moves here from the version that had it.
-        Description and metadata are sent whole. Afterwards this object has the backend's values,
-        as in the SDK.
+        Only the added and removed aliases and tags are sent, so that those that other users added
+        meanwhile are not removed. If another version had an added alias, that version loses the
+        alias. Description and metadata are sent whole. Afterwards this object has the backend's
+        values, as in the SDK.
         """
         del project, settings
         aliases, tags = check_aliases(self._aliases), check_tags(self._tags)
@@ -203,7 +204,7 @@ class ArtifactEdits(ArtifactFields):
         Parameters
         ----------
         delete_aliases : bool
-            Delete the version also if it has aliases, and delete these.
+            Delete the version even if it has aliases; the aliases are deleted too.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The manifest of an artifact and its files, with W&B's names."""
+"""The artifact's manifest and its files, with W&B's names."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ArtifactManifestEntry:
 
     @property
     def extra(self) -> dict[str, Any]:
-        """Further fields of the manifest's entry."""
+        """Additional fields of the entry in the artifact's manifest."""
         return dict(self._entry.extra)
 
     @property
@@ -82,15 +82,15 @@ class ArtifactManifestEntry:
 
     @property
     def birth_artifact_id(self) -> str | None:
-        """The id of the version that had the file first."""
+        """The id of the first version that contained the file."""
         return self._entry.birth_artifact_id
 
     def parent_artifact(self) -> Artifact:
-        """Return the artifact that the entry was taken from."""
+        """Return the artifact to which the entry belongs."""
         return self._artifact
 
     def ref_target(self) -> str:
-        """Return the URL that the entry refers to.
+        """Return the URL to which the entry refers.
 
         Raises
         ------
@@ -156,7 +156,7 @@ class ArtifactManifest:
     artifact : Artifact
         The artifact.
     manifest : Manifest
-        Its manifest.
+        The artifact's manifest.
     """
 
     def __init__(self, artifact: Artifact, manifest: Manifest) -> None:
@@ -195,7 +195,7 @@ class ArtifactManifest:
         return manifest_digest(self._manifest)
 
     def get_entry_by_path(self, path: str) -> ArtifactManifestEntry | None:
-        """Return the file with a name; None if there is none."""
+        """Return the file with a name; None if there is no such file."""
         return self._entries.get(path)
 
     def get_entries_in_directory(self, directory: str) -> list[ArtifactManifestEntry]:

@@ -54,12 +54,13 @@ class ArtifactFields:
         attrs : dict
             The fields of the version, as GraphQL names them.
         path : ArtifactPath, optional
-            The requested path; collection and version that it was logged to if omitted.
+            The requested path. If omitted, the collection and version to which the artifact was
+            logged.
         aliases : list of str, optional
-            Its aliases in the collection of ``path``; taken from the fields if omitted.
+            The artifact's aliases in the collection of ``path``; taken from the fields if omitted.
         version : str, optional
-            Its version in the collection of ``path``; its version in the collection that it was
-            logged to if omitted.
+            The artifact's version in the collection of ``path``. If omitted, its version in the
+            collection to which it was logged.
         """
         artifact = cls.__new__(cls)
         with answer_to(client, "ArtifactFragment", f"'{path}'" if path else "an artifact"):
@@ -125,27 +126,27 @@ class ArtifactFields:
 
     @property
     def source_entity(self) -> str:
-        """The owner of the collection that the version was logged to."""
+        """The owner of the collection to which the version was logged."""
         return self._source.entity
 
     @property
     def source_project(self) -> str:
-        """The project of the collection that the version was logged to."""
+        """The project of the collection to which the version was logged."""
         return self._source.project
 
     @property
     def source_name(self) -> str:
-        """Collection and version that the artifact was logged to: ``data:v3``."""
+        """Collection and version as which the artifact was logged: ``data:v3``."""
         return self._source.name
 
     @property
     def source_version(self) -> str:
-        """The version in the collection that the artifact was logged to."""
+        """The version in the collection to which the artifact was logged."""
         return self._source.alias
 
     @property
     def source_qualified_name(self) -> str:
-        """``entity/project/collection:version`` that the artifact was logged to."""
+        """``entity/project/collection:version`` as which the artifact was logged."""
         return str(self._source)
 
     @property
@@ -155,7 +156,7 @@ class ArtifactFields:
 
     @property
     def is_link(self) -> bool:
-        """True if the artifact was fetched from another collection than it was logged to."""
+        """True if the artifact was fetched from another collection than that of its logging."""
         source = self._source
         ours = (self._path.entity, self._path.project, self._path.collection)
         return ours != (source.entity, source.project, source.collection)
@@ -227,13 +228,13 @@ class ArtifactFields:
         return self.state == "PENDING"
 
     def wait(self, timeout: int | None = None) -> Self:
-        """Return the artifact at once: a fetched artifact is logged already."""
+        """Return the artifact at once, because a fetched artifact has been logged already."""
         del timeout
         return self
 
 
 def source_path(attrs: dict[str, Any]) -> ArtifactPath:
-    """Return the path that an artifact was logged to, from its fields."""
+    """Return the path to which an artifact was logged, from its fields."""
     collection = attrs["artifactSequence"]
     project = collection.get("project") or {}
     entity = (project.get("entity") or {}).get("name", "")

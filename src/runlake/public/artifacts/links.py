@@ -1,4 +1,4 @@
-"""Link versions to collections that they were not logged to, such as those of a registry."""
+"""Link versions to additional collections, such as those of a registry."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class ArtifactLinks(ArtifactEdits):
         Parameters
         ----------
         target_path : str
-            ``entity/project/collection`` or one of its short forms; the entity defaults to that of
-            the collection that the version was logged to.
+            ``entity/project/collection`` or one of its short forms; if the entity is omitted, it is
+            the entity of the collection to which the version was logged.
         aliases : list of str, optional
-            Aliases in that collection, besides ``latest``, which the backend adds.
+            Aliases in the other collection. The backend also adds the alias ``latest``.
 
         Returns
         -------
         Artifact
-            The version as a member of that collection.
+            The version as a member of the other collection.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class ArtifactLinks(ArtifactEdits):
         return member_at(self._client, membership, place)
 
     def unlink(self) -> None:
-        """Remove a linked version from the collection that it was fetched from; two requests.
+        """Remove a linked version from the collection from which it was fetched; two requests.
 
         Raises
         ------
@@ -109,7 +109,8 @@ class ArtifactLinks(ArtifactEdits):
         Parameters
         ----------
         delete_aliases : bool
-            Delete the version also if it has aliases, and delete these. Ignored for a link.
+            Delete the version even if it has aliases; the aliases are deleted too. Ignored for a
+            link.
 
         Raises
         ------

@@ -43,7 +43,7 @@ class Artifacts(PagesInProject[Artifact], SizedPages[Artifact]):
     tags : str or list of str, optional
         List only versions with all of these tags; as in the SDK, ``len()`` ignores the tags.
     start : str, optional
-        The ``cursor`` of an earlier list, to continue from there.
+        The ``cursor`` of an earlier list; this list continues from there.
     """
 
     _operation = "ProjectArtifacts"
@@ -103,7 +103,7 @@ class Artifacts(PagesInProject[Artifact], SizedPages[Artifact]):
 
 
 class ArtifactsOfRun(SizedPages[Artifact]):
-    """The artifacts that a run logged or used, in this order.
+    """The artifacts that a run logged or used, in the order in which it did so.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ class ArtifactFiles(Pages[ArtifactFile]):
     per_page : int
         Files per request.
     start : str, optional
-        The ``cursor`` of an earlier list, to continue from there.
+        The ``cursor`` of an earlier list; this list continues from there.
     """
 
     _operation = "ArtifactMembershipFiles"

@@ -25,7 +25,7 @@ TABLES = ("table", "eval-table", "partitioned-table")
 
 
 class ArtifactTable:
-    """A table that was added to an artifact; changes of its rows stay in this object.
+    """A table that was added to an artifact; changes of its rows are not sent to the backend.
 
     Times are datetimes in UTC. An image or another medium in a cell is a dict whose ``path`` names
     a file of the artifact.
@@ -35,7 +35,7 @@ class ArtifactTable:
     stored : StoredTable
         The decoded table.
     name : str
-        The name that the table was added under.
+        The name under which the table was added.
     """
 
     def __init__(self, stored: StoredTable, name: str) -> None:
@@ -92,7 +92,7 @@ class ArtifactTable:
         return list(range(len(self.data)))
 
     def iterrows(self) -> Iterator[tuple[int, list[Any]]]:
-        """Iterate the rows as pairs of row number and list of cells."""
+        """Yield the rows as pairs of row number and list of cells."""
         return iter(enumerate(self.data))
 
     def __repr__(self) -> str:

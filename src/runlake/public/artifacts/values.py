@@ -1,4 +1,4 @@
-"""Check aliases, tags, names, types and metadata of artifacts, by the SDK's rules."""
+"""Check aliases, tags, names, types and metadata of artifacts, as the SDK does."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def check_metadata(metadata: Mapping[str, Any] | str | None) -> dict[str, Any]:
     Parameters
     ----------
     metadata : dict, str or None
-        A dict, or the JSON text of one; None is empty.
+        A dict, or the JSON text of a dict; None means an empty dict.
 
     Raises
     ------

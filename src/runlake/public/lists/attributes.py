@@ -63,7 +63,7 @@ class Attributes:
         Returns
         -------
         bool
-            True if it was shown; False outside a notebook, or if the object has no page.
+            True if the object was shown; False outside a notebook, or if the object has no page.
         """
         shown = self.to_html(height, hidden)
         if not is_notebook() or shown is None:

@@ -1,4 +1,4 @@
-"""Check the paths that files are downloaded to: inside the directory, not over other files."""
+"""Check the paths to which files are downloaded: inside the directory, not over other files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def destination_of(root: str, name: str) -> Path:
     Returns
     -------
     Path
-        The file system has not been accessed yet.
+        The path; this function does not access the file system.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def is_wanted(destination: Path, *, replace: bool, exist_ok: bool) -> bool:
     Raises
     ------
     InvalidArgument
-        If the file exists and neither flag is set.
+        If the file exists and neither ``replace`` nor ``exist_ok`` is set.
     """
     if replace or not destination.exists():
         return True

@@ -32,7 +32,7 @@ class Page(Generic[T]):
     total : int or None
         Number of objects on all pages; None if the backend does not give it.
     n_hidden : int
-        Number of objects of the page that the list leaves out.
+        Number of objects of the page that are not in the list.
     """
 
     objects: Sequence[T]
@@ -62,7 +62,7 @@ class Pages(ABC, Generic[T]):
     per_page : int
         Objects per request.
     start : str, optional
-        The ``cursor`` of an earlier list, to continue from there.
+        The ``cursor`` of an earlier list; this list continues from there.
 
     Raises
     ------
@@ -125,7 +125,7 @@ class Pages(ABC, Generic[T]):
         return self.objects[self.index]
 
     def next(self) -> T:
-        """Return the object after the one that ``next`` returned last."""
+        """Return the next object."""
         return self.__next__()
 
     @overload
@@ -141,7 +141,7 @@ class Pages(ABC, Generic[T]):
         return self.objects[index]
 
     def _reach(self, index: int | None) -> bool:
-        """Fetch pages up to an index, all pages for None; return whether the index exists."""
+        """Fetch pages up to an index, or all pages for None; return whether the index exists."""
         with self._guard:
             while (index is None or len(self.objects) <= index) and self.more:
                 self._turn()

@@ -46,7 +46,8 @@ class ConsoleLogLine:
 class ConsoleLogs(Pages[ConsoleLogLine]):
     """The lines that a run printed, oldest first, fetched page by page.
 
-    Fetched lines are kept; call `Run.console_logs` again to see lines printed since.
+    Fetched lines are stored in this object. Call `Run.console_logs` again to see lines that were
+    printed later.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Copy a run's exports from the cache to a directory of the user."""
+"""Copy a run's exports from the cache to a directory that the user chooses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DownloadHistoryResult:
     contains_live_data : bool
         True if the run has live rows, which no copied file contains.
     errors : dict of Path to str
-        Always empty, for compatibility with the SDK: a failure raises.
+        Always empty, because a failure raises an error; the SDK has this field.
     """
 
     paths: list[Path]
@@ -64,7 +64,7 @@ def download_history_exports(
     InvalidArgument
         If the directory is not a path; no request has been made then.
     IncompleteRunHistoryError
-        If the run has live rows and ``require_complete_history`` is True; usually found before
+        If the run has live rows and ``require_complete_history`` is True; usually raised before
         anything is downloaded.
     FileTransferError
         If a file cannot be written to the directory.

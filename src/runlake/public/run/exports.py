@@ -58,7 +58,7 @@ class RunExports(RunFields):
         download_dir : path
             Created if it does not exist; existing files of the same names are replaced.
         require_complete_history : bool
-            Raise an error if the run has rows in no export yet.
+            Raise an error if the run has rows that are in no export yet.
 
         Returns
         -------
@@ -68,7 +68,7 @@ class RunExports(RunFields):
         Raises
         ------
         IncompleteRunHistoryError
-            If the run has rows in no export yet and ``require_complete_history`` is True.
+            If the run has rows that are in no export yet, and ``require_complete_history`` is True.
         WandbApiFailedError
             If the download fails for another reason.
         """

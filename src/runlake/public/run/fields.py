@@ -1,4 +1,4 @@
-"""The fields of a run as the backend sent them; large ones are loaded at the first access."""
+"""The fields of a run as the backend sent them; large fields are loaded at the first access."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class RunFields(Attributes):
             self.load()
 
     def load(self, force: bool = False) -> dict[str, Any]:
-        """Load the run's fields with one request, unless they are loaded.
+        """Load the run's fields with one request, unless they are loaded already.
 
         Parameters
         ----------
@@ -120,7 +120,7 @@ class RunFields(Attributes):
         return self._attrs
 
     def load_full_data(self, force: bool = False) -> dict[str, Any]:
-        """Load all fields of a lazy run, with config and metrics; one request.
+        """Load all fields of a lazy run, with config and metrics, by one request.
 
         For a run from a list, the request loads the other runs of its page too.
 
@@ -161,7 +161,7 @@ class RunFields(Attributes):
         forget_fields(self._path)
 
     def _take_full_data(self, attrs: Mapping[str, Any]) -> None:
-        """Replace the fields by those of a list that has config and metrics."""
+        """Replace the fields by those of a list whose runs have config and metrics."""
         self._take(attrs)
         self._page, self._lazy = None, False
 
@@ -349,7 +349,7 @@ class RunFields(Attributes):
 
     @property
     def history_keys(self) -> dict[str, Any] | None:
-        """Types, counts and last values of the history's keys, as of when they were loaded."""
+        """Types, counts and last values of the history's keys, when they were loaded."""
         if "historyKeys" not in self._attrs:
             self.load_full_data()
         return self._attrs.get("historyKeys")

@@ -31,15 +31,15 @@ class RunFiles(RunFields):
 
     @property
     def metadata(self) -> dict[str, Any] | None:
-        """Machine and program of the run, as the SDK noted them in ``wandb-metadata.json``.
+        """Machine and program of the run, as the SDK wrote them to ``wandb-metadata.json``.
 
-        The first access makes two requests. None if the run has no such file; every access checks
-        again then.
+        The first access makes two requests. If the run has no such file, the value is None, and
+        every access checks again.
 
         Raises
         ------
         OfflineError
-            Offline, because the cache does not keep the file.
+            If offline mode is on: the file is not in the cache.
         BackendError, FileTransferError
             If the file cannot be downloaded.
         """
@@ -97,7 +97,8 @@ class RunFiles(RunFields):
         names : list of str, optional
             Exact names of the files to list; all files if omitted or empty.
         pattern : str, optional
-            Names to list, as in SQL's LIKE: ``%.json`` matches every name that ends in ``.json``.
+            Pattern of the names to list, as in SQL's LIKE: ``%.json`` matches every name that ends
+            in ``.json``.
         per_page : int
             Files per request.
 

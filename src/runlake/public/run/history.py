@@ -57,7 +57,7 @@ class RunHistory(RunFields):
         page_size : int
             Maximum number of rows in the first batch; a hint, later batches may be larger.
         min_step, max_step : int or None
-            First step, inclusive, and the step to stop before, exclusive; None means open.
+            First step, inclusive, and the step to stop before, exclusive; None means no limit.
         use_cache : bool
             False downloads the exports again.
         how : {"all", "any"}
@@ -78,8 +78,9 @@ class RunHistory(RunFields):
 
         Notes
         -----
-        Exports and live rows are those of the W&B protocol's ``parquetHistory``. Unlike here, the
-        SDK's reader does not filter exported rows by key, although its documentation promises it.
+        Exports and live rows are those of the W&B protocol's ``parquetHistory``. The SDK's reader,
+        unlike this method, does not filter exported rows by key, although the SDK's documentation
+        promises the filter.
         """
         check_count(page_size, "page_size")
         question = Question.from_arguments(keys, how, min_step, max_step)
@@ -142,24 +143,26 @@ class RunHistory(RunFields):
         *,
         sample: str = "shape",
     ) -> pd.DataFrame | list[dict[str, Any]]:
-        """Return a sample of the history: few rows that keep the shape of each key.
+        """Return a sample of the history: a few rows that show the shape of each key's curve.
 
         Parameters
         ----------
         samples : int or None
             Maximum number of rows; None means 500, as in the backend.
         keys : list of str, optional
-            Return only these keys, of rows that have all of them and the x axis; every row and
-            key if omitted.
+            Keys to return. Only rows that have all of them and the x axis are returned; every row
+            and key if omitted.
         x_axis : str or None
-            A key that a row must have besides ``keys``, first in each row; None means ``_step``.
+            An additional key that a row must have; it is the first key in each row. None means
+            ``_step``.
         pandas : bool
             Return a pandas frame; if pandas is not installed, warn and return a list.
         stream : {"default", "system", "events", "systemMetrics"}
-            "system" and its two synonyms read system metrics, as sampled by the backend.
+            "system" and its two synonyms return the backend's sample of the system metrics.
         sample : {"shape", "server"}
-            "shape" reads the cached exports and the live rows, and keeps the points that show the
-            shape of each key, also of sparse keys. "server" returns the backend's own sample.
+            "shape" reads the cached exports and the live rows, and returns the points that show the
+            shape of each key's curve, also for sparse keys. "server" returns the backend's own
+            sample.
 
         Returns
         -------
@@ -208,7 +211,7 @@ class RunHistory(RunFields):
         how: str = "all",
         tail: int | None = None,
     ) -> pl.LazyFrame:
-        """Read the history as a lazy frame; live rows are fetched at the call.
+        """Read the history as a lazy frame; live rows are fetched before the call returns.
 
         Parameters
         ----------
@@ -258,7 +261,7 @@ class RunHistory(RunFields):
         how: str = "all",
         tail: int | None = None,
     ) -> pa.RecordBatchReader:
-        """Read the history as a stream of Arrow record batches, in bounded memory.
+        """Read the history as a stream of Arrow record batches, a few batches at a time in memory.
 
         Parameters
         ----------
@@ -292,7 +295,7 @@ class RunHistory(RunFields):
         Returns
         -------
         pandas.DataFrame
-            The columns of `scan`; NaN or None where a row lacks a key.
+            The columns of `scan`; a cell is NaN or None if its row does not have the key.
 
         Raises
         ------
@@ -357,9 +360,9 @@ class RunHistory(RunFields):
         Yields
         ------
         dict
-            The rows of `beta_scan_history`, ascending by ``_step``, each step once: with the
-            values of the first poll that found it, live or exported. If the run is rewound to a
-            step, rows after that step are yielded again as they are logged again.
+            The rows of `beta_scan_history`, ascending by ``_step``, each step once. A row has the
+            values that it had at the first poll that found it, live or exported. If the run is
+            rewound to a step, rows after that step are yielded again as they are logged again.
 
         Raises
         ------
@@ -371,11 +374,11 @@ class RunHistory(RunFields):
 
         Notes
         -----
-        The iterator ends when the run's state is none of running, pending and preempting. To
-        follow a run that is resumed after that, call again with the next step as ``min_step``. A
-        rewind is recognized by two consecutive polls that find the run shorter than before. Each
-        poll updates ``state``, ``heartbeat_at`` and ``history_line_count`` of this object; other
-        fields, such as the summary, change only with ``run.load(force=True)``.
+        The iterator ends when the run's state is none of running, pending and preempting. To follow
+        a run that is resumed later, call this method again with the next step as ``min_step``. The
+        run counts as rewound if two consecutive polls find it shorter than before. Each poll
+        updates ``state``, ``heartbeat_at`` and ``history_line_count`` of this object; other fields,
+        such as the summary, change only with ``run.load(force=True)``.
         """
         check_seconds(poll, "poll")
         question = Question.from_arguments(keys, how, min_step)

@@ -25,7 +25,7 @@ class HistoryScan:
     Parameters
     ----------
     reading : Reading
-        The opened history, a snapshot of the moment of the call.
+        The opened history, as it was at the moment of the call.
     page_size : int
         Maximum number of rows in the first batch; a hint, later batches may be larger.
     """

@@ -36,10 +36,10 @@ class RunKeys(RunFields):
         -------
         polars.DataFrame
             A row per key except ``_step``, in alphabetical order: ``key``, ``kind``, ``count``
-            (rows that have the key), ``first_step`` and ``last_step`` (steps of the exports that
-            have the key; it was logged at none before or after), and ``min`` and ``max`` of its
-            finite numbers. Unknown values are null; ``min`` and ``max`` are null while rows with
-            the key are live. If no key matches, a `NoRowsWarning` names existing keys.
+            (rows that have the key), ``first_step`` and ``last_step`` (from the exports that have
+            the key: it was not logged before the first or after the last), and ``min`` and ``max``
+            of its finite numbers. Unknown values are null; ``min`` and ``max`` are null while rows
+            with the key are live. If no key matches, a `NoRowsWarning` names existing keys.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class RunKeys(RunFields):
         return key_table(found)
 
     def best(self, key: str, mode: str = "min") -> Best:
-        """Return the best value of a key, and the first step that has it.
+        """Return the best value of a key, and the first step with this value.
 
         Parameters
         ----------
@@ -85,8 +85,8 @@ class RunKeys(RunFields):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; no request has been made then. Also if the run has no such key,
-            or its values are not numbers.
+            If an argument is wrong (then no request has been made), or if the run has no such key,
+            or the key's values are not numbers.
 
         Notes
         -----

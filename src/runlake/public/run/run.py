@@ -108,8 +108,8 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         """Send name, tags, notes, description, group, job type, config and summary to the backend.
 
         Makes two requests. Config and summary are sent whole, as this object has them. The state
-        and the history of the run do not change. A config or summary that is no JSON object, hence
-        shown as empty, does not change either, unless a value was added to it.
+        and the history of the run do not change. If the config or summary is not a JSON object, it
+        is shown as empty. It is then sent only if a value was added to it.
 
         Raises
         ------
@@ -149,8 +149,8 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         Parameters
         ----------
         state : str
-            ``pending``, to run it again, from running, failed, crashed or preempted; or
-            ``failed``, from pending or running.
+            ``pending``, to run it again, if the run is running, failed, crashed or preempted; or
+            ``failed``, if it is pending or running.
 
         Returns
         -------
@@ -196,7 +196,7 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         self._has_changed()
 
     def stop(self) -> None:
-        """Request the run to stop.
+        """Ask the run to stop.
 
         The backend passes the request on in its answer to the next request of the run's process,
         which then shuts down in an orderly way.

@@ -112,7 +112,7 @@ class ArtifactStore:
         )
 
     def memberships(self, version_id: int) -> list[sqlite3.Row]:
-        """Return the memberships of a version: its own collection, then those it is linked to."""
+        """Return the memberships of a version: its own collection, then the linked collections."""
         return [
             row
             for members in MEMBERS.values()
@@ -140,7 +140,7 @@ class ArtifactStore:
         )
 
     def of_run(self, run_id: int, role: str) -> list[sqlite3.Row]:
-        """Return the committed versions that a run logged or used, in the order in which it did."""
+        """Return the committed versions that a run logged or used, in the order of doing so."""
         return self._database.rows(
             f"{VERSION} JOIN artifact_runs r ON r.version_id = v.id "
             "WHERE r.run_id = ? AND r.role = ? AND v.state = 'COMMITTED' ORDER BY r.position",
@@ -212,7 +212,7 @@ class ArtifactStore:
         return self._existing(version_id)
 
     def _same_content(self, collection_id: int, given: Mapping[str, Any]) -> sqlite3.Row | None:
-        """Return the version to use instead of a new one: a shared pending, or an equal one."""
+        """Return the version to use instead of a new one: a shared pending or an equal version."""
         if given.get("distributedID"):
             return self._database.row(
                 "SELECT * FROM artifact_versions WHERE collection_id = ? AND state = 'PENDING' "
@@ -362,7 +362,7 @@ class ArtifactStore:
             self._link(connection, row["id"], run["id"], "used", used_as)
 
     def delete(self, row: sqlite3.Row, *, delete_aliases: bool) -> sqlite3.Row:
-        """Delete a version and the content that no other version has; its number is not reused."""
+        """Delete a version, and content that no other version has; its number is not used again."""
         aliases = [alias["alias"] for alias in self.aliases(row["id"])]
         if aliases and not delete_aliases:
             raise Refused(

@@ -2,7 +2,7 @@
 
 A file is stored under its MD5, once per entity: versions share unchanged files, and known content
 is not uploaded again. An upload is refused if its MD5 is not the announced one. An object is
-deleted with the last version that names it.
+deleted together with the last version that names it.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class ArtifactContents:
         Returns
         -------
         list of tuple
-            For each file, in order: its object, and the URL to upload it to; None if its content is
-            stored already.
+            For each file, in order: its object, and its upload URL; None in place of the URL if the
+            content is stored already.
         """
         answers: list[tuple[str, str | None]] = []
         with self._database.transaction() as connection:
@@ -112,8 +112,8 @@ class ArtifactContents:
     def merged_manifest(self, version: sqlite3.Row) -> tuple[int, dict[str, Any]]:
         """Return the manifest of a version that is about to be committed.
 
-        A full manifest replaces all before it; incremental manifests and patches of a distributed
-        version are merged with their base and with each other.
+        A full manifest replaces all earlier manifests. Incremental manifests, and patches of a
+        distributed version, are merged with their base and with each other.
 
         Returns
         -------
@@ -278,7 +278,7 @@ def _new_manifest_object(version_id: int) -> str:
 
 
 def _hex_md5(digest: str | None) -> str:
-    """Convert an MD5 from base64 to hex; empty if it is no MD5."""
+    """Convert an MD5 from base64 to hex; empty if the text is not an MD5."""
     try:
         found = base64.b64decode(digest or "", validate=True).hex()
     except ValueError:

@@ -31,7 +31,7 @@ def collection_filter(text: str | None, fields: frozenset[str]) -> Keep:
     Raises
     ------
     Refused
-        If it is no filter; the text says what is wrong.
+        If the text is not a filter; the error says what is wrong.
 
     Examples
     --------

@@ -42,7 +42,7 @@ class Context:
         return self.user.name
 
     def entity(self, name: str | None) -> str:
-        """Return the entity (the user's own if None); refused unless the user may write to it."""
+        """Return the entity (the user's own if None); refused if the user may not write to it."""
         if name not in {None, "", self.owner}:
             raise Refused(f"permission denied for entity {name!r}")
         return self.owner

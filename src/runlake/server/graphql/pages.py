@@ -46,7 +46,7 @@ def numbered_page(rows: list[Any], start: int, total: int, show: Show = identity
 
 
 def window(given: Given) -> tuple[int, int]:
-    """Return the start of the page selected by ``after`` and ``first``, and its greatest size."""
+    """Return the start of the page selected by ``after`` and ``first``, and its maximum size."""
     after = given.get("after") or "0"
     position = position_in(after)
     if position is None:
@@ -55,7 +55,7 @@ def window(given: Given) -> tuple[int, int]:
 
 
 def position_in(cursor: str | None) -> int | None:
-    """Return the position in a cursor, None if it is no cursor of a position."""
+    """Return the position in a cursor; None if the text is not a cursor."""
     if not cursor or not cursor.isdecimal():
         return None
     position = int(cursor)

@@ -1,4 +1,4 @@
-"""Connects the fields of the schema to resolvers: each topic has a `Table`; `install` adds it."""
+"""Connects fields of the schema to resolvers: each topic has a `Table`, which `install` adds."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def column(name: str) -> Show:
 
 
 def constant(value: Any) -> Show:
-    """Return a function that gives the same for every value."""
+    """Return a function that returns the same for every value."""
     return lambda _: value
 
 

@@ -68,9 +68,9 @@ class RunFiles:
         pattern : str, optional
             Pattern of SQL's LIKE; a backslash makes the ``%`` or ``_`` after it literal.
         after : int
-            Number of the last file of the page before.
+            Number of the last file of the previous page.
         limit : int
-            Greatest number of files.
+            Maximum number of files.
 
         Returns
         -------

@@ -30,7 +30,8 @@ class RunField:
     operand : callable
         Converts the operand of a comparison to the stored form of the value.
     elements : str, optional
-        For a list such as the tags: a table of its elements, any of which may match.
+        For a list such as the tags: a table of its elements. A condition is true if any element
+        matches.
     whole : str, optional
         For a list: expression for the whole list as text.
     """
@@ -132,7 +133,7 @@ def _of_keys(name: str, key: str) -> RunField:
 
 
 def _alternatives(path: str) -> list[str]:
-    """Return the possible meanings of a path: ``lr.value`` is also written for ``lr``."""
+    """Return the possible meanings of a path: ``lr.value`` can also mean ``lr``."""
     parts = path.split(".")
     shorter = [
         ".".join(parts[:at] + parts[at + 1 :])

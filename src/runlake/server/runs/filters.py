@@ -61,7 +61,7 @@ def parse_filters(text: str | None) -> Condition:
     Raises
     ------
     Refused
-        If it is no filter; the text names the wrong operator, field or value.
+        If the text is not a filter; the error names the wrong operator, field or value.
     """
     try:
         document = json.loads(text or "{}")
@@ -133,7 +133,7 @@ def _in(field: RunField, operand: Any) -> Condition:
 
 
 def _all(field: RunField, operand: Any) -> Condition:
-    """Return the condition that a list has all values; another value is like a list of one."""
+    """Return the condition that a list has all values; a single value counts as a list."""
     if not isinstance(operand, list):
         raise Refused(f"$all wants a list of values, not {_shown(operand)}")
     conditions = [_joined("OR", [_equal(field, one), _holds(field, one)], NEVER) for one in operand]

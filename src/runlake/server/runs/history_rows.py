@@ -1,4 +1,4 @@
-"""Reads rows of a run's history from its stored lines; parses only the lines of an answer."""
+"""Reads rows of a run's history from its stored lines; only needed lines are parsed."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class HistoryRows:
         is_live : bool
             Return only rows that are not exported.
         limit : int
-            Greatest number of rows; of more rows an evenly spaced sample is returned.
+            Maximum number of rows; if there are more, an evenly spaced sample is returned.
 
         Returns
         -------
@@ -162,8 +162,9 @@ def _placed(text: str) -> tuple[int, int, str]:
 def _mentions(keys: Sequence[str]) -> tuple[str, list[str]]:
     """Return an SQL condition that every line with one of the keys meets, and its values.
 
-    It only skips lines that cannot have a key: the parsed rows are checked afterwards. The last
-    part of a dotted key may be the name in a nested dict, and JSON may escape any character.
+    The condition only skips lines that cannot have a key; the parsed rows are checked afterwards.
+    The last part of a dotted key may be the name in a nested dict, and JSON may escape any
+    character.
     """
     names = {key.rpartition(".")[2] for key in keys if key != STEP}
     marks = [

@@ -69,7 +69,7 @@ def _flatten(values: Mapping[str, Any], prefix: str, row: Row) -> None:
 
 
 def to_wire(value: Any) -> Any:
-    """Replace non-finite numbers by the strings that carry them through standard JSON."""
+    """Replace non-finite numbers by the strings that represent them in standard JSON."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):
@@ -110,7 +110,7 @@ def _is_on_wire(step: int, line: str) -> bool:
 
 
 def merge_steps(rows: Iterable[Row]) -> list[Row]:
-    """Return one row per step, ascending; a later row of a step wins key by key."""
+    """Return one row per step, ascending; each key has the value of the step's last row with it."""
     merged: dict[int, Row] = {}
     for row in rows:
         step = row["_step"]

@@ -40,7 +40,7 @@ class _Order:
         return f"order_value IS NULL, order_value {direction}, runs.id"
 
     def behind(self, value: Any, run_id: int) -> tuple[str, list[Any]]:
-        """Return the SQL condition (and its values) for runs after the one with value and id."""
+        """Return the SQL condition (and its values) for runs after the run with value and id."""
         sign = "<" if self.is_descending else ">"
         if self.is_creation:
             return f"({self.value}, runs.id) {sign} (?, ?)", [value, run_id]
@@ -83,10 +83,10 @@ def list_runs(
     order : str or None
         ``+`` (ascending, the default) or ``-`` and a field; by creation if None.
     first : int or None
-        Greatest number of runs.
+        Maximum number of runs.
     after : str or None
-        The cursor of the last run of the page before. Runs that are added meanwhile do not shift
-        the pages.
+        The cursor of the last run of the previous page. Runs that are added meanwhile do not move
+        runs to other pages.
 
     Returns
     -------

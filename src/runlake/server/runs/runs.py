@@ -261,9 +261,10 @@ class RunStore:
         )
 
     def _withdraw_exports(self, connection: sqlite3.Connection, run_id: int) -> None:
-        """Stop offering exports of a run; all its rows are live from now on.
+        """Remove the exports of a run from its list; all its rows are live from now on.
 
-        New exports cannot replace the old ones: the SDK keeps exports by position for ever.
+        New exports cannot replace the old exports, because the SDK caches exports by their
+        position, and never updates them.
         """
         gone = connection.execute("DELETE FROM exports WHERE run_id = ?", (run_id,)).rowcount
         connection.execute(
@@ -279,7 +280,7 @@ class RunStore:
             LOGGER.exception("The rows of run %d could not be exported.", run_id)
 
     def export(self, run_id: int, *, is_over: bool = False) -> None:
-        """Export live rows as long as they fill an export; all of them if the run is over."""
+        """Export live rows while there are enough for an export; all if the run has ended."""
         while True:
             run = self._existing(run_id)
             start = run["exported_count"]
@@ -328,7 +329,8 @@ class RunStore:
     def end_silent_runs(self) -> None:
         """End runs that have sent nothing for too long, and export their rows.
 
-        A running run becomes ``crashed``; one that announced its preemption, ``preempted``.
+        A running run becomes ``crashed``; a run that announced its preemption becomes
+        ``preempted``.
         """
         with self._database.transaction() as connection:
             # One statement: a run that sends a request at this moment keeps its state.

@@ -19,12 +19,12 @@ def read_json(text: str) -> Any:
     Returns
     -------
     Any
-        The value. Lone surrogates, which no file can hold, are U+FFFD, as Go reads them.
+        The value. Lone surrogates, which no file can contain, become U+FFFD, as in Go.
 
     Raises
     ------
     ValueError
-        If the text is no JSON, or nests deeper than `MAX_DEPTH`.
+        If the text is not JSON, or is nested deeper than `MAX_DEPTH`.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def read_json(text: str) -> Any:
 
 
 def read_body(content: bytes) -> dict[str, Any]:
-    """Parse the body of a request; ValueError if it is no JSON object. Empty means ``{}``."""
+    """Parse the body of a request; ValueError if it is not a JSON object. Empty means ``{}``."""
     body = read_json(content.decode("utf-8", "replace")) if content else {}
     if not isinstance(body, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - the sender's error, not the caller's

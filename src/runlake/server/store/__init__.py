@@ -1,4 +1,4 @@
-"""What the embedded backend keeps: one SQLite database, and objects beside it.
+"""What the embedded backend stores: one SQLite database, and objects in files.
 
 Read `database`, which has every table and migration; then `objects`, which signs URLs and stores
 what is put there, `accounts` for users and their keys, `ids` and `pages` for how the protocol names

@@ -125,7 +125,7 @@ def revoke_key(database: Database, key: str) -> Key:
     database : Database
         The keys.
     key : str
-        Its id, or the key itself.
+        The id of the key, or the key itself.
 
     Returns
     -------

@@ -1,8 +1,8 @@
 """SQLite in WAL mode: users, projects, runs, lines, exports, files and artifacts.
 
-History lines are kept here until they are exported. A line is keyed by its index in the stream, so
-that a retried file-stream request overwrites equal lines. One transaction publishes an export and
-moves the boundary of the live rows.
+History lines are stored here until they are exported. A line is keyed by its index in the stream,
+so that a retried file-stream request overwrites equal lines. One transaction publishes an export
+and changes which rows are live.
 """
 
 from __future__ import annotations

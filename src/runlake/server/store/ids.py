@@ -14,7 +14,7 @@ def make_id(type_name: str, number: int) -> str:
 
 
 def parse_id(text: str, type_name: str) -> int | None:
-    """Return the row number in an opaque id, None if it is no id of that type."""
+    """Return the row number in an opaque id; None if the text is not an id of that type."""
     try:
         found, _, number = base64.b64decode(text, validate=True).decode().partition(":v1:")
         return parse_number(number) if found == type_name else None

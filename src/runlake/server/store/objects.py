@@ -78,7 +78,7 @@ class Storage:
         return url + promise
 
     def allows(self, method: str, name: str, expires: str, signature: str, md5: str = "") -> bool:
-        """Return whether a signature is valid and not expired; one for GET also allows HEAD."""
+        """Return whether a signature is valid and not expired; a GET signature also allows HEAD."""
         signed = "GET" if method == "HEAD" else method
         if not expires.isdecimal() or int(expires) < time.time():
             return False

@@ -22,7 +22,7 @@ class Page(Generic[T]):
     cursors : list of str
         One per row; a page that starts after a row is requested with its cursor.
     has_next : bool
-        More rows follow.
+        True if more rows follow.
     """
 
     rows: list[T]
@@ -31,7 +31,7 @@ class Page(Generic[T]):
 
 
 def page_size(first: int | None) -> int:
-    """Return the greatest number of rows of a page for the requested number."""
+    """Return the maximum number of rows of a page for the requested number."""
     return min(max(1, DEFAULT_PER_PAGE if first is None else first), MAX_PER_PAGE)
 
 

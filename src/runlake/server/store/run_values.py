@@ -79,7 +79,7 @@ def _flat(document: dict[str, Any]) -> str:
 
 
 def _paths(document: dict[str, Any], depth: int) -> dict[str, Any]:
-    """Return every value by its path; if two values have one path, the longer key wins."""
+    """Return every value by its path; of two values with one path, that of the longer key."""
     found: dict[str, Any] = {}
     for key in sorted(document, key=lambda key: key.count("."), reverse=True):
         value = document[key]
