@@ -5,5 +5,5 @@ exports, and `decide`, which compares this list with what is on disk. Then `down
 `storage_host` downloads a file, and `verify` checks it against the digests in the host's headers,
 which `validator` parses. `footers` reads a file's footer, and decides whether to download the whole
 file or some columns. `unlisted` finds rows that are neither exported nor listed as live. `offers`
-renews expired URLs; The downloads also use `progress`, `workers` and `process_identity`.
+renews expired URLs. The downloads also use `progress`, `workers` and `process_identity`.
 """
