@@ -53,8 +53,19 @@ def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None
         None if there is no common type, so that the column is JSON text.
     """
     check_names(keys or ())
+    distinct = list(distinct_columns(sources))
+    if keys is None and len(distinct) == 1 and isinstance(distinct[0], KeyColumns):
+        return distinct[0].once(_own_types)
+    return _unified(distinct, keys)
+
+
+def _own_types(columns: KeyColumns) -> Types:
+    return _unified([columns], None)
+
+
+def _unified(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None) -> Types:
     held: dict[str, dict[pa.DataType, None]] = {key: {} for key in keys or ()}
-    for columns in distinct_columns(sources):
+    for columns in sources:
         for column in columns:
             if keys is None or column.key in held:
                 held.setdefault(column.key, {})[column.dtype] = None
@@ -136,7 +147,7 @@ def export_frame(
         runs = joined(whole_groups([g.n_rows for g in read.facts.row_groups], read.row_groups))
         scan = pl.concat([scan.slice(run.offset, run.n_rows) for run in runs])
     if read.is_ascending and steps.covers(read.first_step, read.last_step):
-        return with_types(scan, read.columns, types)
+        return _typed_export(scan, read, types)
     # The first filters are on the stored column, whose statistics the engine can use for pruning;
     # only the last filter, on the step as an integer, is exact.
     scan = scan.filter(pl.col(STEP) > steps.start - 1)
@@ -148,7 +159,31 @@ def export_frame(
 def alike_frame(reads: Sequence[ExportRead], types: Types) -> pl.LazyFrame:
     """Return all rows of whole exports with equal columns in one scan, in the given order."""
     scan = scan_files([read.file for read in reads], extra_columns="ignore")
-    return with_types(scan, reads[0].columns, types)
+    return _typed_export(scan, reads[0], types)
+
+
+def _typed_export(scan: pl.LazyFrame, read: ExportRead, types: Types) -> pl.LazyFrame:
+    """Convert the columns of an export as `with_types` does; for the export's own types, once."""
+    columns = read.columns
+    if types is not columns.once(_own_types):
+        return with_types(scan, columns, types)
+    known = read.facts.columns
+    is_whole_file = len(known) == read.facts.n_columns == len(columns) + 1
+    is_ready = is_whole_file and next(iter(known)) == STEP and read.step_dtype == pa.int64()
+    if is_ready and columns.once(_are_stored):
+        return scan
+    return scan.select(columns.once(_own_cells))
+
+
+def _are_stored(columns: KeyColumns) -> bool:
+    types = columns.once(_own_types)
+    return len(types) == len(columns) and all(
+        _is_stored(column.key, (column,), types) for column in columns
+    )
+
+
+def _own_cells(columns: KeyColumns) -> list[pl.Expr]:
+    return typed_columns(columns, columns.once(_own_types))
 
 
 def live_frame(rows: Sequence[Row], types: Types) -> pl.LazyFrame:
