@@ -60,14 +60,14 @@ class Fetcher:
         """Offer the export under a new URL, as `Offers` does."""
         return self.export()
 
-    def host(self):
+    def host(self, **options):
         """Return the export at its host; this object stands for its offers."""
-        return StorageHost(cast("Offers", self), self.export(), self.traffic)
+        return StorageHost(cast("Offers", self), self.export(), self.traffic, **options)
 
     def download(self, *, held=None):
         """Return the facts and the bytes of the download."""
         with AttemptFile(self.directory, self.export().object) as attempt:
-            earlier = find_dead_attempts(attempt)
+            earlier = find_dead_attempts(self.directory).get(attempt.object_digest, ())
             downloaded = self.host().whole(attempt, held=held, earlier=earlier)
             return downloaded, attempt.path.read_bytes() if downloaded else None
 

@@ -21,8 +21,8 @@ def ranges(fetching, validator, wanted=WANTED, *, n_workers=3):
     """Write ranges into an empty file, and return it."""
     file = fetching.directory / "sparse"
     with file.open("wb", buffering=0) as sparse:
-        host = fetching.host()
-        host.ranges(wanted, validator, None, sparse.fileno(), max_workers=n_workers)
+        host = fetching.host(range_workers=n_workers)
+        host.ranges(wanted, validator, None, sparse.fileno())
     return file.read_bytes()
 
 

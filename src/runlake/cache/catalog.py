@@ -152,34 +152,34 @@ class Catalog:
         """
         self._write(lambda _: None)
 
-    def note_columns(self, path: Path, columns: Mapping[str, ColumnFacts]) -> None:
-        """Store all columns of an export, and slices of its footer if it has many columns.
+    def note_columns(self, exports: Mapping[Path, Mapping[str, ColumnFacts]]) -> None:
+        """Store all columns of exports, and slices of the footers that have many columns.
 
         Parameters
         ----------
-        path : Path
-            The file; its columns are stored under its name.
-        columns : mapping of str to ColumnFacts
-            All columns of the export, in file order.
+        exports : mapping of Path to mapping of str to ColumnFacts
+            All columns of each export, in file order, by its file; they are stored under its name.
         """
-        file = path.name
-        frame, slices = _slices(path, len(columns))
-        rows = [
-            seal_row(
-                (
-                    *(file, name, at, _encoded(c.type), c.n_nulls),
-                    *(_real(c.minimum), _real(c.maximum), slices.get(at)),
+        rows: list[tuple[Any, ...]] = []
+        frames = []
+        for path, columns in exports.items():
+            file = path.name
+            frame, slices = _slices(path, len(columns))
+            if frame is not None:
+                frames.append(seal_row((file, frame)))
+            rows += (
+                seal_row(
+                    (
+                        *(file, name, at, _encoded(c.type), c.n_nulls),
+                        *(_real(c.minimum), _real(c.maximum), slices.get(at)),
+                    )
                 )
+                for at, (name, c) in enumerate(columns.items())
             )
-            for at, (name, c) in enumerate(columns.items())
-        ]
 
         def note(connection: sqlite3.Connection) -> None:
             connection.executemany(f"INSERT OR REPLACE INTO columns VALUES ({_marks(9)})", rows)
-            if frame is not None:
-                connection.execute(
-                    "INSERT OR REPLACE INTO footers VALUES (?, ?, ?)", seal_row((file, frame))
-                )
+            connection.executemany(f"INSERT OR REPLACE INTO footers VALUES ({_marks(3)})", frames)
 
         self._write(note)
 

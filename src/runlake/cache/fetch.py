@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from runlake.cache.catalog import Catalog
 from runlake.cache.disk.links import set_times
 from runlake.cache.disk.mounts import is_network
-from runlake.cache.fetch_columns import ColumnsFetch
+from runlake.cache.fetch_columns import TAIL_BYTES, ColumnsFetch
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import StoredManifest, write_manifest
 from runlake.cache.stored_export import StoredExport, publish
@@ -19,7 +20,8 @@ from runlake.cache.upkeep.dead_attempts import find_dead_attempts
 from runlake.errors import ExportChanged
 from runlake.exports.decide import Decision
 from runlake.exports.download.attempt_file import AttemptFile
-from runlake.exports.download.storage_host import StorageHost
+from runlake.exports.download.storage_host import RANGE_WORKERS, StorageHost
+from runlake.exports.footers.known_columns import ColumnFacts
 from runlake.exports.footers.shortfall import Extent
 from runlake.exports.manifest import Export
 from runlake.exports.offers import Offers
@@ -29,6 +31,15 @@ from runlake.exports.workers import run_tasks
 from runlake.values import Question
 
 NOTE_SECONDS = 0.2  # least time between two manifests written during a pull
+# Writing manifests takes at most this fraction of a pull's time: those of many exports are long.
+NOTE_FRACTION = 0.1
+DOWNLOAD_SECONDS = 1e-3  # CPU time that a short download takes
+# Exports of fewer rows are likely to be short.
+FEW_ROWS = 10_000
+BYTES_PER_SECOND = 64e6  # assumed until a pull has measured it
+MEASURED_BYTES = 32 << 20  # a pull of fewer bytes does not measure the bandwidth
+FOOTERS_KNOWN = 4
+LEAST_TAIL_BYTES = 1 << 12
 
 
 class Fetching:
@@ -69,7 +80,13 @@ class Fetching:
         self._catalog = catalog
         self._question = question
         self._guard = threading.Lock()
+        self._unnoted: dict[Path, Mapping[str, ColumnFacts]] = {}
+        self._dead_attempts: Mapping[str, Sequence[Path]] = {}
+        self._noted = stored
         self._next_note = 0.0
+        self._n_at_once = 1
+        # Lengths of footers of exports too long to be downloaded whole.
+        self._footers: list[int] = []
         # On a network file system None, so that files are flushed: other machines cannot know that
         # this one crashed.
         self._boot = None if is_network(directory.path) else current_boot()
@@ -92,21 +109,61 @@ class Fetching:
             for export in self._offers.exports
             if decisions[export.object] is not Decision.REUSE
         ]
-        max_workers = self._offers.client.settings.max_workers
+        self._dead_attempts = find_dead_attempts(self._directory.path)
+        self._next_note = time.monotonic() + NOTE_SECONDS
         try:
             with self.traffic.shown(len(tasks)):
-                run_tasks(tasks, max_workers, self.traffic.stop)
+                started = time.monotonic()
+                n_workers = self._n_workers()
+                self._n_at_once = max(1, min(n_workers, len(tasks)))
+                run_tasks(tasks, n_workers, self.traffic.stop, self._note_in_time)
+                self._measure(time.monotonic() - started)
         except BaseException:
             # Record what arrived, for the next pull. An error of that write must not hide the
             # original error.
-            with self._guard, suppress(OSError):
-                if self._fetched:
-                    write_manifest(self._directory, self.stored, is_durable=False)
+            with suppress(OSError):
+                self._note()
             raise
+        self._note_columns()
+
+    def _n_workers(self) -> int:
+        """Return how many downloads to run at once.
+
+        While short downloads wait for a distant host, others can be processed. Long ones share the
+        bandwidth, and their number does not matter.
+        """
+        client, n_rows = self._offers.client, self._offers.n_rows_each
+        settings = client.settings
+        is_short = self._question.keys is not None or (n_rows is not None and n_rows <= FEW_ROWS)
+        if not is_short:
+            return settings.max_workers
+        wanted = int(client.latency / DOWNLOAD_SECONDS)
+        return min(settings.max_downloads, max(settings.max_workers, wanted))
+
+    def _request_bytes(self) -> int:
+        """Return how many bytes could be downloaded in the time of one more request."""
+        client = self._offers.client
+        rate = client.bytes_per_second or BYTES_PER_SECOND
+        rate = min(rate, client.settings.max_bandwidth or rate)
+        n_at_once = max(self._n_at_once, RANGE_WORKERS)
+        return int(max(client.latency / n_at_once, DOWNLOAD_SECONDS) * rate)
+
+    def _tail_bytes(self) -> int:
+        """Return how many bytes to request for a footer, by those of the run's other exports."""
+        if len(self._footers) < FOOTERS_KNOWN:
+            return TAIL_BYTES
+        return min(TAIL_BYTES, max(LEAST_TAIL_BYTES, 2 * max(self._footers)))
+
+    def _measure(self, seconds: float) -> None:
+        """Remember the bandwidth of a pull of whole exports."""
+        if self._question.keys is None and self.traffic.n_bytes >= MEASURED_BYTES:
+            self._offers.client.bytes_per_second = self.traffic.n_bytes / seconds
 
     def _fetch(self, export: Export, decision: Decision) -> None:
         held = self.stored.exports.get(export.object)
-        host = StorageHost(self._offers, export, self.traffic)
+        # Ranges of one export are downloaded at once only if few exports are.
+        range_workers = max(1, RANGE_WORKERS // self._n_at_once)
+        host = StorageHost(self._offers, export, self.traffic, range_workers=range_workers)
         try:
             if held is None or decision is Decision.FETCH:
                 self._fetch_new(host, export)
@@ -123,7 +180,9 @@ class Fetching:
             self._fetch_whole(host, export)
             return
         columns = self._columns(host, export)
-        stored = columns.begin()
+        stored = columns.begin(self._tail_bytes())
+        if columns.n_footer_bytes is not None:
+            self._footers.append(columns.n_footer_bytes)
         self._explain(export, columns.extent)
         if stored is None:
             self._fetch_whole(host, export)
@@ -150,21 +209,28 @@ class Fetching:
             verified = host.whole(
                 attempt,
                 held=held.validator if held else None,
-                earlier=find_dead_attempts(attempt),
+                earlier=self._dead_attempts.get(attempt.object_digest, ()),
                 is_durable=self._boot is None,
             )
             if verified is not None:
                 self._keep(publish(self._directory, attempt, verified, boot=self._boot))
 
     def _columns(self, host: StorageHost, export: Export) -> ColumnsFetch:
-        return ColumnsFetch(host, export, self._directory, self._question, self._boot)
+        return ColumnsFetch(
+            host,
+            export,
+            self._directory,
+            self._question,
+            self._boot,
+            self._request_bytes(),
+        )
 
     def _keep(self, export: StoredExport | None) -> None:
         if export is None:
             return
-        if export.facts.columns:
-            self._catalog.note_columns(export.path, export.facts.columns)
         with self._guard:
+            if export.facts.columns:
+                self._unnoted[export.path] = export.facts.columns
             before = self.stored.exports.get(export.object)
             if before is not None and before.path != export.path:
                 # Other processes may still read the old file. Its new time is when pruning starts
@@ -173,11 +239,28 @@ class Fetching:
                     set_times(before.path)
             self.stored = self.stored.with_export(export)
             self._fetched.add(export.object)
-            # At intervals, so that a killed pull resumes from here. The caller writes the final
-            # manifest, flushed to disk.
-            if time.monotonic() >= self._next_note:
-                write_manifest(self._directory, self.stored, is_durable=False)
-                self._next_note = time.monotonic() + NOTE_SECONDS
+
+    def _note_in_time(self) -> None:
+        """Record what arrived, at intervals, so that a killed pull resumes from there."""
+        started = time.monotonic()
+        if started >= self._next_note:
+            self._note()
+            ended = time.monotonic()
+            self._next_note = ended + max(NOTE_SECONDS, (ended - started) / NOTE_FRACTION)
+
+    def _note(self) -> None:
+        """Record what arrived; the final manifest, flushed to disk, is written by the caller."""
+        stored = self.stored
+        if stored is not self._noted:
+            write_manifest(self._directory, stored, is_durable=False)
+            self._noted = stored
+            self._note_columns()
+
+    def _note_columns(self) -> None:
+        with self._guard:
+            columns, self._unnoted = self._unnoted, {}
+        if columns:
+            self._catalog.note_columns(columns)
 
     def _explain(self, export: Export, extent: Extent | None) -> None:
         if extent is not None:

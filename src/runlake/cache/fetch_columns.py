@@ -19,7 +19,12 @@ from runlake.exports.download.attempt_file import AttemptFile
 from runlake.exports.download.storage_host import StorageHost
 from runlake.exports.download.tail import Tail
 from runlake.exports.footers.column_chunks import question_columns
-from runlake.exports.footers.shortfall import Extent, Shortfall, read_shortfall
+from runlake.exports.footers.shortfall import (
+    REQUEST_BYTES,
+    Extent,
+    Shortfall,
+    read_shortfall,
+)
 from runlake.exports.footers.statistics import groups_in, read_export_facts
 from runlake.exports.manifest import Export
 from runlake.exports.ranges import ByteRange, Piece, subtract
@@ -29,7 +34,7 @@ from runlake.values import Question
 # The footers of most exports are shorter, so one request is enough.
 TAIL_BYTES = 1 << 16
 # Below this, requests for parts take longer than the whole file.
-SMALL_BYTES = 1 << 20
+SMALL_BYTES = 1 << 18
 FOOTER_END = 8  # the footer's length, 4 bytes, and the magic bytes "PAR1"
 
 
@@ -49,6 +54,8 @@ class ColumnsFetch:
     boot : str or None
         Id of the machine's current boot. It is stored with the file, and the file is not flushed.
         None means that the file is flushed to the disk.
+    request_bytes : int
+        The cost of a request, see `choose_extent`.
     """
 
     def __init__(
@@ -58,23 +65,31 @@ class ColumnsFetch:
         directory: RunDirectory,
         question: Question,
         boot: str | None,
+        request_bytes: int = REQUEST_BYTES,
     ) -> None:
         self.extent: Extent | None = None
+        self.n_footer_bytes: int | None = None
+        self._request_bytes = request_bytes
         self._host = host
         self._export = export
         self._directory = directory
         self._question = question
         self._boot = boot
 
-    def begin(self) -> StoredExport | None:
+    def begin(self, tail_bytes: int = TAIL_BYTES) -> StoredExport | None:
         """Download the footer and the needed column chunks.
+
+        Parameters
+        ----------
+        tail_bytes : int
+            Bytes to request first, from the end of the export.
 
         Returns
         -------
         StoredExport or None
             The export; None if the whole file should be downloaded instead.
         """
-        tail = self._host.tail(TAIL_BYTES)
+        tail = self._host.tail(tail_bytes)
         if tail is None:
             return None
         if tail.n_bytes <= SMALL_BYTES:
@@ -116,7 +131,14 @@ class ColumnsFetch:
             wanted = held.coverage.lacks(dict.fromkeys(columns, groups))
             if not wanted:
                 return None
-            shortfall = Shortfall.of(metadata, schema, wanted, held.coverage.ranges, held.n_bytes)
+            shortfall = Shortfall.of(
+                metadata,
+                schema,
+                wanted,
+                held.coverage.ranges,
+                held.n_bytes,
+                self._request_bytes,
+            )
         self.extent = shortfall.extent
         return self._write_more(held, held.coverage, shortfall)
 
@@ -134,15 +156,12 @@ class ColumnsFetch:
 
     def _keep_tail(self, tail: Tail) -> StoredExport | None:
         """Store an export whose tail is the whole file; None if it fails a check."""
+        try:
+            verified = verify_export(tail.content, tail.validator, n_bytes=tail.n_bytes)
+        except NotAsPromised:
+            return None
         with AttemptFile(self._directory.path, self._export.object) as attempt:
-            with attempt.open() as file:
-                file.write(tail.content)
-                file.flush()
-                self._flush(file.fileno())
-            try:
-                verified = verify_export(attempt.path, tail.validator, n_bytes=tail.n_bytes)
-            except NotAsPromised:
-                return None
+            attempt.write(tail.content, is_durable=self._boot is None)
             return publish(self._directory, attempt, verified, boot=self._boot)
 
     def _begin_sparse(self, tail: Tail) -> StoredExport | None:
@@ -152,7 +171,9 @@ class ColumnsFetch:
                 pieces = [*self._rest_of_footer(tail, sparse.fileno()), tail.piece]
                 with self._blaming_host():
                     on_disk = [piece.range for piece in pieces]
-                    footer, shortfall = read_shortfall(attempt.path, self._question, on_disk)
+                    footer, shortfall = read_shortfall(
+                        attempt.path, self._question, on_disk, self._request_bytes
+                    )
                 self.extent = shortfall.extent
                 if shortfall.extent.is_whole:
                     return None
@@ -170,6 +191,7 @@ class ColumnsFetch:
     def _rest_of_footer(self, tail: Tail, descriptor: int) -> list[Piece]:
         """Download the part of the footer that is not in the tail."""
         length = int.from_bytes(tail.content[-FOOTER_END:-4], "little") + FOOTER_END
+        self.n_footer_bytes = length
         start = max(0, tail.n_bytes - length)
         if start >= tail.start:
             return []

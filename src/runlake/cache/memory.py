@@ -7,7 +7,7 @@ are dropped together.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -107,11 +107,16 @@ def look_up_columns(
     """Return the columns of `recall_columns` without using the process's cache."""
     asked = None if keys is None else [STEP, *keys]
     names = None if asked is None else [*asked, *parents_of(asked)]
-    columns = catalog.columns(export.file, names, export.facts.n_columns)
+    columns: Mapping[str, ColumnFacts] | None
+    if export.facts.columns and len(export.facts.columns) == export.facts.n_columns:
+        # It was just downloaded.
+        columns = _named(export.facts.columns, names)
+    else:
+        columns = catalog.columns(export.file, names, export.facts.n_columns)
     if columns is None:
         every = _read_footer(export.path)
-        catalog.note_columns(export.path, every)
-        columns = every if names is None else {n: every[n] for n in every if n in set(names)}
+        catalog.note_columns({export.path: every})
+        columns = _named(every, names)
     if asked is not None:
         wanted = set(columns_for(asked, {name: column.type for name, column in columns.items()}))
         columns = {name: column for name, column in columns.items() if name in wanted}
@@ -119,6 +124,15 @@ def look_up_columns(
     if names is not None and export.facts.n_columns >= WIDE_COLUMNS:
         footer = catalog.slim_footer(export.file, columns)
     return KnownColumns(columns, footer)
+
+
+def _named(
+    columns: Mapping[str, ColumnFacts], names: Iterable[str] | None
+) -> Mapping[str, ColumnFacts]:
+    if names is None:
+        return columns
+    wanted = set(names)
+    return {name: column for name, column in columns.items() if name in wanted}
 
 
 def forget_columns() -> None:

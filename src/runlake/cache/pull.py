@@ -378,13 +378,12 @@ class _Pull:
     def _settled(self, stored: StoredManifest, offered: Manifest) -> StoredManifest:
         now = time.time()
         on_offer = {export.object for export in offered.exports}
-        exports = {
-            name: replace(
-                export.as_found(),
-                dropped_at=None if name in on_offer else export.dropped_at or now,
-            )
-            for name, export in stored.exports.items()
-        }
+        exports = {}
+        for name, export in stored.exports.items():
+            dropped_at = None if name in on_offer else export.dropped_at or now
+            found = export.as_found()
+            is_noted = found.dropped_at == dropped_at
+            exports[name] = found if is_noted else replace(found, dropped_at=dropped_at)
         attrs = stored.attrs if self._attrs is None else self._attrs
         return replace(stored, exports=exports, offer=LastOffer.of(offered, exports), attrs=attrs)
 

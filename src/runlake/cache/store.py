@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -233,12 +232,8 @@ def write_manifest(
         "exports": [_describe_export(export) for export in manifest.exports.values()],
     }
     with AttemptFile(directory.path, "manifest") as attempt:
-        with attempt.open() as file:
-            file.write(seal_document(document))
-            file.flush()
-            if is_durable:
-                os.fsync(file.fileno())
-        attempt.path.replace(directory.manifest)
+        attempt.write(seal_document(document), is_durable=is_durable)
+        attempt.publish(directory.manifest)
 
 
 def tag_root(directory: RunDirectory) -> None:

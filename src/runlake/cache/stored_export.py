@@ -203,7 +203,7 @@ def publish(
     """
     validator = verified.validator
     path = directory.path / _file_name(attempt.object, validator, verified.n_bytes)
-    attempt.path.replace(path)
+    attempt.publish(path)
     return StoredExport(
         attempt.object,
         path,

@@ -35,6 +35,12 @@ class Offers:
         """The exports that the backend lists, with their latest URLs."""
         return self._manifest.exports
 
+    @property
+    def n_rows_each(self) -> float | None:
+        """Mean number of rows of an export, or somewhat more; None if it is not known."""
+        n_rows, exports = self._manifest.line_count, self.exports
+        return None if n_rows is None or not exports else n_rows / len(exports)
+
     def renew(self, refused: Export) -> Export | None:
         """Return an export with a new URL, after its URL was refused.
 

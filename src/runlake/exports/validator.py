@@ -8,6 +8,7 @@ import email.utils
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeVar
 
 from runlake.backend.http.statuses import PARTIAL
@@ -166,12 +167,14 @@ def _decoded(encoded: str, n_bytes: int) -> bytes | None:
     return content if len(content) == n_bytes else None
 
 
+@lru_cache(maxsize=256)
+def _seconds_of(http_date: str) -> float:
+    return email.utils.parsedate_to_datetime(http_date).timestamp()
+
+
 def _is_date_strong(headers: Mapping[str, str]) -> bool:
     try:
-        modified, now = (
-            email.utils.parsedate_to_datetime(headers[name]).timestamp()
-            for name in ("last-modified", "date")
-        )
+        modified, now = (_seconds_of(headers[name]) for name in ("last-modified", "date"))
     except (KeyError, ValueError, TypeError):
         return False
     return now - modified >= STRONG_SECONDS

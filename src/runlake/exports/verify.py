@@ -107,7 +107,7 @@ class Digest:
 
 
 def verify_export(
-    file: Path,
+    file: Path | bytes,
     validator: Validator,
     *,
     n_bytes: int | None = None,
@@ -117,8 +117,8 @@ def verify_export(
 
     Parameters
     ----------
-    file : Path
-        A complete file.
+    file : Path or bytes
+        A complete file, or its content, which is written after it was verified.
     validator : Validator
         Version and promised digests.
     n_bytes : int, optional
@@ -158,13 +158,13 @@ def verify_export(
     return Verified(validator, digest.n_bytes, facts, digest.crc32c)
 
 
-def digest_file(file: Path, validator: Validator, *, with_md5: bool = False) -> Digest:
+def digest_file(file: Path | bytes, validator: Validator, *, with_md5: bool = False) -> Digest:
     """Read a whole file and compute its digest.
 
     Parameters
     ----------
-    file : Path
-        A complete file.
+    file : Path or bytes
+        A complete file, or its content.
     validator : Validator
         The promised digests, which decide whether MD5 is computed.
     with_md5 : bool
@@ -175,6 +175,10 @@ def digest_file(file: Path, validator: Validator, *, with_md5: bool = False) -> 
     Digest
         To be compared with the promises by `Digest.disagreement`.
     """
+    if isinstance(file, bytes):
+        digest = Digest.for_promise(validator, len(file))
+        digest.update(file)
+        return digest
     digest = Digest.for_promise(validator, file.stat().st_size)
     if with_md5 and validator.md5 is not None:
         digest = Digest(with_md5=True)

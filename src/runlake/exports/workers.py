@@ -16,7 +16,12 @@ GRACE_SECONDS = 0.15
 POLL_SECONDS = 0.1
 
 
-def run_tasks(tasks: Iterable[Callable[[], None]], max_workers: int, stop: Stop) -> None:
+def run_tasks(
+    tasks: Iterable[Callable[[], None]],
+    max_workers: int,
+    stop: Stop,
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
     """Run all tasks; the first failure, or an interrupt, cancels the others.
 
     Parameters
@@ -27,6 +32,9 @@ def run_tasks(tasks: Iterable[Callable[[], None]], max_workers: int, stop: Stop)
         Maximum number of tasks at the same time.
     stop : Stop
         The flag that the tasks check while they wait. It is set here if a task fails.
+    meanwhile : callable, optional
+        Called about every `POLL_SECONDS` by the calling thread while tasks run; if it fails, they
+        are cancelled.
 
     Raises
     ------
@@ -58,7 +66,7 @@ def run_tasks(tasks: Iterable[Callable[[], None]], max_workers: int, stop: Stop)
             thread.start()
             n_running += 1
         while n_running:
-            failure = _next(ended)
+            failure = _next(ended, meanwhile)
             n_running -= 1
             _raise(failure)
         stop.check()
@@ -80,13 +88,16 @@ def _raise(failure: BaseException | None) -> None:
         raise failure
 
 
-def _next(ended: queue.SimpleQueue[BaseException | None]) -> BaseException | None:
+def _next(
+    ended: queue.SimpleQueue[BaseException | None], meanwhile: Callable[[], None] | None
+) -> BaseException | None:
     while True:
         try:
             # With a timeout, because on some platforms Ctrl-C does not interrupt an endless wait.
             return ended.get(timeout=POLL_SECONDS)
         except queue.Empty:
-            continue
+            if meanwhile is not None:
+                meanwhile()
 
 
 def _wait(ended: queue.SimpleQueue[BaseException | None], n_running: int) -> None:

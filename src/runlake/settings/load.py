@@ -20,7 +20,7 @@ from runlake.settings.environment import (
     word_in,
 )
 from runlake.settings.secret import checked_key
-from runlake.settings.settings import Settings
+from runlake.settings.settings import MAX_WORKERS, Settings
 from runlake.settings.settings_files import read_settings_files
 
 CLOUD_APPS = {
@@ -88,7 +88,7 @@ def load_settings(
         timeout=_timeout(timeout) or number_in("WANDB_HTTP_TIMEOUT") or 30.0,
         retry_timeout=number_in("RUNLAKE_RETRY_TIMEOUT") or 60.0,
         lock_timeout=number_in("RUNLAKE_LOCK_TIMEOUT") or 3600.0,
-        max_workers=max(1, int(number_in("RUNLAKE_MAX_WORKERS") or 16)),
+        max_workers=max(1, int(number_in("RUNLAKE_MAX_WORKERS") or MAX_WORKERS)),
         ca_bundle=existing_in("REQUESTS_CA_BUNDLE")
         or existing_in("SSL_CERT_FILE")
         or existing_in("SSL_CERT_DIR"),

@@ -9,6 +9,8 @@ from typing import Any
 from runlake.settings.api_keys import find_api_key
 from runlake.settings.secret import Secret
 
+MAX_WORKERS, MAX_DOWNLOADS = 16, 64  # defaults
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -65,7 +67,7 @@ class Settings:
     timeout: float = 30.0
     retry_timeout: float = 60.0
     lock_timeout: float = 3600.0
-    max_workers: int = 16
+    max_workers: int = MAX_WORKERS
     ca_bundle: str | None = None
     verify_ssl: bool = True
     progress: bool = True
@@ -75,6 +77,11 @@ class Settings:
     requests_per_second: float | None = None
     max_bandwidth: int | None = None
     artifact_dir: Path = Path("artifacts")
+
+    @property
+    def max_downloads(self) -> int:
+        """Most short downloads at once from a distant host: more than `max_workers` by default."""
+        return MAX_DOWNLOADS if self.max_workers == MAX_WORKERS else self.max_workers
 
     def __getitem__(self, name: str) -> Any:
         """Return a setting by name; in wandb, ``Api.settings`` is a dict."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
 import ssl
@@ -56,6 +57,13 @@ class Connections:
         SettingsError, MissingExtra
             If the proxy, or the file of certificates, cannot be used.
         """
+        return self._pool(url, is_bulk=is_bulk)
+
+    def transport(self, url: str) -> Transport:
+        """Return the connections for the URL of a file; see `pool`."""
+        return self._pool(url, is_bulk=True).transport
+
+    def _pool(self, url: str, *, is_bulk: bool) -> _Pool:
         with self._lock:
             if self._open is None or self._open.pid != os.getpid():
                 self._open = _Pools(find_proxies())
@@ -81,7 +89,7 @@ class Connections:
                 _close(self._open.pools, self._open.pid)
             self._open = None
 
-    def _connect(self, proxy: httpx.Proxy | None, *, is_bulk: bool, is_tls: bool) -> httpx.Client:
+    def _connect(self, proxy: httpx.Proxy | None, *, is_bulk: bool, is_tls: bool) -> _Pool:
         for name in ("httpcore.http11", "httpcore.http2"):
             logging.getLogger(name).addFilter(_is_no_redirect)
         settings = self._settings
@@ -99,7 +107,7 @@ class Connections:
             max_connections=None if is_bulk else settings.max_workers * 2,
             seconds=settings.timeout,
         )
-        return httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
+        return _Pool(transport)
 
 
 class KeyAuth(httpx.Auth):
@@ -116,15 +124,31 @@ class KeyAuth(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Yield the request with the header ``Authorization``."""
-        yield from httpx.BasicAuth("api", self._key.reveal()).auth_flow(request)
+        request.headers["Authorization"] = self.header().decode("ascii")
+        yield request
+
+    def header(self) -> bytes:
+        """Return the value of the header."""
+        return basic_auth("api", self._key.reveal())
+
+
+def basic_auth(name: str, password: str) -> bytes:
+    """Return the value of the header ``Authorization`` (RFC 7617)."""
+    return b"Basic " + base64.b64encode(f"{name}:{password}".encode())
+
+
+class _Pool(httpx.Client):
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(transport=transport, trust_env=False, follow_redirects=False)
+        self.transport = transport
 
 
 class _Pools:
     def __init__(self, proxies: EnvironmentProxies) -> None:
         self.pid = os.getpid()
         self.proxies = proxies
-        self.pools: dict[tuple[bool, bool, int | None], httpx.Client] = {}
-        self.routes: dict[tuple[bool, str], httpx.Client] = {}
+        self.pools: dict[tuple[bool, bool, int | None], _Pool] = {}
+        self.routes: dict[tuple[bool, str], _Pool] = {}
 
 
 def _close(pools: Mapping[Any, httpx.Client], pid: int) -> None:

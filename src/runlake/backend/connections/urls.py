@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
+from functools import lru_cache
+from urllib.parse import SplitResult, urlsplit
+
+import httpx
+
+# A path and query that httpx would leave as they are: nothing to escape, no dots to resolve.
+PLAIN_TARGET = re.compile(
+    r"(?:/(?!\.)(?:[\w.~=&+,;:@!-]|%[0-9A-F]{2})*)+(?:\?(?:[\w.~=&+,;:@!/-]|%[0-9A-F]{2})+)?",
+    re.ASCII,
+)
 
 
 def bare(url: str) -> str:
@@ -14,8 +24,51 @@ def origin_of(url: str) -> str:
     """Return scheme, host and port of a URL, such as ``https://api.wandb.ai:443``."""
     try:
         parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        return _origin(parts.scheme, parts.netloc)
     except ValueError:
         return bare(url)
+
+
+@lru_cache(maxsize=256)
+def _origin(scheme: str, netloc: str) -> str:
+    parts = SplitResult(scheme, netloc, "", "", "")
+    port = parts.port or {"http": 80, "https": 443}.get(scheme)
     host = (parts.hostname or "").lower()
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def target_of(url: str) -> bytes:
+    """Return path and query of an absolute URL, escaped for a request line.
+
+    Raises
+    ------
+    httpx.InvalidURL, ValueError
+        If the URL is malformed.
+
+    Examples
+    --------
+    >>> target_of("https://a/b c?d=e#f")
+    b'/b%20c?d=e'
+    """
+    _, _, rest = url.partition("://")
+    target = rest[rest.find("/") :] if "/" in rest else ""
+    if url.isprintable() and PLAIN_TARGET.fullmatch(target):
+        return target.encode("ascii")
+    return httpx.URL(url).raw_path
+
+
+@lru_cache(maxsize=256)
+def parse_origin(scheme: str, netloc: str) -> httpx.URL:
+    """Return the URL of a host, parsed.
+
+    Raises
+    ------
+    httpx.InvalidURL, ValueError
+        If there is no such host, or the URL is not http(s).
+    """
+    url = httpx.URL(f"{scheme}://{netloc}/")
+    # `port` and `host` raise ValueError for some that httpx accepts in a URL but cannot connect to.
+    port = SplitResult(scheme, netloc, "", "", "").port
+    if scheme not in {"http", "https"} or not url.host or port == 0:
+        raise ValueError
+    return url

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
+import httpcore
 import httpx
 
-from runlake.backend.connections.network import LOCATION, without_frames
+from runlake.backend.connections.network import FileResponse, without_frames
 from runlake.backend.connections.pace import Patience
-from runlake.backend.connections.pools import Connections, KeyAuth
-from runlake.backend.connections.urls import bare, origin_of
+from runlake.backend.connections.pools import Connections, KeyAuth, basic_auth
+from runlake.backend.connections.urls import bare, origin_of, parse_origin, target_of
 from runlake.backend.http.bandwidth import shared_bandwidth
 from runlake.backend.http.budget import Budget
 from runlake.backend.http.decoding import ACCEPTED, NotDecodable, TooLarge, read_answer
@@ -63,6 +65,8 @@ class Client:
         self.settings = settings
         self.budget = budget
         self.round_trip = 0.0  # duration of the last request to the API, in seconds
+        self.bytes_per_second = 0.0  # of the last long download; 0 if there was none
+        self._file_latency = math.inf
         self._connections = Connections(settings)
         self._failures = Failures(settings)
 
@@ -76,6 +80,11 @@ class Client:
     def origin(self) -> str:
         """Scheme, host and port of the API."""
         return origin_of(self.settings.base_url)
+
+    @property
+    def latency(self) -> float:
+        """Seconds until a storage host begins to answer, at best; until one has, of the API."""
+        return min(self.round_trip, self._file_latency)
 
     def post(self, path: str, payload: object, *, operation: str, what: str | None = None) -> Any:
         """Post JSON to the API, without retries, and return the JSON of its answer.
@@ -188,23 +197,18 @@ class Client:
         self._refuse_offline("a download")
         stop = stop or Stop()
         for _ in range(MAX_REDIRECTS + 1):
-            target = self._target(url, what)
-            stop.check()
-            http = self._connections.pool(url, is_bulk=True)
             patience = Patience(self.settings.timeout, self.settings.timeout * HEAD_TIMEOUTS)
-            request = http.build_request(
-                "GET",
-                bare(url),
-                extensions={"target": target, **self._timeouts(patience)},
-                # Not compressed: ranges, lengths and digests are about the file's own bytes.
-                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
-            )
+            request = self._download_request(url, headers, patience, what)
+            stop.check()
+            transport = self._connections.transport(url)
             turn = self._turn(url, "a download")
+            started = time.monotonic()
             try:
-                response = http.send(request, stream=True, auth=self._auth(url))
+                response = transport.get(request)
             except httpx.HTTPError as error:
                 stop.check()
                 raise self._failures.of_download(error, url, what) from without_frames(error)
+            self._file_latency = min(self._file_latency, time.monotonic() - started)
             # The limit was for the headers. A body may take hours, as long as it makes progress.
             patience.lift_total()
             try:
@@ -213,7 +217,7 @@ class Client:
                     with stop.watch(_socket(response)):
                         yield self._reply(response, stop, url, what)
                     return
-                url = self._redirected(url, response.extensions[LOCATION], what)
+                url = self._redirected(url, response.location, what)
             finally:
                 response.close()
         raise FileTransferError(
@@ -260,7 +264,7 @@ class Client:
             In offline mode.
         """
         self._refuse_offline("an upload")
-        target = self._target(url, what)
+        _, target = self._parsed(url, what)
         # A host may answer long after the last byte, when it has checked and stored the whole file.
         seconds = self.settings.timeout
         answer = seconds + n_bytes / SLOWEST_HOST
@@ -299,7 +303,38 @@ class Client:
         """Close the connections; the next request opens new ones."""
         self._connections.close()
 
-    def _reply(self, response: httpx.Response, stop: Stop, url: str, what: str) -> Reply:
+    def _download_request(
+        self, url: str, headers: Mapping[str, str], patience: Patience, what: str
+    ) -> httpcore.Request:
+        host, target = self._parsed(url, what)
+        given = {
+            "Host": host.netloc.decode("ascii"),
+            "Accept": "*/*",
+            # Not compressed: ranges, lengths and digests are about the file's own bytes.
+            "Accept-Encoding": "identity",
+            "Connection": "keep-alive",
+            "User-Agent": USER_AGENT,
+            **headers,
+        }
+        return httpcore.Request(
+            b"GET",
+            httpcore.URL(scheme=host.raw_scheme, host=host.raw_host, port=host.port, target=target),
+            headers=[
+                *((name.encode("ascii"), text.encode("latin-1")) for name, text in given.items()),
+                *self._credentials(url, host),
+            ],
+            extensions=self._timeouts(patience),
+        )
+
+    def _credentials(self, url: str, host: httpx.URL) -> list[tuple[bytes, bytes]]:
+        auth = self._auth(url)
+        if auth is not None:
+            return [(b"Authorization", auth.header())]
+        if host.userinfo:
+            return [(b"Authorization", basic_auth(host.username, host.password))]
+        return []
+
+    def _reply(self, response: FileResponse, stop: Stop, url: str, what: str) -> Reply:
         limit = self.settings.max_bandwidth
         bandwidth = shared_bandwidth(limit) if limit else None
         return Reply(
@@ -325,8 +360,8 @@ class Client:
             ) from None
         return asked
 
-    def _target(self, url: str, what: str) -> bytes:
-        """Return path and query of a URL, for the request line.
+    def _parsed(self, url: str, what: str) -> tuple[httpx.URL, bytes]:
+        """Return the host of a URL, and path and query for the request line.
 
         httpx logs the URL of each request. So the URL is passed to httpx without the query, and the
         signed query is passed in the extension ``target``.
@@ -336,22 +371,13 @@ class Client:
         FileTransferError
             If the URL is malformed or not http(s).
         """
-        try:
+        with suppress(httpx.InvalidURL, ValueError, TypeError, AttributeError):
             parts = urlsplit(url)
-            asked = httpx.URL(url)
-            target = asked.raw_path
-            _check_host(asked)
-            is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-            # `port` raises ValueError for an invalid port.
-            is_usable = is_usable and parts.port != 0 and bool(httpx.URL(bare(url)).raw_host)
-        except (httpx.InvalidURL, ValueError, TypeError, AttributeError):
-            is_usable, target = False, b""
-        if not is_usable:
-            raise FileTransferError(
-                f"The backend gives {self.quote(repr(bare(str(url))))} as the URL of {what}, "
-                "which is no http(s) URL."
-            )
-        return target
+            return parse_origin(parts.scheme, parts.netloc), target_of(url)
+        raise FileTransferError(
+            f"The backend gives {self.quote(repr(bare(str(url))))} as the URL of {what}, "
+            "which is no http(s) URL."
+        )
 
     def _redirected(self, url: str, location: str, what: str) -> str:
         try:
@@ -402,7 +428,7 @@ class Client:
                 origin=self.origin,
             ) from error
 
-    def _learn(self, url: str, turn: float, response: httpx.Response) -> None:
+    def _learn(self, url: str, turn: float, response: httpx.Response | FileResponse) -> None:
         if self.budget is not None and origin_of(url) == self.origin:
             self.budget.learn(turn, response.status_code, response.headers)
 
@@ -431,7 +457,6 @@ def _pieces(content: BinaryIO, n_bytes: int) -> Iterator[bytes]:
         yield piece
 
 
-def _socket(response: httpx.Response) -> socket.socket | None:
-    stream = response.extensions.get("network_stream")
-    found = stream.get_extra_info("socket") if stream is not None else None
+def _socket(response: FileResponse) -> socket.socket | None:
+    found = response.network_stream.get_extra_info("socket")
     return found if isinstance(found, socket.socket) else None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import httpcore
 import httpx
 
-from runlake.backend.connections.network import without_frames
+from runlake.backend.connections.network import FileResponse, without_frames
 from runlake.backend.http.bandwidth import Bandwidth
 from runlake.backend.http.decoding import NotDecodable, decoded, encoding_of
 from runlake.backend.http.stop import Stop
@@ -25,8 +25,8 @@ class Reply:
 
     Parameters
     ----------
-    response : httpx.Response
-        A streamed response.
+    response : FileResponse
+        The answer.
     stop : Stop
         A flag that ends the reading of the body when it is set.
     bandwidth : Bandwidth or None
@@ -37,7 +37,7 @@ class Reply:
 
     def __init__(
         self,
-        response: httpx.Response,
+        response: FileResponse,
         stop: Stop,
         bandwidth: Bandwidth | None,
         fail: Callable[[Exception], Exception],
@@ -54,7 +54,7 @@ class Reply:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Headers, with case-insensitive names."""
+        """Headers; names are in lower case."""
         return self._response.headers
 
     def iter_raw(self) -> Iterator[bytes]:
@@ -115,8 +115,7 @@ class Reply:
         httpx reads 64 kB at a time and copies each piece three times
         (docs/explanation/downloads.md).
         """
-        connection = self._response.extensions["network_stream"]
-        timeout = self._response.request.extensions["timeout"]["read"]
+        connection, timeout = self._response.network_stream, self._response.timeout
         # Keep this iterator until the end: httpx closes the connection when it is collected.
         pieces = self._response.iter_raw()
         # The first piece contains all bytes of the body that httpx read together with the headers.

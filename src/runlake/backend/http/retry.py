@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any, TypeVar
 
 import stamina
@@ -16,6 +17,7 @@ from runlake.settings import Settings
 # A refused connection usually means a wrong address or a server that is down: do not retry it for
 # the whole retry timeout.
 MAX_REFUSALS = 3
+SHORTEST = 1e-6  # stamina warns of a timeout of 0
 # stamina logs each retry as a warning; without this, Python prints it in programs that set up no
 # logging.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -65,9 +67,15 @@ def tries(settings: Settings) -> Iterator[AbstractContextManager[object]]:
     Exception
         The ``error`` of the last `Transient`, with ``attempts`` among its facts.
     """
-    attempts = 0
+    first = _FirstTry()
+    started = time.monotonic()
+    yield first
+    failure = first.failure
+    if failure is None:
+        return
+    attempts = 1
     refusals = 0
-    deadline = time.monotonic() + settings.retry_timeout
+    deadline = started + settings.retry_timeout
 
     def wait_for(error: Exception) -> bool | float:
         nonlocal refusals
@@ -86,16 +94,39 @@ def tries(settings: Settings) -> Iterator[AbstractContextManager[object]]:
         for attempt in stamina.retry_context(
             on=wait_for,
             attempts=None,
-            timeout=settings.retry_timeout,
+            timeout=max(deadline - time.monotonic(), SHORTEST),
             wait_initial=0.2,
             wait_max=10,
         ):
+            if failure is not None:
+                # As the first try of stamina's, so that it decides about the second.
+                failed, failure = failure, None
+                with attempt:
+                    _raise(failed)
+                continue
             attempts += 1
             yield attempt
     except Transient as transient:
         facts: dict[str, Any] = getattr(transient.error, "facts", {})
         facts["attempts"] = attempts
         raise transient.error from transient.__cause__
+
+
+class _FirstTry(AbstractContextManager[None]):
+    """Keeps a `Transient`; to prepare stamina costs more than most tries, which succeed."""
+
+    failure: Transient | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> bool:
+        if isinstance(error, Transient):
+            self.failure = error
+        return self.failure is not None
+
+
+def _raise(error: Transient) -> None:
+    raise error
 
 
 def retry(action: Callable[[], T], settings: Settings) -> T:

@@ -101,9 +101,11 @@ def parse_mounts(text: str) -> tuple[Mount, ...]:
 def find_mount(mounts: tuple[Mount, ...], path: PurePosixPath) -> Mount | None:
     """Return the mount that contains an absolute, resolved path; None if there is none."""
     found = None
+    above = {path, *path.parents}
     for mount in mounts:
-        is_above = path == mount.point or mount.point in path.parents
-        if is_above and (found is None or len(mount.point.parts) >= len(found.point.parts)):
+        if mount.point in above and (
+            found is None or len(mount.point.parts) >= len(found.point.parts)
+        ):
             found = mount
     return found
 

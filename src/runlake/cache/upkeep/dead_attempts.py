@@ -4,36 +4,35 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from runlake.exports.download.attempt_file import AttemptFile, AttemptName, is_under_way
+from runlake.exports.download.attempt_file import AttemptName, is_under_way
 from runlake.exports.process_identity import UNKNOWN_BOOT, this_machine
 
 # For files of other machines, whose processes cannot be checked.
 ABANDONED_SECONDS = 24 * 3600.0
 
 
-def find_dead_attempts(attempt: AttemptFile) -> Sequence[Path]:
-    """Find the files of dead attempts that a new attempt may resume.
+def find_dead_attempts(directory: Path) -> Mapping[str, Sequence[Path]]:
+    """Find the files of dead attempts that new attempts may resume.
 
     Parameters
     ----------
-    attempt : AttemptFile
-        The new attempt, in the directory of a run whose lock the caller holds.
+    directory : Path
+        Directory of a run whose lock the caller holds.
 
     Returns
     -------
-    sequence of Path
-        Files for the attempt's object whose version is known. A file of an earlier boot may contain
-        blocks that never reached the disk, and the same may be true of another host's file. So
-        these are returned only if the storage host promises a digest of the whole object.
+    mapping of str to sequence of Path
+        Files whose version is known, by `AttemptFile.object_digest`. A file of an earlier boot may
+        contain blocks that never reached the disk, and the same may be true of another host's file.
+        So these are returned only if the storage host promises a digest of the whole object.
     """
-    found = []
-    for path in attempt.directory.iterdir():
-        if not path.name.startswith(attempt.object_digest):
-            continue
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in directory.glob("*.part"):
         name = AttemptName.parse(path.name)
         if name is None or name.version is None or is_under_way(path):
             continue
@@ -41,7 +40,7 @@ def find_dead_attempts(attempt: AttemptFile) -> Sequence[Path]:
         is_of_this_boot = machine == this_machine() and machine.boot != UNKNOWN_BOOT
         is_usable = _is_dead(name) if is_of_this_boot else name.version.promises_digest
         if is_usable:
-            found.append(path)
+            found[name.object_digest].append(path)
     return found
 
 

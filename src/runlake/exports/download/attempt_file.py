@@ -23,6 +23,7 @@ from runlake.exports.process_identity import Machine, Process, this_machine
 from runlake.exports.validator import Validator
 
 BUFFER_BYTES = 1 << 20
+MIN_BUFFER_BYTES = 2  # 0 and 1 have other meanings
 # In base64, with the rest of the name, a longer condition would exceed 255 bytes, the limit of file
 # systems. Such an attempt cannot be resumed.
 MAX_CONDITION_LENGTH = 90
@@ -139,11 +140,24 @@ class AttemptFile:
         """Directory of the file."""
         return self._directory
 
-    def open(self) -> BinaryIO:
+    def open(self, buffer_bytes: int = BUFFER_BYTES) -> BinaryIO:
         """Create the file, to be written from its start."""
         _under_way.add(self._attempt)
-        self._file = self._path.open("x+b", buffering=BUFFER_BYTES)
+        self._file = self._path.open("x+b", buffering=buffer_bytes)
         return self._file
+
+    def write(self, content: bytes, *, is_durable: bool) -> None:
+        """Create the file with its whole content."""
+        with self.open(max(MIN_BUFFER_BYTES, len(content))) as file:
+            file.write(content)
+            if is_durable:
+                file.flush()
+                os.fsync(file.fileno())
+
+    def publish(self, path: Path) -> None:
+        """Give the closed file its final name, so that it is not deleted."""
+        self._path.replace(path)
+        self._is_left = True
 
     def restart(self, version: AttemptVersion | None) -> BinaryIO:
         """Empty the file, or create it, for the bytes of a version."""

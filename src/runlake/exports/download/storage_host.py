@@ -67,13 +67,23 @@ class StorageHost:
         The export to download.
     traffic : Traffic
         Counts the bytes that arrive; its stop flag ends all downloads with `Stopped`.
+    range_workers : int
+        Most ranges that are downloaded at once.
     """
 
-    def __init__(self, offers: Offers, export: Export, traffic: Traffic) -> None:
+    def __init__(
+        self,
+        offers: Offers,
+        export: Export,
+        traffic: Traffic,
+        *,
+        range_workers: int = RANGE_WORKERS,
+    ) -> None:
         self._client = offers.client
         self._offers = offers
         self._offer = export
         self._traffic = ExportTraffic(traffic)
+        self._range_workers = range_workers
         self._guard = threading.Lock()
         self._n_bytes_at_renewal = -1
         self._n_corrupt = 0
@@ -150,8 +160,6 @@ class StorageHost:
         validator: Validator,
         total: int | None,
         descriptor: int,
-        *,
-        max_workers: int = RANGE_WORKERS,
     ) -> list[Piece]:
         """Download ranges of one version into a file, several at once.
 
@@ -167,8 +175,6 @@ class StorageHost:
         descriptor : int
             Descriptor of the file. Nothing is written after this method has returned or raised an
             error.
-        max_workers : int
-            Maximum number of requests at the same time.
 
         Returns
         -------
@@ -189,7 +195,11 @@ class StorageHost:
         ):
             downloads = [RangeDownload(one, target) for one in split(ranges, RANGE_BYTES)]
             tasks = [partial(self._complete, download, stop) for download in downloads]
-            run_tasks(tasks, max_workers, stop)
+            if self._range_workers == 1 or len(tasks) == 1:
+                for task in tasks:
+                    task()
+            else:
+                run_tasks(tasks, self._range_workers, stop)
         return [download.piece for download in downloads]
 
     def _complete(self, download: Download, stop: Stop) -> None:

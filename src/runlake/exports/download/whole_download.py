@@ -24,6 +24,9 @@ from runlake.exports.ranges import parse_content_range
 from runlake.exports.validator import Validator, is_whole
 from runlake.exports.verify import Digest, NotAsPromised, Verified, verify_export
 
+# Bodies of at most this length are verified in memory and then written at once. If this process is
+# killed before the end of such a body, none of its bytes are kept.
+SMALL_BYTES = 1 << 17
 GZIP_OR_ZLIB = 47  # zlib's window bits for "detect a gzip or zlib header"
 COPY_BYTES = 1 << 20
 DECODED_BYTES = 1 << 20
@@ -74,6 +77,7 @@ class WholeDownload:
         self._earlier = earlier
         self._is_durable = is_durable
         self._file: BinaryIO | None = None
+        self._content: bytes | None = None
         self._digest = Digest(with_md5=False)
         self._version: AttemptVersion | None = None
         self._promise = Validator()
@@ -153,6 +157,10 @@ class WholeDownload:
 
     def _verified(self, validator: Validator) -> Verified:
         try:
+            if self._content is not None:
+                verified = verify_export(self._content, validator, digest=self._digest)
+                self._attempt.write(self._content, is_durable=self._is_durable)
+                return verified
             with self._flushing() if self._is_durable else nullcontext():
                 return verify_export(self._attempt.path, validator, digest=self._digest)
         except NotAsPromised as error:
@@ -187,8 +195,11 @@ class WholeDownload:
         encoding = find_encoding(body.begin(), reply.headers.get("content-encoding"))
         if encoding is None:
             promised = _length(reply.headers)
-            self._restart(AttemptVersion.of(validator, promised), validator, promised)
-            self._write(body)
+            if self._file is None and promised is not None and promised <= SMALL_BYTES:
+                self._collect(body, validator, promised)
+            else:
+                self._restart(AttemptVersion.of(validator, promised), validator, promised)
+                self._write(body)
             self._check_length(promised)
             return validator
         self._restart(None, validator)
@@ -197,6 +208,22 @@ class WholeDownload:
         # The promised digest may be of the compressed or the decompressed bytes. If it matches the
         # compressed ones, it must not be compared with the file.
         return validator.without_promises() if decoder.is_as_promised else validator
+
+    def _collect(self, body: Iterable[bytes], validator: Validator, promised: int) -> None:
+        """Read a small body into memory; if it does not arrive whole, write what arrived."""
+        pieces: list[bytes] = []
+        try:
+            for piece in body:
+                pieces.append(piece)  # noqa: PERF402 - `extend` may lose pieces if the body fails
+        finally:
+            content = b"".join(pieces)
+            if len(content) < promised:
+                self._restart(AttemptVersion.of(validator, promised), validator, promised)
+                self._write([content])
+        if len(content) >= promised:
+            self._digest = Digest.for_promise(validator, promised)
+            self._digest.update(content)
+            self._content = content
 
     @contextmanager
     def _flushing(self) -> Iterator[None]:
@@ -223,6 +250,7 @@ class WholeDownload:
         validator: Validator | None = None,
         n_bytes: int | None = None,
     ) -> None:
+        self._content = None
         self._file = self._attempt.restart(version)
         self._version = version
         self._promise = validator or Validator()

@@ -8,6 +8,7 @@ from the slices of some columns, without parsing them.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +84,9 @@ class Unsliceable(Exception):
     """The footer cannot be sliced and has to be read whole; the text says why."""
 
 
-def read_footer(file: Path) -> bytes:
-    """Return the footer of a Parquet file, without its length and magic."""
-    with file.open("rb") as content:
+def read_footer(file: Path | bytes) -> bytes:
+    """Return the footer of a Parquet file or of its content, without its length and magic."""
+    with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as content:
         end = content.seek(0, 2)
         content.seek(max(0, end - LENGTH_AND_MAGIC))
         length = int.from_bytes(content.read(4), "little")

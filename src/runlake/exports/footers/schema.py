@@ -13,17 +13,20 @@ import pyarrow.parquet as pq
 from runlake.exports.footers.soundness import check_file
 from runlake.exports.footers.writers import kinds_in
 
+# Types without fields of which a column has no leaf, or as many as another type.
+LEAVES_BY_OTHER_RULES = (pa.StructType, pa.DictionaryType, pa.BaseExtensionType)
+
 
 class UnreadableExport(pa.ArrowInvalid):  # type: ignore[misc]
     """A Parquet file that cannot be read as an export; the text says why."""
 
 
 @contextmanager
-def refusing_unsound(file: Path | None) -> Iterator[None]:
+def refusing_unsound(file: Path | bytes | None) -> Iterator[None]:
     """Raise `UnreadableExport` for anything wrong with a file's footer in this context.
 
-    The footer is checked for contradictions first, because some of them make pyarrow crash the
-    process. Pass None for a file that was checked already.
+    The footer of the file, or of its content, is checked for contradictions first, because some of
+    them make pyarrow crash the process. Pass None for a file that was checked already.
     """
     try:
         if file is not None:
@@ -131,15 +134,15 @@ def leaf_positions(schema: pa.Schema) -> dict[str, tuple[int, int, int]]:
 
 
 def _n_leaves(kind: pa.DataType) -> int:
+    if kind.num_fields == 0 and not isinstance(kind, LEAVES_BY_OTHER_RULES):
+        return 1
     types = pa.types
-    if types.is_dictionary(kind):
-        return _n_leaves(kind.value_type)
     if types.is_struct(kind):
         return sum(_n_leaves(child.type) for child in kind)
     if types.is_map(kind):
         return _n_leaves(kind.key_type) + _n_leaves(kind.item_type)
     if isinstance(kind, pa.BaseExtensionType):
         return _n_leaves(kind.storage_type)
-    if types.is_nested(kind) and not types.is_union(kind):
+    if types.is_dictionary(kind) or (types.is_nested(kind) and not types.is_union(kind)):
         return _n_leaves(kind.value_type)
     return 1

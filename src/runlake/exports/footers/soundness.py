@@ -346,6 +346,7 @@ def _check_sizes(fields: _Fields, leaf: _Leaf) -> None:
             fields.skip(kind)
 
 
-def check_file(file: Path) -> None:
-    """Refuse a file whose footer could crash a reader; see `check_footer`."""
-    check_footer(read_footer(file), file.stat().st_size)
+def check_file(file: Path | bytes) -> None:
+    """Refuse a file, or its content, whose footer could crash a reader; see `check_footer`."""
+    size = len(file) if isinstance(file, bytes) else file.stat().st_size
+    check_footer(read_footer(file), size)

@@ -66,13 +66,13 @@ class ExportFacts:
         return self.columns.footer
 
 
-def read_export_facts(file: Path, footer: pq.FileMetaData | None = None) -> ExportFacts:
+def read_export_facts(file: Path | bytes, footer: pq.FileMetaData | None = None) -> ExportFacts:
     """Read the footer and the steps of an export.
 
     Parameters
     ----------
-    file : Path
-        A file that has at least its footer and its ``_step`` column.
+    file : Path or bytes
+        A file, or its content, with at least its footer and its ``_step`` column.
     footer : pyarrow.parquet.FileMetaData, optional
         The footer, if it was read already, within `refusing_unsound`.
 
@@ -90,7 +90,7 @@ def read_export_facts(file: Path, footer: pq.FileMetaData | None = None) -> Expo
     with (
         refusing_unsound(file if footer is None else None),
         pq.ParquetFile(
-            file,
+            pa.BufferReader(file) if isinstance(file, bytes) else file,
             metadata=footer,
             memory_map=False,
             pre_buffer=False,
@@ -98,7 +98,7 @@ def read_export_facts(file: Path, footer: pq.FileMetaData | None = None) -> Expo
         ) as parquet,
     ):
         schema = checked_schema(parquet.metadata)
-        groups, is_ascending, is_as_stated = read_row_groups(parquet)
+        groups, is_ascending, is_as_stated = read_row_groups(parquet, schema)
         columns = read_columns(parquet.metadata, schema, dict.fromkeys(schema.names))
         return ExportFacts(
             groups,

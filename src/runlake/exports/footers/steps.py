@@ -37,15 +37,17 @@ class _Steps:
     n_nulls: int
 
 
-def read_row_groups(parquet: pq.ParquetFile) -> tuple[tuple[RowGroup, ...], bool, bool]:
+def read_row_groups(
+    parquet: pq.ParquetFile, schema: pa.Schema
+) -> tuple[tuple[RowGroup, ...], bool, bool]:
     """Return the row groups, whether steps ascend, and whether the footer states the same."""
     metadata = parquet.metadata
-    if STEP not in parquet.schema_arrow.names:
+    if STEP not in schema.names:
         stated = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
         groups = tuple(RowGroup(group.num_rows, None, None) for group in stated)
         return groups, False, _has_rows_as_stated(metadata, groups)
-    leaf, _, place = leaf_positions(parquet.schema_arrow)[STEP]
-    is_integer = pa.types.is_integer(parquet.schema_arrow.field(place).type)
+    leaf, _, place = leaf_positions(schema)[STEP]
+    is_integer = pa.types.is_integer(schema.field(place).type)
     found = []
     is_as_stated = True
     for index in range(metadata.num_row_groups):
@@ -64,7 +66,7 @@ def read_row_groups(parquet: pq.ParquetFile) -> tuple[tuple[RowGroup, ...], bool
     is_as_stated = (
         is_as_stated
         and _has_rows_as_stated(metadata, groups)
-        and _is_sorted_as_stated(parquet, is_ascending)
+        and _is_sorted_as_stated(metadata, leaf, is_ascending)
     )
     return groups, is_ascending, is_as_stated
 
@@ -123,13 +125,11 @@ def _is_as_stated(
     return bool((statistics.min, statistics.max) == (group.first_step, group.last_step))
 
 
-def _is_sorted_as_stated(parquet: pq.ParquetFile, is_ascending: bool) -> bool:
+def _is_sorted_as_stated(metadata: pq.FileMetaData, step: int, is_ascending: bool) -> bool:
     """Return whether the footer states no sorting, or states a sorting by step that is true.
 
     polars relies on a stated sorting without checking it.
     """
-    (step, _, _) = leaf_positions(parquet.schema_arrow).get(STEP, (None, None, None))
-    metadata = parquet.metadata
     stated = [metadata.row_group(n).sorting_columns for n in range(metadata.num_row_groups)]
     return all(
         sorting.column_index == step and not sorting.descending and is_ascending

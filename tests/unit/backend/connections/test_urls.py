@@ -1,8 +1,11 @@
 """URLs without secrets, and the origins that decide who gets a key."""
 
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from runlake.backend.connections.urls import bare, origin_of
+from runlake.backend.connections.urls import bare, origin_of, parse_origin, target_of
 
 
 def test_query_and_fragment_are_left_out():
@@ -23,3 +26,26 @@ def test_query_and_fragment_are_left_out():
 )
 def test_an_origin_is_scheme_host_and_port(url, origin):
     assert origin_of(url) == origin
+
+
+@given(
+    st.lists(
+        st.text("ab.%2FfZ~_-=&+,;:@!/?#' \"\\[é", max_size=6)
+        | st.sampled_from(["%2F", "%2f", "..", ".", "?x=%3D", "a.parquet", "&b=c/d"]),
+        max_size=5,
+    )
+)
+def test_a_target_is_that_of_httpx(parts):
+    url = "https://host/" + "/".join(parts)
+    assert target_of(url) == httpx.URL(url).raw_path
+
+
+@pytest.mark.parametrize("host", ["", "a:0", "a:99999", "a:x", "[::1", "\u2024", "a\nb"])
+def test_a_host_that_cannot_exist_is_refused(host):
+    with pytest.raises((httpx.InvalidURL, ValueError)):
+        parse_origin("http", host)
+
+
+def test_a_url_with_a_line_break_is_refused():
+    with pytest.raises(httpx.InvalidURL):
+        target_of("http://ho\nst/a")

@@ -8,10 +8,11 @@ from runlake.exports.footers.shortfall import REQUEST_BYTES, choose_extent
 BYTES = st.integers(0, 1 << 30)
 
 
-@given(BYTES, BYTES, BYTES, st.integers(0, 1000))
-def test_an_export_is_whole_once_more_than_half_would_be_held_or_requested(
-    n_bytes, held, missing, n_requests
+@given(BYTES, BYTES, BYTES, st.integers(0, 1000), st.sampled_from([0, 1000, REQUEST_BYTES]))
+def test_an_export_is_whole_once_most_of_it_is_needed_or_its_parts_take_longer(
+    n_bytes, held, missing, n_requests, cost
 ):
-    found = choose_extent(n_bytes, held, missing, n_requests)
-    assert found.is_whole == (held + missing + n_requests * REQUEST_BYTES > n_bytes // 2)
+    found = choose_extent(n_bytes, held, missing, n_requests, cost)
+    is_most = held + missing > n_bytes // 2
+    assert found.is_whole == (is_most or missing + n_requests * cost >= n_bytes - held + cost)
     assert f"{held + missing:,} of {n_bytes:,}" in found.reason
