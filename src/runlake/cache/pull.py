@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +64,7 @@ def pull_run(
     attrs: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     known: Freshness | None = None,
+    fetch: Callable[[Client, RunPath], Manifest] = fetch_manifest,
 ) -> PullResult:
     """Download the parts of a run's exports that a read needs and that are not on disk.
 
@@ -89,8 +90,10 @@ def pull_run(
     progress : Progress, optional
         Shows the downloads.
     known : Freshness, optional
-        x of the run, if a list of runs just returned it. If the whole history is on disk and no row
-        is live, no request is then sent.
+        Current `Manifest.freshness` of the run, if a list of runs just returned it. If the whole
+        history is on disk and no row is live, no request is then sent.
+    fetch : callable
+        Fetches the manifest of the run.
 
     Returns
     -------
@@ -122,7 +125,7 @@ def pull_run(
         if unchanged is not None:
             return unchanged
     try:
-        offered = fetch_manifest(client, run)
+        offered = fetch(client, run)
     except Unreachable as error:
         return held.from_disk(error)
     pull = _Pull(client, directory, question, held, set(distrusted), attrs, progress)

@@ -179,6 +179,25 @@ def fetch_manifest(client: Client, path: RunPath, *, is_silent: bool = False) ->
         If the answer does not follow the protocol.
     """
     run = query_run(client, documents.RUN_HISTORY_MANIFEST, path, liveKeys=[STEP])
+    return parse_answer(client, path, run, is_silent=is_silent)
+
+
+def parse_answer(
+    client: Client, path: RunPath, run: Mapping[str, Any], *, is_silent: bool = False
+) -> Manifest:
+    """Return the manifest in an answer; for the arguments and errors see `fetch_manifest`.
+
+    Parameters
+    ----------
+    client : Client
+        Client of the backend.
+    path : RunPath
+        Path of the run.
+    run : mapping
+        The fields of the run in the answer.
+    is_silent : bool
+        Do not warn about keys whose description does not follow the protocol.
+    """
     try:
         manifest = parse_manifest(path, run)
     except WRONG as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -12,7 +12,7 @@ from runlake.cache.pull_result import PullResult
 from runlake.cache.stored_export import StoredExport
 from runlake.errors import ExportCorrupt, OddAnswerWarning
 from runlake.errors.user_line import warn
-from runlake.exports.manifest import Freshness
+from runlake.exports.manifest import Freshness, Manifest
 from runlake.history.plan.plan import Plan, plan_read
 from runlake.values import STEP, Question, RunPath
 
@@ -24,6 +24,7 @@ class PullOptions(TypedDict, total=False):
     distrusted: Collection[Path]
     attrs: Mapping[str, Any] | None
     known: Freshness | None
+    fetch: Callable[[Client, RunPath], Manifest]
 
 
 def open_plan(

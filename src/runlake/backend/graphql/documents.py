@@ -42,12 +42,12 @@ def runs_freshness() -> str:
     return _runs("name state heartbeatAt historyLineCount")
 
 
-def _runs(fields: str) -> str:
+def _runs(fields: str, declared: str = "") -> str:
     # runCount makes the backend count all runs of the project, so only the first page requests it.
     return f"""
 query Runs(
   $project: String!, $entity: String!, $cursor: String, $perPage: Int, $order: String,
-  $filters: JSONString, $isFirst: Boolean!
+  $filters: JSONString, $isFirst: Boolean!{declared}
 ) {{
   project(name: $project, entityName: $entity) {{
     runCount(filters: $filters) @include(if: $isFirst)
@@ -290,18 +290,24 @@ query RunHistoryKeys($project: String!, $entity: String!, $name: String!) {
 }
 """
 
-RUN_HISTORY_MANIFEST = """
+MANIFEST_FIELDS = """
+id name state heartbeatAt historyLineCount historyKeys
+parquetHistory(liveKeys: $liveKeys) { parquetUrls liveData }
+"""
+
+RUN_HISTORY_MANIFEST = f"""
 query RunHistoryManifest(
   $project: String!, $entity: String!, $name: String!, $liveKeys: [String!]!
-) {
-  project(name: $project, entityName: $entity) {
-    run(name: $name) {
-      id name state heartbeatAt historyLineCount historyKeys
-      parquetHistory(liveKeys: $liveKeys) { parquetUrls liveData }
-    }
-  }
-}
+) {{
+  project(name: $project, entityName: $entity) {{ run(name: $name) {{ {MANIFEST_FIELDS} }} }}
+}}
 """
+
+
+def runs_history_manifests() -> str:
+    """Return the query for a page of runs with the fields of ``RunHistoryManifest``."""
+    return _runs(MANIFEST_FIELDS, ", $liveKeys: [String!]!")
+
 
 HISTORY_PAGE = """
 query HistoryPage(

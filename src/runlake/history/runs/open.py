@@ -11,6 +11,7 @@ from runlake.backend.http.client import Client
 from runlake.cache.pull import find_unchanged
 from runlake.errors.user_line import for_thread
 from runlake.exports.manifest import Freshness
+from runlake.exports.manifests import manifests_of
 from runlake.history.reader import Reading, open_reading
 from runlake.values import Question, RunPath
 
@@ -57,13 +58,15 @@ def open_readings(client: Client, runs: Sequence[ListedRun], question: Question)
         run.freshness and find_unchanged(client, run.path, question, run.freshness) for run in runs
     ]
     others = [run for run, pulled in zip(runs, on_disk, strict=True) if pulled is None]
-    fetched = iter(
-        side_by_side(
+    with manifests_of(client, [run.path for run in others]) as manifests:
+        opened = side_by_side(
             client,
-            lambda run: open_reading(client, run.path, question, known=run.freshness),
+            lambda run: open_reading(
+                client, run.path, question, known=run.freshness, fetch=manifests.fetch
+            ),
             others,
         )
-    )
+    fetched = iter(opened)
     return [
         next(fetched) if pulled is None else open_reading(client, run.path, question, pulled=pulled)
         for run, pulled in zip(runs, on_disk, strict=True)
