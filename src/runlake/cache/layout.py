@@ -23,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -57,9 +57,7 @@ class RunDirectory:
     @cached_property
     def path(self) -> Path:
         """The directory with the run's files."""
-        host = _host(self.base_url)
-        names = (host, self.run.entity, self.run.project, self.run.run_id)
-        return self.version_root.joinpath(*map(safe_name, names))
+        return _places(self.root, self.base_url, self.run)[0]
 
     @property
     def version_root(self) -> Path:
@@ -74,13 +72,22 @@ class RunDirectory:
     @property
     def manifest(self) -> Path:
         """The run's manifest file."""
-        return self.path / "manifest.json"
+        return _places(self.root, self.base_url, self.run)[1]
 
     @property
     def lock(self) -> Path:
         """The run's lock file, one of 256; about one run in 256 has the same lock file."""
         stripe = hashlib.sha256(str(self.path.relative_to(self.root)).encode()).hexdigest()[:2]
         return self.root / "locks" / f"{stripe}.lock"
+
+
+# Cached, because joining paths takes longer than the other work for a run of a list that is cached.
+@lru_cache(maxsize=1 << 13)
+def _places(root: Path, base_url: str, run: RunPath) -> tuple[Path, Path]:
+    """Return the directory of a run, and its manifest file."""
+    names = (_host(base_url), run.entity, run.project, run.run_id)
+    path = root.joinpath(LAYOUT_VERSION, *map(safe_name, names))
+    return path, path / "manifest.json"
 
 
 def limit_file(root: Path, base_url: str, key: str) -> Path:

@@ -44,6 +44,15 @@ def run_tasks(
         no other task.
     """
     waiting = deque(tasks)
+    if len(waiting) == 1 and threading.current_thread() is not threading.main_thread():
+        # Ctrl-C interrupts the main thread only, so no further thread is needed to end promptly.
+        try:
+            waiting.popleft()()
+        except BaseException:
+            stop.set()
+            raise
+        stop.check()
+        return
     ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
     def work() -> None:

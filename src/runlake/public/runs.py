@@ -350,12 +350,19 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         listed = self._listed()
         found = sample_runs_as_frames(self._client, listed, sampling)
         self._warn_of_samples([(frame.height, n_rows) for frame, n_rows in found])
-        named = [
-            frame.with_columns(pl.lit(run.path.run_id).alias(RUN_ID))
-            for run, (frame, _) in zip(listed, found, strict=True)
-            if not frame.is_empty()
-        ]
-        stacked = stack(named)
+        frames = [frame for frame, _ in found if not frame.is_empty()]
+        if not frames:
+            return pl.DataFrame()
+        stacked = stack(frames)
+        ids = pl.DataFrame(
+            {
+                RUN_ID: [run.path.run_id for run in listed],
+                "n_rows": [frame.height for frame, _ in found],
+            }
+        )
+        stacked = stacked.with_columns(
+            ids.select(pl.col(RUN_ID).repeat_by("n_rows").explode()).to_series().drop_nulls()
+        )
         return stacked[sorted(stacked.columns)]
 
     def _listed(self) -> list[ListedRun]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -28,6 +29,8 @@ LOCAL_IN_USER_SPACE = frozenset(
     }
 )
 TOP = PurePosixPath("/")
+# The table has a line per mount, and a pull of many runs would read it several times per run.
+TABLE_SECONDS = 1.0
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
@@ -129,16 +132,27 @@ def is_network(path: Path) -> bool:
         share = resolved.removeprefix(r"\\?\UNC")
         return share != resolved or (share.startswith(r"\\") and share[2:4] not in {"?\\", ".\\"})
     try:
-        table = os.fsdecode(MOUNTS.read_bytes())
+        points = _points(_read_table(MOUNTS, time.monotonic() // TABLE_SECONDS))
     except OSError:
         return False
-    mount = find_mount(_parsed(table), PurePosixPath(resolved))
+    place = resolved
+    while place not in points and place != os.path.dirname(place):  # noqa: PTH120 - much faster
+        place = os.path.dirname(place)  # noqa: PTH120
+    mount = points.get(place)
     return mount is not None and mount.is_network
 
 
+@lru_cache(maxsize=1)
+def _read_table(path: Path, period: float) -> str:
+    """Return the table of mounts, read once in each period."""
+    del period
+    return os.fsdecode(path.read_bytes())
+
+
 @lru_cache(maxsize=4)
-def _parsed(table: str) -> tuple[Mount, ...]:
-    return parse_mounts(table)
+def _points(table: str) -> dict[str, Mount]:
+    """Return the mounts by directory; a later mount hides an earlier one on the same directory."""
+    return {str(mount.point): mount for mount in parse_mounts(table)}
 
 
 def _unescape(field: str) -> str:
