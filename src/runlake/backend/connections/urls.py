@@ -9,6 +9,8 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 # A path and query that httpx would leave as they are: nothing to escape, no dots to resolve.
+# httpx, which parses all other URLs, refuses those of more than 65,536 characters.
+SHORT_URL = 1 << 14
 PLAIN_TARGET = re.compile(
     r"(?:/(?!\.)(?:[\w.~=&+,;:@!-]|%[0-9A-F]{2})*)+(?:\?(?:[\w.~=&+,;:@!/-]|%[0-9A-F]{2})+)?",
     re.ASCII,
@@ -52,7 +54,7 @@ def target_of(url: str) -> bytes:
     """
     _, _, rest = url.partition("://")
     target = rest[rest.find("/") :] if "/" in rest else ""
-    if url.isprintable() and PLAIN_TARGET.fullmatch(target):
+    if len(url) <= SHORT_URL and url.isprintable() and PLAIN_TARGET.fullmatch(target):
         return target.encode("ascii")
     return httpx.URL(url).raw_path
 
