@@ -16,7 +16,7 @@ from runlake.cache.layout import (
 )
 from runlake.values import RunPath
 
-ROOT = Path("/root/cache")
+ROOT = Path("/srv/cache")
 NAMES = st.text(max_size=8) | st.sampled_from(["Run", "run", "RUN", ".", "..", "a/b", "x" * 300])
 
 
