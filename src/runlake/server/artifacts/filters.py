@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from runlake.server.refused import Refused
+from runlake.server.store.patterns import compile_pattern, matches_pattern
 
 MAX_NESTING = 16
 Keep = Callable[[Mapping[str, str | None]], bool]
@@ -82,8 +82,8 @@ def _operator(name: str, operand: Any) -> Callable[[str | None], bool]:
         return lambda found: found is not None and operand in found
     if name == "$regex" and is_text:
         try:
-            pattern = re.compile(operand)
-        except re.error as error:
-            raise Refused(f"{operand!r:.100} is no regular expression: {error}") from None
-        return lambda found: found is not None and pattern.search(found) is not None
+            compile_pattern(operand)
+        except ValueError as error:
+            raise Refused(f"the pattern {operand!r:.100} is wrong: {error}") from None
+        return lambda found: matches_pattern(operand, found)
     raise Refused(f"artifact collections cannot be filtered by {name!r}: {operand!r:.100}")

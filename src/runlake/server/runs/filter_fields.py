@@ -11,6 +11,9 @@ from typing import Any
 from runlake.server.refused import Refused
 from runlake.server.store.run_values import clean_text, json_path
 
+MAX_PATH = 1_000
+# Each part ``value`` of a path adds a place where the value may be.
+MAX_ALTERNATIVES = 9
 Operand = Callable[[Any], Any]
 
 
@@ -61,8 +64,10 @@ def find_field(name: str) -> RunField:
     Raises
     ------
     Refused
-        If there is no such field.
+        If there is no such field, or the name is too long.
     """
+    if len(name) > MAX_PATH:
+        raise Refused(f"the name {name!r:.60}... of a field is longer than {MAX_PATH:,} characters")
     for prefix, make in DOCUMENTS.items():
         if name.startswith(prefix):
             return make(name, clean_text(name.removeprefix(prefix)))
@@ -111,6 +116,10 @@ def _of_document(column: str) -> Callable[[str, str], RunField]:
     def field(name: str, path: str) -> RunField:
         # These stand in the SQL text itself; json_path percent-encodes quotes.
         places = [json_path(alternative) for alternative in _alternatives(path)]
+        if len(places) > MAX_ALTERNATIVES:
+            raise Refused(
+                f"the field {name!r:.60} has more than {MAX_ALTERNATIVES - 1} parts named 'value'"
+            )
         kinds = ", ".join(f"json_type({column}, '{place}')" for place in places)
         tests = " ".join(
             f"WHEN json_type({column}, '{place}') IS NOT NULL "

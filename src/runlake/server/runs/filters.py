@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from runlake.server.refused import Refused
 from runlake.server.runs.filter_fields import RunField, find_field
+from runlake.server.store.patterns import compile_pattern
 from runlake.server.store.run_values import clean_text, standard_json
 
+MAX_CHARACTERS = 1_000_000
 MAX_CONDITIONS = 2_000
+# The SQL of a comparison names the field at most so often.
+NAMES_IN_SQL = 4
+MAX_SQL = 4_000_000
 MAX_NESTING = 16
+MEMBERS = "(SELECT member.value FROM json_each(?) AS member)"
 JOINING = ["$and", "$or", "$nor", "$not"]
 ORDERED = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
@@ -63,6 +68,8 @@ def parse_filters(text: str | None) -> Condition:
     Refused
         If the text is not a filter; the error names the wrong operator, field or value.
     """
+    if len(text or "") > MAX_CHARACTERS:
+        raise Refused(f"the filters are longer than {MAX_CHARACTERS:,} characters")
     try:
         document = json.loads(text or "{}")
     except (ValueError, RecursionError):
@@ -75,6 +82,7 @@ class _Compiler:
 
     def __init__(self) -> None:
         self._n_conditions = 0
+        self._n_sql = 0
 
     def filters(self, document: Any, depth: int) -> Condition:
         if not isinstance(document, dict):
@@ -84,12 +92,7 @@ class _Compiler:
         )
 
     def _entry(self, key: str, value: Any, depth: int) -> Condition:
-        self._n_conditions += 1
-        if self._n_conditions > MAX_CONDITIONS or not depth:
-            raise Refused(
-                f"the filter is too large: {MAX_CONDITIONS} conditions at most, nested "
-                f"{MAX_NESTING} deep at most"
-            )
+        self._count(1 if depth else MAX_CONDITIONS + 1)
         if key in {"$and", "$or", "$nor"}:
             if not isinstance(value, list):
                 raise Refused(f"{key} wants a list of filters, not {_shown(value)}")
@@ -101,15 +104,18 @@ class _Compiler:
         if key == "$not":
             return ~self.filters(value, depth - 1)
         if key.startswith("$"):
-            raise Refused(f"unknown operator {key!r}{_perhaps(key, JOINING)}")
+            raise Refused(f"unknown operator {key!r:.60}{_perhaps(key, JOINING)}")
         return self._operators(find_field(key), value, depth)
 
     def _operators(self, field: RunField, value: Any, depth: int) -> Condition:
         if not isinstance(value, dict) or not any(name.startswith("$") for name in value):
+            self._count_sql(field, 1)
             return _is_one_of(field, [value])
         conditions = []
         for name, operand in value.items():
-            self._n_conditions += 1
+            n_conditions = len(operand) if name == "$all" and isinstance(operand, list) else 1
+            self._count(n_conditions)
+            self._count_sql(field, n_conditions)
             if name == "$not":
                 if not isinstance(operand, dict) or not depth:
                     raise Refused(f"$not wants operators, not {_shown(operand)}")
@@ -118,8 +124,24 @@ class _Compiler:
                 conditions.append(OPERATORS[name](field, operand))
             else:
                 hint = _perhaps(name, ["$not", *OPERATORS])
-                raise Refused(f"unknown operator {name!r} for {field.name!r}{hint}")
+                raise Refused(f"unknown operator {name!r:.60} for {field.name!r}{hint}")
         return _joined("AND", conditions, ALWAYS)
+
+    def _count(self, n_conditions: int) -> None:
+        self._n_conditions += n_conditions
+        if self._n_conditions > MAX_CONDITIONS:
+            raise Refused(
+                f"the filter is too large: {MAX_CONDITIONS} conditions at most, nested "
+                f"{MAX_NESTING} deep at most"
+            )
+
+    def _count_sql(self, field: RunField, n_comparisons: int) -> None:
+        """Refuse a filter before its SQL is made: each comparison names its field again."""
+        self._n_sql += n_comparisons * NAMES_IN_SQL * (len(field.kind) + len(field.value))
+        if self._n_sql > MAX_SQL:
+            raise Refused(
+                "the filter is too large: it compares fields with long names too many times"
+            )
 
 
 def _equal(field: RunField, operand: Any) -> Condition:
@@ -154,15 +176,16 @@ def _holds(field: RunField, operand: Any) -> Condition:
 
 def _is_one_of(field: RunField, operands: Sequence[Any]) -> Condition:
     kinds: dict[tuple[str, ...], list[Any]] = {}
-    conditions = []
+    conditions = [_is_null(field)] if None in operands else []
+    wholes = []
     for operand in operands:
-        if operand is None:
-            conditions.append(_is_null(field))
-        elif isinstance(operand, list | dict) and field.whole:
-            conditions.append(Condition(f"{field.whole} = ?", (standard_json(operand),)))
-        else:
+        if isinstance(operand, list | dict) and field.whole:
+            wholes.append(standard_json(operand))
+        elif operand is not None:
             converted = field.operand(operand)
             kinds.setdefault(_kinds_of(converted), []).append(converted)
+    if wholes:
+        conditions.append(Condition(f"{field.whole} IN {MEMBERS}", (standard_json(wholes),)))
     for kind, values in kinds.items():
         if kind in {("array",), ("object",)}:
             # Compared as JSON texts, which are equal for equal values.
@@ -170,9 +193,8 @@ def _is_one_of(field: RunField, operands: Sequence[Any]) -> Condition:
         else:
             # No value equals NaN.
             listed = standard_json([value for value in values if value == value])  # noqa: PLR0124
-        members = "(SELECT member.value FROM json_each(?) AS member)"
         conditions.append(
-            _where(field, f"{_has_kind(field, kind)} AND {field.value} IN {members}", listed)
+            _where(field, f"{_has_kind(field, kind)} AND {field.value} IN {MEMBERS}", listed)
         )
     return _joined("OR", conditions, NEVER)
 
@@ -209,9 +231,9 @@ def _regex(field: RunField, operand: Any) -> Condition:
     if not isinstance(operand, str):
         raise Refused(f"$regex wants a pattern, not {_shown(operand)}")
     try:
-        re.compile(operand)
-    except re.error as error:
-        raise Refused(f"the pattern {operand!r} is wrong: {error}") from error
+        compile_pattern(operand)
+    except ValueError as error:
+        raise Refused(f"the pattern {operand!r:.100} is wrong: {error}") from None
     test = f"{_has_kind(field, ('text',))} AND matches_pattern(?, {field.value})"
     return _where(field, test, operand)
 

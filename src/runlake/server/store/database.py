@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from runlake.server.store.run_values import config_values, matches_pattern, summary_values
+from runlake.server.store.patterns import matches_pattern
+from runlake.server.store.run_values import config_values, summary_values
 
 # The integers that SQLite stores.
 INTEGERS = range(-(1 << 63), 1 << 63)

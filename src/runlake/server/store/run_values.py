@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any
 from urllib.parse import quote
 
@@ -55,11 +54,6 @@ def standard_json(value: Any) -> str:
 def clean_text(text: str) -> str:
     """Replace characters that SQLite texts cannot hold: NUL, and halves of surrogate pairs."""
     return text.replace("\0", "\1").encode("utf-8", "replace").decode()
-
-
-def matches_pattern(pattern: str, text: object) -> bool:
-    """Return whether a pattern is found in a text; called from SQL."""
-    return isinstance(text, str) and re.search(pattern, text) is not None
 
 
 def _parsed(text: str) -> dict[str, Any]:

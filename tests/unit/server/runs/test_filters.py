@@ -13,6 +13,7 @@ from runlake.server.runs.filters import (
     MAX_NESTING,
     parse_filters,
 )
+from runlake.server.store.patterns import matches_pattern
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", "null"])
@@ -34,6 +35,14 @@ def test_no_filter_matches_every_run(text):
         ({"state": {"$regex": 3}}, "wants a pattern"),
         ({"state": {"$not": 3}}, "wants operators"),
         ({"nonsense": 1}, "runs have no field"),
+        ({"state": {"$regex": r"(a)\1"}}, "RE2's syntax, without lookaround and backreferences"),
+        ({"state": {"$regex": "a" * 10_001}}, "more than 10,000 characters"),
+        ({"state": {"$regex": "\ud800"}}, "no Unicode text"),
+        ({"config.a" + ".value" * 6_000: 1}, "longer than 1,000 characters"),
+        ({"config.a" + ".value" * 100: 1}, "more than 8 parts named 'value'"),
+        ({f"config.{'a' * 900}": {"$all": [1] * 1_500}}, "long names too many times"),
+        ({"tags": {"$all": [1] * 3_000}}, "2000 conditions at most"),
+        (" " * 1_000_001, "longer than 1,000,000 characters"),
     ],
 )
 def test_a_filter_that_makes_no_sense_says_why(filters, why):
@@ -68,3 +77,15 @@ def test_values_are_bound_and_are_no_part_of_the_sql():
     assert "DROP" not in condition.sql
     assert condition.sql.count("?") == len(condition.values) == 1
     assert (~condition).values == condition.values
+
+
+def test_a_long_list_of_values_is_one_condition_of_sql():
+    for operand in ([None] * 50_000, [["a"]] * 50_000, list(range(50_000))):
+        for field in ("tags", "config.a"):
+            condition = parse_filters(json.dumps({field: {"$in": operand}}))
+            assert len(condition.sql) < 1_000
+
+
+def test_a_pattern_that_takes_exponential_time_in_python_is_found_at_once():
+    assert not matches_pattern("^(a|a)*$", "a" * 100_000 + "b")
+    assert matches_pattern("^(a|a)*b$", "a" * 100_000 + "b")

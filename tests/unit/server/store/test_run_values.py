@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runlake.server.store.patterns import matches_pattern
 from runlake.server.store.run_values import (
     clean_text,
     config_values,
     json_path,
-    matches_pattern,
     standard_json,
     summary_values,
 )

@@ -1,0 +1,57 @@
+"""Regular expressions of users, in RE2: the time of a search grows only with the text's length.
+
+Python's own expressions can take exponential time, in which no other request is answered.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import re2
+
+MAX_PATTERN = 10_000
+OPTIONS = re2.Options()
+OPTIONS.log_errors = False
+
+
+@lru_cache(maxsize=64)
+def compile_pattern(pattern: str) -> re2._Regexp[str]:
+    """Compile a pattern.
+
+    Parameters
+    ----------
+    pattern : str
+        In RE2's syntax: that of Perl and Python, without lookaround and backreferences.
+
+    Returns
+    -------
+    re2._Regexp
+        With the methods of `re.Pattern`; the texts must not have halves of surrogate pairs.
+
+    Raises
+    ------
+    ValueError
+        If RE2 cannot search for the pattern; the text says why.
+
+    Examples
+    --------
+    >>> compile_pattern("^(a|a)*$").search("a" * 30 + "b") is None
+    True
+    """
+    if len(pattern) > MAX_PATTERN:
+        raise ValueError(f"it has more than {MAX_PATTERN:,} characters")
+    try:
+        return re2.compile(pattern, OPTIONS)
+    except UnicodeError:
+        raise ValueError("it is no Unicode text") from None
+    except re2.error as error:
+        reason = error.args[0]
+        reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason
+        raise ValueError(
+            f"{reason} (patterns have RE2's syntax, without lookaround and backreferences)"
+        ) from None
+
+
+def matches_pattern(pattern: str, text: object) -> bool:
+    """Return whether a pattern is found in a text; called from SQL."""
+    return isinstance(text, str) and compile_pattern(pattern).search(text) is not None
