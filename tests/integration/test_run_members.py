@@ -10,6 +10,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, cast
 
+import httpx
 import pytest
 from tests.http_logging import LoggedRun, steps
 from tests.server_process import client_environment, running_server
@@ -284,19 +285,38 @@ def test_a_file_whose_name_leads_out_is_not_written(run, tmp_path, name):
     assert not (tmp_path / "down").exists()
 
 
-@pytest.mark.parametrize("name", ["../up.txt", "/etc/cron", "a/../b", "", "/"])
-def test_the_backend_takes_no_file_whose_name_leads_out(backend, name):
-    logged = LoggedRun(backend, "names")
+def announce(backend, name):
+    """Announce a file of the run ``names`` and return the answer."""
     mutation = """
     mutation CreateRunFiles($e: String!, $p: String!, $r: String!, $f: [String!]!) {
-      createRunFiles(input: {entityName: $e, projectName: $p, runName: $r, files: $f}) { runID }
+      createRunFiles(input: {entityName: $e, projectName: $p, runName: $r, files: $f}) {
+        files { name uploadUrl }
+      }
     }
     """
+    logged = LoggedRun(backend, "names")
     entity, project, run_id = logged.path.split("/")
-    names = {"e": entity, "p": project, "r": run_id, "f": [name]}
-    answer = logged.graphql(mutation, names)
+    answer = logged.graphql(mutation, {"e": entity, "p": project, "r": run_id, "f": [name]})
     logged.close()
-    assert "leads out of the run" in answer["errors"][0]["message"]
+    return answer
+
+
+@pytest.mark.parametrize(
+    "name", ["../up.txt", "/etc/cron", "a/../b", "", "/", ".", "./", "/./a", "x/" * 600 + "a"]
+)
+def test_the_backend_takes_no_file_whose_name_leads_out_or_is_too_long(backend, name):
+    message = announce(backend, name)["errors"][0]["message"]
+    assert "leads out of the run" in message or "longer than 1,024 bytes" in message
+
+
+def test_a_file_has_one_name_however_it_is_written(backend, api):
+    for name in ("./c.txt", "media//./c.txt", "media/c.txt/"):
+        (file,) = announce(backend, name)["data"]["createRunFiles"]["files"]
+        assert file["name"] == name
+        assert httpx.put(file["uploadUrl"], content=name.encode()).is_success
+    run = api.run(f"{backend.entity}/http/names")
+    assert [file.name for file in run.files()] == ["c.txt", "media/c.txt"]
+    assert [file.name for file in run.files(names=["./c.txt"])] == ["c.txt"]
 
 
 @pytest.mark.usefixtures("text_file")

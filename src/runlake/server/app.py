@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runlake.server.artifacts.artifacts import ArtifactStore
 from runlake.server.graphql.context import Context
-from runlake.server.graphql.execute import execute, operation_name
+from runlake.server.graphql.execute import execute, is_request, operation_name
 from runlake.server.graphql.schema import load_schema
 from runlake.server.http.access_log import AccessLog
 from runlake.server.http.artifact_routes import artifact_routes
@@ -140,13 +140,15 @@ class _Api:
 
     def _answer(self, request: Request, body: dict[str, Any]) -> Response:
         backend = self._backend
+        if not is_request(body):
+            return _errors("the body is no GraphQL request", 400)
         request.scope["runlake.operation"] = operation_name(body)
         authorization = request.headers.get("authorization")
         user = find_user(backend.database, authorization)
         # Without a key, fields that need no user are answered; a wrong key is always refused.
         if authorization and user is None:
             return _errors("invalid API key", 401)
-        operation = str(body.get("operationName") or "")
+        operation = body.get("operationName") or ""
         context = Context(
             user,
             operation,

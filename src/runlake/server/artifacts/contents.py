@@ -266,7 +266,9 @@ def check_file_name(name: str) -> None:
     """Refuse a name that leads out of the artifact."""
     parts = name.replace("\\", "/").split("/")
     if not name or not parts[0] or ".." in parts or "\0" in name:
-        raise Refused(f"file name {name!r} leads out of the artifact")
+        raise Refused(f"file name {name!r:.100} leads out of the artifact")
+    if "." in parts:
+        raise Refused(f"file name {name!r:.100} of the artifact has a part '.'")
 
 
 def _file_object(entity: str, digest: str) -> str:

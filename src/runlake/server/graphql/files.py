@@ -45,7 +45,7 @@ def _url(_: Context, file: Fields, given: Given) -> str | None:
 def _file_fields(context: Context, run_id: int, file: sqlite3.Row) -> Fields:
     url = context.storage.sign("GET", file_object(run_id, file["name"]))
     return {
-        **_announced_fields(context, run_id, file["name"]),
+        **_announced_fields(context, run_id, file["name"], file["name"]),
         "id": make_id("File", file["id"]),
         "url": url,
         "directUrl": url,
@@ -56,11 +56,11 @@ def _file_fields(context: Context, run_id: int, file: sqlite3.Row) -> Fields:
     }
 
 
-def _announced_fields(context: Context, run_id: int, name: str) -> Fields:
+def _announced_fields(context: Context, run_id: int, name: str, stored_as: str) -> Fields:
     return {
         "id": make_id("File", 0),
         "name": name,
-        "uploadUrl": context.storage.sign("PUT", file_object(run_id, name)),
+        "uploadUrl": context.storage.sign("PUT", file_object(run_id, stored_as)),
         "uploadHeaders": [],
         "sizeBytes": 0,
     }
@@ -69,8 +69,12 @@ def _announced_fields(context: Context, run_id: int, name: str) -> Fields:
 @TABLE.mutation("createRunFiles")
 def _create(context: Context, given: Given) -> Fields:
     run = context.run(given["entityName"], given["projectName"], given["runName"])
-    context.run_files.announce(run["id"], given["files"])
-    files = [_announced_fields(context, run["id"], name) for name in given["files"]]
+    plain = context.run_files.announce(run["id"], given["files"])
+    # Under the name as it was asked for: the SDK finds its own file by it.
+    files = [
+        _announced_fields(context, run["id"], name, stored_as)
+        for name, stored_as in zip(given["files"], plain, strict=True)
+    ]
     return {"runID": make_id("Run", run["id"]), "uploadHeaders": [], "files": files}
 
 

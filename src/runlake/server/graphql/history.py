@@ -16,6 +16,7 @@ from runlake.server.runs.history_rows import NO_LIMIT
 from runlake.server.runs.lines import Row, history_keys, sample_evenly, to_wire
 from runlake.server.runs.runs import RunStore, system_row
 from runlake.server.runs.wire_json import read_body
+from runlake.server.store.database import INTEGERS
 from runlake.server.store.pages import cut_page
 
 TABLE = Table()
@@ -24,6 +25,8 @@ TABLE = Table()
 PARQUET_AWARE = {"HistoryPage", "SampledHistoryPage"}
 MAX_LINES = 10_000
 DEFAULT_SAMPLES = 500
+# Each sample is a query of its own.
+MAX_SPECS = 1_000
 
 
 @TABLE.resolves("Run", "historyKeys")
@@ -57,6 +60,8 @@ def _history(context: Context, run: sqlite3.Row, given: Given) -> list[str]:
 
 @TABLE.resolves("Run", "sampledHistory")
 def _sampled_history(context: Context, run: sqlite3.Row, given: Given) -> list[list[Row]]:
+    if len(given["specs"]) > MAX_SPECS:
+        raise Refused(f"a request has {MAX_SPECS:,} samples at most, not {len(given['specs']):,}")
     specs = [_read_spec(text) for text in given["specs"]]
     is_live = _is_live(context, run)
     return [_sampled(context.runs, run, spec, is_live=is_live) for spec in specs]
@@ -79,13 +84,17 @@ def _sampled(
 ) -> list[Row]:
     keys = spec.get("keys") or []
     start, last, limit = (spec.get(name) for name in ("minStep", "maxStep", "samples"))
-    numbers = all(value is None or isinstance(value, int) for value in (start, last, limit))
+    numbers = all(value is None or _is_int64(value) for value in (start, last, limit))
     if not numbers or not isinstance(keys, list) or not all(isinstance(k, str) for k in keys):
-        raise Refused("a sample's keys are a list of names, its steps and size integers")
+        raise Refused("a sample's keys are a list of names, its steps and size 64-bit integers")
     stop = NO_LIMIT if last is None else last + 1
     limit = limit or DEFAULT_SAMPLES
     rows = runs.history.with_keys(run, keys, start or 0, stop, is_live=is_live, limit=limit)
     return [to_wire(row) for row in rows]
+
+
+def _is_int64(value: Any) -> bool:
+    return isinstance(value, int) and value in INTEGERS
 
 
 @TABLE.resolves("Run", "events")

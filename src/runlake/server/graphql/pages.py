@@ -8,7 +8,7 @@ from typing import Any
 
 from runlake.server.graphql.table import Fields, Given, Show, identity
 from runlake.server.refused import Refused
-from runlake.server.store.ids import MAX_NUMBER
+from runlake.server.store.ids import parse_number
 from runlake.server.store.pages import DEFAULT_PER_PAGE, Page
 
 
@@ -50,16 +50,16 @@ def window(given: Given) -> tuple[int, int]:
     after = given.get("after") or "0"
     position = position_in(after)
     if position is None:
-        raise Refused(f"{after!r} is no cursor of this backend")
+        raise Refused(f"{after!r:.60} is no cursor of this backend")
     return position, max(0, given.get("first", DEFAULT_PER_PAGE))
 
 
 def position_in(cursor: str | None) -> int | None:
     """Return the position in a cursor; None if the text is not a cursor."""
-    if not cursor or not cursor.isdecimal():
+    try:
+        return parse_number(cursor or "")
+    except ValueError:
         return None
-    position = int(cursor)
-    return position if position <= MAX_NUMBER else None
 
 
 def timestamp(seconds: float) -> str:

@@ -10,6 +10,7 @@ from runlake.server.graphql.context import Context
 from runlake.server.graphql.pages import time_in
 from runlake.server.graphql.table import Fields, Given, Table, column, constant
 from runlake.server.refused import Refused
+from runlake.server.runs.lines import LAST_STEP
 from runlake.server.store.ids import make_id, parse_id
 
 TABLE = Table()
@@ -65,10 +66,10 @@ def _system_metrics(context: Context, run: sqlite3.Row, _: Given) -> Any:
 
 @TABLE.resolves("Run", "wandbConfig")
 def _wandb_config(context: Context, run: sqlite3.Row, given: Given) -> str:
-    entries = json.loads(context.runs.large(run, "config"))
-    value = (entries.get("_wandb") or {}).get("value") or {}
-    keys = given.get("keys")
-    return json.dumps({k: v for k, v in value.items() if keys is None or k in keys})
+    entry = json.loads(context.runs.large(run, "config")).get("_wandb")
+    value = entry.get("value") if isinstance(entry, dict) else None
+    keys, items = given.get("keys"), value.items() if isinstance(value, dict) else ()
+    return json.dumps({k: v for k, v in items if keys is None or k in keys})
 
 
 @TABLE.mutation("upsertBucket")
@@ -103,7 +104,8 @@ def _rewind(context: Context, given: Given) -> Fields:
     if given["metricName"] != "_step":
         raise Refused("runs can be rewound by _step only")
     run = context.run(given.get("entityName"), given.get("projectName"), given["runName"])
-    return {"rewoundRun": context.runs.rewind(run, int(given["metricValue"]))}
+    step = min(max(given["metricValue"], -1), LAST_STEP)
+    return {"rewoundRun": context.runs.rewind(run, int(step))}
 
 
 def _own_run(context: Context, storage_id: str) -> int:

@@ -15,6 +15,7 @@ from runlake.server.graphql import (
     users,
 )
 from runlake.server.graphql.artifact_schema import ARTIFACT_SDL
+from runlake.server.graphql.scalars import install_scalars
 from runlake.server.graphql.table import install
 
 SDL = """
@@ -158,5 +159,6 @@ TOPICS = (users, projects, runs, history, files, artifacts, collections, artifac
 def load_schema() -> GraphQLSchema:
     """Return the schema with its resolvers; queries for other fields are refused."""
     schema = build_schema(SDL + ARTIFACT_SDL)
+    install_scalars(schema)
     install(schema, (topic.TABLE for topic in TOPICS))
     return schema

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 
@@ -10,6 +11,9 @@ from runlake.server.store.database import Database
 from runlake.server.store.objects import Storage
 from runlake.server.store.pages import Page, cut_page
 
+# As in the buckets of W&B's own storage.
+MAX_NAME_BYTES = 1_024
+MAX_PATTERN_BYTES = 10_000
 UPLOADED = """
 FROM files JOIN objects ON objects.name = 'files/' || files.run_id || '/' || files.name
 WHERE files.run_id = ?
@@ -31,17 +35,15 @@ class RunFiles:
         self._database = database
         self._storage = storage
 
-    def announce(self, run_id: int, names: Sequence[str]) -> None:
-        """Register the names of files that will be uploaded."""
-        for name in names:
-            parts = name.split("/")
-            if not name.strip("/") or name.startswith("/") or ".." in parts or "\0" in name:
-                raise Refused(f"file name {name!r} leads out of the run")
+    def announce(self, run_id: int, names: Sequence[str]) -> list[str]:
+        """Register files that will be uploaded, and return their names in plain form."""
+        plain = [_checked_name(name) for name in names]
         with self._database.transaction() as connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO files (run_id, name) VALUES (?, ?)",
-                [(run_id, name) for name in names],
+                [(run_id, name) for name in plain],
             )
+        return plain
 
     def count(self, run_id: int) -> int:
         """Return how many files a run has."""
@@ -80,8 +82,10 @@ class RunFiles:
         condition = ""
         values: list[str] = []
         if names:
-            condition += f" AND files.name IN ({', '.join('?' * len(names))})"
-            values += names
+            condition += " AND files.name IN (SELECT value FROM json_each(?))"
+            values.append(json.dumps([*names, *map(_plain_name, names)]))
+        if len((pattern or "").encode()) > MAX_PATTERN_BYTES:
+            raise Refused(f"a pattern of file names has {MAX_PATTERN_BYTES:,} bytes at most")
         if pattern:
             condition += r" AND files.name LIKE ? ESCAPE '\'"
             values.append(pattern)
@@ -102,19 +106,39 @@ class RunFiles:
 
     def delete(self, file_ids: Sequence[int]) -> None:
         """Delete files and their bytes."""
-        self._delete(f"id IN ({', '.join('?' * len(file_ids))})", *file_ids)
+        self._delete("id IN (SELECT value FROM json_each(?))", json.dumps(list(file_ids)))
 
     def delete_all(self, run_id: int) -> None:
         """Delete every file of a run."""
         self._delete("run_id = ?", run_id)
 
-    def _delete(self, condition: str, *values: int) -> None:
+    def _delete(self, condition: str, value: int | str) -> None:
         with self._database.transaction() as connection:
             gone = connection.execute(
-                f"DELETE FROM files WHERE {condition} RETURNING run_id, name", values
+                f"DELETE FROM files WHERE {condition} RETURNING run_id, name", (value,)
             ).fetchall()
         for row in gone:
             self._storage.forget(file_object(row["run_id"], row["name"]))
+
+
+def _checked_name(name: str) -> str:
+    """Return the plain form of a file's name; refused if a run cannot have such a file.
+
+    Examples
+    --------
+    >>> _checked_name("./media//a.png")
+    'media/a.png'
+    """
+    plain = _plain_name(name)
+    if not plain or name.startswith("/") or ".." in plain.split("/") or "\0" in name:
+        raise Refused(f"file name {name!r:.100} leads out of the run")
+    if len(plain.encode()) > MAX_NAME_BYTES:
+        raise Refused(f"file name {name!r:.100} is longer than {MAX_NAME_BYTES:,} bytes")
+    return plain
+
+
+def _plain_name(name: str) -> str:
+    return "/".join(part for part in name.split("/") if part not in {"", "."})
 
 
 def file_object(run_id: int, name: str) -> str:

@@ -11,6 +11,7 @@ from runlake.server.store.database import Database
 
 STEP = "_step"
 NO_LIMIT = 2**63 - 1
+MAX_MARKS = 500
 IN_RANGE = (
     "FROM lines INDEXED BY lines_by_step WHERE run_id = ? AND stream = 'history' "
     "AND step >= ? AND step < ? AND position >= ? "
@@ -164,7 +165,7 @@ def _mentions(keys: Sequence[str]) -> tuple[str, list[str]]:
 
     The condition only skips lines that cannot have a key; the parsed rows are checked afterwards.
     The last part of a dotted key may be the name in a nested dict, and JSON may escape any
-    character.
+    character. SQLite limits the depth of an expression; a condition for very many keys is left out.
     """
     names = {key.rpartition(".")[2] for key in keys if key != STEP}
     marks = [
@@ -172,4 +173,6 @@ def _mentions(keys: Sequence[str]) -> tuple[str, list[str]]:
         "\\/",
         *(f'{json.dumps(name, ensure_ascii=False)[1:-1]}"' for name in sorted(names)),
     ]
+    if len(marks) > MAX_MARKS:
+        return "1", []
     return f"({' OR '.join('instr(content, ?)' for _ in marks)})", marks

@@ -16,6 +16,7 @@ from runlake.server.runs.exporter import write_export
 from runlake.server.runs.history_rows import HistoryRows
 from runlake.server.runs.lines import Row, count_keys, merge_steps, parse_line
 from runlake.server.runs.stream import HISTORY, STREAMS, SentLines, parse_stream
+from runlake.server.runs.wire_json import read_json
 from runlake.server.store.database import Database
 from runlake.server.store.ids import parse_id
 from runlake.server.store.objects import Storage
@@ -450,9 +451,9 @@ class RunStore:
 def _check_documents(given: Mapping[str, Any]) -> None:
     for field in ("config", "summaryMetrics"):
         try:
-            is_object = isinstance(json.loads(given.get(field, "{}")), dict)
+            is_object = isinstance(read_json(given.get(field, "{}")), dict)
         except ValueError as error:
-            raise Refused(f"{field} is no JSON") from error
+            raise Refused(f"{field} is no JSON: {error}") from error
         if not is_object:
             raise Refused(f"{field} is no JSON object")
 

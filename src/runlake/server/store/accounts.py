@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 import secrets
@@ -174,7 +173,7 @@ def find_user(database: Database, authorization: str | None) -> User | None:
         return None
     try:
         key = base64.b64decode(token).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return None
     row = database.row(
         "SELECT users.id, name FROM api_keys JOIN users ON users.id = user_id WHERE key_hash = ?",

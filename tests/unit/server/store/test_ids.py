@@ -25,7 +25,7 @@ def test_a_text_that_is_no_id_is_none(content):
     assert parse_id(make_id("Run", MAX_NUMBER + 1), "Run") is None
 
 
-@pytest.mark.parametrize("text", ["-1", "x", "", str(MAX_NUMBER + 1)])
+@pytest.mark.parametrize("text", ["-1", "x", "", "1_0", str(MAX_NUMBER + 1), "9" * 5_000])
 def test_a_text_that_is_no_number_of_a_row_is_refused(text):
     with pytest.raises(ValueError, match=r"."):
         parse_number(text)
