@@ -1,7 +1,7 @@
 """The public classes under the names and the import path of the SDK.
 
-For annotations such as ``wandb.apis.public.Run`` after ``import runlake as wandb``, and for
-``from runlake.apis.public import Api, Run``. The error for a name that is missing here says what
+Use this path in annotations such as ``wandb.apis.public.Run`` after ``import runlake as wandb``,
+and in ``from runlake.apis.public import Api, Run``. If a name is missing here, the error says what
 to use instead.
 """
 

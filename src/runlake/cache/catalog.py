@@ -158,7 +158,8 @@ class Catalog:
         Parameters
         ----------
         exports : mapping of Path to mapping of str to ColumnFacts
-            All columns of each export, in file order, by its file; they are stored under its name.
+            The keys are the files of exports, the values all columns of the export, in file order.
+            Columns are stored under the name of the file.
         """
         rows: list[tuple[Any, ...]] = []
         frames = []
@@ -410,7 +411,7 @@ def _forget_file(connection: sqlite3.Connection, file: str) -> None:
 
 
 def _real(value: float | None) -> float | None:
-    """Return a bound as SQLite will return it, for the checksum: a float, not NaN, not -0.0."""
+    """Convert a minimum or maximum as SQLite does, so that the row's checksum stays right."""
     return None if value is None or math.isnan(value) else float(value) + 0.0
 
 

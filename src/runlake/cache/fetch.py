@@ -102,7 +102,7 @@ class Fetching:
         Parameters
         ----------
         decisions : mapping of str to Decision
-            What to do with each export, by object.
+            What to do with each export; the keys are the exports' `object` names.
         """
         tasks = [
             partial(self._fetch, export, decisions[export.object])
@@ -129,8 +129,9 @@ class Fetching:
     def _n_workers(self) -> int:
         """Return how many downloads to run at once.
 
-        While short downloads wait for a distant host, others can be processed. Long ones share the
-        bandwidth, and their number does not matter.
+        While a short download waits for a distant host, other short downloads can be processed, so
+        many of them run at once. Long downloads share the bandwidth, so their number does not
+        matter.
         """
         client, n_rows = self._offers.client, self._offers.n_rows_each
         settings = client.settings
@@ -149,7 +150,7 @@ class Fetching:
         return int(max(client.latency / n_at_once, DOWNLOAD_SECONDS) * rate)
 
     def _tail_bytes(self) -> int:
-        """Return how many bytes to request for a footer, by those of the run's other exports."""
+        """Return how many bytes to request for a footer, from the lengths of other footers."""
         if len(self._footers) < FOOTERS_KNOWN:
             return TAIL_BYTES
         return min(TAIL_BYTES, max(LEAST_TAIL_BYTES, 2 * max(self._footers)))
@@ -241,7 +242,7 @@ class Fetching:
             self._fetched.add(export.object)
 
     def _note_in_time(self) -> None:
-        """Record what arrived, at intervals, so that a killed pull resumes from there."""
+        """Record at intervals what arrived, so that the pull after a killed one resumes there."""
         started = time.monotonic()
         if started >= self._next_note:
             self._note()
@@ -249,7 +250,7 @@ class Fetching:
             self._next_note = ended + max(NOTE_SECONDS, (ended - started) / NOTE_FRACTION)
 
     def _note(self) -> None:
-        """Record what arrived; the final manifest, flushed to disk, is written by the caller."""
+        """Record what arrived; the caller writes the final manifest and flushes it to the disk."""
         stored = self.stored
         if stored is not self._noted:
             write_manifest(self._directory, stored, is_durable=False)

@@ -101,7 +101,7 @@ class ColumnsFetch:
         return stored
 
     def _is_short(self, stored: StoredExport) -> bool:
-        """Return whether the steps themselves need more row groups than their statistics said."""
+        """Return whether a needed row group is missing because the steps' statistics are wrong."""
         needed = set(groups_in(stored.facts, self._question.steps))
         chunks = {} if stored.coverage is None else stored.coverage.chunks
         return not all(needed.issubset(groups) for groups in chunks.values())
@@ -219,8 +219,8 @@ class ColumnsFetch:
     ) -> StoredExport:
         """Write ranges into a sparse file in place.
 
-        Readers see no change of the bytes that they read, because a file name belongs to one
-        version.
+        Bytes that a reader may be reading do not change, because a file contains only one version
+        of the export.
         """
         with os.fdopen(open_to_change(held.path), "r+b", buffering=0) as sparse:
             descriptor = sparse.fileno()

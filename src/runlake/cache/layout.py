@@ -1,4 +1,4 @@
-"""Every path below the cache root, from values to ``Path`` (pure).
+"""Compute every path below the cache root; no function here does I/O.
 
 ::
 
@@ -13,7 +13,7 @@
         manifest.json                          replaced atomically
         <identity>.parquet                     one version of one export
         <identity>-<random>.parquet            the same version, sparse: only some column chunks
-        <object>.<attempt>.part                one attempt's download (see ``exports.part``)
+        <object>.<attempt>.part                one attempt's download (see ``exports.download``)
       artifacts/v1/<host>/<00..ff>/<md5>       the content of an artifact's file
       artifacts/locks/<00..ff>.lock            striped by content
 """
@@ -144,7 +144,7 @@ def export_file_name(
     Parameters
     ----------
     object_path : str
-        URL of the export without its signature.
+        Path of the export's URL, see `Export.object`.
     validator : str
         ETag or date of the version; empty if the storage host sends neither.
     n_bytes : int

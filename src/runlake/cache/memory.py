@@ -1,7 +1,7 @@
-"""The process's own cache of columns of exports on disk.
+"""The cache, in this process, of the columns of exports on disk.
 
-Every layer stores what it computes from columns in the `KnownColumns` of this cache, so that both
-are dropped together.
+Values that any layer computes from columns are stored in the same `KnownColumns` as the columns, so
+that both are dropped together.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _named(
 
 
 def forget_columns() -> None:
-    """Empty the cache, as in a new process."""
+    """Forget all columns that this process remembers; files on disk are not changed."""
     with _guard:
         _known.clear()
         _loaded.clear()
@@ -160,7 +160,7 @@ def cached_footer(path: Path) -> Iterator[tuple[pq.FileMetaData, pa.Schema]]:
     Raises
     ------
     CacheCorrupt
-        If the footer is damaged, also if that shows only while the context uses it.
+        If the footer is damaged, even if this is found only when the body of the context uses it.
     """
     try:
         with refusing_unsound(path):

@@ -70,7 +70,7 @@ def load_fields(
 
 
 def load_last_step(client: Client, run: RunPath) -> int:
-    """Fetch the highest step of a run, -1 for a run without rows; cached as in `load_fields`."""
+    """Fetch the highest step of a run, -1 for a run without rows; offline as in `load_fields`."""
     if client.settings.offline:
         stored = _stored(client, run)
         if stored.offer is None:

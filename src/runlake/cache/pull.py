@@ -90,8 +90,8 @@ def pull_run(
     progress : Progress, optional
         Shows the downloads.
     known : Freshness, optional
-        Current `Manifest.freshness` of the run, if a list of runs just returned it. If the whole
-        history is on disk and no row is live, no request is then sent.
+        Current `Manifest.freshness` of the run, if a list of runs has just returned it. With it, no
+        request is sent if the whole history is on disk and no row is live.
     fetch : callable
         Fetches the manifest of the run.
 
@@ -231,7 +231,7 @@ class _Pull:
             ) from error
 
     def with_unlisted(self, pulled: PullResult) -> PullResult:
-        """Search for rows that the backend counts but does not list; once until the run changes."""
+        """Search for rows that the backend counts but does not list, once per state of the run."""
         manifest = pulled.manifest
         gaps = find_gaps(manifest, [export.facts for export in pulled.exports])
         if not any(self._question.steps.touches(gap.start, gap.stop - 1) for gap in gaps):
@@ -274,7 +274,7 @@ class _Pull:
         return has_attrs and offered is not None and not any(e.path in touched for e in offered)
 
     def _note(self, offered: Manifest) -> None:
-        """Store the backend's answer, also without downloads, for lists and offline reads."""
+        """Store the backend's answer for offline reads and lists, even if nothing is downloaded."""
         directory, settings = self._directory, self._client.settings
         # The read has its result already; an unwritable cache must not make it fail.
         with suppress(OSError, CacheError):

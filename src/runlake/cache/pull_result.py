@@ -31,7 +31,7 @@ class PullResult:
         For a result from the cache, the number of missing rows: rows that were live when the
         backend was last asked. None if this number is unknown.
     reasons : mapping of str to str
-        For each object, why the whole export, or a part of it, was downloaded.
+        Why the whole export, or a part of it, was downloaded; the keys are `Export.object`.
     keeper : object
         Keeps a temporary directory alive if the cache could not be written.
     """

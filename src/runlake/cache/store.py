@@ -55,7 +55,8 @@ class LastOffer:
     at : float
         Time of the answer, in seconds since 1970.
     identities : mapping of str to str
-        The version of each export that the backend listed, by object; see `StoredExport.identity`.
+        `StoredExport.identity` of each export that the backend listed; the keys are
+        `Export.object`.
     """
 
     state: str | None
@@ -68,7 +69,10 @@ class LastOffer:
 
     @classmethod
     def of(cls, manifest: Manifest, exports: Mapping[str, StoredExport]) -> LastOffer:
-        """Build the record of an answer that was received now, and of its exports on disk."""
+        """Build the record of an answer of the backend that was just received.
+
+        ``exports`` are the files on disk, whose versions are a part of the record.
+        """
         live = manifest.live_steps
         offered = [exports[one.object] for one in manifest.exports]
         facts = [one.facts for one in offered]
@@ -110,7 +114,7 @@ class StoredManifest:
     Parameters
     ----------
     exports : mapping of str to StoredExport
-        Exports on disk, by object.
+        Exports on disk; the keys are `Export.object`.
     offer : LastOffer or None
         The last answer of the backend after which all exports on disk were up to date.
     attrs : mapping or None
@@ -256,7 +260,7 @@ def describe_age(offer: LastOffer) -> str:
 
 
 def note_use(directory: RunDirectory) -> None:
-    """Record that the run was read now, for eviction, as the access time of its manifest."""
+    """Set the access time of the run's manifest to now; eviction uses it as the last read."""
     with suppress(OSError):
         changed = directory.manifest.lstat().st_mtime_ns
         set_times(directory.manifest, (time.time_ns(), changed))

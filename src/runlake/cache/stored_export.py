@@ -43,7 +43,7 @@ class StoredExport:
     Parameters
     ----------
     object : str
-        URL of the export without signature.
+        Path of the export's URL, see `Export.object`.
     path : Path
         Path of the file.
     validator : Validator

@@ -1,5 +1,6 @@
 """The command line: a module per topic.
 
-Start with `main`, the command tree and its error handling; then `run` and `cache`, `answer`, which
-prints the rows of a query, `output` and `cells`, which print values, `completion`, and `demo`.
+To understand this package, begin with `main`, the command tree and its error handling. `run`,
+`cache` and `demo` have the commands. `answer` prints the rows of a query, `output` and `cells`
+print values, and `completion` completes command lines.
 """

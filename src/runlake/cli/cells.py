@@ -1,4 +1,4 @@
-"""Convert values that JSON has no type for to text, equally in JSON, CSV and tables."""
+"""Convert values for which JSON has no type; JSON, CSV and tables show the same text."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def json_ready(value: Any) -> Any:
     Returns
     -------
     object
-        Bytes become base64, times and dates ISO 8601, durations seconds, and decimal numbers
-        integers or floats, or text if a float would lose digits.
+        Bytes become base64; times and dates become ISO 8601; durations become seconds. Decimal
+        numbers become integers or floats, or text if a float would lose digits.
     """
     if value is None or isinstance(value, (str, bool, int)):
         return value

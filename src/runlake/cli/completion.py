@@ -1,4 +1,4 @@
-"""Completion in bash, zsh, fish and PowerShell by typer; the shell is detected or named."""
+"""Completion by typer in bash, zsh, fish and PowerShell; the user may name the shell."""
 
 from __future__ import annotations
 

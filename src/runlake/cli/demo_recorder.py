@@ -26,7 +26,7 @@ mutation UpsertBucket($name: String, $project: String, $display: String, $config
 
 
 class Recorder(Protocol):
-    """A running run, to log to."""
+    """A running run, to which steps are logged."""
 
     def log(self, row: dict[str, Any]) -> None:
         """Log the next step."""

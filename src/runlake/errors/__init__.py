@@ -91,7 +91,7 @@ Error = RunlakeError
 
 
 class SettingsError(RunlakeError):
-    """A setting is missing or wrong: ``setting`` is its name, ``source`` its value's origin."""
+    """A setting is missing or wrong; ``setting`` is its name, ``source`` its value's origin."""
 
 
 class UsageError(SettingsError):

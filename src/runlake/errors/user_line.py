@@ -50,8 +50,9 @@ _asking: ContextVar[_Line | None] = ContextVar("_asking", default=None)
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Issue a warning that points at the innermost line outside the library.
 
-    Filters by module, and "once per line", use that line, also for a warning from a worker thread
-    that `for_thread` prepared. ``skip_file_prefixes`` of Python 3.12 does this in one thread only.
+    Warning filters by module, and the filter "once per line", use that line. This is also true in a
+    worker thread, if `for_thread` wrapped the thread's function. ``skip_file_prefixes`` of Python
+    3.12 does this in one thread only.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Reuse, revalidate, extend or fetch: one decision per export that the backend lists (pure)."""
+"""Reuse, revalidate, extend or fetch: a decision per export that the backend lists, without I/O."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Held:
     is_usable : bool
         The file exists and is intact.
     is_enough : bool
-        It contains all columns and row groups that the read needs.
+        The file contains all columns and row groups that the read needs.
     """
 
     is_usable: bool
@@ -48,7 +48,7 @@ def decide(
     offered : Manifest
         The backend's manifest: its list of exports now.
     held : mapping of str to Held
-        The exports in the stored manifest, by object.
+        The exports in the stored manifest; the keys are `Export.object`.
     held_freshness : Freshness or None
         `Manifest.freshness` when all exports on disk were last up to date.
     use_cache : bool
@@ -57,7 +57,7 @@ def decide(
     Returns
     -------
     dict of str to Decision
-        One decision per listed export, by object.
+        One decision per listed export; the keys are `Export.object`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Byte-range arithmetic: join, subtract, split, parse ``Content-Range`` (pure)."""
+"""Byte-range arithmetic, without I/O: join, subtract, split, parse ``Content-Range``."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Gap(NamedTuple):
 
 
 def find_gaps(manifest: Manifest, exports: Sequence[ExportFacts]) -> tuple[Gap, ...]:
-    """Decide which steps to search for unlisted rows (pure).
+    """Decide, without I/O, which steps to search for unlisted rows.
 
     Parameters
     ----------

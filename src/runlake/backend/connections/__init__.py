@@ -1,6 +1,7 @@
-"""Connections: certificates to trust, proxies to use, and timeouts by transfer rate.
+"""Connections: certificates to trust, proxies to use, and timeouts for slow transfers.
 
-Read `pools`, which opens a pool of connections per proxy, and `kept`, which keeps those to storage
-hosts; then `network`, which measures every read and write against the `pace` of its request; then
-`proxies` and `trust`. `urls` computes origins; `httpx_import` imports httpx for all.
+To understand this package, begin with `pools`, which opens a pool of connections per proxy, and
+`kept`, which keeps the idle connections to storage hosts. Then read `network`, whose connections
+time out if a transfer is slow, and `pace`, which measures the speed; then `proxies` and `trust`.
+`urls` computes origins; the other modules import httpx through `httpx_import`.
 """

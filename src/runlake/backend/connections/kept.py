@@ -11,10 +11,10 @@ _Idle = deque[httpcore.ConnectionInterface]
 
 
 class KeptConnections:
-    """Opens connections as a pool of httpcore does, and keeps them for further requests.
+    """Opens connections like a pool of httpcore, and keeps the idle ones for further requests.
 
-    The pool itself examines all of its connections at the start and at the end of every request:
-    with 64 connections that takes longer than the rest of a small download.
+    A pool of httpcore examines all of its connections at the start and at the end of every request.
+    With 64 connections this takes longer than the rest of a small download.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class KeptConnections:
         connection: httpcore.ConnectionInterface,
         response: httpcore.Response,
     ) -> None:
-        """End the reading of an answer; the connection is kept if all of it was read."""
+        """End the reading of an answer; keep its connection if the whole answer was read."""
         response.close()
         if connection.is_available():
             self._idle[_origin(url)].append(connection)

@@ -1,4 +1,4 @@
-"""Connections that time out by transfer rate, and errors that show no secret."""
+"""Connections that time out if a transfer is too slow, and errors that show no secret."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ Raised = TypeVar("Raised", bound=BaseException)
 
 
 class PatientStream(httpcore.NetworkStream):
-    """A connection whose reads and writes are measured against a `Patience`.
+    """A connection whose reads and writes time out according to a `Patience`.
 
     Parameters
     ----------
     stream : httpcore.NetworkStream
         The connection itself.
     seconds : float
-        Timeout for operations to which httpcore passes none, as in the handshake with a SOCKS
-        proxy.
+        Timeout for operations for which httpcore passes no timeout, such as the handshake with a
+        SOCKS proxy.
     """
 
     def __init__(self, stream: httpcore.NetworkStream, seconds: float) -> None:
@@ -54,7 +54,7 @@ class PatientStream(httpcore.NetworkStream):
                 self._stream.close()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Return the bytes that have arrived, at most ``max_bytes``; wait for the first."""
+        """Wait until bytes arrive, and return those that have arrived, at most ``max_bytes``."""
 
         def receive(seconds: float) -> tuple[bytes, int]:
             content = self._stream.read(max_bytes, seconds)
@@ -65,8 +65,8 @@ class PatientStream(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all bytes, in pieces of `WRITE_BYTES`.
 
-        httpcore applies the timeout to each partial send, so the sending of a large buffer would
-        never be measured as a whole.
+        httpcore applies the timeout to each partial send. So without the division into pieces, the
+        time to send all of a large buffer would not be limited.
         """
         for start in range(0, len(buffer), WRITE_BYTES):
             piece = buffer[start : start + WRITE_BYTES]
@@ -87,7 +87,7 @@ class PatientStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        """Return the connection with TLS."""
+        """Begin TLS, and return the encrypted connection."""
         seconds = self._seconds if timeout is None else float(timeout)
         stream = self._stream.start_tls(ssl_context, server_hostname, seconds)
         # The TLS stream uses this stream's socket (also TLS within a proxy's TLS), so __del__ must
@@ -189,8 +189,8 @@ class Transport(httpx.HTTPTransport):
     def get(self, request: httpcore.Request) -> FileResponse:
         """Send a request for a file; any failure is raised as `httpx.TransportError`.
 
-        Without cookies, redirects, hooks and a pool that looks at all its connections, this takes
-        half the time that a request takes in httpx.
+        This takes half the time of a request through httpx, because it handles no cookies,
+        redirects and hooks, and no pool examines all connections.
 
         Parameters
         ----------
@@ -213,7 +213,7 @@ class Transport(httpx.HTTPTransport):
         return FileResponse(response, request.extensions["timeout"]["read"], close)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; any failure is raised as `httpx.TransportError` without frames.
+        """Send a request; any failure is raised as `httpx.TransportError` without tracebacks.
 
         The target of a redirect is in the response's extension `LOCATION`.
         """
@@ -243,9 +243,9 @@ class FileResponse:
     response : httpcore.Response
         The answer.
     timeout : float
-        Timeout of its reads.
+        Timeout for reads of the body.
     close : callable
-        Ends the reading.
+        Called to end the reading of the body.
     """
 
     def __init__(
@@ -283,7 +283,7 @@ class FileResponse:
 
 
 def as_httpx(error: Exception) -> httpx.TransportError:
-    """Return an error of httpcore, or of a library below it, as the error of httpx for it."""
+    """Convert an error of httpcore, or of a library below it, to the matching error of httpx."""
     kind = getattr(httpx, type(error).__name__, None)
     if isinstance(error, HTTPCORE_ERRORS) and kind is not None:
         known: httpx.TransportError = kind(str(error))

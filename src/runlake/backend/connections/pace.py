@@ -1,4 +1,4 @@
-"""Timeouts of requests by transfer rate: a request ends if it is too slow or takes too long."""
+"""Timeouts of requests: a request ends if its transfer is too slow, or if it takes too long."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Patience(float):
 
     @property
     def reason(self) -> str:
-        """The reason of the timeout, as the end of an error message."""
+        """Why the request timed out, as the end of an error message."""
         if self._ends_at is not None and time.monotonic() >= self._ends_at:
             return f"it was not complete after {self._total:g} seconds"
         return f"less than {SLOWEST} bytes per second arrived for {float(self):g} seconds"

@@ -35,10 +35,11 @@ class Connections:
         self._lock = threading.Lock()
 
     def pool(self, url: str, *, is_bulk: bool = False) -> httpx.Client:
-        """Return the pool for a URL: for small requests, or for the bodies of files.
+        """Return the pool of connections for a URL.
 
-        Files use HTTP/1.1 with a connection per worker: over HTTP/2 all downloads from a host would
-        share one connection and its flow control.
+        Small requests and the bodies of files have separate pools. Files use HTTP/1.1 with one
+        connection per worker: over HTTP/2, all downloads from a host would share one connection and
+        its flow control.
 
         Parameters
         ----------
@@ -158,5 +159,5 @@ def _close(pools: Mapping[Any, httpx.Client], pid: int) -> None:
 
 
 def _is_no_redirect(record: logging.LogRecord) -> bool:
-    """Drop log records of httpcore that show a redirect's target, which may be signed."""
+    """Return False for a log record of httpcore with a redirect's target, which may be signed."""
     return "location'" not in record.getMessage().lower()

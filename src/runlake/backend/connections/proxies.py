@@ -66,7 +66,7 @@ def find_proxy(url: str, environment: EnvironmentProxies) -> httpx.Proxy | None:
 
 
 def _parsed(text: str) -> httpx.Proxy | None:
-    """Return a proxy, or None if the text is no URL: httpx's error would quote its password."""
+    """Return a proxy; None if the text is not a URL (httpx's error would quote its password)."""
     try:
         proxy = httpx.Proxy(text if "://" in text else f"http://{text}")
     except (httpx.InvalidURL, ValueError):

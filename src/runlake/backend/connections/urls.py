@@ -61,12 +61,12 @@ def target_of(url: str) -> bytes:
 
 @lru_cache(maxsize=256)
 def parse_origin(scheme: str, netloc: str) -> httpx.URL:
-    """Return the URL of a host, parsed.
+    """Parse the URL of a host.
 
     Raises
     ------
     httpx.InvalidURL, ValueError
-        If there is no such host, or the URL is not http(s).
+        If host or port cannot exist, or the URL is not http(s).
     """
     url = httpx.URL(f"{scheme}://{netloc}/")
     # `port` and `host` raise ValueError for some that httpx accepts in a URL but cannot connect to.

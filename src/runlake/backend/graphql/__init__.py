@@ -1,9 +1,10 @@
 """GraphQL requests to a backend: the documents, sending them, and reading their answers.
 
-Read `query`, which sends every document; then `documents` (`artifact_documents`,
-`artifact_mutations`), `shapes` for malformed answers, and `lacking`, with `selection` and
-`parse_document`, for servers that are older than the documents. `walk` detects endless lists,
-`features` requests a server's feature flags, `run_files` lists, uploads and deletes files of runs.
+To understand this package, begin with `query`, which sends every document. The documents are in
+`documents`, `artifact_documents` and `artifact_mutations`. `shapes` handles malformed answers.
+`lacking`, with `selection` and `parse_document`, handles servers that are older than the documents.
+`walk` detects endless lists, `features` requests a server's feature flags, and `run_files` lists,
+uploads and deletes files of runs.
 
 To add a field, add it to its document; a field of a run to ``RUN_LIGHT_FIELDS``, or to
 ``RUN_FIELDS`` if it is large. If its value is an object or a list, add its name to the sets in

@@ -1,4 +1,4 @@
-"""The GraphQL documents that runlake sends, one constant each; without those of artifacts.
+"""The GraphQL documents that runlake sends, one constant each, except those of artifacts.
 
 Operation names matter: a backend answers ``HistoryPage`` and ``SampledHistoryPage`` with live rows
 only, because it expects a client that sends these names to have the exports already.

@@ -110,10 +110,11 @@ class Lack:
     name : str
         Name of the missing part.
     owner : str
-        For a field or input field its type, for an argument its field; empty for a type.
+        The type that a missing field or input field belongs to, or the field that a missing
+        argument belongs to; empty for a type.
     operation : str
-        If the backend names a type that W&B's schema does not have, the lack applies only to this
-        operation. Empty otherwise.
+        The only operation to which the lack applies, if the backend's error names a type that W&B's
+        schema does not have. Empty otherwise.
     """
 
     kind: str
@@ -181,7 +182,7 @@ def _unsupported(client: Client, operation: str, lack: Lack) -> UnsupportedByBac
 
 
 def lacked_field(client: Client, owner: str, name: str) -> Lack | None:
-    """Return why a field is missing from answers, if the backend's schema does not have it.
+    """Return the `Lack` of a field that the backend's schema is known not to have.
 
     Parameters
     ----------
@@ -195,7 +196,7 @@ def lacked_field(client: Client, owner: str, name: str) -> Lack | None:
     Returns
     -------
     Lack or None
-        None if it is not known that the backend does not have the field.
+        None if the backend may have the field.
     """
     return _field_lack(owner, name, _known.get(client, frozenset()))
 
@@ -252,7 +253,7 @@ def _parsed(document: str) -> Operation:
 
 
 def _has_data(body: Mapping[str, Any]) -> bool:
-    """Return whether a request was carried out, at least in part; wrong documents never are."""
+    """Return whether the answer has data: then the backend has accepted the document."""
     data = body.get("data")
     return isinstance(data, dict) and any(value is not None for value in data.values())
 
@@ -293,7 +294,7 @@ class _Fitted:
     operation : Operation
         The operation to send.
     dropped : tuple of pairs
-        Variables that are not sent, each with the missing argument or input field.
+        Variables that are not sent, each with the missing argument or input field that it was for.
     missed : Lack or None
         A missing part that the operation needs; then it cannot be sent.
     """

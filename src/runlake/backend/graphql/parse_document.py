@@ -1,4 +1,4 @@
-"""Parse runlake's own GraphQL documents into the values of `selection` (pure)."""
+"""Parse runlake's own GraphQL documents into the values of `selection`, without I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A GraphQL document as a tree of immutable values, from which parts can be removed (pure)."""
+"""A GraphQL document as a tree of immutable values, from which parts can be removed; no I/O."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Operation:
         return f"{self.kind} {self.name}{brackets(declared)} {{ {asked} }}"
 
     def placed(self) -> Iterator[tuple[str, Selection]]:
-        """Yield each selection, at any depth, as a pair of its parent type and itself."""
+        """Yield a pair for each selection at any depth: its parent's type, and the selection."""
         root = "Mutation" if self.kind == "mutation" else "Query"
         return _placed(root, self.selections)
 

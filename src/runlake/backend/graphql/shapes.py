@@ -53,7 +53,7 @@ def int64(value: Any) -> int:
 
 @contextmanager
 def answer_to(client: Client, operation: str, what: str) -> Iterator[None]:
-    """Raise `ProtocolError` for any error in this context that a wrong shape can cause.
+    """Raise `ProtocolError` instead of any error that a malformed answer causes in this context.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """HTTP requests and answers: one client for all requests, retries, and errors.
 
-Read `client`, which sends every request, and `failures`, which makes its errors; then `statuses`
-and `retry` for which failures are retried, `reply` and `transfer` for files, `decoding` and
-`json_text` for bodies, `words` for quoting a server in errors. `budget` and `rate_headers` handle
-the rate limit; `bandwidth` limits the speed of downloads, and `stop` cancels downloads.
+To understand this package, begin with `client`, which sends every request, and `failures`, which
+makes its errors. `statuses` and `retry` decide which failures are retried; `reply` and `transfer`
+are for files, `decoding` and `json_text` for the bodies of answers; `words` makes a server's text
+fit for errors. `budget` and `rate_headers` handle the rate limit, `bandwidth` limits the speed of
+downloads, and `stop` cancels downloads.
 """

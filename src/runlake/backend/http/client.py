@@ -58,7 +58,7 @@ class Client:
     settings : Settings
         Source of base URL, API key and timeouts.
     budget : Budget, optional
-        Limits requests to the API's own origin; no limit if omitted.
+        Limits the rate of requests to the API (not to storage hosts); no limit if omitted.
     """
 
     def __init__(self, settings: Settings, budget: Budget | None = None) -> None:
@@ -83,7 +83,11 @@ class Client:
 
     @property
     def latency(self) -> float:
-        """Seconds until a storage host begins to answer, at best; until one has, of the API."""
+        """The time until a host begins to answer, in seconds.
+
+        This is the smaller of two times: that of the last request to the API, and the shortest
+        after which a storage host began to answer.
+        """
         return min(self.round_trip, self._file_latency)
 
     def post(self, path: str, payload: object, *, operation: str, what: str | None = None) -> Any:
@@ -98,7 +102,8 @@ class Client:
         operation : str
             The words that name the request in errors, such as ``"Runs"``.
         what : str, optional
-            The operation with its object, for error texts; the operation alone if omitted.
+            The operation and what it is about (such as a run), for error messages; if omitted, only
+            the operation.
 
         Returns
         -------
@@ -414,7 +419,7 @@ class Client:
             )
 
     def _turn(self, url: str, operation: str) -> float:
-        """Wait for a turn under the rate limit, which applies to the API's own origin only."""
+        """Wait until the rate limit allows a request; only requests to the API have a limit."""
         if self.budget is None or origin_of(url) != self.origin:
             return 0.0
         try:
@@ -451,7 +456,7 @@ def _check_host(url: httpx.URL) -> None:
 
 
 def _pieces(content: BinaryIO, n_bytes: int) -> Iterator[bytes]:
-    """Yield at most ``n_bytes`` bytes: the file may grow while it is sent."""
+    """Yield the next ``n_bytes`` bytes of a file in pieces; the file may grow while it is sent."""
     while n_bytes and (piece := content.read(min(UPLOAD_BYTES, n_bytes))):
         n_bytes -= len(piece)
         yield piece

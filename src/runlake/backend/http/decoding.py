@@ -63,7 +63,7 @@ def read_answer(arriving: Iterator[bytes], encoding: str) -> bytes:
 
 
 def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield a body without its content encoding, in pieces of at most 1 MiB once decompressed.
+    """Yield a decompressed body, in pieces of at most 1 MiB.
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ class Failures:
         )
 
     def of_download(self, error: Exception, url: str, what: str) -> Exception:
-        """Return the error for a failed download: of the connection, or of a body's encoding."""
+        """Return the error for a download whose connection failed, or whose encoding is wrong."""
         if isinstance(error, httpx.HTTPError):
             return Transient(self.unreachable(error, f"The download of {what}", url, "Download"))
         return FileTransferError(f"{self.host_of(url)} did not send {what} correctly: {error}.")

@@ -1,4 +1,4 @@
-"""Parse an answer's headers about a rate limit (pure)."""
+"""Parse an answer's headers about a rate limit, without I/O."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def parse_rate_headers(headers: Mapping[str, str], status: int = 200) -> RateHea
     Parameters
     ----------
     headers : mapping
-        Headers with case-insensitive or lower-case names. Read are ``RateLimit-Limit``,
-        ``RateLimit-Remaining`` and ``RateLimit-Reset``, each also with ``X-`` in front,
-        ``RateLimit-Policy`` and ``RateLimit`` (drafts of the IETF HTTPAPI working group), and
-        ``Retry-After``.
+        Headers with case-insensitive or lower-case names. These headers are read:
+        ``RateLimit-Limit``, ``RateLimit-Remaining`` and ``RateLimit-Reset``, each also with ``X-``
+        in front, ``RateLimit-Policy`` and ``RateLimit`` (drafts of the IETF HTTPAPI working group),
+        and ``Retry-After``.
     status : int
-        HTTP status. ``Retry-After`` is read only if the status is 429; of a 503 it does not
-        describe a rate limit.
+        HTTP status. ``Retry-After`` is read only if the status is 429, because in a 503 answer it
+        does not describe a rate limit.
 
     Returns
     -------
@@ -96,8 +96,9 @@ def _first(headers: Mapping[str, str], name: str) -> float | None:
 def _parameters(field: str | None) -> dict[str, float]:
     """Return the numbers by name in a header's first policy.
 
-    The form differs between drafts. The policy was ``100;w=60`` and is ``"name";q=100;w=60``; the
-    state was ``limit=9, remaining=3, reset=1`` and is ``"name";r=3;t=1``.
+    The form differs between drafts. In old drafts the policy is ``100;w=60``, and the state is
+    ``limit=9, remaining=3, reset=1``. In new drafts they are ``"name";q=100;w=60`` and
+    ``"name";r=3;t=1``.
     """
     text = (field or "").strip()
     if not re.match(r"\w+=", text):

@@ -1,4 +1,4 @@
-"""Decide which failed requests are retried, and when; the package stamina waits."""
+"""Decide which failed requests are retried, and when; the package stamina does the waiting."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Transient(Exception):
 
 
 def tries(settings: Settings) -> Iterator[AbstractContextManager[object]]:
-    """Yield a context for each try, until one succeeds, fails permanently, or the time is up.
+    """Yield a context for each try, until a try succeeds or fails permanently, or the time is up.
 
     A try is the body of the context; it raises `Transient` if another try may succeed.
 
@@ -113,7 +113,7 @@ def tries(settings: Settings) -> Iterator[AbstractContextManager[object]]:
 
 
 class _FirstTry(AbstractContextManager[None]):
-    """Keeps a `Transient`; to prepare stamina costs more than most tries, which succeed."""
+    """The first try, without stamina, which takes longer to prepare than most tries take."""
 
     failure: Transient | None = None
 
@@ -130,7 +130,7 @@ def _raise(error: Transient) -> None:
 
 
 def retry(action: Callable[[], T], settings: Settings) -> T:
-    """Call an action until it succeeds, fails permanently, or the time is up; see `tries`."""
+    """Call an action until it succeeds or fails permanently, or the time is up; see `tries`."""
     for attempt in tries(settings):
         with attempt:
             return action()

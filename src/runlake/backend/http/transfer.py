@@ -75,7 +75,7 @@ def download_file(
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory and its parents, to any depth: `Path.mkdir` would recurse per level."""
+    """Make a directory and its parents, to any depth (`Path.mkdir` recurses once per level)."""
     missing = []
     place = path
     while not place.is_dir() and place != place.parent:
@@ -176,7 +176,7 @@ def _open_no_link(path: str, flags: int) -> int:
 
 
 def _promised(headers: Mapping[str, str]) -> int | None:
-    """Return the file's length as the host announces it; None if compressed or not announced."""
+    """Return the announced length of a file; None if there is none, or the body is compressed."""
     length = headers.get("content-length", "")
     is_plain = not encoding_of(headers.get("content-encoding", ""))
     return int(length) if is_plain and length.isdecimal() else None

@@ -1,4 +1,5 @@
 """The cache of artifact files, which stores each content once, under its digest.
 
-Read `manifest`, `digests` and `contents`; then `references`, and `files`, which uses all of them.
+To understand this package, begin with `manifest`, `digests` and `contents`; then read `references`,
+and `files`, which uses all of them.
 """

@@ -314,7 +314,7 @@ class Fetcher:
                 raise
 
     def download(self, entry: Entry, target: Path) -> None:
-        """Download an entry and check its digest; not for references to other artifacts."""
+        """Download an entry that is not a reference to another artifact, and check its digest."""
         if entry.ref is not None:
             copy_reference(self._client, entry, target, what=self.named(entry))
             return
@@ -345,7 +345,7 @@ class Fetcher:
         )
 
     def resolve(self, entry: Entry, depth: int) -> tuple[Fetcher, Entry]:
-        """Follow references to other artifacts, at most ``depth``, to the entry with the file."""
+        """Follow at most ``depth`` references to other artifacts; return the entry with a file."""
         target = parse_artifact_reference(entry.ref)
         if target is None:
             return self, entry

@@ -1,5 +1,6 @@
 """Functions that use files of the cache safely.
 
-Read `file_state`, which detects that another program changed a file, and `sealed`, which adds
-checksums to documents. `mounts` finds network file systems, `links` refuses symbolic links.
+To understand this package, begin with `file_state`, which detects that another program changed a
+file, and `sealed`, which adds checksums to documents. `mounts` finds network file systems, `links`
+refuses symbolic links.
 """

@@ -1,4 +1,5 @@
 """Locks: only one process at a time changes the files of a run; readers take no lock.
 
-Read `striped`, which takes a lock; `waiting` orders the processes that wait for it.
+To understand this package, begin with `striped`, which takes a lock. `waiting` orders the processes
+that wait for it.
 """

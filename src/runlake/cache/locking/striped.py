@@ -77,8 +77,8 @@ def file_lock(
 ) -> Iterator[None]:
     """Hold the lock at a path while the context is open.
 
-    A thread can hold only one lock at a time. Otherwise two threads that lock two runs on the same
-    two stripes could deadlock.
+    A thread can hold only one lock at a time. If it could hold two, two threads that lock two runs
+    each could deadlock, because many runs share one lock file.
 
     Parameters
     ----------

@@ -1,4 +1,5 @@
 """The limit on requests per second, shared by all processes of one user.
 
-Read `rate`, the pure algorithm; then `budget`, which keeps its state in a file.
+To understand this package, begin with `rate`, the algorithm, which does no I/O; then read `budget`,
+which keeps the state of `rate` in a file.
 """

@@ -1,8 +1,9 @@
-"""The rate limit's state, and when the next request may be sent (pure).
+"""The state of a rate limit, and the decision when the next request may be sent.
 
-Turns are handed out at equal intervals, one per request, so the time to wait is known at once. If
-the backend does not state its limit, the rate is found as in TCP congestion control: it is halved
-at each HTTP 429 (a complaint), then slowly increased until the next.
+The functions do no I/O. Turns are handed out at equal intervals, one per request, so the time to
+wait is known at once. If the backend does not state its limit, the rate is found as in TCP
+congestion control: it is halved at each HTTP 429 (a complaint), then slowly increased until the
+next 429.
 """
 
 from __future__ import annotations

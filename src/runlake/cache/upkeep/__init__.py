@@ -1,6 +1,6 @@
 """Maintenance of the cache: verify, repair, prune and evict.
 
-Read `check` and `prune`; `evict` carries out what `prune` decides, `tree` finds the runs on disk,
-`dead_attempts` finds and deletes files of killed downloads, `uncommon` marks files that one engine
-cannot decode.
+To understand this package, begin with `check` and `prune`. `evict` carries out what `prune`
+decides, `tree` finds the runs on disk, `dead_attempts` finds and deletes files of killed downloads,
+`uncommon` marks files that one engine cannot decode.
 """

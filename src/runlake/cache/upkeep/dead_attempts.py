@@ -29,7 +29,8 @@ def find_dead_attempts(directory: Path) -> Mapping[str, Sequence[Path]]:
     mapping of str to sequence of Path
         Files whose version is known, by `AttemptFile.object_digest`. A file of an earlier boot may
         contain blocks that never reached the disk, and the same may be true of another host's file.
-        So these are returned only if the storage host promises a digest of the whole object.
+        So files of these two kinds are returned only if the storage host promises a digest of the
+        whole object.
     """
     found: dict[str, list[Path]] = defaultdict(list)
     for path in directory.glob("*.part"):

@@ -1,4 +1,4 @@
-"""Decide which runs and exports to evict from a cache, and why (pure)."""
+"""Decide which runs and exports to evict from a cache, and why; without I/O."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from runlake.values import RunPath
 
 
 def note_uncommon(settings: Settings, run: RunPath, exports: Collection[StoredExport]) -> None:
-    """Note in the stored manifest that some exports, although intact, need certain engines.
+    """Note in the stored manifest which intact exports only some engines can decode.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 """Download one export: the whole file, its last bytes, or ranges of it.
 
-Read `storage_host`, the entry point, which sends the requests of a download until it is complete;
-then `whole_download`, `tail` and `ranges_download`, the three kinds of downloads, and
-`attempt_file`, which they write. `failures` lists what can be wrong with an answer.
+To understand this package, begin with `storage_host`, the entry point, which sends the requests of
+a download until it is complete. Then read `whole_download`, `tail` and `ranges_download`, the three
+kinds of downloads, and `attempt_file`, which they write. `failures` lists what can be wrong with an
+answer.
 """

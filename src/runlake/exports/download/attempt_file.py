@@ -1,4 +1,4 @@
-"""The file of one attempt to download an export; its name contains its process and its version.
+"""The file of one attempt to download an export; the name shows the process and the version.
 
 The name is ``<object>.<host>-<boot>-<pid>-<random>.part`` at first. Once the storage host has sent
 the version, ``.<bytes>-<d or n>-<condition>`` is inserted before ``.part``: the length of the whole
@@ -55,7 +55,7 @@ class AttemptVersion:
 
     @classmethod
     def of(cls, validator: Validator, n_bytes: int | None) -> AttemptVersion | None:
-        """Return the version in a host's answer; None if a resume would need more facts."""
+        """Return the version in a host's answer; None if it does not suffice to resume."""
         if validator.condition is None or n_bytes is None:
             return None
         return cls(validator.condition, n_bytes, validator.promises_digest)
@@ -106,7 +106,7 @@ class AttemptFile:
     directory : Path
         Directory for the file, and for the published file.
     object_path : str
-        URL of the export without its signature.
+        Path of the export's URL, see `Export.object`.
 
     Notes
     -----

@@ -68,7 +68,7 @@ class StorageHost:
     traffic : Traffic
         Counts the bytes that arrive; its stop flag ends all downloads with `Stopped`.
     range_workers : int
-        Most ranges that are downloaded at once.
+        Maximum number of ranges that are downloaded at once.
     """
 
     def __init__(
@@ -217,7 +217,7 @@ class StorageHost:
                 continue
 
     def _try(self, download: Download, reached: int, stop: Stop) -> None:
-        """Send one request; raise `_Again` if its failure does not use up retries."""
+        """Send one request; raise `_Again` after a failure that does not count as a retry."""
         try:
             self._request(download, stop)
         except Transient as transient:
@@ -335,4 +335,4 @@ class _Expired(Exception):
 
 
 class _Again(Exception):
-    """A try failed that does not use up retries: bytes arrived, or `_n_corrupt` counts it."""
+    """A failed try that does not count as a retry: bytes arrived, or `_n_corrupt` counts it."""

@@ -65,9 +65,11 @@ class RangeSupport:
 class TailDownload:
     """The download of the last bytes of an object, in one request, or in more for some hosts.
 
-    The range is requested as a suffix (``bytes=-N``). Some hosts do not support a suffix: they send
-    the whole object, another range, an error, or nothing. Then the first byte is requested, to
-    learn the length, and then the range. The host is remembered for the life of the client.
+    The range is requested as a suffix (``bytes=-N``). Some hosts do not support suffixes. If a host
+    answers 400 or 501, sends another range, or sends nothing, the first byte is requested, to learn
+    the length, and then the range. If it answers 416, or 200 with a longer object, there is no
+    tail, and for the host's other objects the first byte is requested at once. The host is
+    remembered for the life of the client.
 
     Parameters
     ----------
@@ -76,7 +78,7 @@ class TailDownload:
     total : int or None
         Length of the object, if known.
     client : Client
-        Remembers its storage hosts.
+        As long as it exists, what its storage hosts support is remembered.
     host : str
         The storage host.
     """
@@ -155,8 +157,8 @@ class TailDownload:
     def _give_up(self) -> None:
         """Request the length next, instead of a suffix; fail if no suffix was requested.
 
-        Also after `MAX_RANGE_TRIES` failures, because a host may close the connection on a kind of
-        range that it does not support.
+        This is also done after `MAX_RANGE_TRIES` failures, because a host may close the connection
+        on a kind of range that it does not support.
         """
         if not self._is_suffix:
             raise UnknownRange

@@ -1,9 +1,9 @@
 """Parse repeated structures of a footer quickly, with regular expressions made from their form.
 
 The column chunks of ten thousand columns have only a few forms. A form is a set of structures with
-the same fields, whose lists and bounds have the same lengths. From one structure that was parsed
-field by field (walked), an expression is made that matches exactly the structures of its form. A
-match takes a tenth of the time of a walk.
+the same fields, whose lists, minimums and maximums have the same lengths. From one structure that
+was parsed field by field (walked), an expression is made that matches exactly the structures of its
+form. A match takes a tenth of the time of a walk.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Rules:
     same : frozenset of tuple of int
         Numbers that must be equal.
     counts, small : frozenset of tuple of int
-        Numbers that must not be negative, and those that must also be below 2 ** 27. Numbers in
-        none of these sets may have any value.
+        ``counts`` are numbers that must not be negative; ``small`` are numbers that must also be
+        below 2 ** 27. Numbers in none of the three sets may have any value.
     captured : tuple of int
         A non-negative number that is group 1 of a match.
     free : frozenset of tuple of int
@@ -80,7 +80,7 @@ class Rules:
 
 
 class Forms(Generic[T]):
-    """The known forms of a kind of structure, each with a value.
+    """The known forms of a kind of structure, each with a value that the caller stored.
 
     Parameters
     ----------

@@ -22,9 +22,9 @@ class ColumnFacts:
     type : pyarrow.DataType
         Stored type.
     n_nulls : int or None
-        Number of nulls; None if the statistics do not have it, as for structs and lists.
+        Number of nulls; None if the statistics do not contain it, as for structs and lists.
     minimum, maximum : float or None
-        Bounds of the numbers; None if the statistics of any row group do not have them.
+        Lowest and highest number; None if the statistics of a row group do not contain them.
     """
 
     type: pa.DataType
@@ -34,7 +34,7 @@ class ColumnFacts:
 
 
 class Memo:
-    """An object that stores results of functions of it, as long as the object exists."""
+    """An object that stores the results of functions that are called with it."""
 
     def once(self, function: Callable[[Self, Unpack[Arguments]], T], *arguments: *Arguments) -> T:
         """Return ``function(self, *arguments)``, computed at the first call and then stored.
@@ -51,13 +51,13 @@ class Memo:
         return found
 
     def stored(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return ``make()``, called for the first request of a key and then stored."""
+        """Return the result of ``make()``, which the first call with this ``key`` stores."""
         kept: dict[Any, T] = self.__dict__.setdefault("_kept", {})
         found: T = kept.get(key, _MISSING)
         return kept.setdefault(key, make()) if found is _MISSING else found
 
     def latest(self, function: Callable[[Self, Unpack[Arguments]], T], *arguments: *Arguments) -> T:
-        """Return ``function(self, *arguments)``, stored until it is asked for other arguments."""
+        """Return ``function(self, *arguments)``, which is stored until the arguments differ."""
         kept: dict[Any, tuple[Any, T]] = self.__dict__.setdefault("_kept", {})
         known = kept.get(function)
         if known is None or known[0] != arguments:

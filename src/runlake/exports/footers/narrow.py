@@ -1,4 +1,4 @@
-"""Make footers of only some columns, so that a read of one key does not parse ten thousand.
+"""Make footers of only some columns: a read of one key need not parse ten thousand columns.
 
 A Parquet footer is one Thrift structure in the compact protocol (Parquet format,
 ``parquet.thrift``, ``FileMetaData``): the schema, and for every row group a ``ColumnChunk`` per
@@ -63,7 +63,7 @@ class FooterFrame:
     Parameters
     ----------
     version, n_rows : bytes
-        Fields with their headers.
+        The two fields with their headers.
     root : tuple of bytes
         The schema's root element: the bytes before and after its number of children.
     groups : tuple of bytes
@@ -95,7 +95,7 @@ def read_footer(file: Path | bytes) -> bytes:
 
 
 def slice_footer(metadata: bytes) -> tuple[FooterFrame, tuple[ColumnSlice, ...]]:
-    """Slice a footer into a frame and columns.
+    """Slice a footer into a `FooterFrame` and a `ColumnSlice` for each column.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def slice_footer(metadata: bytes) -> tuple[FooterFrame, tuple[ColumnSlice, ...]]
 
 
 def slim_footer(frame: FooterFrame, columns: Sequence[ColumnSlice]) -> bytes:
-    """Join a frame and some columns to a footer.
+    """Make a footer from a `FooterFrame` and some columns.
 
     Parameters
     ----------
@@ -153,12 +153,12 @@ def slim_footer(frame: FooterFrame, columns: Sequence[ColumnSlice]) -> bytes:
 
 
 def pack_frame(frame: FooterFrame) -> bytes:
-    """Return a frame as bytes."""
+    """Return a `FooterFrame` as bytes."""
     return _pack([frame.version, *frame.root, frame.n_rows, frame.created_by, *frame.groups])
 
 
 def unpack_frame(content: bytes) -> FooterFrame:
-    """Return a frame from the bytes that `pack_frame` returned."""
+    """Return a `FooterFrame` from the bytes that `pack_frame` returned."""
     version, before, after, n_rows, created_by, *groups = _unpack(content)
     return FooterFrame(version, (before, after), n_rows, tuple(groups), created_by)
 

@@ -23,10 +23,11 @@ class UnreadableExport(pa.ArrowInvalid):  # type: ignore[misc]
 
 @contextmanager
 def refusing_unsound(file: Path | bytes | None) -> Iterator[None]:
-    """Raise `UnreadableExport` for anything wrong with a file's footer in this context.
+    """Raise `UnreadableExport` instead of other errors that a wrong footer causes in this context.
 
     The footer of the file, or of its content, is checked for contradictions first, because some of
-    them make pyarrow crash the process. Pass None for a file that was checked already.
+    them make pyarrow crash the process. `OSError` and errors of pyarrow are raised unchanged. Pass
+    None for a file that was checked already.
     """
     try:
         if file is not None:
@@ -113,8 +114,8 @@ def leaf_positions(schema: pa.Schema) -> dict[str, tuple[int, int, int]]:
     """Return each top-level column's first leaf, last leaf + 1, and position in the schema.
 
     Parquet stores a struct or a list as one column chunk per leaf, in the order of the schema. The
-    paths of leaves are not used: those of a struct ``a`` with a field ``b``, and of a column named
-    ``a.b``, are the same.
+    paths of leaves are not used, because a struct ``a`` with a field ``b``, and a column named
+    ``a.b``, have the same path.
 
     Examples
     --------

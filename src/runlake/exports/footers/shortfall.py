@@ -160,7 +160,7 @@ def read_shortfall(
     Raises
     ------
     pyarrow.ArrowException, OSError
-        If the footer is not one of a Parquet file; `UnreadableExport` if it cannot be right.
+        If the file has no Parquet footer; `UnreadableExport` if the footer contradicts itself.
     """
     with refusing_unsound(file):
         metadata = pq.read_metadata(file)

@@ -1,8 +1,8 @@
 """Refuse footers that would make pyarrow crash the process.
 
 pyarrow aborts if a column chunk or its statistics do not fit the schema: the C++ exception passes
-through functions declared ``noexcept``. So its assumptions are checked before it sees the footer:
-types, lengths of bounds, numbers of columns and of values.
+through functions declared ``noexcept``. So the assumptions of pyarrow are checked before it reads
+the footer: types, lengths of minimums and maximums, and numbers of columns and of values.
 """
 
 from __future__ import annotations
@@ -243,7 +243,7 @@ def _check_row_group(fields: _Fields, leaves: list[_Leaf], n_file_bytes: int) ->
 
 
 def _check_chunks(fields: _Fields, leaves: Sequence[_Leaf], n_file_bytes: int) -> set[int]:
-    """Check a row group's chunks; return the distinct numbers of values, without lists."""
+    """Check a row group's chunks; return the numbers of values of columns that are not lists."""
     # Pairs: for columns with one value per row, and for lists.
     stated: tuple[set[bytes], set[bytes]] = (set(), set())
     counts: tuple[set[int], set[int]] = (set(), set())

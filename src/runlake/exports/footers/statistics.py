@@ -74,7 +74,7 @@ def read_export_facts(file: Path | bytes, footer: pq.FileMetaData | None = None)
     file : Path or bytes
         A file, or its content, with at least its footer and its ``_step`` column.
     footer : pyarrow.parquet.FileMetaData, optional
-        The footer, if it was read already, within `refusing_unsound`.
+        The footer, if the caller has read it already, inside `refusing_unsound`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Find the columns of an export that hold a key (pure)."""
+"""Find, without I/O, the columns of an export that contain a key."""
 
 from __future__ import annotations
 

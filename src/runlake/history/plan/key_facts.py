@@ -1,4 +1,7 @@
-"""Kind, count, steps and bounds of each key, only from manifest and statistics (pure)."""
+"""Kind, count, steps, lowest and highest value of each key, from manifest and statistics alone.
+
+The functions do no I/O.
+"""
 
 from __future__ import annotations
 

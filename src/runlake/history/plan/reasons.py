@@ -1,4 +1,4 @@
-"""Texts that explain an empty answer or an unknown key (pure)."""
+"""Texts that explain an empty answer or an unknown key, made without I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Divide a run's steps into segments with equal sources: only overlaps are merged (pure)."""
+"""Divide a run's steps into segments: the same sources contain all steps of a segment.
+
+Only segments with several sources need merging. The functions do no I/O.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Divide an export into slices that are decoded one at a time (pure)."""
+"""Divide an export, without I/O, into slices that are decoded one at a time."""
 
 from __future__ import annotations
 
