@@ -98,7 +98,8 @@ class LastOffer:
 
     @property
     def freshness(self) -> Freshness:
-        """State, heartbeat and number of logged lines; while unchanged, exports need no request."""
+        """State, heartbeat and number of logged lines; if they are unchanged, so are the exports.
+        """
         return Freshness(self.state, self.heartbeat_at, self.line_count)
 
     @property

@@ -118,7 +118,8 @@ class Manifest:
 
     @property
     def freshness(self) -> Freshness:
-        """State, heartbeat and number of logged lines; while unchanged, exports need no request."""
+        """State, heartbeat and number of logged lines; if they are unchanged, so are the exports.
+        """
         return freshness_of(self.state, self.heartbeat_at, self.line_count)
 
     def first_unlisted(self, exported_to: Iterable[int | None]) -> int | None:
@@ -294,7 +295,7 @@ def _kinds(
 
 
 def _exports(urls: Sequence[str]) -> dict[str, Export]:
-    """Return each export once, by object; if two hosts have the same path, the host is added."""
+    """Return each export once, by object; if two hosts have one path, `object` names the host."""
     hosts: dict[str, set[str]] = {}
     split = []
     for url in urls:

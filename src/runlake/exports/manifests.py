@@ -54,7 +54,7 @@ class Manifests:
         self._guard = threading.Lock()
 
     def fetch(self, client: Client, run: RunPath) -> Manifest:
-        """Return the manifest of a run, as `fetch_manifest` does; at most requested seconds ago."""
+        """Return the manifest of a run, as `fetch_manifest` does; it may be some seconds old."""
         page = self._page_of[run]
         answer = None
         if client not in _refusing:
@@ -84,7 +84,7 @@ class Manifests:
 
 @contextmanager
 def manifests_of(client: Client, runs: Sequence[RunPath]) -> Iterator[Manifests]:
-    """Open the manifests of runs.
+    """Open the manifests of runs, which are requested together.
 
     Parameters
     ----------
@@ -96,7 +96,8 @@ def manifests_of(client: Client, runs: Sequence[RunPath]) -> Iterator[Manifests]
     Yields
     ------
     Manifests
-        A backend that does not answer about many runs at once is asked about one at a time.
+        Fetches the manifests. If a backend refuses requests about many runs, each run is requested
+        alone.
     """
     executor = ThreadPoolExecutor(PAGES_AHEAD, thread_name_prefix="runlake-manifests")
     try:

@@ -108,7 +108,7 @@ def _digest(text: str) -> str:
 
 
 def _start(pid: int) -> int:
-    """Return clock ticks from boot to the start of a process (Linux: proc_pid_stat(5)), else 0."""
+    """Return clock ticks from boot to the start of a process (proc_pid_stat(5)); 0 if unknown."""
     try:
         # The command's name may contain spaces and parentheses; split after its closing one.
         columns = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()

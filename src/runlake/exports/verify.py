@@ -1,8 +1,8 @@
 """Verify that a file is the export that a storage host promised.
 
-A file may have been downloaded whole, with its tail, in ranges, resumed, copied from a dead
-attempt, or after a redirect. In all cases the cache publishes it only as a `Verified`, which only
-`verify_export` makes.
+A file may have been downloaded whole, in ranges, or beginning with its tail. The download may have
+been resumed or redirected, or may have begun with the bytes of a dead attempt. In all cases the
+cache publishes the file only as a `Verified`, and only `verify_export` makes a `Verified`.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ def verify_export(
     n_bytes : int, optional
         The promised length.
     digest : Digest, optional
-        Digest of the whole file, if its bytes were hashed while they arrived; else it is read.
+        Digest of the whole file, if its bytes were hashed while they arrived; if omitted, the file
+        is read.
 
     Returns
     -------

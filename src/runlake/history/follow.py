@@ -175,12 +175,15 @@ def _objects(manifest: Manifest) -> set[str]:
 
 
 def _end(manifest: Manifest) -> int:
-    """Return the step after the last one in a manifest."""
+    """Return the step after the highest step in a manifest."""
     return max(manifest.last_step, *(manifest.live_steps or (-1,))[-1:]) + 1
 
 
 def _readable_end(reading: Reading) -> int:
-    """Return the step after the last one that a reading can have read."""
+    """Return the step after the highest step that ``reading`` can have returned.
+
+    It follows from the exports and live steps of the reading.
+    """
     manifest = reading.pulled.manifest
     if reading.plan.is_walk:
         return 0 if manifest.last_step == LAST_STEP_UNKNOWN else _end(manifest)

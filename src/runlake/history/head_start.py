@@ -1,4 +1,4 @@
-"""Decode the first rows during the request to the backend; used if the run is unchanged."""
+"""Decode the first rows during the request to the backend, to use them if nothing changed."""
 
 from __future__ import annotations
 

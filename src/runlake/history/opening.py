@@ -46,7 +46,7 @@ def open_plan(
     question : Question
         What to read.
     pulled : PullResult, optional
-        The result of an earlier pull. It is read, and no pull is made.
+        The result of an earlier pull, which is read without another pull.
     **options
         As for `runlake.cache.pull.pull_run`.
 

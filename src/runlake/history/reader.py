@@ -317,7 +317,7 @@ class Reading:
                 reading = reading.healed(mending, corrupt, self.plan.steps.start)
 
     def healed(self, mending: Mending, corrupt: CacheCorrupt, start: int) -> Reading:
-        """Return a reading that starts at a step, after broken files were mended.
+        """Mend broken files, and return a reading that starts at a step.
 
         Parameters
         ----------
@@ -342,7 +342,7 @@ class Reading:
         return replace(self.plan, notes=(*self.plan.notes, *known))
 
     def key_facts(self) -> dict[str, KeyFacts]:
-        """Return kind, count, steps and bounds of each key of the run, from statistics alone."""
+        """Return kind, count, steps, minimum and maximum of each key, from statistics alone."""
         return find_key_facts(self.pulled.manifest, self._every_column())
 
     def logged_keys(self) -> dict[str, KeyFacts]:
@@ -401,9 +401,9 @@ def open_reading(
     question : Question
         What to read.
     pulled : PullResult, optional
-        The result of an earlier pull. It is read, and no pull is made.
+        The result of an earlier pull, which is read without another pull.
     as_rows : bool
-        True if rows will be read. If the run had ended at the last pull, the first rows are then
+        True if rows will be read. Then, if the run had ended at the last pull, the first rows are
         decoded during the request to the backend.
     **options
         As for `runlake.cache.pull.pull_run`.

@@ -33,7 +33,8 @@ class Batch:
     arrays : tuple of pyarrow.Array
         One per column, of the stored type.
     rows : tuple of dict
-        Rows in place of arrays, or empty. They are faster for a few rows of many numeric columns.
+        Rows that replace the arrays, or empty. For a few rows of many numeric columns, dicts are
+        made faster than arrays.
     """
 
     steps: pa.Array
@@ -53,10 +54,10 @@ class Batch:
 def arrays_of(frame: pl.DataFrame, *, is_numeric: bool) -> Iterator[dict[str, pa.Array]]:
     """Yield the columns of a frame chunk by chunk, with a bounded total length of texts.
 
-    Numbers are exported as one stream, which costs a quarter of ``to_arrow`` column by column.
-    Texts are exported column by column, because a stream has them as views, and pyarrow can neither
-    filter views nor select rows of them. A stream copies chunks to merge them, so each chunk is a
-    stream of its own.
+    Numbers are exported as one stream, which takes a quarter of the time of ``to_arrow`` column by
+    column. Texts are exported column by column, because a stream contains texts as views, and
+    pyarrow can neither filter views nor select rows of them. A stream of several chunks copies them
+    to merge them, so each chunk is exported as a separate stream.
     """
     are_numbers = _numbers()
     texts = None if is_numeric else frame.select(~are_numbers)

@@ -25,8 +25,8 @@ def scan_wide(read: ExportRead) -> pl.LazyFrame | None:
     Returns
     -------
     polars.LazyFrame or None
-        As many rows as the file, so that row positions are equal; rows of unwanted row groups,
-        which may not be on disk, are null. None if there is no slim footer.
+        As many rows as the file has, so that row positions are those of the file; rows of unwanted
+        row groups, which may not be on disk, are null. None if there is no slim footer.
     """
     footer = read.facts.footer
     if footer is None:
@@ -56,7 +56,7 @@ def read_columns(
     Returns
     -------
     pyarrow.Table
-        As many rows as the file; rows of unwanted row groups are null.
+        As many rows as the file has; rows of unwanted row groups are null.
     """
     wanted = set(read.row_groups)
     with pq.ParquetFile(read.file, metadata=metadata, page_checksum_verification=True) as parquet:

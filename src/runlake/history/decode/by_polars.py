@@ -23,9 +23,9 @@ CHUNKS_IN_MEMORY = 1 << 15
 
 
 def polars_can_scan(read: ExportRead) -> bool:
-    """Return whether polars can decode a read: its types, and its names (a NUL aborts polars).
+    """Return whether polars can decode the types and names of a read (a NUL aborts polars).
 
-    False also if the footer contradicts the rows, because polars would not notice the
+    The result is also False if the footer contradicts the rows, because polars would not notice the
     contradiction.
     """
     if has_refused(read.file, POLARS) or not read.facts.is_as_stated:

@@ -15,7 +15,7 @@ from runlake.history.decode.engines import engine_of
 
 @contextmanager
 def telling_corruption(*files: Path) -> Iterator[None]:
-    """Raise errors of engines in the block as `CacheCorrupt` that names the files."""
+    """Convert errors of engines in the block to a `CacheCorrupt` that names the files."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:

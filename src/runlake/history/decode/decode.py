@@ -89,7 +89,7 @@ def _is_for_polars(read: ExportRead) -> bool:
 
 
 def first_query(plan: Plan) -> SliceQuery | None:
-    """Return the first query of `decode_exports` for a plan; None if the plan starts otherwise."""
+    """Return the first query of a plan; None if the plan does not begin with one export."""
     first = next(iter(plan.segments), None)
     if first is None or not (first.is_one_export and _is_for_polars(first.reads[0])):
         return None

@@ -15,7 +15,7 @@ from runlake.values import STEP, StepRange
 
 
 def named(name: str) -> pl.Expr:
-    """Return the column with exactly this name; `pl.col` takes ``*`` and ``^...$`` as patterns."""
+    """Return the column of exactly this name (`pl.col` treats ``*`` and ``^...$`` as patterns)."""
     return cs.by_name(name).as_expr() if _is_pattern(name) else pl.col(name)
 
 
@@ -34,7 +34,7 @@ def pick(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
 
 
 def from_arrow(table: pa.Table) -> pl.DataFrame:
-    """Return a table as a frame with equal names; polars alone changes empty names and NULs."""
+    """Convert a table to a frame, and keep empty names and NULs, which `pl.from_arrow` changes."""
     names: list[str] = table.column_names
     frame: Any = pl.from_arrow(table.rename_columns(list(map(str, range(len(names))))))
     found: pl.DataFrame = frame
@@ -43,7 +43,7 @@ def from_arrow(table: pa.Table) -> pl.DataFrame:
 
 
 def to_arrow(frame: pl.DataFrame) -> pa.Table:
-    """Return a frame as a table with equal names; polars alone panics if a name has a NUL."""
+    """Convert a frame to a table, even if a name has a NUL (then polars' `to_arrow` panics)."""
     names = frame.columns
     if not any("\0" in name for name in names):
         return frame.to_arrow()

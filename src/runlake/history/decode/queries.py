@@ -147,7 +147,10 @@ def _key_conditions(
 def _narrowed(
     read: ExportRead, scan: pl.LazyFrame, index: int, group: Slice, steps: StepRange
 ) -> Slice:
-    """Return rows of an ascending row group that contain a range; small ones are not searched."""
+    """Return the part of an ascending row group that contains all rows of a range of steps.
+
+    A small row group is returned whole, without a search.
+    """
     if group.n_rows * len(read.columns) < sizes.CELLS_WORTH_A_SEARCH:
         return group
     facts = read.facts.row_groups[index]

@@ -28,7 +28,7 @@ class Selection:
     expressions : sequence of polars.Expr
         Select ``_step`` and the columns.
     shares : sequence of polars.Expr
-        The same columns divided among threads, for rows that need only be read.
+        The same columns divided among threads, for slices whose rows need no further operation.
     is_as_stored : bool
         True if the columns are whole columns of the file, with their own names.
     is_numeric : bool
@@ -68,7 +68,7 @@ def _select(columns: KeyColumns) -> Selection:
 
 
 def _shares(names: Sequence[str]) -> list[Sequence[str]]:
-    """Divide many columns among threads: polars decodes those of one row group in sequence."""
+    """Divide many columns among threads (polars decodes those of a row group one by one)."""
     import polars as pl
 
     n_shares = max(1, min(pl.thread_pool_size(), len(names) // sizes.COLUMNS_WORTH_A_THREAD))

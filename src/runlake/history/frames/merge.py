@@ -19,8 +19,8 @@ def merged_frame(
     Parameters
     ----------
     frames : sequence of polars.LazyFrame
-        With rows in any order. If a frame has two rows of one step, the values of the later row are
-        used.
+        Their rows may be in any order. If a frame has two rows of one step, the values of the later
+        row are used.
     types : mapping
         The types of the answer, by key.
 

@@ -87,9 +87,9 @@ def scan_as(plan: Plan, types: Types, live: LiveRows) -> pl.LazyFrame:
 
 
 def _alike(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
-    """Divide segments, in their order, into those whose exports one scan can read, and single ones.
+    """Group consecutive segments whose exports one scan can read; yield other segments singly.
 
-    A scan per file takes more than half of the time that polars needs for files of 200 rows.
+    For files of 200 rows, creating a scan per file would take more than half of polars' time.
     """
     for likeness, found in groupby(segments, _likeness):
         if likeness is None:
@@ -99,7 +99,7 @@ def _alike(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
 
 
 def _likeness(segment: Segment) -> tuple[bytes, pa.DataType] | None:
-    """Return a value that is equal for exports with equal columns; None if read in another way."""
+    """Return a key that exports with equal columns share; None for segments of another kind."""
     if not segment.is_one_export:
         return None
     (read,) = segment.reads

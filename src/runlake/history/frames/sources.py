@@ -73,7 +73,7 @@ def _unified(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None) ->
 
 
 def distinct_columns(sources: Iterable[Sequence[Column]]) -> Iterator[Sequence[Column]]:
-    """Yield each source whose columns differ from those of all earlier sources; few exports do."""
+    """Yield the few sources whose columns differ from those of all earlier sources."""
     seen = set()
     for columns in sources:
         if isinstance(columns, KeyColumns):
@@ -163,7 +163,7 @@ def alike_frame(reads: Sequence[ExportRead], types: Types) -> pl.LazyFrame:
 
 
 def _typed_export(scan: pl.LazyFrame, read: ExportRead, types: Types) -> pl.LazyFrame:
-    """Convert the columns of an export as `with_types` does; for the export's own types, once."""
+    """Convert an export's columns as `with_types` does; cache what its own types need."""
     columns = read.columns
     if types is not columns.once(_own_types):
         return with_types(scan, columns, types)
@@ -251,7 +251,7 @@ def _cells(key: str, columns: Sequence[Column], dtype: pa.DataType | None) -> pl
 
 
 def _fit(cells: pl.Expr, dtype: pa.DataType, target: pa.DataType) -> pl.Expr:
-    """Cast cells to the answer's type; structs field by field, as polars casts them by position."""
+    """Cast cells to the answer's type, structs by field names (polars casts them by position)."""
     if pa.types.is_null(dtype):
         # In a file without an Arrow schema, polars reads a column without a type as integers.
         return pl.lit(None, polars_type(target))

@@ -1,4 +1,5 @@
 """Live rows: rows that are in no export yet.
 
-Start with `source`; then `pages`, which fetches live rows, and `spool`, which stores them.
+To understand this package, begin with `source`; then read `pages`, which fetches live rows, and
+`spool`, which stores them.
 """

@@ -18,7 +18,7 @@ from runlake.values import STEP, Question, Row, StepRange
 
 
 class LiveSource(Protocol):
-    """A source of the live rows of a plan: with ``_step``, nested keys dotted, nulls left out.
+    """A source of the live rows of a plan: dicts with ``_step``, dotted keys, and no nulls.
 
     Rows that lack a requested key may be among them.
     """

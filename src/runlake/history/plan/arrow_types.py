@@ -1,4 +1,4 @@
-"""Unify types of columns, and find those that need JSON text (reading rule 6; pure)."""
+"""Unify types of columns, without I/O, and find those that need JSON text (reading rule 6)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from runlake.values import STEP
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of an export, or a field of a struct column, that holds a key.
+    """A column of an export, or a field of a struct column, that contains a key.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Column:
 
 
 class KeyColumns(Memo, tuple[Column, ...]):  # noqa: SLOT001 - caches values derived from it
-    """The columns of an export that hold the keys of a read, in the order of the keys."""
+    """The columns of an export that contain the keys of a read, in the order of the keys."""
 
     @property
     def fingerprint(self) -> bytes:
@@ -52,7 +52,7 @@ class KeyColumns(Memo, tuple[Column, ...]):  # noqa: SLOT001 - caches values der
         return self.once(_fingerprint)
 
     def of_keys(self, keys: frozenset[str]) -> KeyColumns:
-        """Return the columns that hold some of the keys."""
+        """Return the columns that contain some of the keys."""
         return self.once(_of_keys, keys)
 
 
@@ -75,7 +75,7 @@ def _find(columns: KnownColumns, keys: tuple[str, ...] | None) -> KeyColumns:
 
 
 def find_columns(schema: pa.Schema, keys: tuple[str, ...] | None) -> tuple[Column, ...]:
-    """Find the columns that hold keys.
+    """Find the columns that contain keys.
 
     Parameters
     ----------
@@ -88,8 +88,8 @@ def find_columns(schema: pa.Schema, keys: tuple[str, ...] | None) -> tuple[Colum
     -------
     tuple of Column
         In the order of the keys, or of the file. A key has several columns if an export has both a
-        dotted column and a field of a struct for it (protocol 2.4). The dotted column is first. Its
-        value is used in rows where both have a value.
+        dotted column and a field of a struct for it. The dotted column is first. Its value is used
+        in rows where both have a value.
 
     Examples
     --------

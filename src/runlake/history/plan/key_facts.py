@@ -49,8 +49,8 @@ class KeyFacts:
     first_step, last_step : int or None
         The key was not logged before the first step or after the last step; None if unknown.
     minimum, maximum : float or None
-        Bounds of its numbers without NaN; None unless all its rows are exported and the statistics
-        have bounds.
+        Lowest and highest number of the key, not NaN; None unless all rows of the key are exported
+        and the statistics contain both.
     """
 
     key: str

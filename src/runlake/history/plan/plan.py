@@ -106,7 +106,7 @@ class Plan:
 
     @property
     def n_live_steps(self) -> int:
-        """Number of live rows to fetch."""
+        """Number of live rows to fetch, as far as the backend lists them."""
         return sum(len(segment.live_steps) for segment in self.segments)
 
     def __str__(self) -> str:
@@ -159,7 +159,7 @@ def segment_pages(segment: Segment) -> Iterator[LivePage]:
 
 
 def plan_read(pulled: PullResult, question: Question) -> Plan:
-    """Decide what to read; pure.
+    """Decide what to read, without I/O.
 
     Parameters
     ----------

@@ -152,8 +152,8 @@ def cut_segments(
     Returns
     -------
     tuple of Segment
-        Ascending and disjoint. Neighbouring ranges in which only one source has rows, the same in
-        each, are one segment. It is read without a merge.
+        Ascending and disjoint. Neighbouring ranges in which only one and the same source has rows
+        are joined into one segment, which is read without a merge.
     """
     segments: list[Segment] = []
     for low, high, active in _intervals(reads, live_steps):

@@ -67,7 +67,7 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[lis
 
 
 def _cuts(n_rows: int, rows_per_build: int, first: int) -> Iterator[tuple[int, int]]:
-    """Yield the rows of pieces of efficient size; ``first`` limits the first one, for latency."""
+    """Yield start and end of pieces of a fast size; the first piece has at most ``first`` rows."""
     start = min(first, n_rows)
     if start:
         yield 0, start
@@ -104,7 +104,8 @@ Full = tuple[_Reader, pa.Array]
 class _Dense:
     """A batch that has a number in every cell: its columns as numpy arrays.
 
-    An array is sliced in numpy in a tenth of the time that Arrow and the conversion take per slice.
+    Slicing a numpy array takes a tenth of the time of slicing an Arrow array and converting the
+    slice.
     """
 
     def __init__(self, keys: tuple[str, ...], numbers: Sequence[np.ndarray[Any, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Merge rows of several sources by step: each key has its value of the later source (rule 3)."""
+"""Merge rows of several sources by step: later sources replace values (reading rule 3)."""
 
 from __future__ import annotations
 

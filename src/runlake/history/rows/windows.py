@@ -1,4 +1,4 @@
-"""Divide each segment that needs merging; the parts (windows) fit in memory."""
+"""Divide segments that need merging into parts (windows) that fit in memory."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def open_readings(client: Client, runs: Sequence[ListedRun], question: Question)
 
 
 def side_by_side(client: Client, read: Callable[[S], T], subjects: Sequence[S]) -> list[T]:
-    """Call ``read`` for subjects in threads, limited by the settings; return results in order."""
+    """Call ``read`` for each subject, in as many threads as the settings allow; keep the order."""
     if not subjects:
         return []
     executor = ThreadPoolExecutor(client.settings.max_workers, thread_name_prefix="runlake-runs")
