@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -27,12 +26,13 @@ from runlake.server.graphql.schema import load_schema
 from runlake.server.http.access_log import AccessLog
 from runlake.server.http.artifact_routes import artifact_routes
 from runlake.server.http.delivery import NO_GUESSING, deliver
+from runlake.server.http.intake import BodyLimits, Intake, Unwelcome, refuse
 from runlake.server.refused import Refused
 from runlake.server.runs.files import RunFiles
 from runlake.server.runs.runs import Limits, RunStore
 from runlake.server.runs.stream import BadBody
 from runlake.server.runs.wire_json import read_body
-from runlake.server.store.accounts import find_user
+from runlake.server.store.accounts import User
 from runlake.server.store.database import Database
 from runlake.server.store.objects import BrokenUpload, Storage
 
@@ -82,7 +82,12 @@ def open_backend(data_dir: Path, storage_url: str, *, limits: Limits, url_expiry
     )
 
 
-def build_app(backend: Backend, storage_port: int, access_log: Path | None) -> ASGIApp:
+def build_app(
+    backend: Backend,
+    storage_port: int,
+    access_log: Path | None,
+    limits: BodyLimits = BodyLimits(),  # noqa: B008 - it cannot be changed
+) -> ASGIApp:
     """Return the ASGI application; this starts nothing.
 
     Parameters
@@ -93,14 +98,17 @@ def build_app(backend: Backend, storage_port: int, access_log: Path | None) -> A
         Requests to this port are for storage, requests to any other port for the API.
     access_log : Path or None
         File to which requests are logged.
+    limits : BodyLimits
+        Limits of request bodies.
 
     Returns
     -------
     ASGIApp
         To be run by an ASGI server that listens on both ports.
     """
-    api = _Api(backend).app()
-    storage = _storage(backend)
+    intake = Intake(backend.database, limits)
+    api = _Api(backend, intake).app()
+    storage = _storage(backend, intake)
 
     async def by_origin(scope: Scope, receive: Receive, send: Send) -> None:
         is_storage = scope["type"] == "http" and scope["server"][1] == storage_port
@@ -113,8 +121,9 @@ def build_app(backend: Backend, storage_port: int, access_log: Path | None) -> A
 class _Api:
     """The endpoints of the API origin: those that need an API key, and the pages."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, intake: Intake) -> None:
         self._backend = backend
+        self._intake = intake
         self._schema = load_schema()
 
     def app(self) -> ASGIApp:
@@ -129,25 +138,24 @@ class _Api:
                 *artifact_routes(backend.database, backend.artifacts, backend.storage),
                 Route("/{entity}/{project}/runs/{run}", self._page),
             ],
-            exception_handlers={404: _not_found, 405: _not_found},
+            exception_handlers={404: _not_found, 405: _not_found, Unwelcome: refuse},
         )
 
     async def _graphql(self, request: Request) -> Response:
-        body = await _json(request)
-        if body is None:
-            return _errors("the body is no GraphQL request", 400)
-        return await run_in_threadpool(self._answer, request, body)
+        # Without a key, fields that need no user are answered; a wrong key is always refused.
+        user = await self._intake.find_user(request)
+        async with self._intake.body(request, user) as content:
+            return await run_in_threadpool(self._answer, request, user, content)
 
-    def _answer(self, request: Request, body: dict[str, Any]) -> Response:
+    def _answer(self, request: Request, user: User | None, content: bytes) -> Response:
         backend = self._backend
+        try:
+            body = read_body(content)
+        except ValueError as error:
+            return _errors(f"the body is no GraphQL request: {error}", 400)
         if not is_request(body):
             return _errors("the body is no GraphQL request", 400)
         request.scope["runlake.operation"] = operation_name(body)
-        authorization = request.headers.get("authorization")
-        user = find_user(backend.database, authorization)
-        # Without a key, fields that need no user are answered; a wrong key is always refused.
-        if authorization and user is None:
-            return _errors("invalid API key", 401)
         operation = body.get("operationName") or ""
         context = Context(
             user,
@@ -160,18 +168,20 @@ class _Api:
         return JSONResponse(execute(self._schema, body, context))
 
     async def _file_stream(self, request: Request) -> Response:
-        body = await _json(request)
-        if body is None:
-            return _errors("the body is no file stream", 400)
-        return await run_in_threadpool(self._take_in, request, body)
-
-    def _take_in(self, request: Request, body: dict[str, Any]) -> Response:
-        runs, names = self._backend.runs, request.path_params
-        user = find_user(self._backend.database, request.headers.get("authorization"))
+        user = await self._intake.find_user(request)
         if user is None:
-            return _errors("invalid API key", 401)
-        if user.name != names["entity"]:
-            return _errors("permission denied", 403)
+            raise Unwelcome(401, "invalid API key")
+        if user.name != request.path_params["entity"]:
+            raise Unwelcome(403, "permission denied")
+        async with self._intake.body(request, user) as content:
+            return await run_in_threadpool(self._take_in, request, content)
+
+    def _take_in(self, request: Request, content: bytes) -> Response:
+        runs, names = self._backend.runs, request.path_params
+        try:
+            body = read_body(content)
+        except ValueError as error:
+            return _errors(f"the body is no file stream: {error}", 400)
         run = runs.find(names["entity"], names["project"], names["run"])
         if run is None:
             return _errors("run not found", 404)
@@ -196,14 +206,7 @@ class _Api:
         return PlainTextResponse("ok")
 
 
-async def _json(request: Request) -> dict[str, Any] | None:
-    try:
-        return read_body(await request.body())
-    except ValueError:
-        return None
-
-
-def _storage(backend: Backend) -> ASGIApp:
+def _storage(backend: Backend, intake: Intake) -> ASGIApp:
     storage = backend.storage
 
     async def handle(request: Request) -> Response:
@@ -212,17 +215,19 @@ def _storage(backend: Backend) -> ASGIApp:
         signature = request.query_params.get("signature", "")
         md5 = request.query_params.get("md5", "")
         if not storage.allows(request.method, name, expires, signature, md5):
+            if request.method == "PUT":
+                raise Unwelcome(403, "the URL expired, or was not signed here")
             return PlainTextResponse("The URL expired, or was not signed here.\n", 403)
         if request.method == "PUT":
             try:
-                received = await storage.receive(name, request.stream(), md5)
+                received = await storage.receive(name, intake.upload(request), md5)
             except BrokenUpload as error:
                 return PlainTextResponse(f"{error}\n", 400)
             return Response(headers={"ETag": f'"{received}"'})
         return await run_in_threadpool(lambda: deliver(request, storage.find(name)))
 
     route = Route("/storage/{name:object}", handle, methods=["GET", "HEAD", "PUT"])
-    return Starlette(routes=[route])
+    return Starlette(routes=[route], exception_handlers={Unwelcome: refuse})
 
 
 def _errors(message: str, status: int) -> Response:

@@ -43,6 +43,19 @@ def serve(
     crash_after: Annotated[
         float, typer.Option(min=1, help="Seconds of silence that mean a crash.")
     ] = 300,
+    max_body: Annotated[
+        int, typer.Option(min=1, help="MB of a GraphQL or file-stream request, unpacked.")
+    ] = 32,
+    max_upload: Annotated[int, typer.Option(min=1, help="MB of an uploaded file.")] = 50_000,
+    max_connections: Annotated[
+        int, typer.Option(min=1, help="Open connections; the oldest idle one is closed.")
+    ] = 500,
+    header_timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds for the headers of a request.")
+    ] = 15,
+    body_timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds without progress of a body or an answer.")
+    ] = 60,
     access_log: Annotated[Path | None, typer.Option(help="File for a line per request.")] = None,
     ready_file: Annotated[
         Path | None, typer.Option(help="File to write once the server answers.")
@@ -62,6 +75,11 @@ def serve(
         export_rows=export_rows,
         url_expiry=url_expiry,
         crash_after=crash_after,
+        max_body=max_body,
+        max_upload=max_upload,
+        max_connections=max_connections,
+        header_timeout=header_timeout,
+        body_timeout=body_timeout,
         access_log=access_log,
         ready_file=ready_file,
     )

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from pathlib import Path
 import uvicorn
 
 from runlake.server.app import Backend, build_app, open_backend
+from runlake.server.http.connections import Waiting
+from runlake.server.http.intake import MB, BodyLimits
 from runlake.server.runs.runs import Limits
 from runlake.server.store.accounts import add_user, check_name, list_users
 
@@ -34,6 +37,11 @@ class Options:
     export_rows: int = 10_000
     url_expiry: float = 3600.0
     crash_after: float = 300.0
+    max_body: int = 32
+    max_upload: int = 50_000
+    max_connections: int = 500
+    header_timeout: float = 15.0
+    body_timeout: float = 60.0
     access_log: Path | None = None
     ready_file: Path | None = None
 
@@ -90,10 +98,7 @@ def prepare_server(
             users = list_users(backend.database)
             key = None if users else add_user(backend.database, options.user)
         address = Address(base_url, storage_url, users[0] if users else options.user, key)
-        app = build_app(backend, storage.getsockname()[1], options.access_log)
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=3, lifespan="off"
-        )
+        config = _configure(options, backend, storage.getsockname()[1])
         if options.access_log is not None:
             with _usable(options.access_log, "access log"):
                 options.access_log.open("a").close()
@@ -102,6 +107,33 @@ def prepare_server(
                 _write_ready_file(options.ready_file, address)
         stack.enter_context(_watch(backend, options.crash_after))
         yield address, uvicorn.Server(config), [api, storage]
+
+
+def _configure(options: Options, backend: Backend, storage_port: int) -> uvicorn.Config:
+    limits = BodyLimits(options.max_body * MB, options.max_upload * MB, options.body_timeout)
+    max_connections = min(options.max_connections, _usable_connections())
+    waiting = Waiting(max_connections, options.header_timeout, options.body_timeout)
+    return uvicorn.Config(
+        build_app(backend, storage_port, options.access_log, limits),
+        http=waiting.protocol(),
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        lifespan="off",
+        # Reached only if every connection has a request under way.
+        limit_concurrency=max_connections + 1,
+    )
+
+
+def _usable_connections() -> int:
+    """Return for how many connections there are file descriptors; half are left to files."""
+    if sys.platform == "win32":
+        return sys.maxsize
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else max(soft // 2, 16)
 
 
 @contextlib.contextmanager

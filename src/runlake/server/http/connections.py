@@ -1,0 +1,127 @@
+"""HTTP connections that cannot be held open: deadlines for headers and answers, and a maximum.
+
+uvicorn's own limits do not suffice: it waits for the end of headers for ever, and answers HTTP 503
+to everybody once there are too many connections. Here the oldest connection without a request is
+closed instead, so that silent connections lock nobody out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+
+class Waiting:
+    """The connections of a server that have no request, oldest first.
+
+    Parameters
+    ----------
+    max_connections : int
+        Connections that may be open before the oldest of these is closed.
+    header_timeout : float
+        Seconds from the first byte of a request (or from the connection) to the end of its headers.
+    send_timeout : float
+        Seconds for which a client may take nothing of an answer.
+    """
+
+    def __init__(self, max_connections: int, header_timeout: float, send_timeout: float) -> None:
+        self.max_connections = max_connections
+        self.header_timeout = header_timeout
+        self.send_timeout = send_timeout
+        self.oldest_first: dict[BoundedConnection, None] = {}
+
+    def protocol(self) -> type[BoundedConnection]:
+        """Return the class of this server's connections, for uvicorn's option ``http``."""
+        return type("Connection", (BoundedConnection,), {"waiting": self})
+
+
+class BoundedConnection(H11Protocol):
+    """A connection that is closed if its client lets the server wait."""
+
+    waiting: Waiting
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._headers = _Deadline(self.loop, self.waiting.header_timeout, self.drop)
+        self._answer = _Deadline(self.loop, self.waiting.send_timeout, self._abort)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Accept a connection; close the oldest one without a request if there are too many."""
+        super().connection_made(transport)
+        waiting = self.waiting
+        if len(self.connections) > waiting.max_connections and waiting.oldest_first:
+            next(iter(waiting.oldest_first)).drop()
+        waiting.oldest_first[self] = None
+        self._headers.start()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in; the deadline of headers ends with the headers."""
+        super().data_received(data)
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self.waiting.oldest_first.pop(self, None)
+            self._headers.end()
+        elif not self.transport.is_closing():
+            self._headers.start()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request; close if the client still sends a body that nobody reads."""
+        is_read = self.conn.their_state is not h11.SEND_BODY
+        super().on_response_complete()
+        if not is_read:
+            self.transport.close()
+        elif self.cycle.response_complete and self in self.connections:
+            self.waiting.oldest_first[self] = None
+
+    def pause_writing(self) -> None:
+        """Start the deadline of an answer that its client does not take."""
+        super().pause_writing()
+        self._answer.start()
+
+    def resume_writing(self) -> None:
+        """End that deadline."""
+        super().resume_writing()
+        self._answer.end()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End all deadlines."""
+        self.waiting.oldest_first.pop(self, None)
+        self._headers.end()
+        self._answer.end()
+        super().connection_lost(exc)
+
+    def drop(self) -> None:
+        """Close a connection without a request."""
+        self.waiting.oldest_first.pop(self, None)
+        self.connections.discard(self)
+        self.transport.abort()
+
+    def _abort(self) -> None:
+        self.transport.abort()
+
+
+class _Deadline:
+    """Calls a function after some seconds, unless it is ended before."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, seconds: float, act: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self._act = act
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Start, if it has not started."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._seconds, self._act)
+
+    def end(self) -> None:
+        """End without calling the function."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

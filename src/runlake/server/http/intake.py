@@ -1,0 +1,210 @@
+"""Takes request bodies in: after the key is checked, up to a limit, and not for ever.
+
+A user can have only so many requests under way, of which one may have a large body. So no user
+takes all threads or all memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+from anyio.to_thread import run_sync
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from runlake.server.store.accounts import User, find_user
+from runlake.server.store.database import Database
+
+MB = 1 << 20
+# Without a key only the questions are answered that clients ask before they have one.
+MAX_BODY_WITHOUT_KEY = 16_384
+SECONDS_WITHOUT_KEY = 5.0
+LARGE_BODY = 2 * MB
+LARGE_AT_ONCE = 4
+REQUESTS_AT_ONCE = 64
+THREADS_PER_USER = 4
+THREADS_FOR_KEYS = 4
+# Bytes per second that a body must have on average, after its first `body_timeout` seconds.
+SLOWEST = 16_384
+# A client that is refused while it sends its body finds the answer if the body is still taken.
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 64 * MB
+
+
+class Unwelcome(Exception):
+    """A request is refused before it is executed.
+
+    Parameters
+    ----------
+    status : int
+        The HTTP status.
+    message : str
+        The text for the client.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """Limits of request bodies, in bytes and seconds."""
+
+    max_body: int = 32 * MB
+    max_upload: int = 50_000 * MB
+    body_timeout: float = 60.0
+
+
+class Intake:
+    """Reads the bodies of a server's requests.
+
+    Parameters
+    ----------
+    database : Database
+        The users.
+    limits : BodyLimits
+        Sizes and times.
+    """
+
+    def __init__(self, database: Database, limits: BodyLimits) -> None:
+        self._database = database
+        self._limits = limits
+        self._lanes: dict[int | None, _Lanes] = {}
+        self._large = anyio.Semaphore(LARGE_AT_ONCE)
+        self._key_threads = anyio.CapacityLimiter(THREADS_FOR_KEYS)
+
+    async def find_user(self, request: Request) -> User | None:
+        """Return the user of the request's key, None without a key; a wrong key is refused."""
+        authorization = request.headers.get("authorization")
+        if not authorization:
+            return None
+        # Threads of their own: a key is found even if slow requests have taken all others.
+        user = await run_sync(find_user, self._database, authorization, limiter=self._key_threads)
+        if user is None:
+            raise Unwelcome(401, "invalid API key")
+        return user
+
+    @asynccontextmanager
+    async def body(self, request: Request, user: User | None) -> AsyncIterator[bytes]:
+        """Read the body of a request, and execute the block when it is the user's turn.
+
+        Parameters
+        ----------
+        request : Request
+            The request.
+        user : User or None
+            Its user; without one, only short bodies are read.
+
+        Yields
+        ------
+        bytes
+            The body.
+
+        Raises
+        ------
+        Unwelcome
+            If the body is too large or too slow, or the user has too many requests under way.
+        """
+        lanes = self._lanes.setdefault(user.id if user else None, _Lanes())
+        if lanes.n_requests >= REQUESTS_AT_ONCE:
+            raise Unwelcome(429, f"more than {REQUESTS_AT_ONCE} requests at once; try again")
+        lanes.n_requests += 1
+        try:
+            async with AsyncExitStack() as stack:
+                body = bytearray()
+                is_large = False
+                limits = self._limits
+                if user is None:
+                    limits = BodyLimits(MAX_BODY_WITHOUT_KEY, body_timeout=SECONDS_WITHOUT_KEY)
+                async for piece in _pieces(request, limits.max_body, limits.body_timeout):
+                    if not is_large and max(_announced(request), len(body)) > LARGE_BODY:
+                        is_large = True
+                        await stack.enter_async_context(lanes.large)
+                        await stack.enter_async_context(self._large)
+                    body += piece
+                await stack.enter_async_context(lanes.threads)
+                yield bytes(body)
+        finally:
+            lanes.n_requests -= 1
+
+    def upload(self, request: Request) -> AsyncIterator[bytes]:
+        """Return the pieces of an uploaded file; `Unwelcome` if it is too large or too slow."""
+        return _pieces(request, self._limits.max_upload, self._limits.body_timeout)
+
+
+async def _pieces(request: Request, limit: int, patience: float) -> AsyncIterator[bytes]:
+    too_large = Unwelcome(413, f"the body is larger than {limit:,} bytes, the limit of this server")
+    if _announced(request) > limit:
+        raise too_large
+    n_bytes, waited = 0, 0.0
+    pieces = aiter(request.stream())
+    while True:
+        start = time.monotonic()
+        try:
+            async with asyncio.timeout(min(patience, patience + n_bytes / SLOWEST - waited)):
+                piece = await anext(pieces, None)
+        except TimeoutError:
+            raise Unwelcome(408, "the body arrives too slowly") from None
+        except ClientDisconnect:
+            raise Unwelcome(400, "the connection ended before the body") from None
+        waited += time.monotonic() - start
+        if piece is None:
+            return
+        n_bytes += len(piece)
+        if n_bytes > limit:
+            raise too_large
+        yield piece
+
+
+class _Lanes:
+    """What a user has under way."""
+
+    def __init__(self) -> None:
+        self.n_requests = 0
+        self.large = anyio.Semaphore(1)
+        self.threads = anyio.Semaphore(THREADS_PER_USER)
+
+
+class LastAnswer(JSONResponse):
+    """A JSON answer to a client that may still send its body; the connection is closed then."""
+
+    def __init__(self, content: Any, status_code: int) -> None:
+        super().__init__(content, status_code, {"Connection": "close"})
+
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer, and take some of the body in while the client reads it."""
+        start = {"type": "http.response.start", "status": self.status_code}
+        await send({**start, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                await _read_on(receive)
+        await send({"type": "http.response.body"})
+
+
+async def refuse(_: Request, error: Exception) -> LastAnswer:
+    """Answer a request for which `Unwelcome` was raised."""
+    status = error.status if isinstance(error, Unwelcome) else 400
+    return LastAnswer({"errors": [{"message": str(error)}]}, status)
+
+
+async def _read_on(receive: Receive) -> None:
+    n_bytes = 0
+    while n_bytes < LINGER_BYTES:
+        message = await receive()
+        n_bytes += len(message.get("body", b""))
+        if not message.get("more_body"):
+            return
+
+
+def _announced(request: Request) -> int:
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isdecimal() and len(text) < 20 else 0  # noqa: PLR2004

@@ -1,0 +1,156 @@
+"""The embedded backend answers everybody, whatever one client sends or does not send."""
+
+import base64
+import contextlib
+import http.client
+import json
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+from tests.server_process import running_server
+
+MB = 1 << 20
+N_CONNECTIONS = 20
+GRAPHQL = "POST /graphql HTTP/1.1\r\nHost: x\r\n"
+STREAM = "POST /files/local/p/r/file_stream HTTP/1.1\r\nHost: x\r\n"
+CREATE_FILES = """
+mutation CreateRunFiles($files: [String!]!) {
+  createRunFiles(
+    input: {entityName: "local", projectName: "p", runName: "r", files: $files}
+  ) { files { uploadUrl } }
+}
+"""
+UPSERT = 'mutation { upsertBucket(input: {modelName: "p", name: "r"}) { bucket { id } } }'
+
+
+class Client:
+    """Sends requests to a server, some of them incomplete."""
+
+    def __init__(self, server):
+        self.server = server
+        self.origin = urlsplit(server.base_url)
+        token = base64.b64encode(f"api:{server.api_key}".encode()).decode()
+        self.key = f"Authorization: Basic {token}\r\n"
+
+    def connect(self, origin=None):
+        address = origin or self.origin
+        return contextlib.closing(socket.create_connection((address.hostname, address.port), 20))
+
+    def status(self, *parts, origin=None):
+        """Send parts of a request as they are; return the status of the answer, None without."""
+        with self.connect(origin) as connection:
+            # The server may end the connection before everything is sent.
+            with contextlib.suppress(ConnectionError):
+                for part in parts:
+                    connection.sendall(part.encode() if isinstance(part, str) else part)
+            return status_of(connection)
+
+    def graphql(self, query, variables=None, *, has_key=True):
+        connection = http.client.HTTPConnection(self.origin.hostname, self.origin.port, timeout=20)
+        name, _, value = self.key.strip().partition(": ")
+        body = json.dumps({"query": query, "variables": variables or {}})
+        with contextlib.closing(connection):
+            connection.request("POST", "/graphql", body, {name: value} if has_key else {})
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+
+
+def status_of(connection):
+    try:
+        answer = connection.recv(100)
+    except ConnectionError:
+        return None
+    return int(answer.split()[1]) if answer else None
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    with running_server(
+        tmp_path_factory.mktemp("limits"),
+        max_body=1,
+        max_upload=1,
+        max_connections=N_CONNECTIONS,
+        header_timeout=0.5,
+        body_timeout=0.5,
+    ) as server:
+        yield Client(server)
+
+
+@pytest.fixture(scope="module")
+def upload(client):
+    """The path and the origin of a signed URL to which a file can be uploaded."""
+    assert client.graphql(UPSERT)[0] == 200
+    _, answer = client.graphql(CREATE_FILES, {"files": ["a.bin"]})
+    url = urlsplit(answer["data"]["createRunFiles"]["files"][0]["uploadUrl"])
+    return f"PUT {url.path}?{url.query} HTTP/1.1\r\nHost: x\r\n", url
+
+
+@pytest.mark.parametrize("start", [GRAPHQL, STREAM])
+@pytest.mark.parametrize("key", ["", "Authorization: Basic YXBpOng=\r\n"])
+def test_a_long_body_without_a_valid_key_is_refused_before_it_is_sent(client, start, key):
+    # Without a key short GraphQL bodies are read, because `serverInfo` needs none.
+    expected = 413 if start == GRAPHQL and not key else 401
+    assert client.status(start, key, f"Content-Length: {1 << 40}\r\n\r\n") == expected
+
+
+@pytest.mark.parametrize("start", [GRAPHQL, STREAM])
+def test_a_body_above_the_limit_is_refused_before_it_is_sent(client, start):
+    assert client.status(start, client.key, f"Content-Length: {MB + 1}\r\n\r\n") == 413
+
+
+@pytest.mark.parametrize("start", [GRAPHQL, STREAM])
+def test_a_body_of_unknown_length_is_refused_at_the_limit(client, start):
+    pieces = [b"80000\r\n" + b" " * 0x80000 + b"\r\n"] * 3
+    head = (start, client.key, "Transfer-Encoding: chunked\r\n\r\n")
+    assert client.status(*head, *pieces) == 413
+    # A shorter one is read: it is no JSON object.
+    assert client.status(*head, *pieces[:1], "0\r\n\r\n") == 400
+
+
+def test_an_upload_above_the_limit_is_refused_and_leaves_nothing(client, upload):
+    start, origin = upload
+    declared = f"Content-Length: {MB + 1}\r\n\r\n"
+    assert client.status(start, declared, origin=origin) == 413
+    pieces = [b"80000\r\n" + b" " * 0x80000 + b"\r\n"] * 3
+    head = (start, "Transfer-Encoding: chunked\r\n\r\n")
+    assert client.status(*head, *pieces, origin=origin) == 413
+    storage = client.server.access_log.parent / "storage"
+    assert [file for file in storage.rglob("*") if file.is_file()] == []
+    assert client.status(*head, *pieces[:1], "0\r\n\r\n", origin=origin) == 200
+
+
+def test_an_upload_to_an_unsigned_url_is_refused_before_it_is_sent(client, upload):
+    _, origin = upload
+    start = "PUT /storage/files/1/a.bin HTTP/1.1\r\nHost: x\r\n"
+    assert client.status(start, f"Content-Length: {MB}\r\n\r\n", origin=origin) == 403
+
+
+def test_a_body_that_stops_is_refused(client, upload):
+    start, origin = upload
+    head = "Content-Length: 10\r\n\r\n{"
+    assert client.status(GRAPHQL, client.key, head) == 408
+    assert client.status(STREAM, client.key, head) == 408
+    assert client.status(start, head, origin=origin) == 408
+
+
+def test_headers_that_stop_end_the_connection(client):
+    for sent in ("", "POST /graph", GRAPHQL):
+        assert client.status(sent) is None
+
+
+def test_silent_connections_lock_nobody_out(client):
+    with contextlib.ExitStack() as stack:
+        for at in range(3 * N_CONNECTIONS):
+            connection = stack.enter_context(client.connect())
+            connection.sendall(GRAPHQL.encode())
+            if not at % N_CONNECTIONS:
+                assert client.graphql("{ viewer { id } }")[0] == 200
+        assert client.graphql("{ viewer { id } }")[0] == 200
+
+
+def test_requests_without_a_key_are_answered_where_no_user_is_needed(client):
+    answer = client.graphql("{ viewer { id } serverInfo { features { name } } }", has_key=False)
+    assert answer[0] == 200
+    assert answer[1]["data"]["viewer"] is None
+    assert answer[1]["data"]["serverInfo"]["features"]
