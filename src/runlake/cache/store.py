@@ -98,8 +98,7 @@ class LastOffer:
 
     @property
     def freshness(self) -> Freshness:
-        """State, heartbeat and number of logged lines; if they are unchanged, so are the exports.
-        """
+        """State, heartbeat and number of logged lines; if they are equal, the exports are too."""
         return Freshness(self.state, self.heartbeat_at, self.line_count)
 
     @property
