@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -131,12 +132,8 @@ def served(folder: Path, layout: Layout, shape: Shape) -> Iterator[tuple[Running
         assert found is not None
         names = backend.runs.export_objects(found["id"])
         for name, (start, stop) in zip(names, spans, strict=True):
-            _write(
-                backend.storage.file(name),
-                shape.table(start, stop, is_vendors=layout.is_vendors),
-                layout,
-            )
-            backend.storage.adopt(name)
+            table = shape.table(start, stop, is_vendors=layout.is_vendors)
+            backend.storage.write(name, partial(_write, table=table, layout=layout))
         yield server, run.path
 
 

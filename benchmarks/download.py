@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -92,8 +94,7 @@ def served_by_runlake(folder: Path, exports: Path) -> Iterator[Offer]:
         assert run is not None
         names = backend.runs.export_objects(run["id"])
         for name, file in zip(names, files, strict=True):
-            backend.storage.file(name).write_bytes(file.read_bytes())
-            backend.storage.adopt(name)
+            backend.storage.write(name, partial(shutil.copyfile, file))
         yield Offer(server, logged.path, [backend.storage.sign("GET", name) for name in names])
 
 

@@ -1,6 +1,5 @@
 """Lines that cannot be stored are refused; every stored line can be exported and read."""
 
-import base64
 import json
 import math
 
@@ -138,22 +137,19 @@ def test_surrogates_in_raw_text_and_keys_become_replacement_characters(server):
 def test_rows_that_cannot_be_exported_stay_live_and_harm_no_other_run(tmp_path):
     with running_server(tmp_path / "full", export_rows=10, crash_after=1) as server:
         poison = LoggedRun(server, "poison").log(*steps(0, 5)).close().path
-        number = int(_run_number(server, poison))
-        # Where the exports of this run should go lies a file.
-        exports = tmp_path / "full" / "storage" / "exports"
-        exports.mkdir(parents=True, exist_ok=True)
-        (exports / str(number)).write_text("in the way")
+        # Where exports are written lies a file.
+        storage = tmp_path / "full" / "storage"
+        storage.mkdir(exist_ok=True)
+        (storage / "incoming").write_text("in the way")
         assert send(server, poison, files=history(*_lines(5, 20), offset=5)).status_code == 200
         healthy = LoggedRun(server, "healthy").log(*steps(0, 5)).close().path
         wait_until(lambda: open_run(server, healthy).state == "crashed")
         assert open_run(server, poison).state == "crashed"
         assert len(list(open_run(server, poison).beta_scan_history())) == 20
+        (storage / "incoming").unlink()
+        healthy = LoggedRun(server, "well").log(*steps(0, 5)).finish().path
         wait_until(lambda: open_run(server, healthy).pull().n_rows == 5)
         assert "could not be exported" in (tmp_path / "full" / "server.log").read_text()
-
-
-def _run_number(server, path):
-    return base64.b64decode(open_run(server, path).storage_id).decode().rpartition(":")[2]
 
 
 def _lines(first, stop):

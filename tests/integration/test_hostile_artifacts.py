@@ -10,6 +10,7 @@ import pytest
 import xxhash
 from tests.http_artifacts import log_artifact, md5_base64
 from tests.http_logging import LoggedRun, steps
+from tests.stored_objects import manifest_file, object_files
 
 import runlake
 from runlake.errors import FileTransferError, ProtocolError
@@ -37,12 +38,7 @@ def run(backend):
 
 
 @pytest.fixture
-def storage(backend):
-    return backend.access_log.parent / "storage"
-
-
-@pytest.fixture
-def logged(api, run, storage):
+def logged(api, run, backend):
     """A function that logs an artifact and lets another function change its manifest."""
 
     def log(change=None, files=None, **options):
@@ -50,7 +46,7 @@ def logged(api, run, storage):
         files = files or {"good.txt": f"good {name}".encode()}
         artifact_id = log_artifact(run, name, files, **options)
         if change is not None:
-            manifest = manifest_of(storage, artifact_id)
+            manifest = manifest_of(backend, artifact_id)
             found = json.loads(manifest.read_text())
             change(found)
             manifest.write_text(json.dumps(found))
@@ -59,15 +55,14 @@ def logged(api, run, storage):
     return log
 
 
-def manifest_of(storage, artifact_id):
+def manifest_of(backend, artifact_id):
     number = base64.b64decode(artifact_id).decode().rpartition(":")[2]
-    (found,) = (storage / "manifests").glob(f"{number}-*")
-    return found
+    return manifest_file(backend.access_log.parent, int(number))
 
 
-def blob_of(storage, content):
+def blob_of(backend, content):
     digest = hashlib.md5(content).hexdigest()
-    (found,) = storage.glob(f"blobs/*/{digest[:2]}/{digest}")
+    (found,) = object_files(backend.access_log.parent, f"*/{digest}")
     return found
 
 
@@ -130,7 +125,7 @@ MANIFESTS = {
 def manifest(run, backend):
     """The file with the manifest of one version."""
     artifact_id = log_artifact(run, "one", {"good.txt": b"good"})
-    file = manifest_of(backend.access_log.parent / "storage", artifact_id)
+    file = manifest_of(backend, artifact_id)
     return file, json.loads(file.read_text())
 
 
@@ -149,10 +144,10 @@ def test_an_invalid_manifest_is_an_error_that_says_why(api, manifest, tmp_path, 
 
 
 @pytest.mark.parametrize("skip_cache", [False, True])
-def test_a_file_that_is_longer_than_announced_is_refused(logged, storage, tmp_path, skip_cache):
+def test_a_file_that_is_longer_than_announced_is_refused(logged, backend, tmp_path, skip_cache):
     content = b"as it was announced %d" % next(NUMBERS)
     artifact = logged(files={"a.txt": content})
-    blob_of(storage, content).write_bytes(content + b"!" * 10_000_000)
+    blob_of(backend, content).write_bytes(content + b"!" * 10_000_000)
     there = tmp_path / "out" / "a.txt"
     there.parent.mkdir()
     there.write_bytes(b"mine")

@@ -34,7 +34,7 @@ from runlake.server.runs.stream import BadBody
 from runlake.server.runs.wire_json import read_body
 from runlake.server.store.accounts import User
 from runlake.server.store.database import Database
-from runlake.server.store.objects import BrokenUpload, Storage
+from runlake.server.store.objects import BrokenUpload, ObjectGone, Storage
 
 
 class _ObjectConvertor(PathConvertor):
@@ -211,20 +211,23 @@ def _storage(backend: Backend, intake: Intake) -> ASGIApp:
 
     async def handle(request: Request) -> Response:
         name = request.path_params["name"]
-        expires = request.query_params.get("expires", "")
-        signature = request.query_params.get("signature", "")
-        md5 = request.query_params.get("md5", "")
-        if not storage.allows(request.method, name, expires, signature, md5):
+        number, expires, signature, md5 = (
+            request.query_params.get(key, "") for key in ("object", "expires", "signature", "md5")
+        )
+        if not storage.allows(request.method, name, number, expires, signature, md5):
             if request.method == "PUT":
                 raise Unwelcome(403, "the URL expired, or was not signed here")
-            return PlainTextResponse("The URL expired, or was not signed here.\n", 403)
+            return PlainTextResponse("The URL expired, or was not signed here.
+", 403)
         if request.method == "PUT":
             try:
-                received = await storage.receive(name, intake.upload(request), md5)
+                received = await storage.receive(name, number, intake.upload(request), md5)
+            except ObjectGone as error:
+                raise Unwelcome(404, str(error)) from error
             except BrokenUpload as error:
                 return PlainTextResponse(f"{error}\n", 400)
             return Response(headers={"ETag": f'"{received}"'})
-        return await run_in_threadpool(lambda: deliver(request, storage.find(name)))
+        return await run_in_threadpool(lambda: deliver(request, storage.open(name, number)))
 
     route = Route("/storage/{name:object}", handle, methods=["GET", "HEAD", "PUT"])
     return Starlette(routes=[route], exception_handlers={Unwelcome: refuse})

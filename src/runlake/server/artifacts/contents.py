@@ -50,6 +50,7 @@ class ArtifactContents:
                 "(version_id, base_version_id, type, digest, object) VALUES (?, ?, ?, ?, ?)",
                 (version_id, base_version_id, manifest_type, digest, stored_as),
             )
+            self._storage.expect([stored_as])
         return self.manifest(cursor.lastrowid)
 
     def update_manifest(
@@ -104,6 +105,7 @@ class ArtifactContents:
                     "VALUES (?, ?, ?, ?)",
                     (version["id"], name, digest, stored_as),
                 )
+                self._storage.expect([stored_as])
                 is_there = self._storage.find(stored_as) is not None
                 url = None if is_there else self._storage.sign("PUT", stored_as, md5=digest)
                 answers.append((stored_as, url))
@@ -147,12 +149,16 @@ class ArtifactContents:
         contents: Entries = manifest["contents"]
         rows = [self._file_row(version, name, entry) for name, entry in contents.items()]
         row = self.manifest(manifest_id)
-        stored = row["object"]
-        if row["type"] != "FULL":
-            # Readers download one complete manifest, so the merged one is stored.
-            stored = _new_manifest_object(version["id"])
-            self._storage.write(stored, json.dumps(manifest).encode())
+        stored = _new_manifest_object(version["id"])
         with self._database.transaction() as connection:
+            if row["type"] == "FULL":
+                # Under another name the URLs for its upload end: a committed manifest is final.
+                self._storage.rename(row["object"], stored)
+            else:
+                # Readers download one complete manifest, so the merged one is stored.
+                text = json.dumps(manifest)
+                self._storage.write(stored, lambda file: file.write_text(text, encoding="utf-8"))
+                self._storage.forget(row["object"])
             connection.execute("DELETE FROM artifact_files WHERE version_id = ?", (version["id"],))
             connection.executemany("INSERT INTO artifact_files VALUES (?, ?, ?, ?, ?, ?)", rows)
             connection.execute(
@@ -236,8 +242,8 @@ class ArtifactContents:
 
     def _read_manifest(self, row: sqlite3.Row) -> dict[str, Any]:
         try:
-            manifest = json.loads(self._storage.file(row["object"]).read_bytes())
-        except (OSError, ValueError):
+            manifest = json.loads(self._storage.read(row["object"]) or b"")
+        except ValueError:
             manifest = None
         contents = manifest.get("contents") if isinstance(manifest, dict) else None
         if not isinstance(manifest, dict) or not isinstance(contents, dict):

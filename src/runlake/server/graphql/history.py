@@ -43,7 +43,7 @@ def _parquet(context: Context, run: sqlite3.Row, given: Given) -> Fields:
     else:
         rows = runs.history.between(run, 0, NO_LIMIT, is_live=True)
         live = [{k: to_wire(v) for k, v in r.items() if k in keys | {"_step"}} for r in rows]
-    urls = [context.storage.sign("GET", name) for name in runs.export_objects(run["id"])]
+    urls = context.storage.sign_downloads(runs.export_objects(run["id"]))
     return {"parquetUrls": urls, "liveData": live}
 
 

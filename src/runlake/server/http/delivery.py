@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import base64
 import email.utils
-from functools import lru_cache
+import os
 from pathlib import Path
 
-import google_crc32c
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
 
-from runlake.server.store.objects import StoredObject
+from runlake.server.store.objects import OpenObject, StoredObject
 
 READ_BYTES = 1 << 20
 # Browsers must believe the content type: an uploaded file must not be shown as a page.
 NO_GUESSING = {"X-Content-Type-Options": "nosniff"}
+DESCRIPTORS = Path("/dev/fd")
 
 
 class _Body(FileResponse):
@@ -23,16 +24,33 @@ class _Body(FileResponse):
     # Starlette's 64 kB.
     chunk_size = READ_BYTES
 
+    def __init__(self, found: OpenObject, headers: dict[str, str]) -> None:
+        self._content = found.content
+        descriptor = found.content.fileno()
+        # By its descriptor: the object may be replaced, and this file removed, at any time. Where
+        # there are no such paths, an open file cannot be removed.
+        path = DESCRIPTORS / str(descriptor) if DESCRIPTORS.is_dir() else found.facts.file
+        super().__init__(
+            path,
+            headers=headers,
+            media_type="application/octet-stream",
+            stat_result=os.fstat(descriptor),
+        )
 
-def deliver(request: Request, found: StoredObject | None) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._content:
+            await super().__call__(scope, receive, send)
+
+
+def deliver(request: Request, found: OpenObject | None) -> Response:
     """Answer a GET or HEAD.
 
     Parameters
     ----------
     request : Request
         The request, with its conditions and ranges.
-    found : StoredObject or None
-        The requested object, None if there is none.
+    found : OpenObject or None
+        The requested object, None if there is none; it is closed after the answer.
 
     Returns
     -------
@@ -40,32 +58,27 @@ def deliver(request: Request, found: StoredObject | None) -> Response:
         Status 404, 304, 206, 416 or 200, with an ETag and, as from Google Cloud Storage, the
         digests of the whole object in ``x-goog-hash``.
     """
-    if found is None or not found.file.is_file():
+    if found is None:
         return PlainTextResponse("There is no such object.\n", 404)
-    etag = f'"{found.md5}"'
+    etag = f'"{found.facts.md5}"'
     headers = {
         "ETag": etag,
-        "Last-Modified": email.utils.formatdate(found.modified_at, usegmt=True),
-        "x-goog-hash": f"crc32c={_crc32c(found.file, found.md5)},md5={_base64(found.md5)}",
+        "Last-Modified": email.utils.formatdate(found.facts.modified_at, usegmt=True),
+        "x-goog-hash": _hashes(found.facts),
         **NO_GUESSING,
     }
     asked = request.headers.get("if-none-match")
     if asked is not None:
         tags = {tag.strip().removeprefix("W/") for tag in asked.split(",")}
         if etag in tags or "*" in tags:
+            found.content.close()
             return Response(status_code=304, headers=headers)
-    return _Body(found.file, headers=headers, media_type="application/octet-stream")
+    return _Body(found, headers)
 
 
-@lru_cache(maxsize=10_000)
-def _crc32c(file: Path, md5: str) -> str:
-    """Return the CRC32C of an object in base64; the MD5 is part of the key of the cache."""
-    del md5
-    value = 0
-    with file.open("rb", buffering=0) as content:
-        while chunk := content.read(READ_BYTES):
-            value = google_crc32c.extend(value, chunk)
-    return base64.b64encode(value.to_bytes(4, "big")).decode()
+def _hashes(facts: StoredObject) -> str:
+    known = {"crc32c": facts.crc32c, "md5": facts.md5}
+    return ",".join(f"{name}={_base64(digest)}" for name, digest in known.items() if digest)
 
 
 def _base64(digest: str) -> str:

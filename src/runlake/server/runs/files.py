@@ -16,7 +16,7 @@ MAX_NAME_BYTES = 1_024
 MAX_PATTERN_BYTES = 10_000
 UPLOADED = """
 FROM files JOIN objects ON objects.name = 'files/' || files.run_id || '/' || files.name
-WHERE files.run_id = ?
+WHERE files.run_id = ? AND objects.file IS NOT NULL
 """
 
 
@@ -43,6 +43,7 @@ class RunFiles:
                 "INSERT OR IGNORE INTO files (run_id, name) VALUES (?, ?)",
                 [(run_id, name) for name in plain],
             )
+            self._storage.expect(file_object(run_id, name) for name in plain)
         return plain
 
     def count(self, run_id: int) -> int:
@@ -117,8 +118,8 @@ class RunFiles:
             gone = connection.execute(
                 f"DELETE FROM files WHERE {condition} RETURNING run_id, name", (value,)
             ).fetchall()
-        for row in gone:
-            self._storage.forget(file_object(row["run_id"], row["name"]))
+            for row in gone:
+                self._storage.forget(file_object(row["run_id"], row["name"]))
 
 
 def _checked_name(name: str) -> str:

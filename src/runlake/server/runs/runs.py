@@ -267,6 +267,8 @@ class RunStore:
         New exports cannot replace the old exports, because the SDK caches exports by their
         position, and never updates them.
         """
+        for name in self.export_objects(run_id):
+            self._storage.forget(name)
         gone = connection.execute("DELETE FROM exports WHERE run_id = ?", (run_id,)).rowcount
         connection.execute(
             "UPDATE runs SET exported_count = 0, is_live_only = max(is_live_only, ?) WHERE id = ?",
@@ -311,9 +313,11 @@ class RunStore:
         rows = [row for row in (parse_line(line["content"]) for line in lines) if "_step" in row]
         # The random part keeps two threads that export the same rows from writing one file.
         name = f"exports/{run_id}/{start:012d}-{secrets.token_hex(4)}.parquet"
-        write_export(merge_steps(rows), self._storage.file(name))
-        self._storage.adopt(name)
-        with self._database.transaction() as connection:
+        merged = merge_steps(rows)
+        with (
+            self._storage.writing(name, lambda file: write_export(merged, file)) as written,
+            self._database.transaction() as connection,
+        ):
             # Only if no other thread exported, filled a gap or deleted rows meanwhile.
             moved = connection.execute(
                 "UPDATE runs SET exported_count = ? WHERE id = ? AND exported_count = ? "
@@ -322,9 +326,8 @@ class RunStore:
                 (stop, run_id, start, len(lines), start, stop),
             ).rowcount
             if moved:
+                self._storage.register(name, written)
                 connection.execute("INSERT INTO exports VALUES (?, ?, ?)", (run_id, start, name))
-        if not moved:
-            self._storage.forget(name)
         return True
 
     def end_silent_runs(self) -> None:
@@ -433,13 +436,12 @@ class RunStore:
 
     def delete(self, run_id: int) -> None:
         """Delete a run with its lines and exports."""
-        objects = self.export_objects(run_id)
         with self._database.transaction() as connection:
+            for name in self.export_objects(run_id):
+                self._storage.forget(name)
             for table in ("lines", "exports"):
                 connection.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
-        for name in objects:
-            self._storage.forget(name)
 
     def _existing(self, run_id: int | None) -> sqlite3.Row:
         run = None if run_id is None else self.get(run_id)

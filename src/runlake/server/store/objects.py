@@ -1,37 +1,76 @@
-"""Objects behind signed URLs: exports, run files and artifact files."""
+"""Objects behind signed URLs: exports, run files and artifact files.
+
+A file on disk is written once and never changed. The database says which file an object has; one
+transaction gives it another file, and the old file is removed after that. So a reader that has
+opened a file reads the bytes of which the database said the digest, and a crash leaves at most
+files that no object names.
+
+``storage/incoming/`` has files that are being written, ``storage/KIND/XX/`` complete ones, where
+KIND is the first part of the object's name. Files of older versions stay where those wrote them.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import json
+import logging
 import os
 import secrets
+import sqlite3
+import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from urllib.parse import quote
 
-from itsdangerous import Signer
+from filelock import FileLock, Timeout
 from starlette.concurrency import run_in_threadpool
 
 from runlake.server.store.database import Database
+from runlake.server.store.digests import Digests, read_digests
+from runlake.server.store.signing import UrlSigner
 
-MAX_NAME = 200
+LOGGER = logging.getLogger(__name__)
+INCOMING = "incoming"
+# Complete files that no object names are kept for a while: the database may have been replaced by
+# an older copy, and the newer one may return.
+UNNAMED_SECONDS = 7 * 24 * 3600.0
 
 
 class BrokenUpload(Exception):
     """The uploaded bytes do not have the MD5 that the signed URL requires."""
 
 
+class ObjectGone(Exception):
+    """The object was deleted after its URL was signed."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """A complete object and the facts for its HTTP headers; ``md5`` is in hex."""
+    """The facts of a complete object; digests in hex, ``crc32c`` is None until it is known."""
 
     file: Path
     md5: str
+    crc32c: str | None
     n_bytes: int
     modified_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenObject:
+    """An object that is open for reading, with the digests of exactly these bytes."""
+
+    content: FileIO
+    facts: StoredObject
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A complete file that no object has yet; ``path`` is relative to the storage."""
+
+    path: str
+    digests: Digests
 
 
 class Storage:
@@ -40,7 +79,7 @@ class Storage:
     Parameters
     ----------
     database : Database
-        Holds digest, length and time of each object, and the signing secret.
+        Holds file, digests, length and time of each object, and the signing secret.
     directory : Path
         Root of the files.
     url : str
@@ -52,14 +91,10 @@ class Storage:
     def __init__(self, database: Database, directory: Path, url: str, expiry: float) -> None:
         self._database = database
         self._directory = directory
-        self._url = url
-        self._expiry = expiry
-        with database.transaction() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO secrets VALUES ('signing', ?)", (secrets.token_hex(32),)
-            )
-        row = database.row("SELECT value FROM secrets WHERE name = 'signing'")
-        self._signer = Signer(row["value"] if row else "", salt="runlake-storage")
+        self._signer = UrlSigner(database, url, expiry)
+        self._guard = threading.Lock()
+        self._unwanted: set[str] = set()
+        self.allows = self._signer.allows
 
     def sign(self, method: str, name: str, *, md5: str = "") -> str:
         """Return a URL that allows one method on one object until it expires.
@@ -71,101 +106,240 @@ class Storage:
         md5 : str
             MD5 in hex that an upload must have; empty allows any content.
         """
-        expires = int(time.time() + self._expiry)
-        signature = self._signer.get_signature(f"{method}\n{name}\n{expires}\n{md5}").decode()
-        promise = f"&md5={md5}" if md5 else ""
-        url = f"{self._url}/storage/{quote(name)}?expires={expires}&signature={signature}"
-        return url + promise
+        row = self._database.row("SELECT id FROM objects WHERE name = ?", name)
+        return self._signer.sign(method, name, row["id"] if row else None, md5)
 
-    def allows(self, method: str, name: str, expires: str, signature: str, md5: str = "") -> bool:
-        """Return whether a signature is valid and not expired; a GET signature also allows HEAD."""
-        signed = "GET" if method == "HEAD" else method
-        if not expires.isdecimal() or int(expires) < time.time():
-            return False
-        return self._signer.verify_signature(f"{signed}\n{name}\n{expires}\n{md5}", signature)
+    def sign_downloads(self, names: Sequence[str]) -> list[str]:
+        """Return a URL for each of many objects."""
+        rows = self._database.rows(
+            "SELECT name, id FROM objects WHERE name IN (SELECT value FROM json_each(?))",
+            json.dumps(names),
+        )
+        numbers = {row["name"]: row["id"] for row in rows}
+        return [self._signer.sign("GET", name, numbers.get(name)) for name in names]
 
-    def file(self, name: str) -> Path:
-        """Return the file of an object; no name leads out of the directory."""
-        return self._directory.joinpath(*(_file_name(part) for part in name.split("/")))
+    def expect(self, names: Iterable[str]) -> None:
+        """List objects that will be uploaded; uploads of other objects are refused."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO objects (name) VALUES (?)", [(name,) for name in names]
+            )
 
     def find(self, name: str) -> StoredObject | None:
-        """Return a complete object, None if there is none."""
+        """Return the facts of a complete object, None if there is none."""
         row = self._database.row("SELECT * FROM objects WHERE name = ?", name)
-        if row is None:
-            return None
-        return StoredObject(self.file(name), row["md5"], row["n_bytes"], row["modified_at"])
+        return self._facts(row) if row is not None and row["file"] is not None else None
 
-    async def receive(self, name: str, body: AsyncIterator[bytes], md5: str = "") -> str:
+    def open(self, name: str, number: str | None = None) -> OpenObject | None:
+        """Open a complete object; None if there is none, or not with this number."""
+        missing = None
+        while True:
+            row = self._database.row("SELECT * FROM objects WHERE name = ?", name)
+            if row is None or row["file"] is None or number not in {None, str(row["id"])}:
+                return None
+            facts = self._facts(row)
+            if facts.file == missing:
+                LOGGER.error("The file of object %r is lost: run 'runlake server check'.", name)
+                return None
+            try:
+                return OpenObject(FileIO(facts.file), facts)
+            except FileNotFoundError:
+                # Replaced after the row was read, or lost.
+                missing = facts.file
+
+    def read(self, name: str) -> bytes | None:
+        """Return the bytes of an object, None if there is none."""
+        found = self.open(name)
+        if found is None:
+            return None
+        with found.content as content:
+            return content.readall()
+
+    async def receive(
+        self, name: str, number: str, body: AsyncIterator[bytes], md5: str = ""
+    ) -> str:
         """Store an upload while it arrives and return its MD5 in hex.
 
         Raises
         ------
+        ObjectGone
+            If the object was deleted; nothing is stored then.
         BrokenUpload
             If it does not have the required MD5; nothing is stored then.
         """
-        file = self.file(name)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_name(f".{secrets.token_hex(8)}.part")
-        digest = hashlib.md5(usedforsecurity=False)
+        await run_in_threadpool(self._check_expected, name, number)
+        digests = Digests()
+        part = await run_in_threadpool(self._new_part)
         try:
-            with aside.open("wb") as sink:
+            with part.open("r+b") as sink:
                 async for chunk in body:
                     sink.write(chunk)
-                    digest.update(chunk)
-            if md5 and digest.hexdigest() != md5:
-                raise BrokenUpload(f"the upload has the MD5 {digest.hexdigest()}, not {md5}")
+                    digests.update(chunk)
+            if md5 and digests.md5 != md5:
+                raise BrokenUpload(f"the upload has the MD5 {digests.md5}, not {md5}")
             # In a thread: waiting for disk and database must not block the event loop.
-            await run_in_threadpool(self._take_over, aside, name, digest.hexdigest())
+            await run_in_threadpool(self._take_over, part, name, number, digests)
         finally:
             with suppress(OSError):
-                aside.unlink(missing_ok=True)
-        return digest.hexdigest()
+                part.unlink(missing_ok=True)
+        return digests.md5
 
-    def _take_over(self, aside: Path, name: str, md5: str) -> None:
-        # Flushed before the database lists it: a listed object must survive a power cut.
-        with aside.open("rb") as written:
-            os.fsync(written.fileno())
-        n_bytes = aside.stat().st_size
-        aside.replace(self.file(name))
-        self._register(name, md5, n_bytes)
+    def _take_over(self, part: Path, name: str, number: str, digests: Digests) -> None:
+        written = self._complete(part, name, digests)
+        try:
+            with self._database.transaction():
+                self._check_expected(name, number)
+                self.register(name, written)
+        except ObjectGone:
+            self._unlink(written.path)
+            raise
 
-    def adopt(self, name: str) -> None:
-        """Register a file that was already written at its final place."""
-        file = self.file(name)
-        with file.open("rb") as written:
-            digest = hashlib.file_digest(written, "md5").hexdigest()
-        self._register(name, digest, file.stat().st_size)
+    def _check_expected(self, name: str, number: str) -> None:
+        row = self._database.row("SELECT id FROM objects WHERE name = ?", name)
+        if row is None or str(row["id"]) != number:
+            raise ObjectGone("the object was deleted, or is complete and cannot be changed")
 
-    def write(self, name: str, content: bytes) -> None:
-        """Store an object that the server itself made."""
-        file = self.file(name)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_name(f".{secrets.token_hex(8)}.part")
-        with aside.open("wb") as sink:
-            sink.write(content)
-            sink.flush()
-            os.fsync(sink.fileno())
-        aside.replace(file)
-        self._register(name, hashlib.md5(content, usedforsecurity=False).hexdigest(), len(content))
+    @contextmanager
+    def writing(self, name: str, write: Callable[[Path], object]) -> Iterator[WrittenFile]:
+        """Write a file that the block may register as the file of an object.
 
-    def forget(self, name: str) -> None:
-        """Delete an object."""
+        Parameters
+        ----------
+        name : str
+            The object.
+        write : callable
+            Writes the file at a path.
+
+        Yields
+        ------
+        WrittenFile
+            For `register`; the file is removed if the block ends without that.
+        """
+        part = self._new_part()
+        try:
+            write(part)
+            written = self._complete(part, name, read_digests(part))
+        finally:
+            part.unlink(missing_ok=True)
+        yield written
+        if self._database.row("SELECT 1 FROM objects WHERE file = ?", written.path) is None:
+            self._unlink(written.path)
+
+    def write(self, name: str, write: Callable[[Path], object]) -> None:
+        """Store an object that the server itself made; ``write`` writes the file at a path."""
+        with self.writing(name, write) as written:
+            self.register(name, written)
+
+    def register(self, name: str, written: WrittenFile) -> None:
+        """Give an object a file, in the transaction under way; its old file is removed."""
+        digests = written.digests
+        facts = (written.path, digests.md5, digests.crc32c, digests.n_bytes, time.time())
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM objects WHERE name = ?", (name,))
-        with suppress(OSError):
-            self.file(name).unlink()
-
-    def _register(self, name: str, md5: str, n_bytes: int) -> None:
-        with self._database.transaction() as connection:
+            self._drop_file(connection, name)
             connection.execute(
-                "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)",
-                (name, md5, n_bytes, time.time()),
+                "INSERT INTO objects (file, md5, crc32c, n_bytes, modified_at, name) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET file = excluded.file, "
+                "md5 = excluded.md5, crc32c = excluded.crc32c, n_bytes = excluded.n_bytes, "
+                "modified_at = excluded.modified_at",
+                (*facts, name),
             )
 
+    def rename(self, name: str, new_name: str) -> None:
+        """Give an object another name, so that URLs with the old one end."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE objects SET name = ? WHERE name = ?", (new_name, name))
 
-def _file_name(part: str) -> str:
-    """Return a file name that every file system accepts; different parts get different names."""
-    quoted = quote(part, safe="").replace(".", "%2E") or "%"
-    if len(quoted) <= MAX_NAME:
-        return quoted
-    return f"{quoted[:100]}%-{hashlib.sha256(part.encode()).hexdigest()}"
+    def forget(self, name: str) -> None:
+        """Delete an object, as a part of the transaction under way; its URLs end."""
+        with self._database.transaction() as connection:
+            self._drop_file(connection, name)
+            connection.execute("DELETE FROM objects WHERE name = ?", (name,))
+
+    def sweep(self, unnamed_seconds: float = UNNAMED_SECONDS) -> None:
+        """Remove what a crash left: parts of uploads, and files that no object has named for long.
+
+        Only for a server that does not receive uploads yet.
+        """
+        for part in self._directory.joinpath(INCOMING).glob("*"):
+            part.unlink(missing_ok=True)
+        latest = time.time() - unnamed_seconds
+        for path in unnamed_files(self._database, self._directory):
+            with suppress(OSError):
+                if self._directory.joinpath(path).stat().st_mtime <= latest:
+                    self._unlink(path)
+
+    def remove_unwanted(self) -> None:
+        """Remove replaced files; while a backup runs they are kept for a later call."""
+        with self._guard, suppress(Timeout), FileLock(removal_lock(self._directory), timeout=0):
+            while self._unwanted:
+                self._unlink(self._unwanted.pop())
+
+    def _drop_file(self, connection: sqlite3.Connection, name: str) -> None:
+        row = connection.execute("SELECT file FROM objects WHERE name = ?", (name,)).fetchone()
+        if row is None or row["file"] is None:
+            return
+        old = row["file"]
+
+        def remove() -> None:
+            self._unwanted.add(old)
+            self.remove_unwanted()
+
+        self._database.on_commit(remove)
+
+    def _facts(self, row: sqlite3.Row) -> StoredObject:
+        file = self._directory / row["file"]
+        return StoredObject(file, row["md5"], row["crc32c"], row["n_bytes"], row["modified_at"])
+
+    def _new_part(self) -> Path:
+        part = self._directory / INCOMING / secrets.token_hex(16)
+        part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        return part
+
+    def _complete(self, part: Path, name: str, digests: Digests) -> WrittenFile:
+        """Move a file to its final place, flushed: a listed object must survive a power cut."""
+        path = f"{name.partition('/')[0]}/{part.name[:2]}/{part.name}"
+        file = self._directory / path
+        parents = [file.parent]
+        if not file.parent.is_dir():
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            parents += [file.parent.parent, self._directory]
+        part.chmod(0o600)
+        part.replace(file)
+        # Moved first: then most file systems write the new names together with the content.
+        with file.open("rb") as content:
+            os.fsync(content.fileno())
+        for parent in parents:
+            flush_directory(parent)
+        return WrittenFile(path, digests)
+
+    def _unlink(self, path: str) -> None:
+        with suppress(OSError):
+            self._directory.joinpath(path).unlink()
+
+
+def unnamed_files(database: Database, directory: Path) -> list[str]:
+    """Return the complete files in a storage that no object has, relative to the storage."""
+    # The files first: a file that an upload adds meanwhile must not count as unnamed.
+    found = [
+        Path(folder, name).relative_to(directory).as_posix()
+        for folder, _, names in os.walk(directory)
+        for name in names
+    ]
+    named = {row["file"] for row in database.rows("SELECT file FROM objects")}
+    return sorted(path for path in set(found) - named if not path.startswith(f"{INCOMING}/"))
+
+
+def removal_lock(directory: Path) -> Path:
+    """Return the lock file that a backup holds, so that no file of a storage is removed."""
+    return directory.with_name("removal.lock")
+
+
+def flush_directory(directory: Path) -> None:
+    """Flush the entries of a directory to disk, where the system can do that."""
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
