@@ -217,8 +217,7 @@ def _storage(backend: Backend, intake: Intake) -> ASGIApp:
         if not storage.allows(request.method, name, number, expires, signature, md5):
             if request.method == "PUT":
                 raise Unwelcome(403, "the URL expired, or was not signed here")
-            return PlainTextResponse("The URL expired, or was not signed here.
-", 403)
+            return PlainTextResponse("The URL expired, or was not signed here.\n", 403)
         if request.method == "PUT":
             try:
                 received = await storage.receive(name, number, intake.upload(request), md5)
