@@ -184,7 +184,7 @@ class _TableSource:
     def read(self, *, is_incremental: bool | None = None) -> StoredTable:
         """Return the table with all its parts.
 
-        ``is_incremental`` None reads from the table's document whether it is incremental.
+        If ``is_incremental`` is None, the table's document says whether it is incremental.
         """
         first = self._document(self._name)
         names = [self._name]

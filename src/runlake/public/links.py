@@ -1,8 +1,9 @@
-"""Functions that return an object of another public class: the only late imports of `public`.
+"""Functions that return an object of another public class, whose module they import late.
 
 A run returns its sweep, and a sweep returns its runs; an artifact returns its files, and a file
-returns its artifact. Imports at the top of their modules would be circular. This module is the only
-exception that import-linter makes in its check for circles.
+returns its artifact. Imports at the top of their modules would be circular. So these functions
+import modules when they are called; in its check for circles, import-linter ignores only this
+module.
 """
 
 from __future__ import annotations

@@ -115,7 +115,10 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
     def _lazy_edges(
         self, cursor: str | None
     ) -> tuple[Page[dict[str, Any]], dict[str, dict[str, Any]]]:
-        """Return a page without large fields; these apart, if runs of the page before read them."""
+        """Return a page without its large fields, and these fields by run.
+
+        They are requested only if most runs of the page before read theirs.
+        """
         is_read = self._together is not None and self._together.is_read
         if is_read and not self._is_large and self.per_page <= MAX_TOGETHER:
             try:
@@ -414,9 +417,10 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
 
         Notes
         -----
-        No history is read. Config and summary are loaded into the runs: one request per page for
-        runs of a lazy list that were fetched before, and for all other runs pages of up to 1,000
-        runs, whose size follows from the first page.
+        No history is read. Config and summary are loaded into the runs. For runs that a lazy list
+        has fetched already, this is one request per page. The other runs are fetched together with
+        these fields, in pages of up to 1,000 runs; the first page shows how many runs a page can
+        have.
         """
         from runlake.history.runs.run_table import run_table
 

@@ -1,8 +1,9 @@
 """The settings: environment, netrc and settings files, as one frozen value.
 
-No other package of the client reads the environment. Read `settings` for the values, and `load` for
-the source of each value; then `environment`, `settings_files` and `api_keys`, which read these
-sources. A new setting goes into `Settings` and `load_settings`.
+No other package of the client reads the environment. To understand this package, begin with
+`settings`, which has the values, and `load`, which decides the source of each value. Then read
+`environment`, `settings_files` and `api_keys`, which read these sources. A new setting goes into
+`Settings` and `load_settings`.
 """
 
 from runlake.settings.api_keys import find_api_key, remember_login

@@ -80,7 +80,10 @@ class Settings:
 
     @property
     def max_downloads(self) -> int:
-        """Most short downloads at once from a distant host: more than `max_workers` by default."""
+        """Maximum number of simultaneous short downloads from a distant host.
+
+        By default, it is more than `max_workers`.
+        """
         return MAX_DOWNLOADS if self.max_workers == MAX_WORKERS else self.max_workers
 
     def __getitem__(self, name: str) -> Any:

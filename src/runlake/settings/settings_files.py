@@ -12,7 +12,7 @@ from runlake.settings.secret import Secret
 
 
 def read_settings_files() -> dict[str, Any]:
-    """Return the settings of both files, first ``./wandb/settings``; the key is a `Secret`."""
+    """Return the settings of both files, ``./wandb/settings`` first; the key is a `Secret`."""
     named = variable("WANDB_CONFIG_DIR")
     home = home_directory()
     folder = home / ".config" / "wandb" if home else None

@@ -1,6 +1,7 @@
 """Frozen values that every layer uses, and checks of arguments.
 
-Read `question` first, which describes a read of a run; then `paths`. Both use `arguments`.
+To understand this package, begin with `question`, which describes a read of a run; then read
+`paths`. Both use `arguments`.
 """
 
 from runlake.values.arguments import (

@@ -1,4 +1,4 @@
-"""Read the exports of many runs with equal columns in one scan, which has a fixed cost."""
+"""Read the exports of runs with equal columns in one scan, to pay its fixed cost only once."""
 
 from __future__ import annotations
 

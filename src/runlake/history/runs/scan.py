@@ -122,7 +122,7 @@ def _frames(opened: Sequence[_Opened], types: Types, *, is_plain: bool) -> Itera
 
 
 def _scan_alike(opened: Sequence[_Opened], types: Types) -> pl.LazyFrame:
-    """Read the exports of runs with equal columns in one scan, which has a fixed cost."""
+    """Read the exports of runs with equal columns in one scan, to pay its fixed cost only once."""
     run_ids = {
         str(read.file): one.run_id for one in opened for read in one.reading.plan.in_step_order
     }

@@ -1,4 +1,4 @@
-"""Sample a history part by part: candidates of each part, then rows of the candidates."""
+"""Sample a long history: choose candidates from each part, then rows from all candidates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LEAST_ROWS = 4 * CANDIDATES
 
 
 def is_divided(plan: Plan, n_rows: int) -> bool:
-    """Return whether a sample of ``n_rows`` rows is chosen part by part, by the plan's size."""
+    """Return whether a plan is so large that ``n_rows`` rows are chosen from it part by part."""
     n_cells = sum(read.n_rows * (len(read.columns) + 1) for read in plan.exports)
     n_planned = sum(read.n_rows for read in plan.exports)
     return n_cells > CELLS_AT_ONCE and n_planned > n_rows * LEAST_ROWS
@@ -73,8 +73,8 @@ def pick_of_frames(
     frames : iterable of polars.DataFrame
         Ascending by ``_step`` over all frames; at least one.
     n_part : int
-        Number of rows of a part. If all frames have no more rows, the sample is that of a single
-        frame with these rows.
+        Number of rows of a part. If all frames together have at most so many rows, the sample is
+        the same as from a single frame.
     n_rows, keys
         As for `pick_in_parts`.
 
@@ -85,8 +85,8 @@ def pick_of_frames(
 
     Notes
     -----
-    All parts but the last have about the same number of rows, and a part has candidates in
-    proportion to its rows, so that they are as dense everywhere.
+    All parts but the last have about the same number of rows, and the number of candidates of a
+    part is in proportion to its rows, so that candidates are equally dense everywhere.
     """
     parts = _joined(frames, n_part)
     head = deque(islice(parts, 2))
@@ -115,7 +115,7 @@ def _joined(frames: Iterable[pl.DataFrame], n_part: int) -> Iterator[pl.DataFram
 
 
 def _candidates(part: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataFrame:
-    """Return rows of a part as `pick_rows` chooses them, and the extremes of each key."""
+    """Return the candidates of a part: rows as `pick_rows` chooses them, and extremes of keys."""
     if part.height <= n_rows:
         return part
     chosen = choose_rows(part, n_rows, keys)

@@ -47,7 +47,7 @@ def rows_of(frame: pl.DataFrame, json_keys: Iterable[str] = ()) -> list[Row]:
 def _matrices(frame: pl.DataFrame) -> list[np.ndarray[Any, Any]] | None:
     """Return the columns of a wide frame of numbers as a matrix per type, None for other frames.
 
-    Rows of a matrix become lists in half of the time that as many columns take.
+    To convert a matrix to lists takes half the time of converting each column to a list.
     """
     types = [(dtype, len(list(same))) for dtype, same in groupby(frame.dtypes)]
     is_wide = frame.width >= len(types) * sizes.COLUMNS_WORTH_A_MATRIX
@@ -167,7 +167,8 @@ def _dense_values(
 ) -> np.ndarray[Any, np.dtype[np.float64]] | None:
     """Return the values of a single key if they are finite numbers without nulls, else None.
 
-    Then only the downsampler's points are needed, which takes a tenth of the time.
+    If there are such values, the rows can be chosen by the downsampler alone, in a tenth of the
+    time.
     """
     named = sampled_keys(frame, keys)
     if len(named) != 1:
@@ -186,7 +187,7 @@ def sampled_keys(frame: pl.DataFrame, keys: Sequence[str]) -> list[str]:
 
 
 def choose_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> Indices:
-    """Choose rows of a frame with more rows, as `pick_rows` does; ascending."""
+    """Return the row numbers that `pick_rows` chooses, ascending; the frame has more rows."""
     is_chosen = np.zeros(frame.height, dtype=np.bool_)
     is_chosen[-1] = True
     is_chosen[0] = n_rows > 1
@@ -215,7 +216,7 @@ def _downsampled(values: np.ndarray[Any, np.dtype[np.float64]], limit: int) -> I
 
 
 def _points_of(series: pl.Series, share: int, is_chosen: Booleans) -> Indices:
-    """Return the rows that keep the shape of one key: ``share``, or up to two more."""
+    """Return ``share`` row numbers, or up to two more, that keep the shape of one key."""
     filled: Indices = (
         series.is_not_null().arg_true().to_numpy().astype(np.int64)
         if series.null_count()

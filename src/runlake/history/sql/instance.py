@@ -1,4 +1,4 @@
-"""Connections to DuckDB: each view of a run has its own, but most share one instance."""
+"""Connections to DuckDB: one for each view of a run; most of them share one instance."""
 
 from __future__ import annotations
 

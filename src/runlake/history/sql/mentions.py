@@ -100,7 +100,7 @@ def _tables(node: dict[str, Any]) -> Iterator[str]:
 
 
 def _is_whole_row(node: dict[str, Any], tables: set[str]) -> bool:
-    """Return whether a node names a table where a column is expected: its rows as structs."""
+    """Return whether a node names a table in the place of a column, for its rows as structs."""
     names = node.get("column_names", ())
     return bool(names) and names[-1].casefold() in tables
 

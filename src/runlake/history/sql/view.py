@@ -81,7 +81,7 @@ class Columns:
 
     @classmethod
     def of(cls, plan: Plan, live: LiveRows, names: frozenset[str] | None) -> Columns:
-        """Return the columns of a plan with some casefolded names; all columns for None."""
+        """Return the columns of a plan whose casefolded names are given; all columns for None."""
         keys = plan_keys(plan, live)
         aliases = case_aliases([STEP, *keys])
         if names is not None:

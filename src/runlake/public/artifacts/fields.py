@@ -106,7 +106,7 @@ class ArtifactFields:
 
     @property
     def name(self) -> str:
-        """Collection and requested alias, else the version: ``data:latest``, ``data:v3``."""
+        """``data:latest`` with the requested alias; if none was requested, ``data:v3``."""
         return self._path.name if self._path.alias else f"{self._path.collection}:{self.version}"
 
     @property
@@ -156,7 +156,7 @@ class ArtifactFields:
 
     @property
     def is_link(self) -> bool:
-        """True if the artifact was fetched from another collection than that of its logging."""
+        """True if the artifact was fetched from a collection to which it was not logged."""
         source = self._source
         ours = (self._path.entity, self._path.project, self._path.collection)
         return ours != (source.entity, source.project, source.collection)

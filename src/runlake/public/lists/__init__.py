@@ -1,7 +1,8 @@
 """Base classes and functions shared by lists and by the objects in them.
 
-Start with `pages`, lists that are fetched page by page as they are accessed, and `in_project`,
-lists of a project's objects. A subclass sends the document (`_fetch`), makes an object from an edge
-of the answer (`_open`), and gives its unique key (`_key`). Then `attributes` for the backend's
-fields as attributes, `filters`, and `destinations` for the paths that files are downloaded to.
+To understand this package, begin with `pages`, lists that are fetched page by page as they are
+accessed, and `in_project`, lists of a project's objects. A subclass sends the document (`_fetch`),
+makes an object from an edge of the answer (`_open`), and gives its unique key (`_key`).
+`attributes` shows the backend's fields as attributes, `filters` checks filters, and `destinations`
+checks the paths to which files are downloaded.
 """

@@ -152,11 +152,14 @@ class RunFields(Attributes):
         return self._lazy
 
     def _load_with(self, page: PageFields) -> None:
-        """Load config and metrics, at their first access, for all runs of a page of a list."""
+        """Make the first access to config or metrics load them for all runs of a list's page."""
         self._page = page
 
     def _has_changed(self) -> None:
-        """Drop fields that lists have loaded, because this object changes the run."""
+        """Drop the fields of this run that a list of runs has loaded for a whole page.
+
+        Called when this object changes the run, because these fields are then out of date.
+        """
         self._page = None
         forget_fields(self._path)
 
@@ -277,7 +280,7 @@ class RunFields(Attributes):
 
     @property
     def sweep_name(self) -> str | None:
-        """The id of the sweep that started the run; None if none did."""
+        """The id of the sweep that started the run; None if no sweep did."""
         return self._attrs.get("sweepName")
 
     @property
@@ -349,7 +352,7 @@ class RunFields(Attributes):
 
     @property
     def history_keys(self) -> dict[str, Any] | None:
-        """Types, counts and last values of the history's keys, when they were loaded."""
+        """Types, counts and last values of the history's keys, as they were when loaded."""
         if "historyKeys" not in self._attrs:
             self.load_full_data()
         return self._attrs.get("historyKeys")

@@ -90,8 +90,8 @@ class RunKeys(RunFields):
 
         Notes
         -----
-        Every value of the key is read: bounds in Parquet statistics may be wrong, so they are not
-        used.
+        Every value of the key is read. The minimum and maximum in Parquet statistics may be wrong,
+        so they are not used.
         """
         check_word(mode, "mode", ("min", "max"))
         question = Question.from_arguments([key])

@@ -149,8 +149,8 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         Parameters
         ----------
         state : str
-            ``pending``, to run it again, if the run is running, failed, crashed or preempted; or
-            ``failed``, if it is pending or running.
+            ``pending`` (to run it again) for a run that is running, failed, crashed or preempted;
+            ``failed`` for a run that is pending or running.
 
         Returns
         -------

@@ -68,7 +68,7 @@ class SummaryView(MutableMapping[str, Any]):
         key_vals : mapping, optional
             New values by key; if omitted, the current values are sent.
         overwrite : bool
-            False keeps the values of keys that were set through this summary before.
+            False keeps the values of keys that were set earlier through this summary.
 
         Raises
         ------
@@ -171,4 +171,4 @@ class Summary(SummaryView):
 
 
 class _NoSuchValue(KeyError, AttributeError):
-    """A missing attribute: the SDK raises KeyError, but ``hasattr`` needs AttributeError."""
+    """A missing attribute: a KeyError, as in the SDK, and an AttributeError, for ``hasattr``."""
