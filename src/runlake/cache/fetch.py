@@ -31,7 +31,8 @@ from runlake.exports.workers import run_tasks
 from runlake.values import Question
 
 NOTE_SECONDS = 0.2  # least time between two manifests written during a pull
-# Writing manifests takes at most this fraction of a pull's time: those of many exports are long.
+# Writing manifests takes at most this fraction of a pull's time: manifests of many exports are
+# long.
 NOTE_FRACTION = 0.1
 DOWNLOAD_SECONDS = 1e-3  # CPU time that a short download takes
 # Exports of fewer rows are likely to be short.

@@ -81,7 +81,7 @@ class RunDirectory:
         return self.root / "locks" / f"{stripe}.lock"
 
 
-# Cached, because joining paths takes longer than the other work for a run of a list that is cached.
+# Cached, because for each cached run of a list, joining paths takes longer than all other work.
 @lru_cache(maxsize=1 << 13)
 def _places(root: Path, base_url: str, run: RunPath) -> tuple[Path, Path]:
     """Return the directory of a run, and its manifest file."""

@@ -21,7 +21,7 @@ from runlake.values import RunPath
 # HTTP statuses with which servers refuse a document that does not match their schema.
 WRONG_DOCUMENT = {BAD_REQUEST, UNPROCESSABLE}
 CHECK_SPELLING = "Check the spelling, and that this API key may read the project."
-# Most run ids to list in the error, if several runs have the given display name.
+# Maximum number of run ids to list in the error if several runs have the given display name.
 MAX_NAMED = 3
 # Names of the documents' variables for entity, project, and run or collection.
 ENTITY, PROJECT = ("entity", "entityName"), ("project", "projectName")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from runlake.backend.http.client import Client
 from runlake.errors import ProtocolError
 
-# So many pages in a row may have no new objects: objects that move to a later place while the list
-# is read fill pages a second time.
+# This many consecutive pages may have no new objects, because objects that move to a later place
+# while the list is read are sent again.
 IDLE_PAGES = 5
 
 

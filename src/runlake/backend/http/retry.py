@@ -99,7 +99,7 @@ def tries(settings: Settings) -> Iterator[AbstractContextManager[object]]:
             wait_max=10,
         ):
             if failure is not None:
-                # As the first try of stamina's, so that it decides about the second.
+                # Passed to stamina as its first try, so that stamina decides about the second one.
                 failed, failure = failure, None
                 with attempt:
                     _raise(failed)

@@ -114,7 +114,7 @@ def _cut_export(
     query = partial(SliceQuery, read, steps, projection)
     for number, place in enumerate(cut_slices(wanted, first_rows, max_rows, whole_rows)):
         rows = scan.slice(place.offset, place.n_rows)
-        # The caller waits for the first two, and few other threads work.
+        # The caller waits for the first two slices, while few other threads work.
         if is_plain and number < sizes.SLICES_WAITED_FOR and len(selection.shares) > 1:
             yield query(place, [rows.select(share) for share in selection.shares])
             continue

@@ -11,8 +11,8 @@ from __future__ import annotations
 # millions only memory use grows.
 CELLS_PER_SLICE = 1 << 22
 MIN_ROWS = 64
-# A row group of numbers up to this size is one slice, because entering a row group with many
-# columns is slow.
+# A row group of numbers up to this size is one slice, because it is slow to begin reading a row
+# group with many columns.
 CELLS_PER_ROW_GROUP = 2 * CELLS_PER_SLICE
 # The first slice is small, because the caller waits for it. Texts may be long, so its number of
 # rows is limited too.
@@ -26,25 +26,25 @@ SLICES_WAITED_FOR = 2
 COLUMNS_WORTH_A_THREAD = 250
 # In a row group larger than this, rows are found by a search for their steps.
 CELLS_WORTH_A_SEARCH = 1 << 18
-# Of a searched row group every so many rows one step stays in memory.
+# One step per this many rows of a searched row group stays in memory.
 ROWS_PER_KNOWN_STEP = 1 << 12
 PYARROW_ROWS = 4096
 
 # Frames and streams.
 CELLS_PER_BATCH = 1 << 21
-# Entering a row group takes as long as decoding some thousand of its rows, so a batch of numbers
-# has as many rows as this, unless it has more cells than that (256 MiB).
+# To begin reading a row group takes as long as decoding some thousand of its rows. So a batch of
+# numbers has at least this many rows, unless these have more cells than the next limit (256 MiB).
 ROWS_WORTH_ENTERING = 1000
 CELLS_PER_WIDE_BATCH = 1 << 25
-# A file's dictionary holds a repeated text once, Arrow arrays hold it once per row: this bounds the
-# copies.
+# A file's dictionary contains a repeated text once, and Arrow arrays contain it once per row. This
+# limits the size of the copies.
 TEXT_BYTES_PER_BATCH = 1 << 26
 ROWS_PER_SQL_BATCH = 2048
 ROWS_PER_LOOK = 1 << 16
 
 # Rows as dicts: small enough that the intermediate lists stay in the processor's cache.
 CELLS_PER_BUILD = 1 << 13
-# Fewer where a piece costs a slice of numpy per column and nothing more.
+# Fewer cells if a piece costs only one slice of a numpy array per column.
 CELLS_PER_DENSE_BUILD = 1 << 12
 # The fixed cost of a column, expressed as a number of cells.
 CELLS_PER_COLUMN = 200

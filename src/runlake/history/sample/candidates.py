@@ -21,7 +21,8 @@ from runlake.history.sample.downsample import Indices, choose_rows, pick_rows, s
 # Cells of a history that is sampled as a whole, from one frame (128 MiB of numbers).
 CELLS_AT_ONCE = 1 << 24
 CELLS_PER_PART = 1 << 22
-# Candidates of a part, in multiples of the rows of the sample, and the least that a part has.
+# Number of candidates of a full part, in multiples of the rows of the sample, and the smallest
+# number that any part has.
 CANDIDATES = 4
 LEAST_ROWS = 4 * CANDIDATES
 

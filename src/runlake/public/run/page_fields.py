@@ -21,7 +21,7 @@ from runlake.values import RunPath
 MAX_AGE_SECONDS = 10.0
 # Config and summary of a run may have megabytes, so a request is for no more runs than this.
 MAX_TOGETHER = 100
-# The size of an answer that is decoded in some 100 ms, and the most runs of a page at W&B.
+# The size of an answer that is decoded in some 100 ms, and W&B's maximum number of runs per page.
 PAGE_CHARACTERS = 4_000_000
 MAX_PER_PAGE = 1_000
 # A key of a run's history is described by about so many characters.
