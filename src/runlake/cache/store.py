@@ -89,7 +89,7 @@ class LastOffer:
         )
 
     def is_whole(self, manifest: Manifest) -> bool:
-        """Return whether a search for unlisted rows, at the same freshness, found no rows.
+        """Return whether an earlier search for unlisted rows found none, and nothing has changed.
 
         Then the rows that ``manifest`` lists as live are all live rows.
         """

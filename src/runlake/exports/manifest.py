@@ -24,7 +24,7 @@ STATES_UNDER_WAY = frozenset({"running", "pending", "preempting"})
 class Freshness(NamedTuple):
     """Facts that change whenever rows are added to a run; made by `freshness_of`.
 
-    If they are equal at two times, the run's history is the same.
+    If they are equal at two times, the run's history has not changed in between.
 
     Parameters
     ----------

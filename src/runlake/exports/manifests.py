@@ -31,7 +31,7 @@ _Answers = dict[RunPath, dict[str, Any]]
 
 
 class Manifests:
-    """The manifests of runs that are read one after the other, or side by side.
+    """The manifests of runs that are read one after the other, or in parallel.
 
     Parameters
     ----------

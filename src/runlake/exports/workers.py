@@ -33,8 +33,8 @@ def run_tasks(
     stop : Stop
         The flag that the tasks check while they wait. It is set here if a task fails.
     meanwhile : callable, optional
-        Called about every `POLL_SECONDS` by the calling thread while tasks run; if it fails, they
-        are cancelled.
+        Called about every `POLL_SECONDS` by the calling thread while tasks run; if it fails, the
+        tasks are cancelled.
 
     Raises
     ------

@@ -240,8 +240,8 @@ class Api(ApiArtifacts):
         name : str
             The project, or the URL of a page of the project.
         entity : str, optional
-            Owner of the project. If omitted, the configured entity, else the user's. Ignored if
-            ``name`` is a URL, which contains the entity.
+            Owner of the project. If omitted, the configured entity is used, else the user's default
+            entity. Ignored if ``name`` is a URL, which contains the entity.
 
         Returns
         -------
@@ -260,12 +260,12 @@ class Api(ApiArtifacts):
         return Project(self._client, self._entity(entity), name)
 
     def projects(self, entity: str | None = None, per_page: int = 200) -> Projects:
-        """Return the projects of an entity; until `flush` is called, the same list.
+        """Return the projects of an entity; until `flush` is called, the list is the same object.
 
         Parameters
         ----------
         entity : str, optional
-            The configured entity, else the user's, if omitted.
+            If omitted, the configured entity is used, else the user's default entity.
         per_page : int
             Projects per request.
 
@@ -332,9 +332,9 @@ class Api(ApiArtifacts):
         run_id : str, optional
             Random if omitted.
         project : str, optional
-            If omitted, the configured project, else ``uncategorized``.
+            If omitted, the configured project is used, else ``uncategorized``.
         entity : str, optional
-            The configured entity, else the user's, if omitted.
+            If omitted, the configured entity is used, else the user's default entity.
 
         Returns
         -------

@@ -29,7 +29,7 @@ class DefaultEntity:
         return self._default_entity
 
     def _entity(self, name: str | None) -> str:
-        """Return a named entity; if it is None, the configured entity, else the user's."""
+        """Return the given entity; if it is None, the configured one, else the user's default."""
         if name is not None and name != UNNAMED:
             return check_text(name, "The entity")
         entity = self._client.settings.entity or self.default_entity

@@ -57,8 +57,8 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
     include_sweeps : bool
         Fetch the sweep of each run with the list, once per sweep.
     lazy : bool
-        List the runs without config and summary. The first access to either fetches them for the
-        runs of the same page, up to 100 in one request.
+        List the runs without config and summary. The first access to one of them fetches both for
+        the runs of the same page, up to 100 runs in one request.
 
     Raises
     ------
@@ -252,8 +252,8 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         samples : int or None
             Maximum number of rows per run; None means 500.
         keys : list of str, optional
-            Return only these keys, of rows that have all of them and the x axis; every row and
-            key if omitted.
+            Return only these keys, and only rows that have all of them and the x axis. If omitted,
+            every row and key is returned.
         x_axis : str or None
             An additional key that a row must have; None means ``_step``.
         format : {"default", "pandas", "polars"}
@@ -301,7 +301,8 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
         Parameters
         ----------
         keys : list of str or None
-            Return only these keys, of rows that have all of them; None means every row and key.
+            Return only these keys, and only rows that have all of them. None means every row and
+            key.
         min_step, max_step : int or None
             First step, inclusive, and the step to stop before, exclusive; None means no limit.
         how : {"all", "any"}

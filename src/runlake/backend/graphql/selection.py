@@ -154,7 +154,7 @@ def _mapped(
 
 
 def _type_of(parent: str, selection: Selection) -> str:
-    """Return the type of a selection's value, by its name in W&B's schema."""
+    """Return the name of the type of a selection's value in W&B's schema."""
     if selection.name.startswith("..."):
         return selection.name.split()[-1]
     if selection.name == "node":

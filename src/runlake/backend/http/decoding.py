@@ -89,7 +89,7 @@ def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def encoding_of(header: str) -> str:
-    """Return the encodings in a ``Content-Encoding``, without those that change nothing."""
+    """Return the encodings in a ``Content-Encoding``, without values that mean no encoding."""
     named = (one.strip().lower() for one in header.split(","))
     return ", ".join(one for one in named if one not in PLAIN)
 

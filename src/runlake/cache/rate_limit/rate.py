@@ -138,8 +138,8 @@ def learn(
     told : RateHeaders or None
         Rate limit in the answer's headers.
     observed : float
-        Requests that this process sent in the last second; the first guess is half of it if the
-        backend complains without stating a limit.
+        Requests that this process sent in the last second. If the backend complains without stating
+        a limit, the first guess is half of this number.
     max_pause : float
         Longest pause in seconds for all processes, whatever the answer requests.
     """

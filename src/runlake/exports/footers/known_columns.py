@@ -39,7 +39,7 @@ class Memo:
     def once(self, function: Callable[[Self, Unpack[Arguments]], T], *arguments: *Arguments) -> T:
         """Return ``function(self, *arguments)``, computed at the first call and then stored.
 
-        Concurrent first calls may compute it twice, but all return the same object.
+        Concurrent first calls may compute the result twice, but all return the same object.
         """
         kept: dict[Any, T] = self.__dict__.setdefault("_kept", {})
         key = (function, *arguments)

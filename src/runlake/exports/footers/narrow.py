@@ -85,7 +85,7 @@ class Unsliceable(Exception):
 
 
 def read_footer(file: Path | bytes) -> bytes:
-    """Return the footer of a Parquet file or of its content, without its length and magic."""
+    """Return the footer of a Parquet file (or its content), without length and magic bytes."""
     with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as content:
         end = content.seek(0, 2)
         content.seek(max(0, end - LENGTH_AND_MAGIC))

@@ -31,9 +31,10 @@ def run_ahead(
     Yields
     ------
     T
-        The results in the order of the tasks. The second task starts only when more than the first
-        result, or its first half, is requested: a caller that wants a single row waits for nothing
-        else. Closing the iterator early does not wait for the running task.
+        The results in the order of the tasks. The second task starts only when the caller requests
+        more than the first result (or more than the first half of a divided result). So a caller
+        that wants a single row does not wait for it. Closing the iterator early does not wait for
+        the running task.
     """
     task = next(tasks, None)
     if task is None:

@@ -63,7 +63,7 @@ def record_batches(
 
 
 def iter_frames(plan: Plan, types: Types, live: LiveRows) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a plan as frames of bounded size, ascending by step over all of them."""
+    """Yield the rows of a plan as frames of bounded size, ascending by step over all frames."""
     yield from run_ahead(query.collect for query in _queries(plan, types, live))
 
 

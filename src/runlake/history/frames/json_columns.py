@@ -85,7 +85,7 @@ def column_of(name: str, values: Sequence[Any], dtype: pl.DataType | None = None
 
 
 def stack(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Concatenate frames by rows, with the columns of all of them.
+    """Concatenate frames vertically; the result has the columns of all frames.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ class LiveSource(Protocol):
     """
 
     def iter_pages(self, plan: Plan) -> Iterator[list[Row]]:
-        """Yield all live rows, ascending: those of `Plan.live_pages`, then of `Plan.walk`."""
+        """Yield all live rows, ascending: those of `Plan.live_pages`, then those of `Plan.walk`."""
 
     def read_page(self, plan: Plan, page: LivePage) -> list[Row]:
         """Return the live rows of one page."""

@@ -76,7 +76,7 @@ class Plan:
 
     @property
     def projection(self) -> Projection:
-        """Keys to read, and whether a row must have all or any of them."""
+        """Keys to read, and whether a row must have all of them or at least one."""
         return self.question.projection
 
     @property
@@ -91,7 +91,7 @@ class Plan:
 
     @property
     def in_step_order(self) -> tuple[ExportRead, ...]:
-        """The exports by their first step."""
+        """The exports, sorted by their first step."""
         return tuple(sorted(self.exports, key=lambda export: export.first_step))
 
     @property

@@ -179,7 +179,7 @@ def _touches(facts: ExportFacts, index: int, steps: StepRange) -> bool:
 def _intervals(
     reads: Sequence[ExportRead], live_steps: Sequence[int]
 ) -> Iterator[tuple[int, int, list[int]]]:
-    """Yield intervals in which no read begins or ends: low, high and the indices of reads."""
+    """Yield intervals in which no read begins or ends: lowest and highest step, read indices."""
     starts: dict[int, list[int]] = {}
     ends: dict[int, list[int]] = {}
     for index, read in enumerate(reads):

@@ -52,7 +52,7 @@ def project_rows(rows: Iterable[Row], projection: Projection) -> Iterator[Row]:
     rows : iterable of dict
         Complete rows, with ``_step``.
     projection : Projection
-        Keys to keep, and whether a row must have all or any of them.
+        Keys to keep, and whether a row must have all of them or at least one.
 
     Yields
     ------

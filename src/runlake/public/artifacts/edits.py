@@ -157,10 +157,10 @@ class ArtifactEdits(ArtifactFields):
 
         Notes
         -----
-        Only the added and removed aliases and tags are sent, so that those that other users added
-        meanwhile are not removed. If another version had an added alias, that version loses the
-        alias. Description and metadata are sent whole. Afterwards this object has the backend's
-        values, as in the SDK.
+        Only the added and removed aliases and tags are sent, so that aliases and tags which other
+        users added meanwhile are not removed. If another version had an added alias, that version
+        loses the alias. Description and metadata are sent whole. Afterwards this object has the
+        backend's values, as in the SDK.
         """
         del project, settings
         aliases, tags = check_aliases(self._aliases), check_tags(self._tags)

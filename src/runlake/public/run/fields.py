@@ -164,7 +164,7 @@ class RunFields(Attributes):
         forget_fields(self._path)
 
     def _take_full_data(self, attrs: Mapping[str, Any]) -> None:
-        """Replace the fields by those of a list whose runs have config and metrics."""
+        """Replace the fields by those in the answer for a list of runs with config and metrics."""
         self._take(attrs)
         self._page, self._lazy = None, False
 

@@ -52,8 +52,8 @@ class RunHistory(RunFields):
         Parameters
         ----------
         keys : list of str, optional
-            Keys to read. Only rows that have all of them are returned; every row and key if
-            omitted.
+            Keys to read. Only rows that have all of these keys are returned. If omitted, every row
+            and key is returned.
         page_size : int
             Maximum number of rows in the first batch; a hint, later batches may be larger.
         min_step, max_step : int or None
@@ -150,8 +150,8 @@ class RunHistory(RunFields):
         samples : int or None
             Maximum number of rows; None means 500, as in the backend.
         keys : list of str, optional
-            Keys to return. Only rows that have all of them and the x axis are returned; every row
-            and key if omitted.
+            Keys to return. Only rows that have all of these keys and the x axis are returned. If
+            omitted, every row and key is returned.
         x_axis : str or None
             An additional key that a row must have; it is the first key in each row. None means
             ``_step``.

@@ -35,11 +35,12 @@ class RunKeys(RunFields):
         Returns
         -------
         polars.DataFrame
-            A row per key except ``_step``, in alphabetical order: ``key``, ``kind``, ``count``
-            (rows that have the key), ``first_step`` and ``last_step`` (from the exports that have
-            the key: it was not logged before the first or after the last), and ``min`` and ``max``
-            of its finite numbers. Unknown values are null; ``min`` and ``max`` are null while rows
-            with the key are live. If no key matches, a `NoRowsWarning` names existing keys.
+            A row per key except ``_step``, in alphabetical order, with the columns ``key``,
+            ``kind``, ``count`` (rows that have the key), ``first_step``, ``last_step``, ``min`` and
+            ``max``. The two steps are the first and the last step of the exports that have the key:
+            it was not logged before or after them. ``min`` and ``max`` are of its finite numbers;
+            they are null while rows with the key are live. Unknown values are null. If no key
+            matches, a `NoRowsWarning` names existing keys.
 
         Raises
         ------

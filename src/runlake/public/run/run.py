@@ -50,9 +50,9 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         run_id : str, optional
             Eight random characters if omitted.
         project : str, optional
-            The project of the settings, else ``uncategorized``, if omitted.
+            If omitted, the project of the settings is used, else ``uncategorized``.
         entity : str, optional
-            The entity of the settings, else the user's default, if omitted.
+            If omitted, the entity of the settings is used, else the user's default entity.
         state : {"running", "pending"}
             ``pending`` for a run that will be resumed later.
 
