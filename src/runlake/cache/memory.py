@@ -75,7 +75,7 @@ def recall_exports(
     exports: tuple[StoredExport, ...],
     keys: tuple[str, ...] | None,
 ) -> LoadedExports:
-    """Return `recall_columns` of each export of a run.
+    """Return the result of `recall_columns` for each export of a run.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ _guard = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class LastOffer:
-    """The part of the backend's last answer about a run that is stored on disk.
+    """What is stored on disk of the backend's last answer about a run.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class LastOffer:
 
     @property
     def freshness(self) -> Freshness:
-        """State, heartbeat and number of logged lines; if they are equal, the exports are too."""
+        """State, heartbeat and number of logged lines; if one differs, exports are revalidated."""
         return Freshness(self.state, self.heartbeat_at, self.line_count)
 
     @property

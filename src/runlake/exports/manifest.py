@@ -118,7 +118,7 @@ class Manifest:
 
     @property
     def freshness(self) -> Freshness:
-        """State, heartbeat and number of logged lines; if they are equal, the exports are too."""
+        """State, heartbeat and number of logged lines; if one differs, exports are revalidated."""
         return freshness_of(self.state, self.heartbeat_at, self.line_count)
 
     def first_unlisted(self, exported_to: Iterable[int | None]) -> int | None:

@@ -53,7 +53,7 @@ class HeadStart:
         return type(None), ()
 
     def take(self, query: SliceQuery) -> pl.DataFrame | None:
-        """Return the rows of the decoded query, once; None for other queries and later calls."""
+        """Return the rows of ``query`` if it was decoded; None otherwise, and for later calls."""
         future, self._begun = self._begun, None
         begun = None if future is None or self._pid != os.getpid() else future.result()
         return begun[1] if begun is not None and begun[0] == query else None

@@ -10,7 +10,7 @@ from runlake.backend.http.stop import Stop
 
 
 class Bandwidth:
-    """Limits the average rate of downloads: each piece waits after it has arrived.
+    """Limits the average rate of downloads, by a wait after each piece that has arrived.
 
     Parameters
     ----------

@@ -94,7 +94,7 @@ def _first(headers: Mapping[str, str], name: str) -> float | None:
 
 
 def _parameters(field: str | None) -> dict[str, float]:
-    """Return the numbers by name in a header's first policy.
+    """Return the parameters of a header's first policy that are numbers, by name.
 
     The form differs between drafts. In old drafts the policy is ``100;w=60``, and the state is
     ``limit=9, remaining=3, reset=1``. In new drafts they are ``"name";q=100;w=60`` and

@@ -96,7 +96,7 @@ class Reply:
 
     @property
     def _is_long(self) -> bool:
-        """True if the body is long, and consists of the next bytes of the connection."""
+        """True if the body is long, not chunked, and not limited in speed."""
         return (
             self._response.http_version == "HTTP/1.1"
             and "transfer-encoding" not in self.headers

@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 class SharedBudget:
-    """Hands out turns to send requests to one API, first come, first served for all processes.
+    """Gives out turns to send requests to one API: first come, first served, over all processes.
 
     If the cache cannot be written, each process limits only its own requests.
 

@@ -186,7 +186,7 @@ def encode(rate: Rate) -> bytes:
 
 
 def decode(text: bytes, now: float) -> Rate:
-    """Parse a state; a blank one if the text is empty or malformed."""
+    """Parse a state; return a blank state if the text is empty or malformed."""
     try:
         facts = {name: _finite(fact) for name, fact in json.loads(text).items()}
         epoch = int(facts.pop("epoch", 0))

@@ -89,7 +89,7 @@ def _is_for_polars(read: ExportRead) -> bool:
 
 
 def first_query(plan: Plan) -> SliceQuery | None:
-    """Return the first query of a plan; None if the plan does not begin with one export."""
+    """Return a plan's first query; None if it does not begin with one export for polars."""
     first = next(iter(plan.segments), None)
     if first is None or not (first.is_one_export and _is_for_polars(first.reads[0])):
         return None

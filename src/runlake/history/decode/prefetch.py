@@ -1,4 +1,4 @@
-"""Decode the next slice in a thread while the consumer processes the slice before."""
+"""Decode the next slice in a thread while the consumer processes the previous slice."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def _clashing(frames: Sequence[pl.DataFrame]) -> list[str]:
 
 
 def _shape_of(values: Sequence[Any]) -> _Shape:
-    """Return the common shape of values, without None among them."""
+    """Return the common shape of values, none of which is None."""
     kinds = {type(value) for value in values}
     if kinds <= {dict} and kinds:
         return _struct_of(values)

@@ -216,7 +216,7 @@ def with_types(frame: pl.LazyFrame, columns: Sequence[Column], types: Types) -> 
 
 
 def typed_columns(columns: Sequence[Column], types: Types) -> list[pl.Expr]:
-    """Return the columns of the answer as expressions over those of a source."""
+    """Return the answer's columns as expressions over the columns of a source."""
     held: dict[str, list[Column]] = {}
     for column in columns:
         held.setdefault(column.key, []).append(column)

@@ -98,7 +98,7 @@ def holds_as_is(target: pa.DataType | None, dtype: pa.DataType) -> bool:
 
 
 def is_plain(dtype: pa.DataType) -> bool:
-    """Return whether a stored type is also the type of the frame's column, as polars reads it."""
+    """Return whether polars reads a stored type as the type that the frame's column has."""
     if is_list(dtype) and not pa.types.is_fixed_size_list(dtype):
         return is_plain(dtype.value_type)
     if pa.types.is_struct(dtype) and not all(is_plain(field.type) for field in dtype):
@@ -145,7 +145,7 @@ def is_list(dtype: pa.DataType) -> bool:
 
 
 def is_int_or_float(dtype: pa.DataType) -> bool:
-    """Return whether a type is an integer or a float, which numpy has too."""
+    """Return whether a type is an integer or float type that numpy has too."""
     return bool(pa.types.is_integer(dtype) or pa.types.is_floating(dtype))
 
 

@@ -66,7 +66,7 @@ def _of_keys(columns: KeyColumns, keys: frozenset[str]) -> KeyColumns:
 
 
 def key_columns(columns: KnownColumns, keys: tuple[str, ...] | None) -> KeyColumns:
-    """Return `find_columns` of an export; the result is cached."""
+    """Return the result of `find_columns` for an export; it is cached."""
     return columns.once(_find, keys)
 
 

@@ -67,5 +67,5 @@ def rows_of(n_cells: int, n_columns: int) -> int:
 
 
 def rows_per_slice(n_columns: int, n_sharing: int = 1) -> int:
-    """Return the rows of an export to decode at once, while ``n_sharing`` exports are read."""
+    """Return how many rows of an export to decode at once, while ``n_sharing`` exports are read."""
     return rows_of(CELLS_PER_SLICE // n_sharing, n_columns)

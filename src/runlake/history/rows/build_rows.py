@@ -67,7 +67,7 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[lis
 
 
 def _cuts(n_rows: int, rows_per_build: int, first: int) -> Iterator[tuple[int, int]]:
-    """Yield start and end of pieces of a fast size; the first piece has at most ``first`` rows."""
+    """Yield start and end of pieces of an efficient size; the first has at most ``first`` rows."""
     start = min(first, n_rows)
     if start:
         yield 0, start

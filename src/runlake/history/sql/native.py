@@ -37,7 +37,7 @@ class Native:
 
     @property
     def likeness(self) -> tuple[object, ...]:
-        """Equal for exports that one query can read."""
+        """A value that is equal for exports that one query can read."""
         return self.columns.fingerprint, self.read.step_dtype, self.condition
 
 

@@ -187,7 +187,7 @@ class ArtifactManifest:
         return self._entries
 
     def size(self) -> int:
-        """Return the total size of all files in bytes, with references."""
+        """Return the total size of all files in bytes, including references."""
         return sum(entry.size or 0 for entry in self._entries.values())
 
     def digest(self) -> str:

@@ -136,7 +136,7 @@ class ArtifactFields:
 
     @property
     def source_name(self) -> str:
-        """Collection and version as which the artifact was logged: ``data:v3``."""
+        """The collection and version under which the artifact was logged: ``data:v3``."""
         return self._source.name
 
     @property
@@ -146,7 +146,7 @@ class ArtifactFields:
 
     @property
     def source_qualified_name(self) -> str:
-        """``entity/project/collection:version`` as which the artifact was logged."""
+        """``entity/project/collection:version`` under which the artifact was logged."""
         return str(self._source)
 
     @property
@@ -173,12 +173,12 @@ class ArtifactFields:
 
     @property
     def size(self) -> int:
-        """Total size of all files in bytes, with references."""
+        """Total size of all files in bytes, including references."""
         return int(self._attrs.get("size") or 0)
 
     @property
     def file_count(self) -> int:
-        """Number of files, with references."""
+        """Number of files, including references."""
         return int(self._attrs.get("fileCount") or 0)
 
     @property

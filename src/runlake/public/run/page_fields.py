@@ -154,7 +154,7 @@ class PageFields:
 
 
 def count_fitting(nodes: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many runs a page may have, by the size of another page's large fields.
+    """Return how many runs a page can have, estimated from the large fields of another page.
 
     Examples
     --------
