@@ -21,6 +21,14 @@ mutation CreateRunFiles($files: [String!]!) {
   ) { files { uploadUrl } }
 }
 """
+UPSERT_ANY = """
+mutation UpsertBucket($input: UpsertBucketInput!) { upsertBucket(input: $input) { inserted } }
+"""
+COUNT = """
+query Count($filters: JSONString) {
+  project(entityName: "local", name: "long") { runCount(filters: $filters) }
+}
+"""
 UPSERT = 'mutation { upsertBucket(input: {modelName: "p", name: "r"}) { bucket { id } } }'
 
 
@@ -73,6 +81,7 @@ def client(tmp_path_factory):
         max_connections=N_CONNECTIONS,
         header_timeout=0.5,
         body_timeout=0.5,
+        query_timeout=0.5,
     ) as server:
         yield Client(server)
 
@@ -147,6 +156,30 @@ def test_silent_connections_lock_nobody_out(client):
             if not at % N_CONNECTIONS:
                 assert client.graphql("{ viewer { id } }")[0] == 200
         assert client.graphql("{ viewer { id } }")[0] == 200
+
+
+def test_the_schema_is_shown_to_users_only(client):
+    query = "{ __schema { types { name } } }"
+    assert client.graphql(query)[1]["data"]["__schema"]["types"]
+    (error,) = client.graphql(query, has_key=False)[1]["errors"]
+    assert "send an API key" in error["message"]
+
+
+def test_a_list_of_requests_is_refused(client):
+    body = json.dumps([{"query": "{ viewer { id } }"}] * 3)
+    head = f"Content-Length: {len(body)}\r\n\r\n"
+    assert client.status(GRAPHQL, client.key, head, body) == 400
+
+
+def test_a_query_that_takes_too_long_is_ended_with_a_message(client):
+    long = {"c" * 40 + str(n): {"value": n} for n in range(5_000)}
+    for name in "abcdefgh":
+        given = {"modelName": "long", "name": name, "config": json.dumps(long)}
+        assert client.graphql(UPSERT_ANY, {"input": given})[0] == 200
+    conditions = [{f"config.{'d' * 40}{n}": n} for n in range(1_900)]
+    wanted = {"filters": json.dumps({"$or": conditions})}
+    (error,) = client.graphql(COUNT, wanted)[1]["errors"]
+    assert error["message"] == "the request took more than 0.5 seconds"
 
 
 def test_requests_without_a_key_are_answered_where_no_user_is_needed(client):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +21,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runlake.server.artifacts.artifacts import ArtifactStore
+from runlake.server.graphql.budget import Budget
 from runlake.server.graphql.context import Context
-from runlake.server.graphql.execute import execute, is_request, operation_name
+from runlake.server.graphql.execute import encode_answer, execute, is_request, operation_name
 from runlake.server.graphql.schema import load_schema
 from runlake.server.http.access_log import AccessLog
 from runlake.server.http.artifact_routes import artifact_routes
 from runlake.server.http.delivery import NO_GUESSING, deliver
-from runlake.server.http.intake import BodyLimits, Intake, Unwelcome, refuse
+from runlake.server.http.intake import Intake, RequestLimits, Unwelcome, refuse
 from runlake.server.refused import Refused
 from runlake.server.runs.files import RunFiles
 from runlake.server.runs.runs import Limits, RunStore
@@ -86,7 +88,7 @@ def build_app(
     backend: Backend,
     storage_port: int,
     access_log: Path | None,
-    limits: BodyLimits = BodyLimits(),  # noqa: B008 - it cannot be changed
+    limits: RequestLimits = RequestLimits(),  # noqa: B008 - it cannot be changed
 ) -> ASGIApp:
     """Return the ASGI application; this starts nothing.
 
@@ -98,8 +100,8 @@ def build_app(
         Requests to this port are for storage, requests to any other port for the API.
     access_log : Path or None
         File to which requests are logged.
-    limits : BodyLimits
-        Limits of request bodies.
+    limits : RequestLimits
+        Limits of requests.
 
     Returns
     -------
@@ -145,10 +147,19 @@ class _Api:
         # Without a key, fields that need no user are answered; a wrong key is always refused.
         user = await self._intake.find_user(request)
         async with self._intake.body(request, user) as content:
-            return await run_in_threadpool(self._answer, request, user, content)
+            budget = Budget(self._intake.limits.query_timeout)
+            late = asyncio.get_running_loop().call_later(budget.seconds, budget.interrupt)
+            try:
+                return await run_in_threadpool(self._answer, request, user, content, budget)
+            finally:
+                late.cancel()
 
-    def _answer(self, request: Request, user: User | None, content: bytes) -> Response:
+    def _answer(
+        self, request: Request, user: User | None, content: bytes, budget: Budget
+    ) -> Response:
         backend = self._backend
+        if content.lstrip().startswith(b"["):
+            return _errors("send each request in a body of its own", 400)
         try:
             body = read_body(content)
         except ValueError as error:
@@ -164,8 +175,11 @@ class _Api:
             backend.run_files,
             backend.artifacts,
             backend.storage,
+            budget,
         )
-        return JSONResponse(execute(self._schema, body, context))
+        with budget.interrupting(backend.database.connection()):
+            answer = execute(self._schema, body, context)
+        return Response(encode_answer(answer, budget), media_type="application/json")
 
     async def _file_stream(self, request: Request) -> Response:
         user = await self._intake.find_user(request)

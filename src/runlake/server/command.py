@@ -56,6 +56,9 @@ def serve(
     body_timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds without progress of a body or an answer.")
     ] = 60,
+    query_timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds for which a GraphQL request is executed.")
+    ] = 60,
     access_log: Annotated[Path | None, typer.Option(help="File for a line per request.")] = None,
     ready_file: Annotated[
         Path | None, typer.Option(help="File to write once the server answers.")
@@ -80,6 +83,7 @@ def serve(
         max_connections=max_connections,
         header_timeout=header_timeout,
         body_timeout=body_timeout,
+        query_timeout=query_timeout,
         access_log=access_log,
         ready_file=ready_file,
     )

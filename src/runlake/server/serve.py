@@ -18,7 +18,7 @@ import uvicorn
 
 from runlake.server.app import Backend, build_app, open_backend
 from runlake.server.http.connections import Waiting
-from runlake.server.http.intake import MB, BodyLimits
+from runlake.server.http.intake import MB, RequestLimits
 from runlake.server.runs.runs import Limits
 from runlake.server.store.accounts import add_user, check_name, list_users
 
@@ -42,6 +42,7 @@ class Options:
     max_connections: int = 500
     header_timeout: float = 15.0
     body_timeout: float = 60.0
+    query_timeout: float = 60.0
     access_log: Path | None = None
     ready_file: Path | None = None
 
@@ -110,7 +111,9 @@ def prepare_server(
 
 
 def _configure(options: Options, backend: Backend, storage_port: int) -> uvicorn.Config:
-    limits = BodyLimits(options.max_body * MB, options.max_upload * MB, options.body_timeout)
+    limits = RequestLimits(
+        options.max_body * MB, options.max_upload * MB, options.body_timeout, options.query_timeout
+    )
     max_connections = min(options.max_connections, _usable_connections())
     waiting = Waiting(max_connections, options.header_timeout, options.body_timeout)
     return uvicorn.Config(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from runlake.server.artifacts.artifacts import ArtifactStore
+from runlake.server.graphql.budget import Budget
 from runlake.server.refused import Refused
 from runlake.server.runs.files import RunFiles
 from runlake.server.runs.runs import RunStore
@@ -25,6 +26,8 @@ class Context:
         The request's ``operationName``; empty in requests of the SDK's Python code.
     runs, run_files, artifacts, storage
         The server's stores.
+    budget : Budget
+        What the request may take.
     """
 
     user: User | None
@@ -33,6 +36,7 @@ class Context:
     run_files: RunFiles
     artifacts: ArtifactStore
     storage: Storage
+    budget: Budget = field(default_factory=Budget)
 
     @property
     def owner(self) -> str:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
 from cachetools import LRUCache, cached
-from graphql import (
-    DocumentNode,
-    GraphQLError,
-    GraphQLSchema,
-    OperationDefinitionNode,
-    execute_sync,
-    parse,
-    validate,
-)
+from graphql import GraphQLError, GraphQLSchema, execute_sync, validate
 
+from runlake.server.graphql.budget import Budget
 from runlake.server.graphql.context import Context
+from runlake.server.graphql.document import CHARACTERS_IN_MEMORY, read_document
 from runlake.server.graphql.table import Fields
 from runlake.server.refused import Refused
 
-# Bytes of GraphQL texts; a parsed document takes about 60 times the size of its text.
-CHARACTERS_IN_MEMORY = 1 << 18
 # Each value of a list takes 15 us, and all other threads wait. The SDK sends 10,000 at a time.
 MAX_LIST = 20_000
+LONG_ANSWER = 1 << 20
 
 
 def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) -> Fields:
@@ -47,34 +42,54 @@ def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) ->
     """
     text = body.get("query") or ""
     try:
-        _, document = _read_document(text)
+        document = read_document(text)
     except GraphQLError as error:
-        return {"data": None, "errors": [{"message": error.message}]}
+        return _failed(error.message)
+    if document.is_introspection and context.user is None:
+        return _failed("the schema is shown to users only: send an API key")
     _, problems = _find_problems(schema, text)
     if problems:
         return {"data": None, "errors": [{"message": problem.message} for problem in problems]}
     variables = body.get("variables") or {}
     longest = _longest_list(variables)
     if longest > MAX_LIST:
-        message = f"a variable has a list of {longest:,} values: {MAX_LIST:,} at most"
-        return {"data": None, "errors": [{"message": message}]}
+        return _failed(f"a variable has a list of {longest:,} values: {MAX_LIST:,} at most")
     result = execute_sync(
         schema,
-        document,
+        document.node,
         variable_values=variables,
         operation_name=body.get("operationName") or None,
         context_value=context,
     )
     answer: Fields = {"data": result.data}
     if result.errors:
-        for problem in result.errors:
-            # Anything else is a fault of the server: HTTP 500, with a traceback in its log.
-            if not isinstance(problem.original_error, Refused | GraphQLError | None):
-                raise problem.original_error
         answer["errors"] = [
-            {"message": error.message, "path": error.path} for error in result.errors
+            {"message": _message(error, context), "path": error.path} for error in result.errors
         ]
     return answer
+
+
+def _message(error: GraphQLError, context: Context) -> str:
+    cause = error.original_error
+    if isinstance(cause, sqlite3.OperationalError) and context.budget.is_over:
+        return context.budget.reason
+    # Anything else is a fault of the server: HTTP 500, with a traceback in its log.
+    if not isinstance(cause, Refused | GraphQLError | None):
+        raise cause
+    return error.message
+
+
+def _failed(message: str) -> Fields:
+    return {"data": None, "errors": [{"message": message}]}
+
+
+def encode_answer(answer: Fields, budget: Budget) -> bytes:
+    """Return an answer as JSON; other threads can run while a long one is encoded."""
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    if budget.n_bytes < LONG_ANSWER:
+        return encoder.encode(answer).encode()
+    # `encode` keeps the interpreter's lock to its end, `iterencode` in Python does not.
+    return "".join(encoder.iterencode(answer)).encode()
 
 
 def is_request(body: Mapping[str, Any]) -> bool:
@@ -94,19 +109,12 @@ def operation_name(body: Mapping[str, Any]) -> str | None:
     if body.get("operationName"):
         return str(body["operationName"])
     try:
-        _, document = _read_document(body.get("query") or "")
+        return read_document(body.get("query") or "").operation_name
     except GraphQLError:
         return None
-    named = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
-    return named[0].name.value if named and named[0].name else None
 
 
 # Cached, because clients send the same few texts again and again.
-@cached(LRUCache(CHARACTERS_IN_MEMORY, getsizeof=lambda read: len(read[0])), lock=Lock())
-def _read_document(text: str) -> tuple[str, DocumentNode]:
-    return text, parse(text, no_location=True)
-
-
 @cached(LRUCache(CHARACTERS_IN_MEMORY, getsizeof=lambda found: len(found[0])), lock=Lock())
 def _find_problems(schema: GraphQLSchema, text: str) -> tuple[str, list[GraphQLError]]:
-    return text, validate(schema, _read_document(text)[1])
+    return text, validate(schema, read_document(text).node)

@@ -55,12 +55,13 @@ class Unwelcome(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class BodyLimits:
-    """Limits of request bodies, in bytes and seconds."""
+class RequestLimits:
+    """Limits of requests, in bytes and seconds."""
 
     max_body: int = 32 * MB
     max_upload: int = 50_000 * MB
     body_timeout: float = 60.0
+    query_timeout: float = 60.0
 
 
 class Intake:
@@ -70,13 +71,13 @@ class Intake:
     ----------
     database : Database
         The users.
-    limits : BodyLimits
+    limits : RequestLimits
         Sizes and times.
     """
 
-    def __init__(self, database: Database, limits: BodyLimits) -> None:
+    def __init__(self, database: Database, limits: RequestLimits) -> None:
         self._database = database
-        self._limits = limits
+        self.limits = limits
         self._lanes: dict[int | None, _Lanes] = {}
         self._large = anyio.Semaphore(LARGE_AT_ONCE)
         self._key_threads = anyio.CapacityLimiter(THREADS_FOR_KEYS)
@@ -121,9 +122,9 @@ class Intake:
             async with AsyncExitStack() as stack:
                 body = bytearray()
                 is_large = False
-                limits = self._limits
+                limits = self.limits
                 if user is None:
-                    limits = BodyLimits(MAX_BODY_WITHOUT_KEY, body_timeout=SECONDS_WITHOUT_KEY)
+                    limits = RequestLimits(MAX_BODY_WITHOUT_KEY, body_timeout=SECONDS_WITHOUT_KEY)
                 async for piece in _pieces(request, limits.max_body, limits.body_timeout):
                     if not is_large and max(_announced(request), len(body)) > LARGE_BODY:
                         is_large = True
@@ -137,7 +138,7 @@ class Intake:
 
     def upload(self, request: Request) -> AsyncIterator[bytes]:
         """Return the pieces of an uploaded file; `Unwelcome` if it is too large or too slow."""
-        return _pieces(request, self._limits.max_upload, self._limits.body_timeout)
+        return _pieces(request, self.limits.max_upload, self.limits.body_timeout)
 
 
 async def _pieces(request: Request, limit: int, patience: float) -> AsyncIterator[bytes]:

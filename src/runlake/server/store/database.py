@@ -270,11 +270,11 @@ class Database:
 
     def rows(self, statement: str, *values: Any) -> list[sqlite3.Row]:
         """Return all rows of a query."""
-        return self._connection().execute(statement, values).fetchall()
+        return self.connection().execute(statement, values).fetchall()
 
     def row(self, statement: str, *values: Any) -> sqlite3.Row | None:
         """Return the first row of a query, None without a result."""
-        found: sqlite3.Row | None = self._connection().execute(statement, values).fetchone()
+        found: sqlite3.Row | None = self.connection().execute(statement, values).fetchone()
         return found
 
     def texts(self, query: str, *values: Any) -> list[str]:
@@ -295,7 +295,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Run the block in a transaction; once it returned, the writes survive a power cut."""
-        connection = self._connection()
+        connection = self.connection()
         if connection.in_transaction:
             # Part of the outer transaction, which commits or rolls back everything.
             yield connection
@@ -320,9 +320,10 @@ class Database:
 
     def checkpoint(self) -> None:
         """Move all commits from the write-ahead log to the database file."""
-        self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self.connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def _connection(self) -> sqlite3.Connection:
+    def connection(self) -> sqlite3.Connection:
+        """Return the connection of the calling thread."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = sqlite3.connect(self._file, timeout=30, isolation_level=None)
@@ -339,7 +340,7 @@ class Database:
         return connection
 
     def _migrate(self) -> None:
-        connection = self._connection()
+        connection = self.connection()
         found = connection.execute("PRAGMA user_version").fetchone()[0]
         if found > len(MIGRATIONS):
             raise NewerDatabase(

@@ -1,8 +1,11 @@
 """The embedded backend has a resolver for each field of its schema, or does not start."""
 
+from types import SimpleNamespace
+
 import pytest
 from graphql import build_schema, graphql_sync
 
+from runlake.server.graphql.budget import Budget
 from runlake.server.graphql.table import Table, column, constant, install
 
 SCHEMA = "type Query { thing: Thing } type Thing { id: Int name: String }"
@@ -26,7 +29,8 @@ def test_a_type_may_have_resolvers_in_two_topics(table):
     other.shows("Thing", {"name": constant("n")})
     schema = build_schema(SCHEMA)
     install(schema, [table, other])
-    answer = graphql_sync(schema, "{ thing { id name } }")
+    context = SimpleNamespace(budget=Budget())
+    answer = graphql_sync(schema, "{ thing { id name } }", context_value=context)
     assert answer.data == {"thing": {"id": 3, "name": "n"}}
 
 

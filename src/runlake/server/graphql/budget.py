@@ -1,0 +1,78 @@
+"""What one request may take: time, and bytes of its answer."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+from runlake.server.refused import Refused
+
+MAX_ANSWER = 256 << 20
+DEFAULT_SECONDS = 60.0
+
+
+class Budget:
+    """The budget of one request, from its creation on.
+
+    Parameters
+    ----------
+    seconds : float
+        How long the request may be executed.
+    max_answer : int
+        Bytes of its answer.
+
+    Attributes
+    ----------
+    n_bytes : int
+        Length of the answer's texts so far.
+    """
+
+    def __init__(self, seconds: float = DEFAULT_SECONDS, max_answer: int = MAX_ANSWER) -> None:
+        self.seconds = seconds
+        self.n_bytes = 0
+        self._deadline = time.monotonic() + seconds
+        self._max_answer = max_answer
+        self._guard = Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() >= self._deadline
+
+    def spend(self, value: Any) -> None:
+        """Count a value of the answer; refused if it is one too many, or the time is over."""
+        if isinstance(value, str):
+            self.n_bytes += len(value)
+        elif isinstance(value, list):
+            self.n_bytes += sum(len(item) for item in value if isinstance(item, str))
+        if self.n_bytes > self._max_answer:
+            raise Refused("the answer is too large; ask for fewer runs or rows at once")
+        if self.is_over:
+            raise Refused(self.reason)
+
+    @property
+    def reason(self) -> str:
+        """The text for a client whose time is over."""
+        return f"the request took more than {self.seconds:g} seconds"
+
+    @contextmanager
+    def interrupting(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Let `interrupt` end a statement of this connection while the block runs."""
+        with self._guard:
+            self._connection = connection
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._connection = None
+
+    def interrupt(self) -> None:
+        """End a statement that takes too long; called by another thread, at the deadline."""
+        with self._guard:
+            if self._connection is not None:
+                self._connection.interrupt()
