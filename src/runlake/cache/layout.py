@@ -5,7 +5,7 @@
     <root>/                                    $WANDB_CACHE_DIR/runlake
       CACHEDIR.TAG                             marks the tree for backup tools to skip
       limits/<digest>.json                     rate limit of an API, shared by all processes
-      locks/<00..ff>.lock                      striped by run; while held, it contains the holder
+      locks/<00..ff>.lock                      for many runs; while held, it names the holder
       locks/<00..ff>.lease                     the lock on a network file system, only while held
       locks/<00..ff>.waiting/                  one file per process that waits for the lock
       catalog.sqlite                           facts for planning, of every run and export
@@ -15,7 +15,7 @@
         <identity>-<random>.parquet            the same version, sparse: only some column chunks
         <object>.<attempt>.part                one attempt's download (see ``exports.download``)
       artifacts/v1/<host>/<00..ff>/<md5>       the content of an artifact's file
-      artifacts/locks/<00..ff>.lock            striped by content
+      artifacts/locks/<00..ff>.lock            for many contents
 """
 
 from __future__ import annotations
@@ -155,8 +155,8 @@ def export_file_name(
     Returns
     -------
     str
-        A whole file has the same name for the same version of an object. A sparse file's name has
-        the same beginning, then a random part.
+        The name of a whole file depends only on the object and its version. The name of a sparse
+        file has the same beginning, then a random part.
     """
     name = _digest("\0".join((object_path, validator, str(n_bytes))))
     random = f"-{secrets.token_hex(4)}" if is_sparse else ""

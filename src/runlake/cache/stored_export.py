@@ -56,7 +56,7 @@ class StoredExport:
         State of the file after runlake last wrote it. If the state differs, the file is checked
         before use.
     facts : ExportFacts
-        Facts for planning; those of columns are loaded from the catalog.
+        Facts for planning; the facts of columns are loaded from the catalog.
     coverage : Coverage or None
         Parts of the file that are on disk; None means all.
     dropped_at : float or None

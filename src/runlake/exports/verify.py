@@ -130,8 +130,8 @@ def verify_export(
     Returns
     -------
     Verified
-        Length, CRC32C and Parquet footer are right, and the MD5 if `Digest.for_promise` computes
-        it.
+        A file whose length, CRC32C and Parquet footer are right, and also its MD5 if
+        `Digest.for_promise` computes it.
 
     Raises
     ------

@@ -182,7 +182,7 @@ def _end(manifest: Manifest) -> int:
 def _readable_end(reading: Reading) -> int:
     """Return the step after the highest step that ``reading`` can have returned.
 
-    It follows from the exports and live steps of the reading.
+    It is computed from the exports and live steps of the reading.
     """
     manifest = reading.pulled.manifest
     if reading.plan.is_walk:

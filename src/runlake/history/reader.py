@@ -230,8 +230,8 @@ class Reading:
         n_rows : int
             Maximum number of rows.
         keys : sequence of str, optional
-            Keys of the returned rows, the x axis first. They are some of the plan's keys and
-            ``_step``; all of these if omitted.
+            Keys of the returned rows, the x axis first. Each of them is a key of the plan or
+            ``_step``. All of these if omitted.
         is_silent : bool
             Do not warn if there are no rows although the run has rows.
 

@@ -1,8 +1,8 @@
 """Read tables that a run logged with ``wandb.Table``, as frames.
 
 A table's value in the history names a file of the run and an entry of an artifact. The artifact is
-the better source: only there media cells name their files, columns have their types, and an
-incremental table has its earlier rows. The run's file is used if the artifact was deleted.
+the better source: only the artifact has the file names of media cells, the types of columns, and
+the earlier rows of an incremental table. The run's file is used if the artifact was deleted.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def read_table(
     key : str
         The key that the table was logged under.
     step : int or None
-        The step that the table was logged at; None means the last one, which the summary has.
+        The step that the table was logged at; None means the last step with this key, whose table
+        is in the summary.
     summary : mapping
         The run's summary.
 

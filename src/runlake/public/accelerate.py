@@ -123,7 +123,7 @@ def accelerate(*, quiet: bool = False) -> Acceleration:
 
     From this call on ``scan_history``, ``beta_scan_history``, ``history`` and
     ``download_history_exports`` of the SDK's public ``Run`` run on runlake's cache and reader, with
-    runlake's rules: see "where we differ from the SDK" in the documentation.
+    runlake's rules: see "Where runlake differs from the SDK on purpose" in the documentation.
 
     Parameters
     ----------

@@ -112,7 +112,7 @@ class File(Attributes):
         exist_ok : bool
             Keep an existing file, and download nothing.
         api : Api, optional
-            The `Api` to download with, with its settings; if omitted, the one that listed the file.
+            The `Api` whose settings the download uses; if omitted, the `Api` that listed the file.
 
         Returns
         -------

@@ -117,7 +117,7 @@ class Runs(PagesInProject[Run], SizedPages[Run]):
     ) -> tuple[Page[dict[str, Any]], dict[str, dict[str, Any]]]:
         """Return a page without its large fields, and these fields by run.
 
-        They are requested only if most runs of the page before read theirs.
+        Large fields are requested only if those of most runs of the previous page were read.
         """
         is_read = self._together is not None and self._together.is_read
         if is_read and not self._is_large and self.per_page <= MAX_TOGETHER:

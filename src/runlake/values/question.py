@@ -80,7 +80,7 @@ class StepRange:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """The keys to read, and whether a row must have all of them or one.
+    """The keys to read, and whether a row must have all of them or at least one.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ class Question:
     Parameters
     ----------
     projection : Projection
-        Keys to read, and whether a row must have all of them or one.
+        Keys to read, and whether a row must have all of them or at least one.
     steps : StepRange
         Steps to read.
     """

@@ -47,7 +47,7 @@ class Mount:
     source : str
         Device, server or program that provides the file system.
     root : PurePosixPath
-        Directory of the file system that is mounted; not always its topmost.
+        Directory of the file system that is mounted; not always its topmost directory.
     options : frozenset of str
         Options of the file system; for version 1 of control groups, the names of its controllers.
     """

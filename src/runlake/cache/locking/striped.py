@@ -1,8 +1,9 @@
 """Striped locks: one process at a time changes a run's files; readers take no lock.
 
-A lock only saves work: if it fails to exclude a process, a run is downloaded twice, but the files
-are still right (see the explanation pages). So a lease is safe on network file systems: a holder
-that is disconnected loses its lease after a minute, and other processes do not wait forever.
+Striped means that 256 lock files serve all runs. A lock only saves work: if it fails to exclude a
+process, a run is downloaded twice, but the files are still right (see the explanation pages). So a
+lease is safe on network file systems: a holder that is disconnected loses its lease after a minute,
+and other processes do not wait forever.
 """
 
 from __future__ import annotations

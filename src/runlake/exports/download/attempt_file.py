@@ -3,7 +3,8 @@
 The name is ``<object>.<host>-<boot>-<pid>-<random>.part`` at first. Once the storage host has sent
 the version, ``.<bytes>-<d or n>-<condition>`` is inserted before ``.part``: the length of the whole
 object, d if the host promises a digest (else n), and the value for ``If-Range`` in URL-safe base64.
-So a later attempt can use the bytes of a dead attempt without another file about it.
+So a later attempt can use the bytes of a dead attempt, and needs no other file that describes these
+bytes.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class TailDownload:
     total : int or None
         Length of the object, if known.
     client : Client
-        As long as it exists, what its storage hosts support is remembered.
+        What its storage hosts support is remembered for as long as this object exists.
     host : str
         The storage host.
     """

@@ -61,7 +61,7 @@ def choose_extent(
     -------
     Extent
         The whole export if more than half of it would be on disk, or if the requests for a part
-        would take at least as long.
+        would take at least as long as one request for the rest.
 
     Examples
     --------

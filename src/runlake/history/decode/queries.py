@@ -74,8 +74,8 @@ def cut_queries(reads: Reads, projection: Projection, n_sharing: int) -> Iterato
 def _rows_soon(read: ExportRead) -> int:
     """Return the number of rows that are decoded quickly, for the first slice.
 
-    Only filled cells are counted, because nulls cost little; rows with texts, which may be long,
-    are limited by number too.
+    Only filled cells are counted, because nulls cost little. If there are texts, which may be long,
+    the number of rows is limited too.
     """
     n_rows = read.facts.n_rows
     columns = [read.facts.columns[column.name] for column in read.columns]

@@ -37,8 +37,8 @@ def read_rows(
     ------
     list of dict
         Ascending by ``_step`` over all batches, one row per step, never empty. Only a few batches
-        are in memory at once. An export that is not in ascending order needs more: its row groups
-        with overlapping steps are sorted in memory.
+        are in memory at once. An export that is not in ascending order needs more memory: its row
+        groups with overlapping steps are sorted in memory.
 
     Raises
     ------

@@ -74,7 +74,7 @@ def pick_of_frames(
     frames : iterable of polars.DataFrame
         Ascending by ``_step`` over all frames; at least one.
     n_part : int
-        Number of rows of a part. If all frames together have at most so many rows, the sample is
+        Number of rows of a part. If all frames together have at most this many rows, the sample is
         the same as from a single frame.
     n_rows, keys
         As for `pick_in_parts`.

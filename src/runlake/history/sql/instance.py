@@ -35,8 +35,8 @@ def open_connection(n_columns: int, *, is_alone: bool) -> duckdb.DuckDBPyConnect
     n_columns : int
         Number of columns that a query will read.
     is_alone : bool
-        True for an instance for this connection only, for SQL that may change settings or create
-        tables. It costs some 10 ms.
+        True for a separate instance of DuckDB, for SQL that may change settings or create tables.
+        It costs some 10 ms.
 
     Returns
     -------

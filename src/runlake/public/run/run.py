@@ -198,8 +198,8 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
     def stop(self) -> None:
         """Ask the run to stop.
 
-        The backend passes the request on in its answer to the next request of the run's process,
-        which then shuts down in an orderly way.
+        The run's process learns of this request from the answer to its next request to the backend.
+        Then it shuts down in an orderly way.
 
         Raises
         ------
