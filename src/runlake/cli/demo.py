@@ -116,7 +116,7 @@ def _train(directory: Path, address: Mapping[str, Any], steps: int) -> None:
     took = time.perf_counter() - started
     logger = "the wandb SDK" if find_spec("wandb") else "plain HTTP, as the wandb SDK does"
     typer.echo(f"2. A network learned two spirals in {took:.1f} s, and logged {steps:,} steps")
-    typer.echo(f"   by {logger}.")
+    typer.echo(f"   with {logger}.")
 
 
 def _read(directory: Path, address: Mapping[str, Any]) -> None:
