@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tests.http_logging import UPSERT, LoggedRun
-from tests.server_process import RunningServer, running_server
+from tests.server_process import RunningServer, running_server, wait_until
 
 from runlake.server.app import open_backend
-from runlake.server.runs.exporter import ROW_GROUP_ROWS
+from runlake.server.exports.parquet_files import ROW_GROUP_ROWS
 from runlake.server.runs.runs import Limits
 
 ROWS_PER_REQUEST = 5_000
@@ -130,7 +130,9 @@ def served(folder: Path, layout: Layout, shape: Shape) -> Iterator[tuple[Running
         backend = open_backend(folder, server.storage_url, limits=limits, url_expiry=URL_SECONDS)
         found = backend.runs.find(*run.path.split("/"))
         assert found is not None
-        names = backend.runs.export_objects(found["id"])
+        run_id = found["id"]
+        wait_until(lambda: len(backend.runs.export_objects(run_id)) == len(spans), 120)
+        names = backend.runs.export_objects(run_id)
         for name, (start, stop) in zip(names, spans, strict=True):
             table = shape.table(start, stop, is_vendors=layout.is_vendors)
             backend.storage.write(name, partial(_write, table=table, layout=layout))

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tests.faults.fault_server import API_KEY, RUN_PATH
 from tests.http_logging import LoggedRun, steps
-from tests.server_process import RunningServer, running_server
+from tests.server_process import RunningServer, running_server, wait_until
 
 from benchmarks import peers
 from benchmarks.report import Line
@@ -92,7 +92,9 @@ def served_by_runlake(folder: Path, exports: Path) -> Iterator[Offer]:
         backend = open_backend(folder, server.storage_url, limits=limits, url_expiry=3600.0)
         run = backend.runs.find(server.entity, "bench", "big")
         assert run is not None
-        names = backend.runs.export_objects(run["id"])
+        run_id = run["id"]
+        wait_until(lambda: len(backend.runs.export_objects(run_id)) == len(files), 120)
+        names = backend.runs.export_objects(run_id)
         for name, file in zip(names, files, strict=True):
             backend.storage.write(name, partial(shutil.copyfile, file))
         yield Offer(server, logged.path, [backend.storage.sign("GET", name) for name in names])

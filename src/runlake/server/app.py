@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runlake.server.artifacts.artifacts import ArtifactStore
 from runlake.server.graphql.budget import Budget
+from runlake.server.exports.queue import ExportQueue
 from runlake.server.graphql.context import Context
 from runlake.server.graphql.execute import encode_answer, execute, is_request, operation_name
 from runlake.server.graphql.schema import load_schema
@@ -37,6 +38,9 @@ from runlake.server.runs.wire_json import read_body
 from runlake.server.store.accounts import User
 from runlake.server.store.database import Database
 from runlake.server.store.objects import BrokenUpload, ObjectGone, Storage
+
+# It tells exports apart by their objects; the SDK does so by their positions.
+OUR_CLIENT = "runlake/"
 
 
 class _ObjectConvertor(PathConvertor):
@@ -60,6 +64,8 @@ class Backend:
         Objects behind signed URLs.
     runs : RunStore
         Runs and their history.
+    exports : ExportQueue
+        Runs that wait for an export; it writes none before it is started.
     run_files : RunFiles
         Files of runs.
     artifacts : ArtifactStore
@@ -69,6 +75,7 @@ class Backend:
     database: Database
     storage: Storage
     runs: RunStore
+    exports: ExportQueue
     run_files: RunFiles
     artifacts: ArtifactStore
 
@@ -78,10 +85,10 @@ def open_backend(data_dir: Path, storage_url: str, *, limits: Limits, url_expiry
     data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(data_dir / "runlake.sqlite")
     storage = Storage(database, data_dir / "storage", storage_url, url_expiry)
-    runs = RunStore(database, storage, limits)
-    return Backend(
-        database, storage, runs, RunFiles(database, storage), ArtifactStore(database, storage)
-    )
+    exports = ExportQueue(data_dir, limits.export_rows)
+    runs = RunStore(database, storage, exports, limits)
+    run_files, artifacts = RunFiles(database, storage), ArtifactStore(database, storage)
+    return Backend(database, storage, runs, exports, run_files, artifacts)
 
 
 def build_app(
@@ -171,6 +178,7 @@ class _Api:
         context = Context(
             user,
             operation,
+            request.headers.get("user-agent", "").startswith(OUR_CLIENT),
             backend.runs,
             backend.run_files,
             backend.artifacts,

@@ -38,7 +38,10 @@ def serve(
     storage_port: Annotated[int, typer.Option(help="Port of the files; 0 picks one.")] = 0,
     data_dir: DataDir = DEFAULT_DIRECTORY,
     user: Annotated[str, typer.Option(help="Name of the first user.")] = "local",
-    export_rows: Annotated[int, typer.Option(min=1, help="Rows per Parquet export.")] = 10_000,
+    export_rows: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rows per Parquet export; by default they grow with the run."),
+    ] = None,
     url_expiry: Annotated[float, typer.Option(min=1, help="Seconds a URL is good for.")] = 3600,
     crash_after: Annotated[
         float, typer.Option(min=1, help="Seconds of silence that mean a crash.")

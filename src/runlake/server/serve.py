@@ -34,7 +34,7 @@ class Options:
     port: int = 8765
     storage_port: int = 0
     user: str = "local"
-    export_rows: int = 10_000
+    export_rows: int | None = None
     url_expiry: float = 3600.0
     crash_after: float = 300.0
     max_body: int = 32
@@ -106,6 +106,7 @@ def prepare_server(
         if options.ready_file is not None:
             with _usable(options.ready_file, "ready file"):
                 _write_ready_file(options.ready_file, address)
+        stack.enter_context(backend.exports.running(backend.runs.find_due))
         stack.enter_context(_watch(backend, options.crash_after))
         yield address, uvicorn.Server(config), [api, storage]
 

@@ -24,6 +24,8 @@ class Context:
         The user of the request's API key; None without a key.
     operation : str
         The request's ``operationName``; empty in requests of the SDK's Python code.
+    knows_objects : bool
+        Whether the client tells exports apart by their objects, not by their positions.
     runs, run_files, artifacts, storage
         The server's stores.
     budget : Budget
@@ -32,6 +34,7 @@ class Context:
 
     user: User | None
     operation: str
+    knows_objects: bool
     runs: RunStore
     run_files: RunFiles
     artifacts: ArtifactStore

@@ -37,14 +37,18 @@ def _keys(context: Context, run: sqlite3.Row, _: Given) -> Any:
 @TABLE.resolves("Run", "parquetHistory")
 def _parquet(context: Context, run: sqlite3.Row, given: Given) -> Fields:
     runs, keys = context.runs, set(given["liveKeys"])
+    # A reader that asks right after the last row was logged gets complete exports.
+    run = runs.with_exports(run)
+    is_live = _knows_exports(context, run)
     if keys == {"_step"}:
         # The usual request: steps have a column of their own, so that no line is parsed.
-        live: list[Row] = [{"_step": step} for step in runs.history.live_steps(run)]
+        steps = runs.history.steps(run, is_live=is_live)
+        live: list[Row] = [{"_step": step} for step in steps]
     else:
-        rows = runs.history.between(run, 0, NO_LIMIT, is_live=True)
+        rows = runs.history.between(run, 0, NO_LIMIT, is_live=is_live)
         live = [{k: to_wire(v) for k, v in r.items() if k in keys | {"_step"}} for r in rows]
-    urls = context.storage.sign_downloads(runs.export_objects(run["id"]))
-    return {"parquetUrls": urls, "liveData": live}
+    names = runs.export_objects(run["id"]) if is_live else []
+    return {"parquetUrls": context.storage.sign_downloads(names), "liveData": live}
 
 
 @TABLE.resolves("Run", "history")
@@ -69,7 +73,17 @@ def _sampled_history(context: Context, run: sqlite3.Row, given: Given) -> list[l
 
 def _is_live(context: Context, run: sqlite3.Row) -> bool:
     # A reader that requests live steps reads the other rows from the exports (protocol 4.12).
-    return context.operation in PARQUET_AWARE and run["exported_count"] > 0
+    is_aware = context.operation in PARQUET_AWARE and run["exported_count"] > 0
+    return is_aware and _knows_exports(context, run)
+
+
+def _knows_exports(context: Context, run: sqlite3.Row) -> bool:
+    """Return whether the reader can be given the exports of a run.
+
+    The exports of a run that was exported before, and then started again, have new objects. The
+    SDK, which knows exports by their position, would read its old files: it gets all rows live.
+    """
+    return context.knows_objects or not run["has_old_exports"]
 
 
 def _read_spec(text: str) -> dict[str, Any]:

@@ -30,15 +30,15 @@ class HistoryRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def live_steps(self, run: sqlite3.Row) -> list[int]:
-        """Return the steps of the rows that are in no export, ascending, each once."""
+    def steps(self, run: sqlite3.Row, *, is_live: bool) -> list[int]:
+        """Return the steps of all rows, or of those in no export, ascending, each once."""
         # By position, not by step: this reads only the live rows of a long run. The unary plus
         # keeps SQLite from choosing the index on steps.
         steps = self._database.texts(
             "SELECT step AS value FROM lines WHERE run_id = ? AND stream = 'history' "
             "AND position >= ? AND +step >= 0",
             run["id"],
-            run["exported_count"],
+            run["exported_count"] if is_live else 0,
         )
         return sorted(set(map(int, steps)))
 

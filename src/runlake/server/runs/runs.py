@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
 import secrets
 import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from runlake.server.refused import Refused
-from runlake.server.runs.exporter import write_export
+from runlake.server.runs.export_sizes import is_due
 from runlake.server.runs.history_rows import HistoryRows
-from runlake.server.runs.lines import Row, count_keys, merge_steps, parse_line
+from runlake.server.runs.lines import Row, count_keys, parse_line
 from runlake.server.runs.stream import HISTORY, STREAMS, SentLines, parse_stream
 from runlake.server.runs.wire_json import read_json
 from runlake.server.store.database import Database
@@ -35,7 +34,6 @@ COLUMNS = {
     "config": "config",
     "summaryMetrics": "summary",
 }
-LOGGER = logging.getLogger(__name__)
 # New state to the states from which W&B allows it.
 TRANSITIONS = {
     "pending": {"running", "failed", "crashed", "preempted"},
@@ -47,10 +45,28 @@ STARTS_A_RUN = ("host", "jobProgram", "displayName", "groupName", "jobType", "no
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Rows per export, and seconds without a request after which a run counts as crashed."""
+    """Limits of runs.
 
-    export_rows: int = 10_000
+    Parameters
+    ----------
+    export_rows : int or None
+        Rows per export; None lets exports grow with the run.
+    crash_after : float
+        Seconds without a request after which a run counts as crashed.
+    """
+
+    export_rows: int | None = None
     crash_after: float = 300.0
+
+
+class Exports(Protocol):
+    """Writes exports of runs later; see `runlake.server.exports.queue`."""
+
+    def add(self, run_id: int) -> None:
+        """Have a run exported."""
+
+    def wait(self, run_id: int) -> None:
+        """Have a run exported, and wait a while until it is."""
 
 
 class RunStore:
@@ -61,14 +77,19 @@ class RunStore:
     database : Database
         Rows of runs and their lines.
     storage : Storage
-        Takes the exports.
+        Holds the exports.
+    exports : Exports
+        Writes the exports.
     limits : Limits
         Rows per export, seconds of silence.
     """
 
-    def __init__(self, database: Database, storage: Storage, limits: Limits) -> None:
+    def __init__(
+        self, database: Database, storage: Storage, exports: Exports, limits: Limits
+    ) -> None:
         self.database = self._database = database
         self._storage = storage
+        self._exports = exports
         self._limits = limits
         self.history = HistoryRows(database)
 
@@ -169,8 +190,8 @@ class RunStore:
         connection.execute("DELETE FROM lines WHERE run_id = ?", (run_id,))
         self._withdraw_exports(connection, run_id)
         connection.execute(
-            "UPDATE runs SET line_count = 0, last_step = -1, key_facts = '{}', summary = '{}' "
-            "WHERE id = ?",
+            "UPDATE runs SET line_count = 0, last_step = -1, key_facts = '{}', summary = '{}', "
+            "live_bytes = 0 WHERE id = ?",
             (run_id,),
         )
 
@@ -211,8 +232,10 @@ class RunStore:
                 "UPDATE runs SET heartbeat_at = ?, state = ?, exit_code = ? WHERE id = ?",
                 (time.time(), state, received.exit_code, run_id),
             )
-        self._try_to_export(run_id, is_over=received.is_complete)
-        return bool(self._existing(run_id)["is_stopped"])
+        run = self._existing(run_id)
+        if is_due(run, self._limits.export_rows):
+            self._exports.add(run_id)
+        return bool(run["is_stopped"])
 
     def _append(
         self, connection: sqlite3.Connection, run_id: int, stream: str, sent: SentLines
@@ -255,83 +278,46 @@ class RunStore:
         facts = json.loads(run["key_facts"])
         count_keys(facts, (row for _, row in new))
         last = max([run["last_step"], *(row["_step"] for _, row in new if "_step" in row)])
+        n_bytes = sum(len(line) for at, line, _ in lines if at not in known)
         connection.execute(
-            "UPDATE runs SET key_facts = ?, last_step = ?, line_count = max(line_count, ?) "
-            "WHERE id = ?",
-            (json.dumps(facts), last, sent.stop, run_id),
+            "UPDATE runs SET key_facts = ?, last_step = ?, line_count = max(line_count, ?), "
+            "live_bytes = live_bytes + ? WHERE id = ?",
+            (json.dumps(facts), last, sent.stop, n_bytes, run_id),
         )
 
     def _withdraw_exports(self, connection: sqlite3.Connection, run_id: int) -> None:
-        """Remove the exports of a run from its list; all its rows are live from now on.
+        """Remove the exports of a run from its list; all its rows are live until exported again.
 
-        New exports cannot replace the old exports, because the SDK caches exports by their
-        position, and never updates them.
+        The SDK caches exports by their position, and never updates them. So `has_old_exports` says
+        that readers may hold other exports than those that the run gets now.
         """
         for name in self.export_objects(run_id):
             self._storage.forget(name)
         gone = connection.execute("DELETE FROM exports WHERE run_id = ?", (run_id,)).rowcount
         connection.execute(
-            "UPDATE runs SET exported_count = 0, is_live_only = max(is_live_only, ?) WHERE id = ?",
+            "UPDATE runs SET exported_count = 0, has_old_exports = max(has_old_exports, ?), "
+            "live_bytes = (SELECT coalesce(sum(length(content)), 0) FROM lines "
+            "WHERE run_id = runs.id AND stream = 'history') WHERE id = ?",
             (int(gone > 0), run_id),
         )
 
-    def _try_to_export(self, run_id: int, *, is_over: bool) -> None:
-        try:
-            self.export(run_id, is_over=is_over)
-        except Exception:
-            # The rows are stored and stay live: this must not fail the request or other runs.
-            LOGGER.exception("The rows of run %d could not be exported.", run_id)
+    def with_exports(self, run: sqlite3.Row) -> sqlite3.Row:
+        """Return the run after its due exports were written, unless that takes too long."""
+        if not is_due(run, self._limits.export_rows):
+            return run
+        self._exports.wait(run["id"])
+        return self._existing(run["id"])
 
-    def export(self, run_id: int, *, is_over: bool = False) -> None:
-        """Export live rows while there are enough for an export; all if the run has ended."""
-        while True:
-            run = self._existing(run_id)
-            start = run["exported_count"]
-            waiting = run["line_count"] - start
-            n_lines = min(self._limits.export_rows, waiting)
-            if (
-                run["is_live_only"]
-                or not waiting
-                or (n_lines == waiting and not is_over and waiting < self._limits.export_rows)
-            ):
-                return
-            if not self._export_lines(run_id, start, n_lines, has_gaps=is_over):
-                return
-
-    def _export_lines(self, run_id: int, start: int, n_lines: int, *, has_gaps: bool) -> bool:
-        lines = self._database.rows(
-            "SELECT position, content FROM lines WHERE run_id = ? AND stream = 'history' "
-            "AND position >= ? ORDER BY position LIMIT ?",
-            run_id,
-            start,
-            n_lines,
+    def find_due(self) -> list[int]:
+        """Return the runs that have rows to export."""
+        rows = self._database.rows(
+            "SELECT id, state, line_count, exported_count, live_bytes FROM runs "
+            "WHERE exported_count < line_count"
         )
-        stop = lines[-1]["position"] + 1 if lines else start
-        if not lines or (stop - start > len(lines) and not has_gaps):
-            # A gap: earlier lines may still arrive, and an export is never rewritten.
-            return False
-        rows = [row for row in (parse_line(line["content"]) for line in lines) if "_step" in row]
-        # The random part keeps two threads that export the same rows from writing one file.
-        name = f"exports/{run_id}/{start:012d}-{secrets.token_hex(4)}.parquet"
-        merged = merge_steps(rows)
-        with (
-            self._storage.writing(name, lambda file: write_export(merged, file)) as written,
-            self._database.transaction() as connection,
-        ):
-            # Only if no other thread exported, filled a gap or deleted rows meanwhile.
-            moved = connection.execute(
-                "UPDATE runs SET exported_count = ? WHERE id = ? AND exported_count = ? "
-                "AND ? = (SELECT count(*) FROM lines WHERE run_id = runs.id "
-                "AND stream = 'history' AND position >= ? AND position < ?)",
-                (stop, run_id, start, len(lines), start, stop),
-            ).rowcount
-            if moved:
-                self._storage.register(name, written)
-                connection.execute("INSERT INTO exports VALUES (?, ?, ?)", (run_id, start, name))
-        return True
+        return [row["id"] for row in rows if is_due(row, self._limits.export_rows)]
 
     def end_silent_runs(self) -> None:
-        """End runs that have sent nothing for too long, and export their rows.
+        """End runs that have sent nothing for too long, and have their rows exported.
 
         A running run becomes ``crashed``; a run that announced its preemption becomes
         ``preempted``.
@@ -345,7 +331,7 @@ class RunStore:
                 (time.time() - self._limits.crash_after,),
             ).fetchall()
         for row in silent:
-            self._try_to_export(row["id"], is_over=True)
+            self._exports.add(row["id"])
 
     def export_objects(self, run_id: int) -> list[str]:
         """Return the names of a run's exports, oldest first."""
@@ -414,7 +400,9 @@ class RunStore:
                     (run["id"], first),
                 )
                 connection.execute(
-                    "UPDATE runs SET line_count = ?, last_step = ?, key_facts = ? WHERE id = ?",
+                    "UPDATE runs SET line_count = ?, last_step = ?, key_facts = ?, live_bytes = "
+                    "(SELECT coalesce(sum(length(content)), 0) FROM lines WHERE run_id = runs.id "
+                    "AND stream = 'history' AND position >= exported_count) WHERE id = ?",
                     (first, step, json.dumps(facts), run["id"]),
                 )
         return self._existing(run["id"])

@@ -234,6 +234,15 @@ MIGRATIONS = (
     INSERT OR IGNORE INTO objects (name) SELECT name FROM named_objects;
     DELETE FROM objects WHERE name NOT IN (SELECT name FROM named_objects);
     """,
+    """
+    ALTER TABLE runs ADD COLUMN live_bytes INTEGER NOT NULL DEFAULT 0;
+    UPDATE runs SET live_bytes = (
+      SELECT coalesce(sum(length(content)), 0) FROM lines WHERE run_id = runs.id
+        AND stream = 'history' AND position >= exported_count
+    );
+    ALTER TABLE runs RENAME COLUMN is_live_only TO has_old_exports;
+    CREATE INDEX runs_with_live_rows ON runs (id) WHERE exported_count < line_count;
+    """,
 )
 # JSON writes control characters as escapes, so this one is in no text.
 SEPARATOR = "\x1e"
@@ -291,6 +300,10 @@ class Database:
             # The joined text is longer than SQLite allows.
             return [row["value"] for row in self.rows(query, *values)]
         return row["value"].split(SEPARATOR) if row is not None and row["value"] is not None else []
+
+    def each(self, statement: str, *values: Any) -> Iterator[sqlite3.Row]:
+        """Yield the rows of a query one by one, for results that may not fit into memory."""
+        yield from self._connection().execute(statement, values)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

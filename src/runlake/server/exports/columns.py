@@ -1,32 +1,35 @@
-"""Writes history rows to Parquet, in the column types of the W&B protocol."""
+"""Converts history lines to columns, in the types of the W&B protocol; any line is accepted."""
 
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from runlake.server.runs.lines import Row
+from runlake.server.runs.lines import merge_steps, parse_line
 
-ROW_GROUP_ROWS = 4096
 INT64_BOUND = 1 << 63
 MAX_NESTING = 16
 DOUBLES = {"_runtime", "_timestamp"}
+MEMBERS = {bool: "bool", float: "float64", str: "utf8", list: "list", dict: "struct"}
 
 
-def write_export(rows: list[Row], file: Path) -> None:
-    """Write rows to one Parquet file, flushed to disk.
+def columns_of(lines: Iterable[str], *, nested_as_text: bool = False) -> dict[str, pa.Array]:
+    """Return the columns of history lines.
 
     Parameters
     ----------
-    rows : list of dict
-        Ascending by ``_step``, each step once; dotted keys.
-    file : Path
-        The Parquet file; replaced atomically.
+    lines : iterable of str
+        Consecutive lines of one run; lines without ``_step`` are skipped.
+    nested_as_text : bool
+        Return structs and lists as JSON text, for types that Parquet cannot store.
+
+    Returns
+    -------
+    dict of str to Array
+        By dotted key, ``_step`` first; ascending by step, each step once.
 
     Notes
     -----
@@ -35,38 +38,20 @@ def write_export(rows: list[Row], file: Path) -> None:
     several kinds is a struct of ``_type_*`` members, of which one is filled per row. A key whose
     values fit none of these types is binary: JSON text.
     """
+    shared: dict[str, str] = {}
+    # Each parsed line has own copies of its keys, which take more memory than numbers.
+    parsed = (
+        {shared.setdefault(key, key): value for key, value in parse_line(line).items()}
+        for line in lines
+    )
+    rows = merge_steps(row for row in parsed if "_step" in row)
     columns = {"_step": pa.array([row["_step"] for row in rows], pa.int64())}
     for key in dict.fromkeys(key for row in rows for key in row if key != "_step"):
-        columns[key] = _column(key, [row.get(key) for row in rows])
-    aside = file.with_suffix(".part")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        try:
-            _write(columns, aside)
-        except (pa.ArrowException, OSError):
-            texts = {
-                key: _as_json([row.get(key) for row in rows])
-                for key, column in columns.items()
-                if pa.types.is_nested(column.type)
-            }
-            _write(columns | texts, aside)
-        aside.replace(file)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _write(columns: dict[str, pa.Array], file: Path) -> None:
-    """Write a file, flush it and open it again: pyarrow can write files that it cannot read."""
-    table = pa.table(columns)
-    # Page checksums cost 0.03% more bytes and no measurable time.
-    pq.write_table(
-        table, file, row_group_size=ROW_GROUP_ROWS, compression="snappy", write_page_checksum=True
-    )
-    with file.open("rb") as written:
-        os.fsync(written.fileno())
-    with pq.ParquetFile(file) as parquet:
-        if parquet.metadata.num_rows != table.num_rows or parquet.schema_arrow != table.schema:
-            raise pa.ArrowInvalid(f"{file.name} does not contain the written rows and types")
+        cells = [row.get(key) for row in rows]
+        column = _column(key, cells)
+        is_text = nested_as_text and pa.types.is_nested(column.type)
+        columns[key] = _as_json(cells) if is_text else column
+    return columns
 
 
 def _column(key: str, cells: list[Any]) -> pa.Array:
@@ -78,7 +63,7 @@ def _column(key: str, cells: list[Any]) -> pa.Array:
 
 
 def _typed(key: str, cells: list[Any]) -> pa.Array:
-    members = {_member(cell) for cell in cells if cell is not None}
+    members = _members(cells)
     if key in DOUBLES and members <= {"float64", "int64"}:
         return pa.array(cells, pa.float64())
     if members <= {"float64", "int64"} and "float64" in members:
@@ -88,16 +73,19 @@ def _typed(key: str, cells: list[Any]) -> pa.Array:
     return _union(cells, members)
 
 
+def _members(cells: list[Any]) -> set[str]:
+    # By type first: a call per cell takes longer than everything else.
+    kinds = set(map(type, cells)) - {type(None)}
+    members = {MEMBERS[kind] for kind in kinds - {int}}
+    if int in kinds:
+        members |= {_member(cell) for cell in cells if type(cell) is int}
+    return members
+
+
 def _member(cell: Any) -> str:
-    if isinstance(cell, bool):
-        return "bool"
-    if isinstance(cell, int):
+    if type(cell) is int:
         return "int64" if -INT64_BOUND <= cell < INT64_BOUND else "float64"
-    if isinstance(cell, float):
-        return "float64"
-    if isinstance(cell, str):
-        return "utf8"
-    return "list" if isinstance(cell, list) else "struct"
+    return MEMBERS[type(cell)]
 
 
 def _plain(member: str, cells: list[Any]) -> pa.Array:

@@ -1,0 +1,90 @@
+"""Reads lines with one simple type per key as columns, without a Python object per value.
+
+polars infers types on its own terms: it turns a number among strings into a string, and drops all
+but the first of two equal keys. So the lines are read only if counts of their marks show that
+nothing of this kind happened; `columns` reads all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+import pyarrow as pa
+
+from runlake.server.exports.columns import DOUBLES
+from runlake.server.runs.lines import parse_line
+
+# Escapes, which polars reads in its own way, and what JSON lacks.
+NOT_PLAIN = ("\\", "NaN", "Infinity", "{}", "[", '"_type"')
+SIMPLE = {pl.Int64, pl.Float64, pl.Boolean, pl.String}
+
+
+def read_plain(lines: list[str]) -> dict[str, pa.Array] | None:
+    """Return the columns of history lines, as `columns_of` does.
+
+    Parameters
+    ----------
+    lines : list of str
+        Consecutive lines of one run, each valid JSON.
+
+    Returns
+    -------
+    dict of str to Array or None
+        None if the lines are not of the kind that is read here.
+    """
+    text = "\n".join(lines)
+    if any(mark in text for mark in NOT_PLAIN):
+        return None
+    try:
+        frame = pl.read_ndjson(text.encode(), infer_schema_length=None)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        return None
+    if frame.schema.get("_step") != pl.Int64 or not _is_faithful(frame, text):
+        return None
+    columns = [column for column in _flat(frame) if column.null_count() < len(column)]
+    are_distinct = len({column.name for column in columns}) == len(columns)
+    if not are_distinct or any(column.dtype not in SIMPLE for column in columns):
+        return None
+    rows = pl.DataFrame(columns).drop_nulls("_step")
+    rows = rows if rows["_step"].is_sorted() else rows.sort("_step")
+    if rows["_step"].n_unique() < len(rows):
+        return None
+    # A key may have values only in lines without a step.
+    kept = [column for column in rows.iter_columns() if column.null_count() < len(column)]
+    # polars orders keys in its own way; most keys are in the first line.
+    first = {key: at for at, key in enumerate(dict.fromkeys(["_step", *parse_line(lines[0])]))}
+    kept.sort(key=lambda column: first.get(column.name, len(first)))
+    return {column.name: _in_arrow(column) for column in kept}
+
+
+def _is_faithful(frame: pl.DataFrame, text: str) -> bool:
+    """Return whether the frame has every key and string of the text, and no other."""
+    n_keys, n_strings = 0, 0
+    holders = list(frame.iter_columns())
+    while holders:
+        column = holders.pop()
+        n_values = len(column) - column.null_count()
+        n_keys += n_values
+        if column.dtype == pl.String:
+            n_strings += n_values
+        if column.dtype == pl.Struct:
+            holders += column.struct.unnest().iter_columns()
+    n_keys += text.count("null")
+    return n_keys == text.count('":') and text.count('"') == 2 * (n_keys + n_strings)
+
+
+def _flat(frame: pl.DataFrame, prefix: str = "") -> Iterator[pl.Series]:
+    for column in frame.iter_columns():
+        if column.dtype == pl.Struct:
+            yield from _flat(column.struct.unnest(), f"{prefix}{column.name}.")
+        else:
+            yield column.alias(prefix + column.name) if prefix else column
+
+
+def _in_arrow(column: pl.Series) -> pa.Array:
+    if column.dtype == pl.String:
+        return column.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.string())
+    if column.name in DOUBLES and column.dtype == pl.Int64:
+        return column.cast(pl.Float64).to_arrow()
+    return column.to_arrow()

@@ -1,0 +1,177 @@
+"""The runs that wait for an export, and the thread that has them exported one after the other."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+LOGGER = logging.getLogger(__name__)
+# The answers of the process.
+MORE, DONE, FAILED = "more", "done", "failed"
+# Readers that wait for an export take a thread of the server each.
+MAX_READERS = 8
+READER_SECONDS = 10.0
+# How often runs are tried again whose export failed, or whose server was killed.
+RETRY_SECONDS = 30.0
+STOP_SECONDS = 3.0
+
+
+class ExportQueue:
+    """Exports runs in a process of its own, so that requests need not wait for it.
+
+    Parameters
+    ----------
+    data_dir : Path
+        The server's directory.
+    rows : int or None
+        Rows per export; None lets exports grow with the run.
+    """
+
+    def __init__(self, data_dir: Path, rows: int | None) -> None:
+        self._command = [
+            sys.executable,
+            "-m",
+            "runlake.server.exports.worker",
+            str(data_dir),
+            str(rows or 0),
+        ]
+        self._waiting: dict[int, None] = {}
+        self._current: int | None = None
+        self._changed = threading.Condition()
+        self._readers = threading.Semaphore(MAX_READERS)
+        self._is_running = False
+        self._worker: subprocess.Popen[str] | None = None
+
+    @contextmanager
+    def running(self, find_due: Callable[[], Iterable[int]]) -> Iterator[None]:
+        """Export what is added until the block ends.
+
+        Parameters
+        ----------
+        find_due : callable
+            Returns the runs that have rows to export, such as those that an earlier server left.
+        """
+        self._is_running = True
+        threads = [
+            threading.Thread(target=self._run, name="runlake-exports", daemon=True),
+            threading.Thread(target=self._retry, args=[find_due], name="runlake-due", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._is_running = False
+                self._changed.notify_all()
+            self._stop_worker()
+            for thread in threads:
+                thread.join()
+
+    def add(self, run_id: int, *, is_first: bool = False) -> None:
+        """Have a run exported; returns at once."""
+        with self._changed:
+            if is_first:
+                self._waiting = {run_id: None, **self._waiting}
+            else:
+                self._waiting.setdefault(run_id)
+            self._changed.notify_all()
+
+    def wait(self, run_id: int) -> None:
+        """Have a run exported before all others, and wait a while until it is.
+
+        When it returns, the rest of the run may still be live: its export failed or takes long, or
+        many readers wait already.
+        """
+        if not self._is_running or not self._readers.acquire(blocking=False):
+            return
+        try:
+            self.add(run_id, is_first=True)
+            with self._changed:
+                self._changed.wait_for(lambda: not self._is_pending(run_id), READER_SECONDS)
+        finally:
+            self._readers.release()
+
+    def _is_pending(self, run_id: int) -> bool:
+        return self._is_running and (run_id in self._waiting or run_id == self._current)
+
+    def _run(self) -> None:
+        while (run_id := self._next()) is not None:
+            answer = self._ask(run_id)
+            with self._changed:
+                self._current = None
+                if answer == MORE:
+                    self._waiting.setdefault(run_id)
+                self._changed.notify_all()
+
+    def _next(self) -> int | None:
+        """Wait for a run and take it; None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or not self._is_running)
+            if not self._is_running:
+                return None
+            self._current = next(iter(self._waiting))
+            del self._waiting[self._current]
+            return self._current
+
+    def _retry(self, find_due: Callable[[], Iterable[int]]) -> None:
+        while True:
+            try:
+                for run_id in find_due():
+                    self.add(run_id)
+            except Exception:
+                # A full disk or a locked database may be temporary: the thread has to try again.
+                LOGGER.exception("Could not find the runs that have rows to export.")
+            with self._changed:
+                if self._changed.wait_for(lambda: not self._is_running, RETRY_SECONDS):
+                    return
+
+    def _ask(self, run_id: int) -> str:
+        """Have the worker write an export of a run; start a worker if there is none."""
+        try:
+            questions, answers = self._pipes()
+            questions.write(f"{run_id}\n")
+            questions.flush()
+            answer = answers.readline().strip()
+        except OSError as error:
+            answer = ""
+            LOGGER.warning("The process that writes exports cannot be used: %s.", error)
+        if not answer and self._is_running:
+            LOGGER.warning("Run %d could not be exported: the process for it ended.", run_id)
+            time.sleep(1)
+        return answer or FAILED
+
+    def _pipes(self) -> tuple[IO[str], IO[str]]:
+        """Return the input and output of the worker, which is started if there is none."""
+        with self._changed:
+            if not self._is_running:
+                raise BrokenPipeError("the server stops")
+            worker = self._worker
+            if worker is None or worker.poll() is not None:
+                worker = self._worker = subprocess.Popen(  # noqa: S603 - the command is ours
+                    self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
+        if worker.stdin is None or worker.stdout is None:
+            raise BrokenPipeError("it has no pipes")
+        return worker.stdin, worker.stdout
+
+    def _stop_worker(self) -> None:
+        worker = self._worker
+        if worker is None:
+            return
+        # It ends with its input. An export that is cut off is written again by the next server.
+        with suppress(OSError):
+            if worker.stdin is not None:
+                worker.stdin.close()
+        try:
+            worker.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            worker.wait()

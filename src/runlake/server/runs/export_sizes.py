@@ -1,0 +1,43 @@
+"""Decides when the live rows of a run are exported, and how many of them at once."""
+
+from __future__ import annotations
+
+import sqlite3
+
+FIRST_ROWS = 10_000
+# Each export has at least this part of the rows that are exported already, so that the number of
+# exports grows with the logarithm of the run's length ...
+GROWTH = 8
+# ... until so much would be live, which readers receive as JSON.
+MAX_LIVE_ROWS = 50_000
+MAX_LIVE_BYTES = 64 << 20
+UNDER_WAY = {"running", "preempting", "pending"}
+
+
+def is_due(run: sqlite3.Row, rows: int | None) -> bool:
+    """Return whether live rows of a run are to be exported now.
+
+    Parameters
+    ----------
+    run : Row
+        Its ``state``, ``line_count``, ``exported_count`` and ``live_bytes``.
+    rows : int or None
+        Rows per export; None lets exports grow with the run.
+    """
+    n_live = run["line_count"] - run["exported_count"]
+    if not n_live:
+        return False
+    return (
+        run["state"] not in UNDER_WAY
+        or n_live >= (rows or _least_rows(run["exported_count"]))
+        or run["live_bytes"] >= MAX_LIVE_BYTES
+    )
+
+
+def most_rows(rows: int | None) -> int:
+    """Return how many rows an export has at most."""
+    return rows or MAX_LIVE_ROWS
+
+
+def _least_rows(n_exported: int) -> int:
+    return min(max(FIRST_ROWS, -(-n_exported // GROWTH)), MAX_LIVE_ROWS)

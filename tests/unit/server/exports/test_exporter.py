@@ -1,0 +1,114 @@
+import functools
+import json
+import operator
+
+import pyarrow.parquet as pq
+import pytest
+
+from runlake.server.exports.exporter import Exporter, LinesAreGone
+from runlake.server.runs.runs import Limits, RunStore
+from runlake.server.store.database import Database
+from runlake.server.store.objects import Storage, unnamed_files
+
+
+class Exports:
+    """Exports runs at once, in this process."""
+
+    def __init__(self, exporter):
+        self.exporter = exporter
+
+    def add(self, run_id):
+        while self.exporter.export_next(run_id):
+            pass
+
+    wait = add
+
+
+class Backend:
+    def __init__(self, folder, rows=10):
+        self.database = Database(folder / "runlake.sqlite")
+        self.storage = Storage(self.database, folder / "storage", "", 1.0)
+        self.exporter = Exporter(self.database, self.storage, rows)
+        self.runs = RunStore(self.database, self.storage, Exports(self.exporter), Limits(rows))
+
+    def start_run(self):
+        return self.runs.upsert("anna", {"name": "r", "modelName": "p", "host": "h"})[0]
+
+    def log(self, run, first, stop, *, is_complete=False):
+        lines = [json.dumps({"_step": step, "x": step / 2}) for step in range(first, stop)]
+        files = {"wandb-history.jsonl": {"offset": first, "content": lines}}
+        self.runs.stream(run, {"files": files, "complete": is_complete})
+
+    def exported(self, run):
+        names = self.runs.export_objects(run["id"])
+        found = [self.storage.find(name) for name in names]
+        return [pq.read_table(f.file)["_step"].to_pylist() for f in found if f is not None]
+
+
+@pytest.fixture
+def backend(tmp_path):
+    return Backend(tmp_path)
+
+
+def test_a_run_is_exported_in_parts_and_completely_at_its_end(backend):
+    run = backend.start_run()
+    backend.log(run, 0, 25)
+    assert backend.exported(run) == [[*range(10)], [*range(10, 20)]]
+    backend.log(run, 25, 27, is_complete=True)
+    assert backend.exported(run)[2] == [*range(20, 27)]
+    assert backend.runs.get(run["id"])["live_bytes"] == 0
+    assert backend.runs.find_due() == []
+
+
+def test_an_export_can_be_written_again_from_its_lines(backend):
+    run = backend.start_run()
+    backend.log(run, 0, 25, is_complete=True)
+    old = backend.storage.find(backend.runs.export_objects(run["id"])[1])
+    old.file.unlink()
+    backend.exporter.export_again(run["id"], 10)
+    assert backend.exported(run)[1] == [*range(10, 20)]
+    assert backend.storage.find(backend.runs.export_objects(run["id"])[1]).md5 == old.md5
+    with backend.database.transaction() as connection:
+        connection.execute("DELETE FROM lines")
+    with pytest.raises(LinesAreGone, match="are not kept"):
+        backend.exporter.export_again(run["id"], 20)
+    with pytest.raises(LinesAreGone, match="no export that starts at line 5"):
+        backend.exporter.export_again(run["id"], 5)
+
+
+def test_a_run_that_starts_over_is_exported_as_new_objects(backend):
+    run = backend.start_run()
+    backend.log(run, 0, 10)
+    old = backend.runs.export_objects(run["id"])
+    backend.start_run()
+    assert backend.runs.export_objects(run["id"]) == []
+    backend.log(run, 0, 12, is_complete=True)
+    assert backend.exported(run) == [[*range(10)], [10, 11]]
+    assert not set(old) & set(backend.runs.export_objects(run["id"]))
+    assert backend.runs.get(run["id"])["has_old_exports"]
+
+
+def test_nothing_is_published_if_the_lines_changed_meanwhile(backend, tmp_path, monkeypatch):
+    run = backend.start_run()
+    convert = backend.exporter._convert
+
+    def convert_slowly(run_id, lines):
+        with backend.database.transaction() as connection:
+            connection.execute("DELETE FROM lines WHERE position = 3")
+        return convert(run_id, lines)
+
+    monkeypatch.setattr(backend.exporter, "_convert", convert_slowly)
+    backend.runs._exports = type("None", (), {"add": lambda *_: None})()
+    backend.log(run, 0, 10)
+    backend.exporter.export_next(run["id"])
+    assert backend.runs.export_objects(run["id"]) == []
+    assert unnamed_files(backend.database, tmp_path / "storage") == []
+
+
+def test_long_lines_with_lists_are_split_over_several_exports(backend, monkeypatch):
+    monkeypatch.setattr("runlake.server.exports.parquet_files.MAX_BYTES_OF_OBJECTS", 150)
+    run = backend.start_run()
+    backend.log(run, 0, 10, is_complete=True)
+    steps = backend.exported(run)
+    assert len(steps) > 1
+    assert functools.reduce(operator.iadd, steps, []) == [*range(10)]
