@@ -15,8 +15,8 @@ from typing import IO
 LOGGER = logging.getLogger(__name__)
 # The answers of the process.
 MORE, DONE, FAILED = "more", "done", "failed"
-# Readers that wait for an export take a thread of the server each.
-MAX_READERS = 8
+# A reader that waits keeps one of the few requests that the server executes for a user at a time.
+MAX_READERS = 2
 READER_SECONDS = 10.0
 # How often runs are tried again whose export failed, or whose server was killed.
 RETRY_SECONDS = 30.0
