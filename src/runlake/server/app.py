@@ -21,8 +21,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runlake.server.artifacts.artifacts import ArtifactStore
-from runlake.server.graphql.budget import Budget
 from runlake.server.exports.queue import ExportQueue
+from runlake.server.graphql.budget import Budget
 from runlake.server.graphql.context import Context
 from runlake.server.graphql.execute import encode_answer, execute, is_request, operation_name
 from runlake.server.graphql.schema import load_schema

@@ -303,7 +303,7 @@ class Database:
 
     def each(self, statement: str, *values: Any) -> Iterator[sqlite3.Row]:
         """Yield the rows of a query one by one, for results that may not fit into memory."""
-        yield from self._connection().execute(statement, values)
+        yield from self.connection().execute(statement, values)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
