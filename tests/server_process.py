@@ -77,7 +77,7 @@ def running_server(
     }
     command = [sys.executable, "-m", "runlake", "serve", "--quiet"]
     for name, value in named.items():
-        command += [f"--{name.replace('_', '-')}", str(value)]
+        command += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     output = data_dir / "server.log"
     with output.open("ab") as sink:
         process = subprocess.Popen(command, stdout=sink, stderr=sink, env=bare_environment())

@@ -2,5 +2,6 @@
 
 Start with `app`, which builds one ASGI application over the stores, and `serve`, which runs it;
 `command` is the command line. `graphql` answers queries and mutations, `http` the other routes.
+`data_directory` keeps the directory for one server, and private; `background` repeats its upkeep.
 `runs`, `artifacts` and `store` hold the data, and raise `refused.Refused` for a wrong request.
 """

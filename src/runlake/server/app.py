@@ -21,6 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runlake.server.artifacts.artifacts import ArtifactStore
+from runlake.server.data_directory.custody import DATABASE, STORAGE
 from runlake.server.exports.queue import ExportQueue
 from runlake.server.graphql.budget import Budget
 from runlake.server.graphql.context import Context
@@ -82,9 +83,9 @@ class Backend:
 
 def open_backend(data_dir: Path, storage_url: str, *, limits: Limits, url_expiry: float) -> Backend:
     """Open the stores in a directory, which is created if it does not exist."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    database = Database(data_dir / "runlake.sqlite")
-    storage = Storage(database, data_dir / "storage", storage_url, url_expiry)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = Database(data_dir / DATABASE)
+    storage = Storage(database, data_dir / STORAGE, storage_url, url_expiry)
     exports = ExportQueue(data_dir, limits.export_rows)
     runs = RunStore(database, storage, exports, limits)
     run_files, artifacts = RunFiles(database, storage), ArtifactStore(database, storage)

@@ -62,6 +62,9 @@ def serve(
     query_timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds for which a GraphQL request is executed.")
     ] = 60,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Start where the database is lost or too old.")
+    ] = False,
     access_log: Annotated[Path | None, typer.Option(help="File for a line per request.")] = None,
     ready_file: Annotated[
         Path | None, typer.Option(help="File to write once the server answers.")
@@ -69,7 +72,7 @@ def serve(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Serve a W&B backend that the wandb SDK logs to, until Ctrl-C."""
-    from runlake.server.serve import Options, ServeError, prepare_server
+    from runlake.server.serve import Options, ServeError, exit_on_sigterm, prepare_server
     from runlake.server.store.accounts import AccountError
 
     options = Options(
@@ -87,11 +90,12 @@ def serve(
         header_timeout=header_timeout,
         body_timeout=body_timeout,
         query_timeout=query_timeout,
+        accept_loss=accept_loss,
         access_log=access_log,
         ready_file=ready_file,
     )
     try:
-        with prepare_server(options) as (address, server, sockets):
+        with exit_on_sigterm(), prepare_server(options) as (address, server, sockets):
             if not quiet:
                 _announce(address, data_dir)
             server.run(sockets=sockets)

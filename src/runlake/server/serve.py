@@ -6,17 +6,32 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import socket
 import sqlite3
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import uvicorn
 
 from runlake.server.app import Backend, build_app, open_backend
+from runlake.server.background import repeated
+from runlake.server.data_directory.custody import (
+    CHECKPOINT_SECONDS,
+    DirectoryError,
+    Generations,
+    accept_loss,
+    check_nothing_lost,
+    hold_directory,
+)
+from runlake.server.data_directory.leftovers import (
+    add_checksums,
+    remove_parts,
+    remove_unnamed_files,
+)
 from runlake.server.http.connections import Waiting
 from runlake.server.http.intake import MB, RequestLimits
 from runlake.server.runs.runs import Limits
@@ -43,6 +58,7 @@ class Options:
     header_timeout: float = 15.0
     body_timeout: float = 60.0
     query_timeout: float = 60.0
+    accept_loss: bool = False
     access_log: Path | None = None
     ready_file: Path | None = None
 
@@ -59,6 +75,23 @@ class Address:
 
 class ServeError(Exception):
     """The server cannot start; the text says why."""
+
+
+@contextlib.contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """End the block by `SystemExit` on SIGTERM, so that what it opened is closed.
+
+    uvicorn handles the signal first, and raises it again once no request is under way.
+    """
+
+    def stop(*_: object) -> NoReturn:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
@@ -81,7 +114,8 @@ def prepare_server(
     Raises
     ------
     ServeError
-        If a port is taken, or the directory or one of the files cannot be used.
+        If a port is taken, the directory or one of the files cannot be used, or the database of the
+        directory is lost.
     AccountError
         If the name of the first user is malformed.
     """
@@ -89,13 +123,15 @@ def prepare_server(
     with contextlib.ExitStack() as stack:
         api = stack.enter_context(_listen(options.host, options.port))
         with _usable(options.data_dir, "data directory"):
-            options.data_dir.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_custody(options))
             storage = stack.enter_context(_listen_for_storage(options))
             base_url, storage_url = _url(options.host, api), _url(options.host, storage)
             limits = Limits(options.export_rows, options.crash_after)
             backend = open_backend(
                 options.data_dir, storage_url, limits=limits, url_expiry=options.url_expiry
             )
+            generations = Generations(options.data_dir, backend.database)
+            stack.callback(generations.end)
             users = list_users(backend.database)
             key = None if users else add_user(backend.database, options.user)
         address = Address(base_url, storage_url, users[0] if users else options.user, key)
@@ -107,7 +143,7 @@ def prepare_server(
             with _usable(options.ready_file, "ready file"):
                 _write_ready_file(options.ready_file, address)
         stack.enter_context(backend.exports.running(backend.runs.find_due))
-        stack.enter_context(_watch(backend, options.crash_after))
+        stack.enter_context(_background(backend, options, generations))
         yield address, uvicorn.Server(config), [api, storage]
 
 
@@ -144,8 +180,23 @@ def _usable_connections() -> int:
 def _usable(path: Path, what: str) -> Iterator[None]:
     try:
         yield
+    except DirectoryError as error:
+        raise ServeError(str(error)) from error
     except (OSError, sqlite3.Error) as error:
         raise ServeError(f"The {what} {str(path)!r} cannot be used: {error}.") from error
+
+
+@contextlib.contextmanager
+def _custody(options: Options) -> Iterator[None]:
+    """Hold the data directory, and see to it that nothing is lost that was there before."""
+    with hold_directory(options.data_dir):
+        if options.accept_loss:
+            aside = accept_loss(options.data_dir)
+            if aside is not None:
+                LOGGER.warning("The files of the lost database are in %r now.", str(aside))
+        check_nothing_lost(options.data_dir)
+        remove_parts(options.data_dir)
+        yield
 
 
 def _listen_for_storage(options: Options) -> socket.socket:
@@ -200,21 +251,21 @@ def _write_ready_file(file: Path, address: Address) -> None:
 
 
 @contextlib.contextmanager
-def _watch(backend: Backend, crash_after: float) -> Iterator[None]:
-    over = threading.Event()
+def _background(backend: Backend, options: Options, generations: Generations) -> Iterator[None]:
+    data_dir, database = options.data_dir, backend.database
 
-    def watch() -> None:
-        while not over.wait(min(5.0, crash_after / 4)):
-            try:
-                backend.runs.end_silent_runs()
-            except Exception:
-                # A full disk or a locked database may be temporary: the thread has to try again.
-                LOGGER.exception("Could not check for runs that stopped sending.")
+    def tidy(is_over: Callable[[], bool]) -> None:
+        remove_unnamed_files(data_dir, database)
+        add_checksums(data_dir, database, is_over)
 
-    watcher = threading.Thread(target=watch, name="runlake-crashes", daemon=True)
-    watcher.start()
-    try:
+    def go_on() -> None:
+        generations.go_on()
+        backend.storage.remove_unwanted()
+
+    watching = repeated(
+        min(5.0, options.crash_after / 4),
+        backend.runs.end_silent_runs,
+        "check for runs that stopped sending",
+    )
+    with watching, repeated(CHECKPOINT_SECONDS, go_on, "maintain the data directory", first=tidy):
         yield
-    finally:
-        over.set()
-        watcher.join()

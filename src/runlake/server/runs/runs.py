@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from runlake.server.refused import Refused
 from runlake.server.runs.export_sizes import is_due
+from runlake.server.runs.heartbeats import Heartbeats
 from runlake.server.runs.history_rows import HistoryRows
 from runlake.server.runs.lines import Row, count_keys, parse_line
 from runlake.server.runs.stream import HISTORY, STREAMS, SentLines, parse_stream
@@ -91,6 +92,7 @@ class RunStore:
         self._storage = storage
         self._exports = exports
         self._limits = limits
+        self._heartbeats = Heartbeats()
         self.history = HistoryRows(database)
 
     def find(self, entity: str, project: str, name: str) -> sqlite3.Row | None:
@@ -153,6 +155,7 @@ class RunStore:
                 changes["state"] = "running"
             if starts:
                 changes |= {"heartbeat_at": time.time(), "is_stopped": 0}
+                self._heartbeats.hear(run["id"])
             if changes:
                 assignments = ", ".join(f"{column} = ?" for column in changes)
                 connection.execute(
@@ -216,6 +219,7 @@ class RunStore:
             If one of its lines cannot be stored; nothing of the request is stored then.
         """
         run_id, received = run["id"], parse_stream(body)
+        self._heartbeats.hear(run_id)
         with self._database.transaction() as connection:
             for stream, sent in received.streams.items():
                 self._append(connection, run_id, stream, sent)
@@ -232,6 +236,8 @@ class RunStore:
                 "UPDATE runs SET heartbeat_at = ?, state = ?, exit_code = ? WHERE id = ?",
                 (time.time(), state, received.exit_code, run_id),
             )
+        if received.is_complete:
+            self._heartbeats.forget(run_id)
         run = self._existing(run_id)
         if is_due(run, self._limits.export_rows):
             self._exports.add(run_id)
@@ -322,16 +328,22 @@ class RunStore:
         A running run becomes ``crashed``; a run that announced its preemption becomes
         ``preempted``.
         """
-        with self._database.transaction() as connection:
-            # One statement: a run that sends a request at this moment keeps its state.
-            silent = connection.execute(
-                "UPDATE runs SET state = CASE state WHEN 'running' THEN 'crashed' "
-                "ELSE 'preempted' END WHERE state IN ('running', 'preempting') "
-                "AND heartbeat_at < ? RETURNING id",
-                (time.time() - self._limits.crash_after,),
-            ).fetchall()
-        for row in silent:
-            self._exports.add(row["id"])
+        rows = self._database.rows(
+            "SELECT id, heartbeat_at FROM runs WHERE state IN ('running', 'preempting')"
+        )
+        last = {row["id"]: row["heartbeat_at"] for row in rows}
+        for run_id in self._heartbeats.silent(last, self._limits.crash_after):
+            with self._database.transaction() as connection:
+                # A run that sends a request at this moment keeps its state.
+                is_over = connection.execute(
+                    "UPDATE runs SET state = CASE state WHEN 'running' THEN 'crashed' "
+                    "ELSE 'preempted' END WHERE id = ? AND state IN ('running', 'preempting') "
+                    "AND heartbeat_at = ?",
+                    (run_id, last[run_id]),
+                ).rowcount
+            if is_over:
+                self._heartbeats.forget(run_id)
+                self._exports.add(run_id)
 
     def export_objects(self, run_id: int) -> list[str]:
         """Return the names of a run's exports, oldest first."""

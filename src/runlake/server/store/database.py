@@ -252,7 +252,7 @@ MAX_NAME = 200
 LOG_BYTES = 64 << 20
 
 
-class NewerDatabase(Exception):
+class NewerDatabase(sqlite3.DatabaseError):
     """A database has a schema that a newer version wrote; the text says so."""
 
 
@@ -273,6 +273,7 @@ class Database:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._local = threading.local()
+        self._log_pages = 1000
         # SQLite gives its other files the mode of the database.
         os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
         self._migrate()
@@ -331,9 +332,39 @@ class Database:
         """Run an action after the commit of the transaction under way; never if it rolls back."""
         self._local.actions.append(act)
 
-    def checkpoint(self) -> None:
-        """Move all commits from the write-ahead log to the database file."""
-        self.connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    def leave_checkpoints(self) -> None:
+        """Leave all checkpoints to the caller; before, SQLite did them after some commits."""
+        self._log_pages = 0
+        self.connection().execute(f"PRAGMA wal_autocheckpoint = {self._log_pages}")
+
+    def checkpoint(self, *, is_last: bool = False) -> None:
+        """Move commits from the write-ahead log to the database file; no other thread waits.
+
+        Parameters
+        ----------
+        is_last : bool
+            Move every commit and empty the log, after waiting for other threads.
+        """
+        mode = "TRUNCATE" if is_last else "PASSIVE"
+        self.connection().execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+
+    def data_version(self) -> int:
+        """Return a number that is another one after commits of other threads or processes."""
+        return int(self.connection().execute("PRAGMA data_version").fetchone()[0])
+
+    def generation(self) -> int:
+        """Return the number that `begin_generation` returned last; 0 at first."""
+        row = self.row("SELECT value FROM secrets WHERE name = 'generation'")
+        return int(row["value"]) if row else 0
+
+    def begin_generation(self) -> int:
+        """Raise the number of the generation, and return it."""
+        with self.transaction() as connection:
+            number = self.generation() + 1
+            connection.execute(
+                "INSERT OR REPLACE INTO secrets VALUES ('generation', ?)", (str(number),)
+            )
+        return number
 
     def connection(self) -> sqlite3.Connection:
         """Return the connection of the calling thread."""
@@ -349,6 +380,7 @@ class Database:
             # loses all commits since the last checkpoint: an hour of a slow run, say.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {self._log_pages}")
             self._local.connection = connection
         return connection
 

@@ -33,9 +33,6 @@ from runlake.server.store.signing import UrlSigner
 
 LOGGER = logging.getLogger(__name__)
 INCOMING = "incoming"
-# Complete files that no object names are kept for a while: the database may have been replaced by
-# an older copy, and the newer one may return.
-UNNAMED_SECONDS = 7 * 24 * 3600.0
 
 
 class BrokenUpload(Exception):
@@ -255,19 +252,6 @@ class Storage:
             self._drop_file(connection, name)
             connection.execute("DELETE FROM objects WHERE name = ?", (name,))
 
-    def sweep(self, unnamed_seconds: float = UNNAMED_SECONDS) -> None:
-        """Remove what a crash left: parts of uploads, and files that no object has named for long.
-
-        Only for a server that does not receive uploads yet.
-        """
-        for part in self._directory.joinpath(INCOMING).glob("*"):
-            part.unlink(missing_ok=True)
-        latest = time.time() - unnamed_seconds
-        for path in unnamed_files(self._database, self._directory):
-            with suppress(OSError):
-                if self._directory.joinpath(path).stat().st_mtime <= latest:
-                    self._unlink(path)
-
     def remove_unwanted(self) -> None:
         """Remove replaced files; while a backup runs they are kept for a later call."""
         with self._guard, suppress(Timeout), FileLock(removal_lock(self._directory), timeout=0):
@@ -316,18 +300,6 @@ class Storage:
     def _unlink(self, path: str) -> None:
         with suppress(OSError):
             self._directory.joinpath(path).unlink()
-
-
-def unnamed_files(database: Database, directory: Path) -> list[str]:
-    """Return the complete files in a storage that no object has, relative to the storage."""
-    # The files first: a file that an upload adds meanwhile must not count as unnamed.
-    found = [
-        Path(folder, name).relative_to(directory).as_posix()
-        for folder, _, names in os.walk(directory)
-        for name in names
-    ]
-    named = {row["file"] for row in database.rows("SELECT file FROM objects")}
-    return sorted(path for path in set(found) - named if not path.startswith(f"{INCOMING}/"))
 
 
 def removal_lock(directory: Path) -> Path:

@@ -1,0 +1,171 @@
+"""The custody of a data directory: one server at a time, readable by its owner, nothing lost.
+
+The database has a number, its generation, which is also in the file ``generation``. It is raised
+at each start and after each checkpoint, first in the database. So a database whose number is lower
+than that of the file lost commits: its write-ahead log, or the database itself, was removed or
+replaced by an older copy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from runlake.server.store.database import Database
+
+DATABASE, STORAGE, LOCK, GENERATION = "runlake.sqlite", "storage", "server.lock", "generation"
+# Pause between checkpoints. The write-ahead log, which has the commits between two of them, slows
+# reads if it grows beyond some 100 MB.
+CHECKPOINT_SECONDS = 5.0
+
+
+class DirectoryError(Exception):
+    """A data directory cannot be used; the text says why, and what to do."""
+
+
+@contextlib.contextmanager
+def hold_directory(data_dir: Path) -> Iterator[None]:
+    """Keep other servers, repairs and restores out of a directory, which is made private.
+
+    Raises
+    ------
+    DirectoryError
+        If another process holds it.
+    """
+    make_private(data_dir)
+    lock = FileLock(data_dir / LOCK, timeout=0, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise DirectoryError(
+            f"The data directory {str(data_dir)!r} is in use by another server or command of "
+            "'runlake server'; stop that one first."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def make_private(data_dir: Path) -> None:
+    """Create a directory, or close it to other users: it has the secret that signs URLs."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    data_dir.joinpath(STORAGE).mkdir(mode=0o700, exist_ok=True)
+    for path in open_to_others(data_dir):
+        # Of another owner: then that one decides.
+        with contextlib.suppress(PermissionError):
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700)
+
+
+def open_to_others(data_dir: Path) -> list[Path]:
+    """Return those of the directory, its storage and its database that others may read."""
+    names = (STORAGE, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
+    found = [data_dir, *(data_dir / name for name in names)]
+    return [path for path in found if path.exists() and path.stat().st_mode & 0o077]
+
+
+def check_nothing_lost(data_dir: Path) -> None:
+    """Raise `DirectoryError` if the database of a directory is missing, emptied or too old."""
+    generation = _stored_generation(data_dir / DATABASE)
+    remembered = _remembered(data_dir)
+    if generation is None:
+        if has_objects(data_dir) or remembered:
+            raise DirectoryError(
+                f"The data directory {str(data_dir)!r} lost its database: {DATABASE!r} is missing "
+                "or empty, but there was one. Restore a backup with 'runlake server restore', or "
+                f"start with --accept-loss, which moves {STORAGE!r} aside and begins with nothing."
+            )
+    elif generation < remembered:
+        raise DirectoryError(
+            f"The database of the data directory {str(data_dir)!r} is older than the directory: "
+            "its last commits are lost, because its write-ahead log was removed or an older copy "
+            "was put in its place. Restore a backup with 'runlake server restore', or start with "
+            "--accept-loss to go on with what there is."
+        )
+
+
+def accept_loss(data_dir: Path) -> Path | None:
+    """Accept that a database is missing or too old; return where the files of a lost one are."""
+    remembered = data_dir / GENERATION
+    remembered.unlink(missing_ok=True)
+    if _stored_generation(data_dir / DATABASE) is not None or not has_objects(data_dir):
+        return None
+    aside = data_dir / time.strftime(f"{STORAGE}.lost-%Y%m%dT%H%M%SZ", time.gmtime())
+    return data_dir.joinpath(STORAGE).rename(aside)
+
+
+def has_objects(data_dir: Path) -> bool:
+    """Return whether there is any file in the storage of a directory."""
+    return any(names for _, _, names in os.walk(data_dir / STORAGE))
+
+
+class Generations:
+    """Raises the generation of a database that is in use, and moves its commits out of the log.
+
+    Parameters
+    ----------
+    data_dir : Path
+        The directory, which this process holds.
+    database : Database
+        Its database; its own checkpoints are switched off.
+    """
+
+    def __init__(self, data_dir: Path, database: Database) -> None:
+        self._data_dir = data_dir
+        self._database = database
+        self._version: int | None = None
+        database.leave_checkpoints()
+        self._begin()
+
+    def _begin(self) -> None:
+        number = self._database.begin_generation()
+        write_generation(self._data_dir, number)
+
+    def go_on(self) -> None:
+        """Checkpoint if there were commits, and begin the next generation; always in one thread."""
+        version = self._database.data_version()
+        if version != self._version:
+            self._version = version
+            self._database.checkpoint()
+            self._begin()
+
+    def end(self) -> None:
+        """Leave no commit in the log; for the end of a server."""
+        self._database.checkpoint(is_last=True)
+
+
+def write_generation(data_dir: Path, number: int) -> None:
+    """Write the number of a database's generation beside it."""
+    aside = data_dir / f".{GENERATION}.part"
+    with aside.open("w") as sink:
+        sink.write(f"{number}\n")
+    aside.replace(data_dir / GENERATION)
+
+
+def _stored_generation(file: Path) -> int | None:
+    """Return the generation of a database; None if it is missing or has no users."""
+    if not file.is_file() or not file.stat().st_size:
+        return None
+    # Read without a change: a log that is put back must still fit the database.
+    address = f"{file.resolve().as_uri()}?mode=ro"
+    with contextlib.closing(sqlite3.connect(address, uri=True)) as found:
+        tables = {name for (name,) in found.execute("SELECT name FROM sqlite_master")}
+        if "users" not in tables or not found.execute("SELECT 1 FROM users").fetchone():
+            return None
+        row = found.execute("SELECT value FROM secrets WHERE name = 'generation'").fetchone()
+        return int(row[0]) if row else 0
+
+
+def _remembered(data_dir: Path) -> int:
+    try:
+        return int(data_dir.joinpath(GENERATION).read_text())
+    except (OSError, ValueError):
+        # Older versions wrote none.
+        return 0
