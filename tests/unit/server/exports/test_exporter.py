@@ -5,10 +5,11 @@ import operator
 import pyarrow.parquet as pq
 import pytest
 
+from runlake.server.data_directory.leftovers import unnamed_files
 from runlake.server.exports.exporter import Exporter, LinesAreGone
 from runlake.server.runs.runs import Limits, RunStore
 from runlake.server.store.database import Database
-from runlake.server.store.objects import Storage, unnamed_files
+from runlake.server.store.objects import Storage
 
 
 class Exports:
@@ -102,7 +103,7 @@ def test_nothing_is_published_if_the_lines_changed_meanwhile(backend, tmp_path, 
     backend.log(run, 0, 10)
     backend.exporter.export_next(run["id"])
     assert backend.runs.export_objects(run["id"]) == []
-    assert unnamed_files(backend.database, tmp_path / "storage") == []
+    assert unnamed_files(tmp_path, backend.database) == []
 
 
 def test_long_lines_with_lists_are_split_over_several_exports(backend, monkeypatch):
