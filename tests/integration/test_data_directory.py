@@ -10,7 +10,7 @@ import httpx
 import pytest
 from tests.command_shell import run_command
 from tests.http_logging import LoggedRun, steps
-from tests.server_process import NO_TLS, running_server
+from tests.server_process import NO_TLS, running_server, wait_until
 from tests.stored_objects import object_files, select
 
 import runlake
@@ -31,6 +31,7 @@ def stopped(tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("stopped") / "data"
     with running_server(data_dir, export_rows=10) as server:
         LoggedRun(server, "kept").log(*steps(0, 25)).finish()
+        wait_until(lambda: len(object_files(data_dir, "exports/*")) == 3)
     return data_dir, server.api_key
 
 
