@@ -4,6 +4,7 @@ import os
 
 import hypothesis
 import pytest
+from _pytest.doctest import DoctestModule
 from tests.server_process import is_setting, running_server
 
 import runlake
@@ -36,3 +37,9 @@ def backend(tmp_path_factory):
 @pytest.fixture
 def api(backend):
     return runlake.Api({"base_url": backend.base_url}, api_key=backend.api_key)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file():
+    """Look for examples in docstrings of the library alone: the tests have none."""
+    return [one for one in (yield) if not isinstance(one, DoctestModule)]

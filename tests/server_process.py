@@ -8,12 +8,14 @@ import os
 import signal
 import ssl
 import subprocess
-import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from tests.warm_start import SDK, SERVER, WarmProcess, start_python
 
 START_SECONDS = 30.0
 # For clients of servers without TLS: reading certificates takes longer than a request.
@@ -26,7 +28,7 @@ class RunningServer:
     storage_url: str
     entity: str
     api_key: str
-    process: subprocess.Popen[bytes] | subprocess.Popen[str]
+    process: WarmProcess | subprocess.Popen[str]
     access_log: Path
 
     def requests(self, start: int = 0) -> list[dict[str, Any]]:
@@ -75,12 +77,12 @@ def running_server(
         "access_log": log,
         **options,
     }
-    command = [sys.executable, "-m", "runlake", "serve", "--quiet"]
+    command = ["-m", "runlake", "serve", "--quiet"]
     for name, value in named.items():
         command += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     output = data_dir / "server.log"
     with output.open("ab") as sink:
-        process = subprocess.Popen(command, stdout=sink, stderr=sink, env=bare_environment())
+        process = start_python(command, SERVER, stdout=sink, stderr=sink, env=bare_environment())
     server = None
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -132,15 +134,15 @@ def client_environment(server: RunningServer, directory: Path) -> dict[str, str]
 @contextlib.contextmanager
 def script_under_way(
     source: str, server: RunningServer, directory: Path, *arguments: object
-) -> Iterator[subprocess.Popen[str]]:
+) -> Iterator[WarmProcess | subprocess.Popen[str]]:
     """Run Python source against the server; a test controls it through its standard input."""
-    with subprocess.Popen(
-        [sys.executable, "-c", source, *map(str, arguments)],
+    with start_python(
+        ["-c", source, *map(str, arguments)],
+        SDK,
         env=client_environment(server, directory),
         cwd=directory,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
     ) as process:
         try:
             yield process
@@ -149,27 +151,49 @@ def script_under_way(
                 process.kill()
 
 
-def next_line(script: subprocess.Popen[str]) -> str:
+def next_line(script: WarmProcess | subprocess.Popen[str]) -> str:
     """Return the next line that a script prints, with its end; empty when there is none."""
     assert script.stdout is not None
     return script.stdout.readline()
 
 
-def run_script(
-    source: str, server: RunningServer, directory: Path, *arguments: object, seconds: float = 120
-) -> str:
+def run_script(source: str, server: RunningServer, directory: Path, *arguments: object) -> str:
     """Run Python source against the server and return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-c", source, *map(str, arguments)],
-        env=client_environment(server, directory),
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=seconds,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return run_python(["-c", source, *map(str, arguments)], server, directory)
+
+
+def run_python(
+    arguments: Sequence[str],
+    server: RunningServer,
+    directory: Path,
+    *,
+    cwd: Path | None = None,
+    stdin: IO[str] | None = None,
+) -> str:
+    """Run Python with the SDK against the server and return what it printed.
+
+    The directory has the home and the caches of the process, and is its working directory unless
+    another is given.
+    """
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        script = start_python(
+            arguments,
+            SDK,
+            env=client_environment(server, directory),
+            cwd=cwd or directory,
+            stdin=stdin,
+            stdout=output,
+            stderr=errors,
+        )
+        try:
+            script.wait(150)
+        finally:
+            script.kill()
+        for stream in (output, errors):
+            stream.seek(0)
+        printed = output.read()
+        assert script.returncode == 0, printed + errors.read()
+    return printed
 
 
 def wait_until(is_true: Callable[[], bool], seconds: float = 30) -> None:

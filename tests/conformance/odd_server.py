@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from tests.conformance.odd_runs import OddRun
 from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
 from tests.server_process import bare_environment
+from tests.warm_start import SDK, WarmProcess, start_python
 
 READ = """
 import json, sys, wandb
@@ -68,7 +68,7 @@ class OddServer(FaultServer):
 
 def read_by_sdk(
     server: OddServer, runs: Sequence[OddRun], directory: Path
-) -> subprocess.Popen[str]:
+) -> WarmProcess | subprocess.Popen[str]:
     """Start the SDK on some runs; it prints one line with its result per run."""
     directory.mkdir(parents=True)
     folders = ("HOME", "WANDB_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR", "WANDB_CACHE_DIR")
@@ -80,14 +80,13 @@ def read_by_sdk(
         "WANDB_BASE_URL": server.base_url,
         "WANDB_API_KEY": API_KEY,
     }
-    process = subprocess.Popen(
-        [sys.executable, "-c", READ, server.base_url, API_KEY],
+    process = start_python(
+        ["-c", READ, server.base_url, API_KEY],
+        SDK,
         env=environment,
         cwd=directory,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
     )
     questions = [json.dumps([server.path(run), dict(run.call)]) for run in runs]
     assert process.stdin is not None

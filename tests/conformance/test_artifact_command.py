@@ -2,12 +2,12 @@
 
 import contextlib
 import io
-import subprocess
-import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 from tests.server_process import client_environment, run_script
+from tests.warm_start import SDK, start_python
 
 import runlake
 
@@ -72,15 +72,12 @@ def test_the_command_puts_gets_and_lists(backend, tmp_path, api):
     (tmp_path / "data" / "sub" / "x.txt").write_text("put")
 
     def artifact(*words):
-        return subprocess.run(
-            [sys.executable, "-m", "wandb", "artifact", *words],
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=120,
-        ).stderr
+        with tempfile.TemporaryFile("w+") as said:
+            command = ["-m", "wandb", "artifact", *words]
+            done = start_python(command, SDK, env=environment, cwd=tmp_path, stderr=said)
+            assert done.wait(120) == 0
+            said.seek(0)
+            return said.read()
 
     artifact("put", "--name", "command/put", "--type", "dataset", "--alias", "here", "data")
     assert api.artifact("command/put:here").version == "v0"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
 from tests.conformance.script_project import log_project
-from tests.server_process import client_environment
+from tests.server_process import run_python
 from tests.thorough import some_of
 
 HERE = Path(__file__).parent
@@ -41,17 +39,8 @@ def _run(way, backend, folder):
     place = folder / way / "files"
     place.mkdir(parents=True)
     arguments = [way, backend.entity, f"scripts-{way}", place.parent / "printed.json", *SCRIPTS]
-    done = subprocess.run(
-        [sys.executable, str(HERE / "run_scripts.py"), *map(str, arguments)],
-        env=client_environment(backend, folder / way / "home"),
-        cwd=place,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout
+    command = [str(HERE / "run_scripts.py"), *map(str, arguments)]
+    run_python(command, backend, folder / way / "home", cwd=place)
 
 
 def _outcome(way, folder):
