@@ -12,7 +12,7 @@ def describe(value):
         return {str(key): describe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [type(value).__name__, *map(describe, value)]
-    return [type(value).__name__, re.sub(r"\?expires=[^'\"]*", "", repr(value))]
+    return [type(value).__name__, re.sub(r"\?(?:object=\d+&)?expires=[^'\"]*", "", repr(value))]
 
 def read(file):
     with file:

@@ -13,6 +13,7 @@ from runlake.server.refused import Refused
 
 MAX_ANSWER = 256 << 20
 DEFAULT_SECONDS = 60.0
+BYTES_OF_CELL = 24
 
 
 class Budget:
@@ -50,6 +51,9 @@ class Budget:
             self.n_bytes += len(value)
         elif isinstance(value, list):
             self.n_bytes += sum(len(item) for item in value if isinstance(item, str))
+        elif isinstance(value, dict):
+            lists = [item for item in value.values() if isinstance(item, list) and item]
+            self.n_bytes += sum(map(_size_of_rows, lists))
         if self.n_bytes > self._max_answer:
             raise Refused("the answer is too large; ask for fewer runs or rows at once")
         if self.is_over:
@@ -76,3 +80,9 @@ class Budget:
         with self._guard:
             if self._connection is not None:
                 self._connection.interrupt()
+
+
+def _size_of_rows(rows: list[Any]) -> int:
+    """Return about the length of rows as JSON, by the first row: usually all have the same keys."""
+    n_cells = len(rows[0]) if isinstance(rows[0], dict) else 1
+    return BYTES_OF_CELL * n_cells * len(rows)

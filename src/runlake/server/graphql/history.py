@@ -17,6 +17,7 @@ from runlake.server.runs.lines import Row, history_keys, sample_evenly, to_wire
 from runlake.server.runs.runs import RunStore, system_row
 from runlake.server.runs.wire_json import read_body
 from runlake.server.store.database import INTEGERS
+from runlake.server.store.long_json import loads_objects
 from runlake.server.store.pages import cut_page
 
 TABLE = Table()
@@ -31,7 +32,9 @@ MAX_SPECS = 1_000
 
 @TABLE.resolves("Run", "historyKeys")
 def _keys(context: Context, run: sqlite3.Row, _: Given) -> Any:
-    return history_keys(json.loads(context.runs.large(run, "key_facts")), run["last_step"])
+    facts = context.runs.large(run, "key_facts")
+    context.budget.spend(facts)
+    return history_keys(loads_objects(facts), run["last_step"])
 
 
 @TABLE.resolves("Run", "parquetHistory")

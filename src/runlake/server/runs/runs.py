@@ -19,6 +19,7 @@ from runlake.server.runs.stream import HISTORY, STREAMS, SentLines, parse_stream
 from runlake.server.runs.wire_json import read_json
 from runlake.server.store.database import Database
 from runlake.server.store.ids import parse_id
+from runlake.server.store.long_json import dumps_object, loads_objects
 from runlake.server.store.objects import Storage
 
 COLUMNS = {
@@ -281,14 +282,14 @@ class RunStore:
             "INSERT OR REPLACE INTO lines VALUES (?, 'history', ?, ?, ?)",
             [(run_id, at, row.get("_step"), line) for at, line, row in lines if at >= exported],
         )
-        facts = json.loads(run["key_facts"])
+        facts = loads_objects(run["key_facts"])
         count_keys(facts, (row for _, row in new))
         last = max([run["last_step"], *(row["_step"] for _, row in new if "_step" in row)])
         n_bytes = sum(len(line) for at, line, _ in lines if at not in known)
         connection.execute(
             "UPDATE runs SET key_facts = ?, last_step = ?, line_count = max(line_count, ?), "
             "live_bytes = live_bytes + ? WHERE id = ?",
-            (json.dumps(facts), last, sent.stop, n_bytes, run_id),
+            (dumps_object(facts, json.JSONEncoder()), last, sent.stop, n_bytes, run_id),
         )
 
     def _withdraw_exports(self, connection: sqlite3.Connection, run_id: int) -> None:

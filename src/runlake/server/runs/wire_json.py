@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from runlake.server.store.long_json import loads
+
 MAX_DEPTH = 200
+MAX_CONTAINERS = 500_000
+MAX_VALUES = 2_000_000
 
 
 def read_json(text: str) -> Any:
@@ -34,26 +37,54 @@ def read_json(text: str) -> Any:
     True
     """
     try:
-        value = json.loads(text)
+        value = loads(text)
     except RecursionError as error:
         raise ValueError(f"nested deeper than {MAX_DEPTH}") from error
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
     if "\\ud" in text or "\\uD" in text:
-        value = json.loads(_without_surrogates(json.dumps(value, ensure_ascii=False)))
+        value = _without_surrogates(value)
     return value
 
 
 def read_body(content: bytes) -> dict[str, Any]:
-    """Parse the body of a request; ValueError if it is not a JSON object. Empty means ``{}``."""
+    """Parse the body of a request; empty means ``{}``.
+
+    Parameters
+    ----------
+    content : bytes
+        The body.
+
+    Returns
+    -------
+    dict
+        The JSON object.
+
+    Raises
+    ------
+    ValueError
+        If the body is not a JSON object, or has too many values: each takes about 100 bytes of
+        memory, those in texts that are JSON themselves included.
+    """
+    n_containers = content.count(b"[") + content.count(b"{")
+    if n_containers > MAX_CONTAINERS or n_containers + content.count(b",") > MAX_VALUES:
+        raise ValueError(
+            f"more than {MAX_CONTAINERS:,} lists and objects, or {MAX_VALUES:,} values"
+        )
     body = read_json(content.decode("utf-8", "replace")) if content else {}
     if not isinstance(body, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - the sender's error, not the caller's
     return body
 
 
-def _without_surrogates(text: str) -> str:
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
+    return value
 
 
 def _depth(value: Any) -> int:

@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
+from runlake.server.store.long_json import dumps_object, loads
+
 # SQLite refuses JSON nested deeper than 1,000 levels; deeper values cannot be used in filters.
 MAX_DEPTH = 32
+# Of a longer document, not all values can be used in filters.
+MAX_BYTES = 4 << 20
+BYTES_OF_NUMBER = 8
 EXACT_FLOAT = 2**53
 # JSON has no infinity; SQLite reads a number that is too large as infinity.
 INFINITE = 10**400
@@ -58,7 +64,7 @@ def clean_text(text: str) -> str:
 
 def _parsed(text: str) -> dict[str, Any]:
     try:
-        document = json.loads(text, strict=False)
+        document = loads(text, strict=False)
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
@@ -69,19 +75,61 @@ def _unwrapped(entry: Any) -> Any:
 
 
 def _flat(document: dict[str, Any]) -> str:
-    return standard_json({_member(path): value for path, value in _paths(document, 0).items()})
-
-
-def _paths(document: dict[str, Any], depth: int) -> dict[str, Any]:
-    """Return every value by its path; of two values with one path, that of the longer key."""
     found: dict[str, Any] = {}
-    for key in sorted(document, key=lambda key: key.count("."), reverse=True):
-        value = document[key]
-        found.setdefault(key, value)
-        if isinstance(value, dict) and depth < MAX_DEPTH:
-            for path, inner in _paths(value, depth + 1).items():
-                found.setdefault(f"{key}.{path}", inner)
-    return found
+    _collect(document, "", MAX_DEPTH, found, _Room(document))
+    encoder = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
+    values = {_member(path): _standard(value, MAX_DEPTH) for path, value in found.items()}
+    return dumps_object(values, encoder)
+
+
+def _collect(
+    document: dict[str, Any], prefix: str, depth: int, found: dict[str, Any], room: _Room
+) -> None:
+    """Add every value by its path; of two values with one path, that of the longer key."""
+    keys = sorted(document, key=lambda key: key.count("."), reverse=True)
+    for key in keys:
+        path = f"{prefix}{key}"
+        if path not in found:
+            room.add(path, document[key], found)
+    for key in keys:
+        if depth and isinstance(document[key], dict):
+            _collect(document[key], f"{prefix}{key}.", depth - 1, found, room)
+
+
+class _Room:
+    """Bounds the values of a document: nested objects are repeated for each level."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._left = MAX_BYTES
+        self._sizes: dict[int, int] = {}
+        self._measure(document)
+
+    def add(self, path: str, value: Any, found: dict[str, Any]) -> None:
+        """Add a value if there is room for it; of a large object or list, only that it exists."""
+        size = len(path) + self._measure(value)
+        if size > self._left and isinstance(value, (dict, list)):
+            value, size = type(value)(), len(path)
+        if size <= self._left:
+            self._left -= size
+            found[path] = value
+
+    def _measure(self, value: Any) -> int:
+        """Return about the length of a value as JSON."""
+        if isinstance(value, str):
+            return len(value)
+        if not isinstance(value, (dict, list)):
+            return BYTES_OF_NUMBER
+        size = self._sizes.get(id(value))
+        if size is None:
+            size = sum(self._measure(item) for item in _items(value)) + 2 * len(value)
+            if isinstance(value, dict):
+                size += sum(map(len, value))
+            self._sizes[id(value)] = size
+        return size
+
+
+def _items(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _member(path: str) -> str:

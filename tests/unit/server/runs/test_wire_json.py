@@ -27,3 +27,9 @@ def test_a_body_is_an_object():
     for body in (b"[]", b"3", b"{"):
         with pytest.raises(ValueError, match=r"."):
             read_body(body)
+
+
+@pytest.mark.parametrize("body", [b"[]," * 500_001, b"0," * 2_000_001])
+def test_a_body_of_too_many_values_is_refused_before_it_is_parsed(body):
+    with pytest.raises(ValueError, match="more than 500,000 lists and objects, or 2,000,000"):
+        read_body(b'{"a":[' + body + b"0]}")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from runlake.server.store.patterns import matches_pattern
 from runlake.server.store.run_values import (
+    MAX_BYTES,
     clean_text,
     config_values,
     json_path,
@@ -73,3 +74,24 @@ def test_texts_have_no_character_that_sqlite_cuts():
 def test_a_pattern_is_found_in_texts_only():
     assert matches_pattern("^a.c", "abcd")
     assert not matches_pattern("1", 1)
+
+
+def nested(depth, inner):
+    for _ in range(depth):
+        inner = {"d": inner}
+    return inner
+
+
+@pytest.mark.parametrize("wide", [{f"k{n}": "x" * 90 for n in range(60_000)}, ["x" * 90] * 60_000])
+def test_a_document_that_repeats_itself_takes_limited_room(wide):
+    document = {"loss": 1, "wide": nested(32, wide), "lr": 2}
+    text = summary_values(json.dumps(document))
+    assert len(text) < 2 * MAX_BYTES
+    values = json.loads(text)
+    # What is too large is known to exist.
+    assert (values["loss"], values["lr"], values["wide"], values["wide.d.d"]) == (1, 2, {}, {})
+
+
+def test_a_wide_document_of_usual_size_is_complete():
+    wide = {f"group.key{n}": n for n in range(100_000)}
+    assert json.loads(summary_values(json.dumps(wide))) == wide

@@ -1,0 +1,136 @@
+"""JSON of any length, during which other threads can run.
+
+The json module keeps the interpreter's lock from the first to the last character: for 10 MB, no
+other request is answered for 0.2 s. Here long texts are read value by value, which takes three
+times as long, and long objects are written in pieces.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from json import decoder, scanner
+from typing import Any
+
+# Texts of this length take the json module about 10 ms.
+LONG = 1 << 20
+SHORTEST_PIECE, LONGEST_PIECE = 1 << 10, 1 << 18
+MEMBERS_PER_PIECE = 5_000
+UNICODE_ESCAPE = len("\\u0000")
+
+
+def loads(text: str, *, strict: bool = True) -> Any:
+    r"""Parse JSON as `json.loads` does.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+    strict : bool
+        Whether control characters in strings are wrong.
+
+    Returns
+    -------
+    Any
+        The value. Escapes of surrogate pairs in long strings may stay two characters.
+
+    Raises
+    ------
+    ValueError
+        If the text is not JSON.
+    RecursionError
+        If it is nested too deeply.
+
+    Examples
+    --------
+    >>> loads('{"loss": NaN}')
+    {'loss': nan}
+    """
+    if len(text) < LONG:
+        return json.loads(text, strict=strict)
+    return _PatientDecoder(strict=strict).decode(text)
+
+
+def loads_objects(text: str) -> Any:
+    """Parse JSON that consists of small objects; faster than `loads`."""
+    # The hook is Python, so that the lock can change hands at the end of each object.
+    return json.loads(text) if len(text) < LONG else json.loads(text, object_hook=_same)
+
+
+def dumps_object(members: Mapping[str, Any], encoder: json.JSONEncoder) -> str:
+    """Return an object as JSON, in pieces of some thousand members.
+
+    Parameters
+    ----------
+    members : mapping
+        The object; its values should be small.
+    encoder : JSONEncoder
+        Encodes the pieces; if it sorts, then within each piece.
+
+    Returns
+    -------
+    str
+        JSON.
+
+    Examples
+    --------
+    >>> dumps_object({"a": 1, "b": [2]}, json.JSONEncoder())
+    '{"a": 1, "b": [2]}'
+    """
+    pieces = (encoder.encode(piece)[1:-1] for piece in _pieces(members))
+    return "{" + encoder.item_separator.join(pieces) + "}"
+
+
+def _pieces(members: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    items = iter(members.items())
+    while piece := dict(islice(items, MEMBERS_PER_PIECE)):
+        yield piece
+
+
+class _PatientDecoder(json.JSONDecoder):
+    """A decoder in Python, except for strings of moderate length."""
+
+    def __init__(self, *, strict: bool) -> None:
+        super().__init__(strict=strict)
+        self.parse_string = _parse_string
+        self.scan_once = scanner.py_make_scanner(self)  # type: ignore[attr-defined]
+
+
+def _parse_string(text: str, start: int, strict: bool = True) -> tuple[str, int]:
+    """Return the string that starts behind a quote, and the position behind its end."""
+    size = SHORTEST_PIECE
+    end = text.find('"', start, start + LONGEST_PIECE)
+    if end != -1 and text[end - 1] != "\\":
+        return _scan_string(text, start, strict)
+    parts = []
+    while True:
+        stop = _before_escape(text, start, start + size)
+        piece = text[start:stop]
+        part, length = _scan_string(piece + '"', 0, strict)
+        parts.append(part)
+        if length <= len(piece):
+            return "".join(parts), start + length
+        if stop >= len(text):
+            raise json.JSONDecodeError("Unterminated string starting at", text, start - 1)
+        start, size = stop, min(2 * size, LONGEST_PIECE)
+
+
+def _scan_string(text: str, start: int, strict: bool) -> tuple[str, int]:
+    found: tuple[str, int] = decoder.scanstring(text, start, strict)  # type: ignore[attr-defined]
+    return found
+
+
+def _before_escape(text: str, start: int, stop: int) -> int:
+    """Return the last position up to ``stop`` at which no escape is cut in two."""
+    last = text.rfind("\\", max(start, stop - UNICODE_ESCAPE), stop)
+    if last == -1 or stop >= len(text):
+        return stop
+    before = text[start:last]
+    n_before = len(before) - len(before.rstrip("\\"))
+    # After an even number of backslashes, this one starts an escape.
+    return last if n_before % 2 == 0 else stop
+
+
+def _same(value: Any) -> Any:
+    return value
