@@ -23,6 +23,13 @@ API = [
     ),
     Row("Api.settings", "issubclass(wandb.errors.UnsupportedError, wandb.errors.UsageError)"),
     Row("Api.viewer", "api.viewer.username, api.viewer.entity, api.viewer.name"),
+    Row("Api.viewer", "api.viewer.teams, len(api.viewer.api_keys), len(api.viewer.api_keys[0])"),
+    Row(
+        "Api.team",
+        "team = api.team(entity)\n"
+        "repr(team), team.is_team, team.isPaid, team.default_access, team.available, "
+        "[(repr(m), m.team, m.username, m.admin, m.api_key) for m in team.members]",
+    ),
     Row("Api.from_path", "api.from_path(f'{entity}/{project}').name"),
     Row("Api.from_path", "api.from_path('a/b/c/d/e')"),
     Row("Api.sweep", "api.sweep(f'{entity}/{project}/none')"),

@@ -40,7 +40,6 @@ ABSENT = [
             "registries",
             "registry",
             "slack_integrations",
-            "team",
             "update_automation",
             "user",
             "users",

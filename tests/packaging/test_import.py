@@ -60,8 +60,8 @@ def test_a_name_of_the_sdk_that_is_missing_says_what_to_use():
         _ = runlake.init  # type: ignore[attr-defined] # that is the test
     with pytest.raises(AttributeError, match=r"'Table'.*run\(path\)\.table\(key\)"):
         _ = runlake.Table  # type: ignore[attr-defined] # that is the test
-    with pytest.raises(AttributeError, match=r"'Team'.*wandb\.Api"):
-        _ = runlake.apis.public.Team  # type: ignore[attr-defined] # that is the test
+    with pytest.raises(AttributeError, match=r"'Registry'.*wandb\.Api"):
+        _ = runlake.apis.public.Registry  # type: ignore[attr-defined] # that is the test
     api = runlake.Api({"base_url": "http://127.0.0.1:1"}, api_key="k" * 40)
     with pytest.raises(AttributeError, match=r"'reports'.*web application"):
         _ = api.reports  # type: ignore[attr-defined] # that is the test

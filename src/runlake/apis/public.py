@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from runlake.public.run.run import Run
     from runlake.public.runs import Runs
     from runlake.public.sweeps import Sweep, Sweeps
-    from runlake.public.users import User
+    from runlake.public.users import Member, Team, User
 
 _HOMES = {
     "Api": "runlake.public.api:Api",
@@ -47,6 +47,7 @@ _HOMES = {
     "Files": "runlake.public.files:Files",
     "HistoryScan": "runlake.public.run.history_scan:HistoryScan",
     "IncompleteRunHistoryError": "runlake.errors:IncompleteRunHistoryError",
+    "Member": "runlake.public.users:Member",
     "Project": "runlake.public.projects:Project",
     "ProjectArtifactCollections": (
         "runlake.public.artifacts.collections:ProjectArtifactCollections"
@@ -58,6 +59,7 @@ _HOMES = {
     "Runs": "runlake.public.runs:Runs",
     "Sweep": "runlake.public.sweeps:Sweep",
     "Sweeps": "runlake.public.sweeps:Sweeps",
+    "Team": "runlake.public.users:Team",
     "User": "runlake.public.users:User",
 }
 __all__ = [
@@ -75,6 +77,7 @@ __all__ = [
     "Files",
     "HistoryScan",
     "IncompleteRunHistoryError",
+    "Member",
     "Project",
     "ProjectArtifactCollections",
     "Projects",
@@ -84,6 +87,7 @@ __all__ = [
     "Runs",
     "Sweep",
     "Sweeps",
+    "Team",
     "User",
 ]
 

@@ -9,7 +9,7 @@ from runlake.backend.graphql import documents
 from runlake.backend.graphql.query import mutate, query
 from runlake.backend.http.client import USER_AGENT, Client
 from runlake.cache.rate_limit.budget import SharedBudget
-from runlake.errors import AuthenticationError, InvalidArgument
+from runlake.errors import AccessDenied, AuthenticationError, InvalidArgument
 from runlake.public.artifacts.api import ApiArtifacts
 from runlake.public.default_entity import UNNAMED
 from runlake.public.lists.filters import checked_filters
@@ -18,7 +18,7 @@ from runlake.public.projects import Project, Projects
 from runlake.public.run.run import Run
 from runlake.public.runs import DEFAULT_ORDER, Runs
 from runlake.public.sweeps import Sweep
-from runlake.public.users import User
+from runlake.public.users import Team, User
 from runlake.settings import Settings, load_settings
 from runlake.values import ProjectPath, RunPath, check_text, is_url, split_url, url_parts
 
@@ -93,6 +93,30 @@ class Api(ApiArtifacts):
             self._viewer = User(found)
             self._default_entity = found.get("entity")
         return self._viewer
+
+    def team(self, team: str) -> Team:
+        """Return a team, or the entity of a user, with its members; one request.
+
+        Parameters
+        ----------
+        team : str
+            Name of the team or the user.
+
+        Raises
+        ------
+        AccessDenied
+            If there is no such team, or the key may not see it.
+        """
+        check_text(team, "The team")
+        found = query(self._client, documents.TEAM, {"name": team}).get("entity")
+        if found is None:
+            raise AccessDenied(
+                f"{self._client.origin} shows no team {team!r}. Check the name, and that the API "
+                "key's user is a member.",
+                operation="GetTeamEntity",
+                origin=self._client.origin,
+            )
+        return Team(found)
 
     @property
     def api_key(self) -> str | None:

@@ -42,7 +42,7 @@ _MODULE = {
 _API = {
     ADMIN: (
         "automation automations create_automation create_registry create_team create_user "
-        "delete_automation integrations organization registries registry slack_integrations team "
+        "delete_automation integrations organization registries registry slack_integrations "
         "update_automation user users webhook_integrations"
     ),
     LAUNCH: "create_run_queue job list_jobs queued_run run_queue upsert_run_queue",
@@ -69,7 +69,7 @@ _ARTIFACT = {
 }
 _PUBLIC = {
     ADMIN: (
-        "Automations Integrations Member Organization Registries Registry SlackIntegrations Team "
+        "Automations Integrations Organization Registries Registry SlackIntegrations "
         "WebhookIntegrations"
     ),
     LAUNCH: (
@@ -112,7 +112,7 @@ def say_missing(owner: str, name: str, sentence: str) -> str:
 
     Examples
     --------
-    >>> say_missing("Api", "team", "'Api' object has no attribute 'team'").partition(". ")[2]
+    >>> say_missing("Api", "users", "'Api' object has no attribute 'users'").partition(". ")[2]
     'It administers an account at W&B, and runlake only reads runs; use wandb.Api() for it.'
     """
     instead = INSTEAD.get(owner, {}).get(name)

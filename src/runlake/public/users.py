@@ -1,6 +1,8 @@
-"""People with an account on a backend."""
+"""People with an account on a backend, and teams of them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from runlake.errors.screen import line_for_screen
 from runlake.public.lists.attributes import Attributes
@@ -34,3 +36,46 @@ class User(Attributes):
     def __repr__(self) -> str:
         known = (self._attrs.get(field) for field in ("email", "username", "name", "id"))
         return line_for_screen(f"<User {next(filter(None, known), '???')}>")
+
+
+class Member(Attributes):
+    """A member of a team, with the fields that the backend sent: ``name``, ``admin``, ..."""
+
+    # For type checkers; the values are found by `Attributes.__getattr__`.
+    name: str
+    username: str | None
+    email: str | None
+    admin: bool | None
+    account_type: str | None
+
+    def __init__(self, team: str, attrs: dict[str, Any]) -> None:
+        super().__init__(attrs)
+        self.team = team
+
+    def __repr__(self) -> str:
+        return line_for_screen(f"<Member {self.name} ({self._attrs.get('accountType')})>")
+
+
+class Team(Attributes):
+    """A team, or the entity of one user, with the fields that the backend sent.
+
+    Parameters
+    ----------
+    attrs : dict
+        Fields by their names in GraphQL.
+    """
+
+    # For type checkers; the values are found by `Attributes.__getattr__`.
+    id: str
+    name: str
+    is_team: bool
+    entity_type: str | None
+    storage_bytes: int
+
+    @property
+    def members(self) -> list[Member]:
+        """The members of the team; of a user's entity, the user."""
+        return [Member(self.name, member) for member in self._attrs.get("members") or []]
+
+    def __repr__(self) -> str:
+        return line_for_screen(f"<Team {self.name}>")

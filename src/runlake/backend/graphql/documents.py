@@ -227,6 +227,16 @@ apiKeys { edges { node { id name description } } }
 teams { edges { node { name } } }
 """
 
+TEAM = """
+query GetTeamEntity($name: String!) {
+  entity(name: $name) {
+    id name available photoUrl readOnly readOnlyAdmin isTeam entityType privateOnly storageBytes
+    codeSavingEnabled defaultAccess isPaid
+    members { id admin pending email username name photoUrl accountType apiKey }
+  }
+}
+"""
+
 VIEWER = f"query GetViewer {{ viewer {{ {USER_FIELDS} }} }}"
 
 PROJECT_FIELDS = f"id name entityName createdAt isBenchmark user {{ {USER_FIELDS} }}"
