@@ -59,7 +59,7 @@ def reader(server):
 
 
 def blobs(server):
-    root = server.access_log.parent / "storage" / "blobs"
+    root = server.access_log.parent / "storage" / "wandb_artifacts"
     return {path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 

@@ -68,7 +68,12 @@ def cached_files():
 
 
 def blobs(requests):
-    return [r["path"] for r in requests if "/storage/blobs/" in r["path"]]
+    return [r["path"] for r in requests if is_blob(r)]
+
+
+def is_blob(request):
+    path = request["path"]
+    return "/storage/wandb_artifacts/" in path and not path.endswith("/wandb_manifest.json")
 
 
 def test_each_file_is_downloaded_once_and_then_comes_from_the_cache(backend, artifact):
@@ -181,9 +186,10 @@ def stored(backend, folder):
 def test_a_manifest_that_leads_out_of_the_directory_writes_nothing(
     backend, api, run, tmp_path, name
 ):
-    before = stored(backend, "manifests")
+    before = stored(backend, "wandb_artifacts")
     log_artifact(run, f"hostile{next(NUMBERS)}", {f"good{next(NUMBERS)}.txt": b"good"})
-    (manifest,) = stored(backend, "manifests") - before
+    new = stored(backend, "wandb_artifacts") - before
+    (manifest,) = (file for file in new if b"contents" in file.read_bytes())
     document = json.loads(manifest.read_text())
     (good,) = document["contents"].values()
     document["contents"][name] = good
@@ -199,9 +205,10 @@ def test_bytes_that_are_not_those_of_the_manifest_are_refused(
     backend, api, run, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("RUNLAKE_RETRY_TIMEOUT", "0.5")
-    before = stored(backend, "blobs")
+    before = stored(backend, "wandb_artifacts")
     log_artifact(run, "changed", {"a.txt": b"right"})
-    (blob,) = stored(backend, "blobs") - before
+    new = stored(backend, "wandb_artifacts") - before
+    (blob,) = (file for file in new if file.read_bytes() == b"right")
     blob.write_bytes(b"wrong")
     artifact = api.artifact("artifacts/changed:v0")
     for skip_cache in (False, True):
@@ -216,7 +223,7 @@ def test_a_file_that_was_listed_long_ago_still_downloads(backend, artifact):
     file._attrs["url"] = file._attrs["url"].replace("signature=", "signature=ran-out-")
     with backend.counted() as requests, file.download("out") as content:
         assert content.read().encode() == expected(artifact)["a.txt"]
-    assert [request["status"] for request in requests if "blobs" in request["path"]] == [403, 200]
+    assert [request["status"] for request in requests if is_blob(request)] == [403, 200]
 
 
 def test_an_existing_file_is_replaced_only_if_requested(api, run, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from starlette.responses import (
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runlake.server.artifacts.artifacts import ArtifactStore
+from runlake.server.artifacts.artifacts import REGIONS, ArtifactStore
 from runlake.server.data_directory.custody import DATABASE, STORAGE
 from runlake.server.exports.queue import ExportQueue
 from runlake.server.graphql.budget import Budget
@@ -81,14 +82,22 @@ class Backend:
     artifacts: ArtifactStore
 
 
-def open_backend(data_dir: Path, storage_url: str, *, limits: Limits, url_expiry: float) -> Backend:
+def open_backend(
+    data_dir: Path,
+    storage_url: str,
+    *,
+    limits: Limits,
+    url_expiry: float,
+    regions: Collection[str] = REGIONS,
+) -> Backend:
     """Open the stores in a directory, which is created if it does not exist."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(data_dir / DATABASE)
     storage = Storage(database, data_dir / STORAGE, storage_url, url_expiry)
     exports = ExportQueue(data_dir, limits.export_rows)
     runs = RunStore(database, storage, exports, limits)
-    run_files, artifacts = RunFiles(database, storage), ArtifactStore(database, storage)
+    run_files = RunFiles(database, storage)
+    artifacts = ArtifactStore(database, storage, regions)
     return Backend(database, storage, runs, exports, run_files, artifacts)
 
 

@@ -65,6 +65,9 @@ def serve(
     accept_loss: Annotated[
         bool, typer.Option("--accept-loss", help="Start where the database is lost or too old.")
     ] = False,
+    storage_region: Annotated[
+        list[str], typer.Option(help="Region that artifacts may name; can be repeated.")
+    ] = ["minio-local"],  # noqa: B006 - typer copies it
     access_log: Annotated[Path | None, typer.Option(help="File for a line per request.")] = None,
     ready_file: Annotated[
         Path | None, typer.Option(help="File to write once the server answers.")
@@ -91,6 +94,7 @@ def serve(
         body_timeout=body_timeout,
         query_timeout=query_timeout,
         accept_loss=accept_loss,
+        storage_regions=tuple(storage_region),
         access_log=access_log,
         ready_file=ready_file,
     )

@@ -18,6 +18,7 @@ from typing import NoReturn
 import uvicorn
 
 from runlake.server.app import Backend, build_app, open_backend
+from runlake.server.artifacts.artifacts import REGIONS
 from runlake.server.background import repeated
 from runlake.server.data_directory.custody import (
     CHECKPOINT_SECONDS,
@@ -59,6 +60,7 @@ class Options:
     body_timeout: float = 60.0
     query_timeout: float = 60.0
     accept_loss: bool = False
+    storage_regions: tuple[str, ...] = REGIONS
     access_log: Path | None = None
     ready_file: Path | None = None
 
@@ -128,7 +130,11 @@ def prepare_server(
             base_url, storage_url = _url(options.host, api), _url(options.host, storage)
             limits = Limits(options.export_rows, options.crash_after)
             backend = open_backend(
-                options.data_dir, storage_url, limits=limits, url_expiry=options.url_expiry
+                options.data_dir,
+                storage_url,
+                limits=limits,
+                url_expiry=options.url_expiry,
+                regions=options.storage_regions,
             )
             generations = Generations(options.data_dir, backend.database)
             stack.callback(generations.end)

@@ -7,7 +7,7 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from runlake.server.artifacts.collections import (
@@ -48,10 +48,13 @@ ORDERS = {
     "updatedAt": "coalesce(v.updated_at, v.created_at)",
     "updated_at": "coalesce(v.updated_at, v.created_at)",
     "versionIndex": "m.version",
+    "version_index": "m.version",
     "version": "m.version",
     "size": "v.n_bytes",
 }
 INHERITED_TTL = -1
+# A region that W&B's own servers for tests have.
+REGIONS = ("minio-local",)
 
 
 class ArtifactStore:
@@ -63,10 +66,15 @@ class ArtifactStore:
         Versions, aliases and states.
     storage : Storage
         Files and manifests.
+    regions : collection of str
+        Names of storage regions that new artifacts may ask for; all mean this storage.
     """
 
-    def __init__(self, database: Database, storage: Storage) -> None:
+    def __init__(
+        self, database: Database, storage: Storage, regions: Collection[str] = REGIONS
+    ) -> None:
         self._database = database
+        self._regions = {"", "default", *regions}
         self.collections = CollectionStore(database)
         self.contents = ArtifactContents(database, storage)
 
@@ -184,6 +192,8 @@ class ArtifactStore:
         names = given.get("artifactCollectionNames") or [given.get("artifactCollectionName")]
         if names[0] is None:
             raise Refused("an artifact needs the name of a collection")
+        if given.get("storageRegion", "") not in self._regions:
+            raise Refused(f"invalid storageRegion: {given['storageRegion']}")
         aliases = [alias["alias"] for alias in given.get("aliases") or []]
         _check_aliases(aliases)
         with self._database.transaction() as connection:

@@ -16,11 +16,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from runlake.server.refused import Refused
-from runlake.server.store.database import Database
+from runlake.server.runs.wire_json import read_json
+from runlake.server.store.database import INTEGERS, Database
 from runlake.server.store.objects import Storage
 
 MANIFEST_HEADER = b"wandb-artifact-manifest-v1\n"
 MD5_HEX_LENGTH = 32
+# Sums of them are shown as Int64.
+SIZES = range(1 << 50)
+# Scripts read these names in W&B's URLs. Objects of older versions of runlake have other names.
+FOLDER = "wandb_artifacts"
 Entries = dict[str, dict[str, Any]]
 
 
@@ -99,7 +104,7 @@ class ArtifactContents:
                 digest = _hex_md5(md5)
                 if not digest:
                     raise Refused(f"the file {name!r} needs an MD5 in base64, not {md5!r}")
-                stored_as = _file_object(version["entity"], digest)
+                stored_as = self._file_object(version["entity"], digest)
                 connection.execute(
                     "INSERT OR REPLACE INTO artifact_files (version_id, name, digest, object) "
                     "VALUES (?, ?, ?, ?)",
@@ -170,7 +175,7 @@ class ArtifactContents:
                 (
                     manifest_id,
                     len(rows),
-                    sum(row[-1] for row in rows),
+                    min(sum(row[-1] for row in rows), INTEGERS.stop - 1),
                     manifest_digest(contents),
                     version["id"],
                 ),
@@ -194,7 +199,7 @@ class ArtifactContents:
 
     def object_of(self, entity: str, digest: str) -> str | None:
         """Return the object with an MD5 in hex, None unless a version of the entity names it."""
-        stored_as = _file_object(entity, digest)
+        stored_as = self._file_object(entity, digest)
         row = self._database.row("SELECT 1 FROM artifact_files WHERE object = ?", stored_as)
         return stored_as if row and self._storage.find(stored_as) else None
 
@@ -221,14 +226,14 @@ class ArtifactContents:
         self, version: sqlite3.Row, name: str, entry: Mapping[str, Any]
     ) -> tuple[int, str, str, str | None, str | None, int]:
         check_file_name(name)
-        size = int(entry.get("size") or 0)
         if entry.get("ref"):
+            size = entry.get("size") or 0
             return version["id"], name, entry["digest"], None, str(entry["ref"]), size
         digest = _hex_md5(entry["digest"])
-        stored = self._storage.find(_file_object(version["entity"], digest)) if digest else None
+        stored_as = self._file_object(version["entity"], digest)
+        stored = self._storage.find(stored_as) if digest else None
         if stored is None:
-            raise Refused(f"the file {name!r} of the artifact was not uploaded")
-        stored_as = _file_object(version["entity"], digest)
+            raise Refused(f"the file {name!r:.100} of the artifact was not uploaded")
         return version["id"], name, digest, stored_as, None, stored.n_bytes
 
     def _committed_contents(self, version_id: int) -> Entries:
@@ -242,7 +247,7 @@ class ArtifactContents:
 
     def _read_manifest(self, row: sqlite3.Row) -> dict[str, Any]:
         try:
-            manifest = json.loads(self._storage.read(row["object"]) or b"")
+            manifest = read_json((self._storage.read(row["object"]) or b"").decode())
         except ValueError:
             manifest = None
         contents = manifest.get("contents") if isinstance(manifest, dict) else None
@@ -250,8 +255,17 @@ class ArtifactContents:
             raise Refused("the artifact's manifest is no manifest")
         for name, entry in contents.items():
             if not isinstance(entry, dict) or not isinstance(entry.get("digest"), str):
-                raise Refused(f"the manifest's entry {name!r} has no digest")
+                raise Refused(f"the manifest's entry {name!r:.100} has no digest")
+            size = entry.get("size")
+            if size is not None and (not isinstance(size, int) or size not in SIZES):
+                raise Refused(f"the manifest's entry {name!r:.100} has no number of bytes")
         return manifest
+
+    def _file_object(self, entity: str, digest: str) -> str:
+        """Return the object for content with an MD5 in hex."""
+        place = f"{entity}/{digest[:2]}/{digest}"
+        older = f"blobs/{place}"
+        return older if self._storage.find(older) else f"{FOLDER}/{place}"
 
 
 def manifest_digest(contents: Entries) -> str:
@@ -277,12 +291,8 @@ def check_file_name(name: str) -> None:
         raise Refused(f"file name {name!r:.100} of the artifact has a part '.'")
 
 
-def _file_object(entity: str, digest: str) -> str:
-    return f"blobs/{entity}/{digest[:2]}/{digest}"
-
-
 def _new_manifest_object(version_id: int) -> str:
-    return f"manifests/{version_id}-{secrets.token_hex(8)}.json"
+    return f"{FOLDER}/manifests/{version_id}-{secrets.token_hex(8)}/wandb_manifest.json"
 
 
 def _hex_md5(digest: str | None) -> str:

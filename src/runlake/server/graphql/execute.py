@@ -14,6 +14,7 @@ from graphql import GraphQLError, GraphQLSchema, execute_sync, validate
 from runlake.server.graphql.budget import Budget
 from runlake.server.graphql.context import Context
 from runlake.server.graphql.document import CHARACTERS_IN_MEMORY, read_document
+from runlake.server.graphql.left_out import named_feature
 from runlake.server.graphql.table import Fields
 from runlake.server.refused import Refused
 
@@ -49,7 +50,10 @@ def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) ->
         return _failed("the schema is shown to users only: send an API key")
     _, problems = _find_problems(schema, text)
     if problems:
-        return {"data": None, "errors": [{"message": problem.message} for problem in problems]}
+        messages = [problem.message for problem in problems]
+        if feature := named_feature(messages):
+            messages[0] = f"{messages[0]} {feature}"
+        return {"data": None, "errors": [{"message": message} for message in messages]}
     variables = body.get("variables") or {}
     longest = _longest_list(variables)
     if longest > MAX_LIST:

@@ -8,7 +8,7 @@ from typing import Any
 from runlake.server.graphql.context import Context
 from runlake.server.graphql.pages import connection, time_in, timestamp
 from runlake.server.graphql.table import Fields, Given, Table, column, constant
-from runlake.server.graphql.users import user_fields
+from runlake.server.graphql.users import entity_fields, user_fields
 from runlake.server.refused import Refused
 from runlake.server.runs.lists import count_runs, list_runs
 from runlake.server.runs.projects import (
@@ -29,7 +29,7 @@ TABLE.shows(
         "internalId": lambda project: str(project["id"]),
         "name": column("name"),
         "entityName": column("entity"),
-        "entity": lambda project: {"id": make_id("Entity", 0), "name": project["entity"]},
+        "entity": lambda project: entity_fields(0, project["entity"]),
         "createdAt": lambda project: timestamp(project["created_at"] or 0.0),
         "isBenchmark": constant(False),
         "description": column("description"),

@@ -86,6 +86,9 @@ def _update_state(context: Context, given: Given) -> Fields:
 
 @TABLE.mutation("deleteRun")
 def _delete(context: Context, given: Given) -> Fields:
+    if context.runs.was_deleted(parse_id(given["id"], "Run")):
+        # The SDK repeats a request whose answer was lost.
+        return {"clientMutationId": None}
     run_id = _own_run(context, given["id"])
     context.artifacts.forget_run(run_id, delete=bool(given.get("deleteArtifacts")))
     context.run_files.delete_all(run_id)

@@ -43,7 +43,16 @@ type ApiKeyEdge { node: ApiKey }
 type ApiKey { id: ID! name: String description: String }
 type EntityConnection { edges: [EntityEdge!]! }
 type EntityEdge { node: Entity }
-type Entity { id: ID! name: String! organization: Organization }
+type Entity {
+  id: ID! name: String! organization: Organization available: Boolean photoUrl: String
+  readOnly: Boolean readOnlyAdmin: Boolean! isTeam: Boolean! entityType: String
+  privateOnly: Boolean! storageBytes: Int64! codeSavingEnabled: Boolean! defaultAccess: String!
+  isPaid: Boolean members: [Member!]!
+}
+type Member {
+  id: ID admin: Boolean pending: Boolean email: String username: String name: String!
+  photoUrl: String accountType: String apiKey: String
+}
 type Organization { id: ID name: String coreWeaveOrganizationId: String }
 type ServerInfo {
   features: [ServerFeature!]! cliVersionInfo: JSON latestLocalVersionInfo: LocalVersionInfo

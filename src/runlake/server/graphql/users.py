@@ -6,7 +6,7 @@ from typing import Any
 
 from runlake.server.graphql.context import Context
 from runlake.server.graphql.table import Fields, Given, Table
-from runlake.server.store.accounts import User
+from runlake.server.store.accounts import User, list_keys, stored_bytes
 from runlake.server.store.ids import make_id
 
 TABLE = Table()
@@ -15,6 +15,8 @@ TABLE = Table()
 NEWEST_SDK = "1.0.0"
 FEATURES = (
     "MARK_RUN_FILES_UPLOADED",
+    "UPDATE_RUN_STATE",
+    "FILESTREAM_GZIP",
     "CLIENT_IDS",
     "ARTIFACT_TAGS",
     "LARGE_FILENAMES",
@@ -26,7 +28,6 @@ FEATURES = (
 
 def user_fields(user: User) -> Fields:
     """Return the fields of ``User``."""
-    team = {"id": make_id("Entity", user.id), "name": user.name}
     return {
         "id": make_id("User", user.id),
         "name": user.name,
@@ -35,9 +36,50 @@ def user_fields(user: User) -> Fields:
         "admin": False,
         "flags": "{}",
         "entity": user.name,
-        "apiKeys": {"edges": []},
-        "teams": {"edges": [{"node": team}]},
+        "teams": {"edges": [{"node": entity_fields(user.id, user.name)}]},
     }
+
+
+def entity_fields(number: int, name: str) -> Fields:
+    """Return the fields of ``Entity``: each user is an entity, and there are no teams."""
+    return {
+        "id": make_id("Entity", number),
+        "name": name,
+        "available": False,
+        "readOnly": False,
+        "readOnlyAdmin": False,
+        "isTeam": False,
+        "entityType": "USER",
+        "privateOnly": False,
+        "codeSavingEnabled": False,
+        "defaultAccess": "PRIVATE",
+        "isPaid": False,
+    }
+
+
+@TABLE.resolves("User", "apiKeys")
+def _api_keys(context: Context, user: Fields, _: Given) -> Fields | None:
+    # Keys are for their own user's eyes only.
+    if context.user is None or user["id"] != make_id("User", context.user.id):
+        return None
+    keys = list_keys(context.runs.database, context.user.name)
+    return {
+        "edges": [{"node": {"id": make_id("ApiKey", key.number), "name": key.name}} for key in keys]
+    }
+
+
+@TABLE.resolves("Entity", "members")
+def _members(context: Context, entity: Fields, _: Given) -> list[Fields]:
+    if context.user is None or entity["name"] != context.user.name:
+        return []
+    user = user_fields(context.user)
+    shown = {name: user[name] for name in ("id", "email", "username", "name")}
+    return [{**shown, "admin": True, "pending": False, "accountType": "MEMBER"}]
+
+
+@TABLE.resolves("Entity", "storageBytes")
+def _storage_bytes(context: Context, entity: Fields, _: Given) -> int:
+    return stored_bytes(context.runs.database, entity["name"])
 
 
 @TABLE.resolves("Query", "viewer")
@@ -56,7 +98,7 @@ def _server_info(_: Context, __: Any, ___: Given) -> Fields:
 @TABLE.resolves("Query", "entity")
 def _entity(context: Context, _: Any, given: Given) -> Fields:
     name = context.entity(given.get("name"))
-    return {"id": make_id("Entity", 0), "name": name, "organization": None}
+    return entity_fields(context.user.id if context.user else 0, name)
 
 
 @TABLE.mutation("notifyScriptableRunAlert")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -107,12 +108,13 @@ class Intake:
         Yields
         ------
         bytes
-            The body.
+            The body, unpacked.
 
         Raises
         ------
         Unwelcome
-            If the body is too large or too slow, or the user has too many requests under way.
+            If the body is too large, too slow or packed in an unknown way, or the user has too many
+            requests under way.
         """
         lanes = self._lanes.setdefault(user.id if user else None, _Lanes())
         if lanes.n_requests >= REQUESTS_AT_ONCE:
@@ -125,7 +127,8 @@ class Intake:
                 limits = self.limits
                 if user is None:
                     limits = RequestLimits(MAX_BODY_WITHOUT_KEY, body_timeout=SECONDS_WITHOUT_KEY)
-                async for piece in _pieces(request, limits.max_body, limits.body_timeout):
+                pieces = _pieces(request, limits.max_body, limits.body_timeout)
+                async for piece in _unpacked(request, pieces, limits.max_body):
                     if not is_large and max(_announced(request), len(body)) > LARGE_BODY:
                         is_large = True
                         await stack.enter_async_context(lanes.large)
@@ -141,10 +144,47 @@ class Intake:
         return _pieces(request, self.limits.max_upload, self.limits.body_timeout)
 
 
+async def _unpacked(
+    request: Request, pieces: AsyncIterator[bytes], limit: int
+) -> AsyncIterator[bytes]:
+    """Yield the pieces of a body unpacked, at most as many bytes as the limit."""
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding in {"", "identity"}:
+        async for piece in pieces:
+            yield piece
+        return
+    if encoding != "gzip":
+        raise Unwelcome(415, f"a body may be packed with gzip, not with {encoding!r:.40}")
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    n_bytes = 0
+    async for piece in pieces:
+        waiting, is_more = piece, True
+        while is_more and not unpacker.eof:
+            try:
+                unpacked = unpacker.decompress(waiting, MB)
+            except zlib.error:
+                raise Unwelcome(400, "the body is not packed with gzip") from None
+            waiting = unpacker.unconsumed_tail
+            is_more = bool(waiting) or len(unpacked) == MB
+            n_bytes += len(unpacked)
+            if n_bytes > limit:
+                raise _too_large(limit)
+            yield unpacked
+            # Unpacking takes some milliseconds per MB: others get their turn in between.
+            await asyncio.sleep(0)
+        if waiting or unpacker.unused_data:
+            raise Unwelcome(400, "the body goes on after the end of its gzip stream")
+    if not unpacker.eof:
+        raise Unwelcome(400, "the body ends before the end of its gzip stream")
+
+
+def _too_large(limit: int) -> Unwelcome:
+    return Unwelcome(413, f"the body is larger than {limit:,} bytes, the limit of this server")
+
+
 async def _pieces(request: Request, limit: int, patience: float) -> AsyncIterator[bytes]:
-    too_large = Unwelcome(413, f"the body is larger than {limit:,} bytes, the limit of this server")
     if _announced(request) > limit:
-        raise too_large
+        raise _too_large(limit)
     n_bytes, waited = 0, 0.0
     pieces = aiter(request.stream())
     while True:
@@ -161,7 +201,7 @@ async def _pieces(request: Request, limit: int, patience: float) -> AsyncIterato
             return
         n_bytes += len(piece)
         if n_bytes > limit:
-            raise too_large
+            raise _too_large(limit)
         yield piece
 
 

@@ -158,7 +158,8 @@ def _microseconds(operand: Any) -> Any:
     if not isinstance(operand, str):
         return operand * 1e6
     try:
-        moment = datetime.fromisoformat(operand)
+        # W&B's documentation has "YYYY-MM-DDT##" in its filters, where ## is the hour.
+        moment = datetime.fromisoformat(operand.removesuffix("T##"))
     except ValueError:
         raise Refused(f"{operand!r} is no time, such as '2026-01-31T12:00:00'") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

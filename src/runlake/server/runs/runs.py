@@ -444,6 +444,15 @@ class RunStore:
                 connection.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
 
+    def was_deleted(self, run_id: int | None) -> bool:
+        """Return whether a run with this number existed, and exists no more."""
+        row = self._database.row(
+            "SELECT 1 FROM sqlite_sequence WHERE name = 'runs' AND seq >= ?1 AND ?1 > 0 "
+            "AND NOT EXISTS (SELECT 1 FROM runs WHERE id = ?1)",
+            run_id,
+        )
+        return row is not None
+
     def _existing(self, run_id: int | None) -> sqlite3.Row:
         run = None if run_id is None else self.get(run_id)
         if run is None:

@@ -14,8 +14,21 @@ from runlake.server.store.database import Database
 
 KEY_FORM = re.compile(r"(?:[A-Za-z0-9_]+-)?[A-Za-z0-9_-]{40,}")
 NEW_KEY = """
-INSERT INTO api_keys (user_id, key_hash, created_at)
-SELECT id, ?2, ?3 FROM users WHERE name = ?1
+INSERT INTO api_keys (user_id, key_hash, created_at, prefix)
+SELECT id, ?2, ?3, ?4 FROM users WHERE name = ?1
+"""
+STORED = """
+SELECT coalesce(sum(n_bytes), 0) AS n_bytes FROM objects WHERE name IN (
+  SELECT f.object FROM artifact_files f JOIN artifact_versions v ON v.id = f.version_id
+  JOIN artifact_collections c ON c.id = v.collection_id JOIN projects p ON p.id = c.project_id
+  WHERE p.entity = ?1
+  UNION ALL
+  SELECT 'files/' || f.run_id || '/' || f.name FROM files f JOIN runs r ON r.id = f.run_id
+  JOIN projects p ON p.id = r.project_id WHERE p.entity = ?1
+  UNION ALL
+  SELECT e.object FROM exports e JOIN runs r ON r.id = e.run_id
+  JOIN projects p ON p.id = r.project_id WHERE p.entity = ?1
+)
 """
 NAME_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -23,6 +36,8 @@ NAME_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 FAILED, WRONG_USAGE = 1, 2
 # Number of digest digits that make a key's id. The digest is no secret, because keys are random.
 ID_DIGITS = 12
+# Characters of a key by which its user recognizes it, of at least 40.
+PREFIX = 8
 
 
 class AccountError(Exception):
@@ -51,9 +66,25 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An API key, known by its digest; ``created`` is the time of its creation, UTC, as text."""
+    """An API key.
 
+    Parameters
+    ----------
+    number : int
+        Number of its row.
+    id : str
+        The first digits of its digest.
+    name : str
+        The first characters of the key itself; the id for a key from before names were kept.
+    user : str
+        Its user.
+    created : str or None
+        Time of its creation, UTC, as text.
+    """
+
+    number: int
     id: str
+    name: str
     user: str
     created: str | None
 
@@ -89,7 +120,7 @@ def add_user(database: Database, name: str, api_key: str | None = None) -> str:
     try:
         with database.transaction() as connection:
             connection.execute("INSERT INTO users (name) VALUES (?)", (name,))
-            connection.execute(NEW_KEY, (name, _digest(key), time.time()))
+            connection.execute(NEW_KEY, (name, _digest(key), time.time(), key[:PREFIX]))
     except sqlite3.IntegrityError as error:
         raise AccountError(f"User {name!r}, or the API key, exists already.") from error
     return key
@@ -100,7 +131,7 @@ def add_key(database: Database, name: str) -> str:
     key = secrets.token_hex(20)
     with database.transaction() as connection:
         _check_user(database, name)
-        connection.execute(NEW_KEY, (name, _digest(key), time.time()))
+        connection.execute(NEW_KEY, (name, _digest(key), time.time(), key[:PREFIX]))
     return key
 
 
@@ -109,10 +140,14 @@ def list_keys(database: Database, name: str | None = None) -> list[Key]:
     if name is not None:
         _check_user(database, name)
     rows = database.rows(
-        "SELECT key_hash, users.name AS user, datetime(created_at, 'unixepoch') AS created "
+        f"SELECT api_keys.id AS number, substr(key_hash, 1, {ID_DIGITS}) AS id, prefix, "
+        "users.name AS user, datetime(created_at, 'unixepoch') AS created "
         "FROM api_keys JOIN users ON users.id = user_id ORDER BY api_keys.id"
     )
-    keys = [Key(row["key_hash"][:ID_DIGITS], row["user"], row["created"]) for row in rows]
+    keys = [
+        Key(row["number"], row["id"], row["prefix"] or row["id"], row["user"], row["created"])
+        for row in rows
+    ]
     return [key for key in keys if name in {None, key.user}]
 
 
@@ -164,6 +199,12 @@ def check_name(name: str) -> None:
 def list_users(database: Database) -> list[str]:
     """Return the names of all users, oldest first."""
     return [row["name"] for row in database.rows("SELECT name FROM users ORDER BY id")]
+
+
+def stored_bytes(database: Database, entity: str) -> int:
+    """Return how many bytes the files, artifacts and exports of an entity take."""
+    row = database.row(STORED, entity)
+    return int(row["n_bytes"]) if row else 0
 
 
 def find_user(database: Database, authorization: str | None) -> User | None:

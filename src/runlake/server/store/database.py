@@ -243,6 +243,7 @@ MIGRATIONS = (
     ALTER TABLE runs RENAME COLUMN is_live_only TO has_old_exports;
     CREATE INDEX runs_with_live_rows ON runs (id) WHERE exported_count < line_count;
     """,
+    "ALTER TABLE api_keys ADD COLUMN prefix TEXT;",
 )
 # JSON writes control characters as escapes, so this one is in no text.
 SEPARATOR = "\x1e"
