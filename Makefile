@@ -7,6 +7,8 @@ READY := $(VENV)/.ready
 # One process more than processors: some of the tests wait.
 N_WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
 PYTEST_WORKERS ?= --numprocesses $(N_WORKERS) --dist loadfile
+# These tests share nothing, and some of them take minutes.
+SPREAD ?= --numprocesses $(N_WORKERS) --dist worksteal
 # Tests start hundreds of processes, which should not compile the library again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -47,7 +49,14 @@ shells:
 	  DEBIAN_FRONTEND=noninteractive timeout 120 apt-get install -qq -y --no-install-recommends $$missing; \
 	} >/dev/null 2>&1 || echo "Not installed:$$missing"
 
-test: lint pytest
+# Linters run beside the tests, because mypy keeps one processor busy and no more. What they say
+# comes at once when they have ended.
+test: $(READY)
+	@log=$$(mktemp) && start=$$(date +%s); \
+	( $(MAKE) lint >"$$log" 2>&1; failed=$$?; cat "$$log"; rm "$$log"; \
+	  echo "make lint took $$(($$(date +%s) - start)) s."; exit $$failed ) & linters=$$!; \
+	$(MAKE) pytest; failed=$$?; \
+	wait $$linters || failed=1; exit $$failed
 
 pytest: $(READY) shells
 	$(BIN)/python -m pytest $(PYTEST_WORKERS) $(PYTEST_ARGS)
@@ -56,14 +65,14 @@ coverage: $(READY) shells
 	$(BIN)/python -m pytest $(PYTEST_WORKERS) --cov --cov-report=term --cov-report=html $(PYTEST_ARGS)
 
 # What takes minutes, or needs a package registry: the built wheel, older SDKs, many examples of
-# each property, and many mutated files.
+# each property, and many mutated files. Each pytest says how long it took.
 thorough: $(READY)
-	$(BIN)/python -m pytest -m thorough --timeout 1200 $(PYTEST_ARGS)
-	$(BIN)/python -m pytest --hypothesis-profile thorough --timeout 0 tests/property
+	$(BIN)/python -m pytest $(PYTEST_WORKERS) -m thorough --timeout 1200 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(SPREAD) --hypothesis-profile thorough --timeout 1200 tests/property
 	$(MAKE) fuzz
 
 fuzz: $(READY)
-	$(BIN)/python -m pytest --hypothesis-profile thorough --timeout 0 tests/fuzz
+	$(BIN)/python -m pytest $(SPREAD) --hypothesis-profile thorough --timeout 1200 tests/fuzz
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -13,6 +13,29 @@ import runlake
 hypothesis.settings.register_profile("thorough", max_examples=2000, deadline=None)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    """Draw few examples of each property: tests run often.
+
+    A profile named on the command line wins. The number of examples is fixed when a test is
+    decorated, so while its module is imported.
+    """
+    profile = hypothesis.settings.get_current_profile_name()
+    if profile not in {"default", "ci"}:
+        return (yield)
+    usual = hypothesis.settings.get_profile(profile)
+    # No deadline and no check for slow draws: they would be assertions about wall time.
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile(
+        "few", usual, max_examples=30, deadline=None, suppress_health_check=slow
+    )
+    hypothesis.settings.load_profile("few")
+    try:
+        return (yield)
+    finally:
+        hypothesis.settings.load_profile(profile)
+
+
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch, tmp_path):
     """Remove all settings of the machine, and give each test a cache of its own."""

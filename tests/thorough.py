@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# Whether many examples are drawn: read while modules of tests are imported.
+IS_THOROUGH = settings.get_current_profile_name() == "thorough"
 
 
 def some_of(values: Iterable[Any], n_usual: int = 1) -> list[Any]:
@@ -22,3 +26,16 @@ def some_of(values: Iterable[Any], n_usual: int = 1) -> list[Any]:
         pytest.param(value, marks=() if at < n_usual else pytest.mark.thorough)
         for at, value in enumerate(values)
     ]
+
+
+def n_examples(usual: int, thorough: int) -> int:
+    """Return how many examples of a property a test draws, where an example takes long.
+
+    Parameters
+    ----------
+    usual : int
+        For ``make test``.
+    thorough : int
+        For ``make thorough``.
+    """
+    return thorough if IS_THOROUGH else usual

@@ -96,34 +96,19 @@ class _Child:
             watch.cancel()
 
 
-def try_seeds(module: str, seeds: Iterable[int], n_children: int = 2) -> list[Finding]:
-    """Try seeds in child processes; return and print what they found."""
-    waiting = iter(list(seeds))
-    guard = threading.Lock()
+def try_seeds(module: str, seeds: Iterable[int]) -> list[Finding]:
+    """Try seeds in a child process; return and print what was found."""
     findings: list[Finding] = []
-
-    def work() -> None:
-        child = _Child(module)
-        try:
-            while True:
-                with guard:
-                    seed = next(waiting, None)
-                if seed is None:
-                    return
-                found = child.try_seed(seed)
-                if found is not None:
-                    with guard:
-                        findings.append(found)
-                        sys.stderr.write(f"{found}\n")
-                if child.process.poll() is not None:
-                    child.close()
-                    child = _Child(module)
-        finally:
-            child.close()
-
-    threads = [threading.Thread(target=work) for _ in range(n_children)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sorted(findings, key=lambda finding: finding.seed)
+    child = _Child(module)
+    try:
+        for seed in seeds:
+            found = child.try_seed(seed)
+            if found is not None:
+                findings.append(found)
+                sys.stderr.write(f"{found}\n")
+            if child.process.poll() is not None:
+                child.close()
+                child = _Child(module)
+    finally:
+        child.close()
+    return findings

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.fuzz.children import try_seeds
 from tests.fuzz.mutated_exports import LENGTH_AND_MAGIC, whole_export
+from tests.thorough import IS_THOROUGH
 
 from runlake.exports.footers.forms import Forms
 from runlake.exports.footers.narrow import read_footer
@@ -14,12 +15,14 @@ from runlake.exports.footers.schema import UnreadableExport, refusing_unsound
 from runlake.exports.footers.soundness import UnsoundFooter, check_footer
 from runlake.exports.footers.statistics import read_export_facts
 
+# The few are one on its way, one on disk, and two that the host has so.
+FEW = [2, 3, 4, 16]
+PARTS = [range(part, 2_000, 8) for part in range(8)]
 
-def test_mutated_exports_are_read_or_refused_by_every_reader(request):
-    is_thorough = request.config.getoption("--hypothesis-profile") == "thorough"
-    # The few are one on its way, one on disk, and two that the host has so.
-    seeds, n_children = (range(2_000), 4) if is_thorough else ([2, 3, 4, 16], 1)
-    assert try_seeds("tests.fuzz.mutated_exports", seeds, n_children) == []
+
+@pytest.mark.parametrize("seeds", PARTS if IS_THOROUGH else [FEW], ids=str)
+def test_mutated_exports_are_read_or_refused_by_every_reader(seeds):
+    assert try_seeds("tests.fuzz.mutated_exports", seeds) == []
 
 
 def test_an_intact_footer_is_sound(tmp_path):

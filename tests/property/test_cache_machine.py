@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.faults.fault_script import Fault
 from tests.faults.fault_server import API_KEY, RUN_PATH, FaultServer
+from tests.thorough import n_examples
 
 import runlake
 from runlake.cache.memory import forget_columns
@@ -226,7 +227,7 @@ class CacheMachine(RuleBasedStateMachine):
 TestCache = CacheMachine.TestCase
 TestCache.settings = settings(
     # An example is many reads.
-    max_examples=settings().max_examples // 8,
+    max_examples=n_examples(5, 200),
     stateful_step_count=25,
     deadline=None,
 )

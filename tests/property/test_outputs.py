@@ -10,6 +10,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.property import sources
+from tests.thorough import n_examples
 
 from runlake.errors import MixedTypesWarning, NoRowsWarning
 from runlake.history.decode.expressions import from_arrow
@@ -59,6 +60,8 @@ TINY: dict[str, Any] = {
     "MERGED_ROWS": 2,
 }
 IN_PARTS: dict[str, Any] = {"CELLS_AT_ONCE": 0, "CELLS_PER_PART": 8, "LEAST_ROWS": 2}
+# An example is several exports, read in every way.
+N_EXAMPLES = n_examples(30, 600)
 any_run = given(
     st.lists(sources.exports(), max_size=4),
     sources.live_rows,
@@ -68,20 +71,20 @@ any_run = given(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=N_EXAMPLES)
 @any_run
 def test_every_output_agrees_with_the_rules(files, live, projection, steps, tail):
     outputs_agree(files, live, projection, steps, tail)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=N_EXAMPLES)
 @any_run
 def test_no_row_is_lost_or_doubled_between_pieces(files, live, projection, steps, tail):
     with patch.multiple("runlake.history.plan.sizes", **TINY):
         outputs_agree(files, live, projection, steps, tail)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=N_EXAMPLES)
 @any_run
 def test_a_sample_in_parts_has_rows_of_the_frame(files, live, projection, steps, n_rows):
     with (
@@ -104,7 +107,7 @@ def test_a_sample_in_parts_has_rows_of_the_frame(files, live, projection, steps,
         assert texts == json_keys(plan_types(reading.plan, reading.live_rows()))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=N_EXAMPLES)
 @any_run
 def test_rows_are_the_same_in_a_fork_where_pyarrow_decodes(files, live, projection, steps, tail):
     del tail

@@ -13,6 +13,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from tests.parquet_footers import misstated
 from tests.property import sources
+from tests.thorough import n_examples
 
 from runlake.errors import NoRowsWarning
 from runlake.history.sql.names import quoted
@@ -160,7 +161,7 @@ questions = st.builds(
 
 
 # An example is many queries.
-N_EXAMPLES = settings().max_examples // 5
+N_EXAMPLES = n_examples(8, 400)
 
 
 @settings(deadline=None, max_examples=N_EXAMPLES)
