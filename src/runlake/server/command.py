@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from runlake.server.data_directory.copies import Copied
     from runlake.server.serve import Address
     from runlake.server.store.database import Database
 
@@ -172,6 +173,65 @@ def revoke(
     with _opened(data_dir) as database:
         gone = revoke_key(database, key)
     typer.echo(f"Revoked {gone.id} of {gone.user}.")
+
+
+@app.command("backup")
+def backup(
+    destination: Annotated[Path, typer.Argument(help="New directory, or an earlier backup.")],
+    link: Annotated[
+        bool, typer.Option("--link", help="Hard-link files of objects instead of copying them.")
+    ] = False,
+    data_dir: DataDir = DEFAULT_DIRECTORY,
+) -> None:
+    """Back up a data directory, while the server runs too; later backups copy what is new."""
+    from runlake.server.data_directory.copies import back_up
+
+    with _explained(data_dir):
+        copied = back_up(data_dir, destination, link=link)
+    _say_what_was_copied("Backed up", copied, destination)
+
+
+@app.command("restore")
+def restore(
+    source: Annotated[Path, typer.Argument(help="Directory of a backup.")],
+    data_dir: DataDir = DEFAULT_DIRECTORY,
+) -> None:
+    """Restore a backup to a new data directory."""
+    from runlake.server.data_directory.copies import restore as restore_backup
+
+    with _explained(source):
+        copied = restore_backup(source, data_dir)
+    _say_what_was_copied("Restored", copied, data_dir)
+
+
+def _say_what_was_copied(done: str, copied: Copied, place: Path) -> None:
+    n_copied, megabytes = copied.n_copied, copied.n_bytes / 1e6
+    typer.echo(
+        f"{done} the database and {copied.n_objects:,} objects to {str(place)!r}; "
+        f"{n_copied:,} of them ({megabytes:,.1f} MB) were copied now."
+    )
+    if copied.damaged:
+        for name in copied.damaged:
+            typer.echo(f"damaged: {name}", err=True)
+        _fail(
+            f"{len(copied.damaged):,} objects are lost or damaged and were not copied; "
+            "'runlake server check' says more."
+        )
+
+
+@contextlib.contextmanager
+def _explained(data_dir: Path) -> Iterator[None]:
+    """Turn failures of the disk and of SQLite into one sentence."""
+    import sqlite3
+
+    from runlake.server.data_directory.custody import DirectoryError
+
+    try:
+        yield
+    except DirectoryError as error:
+        _fail(str(error))
+    except (OSError, sqlite3.Error) as error:
+        _fail(f"The directory {str(data_dir)!r} cannot be used: {error}.")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,205 @@
+"""Backups of a data directory, and the way back: a consistent copy, while a server may run.
+
+A backup has the layout of a data directory. Files of objects are written once, so a second backup
+to the same place copies only new ones. While a backup runs, the server removes no file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from runlake.server.data_directory.custody import (
+    DATABASE,
+    GENERATION,
+    STORAGE,
+    DirectoryError,
+    hold_directory,
+    write_generation,
+)
+from runlake.server.store.database import MIGRATIONS
+from runlake.server.store.digests import READ_BYTES, Digests
+from runlake.server.store.objects import removal_lock
+
+# What a directory has besides database and objects, and needs as it is.
+OTHERS = ("storage-port",)
+SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Copied:
+    """What was copied; ``damaged`` has the names of objects whose file is lost or damaged."""
+
+    n_objects: int = 0
+    n_copied: int = 0
+    n_bytes: int = 0
+    damaged: list[str] = field(default_factory=list)
+
+
+def back_up(data_dir: Path, destination: Path, *, link: bool = False) -> Copied:
+    """Copy a data directory, while a server may use it.
+
+    Parameters
+    ----------
+    data_dir : Path
+        The directory.
+    destination : Path
+        A new or empty directory, or an earlier backup, which is brought up to date.
+    link : bool
+        Make hard links to the files of objects instead of copies.
+
+    Returns
+    -------
+    Copied
+        Damaged objects are not copied; the copies of an earlier backup are kept.
+
+    Raises
+    ------
+    DirectoryError
+        If there is no database, it is damaged, or the destination is something else.
+    """
+    _check_database(data_dir)
+    inner, outer = destination.resolve(), data_dir.resolve()
+    if inner == outer or outer in inner.parents or inner in outer.parents:
+        raise DirectoryError("A backup cannot be inside the data directory, nor around it.")
+    is_other = destination.exists() and any(destination.iterdir())
+    if is_other and not destination.joinpath(DATABASE).is_file():
+        raise DirectoryError(
+            f"{str(destination)!r} is neither empty nor a backup; choose another directory."
+        )
+    with hold_directory(destination), _no_removals(data_dir):
+        return _copy(data_dir, destination, link=link)
+
+
+def restore(backup: Path, data_dir: Path) -> Copied:
+    """Copy a backup to a new or empty data directory; the result is that of `back_up`."""
+    _check_database(backup)
+    if data_dir.exists() and any(data_dir.iterdir()):
+        raise DirectoryError(
+            f"{str(data_dir)!r} is not empty; move it aside first, or name another --data-dir."
+        )
+    with hold_directory(data_dir):
+        return _copy(backup, data_dir, link=False)
+
+
+def _copy(source: Path, target: Path, *, link: bool) -> Copied:
+    aside = target / f".{DATABASE}.part"
+    aside.unlink(missing_ok=True)
+    _copy_database(source / DATABASE, aside)
+    with contextlib.closing(sqlite3.connect(aside)) as database:
+        objects = database.execute(
+            "SELECT name, file, md5, n_bytes FROM objects WHERE file IS NOT NULL"
+        ).fetchall()
+        generation = database.execute(
+            "SELECT value FROM secrets WHERE name = 'generation'"
+        ).fetchone()
+    copied = Copied(len(objects))
+    for name, path, md5, n_bytes in objects:
+        file = target / STORAGE / path
+        if not file.exists() or file.stat().st_size != n_bytes:
+            _copy_object(source / STORAGE / path, file, md5, copied, name, link=link)
+    for name in OTHERS:
+        if source.joinpath(name).is_file():
+            shutil.copyfile(source / name, target / name)
+    # Everything is on disk before the new database names it.
+    os.sync()
+    target.joinpath(GENERATION).unlink(missing_ok=True)
+    for suffix in ("-wal", "-shm"):
+        target.joinpath(DATABASE + suffix).unlink(missing_ok=True)
+    aside.replace(target / DATABASE)
+    write_generation(target, int(generation[0]) if generation else 0)
+    _remove_others(target, {path for _, path, _, _ in objects})
+    os.sync()
+    return copied
+
+
+def _check_database(source: Path) -> None:
+    file = source / DATABASE
+    if not file.is_file():
+        raise DirectoryError(f"There is no backend, and no backup of one, in {str(source)!r}.")
+    with contextlib.closing(sqlite3.connect(file, timeout=SECONDS)) as database:
+        (schema,) = database.execute("PRAGMA user_version").fetchone()
+    if schema != len(MIGRATIONS):
+        raise DirectoryError(
+            f"The database {str(file)!r} has schema {schema}, and this version of runlake writes "
+            f"{len(MIGRATIONS)}: start 'runlake serve' once, or install the runlake that wrote it."
+        )
+
+
+@contextlib.contextmanager
+def _no_removals(data_dir: Path) -> Iterator[None]:
+    """Keep a server from removing files of objects."""
+    lock = FileLock(removal_lock(data_dir / STORAGE), timeout=SECONDS, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise DirectoryError(f"Another backup of {str(data_dir)!r} runs; wait for it.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT, 0o600))
+    with (
+        contextlib.closing(sqlite3.connect(source, timeout=SECONDS)) as old,
+        contextlib.closing(sqlite3.connect(target)) as new,
+    ):
+        # In one step, which reads one state of the database and lets writers go on.
+        old.backup(new)
+        new.execute("PRAGMA journal_mode = DELETE").fetchall()
+        (found,) = new.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        target.unlink()
+        raise DirectoryError(
+            f"The database {str(source)!r} is damaged ({found}); 'runlake server check' says more."
+        )
+
+
+def _copy_object(
+    source: Path, target: Path, md5: str, copied: Copied, name: str, *, link: bool
+) -> None:
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.part")
+    aside.unlink(missing_ok=True)
+    digests = Digests()
+    try:
+        with source.open("rb") as content, contextlib.ExitStack() as stack:
+            sink = None if link else stack.enter_context(open(aside, "wb", opener=_private))
+            while piece := content.read(READ_BYTES):
+                digests.update(piece)
+                if sink is not None:
+                    sink.write(piece)
+    except FileNotFoundError:
+        copied.damaged.append(name)
+        return
+    if digests.md5 != md5:
+        aside.unlink(missing_ok=True)
+        copied.damaged.append(name)
+        return
+    if link:
+        os.link(source, aside)
+    aside.replace(target)
+    copied.n_copied += 1
+    copied.n_bytes += digests.n_bytes
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _remove_others(target: Path, paths: set[str]) -> None:
+    """Remove files of objects that an earlier backup had and the new one does not name."""
+    storage = target / STORAGE
+    for folder, _, names in os.walk(storage):
+        for file in (Path(folder, name) for name in names):
+            if file.relative_to(storage).as_posix() not in paths:
+                file.unlink()
