@@ -14,7 +14,7 @@ from tests.faults.fault_script import Fault
 from tests.faults.parquet import export_bytes
 
 from runlake import errors
-from runlake.backend.http import reply
+from runlake.backend.connections import opening
 from runlake.exports.download.attempt_file import AttemptName
 from runlake.exports.workers import run_tasks
 
@@ -62,7 +62,7 @@ PASSING: dict[str, tuple[list[Any], int]] = {
 @pytest.fixture
 def long_bodies(monkeypatch):
     """Treat the export as large enough to be read directly from the connection."""
-    monkeypatch.setattr(reply, "LONG_BODY", 100_000)
+    monkeypatch.setattr(opening, "LONG_BODY", 100_000)
 
 
 @pytest.mark.parametrize("name", PASSING)
@@ -278,7 +278,7 @@ def test_a_part_from_before_a_power_cut_is_used_only_if_a_digest_can_tell(
 def test_an_interrupt_ends_a_stalled_download_and_keeps_its_bytes(
     faulty, fetcher, export, monkeypatch, long_body
 ):
-    monkeypatch.setattr(reply, "LONG_BODY", long_body)
+    monkeypatch.setattr(opening, "LONG_BODY", long_body)
     faulty.store("a", export)
     faulty.fail("a", Fault(stall_after=150_000))
     fetching = fetcher(timeout=600.0, retry_timeout=600.0)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -55,8 +56,7 @@ class Fetching:
     catalog : Catalog
         Receives the columns of each new export.
     stored : StoredManifest
-        The stored manifest before the downloads. The attribute ``stored`` is updated after each
-        download.
+        The stored manifest before the downloads.
     question : Question
         Keys and steps to download.
     traffic : Traffic
@@ -72,7 +72,8 @@ class Fetching:
         question: Question,
         traffic: Traffic,
     ) -> None:
-        self.stored = stored
+        self._before = stored
+        self._exports = dict(stored.exports)
         self.reasons: dict[str, str] = {}
         self._fetched: set[str] = set()
         self.traffic = traffic
@@ -83,7 +84,8 @@ class Fetching:
         self._guard = threading.Lock()
         self._unnoted: dict[Path, Mapping[str, ColumnFacts]] = {}
         self._dead_attempts: Mapping[str, Sequence[Path]] = {}
-        self._noted = stored
+        self._n_noted = 0
+        self._n_kept = 0
         self._next_note = 0.0
         self._n_at_once = 1
         # Lengths of footers of exports too long to be downloaded whole.
@@ -91,6 +93,12 @@ class Fetching:
         # On a network file system None, so that files are flushed: other machines cannot know that
         # this one crashed.
         self._boot = None if is_network(directory.path) else current_boot()
+
+    @property
+    def stored(self) -> StoredManifest:
+        """The stored manifest with the exports that were downloaded until now."""
+        with self._guard:
+            return replace(self._before, exports=dict(self._exports))
 
     @property
     def n_downloaded(self) -> int:
@@ -162,7 +170,7 @@ class Fetching:
             self._offers.client.bytes_per_second = self.traffic.n_bytes / seconds
 
     def _fetch(self, export: Export, decision: Decision) -> None:
-        held = self.stored.exports.get(export.object)
+        held = self._exports.get(export.object)
         # Ranges of one export are downloaded at once only if few exports are.
         range_workers = max(1, RANGE_WORKERS // self._n_at_once)
         host = StorageHost(self._offers, export, self.traffic, range_workers=range_workers)
@@ -233,13 +241,14 @@ class Fetching:
         with self._guard:
             if export.facts.columns:
                 self._unnoted[export.path] = export.facts.columns
-            before = self.stored.exports.get(export.object)
+            before = self._exports.get(export.object)
             if before is not None and before.path != export.path:
                 # Other processes may still read the old file. Its new time is when pruning starts
                 # to count: it is deleted a day later.
                 with suppress(OSError):
                     set_times(before.path)
-            self.stored = self.stored.with_export(export)
+            self._exports[export.object] = export
+            self._n_kept += 1
             self._fetched.add(export.object)
 
     def _note_in_time(self) -> None:
@@ -252,10 +261,10 @@ class Fetching:
 
     def _note(self) -> None:
         """Record what arrived; the caller writes the final manifest and flushes it to the disk."""
-        stored = self.stored
-        if stored is not self._noted:
-            write_manifest(self._directory, stored, is_durable=False)
-            self._noted = stored
+        n_kept = self._n_kept
+        if n_kept > self._n_noted:
+            write_manifest(self._directory, self.stored, is_durable=False)
+            self._n_noted = n_kept
             self._note_columns()
 
     def _note_columns(self) -> None:

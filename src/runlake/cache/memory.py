@@ -21,7 +21,13 @@ from runlake.cache.disk.file_state import FileState
 from runlake.cache.stored_export import LoadedExports, StoredExport
 from runlake.errors import CacheCorrupt
 from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
-from runlake.exports.footers.schema import checked_schema, columns_for, parents_of, refusing_unsound
+from runlake.exports.footers.schema import (
+    Columns,
+    checked_schema,
+    columns_for,
+    parents_of,
+    refusing_unsound,
+)
 from runlake.exports.footers.statistics import read_columns
 from runlake.values import STEP
 
@@ -150,7 +156,8 @@ def _recall(catalog: Catalog, export: StoredExport, keys: tuple[str, ...] | None
 
 def _read_footer(path: Path) -> dict[str, ColumnFacts]:
     with cached_footer(path) as (metadata, schema):
-        return read_columns(metadata, schema, dict.fromkeys(schema.names))
+        columns = Columns.of(schema)
+        return read_columns(metadata, columns, columns.leaves)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +127,6 @@ class StoredManifest:
     offer: LastOffer | None = None
     attrs: Mapping[str, Any] | None = None
     is_pinned: bool = False
-
-    def with_export(self, export: StoredExport) -> StoredManifest:
-        """Return this manifest with an export added, or replaced by another version."""
-        return replace(self, exports={**self.exports, export.object: export})
 
     @property
     def freshness(self) -> Freshness | None:

@@ -2,64 +2,65 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict, deque
 from contextlib import suppress
+from functools import partial
 
 import httpcore
 
-_Idle = deque[httpcore.ConnectionInterface]
+from runlake.backend.connections.exchange import FileConnection, FileRequest, FileResponse
+from runlake.backend.connections.opening import OpenedConnection
+
+KEEP_SECONDS = 5.0  # as long as httpx keeps an idle connection
+# A host rarely closes a connection right after an answer without announcing it, so a connection
+# that was used a moment ago is not examined.
+FRESH_SECONDS = 0.1
+_Connection = FileConnection | OpenedConnection
 
 
 class KeptConnections:
     """Opens connections like a pool of httpcore, and keeps the idle ones for further requests.
 
     A pool of httpcore examines all of its connections at the start and at the end of every request.
-    With 64 connections this takes longer than the rest of a small download.
+    With 64 connections this takes longer than the rest of a small download. So httpcore sends only
+    the first request on each connection, for which it opens the connection.
 
     Parameters
     ----------
     pool : httpcore.ConnectionPool
         Creates connections: directly or through a proxy, with or without TLS.
+    is_proxied : bool
+        True if the connections pass through a proxy.
     """
 
-    def __init__(self, pool: httpcore.ConnectionPool) -> None:
+    def __init__(self, pool: httpcore.ConnectionPool, *, is_proxied: bool) -> None:
         self._pool = pool
+        self._is_proxied = is_proxied
         # The methods of a deque are atomic.
-        self._idle: defaultdict[tuple[bytes, bytes, int | None], _Idle] = defaultdict(deque)
+        self._idle: defaultdict[tuple[bytes, bytes, int | None], deque[_Connection]] = defaultdict(
+            deque
+        )
 
-    def send(
-        self, request: httpcore.Request
-    ) -> tuple[httpcore.ConnectionInterface, httpcore.Response]:
+    def send(self, request: FileRequest) -> FileResponse:
         """Send a request on an idle connection, or on a new one.
 
         Parameters
         ----------
-        request : httpcore.Request
+        request : FileRequest
             The request.
 
         Returns
         -------
-        tuple of httpcore.ConnectionInterface and httpcore.Response
-            The connection, to be passed to `take_back`, and the answer.
+        FileResponse
+            The answer. When it is closed, the connection is kept if all of the answer was read.
         """
-        url = request.url
-        connection = self._taken(url) or self._pool.create_connection(url.origin)
+        connection = self._taken(request) or self._opened(request)
         try:
-            return connection, connection.handle_request(request)
+            return connection.send(request, partial(self._take_back, request, connection))
         except BaseException:
             connection.close()
             raise
-
-    def take_back(
-        self,
-        url: httpcore.URL,
-        connection: httpcore.ConnectionInterface,
-        response: httpcore.Response,
-    ) -> None:
-        """End the reading of an answer; keep its connection if the whole answer was read."""
-        response.close()
-        if connection.is_available():
-            self._idle[_origin(url)].append(connection)
 
     def close(self) -> None:
         """Close all idle connections."""
@@ -68,20 +69,31 @@ class KeptConnections:
                 with suppress(OSError):
                     connection.close()
 
-    def _taken(self, url: httpcore.URL) -> httpcore.ConnectionInterface | None:
-        idle = self._idle[_origin(url)]
+    def _opened(self, request: FileRequest) -> OpenedConnection:
+        return OpenedConnection(self._pool.create_connection(request.for_httpcore().url.origin))
+
+    def _take_back(self, request: FileRequest, connection: _Connection) -> None:
+        if not connection.is_available:
+            connection.close()
+            return
+        # A proxy expects requests for http URLs in another form, which httpcore knows.
+        is_forwarded = self._is_proxied and request.scheme == b"http"
+        if isinstance(connection, OpenedConnection) and not is_forwarded:
+            connection = connection.taken_over() or connection
+        connection.idle_since = time.monotonic()
+        self._idle[request.origin].append(connection)
+
+    def _taken(self, request: FileRequest) -> _Connection | None:
+        idle = self._idle[request.origin]
         while (connection := _last(idle)) is not None:
-            if not connection.has_expired():
+            seconds = time.monotonic() - connection.idle_since
+            if seconds < FRESH_SECONDS or (seconds < KEEP_SECONDS and not connection.is_readable):
                 return connection
             connection.close()
         return None
 
 
-def _origin(url: httpcore.URL) -> tuple[bytes, bytes, int | None]:
-    return url.scheme, url.host, url.port
-
-
-def _last(idle: _Idle) -> httpcore.ConnectionInterface | None:
+def _last(idle: deque[_Connection]) -> _Connection | None:
     with suppress(IndexError):
         return idle.pop()
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import os
 import ssl
@@ -16,7 +15,7 @@ import httpx
 from runlake.backend.connections.network import Transport
 from runlake.backend.connections.proxies import find_proxy
 from runlake.backend.connections.trust import TRUST_NOBODY, trust, trust_public
-from runlake.backend.connections.urls import origin_of
+from runlake.backend.connections.urls import basic_auth, origin_of
 from runlake.settings import EnvironmentProxies, Secret, Settings, find_proxies
 
 
@@ -131,11 +130,6 @@ class KeyAuth(httpx.Auth):
     def header(self) -> bytes:
         """Return the value of the header."""
         return basic_auth("api", self._key.reveal())
-
-
-def basic_auth(name: str, password: str) -> bytes:
-    """Return the value of the header ``Authorization`` (RFC 7617)."""
-    return b"Basic " + base64.b64encode(f"{name}:{password}".encode())
 
 
 class _Pool(httpx.Client):

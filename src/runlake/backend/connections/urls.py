@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
@@ -59,9 +61,32 @@ def target_of(url: str) -> bytes:
     return httpx.URL(url).raw_path
 
 
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The part of a URL that names its host.
+
+    Parameters
+    ----------
+    scheme, host : bytes
+        Scheme, and name or address of the host.
+    port : int or None
+        Port, unless it is the scheme's.
+    netloc : bytes
+        Host and port, for the header ``Host``.
+    auth : bytes or None
+        Header ``Authorization`` for the user and password in the URL.
+    """
+
+    scheme: bytes
+    host: bytes
+    port: int | None
+    netloc: bytes
+    auth: bytes | None
+
+
 @lru_cache(maxsize=256)
-def parse_origin(scheme: str, netloc: str) -> httpx.URL:
-    """Parse the URL of a host.
+def parse_origin(scheme: str, netloc: str) -> Host:
+    """Parse the host of a URL.
 
     Raises
     ------
@@ -73,4 +98,10 @@ def parse_origin(scheme: str, netloc: str) -> httpx.URL:
     port = SplitResult(scheme, netloc, "", "", "").port
     if scheme not in {"http", "https"} or not url.host or port == 0:
         raise ValueError
-    return url
+    auth = basic_auth(url.username, url.password) if url.userinfo else None
+    return Host(url.raw_scheme, url.raw_host, url.port, url.netloc, auth)
+
+
+def basic_auth(name: str, password: str) -> bytes:
+    """Return the value of the header ``Authorization`` (RFC 7617)."""
+    return b"Basic " + base64.b64encode(f"{name}:{password}".encode())

@@ -12,13 +12,13 @@ from functools import partial
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
-import httpcore
 import httpx
 
-from runlake.backend.connections.network import FileResponse, without_frames
+from runlake.backend.connections.exchange import READ_BYTES, FileRequest, FileResponse
+from runlake.backend.connections.network import without_frames
 from runlake.backend.connections.pace import Patience
-from runlake.backend.connections.pools import Connections, KeyAuth, basic_auth
-from runlake.backend.connections.urls import bare, origin_of, parse_origin, target_of
+from runlake.backend.connections.pools import Connections, KeyAuth
+from runlake.backend.connections.urls import Host, bare, origin_of, parse_origin, target_of
 from runlake.backend.http.bandwidth import shared_bandwidth
 from runlake.backend.http.budget import Budget
 from runlake.backend.http.decoding import ACCEPTED, NotDecodable, TooLarge, read_answer
@@ -44,6 +44,14 @@ MAX_REDIRECTS = 5
 CONNECT_SECONDS = 10.0
 ANSWER_TIMEOUTS = 4  # limit for a whole answer of the API, in multiples of the timeout
 HEAD_TIMEOUTS = 2  # limit for the headers of a file, in multiples of the timeout
+DOWNLOAD_HEADERS = (
+    (b"Accept", b"*/*"),
+    # Not compressed: ranges, lengths and digests are about the file's own bytes.
+    (b"Accept-Encoding", b"identity"),
+    (b"Connection", b"keep-alive"),
+    (b"User-Agent", USER_AGENT.encode()),
+)
+LONG_READ_BYTES = 1 << 20
 UPLOAD_BYTES = 1 << 18
 SLOWEST_HOST = 4 << 20  # bytes per second at which a slow host checks and stores an upload
 
@@ -310,34 +318,29 @@ class Client:
 
     def _download_request(
         self, url: str, headers: Mapping[str, str], patience: Patience, what: str
-    ) -> httpcore.Request:
+    ) -> FileRequest:
         host, target = self._parsed(url, what)
-        given = {
-            "Host": host.netloc.decode("ascii"),
-            "Accept": "*/*",
-            # Not compressed: ranges, lengths and digests are about the file's own bytes.
-            "Accept-Encoding": "identity",
-            "Connection": "keep-alive",
-            "User-Agent": USER_AGENT,
-            **headers,
-        }
-        return httpcore.Request(
-            b"GET",
-            httpcore.URL(scheme=host.raw_scheme, host=host.raw_host, port=host.port, target=target),
-            headers=[
-                *((name.encode("ascii"), text.encode("latin-1")) for name, text in given.items()),
+        return FileRequest(
+            host.scheme,
+            host.host,
+            host.port,
+            target,
+            [
+                (b"Host", host.netloc),
+                *DOWNLOAD_HEADERS,
+                *((name.encode("ascii"), text.encode("latin-1")) for name, text in headers.items()),
                 *self._credentials(url, host),
             ],
-            extensions=self._timeouts(patience),
+            self._timeouts(patience)["timeout"],
+            # A limited download needs no faster reads.
+            READ_BYTES if self.settings.max_bandwidth else LONG_READ_BYTES,
         )
 
-    def _credentials(self, url: str, host: httpx.URL) -> list[tuple[bytes, bytes]]:
+    def _credentials(self, url: str, host: Host) -> list[tuple[bytes, bytes]]:
         auth = self._auth(url)
         if auth is not None:
             return [(b"Authorization", auth.header())]
-        if host.userinfo:
-            return [(b"Authorization", basic_auth(host.username, host.password))]
-        return []
+        return [] if host.auth is None else [(b"Authorization", host.auth)]
 
     def _reply(self, response: FileResponse, stop: Stop, url: str, what: str) -> Reply:
         limit = self.settings.max_bandwidth
@@ -365,7 +368,7 @@ class Client:
             ) from None
         return asked
 
-    def _parsed(self, url: str, what: str) -> tuple[httpx.URL, bytes]:
+    def _parsed(self, url: str, what: str) -> tuple[Host, bytes]:
         """Return the host of a URL, and path and query for the request line.
 
         httpx logs the URL of each request. So the URL is passed to httpx without the query, and the

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import httpx
 
-from runlake.backend.connections.network import LOCATION
+from runlake.backend.connections.exchange import LOCATION
 from runlake.backend.connections.urls import bare, origin_of
 from runlake.backend.http.decoding import NotDecodable, decoded
 from runlake.backend.http.json_text import parse_json

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import itertools
 import os
 import re
 import secrets
@@ -24,7 +25,6 @@ from runlake.exports.process_identity import Machine, Process, this_machine
 from runlake.exports.validator import Validator
 
 BUFFER_BYTES = 1 << 20
-MIN_BUFFER_BYTES = 2  # 0 and 1 have other meanings
 # In base64, with the rest of the name, a longer condition would exceed 255 bytes, the limit of file
 # systems. Such an attempt cannot be resumed.
 MAX_CONDITION_LENGTH = 90
@@ -34,6 +34,8 @@ ATTEMPT_NAME = re.compile(
 )
 
 _under_way: set[str] = set()
+# Begins at a random number, so that names differ from those of an earlier process with the same id.
+_serials = itertools.count(secrets.randbits(32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class AttemptFile:
 
     def __init__(self, directory: Path, object_path: str) -> None:
         machine = this_machine()
-        attempt = f"{machine.host}-{machine.boot}-{os.getpid()}-{secrets.token_hex(4)}"
+        attempt = f"{machine.host}-{machine.boot}-{os.getpid()}-{next(_serials) & 0xFFFFFFFF:08x}"
         self.object = object_path
         self.object_digest = _digest(object_path)
         self._directory = directory
@@ -141,18 +143,20 @@ class AttemptFile:
         """Directory of the file."""
         return self._directory
 
-    def open(self, buffer_bytes: int = BUFFER_BYTES) -> BinaryIO:
+    def open(self) -> BinaryIO:
         """Create the file, to be written from its start."""
         _under_way.add(self._attempt)
-        self._file = self._path.open("x+b", buffering=buffer_bytes)
+        self._file = self._path.open("x+b", buffering=BUFFER_BYTES)
         return self._file
 
     def write(self, content: bytes, *, is_durable: bool) -> None:
         """Create the file with its whole content."""
-        with self.open(max(MIN_BUFFER_BYTES, len(content))) as file:
-            file.write(content)
+        _under_way.add(self._attempt)
+        left = memoryview(content)
+        with self._path.open("xb", buffering=0) as file:
+            while left:
+                left = left[file.write(left) :]
             if is_durable:
-                file.flush()
                 os.fsync(file.fileno())
 
     def publish(self, path: Path) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from cachetools import LRUCache
 
 from runlake.exports.footers.soundness import check_file
-from runlake.exports.footers.writers import kinds_in
+from runlake.exports.footers.writers import all_kinds, kinds_in
 
+# The exports of a run often have the same columns.
+SCHEMAS_IN_MEMORY, MAX_PARTS_BYTES = 64, 1 << 16
 # Types without fields of which a column has no leaf, or as many as another type.
 LEAVES_BY_OTHER_RULES = (pa.StructType, pa.DictionaryType, pa.BaseExtensionType)
 
@@ -22,17 +27,20 @@ class UnreadableExport(pa.ArrowInvalid):  # type: ignore[misc]
 
 
 @contextmanager
-def refusing_unsound(file: Path | bytes | None) -> Iterator[None]:
+def refusing_unsound(file: Path | bytes | None) -> Iterator[bytes | None]:
     """Raise `UnreadableExport` instead of other errors that a wrong footer causes in this context.
 
     The footer of the file, or of its content, is checked for contradictions first, because some of
     them make pyarrow crash the process. `OSError` and errors of pyarrow are raised unchanged. Pass
     None for a file that was checked already.
+
+    Yields
+    ------
+    bytes or None
+        The parts of the footer that describe the columns; None if it was not checked.
     """
     try:
-        if file is not None:
-            check_file(file)
-        yield
+        yield None if file is None else check_file(file)
     except (pa.ArrowException, OSError):
         raise
     except UnicodeDecodeError as error:
@@ -40,6 +48,55 @@ def refusing_unsound(file: Path | bytes | None) -> Iterator[None]:
     except (ValueError, LookupError, ArithmeticError, TypeError, RecursionError) as error:
         # UnsoundFooter, and errors of pyarrow when it converts strange values to Python objects.
         raise UnreadableExport(f"its footer is damaged: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a footer.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+        The result of `checked_schema`.
+    leaves : mapping
+        The result of `leaf_positions`.
+    kinds : frozenset of DataType
+        The types of the columns, and those nested in them.
+    """
+
+    schema: pa.Schema
+    leaves: Mapping[str, tuple[int, int, int]]
+    kinds: frozenset[pa.DataType]
+
+    @classmethod
+    def of(cls, schema: pa.Schema) -> Columns:
+        """Return the columns of a schema that was checked."""
+        return cls(schema, leaf_positions(schema), all_kinds(schema))
+
+    @classmethod
+    def of_footer(cls, metadata: pq.FileMetaData, parts: bytes | None) -> Columns:
+        """Return the columns of a footer, from memory if another footer had the same.
+
+        Parameters
+        ----------
+        metadata : pyarrow.parquet.FileMetaData
+            The footer.
+        parts : bytes or None
+            The parts of the footer that describe the columns, see `refusing_unsound`.
+        """
+        if parts is None or len(parts) > MAX_PARTS_BYTES:
+            return cls.of(checked_schema(metadata))
+        with _guard:
+            known = _known.get(parts)
+        if known is None:
+            known = cls.of(checked_schema(metadata))
+            with _guard:
+                _known[parts] = known
+        return known
+
+
+_guard = threading.Lock()
+_known: LRUCache[bytes, Columns] = LRUCache(SCHEMAS_IN_MEMORY)
 
 
 def checked_schema(metadata: pq.FileMetaData) -> pa.Schema:

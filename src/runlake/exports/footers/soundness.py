@@ -16,7 +16,7 @@ from runlake.exports.footers.forms import Forms, Rules
 from runlake.exports.footers.narrow import read_footer
 from runlake.exports.footers.thrift import BINARY, I32, I64, LIST, STRUCT, UnknownType, Walker
 
-SCHEMA, ROW_GROUPS, N_ROWS = 2, 4, 3
+SCHEMA, ROW_GROUPS, N_ROWS, KEY_VALUES = 2, 4, 3, 5
 MAX_DEPTH = 64
 # Limits against absurd sizes: delta and run-length encodings store a value in a few bits, so many
 # values per byte are possible, and smaller numbers than those "always allowed" do no harm.
@@ -45,6 +45,8 @@ TEXT_CHUNK = replace(CHUNK, free=CHUNK.free | BOUNDS)
 # Type, length, repetition and number of children.
 _Element = tuple[int | None, int | None, int, int]
 _elements_seen: Forms[_Element] = Forms(ELEMENT)
+# Schemas of footers, and their longest, that are remembered: exports of a run often have one.
+MAX_SCHEMAS, MAX_SCHEMA_BYTES = 8, 1 << 16
 
 
 class UnsoundFooter(ValueError):
@@ -62,7 +64,10 @@ class _Leaf:
     forms: Forms[None]
 
 
-def check_footer(footer: bytes, n_file_bytes: int) -> None:
+_schemas_seen: list[tuple[bytes, list[_Leaf]]] = []
+
+
+def check_footer(footer: bytes, n_file_bytes: int) -> bytes:
     """Refuse a footer that could crash a reader.
 
     Parameters
@@ -72,6 +77,11 @@ def check_footer(footer: bytes, n_file_bytes: int) -> None:
     n_file_bytes : int
         Length of the whole file.
 
+    Returns
+    -------
+    bytes
+        The parts of the footer that describe the columns; equal for files with equal columns.
+
     Raises
     ------
     UnsoundFooter
@@ -79,7 +89,7 @@ def check_footer(footer: bytes, n_file_bytes: int) -> None:
         states more values than a file of this length can contain.
     """
     try:
-        _check(_Fields(footer), n_file_bytes)
+        return _check(_Fields(footer), n_file_bytes)
     except (IndexError, KeyError, OverflowError, RecursionError, UnknownType) as error:
         raise UnsoundFooter("the footer cannot be read") from error
 
@@ -109,13 +119,16 @@ class _Fields(Walker):
         return length
 
 
-def _check(fields: _Fields, n_file_bytes: int) -> None:
+def _check(fields: _Fields, n_file_bytes: int) -> bytes:
     leaves: list[_Leaf] | None = None
+    parts: list[bytes] = []
     last = n_rows = 0
     while (field := fields.field(last)) is not None:
         last, kind = field
+        start = fields.at
         if (last, kind) == (SCHEMA, LIST):
-            leaves = _leaves(fields)
+            leaves = _leaves_of(fields)
+            parts += (b"schema", fields.content[start : fields.at])
         elif (last, kind) == (ROW_GROUPS, LIST):
             for _ in range(fields.count(STRUCT)):
                 n_rows += _check_row_group(fields, leaves or [], n_file_bytes)
@@ -123,14 +136,32 @@ def _check(fields: _Fields, n_file_bytes: int) -> None:
             raise UnsoundFooter("the schema or the row groups are not a list")
         else:
             fields.skip(kind)
+            if last == KEY_VALUES:
+                parts += (b"key values", fields.content[start : fields.at])
     if leaves is None:
         raise UnsoundFooter("it has no schema")
     _refuse_absurd(n_rows, "rows", n_file_bytes)
+    return b"".join(parts)
 
 
 def _refuse_absurd(n_values: int, what: str, n_file_bytes: int) -> None:
     if n_values > max(VALUES_ALWAYS_ALLOWED, n_file_bytes * VALUES_PER_BYTE):
         raise UnsoundFooter(f"it states {n_values:,} {what} in {n_file_bytes:,} bytes")
+
+
+def _leaves_of(fields: _Fields) -> list[_Leaf]:
+    """Return the leaf columns of the schema, from memory if a footer with it was checked before."""
+    global _schemas_seen  # noqa: PLW0603 - replaced, because other threads iterate over the old one
+    content, start = fields.content, fields.at
+    for schema, leaves in _schemas_seen:
+        if content.startswith(schema, start):
+            fields.at += len(schema)
+            return leaves
+    leaves = _leaves(fields)
+    schema = content[start : fields.at]
+    if len(schema) <= MAX_SCHEMA_BYTES:
+        _schemas_seen = [(schema, leaves), *_schemas_seen][:MAX_SCHEMAS]
+    return leaves
 
 
 def _leaves(fields: _Fields) -> list[_Leaf]:
@@ -346,7 +377,7 @@ def _check_sizes(fields: _Fields, leaf: _Leaf) -> None:
             fields.skip(kind)
 
 
-def check_file(file: Path | bytes) -> None:
+def check_file(file: Path | bytes) -> bytes:
     """Refuse a file, or its content, whose footer could crash a reader; see `check_footer`."""
     size = len(file) if isinstance(file, bytes) else file.stat().st_size
-    check_footer(read_footer(file), size)
+    return check_footer(read_footer(file), size)

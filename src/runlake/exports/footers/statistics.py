@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
-from runlake.exports.footers.schema import checked_schema, leaf_positions, refusing_unsound
+from runlake.exports.footers.schema import Columns, refusing_unsound
 from runlake.exports.footers.steps import RowGroup, read_row_groups
 from runlake.exports.footers.writers import is_common
 from runlake.values import StepRange
@@ -88,7 +88,7 @@ def read_export_facts(file: Path | bytes, footer: pq.FileMetaData | None = None)
         If the file is not a Parquet file; `UnreadableExport` if its names or row counts are wrong.
     """
     with (
-        refusing_unsound(file if footer is None else None),
+        refusing_unsound(file if footer is None else None) as parts,
         pq.ParquetFile(
             pa.BufferReader(file) if isinstance(file, bytes) else file,
             metadata=footer,
@@ -97,21 +97,21 @@ def read_export_facts(file: Path | bytes, footer: pq.FileMetaData | None = None)
             page_checksum_verification=True,
         ) as parquet,
     ):
-        schema = checked_schema(parquet.metadata)
-        groups, is_ascending, is_as_stated = read_row_groups(parquet, schema)
-        columns = read_columns(parquet.metadata, schema, dict.fromkeys(schema.names))
+        known = Columns.of_footer(parquet.metadata, parts)
+        groups, is_ascending, is_as_stated = read_row_groups(parquet, known)
+        columns = read_columns(parquet.metadata, known, known.leaves)
         return ExportFacts(
             groups,
             is_ascending,
             len(columns),
             KnownColumns(columns),
             is_as_stated=is_as_stated,
-            is_common=is_common(parquet.metadata, schema),
+            is_common=is_common(parquet.metadata, known.kinds),
         )
 
 
 def read_columns(
-    metadata: pq.FileMetaData, schema: pa.Schema, names: Iterable[str]
+    metadata: pq.FileMetaData, columns: Columns, names: Iterable[str]
 ) -> dict[str, ColumnFacts]:
     """Read the statistics of some columns from a footer.
 
@@ -119,8 +119,8 @@ def read_columns(
     ----------
     metadata : pyarrow.parquet.FileMetaData
         The footer.
-    schema : pyarrow.Schema
-        Schema of the same file.
+    columns : Columns
+        Columns of the same file.
     names : iterable of str
         Top-level columns; columns that the file does not have are ignored.
 
@@ -129,7 +129,7 @@ def read_columns(
     dict of str to ColumnFacts
         Columns in the order of ``names``.
     """
-    leaves = leaf_positions(schema)
+    schema, leaves = columns.schema, columns.leaves
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     found = {}
     for name in names:

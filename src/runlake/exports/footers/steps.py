@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from runlake.exports.footers.schema import UnreadableExport, leaf_positions
+from runlake.exports.footers.schema import Columns, UnreadableExport
 from runlake.exports.numpy_views import numbers_of
 from runlake.values import STEP
 
@@ -38,16 +38,16 @@ class _Steps:
 
 
 def read_row_groups(
-    parquet: pq.ParquetFile, schema: pa.Schema
+    parquet: pq.ParquetFile, columns: Columns
 ) -> tuple[tuple[RowGroup, ...], bool, bool]:
     """Return the row groups, whether steps ascend, and whether the footer states the same."""
     metadata = parquet.metadata
-    if STEP not in schema.names:
+    if STEP not in columns.leaves:
         stated = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
         groups = tuple(RowGroup(group.num_rows, None, None) for group in stated)
         return groups, False, _has_rows_as_stated(metadata, groups)
-    leaf, _, place = leaf_positions(schema)[STEP]
-    is_integer = pa.types.is_integer(schema.field(place).type)
+    leaf, _, place = columns.leaves[STEP]
+    is_integer = pa.types.is_integer(columns.schema.field(place).type)
     found = []
     is_as_stated = True
     for index in range(metadata.num_row_groups):
@@ -84,7 +84,8 @@ def _step_columns(parquet: pq.ParquetFile, index: int) -> Iterator[pa.Array]:
             yield batch.column(STEP)
         return
     table = parquet.read_row_group(index, columns=[STEP], use_threads=False)
-    yield table.column(STEP).combine_chunks()
+    steps = table.column(STEP)
+    yield steps.chunk(0) if steps.num_chunks == 1 else steps.combine_chunks()
 
 
 def _joined(parts: Iterable[_Steps]) -> _Steps:

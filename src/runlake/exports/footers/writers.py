@@ -13,15 +13,20 @@ FIXED = "FIXED_LEN_BYTE_ARRAY"
 COMMON_ENCODINGS = {"PLAIN", "RLE", "BIT_PACKED", "PLAIN_DICTIONARY", "RLE_DICTIONARY"}
 
 
-def is_common(metadata: pq.FileMetaData, schema: pa.Schema) -> bool:
+def all_kinds(schema: pa.Schema) -> frozenset[pa.DataType]:
+    """Return the types of the columns of a schema, and those nested in them."""
+    return frozenset(chain.from_iterable(map(kinds_in, set(schema.types))))
+
+
+def is_common(metadata: pq.FileMetaData, kinds: frozenset[pa.DataType]) -> bool:
     """Return whether polars and DuckDB read every column of a file, as pyarrow does.
 
     Parameters
     ----------
     metadata : pyarrow.parquet.FileMetaData
         The footer.
-    schema : pyarrow.Schema
-        Schema of the same file.
+    kinds : frozenset of DataType
+        The types in the same file, see `all_kinds`.
 
     Returns
     -------
@@ -29,11 +34,9 @@ def is_common(metadata: pq.FileMetaData, schema: pa.Schema) -> bool:
         False for types that polars or DuckDB cannot read, and for values of fixed length in newer
         encodings. These were found by reading everything that pyarrow, polars and DuckDB write.
     """
-    kinds = set(chain.from_iterable(map(kinds_in, set(schema.types))))
     if any(map(_is_refused, kinds)):
         return False
-    has_arrow_types = ARROW_SCHEMA in (metadata.metadata or {})
-    if not has_arrow_types and any(map(_holds_nothing, kinds)):
+    if any(map(_holds_nothing, kinds)) and ARROW_SCHEMA not in (metadata.metadata or {}):
         return False
     return not any(map(_is_fixed, kinds)) or _has_common_encodings(metadata)
 

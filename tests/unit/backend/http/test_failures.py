@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runlake.backend.connections.network import LOCATION
+from runlake.backend.connections.exchange import LOCATION
 from runlake.backend.http.decoding import NotDecodable
 from runlake.backend.http.failures import Failures
 from runlake.backend.http.retry import Transient

@@ -1,0 +1,292 @@
+"""Requests for files on one HTTP/1.1 connection, parsed by llhttp (the package httptools).
+
+httpcore parses with h11, which is written in Python: for a short file that takes longer than all
+other work of the request.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpcore
+import httptools
+
+READ_BYTES = 1 << 16
+MAX_HEAD_BYTES = 100 << 10  # the limit of httpcore
+LOCATION = "location"
+# Neither may be in a header (RFC 9110, 5.5): a line break would begin another header.
+ILLEGAL = re.compile(rb"[\r\n\0]")
+INFORMATIONAL = range(100, 200)
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class FileRequest:
+    """A GET request for a file.
+
+    Parameters
+    ----------
+    scheme, host : bytes
+        Scheme and host of the URL.
+    port : int or None
+        Port of the URL, if it has one.
+    target : bytes
+        Path and query, escaped.
+    headers : sequence of tuple of bytes
+        All headers.
+    timeouts : mapping
+        Timeouts by httpcore's names: "connect", "read", "write", "pool".
+    read_bytes : int
+        Most bytes of a body of known length that are read at once.
+    """
+
+    scheme: bytes
+    host: bytes
+    port: int | None
+    target: bytes
+    headers: Headers
+    timeouts: dict[str, Any]
+    read_bytes: int = READ_BYTES
+
+    @property
+    def origin(self) -> tuple[bytes, bytes, int | None]:
+        """Scheme, host and port; requests of one origin can use one connection."""
+        return self.scheme, self.host, self.port
+
+    def for_httpcore(self) -> httpcore.Request:
+        """Return the same request as an object of httpcore."""
+        url = httpcore.URL(scheme=self.scheme, host=self.host, port=self.port, target=self.target)
+        return httpcore.Request(
+            b"GET", url, headers=list(self.headers), extensions={"timeout": self.timeouts}
+        )
+
+    def head(self) -> bytes:
+        """Return the bytes of the request.
+
+        Raises
+        ------
+        httpcore.LocalProtocolError
+            If a header contains a line break.
+        """
+        lines = [b"GET %b HTTP/1.1" % self.target]
+        lines += [b"%b: %b" % header for header in self.headers]
+        if any(map(ILLEGAL.search, lines)):
+            raise httpcore.LocalProtocolError("a header contains a line break")
+        lines += [b"", b""]
+        return b"\r\n".join(lines)
+
+
+class FileResponse:
+    """A storage host's answer, of which only the headers have been read.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status.
+    http_version : str
+        The protocol, such as ``HTTP/1.1``.
+    headers : sequence of tuple of bytes
+        Names and values.
+    stream : httpcore.NetworkStream
+        The connection.
+    pieces : iterator of bytes
+        The body, read while it is iterated.
+    close : callable
+        Ends the reading.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        http_version: str,
+        headers: Headers,
+        stream: httpcore.NetworkStream,
+        pieces: Iterator[bytes],
+        close: Callable[[], None],
+    ) -> None:
+        self.status_code = status
+        self.http_version = http_version
+        self.network_stream = stream
+        self.pieces = pieces
+        self.close = close
+        self.headers: dict[str, str] = {}
+        for raw, content in headers:
+            name, text = raw.decode("latin-1").lower(), content.decode("latin-1")
+            before = self.headers.get(name)
+            self.headers[name] = text if before is None else f"{before}, {text}"
+        self.location = self.headers.pop(LOCATION, "")
+
+
+class FileConnection:
+    """An open HTTP/1.1 connection, for one request after the other.
+
+    Parameters
+    ----------
+    stream : httpcore.NetworkStream
+        The connection; no other request is under way on it.
+    """
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+        self._answer: _Answer | None = None
+        self.idle_since = time.monotonic()
+
+    @property
+    def is_available(self) -> bool:
+        """True if the last answer was read to its end, and the host keeps the connection open."""
+        return self._answer is None or self._answer.leaves_open
+
+    @property
+    def is_readable(self) -> bool:
+        """True if an idle connection has bytes to read, that is if the host has closed it."""
+        return bool(self._stream.get_extra_info("is_readable"))
+
+    def send(self, request: FileRequest, close: Callable[[], None]) -> FileResponse:
+        """Send a request and read the headers of the answer.
+
+        Parameters
+        ----------
+        request : FileRequest
+            The request.
+        close : callable
+            Called when the answer is closed.
+        """
+        # A host may answer with an error before it has read the request, and close the connection.
+        with suppress(httpcore.WriteError):
+            self._stream.write(request.head(), request.timeouts["write"])
+        answer = self._answer = _Answer(self._stream, request)
+        answer.read_head()
+        return FileResponse(
+            answer.status,
+            f"HTTP/{answer.http_version}",
+            answer.headers,
+            self._stream,
+            answer.body(),
+            close,
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._stream.close()
+
+
+class _Answer:
+    """An answer while it is parsed: the methods ``on_...`` are called by httptools."""
+
+    def __init__(self, stream: httpcore.NetworkStream, request: FileRequest) -> None:
+        self.status = 0
+        self.http_version = ""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._stream = stream
+        self._timeout = request.timeouts["read"]
+        self._read_bytes = request.read_bytes
+        self._pieces: list[bytes] = []
+        self._has_head = False
+        self._is_complete = False
+        self._has_surplus = False
+        self._is_kept = False
+        # A reference cycle until the parser is not needed any more.
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+
+    @property
+    def leaves_open(self) -> bool:
+        """True if the answer was read to its end, and the connection can be used again."""
+        return self._is_complete and self._is_kept and not self._has_surplus
+
+    def on_message_begin(self) -> None:
+        self._has_surplus = self._is_complete
+
+    def on_header(self, name: bytes, content: bytes) -> None:
+        self.headers.append((name, content))
+
+    def on_headers_complete(self) -> None:
+        if self._is_complete or self._parser is None:
+            return
+        self.status = self._parser.get_status_code()
+        if self.status in INFORMATIONAL:
+            self.headers = []
+            return
+        self._has_head = True
+        self.http_version = self._parser.get_http_version()
+        self._is_kept = self._parser.should_keep_alive()
+
+    def on_body(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+
+    def on_message_complete(self) -> None:
+        self._is_complete = self._has_head
+
+    def read_head(self) -> None:
+        """Read until the headers are complete."""
+        n_bytes = 0
+        while not self._has_head:
+            came = self._stream.read(READ_BYTES, self._timeout)
+            n_bytes += len(came)
+            if not came:
+                raise httpcore.RemoteProtocolError(
+                    "Server disconnected without sending a response."
+                )
+            self._feed(came)
+            if n_bytes > MAX_HEAD_BYTES and not self._has_head:
+                raise httpcore.RemoteProtocolError("the headers of the answer are too long")
+
+    def body(self) -> Iterator[bytes]:
+        """Yield the body."""
+        n_bytes = self._n_promised()
+        if n_bytes is None:
+            yield from self._parsed_body()
+        else:
+            self._parser = None
+            yield from self._plain_body(n_bytes)
+
+    def _n_promised(self) -> int | None:
+        """Return the length of the body; None if only the parser knows where it ends."""
+        lengths = [text for name, text in self.headers if name.lower() == b"content-length"]
+        is_plain = not self._is_complete and len(lengths) == 1
+        return int(lengths[0]) if is_plain else None
+
+    def _plain_body(self, n_bytes: int) -> Iterator[bytes]:
+        """Yield a body of known length from the connection itself."""
+        left = n_bytes
+        for piece in self._pieces:
+            left -= len(piece)
+            yield piece
+        while left:
+            piece = self._stream.read(min(left, self._read_bytes), self._timeout)
+            if not piece:
+                raise httpcore.RemoteProtocolError(f"{left} bytes of the body are missing")
+            left -= len(piece)
+            self._is_complete = not left
+            yield piece
+
+    def _parsed_body(self) -> Iterator[bytes]:
+        """Yield a body that arrived with the headers, is chunked, or ends with the connection."""
+        while True:
+            pieces, self._pieces = self._pieces, []
+            yield from pieces
+            if self._is_complete:
+                return
+            came = self._stream.read(READ_BYTES, self._timeout)
+            if came:
+                self._feed(came)
+            elif any(name.lower() == b"transfer-encoding" for name, _ in self.headers):
+                raise httpcore.RemoteProtocolError("the last chunk of the body is missing")
+            else:
+                self._is_kept, self._is_complete = False, True
+
+    def _feed(self, came: bytes) -> None:
+        try:
+            if self._parser is not None:
+                self._parser.feed_data(came)
+        except httptools.HttpParserError as error:
+            if not self._is_complete:
+                raise httpcore.RemoteProtocolError(str(error)) from error
+            # Bytes after the end of the answer.
+            self._has_surplus = True
+        if self._is_complete:
+            self._parser = None
