@@ -18,13 +18,13 @@ import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 from runlake.exports.process_identity import Machine, Process, this_machine
 from runlake.exports.validator import Validator
 
-BUFFER_BYTES = 1 << 20
 # In base64, with the rest of the name, a longer condition would exceed 255 bytes, the limit of file
 # systems. Such an attempt cannot be resumed.
 MAX_CONDITION_LENGTH = 90
@@ -124,7 +124,7 @@ class AttemptFile:
         self._directory = directory
         self._attempt = f"{self.object_digest}.{attempt}"
         self._path = directory / f"{self._attempt}.part"
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._is_left = False
 
     def __enter__(self) -> Self:
@@ -143,19 +143,17 @@ class AttemptFile:
         """Directory of the file."""
         return self._directory
 
-    def open(self) -> BinaryIO:
+    def open(self) -> FileIO:
         """Create the file, to be written from its start."""
         _under_way.add(self._attempt)
-        self._file = self._path.open("x+b", buffering=BUFFER_BYTES)
+        # Without a buffer: bytes arrive in long pieces, and a buffer would copy each of them.
+        self._file = self._path.open("x+b", buffering=0)
         return self._file
 
     def write(self, content: bytes, *, is_durable: bool) -> None:
         """Create the file with its whole content."""
-        _under_way.add(self._attempt)
-        left = memoryview(content)
-        with self._path.open("xb", buffering=0) as file:
-            while left:
-                left = left[file.write(left) :]
+        with self.open() as file:
+            write_all(file, content)
             if is_durable:
                 os.fsync(file.fileno())
 
@@ -164,7 +162,7 @@ class AttemptFile:
         self._path.replace(path)
         self._is_left = True
 
-    def restart(self, version: AttemptVersion | None) -> BinaryIO:
+    def restart(self, version: AttemptVersion | None) -> FileIO:
         """Empty the file, or create it, for the bytes of a version."""
         # Empty the file before it is renamed: its name must never claim another version's bytes.
         file = self._file or self.open()
@@ -176,14 +174,13 @@ class AttemptFile:
         self.carry(version)
         return file
 
-    def open_sparse(self, n_bytes: int, end: bytes) -> BinaryIO:
+    def open_sparse(self, n_bytes: int, end: bytes) -> FileIO:
         """Create the file sparse, with its full length and its last bytes."""
         file = self.open()
         try:
             file.truncate(n_bytes)
             file.seek(-len(end), os.SEEK_END)
-            file.write(end)
-            file.flush()
+            write_all(file, end)
         except BaseException:
             file.close()
             raise
@@ -219,6 +216,13 @@ class AttemptFile:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
         _under_way.discard(self._attempt)
+
+
+def write_all(file: FileIO, content: bytes) -> None:
+    """Write bytes to a file without a buffer, which may write fewer bytes than it is given."""
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
 
 
 def is_under_way(path: Path) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 from runlake.backend.http.reply import Reply
 from runlake.backend.http.statuses import NOT_MODIFIED, OK, PARTIAL, UNSATISFIABLE
@@ -17,6 +17,7 @@ from runlake.exports.download.attempt_file import (
     AttemptFile,
     AttemptName,
     AttemptVersion,
+    write_all,
 )
 from runlake.exports.download.failures import Damaged, Incomplete, Refused
 from runlake.exports.download.tail import PARQUET
@@ -76,7 +77,7 @@ class WholeDownload:
         self._held = held
         self._earlier = earlier
         self._is_durable = is_durable
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._content: bytes | None = None
         self._digest = Digest(with_md5=False)
         self._version: AttemptVersion | None = None
@@ -229,7 +230,6 @@ class WholeDownload:
     def _flushing(self) -> Iterator[None]:
         """Flush the file to disk on another thread while the block runs, and wait at its end."""
         file = self._open()
-        file.flush()
         with ThreadPoolExecutor(1, thread_name_prefix="runlake-flush") as executor:
             flushed = executor.submit(os.fsync, file.fileno())
             yield
@@ -239,7 +239,7 @@ class WholeDownload:
         if self._file is not None:
             self._file.close()
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> FileIO:
         if self._file is None:
             self._file = self._attempt.open()
         return self._file
@@ -275,12 +275,9 @@ class WholeDownload:
     def _write(self, body: Iterable[bytes]) -> None:
         file = self._open()
         file.seek(self.n_bytes)
-        try:
-            for piece in body:
-                file.write(piece)
-                self._digest.update(piece)
-        finally:
-            file.flush()
+        for piece in body:
+            write_all(file, piece)
+            self._digest.update(piece)
 
     def _check_promised(self, validator: Validator) -> None:
         """Start again if the host no longer sends the digest that it promised at first."""
@@ -364,7 +361,7 @@ class _Decoder:
             raise Incomplete(f"its {self._name} body ends too early")
 
 
-def _copy(source: BinaryIO, target: BinaryIO, n_bytes: int) -> None:
+def _copy(source: FileIO, target: FileIO, n_bytes: int) -> None:
     """Copy the first bytes of a file to an empty one, as a reflink if the file system can."""
     n_copied = 0
     if hasattr(os, "copy_file_range"):
@@ -380,8 +377,8 @@ def _copy(source: BinaryIO, target: BinaryIO, n_bytes: int) -> None:
     if n_copied < n_bytes:
         source.seek(0)
         target.seek(0)
-        shutil.copyfileobj(source, target, COPY_BYTES)
-        target.flush()
+        while piece := source.read(COPY_BYTES):
+            write_all(target, piece)
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
