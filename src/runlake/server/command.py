@@ -20,6 +20,7 @@ DEFAULT_DIRECTORY = Path("runlake-data")
 DataDir = Annotated[Path, typer.Option(help="Directory that holds everything.")]
 
 FAILED = 1
+SWITCH_SECONDS = 0.0005
 
 app = typer.Typer(
     help="Maintain an embedded backend.",
@@ -103,6 +104,8 @@ def serve(
         with exit_on_sigterm(), prepare_server(options) as (address, server, sockets):
             if not quiet:
                 _announce(address, data_dir)
+            # Requests wait this long for a thread that parses long lines, many times each.
+            sys.setswitchinterval(SWITCH_SECONDS)
             server.run(sockets=sockets)
     except AccountError as error:
         _fail(str(error), error.exit_code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -150,18 +151,41 @@ def count_keys(facts: dict[str, Any], rows: Iterable[Row]) -> None:
     rows : iterable of dict
         Rows that are not counted yet.
     """
+    # Key by key: a wide run sends tens of thousands of values in a request.
+    cells: dict[str, list[Any]] = {}
     for row in rows:
         for key, value in row.items():
-            if key == "_step":
-                continue
-            fact = facts.get(key)
-            if fact is None:
-                fact = facts[key] = {"types": {}, "previous": NOT_NUMERIC, "monotonic": True}
-            kind = _kind(value)
-            fact["types"][kind] = fact["types"].get(kind, 0) + 1
-            if kind == "number" and _is_double(value):
-                fact["monotonic"] = fact["monotonic"] and value >= fact["previous"]
-                fact["previous"] = value
+            held = cells.get(key)
+            if held is None:
+                cells[key] = [value]
+            else:
+                held.append(value)
+    cells.pop("_step", None)
+    for key, values in cells.items():
+        fact = facts.get(key)
+        if fact is None:
+            fact = facts[key] = {"types": {}, "previous": NOT_NUMERIC, "monotonic": True}
+        kinds = set(map(type, values))
+        is_plain = kinds <= {int, float}
+        types = fact["types"]
+        for kind in ("number",) if is_plain else map(_kind, values):
+            types[kind] = types.get(kind, 0) + (len(values) if is_plain else 1)
+        if kinds & {int, float}:
+            numbers = values if is_plain else [v for v in values if type(v) in {int, float}]
+            _count_numbers(fact, numbers)
+
+
+def _count_numbers(fact: dict[str, Any], numbers: list[float]) -> None:
+    try:
+        doubles = list(filter(math.isfinite, numbers))
+    except OverflowError:
+        doubles = list(filter(_is_double, numbers))
+    if not doubles:
+        return
+    if fact["monotonic"]:
+        sequence = [fact["previous"], *doubles]
+        fact["monotonic"] = all(map(operator.le, sequence, doubles))
+    fact["previous"] = doubles[-1]
 
 
 def _is_double(number: float) -> bool:

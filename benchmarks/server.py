@@ -1,0 +1,369 @@
+"""Measures the embedded backend at size: requests while exports are written, lists, logging, memory.
+
+``python -m benchmarks server`` takes some minutes. ``python -m benchmarks.server soak 600`` logs for
+ten minutes and prints how latency and memory change.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+from tests.http_logging import LoggedRun
+from tests.server_process import NO_TLS, RunningServer, run_script, running_server
+
+from benchmarks.report import Line, as_markdown
+from runlake.server.app import Backend, open_backend
+from runlake.server.runs.runs import Limits
+from runlake.server.store.accounts import add_user
+
+MAX_BODY = 1_000_000
+MB = 1 << 20
+N_RUNS, N_ROWS = 10_000, 1_000_000
+N_CLIENTS = 8
+RUN = """
+query Run($entity: String, $project: String, $name: String!, $keys: [String!]!) {
+  project(name: $project, entityName: $entity) {
+    run(name: $name) { state historyLineCount parquetHistory(liveKeys: $keys) { parquetUrls } }
+  }
+}
+"""
+RUNS = """
+query Runs($entity: String, $project: String!, $order: String, $filters: JSONString, $after: String) {
+  project(name: $project, entityName: $entity) {
+    runs(order: $order, filters: $filters, first: 50, after: $after) {
+      edges { node { id name displayName state createdAt heartbeatAt tags } }
+      pageInfo { endCursor hasNextPage }
+    }
+  }
+}
+"""
+PAGE = """
+query HistoryPage(
+  $entity: String!, $project: String!, $name: String!, $low: Int64!, $high: Int64!, $n: Int!
+) {
+  project(name: $project, entityName: $entity) {
+    run(name: $name) { history(minStep: $low, maxStep: $high, samples: $n) }
+  }
+}
+"""
+ASKS = {
+    "newest first": {"order": "-created_at"},
+    "filtered by config": {"filters": '{"config.lr.value": {"$gt": 0.9}}'},
+    "filtered by state and tag": {"filters": '{"$and": [{"state": "finished"}, {"tags": "t7"}]}'},
+    "filtered by a name's pattern": {"filters": '{"displayName": {"$regex": "-99"}}'},
+    "ordered by a summary value": {"order": "-summary_metrics.loss"},
+    "ordered by a config value": {"order": "+config.lr.value"},
+}
+LOGGING = """
+import random, sys, time, wandb
+n_rows = int(sys.argv[1])
+run = wandb.init(project="bench", settings=wandb.Settings(x_disable_stats=True, console="off"))
+start = time.monotonic()
+for step in range(n_rows):
+    run.log({f"k{i}": random.random() for i in range(10)})
+run.finish()
+print(time.monotonic() - start)
+"""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Durations in milliseconds."""
+
+    seconds: list[float]
+
+    def at(self, percent: int) -> float:
+        return 1e3 * statistics.quantiles(self.seconds, n=100)[percent - 1]
+
+    def __str__(self) -> str:
+        return f"p50 {self.at(50):.1f} ms, p99 {self.at(99):.1f} ms"
+
+
+def lines(folder: Path) -> list[Line]:
+    """Measure all rows."""
+    found: list[Line] = []
+    for n_keys, n_bytes in ((500, 160 * MB), (5_000, 160 * MB)):
+        with _two_users(folder / f"wide-{n_keys}") as (server, other):
+            found += _wide_run(server, other, n_keys, n_bytes)
+    with _prepared(folder / "lists", _add_runs) as server:
+        found += _lists(server)
+    with _prepared(folder / "rows", _add_rows) as server:
+        found += _pages(server)
+    with running_server(folder / "sdk") as server:
+        found.append(_sdk_logging(server, folder / "sdk"))
+    return found
+
+
+def _wide_run(server: RunningServer, other: RunningServer, n_keys: int, n_bytes: int) -> list[Line]:
+    """Log a wide run with requests as long as the SDK's, and ask as another user meanwhile."""
+    run = LoggedRun(server, f"wide-{n_keys}", "bench")
+    LoggedRun(other, "small", "bench").log(*({"_step": step, "x": 1.0} for step in range(200)))
+    peak, sent, answers = [0.0], [], []
+    with (
+        _client(server) as http,
+        _client(other) as others,
+        _meanwhile(
+            lambda: (
+                answers.append(
+                    _timed(lambda: _ask(others, other, RUN, name="small", keys=["_step"]))
+                )
+                or time.sleep(0.01)
+            ),
+            lambda: peak.append(_memory(server.process.pid)) or time.sleep(0.1),
+        ),
+    ):
+        for body in _bodies(n_keys, n_bytes):
+            sent.append(_timed(lambda body=body: _post(http, run.path, body)))
+        path = run.finish().path
+        _ask(http, server, RUN, name=path.rpartition("/")[2], keys=["_step"])
+    name = f"{n_keys:,} keys, {n_bytes // MB} MB of lines"
+    return [
+        _line(f"requests that log {name}", sent, 300),
+        _line(f"requests of another user meanwhile, {n_keys:,} keys", answers, 100),
+        _plain(f"peak memory of the server and its exports, {n_keys:,} keys", max(peak), "MB", 600),
+    ]
+
+
+def _bodies(n_keys: int, n_bytes: int) -> Iterator[bytes]:
+    """Yield requests of at most 1 MB with rows of ``n_keys`` numbers."""
+    step, offset, total = 0, 0, 0
+    line = json.dumps({f"key{at:04d}": random.random() for at in range(n_keys)})[1:]
+    n_lines = max(1, MAX_BODY // (len(json.dumps(line)) + 20))
+    while total < n_bytes:
+        batch = [f'{{"_step": {step + at}, {line}' for at in range(n_lines)]
+        body = {"files": {"wandb-history.jsonl": {"offset": offset, "content": batch}}}
+        step, offset = step + n_lines, offset + n_lines
+        total += n_lines * len(line)
+        yield json.dumps(body).encode()
+
+
+def _lists(server: RunningServer) -> list[Line]:
+    """List, filter and order the runs of a project of 10,000 runs."""
+    found = []
+    with _client(server) as http:
+        for name, asked in ASKS.items():
+            times = [
+                _timed(lambda asked=asked: _ask(http, server, RUNS, **asked)) for _ in range(100)
+            ]
+            found.append(_line(f"a page of 50 of {N_RUNS:,} runs, {name}", times, 20, 60))
+    return found
+
+
+def _pages(server: RunningServer) -> list[Line]:
+    """Read pages of rows, and the exports, of a run of 1,000,000 rows."""
+    with _client(server) as http:
+        low = [random.randrange(N_ROWS - 10_000) for _ in range(100)]
+        pages = [
+            _timed(
+                lambda at=at: _ask(http, server, PAGE, name="long", low=at, high=at + 10_000, n=100)
+            )
+            for at in low
+        ]
+        runs = [
+            _timed(lambda: _ask(http, server, RUN, name="long", keys=["_step"])) for _ in range(100)
+        ]
+    name = f"of a run of {N_ROWS:,} rows"
+    return [
+        _line(f"a page of 100 live rows {name}", pages, 20, 60),
+        _line(f"the exports and live steps {name}", runs, 20, 60),
+    ]
+
+
+def _sdk_logging(server: RunningServer, folder: Path) -> Line:
+    """Log from eight processes with the SDK at once."""
+    n_rows = 10_000
+
+    def log(number: int) -> float:
+        return float(run_script(LOGGING, server, folder / str(number), n_rows, seconds=600))
+
+    with ThreadPoolExecutor(N_CLIENTS) as pool:
+        seconds = max(pool.map(log, range(N_CLIENTS)))
+    rate = N_CLIENTS * n_rows / seconds
+    work = f"rows of 10 keys per second from {N_CLIENTS} SDK runs at once"
+    return Line(work, f"{rate:,.0f}", "", "", ">= 30,000", rate >= 30_000)
+
+
+def soak(folder: Path, seconds: float) -> list[Line]:
+    """Log for a while, and compare latency and memory of the beginning and the end."""
+    with running_server(folder) as server, _client(server) as http:
+        runs = [LoggedRun(server, f"soak-{at}", "bench") for at in range(N_CLIENTS)]
+        times: list[float] = []
+        memory: list[float] = []
+        end = time.monotonic() + seconds
+        offset = 0
+        while time.monotonic() < end:
+            rows = [{"_step": offset + at, "a": at / 3, "b": at} for at in range(100)]
+            content = [json.dumps(row) for row in rows]
+            body = {"files": {"wandb-history.jsonl": {"offset": offset, "content": content}}}
+            encoded = json.dumps(body).encode()
+            times += [_timed(lambda r=r: _post(http, r.path, encoded)) for r in runs]
+            memory.append(_memory(server.process.pid))
+            offset += 100
+            time.sleep(0.02)
+    part = max(len(times) // 5, 100)
+    early, late = Spread(times[:part]), Spread(times[-part:])
+    growth = memory[-1] - memory[len(memory) // 5]
+    work = f"logging for {seconds:g} s, {N_CLIENTS} runs, {N_CLIENTS * offset:,} rows"
+    return [
+        Line(f"{work}: requests of the first fifth", str(early), "", "", "", None),
+        Line(
+            f"{work}: requests of the last fifth",
+            str(late),
+            "",
+            f"{late.at(50) / early.at(50):.2f}x",
+            "<= 1.2x",
+            late.at(50) <= 1.2 * early.at(50),
+        ),
+        _plain(f"{work}: growth of memory after the first fifth", growth, "MB", 50),
+    ]
+
+
+@contextmanager
+def _two_users(folder: Path) -> Iterator[tuple[RunningServer, RunningServer]]:
+    with running_server(folder) as server:
+        key = add_user(_backend(folder, server).database, "other")
+        yield server, replace(server, entity="other", api_key=key)
+
+
+@contextmanager
+def _prepared(folder: Path, add: Callable[[Backend, str], None]) -> Iterator[RunningServer]:
+    """Serve a directory into which ``add`` wrote without HTTP."""
+    with running_server(folder) as server:
+        add(_backend(folder, server), server.entity)
+        yield server
+
+
+def _backend(folder: Path, server: RunningServer) -> Backend:
+    return open_backend(folder, server.storage_url, limits=Limits(), url_expiry=3600.0)
+
+
+def _add_runs(backend: Backend, entity: str) -> None:
+    with backend.database.transaction():
+        for at in range(N_RUNS):
+            given = {
+                "name": f"run{at}",
+                "modelName": "bench",
+                "host": "h",
+                "displayName": f"swift-{at}",
+                "tags": [f"t{at % 10}"],
+                "config": json.dumps(
+                    {f"c{n}": {"value": n} for n in range(20)} | {"lr": {"value": at / N_RUNS}}
+                ),
+                "summaryMetrics": json.dumps(
+                    {f"s{n}": n / 7 for n in range(50)} | {"loss": at * 7919 % N_RUNS}
+                ),
+                "state": "finished" if at % 3 else "failed",
+            }
+            backend.runs.upsert(entity, given)
+
+
+def _add_rows(backend: Backend, entity: str) -> None:
+    run, _ = backend.runs.upsert(entity, {"name": "long", "modelName": "bench", "host": "h"})
+    for start in range(0, N_ROWS, 50_000):
+        content = [
+            f'{{"_step": {step}, "x": 0.5, "y": 1}}' for step in range(start, start + 50_000)
+        ]
+        body = {"files": {"wandb-history.jsonl": {"offset": start, "content": content}}}
+        backend.runs.stream(run, body)
+
+
+def _client(server: RunningServer) -> httpx.Client:
+    return httpx.Client(
+        base_url=server.base_url,
+        auth=("api", server.api_key),
+        verify=NO_TLS,
+        trust_env=False,
+        timeout=120,
+    )
+
+
+def _ask(http: httpx.Client, server: RunningServer, query: str, **variables: object) -> None:
+    body = {"query": query, "variables": {"entity": server.entity, "project": "bench", **variables}}
+    answer = http.post("/graphql", json=body)
+    if not answer.is_success or answer.json().get("errors"):
+        raise RuntimeError(answer.text)
+
+
+def _post(http: httpx.Client, path: str, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    http.post(f"/files/{path}/file_stream", content=body, headers=headers).raise_for_status()
+
+
+def _timed(act: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
+
+
+@contextmanager
+def _meanwhile(*acts: Callable[[], object]) -> Iterator[None]:
+    """Repeat each function in a thread of its own while the block runs."""
+    over = threading.Event()
+
+    def repeat(act: Callable[[], object]) -> None:
+        while not over.is_set():
+            act()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        repeated = [pool.submit(repeat, act) for act in acts]
+        try:
+            yield
+        finally:
+            over.set()
+    for one in repeated:
+        one.result()
+
+
+def _memory(pid: int) -> float:
+    """Return the memory of a process and its children in MB."""
+    total = 0
+    for process in [pid, *_children(pid)]:
+        try:
+            text = Path(f"/proc/{process}/status").read_text()
+        except OSError:
+            continue
+        total += sum(int(row.split()[1]) for row in text.splitlines() if row.startswith("VmRSS"))
+    return total / 1024
+
+
+def _children(pid: int) -> list[int]:
+    threads = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for file in threads for child in file.read_text().split()]
+
+
+def _line(work: str, seconds: list[float], *goals: float) -> Line:
+    """Return a line with a goal for the 99th percentile, or for the median and the 99th."""
+    spread = Spread(seconds)
+    percents = (99,) if len(goals) == 1 else (50, 99)
+    pairs = list(zip(percents, goals, strict=True))
+    goal = ", ".join(f"p{percent} < {most:g} ms" for percent, most in pairs)
+    is_met = all(spread.at(percent) < most for percent, most in pairs)
+    return Line(work, str(spread), "", "", goal, is_met)
+
+
+def _plain(work: str, value: float, unit: str, most: float) -> Line:
+    return Line(work, f"{value:.0f} {unit}", "", "", f"< {most:g} {unit}", value < most)
+
+
+def main() -> None:
+    """Run the soak for the given number of seconds and print it."""
+    if len(sys.argv) != 3 or sys.argv[1] != "soak":
+        raise SystemExit("python -m benchmarks.server soak SECONDS")
+    with tempfile.TemporaryDirectory(prefix="runlake-soak-") as name:
+        print(as_markdown(soak(Path(name), float(sys.argv[2]))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
