@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Without these pyright asks whether a newer release exists, and prefers any node on the machine.
 PYRIGHT := PYRIGHT_PYTHON_IGNORE_WARNINGS=1 PYRIGHT_PYTHON_GLOBAL_NODE=0 $(BIN)/pyright
 
-.PHONY: demo shells test pytest coverage thorough fuzz lint format bench docs dist constraints clean
+.PHONY: demo shells test pytest coverage thorough fuzz lint format bench bench-server docs dist constraints clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "runlake needs Python 3.11 or newer; set PYTHON=")'
@@ -76,6 +76,10 @@ fuzz: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# The embedded backend at size: exports, lists, logging, memory.
+bench-server: $(READY)
+	$(BIN)/python -m benchmarks.server
 
 docs: $(READY)
 	$(BIN)/python -m tests.conformance.render

@@ -1,7 +1,7 @@
-"""Measures the embedded backend at size: requests while exports are written, lists, logging, memory.
+"""Measures the embedded backend at size: requests during exports, lists, logging, memory.
 
-``python -m benchmarks server`` takes some minutes. ``python -m benchmarks.server soak 600`` logs for
-ten minutes and prints how latency and memory change.
+``python -m benchmarks.server`` takes some minutes. ``python -m benchmarks.server soak 600`` logs
+for ten minutes and prints how latency and memory change.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -32,6 +33,7 @@ MAX_BODY = 1_000_000
 MB = 1 << 20
 N_RUNS, N_ROWS = 10_000, 1_000_000
 N_CLIENTS = 8
+SOAK_SECONDS = 60.0
 RUN = """
 query Run($entity: String, $project: String, $name: String!, $keys: [String!]!) {
   project(name: $project, entityName: $entity) {
@@ -40,7 +42,9 @@ query Run($entity: String, $project: String, $name: String!, $keys: [String!]!) 
 }
 """
 RUNS = """
-query Runs($entity: String, $project: String!, $order: String, $filters: JSONString, $after: String) {
+query Runs(
+  $entity: String, $project: String!, $order: String, $filters: JSONString, $after: String
+) {
   project(name: $project, entityName: $entity) {
     runs(order: $order, filters: $filters, first: 50, after: $after) {
       edges { node { id name displayName state createdAt heartbeatAt tags } }
@@ -50,7 +54,7 @@ query Runs($entity: String, $project: String!, $order: String, $filters: JSONStr
 }
 """
 PAGE = """
-query HistoryPage(
+query Page(
   $entity: String!, $project: String!, $name: String!, $low: Int64!, $high: Int64!, $n: Int!
 ) {
   project(name: $project, entityName: $entity) {
@@ -85,6 +89,7 @@ class Spread:
     seconds: list[float]
 
     def at(self, percent: int) -> float:
+        """Return a percentile."""
         return 1e3 * statistics.quantiles(self.seconds, n=100)[percent - 1]
 
     def __str__(self) -> str:
@@ -103,6 +108,7 @@ def lines(folder: Path) -> list[Line]:
         found += _pages(server)
     with running_server(folder / "sdk") as server:
         found.append(_sdk_logging(server, folder / "sdk"))
+    found += soak(folder / "soak", SOAK_SECONDS)
     return found
 
 
@@ -110,24 +116,25 @@ def _wide_run(server: RunningServer, other: RunningServer, n_keys: int, n_bytes:
     """Log a wide run with requests as long as the SDK's, and ask as another user meanwhile."""
     run = LoggedRun(server, f"wide-{n_keys}", "bench")
     LoggedRun(other, "small", "bench").log(*({"_step": step, "x": 1.0} for step in range(200)))
-    peak, sent, answers = [0.0], [], []
-    with (
-        _client(server) as http,
-        _client(other) as others,
-        _meanwhile(
-            lambda: (
-                answers.append(
-                    _timed(lambda: _ask(others, other, RUN, name="small", keys=["_step"]))
-                )
-                or time.sleep(0.01)
-            ),
-            lambda: peak.append(_memory(server.process.pid)) or time.sleep(0.1),
-        ),
-    ):
-        for body in _bodies(n_keys, n_bytes):
-            sent.append(_timed(lambda body=body: _post(http, run.path, body)))
-        path = run.finish().path
-        _ask(http, server, RUN, name=path.rpartition("/")[2], keys=["_step"])
+    sent: list[float] = []
+    answers: list[float] = []
+    peak = [0.0]
+    with _client(server) as http, _client(other) as others:
+
+        def ask() -> None:
+            act = partial(_ask, others, other, RUN, name="small", keys=["_step"])
+            answers.append(_timed(act))
+            time.sleep(0.01)
+
+        def weigh() -> None:
+            peak.append(_memory(server.process.pid))
+            time.sleep(0.1)
+
+        with _meanwhile(ask, weigh):
+            for body in _bodies(n_keys, n_bytes):
+                sent.append(_timed(partial(_post, http, run.path, body)))  # noqa: PERF401
+            run.finish()
+            _ask(http, server, RUN, name=f"wide-{n_keys}", keys=["_step"])
     name = f"{n_keys:,} keys, {n_bytes // MB} MB of lines"
     return [
         _line(f"requests that log {name}", sent, 300),
@@ -154,9 +161,7 @@ def _lists(server: RunningServer) -> list[Line]:
     found = []
     with _client(server) as http:
         for name, asked in ASKS.items():
-            times = [
-                _timed(lambda asked=asked: _ask(http, server, RUNS, **asked)) for _ in range(100)
-            ]
+            times = [_timed(partial(_ask, http, server, RUNS, **asked)) for _ in range(100)]
             found.append(_line(f"a page of 50 of {N_RUNS:,} runs, {name}", times, 20, 60))
     return found
 
@@ -164,19 +169,14 @@ def _lists(server: RunningServer) -> list[Line]:
 def _pages(server: RunningServer) -> list[Line]:
     """Read pages of rows, and the exports, of a run of 1,000,000 rows."""
     with _client(server) as http:
-        low = [random.randrange(N_ROWS - 10_000) for _ in range(100)]
-        pages = [
-            _timed(
-                lambda at=at: _ask(http, server, PAGE, name="long", low=at, high=at + 10_000, n=100)
-            )
-            for at in low
-        ]
-        runs = [
-            _timed(lambda: _ask(http, server, RUN, name="long", keys=["_step"])) for _ in range(100)
-        ]
+        lows = [random.randrange(N_ROWS - 10_000) for _ in range(100)]
+        spans = [{"name": "long", "low": low, "high": low + 10_000, "n": 100} for low in lows]
+        pages = [_timed(partial(_ask, http, server, PAGE, **span)) for span in spans]
+        ask = partial(_ask, http, server, RUN, name="long", keys=["_step"])
+        runs = [_timed(ask) for _ in range(100)]
     name = f"of a run of {N_ROWS:,} rows"
     return [
-        _line(f"a page of 100 live rows {name}", pages, 20, 60),
+        _line(f"a page of 100 rows {name}", pages, 20, 60),
         _line(f"the exports and live steps {name}", runs, 20, 60),
     ]
 
@@ -208,7 +208,7 @@ def soak(folder: Path, seconds: float) -> list[Line]:
             content = [json.dumps(row) for row in rows]
             body = {"files": {"wandb-history.jsonl": {"offset": offset, "content": content}}}
             encoded = json.dumps(body).encode()
-            times += [_timed(lambda r=r: _post(http, r.path, encoded)) for r in runs]
+            times += [_timed(partial(_post, http, run.path, encoded)) for run in runs]
             memory.append(_memory(server.process.pid))
             offset += 100
             time.sleep(0.02)
@@ -358,11 +358,11 @@ def _plain(work: str, value: float, unit: str, most: float) -> Line:
 
 
 def main() -> None:
-    """Run the soak for the given number of seconds and print it."""
-    if len(sys.argv) != 3 or sys.argv[1] != "soak":
-        raise SystemExit("python -m benchmarks.server soak SECONDS")
-    with tempfile.TemporaryDirectory(prefix="runlake-soak-") as name:
-        print(as_markdown(soak(Path(name), float(sys.argv[2]))), flush=True)
+    """Measure all rows and print them, or those of a soak of the given number of seconds."""
+    with tempfile.TemporaryDirectory(prefix="runlake-bench-") as name:
+        is_soak = sys.argv[1:2] == ["soak"]
+        found = soak(Path(name), float(sys.argv[2])) if is_soak else lines(Path(name))
+    print(as_markdown(found), flush=True)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from runlake.server.runs import asked_indexes
 from runlake.server.runs.lists import count_runs, list_runs
 from runlake.server.store.database import Database
 
@@ -96,8 +97,12 @@ def walked(document):
 
 @pytest.fixture(scope="module")
 def database():
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        # Every list makes the indexes that lists of large projects make.
+        patch.setattr(asked_indexes, "MIN_RUNS", 1)
+        patch.setattr(asked_indexes, "IDLE_SECONDS", 0.0)
         database = Database(Path(name) / "runs.sqlite")
+        database.connection().execute("PRAGMA synchronous = OFF")
         with database.transaction() as connection:
             connection.execute("INSERT INTO projects (id, entity, name) VALUES (1, 'me', 'p')")
         yield database

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ MAX_PATH = 1_000
 # Each part ``value`` of a path adds a place where the value may be.
 MAX_ALTERNATIVES = 9
 Operand = Callable[[Any], Any]
+PLAIN_COLUMN = re.compile(r"[a-z]+\.[a-z_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,16 @@ class RunField:
     operand: Operand = lambda operand: operand
     elements: str | None = None
     whole: str | None = None
+
+    @property
+    def searched(self) -> str:
+        """The value in searches and orders, for which there may be an index.
+
+        It differs in form from the value in other conditions: SQLite 3.40 returns wrong rows if it
+        replaces an expression by an index's column within a condition that has a subquery.
+        """
+        is_column = PLAIN_COLUMN.fullmatch(self.value) is not None
+        return self.value if is_column else f"ifnull({self.value}, NULL)"
 
 
 def find_field(name: str) -> RunField:

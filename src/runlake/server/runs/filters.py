@@ -9,12 +9,12 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runlake.server.refused import Refused
 from runlake.server.runs.filter_fields import RunField, find_field
-from runlake.server.store.patterns import compile_pattern
+from runlake.server.store.patterns import compile_pattern, literal_of_pattern
 from runlake.server.store.run_values import clean_text, standard_json
 
 MAX_CHARACTERS = 1_000_000
@@ -23,9 +23,19 @@ MAX_CONDITIONS = 2_000
 NAMES_IN_SQL = 4
 MAX_SQL = 4_000_000
 MAX_NESTING = 16
+MAX_SEARCHES = 8
 MEMBERS = "(SELECT member.value FROM json_each(?) AS member)"
 JOINING = ["$and", "$or", "$nor", "$not"]
 ORDERED = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A comparison of one field with values, in SQL."""
+
+    field: RunField
+    sql: str
+    values: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +48,13 @@ class Condition:
         An expression over the table ``runs``; put it in brackets after ``WHERE``.
     values : tuple
         The values of its question marks, in order.
+    probes : tuple of Probe
+        Comparisons that are true for every matching run, and for which an index can be used.
     """
 
     sql: str
     values: tuple[Any, ...] = ()
+    probes: tuple[Probe, ...] = ()
 
     def __invert__(self) -> Condition:
         return Condition(f"NOT ({self.sql})", self.values)
@@ -193,9 +206,8 @@ def _is_one_of(field: RunField, operands: Sequence[Any]) -> Condition:
         else:
             # No value equals NaN.
             listed = standard_json([value for value in values if value == value])  # noqa: PLR0124
-        conditions.append(
-            _where(field, f"{_has_kind(field, kind)} AND {field.value} IN {MEMBERS}", listed)
-        )
+        test = f"{_has_kind(field, kind)} AND {field.value} IN {MEMBERS}"
+        conditions.append(_with_probe(_where(field, test, listed), field, kind, values))
     return _joined("OR", conditions, NEVER)
 
 
@@ -221,8 +233,10 @@ def _ordered(sign: str) -> Callable[[RunField, Any], Condition]:
         converted = field.operand(operand)
         if isinstance(converted, list | dict) or converted != converted:  # noqa: PLR0124 - NaN
             return NEVER
-        test = f"{_has_kind(field, _kinds_of(converted))} AND {field.value} {sign} ?"
-        return _where(field, test, _bindable(converted))
+        value, kinds = _bindable(converted), _has_kind(field, _kinds_of(converted))
+        found = _where(field, f"{kinds} AND {field.value} {sign} ?", value)
+        probe = Probe(field, f"{field.searched} {sign} ?", (value,))
+        return found if field.elements else replace(found, probes=(probe,))
 
     return compare
 
@@ -235,7 +249,11 @@ def _regex(field: RunField, operand: Any) -> Condition:
     except ValueError as error:
         raise Refused(f"the pattern {operand!r:.100} is wrong: {error}") from None
     test = f"{_has_kind(field, ('text',))} AND matches_pattern(?, {field.value})"
-    return _where(field, test, operand)
+    literal = literal_of_pattern(operand)
+    if not literal or field.elements:
+        return _where(field, test, operand)
+    # SQLite finds a text much faster than it calls a function.
+    return Condition(f"(instr({field.value}, ?) AND {test}) IS TRUE", (literal, operand))
 
 
 OPERATORS: Mapping[str, Callable[[RunField, Any], Condition]] = {
@@ -254,6 +272,17 @@ def _where(field: RunField, test: str, value: Any) -> Condition:
     if field.elements:
         return Condition(f"EXISTS (SELECT 1 FROM {field.elements} WHERE {test})", (value,))
     return Condition(f"({test}) IS TRUE", (value,))
+
+
+def _with_probe(
+    found: Condition, field: RunField, kind: tuple[str, ...], values: Sequence[Any]
+) -> Condition:
+    """Return the condition with a probe for few values: SQLite searches for each of them."""
+    if field.elements or kind in {("array",), ("object",)} or len(values) > MAX_SEARCHES:
+        return found
+    marks = ", ".join("?" * len(values))
+    probe = Probe(field, f"{field.searched} IN ({marks})", tuple(map(_bindable, values)))
+    return replace(found, probes=(probe,))
 
 
 def _has_kind(field: RunField, kinds: tuple[str, ...]) -> str:
@@ -290,7 +319,8 @@ def _joined(word: str, conditions: Sequence[Condition], empty: Condition) -> Con
     middle = len(conditions) // 2
     left = _joined(word, conditions[:middle], empty)
     right = _joined(word, conditions[middle:], empty)
-    return Condition(f"({left.sql}) {word} ({right.sql})", left.values + right.values)
+    probes = left.probes + right.probes if word == "AND" else ()
+    return Condition(f"({left.sql}) {word} ({right.sql})", left.values + right.values, probes)
 
 
 def _perhaps(name: str, known: Sequence[str]) -> str:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import base64
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from runlake.server.refused import Refused
-from runlake.server.runs.filter_fields import find_field
-from runlake.server.runs.filters import parse_filters
+from runlake.server.runs.asked_indexes import AskedIndexes
+from runlake.server.runs.filter_fields import RunField, find_field
+from runlake.server.runs.filters import Condition, Probe, parse_filters
 from runlake.server.store.database import INTEGERS, Database
 from runlake.server.store.ids import MAX_NUMBER
 from runlake.server.store.pages import Page, cut_page, page_size
 
+INDEXES: WeakKeyDictionary[Database, AskedIndexes] = WeakKeyDictionary()
+# SQLite uses one index per table; it chooses among these.
+MAX_PROBES = 4
+# If more runs match, a page is found sooner in the order of the list.
+MAX_PROBED = 2_000
 FROM = "FROM runs JOIN projects ON projects.id = runs.project_id"
 # These columns can be very long; `RunStore.large` reads them when a query selects them.
 LARGE = {"config", "summary", "system_metrics", "key_facts", "config_values", "summary_values"}
@@ -23,21 +30,27 @@ LARGE = {"config", "summary", "system_metrics", "key_facts", "config_values", "s
 @dataclass(frozen=True, slots=True)
 class _Order:
     text: str
-    value: str
+    field: RunField
     is_descending: bool
+
+    @property
+    def value(self) -> str:
+        return self.field.searched
 
     @property
     def is_creation(self) -> bool:
         """Whether the order is that of creation, for which there is an index."""
         return self.value == "runs.created_at"
 
-    @property
-    def sql(self) -> str:
+    def sql(self, *, is_probed: bool) -> str:
+        """Return the SQL order; ``is_probed`` if the filter can use an index of its own."""
         direction = "DESC" if self.is_descending else "ASC"
         if self.is_creation:
-            return f"order_value {direction}, runs.id {direction}"
+            # The unary plus keeps SQLite from walking all runs in order of creation.
+            value = "+order_value" if is_probed else "order_value"
+            return f"{value} {direction}, runs.id {direction}"
         # Runs without the field come last in both directions, ties in order of creation.
-        return f"order_value IS NULL, order_value {direction}, runs.id"
+        return f"order_value {direction} NULLS LAST, runs.id"
 
     def behind(self, value: Any, run_id: int) -> tuple[str, list[Any]]:
         """Return the SQL condition (and its values) for runs after the run with value and id."""
@@ -53,10 +66,11 @@ class _Order:
 def count_runs(database: Database, project_id: int, filters: str | None) -> int:
     """Return how many runs of a project match a filter."""
     condition = parse_filters(filters)
+    tests, values = _tests(_probes(database, project_id, condition, None), condition)
     row = database.row(
-        f"SELECT count(*) AS n {FROM} WHERE runs.project_id = ? AND ({condition.sql})",
+        f"SELECT count(*) AS n {FROM} WHERE runs.project_id = ? AND {' AND '.join(tests)}",
         project_id,
-        *condition.values,
+        *values,
     )
     return int(row["n"]) if row else 0
 
@@ -99,7 +113,8 @@ def list_runs(
         If the filters, the order or the cursor are wrong.
     """
     condition, ordering = parse_filters(filters), _parse_order(order)
-    tests, values = [f"({condition.sql})"], [*condition.values]
+    probes = _probes(database, project_id, condition, ordering)
+    tests, values = _tests(probes, condition)
     if after:
         test, behind = ordering.behind(*_parse_cursor(after, ordering))
         tests.append(f"({test})")
@@ -108,12 +123,39 @@ def list_runs(
     rows = database.rows(
         f"SELECT {_columns(database)}, projects.entity, projects.name AS project, "
         f"{ordering.value} AS order_value {FROM} WHERE runs.project_id = ? "
-        f"AND {' AND '.join(tests)} ORDER BY {ordering.sql} LIMIT ?",
+        f"AND {' AND '.join(tests)} ORDER BY {ordering.sql(is_probed=bool(probes))} LIMIT ?",
         project_id,
         *values,
         size + 1,
     )
     return cut_page(rows, size, lambda row: _cursor(row, ordering))
+
+
+def _probes(
+    database: Database, project_id: int, condition: Condition, order: _Order | None
+) -> list[Probe]:
+    """Make indexes for a list; return comparisons for them that few runs of the project match."""
+    indexes = INDEXES.setdefault(database, AskedIndexes())
+    if order is not None:
+        indexes.prepare(database, project_id, [order.field])
+    probes = list(condition.probes[:MAX_PROBES])
+    if not probes or not indexes.prepare(database, project_id, [probe.field for probe in probes]):
+        return []
+    row = database.row(
+        f"SELECT count(*) AS n FROM (SELECT 1 FROM runs WHERE project_id = ? "
+        f"AND {' AND '.join(probe.sql for probe in probes)} LIMIT {MAX_PROBED})",
+        project_id,
+        *(value for probe in probes for value in probe.values),
+    )
+    return probes if row is not None and row["n"] < MAX_PROBED else []
+
+
+def _tests(probes: list[Probe], condition: Condition) -> tuple[list[str], list[Any]]:
+    """Return the SQL tests of a condition and their values; the first ones can use an index."""
+    return (
+        [*(f"({probe.sql})" for probe in probes), f"({condition.sql})"],
+        [*(value for probe in probes for value in probe.values), *condition.values],
+    )
 
 
 def _columns(database: Database) -> str:
@@ -129,9 +171,9 @@ def _parse_order(text: str | None) -> _Order:
     field = find_field(name)
     if field.elements or field.value == "NULL":
         raise Refused(f"runs cannot be ordered by {name!r}")
-    is_creation = name in {"created_at", "createdAt"}
-    value = "runs.created_at" if is_creation else field.value
-    return _Order(order, value, order.startswith("-"))
+    if name in {"created_at", "createdAt"}:
+        field = replace(field, value="runs.created_at")
+    return _Order(order, field, order.startswith("-"))
 
 
 def _cursor(row: sqlite3.Row, order: _Order) -> str:

@@ -5,10 +5,12 @@ Python's own expressions can take exponential time, in which no other request is
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 import re2
 
+LITERAL = re.compile(r"\^?([A-Za-z0-9_ /:-]+)")
 MAX_PATTERN = 10_000
 OPTIONS = re2.Options()
 OPTIONS.log_errors = False
@@ -50,6 +52,21 @@ def compile_pattern(pattern: str) -> re2._Regexp[str]:
         raise ValueError(
             f"{reason} (patterns have RE2's syntax, without lookaround and backreferences)"
         ) from None
+
+
+def literal_of_pattern(pattern: str) -> str:
+    """Return a text that every match contains; empty if none is known.
+
+    Examples
+    --------
+    >>> literal_of_pattern("swift-9.*"), literal_of_pattern("ab?c"), literal_of_pattern("a|b")
+    ('swift-9', 'a', '')
+    """
+    found = LITERAL.match(pattern)
+    if found is None or "|" in pattern:
+        return ""
+    may_be_absent = pattern[found.end() : found.end() + 1] in {"?", "*", "{"}
+    return found[1][:-1] if may_be_absent else found[1]
 
 
 def matches_pattern(pattern: str, text: object) -> bool:

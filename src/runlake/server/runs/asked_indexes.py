@@ -1,0 +1,116 @@
+"""Indexes on the fields by which runs are asked for.
+
+A value of a config or a summary is found by parsing the run's JSON, which takes long for ten
+thousand runs. So the first list that filters or orders a large project by a field makes an index
+on the field's SQL expression.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterable
+
+from runlake.server.runs.filter_fields import RunField
+from runlake.server.store.database import Database
+
+PREFIX = "asked_"
+# Each index is kept up to date with each summary that a run sends.
+MAX_INDEXES = 16
+# An index is replaced only if nobody asked for it for so long.
+IDLE_SECONDS = 600.0
+# In smaller projects a list takes a few milliseconds without an index.
+MIN_RUNS = 500
+
+
+class AskedIndexes:
+    """Makes indexes for lists of runs, and knows when each was last used."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._last_used: dict[str, float] | None = None
+
+    def prepare(self, database: Database, project_id: int, fields: Iterable[RunField]) -> bool:
+        """Make indexes on fields if the project is large.
+
+        Parameters
+        ----------
+        database : Database
+            The runs; always the same.
+        project_id : int
+            The project.
+        fields : iterable of RunField
+            The fields.
+
+        Returns
+        -------
+        bool
+            Whether each of the fields has an index.
+        """
+        indexes = {name: columns for name, columns in map(_index, fields) if columns}
+        if not indexes or not _is_large(database, project_id):
+            return False
+        with self._guard:
+            if self._last_used is None:
+                self._last_used = dict.fromkeys(_existing(database), 0.0)
+            for name, columns in indexes.items():
+                if name not in self._last_used:
+                    if not _has_room(database, self._last_used):
+                        return False
+                    _execute(database, f"CREATE INDEX {name} ON runs ({', '.join(columns)})")
+                self._last_used[name] = time.monotonic()
+        return True
+
+
+def _has_room(database: Database, last_used: dict[str, float]) -> bool:
+    """Return whether an index may be made; an idle one is dropped for it."""
+    if len(last_used) < MAX_INDEXES:
+        return True
+    oldest = min(last_used, key=last_used.__getitem__)
+    if last_used[oldest] and time.monotonic() - last_used[oldest] < IDLE_SECONDS:
+        return False
+    _execute(database, f"DROP INDEX IF EXISTS {oldest}")
+    del last_used[oldest]
+    return True
+
+
+def _execute(database: Database, statement: str) -> None:
+    with database.transaction() as connection:
+        connection.execute(statement)
+
+
+def _existing(database: Database) -> list[str]:
+    rows = database.rows(
+        "SELECT name FROM sqlite_schema WHERE type = 'index' AND name GLOB ?", f"{PREFIX}*"
+    )
+    return [row["name"] for row in rows]
+
+
+def _is_large(database: Database, project_id: int) -> bool:
+    row = database.row(
+        "SELECT count(*) AS n FROM (SELECT 1 FROM runs WHERE project_id = ? LIMIT ?)",
+        project_id,
+        MIN_RUNS,
+    )
+    return row is not None and row["n"] == MIN_RUNS
+
+
+def _index(field: RunField) -> tuple[str, list[str]]:
+    """Return the name and the columns of an index on a field; no columns if it needs none."""
+    is_of_runs = "runs." in field.value and not field.elements
+    if not is_of_runs or field.value == "runs.created_at":
+        return "", []
+    value = _unqualified(field.searched)
+    name = PREFIX + hashlib.sha256(value.encode()).hexdigest()[:16]
+    return name, ["project_id", value, "id"]
+
+
+def _unqualified(sql: str) -> str:
+    """Return an expression without the table's name, which an index cannot have.
+
+    Every second part is outside of string literals, which contain no quotes.
+    """
+    parts = sql.split("'")
+    parts[::2] = [part.replace("runs.", "") for part in parts[::2]]
+    return "'".join(parts)
