@@ -186,7 +186,7 @@ def _sdk_logging(server: RunningServer, folder: Path) -> Line:
     n_rows = 10_000
 
     def log(number: int) -> float:
-        return float(run_script(LOGGING, server, folder / str(number), n_rows, seconds=600))
+        return float(run_script(LOGGING, server, folder / str(number), n_rows))
 
     with ThreadPoolExecutor(N_CLIENTS) as pool:
         seconds = max(pool.map(log, range(N_CLIENTS)))
