@@ -178,6 +178,32 @@ def revoke(
     typer.echo(f"Revoked {gone.id} of {gone.user}.")
 
 
+@app.command("check")
+def check(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Repair what can be; the server must be stopped.")
+    ] = False,
+    backup: Annotated[Path | None, typer.Option(help="Backup to take intact files from.")] = None,
+    data_dir: DataDir = DEFAULT_DIRECTORY,
+) -> None:
+    """Check the database and the digests of all files, while the server runs too."""
+    from runlake.server.data_directory.check import check_directory, repair_directory
+
+    if not data_dir.is_dir():
+        _fail(f"There is no backend in {str(data_dir)!r}.")
+    n_open, n_found = 0, 0
+    with _explained(data_dir):
+        found = repair_directory(data_dir, backup) if repair else check_directory(data_dir)
+        for finding in found:
+            typer.echo(f"{finding.text} {finding.outcome or ''}".rstrip())
+            n_found += 1
+            n_open += not finding.is_repaired
+    if n_open:
+        advice = "" if repair else "; 'runlake server check --repair' repairs what can be"
+        _fail(f"{n_found:,} damages were found, {n_open:,} of them are not repaired{advice}.")
+    typer.echo("Everything is intact." if not n_found else f"{n_found:,} damages were repaired.")
+
+
 @app.command("backup")
 def backup(
     destination: Annotated[Path, typer.Argument(help="New directory, or an earlier backup.")],

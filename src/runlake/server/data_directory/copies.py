@@ -10,27 +10,24 @@ import contextlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from runlake.server.data_directory.custody import (
     DATABASE,
     GENERATION,
+    LOCK_SECONDS,
     STORAGE,
     DirectoryError,
+    check_schema,
     hold_directory,
+    no_removals,
     write_generation,
 )
-from runlake.server.store.database import MIGRATIONS
 from runlake.server.store.digests import READ_BYTES, Digests
-from runlake.server.store.objects import removal_lock
 
 # What a directory has besides database and objects, and needs as it is.
 OTHERS = ("storage-port",)
-SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -65,7 +62,7 @@ def back_up(data_dir: Path, destination: Path, *, link: bool = False) -> Copied:
     DirectoryError
         If there is no database, it is damaged, or the destination is something else.
     """
-    _check_database(data_dir)
+    check_schema(data_dir)
     inner, outer = destination.resolve(), data_dir.resolve()
     if inner == outer or outer in inner.parents or inner in outer.parents:
         raise DirectoryError("A backup cannot be inside the data directory, nor around it.")
@@ -74,13 +71,13 @@ def back_up(data_dir: Path, destination: Path, *, link: bool = False) -> Copied:
         raise DirectoryError(
             f"{str(destination)!r} is neither empty nor a backup; choose another directory."
         )
-    with hold_directory(destination), _no_removals(data_dir):
+    with hold_directory(destination), no_removals(data_dir):
         return _copy(data_dir, destination, link=link)
 
 
 def restore(backup: Path, data_dir: Path) -> Copied:
     """Copy a backup to a new or empty data directory; the result is that of `back_up`."""
-    _check_database(backup)
+    check_schema(backup)
     if data_dir.exists() and any(data_dir.iterdir()):
         raise DirectoryError(
             f"{str(data_dir)!r} is not empty; move it aside first, or name another --data-dir."
@@ -120,37 +117,10 @@ def _copy(source: Path, target: Path, *, link: bool) -> Copied:
     return copied
 
 
-def _check_database(source: Path) -> None:
-    file = source / DATABASE
-    if not file.is_file():
-        raise DirectoryError(f"There is no backend, and no backup of one, in {str(source)!r}.")
-    with contextlib.closing(sqlite3.connect(file, timeout=SECONDS)) as database:
-        (schema,) = database.execute("PRAGMA user_version").fetchone()
-    if schema != len(MIGRATIONS):
-        raise DirectoryError(
-            f"The database {str(file)!r} has schema {schema}, and this version of runlake writes "
-            f"{len(MIGRATIONS)}: start 'runlake serve' once, or install the runlake that wrote it."
-        )
-
-
-@contextlib.contextmanager
-def _no_removals(data_dir: Path) -> Iterator[None]:
-    """Keep a server from removing files of objects."""
-    lock = FileLock(removal_lock(data_dir / STORAGE), timeout=SECONDS, mode=0o600)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise DirectoryError(f"Another backup of {str(data_dir)!r} runs; wait for it.") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _copy_database(source: Path, target: Path) -> None:
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT, 0o600))
     with (
-        contextlib.closing(sqlite3.connect(source, timeout=SECONDS)) as old,
+        contextlib.closing(sqlite3.connect(source, timeout=LOCK_SECONDS)) as old,
         contextlib.closing(sqlite3.connect(target)) as new,
     ):
         # In one step, which reads one state of the database and lets writers go on.

@@ -18,12 +18,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from runlake.server.store.database import Database
+from runlake.server.store.database import MIGRATIONS, Database
+from runlake.server.store.objects import removal_lock
 
 DATABASE, STORAGE, LOCK, GENERATION = "runlake.sqlite", "storage", "server.lock", "generation"
 # Pause between checkpoints. The write-ahead log, which has the commits between two of them, slows
 # reads if it grows beyond some 100 MB.
 CHECKPOINT_SECONDS = 5.0
+LOCK_SECONDS = 60.0
 
 
 class DirectoryError(Exception):
@@ -31,15 +33,23 @@ class DirectoryError(Exception):
 
 
 @contextlib.contextmanager
-def hold_directory(data_dir: Path) -> Iterator[None]:
-    """Keep other servers, repairs and restores out of a directory, which is made private.
+def hold_directory(data_dir: Path, *, is_changed: bool = True) -> Iterator[None]:
+    """Keep other servers, repairs and restores out of a directory.
+
+    Parameters
+    ----------
+    data_dir : Path
+        The directory.
+    is_changed : bool
+        Create it if it does not exist, and close it to other users.
 
     Raises
     ------
     DirectoryError
         If another process holds it.
     """
-    make_private(data_dir)
+    if is_changed:
+        make_private(data_dir)
     lock = FileLock(data_dir / LOCK, timeout=0, mode=0o600)
     try:
         lock.acquire()
@@ -99,6 +109,36 @@ def accept_loss(data_dir: Path) -> Path | None:
         return None
     aside = data_dir / time.strftime(f"{STORAGE}.lost-%Y%m%dT%H%M%SZ", time.gmtime())
     return data_dir.joinpath(STORAGE).rename(aside)
+
+
+def check_schema(source: Path) -> None:
+    """Raise `DirectoryError` unless a directory has a database with the schema of this version."""
+    file = source / DATABASE
+    if not file.is_file():
+        raise DirectoryError(f"There is no backend, and no backup of one, in {str(source)!r}.")
+    with contextlib.closing(sqlite3.connect(file, timeout=LOCK_SECONDS)) as database:
+        (schema,) = database.execute("PRAGMA user_version").fetchone()
+    if schema != len(MIGRATIONS):
+        raise DirectoryError(
+            f"The database {str(file)!r} has schema {schema}, and this version of runlake writes "
+            f"{len(MIGRATIONS)}: start 'runlake serve' once, or install the runlake that wrote it."
+        )
+
+
+@contextlib.contextmanager
+def no_removals(data_dir: Path) -> Iterator[None]:
+    """Keep a server from removing files of objects."""
+    lock = FileLock(removal_lock(data_dir / STORAGE), timeout=LOCK_SECONDS, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise DirectoryError(
+            f"A backup or check of {str(data_dir)!r} runs; wait for it."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def has_objects(data_dir: Path) -> bool:

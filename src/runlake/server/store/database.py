@@ -333,6 +333,11 @@ class Database:
         """Run an action after the commit of the transaction under way; never if it rolls back."""
         self._local.actions.append(act)
 
+    def close(self) -> None:
+        """Close the connection of the calling thread; a later use opens another one."""
+        self.connection().close()
+        del self._local.connection
+
     def leave_checkpoints(self) -> None:
         """Leave all checkpoints to the caller; before, SQLite did them after some commits."""
         self._log_pages = 0

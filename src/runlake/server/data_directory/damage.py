@@ -1,0 +1,26 @@
+"""One damage of a data directory, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+class NotRepairable(Exception):
+    """Something cannot be repaired; the text says what is lost, and what was done instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A damage.
+
+    Parameters
+    ----------
+    text : str
+        What is damaged, and how.
+    repair : callable
+        Repairs it and returns what was done, or raises `NotRepairable`.
+    """
+
+    text: str
+    repair: Callable[[], str]
