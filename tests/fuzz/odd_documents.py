@@ -44,7 +44,7 @@ DOCUMENTS = (
     "runlake.backend.graphql.artifact_documents",
     "runlake.backend.graphql.artifact_mutations",
 )
-ODDS = 0.3
+ODDS = 0.2
 MAX_DEPTH = 2
 FIELDS_OF_A_SELECTION = 5
 Target = tuple[str, str]

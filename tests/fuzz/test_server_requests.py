@@ -12,7 +12,7 @@ from tests.http_logging import LoggedRun, steps
 from tests.server_process import running_server
 
 MAX_GROWTH = 300 << 20
-SEEDS_OF_A_WORLD = 250
+SEEDS_OF_A_WORLD = 125
 IDS = """
 query($e: String, $p: String, $r: String!) {
   project(name: $p, entityName: $e) {
