@@ -30,11 +30,11 @@ def many(backend):
         trust_env=False,
         timeout=60,
     ) as http:
-        for start in range(0, N_RUNS, 250):
+        for start in range(0, N_RUNS, 100):
             mutations = (
                 f'm{at}: upsertBucket(input: {{name: "run{at:04}", modelName: "many", '
                 f'config: "{{\\"index\\": {{\\"value\\": {at}}}}}"}}) {{ bucket {{ id }} }}'
-                for at in range(start, start + 250)
+                for at in range(start, start + 100)
             )
             answer = http.post("/graphql", json={"query": f"mutation {{ {' '.join(mutations)} }}"})
             assert "errors" not in answer.json()
