@@ -31,6 +31,9 @@ from runlake.exports.manifest import Export, Freshness, Manifest
 from runlake.settings import Settings
 from runlake.values import STEP, Question
 
+# One object, because runs may have thousands of exports.
+WHOLE = Held(is_usable=True, is_enough=True)
+
 
 class HeldRun:
     """The cached files of one run, as far as one read needs them.
@@ -133,6 +136,8 @@ class HeldRun:
     def holds(self, export: StoredExport) -> Held:
         """Return whether an export on disk is usable, and has all that the read needs."""
         is_untouched = export.is_untouched
+        if is_untouched and export.coverage is None:
+            return WHOLE
         if not is_untouched:
             self.touched.add(export.path)
         is_usable = is_untouched or export.is_usable

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from operator import is_
 from pathlib import Path
 
 import pyarrow as pa
@@ -99,12 +100,19 @@ def recall_exports(
     """
     with _guard:
         asked, loaded = _loaded.get(directory, (None, LoadedExports()))
+    if asked is not None and asked[1] == keys and _are_same(asked[0], exports):
+        return loaded
     if asked != (exports, keys):
         loaded = LoadedExports(recall_columns(catalog, export, keys) for export in exports)
-        # LRUCache raises ValueError for an entry above its limit.
-        with _guard, suppress(ValueError):
-            _loaded[directory] = ((exports, keys), loaded)
+    # Also if they are equal: the next comparison with these objects is then fast.
+    # LRUCache raises ValueError for an entry above its limit.
+    with _guard, suppress(ValueError):
+        _loaded[directory] = ((exports, keys), loaded)
     return loaded
+
+
+def _are_same(some: Sequence[StoredExport], others: Sequence[StoredExport]) -> bool:
+    return len(some) == len(others) and all(map(is_, some, others))
 
 
 def look_up_columns(

@@ -263,7 +263,7 @@ class _Pull:
         held = {
             export.object: self._held.holds(export)
             for export in stored.exports.values()
-            if export.path not in self._distrusted
+            if not self._distrusted or export.path not in self._distrusted
         }
         return decide(offered, held, stored.freshness, use_cache=use_cache)
 
@@ -271,7 +271,9 @@ class _Pull:
         has_attrs = self._attrs is None or stored.attrs == self._attrs
         offered = stored.offered_exports
         touched = self._held.touched
-        return has_attrs and offered is not None and not any(e.path in touched for e in offered)
+        if not has_attrs or offered is None:
+            return False
+        return not touched or not any(export.path in touched for export in offered)
 
     def _note(self, offered: Manifest) -> None:
         """Store the backend's answer for offline reads and lists, even if nothing is downloaded."""

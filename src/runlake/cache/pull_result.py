@@ -70,7 +70,7 @@ class PullResult:
     @property
     def first_unlisted(self) -> int | None:
         """First step after the last known row, if the run has more rows; else None."""
-        return self.manifest.first_unlisted(export.facts.last_step for export in self.exports)
+        return self.manifest.first_unlisted([self.exports.once(_last_step)])
 
     @property
     def n_exports(self) -> int:
@@ -96,3 +96,8 @@ class PullResult:
     @property
     def _has_unlisted(self) -> bool:
         return self.n_left_out == 0 and self.first_unlisted is not None
+
+
+def _last_step(exports: LoadedExports) -> int | None:
+    steps = (export.facts.last_step for export in exports)
+    return max((step for step in steps if step is not None), default=None)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ class LastOffer:
         return self.state not in STATES_UNDER_WAY and self.n_live_rows == 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StoredManifest:
     """The content of a stored manifest: the exports on disk, and the backend's last answer.
 
@@ -133,7 +134,7 @@ class StoredManifest:
         """`Manifest.freshness` when all exports on disk were last up to date."""
         return None if self.offer is None else self.offer.freshness
 
-    @property
+    @cached_property
     def offered_exports(self) -> tuple[StoredExport, ...] | None:
         """The exports of ``offer``; None if one of them is no longer on disk."""
         if self.offer is None:

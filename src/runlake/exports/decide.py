@@ -71,12 +71,13 @@ def decide(
     {'/a': <Decision.REUSE: 'on disk, and the run is unchanged'>}
     """
     nothing = Held(is_usable=False, is_enough=False)
+    is_unchanged = held_freshness == offered.freshness
     decisions = {}
     for export in offered.exports:
         found = held.get(export.object, nothing)
         if not use_cache or not found.is_usable:
             decisions[export.object] = Decision.FETCH
-        elif held_freshness != offered.freshness:
+        elif not is_unchanged:
             decisions[export.object] = Decision.REVALIDATE
         elif not found.is_enough:
             decisions[export.object] = Decision.EXTEND

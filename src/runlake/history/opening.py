@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack
 from runlake.backend.http.client import Client
 from runlake.cache.pull import pull_run
 from runlake.cache.pull_result import PullResult
-from runlake.cache.stored_export import StoredExport
+from runlake.cache.stored_export import LoadedExports, StoredExport
 from runlake.errors import ExportCorrupt, OddAnswerWarning
 from runlake.errors.user_line import warn
 from runlake.exports.manifest import Freshness, Manifest
@@ -74,26 +74,34 @@ def open_plan(
 
 def _check_steps(pulled: PullResult) -> None:
     """Raise if no export has steps, and warn about rows that no read returns."""
-    filled = [export for export in pulled.exports if export.facts.n_rows]
-    stepless = [export for export in filled if STEP not in export.facts.columns]
+    stepless, below, n_filled = pulled.exports.once(_find_unreadable)
     if stepless:
         problem = (
             f"In {_named(stepless, pulled)} the column {STEP!r} is missing, so its rows cannot be "
             f"placed in the history. The file is {str(stepless[0].path)!r}, unchanged since its "
             "download; the backend has to export the run again."
         )
-        if len(stepless) == len(filled):
+        if len(stepless) == n_filled:
             run, export = str(pulled.manifest.path), stepless[0].object
             raise ExportCorrupt(problem, run=run, export=export)
         warn(f"{problem} The rows of the other exports are read.", OddAnswerWarning)
-    # Steps of more than 63 bits wrap around to negative ones.
-    below = [export for export in filled if (export.facts.first_step or 0) < 0]
     if below:
         warn(
             f"In {_named(below, pulled)} there are rows at steps below 0, or too large for signed "
             "64-bit integers. No read gives these rows, but counts of keys include them.",
             OddAnswerWarning,
         )
+
+
+def _find_unreadable(
+    exports: LoadedExports,
+) -> tuple[list[StoredExport], list[StoredExport], int]:
+    """Return the exports without steps and with negative ones, and the number with rows."""
+    filled = [export for export in exports if export.facts.n_rows]
+    stepless = [export for export in filled if STEP not in export.facts.columns]
+    # Steps of more than 63 bits wrap around to negative ones.
+    below = [export for export in filled if (export.facts.first_step or 0) < 0]
+    return stepless, below, len(filled)
 
 
 def _named(exports: Sequence[StoredExport], pulled: PullResult) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from runlake.backend.http.client import Client
@@ -77,11 +78,15 @@ class Reading:
         return self.plan.pulled
 
     def iter_rows(self, page_size: int) -> Iterator[Row]:
-        """Yield the rows as dicts; warn if there are none although the run has rows."""
+        """Return the rows as dicts; warn if there are none although the run has rows."""
+        # In place of a generator, which would be resumed for each row.
+        return chain.from_iterable(self._warned_batches(page_size))
+
+    def _warned_batches(self, page_size: int) -> Iterator[list[Row]]:
         has_rows = False
         for batch in self.iter_batches(page_size):
             has_rows = True
-            yield from batch
+            yield batch
         if not has_rows:
             self.warn_no_rows()
 

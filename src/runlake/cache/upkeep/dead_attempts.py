@@ -33,7 +33,7 @@ def find_dead_attempts(directory: Path) -> Mapping[str, Sequence[Path]]:
         whole object.
     """
     found: dict[str, list[Path]] = defaultdict(list)
-    for path in directory.glob("*.part"):
+    for path in _attempts(directory):
         name = AttemptName.parse(path.name)
         if name is None or name.version is None or is_under_way(path):
             continue
@@ -56,11 +56,20 @@ def sweep_attempts(directory: Path) -> None:
     directory : Path
         Directory of a run whose lock the caller holds.
     """
-    for path in directory.glob("*.part"):
+    for path in _attempts(directory):
         name = AttemptName.parse(path.name)
         if (name is not None and not is_under_way(path) and _is_dead(name)) or _is_old(path):
             with suppress(OSError):
                 path.unlink()
+
+
+def _attempts(directory: Path) -> list[Path]:
+    # Not `Path.glob`, which needs ten times as long for a directory of a thousand exports.
+    try:
+        names = os.listdir(directory)  # noqa: PTH208 - names, not paths
+    except OSError:
+        return []
+    return [directory / name for name in names if name.endswith(".part")]
 
 
 def _is_dead(name: AttemptName) -> bool:

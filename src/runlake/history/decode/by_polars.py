@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from runlake.history.decode.forked import polars_is_usable
 from runlake.history.plan.arrow_types import polars_can_read
 from runlake.history.plan.key_columns import KeyColumns
 from runlake.history.plan.segments import ExportRead
+from runlake.values import StepRange
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,12 +59,27 @@ def scan_file(read: ExportRead) -> pl.LazyFrame:
     return _opened(read, (found.st_ino, found.st_mtime_ns, found.st_ctime_ns))[0]
 
 
-def scan_files(files: list[Path], **options: Any) -> pl.LazyFrame:
+def scan_files(files: Sequence[Path], **options: Any) -> pl.LazyFrame:
     """Scan files in their order, without their statistics, which may be wrong."""
     import polars as pl
 
     # glob=False: the path of a cache may have brackets or stars.
-    return pl.scan_parquet(files, glob=False, use_statistics=False, **options)
+    return pl.scan_parquet(list(files), glob=False, use_statistics=False, **options)
+
+
+def likeness(read: ExportRead, steps: StepRange) -> Hashable:
+    """Return a key that exports share if one scan can read them all; None for other exports.
+
+    One scan can read whole files with equal columns whose rows are in order.
+    """
+    is_plain = (
+        read.is_whole
+        and read.is_ascending
+        and steps.covers(read.first_step, read.last_step)
+        and read.facts.footer is None
+        and polars_can_scan(read)
+    )
+    return (read.columns.fingerprint, read.step_dtype) if is_plain else None
 
 
 @cached(

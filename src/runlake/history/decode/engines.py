@@ -44,6 +44,12 @@ def has_refused(file: Path, engine: str) -> bool:
         return engine in _refused.get(file, ())
 
 
+def known_refusals() -> dict[Path, frozenset[str]]:
+    """Return the engines that cannot decode a file, by file."""
+    with _guard:
+        return dict(_refused)
+
+
 def is_undecodable(file: Path) -> bool:
     """Return whether no engine can read rows of a file."""
     return all(has_refused(file, engine) for engine in READERS)

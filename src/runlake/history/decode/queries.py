@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from runlake.history.decode.batches import Reads
-from runlake.history.decode.by_polars import scan_file
+from runlake.history.decode.by_polars import likeness, scan_file, scan_files
 from runlake.history.decode.corruption import telling_corruption
 from runlake.history.decode.prefetch import collect_in_parallel
 from runlake.history.decode.selection import Selection, select_columns
@@ -41,6 +42,8 @@ class SliceQuery:
         Position of the rows in the file.
     frames : sequence of polars.LazyFrame
         The queries for these rows, each with a share of the columns, to be collected in parallel.
+    others : tuple of Path
+        Further exports with the same columns, whose rows follow.
     """
 
     read: ExportRead
@@ -48,6 +51,7 @@ class SliceQuery:
     projection: Projection
     rows: Slice
     frames: Sequence[pl.LazyFrame] = field(compare=False, repr=False)
+    others: tuple[Path, ...] = ()
 
     @property
     def selection(self) -> Selection:
@@ -56,19 +60,81 @@ class SliceQuery:
 
     def collect(self) -> pl.DataFrame:
         """Decode the rows."""
-        with telling_corruption(self.read.file):
-            return collect_in_parallel(self.frames)
+        with telling_corruption(self.read.file, *self.others):
+            frame = collect_in_parallel(self.frames)
+            # A chunk per file would be converted to arrays file by file.
+            return frame.rechunk() if self.others else frame
 
 
 def cut_queries(reads: Reads, projection: Projection, n_sharing: int) -> Iterator[SliceQuery]:
-    """Yield queries export by export; each export is opened when its first query is requested."""
+    """Yield queries; each export is opened when its first query is requested."""
     is_first = True
-    for read, steps in reads:
+    for together in _divided(reads, n_sharing):
+        if len(together) > 1:
+            yield _whole_files(together, projection)
+            continue
+        ((read, steps),) = together
         max_rows = sizes.rows_per_slice(len(read.columns), n_sharing)
         limit = min(max_rows, _rows_soon(read)) if is_first else max_rows
         with telling_corruption(read.file):
             yield from _cut_export(read, projection, steps, limit, max_rows)
         is_first = False
+
+
+def _divided(reads: Reads, n_sharing: int) -> Iterator[list[tuple[ExportRead, StepRange]]]:
+    """Divide exports, in their order, into small ones that one query can decode, and single ones.
+
+    The first export is single, so that its rows arrive soon.
+    """
+    together: list[tuple[ExportRead, StepRange]] = []
+    kind: Hashable = None
+    n_cells = 0
+    for number, (read, steps) in enumerate(reads):
+        own_kind = likeness(read, steps) if number else None
+        n_own = read.n_rows * (len(read.columns) + 1)
+        is_too_much = n_cells + n_own > sizes.CELLS_OF_FILES // n_sharing
+        if together and (own_kind is None or own_kind != kind or is_too_much):
+            yield together
+            together, n_cells = [], 0
+        together.append((read, steps))
+        kind = own_kind
+        n_cells += n_own
+    if together:
+        yield together
+
+
+def _whole_files(
+    reads: Sequence[tuple[ExportRead, StepRange]], projection: Projection
+) -> SliceQuery:
+    """Return a query for all rows of exports with equal columns."""
+    (read, steps), *others = reads
+    files = [one.file for one, _ in reads]
+    with telling_corruption(*files):
+        scan = scan_files(files, extra_columns="ignore")
+        selection = select_columns(read.columns)
+        conditions = _key_conditions(read.columns, selection.names, projection)
+        frame = _selected(scan, read, conditions)
+    rows = Slice(0, sum(one.n_rows for one, _ in reads))
+    return SliceQuery(read, steps, projection, rows, [frame], tuple(one.file for one, _ in others))
+
+
+def _selected(rows: pl.LazyFrame, read: ExportRead, conditions: Sequence[pl.Expr]) -> pl.LazyFrame:
+    """Return the columns of a read, of the rows that meet the conditions."""
+    from runlake.history.decode.expressions import whole_step
+
+    selection = select_columns(read.columns)
+    is_whole = read.step_dtype == pa.int64()
+    if (
+        is_whole
+        and selection.is_as_stored
+        and not conditions
+        and len(selection.names) + 1 == read.facts.n_columns
+    ):
+        return rows
+    selected = rows.select(selection.expressions)
+    if not is_whole:
+        selected = selected.with_columns(whole_step())
+    return selected.filter(conditions) if conditions else selected
 
 
 def _rows_soon(read: ExportRead) -> int:
@@ -89,7 +155,7 @@ def _rows_soon(read: ExportRead) -> int:
 def _cut_export(
     read: ExportRead, projection: Projection, steps: StepRange, first_rows: int, max_rows: int
 ) -> Iterator[SliceQuery]:
-    from runlake.history.decode.expressions import in_range, whole_step
+    from runlake.history.decode.expressions import in_range
 
     scan = scan_file(read)
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
@@ -100,33 +166,23 @@ def _cut_export(
             for index, group in zip(read.row_groups, groups, strict=True)
         ]
     wanted = [group for group in groups if group.n_rows]
-    is_whole = read.step_dtype == pa.int64()
     selection = select_columns(read.columns)
     conditions = [] if is_exact else [in_range(steps)]
     conditions += _key_conditions(read.columns, selection.names, projection)
-    is_plain = is_whole and selection.is_as_stored and not conditions
+    is_plain = read.step_dtype == pa.int64() and selection.is_as_stored and not conditions
     whole_rows = (
         max_rows * (sizes.CELLS_PER_ROW_GROUP // sizes.CELLS_PER_SLICE)
         if selection.is_numeric
         else 0
     )
-    is_whole_file = is_plain and len(selection.names) + 1 == read.facts.n_columns
     query = partial(SliceQuery, read, steps, projection)
     for number, place in enumerate(cut_slices(wanted, first_rows, max_rows, whole_rows)):
         rows = scan.slice(place.offset, place.n_rows)
         # The caller waits for the first two slices, while few other threads work.
         if is_plain and number < sizes.SLICES_WAITED_FOR and len(selection.shares) > 1:
             yield query(place, [rows.select(share) for share in selection.shares])
-            continue
-        if is_whole_file:
-            yield query(place, [rows])
-            continue
-        selected = rows.select(selection.expressions)
-        if not is_whole:
-            selected = selected.with_columns(whole_step())
-        if conditions:
-            selected = selected.filter(conditions)
-        yield query(place, [selected])
+        else:
+            yield query(place, [_selected(rows, read, conditions)])
 
 
 def _key_conditions(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from itertools import chain, groupby
 
 import polars as pl
-import pyarrow as pa
 
 from runlake.errors import MixedTypesWarning
 from runlake.errors.user_line import warn
-from runlake.history.decode.by_polars import polars_can_scan
+from runlake.history.decode.by_polars import likeness
+from runlake.history.decode.engines import known_refusals
 from runlake.history.frames.sources import (
     Types,
     alike_frame,
@@ -27,7 +27,7 @@ from runlake.history.live.spool import LiveRows
 from runlake.history.plan.arrow_types import is_binary
 from runlake.history.plan.key_columns import Column
 from runlake.history.plan.plan import Plan
-from runlake.history.plan.segments import ExportRead, Segment
+from runlake.history.plan.segments import ExportRead, Segment, Segments
 
 SHOWN_KEYS = 5
 
@@ -73,7 +73,7 @@ def scan_as(plan: Plan, types: Types, live: LiveRows) -> pl.LazyFrame:
     """Return the rows of a plan as a lazy frame with given types; see `scan_plan`."""
     frames = [
         frame
-        for segments in _alike(plan.segments)
+        for segments in plan.segments.latest(_alike, known_refusals())
         for frame in (
             [alike_frame([segment.reads[0] for segment in segments], types)]
             if len(segments) > 1
@@ -86,30 +86,21 @@ def scan_as(plan: Plan, types: Types, live: LiveRows) -> pl.LazyFrame:
     return keep_rows(frame, plan.projection)
 
 
-def _alike(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
-    """Group consecutive segments whose exports one scan can read; yield other segments singly.
+def _alike(segments: Segments, _: object) -> list[list[Segment]]:
+    """Group consecutive segments whose exports one scan can read; other segments are single.
 
-    For files of 200 rows, creating a scan per file would take more than half of polars' time.
+    For files of 200 rows, creating a scan per file would take more than half of polars' time. The
+    second argument, the known refusals of engines, is only a part of the key of the stored result.
     """
-    for likeness, found in groupby(segments, _likeness):
-        if likeness is None:
-            yield from ([segment] for segment in found)
-        else:
-            yield list(found)
+    divided: list[list[Segment]] = []
+    for kind, found in groupby(segments, _likeness):
+        same = list(found)
+        divided += [[segment] for segment in same] if kind is None else [same]
+    return divided
 
 
-def _likeness(segment: Segment) -> tuple[bytes, pa.DataType] | None:
-    """Return a key that exports with equal columns share; None for segments of another kind."""
-    if not segment.is_one_export:
-        return None
-    (read,) = segment.reads
-    is_plain = (
-        read.is_whole
-        and segment.steps.covers(read.first_step, read.last_step)
-        and read.facts.footer is None
-        and polars_can_scan(read)
-    )
-    return (read.columns.fingerprint, read.step_dtype) if is_plain else None
+def _likeness(segment: Segment) -> Hashable:
+    return likeness(segment.reads[0], segment.steps) if segment.is_one_export else None
 
 
 def plan_types(plan: Plan, live: LiveRows) -> Types:

@@ -11,7 +11,13 @@ from runlake.cache.stored_export import LoadedExports
 from runlake.errors.screen import for_screen, one_line
 from runlake.history.plan import sizes
 from runlake.history.plan.key_columns import key_columns
-from runlake.history.plan.segments import ExportRead, Segment, cut_segments, plan_export
+from runlake.history.plan.segments import (
+    ExportRead,
+    Segment,
+    Segments,
+    cut_segments,
+    plan_export,
+)
 from runlake.values import Projection, Question, RunPath, StepRange
 
 
@@ -53,7 +59,7 @@ class Plan:
         Keys and steps to read.
     exports : tuple of ExportRead
         Oldest first. If two exports have a key at one step, the value of the later export is used.
-    segments : tuple of Segment
+    segments : Segments
         The parts of the read, ascending by step, each with its exports and live steps.
     walk : StepRange or None
         Steps after all segments, at which the backend may have live rows that it does not list.
@@ -65,7 +71,7 @@ class Plan:
     pulled: PullResult = field(repr=False)
     question: Question
     exports: tuple[ExportRead, ...]
-    segments: tuple[Segment, ...]
+    segments: Segments
     walk: StepRange | None
     notes: tuple[str, ...] = ()
 
@@ -188,7 +194,7 @@ def plan_read(pulled: PullResult, question: Question) -> Plan:
 
 def _plan_exports(
     exports: LoadedExports, question: Question, live_steps: tuple[int, ...]
-) -> tuple[tuple[ExportRead, ...], tuple[Segment, ...]]:
+) -> tuple[tuple[ExportRead, ...], Segments]:
     by_age = sorted(exports, key=lambda export: (export.modified_at, export.object))
     planned = (
         plan_export(

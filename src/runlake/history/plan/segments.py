@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from runlake.exports.footers.known_columns import Memo
 from runlake.exports.footers.statistics import ExportFacts
 from runlake.history.plan.key_columns import KeyColumns
 from runlake.values import STEP, StepRange
@@ -119,6 +120,10 @@ class Segment:
         return bool(self.reads) and not self.needs_merge
 
 
+class Segments(Memo, tuple[Segment, ...]):  # noqa: SLOT001 - caches values derived from it
+    """The segments of a read, ascending by step."""
+
+
 def plan_export(
     file: Path,
     facts: ExportFacts,
@@ -137,7 +142,7 @@ def plan_export(
 
 def cut_segments(
     reads: Sequence[ExportRead], live_steps: Sequence[int], steps: StepRange
-) -> tuple[Segment, ...]:
+) -> Segments:
     """Divide a range of steps into segments.
 
     Parameters
@@ -151,7 +156,7 @@ def cut_segments(
 
     Returns
     -------
-    tuple of Segment
+    Segments
         Ascending and disjoint. Neighbouring ranges in which only one and the same source has rows
         are joined into one segment, which is read without a merge.
     """
@@ -166,7 +171,7 @@ def cut_segments(
         live = live_steps[bisect_left(live_steps, low) : bisect_left(live_steps, high)]
         if held or live:
             segments.append(Segment(clipped, held, tuple(live)))
-    return tuple(_joined(segments, {read.file: read for read in reads}))
+    return Segments(_joined(segments, {read.file: read for read in reads}))
 
 
 def _touches(facts: ExportFacts, index: int, steps: StepRange) -> bool:

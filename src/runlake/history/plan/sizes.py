@@ -21,6 +21,9 @@ ROWS_IN_FIRST_SLICE = 1000
 # A caller that wants a single row waits for the first rows. With many keys these are converted to
 # dicts without arrays in between, whose cost is the same for any small number of rows.
 CELLS_IN_FIRST_ROWS = 1 << 11
+# Small exports with equal columns are decoded together up to this size: a query takes as long as
+# 50,000 cells. More would be decoded while no rows are made.
+CELLS_OF_FILES = 1 << 19
 # The caller waits for these slices while few other threads work.
 SLICES_WAITED_FOR = 2
 COLUMNS_WORTH_A_THREAD = 250
