@@ -88,10 +88,13 @@ def ask_and_read():
 measure(ask_and_read)
 """
 AS_SCRIPT = """
-import subprocess
+import os, subprocess
+# Without compiled modules in the cache, which users have, each import would compile them.
+environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 def read():
     command = [sys.executable, "-c", arguments["code"], path]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return int(done.stdout)
 measure(read)
 """
 MEMORY = """
@@ -142,9 +145,11 @@ measure(
 )
 """
 IMPORTS = """
-import subprocess
+import os, subprocess
+environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 def importing(module):
-    return lambda: subprocess.run([sys.executable, "-c", "import " + module]).returncode
+    command = [sys.executable, "-c", "import " + module]
+    return lambda: subprocess.run(command, env=environment).returncode
 measure(*map(importing, arguments["modules"]))
 """
 _PULLED = """

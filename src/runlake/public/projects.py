@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from runlake.backend.graphql import documents
@@ -13,11 +13,13 @@ from runlake.backend.http.client import Client
 from runlake.errors import ProjectNotFoundError
 from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
-from runlake.public.artifacts.collections import ArtifactTypes, ProjectArtifactCollections
 from runlake.public.lists.attributes import Attributes, frame_of
 from runlake.public.lists.pages import Page, Pages
 from runlake.public.sweeps import Sweeps
 from runlake.public.users import User
+
+if TYPE_CHECKING:
+    from runlake.public.artifacts.collections import ArtifactTypes, ProjectArtifactCollections
 
 
 class Project(Attributes):
@@ -144,6 +146,8 @@ class Project(Attributes):
         ArtifactTypes
             Fetched page by page as it is accessed.
         """
+        from runlake.public.artifacts.collections import ArtifactTypes
+
         return ArtifactTypes(self._client, self.entity, self.name, per_page)
 
     def collections(
@@ -168,6 +172,8 @@ class Project(Attributes):
         ProjectArtifactCollections
             Fetched page by page as it is accessed.
         """
+        from runlake.public.artifacts.collections import ProjectArtifactCollections
+
         names = (self.entity, self.name)
         return ProjectArtifactCollections(self._client, *names, filters, order, per_page)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,8 @@ def read_settings_files() -> dict[str, Any]:
             content = place.read_bytes()
         except OSError:
             continue
+        import configparser
+
         parser = configparser.ConfigParser(interpolation=None)
         try:
             parser.read_string(content.decode("utf-8-sig"), str(place))

@@ -10,8 +10,6 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, TypeVar
 
-import stamina
-
 from runlake.settings import Settings
 
 # A refused connection usually means a wrong address or a server that is down: do not retry it for
@@ -73,6 +71,8 @@ def tries(settings: Settings) -> Iterator[AbstractContextManager[object]]:
     failure = first.failure
     if failure is None:
         return
+    import stamina
+
     attempts = 1
     refusals = 0
     deadline = started + settings.retry_timeout

@@ -20,8 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-
-from filelock import BaseFileLock, FileLock, SoftFileLease, Timeout
+from typing import TYPE_CHECKING
 
 from runlake.cache.disk.links import read_small_file, refuse_links
 from runlake.cache.disk.mounts import is_network
@@ -29,6 +28,9 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.waiting import Line
 from runlake.errors import CacheError, CacheLocked
 from runlake.exports.process_identity import Machine, Process
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 PATIENCE_SECONDS = 3.0  # a longer wait is logged, with the holder
 # All versions of runlake that share a cache must use the same value; filelock refuses another.
@@ -152,6 +154,9 @@ def _only_lock_of_this_thread(what: str) -> Iterator[None]:
 
 
 def _acquire(path: Path, signature: _Signature, timeout: float, locking: str) -> BaseFileLock:
+    # Imported at the first lock: most reads of cached runs take none.
+    from filelock import FileLock, SoftFileLease
+
     what = signature.what
     is_soft = locking == "soft" or (locking == "auto" and is_network(path))
     if not is_soft:
@@ -166,6 +171,8 @@ def _acquire(path: Path, signature: _Signature, timeout: float, locking: str) ->
 
 
 def _wait(lock: BaseFileLock, path: Path, what: str, timeout: float) -> BaseFileLock:
+    from filelock import SoftFileLease
+
     is_soft = isinstance(lock, SoftFileLease)
     # A network file system may show another machine's changes up to a minute late.
     line = Line(path.with_suffix(".waiting"), LEASE_SECONDS if is_soft else STOPPED_SECONDS)
@@ -194,6 +201,8 @@ def _wait(lock: BaseFileLock, path: Path, what: str, timeout: float) -> BaseFile
 
 
 def _try(lock: BaseFileLock) -> bool:
+    from filelock import Timeout
+
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -246,6 +255,8 @@ class _Signature:
 
 
 def _describe_holder(lock: BaseFileLock, what: str) -> str:
+    from filelock import SoftFileLease
+
     if isinstance(lock, SoftFileLease):
         owner = lock.owner
         return f"process {owner.pid} on {owner.hostname}" if owner else "another process"

@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from filelock import SoftFileLease, lock_descriptor, unlock_descriptor
-
 from runlake.backend.http.rate_headers import parse_rate_headers
 from runlake.backend.http.statuses import TOO_MANY_REQUESTS
 from runlake.cache.disk.links import NO_LINK, NO_WAIT, read_small_file, refuse_special
@@ -181,6 +179,8 @@ class SharedBudget:
 
     @contextmanager
     def _note(self) -> Iterator[int]:
+        from filelock import SoftFileLease, unlock_descriptor
+
         if not self._is_soft:
             with _opened(self._path) as descriptor:
                 _lock(descriptor)
@@ -248,6 +248,8 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 def _lock(descriptor: int) -> None:
+    from filelock import lock_descriptor
+
     deadline = time.monotonic() + GUARD_SECONDS
     while not lock_descriptor(descriptor, blocking=False):
         if time.monotonic() > deadline:

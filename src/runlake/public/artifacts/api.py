@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from runlake.errors import ArtifactNotFoundError, InvalidArgument
 from runlake.errors.user_line import warn
-from runlake.public.artifacts.artifacts import Artifact, fetch_artifact
-from runlake.public.artifacts.collection import ArtifactCollection
-from runlake.public.artifacts.collections import (
-    ArtifactCollections,
-    ArtifactType,
-    ArtifactTypes,
-)
-from runlake.public.artifacts.lists import Artifacts
 from runlake.public.default_entity import UNNAMED, UNNAMED_PROJECT, DefaultEntity
 from runlake.values import ArtifactPath, check_text
+
+if TYPE_CHECKING:
+    from runlake.public.artifacts.artifacts import Artifact
+    from runlake.public.artifacts.collection import ArtifactCollection
+    from runlake.public.artifacts.collections import (
+        ArtifactCollections,
+        ArtifactType,
+        ArtifactTypes,
+    )
+    from runlake.public.artifacts.lists import Artifacts
 
 
 class ApiArtifacts(DefaultEntity):
@@ -47,6 +50,8 @@ class ApiArtifacts(DefaultEntity):
         """
         if name is None:
             raise InvalidArgument("You must specify name= to fetch an artifact.")
+        from runlake.public.artifacts.artifacts import fetch_artifact
+
         artifact = fetch_artifact(self._client, self._artifact_path(name))
         if type is not None and artifact.type != type:
             raise InvalidArgument(
@@ -105,6 +110,8 @@ class ApiArtifacts(DefaultEntity):
         Artifacts
             Fetched page by page as it is accessed.
         """
+        from runlake.public.artifacts.lists import Artifacts
+
         path = self._artifact_path(name)
         return Artifacts(
             self._client,
@@ -142,6 +149,8 @@ class ApiArtifacts(DefaultEntity):
         ArtifactTypes
             Fetched page by page as it is accessed.
         """
+        from runlake.public.artifacts.collections import ArtifactTypes
+
         return ArtifactTypes(self._client, *self._project_path(project), start=start)
 
     def artifact_type(self, type_name: str, project: str | None = None) -> ArtifactType:
@@ -159,6 +168,8 @@ class ApiArtifacts(DefaultEntity):
         ArtifactNotFoundError
             If the project has no such type.
         """
+        from runlake.public.artifacts.collections import ArtifactType
+
         return ArtifactType(self._client, *self._project_path(project), type_name)
 
     def artifact_collections(
@@ -189,6 +200,8 @@ class ApiArtifacts(DefaultEntity):
         ArtifactCollections
             Fetched page by page as it is accessed.
         """
+        from runlake.public.artifacts.collections import ArtifactCollections
+
         names = (*self._project_path(project_name), type_name)
         return ArtifactCollections(
             self._client, *names, order=order, per_page=per_page, start=start
@@ -209,6 +222,8 @@ class ApiArtifacts(DefaultEntity):
         ArtifactNotFoundError
             If there is no such collection of this type.
         """
+        from runlake.public.artifacts.collection import ArtifactCollection
+
         path = self._artifact_path(name)
         names = (path.entity, path.project, path.name, type_name)
         return ArtifactCollection(self._client, *names)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from runlake.backend.graphql import artifact_documents as documents
 from runlake.backend.graphql.query import mutate
 from runlake.errors import InvalidArgument, InvalidType
-from runlake.public.artifacts.artifacts import Artifact
-from runlake.public.artifacts.lists import ArtifactsOfRun
-from runlake.public.artifacts.values import check_names
 from runlake.public.run.fields import RunFields
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from runlake.public.artifacts.artifacts import Artifact
+    from runlake.public.artifacts.lists import ArtifactsOfRun
 
 
 class RunArtifacts(RunFields):
@@ -33,11 +33,16 @@ class RunArtifacts(RunFields):
         ArtifactsOfRun
             Artifacts, fetched page by page as they are accessed; ``len()`` counts all of them.
         """
-        return ArtifactsOfRun(self._client, self._path, "logged", per_page)
+        return self._artifacts("logged", per_page)
 
     def used_artifacts(self, per_page: int = 100) -> ArtifactsOfRun:
         """List the artifacts that the run used; arguments and result as for `logged_artifacts`."""
-        return ArtifactsOfRun(self._client, self._path, "used", per_page)
+        return self._artifacts("used", per_page)
+
+    def _artifacts(self, mode: str, per_page: int) -> ArtifactsOfRun:
+        from runlake.public.artifacts.lists import ArtifactsOfRun
+
+        return ArtifactsOfRun(self._client, self._path, mode, per_page)
 
     def use_artifact(self, artifact: Artifact, use_as: str | None = None) -> Artifact:
         """Declare an artifact to be an input of the run.
@@ -99,6 +104,8 @@ class RunArtifacts(RunFields):
             If the argument is not an `Artifact`, not committed yet, or of another project; no
             request has been made then.
         """
+        from runlake.public.artifacts.values import check_names
+
         _check_artifact(artifact, "log_artifact")
         if (self.entity, self.project) != (artifact.source_entity, artifact.source_project):
             raise InvalidArgument(
@@ -153,6 +160,8 @@ class RunArtifacts(RunFields):
 
 
 def _check_artifact(artifact: object, method: str) -> None:
+    from runlake.public.artifacts.artifacts import Artifact
+
     if not isinstance(artifact, Artifact):
         raise InvalidType(
             f"You must pass a runlake.Api().artifact() to {method}, not {artifact!r}."
