@@ -7,6 +7,7 @@ from typing import Any
 
 # Deeper values would exceed the recursion limit of code that walks them later.
 MAX_DEPTH = 200
+CONTAINERS = {dict, list}
 # json.loads makes a decoder for each call that is not strict.
 _LENIENT = json.JSONDecoder(strict=False)
 
@@ -50,10 +51,13 @@ def check_depth(value: object) -> None:
     for _ in range(MAX_DEPTH):
         if not level:
             return
+        contents = (one.values() if isinstance(one, dict) else one for one in level)
         level = [
             item
-            for container in level
-            for item in (container.values() if isinstance(container, dict) else container)
+            for items in contents
+            # In C: most containers, and the longest, have no others.
+            if not CONTAINERS.isdisjoint(map(type, items))
+            for item in items
             if isinstance(item, (dict, list))
         ]
     if level:

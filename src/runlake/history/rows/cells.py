@@ -86,6 +86,8 @@ def flatten(row: Mapping[str, Any]) -> dict[str, Any]:
     >>> flatten({"val": {"loss": 1.0}, "img": {"_type": "image-file"}, "none": None, "no": {}})
     {'val.loss': 1.0, 'img': {'_type': 'image-file'}, 'no': {}}
     """
+    if SCALARS.issuperset(map(type, row.values())):
+        return dict(row)
     flat: dict[str, Any] = {}
     for key, value in row.items():
         if type(value) in SCALARS:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import Any
 
 from cachetools import LRUCache, cached
-from graphql import GraphQLError, GraphQLSchema, execute_sync, validate
+from graphql import (
+    Executor,
+    GraphQLError,
+    GraphQLOutputType,
+    GraphQLSchema,
+    GraphQLString,
+    execute_sync,
+    get_nullable_type,
+    validate,
+)
 
 from runlake.server.graphql.budget import Budget
 from runlake.server.graphql.context import Context
@@ -64,6 +73,7 @@ def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) ->
         variable_values=variables,
         operation_name=body.get("operationName") or None,
         context_value=context,
+        executor_class=_Executor,
     )
     answer: Fields = {"data": result.data}
     if result.errors:
@@ -71,6 +81,27 @@ def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) ->
             {"message": _message(error, context), "path": error.path} for error in result.errors
         ]
     return answer
+
+
+class _Executor(Executor):
+    """Returns lists of texts as they are: by default each text takes 10 us, more than all else."""
+
+    def complete_iterable_value(
+        self,
+        item_type: GraphQLOutputType,
+        field_details_list: Any,
+        info: Any,
+        path: Any,
+        items: Iterable[Any],
+        position_context: Any,
+    ) -> Any:
+        """Complete a list value."""
+        is_text = get_nullable_type(item_type) is GraphQLString
+        if is_text and isinstance(items, list) and set(map(type, items)) <= {str}:
+            return items
+        return super().complete_iterable_value(
+            item_type, field_details_list, info, path, items, position_context
+        )
 
 
 def _message(error: GraphQLError, context: Context) -> str:

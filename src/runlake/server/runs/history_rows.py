@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from runlake.server.runs.lines import Row, even_positions, merge_steps, parse_line, row_on_wire
+from runlake.server.runs.lines import Row, even_positions, merge_steps, parse_line, rows_on_wire
 from runlake.server.store.database import Database
 
 STEP = "_step"
@@ -80,7 +80,7 @@ class HistoryRows:
         lines: dict[int, list[str]] = {}
         for step, _, line in sorted(map(_placed, texts)):
             lines.setdefault(step, []).append(line)
-        return [row_on_wire(step, same) for step, same in lines.items()]
+        return rows_on_wire(lines)
 
     def sample(self, run: sqlite3.Row, n_rows: int) -> list[Row]:
         """Return at most ``n_rows`` rows of the whole run, evenly spaced."""

@@ -17,6 +17,8 @@ LAST_STEP = 2**63 - 2
 WHOLE_STEP = re.compile(r'"_step": ?(\d+)[,}]')
 # Marks numbers that may exceed a double; JSON readers turn these into infinities.
 LONG_EXPONENT = re.compile(r"\d[eE]\+?\d{3}")
+# Found wherever `LONG_EXPONENT` is, and by a search for a letter, which is ten times as fast.
+LONG_EXPONENTS = (re.compile(r"e\+?\d{3}"), re.compile(r"E\+?\d{3}"))
 # Marks numbers that JSON lacks, null cells, and escapes that may be half of a surrogate pair.
 NOT_ON_WIRE = ("NaN", "Infinity", "null", "\\u")
 
@@ -80,6 +82,20 @@ def to_wire(value: Any) -> Any:
     return value
 
 
+def rows_on_wire(lines: Mapping[int, Sequence[str]]) -> list[str]:
+    """Return the row of each step as JSON, from the lines of each step; see `row_on_wire`.
+
+    Examples
+    --------
+    >>> rows_on_wire({3: ['{"_step": 3, "a": 1}'], 5: ['{"_step": 5, "b": NaN}']})
+    ['{"_step": 3, "a": 1}', '{"_step": 5, "b": "NaN"}']
+    """
+    texts = [same[0] for same in lines.values()]
+    if all(len(same) == 1 for same in lines.values()) and _are_on_wire(list(lines), texts):
+        return texts
+    return [row_on_wire(step, same) for step, same in lines.items()]
+
+
 def row_on_wire(step: int, lines: Sequence[str]) -> str:
     """Return the row of a step as JSON, merged from all lines of the step.
 
@@ -107,6 +123,21 @@ def _is_on_wire(step: int, line: str) -> bool:
         and not LONG_EXPONENT.search(line)
         and found is not None
         and int(found[1]) == step
+    )
+
+
+def _are_on_wire(steps: Sequence[int], lines: Sequence[str]) -> bool:
+    """Return whether `_is_on_wire` is true of each line; for many lines, much faster.
+
+    False also for some keys that resemble numbers.
+    """
+    text = "\n".join(lines)
+    return (
+        # Each line has at least one brace, that of its object.
+        text.count("{") == len(lines)
+        and not any(word in text for word in NOT_ON_WIRE)
+        and not any(exponent.search(text) for exponent in LONG_EXPONENTS)
+        and list(map(int, WHOLE_STEP.findall(text))) == steps
     )
 
 
