@@ -25,6 +25,8 @@ from pathlib import Path
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
 from runlake.values import RunPath
+# Otherwise the first lock imports it, after the process has said that it wants the lock.
+import filelock
 directory = RunDirectory(Path(sys.argv[1]), "http://h", RunPath("e", "p", "r"))
 turns, log = int(sys.argv[3]), open(sys.argv[4], "a", buffering=1)
 log.write("ready -\\n")
