@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import time
 from collections.abc import Iterable, Iterator
@@ -43,6 +44,7 @@ class PatientStream(httpcore.NetworkStream):
         self._stream = stream
         self._seconds = seconds
         self._is_below_tls = False
+        self._direct = _Direct.of(stream) or stream
 
     def __del__(self) -> None:
         # httpcore does not close a connection whose handshake with a SOCKS proxy failed. The object
@@ -58,7 +60,7 @@ class PatientStream(httpcore.NetworkStream):
         seconds = _seconds_of(timeout, httpcore.ReadTimeout)
         started = time.monotonic()
         try:
-            content = self._stream.read(max_bytes, seconds)
+            content = self._direct.read(max_bytes, seconds)
         except httpcore.TimeoutException as error:
             raise httpcore.ReadTimeout(timeout.reason) from error
         timeout.note(len(content), time.monotonic() - started)
@@ -78,7 +80,7 @@ class PatientStream(httpcore.NetworkStream):
             seconds = _seconds_of(timeout, httpcore.WriteTimeout)
             started = time.monotonic()
             try:
-                self._stream.write(piece, seconds)
+                self._direct.write(piece, seconds)
             except httpcore.TimeoutException as error:
                 raise httpcore.WriteTimeout(timeout.reason) from error
             timeout.note(len(piece), time.monotonic() - started)
@@ -104,6 +106,46 @@ class PatientStream(httpcore.NetworkStream):
     def get_extra_info(self, info: str) -> Any:
         """Return a property of the connection by httpcore's name, such as the TLS object."""
         return self._stream.get_extra_info(info)
+
+
+class _Direct:
+    """Reads and writes a socket as httpcore does, but sets its timeout only if that changes.
+
+    To set the timeout is a system call, which httpcore makes for each read and write.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+
+    @classmethod
+    def of(cls, stream: httpcore.NetworkStream) -> _Direct | None:
+        """Return the socket of a connection; None if httpcore does TLS above it, in memory."""
+        found, tls = stream.get_extra_info("socket"), stream.get_extra_info("ssl_object")
+        is_all = isinstance(found, socket.socket) and tls in (None, found)
+        return cls(found) if is_all else None
+
+    def read(self, max_bytes: int, seconds: float) -> bytes:
+        try:
+            self._limit(seconds)
+            return self._socket.recv(max_bytes)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.ReadError(str(error)) from error
+
+    def write(self, buffer: bytes, seconds: float) -> None:
+        try:
+            self._limit(seconds)
+            while buffer:
+                buffer = buffer[self._socket.send(buffer) :]
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.WriteError(str(error)) from error
+
+    def _limit(self, seconds: float) -> None:
+        if self._socket.gettimeout() != seconds:
+            self._socket.settimeout(seconds)
 
 
 def _seconds_of(patience: Patience, late: type[httpcore.TimeoutException]) -> float:
