@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runlake.cache.catalog import Catalog
 from runlake.cache.disk.links import set_times
-from runlake.cache.disk.mounts import is_network
+from runlake.cache.disk.mounts import is_network_directory
 from runlake.cache.fetch_columns import TAIL_BYTES, ColumnsFetch
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import StoredManifest, write_manifest
@@ -92,7 +92,7 @@ class Fetching:
         self._footers: list[int] = []
         # On a network file system None, so that files are flushed: other machines cannot know that
         # this one crashed.
-        self._boot = None if is_network(directory.path) else current_boot()
+        self._boot = None if is_network_directory(str(directory.path)) else current_boot()
 
     @property
     def stored(self) -> StoredManifest:

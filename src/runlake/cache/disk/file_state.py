@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import lru_cache
 from os import stat_result
 from pathlib import Path
 from typing import Any
 
-from runlake.cache.disk.mounts import is_network
+from runlake.cache.disk.mounts import is_network_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,8 @@ class FileState:
     def of(cls, path: Path) -> FileState:
         """Return the current state of a file; raise `OSError` if it is missing."""
         found = path.stat()
-        status = () if _is_on_network(os.path.dirname(path)) else _status(found)  # noqa: PTH120 - faster
+        directory = os.path.dirname(path)  # noqa: PTH120 - much faster
+        status = () if is_network_directory(directory) else _status(found)
         return cls(found.st_size, found.st_mtime_ns, status)
 
     def is_of(self, found: stat_result) -> bool:
@@ -53,15 +53,6 @@ class FileState:
     def noted(cls, n_bytes: int, changed_ns: int, status: Any) -> FileState:
         """Build a state from a stored manifest; ``status`` is the result of `note`, or None."""
         return cls(n_bytes, changed_ns, None if status is None else tuple(map(int, status)))
-
-
-@lru_cache(maxsize=1024)
-def _is_on_network(directory: str) -> bool:
-    """Return whether a directory is on a network file system.
-
-    Cached, because reading the table of mounts takes long.
-    """
-    return is_network(Path(directory))
 
 
 def _status(found: stat_result) -> tuple[int, int]:

@@ -142,6 +142,15 @@ def is_network(path: Path) -> bool:
     return mount is not None and mount.is_network
 
 
+@lru_cache(maxsize=1024)
+def is_network_directory(directory: str) -> bool:
+    """Return whether a directory is on a network file system, as of the first call for it.
+
+    Cached, because `is_network` examines every part of the path.
+    """
+    return is_network(Path(directory))
+
+
 @lru_cache(maxsize=1)
 def _read_table(path: Path, period: float) -> str:
     """Return the table of mounts, read once in each period."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runlake.cache.disk.links import read_small_file, refuse_links
-from runlake.cache.disk.mounts import is_network
+from runlake.cache.disk.mounts import is_network_directory
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.waiting import Line
 from runlake.errors import CacheError, CacheLocked
@@ -158,7 +158,7 @@ def _acquire(path: Path, signature: _Signature, timeout: float, locking: str) ->
     from filelock import FileLock, SoftFileLease
 
     what = signature.what
-    is_soft = locking == "soft" or (locking == "auto" and is_network(path))
+    is_soft = locking == "soft" or (locking == "auto" and is_network_directory(str(path.parent)))
     if not is_soft:
         lock = FileLock(path, mode=0o664, on_acquired=signature.write)
         try:
