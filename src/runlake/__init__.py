@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from runlake.public.run.metrics import Metric
     from runlake.public.run.run import Run
     from runlake.public.run.summary import Summary
-    from runlake.public.runs import Runs
+    from runlake.public.runs.runs import Runs
     from runlake.public.sweeps import Sweep
     from runlake.public.users import User
 
@@ -70,7 +70,7 @@ _HOMES = {
     "PullResult": "runlake.cache.pull_result",
     "Run": "runlake.public.run.run",
     "RunlakeError": "runlake.errors",
-    "Runs": "runlake.public.runs",
+    "Runs": "runlake.public.runs.runs",
     "SampleWarning": "runlake.errors",
     "Summary": "runlake.public.run.summary",
     "Sweep": "runlake.public.sweeps",

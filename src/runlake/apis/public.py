@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runlake.public.run.export_copies import DownloadHistoryResult
     from runlake.public.run.history_scan import HistoryScan
     from runlake.public.run.run import Run
-    from runlake.public.runs import Runs
+    from runlake.public.runs.runs import Runs
     from runlake.public.sweeps import Sweep, Sweeps
     from runlake.public.users import Member, Team, User
 
@@ -56,7 +56,7 @@ _HOMES = {
     "Run": "runlake.public.run.run:Run",
     "RunArtifacts": "runlake.public.artifacts.lists:ArtifactsOfRun",
     "RunNotFoundError": "runlake.errors:RunNotFoundError",
-    "Runs": "runlake.public.runs:Runs",
+    "Runs": "runlake.public.runs.runs:Runs",
     "Sweep": "runlake.public.sweeps:Sweep",
     "Sweeps": "runlake.public.sweeps:Sweeps",
     "Team": "runlake.public.users:Team",

@@ -16,7 +16,8 @@ from runlake.public.lists.filters import checked_filters
 from runlake.public.missing import say_missing
 from runlake.public.projects import Project, Projects
 from runlake.public.run.run import Run
-from runlake.public.runs import DEFAULT_ORDER, Runs
+from runlake.public.runs.run_list import DEFAULT_ORDER
+from runlake.public.runs.runs import Runs
 from runlake.public.sweeps import Sweep
 from runlake.public.users import Team, User
 from runlake.settings import Settings, load_settings

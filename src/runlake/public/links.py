@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runlake.public.artifacts.lists import ArtifactFiles
     from runlake.public.artifacts.tables import ArtifactTable
     from runlake.public.run.run import Run
-    from runlake.public.runs import Runs
+    from runlake.public.runs.runs import Runs
 
 
 def run_at(client: Client, entity: str, project: str, run_id: str) -> Run:
@@ -35,7 +35,7 @@ def runs_of(
     client: Client, entity: str, project: str, filters: Mapping[str, Any], **options: Any
 ) -> Runs:
     """Return the runs of a project that match a filter; the options are those of `Runs`."""
-    from runlake.public.runs import Runs
+    from runlake.public.runs.runs import Runs
 
     return Runs(client, entity, project, filters, **options)
 

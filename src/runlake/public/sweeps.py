@@ -22,7 +22,7 @@ from runlake.public.lists.pages import Page, SizedPages
 
 if TYPE_CHECKING:
     from runlake.public.run.run import Run
-    from runlake.public.runs import Runs
+    from runlake.public.runs.runs import Runs
 
 
 class Sweep(Attributes):

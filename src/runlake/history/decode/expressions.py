@@ -28,6 +28,16 @@ def all_named(names: Sequence[str]) -> pl.Expr:
     return cs.by_name(*names).as_expr()
 
 
+def in_order(names: Sequence[str]) -> list[pl.Expr]:
+    """Return the columns with exactly these names, in this order, in as few expressions as can be.
+
+    polars takes some 15 us for each expression.
+    """
+    if any(map(_is_pattern, names)):
+        return [named(name) for name in names]
+    return [pl.col(list(names))]
+
+
 def pick(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
     """Return a frame of the columns with exactly these names, in this order."""
     return frame[list(dict.fromkeys(names))]

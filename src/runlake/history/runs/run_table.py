@@ -1,35 +1,30 @@
-"""Convert runs to a frame: one row per run, config and summary as structs."""
+"""Convert runs to a frame: one row per run, with all of its fields or some columns."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
+from runlake.errors import InvalidArgument
 from runlake.history.frames.json_columns import column_of
+from runlake.history.plan.reasons import near_names
+from runlake.history.runs.run_paths import flattened, value_at
+from runlake.values import RUN_ID
 
-TEXTS = {
-    "id": "name",
-    "name": "displayName",
-    "state": "state",
-    "group": "group",
-    "job_type": "jobType",
-    "sweep": "sweepName",
-    "notes": "notes",
-}
-TIMES = {"created_at": "createdAt", "heartbeat_at": "heartbeatAt"}
+Run = Mapping[str, Any]
+
 MAX_COUNT = 1 << 63
+ID = "id"
+# The columns of dicts, and the backend's names of them.
 STRUCTS = {"config": "config", "summary": "summaryMetrics"}
-ORDER = (
-    "id name state tags group job_type user sweep notes created_at heartbeat_at "
-    "history_line_count config summary"
-)
 
 
-def run_table(runs: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """Return runs as a frame.
+def run_table(runs: Sequence[Run]) -> pl.DataFrame:
+    """Return runs as a frame, config and summary as structs.
 
     Parameters
     ----------
@@ -46,24 +41,180 @@ def run_table(runs: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     >>> run_table([{"name": "r1", "config": {"lr": 0.1}}]).select("id", "config").to_dicts()
     [{'id': 'r1', 'config': {'lr': 0.1}}]
     """
-    columns = [
-        pl.Series(column, [_text(run.get(field)) for run in runs], pl.String())
-        for column, field in TEXTS.items()
-    ]
-    tags = [_texts(run.get("tags")) for run in runs]
-    columns.append(pl.Series("tags", tags, pl.List(pl.String())))
-    users = [_text((run.get("user") or {}).get("username")) for run in runs]
-    columns.append(pl.Series("user", users, pl.String()))
-    for column, field in TIMES.items():
-        times = [_time(run.get(field)) for run in runs]
-        columns.append(pl.Series(column, times, pl.Datetime("us", "UTC")))
-    counts = [_count(run.get("historyLineCount")) for run in runs]
-    columns.append(pl.Series("history_line_count", counts, pl.Int64()))
-    columns += [
+    structs = [
         column_of(column, [run.get(field) or {} for run in runs], pl.Struct([]))
         for column, field in STRUCTS.items()
     ]
-    return pl.DataFrame(columns).select(ORDER.split())
+    return pl.DataFrame([*(build(runs).alias(name) for name, build in FIELDS.items()), *structs])
+
+
+def flat_run_table(runs: Sequence[Run]) -> tuple[pl.DataFrame, list[str]]:
+    """Return runs as a frame of scalar columns, which can be written to CSV.
+
+    Parameters
+    ----------
+    runs : sequence of mapping
+        As for `run_table`.
+
+    Returns
+    -------
+    tuple of polars.DataFrame and list of str
+        One row per run, in order. Config and summary have a column per path, such as
+        ``config.net.depth``, in the order of first appearance. Lists, dicts with a ``_type`` and
+        values without a common type are JSON text; the list names the columns of the last.
+
+    Examples
+    --------
+    >>> runs = [{"name": "r1", "config": {"net": {"depth": 2}}}]
+    >>> table, mixed = flat_run_table(runs)
+    >>> table.select("id", "config.net.depth").to_dicts(), mixed
+    ([{'id': 'r1', 'config.net.depth': 2}], [])
+    """
+    columns = {name: build(runs).alias(name) for name, build in FIELDS.items()}
+    tags = columns["tags"].to_list()
+    texts = [None if tag is None else json.dumps(tag) for tag in tags]
+    columns["tags"] = pl.Series("tags", texts, pl.String())
+    mixed: list[str] = []
+    for column, field in STRUCTS.items():
+        cells: dict[str, list[Any]] = {}
+        for place, run in enumerate(runs):
+            for path, value in flattened(run.get(field) or {}, column):
+                cells.setdefault(path, [None] * len(runs))[place] = value
+        columns |= {path: column_of(path, values) for path, values in cells.items()}
+        mixed += [path for path, values in cells.items() if _is_mixed(columns[path], values)]
+    return pl.DataFrame(list(columns.values())), mixed
+
+
+def _is_mixed(column: pl.Series, values: Sequence[Any]) -> bool:
+    """Return whether values became JSON text because they have no common type."""
+    is_text = column.dtype == pl.String()
+    return is_text and not all(value is None or isinstance(value, str) for value in values)
+
+
+def chosen_columns(runs: Sequence[Run], names: Sequence[str]) -> pl.DataFrame:
+    """Return some columns of runs, one row per run.
+
+    Parameters
+    ----------
+    runs : sequence of mapping
+        As for `run_table`.
+    names : sequence of str
+        Columns of `run_table`, or paths such as ``config.lr``, as `checked_columns` returns them.
+
+    Returns
+    -------
+    polars.DataFrame
+        The columns in the order of ``names``. A path that a run does not have is null.
+
+    Examples
+    --------
+    >>> runs = [{"name": "r1", "config": {"net": {"depth": 2}}}, {"name": "r2"}]
+    >>> chosen_columns(runs, ["id", "config.net.depth"]).rows()
+    [('r1', 2), ('r2', None)]
+    """
+    return pl.DataFrame([_chosen(runs, name) for name in names])
+
+
+def _chosen(runs: Sequence[Run], name: str) -> pl.Series:
+    if name in FIELDS:
+        return FIELDS[name](runs).alias(name)
+    column, _, path = name.partition(".")
+    return column_of(name, [value_at(run.get(STRUCTS[column]) or {}, path) for run in runs])
+
+
+def checked_columns(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names of columns of runs, each once, after a check.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of fields, ``config``, ``summary``, or dotted paths into these two.
+
+    Raises
+    ------
+    InvalidArgument
+        If a name is none of these.
+
+    Examples
+    --------
+    >>> checked_columns(["name", "config.lr", "name"])
+    ('name', 'config.lr')
+    """
+    if not isinstance(names, (list, tuple)):
+        raise InvalidArgument(f"columns must be a list of names, not {names!r}.")
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidArgument(f"columns must be a list of strings, found {name!r}.")
+        if name in FIELDS or name.partition(".")[0] in STRUCTS:
+            continue
+        near = near_names(name, [*FIELDS, *STRUCTS])
+        hint = f"Did you mean {near[0]!r}?" if near else f"Fields are {', '.join(FIELDS)}."
+        raise InvalidArgument(
+            f"Runs have no column {name!r}. {hint} Entries of config and summary are 'config.lr' "
+            "and 'summary.loss'."
+        )
+    return tuple(dict.fromkeys(names))
+
+
+def needs_large_fields(names: Sequence[str]) -> bool:
+    """Return whether any of these columns is in config or summary."""
+    return any(name not in FIELDS or name == "runtime" for name in names)
+
+
+def _texts(field: str) -> Callable[[Sequence[Run]], pl.Series]:
+    return lambda runs: pl.Series([_text(run.get(field)) for run in runs], dtype=pl.String())
+
+
+def _times(field: str) -> Callable[[Sequence[Run]], pl.Series]:
+    dtype = pl.Datetime("us", "UTC")
+    return lambda runs: pl.Series([_time(run.get(field)) for run in runs], dtype=dtype)
+
+
+def _tags(runs: Sequence[Run]) -> pl.Series:
+    return pl.Series([_list(run.get("tags")) for run in runs], dtype=pl.List(pl.String()))
+
+
+def _users(runs: Sequence[Run]) -> pl.Series:
+    names = [_text((run.get("user") or {}).get("username")) for run in runs]
+    return pl.Series(names, dtype=pl.String())
+
+
+def _line_counts(runs: Sequence[Run]) -> pl.Series:
+    return pl.Series([_count(run.get("historyLineCount")) for run in runs], dtype=pl.Int64())
+
+
+def _durations(runs: Sequence[Run]) -> pl.Series:
+    """Return the seconds from the creation of each run to its last sign of life."""
+    spans = [(_time(run.get("createdAt")), _time(run.get("heartbeatAt"))) for run in runs]
+    seconds = [(last - first).total_seconds() if first and last else None for first, last in spans]
+    return pl.Series(seconds, dtype=pl.Float64())
+
+
+def _runtimes(runs: Sequence[Run]) -> pl.Series:
+    """Return the seconds that each run was running, as the SDK counts them in the summary."""
+    return pl.Series(
+        [_runtime(run.get("summaryMetrics") or {}) for run in runs], dtype=pl.Float64()
+    )
+
+
+FIELDS: dict[str, Callable[[Sequence[Run]], pl.Series]] = {
+    ID: _texts("name"),
+    RUN_ID: _texts("name"),
+    "name": _texts("displayName"),
+    "state": _texts("state"),
+    "tags": _tags,
+    "group": _texts("group"),
+    "job_type": _texts("jobType"),
+    "user": _users,
+    "sweep": _texts("sweepName"),
+    "notes": _texts("notes"),
+    "url": _texts("url"),
+    "created_at": _times("createdAt"),
+    "heartbeat_at": _times("heartbeatAt"),
+    "duration": _durations,
+    "runtime": _runtimes,
+    "history_line_count": _line_counts,
+}
 
 
 def _text(value: object) -> str | None:
@@ -71,12 +222,19 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value).encode("utf-8", "backslashreplace").decode()
 
 
-def _texts(values: object) -> list[str | None] | None:
+def _list(values: object) -> list[str | None] | None:
     return [_text(value) for value in values] if isinstance(values, list) else None
 
 
 def _count(value: object) -> int | None:
     return value if isinstance(value, int) and 0 <= value < MAX_COUNT else None
+
+
+def _runtime(summary: Run) -> float | None:
+    internal = summary.get("_wandb")
+    nested = internal.get("runtime") if isinstance(internal, Mapping) else None
+    found = summary.get("_runtime", nested)
+    return float(found) if isinstance(found, (int, float)) else None
 
 
 def _time(text: object) -> datetime | None:

@@ -1,0 +1,71 @@
+"""Dotted paths into nested config and summary dicts, such as ``net.depth`` (pure)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+MEDIA_TYPE = "_type"
+
+
+def value_at(values: Mapping[str, Any], path: str) -> Any:
+    """Return the value at a dotted path; None if there is none.
+
+    A key may have dots of its own: the longest key that exists is tried first.
+
+    Examples
+    --------
+    >>> value_at({"net": {"depth": 2}}, "net.depth"), value_at({"a.b": 1}, "a.b")
+    (2, 1)
+    >>> value_at({"net": 5}, "net.depth") is None
+    True
+    """
+    if not path:
+        return values
+    head, tail = path, ""
+    while head:
+        if head in values:
+            found = values[head]
+            if not tail:
+                return found
+            if isinstance(found, Mapping):
+                nested = value_at(found, tail)
+                if nested is not None:
+                    return nested
+        head, dot, last = head.rpartition(".")
+        tail = f"{last}.{tail}" if tail else last
+        if not dot:
+            return None
+    return None
+
+
+def flattened(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the scalars of nested dicts with their dotted paths.
+
+    Parameters
+    ----------
+    values : mapping
+        JSON values.
+    path : str
+        The path of the dict itself.
+
+    Yields
+    ------
+    tuple of str and object
+        Path and value. Lists, empty dicts and dicts with a ``_type`` (media, histograms) are JSON
+        text, and are not divided.
+
+    Examples
+    --------
+    >>> list(flattened({"net": {"depth": 2}, "sizes": [1, 2]}, "config"))
+    [('config.net.depth', 2), ('config.sizes', '[1, 2]')]
+    """
+    for key, value in values.items():
+        inner = f"{path}.{key}"
+        if isinstance(value, Mapping) and value and MEDIA_TYPE not in value:
+            yield from flattened(value, inner)
+        elif isinstance(value, (Mapping, list, tuple)):
+            yield inner, json.dumps(value, default=str)
+        else:
+            yield inner, value

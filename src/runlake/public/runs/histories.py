@@ -1,0 +1,165 @@
+"""Methods of a list of runs that sample their histories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from runlake.errors import MissingExtra, SampleWarning
+from runlake.errors.user_line import warn
+from runlake.history.runs.samples import Sampling, sample_runs, sample_runs_as_frames
+from runlake.public.runs.run_list import RunList
+from runlake.values import RUN_ID, STEP, check_word
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+
+class RunHistories(RunList):
+    """Methods of a list of runs that sample their histories."""
+
+    @overload
+    def histories(
+        self,
+        samples: int | None = ...,
+        keys: list[str] | None = ...,
+        x_axis: str | None = ...,
+        format: Literal["default"] = ...,
+        stream: str = ...,
+    ) -> list[dict[str, Any]]: ...
+    @overload
+    def histories(
+        self,
+        samples: int | None = ...,
+        keys: list[str] | None = ...,
+        x_axis: str | None = ...,
+        *,
+        format: Literal["pandas"],
+        stream: str = ...,
+    ) -> pd.DataFrame: ...
+    @overload
+    def histories(
+        self,
+        samples: int | None = ...,
+        keys: list[str] | None = ...,
+        x_axis: str | None = ...,
+        *,
+        format: Literal["polars"],
+        stream: str = ...,
+    ) -> pl.DataFrame: ...
+    @overload
+    def histories(
+        self,
+        samples: int | None = ...,
+        keys: list[str] | None = ...,
+        x_axis: str | None = ...,
+        format: str = ...,
+        stream: str = ...,
+    ) -> list[dict[str, Any]] | pd.DataFrame | pl.DataFrame: ...
+    def histories(
+        self,
+        samples: int | None = 500,
+        keys: list[str] | None = None,
+        x_axis: str | None = STEP,
+        format: str = "default",  # noqa: A002 - W&B's name
+        stream: str = "default",
+    ) -> list[dict[str, Any]] | pd.DataFrame | pl.DataFrame:
+        """Return a sample of the history of every run, read in parallel from the cache.
+
+        A run without live rows that has not changed since its exports were downloaded costs no
+        request; a run that was resumed or has live rows costs one request and its live pages.
+
+        Parameters
+        ----------
+        samples : int or None
+            Maximum number of rows per run; None means 500.
+        keys : list of str, optional
+            Return only these keys, and only rows that have all of them and the x axis. If omitted,
+            every row and key is returned.
+        x_axis : str or None
+            An additional key that a row must have; None means ``_step``.
+        format : {"default", "pandas", "polars"}
+            "default" is a list of dicts; frames have their columns in alphabetical order.
+        stream : {"default", "system", "events", "systemMetrics"}
+            "system" and its two synonyms return the backend's sample of the system metrics.
+
+        Returns
+        -------
+        list of dict, pandas.DataFrame or polars.DataFrame
+            The rows of `Run.history`, run by run, with ``run_id``. A `SampleWarning` is issued if
+            rows were left out.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; no request has been made then.
+        MissingExtra
+            If ``format`` is "pandas" and pandas is not installed.
+        """
+        check_word(format, "format", ("default", "pandas", "polars"))
+        sampling = Sampling.from_arguments(samples, keys, x_axis, stream)
+        if format == "polars":
+            return self._polars_histories(sampling)
+        rows = self._row_histories(sampling)
+        if format == "default":
+            return rows
+        pandas = _import_pandas()
+        frame = pandas.DataFrame.from_records(rows)
+        return frame[sorted(frame.columns)]
+
+    def _row_histories(self, sampling: Sampling) -> list[dict[str, Any]]:
+        listed = self._listed()
+        found = sample_runs(self._client, listed, sampling)
+        self._warn_of_samples([(len(one.rows), one.n_rows) for one in found])
+        return [
+            {**row, RUN_ID: run.path.run_id}
+            for run, one in zip(listed, found, strict=True)
+            for row in one.rows
+        ]
+
+    def _polars_histories(self, sampling: Sampling) -> pl.DataFrame:
+        import polars as pl
+
+        from runlake.history.frames.json_columns import stack
+
+        listed = self._listed()
+        found = sample_runs_as_frames(self._client, listed, sampling)
+        self._warn_of_samples([(frame.height, n_rows) for frame, n_rows in found])
+        frames = [frame for frame, _ in found if not frame.is_empty()]
+        if not frames:
+            return pl.DataFrame()
+        stacked = stack(frames)
+        ids = pl.DataFrame(
+            {
+                RUN_ID: [run.path.run_id for run in listed],
+                "n_rows": [frame.height for frame, _ in found],
+            }
+        )
+        stacked = stacked.with_columns(
+            ids.select(pl.col(RUN_ID).repeat_by("n_rows").explode()).to_series().drop_nulls()
+        )
+        return stacked[sorted(stacked.columns)]
+
+    def _warn_of_samples(self, counts: Sequence[tuple[int, int]]) -> None:
+        partial = [pair for pair in counts if pair[0] < pair[1]]
+        if partial:
+            kept, total = (sum(column) for column in zip(*counts, strict=True))
+            warn(
+                f"Samples of {len(partial):,} of {len(counts):,} runs of "
+                f"'{self._place}': {kept:,} of {total:,} rows; "
+                f"samples={max(n_rows for _, n_rows in counts)} gives all.",
+                SampleWarning,
+            )
+
+
+def _import_pandas() -> Any:
+    try:
+        import pandas as pd
+    except ImportError:
+        raise MissingExtra(
+            "format='pandas' needs pandas. Install it with 'pip install runlake[pandas]', or use "
+            "another format.",
+            extra="pandas",
+        ) from None
+    return pd

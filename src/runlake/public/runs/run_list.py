@@ -1,0 +1,235 @@
+"""The list of a project's runs, filtered and ordered by the backend, page by page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.shapes import answer_to
+from runlake.backend.graphql.walk import Walk
+from runlake.backend.http.client import Client
+from runlake.errors import (
+    BackendError,
+    InvalidArgument,
+    Unreachable,
+)
+from runlake.errors.screen import line_for_screen
+from runlake.exports.manifest import freshness_of
+from runlake.history.runs.open import ListedRun
+from runlake.public.lists.filters import checked_filters
+from runlake.public.lists.in_project import PagesInProject
+from runlake.public.lists.pages import Page, SizedPages, page_of
+from runlake.public.run.page_fields import MAX_TOGETHER, PageFields, count_fitting
+from runlake.public.run.run import Run
+from runlake.public.sweeps import Sweep
+from runlake.values import RunPath
+
+if TYPE_CHECKING:
+    pass
+
+DEFAULT_ORDER = "+created_at"
+# Pages that hold only ids and times are small, so they can have more runs.
+FRESHNESS_PER_PAGE = 500
+
+
+class RunList(PagesInProject[Run], SizedPages[Run]):
+    """The runs of a project that match a filter.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    entity, project : str
+        The project of the runs.
+    filters : mapping, optional
+        In the protocol's MongoDB-like language: ``{"config.lr": {"$gt": 0.01}}``.
+    order : str
+        ``+`` (ascending) or ``-`` (descending) and a field.
+    per_page : int
+        Runs per request.
+    include_sweeps : bool
+        Fetch the sweep of each run with the list, once per sweep.
+    lazy : bool
+        List the runs without config and summary. The first access to one of them fetches both for
+        the runs of the same page, up to 100 runs in one request.
+
+    Raises
+    ------
+    InvalidArgument
+        If an argument is wrong; no request has been made then.
+    """
+
+    _operation = "Runs"
+
+    def __init__(
+        self,
+        client: Client,
+        entity: str,
+        project: str,
+        filters: Mapping[str, Any] | None = None,
+        order: str = DEFAULT_ORDER,
+        per_page: int = 50,
+        include_sweeps: bool = False,
+        lazy: bool = True,
+    ) -> None:
+        super().__init__(client, entity, project, per_page)
+        self.filters = checked_filters(filters)
+        self.order = _checked_order(order)
+        self._include_sweeps = include_sweeps
+        self._lazy = lazy
+        self._sweeps: dict[str, Sweep] = {}
+        self._together: PageFields | None = None
+        self._is_large = False
+        self._reads_all = False
+        self._n_fitting = 0
+
+    def _key(self, one: Run) -> str:
+        return one.id
+
+    @property
+    def _what(self) -> str:
+        return f"the runs of '{self._place}'"
+
+    def _fetch(self, cursor: str | None) -> Page[Run]:
+        if not self._lazy:
+            n_runs = max(self.per_page, self._n_fitting if self._reads_all else 0)
+            edges = self._edges(documents.runs(is_light=False), cursor, n_runs)
+            self._n_fitting = count_fitting([edge["node"] for edge in edges.objects])
+            return edges.opened(self._open)
+        edges, large = self._lazy_edges(cursor)
+        page = edges.opened(self._open)
+        self._together = PageFields(
+            self.entity, self.project, [run.id for run in page.objects], large
+        )
+        for run in page.objects:
+            run._load_with(self._together)  # noqa: SLF001 - the list fills its own runs
+        return page
+
+    def _lazy_edges(
+        self, cursor: str | None
+    ) -> tuple[Page[dict[str, Any]], dict[str, dict[str, Any]]]:
+        """Return a page without its large fields, and these fields by run.
+
+        Large fields are requested only if those of most runs of the previous page were read.
+        """
+        is_read = self._together is not None and self._together.is_read
+        if is_read and not self._is_large and self.per_page <= MAX_TOGETHER:
+            try:
+                edges = self._edges(documents.runs(is_light=False), cursor, self.per_page)
+            except Unreachable:
+                raise
+            except BackendError:
+                # The page may be too large for the backend.
+                self._is_large = True
+            else:
+                large = {edge["node"]["name"]: edge["node"] for edge in edges.objects}
+                return edges.opened(_without_large), large
+        return self._edges(documents.runs(is_light=True), cursor, self.per_page), {}
+
+    def _open(self, edge: dict[str, Any]) -> Run:
+        node = edge["node"]
+        run = Run(self._client, self.entity, self.project, node["name"], node, lazy=self._lazy)
+        if self._include_sweeps and run.sweep_name:
+            run.sweep = self._sweep(run.sweep_name)
+        return run
+
+    def _edges(self, document: str, cursor: str | None, per_page: int) -> Page[dict[str, Any]]:
+        project = self._ask(
+            document,
+            cursor,
+            filters=json.dumps(self.filters),
+            order=self.order,
+            perPage=per_page,
+            # The count of all runs is requested with the first page only.
+            isFirst=cursor is None,
+        )
+        with answer_to(self._client, self._operation, self._what):
+            total = project.get("runCount")
+            if total is None and self._last is not None:
+                total = self._last.total
+            page = page_of(project.get("runs"), total)
+            if not all(isinstance(edge["node"]["name"], str) for edge in page.objects):
+                raise TypeError("a run without a name")
+        return page
+
+    def _pages(self, document: str, per_page: int) -> Iterator[dict[str, Any]]:
+        """Request the runs' fields again, and yield them page by page; the list stays unchanged."""
+        walk = Walk(self._client, self._what)
+        cursor, has_next = None, True
+        seen: set[str] = set()
+        while has_next:
+            walk.check()
+            page = self._edges(document, cursor, per_page)
+            n_known = len(seen)
+            nodes = [edge["node"] for edge in page.objects]
+            seen.update(node["name"] for node in nodes)
+            yield from nodes
+            cursor, has_next = page.cursor, page.has_next
+            walk.note(cursor, len(seen) - n_known, has_next=has_next)
+
+    def _sweep(self, name: str) -> Sweep:
+        if name not in self._sweeps:
+            self._sweeps[name] = Sweep(self._client, self.entity, self.project, name)
+        return self._sweeps[name]
+
+    def upgrade_to_full(self) -> None:
+        """Load config and summary of all runs of a lazy list, one request per page."""
+        if not self._lazy:
+            return
+        lazy = {run.id: run for run in self.objects if run.is_lazy}
+        if lazy:
+            for node in self._pages(documents.runs(is_light=False), self.per_page):
+                found = lazy.pop(node["name"], None)
+                if found is not None:
+                    found._take_full_data(node)  # noqa: SLF001 - the list fills its own runs
+                if not lazy:
+                    break
+        for run in lazy.values():
+            # The run no longer matches the filter, so the pages do not have it any more.
+            run.load_full_data()
+        self._lazy = False
+
+    def _listed(self) -> list[ListedRun]:
+        """Return the runs with their present states, heartbeats and numbers of logged lines."""
+        if self._last is None:
+            self._reach(None)
+            facts = {run.id: run.load() for run in self.objects}
+        else:
+            # Runs may have changed since they were listed, and a listed run never updates itself.
+            per_page = max(self.per_page, FRESHNESS_PER_PAGE)
+            nodes = self._pages(documents.runs_freshness(), per_page)
+            facts = {node["name"]: node for node in nodes}
+        listed = []
+        for run in self:
+            now = facts.get(run.id)
+            listed.append(
+                ListedRun(
+                    RunPath(run.entity, run.project, run.id),
+                    freshness_of(
+                        now.get("state"), now.get("heartbeatAt"), now.get("historyLineCount")
+                    )
+                    if now
+                    else None,
+                )
+            )
+        return listed
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_together": None}
+
+    def __repr__(self) -> str:
+        return line_for_screen(f"<Runs {self._place}>")
+
+
+def _without_large(edge: dict[str, Any]) -> dict[str, Any]:
+    node = edge["node"]
+    kept = {name: node[name] for name in node if name not in documents.RUN_LARGE_FIELDS}
+    return {**edge, "node": kept}
+
+
+def _checked_order(order: object) -> str:
+    if order is not None and not isinstance(order, str):
+        raise InvalidArgument(f"order must be a string such as '-created_at', not {order!r}.")
+    return order or DEFAULT_ORDER

@@ -1,0 +1,256 @@
+"""Methods of a list of runs that read their rows as one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from runlake.errors import InvalidArgument, NoRowsWarning
+from runlake.errors.user_line import warn
+from runlake.history.plan.key_facts import KeyFacts
+from runlake.history.plan.reasons import explain_no_keys
+from runlake.history.reader import Reading
+from runlake.history.runs.axes import AUTO, common_axis
+from runlake.history.runs.key_choice import KeyChoice
+from runlake.history.runs.open import ListedRun, open_readings, side_by_side
+from runlake.public.runs.table import RunTable
+from runlake.values import (
+    RUN_ID,
+    STEP,
+    Projection,
+    Question,
+    check_count,
+    check_text,
+)
+
+if TYPE_CHECKING:
+    import re
+
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True)
+class RowRequest:
+    """The checked arguments of a scan of runs.
+
+    Parameters
+    ----------
+    question : Question
+        Keys and steps; the keys do not contain the x axis.
+    choice : KeyChoice or None
+        Chooses the keys, if the question does not name them.
+    x : str
+        The key of the x axis, ``_step``, or "auto".
+    columns : tuple of str
+        Columns of the runs.
+    tail : int or None
+        Number of last rows of each run.
+    """
+
+    question: Question
+    choice: KeyChoice | None
+    x: str
+    columns: tuple[str, ...]
+    tail: int | None
+
+
+class RunScans(RunTable):
+    """Methods of a list of runs that read their rows as one frame."""
+
+    def scan(
+        self,
+        keys: list[str] | None = None,
+        *,
+        like: str | re.Pattern[str] | None = None,
+        kind: str | None = None,
+        x: str | None = None,
+        columns: Sequence[str] = (),
+        how: str | None = None,
+        min_step: int | None = None,
+        max_step: int | None = None,
+        tail: int | None = None,
+    ) -> pl.LazyFrame:
+        """Read the histories of all runs as one lazy frame; live rows are fetched at once.
+
+        A run without live rows that has not changed since its exports were downloaded costs no
+        request; a run that was resumed or has live rows costs one request and its live pages.
+
+        Parameters
+        ----------
+        keys : list of str or None
+            Return only these keys, and only rows that have all of them. None means every row and
+            key.
+        like : str or re.Pattern, optional
+            In place of ``keys``: a glob such as ``"val/*"``, or a compiled regular expression that
+            matches whole keys.
+        kind : str, optional
+            In place of ``keys``, or together with ``like``: a kind of `Run.keys` such as
+            "number", or "not media".
+        x : str, optional
+            A key whose values replace ``_step``; only rows that have it are returned. "auto" is the
+            axis that ``define_metric`` declared for the keys.
+        columns : list of str
+            Columns of `frame` to put beside the rows: fields such as ``name``, and paths such as
+            ``config.lr`` and ``summary.loss``.
+        how : {"all", "any"}, optional
+            "any" returns rows that have at least one of the keys. It is the default with ``like``
+            and ``kind``; "all" is the default with ``keys``.
+        min_step, max_step : int or None
+            First step, inclusive, and the step to stop before, exclusive; None means no limit.
+        tail : int, optional
+            Number of last rows of each run, counted after the other arguments have been applied.
+
+        Returns
+        -------
+        polars.LazyFrame
+            ``run_id``, the columns, ``_step`` or the x axis, then one column per key; run by run in
+            the order of the list, ascending by step. Predicates and projections are pushed down to
+            the cached files.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong (then no request has been made), if the keys have several axes
+            and ``x`` is "auto", or if every key is read and a run logged a key with the name of a
+            column, such as ``run_id``.
+        ExportError, CacheError
+            If the exports of a run cannot be downloaded.
+
+        Notes
+        -----
+        Each key has one type for all runs. If its values have no common type, they become JSON
+        text, and a `MixedTypesWarning` names the key. A `NoRowsWarning` names keys that no run has.
+        """
+        return self._scanned(_checked(keys, like, kind, x, columns, how, min_step, max_step, tail))
+
+    def scan_histories(
+        self,
+        keys: list[str] | None = None,
+        *,
+        min_step: int | None = None,
+        max_step: int | None = None,
+    ) -> pl.LazyFrame:
+        """Read the histories of all runs as one lazy frame; an alias of `scan`."""
+        return self.scan(keys, min_step=min_step, max_step=max_step)
+
+    def _scanned(self, asked: RowRequest) -> pl.LazyFrame:
+        import polars as pl
+
+        from runlake.history.runs.scan import scan_readings
+
+        listed = self._listed()
+        asked = self._with_keys(asked, listed)
+        table = self._columns(asked.columns) if asked.columns else None
+        if asked.question.keys == ():
+            ids = pl.DataFrame(schema={RUN_ID: pl.String})
+            steps = pl.DataFrame(schema={STEP if asked.x == AUTO else asked.x: pl.Int64})
+            columns = [] if table is None else [table.clear()]
+            return pl.concat([ids, *columns, steps], how="horizontal").lazy()
+        axis = self._axis(asked)
+        question = _with_axis(asked.question, axis)
+        readings = self._readings(listed, question, asked.tail)
+        projection = question.projection
+        frame = scan_readings(self._client, readings, self._place, projection, table)
+        return frame if axis == STEP else _on_axis(frame, axis, asked, projection)
+
+    def _readings(
+        self, listed: Sequence[ListedRun], question: Question, tail: int | None
+    ) -> list[Reading]:
+        readings = open_readings(self._client, listed, question)
+        if tail is None:
+            return readings
+        return side_by_side(self._client, lambda reading: reading.last(tail), readings)
+
+    def _with_keys(self, asked: RowRequest, listed: Sequence[ListedRun]) -> RowRequest:
+        """Replace a choice of keys by the keys that the runs have."""
+        if asked.choice is None:
+            return asked
+        facts = self._key_facts(listed)
+        keys = asked.choice.chosen(one for of_run in facts for one in of_run.values())
+        taken = {RUN_ID, *asked.columns}
+        found = [key for key in keys if key not in taken and key != asked.x]
+        known = {key: one for of_run in facts for key, one in of_run.items()}
+        if not found and known:
+            pattern = asked.choice.pattern
+            said = explain_no_keys(
+                listed[0].path, known, pattern and pattern.pattern, asked.choice.kind
+            )
+            warn(said, NoRowsWarning)
+        projection = replace(asked.question.projection, keys=tuple(found))
+        return replace(asked, question=replace(asked.question, projection=projection))
+
+    def _key_facts(self, listed: Sequence[ListedRun]) -> list[dict[str, KeyFacts]]:
+        """Return facts about the keys of each run, from statistics."""
+        readings = open_readings(self._client, listed, Question(Projection(())))
+        return side_by_side(self._client, Reading.logged_keys, readings)
+
+    def _axis(self, asked: RowRequest) -> str:
+        if asked.x != AUTO:
+            return asked.x
+        self.upgrade_to_full()
+        return common_axis(asked.question.keys or (), (run.metrics() for run in self))
+
+
+def _checked(
+    keys: list[str] | None,
+    like: str | re.Pattern[str] | None,
+    kind: str | None,
+    x: str | None,
+    columns: Sequence[str],
+    how: str | None,
+    min_step: int | None,
+    max_step: int | None,
+    tail: int | None,
+) -> RowRequest:
+    """Check the arguments of a scan."""
+    from runlake.history.runs.run_table import checked_columns
+
+    choice = KeyChoice.from_arguments(like, kind)
+    if choice is not None and keys is not None:
+        raise InvalidArgument("keys cannot be combined with like or kind: name the keys, or these.")
+    default = "all" if choice is None else "any"
+    question = Question.from_arguments(keys, default if how is None else how, min_step, max_step)
+    axis = STEP if x is None else x
+    if not isinstance(axis, str):
+        raise InvalidArgument(f"x must be a key, not {x!r}.")
+    check_text(axis, "x")
+    if axis == AUTO and question.keys is None and choice is None:
+        raise InvalidArgument("x='auto' needs keys: name the keys whose axis to use.")
+    names = checked_columns(columns)
+    if tail is not None:
+        check_count(tail, "tail")
+    for key in (*(question.keys or ()), axis):
+        if key == RUN_ID or key in names:
+            raise InvalidArgument(f"keys must not name {key!r}: that is a column of the run.")
+    if choice is not None:
+        projection = replace(question.projection, keys=(), how="all" if how == "all" else "any")
+        question = replace(question, projection=projection)
+    return RowRequest(question, choice, axis, names, tail)
+
+
+def _with_axis(question: Question, axis: str) -> Question:
+    """Return a question whose rows have the axis too."""
+    keys = question.keys
+    if axis == STEP or keys is None or axis in keys:
+        return question
+    return replace(question, projection=replace(question.projection, keys=(*keys, axis)))
+
+
+def _on_axis(
+    frame: pl.LazyFrame, axis: str, asked: RowRequest, projection: Projection
+) -> pl.LazyFrame:
+    """Replace ``_step`` by the axis, and keep the rows that have it."""
+    from runlake.history.decode.expressions import are_present, in_order, named
+
+    keys = asked.question.keys
+    if keys is None:
+        names = [n for n in frame.collect_schema().names() if n not in (STEP, axis)]
+        n_fixed = 1 + len(asked.columns)
+        ordered = [*names[:n_fixed], axis, *names[n_fixed:]]
+    else:
+        ordered = [RUN_ID, *asked.columns, axis, *(key for key in keys if key != axis)]
+    kept = frame.filter(named(axis).is_not_null())
+    if keys and projection.how == "any":
+        kept = kept.filter(are_present(keys, "any"))
+    return kept.select(in_order(ordered))

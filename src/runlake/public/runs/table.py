@@ -1,0 +1,104 @@
+"""Methods of a list of runs that return their fields as a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from runlake.errors import MixedTypesWarning
+from runlake.errors.user_line import warn
+from runlake.public.pandas_frame import frame_to_pandas
+from runlake.public.runs.run_list import RunList
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+SHOWN_COLUMNS = 5
+
+
+class RunTable(RunList):
+    """Methods of a list of runs that return their fields as a frame."""
+
+    def frame(self, *, flat: bool = False) -> pl.DataFrame:
+        """Return the fields, config and summary of the runs as a frame, one row per run.
+
+        Parameters
+        ----------
+        flat : bool
+            Return a column per path of config and summary, such as ``config.net.depth``, instead of
+            two structs. All columns are then scalars, so that the frame can be written to CSV.
+
+        Returns
+        -------
+        polars.DataFrame
+            In the order of the list: ``id`` and ``run_id`` (the same id, under the name of `scan`),
+            ``name``, ``state``, ``tags`` (list), ``group``, ``job_type``, ``user``, ``sweep``,
+            ``notes``, ``url``, ``created_at`` and ``heartbeat_at`` (UTC), ``duration`` (seconds
+            between these two), ``runtime`` (seconds that the run was running, from its summary),
+            ``history_line_count``, then config and summary. A key whose values have no common type
+            is JSON text; if ``flat``, lists and media are JSON text too, and a `MixedTypesWarning`
+            names the columns without a common type.
+
+        Notes
+        -----
+        No history is read. Config and summary are loaded into the runs. For runs that a lazy list
+        has fetched already, this is one request per page. The other runs are fetched together with
+        these fields, in pages of up to 1,000 runs; the first page shows how many runs a page can
+        have.
+
+        Examples
+        --------
+        ``api.runs("team/project").frame(flat=True).write_csv("runs.csv")``
+        """
+        from runlake.history.runs.run_table import flat_run_table, run_table
+
+        fields = self._all_fields()
+        if not flat:
+            return run_table(fields)
+        table, mixed = flat_run_table(fields)
+        if mixed:
+            shown = ", ".join(map(repr, mixed[:SHOWN_COLUMNS]))
+            more = f" and {len(mixed) - SHOWN_COLUMNS:,} more" if len(mixed) > SHOWN_COLUMNS else ""
+            warn(
+                f"Columns of '{self._place}' have values without a common type and are JSON text: "
+                f"{shown}{more}.",
+                MixedTypesWarning,
+            )
+        return table
+
+    def pandas(self) -> pd.DataFrame:
+        """Return the fields, config and summary of the runs as a pandas frame of scalar columns.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of ``frame(flat=True)``.
+
+        Raises
+        ------
+        MissingExtra
+            If pandas is not installed.
+        """
+        return frame_to_pandas(self.frame(flat=True))
+
+    def _columns(self, names: Sequence[str]) -> pl.DataFrame:
+        """Return some columns of the runs, one row per run; large fields are loaded if needed."""
+        from runlake.history.runs.run_table import chosen_columns, needs_large_fields
+
+        fields = self._all_fields() if needs_large_fields(names) else self._light_fields()
+        return chosen_columns(fields, names)
+
+    def _light_fields(self) -> list[dict[str, Any]]:
+        self._reach(None)
+        return [{**run.load(), "url": run.url} for run in self.objects]
+
+    def _all_fields(self) -> list[dict[str, Any]]:
+        self.upgrade_to_full()
+        with self._guard:
+            self._reads_all = True
+            try:
+                self._reach(None)
+            finally:
+                self._reads_all = False
+        return [{**run.load(), "url": run.url, "config": run.config} for run in self.objects]
