@@ -7,6 +7,7 @@ To understand this package, begin with `question`, which describes a read of a r
 from runlake.values.arguments import (
     DAY,
     check_count,
+    check_number,
     check_seconds,
     check_text,
     check_word,
@@ -46,6 +47,7 @@ __all__ = [
     "RunPath",
     "StepRange",
     "check_count",
+    "check_number",
     "check_seconds",
     "check_text",
     "check_word",

@@ -55,6 +55,23 @@ def check_count(value: int, name: str) -> int:
     return number
 
 
+def check_number(value: Any, name: str, at_least: float = -math.inf) -> float:
+    """Return a number; raise `InvalidArgument` unless it is finite and not below a bound.
+
+    Examples
+    --------
+    >>> check_number(-1, "tolerance", at_least=0)
+    Traceback (most recent call last):
+        ...
+    runlake.errors.InvalidArgument: tolerance must be a number of 0 or more, not -1.
+    """
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (is_number and math.isfinite(value) and value >= at_least):
+        bound = "" if at_least == -math.inf else f" of {at_least:g} or more"
+        raise InvalidArgument(f"{name} must be a number{bound}, not {value!r}.")
+    return float(value)
+
+
 def check_seconds(seconds: Any, name: str) -> None:
     """Raise `InvalidArgument` unless a duration is a finite number of seconds above 0.
 

@@ -2,8 +2,233 @@
 
 from __future__ import annotations
 
-from runlake.public.runs.scans import RunScans
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from runlake.errors import InvalidArgument
+from runlake.public.runs.scans import RowRequest, RunScans, check_request
+from runlake.values import RUN_ID, STEP, check_number, check_word
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from runlake.cache.pull_result import PullResult
+    from runlake.history.runs.values import Mode
 
 
 class RunAnswers(RunScans):
     """Methods of a list of runs that return a value per run, or aligned curves."""
+
+    def best(
+        self, key: str, mode: str = "min", *, x: str | None = None, columns: Sequence[str] = ()
+    ) -> pl.DataFrame:
+        """Return the best value of a key for each run, and where it was logged first.
+
+        Parameters
+        ----------
+        key : str
+            A key whose values are numbers.
+        mode : {"min", "max"}
+            Whether the lowest or the highest value is best.
+        x : str, optional
+            As for `scan`.
+        columns : list of str
+            As for `scan`.
+
+        Returns
+        -------
+        polars.DataFrame
+            A row per run, in the order of the list: ``run_id``, the columns, ``_step`` or the x
+            axis, and the key. NaN is ignored; axis and key are null for a run without a number.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong (then no request has been made), or if the values of the key are
+            not numbers.
+
+        Examples
+        --------
+        The best run: ``runs.best("val/loss", columns=["config.lr"]).sort("val/loss").head(1)``
+        """
+        from runlake.history.runs.values import best_rows
+
+        check_word(mode, "mode", ("min", "max"))
+        return self._one_per_run(
+            key, x, columns, lambda rows, axis: best_rows(rows, axis, key, _mode(mode))
+        )
+
+    def last(self, key: str, *, x: str | None = None, columns: Sequence[str] = ()) -> pl.DataFrame:
+        """Return the last value of a key for each run, and where it was logged.
+
+        The parameters and the result are those of `best`; the last value may be NaN.
+        """
+        from runlake.history.runs.values import last_rows
+
+        return self._one_per_run(key, x, columns, lambda rows, axis: last_rows(rows, axis, key))
+
+    def at(
+        self,
+        key: str,
+        point: float,
+        *,
+        x: str | None = None,
+        tolerance: float | None = 0,
+        columns: Sequence[str] = (),
+    ) -> pl.DataFrame:
+        """Return the value of a key for each run at a step, or at a point of another axis.
+
+        Parameters
+        ----------
+        key : str
+            The key.
+        point : int or float
+            The step, or the value of the x axis.
+        x, columns
+            As for `scan`.
+        tolerance : float or None
+            Greatest distance from the point, inclusive; the nearest row is taken, of two the
+            earlier one. None means any distance.
+
+        Returns
+        -------
+        polars.DataFrame
+            As for `best`; axis and key are null for a run without a row so near to the point.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong (then no request has been made), or if the values of the axis
+            are not numbers.
+        """
+        from runlake.history.runs.values import nearest_rows
+
+        check_number(point, "point")
+        if tolerance is not None:
+            check_number(tolerance, "tolerance", at_least=0)
+        return self._one_per_run(
+            key, x, columns, lambda rows, axis: nearest_rows(rows, axis, key, point, tolerance)
+        )
+
+    def align(
+        self,
+        keys: list[str],
+        x: str = STEP,
+        *,
+        grid: int | Sequence[float] | None = None,
+        method: str = "asof",
+        by: Sequence[str] = (),
+        stats: Sequence[str] = ("mean", "std", "n"),
+        smooth: float | None = None,
+    ) -> pl.DataFrame:
+        """Return statistics of keys over runs, at the points of one x axis.
+
+        Parameters
+        ----------
+        keys : list of str
+            Keys whose values are numbers.
+        x : str
+            The key of the x axis, or "auto"; see `scan`.
+        grid : int, list of float, or None
+            Points of the axis: so many at equal distances from the lowest to the highest x of a
+            group; these points; or None for each x of any run of the group.
+        method : {"asof", "linear"}
+            Value of a run between two of its points: that of the last point, or interpolated. A run
+            has no value before its first point and after its last one.
+        by : list of str
+            Columns of the runs, such as ``config.lr``: runs with equal values are a group. All runs
+            are one group if omitted.
+        stats : list of str
+            Any of "mean", "std" and "sem" (both with n - 1), "median", "min", "max", "q10", "q90",
+            "ci95" and "n". "ci95" gives two columns: the bounds of 95 % of the means of 1,000
+            resamples of the runs, from a fixed seed.
+        smooth : float, optional
+            Weight of W&B's exponential moving average, from 0 to below 1; applied to each run
+            before it is aligned.
+
+        Returns
+        -------
+        polars.DataFrame
+            The columns of ``by``, ``key``, the x axis (Float64, ascending), the statistics, ``n``
+            (runs with a number), ``n_nan`` (runs whose value is NaN) and ``n_missing`` (runs
+            without a value): group by group in the order of the list, key by key. NaN and missing
+            runs do not count in the statistics, and are never left out of the counts.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong (then no request has been made), or if values of a key or of the
+            axis are not numbers.
+
+        Examples
+        --------
+        Mean and spread over seeds: ``runs.align(["loss"], by=["config.lr"])``
+        """
+        from runlake.history.runs import align
+        from runlake.history.runs.aligned import Alignment, aligned_frame
+
+        if not keys:
+            raise InvalidArgument("keys must name at least one key.")
+        check_word(method, "method", align.METHODS)
+        points = align.checked_grid(grid)
+        if not isinstance(stats, (list, tuple)):
+            raise InvalidArgument(f"stats must be a list of statistics, not {stats!r}.")
+        for name in stats:
+            check_word(name, "stats", align.STAT_NAMES)
+        if smooth is not None:
+            check_number(smooth, "smooth", at_least=0)
+            if smooth >= 1:
+                raise InvalidArgument(f"smooth must be below 1, not {smooth!r}.")
+        asked = check_request(keys, x=x, columns=by, how="any")
+        rows, axis = self._scanned(asked)
+        groups = self._columns(asked.columns) if asked.columns else None
+        ids = [run.id for run in self]
+        return aligned_frame(
+            rows,
+            ids,
+            groups,
+            axis,
+            list(dict.fromkeys(keys)),
+            Alignment(points, "linear" if method == "linear" else "asof", tuple(stats), smooth),
+        )
+
+    def pull(self) -> list[PullResult]:
+        """Download the exports of all runs that are not in the cache yet.
+
+        Returns
+        -------
+        list of PullResult
+            One per run, in the order of the list.
+
+        Raises
+        ------
+        ExportError, CacheError
+            If the exports of a run cannot be downloaded.
+        """
+        from runlake.history.runs.open import open_readings
+        from runlake.values import Question
+
+        readings = open_readings(self._client, self._listed(), Question())
+        return [reading.pulled for reading in readings]
+
+    def _one_per_run(
+        self,
+        key: str,
+        x: str | None,
+        columns: Sequence[str],
+        choose: Callable[[pl.LazyFrame, str], pl.DataFrame],
+    ) -> pl.DataFrame:
+        import polars as pl
+
+        asked = check_request([key], x=x, columns=columns)
+        if not asked.question.keys:
+            raise InvalidArgument("key must name a logged key, not '_step'.")
+        rows, axis = self._scanned(RowRequest(asked.question, None, asked.x, (), None))
+        found = choose(rows, axis)
+        ids = pl.DataFrame({RUN_ID: [run.id for run in self]}, schema={RUN_ID: pl.String})
+        table = pl.concat([ids, self._columns(asked.columns)], how="horizontal") if columns else ids
+        return table.join(found, on=RUN_ID, how="left", maintain_order="left")
+
+
+def _mode(mode: str) -> Mode:
+    return "min" if mode == "min" else "max"

@@ -122,7 +122,18 @@ class RunScans(RunTable):
         Each key has one type for all runs. If its values have no common type, they become JSON
         text, and a `MixedTypesWarning` names the key. A `NoRowsWarning` names keys that no run has.
         """
-        return self._scanned(_checked(keys, like, kind, x, columns, how, min_step, max_step, tail))
+        asked = check_request(
+            keys,
+            like=like,
+            kind=kind,
+            x=x,
+            columns=columns,
+            how=how,
+            min_step=min_step,
+            max_step=max_step,
+            tail=tail,
+        )
+        return self._scanned(asked)[0]
 
     def scan_histories(
         self,
@@ -134,7 +145,8 @@ class RunScans(RunTable):
         """Read the histories of all runs as one lazy frame; an alias of `scan`."""
         return self.scan(keys, min_step=min_step, max_step=max_step)
 
-    def _scanned(self, asked: RowRequest) -> pl.LazyFrame:
+    def _scanned(self, asked: RowRequest) -> tuple[pl.LazyFrame, str]:
+        """Return the rows of the runs, and the name of their axis."""
         import polars as pl
 
         from runlake.history.runs.scan import scan_readings
@@ -144,15 +156,18 @@ class RunScans(RunTable):
         table = self._columns(asked.columns) if asked.columns else None
         if asked.question.keys == ():
             ids = pl.DataFrame(schema={RUN_ID: pl.String})
-            steps = pl.DataFrame(schema={STEP if asked.x == AUTO else asked.x: pl.Int64})
+            axis = STEP if asked.x == AUTO else asked.x
             columns = [] if table is None else [table.clear()]
-            return pl.concat([ids, *columns, steps], how="horizontal").lazy()
+            steps = pl.DataFrame(schema={axis: pl.Int64})
+            return pl.concat([ids, *columns, steps], how="horizontal").lazy(), axis
         axis = self._axis(asked)
         question = _with_axis(asked.question, axis)
         readings = self._readings(listed, question, asked.tail)
         projection = question.projection
         frame = scan_readings(self._client, readings, self._place, projection, table)
-        return frame if axis == STEP else _on_axis(frame, axis, asked, projection)
+        if axis != STEP:
+            frame = _on_axis(frame, axis, asked, projection)
+        return frame, axis
 
     def _readings(
         self, listed: Sequence[ListedRun], question: Question, tail: int | None
@@ -189,21 +204,24 @@ class RunScans(RunTable):
         if asked.x != AUTO:
             return asked.x
         self.upgrade_to_full()
-        return common_axis(asked.question.keys or (), (run.metrics() for run in self))
+        # A run without rows has no say in it.
+        declared = (run.metrics() for run in self if run.load().get("historyLineCount") != 0)
+        return common_axis(asked.question.keys or (), declared)
 
 
-def _checked(
+def check_request(
     keys: list[str] | None,
-    like: str | re.Pattern[str] | None,
-    kind: str | None,
-    x: str | None,
-    columns: Sequence[str],
-    how: str | None,
-    min_step: int | None,
-    max_step: int | None,
-    tail: int | None,
+    *,
+    like: str | re.Pattern[str] | None = None,
+    kind: str | None = None,
+    x: str | None = None,
+    columns: Sequence[str] = (),
+    how: str | None = None,
+    min_step: int | None = None,
+    max_step: int | None = None,
+    tail: int | None = None,
 ) -> RowRequest:
-    """Check the arguments of a scan."""
+    """Check the arguments of a scan; see `RunScans.scan`."""
     from runlake.history.runs.run_table import checked_columns
 
     choice = KeyChoice.from_arguments(like, kind)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from runlake.history.runs.run_table import ORDER, run_table
+from runlake.history.runs.run_table import FIELDS, chosen_columns, flat_run_table, run_table
 
 FULL = {
     "name": "r1",
@@ -20,17 +20,18 @@ FULL = {
     "heartbeatAt": "2026-01-02T04:04:05+01:00",
     "historyLineCount": 7,
     "config": {"lr": 0.1, "net": {"depth": 2}},
-    "summaryMetrics": {"loss": 1},
+    "summaryMetrics": {"loss": 1, "_runtime": 12.5},
 }
 
 
 def test_a_run_is_a_row():
     table = run_table([FULL])
-    assert table.columns == ORDER.split()
+    assert table.columns == [*FIELDS, "config", "summary"]
     (row,) = table.to_dicts()
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert row == {
         "id": "r1",
+        "run_id": "r1",
         "name": "my run",
         "state": "finished",
         "tags": ["a", "b"],
@@ -39,11 +40,14 @@ def test_a_run_is_a_row():
         "user": "me",
         "sweep": "s",
         "notes": "n\\ud800",
+        "url": None,
         "created_at": moment,
         "heartbeat_at": moment,
+        "duration": 0.0,
+        "runtime": 12.5,
         "history_line_count": 7,
         "config": {"lr": 0.1, "net": {"depth": 2}},
-        "summary": {"loss": 1},
+        "summary": {"loss": 1, "_runtime": 12.5},
     }
 
 
@@ -64,3 +68,30 @@ def test_configs_of_different_shapes_are_one_column():
         {"lr": None, "x": None},
     ]
     assert run_table([]).schema["config"] == pl.Struct([])
+
+
+def test_a_flat_table_has_a_column_per_path_and_can_be_written_as_csv():
+    runs = [
+        FULL,
+        {"name": "r2", "config": {"lr": "high", "net": {"sizes": [1, 2]}, "a.b": True}},
+        {"name": "r3", "summaryMetrics": {"image": {"_type": "image-file", "path": "x.png"}}},
+    ]
+    table, mixed = flat_run_table(runs)
+    assert mixed == ["config.lr"]
+    assert table["config.lr"].to_list() == ["0.1", '"high"', None]
+    assert table["config.net.depth"].to_list() == [2, None, None]
+    assert table["config.net.sizes"].to_list() == [None, "[1, 2]", None]
+    assert table["config.a.b"].to_list() == [None, True, None]
+    assert table["summary.loss"].to_list() == [1, None, None]
+    assert table["summary.image"][2] == '{"_type": "image-file", "path": "x.png"}'
+    assert table["tags"].to_list() == ['["a", "b"]', None, None]
+    assert pl.read_csv(table.write_csv().encode())["config.net.depth"].to_list() == [2, None, None]
+
+
+def test_columns_are_fields_or_paths_into_config_and_summary():
+    names = ["name", "config.net.depth", "config.lr", "summary", "duration"]
+    table = chosen_columns([FULL, {"name": "r2", "config": {"net": 5, "lr": 1}}], names)
+    assert table.columns == names
+    assert table["config.net.depth"].to_list() == [2, None]
+    assert table["config.lr"].to_list() == [0.1, 1.0]
+    assert table["duration"].to_list() == [0.0, None]

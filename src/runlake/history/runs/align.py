@@ -1,0 +1,323 @@
+"""Bring curves of many runs onto one x axis, and summarize them per group (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from runlake.errors import InvalidArgument
+from runlake.values import check_count
+
+Floats = npt.NDArray[np.float64]
+Method = Literal["asof", "linear"]
+
+METHODS = ("asof", "linear")
+# A block of points of all runs of a group is in memory at once.
+BLOCK_CELLS = 4_000_000
+N_RESAMPLES = 1_000
+SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The points of one run.
+
+    Parameters
+    ----------
+    x : array of float64
+        Ascending, without NaN.
+    y : array of float64
+        As many values; may have NaN.
+    """
+
+    x: Floats
+    y: Floats
+
+
+def make_curve(x: Floats, y: Floats, smoothing: float | None = None) -> Curve:
+    """Return the points of a run in ascending order of x; of equal x, the last one.
+
+    Parameters
+    ----------
+    x, y : array of float64
+        Equally long. Points whose x is NaN are left out.
+    smoothing : float, optional
+        Weight of the exponential moving average, from 0 (none) to below 1.
+
+    Examples
+    --------
+    >>> make_curve(np.array([1.0, 0.0, 1.0]), np.array([5.0, 6.0, 7.0])).y.tolist()
+    [6.0, 7.0]
+    """
+    if np.isnan(x).any():
+        known = ~np.isnan(x)
+        x, y = x[known], y[known]
+    if x.size > 1 and not (x[1:] > x[:-1]).all():
+        order = np.argsort(x, kind="stable")
+        x, y = x[order], y[order]
+        is_last = np.append(x[1:] != x[:-1], True)
+        x, y = x[is_last], y[is_last]
+    return Curve(x, smoothed(y, smoothing) if smoothing else y)
+
+
+def smoothed(values: Floats, weight: float) -> Floats:
+    """Return the exponential moving average without the bias towards 0 at its start.
+
+    It is the average of W&B's charts: each value counts ``weight`` times as much as its successor.
+
+    Parameters
+    ----------
+    values : array of float64
+        NaN stays NaN and does not count.
+    weight : float
+        From 0 to below 1.
+
+    Examples
+    --------
+    >>> smoothed(np.array([1.0, 2.0, np.nan, 2.0]), 0.5).round(3).tolist()
+    [1.0, 1.667, nan, 1.857]
+    """
+    import polars as pl
+
+    numbers = pl.Series(values).fill_nan(None)
+    found = numbers.ewm_mean(alpha=1 - weight, adjust=True, ignore_nulls=True)
+    return np.where(np.isnan(values), np.nan, found.to_numpy())
+
+
+def common_grid(curves: Sequence[Curve], grid: int | Sequence[float] | None) -> Floats:
+    """Return the points of the common axis.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+        The curves of a group.
+    grid : int, sequence of float, or None
+        Number of points at equal distances from the lowest to the highest x; the points; or None
+        for each x of any curve.
+
+    Returns
+    -------
+    array of float64
+        Ascending, each once.
+    """
+    filled = [curve.x for curve in curves if curve.x.size]
+    if grid is not None and not isinstance(grid, int):
+        return np.unique(np.asarray(grid, dtype=np.float64))
+    if not filled:
+        return np.empty(0)
+    if isinstance(grid, int):
+        low, high = min(x[0] for x in filled), max(x[-1] for x in filled)
+        return np.linspace(low, high, grid) if low < high else np.array([low])
+    longest = max(filled, key=len)
+    others = [x for x in filled if x.size != longest.size or not np.array_equal(x, longest)]
+    return np.unique(np.concatenate([longest, *others])) if others else longest
+
+
+def at_points(curve: Curve, points: Floats, method: Method) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return the values of a curve at points, and where the curve has any.
+
+    Parameters
+    ----------
+    curve : Curve
+        The curve.
+    points : array of float64
+        Ascending.
+    method : {"asof", "linear"}
+        "asof" is the value at the last x that is not above the point; "linear" interpolates.
+
+    Returns
+    -------
+    tuple of array of float64 and array of bool
+        A curve has no value below its first x and above its last one: it is not continued.
+
+    Examples
+    --------
+    >>> curve = Curve(np.array([0.0, 2.0]), np.array([1.0, 3.0]))
+    >>> at_points(curve, np.array([1.0, 3.0]), "linear")
+    (array([ 2., nan]), array([ True, False]))
+    """
+    if curve.x.size == points.size and np.array_equal(curve.x, points):
+        return curve.y, np.ones(points.size, dtype=bool)
+    values = np.full(points.size, np.nan)
+    has = np.zeros(points.size, dtype=bool)
+    if not curve.x.size:
+        return values, has
+    first, stop = np.searchsorted(points, curve.x[0]), np.searchsorted(points, curve.x[-1], "right")
+    inside = points[first:stop]
+    has[first:stop] = True
+    if method == "linear":
+        # numpy interpolates between a number and NaN also at the number itself.
+        found = np.interp(inside, curve.x, curve.y)
+        exact = np.searchsorted(curve.x, inside)
+        is_exact = curve.x[np.minimum(exact, curve.x.size - 1)] == inside
+        values[first:stop] = np.where(is_exact, curve.y[exact.clip(max=curve.x.size - 1)], found)
+    else:
+        values[first:stop] = curve.y[np.searchsorted(curve.x, inside, "right") - 1]
+    return values, has
+
+
+def summarize(
+    curves: Sequence[Curve], points: Floats, method: Method, stats: Sequence[str]
+) -> dict[str, npt.NDArray[Any]]:
+    """Return statistics over curves at each point.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+        The curves of a group.
+    points : array of float64
+        The common axis, ascending.
+    method : {"asof", "linear"}
+        As for `at_points`.
+    stats : sequence of str
+        Names from `STATS`.
+
+    Returns
+    -------
+    dict of str to array
+        The statistics in order, then ``n`` (curves with a number at the point), ``n_nan`` (with
+        NaN) and ``n_missing`` (without a value). Statistics are over the numbers alone, NaN where
+        there is none.
+    """
+    n_points = max(1, BLOCK_CELLS // max(1, len(curves)))
+    blocks = [
+        _summarized(curves, points[start : start + n_points], method, stats)
+        for start in range(0, max(1, points.size), n_points)
+    ]
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def _summarized(
+    curves: Sequence[Curve], points: Floats, method: Method, stats: Sequence[str]
+) -> dict[str, npt.NDArray[Any]]:
+    cells = np.empty((len(curves), points.size))
+    has = np.empty((len(curves), points.size), dtype=bool)
+    for row, curve in enumerate(curves):
+        cells[row], has[row] = at_points(curve, points, method)
+    is_nan = np.isnan(cells)
+    n_missing = len(curves) - has.sum(axis=0)
+    n_nan = is_nan.sum(axis=0) - n_missing
+    numbers = _Numbers(cells, is_nan)
+    found: dict[str, npt.NDArray[Any]] = {}
+    for name in stats:
+        if name == "ci95":
+            found["ci95_low"], found["ci95_high"] = numbers.interval()
+        elif name != "n":
+            found[name] = STATS[name](numbers)
+    return {**found, "n": numbers.n, "n_nan": n_nan, "n_missing": n_missing}
+
+
+class _Numbers:
+    """The numbers of all curves at some points: a row per curve, NaN where there is none."""
+
+    def __init__(self, cells: Floats, is_nan: npt.NDArray[np.bool_]) -> None:
+        self.cells = cells
+        self.is_nan = is_nan
+        self.has_nan = bool(is_nan.any())
+        self.n = cells.shape[0] - is_nan.sum(axis=0)
+
+    def mean(self) -> Floats:
+        cells = np.where(self.is_nan, 0, self.cells) if self.has_nan else self.cells
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(cells.sum(axis=0) / self.n)
+
+    def std(self) -> Floats:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            apart = self.cells - self.mean()
+            if self.has_nan:
+                apart = np.where(self.is_nan, 0, apart)
+            squares = np.einsum("ij,ij->j", apart, apart) / (self.n - 1)
+            return np.asarray(np.sqrt(np.where(self.n > 1, squares, np.nan)))
+
+    def quantile(self, share: float) -> Floats:
+        """Return a quantile per point, interpolated linearly."""
+        if not self.cells.shape[0]:
+            return np.full(self.cells.shape[1], np.nan)
+        if not self.has_nan:
+            return np.asarray(np.quantile(self.cells, share, axis=0))
+        # NaN sorts last.
+        ordered = np.sort(self.cells, axis=0)
+        place = np.maximum(self.n - 1, 0) * share
+        low = np.floor(place).astype(int)
+        high = np.minimum(low + 1, np.maximum(self.n - 1, 0))
+        columns = np.arange(ordered.shape[1])
+        below, above = ordered[low, columns], ordered[high, columns]
+        between = below + (above - below) * (place - low)
+        return np.asarray(np.where(below == above, below, between))
+
+    def interval(self) -> tuple[Floats, Floats]:
+        """Return the bounds that hold 95 % of the means of resampled curves; the seed is fixed."""
+        n_curves, n_points = self.cells.shape
+        if not n_curves:
+            return np.full(n_points, np.nan), np.full(n_points, np.nan)
+        random = np.random.default_rng(SEED)
+        draws = random.multinomial(n_curves, np.full(n_curves, 1 / n_curves), N_RESAMPLES)
+        weights = draws.astype(np.float64)
+        low, high = np.empty(n_points), np.empty(n_points)
+        step = max(1, BLOCK_CELLS // N_RESAMPLES)
+        for start in range(0, n_points, step):
+            block = slice(start, start + step)
+            is_nan = self.is_nan[:, block]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                totals = weights @ np.where(is_nan, 0, self.cells[:, block])
+                means = totals / (weights @ (~is_nan).astype(np.float64))
+            low[block], high[block] = _without_warning(means, (0.025, 0.975))
+        return low, high
+
+
+def _without_warning(means: Floats, shares: tuple[float, float]) -> Floats:
+    """Return quantiles per column that ignore NaN; NaN for a column of nothing else."""
+    if not np.isnan(means).any():
+        return np.asarray(np.quantile(means, shares, axis=0))
+    found = np.full((len(shares), means.shape[1]), np.nan)
+    has = ~np.isnan(means).all(axis=0)
+    if has.any():
+        found[:, has] = np.nanquantile(means[:, has], shares, axis=0)
+    return found
+
+
+def _extreme(numbers: _Numbers, *, is_low: bool) -> Floats:
+    if not numbers.cells.shape[0]:
+        return np.full(numbers.cells.shape[1], np.nan)
+    reduce = np.fmin.reduce if is_low else np.fmax.reduce
+    return np.asarray(reduce(numbers.cells))
+
+
+STATS: Mapping[str, Callable[[_Numbers], Floats]] = {
+    "mean": _Numbers.mean,
+    "std": _Numbers.std,
+    "sem": lambda numbers: numbers.std() / np.sqrt(np.maximum(numbers.n, 1)),
+    "median": lambda numbers: numbers.quantile(0.5),
+    "min": lambda numbers: _extreme(numbers, is_low=True),
+    "max": lambda numbers: _extreme(numbers, is_low=False),
+    "q10": lambda numbers: numbers.quantile(0.1),
+    "q90": lambda numbers: numbers.quantile(0.9),
+}
+STAT_NAMES = (*STATS, "ci95", "n")
+
+
+def checked_grid(grid: object) -> int | list[float] | None:
+    """Check the argument ``grid`` of `Runs.align`.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is neither None, nor a positive integer, nor a sequence of finite numbers.
+    """
+    if grid is None:
+        return None
+    if isinstance(grid, int):
+        return check_count(grid, "grid")
+    try:
+        points = np.asarray(grid, dtype=np.float64)
+    except (TypeError, ValueError):
+        points = np.empty((0, 0))
+    if points.ndim != 1 or not points.size or not np.isfinite(points).all():
+        raise InvalidArgument(
+            f"grid must be a number of points, a list of finite numbers, or None, not {grid!r}."
+        )
+    return [float(point) for point in points]

@@ -1,0 +1,149 @@
+"""Align the rows of many runs per group, as a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from runlake.errors import InvalidArgument
+from runlake.history.decode.expressions import pick
+from runlake.history.runs.align import Curve, Floats, Method, common_grid, make_curve, summarize
+from runlake.values import RUN_ID
+
+KEY = "key"
+COUNTS = ("n", "n_nan", "n_missing")
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """How to align curves and what to return of them; see `runlake.Runs.align`."""
+
+    grid: int | Sequence[float] | None
+    method: Method
+    stats: tuple[str, ...]
+    smoothing: float | None
+
+
+def aligned_frame(
+    rows: pl.LazyFrame,
+    run_ids: Sequence[str],
+    groups: pl.DataFrame | None,
+    x: str,
+    keys: Sequence[str],
+    alignment: Alignment,
+) -> pl.DataFrame:
+    """Return statistics of keys per group of runs at the points of an axis.
+
+    Parameters
+    ----------
+    rows : LazyFrame
+        ``run_id``, the axis, and the keys; the rows of a run follow each other.
+    run_ids : sequence of str
+        All runs, in order, also those without rows.
+    groups : DataFrame or None
+        A row per run; runs with equal rows are a group. None means one group.
+    x : str
+        The axis.
+    keys : sequence of str
+        The keys.
+    alignment : Alignment
+        How to align.
+
+    Returns
+    -------
+    DataFrame
+        See `runlake.Runs.align`.
+
+    Raises
+    ------
+    InvalidArgument
+        If values of the axis or of a key are not numbers.
+    """
+    frame = rows.collect()
+    axis = _numbers(frame, x)
+    parts = _parts(frame[RUN_ID])
+    curves = {key: _curves(frame, key, axis, parts, alignment) for key in keys}
+    found = []
+    for group in _members(groups, len(run_ids)):
+        for key in keys:
+            own = [curves[key].get(run_ids[place], _NONE) for place in group]
+            points = common_grid(own, alignment.grid)
+            summary = summarize(own, points, alignment.method, alignment.stats)
+            found.append(_table(groups, group[0], key, x, points, summary))
+    return pl.concat(found)
+
+
+_NONE = Curve(np.empty(0), np.empty(0))
+
+
+def _table(
+    groups: pl.DataFrame | None,
+    place: int,
+    key: str,
+    x: str,
+    points: Floats,
+    summary: dict[str, npt.NDArray[Any]],
+) -> pl.DataFrame:
+    columns = [
+        column.new_from_index(place, points.size) for column in ([] if groups is None else groups)
+    ]
+    columns.append(pl.Series(KEY, [key]).new_from_index(0, points.size))
+    columns.append(pl.Series(x, points, pl.Float64))
+    for name, values in summary.items():
+        columns.append(pl.Series(name, values, pl.UInt32 if name in COUNTS else pl.Float64))
+    return pl.DataFrame(columns)
+
+
+def _numbers(frame: pl.DataFrame, name: str) -> pl.Series:
+    cells = pick(frame, [name]).to_series()
+    if cells.dtype != pl.Null() and not cells.dtype.is_numeric() and cells.dtype != pl.Boolean():
+        raise InvalidArgument(f"The values of {name!r} are of type {cells.dtype}, not numbers.")
+    return cells.cast(pl.Float64)
+
+
+def _parts(run_ids: pl.Series) -> dict[str, slice]:
+    """Return the rows of each run."""
+    if run_ids.is_empty():
+        return {}
+    runs = run_ids.rle().struct.unnest()
+    stops = runs["len"].cum_sum().to_list()
+    starts = [0, *stops[:-1]]
+    return {
+        run_id: slice(start, stop)
+        for run_id, start, stop in zip(runs["value"].to_list(), starts, stops, strict=True)
+    }
+
+
+def _curves(
+    frame: pl.DataFrame,
+    key: str,
+    axis: pl.Series,
+    parts: dict[str, slice],
+    alignment: Alignment,
+) -> dict[str, Curve]:
+    values = _numbers(frame, key)
+    x, y = axis.to_numpy(), values.to_numpy()
+    has = None if not values.null_count() else values.is_not_null().to_numpy()
+    return {
+        run_id: make_curve(
+            x[part] if has is None else x[part][has[part]],
+            y[part] if has is None else y[part][has[part]],
+            alignment.smoothing,
+        )
+        for run_id, part in parts.items()
+    }
+
+
+def _members(groups: pl.DataFrame | None, n_runs: int) -> list[list[int]]:
+    """Return the positions of the runs of each group, in order of first appearance."""
+    if groups is None:
+        return [list(range(n_runs))]
+    found: dict[str, list[int]] = {}
+    for place, row in enumerate(groups.iter_rows()):
+        found.setdefault(repr(row), []).append(place)
+    return list(found.values())

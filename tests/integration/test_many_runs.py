@@ -1,0 +1,182 @@
+"""Questions over many runs in one expression: values per run, aligned curves, tables."""
+
+import json
+import math
+import re
+import statistics
+
+import polars as pl
+import pytest
+from tests.http_logging import LoggedRun
+
+import runlake
+
+LRS = {"a": 0.1, "b": 0.1, "c": 0.01}
+DEFINE = {"m": [{"1": "epoch", "6": [3]}, {"2": "val/*", "5": 1, "6": [3]}]}
+MUTATION = """mutation M($id: String, $c: JSONString) {
+  upsertBucket(input: {id: $id, config: $c}) { bucket { id } } }"""
+
+
+def loss_of(name, step):
+    return math.inf if (name, step) == ("b", 7) else LRS[name] * (20 - step)
+
+
+def rows_of(name):
+    for step in range(20):
+        row = {
+            "_step": step,
+            "_runtime": 2.0 * step,
+            "loss": loss_of(name, step),
+            "epoch": step // 5,
+        }
+        if step % 5 == 0:
+            row["val/acc"] = step / 20
+        if name == "c" and step == 3:
+            row["loss"] = math.nan
+        yield row
+
+
+@pytest.fixture(scope="module")
+def project(backend):
+    folder = "many"
+    for name, lr in LRS.items():
+        logged = LoggedRun(backend, name, folder)
+        config = json.dumps({"lr": {"value": lr}, "_wandb": {"value": DEFINE}})
+        logged.graphql(MUTATION, {"id": logged.storage_id, "c": config})
+        logged.log(*rows_of(name)).finish()
+    LoggedRun(backend, "empty", folder).finish()
+    return f"{backend.entity}/{folder}"
+
+
+@pytest.fixture
+def runs(api, project):
+    return api.runs(project)
+
+
+def test_a_scan_has_columns_of_the_runs_beside_their_rows(runs):
+    frame = runs.scan(["loss"], columns=["name", "config.lr"]).collect()
+    assert frame.columns == ["run_id", "name", "config.lr", "_step", "loss"]
+    assert frame.height == 60
+    assert dict(frame.select("run_id", "config.lr").unique().iter_rows()) == LRS
+    plain = runs.scan(["loss"]).collect()
+    assert frame.drop("name", "config.lr").equals(plain)
+    low = runs.scan(["loss"], columns=["config.lr"]).filter(pl.col("config.lr") < 0.05).collect()
+    assert low["run_id"].unique().to_list() == ["c"]
+
+
+@pytest.mark.parametrize("like", ["val/*", re.compile(r"val/.+")], ids=str)
+def test_keys_can_be_chosen_by_pattern(runs, like):
+    assert runs.scan(like=like).collect().columns == ["run_id", "_step", "val/acc"]
+
+
+def test_keys_can_be_chosen_by_kind(runs):
+    frame = runs.scan(kind="number").collect()
+    assert {"loss", "epoch", "val/acc"} <= set(frame.columns)
+    assert frame.height == 60
+    with pytest.warns(runlake.NoRowsWarning, match="kind"):
+        assert runs.scan(kind="string", columns=["name"]).collect().shape == (0, 3)
+
+
+def test_another_axis_replaces_the_step(runs):
+    frame = runs.scan(["loss"], x="_runtime").collect()
+    assert frame.columns == ["run_id", "_runtime", "loss"]
+    assert frame.filter(run_id="a")["_runtime"].to_list() == [2.0 * step for step in range(20)]
+    declared = runs.scan(["val/acc"], x="auto").collect()
+    assert declared.columns == ["run_id", "epoch", "val/acc"]
+    assert declared.filter(run_id="b")["epoch"].to_list() == [0, 1, 2, 3]
+    assert runs.scan(["loss"], x="auto").collect().columns == ["run_id", "_step", "loss"]
+    with pytest.raises(ValueError, match="one axis"):
+        runs.scan(["loss", "val/acc"], x="auto")
+
+
+def test_the_tail_of_each_run_can_be_read(runs):
+    frame = runs.scan(["val/acc"], tail=2).collect()
+    assert frame["_step"].to_list() == [10, 15] * 3
+
+
+def test_the_best_value_of_each_run_ignores_nan(runs):
+    best = runs.best("loss", columns=["config.lr"])
+    assert best.columns == ["run_id", "config.lr", "_step", "loss"]
+    expected = [("a", 0.1, 19, 0.1), ("b", 0.1, 19, 0.1), ("c", 0.01, 19, 0.01)]
+    assert best.rows() == [*expected, ("empty", None, None, None)]
+    assert runs.best("loss", "max").rows()[:3] == [
+        ("a", 0, loss_of("a", 0)),
+        ("b", 7, math.inf),
+        ("c", 0, loss_of("c", 0)),
+    ]
+
+
+def test_the_last_value_and_the_value_at_a_point(runs):
+    assert runs.last("val/acc").rows() == [
+        *((name, 15, 0.75) for name in LRS),
+        ("empty", None, None),
+    ]
+    assert runs.at("val/acc", 10)["val/acc"].to_list() == [0.5, 0.5, 0.5, None]
+    assert runs.at("val/acc", 11)["val/acc"].to_list() == [None] * 4
+    assert runs.at("val/acc", 12, tolerance=2)["_step"].to_list() == [10, 10, 10, None]
+    near = runs.at("loss", 3.1, x="_runtime", tolerance=None)
+    assert near["_runtime"].to_list() == [4.0, 4.0, 4.0, None]
+
+
+def test_curves_are_aligned_per_group_with_nan_and_missing_runs_counted(runs):
+    found = runs.align(["loss"], by=["config.lr"], stats=["mean", "std", "max"])
+    assert found.columns[:6] == ["config.lr", "key", "_step", "mean", "std", "max"]
+    high = found.filter(pl.col("config.lr") == 0.1).row(2, named=True)
+    pair = [loss_of("a", 2), loss_of("b", 2)]
+    assert high["mean"] == pytest.approx(statistics.fmean(pair))
+    assert high["std"] == pytest.approx(statistics.stdev(pair))
+    low = found.filter(pl.col("config.lr") == 0.01, _step=3).row(0, named=True)
+    assert (low["n"], low["n_nan"], low["n_missing"]) == (0, 1, 0)
+    assert math.isnan(low["mean"])
+    every = runs.align(["loss"], grid=[0, 30])
+    assert every["n"].to_list() == [3, 0]
+    assert every["n_missing"].to_list() == [1, 4]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"keys": ["loss"], "like": "*"},
+        {"like": 5},
+        {"kind": "odd"},
+        {"keys": ["loss"], "columns": ["confg.lr"]},
+        {"keys": ["loss"], "columns": "name"},
+        {"keys": ["name"], "columns": ["name"]},
+        {"keys": ["loss"], "tail": 0},
+        {"x": "auto"},
+        {"keys": ["loss"], "x": 5},
+    ],
+    ids=str,
+)
+def test_wrong_arguments_are_refused_before_any_request(runs, backend, arguments):
+    with backend.counted() as requests, pytest.raises(ValueError, match=r"\w"):
+        runs.scan(**arguments)
+    assert requests == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"keys": []},
+        {"keys": ["loss"], "grid": 0},
+        {"keys": ["loss"], "grid": ["x"]},
+        {"keys": ["loss"], "method": "spline"},
+        {"keys": ["loss"], "stats": "mean"},
+        {"keys": ["loss"], "stats": ["mode"]},
+        {"keys": ["loss"], "smooth": 1},
+        {"keys": ["loss"], "by": ["lr"]},
+    ],
+    ids=str,
+)
+def test_wrong_arguments_of_alignment_are_refused_before_any_request(runs, backend, arguments):
+    with backend.counted() as requests, pytest.raises(ValueError, match=r"\w"):
+        runs.align(**arguments)
+    assert requests == []
+
+
+def test_a_flat_table_of_runs_can_be_written(runs):
+    table = runs.frame(flat=True)
+    assert table["config.lr"].to_list() == [0.1, 0.1, 0.01, None]
+    assert table["run_id"].to_list() == table["id"].to_list() == [*LRS, "empty"]
+    assert table["url"][0].endswith("/many/runs/a")
+    assert table.write_csv().count("\n") == 5
