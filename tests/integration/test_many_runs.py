@@ -180,3 +180,35 @@ def test_a_flat_table_of_runs_can_be_written(runs):
     assert table["run_id"].to_list() == table["id"].to_list() == [*LRS, "empty"]
     assert table["url"][0].endswith("/many/runs/a")
     assert table.write_csv().count("\n") == 5
+
+
+def test_sql_joins_runs_and_their_histories(runs):
+    best = runs.sql(
+        "SELECT config.lr, min(loss) FROM runs JOIN history USING (run_id) "
+        "WHERE NOT isnan(loss) GROUP BY 1 ORDER BY 1"
+    )
+    assert best.fetchall() == [(0.01, 0.01), (0.1, 0.1)]
+    assert runs.sql("SELECT count(*) FROM history").fetchall() == [(60,)]
+    assert runs.sql("SELECT run_id FROM history WHERE isnan(loss)").fetchall() == [("c",)]
+    counts = "SELECT key, count(*), count(DISTINCT run_id) FROM metrics GROUP BY 1 ORDER BY 1"
+    assert runs.sql(counts).fetchall() == [
+        ("_runtime", 60, 3),
+        ("epoch", 60, 3),
+        ("loss", 60, 3),
+        ("val/acc", 12, 3),
+    ]
+    with pytest.raises(ValueError, match="los"):
+        runs.sql("SELECT los FROM history")
+
+
+def test_keys_are_counted_per_run(runs):
+    table = runs.keys("val/.*")
+    assert table.columns[:4] == ["run_id", "key", "kind", "count"]
+    assert table.select("run_id", "count").rows() == [(name, 4) for name in LRS]
+    with pytest.warns(runlake.NoRowsWarning, match="val/acc"):
+        assert runs.keys("val/ac").height == 0
+
+
+def test_system_metrics_of_runs_without_any_are_an_empty_frame(runs):
+    assert runs.system().shape == (0, 1)
+    assert runs.system(["system.cpu"]).columns == ["run_id", "system.cpu"]

@@ -67,9 +67,9 @@ class KeyChoice:
             )
         return cls(re.compile(translate(like)), kind)
 
-    def chosen(self, facts: Iterable[KeyFacts]) -> list[str]:
-        """Return the matching keys among facts about keys of one or more runs, each once."""
-        return list(dict.fromkeys(one.key for one in facts if self._matches(one)))
+    def matching(self, facts: Iterable[KeyFacts]) -> list[KeyFacts]:
+        """Return the facts of the keys that match, in order."""
+        return [one for one in facts if self._matches(one)]
 
     def _matches(self, facts: KeyFacts) -> bool:
         if self.pattern is not None and self.pattern.fullmatch(facts.key) is None:

@@ -54,7 +54,7 @@ class RunKeys(RunFields):
         """
         from runlake.history.frames.key_table import key_table
 
-        expression = _checked_pattern(pattern)
+        expression = checked_pattern(pattern)
         if kind is not None:
             check_word(kind, "kind", KINDS)
         reading = open_reading(self._client, self._path, Question(Projection(())))
@@ -104,7 +104,8 @@ class RunKeys(RunFields):
         return find_best(reading, "min" if mode == "min" else "max")
 
 
-def _checked_pattern(pattern: str | None) -> re.Pattern[str] | None:
+def checked_pattern(pattern: str | None) -> re.Pattern[str] | None:
+    """Return a pattern compiled; `InvalidArgument` if it is no regular expression."""
     if pattern is None:
         return None
     try:

@@ -6,20 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runlake.errors import InvalidArgument, NoRowsWarning
+from runlake.errors import InvalidArgument, InvalidType, NoRowsWarning
 from runlake.errors.user_line import warn
 from runlake.history.plan.key_facts import KeyFacts
 from runlake.history.plan.reasons import explain_no_keys
-from runlake.history.reader import Reading
+from runlake.history.reader import SYSTEM_ROWS, Reading
 from runlake.history.runs.axes import AUTO, common_axis
 from runlake.history.runs.key_choice import KeyChoice
 from runlake.history.runs.open import ListedRun, open_readings, side_by_side
+from runlake.history.runs.samples import Sampling, sample_runs
+from runlake.public.run.keys import checked_pattern
 from runlake.public.runs.table import RunTable
 from runlake.values import (
     RUN_ID,
     STEP,
     Projection,
     Question,
+    Row,
     check_count,
     check_text,
 )
@@ -27,6 +30,7 @@ from runlake.values import (
 if TYPE_CHECKING:
     import re
 
+    import duckdb
     import polars as pl
 
 
@@ -135,6 +139,126 @@ class RunScans(RunTable):
         )
         return self._scanned(asked)[0]
 
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """Query the runs and their histories with SQL.
+
+        Parameters
+        ----------
+        query : str
+            In DuckDB's dialect, over four views: ``runs`` (`frame`: a row per run, ``config`` and
+            ``summary`` as structs, so that ``config.lr`` is a value), ``history`` (`scan` without
+            arguments: a row per run and step, a column per key), ``metrics`` (the numbers of
+            ``history`` in long form: ``run_id``, ``_step``, ``key``, ``value``) and ``system``
+            (`system` without arguments). They are joined by ``run_id``.
+
+        Returns
+        -------
+        duckdb.DuckDBPyRelation
+            Not run yet; ``.pl()``, ``.df()``, ``.fetchall()`` and ``.show()`` run it. The order of
+            rows is undefined unless the query has an ORDER BY.
+
+        Raises
+        ------
+        InvalidArgument
+            If the query is invalid or returns no result set.
+
+        Examples
+        --------
+        ``runs.sql("SELECT config.lr, min(loss) FROM runs JOIN history USING (run_id) GROUP BY 1")``
+        """
+        if not isinstance(query, str):
+            raise InvalidType(f"query must be SQL as text, not {query!r}.")
+        check_text(query, "The SQL")
+        from runlake.history.runs.sql import query_runs
+
+        return query_runs(query, self.frame, self.scan, lambda: self._system_rows(SYSTEM_ROWS))
+
+    def keys(self, pattern: str | None = None, kind: str | None = None) -> pl.DataFrame:
+        """Return a table of the keys of each run, from statistics; no history is read.
+
+        Parameters
+        ----------
+        pattern, kind
+            As for `Run.keys`.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``run_id`` and the columns of `Run.keys`, a row per run and key, run by run. If no key
+            matches, a `NoRowsWarning` names existing keys.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; no request has been made then.
+
+        Examples
+        --------
+        Rows and runs of each key: ``runs.keys().group_by("key").agg(pl.sum("count"), pl.len())``
+        """
+        import polars as pl
+
+        from runlake.history.frames.key_table import key_table
+
+        expression = checked_pattern(pattern)
+        choice = KeyChoice.from_arguments(expression, kind) or KeyChoice()
+        listed = self._listed()
+        facts = self._key_facts(listed)
+        found = [choice.matching(of_run.values()) for of_run in facts]
+        known = {key: one for of_run in facts for key, one in of_run.items()}
+        if known and not any(found):
+            warn(explain_no_keys(listed[0].path, known, pattern, kind), NoRowsWarning)
+        tables = [
+            key_table(of_run).select(pl.lit(run.path.run_id).alias(RUN_ID), pl.all())
+            for run, of_run in zip(listed, found, strict=True)
+        ]
+        empty = key_table([]).select(pl.lit(None, pl.String).alias(RUN_ID), pl.all())
+        return pl.concat([empty, *tables])
+
+    def system(self, keys: list[str] | None = None, *, samples: int = SYSTEM_ROWS) -> pl.DataFrame:
+        """Return the system metrics of each run, as the backend samples them.
+
+        Parameters
+        ----------
+        keys : list of str, optional
+            Return only these columns besides ``run_id``, such as ``system.gpu.0.gpu``; all if
+            omitted.
+        samples : int
+            Maximum number of rows per run.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``run_id``, then a column per metric, ascending in time within a run.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; no request has been made then.
+        """
+        import polars as pl
+
+        from runlake.history.frames.json_columns import frame_of
+
+        check_count(samples, "samples")
+        wanted = Projection.from_arguments(keys).keys
+        frame = frame_of(self._system_rows(samples))
+        if not frame.columns:
+            frame = pl.DataFrame(schema={RUN_ID: pl.String})
+        if wanted is None:
+            return frame
+        missing = [key for key in wanted if key not in frame.columns]
+        return frame.with_columns(pl.lit(None).alias(key) for key in missing)[[RUN_ID, *wanted]]
+
+    def _system_rows(self, samples: int) -> list[Row]:
+        listed = self._listed()
+        found = sample_runs(self._client, listed, Sampling(samples, None, is_system=True))
+        return [
+            {RUN_ID: run.path.run_id, **row}
+            for run, one in zip(listed, found, strict=True)
+            for row in one.rows
+        ]
+
     def scan_histories(
         self,
         keys: list[str] | None = None,
@@ -182,7 +306,8 @@ class RunScans(RunTable):
         if asked.choice is None:
             return asked
         facts = self._key_facts(listed)
-        keys = asked.choice.chosen(one for of_run in facts for one in of_run.values())
+        every = asked.choice.matching(one for of_run in facts for one in of_run.values())
+        keys = dict.fromkeys(one.key for one in every)
         taken = {RUN_ID, *asked.columns}
         found = [key for key in keys if key not in taken and key != asked.x]
         known = {key: one for of_run in facts for key, one in of_run.items()}

@@ -1,12 +1,13 @@
 """Runs as a table: a row per run, whatever fields a backend sent."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import polars as pl
 
 from runlake.history.runs.run_table import FIELDS, chosen_columns, flat_run_table, run_table
 
-FULL = {
+FULL: dict[str, Any] = {
     "name": "r1",
     "displayName": "my run",
     "state": "finished",
@@ -71,7 +72,7 @@ def test_configs_of_different_shapes_are_one_column():
 
 
 def test_a_flat_table_has_a_column_per_path_and_can_be_written_as_csv():
-    runs = [
+    runs: list[dict[str, Any]] = [
         FULL,
         {"name": "r2", "config": {"lr": "high", "net": {"sizes": [1, 2]}, "a.b": True}},
         {"name": "r3", "summaryMetrics": {"image": {"_type": "image-file", "path": "x.png"}}},

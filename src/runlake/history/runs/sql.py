@@ -1,0 +1,124 @@
+"""SQL over many runs: the views ``runs``, ``history``, ``metrics`` and ``system``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+import duckdb
+import polars as pl
+
+from runlake.history.decode.expressions import in_order, named
+from runlake.history.sql.instance import open_connection
+from runlake.history.sql.mentions import find_mentions
+from runlake.history.sql.names import case_aliases
+from runlake.history.sql.query import run_query
+from runlake.history.sql.view import History
+from runlake.values import RUN_ID, STEP, Row
+
+RUNS, HISTORY, METRICS = "runs", "history", "metrics"
+KEY, VALUE = "key", "value"
+
+
+def query_runs(
+    query: str,
+    table: Callable[[], pl.DataFrame],
+    rows: Callable[[], pl.LazyFrame],
+    read_system: Callable[[], list[Row]],
+) -> duckdb.DuckDBPyRelation:
+    """Run SQL over many runs.
+
+    Parameters
+    ----------
+    query : str
+        In DuckDB's dialect.
+    table : callable
+        Returns the view ``runs``; called only if the query names it, like the other two.
+    rows : callable
+        Returns the rows of all runs with all keys: ``run_id``, ``_step``, then the keys.
+    read_system : callable
+        Fetches the rows of the view ``system``.
+
+    Returns
+    -------
+    duckdb.DuckDBPyRelation
+        Not run yet.
+
+    Raises
+    ------
+    InvalidArgument
+        If the query is invalid or returns no result set.
+    """
+    mentions = find_mentions(query)
+    views: dict[str, pl.LazyFrame] = {}
+    if _names(query, RUNS):
+        views[RUNS] = table().lazy()
+    if _names(query, HISTORY) or _names(query, METRICS):
+        every = rows()
+        if _names(query, HISTORY):
+            views[HISTORY] = _narrowed(every, mentions.names)
+        if _names(query, METRICS):
+            views[METRICS] = long_form(every)
+    aliases: dict[str, str] = {}
+    n_columns = 0
+    distinct = {}
+    for name, frame in views.items():
+        columns = frame.collect_schema().names()
+        renamed = case_aliases(columns)
+        aliases |= renamed
+        n_columns += len(columns)
+        distinct[name] = frame.rename(renamed) if renamed else frame
+    connection = open_connection(n_columns, is_alone=not mentions.is_select)
+    for name, frame in distinct.items():
+        connection.register(name, frame)
+    return run_query(History(connection, aliases), query, read_system)
+
+
+def long_form(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the numbers of all keys in long form.
+
+    Parameters
+    ----------
+    rows : LazyFrame
+        ``run_id``, ``_step``, then a column per key.
+
+    Returns
+    -------
+    LazyFrame
+        ``run_id``, ``_step``, ``key`` and ``value`` (Float64; true is 1), a row per number.
+
+    Examples
+    --------
+    >>> rows = pl.LazyFrame({"run_id": ["a"], "_step": [0], "loss": [0.5], "name": ["x"]})
+    >>> long_form(rows).collect().rows()
+    [('a', 0, 'loss', 0.5)]
+    """
+    schema: Mapping[str, pl.DataType] = rows.collect_schema()
+    keys = [
+        name
+        for name, dtype in schema.items()
+        if name not in (RUN_ID, STEP) and (dtype.is_numeric() or dtype == pl.Boolean())
+    ]
+    numbers = rows.select(
+        pl.col(RUN_ID), pl.col(STEP), *(named(key).cast(pl.Float64).alias(key) for key in keys)
+    )
+    if not keys:
+        empty = {RUN_ID: pl.String(), STEP: pl.Int64(), KEY: pl.String(), VALUE: pl.Float64()}
+        return pl.LazyFrame(schema=empty)
+    long = numbers.unpivot(keys, index=[RUN_ID, STEP], variable_name=KEY, value_name=VALUE)
+    return long.filter(pl.col(VALUE).is_not_null())
+
+
+def _names(query: str, view: str) -> bool:
+    return re.search(rf"\b{view}\b", query, re.IGNORECASE) is not None
+
+
+def _narrowed(rows: pl.LazyFrame, names: frozenset[str] | None) -> pl.LazyFrame:
+    """Keep the columns that a query names; all if they are not known."""
+    if names is None:
+        return rows
+    columns = rows.collect_schema().names()
+    kept = [name for name in columns if name in (RUN_ID, STEP) or name.casefold() in names]
+    aliases = case_aliases(columns)
+    # The aliases of columns that differ only by case must not depend on the query.
+    return rows if any(name in aliases for name in kept) else rows.select(in_order(kept))
