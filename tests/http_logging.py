@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import httpx
@@ -13,6 +14,13 @@ mutation UpsertBucket($name: String, $project: String, $entity: String, $program
   upsertBucket(
     input: {name: $name, modelName: $project, entityName: $entity, jobProgram: $program}
   ) { bucket { id name } inserted }
+}
+"""
+
+
+CONFIG = """
+mutation UpsertBucket($id: String, $config: JSONString) {
+  upsertBucket(input: {id: $id, config: $config}) { bucket { id } }
 }
 """
 
@@ -44,6 +52,11 @@ class LoggedRun:
         self._n_lines = max(self._n_lines, start + len(lines))
         return self
 
+    def configure(self, **config: Any) -> LoggedRun:
+        wrapped = json.dumps({key: {"value": value} for key, value in config.items()})
+        self.graphql(CONFIG, {"id": self.storage_id, "config": wrapped})
+        return self
+
     def summarize(self, summary: dict[str, Any]) -> LoggedRun:
         content = [json.dumps(summary)]
         self.stream({"files": {"wandb-summary.json": {"offset": 0, "content": content}}})
@@ -66,3 +79,31 @@ class LoggedRun:
 def steps(first: int, stop: int, **keys: Any) -> list[dict[str, Any]]:
     """Return rows with a loss at every step, and constants."""
     return [{"_step": step, "loss": 1 / (step + 1), **keys} for step in range(first, stop)]
+
+
+def log_seeds(server: RunningServer, project: str, n_runs: int) -> dict[str, list[dict[str, Any]]]:
+    """Log runs of 20 to 24 steps with four learning rates; every seventh diverges to NaN.
+
+    Returns
+    -------
+    dict of str to list of dict
+        The rows of each run, by run id.
+    """
+    logged = {}
+    for seed in range(n_runs):
+        lr = 10.0 ** -(seed % 4)
+        rows = []
+        for step in range(20 + seed % 5):
+            row = {"_step": step, "_runtime": step * (1.5 + seed % 3)}
+            row["loss"] = (1 + seed % 13 / 13) / (1 + step * (1 + seed % 4))
+            row["acc"] = 1 - 1 / (1 + step + seed % 11 / 11)
+            if step % 4 == 0:
+                row["val/loss"] = row["loss"] * 1.25
+            rows.append(row)
+        if seed % 7 == 6:
+            rows[-1]["loss"] = math.nan
+        run = LoggedRun(server, f"seed{seed:03}", project)
+        run.configure(lr=lr, seed=seed, net={"depth": 2 + seed % 2}, optimizer="adam")
+        run.log(*rows).summarize({"acc": rows[-1]["acc"], "loss": rows[-1]["loss"]}).finish()
+        logged[f"seed{seed:03}"] = rows
+    return logged

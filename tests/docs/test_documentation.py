@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.conformance.render import render
 from tests.http_artifacts import log_artifact
-from tests.http_logging import LoggedRun, steps
+from tests.http_logging import LoggedRun, log_seeds, steps
 from typer.main import get_command
 
 import runlake
@@ -58,6 +58,7 @@ def test_every_link_leads_to_a_file(page):
 
 
 @pytest.mark.parametrize("page", EXAMPLES, ids=name_of)
+@pytest.mark.usefixtures("seeds")
 def test_every_example_runs(page, backend, monkeypatch, spirals):
     monkeypatch.setenv("WANDB_BASE_URL", backend.base_url)
     monkeypatch.setenv("WANDB_API_KEY", backend.api_key)
@@ -92,6 +93,12 @@ def spirals(backend, tmp_path_factory):
     path = run.finish().path
     upload_page(backend, path, tmp_path_factory.mktemp("page"))
     return path
+
+
+@pytest.fixture(scope="module")
+def seeds(backend):
+    """Some runs of one project, with configs, like those of a sweep over seeds."""
+    log_seeds(backend, "seeds", 4)
 
 
 def upload_page(backend, path, directory):

@@ -1,6 +1,5 @@
 """Questions over many runs in one expression: values per run, aligned curves, tables."""
 
-import json
 import math
 import re
 import statistics
@@ -13,8 +12,6 @@ import runlake
 
 LRS = {"a": 0.1, "b": 0.1, "c": 0.01}
 DEFINE = {"m": [{"1": "epoch", "6": [3]}, {"2": "val/*", "5": 1, "6": [3]}]}
-MUTATION = """mutation M($id: String, $c: JSONString) {
-  upsertBucket(input: {id: $id, config: $c}) { bucket { id } } }"""
 
 
 def loss_of(name, step):
@@ -41,9 +38,7 @@ def project(backend):
     folder = "many"
     for name, lr in LRS.items():
         logged = LoggedRun(backend, name, folder)
-        config = json.dumps({"lr": {"value": lr}, "_wandb": {"value": DEFINE}})
-        logged.graphql(MUTATION, {"id": logged.storage_id, "c": config})
-        logged.log(*rows_of(name)).finish()
+        logged.configure(lr=lr, _wandb=DEFINE).log(*rows_of(name)).finish()
     LoggedRun(backend, "empty", folder).finish()
     return f"{backend.entity}/{folder}"
 
