@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from runlake.public.runs.runs import Runs
     from runlake.public.sweeps import Sweep
     from runlake.public.users import User
+    from runlake.values.histogram import Histogram, histogram
 
 __version__ = "0.1.0"
 
@@ -60,6 +61,7 @@ _HOMES = {
     "Error": "runlake.errors",
     "File": "runlake.public.files",
     "Files": "runlake.public.files",
+    "Histogram": "runlake.values.histogram",
     "HistoryScan": "runlake.public.run.history_scan",
     "Metric": "runlake.public.run.metrics",
     "MixedTypesWarning": "runlake.errors",
@@ -77,6 +79,7 @@ _HOMES = {
     "UsageError": "runlake.errors",
     "User": "runlake.public.users",
     "accelerate": "runlake.public.accelerate",
+    "histogram": "runlake.values.histogram",
     "login": "runlake.public.login",
 }
 _MODULES = ("apis", "errors")
@@ -92,6 +95,7 @@ __all__ = [
     "Error",
     "File",
     "Files",
+    "Histogram",
     "HistoryScan",
     "Metric",
     "MixedTypesWarning",
@@ -112,6 +116,7 @@ __all__ = [
     "accelerate",
     "apis",
     "errors",
+    "histogram",
     "login",
 ]
 

@@ -207,3 +207,35 @@ def test_keys_are_counted_per_run(runs):
 def test_system_metrics_of_runs_without_any_are_an_empty_frame(runs):
     assert runs.system().shape == (0, 1)
     assert runs.system(["system.cpu"]).columns == ["run_id", "system.cpu"]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [{"config.lr": 0.1}, pl.col("config.lr") > 0.05, lambda run: run.config.get("lr") == 0.1],
+    ids=["filter", "expression", "function"],
+)
+def test_runs_can_be_chosen_by_a_condition(runs, condition):
+    chosen = runs.where(condition)
+    assert [run.id for run in chosen] == ["a", "b"]
+    assert chosen.scan(["loss"]).collect()["run_id"].unique().sort().to_list() == ["a", "b"]
+    assert [run.id for run in chosen.where({"name": "b"})] == ["b"]
+
+
+def test_a_wrong_condition_is_refused(runs):
+    with pytest.raises(TypeError, match="condition"):
+        runs.where("lr > 0.1")
+    with pytest.raises(ValueError, match=r"config\.nope"):
+        runs.where(pl.col("config.nope") > 1)
+    with pytest.raises(ValueError, match="filters"):
+        runs.where({"a": {1, 2}})
+
+
+def test_files_of_all_runs_are_listed(runs):
+    assert runs.files("%.none") == {"a": [], "b": [], "c": [], "empty": []}
+    with pytest.raises(ValueError, match="pattern"):
+        runs.files(5)
+
+
+def test_a_table_that_no_run_logged_is_an_error(runs):
+    with pytest.raises(ValueError, match="guesses"):
+        runs.tables("guesses")

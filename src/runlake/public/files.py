@@ -240,7 +240,7 @@ class Files(SizedPages[File]):
             )
         self.run = run
         self._names = _checked_names(names)
-        self._pattern = _checked_pattern(pattern)
+        self._pattern = check_pattern(pattern)
         self._upload = upload
 
     def _key(self, one: File) -> str:
@@ -317,7 +317,8 @@ def _checked_names(names: Sequence[str] | None) -> list[str]:
     return list(names)
 
 
-def _checked_pattern(pattern: str | None) -> str | None:
+def check_pattern(pattern: str | None) -> str | None:
+    """Return a pattern of file names; raise `InvalidType` if it is not a string."""
     if pattern is not None and not isinstance(pattern, str):
         raise InvalidType(f"pattern must be a string such as '%.json', not {pattern!r}.")
     return pattern
