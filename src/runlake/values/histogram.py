@@ -72,7 +72,8 @@ def histogram(cell: Mapping[str, Any] | str) -> Histogram:
         counts = np.asarray(values, dtype=np.float64)
         packed, bins = found.get("packedBins"), found.get("bins")
         if bins is None and packed is not None:
-            edges = float(packed["min"]) + float(packed["size"]) * np.arange(counts.size + 1)
+            places = np.arange(counts.size + 1, dtype=np.float64)
+            edges = places * float(packed["size"]) + float(packed["min"])
         else:
             edges = np.asarray(bins, dtype=np.float64)
     except (TypeError, ValueError, KeyError) as error:
