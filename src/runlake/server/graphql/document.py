@@ -28,7 +28,8 @@ MAX_TOKENS = 20_000
 # Fields of all fragments where they are used, so that fragments in fragments cannot multiply.
 MAX_FIELDS = 2_000
 MAX_DEPTH = 25
-MAX_REPEATS = 100
+# Scripts that make many runs or read many send some hundred aliases at once.
+MAX_REPEATS = 300
 INTROSPECTION = {"__schema", "__type"}
 # Characters of GraphQL texts; a parsed document takes about 60 times the size of its text.
 CHARACTERS_IN_MEMORY = 1 << 18
