@@ -24,7 +24,7 @@ def nested(depth):
     ("text", "why"),
     [
         ("{" + " ".join(f"a{n}: viewer" for n in range(MAX_REPEATS + 1)) + "}", "301 times for 'v"),
-        ("{ ... { " + " ".join(f"a{n}: viewer" for n in range(101)) + "} }", "101 times"),
+        ("{ ... { " + " ".join(f"a{n}: viewer" for n in range(301)) + "} }", "301 times"),
         (
             "{" + " ".join(f"field{n}" for n in range(MAX_FIELDS + 1)) + "}",
             "more than 2,000 fields",
