@@ -9,10 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.h11_impl import H11Protocol as HttpProtocol
+    from uvicorn.protocols.http.h11_impl import RequestResponseCycle
+else:
+    # With the parser httptools if it is installed, else with h11.
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol as HttpProtocol
+
+MAX_HEADERS = 1 << 16
 
 
 class Waiting:
@@ -39,13 +45,14 @@ class Waiting:
         return type("Connection", (BoundedConnection,), {"waiting": self})
 
 
-class BoundedConnection(H11Protocol):
+class BoundedConnection(HttpProtocol):
     """A connection that is closed if its client lets the server wait."""
 
     waiting: Waiting
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._n_headers = 0
         self._headers = _Deadline(self.loop, self.waiting.header_timeout, self.drop)
         self._answer = _Deadline(self.loop, self.waiting.send_timeout, self._abort)
 
@@ -65,14 +72,19 @@ class BoundedConnection(H11Protocol):
         if cycle is not None and not cycle.response_complete:
             self.waiting.oldest_first.pop(self, None)
             self._headers.end()
+            self._n_headers = 0
         elif not self.transport.is_closing():
             self._headers.start()
+            self._n_headers += len(data)
+            if self._n_headers > MAX_HEADERS:
+                self.drop()
 
     def on_response_complete(self) -> None:
         """Wait for the next request; close if the client still sends a body that nobody reads."""
-        is_read = self.conn.their_state is not h11.SEND_BODY
+        # With pipelining, `cycle` may be of a later request, which is not answered yet.
+        is_unread = self.cycle.response_complete and self.cycle.more_body
         super().on_response_complete()
-        if not is_read:
+        if is_unread:
             self.transport.close()
         elif self.cycle.response_complete and self in self.connections:
             self.waiting.oldest_first[self] = None

@@ -10,12 +10,12 @@ import asyncio
 import time
 import zlib
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import anyio
-from anyio.to_thread import run_sync
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
@@ -80,8 +80,8 @@ class Intake:
         self._database = database
         self.limits = limits
         self._lanes: dict[int | None, _Lanes] = {}
-        self._large = anyio.Semaphore(LARGE_AT_ONCE)
-        self._key_threads = anyio.CapacityLimiter(THREADS_FOR_KEYS)
+        self._large = anyio.Semaphore(LARGE_AT_ONCE, fast_acquire=True)
+        self._key_threads = ThreadPoolExecutor(THREADS_FOR_KEYS, "runlake-keys")
 
     async def find_user(self, request: Request) -> User | None:
         """Return the user of the request's key, None without a key; a wrong key is refused."""
@@ -89,7 +89,10 @@ class Intake:
         if not authorization:
             return None
         # Threads of their own: a key is found even if slow requests have taken all others.
-        user = await run_sync(find_user, self._database, authorization, limiter=self._key_threads)
+        loop = asyncio.get_running_loop()
+        user = await loop.run_in_executor(
+            self._key_threads, find_user, self._database, authorization
+        )
         if user is None:
             raise Unwelcome(401, "invalid API key")
         return user
@@ -210,8 +213,8 @@ class _Lanes:
 
     def __init__(self) -> None:
         self.n_requests = 0
-        self.large = anyio.Semaphore(1)
-        self.threads = anyio.Semaphore(THREADS_PER_USER)
+        self.large = anyio.Semaphore(1, fast_acquire=True)
+        self.threads = anyio.Semaphore(THREADS_PER_USER, fast_acquire=True)
 
 
 class LastAnswer(JSONResponse):
