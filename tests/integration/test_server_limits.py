@@ -26,9 +26,9 @@ mutation UpsertBucket($input: UpsertBucketInput!) { upsertBucket(input: $input) 
 """
 COUNT = """
 query Count($filters: JSONString) {
-  project(entityName: "local", name: "long") { runCount(filters: $filters) }
+  project(entityName: "local", name: "long") { FIELDS }
 }
-"""
+""".replace("FIELDS", " ".join(f"n{at}: runCount(filters: $filters)" for at in range(90)))
 UPSERT = 'mutation { upsertBucket(input: {modelName: "p", name: "r"}) { bucket { id } } }'
 
 
@@ -148,6 +148,10 @@ def test_headers_that_stop_end_the_connection(client):
         assert client.status(sent) is None
 
 
+def test_headers_without_end_are_not_kept(client):
+    assert client.status(GRAPHQL, *["X: " + "x" * 60_000 + "\r\n"] * 10) in {None, 400, 431}
+
+
 def test_silent_connections_lock_nobody_out(client):
     with contextlib.ExitStack() as stack:
         for at in range(3 * N_CONNECTIONS):
@@ -172,14 +176,14 @@ def test_a_list_of_requests_is_refused(client):
 
 
 def test_a_query_that_takes_too_long_is_ended_with_a_message(client):
-    long = {"c" * 40 + str(n): {"value": n} for n in range(5_000)}
+    long = {"c" * 40 + str(n): {"value": n} for n in range(300)}
     for name in "abcdefgh":
         given = {"modelName": "long", "name": name, "config": json.dumps(long)}
         assert client.graphql(UPSERT_ANY, {"input": given})[0] == 200
     conditions = [{f"config.{'d' * 40}{n}": n} for n in range(1_900)]
     wanted = {"filters": json.dumps({"$or": conditions})}
-    (error,) = client.graphql(COUNT, wanted)[1]["errors"]
-    assert error["message"] == "the request took more than 0.5 seconds"
+    errors = client.graphql(COUNT, wanted)[1]["errors"]
+    assert {error["message"] for error in errors} == {"the request took more than 0.5 seconds"}
 
 
 def test_requests_without_a_key_are_answered_where_no_user_is_needed(client):

@@ -37,7 +37,6 @@ from runlake.server.runs.files import RunFiles
 from runlake.server.runs.runs import Limits, RunStore
 from runlake.server.runs.stream import BadBody
 from runlake.server.runs.wire_json import read_body
-from runlake.server.store.accounts import User
 from runlake.server.store.database import Database
 from runlake.server.store.objects import BrokenUpload, ObjectGone, Storage
 
@@ -162,19 +161,18 @@ class _Api:
 
     async def _graphql(self, request: Request) -> Response:
         # Without a key, fields that need no user are answered; a wrong key is always refused.
-        user = await self._intake.find_user(request)
+        user = await self._intake.admit(request)
         async with self._intake.body(request, user) as content:
             budget = Budget(self._intake.limits.query_timeout)
             late = asyncio.get_running_loop().call_later(budget.seconds, budget.interrupt)
             try:
-                return await run_in_threadpool(self._answer, request, user, content, budget)
+                return await run_in_threadpool(self._answer, request, content, budget)
             finally:
                 late.cancel()
 
-    def _answer(
-        self, request: Request, user: User | None, content: bytes, budget: Budget
-    ) -> Response:
+    def _answer(self, request: Request, content: bytes, budget: Budget) -> Response:
         backend = self._backend
+        user = self._intake.confirm(request)
         if content.lstrip().startswith(b"["):
             return _errors("send each request in a body of its own", 400)
         try:
@@ -200,7 +198,7 @@ class _Api:
         return Response(encode_answer(answer, budget), media_type="application/json")
 
     async def _file_stream(self, request: Request) -> Response:
-        user = await self._intake.find_user(request)
+        user = await self._intake.admit(request)
         if user is None:
             raise Unwelcome(401, "invalid API key")
         if user.name != request.path_params["entity"]:
@@ -210,6 +208,9 @@ class _Api:
 
     def _take_in(self, request: Request, content: bytes) -> Response:
         runs, names = self._backend.runs, request.path_params
+        user = self._intake.confirm(request)
+        if user is None or user.name != names["entity"]:
+            return _errors("permission denied", 403)
         try:
             body = read_body(content)
         except ValueError as error:

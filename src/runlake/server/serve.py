@@ -154,9 +154,7 @@ def prepare_server(
 
 
 def _configure(options: Options, backend: Backend, storage_port: int) -> uvicorn.Config:
-    limits = RequestLimits(
-        options.max_body * MB, options.max_upload * MB, options.body_timeout, options.query_timeout
-    )
+    limits = RequestLimits(options.max_body * MB, options.max_upload * MB, options.query_timeout)
     max_connections = min(options.max_connections, _usable_connections())
     waiting = Waiting(max_connections, options.header_timeout, options.body_timeout)
     return uvicorn.Config(

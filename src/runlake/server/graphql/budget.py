@@ -56,6 +56,10 @@ class Budget:
             self.n_bytes += sum(map(_size_of_rows, lists))
         if self.n_bytes > self._max_answer:
             raise Refused("the answer is too large; ask for fewer runs or rows at once")
+        self.check()
+
+    def check(self) -> None:
+        """Refuse a part of a request whose time is over."""
         if self.is_over:
             raise Refused(self.reason)
 

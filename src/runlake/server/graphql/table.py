@@ -123,6 +123,7 @@ def _by_context(resolve: Resolve) -> Callable[..., Any]:
         # Clients send null for arguments that are not given.
         given = arguments.get("input", arguments)
         named = {key: item for key, item in given.items() if item is not None}
+        info.context.budget.check()
         found = resolve(info.context, value, named)
         info.context.budget.spend(found)
         return found

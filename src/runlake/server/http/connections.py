@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.h11_impl import H11Protocol as HttpProtocol
@@ -19,6 +19,10 @@ else:
     from uvicorn.protocols.http.auto import AutoHTTPProtocol as HttpProtocol
 
 MAX_HEADERS = 1 << 16
+# Bytes per second that a body must have on average, after its first seconds.
+SLOWEST = 16_384
+# Key in the scope of a request whose body arrives too slowly; the application answers it.
+IS_LATE = "runlake.is_late"
 
 
 class Waiting:
@@ -30,14 +34,14 @@ class Waiting:
         Connections that may be open before the oldest of these is closed.
     header_timeout : float
         Seconds from the first byte of a request (or from the connection) to the end of its headers.
-    send_timeout : float
-        Seconds for which a client may take nothing of an answer.
+    body_timeout : float
+        Seconds for which a client may send nothing of a body, or take nothing of an answer.
     """
 
-    def __init__(self, max_connections: int, header_timeout: float, send_timeout: float) -> None:
+    def __init__(self, max_connections: int, header_timeout: float, body_timeout: float) -> None:
         self.max_connections = max_connections
         self.header_timeout = header_timeout
-        self.send_timeout = send_timeout
+        self.body_timeout = body_timeout
         self.oldest_first: dict[BoundedConnection, None] = {}
 
     def protocol(self) -> type[BoundedConnection]:
@@ -53,8 +57,11 @@ class BoundedConnection(HttpProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._n_headers = 0
-        self._headers = _Deadline(self.loop, self.waiting.header_timeout, self.drop)
-        self._answer = _Deadline(self.loop, self.waiting.send_timeout, self._abort)
+        self._headers = _Deadline(self.loop, self.drop)
+        self._answer = _Deadline(self.loop, self._abort)
+        self._body = _Deadline(self.loop, self._refuse_body)
+        self._body_start = 0.0
+        self._n_body = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept a connection; close the oldest one without a request if there are too many."""
@@ -63,7 +70,7 @@ class BoundedConnection(HttpProtocol):
         if len(self.connections) > waiting.max_connections and waiting.oldest_first:
             next(iter(waiting.oldest_first)).drop()
         waiting.oldest_first[self] = None
-        self._headers.start()
+        self._headers.start(waiting.header_timeout)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in; the deadline of headers ends with the headers."""
@@ -73,8 +80,9 @@ class BoundedConnection(HttpProtocol):
             self.waiting.oldest_first.pop(self, None)
             self._headers.end()
             self._n_headers = 0
+            self._await_body(len(data)) if cycle.more_body else self._body.end()
         elif not self.transport.is_closing():
-            self._headers.start()
+            self._headers.start(self.waiting.header_timeout)
             self._n_headers += len(data)
             if self._n_headers > MAX_HEADERS:
                 self.drop()
@@ -92,7 +100,7 @@ class BoundedConnection(HttpProtocol):
     def pause_writing(self) -> None:
         """Start the deadline of an answer that its client does not take."""
         super().pause_writing()
-        self._answer.start()
+        self._answer.start(self.waiting.body_timeout)
 
     def resume_writing(self) -> None:
         """End that deadline."""
@@ -102,8 +110,8 @@ class BoundedConnection(HttpProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End all deadlines."""
         self.waiting.oldest_first.pop(self, None)
-        self._headers.end()
-        self._answer.end()
+        for deadline in (self._headers, self._body, self._answer):
+            deadline.end()
         super().connection_lost(exc)
 
     def drop(self) -> None:
@@ -112,6 +120,25 @@ class BoundedConnection(HttpProtocol):
         self.connections.discard(self)
         self.transport.abort()
 
+    def _await_body(self, n_bytes: int) -> None:
+        now = self.loop.time()
+        if not self._body.is_running:
+            self._body_start, self._n_body = now, 0
+        self._n_body += n_bytes
+        patience = self.waiting.body_timeout
+        late = self._body_start + patience + self._n_body / SLOWEST
+        self._body.end()
+        self._body.start(min(patience, late - now))
+
+    def _refuse_body(self) -> None:
+        if self.flow.read_paused:
+            # The server lets the client wait, until it is the turn of the request.
+            self._body.end()
+            self._await_body(0)
+            return
+        cast("dict[str, Any]", self.cycle.scope)[IS_LATE] = True
+        self.cycle.message_event.set()
+
     def _abort(self) -> None:
         self.transport.abort()
 
@@ -119,18 +146,20 @@ class BoundedConnection(HttpProtocol):
 class _Deadline:
     """Calls a function after some seconds, unless it is ended before."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, seconds: float, act: Callable[[], None]
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
         self._loop = loop
-        self._seconds = seconds
         self._act = act
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self) -> None:
+    @property
+    def is_running(self) -> bool:
+        """Whether it has started and not ended."""
+        return self._timer is not None
+
+    def start(self, seconds: float) -> None:
         """Start, if it has not started."""
         if self._timer is None:
-            self._timer = self._loop.call_later(self._seconds, self._act)
+            self._timer = self._loop.call_later(seconds, self._act)
 
     def end(self) -> None:
         """End without calling the function."""

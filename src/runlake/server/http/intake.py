@@ -7,8 +7,8 @@ takes all threads or all memory.
 from __future__ import annotations
 
 import asyncio
-import time
 import zlib
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -16,24 +16,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
-from starlette.requests import ClientDisconnect, Request
+from cachetools import TTLCache
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from runlake.server.http.connections import IS_LATE
 from runlake.server.store.accounts import User, find_user
 from runlake.server.store.database import Database
 
 MB = 1 << 20
 # Without a key only the questions are answered that clients ask before they have one.
 MAX_BODY_WITHOUT_KEY = 16_384
-SECONDS_WITHOUT_KEY = 5.0
 LARGE_BODY = 2 * MB
 LARGE_AT_ONCE = 4
 REQUESTS_AT_ONCE = 64
 THREADS_PER_USER = 4
 THREADS_FOR_KEYS = 4
-# Bytes per second that a body must have on average, after its first `body_timeout` seconds.
-SLOWEST = 16_384
+KEYS_IN_MEMORY = 1_000
+KEY_SECONDS = 60.0
 # A client that is refused while it sends its body finds the answer if the body is still taken.
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 64 * MB
@@ -61,7 +62,6 @@ class RequestLimits:
 
     max_body: int = 32 * MB
     max_upload: int = 50_000 * MB
-    body_timeout: float = 60.0
     query_timeout: float = 60.0
 
 
@@ -79,21 +79,36 @@ class Intake:
     def __init__(self, database: Database, limits: RequestLimits) -> None:
         self._database = database
         self.limits = limits
-        self._lanes: dict[int | None, _Lanes] = {}
+        self._lanes: dict[int | None, _Lanes] = defaultdict(_Lanes)
         self._large = anyio.Semaphore(LARGE_AT_ONCE, fast_acquire=True)
+        self._admitted: TTLCache[str | None, User | None] = TTLCache(KEYS_IN_MEMORY, KEY_SECONDS)
         self._key_threads = ThreadPoolExecutor(THREADS_FOR_KEYS, "runlake-keys")
 
-    async def find_user(self, request: Request) -> User | None:
-        """Return the user of the request's key, None without a key; a wrong key is refused."""
+    async def admit(self, request: Request) -> User | None:
+        """Return the user whose body may be read, None without a key; a wrong key is refused.
+
+        A key that was right a minute ago is not looked up again; `confirm` does so.
+        """
         authorization = request.headers.get("authorization")
-        if not authorization:
-            return None
-        # Threads of their own: a key is found even if slow requests have taken all others.
-        loop = asyncio.get_running_loop()
-        user = await loop.run_in_executor(
-            self._key_threads, find_user, self._database, authorization
-        )
-        if user is None:
+        user = self._admitted.get(authorization)
+        if user is None and authorization:
+            # Threads of their own: a key is found even if slow requests have taken all others.
+            loop = asyncio.get_running_loop()
+            user = await loop.run_in_executor(self._key_threads, self.confirm, request)
+            self._admitted[authorization] = user
+        return user
+
+    def confirm(self, request: Request) -> User | None:
+        """Return the user of the request's key as the database has it now; not on the event loop.
+
+        Raises
+        ------
+        Unwelcome
+            If the key is wrong.
+        """
+        authorization = request.headers.get("authorization")
+        user = find_user(self._database, authorization)
+        if authorization and user is None:
             raise Unwelcome(401, "invalid API key")
         return user
 
@@ -119,19 +134,16 @@ class Intake:
             If the body is too large, too slow or packed in an unknown way, or the user has too many
             requests under way.
         """
-        lanes = self._lanes.setdefault(user.id if user else None, _Lanes())
-        if lanes.n_requests >= REQUESTS_AT_ONCE:
+        lanes = self._lanes[user.id if user else None]
+        if user is not None and lanes.n_requests >= REQUESTS_AT_ONCE:
             raise Unwelcome(429, f"more than {REQUESTS_AT_ONCE} requests at once; try again")
         lanes.n_requests += 1
         try:
             async with AsyncExitStack() as stack:
                 body = bytearray()
                 is_large = False
-                limits = self.limits
-                if user is None:
-                    limits = RequestLimits(MAX_BODY_WITHOUT_KEY, body_timeout=SECONDS_WITHOUT_KEY)
-                pieces = _pieces(request, limits.max_body, limits.body_timeout)
-                async for piece in _unpacked(request, pieces, limits.max_body):
+                limit = MAX_BODY_WITHOUT_KEY if user is None else self.limits.max_body
+                async for piece in _unpacked(request, _pieces(request, limit), limit):
                     if not is_large and max(_announced(request), len(body)) > LARGE_BODY:
                         is_large = True
                         await stack.enter_async_context(lanes.large)
@@ -144,7 +156,7 @@ class Intake:
 
     def upload(self, request: Request) -> AsyncIterator[bytes]:
         """Return the pieces of an uploaded file; `Unwelcome` if it is too large or too slow."""
-        return _pieces(request, self.limits.max_upload, self.limits.body_timeout)
+        return _pieces(request, self.limits.max_upload)
 
 
 async def _unpacked(
@@ -185,23 +197,18 @@ def _too_large(limit: int) -> Unwelcome:
     return Unwelcome(413, f"the body is larger than {limit:,} bytes, the limit of this server")
 
 
-async def _pieces(request: Request, limit: int, patience: float) -> AsyncIterator[bytes]:
+async def _pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
     if _announced(request) > limit:
         raise _too_large(limit)
-    n_bytes, waited = 0, 0.0
-    pieces = aiter(request.stream())
-    while True:
-        start = time.monotonic()
-        try:
-            async with asyncio.timeout(min(patience, patience + n_bytes / SLOWEST - waited)):
-                piece = await anext(pieces, None)
-        except TimeoutError:
-            raise Unwelcome(408, "the body arrives too slowly") from None
-        except ClientDisconnect:
-            raise Unwelcome(400, "the connection ended before the body") from None
-        waited += time.monotonic() - start
-        if piece is None:
-            return
+    n_bytes, is_more = 0, True
+    while is_more:
+        message = await request.receive()
+        if IS_LATE in request.scope:
+            raise Unwelcome(408, "the body arrives too slowly")
+        if message["type"] == "http.disconnect":
+            raise Unwelcome(400, "the connection ended before the body")
+        piece = message.get("body", b"")
+        is_more = message.get("more_body", False)
         n_bytes += len(piece)
         if n_bytes > limit:
             raise _too_large(limit)

@@ -24,6 +24,10 @@ MAX_PROBES = 4
 MAX_PROBED = 2_000
 FROM = "FROM runs JOIN projects ON projects.id = runs.project_id"
 # These columns can be very long; `RunStore.large` reads them when a query selects them.
+DOCUMENTS = ("config_values", "summary_values")
+# Copies of documents that are always allowed; more may take so many bytes.
+FEW_COPIES = 64
+MAX_COPIED = 256 << 20
 LARGE = {"config", "summary", "system_metrics", "key_facts", "config_values", "summary_values"}
 
 
@@ -66,6 +70,7 @@ class _Order:
 def count_runs(database: Database, project_id: int, filters: str | None) -> int:
     """Return how many runs of a project match a filter."""
     condition = parse_filters(filters)
+    _check_memory(database, project_id, condition)
     tests, values = _tests(_probes(database, project_id, condition, None), condition)
     row = database.row(
         f"SELECT count(*) AS n {FROM} WHERE runs.project_id = ? AND {' AND '.join(tests)}",
@@ -113,6 +118,7 @@ def list_runs(
         If the filters, the order or the cursor are wrong.
     """
     condition, ordering = parse_filters(filters), _parse_order(order)
+    _check_memory(database, project_id, condition)
     probes = _probes(database, project_id, condition, ordering)
     tests, values = _tests(probes, condition)
     if after:
@@ -156,6 +162,23 @@ def _tests(probes: list[Probe], condition: Condition) -> tuple[list[str], list[A
         [*(f"({probe.sql})" for probe in probes), f"({condition.sql})"],
         [*(value for probe in probes for value in probe.values), *condition.values],
     )
+
+
+def _check_memory(database: Database, project_id: int, condition: Condition) -> None:
+    """Refuse a filter for which SQLite would copy large documents many times.
+
+    SQLite keeps a copy of a text for each place of a statement that names its column.
+    """
+    n_copies = {column: condition.sql.count(f"runs.{column}") for column in DOCUMENTS}
+    if sum(n_copies.values()) <= FEW_COPIES:
+        return
+    longest = ", ".join(f"max(length({column})) AS {column}" for column in DOCUMENTS)
+    row = database.row(f"SELECT {longest} FROM runs WHERE project_id = ?", project_id)
+    if row and sum(n * (row[column] or 0) for column, n in n_copies.items()) > MAX_COPIED:
+        raise Refused(
+            "the filter compares too many values of the config or the summary for runs that have "
+            "so many; use fewer conditions"
+        )
 
 
 def _columns(database: Database) -> str:

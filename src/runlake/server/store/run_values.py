@@ -18,7 +18,7 @@ from runlake.server.store.long_json import dumps_object, loads
 # SQLite refuses JSON nested deeper than 1,000 levels; deeper values cannot be used in filters.
 MAX_DEPTH = 32
 # Of a longer document, not all values can be used in filters.
-MAX_BYTES = 4 << 20
+MAX_BYTES = 3 << 20
 BYTES_OF_NUMBER = 8
 EXACT_FLOAT = 2**53
 # JSON has no infinity; SQLite reads a number that is too large as infinity.

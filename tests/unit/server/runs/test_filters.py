@@ -13,6 +13,8 @@ from runlake.server.runs.filters import (
     MAX_NESTING,
     parse_filters,
 )
+from runlake.server.runs.lists import count_runs
+from runlake.server.store.database import Database
 from runlake.server.store.patterns import matches_pattern
 
 
@@ -89,3 +91,27 @@ def test_a_long_list_of_values_is_one_condition_of_sql():
 def test_a_pattern_that_takes_exponential_time_in_python_is_found_at_once():
     assert not matches_pattern("^(a|a)*$", "a" * 100_000 + "b")
     assert matches_pattern("^(a|a)*b$", "a" * 100_000 + "b")
+
+
+def test_a_filter_that_would_copy_large_documents_many_times_is_refused(tmp_path):
+    database = Database(tmp_path / "runs.sqlite")
+    config = json.dumps({f"key{n}": {"value": n} for n in range(20_000)})
+    with database.transaction() as connection:
+        connection.execute("INSERT INTO projects (id, entity, name) VALUES (1, 'me', 'p')")
+        for name, text in (("small", "{}"), ("large", config)):
+            connection.execute(
+                "INSERT INTO runs (project_id, name, state, config, created_at, heartbeat_at) "
+                "VALUES (1, ?, 'running', ?, 0, 0)",
+                (name, text),
+            )
+
+    def count(n_conditions):
+        conditions = [{f"config.key{n}": n} for n in range(n_conditions)]
+        return count_runs(database, 1, json.dumps({"$or": conditions}))
+
+    assert count(30) == 1
+    with pytest.raises(Refused, match="use fewer conditions"):
+        count(1_000)
+    database.connection().execute("DELETE FROM runs WHERE name = 'large'")
+    assert count(1_000) == 0
+    database.connection().close()
