@@ -196,9 +196,9 @@ def run_python(
     return printed
 
 
-def wait_until(is_true: Callable[[], bool], seconds: float = 30) -> None:
+def wait_until(is_true: Callable[[], bool], seconds: float = 30, pause: float = 0.05) -> None:
     """Poll a condition until it holds."""
     deadline = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+        time.sleep(pause)

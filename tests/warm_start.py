@@ -31,6 +31,8 @@ SERVER = (
 )
 # What scripts import that log with the SDK, or read with it.
 SDK = ("wandb", "wandb.apis.public", "wandb.sdk.wandb_init", "pandas")
+# What a client imports, without polars: its queries hang in a fork of a process that has it.
+CLIENT = ("runlake.public.api", "runlake.history.decode.decode", "duckdb")
 # Elsewhere libraries of the system do not survive a fork, and figures of coverage are written by
 # processes that start with them.
 IS_WARM = sys.platform == "linux" and "COVERAGE_PROCESS_CONFIG" not in os.environ
@@ -63,7 +65,8 @@ def start_python(
         _, errors = _opened(theirs, stderr, 2)
         report, end = os.pipe()
         theirs.callback(os.close, end)
-        request = {"arguments": arguments, "environment": env, "folder": str(cwd or Path.cwd())}
+        folder = str(cwd or Path.cwd())
+        request = {"arguments": arguments, "environment": dict(env), "folder": folder}
         template(modules).send(request, (given, printed, errors, end))
     return WarmProcess(report, our_end, printed_end)
 
@@ -120,7 +123,10 @@ class WarmProcess:
         if self.stdin is not None:
             with self.stdin:
                 self.stdin.write(given or "")
-        printed = None if self.stdout is None else self.stdout.read()
+        printed = None
+        if self.stdout is not None:
+            with self.stdout:
+                printed = self.stdout.read()
         self.wait(timeout)
         return printed, None
 

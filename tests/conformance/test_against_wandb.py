@@ -89,11 +89,11 @@ def pair(request, tmp_path_factory):
                 script.communicate("finish\n")
                 assert script.returncode == 0
             run = _run(server, path, directory)
-            wait_until(lambda: run.lastHistoryStep == FAR + 9_000)
-            wait_until(lambda: "added" in _run(server, path, directory).config)
+            wait_until(lambda: run.lastHistoryStep == FAR + 9_000, pause=0.2)
+            wait_until(lambda: "added" in _run(server, path, directory).config, pause=0.2)
             n_live = LIVE[request.param]
             # Rows that move into an export while the SDK reads are lost to it.
-            wait_until(lambda: _run(server, path, directory).explain().n_live_steps == n_live)
+            wait_until(lambda: run.explain().n_live_steps == n_live, pause=0.2)
             run = _run(server, path, directory)
             found = run_script(READ, server, directory / "sdk", path, json.dumps(CALLS))
             yield run, json.loads(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import threading
@@ -29,6 +30,9 @@ class RawHost:
 
     def __exit__(self, *_: object) -> None:
         self.closing.set()
+        # To close alone would not end the call that waits for a connection.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _accept(self) -> None:

@@ -4,12 +4,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 from tests.http_logging import LoggedRun, steps
 from tests.server_process import client_environment, running_server
+from tests.warm_start import CLIENT, start_python
 
 import runlake
 
@@ -31,12 +31,8 @@ def wide(tmp_path_factory):
 
 
 def _reader(server, directory, path):
-    return subprocess.Popen(
-        [sys.executable, "-c", READ, path],
-        env=client_environment(server, directory),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    environment = client_environment(server, directory)
+    return start_python(["-c", READ, path], CLIENT, env=environment, stdout=subprocess.PIPE)
 
 
 def test_a_client_killed_in_mid_download_leaves_nothing_wrong(wide, tmp_path):

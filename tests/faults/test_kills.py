@@ -3,13 +3,13 @@
 import random
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 from tests.http_logging import LoggedRun, steps
 from tests.server_process import client_environment, running_server
 from tests.thorough import some_of
+from tests.warm_start import CLIENT, start_python
 
 import runlake
 
@@ -49,11 +49,8 @@ def test_a_reader_killed_at_any_moment_leaves_nothing_wrong(logged, tmp_path, n_
     run = runlake.Api(overrides, api_key=server.api_key).run(path)
     environment = client_environment(server, tmp_path / "shared")
     for number in range(n_rounds):
-        victim = subprocess.Popen(
-            [sys.executable, "-c", ACT, path, str(number)],
-            env=environment,
-            stdout=subprocess.PIPE,
-        )
+        command = ["-c", ACT, path, str(number)]
+        victim = start_python(command, CLIENT, env=environment, stdout=subprocess.PIPE)
         assert victim.stdout is not None
         victim.stdout.readline()
         time.sleep(chance.random() * 0.15)
@@ -75,8 +72,8 @@ def test_readers_at_once_fetch_each_export_once(logged, tmp_path):
     server, path, _ = logged
     environment = client_environment(server, tmp_path / "cold")
     with server.counted() as requests:
-        command = [sys.executable, "-c", READ, path]
-        readers = [subprocess.Popen(command, env=environment) for _ in range(4)]
+        command = ["-c", READ, path]
+        readers = [start_python(command, CLIENT, env=environment) for _ in range(4)]
         assert [reader.wait(120) for reader in readers] == [0] * 4
     fetched = [r["path"] for r in requests if r["origin"] == "storage"]
     assert len(fetched) == len(set(fetched)) == N_EXPORTS

@@ -3,14 +3,13 @@
 import logging
 import os
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from tests.server_process import wait_until
+from tests.warm_start import CLIENT, start_python
 
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking import striped as locks
@@ -52,8 +51,8 @@ def holders(directory, tmp_path):
     started = []
 
     def start(kind, name="a", turns=1):
-        command = [sys.executable, "-c", HOLD, directory.root, kind, turns, tmp_path / "log", name]
-        started.append(subprocess.Popen(list(map(str, command))))
+        command = ["-c", HOLD, directory.root, kind, turns, tmp_path / "log", name]
+        started.append(start_python(list(map(str, command)), CLIENT, env=os.environ))
         return started[-1]
 
     yield start

@@ -1,11 +1,11 @@
 """A lock that lets every process in: work is done twice, but the rows are right."""
 
 import subprocess
-import sys
 
 import pytest
 from tests.http_logging import LoggedRun, steps
 from tests.server_process import client_environment
+from tests.warm_start import CLIENT, start_python
 
 # ``fcntl.flock`` succeeds for everyone, as on some network file systems.
 READ = """
@@ -19,26 +19,25 @@ sys.stdin.readline()
 rows = list(run.beta_scan_history())
 print(hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest(), len(rows))
 """
-N_PROCESSES = 8
+N_PROCESSES = 6
+# Six exports.
+N_ROWS = 6_000
 
 
 @pytest.fixture(scope="module")
 def path(backend):
-    rows = steps(0, 20_000, **{f"k{i}": i for i in range(10)})
-    logged = LoggedRun(backend, "lied-to")
-    for first in range(0, len(rows), 5000):
-        logged.log(*rows[first : first + 5000])
-    return logged.finish().path
+    rows = steps(0, N_ROWS, **{f"k{i}": i for i in range(10)})
+    return LoggedRun(backend, "lied-to").log(*rows).finish().path
 
 
 def _start(backend, path, cache):
     environment = {**client_environment(backend, cache), "RUNLAKE_LOCKING": "flock"}
-    return subprocess.Popen(
-        [sys.executable, "-c", READ, path],
+    return start_python(
+        ["-c", READ, path],
+        CLIENT,
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
     )
 
 
@@ -54,7 +53,7 @@ def test_processes_with_a_lying_lock_read_the_same_rows_as_a_single_process(
             reader.stdin.write("go\n")
             reader.stdin.flush()
         printed = [reader.communicate(timeout=120)[0].split() for reader in readers]
-    assert expected[1] == "20000"
+    assert expected[1] == str(N_ROWS)
     assert printed == [expected] * N_PROCESSES
     fetched = [request["path"] for request in requests if request["origin"] == "storage"]
     assert len(fetched) > len(set(fetched)), "the lock did not lie: nothing was fetched twice"

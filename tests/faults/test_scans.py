@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -11,6 +10,7 @@ from tests.faults.fault_script import Fault
 from tests.faults.fault_server import API_KEY, RUN_PATH
 from tests.faults.parquet import export_bytes
 from tests.server_process import bare_environment, wait_until
+from tests.warm_start import CLIENT, start_python
 
 import runlake
 from runlake import errors
@@ -106,14 +106,16 @@ def test_the_download_of_a_process_that_ended_is_resumed(faulty, tmp_path, how):
         "WANDB_BASE_URL": faulty.base_url,
         "WANDB_API_KEY": API_KEY,
     }
-    command = [sys.executable, "-c", SCAN, RUN_PATH]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as victim:
+    command = ["-c", SCAN, RUN_PATH]
+    with start_python(command, CLIENT, env=environment, stdout=subprocess.PIPE) as victim:
         parts = (tmp_path / "cache").rglob
         wait_until(lambda: any(f.stat().st_size > 2_000_000 for f in parts("*.part")))
         time.sleep(0.2)
         victim.send_signal(how)
         victim.wait(10)
-    printed = subprocess.run(command, env=environment, capture_output=True, check=True).stdout
-    assert json.loads(printed) == [305_000, True]
+    with start_python(command, CLIENT, env=environment, stdout=subprocess.PIPE) as reader:
+        printed, _ = reader.communicate()
+    assert reader.returncode == 0
+    assert json.loads(printed or "") == [305_000, True]
     assert faulty.n_bytes("big") == len(big)
     assert not list(parts("*.part"))

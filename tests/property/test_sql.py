@@ -161,7 +161,7 @@ questions = st.builds(
 
 
 # An example is many queries.
-N_EXAMPLES = n_examples(8, 400)
+N_EXAMPLES = n_examples(8, 200)
 
 
 @settings(deadline=None, max_examples=N_EXAMPLES)
