@@ -1,4 +1,4 @@
-"""Work that a server repeats in a thread of its own while it runs."""
+"""Work that a server does in threads of their own while it runs."""
 
 from __future__ import annotations
 
@@ -11,42 +11,46 @@ LOGGER = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def repeated(
-    seconds: float,
-    act: Callable[[], object],
-    purpose: str,
-    *,
-    first: Callable[[Callable[[], bool]], object] | None = None,
-) -> Iterator[None]:
+def repeated(seconds: float, act: Callable[[], object], purpose: str) -> Iterator[None]:
     """Repeat an action during the block.
 
     Parameters
     ----------
     seconds : float
-        Pause between two calls.
+        Pause before each call.
     act : callable
         The action.
     purpose : str
         For the log, after "Could not".
-    first : callable, optional
-        Called once before; its argument returns whether the block is over.
     """
-    over = threading.Event()
 
-    def attempt(once: Callable[[], object]) -> None:
-        try:
-            once()
-        except Exception:
-            # A full disk or a locked database may be temporary: the thread has to try again.
-            LOGGER.exception("Could not %s.", purpose)
-
-    def repeat() -> None:
-        if first is not None:
-            attempt(lambda: first(over.is_set))
+    def repeat(over: threading.Event) -> None:
         while not over.wait(seconds):
-            attempt(act)
+            _attempt(act, purpose)
 
-    thread = threading.Thread(target=repeat, name=f"runlake: {purpose}", daemon=True)
+    with _thread(repeat, purpose):
+        yield
+
+
+@contextlib.contextmanager
+def once(act: Callable[[Callable[[], bool]], object], purpose: str) -> Iterator[None]:
+    """Act once during the block; the argument of the action returns whether the block is over."""
+    with _thread(lambda over: _attempt(lambda: act(over.is_set), purpose), purpose):
+        yield
+
+
+def _attempt(act: Callable[[], object], purpose: str) -> None:
+    try:
+        act()
+    except Exception:
+        # A full disk or a locked database may be temporary: the thread has to try again.
+        LOGGER.exception("Could not %s.", purpose)
+
+
+@contextlib.contextmanager
+def _thread(work: Callable[[threading.Event], object], purpose: str) -> Iterator[None]:
+    over = threading.Event()
+    thread = threading.Thread(target=work, args=[over], name=f"runlake: {purpose}", daemon=True)
     thread.start()
     try:
         yield

@@ -19,7 +19,7 @@ import uvicorn
 
 from runlake.server.app import Backend, build_app, open_backend
 from runlake.server.artifacts.artifacts import REGIONS
-from runlake.server.background import repeated
+from runlake.server.background import once, repeated
 from runlake.server.data_directory.custody import (
     CHECKPOINT_SECONDS,
     DirectoryError,
@@ -266,10 +266,13 @@ def _background(backend: Backend, options: Options, generations: Generations) ->
         generations.go_on()
         backend.storage.remove_unwanted()
 
-    watching = repeated(
-        min(5.0, options.crash_after / 4),
-        backend.runs.end_silent_runs,
-        "check for runs that stopped sending",
-    )
-    with watching, repeated(CHECKPOINT_SECONDS, go_on, "maintain the data directory", first=tidy):
+    with (
+        repeated(
+            min(5.0, options.crash_after / 4),
+            backend.runs.end_silent_runs,
+            "check for runs that stopped sending",
+        ),
+        repeated(CHECKPOINT_SECONDS, go_on, "maintain the data directory"),
+        once(tidy, "remove leftovers"),
+    ):
         yield

@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,14 +107,14 @@ def _copy(source: Path, target: Path, *, link: bool) -> Copied:
         if source.joinpath(name).is_file():
             shutil.copyfile(source / name, target / name)
     # Everything is on disk before the new database names it.
-    os.sync()
+    _flush()
     target.joinpath(GENERATION).unlink(missing_ok=True)
     for suffix in ("-wal", "-shm"):
         target.joinpath(DATABASE + suffix).unlink(missing_ok=True)
     aside.replace(target / DATABASE)
     write_generation(target, int(generation[0]) if generation else 0)
     _remove_others(target, {path for _, path, _, _ in objects})
-    os.sync()
+    _flush()
     return copied
 
 
@@ -160,6 +161,11 @@ def _copy_object(
     aside.replace(target)
     copied.n_copied += 1
     copied.n_bytes += digests.n_bytes
+
+
+def _flush() -> None:
+    if sys.platform != "win32":
+        os.sync()
 
 
 def _private(path: str, flags: int) -> int:

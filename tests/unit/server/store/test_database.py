@@ -1,6 +1,8 @@
 import json
 import sqlite3
 
+import pytest
+
 from runlake.server.runs.lists import count_runs
 from runlake.server.runs.projects import find_sweep, list_projects
 from runlake.server.store.database import MIGRATIONS, Database
@@ -30,3 +32,35 @@ def test_a_database_of_the_first_version_can_be_filtered_after_its_upgrade(tmp_p
     assert sweep["n_runs"] == 1
     (project,) = list_projects(database, "me", first=None, after=None).rows
     assert project["created_at"] == 1e9
+
+
+def test_a_failed_commit_leaves_no_open_transaction(tmp_path):
+    database = Database(tmp_path / "runlake.sqlite")
+    done = []
+    with database.transaction() as connection:
+        connection.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+        connection.execute(
+            "CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED)"
+        )
+    database.connection().execute("PRAGMA foreign_keys = ON")
+
+    def add_orphan():
+        with database.transaction() as connection:
+            connection.execute("INSERT INTO child VALUES (1)")
+            database.on_commit(lambda: done.append("failed"))
+
+    with pytest.raises(sqlite3.IntegrityError):
+        add_orphan()
+    with database.transaction() as connection:
+        connection.execute("INSERT INTO parent VALUES (5)")
+        database.on_commit(lambda: done.append("committed"))
+    assert done == ["committed"]
+    other = Database(tmp_path / "runlake.sqlite")
+    assert [row["id"] for row in other.rows("SELECT id FROM parent")] == [5]
+    assert other.rows("SELECT * FROM child") == []
+
+
+def test_a_database_keeps_its_commits_through_a_power_cut(tmp_path):
+    database = Database(tmp_path / "runlake.sqlite")
+    found = database.connection().execute("PRAGMA synchronous").fetchone()[0]
+    assert found == 2
