@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, field
+from typing import Any
 
 from runlake.server.artifacts.artifacts import ArtifactStore
 from runlake.server.graphql.budget import Budget
@@ -12,6 +13,9 @@ from runlake.server.runs.files import RunFiles
 from runlake.server.runs.runs import RunStore
 from runlake.server.store.accounts import User
 from runlake.server.store.objects import Storage
+
+# Few runs at a time: their documents may have megabytes.
+READ_TOGETHER = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class Context:
     artifacts: ArtifactStore
     storage: Storage
     budget: Budget = field(default_factory=Budget)
+    _listed: dict[int, list[int]] = field(default_factory=dict)
+    _large: dict[str, dict[int, Any]] = field(default_factory=dict)
 
     @property
     def owner(self) -> str:
@@ -60,3 +66,21 @@ class Context:
         if run is None:
             raise Refused(f"run {entity}/{project}/{name} not found")
         return run
+
+    def list_runs(self, runs: list[sqlite3.Row]) -> None:
+        """Remember runs that one list returned: their large columns are read together."""
+        numbers = [run["id"] for run in runs]
+        for start in range(0, len(numbers), READ_TOGETHER):
+            together = numbers[start : start + READ_TOGETHER]
+            self._listed.update(dict.fromkeys(together, together))
+
+    def large(self, run: sqlite3.Row, column: str) -> Any:
+        """Return a large column of a run; refused if the run was deleted meanwhile."""
+        if column in run.keys():  # noqa: SIM118 - a Row holds values, not names
+            return run[column]
+        number, known = run["id"], self._large.setdefault(column, {})
+        if number not in known:
+            known.update(self.runs.large_values(column, self._listed.get(number, [number])))
+        if number not in known:
+            raise Refused("the run was deleted")
+        return known[number]

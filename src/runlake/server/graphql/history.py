@@ -32,7 +32,7 @@ MAX_SPECS = 1_000
 
 @TABLE.resolves("Run", "historyKeys")
 def _keys(context: Context, run: sqlite3.Row, _: Given) -> Any:
-    facts = context.runs.large(run, "key_facts")
+    facts = context.large(run, "key_facts")
     context.budget.spend(facts)
     return history_keys(loads_objects(facts), run["last_step"])
 

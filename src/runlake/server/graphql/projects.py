@@ -102,6 +102,7 @@ def _runs(context: Context, project: sqlite3.Row, given: Given) -> Fields:
         first=given.get("first"),
         after=given.get("after"),
     )
+    context.list_runs(page.rows)
     return connection(page, counted=(project["id"], filters))
 
 

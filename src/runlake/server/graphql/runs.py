@@ -51,22 +51,22 @@ def _project(context: Context, run: sqlite3.Row, _: Given) -> sqlite3.Row | None
 
 @TABLE.resolves("Run", "config")
 def _config(context: Context, run: sqlite3.Row, _: Given) -> Any:
-    return context.runs.large(run, "config")
+    return context.large(run, "config")
 
 
 @TABLE.resolves("Run", "summaryMetrics")
 def _summary(context: Context, run: sqlite3.Row, _: Given) -> Any:
-    return context.runs.large(run, "summary")
+    return context.large(run, "summary")
 
 
 @TABLE.resolves("Run", "systemMetrics")
 def _system_metrics(context: Context, run: sqlite3.Row, _: Given) -> Any:
-    return context.runs.large(run, "system_metrics")
+    return context.large(run, "system_metrics")
 
 
 @TABLE.resolves("Run", "wandbConfig")
 def _wandb_config(context: Context, run: sqlite3.Row, given: Given) -> str:
-    entry = json.loads(context.runs.large(run, "config")).get("_wandb")
+    entry = json.loads(context.large(run, "config")).get("_wandb")
     value = entry.get("value") if isinstance(entry, dict) else None
     keys, items = given.get("keys"), value.items() if isinstance(value, dict) else ()
     return json.dumps({k: v for k, v in items if keys is None or k in keys})

@@ -23,11 +23,11 @@ MAX_PROBES = 4
 # If more runs match, a page is found sooner in the order of the list.
 MAX_PROBED = 2_000
 FROM = "FROM runs JOIN projects ON projects.id = runs.project_id"
-# These columns can be very long; `RunStore.large` reads them when a query selects them.
 DOCUMENTS = ("config_values", "summary_values")
 # Copies of documents that are always allowed; more may take so many bytes.
 FEW_COPIES = 64
 MAX_COPIED = 256 << 20
+# These columns can be very long; `RunStore.large_values` reads them when a query selects them.
 LARGE = {"config", "summary", "system_metrics", "key_facts", "config_values", "summary_values"}
 
 

@@ -6,7 +6,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -120,11 +120,13 @@ class RunStore:
             "SELECT * FROM projects WHERE entity = ? AND name = ?", entity, name
         )
 
-    def large(self, run: sqlite3.Row, column: str) -> Any:
-        """Return a large column, which rows from lists do not have."""
-        if column in run.keys():  # noqa: SIM118 - a Row holds values, not names
-            return run[column]
-        return self._existing(run["id"])[column]
+    def large_values(self, column: str, run_ids: Sequence[int]) -> dict[int, Any]:
+        """Return a large column, which rows from lists do not have, of runs by their numbers."""
+        rows = self._database.rows(
+            f"SELECT id, {column} FROM runs WHERE id IN (SELECT value FROM json_each(?))",
+            json.dumps(run_ids),
+        )
+        return {row["id"]: row[column] for row in rows}
 
     def upsert(self, entity: str, given: Mapping[str, Any]) -> tuple[sqlite3.Row, bool]:
         """Create, restart, resume or change a run.
