@@ -47,6 +47,7 @@ class Line:
         return (self.work, self.ours, self.peer, self.ratio, self.goal, verdict)
 
 
+SERVER_TITLE = "## The embedded backend at size"
 HEADER = ("work", "runlake", "peer", "ratio", "goal", "")
 
 
@@ -71,10 +72,31 @@ def growth_table(grown: Sequence[Curve]) -> str:
     return "\n".join(["| work | by | time | slope | <= 1.2 |", "|---|---|---|---|---|", *rows])
 
 
+def write_server_table(lines: list[Line]) -> None:
+    """Replace the part of the page about the embedded backend with these results."""
+    text = f"""{SERVER_TITLE}
+
+Made by `make bench-server` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores. Requests are sent
+over loopback, one at a time unless the line says otherwise. "p50" and "p99" are percentiles of their
+times; "CPU" is the processor time of the server per request.
+
+{as_markdown(lines)}
+"""
+    page = DOCUMENT.read_text()
+    DOCUMENT.write_text(page.removesuffix(_server_part(page)).rstrip() + "\n\n" + text)
+
+
+def _server_part(page: str) -> str:
+    _, title, part = page.partition(SERVER_TITLE)
+    return title + part
+
+
 def write_document(lines: list[Line], grown: list[Curve]) -> None:
     """Replace the page and its picture with these results."""
     panels = [list(same) for _, same in groupby(grown, lambda curve: curve.by)]
     PICTURE.write_text(draw(panels))
+    # Measured by another command.
+    server = _server_part(DOCUMENT.read_text())
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     DOCUMENT.write_text(
         f"""# Benchmarks
@@ -98,7 +120,7 @@ CPython's objects, and the ratio is smaller.
 
 "vendor's layout" is few large files with all numbers as doubles, as the vendor's cloud writes them
 (the size of its row groups is not known; here it is pyarrow's default, up to 1,048,576 rows).
-"`runlake serve`'s" layout is files of 10,000 rows.
+"`runlake serve`'s" layout is files of 10,000 rows, as `--export-rows 10000` writes them.
 
 {as_markdown(lines)}
 
@@ -117,5 +139,6 @@ and a slope above 1.2 is a defect to work on.
 ![Time by rows, by keys and by runs](benchmarks.svg)
 
 {growth_table(grown)}
-"""
+
+{server}"""
     )

@@ -7,13 +7,14 @@ for ten minutes and prints how latency and memory change.
 from __future__ import annotations
 
 import json
+import os
 import random
 import statistics
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ import httpx
 from tests.http_logging import LoggedRun
 from tests.server_process import NO_TLS, RunningServer, run_script, running_server
 
-from benchmarks.report import Line, as_markdown
+from benchmarks.report import Line, as_markdown, write_server_table
 from runlake.server.app import Backend, open_backend
 from runlake.server.runs.runs import Limits
 from runlake.server.store.accounts import add_user
@@ -84,16 +85,18 @@ print(time.monotonic() - start)
 
 @dataclass(frozen=True)
 class Spread:
-    """Durations in milliseconds."""
+    """Durations of requests, and the server's own CPU time per request."""
 
     seconds: list[float]
+    cpu: float | None = None
 
     def at(self, percent: int) -> float:
         """Return a percentile."""
         return 1e3 * statistics.quantiles(self.seconds, n=100)[percent - 1]
 
     def __str__(self) -> str:
-        return f"p50 {self.at(50):.1f} ms, p99 {self.at(99):.1f} ms"
+        cpu = "" if self.cpu is None else f", CPU {1e3 * self.cpu:.1f} ms"
+        return f"p50 {self.at(50):.1f} ms, p99 {self.at(99):.1f} ms{cpu}"
 
 
 def lines(folder: Path) -> list[Line]:
@@ -137,8 +140,8 @@ def _wide_run(server: RunningServer, other: RunningServer, n_keys: int, n_bytes:
             _ask(http, server, RUN, name=f"wide-{n_keys}", keys=["_step"])
     name = f"{n_keys:,} keys, {n_bytes // MB} MB of lines"
     return [
-        _line(f"requests that log {name}", sent, 300),
-        _line(f"requests of another user meanwhile, {n_keys:,} keys", answers, 100),
+        _line(f"requests that log {name}", Spread(sent), 300),
+        _line(f"requests of another user meanwhile, {n_keys:,} keys", Spread(answers), 100),
         _plain(f"peak memory of the server and its exports, {n_keys:,} keys", max(peak), "MB", 600),
     ]
 
@@ -161,8 +164,9 @@ def _lists(server: RunningServer) -> list[Line]:
     found = []
     with _client(server) as http:
         for name, asked in ASKS.items():
-            times = [_timed(partial(_ask, http, server, RUNS, **asked)) for _ in range(100)]
-            found.append(_line(f"a page of 50 of {N_RUNS:,} runs, {name}", times, 20, 60))
+            asks = [partial(_ask, http, server, RUNS, **asked)] * 100
+            spread = _repeated(server, asks)
+            found.append(_line(f"a page of 50 of {N_RUNS:,} runs, {name}", spread, 20, 60))
     return found
 
 
@@ -171,9 +175,9 @@ def _pages(server: RunningServer) -> list[Line]:
     with _client(server) as http:
         lows = [random.randrange(N_ROWS - 10_000) for _ in range(100)]
         spans = [{"name": "long", "low": low, "high": low + 10_000, "n": 100} for low in lows]
-        pages = [_timed(partial(_ask, http, server, PAGE, **span)) for span in spans]
+        pages = _repeated(server, [partial(_ask, http, server, PAGE, **span) for span in spans])
         ask = partial(_ask, http, server, RUN, name="long", keys=["_step"])
-        runs = [_timed(ask) for _ in range(100)]
+        runs = _repeated(server, [ask] * 100)
     name = f"of a run of {N_ROWS:,} rows"
     return [
         _line(f"a page of 100 rows {name}", pages, 20, 60),
@@ -343,9 +347,21 @@ def _children(pid: int) -> list[int]:
     return [int(child) for file in threads for child in file.read_text().split()]
 
 
-def _line(work: str, seconds: list[float], *goals: float) -> Line:
+def _repeated(server: RunningServer, acts: Sequence[Callable[[], object]]) -> Spread:
+    """Execute requests one after the other, after one that does not count."""
+    acts[0]()
+    before = _cpu_seconds(server.process.pid)
+    seconds = [_timed(act) for act in acts]
+    return Spread(seconds, (_cpu_seconds(server.process.pid) - before) / len(acts))
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _line(work: str, spread: Spread, *goals: float) -> Line:
     """Return a line with a goal for the 99th percentile, or for the median and the 99th."""
-    spread = Spread(seconds)
     percents = (99,) if len(goals) == 1 else (50, 99)
     pairs = list(zip(percents, goals, strict=True))
     goal = ", ".join(f"p{percent} < {most:g} ms" for percent, most in pairs)
@@ -362,6 +378,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="runlake-bench-") as name:
         is_soak = sys.argv[1:2] == ["soak"]
         found = soak(Path(name), float(sys.argv[2])) if is_soak else lines(Path(name))
+    if not is_soak:
+        write_server_table(found)
     print(as_markdown(found), flush=True)
 
 

@@ -17,7 +17,7 @@ LOGGER = logging.getLogger(__name__)
 MORE, DONE, FAILED = "more", "done", "failed"
 # A reader that waits keeps one of the few requests that the server executes for a user at a time.
 MAX_READERS = 2
-READER_SECONDS = 10.0
+READER_SECONDS = 30.0
 # How often runs are tried again whose export failed, or whose server was killed.
 RETRY_SECONDS = 30.0
 STOP_SECONDS = 3.0
@@ -84,18 +84,27 @@ class ExportQueue:
                 self._waiting.setdefault(run_id)
             self._changed.notify_all()
 
-    def wait(self, run_id: int) -> None:
+    def wait(self, run_id: int, is_done: Callable[[], bool]) -> None:
         """Have a run exported before all others, and wait a while until it is.
 
         When it returns, the rest of the run may still be live: its export failed or takes long, or
-        many readers wait already.
+        other readers wait already.
+
+        Parameters
+        ----------
+        run_id : int
+            The run.
+        is_done : callable
+            Returns whether the reader has waited for enough; rows may be logged without end.
         """
         if not self._is_running or not self._readers.acquire(blocking=False):
             return
         try:
             self.add(run_id, is_first=True)
             with self._changed:
-                self._changed.wait_for(lambda: not self._is_pending(run_id), READER_SECONDS)
+                self._changed.wait_for(
+                    lambda: not self._is_pending(run_id) or is_done(), READER_SECONDS
+                )
         finally:
             self._readers.release()
 

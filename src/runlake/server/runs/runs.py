@@ -6,7 +6,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -67,8 +67,8 @@ class Exports(Protocol):
     def add(self, run_id: int) -> None:
         """Have a run exported."""
 
-    def wait(self, run_id: int) -> None:
-        """Have a run exported, and wait a while until it is."""
+    def wait(self, run_id: int, is_done: Callable[[], bool]) -> None:
+        """Have a run exported, and wait a while until it is, or until enough is exported."""
 
 
 class RunStore:
@@ -314,7 +314,13 @@ class RunStore:
         """Return the run after its due exports were written, unless that takes too long."""
         if not is_due(run, self._limits.export_rows):
             return run
-        self._exports.wait(run["id"])
+        n_lines = run["line_count"]
+
+        def is_done() -> bool:
+            now = self.get(run["id"])
+            return now is None or now["exported_count"] >= n_lines
+
+        self._exports.wait(run["id"], is_done)
         return self._existing(run["id"])
 
     def find_due(self) -> list[int]:

@@ -22,7 +22,9 @@ class Exports:
         while self.exporter.export_next(run_id):
             pass
 
-    wait = add
+    def wait(self, run_id, is_done):
+        self.add(run_id)
+        assert is_done()
 
 
 class Backend:
