@@ -76,9 +76,9 @@ def write_server_table(lines: list[Line]) -> None:
     """Replace the part of the page about the embedded backend with these results."""
     text = f"""{SERVER_TITLE}
 
-Made by `make bench-server` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores. Requests are sent
-over loopback, one at a time unless the line says otherwise. "p50" and "p99" are percentiles of their
-times; "CPU" is the processor time of the server per request.
+Made by `make bench-server` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores. Requests are
+sent over loopback, one at a time unless the line says otherwise. "p50" and "p99" are percentiles of
+their times; "CPU" is the processor time of the server per request.
 
 {as_markdown(lines)}
 """
