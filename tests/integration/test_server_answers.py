@@ -69,7 +69,9 @@ def test_a_body_that_is_packed_in_another_way_is_an_unsupported_media_type(serve
 
 
 @pytest.mark.parametrize(
-    "content", [b"{}", b"", gzip.compress(b"{}")[:-4], gzip.compress(b"{}") + b"x"]
+    "content",
+    [b"{}", b"", gzip.compress(b"{}")[:-4], gzip.compress(b"{}") + b"x"],
+    ids=["plain", "empty", "cut off", "continued"],
 )
 def test_a_body_that_is_no_gzip_stream_is_refused(server, content):
     assert stream(server, content, "gzip") == 400
