@@ -5,12 +5,14 @@ import contextlib
 import http.client
 import json
 import socket
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from tests.server_process import running_server
 
 MB = 1 << 20
+PROC = Path("/proc")
 N_CONNECTIONS = 20
 GRAPHQL = "POST /graphql HTTP/1.1\r\nHost: x\r\n"
 STREAM = "POST /files/local/p/r/file_stream HTTP/1.1\r\nHost: x\r\n"
@@ -19,6 +21,13 @@ mutation CreateRunFiles($files: [String!]!) {
   createRunFiles(
     input: {entityName: "local", projectName: "p", runName: "r", files: $files}
   ) { files { uploadUrl } }
+}
+"""
+LAST_KEY = """
+{
+  project(entityName: "local", name: "p") {
+    runCount(filters: "{\\"summary_metrics.k99999\\": {\\"$gt\\": 0}}")
+  }
 }
 """
 UPSERT_ANY = """
@@ -55,11 +64,14 @@ class Client:
             return status_of(connection)
 
     def graphql(self, query, variables=None, *, has_key=True):
-        connection = http.client.HTTPConnection(self.origin.hostname, self.origin.port, timeout=20)
+        body = {"query": query, "variables": variables or {}}
+        return self.post("/graphql", body, has_key=has_key)
+
+    def post(self, path, body, *, has_key=True):
+        connection = http.client.HTTPConnection(self.origin.hostname, self.origin.port, timeout=120)
         name, _, value = self.key.strip().partition(": ")
-        body = json.dumps({"query": query, "variables": variables or {}})
         with contextlib.closing(connection):
-            connection.request("POST", "/graphql", body, {name: value} if has_key else {})
+            connection.request("POST", path, json.dumps(body), {name: value} if has_key else {})
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
 
@@ -191,3 +203,30 @@ def test_requests_without_a_key_are_answered_where_no_user_is_needed(client):
     assert answer[0] == 200
     assert answer[1]["data"]["viewer"] is None
     assert answer[1]["data"]["serverInfo"]["features"]
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(not PROC.is_dir(), reason="memory is read from /proc")
+def test_very_wide_runs_take_limited_memory(tmp_path):
+    nested: dict[str, object] = {f"k{n}": "x" * 90 for n in range(100_000)}
+    for _ in range(32):
+        nested = {"d": nested}
+    wide = {f"k{n}": n / 7 for n in range(100_000)}
+    files = [
+        {"wandb-summary.json": {"offset": 0, "content": [json.dumps(nested)]}},
+        {"wandb-history.jsonl": {"offset": 0, "content": [json.dumps({"_step": 0, **wide})]}},
+        {"wandb-summary.json": {"offset": 0, "content": [json.dumps(wide)]}},
+    ]
+    with running_server(tmp_path) as server:
+        client = Client(server)
+        assert client.graphql(UPSERT)[0] == 200
+        before = peak_memory(server.process.pid)
+        for sent in files:
+            assert client.post("/files/local/p/r/file_stream", {"files": sent})[0] == 200
+        assert client.graphql(LAST_KEY)[1]["data"]["project"]["runCount"] == 1
+        assert peak_memory(server.process.pid) - before < 600 * MB
+
+
+def peak_memory(pid):
+    (row,) = [x for x in (PROC / f"{pid}/status").read_text().splitlines() if x.startswith("VmHWM")]
+    return int(row.split()[1]) * 1024

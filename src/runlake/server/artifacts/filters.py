@@ -10,6 +10,7 @@ from runlake.server.refused import Refused
 from runlake.server.store.patterns import compile_pattern, matches_pattern
 
 MAX_NESTING = 16
+MAX_CHARACTERS = 100_000
 Keep = Callable[[Mapping[str, str | None]], bool]
 
 
@@ -39,6 +40,8 @@ def collection_filter(text: str | None, fields: frozenset[str]) -> Keep:
     >>> keep({"name": "data"}), keep({"name": "model"})
     (True, False)
     """
+    if len(text or "") > MAX_CHARACTERS:
+        raise Refused(f"the filters are longer than {MAX_CHARACTERS:,} characters")
     try:
         document = json.loads(text or "{}")
     except (ValueError, RecursionError):
