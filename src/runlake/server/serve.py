@@ -136,10 +136,11 @@ def prepare_server(
                 url_expiry=options.url_expiry,
                 regions=options.storage_regions,
             )
-            generations = Generations(options.data_dir, backend.database)
-            stack.callback(generations.end)
             users = list_users(backend.database)
             key = None if users else add_user(backend.database, options.user)
+            # After that: a database without users, but with a generation, counts as lost.
+            generations = Generations(options.data_dir, backend.database)
+            stack.callback(generations.end)
         address = Address(base_url, storage_url, users[0] if users else options.user, key)
         config = _configure(options, backend, storage.getsockname()[1])
         if options.access_log is not None:
