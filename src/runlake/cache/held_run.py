@@ -81,7 +81,7 @@ class HeldRun:
             return None
         if any(e.path in self._distrusted or not self.holds(e).is_enough for e in exports):
             return None
-        self._note_files(exports)
+        self._note_files()
         loaded = self.load_all(exports)
         note_use(self._directory)
         return PullResult(self._remembered(offer, exports), self._directory.path, loaded)
@@ -122,7 +122,7 @@ class HeldRun:
                 path=str(lacking[0].path),
             )
         age = max(0.0, time.time() - offer.at)
-        self._note_files(exports)
+        self._note_files()
         self._warn_stale(offer, unreachable)
         note_use(self._directory)
         return PullResult(
@@ -161,13 +161,13 @@ class HeldRun:
         keys = self._question.keys
         return recall_exports(self.catalog, self._directory.path, tuple(exports), keys)
 
-    def _note_files(self, exports: Sequence[StoredExport]) -> None:
-        """Record the state of files that were copied or restored but are intact.
+    def _note_files(self) -> None:
+        """Record the state of files, seen by `holds`, that were copied or restored but are intact.
 
         Otherwise each process would compute their checksums again.
         """
         directory, settings = self._directory, self._settings
-        if all(e.is_untouched for e in exports) or not os.access(directory.path, os.W_OK):
+        if not self.touched or not os.access(directory.path, os.W_OK):
             return
         # Only saves work: if the lock is taken or the write fails, the next process checks again.
         with (
