@@ -21,6 +21,7 @@ from runlake.server.store.database import Database
 from runlake.server.store.ids import parse_id
 from runlake.server.store.long_json import dumps_object, loads_objects
 from runlake.server.store.objects import Storage
+from runlake.server.store.run_values import work_ahead
 
 COLUMNS = {
     "displayName": "display_name",
@@ -144,6 +145,7 @@ class RunStore:
             The run, and whether it was created.
         """
         _check_documents(given)
+        work_ahead(config=given.get("config"), summary=given.get("summaryMetrics"))
         with self._database.transaction() as connection:
             run, is_new = self._find_or_create(connection, entity, given)
             starts = is_new or ("name" in given and any(key in given for key in STARTS_A_RUN))
@@ -222,6 +224,7 @@ class RunStore:
             If one of its lines cannot be stored; nothing of the request is stored then.
         """
         run_id, received = run["id"], parse_stream(body)
+        work_ahead(summary=received.summary)
         self._heartbeats.hear(run_id)
         with self._database.transaction() as connection:
             for stream, sent in received.streams.items():

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runlake.server.store import run_values
 from runlake.server.store.patterns import matches_pattern
 from runlake.server.store.run_values import (
     MAX_BYTES,
@@ -16,6 +17,7 @@ from runlake.server.store.run_values import (
     json_path,
     standard_json,
     summary_values,
+    work_ahead,
 )
 
 KEYS = st.text(st.characters(exclude_characters="\0"), max_size=3)
@@ -95,3 +97,14 @@ def test_a_document_that_repeats_itself_takes_limited_room(wide):
 def test_a_wide_document_of_usual_size_is_complete():
     wide = {f"group.key{n}": n for n in range(100_000)}
     assert json.loads(summary_values(json.dumps(wide))) == wide
+
+
+def test_values_of_long_documents_are_computed_before_the_transaction(monkeypatch):
+    text = json.dumps({f"key{n}": n for n in range(10_000)})
+    expected = summary_values(text), config_values(text)
+    work_ahead(config=text, summary=text)
+    with monkeypatch.context() as patch:
+        patch.setattr(run_values, "loads", lambda *_, **__: pytest.fail("parsed again"))
+        assert (summary_values(text), config_values(text)) == expected
+    # They are used once, so that they do not stay in memory.
+    assert (summary_values(text), config_values(text)) == expected
