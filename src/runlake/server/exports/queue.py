@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -44,6 +45,7 @@ class ExportQueue:
         ]
         self._waiting: dict[int, None] = {}
         self._current: int | None = None
+        self._wanted: Counter[int] = Counter()
         self._changed = threading.Condition()
         self._readers = threading.Semaphore(MAX_READERS)
         self._is_running = False
@@ -75,13 +77,10 @@ class ExportQueue:
             for thread in threads:
                 thread.join()
 
-    def add(self, run_id: int, *, is_first: bool = False) -> None:
+    def add(self, run_id: int) -> None:
         """Have a run exported; returns at once."""
         with self._changed:
-            if is_first:
-                self._waiting = {run_id: None, **self._waiting}
-            else:
-                self._waiting.setdefault(run_id)
+            self._waiting.setdefault(run_id)
             self._changed.notify_all()
 
     def wait(self, run_id: int, is_done: Callable[[], bool]) -> None:
@@ -100,11 +99,13 @@ class ExportQueue:
         if not self._is_running or not self._readers.acquire(blocking=False):
             return
         try:
-            self.add(run_id, is_first=True)
             with self._changed:
+                self._wanted[run_id] += 1
+                self.add(run_id)
                 self._changed.wait_for(
                     lambda: not self._is_pending(run_id) or is_done(), READER_SECONDS
                 )
+                self._wanted -= Counter([run_id])
         finally:
             self._readers.release()
 
@@ -121,12 +122,13 @@ class ExportQueue:
                 self._changed.notify_all()
 
     def _next(self) -> int | None:
-        """Wait for a run and take it; None at the end."""
+        """Wait for a run and take it, one with a waiting reader first; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or not self._is_running)
             if not self._is_running:
                 return None
-            self._current = next(iter(self._waiting))
+            wanted = (run_id for run_id in self._waiting if self._wanted[run_id])
+            self._current = next(wanted, next(iter(self._waiting)))
             del self._waiting[self._current]
             return self._current
 

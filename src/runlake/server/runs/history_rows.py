@@ -138,11 +138,11 @@ class HistoryRows:
         return [{key: found[position][key] for key in keys} for position in positions]
 
     def _steps(self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool) -> list[int]:
-        rows = self._database.rows(
-            f"SELECT DISTINCT step {IN_RANGE} ORDER BY step",
+        steps = self._database.texts(
+            f"SELECT DISTINCT step AS value {IN_RANGE}",
             *self._bounds(run, start, stop, is_live=is_live),
         )
-        return [row["step"] for row in rows]
+        return sorted(map(int, steps))
 
     def _bounds(
         self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool

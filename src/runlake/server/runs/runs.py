@@ -320,7 +320,7 @@ class RunStore:
         n_lines = run["line_count"]
 
         def is_done() -> bool:
-            now = self.get(run["id"])
+            now = self._database.row("SELECT exported_count FROM runs WHERE id = ?", run["id"])
             return now is None or now["exported_count"] >= n_lines
 
         self._exports.wait(run["id"], is_done)
@@ -395,12 +395,15 @@ class RunStore:
 
     def line_counts(self, run_id: int) -> dict[str, int]:
         """Return the number of lines per stream."""
-        counts = dict.fromkeys(STREAMS.values(), 0)
-        for row in self._database.rows(
-            "SELECT stream, max(position) + 1 AS n FROM lines WHERE run_id = ? GROUP BY stream",
-            run_id,
-        ):
-            counts[row["stream"]] = row["n"]
+        counts = {}
+        for stream in STREAMS.values():
+            # One query per stream: grouped, SQLite would read all lines.
+            row = self._database.row(
+                "SELECT max(position) + 1 AS n FROM lines WHERE run_id = ? AND stream = ?",
+                run_id,
+                stream,
+            )
+            counts[stream] = (row["n"] if row else 0) or 0
         return counts
 
     def rewind(self, run: sqlite3.Row, step: int) -> sqlite3.Row:
