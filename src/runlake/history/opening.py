@@ -96,7 +96,7 @@ def _check_steps(pulled: PullResult) -> None:
 def _find_unreadable(
     exports: LoadedExports,
 ) -> tuple[list[StoredExport], list[StoredExport], int]:
-    """Return the exports without steps and with negative ones, and the number with rows."""
+    """Return exports without steps, exports with negative steps, and how many have rows."""
     filled = [export for export in exports if export.facts.n_rows]
     stepless = [export for export in filled if STEP not in export.facts.columns]
     # Steps of more than 63 bits wrap around to negative ones.

@@ -74,7 +74,7 @@ class Team(Attributes):
 
     @property
     def members(self) -> list[Member]:
-        """The members of the team; of a user's entity, the user."""
+        """The members of the team; for the entity of a user, only this user."""
         return [Member(self.name, member) for member in self._attrs.get("members") or []]
 
     def __repr__(self) -> str:

@@ -1,7 +1,8 @@
 """The embedded backend: the server side of the W&B protocol. It shares no code with the client.
 
-Start with `app`, which builds one ASGI application over the stores, and `serve`, which runs it;
-`command` is the command line. `graphql` answers queries and mutations, `http` the other routes.
-`data_directory` keeps the directory for one server, and private; `background` repeats its upkeep.
-`runs`, `artifacts` and `store` hold the data, and raise `refused.Refused` for a wrong request.
+To understand this package, begin with `app`, which builds one ASGI application over the stores, and
+`serve`, which runs it. `command` is the command line. `graphql` answers queries and mutations,
+`http` the other routes. `data_directory` makes sure that only one server uses the directory and
+that no other user can read it; `background` repeats its upkeep. `runs`, `artifacts` and `store`
+hold the data, and raise `refused.Refused` for a wrong request.
 """

@@ -45,7 +45,7 @@ OUR_CLIENT = "runlake/"
 
 
 class _ObjectConvertor(PathConvertor):
-    """Matches names with line feeds too; Starlette's ``path`` stops at a line feed."""
+    """A path parameter that also matches line feeds; Starlette's ``path`` stops at a line feed."""
 
     regex = "(?s:.*)"
 
@@ -106,12 +106,12 @@ def build_app(
     access_log: Path | None,
     limits: RequestLimits = RequestLimits(),  # noqa: B008 - it cannot be changed
 ) -> ASGIApp:
-    """Return the ASGI application; this starts nothing.
+    """Return the ASGI application, without starting anything.
 
     Parameters
     ----------
     backend : Backend
-        The stores.
+        The database and the stores of files and runs that the application serves.
     storage_port : int
         Requests to this port are for storage, requests to any other port for the API.
     access_log : Path or None

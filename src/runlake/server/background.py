@@ -1,4 +1,4 @@
-"""Work that a server does in threads of their own while it runs."""
+"""Work that a server does in separate threads while it runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def repeated(seconds: float, act: Callable[[], object], purpose: str) -> Iterato
     act : callable
         The action.
     purpose : str
-        For the log, after "Could not".
+        The words that follow "Could not" in the log.
     """
 
     def repeat(over: threading.Event) -> None:
@@ -34,7 +34,10 @@ def repeated(seconds: float, act: Callable[[], object], purpose: str) -> Iterato
 
 @contextlib.contextmanager
 def once(act: Callable[[Callable[[], bool]], object], purpose: str) -> Iterator[None]:
-    """Act once during the block; the argument of the action returns whether the block is over."""
+    """Call an action once during the block.
+
+    The action gets a function that returns whether the block is over.
+    """
     with _thread(lambda over: _attempt(lambda: act(over.is_set), purpose), purpose):
         yield
 

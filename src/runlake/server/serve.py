@@ -172,7 +172,7 @@ def _configure(options: Options, backend: Backend, storage_port: int) -> uvicorn
 
 
 def _usable_connections() -> int:
-    """Return for how many connections there are file descriptors; half are left to files."""
+    """Return how many connections may be open; half of the file descriptors are left to files."""
     if sys.platform == "win32":
         return sys.maxsize
     import resource
@@ -193,7 +193,7 @@ def _usable(path: Path, what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _custody(options: Options) -> Iterator[None]:
-    """Hold the data directory, and see to it that nothing is lost that was there before."""
+    """Hold the data directory, and check that nothing was lost since it was last used."""
     with hold_directory(options.data_dir):
         if options.accept_loss:
             aside = accept_loss(options.data_dir)

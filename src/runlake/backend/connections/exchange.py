@@ -42,7 +42,7 @@ class FileRequest:
     timeouts : mapping
         Timeouts by httpcore's names: "connect", "read", "write", "pool".
     read_bytes : int
-        Most bytes of a body of known length that are read at once.
+        Maximum number of bytes to read at once from a body of known length.
     """
 
     scheme: bytes
@@ -97,7 +97,7 @@ class FileResponse:
     pieces : iterator of bytes
         The body, read while it is iterated.
     close : callable
-        Ends the reading.
+        Called to end the reading of the body.
     """
 
     def __init__(

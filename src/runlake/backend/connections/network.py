@@ -109,9 +109,9 @@ class PatientStream(httpcore.NetworkStream):
 
 
 class _Direct:
-    """Reads and writes a socket as httpcore does, but sets its timeout only if that changes.
+    """Reads and writes a socket as httpcore does, but sets the timeout only if it changes.
 
-    To set the timeout is a system call, which httpcore makes for each read and write.
+    Setting the timeout is a system call, which httpcore makes for each read and write.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -119,7 +119,7 @@ class _Direct:
 
     @classmethod
     def of(cls, stream: httpcore.NetworkStream) -> _Direct | None:
-        """Return the socket of a connection; None if httpcore does TLS above it, in memory."""
+        """Return the socket of a connection; None if httpcore runs TLS above it, in memory."""
         found, tls = stream.get_extra_info("socket"), stream.get_extra_info("ssl_object")
         is_all = isinstance(found, socket.socket) and tls in (None, found)
         return cls(found) if is_all else None

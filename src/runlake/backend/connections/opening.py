@@ -59,7 +59,7 @@ class OpenedConnection:
         return answer
 
     def taken_over(self) -> FileConnection | None:
-        """Return the idle connection for requests without httpcore; None before the first one."""
+        """Return the idle connection, for requests without httpcore; None before the first use."""
         return None if self._stream is None else FileConnection(self._stream)
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ class OpenedConnection:
 
 
 def _body(pieces: Iterator[bytes], answer: FileResponse, request: FileRequest) -> Iterator[bytes]:
-    """Yield the body, a long one from the socket itself.
+    """Yield the body; a long body is read from the socket itself.
 
     httpcore reads 64 kB at a time and copies each piece three times
     (docs/explanation/downloads.md).

@@ -70,7 +70,7 @@ class Host:
     scheme, host : bytes
         Scheme, and name or address of the host.
     port : int or None
-        Port, unless it is the scheme's.
+        Port; None means the default port of the scheme.
     netloc : bytes
         Host and port, for the header ``Host``.
     auth : bytes or None

@@ -219,7 +219,7 @@ class AttemptFile:
 
 
 def write_all(file: FileIO, content: bytes) -> None:
-    """Write bytes to a file without a buffer, which may write fewer bytes than it is given."""
+    """Write all bytes to an unbuffered file, whose ``write`` may write only some of them."""
     left = memoryview(content)
     while left:
         left = left[file.write(left) :]

@@ -75,7 +75,7 @@ class Columns:
 
     @classmethod
     def of_footer(cls, metadata: pq.FileMetaData, parts: bytes | None) -> Columns:
-        """Return the columns of a footer, from memory if another footer had the same.
+        """Return the columns of a footer, from memory if another footer had the same columns.
 
         Parameters
         ----------

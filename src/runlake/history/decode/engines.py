@@ -45,7 +45,7 @@ def has_refused(file: Path, engine: str) -> bool:
 
 
 def known_refusals() -> dict[Path, frozenset[str]]:
-    """Return the engines that cannot decode a file, by file."""
+    """Return the engines that are known to be unable to decode a file, by file."""
     with _guard:
         return dict(_refused)
 

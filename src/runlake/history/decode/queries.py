@@ -82,7 +82,7 @@ def cut_queries(reads: Reads, projection: Projection, n_sharing: int) -> Iterato
 
 
 def _divided(reads: Reads, n_sharing: int) -> Iterator[list[tuple[ExportRead, StepRange]]]:
-    """Divide exports, in their order, into small ones that one query can decode, and single ones.
+    """Group consecutive small exports that one query can decode; yield other exports singly.
 
     The first export is single, so that its rows arrive soon.
     """

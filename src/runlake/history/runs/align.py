@@ -1,4 +1,4 @@
-"""Bring curves of many runs onto one x axis, and summarize them per group (pure)."""
+"""Bring curves of many runs onto one x axis, and summarize them per group, without I/O."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Curve:
 
 
 def make_curve(x: Floats, y: Floats, smoothing: float | None = None) -> Curve:
-    """Return the points of a run in ascending order of x; of equal x, the last one.
+    """Return the points of a run in ascending order of x; of points with one x, the last.
 
     Parameters
     ----------
@@ -96,8 +96,8 @@ def common_grid(curves: Sequence[Curve], grid: int | Sequence[float] | None) -> 
     curves : sequence of Curve
         The curves of a group.
     grid : int, sequence of float, or None
-        Number of points at equal distances from the lowest to the highest x; the points; or None
-        for each x of any curve.
+        An int is a number of points at equal distances from the lowest to the highest x. A sequence
+        contains the points. None means each x of any curve.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def common_grid(curves: Sequence[Curve], grid: int | Sequence[float] | None) -> 
 
 
 def at_points(curve: Curve, points: Floats, method: Method) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Return the values of a curve at points, and where the curve has any.
+    """Return the values of a curve at points, and at which of them the curve has a value.
 
     Parameters
     ----------
@@ -180,8 +180,8 @@ def summarize(
     -------
     dict of str to array
         The statistics in order, then ``n`` (curves with a number at the point), ``n_nan`` (with
-        NaN) and ``n_missing`` (without a value). Statistics are over the numbers alone, NaN where
-        there is none.
+        NaN) and ``n_missing`` (without a value). Statistics are over the numbers alone, and NaN at
+        points where no curve has a number.
     """
     n_points = max(1, BLOCK_CELLS // max(1, len(curves)))
     blocks = [
@@ -250,7 +250,7 @@ class _Numbers:
         return np.asarray(np.where(below == above, below, between))
 
     def interval(self) -> tuple[Floats, Floats]:
-        """Return the bounds that hold 95 % of the means of resampled curves; the seed is fixed."""
+        """Return the bounds that contain 95 % of the means of resampled curves (fixed seed)."""
         n_curves, n_points = self.cells.shape
         if not n_curves:
             return np.full(n_points, np.nan), np.full(n_points, np.nan)
@@ -270,7 +270,7 @@ class _Numbers:
 
 
 def _without_warning(means: Floats, shares: tuple[float, float]) -> Floats:
-    """Return quantiles per column that ignore NaN; NaN for a column of nothing else."""
+    """Return quantiles per column that ignore NaN; NaN for a column that has only NaN."""
     if not np.isnan(means).any():
         return np.asarray(np.quantile(means, shares, axis=0))
     found = np.full((len(shares), means.shape[1]), np.nan)

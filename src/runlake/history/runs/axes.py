@@ -1,4 +1,4 @@
-"""The x axis of keys, as their runs declared it with ``define_metric`` (pure)."""
+"""The x axis of keys, as their runs declared it with ``define_metric``; no I/O."""
 
 from __future__ import annotations
 

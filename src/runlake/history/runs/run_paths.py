@@ -1,4 +1,4 @@
-"""Dotted paths into nested config and summary dicts, such as ``net.depth`` (pure)."""
+"""Dotted paths into nested config and summary dicts, such as ``net.depth``; no I/O."""
 
 from __future__ import annotations
 

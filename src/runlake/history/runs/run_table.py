@@ -61,7 +61,8 @@ def flat_run_table(runs: Sequence[Run]) -> tuple[pl.DataFrame, list[str]]:
     tuple of polars.DataFrame and list of str
         One row per run, in order. Config and summary have a column per path, such as
         ``config.net.depth``, in the order of first appearance. Lists, dicts with a ``_type`` and
-        values without a common type are JSON text; the list names the columns of the last.
+        values without a common type are JSON text; the list names the columns without a common
+        type.
 
     Examples
     --------

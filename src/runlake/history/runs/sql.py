@@ -33,7 +33,8 @@ def query_runs(
     query : str
         In DuckDB's dialect.
     table : callable
-        Returns the view ``runs``; called only if the query names it, like the other two.
+        Returns the view ``runs``. It is called only if the query names the view; the same is true
+        for the next two functions.
     rows : callable
         Returns the rows of all runs with all keys: ``run_id``, ``_step``, then the keys.
     read_system : callable
@@ -114,7 +115,7 @@ def _names(query: str, view: str) -> bool:
 
 
 def _narrowed(rows: pl.LazyFrame, names: frozenset[str] | None) -> pl.LazyFrame:
-    """Keep the columns that a query names; all if they are not known."""
+    """Keep the columns that a query names; keep all if these names are not known."""
     if names is None:
         return rows
     columns = rows.collect_schema().names()

@@ -87,8 +87,8 @@ class RunAnswers(RunScans):
         x, columns
             As for `scan`.
         tolerance : float or None
-            Greatest distance from the point, inclusive; the nearest row is taken, of two the
-            earlier one. None means any distance.
+            Greatest distance from the point, inclusive; None means any distance. The nearest row is
+            taken; of two rows at the same distance, the earlier one.
 
         Returns
         -------
@@ -130,11 +130,13 @@ class RunAnswers(RunScans):
         x : str
             The key of the x axis, or "auto"; see `scan`.
         grid : int, list of float, or None
-            Points of the axis: so many at equal distances from the lowest to the highest x of a
-            group; these points; or None for each x of any run of the group.
+            Points of the axis. An int is a number of points at equal distances from the lowest to
+            the highest x of a group. A list contains the points. None means each x of any run of
+            the group.
         method : {"asof", "linear"}
-            Value of a run between two of its points: that of the last point, or interpolated. A run
-            has no value before its first point and after its last one.
+            The value of a run between two of its points: "asof" takes the value of the first of the
+            two, "linear" interpolates. A run has no value before its first point and after its last
+            one.
         by : list of str
             Columns of the runs, such as ``config.lr``: runs with equal values are a group. All runs
             are one group if omitted.

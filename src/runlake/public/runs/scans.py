@@ -75,7 +75,7 @@ class RunScans(RunTable):
         max_step: int | None = None,
         tail: int | None = None,
     ) -> pl.LazyFrame:
-        """Read the histories of all runs as one lazy frame; live rows are fetched at once.
+        """Read the histories of all runs as one lazy frame; live rows are fetched now.
 
         A run without live rows that has not changed since its exports were downloaded costs no
         request; a run that was resumed or has live rows costs one request and its live pages.

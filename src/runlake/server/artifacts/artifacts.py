@@ -79,14 +79,14 @@ class ArtifactStore:
         self.contents = ArtifactContents(database, storage)
 
     def get(self, entity: str, artifact_id: str) -> sqlite3.Row:
-        """Return a version by its id; refused unless the entity owns it."""
+        """Return a version by its id; raise `Refused` unless the entity owns it."""
         row = self._row(parse_id(artifact_id, "Artifact"))
         if row is None or row["entity"] != entity:
             raise Refused(f"artifact {artifact_id!r} not found")
         return row
 
     def get_live(self, entity: str, artifact_id: str) -> sqlite3.Row:
-        """Return a version by its id; refused if the entity does not own it or it was deleted."""
+        """Return a version by its id; raise `Refused` unless it exists and the entity owns it."""
         row = self.get(entity, artifact_id)
         if row["state"] == "DELETED":
             raise Refused(f"artifact {row['collection']}:v{row['version']} was deleted")
@@ -148,7 +148,7 @@ class ArtifactStore:
         )
 
     def of_run(self, run_id: int, role: str) -> list[sqlite3.Row]:
-        """Return the committed versions that a run logged or used, in the order of doing so."""
+        """Return the committed versions that a run logged or used, in the order of these events."""
         return self._database.rows(
             f"{VERSION} JOIN artifact_runs r ON r.version_id = v.id "
             "WHERE r.run_id = ? AND r.role = ? AND v.state = 'COMMITTED' ORDER BY r.position",
@@ -222,7 +222,11 @@ class ArtifactStore:
         return self._existing(version_id)
 
     def _same_content(self, collection_id: int, given: Mapping[str, Any]) -> sqlite3.Row | None:
-        """Return the version to use instead of a new one: a shared pending or an equal version."""
+        """Return the version to use instead of a new one; None if there is no such version.
+
+        It is the pending version with the same ``distributedID``, or a committed version with the
+        same digest.
+        """
         if given.get("distributedID"):
             return self._database.row(
                 "SELECT * FROM artifact_versions WHERE collection_id = ? AND state = 'PENDING' "
@@ -316,13 +320,13 @@ class ArtifactStore:
         return self._existing(row["id"])
 
     def add_aliases(self, row: sqlite3.Row, aliases: Iterable[tuple[int, str]]) -> None:
-        """Give a version aliases (collection number, alias); other versions lose them."""
+        """Give a version aliases (pairs of collection number, alias); other versions lose them."""
         with self._database.transaction() as connection:
             for collection_id, alias in aliases:
                 self._set_aliases(connection, row, [alias], collection_id)
 
     def delete_aliases(self, row: sqlite3.Row, aliases: Iterable[tuple[int, str]]) -> None:
-        """Remove aliases (collection number, alias) from a version."""
+        """Remove aliases (pairs of collection number, alias) from a version."""
         with self._database.transaction() as connection:
             connection.executemany(
                 "DELETE FROM artifact_aliases WHERE version_id = ? AND collection_id = ? "
@@ -404,7 +408,7 @@ class ArtifactStore:
             self.collections.delete(collection)
 
     def forget_run(self, run_id: int, *, delete: bool) -> None:
-        """Delete the links of a run that will be deleted and, if requested, what it logged."""
+        """Delete the links of a run that will be deleted, and on request the versions it logged."""
         with self._database.transaction() as connection:
             if delete:
                 for row in self._database.rows(

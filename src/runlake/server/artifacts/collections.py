@@ -55,7 +55,7 @@ class CollectionStore:
         )
 
     def get(self, entity: str, collection_id: str) -> sqlite3.Row:
-        """Return a collection by its id; refused unless the entity owns it."""
+        """Return a collection by its id; raise `Refused` unless the entity owns it."""
         row = None
         for kind in (SEQUENCE, PORTFOLIO):
             number = parse_id(collection_id, kind)
@@ -95,7 +95,7 @@ class CollectionStore:
         type_name: str,
         kind: str = SEQUENCE,
     ) -> sqlite3.Row:
-        """Return or create a collection; refused if one of another type or kind has its name."""
+        """Return or create a collection; none of another type or kind may have its name."""
         found = self.find(project_id, name)
         if found is not None:
             if found["kind"] != kind:

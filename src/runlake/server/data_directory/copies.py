@@ -1,4 +1,4 @@
-"""Backups of a data directory, and the way back: a consistent copy, while a server may run.
+"""Back up a data directory, and restore it: consistent copies, while a server may run.
 
 A backup has the layout of a data directory. Files of objects are written once, so a second backup
 to the same place copies only new ones. While a backup runs, the server removes no file.

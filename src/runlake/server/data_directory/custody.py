@@ -1,9 +1,9 @@
-"""The custody of a data directory: one server at a time, readable by its owner, nothing lost.
+"""Keep a data directory for one server at a time, private, and notice if commits are lost.
 
-The database has a number, its generation, which is also in the file ``generation``. It is raised
-at each start and after each checkpoint, first in the database. So a database whose number is lower
-than that of the file lost commits: its write-ahead log, or the database itself, was removed or
-replaced by an older copy.
+The database has a number, its generation, which is also in the file ``generation``. This number is
+raised at each start and after each checkpoint, first in the database. So a database whose number is
+lower than that of the file lost commits: its write-ahead log, or the database itself, was removed
+or replaced by an older copy.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def hold_directory(data_dir: Path, *, is_changed: bool = True) -> Iterator[None]
     data_dir : Path
         The directory.
     is_changed : bool
-        Create it if it does not exist, and close it to other users.
+        Create the directory if it does not exist, and close it to other users.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def hold_directory(data_dir: Path, *, is_changed: bool = True) -> Iterator[None]
 
 
 def make_private(data_dir: Path) -> None:
-    """Create a directory, or close it to other users: it has the secret that signs URLs."""
+    """Create a directory, or close it to other users: it contains the key that signs URLs."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     data_dir.joinpath(STORAGE).mkdir(mode=0o700, exist_ok=True)
     for path in open_to_others(data_dir):
@@ -75,7 +75,7 @@ def make_private(data_dir: Path) -> None:
 
 
 def open_to_others(data_dir: Path) -> list[Path]:
-    """Return those of the directory, its storage and its database that others may read."""
+    """Return which of these other users may read: the directory, its storage, its database."""
     names = (STORAGE, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
     found = [data_dir, *(data_dir / name for name in names)]
     return [path for path in found if path.exists() and path.stat().st_mode & 0o077]
@@ -169,7 +169,10 @@ class Generations:
         write_generation(self._data_dir, number)
 
     def go_on(self) -> None:
-        """Checkpoint if there were commits, and begin the next generation; always in one thread."""
+        """Checkpoint if there were commits, and begin the next generation.
+
+        It must always be called in the same thread.
+        """
         version = self._database.data_version()
         if version != self._version:
             self._version = version

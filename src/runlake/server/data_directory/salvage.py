@@ -23,7 +23,7 @@ MAX_PROBLEMS = 100
 
 
 def find_database_damage(data_dir: Path) -> Iterator[Damage]:
-    """Yield the damage of the database file; if it cannot be repaired, no other file can."""
+    """Yield the damage of the database file; if it cannot be repaired, nothing else can be."""
     file = data_dir / DATABASE
     if not file.is_file() or not file.stat().st_size:
         yield Damage(f"The database {DATABASE!r} is missing or empty.", _give_up)

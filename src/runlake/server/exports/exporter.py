@@ -149,7 +149,7 @@ class Exporter:
         return _Lines(start, last + 1, texts)
 
     def _convert(self, run_id: int, lines: _Lines) -> tuple[dict[str, pa.Array], _Lines]:
-        """Return the columns of lines, and these lines: the first part of very long lines."""
+        """Return columns of lines, and these lines: only the first ones if they are very long."""
         columns, n_lines = convert_lines(lines.texts)
         if n_lines == len(lines.texts):
             return columns, lines

@@ -27,7 +27,8 @@ def convert_lines(lines: list[str]) -> tuple[dict[str, pa.Array], int]:
     Returns
     -------
     tuple of dict and int
-        The columns, and of how many of the lines: of all, or of the first part of very long lines.
+        The columns, and how many of the lines they contain: all, or only the first ones if the
+        lines are very long.
     """
     n_bytes = sum(map(len, lines))
     columns = _plain(lines) if n_bytes > BYTES_FOR_POLARS else None

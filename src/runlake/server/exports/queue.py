@@ -25,7 +25,7 @@ STOP_SECONDS = 3.0
 
 
 class ExportQueue:
-    """Exports runs in a process of its own, so that requests need not wait for it.
+    """Exports runs in a separate process, so that requests need not wait for exports.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class ExportQueue:
         run_id : int
             The run.
         is_done : callable
-            Returns whether the reader has waited for enough; rows may be logged without end.
+            Returns whether enough is exported for the reader; rows may be logged without end.
         """
         if not self._is_running or not self._readers.acquire(blocking=False):
             return

@@ -143,7 +143,7 @@ def _delete_aliases(context: Context, given: Given) -> Fields:
 
 
 def _aliases(context: Context, version: sqlite3.Row, given: Given) -> list[tuple[int, str]]:
-    """Return (collection number, alias) pairs; refused unless each collection has the version."""
+    """Return pairs of collection number and alias; each collection must have the version."""
     members = [member["member_of"] for member in context.artifacts.memberships(version["id"])]
     collections = filter(None, map(context.artifacts.collections.by_id, members))
     known = {

@@ -87,6 +87,6 @@ class Budget:
 
 
 def _size_of_rows(rows: list[Any]) -> int:
-    """Return about the length of rows as JSON, by the first row: usually all have the same keys."""
+    """Estimate the length of rows as JSON from the first row: most rows have the same keys."""
     n_cells = len(rows[0]) if isinstance(rows[0], dict) else 1
     return BYTES_OF_CELL * n_cells * len(rows)

@@ -49,19 +49,19 @@ class Context:
 
     @property
     def owner(self) -> str:
-        """The entity of the user; refused without a user."""
+        """The entity of the user; raises `Refused` without a user."""
         if self.user is None:
             raise Refused("user is not logged in")
         return self.user.name
 
     def entity(self, name: str | None) -> str:
-        """Return the entity (the user's own if None); refused if the user may not write to it."""
+        """Return the entity (the user's own if None); raise `Refused` if it may not be written."""
         if name not in {None, "", self.owner}:
             raise Refused(f"permission denied for entity {name!r}")
         return self.owner
 
     def run(self, entity: str | None, project: str | None, name: str) -> sqlite3.Row:
-        """Return a run; refused if it does not exist or the user may not see it."""
+        """Return a run; raise `Refused` if it does not exist or the user may not see it."""
         run = self.runs.find(self.entity(entity), project or "uncategorized", name)
         if run is None:
             raise Refused(f"run {entity}/{project}/{name} not found")
@@ -75,7 +75,7 @@ class Context:
             self._listed.update(dict.fromkeys(together, together))
 
     def large(self, run: sqlite3.Row, column: str) -> Any:
-        """Return a large column of a run; refused if the run was deleted meanwhile."""
+        """Return a large column of a run; raise `Refused` if the run was deleted meanwhile."""
         if column in run.keys():  # noqa: SIM118 - a Row holds values, not names
             return run[column]
         number, known = run["id"], self._large.setdefault(column, {})

@@ -1,6 +1,6 @@
 """The routes of the embedded backend besides GraphQL, and the log of all requests.
 
-Start with `delivery`, which sends stored objects and ranges of them. `artifact_routes` has the
-paths by which the SDK downloads files of artifacts; `access_log` logs requests. `connections` and
-`intake` bound what a client can take: connections, time, and bodies.
+To understand this package, begin with `delivery`, which sends stored objects and ranges of them.
+`artifact_routes` has the paths by which the SDK downloads files of artifacts; `access_log` logs
+requests. `connections` and `intake` bound what a client can take: connections, time, and bodies.
 """

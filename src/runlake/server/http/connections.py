@@ -31,11 +31,12 @@ class Waiting:
     Parameters
     ----------
     max_connections : int
-        Connections that may be open before the oldest of these is closed.
+        Number of connections that may be open. Above it, the oldest connection without a request is
+        closed.
     header_timeout : float
         Seconds from the first byte of a request (or from the connection) to the end of its headers.
     body_timeout : float
-        Seconds for which a client may send nothing of a body, or take nothing of an answer.
+        Seconds for which a client may send no part of a body, or receive no part of an answer.
     """
 
     def __init__(self, max_connections: int, header_timeout: float, body_timeout: float) -> None:
@@ -103,7 +104,7 @@ class BoundedConnection(HttpProtocol):
         self._answer.start(self.waiting.body_timeout)
 
     def resume_writing(self) -> None:
-        """End that deadline."""
+        """End the deadline that `pause_writing` started."""
         super().resume_writing()
         self._answer.end()
 

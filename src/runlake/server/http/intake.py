@@ -1,7 +1,7 @@
-"""Takes request bodies in: after the key is checked, up to a limit, and not for ever.
+"""Reads request bodies: after the key was checked, and within limits of size and time.
 
-A user can have only so many requests under way, of which one may have a large body. So no user
-takes all threads or all memory.
+The number of requests that a user can have under way is limited, and only one of them may have a
+large body. So no user takes all threads or all memory.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Intake:
     async def admit(self, request: Request) -> User | None:
         """Return the user whose body may be read, None without a key; a wrong key is refused.
 
-        A key that was right a minute ago is not looked up again; `confirm` does so.
+        A key that was right a minute ago is not looked up again here; `confirm` looks it up.
         """
         authorization = request.headers.get("authorization")
         user = self._admitted.get(authorization)
@@ -99,7 +99,9 @@ class Intake:
         return user
 
     def confirm(self, request: Request) -> User | None:
-        """Return the user of the request's key as the database has it now; not on the event loop.
+        """Look up the user of the request's key in the database.
+
+        This takes time, so it must not be called on the event loop.
 
         Raises
         ------
@@ -216,7 +218,7 @@ async def _pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
 
 
 class _Lanes:
-    """What a user has under way."""
+    """The requests that a user has under way."""
 
     def __init__(self) -> None:
         self.n_requests = 0
@@ -225,13 +227,13 @@ class _Lanes:
 
 
 class LastAnswer(JSONResponse):
-    """A JSON answer to a client that may still send its body; the connection is closed then."""
+    """A JSON answer to a client that may still send its body; closes the connection afterwards."""
 
     def __init__(self, content: Any, status_code: int) -> None:
         super().__init__(content, status_code, {"Connection": "close"})
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer, and take some of the body in while the client reads it."""
+        """Send the answer, and read some of the body while the client reads the answer."""
         start = {"type": "http.response.start", "status": self.status_code}
         await send({**start, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})

@@ -1,4 +1,4 @@
-"""Indexes on the fields by which runs are asked for.
+"""Indexes on the fields by which lists of runs are filtered and ordered.
 
 A value of a config or a summary is found by parsing the run's JSON, which takes long for ten
 thousand runs. So the first list that filters or orders a large project by a field makes an index
@@ -37,7 +37,7 @@ class AskedIndexes:
         Parameters
         ----------
         database : Database
-            The runs; always the same.
+            The database of the runs; the same at each call.
         project_id : int
             The project.
         fields : iterable of RunField
@@ -64,7 +64,7 @@ class AskedIndexes:
 
 
 def _has_room(database: Database, last_used: dict[str, float]) -> bool:
-    """Return whether an index may be made; an idle one is dropped for it."""
+    """Return whether an index may be made; an unused index is dropped to make room."""
     if len(last_used) < MAX_INDEXES:
         return True
     oldest = min(last_used, key=last_used.__getitem__)

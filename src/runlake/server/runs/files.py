@@ -123,7 +123,7 @@ class RunFiles:
 
 
 def _checked_name(name: str) -> str:
-    """Return the plain form of a file's name; refused if a run cannot have such a file.
+    """Return the plain form of a file's name; raise `Refused` if a run cannot have such a file.
 
     Examples
     --------

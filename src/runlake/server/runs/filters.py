@@ -149,7 +149,7 @@ class _Compiler:
             )
 
     def _count_sql(self, field: RunField, n_comparisons: int) -> None:
-        """Refuse a filter before its SQL is made: each comparison names its field again."""
+        """Refuse a filter whose SQL would be too long: each comparison repeats its field's SQL."""
         self._n_sql += n_comparisons * NAMES_IN_SQL * (len(field.kind) + len(field.value))
         if self._n_sql > MAX_SQL:
             raise Refused(

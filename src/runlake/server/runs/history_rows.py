@@ -50,7 +50,7 @@ class HistoryRows:
         run : Row
             The run.
         start, stop : int
-            First step, inclusive, and last step, exclusive.
+            First step, inclusive, and the step to stop before, exclusive.
         is_live : bool
             Return only rows that are not exported.
 
@@ -112,7 +112,7 @@ class HistoryRows:
         keys : sequence of str
             ``_step`` may be among them.
         start, stop : int
-            First step, inclusive, and last step, exclusive.
+            First step, inclusive, and the step to stop before, exclusive.
         is_live : bool
             Return only rows that are not exported.
         limit : int

@@ -129,7 +129,7 @@ def _is_on_wire(step: int, line: str) -> bool:
 def _are_on_wire(steps: Sequence[int], lines: Sequence[str]) -> bool:
     """Return whether `_is_on_wire` is true of each line; for many lines, much faster.
 
-    False also for some keys that resemble numbers.
+    The result is also False for some keys that resemble numbers.
     """
     text = "\n".join(lines)
     return (

@@ -57,7 +57,7 @@ class _Order:
         return f"order_value {direction} NULLS LAST, runs.id"
 
     def behind(self, value: Any, run_id: int) -> tuple[str, list[Any]]:
-        """Return the SQL condition (and its values) for runs after the run with value and id."""
+        """Return the SQL condition, and its values, for runs after that of this value and id."""
         sign = "<" if self.is_descending else ">"
         if self.is_creation:
             return f"({self.value}, runs.id) {sign} (?, ?)", [value, run_id]
@@ -140,7 +140,7 @@ def list_runs(
 def _probes(
     database: Database, project_id: int, condition: Condition, order: _Order | None
 ) -> list[Probe]:
-    """Make indexes for a list; return comparisons for them that few runs of the project match."""
+    """Make indexes for a list; return comparisons that can use them and that few runs match."""
     indexes = INDEXES.setdefault(database, AskedIndexes())
     if order is not None:
         indexes.prepare(database, project_id, [order.field])

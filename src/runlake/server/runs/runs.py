@@ -122,7 +122,7 @@ class RunStore:
         )
 
     def large_values(self, column: str, run_ids: Sequence[int]) -> dict[int, Any]:
-        """Return a large column, which rows from lists do not have, of runs by their numbers."""
+        """Return a large column of runs, by their numbers; rows from lists do not have it."""
         rows = self._database.rows(
             f"SELECT id, {column} FROM runs WHERE id IN (SELECT value FROM json_each(?))",
             json.dumps(run_ids),
@@ -407,7 +407,7 @@ class RunStore:
         return counts
 
     def rewind(self, run: sqlite3.Row, step: int) -> sqlite3.Row:
-        """Delete the rows after a step; refused if one of them is exported."""
+        """Delete the rows after a step; raise `Refused` if one of them is exported."""
         behind = self._database.row(
             "SELECT min(position) AS first FROM lines WHERE run_id = ? AND stream = 'history' "
             "AND step > ?",

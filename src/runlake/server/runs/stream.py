@@ -60,7 +60,7 @@ class StreamBody:
     summary : str or None
         JSON object of the complete summary.
     is_complete, is_preempting : bool
-        The run ends; the run announces its preemption.
+        Whether the run ends, and whether it announces its preemption.
     exit_code : int or None
         Exit code of a run that ends.
     """

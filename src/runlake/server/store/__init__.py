@@ -1,7 +1,7 @@
 """What the embedded backend stores: one SQLite database, and objects in files.
 
-Read `database`, which has every table and migration; then `objects`, which stores what is put
-there, with `digests` of each file and `signing` of URLs, `accounts` for users and their keys, `ids`
-and `pages` for how the protocol names and lists rows, `run_values` and `patterns`, by which SQL
-filters runs.
+To understand this package, begin with `database`, which has every table and migration. Then read
+`objects`, which stores uploaded files, with `digests` of each file and `signing` of URLs.
+`accounts` has the users and their keys; `ids` and `pages` have the protocol's ids and pages of
+rows; SQL filters runs by `run_values` and `patterns`.
 """

@@ -69,8 +69,7 @@ MIGRATIONS = (
       description TEXT, metadata TEXT, client_id TEXT, aliases TEXT NOT NULL DEFAULT '[]',
       created_at REAL NOT NULL
     );
-    """,
-    """
+    ""","""
     CREATE TABLE artifact_types (
       id INTEGER PRIMARY KEY AUTOINCREMENT, project_id INTEGER NOT NULL, name TEXT NOT NULL,
       created_at REAL NOT NULL, UNIQUE (project_id, name)
@@ -159,8 +158,7 @@ MIGRATIONS = (
         WHERE f.version_id = artifact_versions.id
       );
     DROP TABLE artifacts;
-    """,
-    """
+    ""","""
     ALTER TABLE runs ADD COLUMN config_values TEXT NOT NULL DEFAULT '{}';
     ALTER TABLE runs ADD COLUMN summary_values TEXT NOT NULL DEFAULT '{}';
     UPDATE runs SET config_values = config_values(config), summary_values = summary_values(summary);
@@ -194,8 +192,7 @@ MIGRATIONS = (
       INSERT OR IGNORE INTO sweeps (project_id, name, created_at)
         VALUES (NEW.project_id, NEW.sweep, NEW.created_at);
     END;
-    """,
-    """
+    ""","""
     ALTER TABLE artifact_collections ADD COLUMN kind TEXT NOT NULL DEFAULT 'ArtifactSequence';
     CREATE TABLE artifact_links (
       id INTEGER PRIMARY KEY AUTOINCREMENT, collection_id INTEGER NOT NULL,
@@ -203,8 +200,7 @@ MIGRATIONS = (
       UNIQUE (collection_id, version_id), UNIQUE (collection_id, version)
     );
     CREATE INDEX artifact_links_by_version ON artifact_links (version_id);
-    """,
-    """
+    ""","""
     CREATE TABLE api_keys (
       id INTEGER PRIMARY KEY AUTOINCREMENT, user_id INTEGER NOT NULL REFERENCES users,
       key_hash TEXT UNIQUE NOT NULL, created_at REAL
@@ -233,8 +229,7 @@ MIGRATIONS = (
       SELECT object FROM artifact_manifests;
     INSERT OR IGNORE INTO objects (name) SELECT name FROM named_objects;
     DELETE FROM objects WHERE name NOT IN (SELECT name FROM named_objects);
-    """,
-    """
+    ""","""
     ALTER TABLE runs ADD COLUMN live_bytes INTEGER NOT NULL DEFAULT 0;
     UPDATE runs SET live_bytes = (
       SELECT coalesce(sum(length(content)), 0) FROM lines WHERE run_id = runs.id
@@ -355,7 +350,7 @@ class Database:
         self.connection().execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
 
     def data_version(self) -> int:
-        """Return a number that is another one after commits of other threads or processes."""
+        """Return a number that changes after commits of other threads or processes."""
         return int(self.connection().execute("PRAGMA data_version").fetchone()[0])
 
     def generation(self) -> int:

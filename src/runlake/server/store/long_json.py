@@ -28,7 +28,7 @@ def loads(text: str, *, strict: bool = True) -> Any:
     text : str
         Any text.
     strict : bool
-        Whether control characters in strings are wrong.
+        Whether control characters in strings are refused.
 
     Returns
     -------

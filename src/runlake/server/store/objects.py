@@ -2,11 +2,12 @@
 
 A file on disk is written once and never changed. The database says which file an object has; one
 transaction gives it another file, and the old file is removed after that. So a reader that has
-opened a file reads the bytes of which the database said the digest, and a crash leaves at most
-files that no object names.
+opened a file reads exactly the bytes whose digest is in the database, and a crash leaves at most
+files that belong to no object.
 
 ``storage/incoming/`` has files that are being written, ``storage/KIND/XX/`` complete ones, where
-KIND is the first part of the object's name. Files of older versions stay where those wrote them.
+KIND is the first part of the object's name. Files that older versions of runlake wrote stay where
+they are.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ class Storage:
         return self._facts(row) if row is not None and row["file"] is not None else None
 
     def open(self, name: str, number: str | None = None) -> OpenObject | None:
-        """Open a complete object; None if there is none, or not with this number."""
+        """Open a complete object; None if there is no object with this name and number."""
         missing = None
         while True:
             row = self._database.row("SELECT * FROM objects WHERE name = ?", name)
@@ -162,7 +163,7 @@ class Storage:
         ObjectGone
             If the object was deleted; nothing is stored then.
         BrokenUpload
-            If it does not have the required MD5; nothing is stored then.
+            If the upload does not have the required MD5; nothing is stored then.
         """
         await run_in_threadpool(self._check_expected, name, number)
         digests = Digests()
@@ -242,12 +243,12 @@ class Storage:
             )
 
     def rename(self, name: str, new_name: str) -> None:
-        """Give an object another name, so that URLs with the old one end."""
+        """Give an object another name; URLs with the old name become invalid."""
         with self._database.transaction() as connection:
             connection.execute("UPDATE objects SET name = ? WHERE name = ?", (new_name, name))
 
     def forget(self, name: str) -> None:
-        """Delete an object, as a part of the transaction under way; its URLs end."""
+        """Delete an object, as a part of the transaction under way; its URLs become invalid."""
         with self._database.transaction() as connection:
             self._drop_file(connection, name)
             connection.execute("DELETE FROM objects WHERE name = ?", (name,))
