@@ -69,7 +69,8 @@ MIGRATIONS = (
       description TEXT, metadata TEXT, client_id TEXT, aliases TEXT NOT NULL DEFAULT '[]',
       created_at REAL NOT NULL
     );
-    ""","""
+    """,
+    """
     CREATE TABLE artifact_types (
       id INTEGER PRIMARY KEY AUTOINCREMENT, project_id INTEGER NOT NULL, name TEXT NOT NULL,
       created_at REAL NOT NULL, UNIQUE (project_id, name)
@@ -158,7 +159,8 @@ MIGRATIONS = (
         WHERE f.version_id = artifact_versions.id
       );
     DROP TABLE artifacts;
-    ""","""
+    """,
+    """
     ALTER TABLE runs ADD COLUMN config_values TEXT NOT NULL DEFAULT '{}';
     ALTER TABLE runs ADD COLUMN summary_values TEXT NOT NULL DEFAULT '{}';
     UPDATE runs SET config_values = config_values(config), summary_values = summary_values(summary);
@@ -192,7 +194,8 @@ MIGRATIONS = (
       INSERT OR IGNORE INTO sweeps (project_id, name, created_at)
         VALUES (NEW.project_id, NEW.sweep, NEW.created_at);
     END;
-    ""","""
+    """,
+    """
     ALTER TABLE artifact_collections ADD COLUMN kind TEXT NOT NULL DEFAULT 'ArtifactSequence';
     CREATE TABLE artifact_links (
       id INTEGER PRIMARY KEY AUTOINCREMENT, collection_id INTEGER NOT NULL,
@@ -200,7 +203,8 @@ MIGRATIONS = (
       UNIQUE (collection_id, version_id), UNIQUE (collection_id, version)
     );
     CREATE INDEX artifact_links_by_version ON artifact_links (version_id);
-    ""","""
+    """,
+    """
     CREATE TABLE api_keys (
       id INTEGER PRIMARY KEY AUTOINCREMENT, user_id INTEGER NOT NULL REFERENCES users,
       key_hash TEXT UNIQUE NOT NULL, created_at REAL
@@ -229,7 +233,8 @@ MIGRATIONS = (
       SELECT object FROM artifact_manifests;
     INSERT OR IGNORE INTO objects (name) SELECT name FROM named_objects;
     DELETE FROM objects WHERE name NOT IN (SELECT name FROM named_objects);
-    ""","""
+    """,
+    """
     ALTER TABLE runs ADD COLUMN live_bytes INTEGER NOT NULL DEFAULT 0;
     UPDATE runs SET live_bytes = (
       SELECT coalesce(sum(length(content)), 0) FROM lines WHERE run_id = runs.id
