@@ -87,6 +87,7 @@ class Fetching:
         self._n_noted = 0
         self._n_kept = 0
         self._next_note = 0.0
+        self._is_prepared = False
         self._n_at_once = 1
         # Lengths of footers of exports too long to be downloaded whole.
         self._footers: list[int] = []
@@ -125,6 +126,8 @@ class Fetching:
                 started = time.monotonic()
                 n_workers = self._n_workers()
                 self._n_at_once = max(1, min(n_workers, len(tasks)))
+                if len(tasks) == 1:
+                    self._prepare()
                 run_tasks(tasks, n_workers, self.traffic.stop, self._note_in_time)
                 self._measure(time.monotonic() - started)
         except BaseException:
@@ -254,10 +257,20 @@ class Fetching:
     def _note_in_time(self) -> None:
         """Record at intervals what arrived, so that the pull after a killed one resumes there."""
         started = time.monotonic()
-        if started >= self._next_note:
+        if not self._is_prepared:
+            self._prepare()
+        elif started >= self._next_note:
             self._note()
             ended = time.monotonic()
             self._next_note = ended + max(NOTE_SECONDS, (ended - started) / NOTE_FRACTION)
+
+    def _prepare(self) -> None:
+        """Create the catalog if there is none, if possible while the first bytes are awaited.
+
+        The creation waits for the disk, the longer the more bytes were written before.
+        """
+        self._catalog.prepare()
+        self._is_prepared = True
 
     def _note(self) -> None:
         """Record what arrived; the caller writes the final manifest and flushes it to the disk."""

@@ -300,7 +300,6 @@ class _Pull:
             stored = read_manifest(self._directory)
             decisions = self._decide(offered, stored, use_cache=use_cache)
             directory.path.mkdir(parents=True, exist_ok=True)
-            self._held.catalog.prepare()
             fetching = self._fetching(offered, stored, directory, self._held.catalog)
             fetching.run(decisions)
             sweep_attempts(directory.path)

@@ -33,8 +33,8 @@ def run_tasks(
     stop : Stop
         The flag that the tasks check while they wait. It is set here if a task fails.
     meanwhile : callable, optional
-        Called about every `POLL_SECONDS` by the calling thread while tasks run; if it fails, the
-        tasks are cancelled.
+        Called by the calling thread at once, and about every `POLL_SECONDS`, while tasks run; if it
+        fails, the tasks are cancelled.
 
     Raises
     ------
@@ -74,6 +74,8 @@ def run_tasks(
         for thread in threads:
             thread.start()
             n_running += 1
+        if meanwhile is not None:
+            meanwhile()
         while n_running:
             failure = _next(ended, meanwhile)
             n_running -= 1
