@@ -34,7 +34,7 @@ from runlake.values import Question
 NOTE_SECONDS = 0.2  # least time between two manifests written during a pull
 # Writing manifests takes at most this fraction of a pull's time: manifests of many exports are
 # long.
-NOTE_FRACTION = 0.1
+NOTE_FRACTION = 0.02
 DOWNLOAD_SECONDS = 1e-3  # CPU time that a short download takes
 # Exports of fewer rows are likely to be short.
 FEW_ROWS = 10_000

@@ -276,7 +276,9 @@ class WholeDownload:
         file = self._open()
         file.seek(self.n_bytes)
         for piece in body:
-            write_all(file, piece)
+            left = memoryview(piece)
+            while left:
+                left = left[file.write(left) :]
             self._digest.update(piece)
 
     def _check_promised(self, validator: Validator) -> None:
