@@ -189,6 +189,18 @@ def test_a_run_can_be_read_after_a_page_of_its_lines_was_destroyed(made, data_di
         LoggedRun(server, "kept").log(*steps(N_ROWS, N_ROWS + 5), offset=N_ROWS).close()
 
 
+def test_content_that_was_lost_heals_when_it_is_logged_again(made, data_dir):
+    flip(blob(data_dir))
+    assert check(data_dir, "--repair").returncode == 1
+    with running_server(data_dir, api_key=made[1], export_rows=200) as server:
+        run = LoggedRun(server, "again")
+        log_artifact(run, "other", CONTENT)
+        run.close()
+        api = runlake.Api({"base_url": server.base_url}, api_key=server.api_key)
+        api.artifact("local/http/set:v0").download(data_dir / "out")
+        assert (data_dir / "out" / "a.bin").read_bytes() == CONTENT["a.bin"]
+
+
 def test_exports_are_the_same_to_readers_after_they_were_written_again(made, data_dir):
     for file in object_files(data_dir, "exports/*"):
         file.unlink()
