@@ -207,8 +207,6 @@ def _narrowed(
 
     A small row group is returned whole, without a search.
     """
-    if group.n_rows * len(read.columns) < sizes.CELLS_WORTH_A_SEARCH:
-        return group
     facts = read.facts.row_groups[index]
     if facts.first_step is not None and facts.last_step == facts.first_step + group.n_rows - 1:
         # Each row has the step after that of the row before.
@@ -216,6 +214,8 @@ def _narrowed(
         stop = group.n_rows if steps.stop is None else steps.stop - facts.first_step
         stop = min(stop, group.n_rows)
         return Slice(group.offset + start, max(0, stop - start))
+    if group.n_rows * len(read.columns) < sizes.CELLS_WORTH_A_SEARCH:
+        return group
     every = read.facts.columns.stored((_some_steps, group), lambda: _some_steps(scan, group))
     first = max(0, int(every.searchsorted(steps.start, "right")) - 1)
     last = len(every) if steps.stop is None else int(every.searchsorted(steps.stop, "left"))
