@@ -297,7 +297,7 @@ def _kinds(
 
 
 def _exports(urls: Sequence[str]) -> dict[str, Export]:
-    """Return each export once, by object; if two hosts have one path, `object` names the host."""
+    """Return the exports by `Export.object`, which names the host if several have one path."""
     places = [_place(url) for url in urls]
     hosts: dict[str, set[str]] = {}
     if len({host for host, _ in places}) > 1:

@@ -39,7 +39,7 @@ class Curve:
 
 
 def make_curve(x: Floats, y: Floats, smoothing: float | None = None) -> Curve:
-    """Return the points of a run in ascending order of x; of points with one x, the last.
+    """Return the points of a run, ascending by x; the last one of those with the same x.
 
     Parameters
     ----------

@@ -167,7 +167,7 @@ def _tests(probes: list[Probe], condition: Condition) -> tuple[list[str], list[A
 def _check_memory(database: Database, project_id: int, condition: Condition) -> None:
     """Refuse a filter for which SQLite would copy large documents many times.
 
-    SQLite keeps a copy of a text for each place of a statement that names its column.
+    Each time a statement names a column, SQLite keeps another copy of the column's text.
     """
     n_copies = {column: condition.sql.count(f"runs.{column}") for column in DOCUMENTS}
     if sum(n_copies.values()) <= FEW_COPIES:

@@ -66,7 +66,7 @@ def dumps_object(members: Mapping[str, Any], encoder: json.JSONEncoder) -> str:
     members : mapping
         The object; its values should be small.
     encoder : JSONEncoder
-        Encodes the pieces; if it sorts, then within each piece.
+        Encodes the pieces. An encoder that sorts keys sorts them only within each piece.
 
     Returns
     -------

@@ -134,7 +134,7 @@ class _Room:
         self._measure(document)
 
     def add(self, path: str, value: Any, found: dict[str, Any]) -> None:
-        """Add a value if there is room for it; of a large object or list, only that it exists."""
+        """Add a value if there is room; for a large object or list, add only that it exists."""
         size = len(path) + self._measure(value)
         if size > self._left and isinstance(value, (dict, list)):
             value, size = type(value)(), len(path)
