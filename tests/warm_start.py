@@ -33,9 +33,6 @@ SERVER = (
 SDK = ("wandb", "wandb.apis.public", "wandb.sdk.wandb_init", "pandas")
 # What a client imports, without polars: its queries hang in a fork of a process that has it.
 CLIENT = ("runlake.public.api", "runlake.history.decode.decode", "duckdb")
-# Elsewhere libraries of the system do not survive a fork, and figures of coverage are written by
-# processes that start with them.
-IS_WARM = sys.platform == "linux" and "COVERAGE_PROCESS_CONFIG" not in os.environ
 
 
 def start_python(
@@ -49,7 +46,9 @@ def start_python(
     stderr: IO[Any] | None = None,
 ) -> WarmProcess | subprocess.Popen[str]:
     """Start ``python ARGUMENT...`` with some modules imported; the rest is as for ``Popen``."""
-    if not IS_WARM:
+    # Elsewhere libraries of the system do not survive a fork, and figures of coverage are written
+    # by processes that start with them.
+    if sys.platform != "linux" or "COVERAGE_PROCESS_CONFIG" in os.environ:
         return subprocess.Popen(
             [sys.executable, *arguments],
             env=env,
