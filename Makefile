@@ -75,8 +75,9 @@ thorough: $(READY)
 fuzz: $(READY)
 	$(BIN)/python -m pytest $(SPREAD) --hypothesis-profile thorough --timeout 1200 tests/fuzz
 
+# `make bench ROWS="sql frames"` measures only these rows.
 bench: $(READY)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(ROWS)
 
 # The embedded backend at size: exports, lists, logging, memory.
 bench-server: $(READY)

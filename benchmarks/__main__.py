@@ -1,59 +1,56 @@
 """``make bench``: measure everything, print the tables and write ``docs/benchmarks.md``.
 
-``python -m benchmarks rows frames`` measures only these groups and only prints them.
+``make bench ROWS="sql frames"`` measures only these rows and only prints them.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tests.server_process import running_server
 
-from benchmarks import download, frames, rows
+from benchmarks import download, frames, many_runs, reading, rows
 from benchmarks.growth import curves
 from benchmarks.plot import Curve
-from benchmarks.reading import Reading
-from benchmarks.report import Line, as_markdown, growth_table, write_document
+from benchmarks.report import Line, as_markdown, growth_table, summary, write_document
 
-
-def _reading(folder: Path) -> list[Line]:
-    with running_server(folder / "server", export_rows=50_000) as server:
-        return Reading(server, folder).lines()
-
-
-def _growth(folder: Path) -> list[Curve]:
-    with running_server(folder / "server", export_rows=50_000) as server:
-        return curves(folder / "exports", server)
-
-
-GROUPS: dict[str, Callable[[Path], list[Line]]] = {
-    "rows": rows.lines,
-    "frames": lambda folder: list(frames.lines(folder)),
-    "reading": _reading,
-    "download": download.lines,
+GROWTH = "growth"
+Measure = Callable[[Path, frozenset[str]], Iterable[Line]]
+GROUPS: dict[tuple[str, ...], Measure] = {
+    rows.NAMES: rows.lines,
+    frames.NAMES: frames.lines,
+    reading.NAMES: reading.lines,
+    many_runs.NAMES: many_runs.lines,
+    download.NAMES: download.lines,
 }
+NAMES = [*(name for names in GROUPS for name in names), GROWTH]
 
 
 def main() -> None:
-    """Measure all groups, or those named on the command line."""
-    wanted = sys.argv[1:] or [*GROUPS, "growth"]
+    """Measure all rows, or those named on the command line."""
+    wanted = frozenset(sys.argv[1:] or NAMES)
+    unknown = wanted.difference(NAMES)
+    if unknown:
+        sys.exit(f"There are no rows named {', '.join(sorted(unknown))}; there are: {NAMES}.")
     lines: list[Line] = []
     grown: list[Curve] = []
     with tempfile.TemporaryDirectory(prefix="runlake-bench-") as name:
         folder = Path(name)
-        for group, measure in GROUPS.items():
-            if group in wanted:
-                found = measure(folder / group)
+        for names, measure in GROUPS.items():
+            if wanted.intersection(names):
+                found = list(measure(folder / names[0], wanted))
                 print(as_markdown(found), flush=True)
                 lines += found
-        if "growth" in wanted:
-            grown = _growth(folder / "growth")
+        if GROWTH in wanted:
+            with running_server(folder / "server", export_rows=50_000) as server:
+                grown = curves(folder / GROWTH, server)
+            print(growth_table(grown))
     if not sys.argv[1:]:
         write_document(lines, grown)
-    print(growth_table(grown))
+    print(summary(lines, grown))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -118,14 +119,21 @@ def compare(offer: Offer, folder: Path, work: str, scripts: tuple[str, str], goa
     return Line.at_least(work, ours, theirs, goal, peer)
 
 
-def lines(folder: Path) -> list[Line]:
-    """Measure every kind of pull into an empty cache."""
-    big, small = folder / "big", folder / "small"
+NAMES = ("pulls", "small-pulls")
+
+
+def lines(folder: Path, wanted: AbstractSet[str] = frozenset(NAMES)) -> Iterator[Line]:
+    """Measure the pulls of these names, each into an empty cache."""
+    if "pulls" in wanted:
+        yield from _large(folder)
+    if "small-pulls" in wanted:
+        yield from _small(folder)
+
+
+def _large(folder: Path) -> Iterator[Line]:
+    big = folder / "big"
     write_exports(big, 4, 300_000, 24)
-    write_exports(small, 150, 50, 4)
     size = next(big.iterdir()).stat().st_size / 1e6
-    pulls = (peers.RUNLAKE_PULL, peers.WANDB_PULL)
-    found = []
     for server, serving in (
         ("`runlake serve`", served_by_runlake(folder / "server", big)),
         ("plain file server", served_plainly(big)),
@@ -134,17 +142,18 @@ def lines(folder: Path) -> list[Line]:
         script = f"{work}, as a script"
         scripts = (peers.RUNLAKE_PULL_SCRIPT, peers.WANDB_PULL_SCRIPT)
         with serving as offer:
-            found += [
-                compare(offer, folder, work, (peers.RUNLAKE_PULL, peers.CURL), 0.9),
-                compare(offer, folder, work, pulls, 1),
-                compare(offer, folder, script, scripts, 1),
-            ]
+            yield compare(offer, folder, work, (peers.RUNLAKE_PULL, peers.CURL), 0.9)
+            yield compare(offer, folder, work, (peers.RUNLAKE_PULL, peers.WANDB_PULL), 1)
+            yield compare(offer, folder, script, scripts, 1)
+
+
+def _small(folder: Path) -> Iterator[Line]:
+    small = folder / "small"
+    write_exports(small, 150, 50, 4)
     for latency in (0.0, LATENCY):
         work = f"150 small exports, {latency * 1e3:.0f} ms latency"
         scans = (peers.RUNLAKE_COLD_SCAN, peers.WANDB_COLD_SCAN)
+        pulls = (peers.RUNLAKE_PULL, peers.WANDB_PULL)
         with served_plainly(small, latency) as offer:
-            found += [
-                compare(offer, folder, f"cold scan of {work}", scans, 1),
-                compare(offer, folder, f"cold pull of {work}", pulls, 1),
-            ]
-    return found
+            yield compare(offer, folder, f"cold scan of {work}", scans, 1)
+            yield compare(offer, folder, f"cold pull of {work}", pulls, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -28,20 +29,24 @@ print(polars.read_parquet(sys.argv[2:], columns=["_step", "key7"]).height)
 """
 
 
-def lines(folder: Path) -> Iterator[Line]:
-    """Measure a run of few files, a run of many files, and a wide run."""
-    for n_files in FILE_COUNTS:
-        work = f"{N_ROWS:,} rows x {N_KEYS + 1} keys in {n_files:,} file{'s' * (n_files > 1)}"
-        rows = N_ROWS // n_files
-        with _Frames(folder / f"files{n_files}", n_files, rows, N_KEYS) as frames:
-            yield frames.frame(work, 1.2 if n_files < FILE_COUNTS[-1] else 1.25)
-            yield frames.sql(work, 0.7)
-            if n_files == 1:
-                yield frames.script()
-    with _Frames(folder / "wide", 1, WIDE_ROWS, WIDE_KEYS) as frames:
-        work = f"{WIDE_ROWS:,} rows x {WIDE_KEYS:,} keys"
-        yield frames.frame(work, 1.25)
-        yield frames.sql(work, 0.5)
+NAMES = ("frames", "sql", "script")
+
+
+def lines(folder: Path, wanted: AbstractSet[str] = frozenset(NAMES)) -> Iterator[Line]:
+    """Measure a run of one file, runs of many files, and a wide run."""
+    if "script" in wanted:
+        with _Frames(folder / "script", 1, N_ROWS, N_KEYS) as frames:
+            yield frames.script()
+    shapes = [(n_files, N_ROWS // n_files, N_KEYS) for n_files in FILE_COUNTS]
+    for n_files, n_rows, n_keys in [*shapes, (1, WIDE_ROWS, WIDE_KEYS)]:
+        is_wide = n_keys == WIDE_KEYS
+        files = f"{n_files:,} file{'s' * (n_files > 1)}"
+        work = f"{n_files * n_rows:,} rows x {n_keys + 1:,} keys in {files}"
+        with _Frames(folder / f"{n_files}x{n_keys}", n_files, n_rows, n_keys) as frames:
+            if "frames" in wanted:
+                yield frames.frame(work, 1.25 if is_wide or n_files >= 1_000 else 1.2)
+            if "sql" in wanted:
+                yield frames.sql(work, 0.5 if is_wide else 0.7)
 
 
 class _Frames:
@@ -88,8 +93,7 @@ class _Frames:
 
     def script(self) -> Line:
         """Compare a whole script, including the interpreter's start and the imports."""
-        directory = self._folder / "ours"
-        files = [str(one) for one in sorted(directory.rglob("*.parquet"))]
+        files = [str(one) for one in sorted((self._folder / "exports").iterdir())]
         polars = POLARS_CODE.replace("sys.argv[2:]", repr(files))
         ours, bare = take_turns(
             self._side(peers.AS_SCRIPT, code=RUNLAKE_CODE),

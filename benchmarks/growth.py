@@ -1,11 +1,14 @@
-"""Measures how read times grow with the number of rows, keys and runs."""
+"""Measures how read times and memory grow with the number of rows, keys, files and runs."""
 
 from __future__ import annotations
 
+import gc
 import shutil
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,64 +24,79 @@ from benchmarks.plot import Curve, Points
 
 ROUNDS = 5
 LONG_SECONDS = 3.0
-ROWS_PER_EXPORT = 250_000
-ROW_COUNTS = (10_000, 100_000, 1_000_000, 10_000_000)
-KEY_COUNTS = (10, 100, 1_000, 20_000)
-RUN_COUNTS = (1, 10, 100, 1_000)
-ROWS_PER_RUN = 100
+MEGABYTE = 1 << 20
 
+
+@dataclass(frozen=True)
+class Size:
+    """A run to write: what the axis counts of it, its rows, its keys, and rows per export."""
+
+    counted: int
+    n_rows: int
+    n_keys: int
+    rows_per_export: int = 250_000
+
+
+BY_ROWS = tuple(Size(n, n, 5) for n in (100_000, 1_000_000, 10_000_000, 50_000_000))
+BY_KEYS = tuple(Size(n, 2_000, n) for n in (10, 100, 1_000, 20_000))
+BY_FILES = tuple(Size(n, 200_000, 5, 200_000 // n) for n in (4, 40, 200, 1_000))
+RUN_COUNTS = (1, 10, 100, 1_000, 5_000)
+ROWS_PER_RUN = 100
 
 Read = Callable[[runlake.Api, str], int]
 
 
 def curves(folder: Path, server: RunningServer) -> list[Curve]:
     """Measure cached runs; each read asks the backend once whether the cache is current."""
-    return [
-        *_by_size(
-            "rows in the run",
-            [(n, 5, folder / f"rows-{n}") for n in ROW_COUNTS],
-            OUTPUTS | {"1,000 rows of one key at the end": _read_end},
-        ),
-        *_by_size(
-            "keys in the run",
-            [(2_000, n, folder / f"keys-{n}") for n in KEY_COUNTS],
-            OUTPUTS | {"rows of one key": _read_key},
-        ),
-        *_by_runs(folder / "runs", server),
-    ]
+    end = {"1,000 rows of one key at the end": _read_end}
+    key = {"rows of one key": _read_key}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", runlake.SampleWarning)
+        return [
+            *_by_size("rows in the run", BY_ROWS, folder / "rows", OUTPUTS | end),
+            *_by_size("keys in the run", BY_KEYS, folder / "keys", OUTPUTS | key),
+            *_by_size("files of the run", BY_FILES, folder / "files", OUTPUTS | key),
+            *_by_runs(folder / "runs", server),
+        ]
 
 
 def _by_size(
-    by: str, sizes: list[tuple[int, int, Path]], reads: Mapping[str, Read]
+    by: str, sizes: Sequence[Size], folder: Path, reads: Mapping[str, Read]
 ) -> Iterator[Curve]:
-    """Yield a curve per kind of read; a size is rows, keys, and where to write them."""
-    points: dict[str, Points] = dict.fromkeys(reads, ())
-    for n_rows, n_keys, directory in sizes:
-        _write(directory, n_rows, n_keys)
-        size = n_rows if "rows" in by else n_keys
+    """Yield a curve per kind of read."""
+    seconds: dict[str, Points] = dict.fromkeys(reads, ())
+    megabytes: dict[str, Points] = dict.fromkeys(reads, ())
+    for size in sizes:
+        directory = folder / str(size.counted)
+        _write(directory / "exports", size)
         with served_plainly(directory / "exports") as offer:
             settings = {"base_url": offer.server.base_url, "cache_dir": str(directory / "cache")}
             api = runlake.Api(settings, api_key=offer.server.api_key)
+            api.run(offer.path).pull()
             for work, read in reads.items():
-                points[work] += ((size, _median(partial(read, api, offer.path))),)
+                took, peak = _measure(partial(read, api, offer.path))
+                seconds[work] += ((size.counted, took),)
+                megabytes[work] += ((size.counted, peak),)
         shutil.rmtree(directory)
+    is_axis_of_length = by != "keys in the run"
     for work in reads:
-        yield Curve(work, by, points[work])
+        is_bounded = is_axis_of_length and work not in WHOLE_IN_MEMORY
+        yield Curve(work, by, seconds[work], megabytes[work], is_bounded)
 
 
 def _by_runs(folder: Path, server: RunningServer) -> Iterator[Curve]:
     settings = {"base_url": server.base_url, "cache_dir": str(folder)}
     api = runlake.Api(settings, api_key=server.api_key)
-    every: Points = ()
-    one: Points = ()
+    seconds: dict[str, Points] = dict.fromkeys(OF_MANY_RUNS, ())
+    megabytes: dict[str, Points] = dict.fromkeys(OF_MANY_RUNS, ())
     for n_runs in RUN_COUNTS:
         project = log_runs(server, f"growth{n_runs}", n_runs, ROWS_PER_RUN)
-        runs = api.runs(project)
-        every += ((n_runs, _median(partial(_read_runs, runs))),)
-        one += ((n_runs, _median(partial(_read_rows, api, f"{project}/run0000"))),)
-    by = "runs in the project"
-    yield Curve(f"one key of all runs, {ROWS_PER_RUN} rows each", by, every)
-    yield Curve("all keys of one run", by, one)
+        for work, read in OF_MANY_RUNS.items():
+            took, peak = _measure(partial(read, api, project))
+            seconds[work] += ((n_runs, took),)
+            megabytes[work] += ((n_runs, peak),)
+    for work in OF_MANY_RUNS:
+        yield Curve(work, "runs in the project", seconds[work], megabytes[work], is_bounded=False)
 
 
 def _read_rows(api: runlake.Api, path: str) -> int:
@@ -101,12 +119,21 @@ def _read_sample(api: runlake.Api, path: str) -> int:
     return len(api.run(path).history(samples=500, pandas=False))
 
 
+def _read_histories_of_one(api: runlake.Api, path: str) -> int:
+    runs = api.runs(path.rpartition("/")[0])
+    return len(runs.histories(samples=500, keys=["key00000"], format="polars"))
+
+
 def _read_keys(api: runlake.Api, path: str) -> int:
     return api.run(path).keys().height
 
 
 def _read_best(api: runlake.Api, path: str) -> int:
     return api.run(path).best("key00000").step
+
+
+def _read_tail(api: runlake.Api, path: str) -> int:
+    return api.run(path).frame(tail=1_000).height
 
 
 def _read_scan_of_runs(api: runlake.Api, path: str) -> int:
@@ -129,35 +156,76 @@ OUTPUTS: dict[str, Read] = {
     "arrow": _read_arrow,
     "sql": _read_sql,
     "history(samples=500)": _read_sample,
+    "histories(samples=500), one key": _read_histories_of_one,
     "keys": _read_keys,
     "best": _read_best,
+    "frame(tail=1000)": _read_tail,
     "Runs.scan": _read_scan_of_runs,
 }
+# A frame holds all rows; the others hold a batch.
+WHOLE_IN_MEMORY = {"frame", "Runs.scan"}
 
 
-def _read_runs(runs: runlake.Runs) -> int:
+def _read_histories(api: runlake.Api, path: str) -> int:
+    runs = api.runs(path)
     return len(runs.histories(keys=["key000"], samples=ROWS_PER_RUN, format="polars"))
 
 
-def _write(directory: Path, n_rows: int, n_keys: int) -> None:
-    exports = directory / "exports"
-    exports.mkdir(parents=True)
+def _read_key_of_runs(api: runlake.Api, path: str) -> int:
+    return api.runs(path).scan(["key000"]).collect().height
+
+
+def _read_run_table(api: runlake.Api, path: str) -> int:
+    return api.runs(path).frame().height
+
+
+def _read_one_of_runs(api: runlake.Api, path: str) -> int:
+    return _read_rows(api, f"{path}/run0000")
+
+
+OF_MANY_RUNS: dict[str, Read] = {
+    f"histories of one key, {ROWS_PER_RUN} rows each": _read_histories,
+    f"Runs.scan of one key, {ROWS_PER_RUN} rows each": _read_key_of_runs,
+    "Runs.frame": _read_run_table,
+    "rows of one run": _read_one_of_runs,
+}
+
+
+def _write(folder: Path, size: Size) -> None:
+    folder.mkdir(parents=True)
     random = np.random.default_rng(0)
-    for start in range(0, n_rows, ROWS_PER_EXPORT):
-        stop = min(start + ROWS_PER_EXPORT, n_rows)
+    for start in range(0, size.n_rows, size.rows_per_export):
+        stop = min(start + size.rows_per_export, size.n_rows)
         columns = {"_step": pa.array(np.arange(start, stop))}
-        for key in range(n_keys):
+        for key in range(size.n_keys):
             columns[f"key{key:05}"] = pa.array(random.random(stop - start))
-        file = exports / f"{start:09}.parquet"
+        file = folder / f"{start:09}.parquet"
         pq.write_table(pa.table(columns), file, row_group_size=16_384, compression="snappy")
 
 
-def _median(read: Callable[[], int]) -> float:
-    """Return the median seconds of five rounds, or of one round if it takes long."""
-    seconds: list[float] = []
+def _measure(read: Callable[[], int]) -> tuple[float, float]:
+    """Return the median seconds of some rounds, and the peak MB of the first over that before it.
+
+    The first round is a warm-up and does not count, except for a read that takes long.
+    """
+    gc.collect()
+    pa.default_memory_pool().release_unused()
+    # The peak of a process is that of its whole life until it is reset (Linux).
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _resident("VmRSS")
+    started = time.perf_counter()
     read()
+    seconds = [time.perf_counter() - started]
+    peak = (_resident("VmHWM") - before) / MEGABYTE
+    if seconds[0] <= LONG_SECONDS:
+        seconds = []
     while len(seconds) < ROUNDS and sum(seconds) < LONG_SECONDS:
         started = time.perf_counter()
         read()
         seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
+    return statistics.median(seconds), peak
+
+
+def _resident(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024

@@ -97,7 +97,7 @@ def read():
     return int(done.stdout)
 measure(read)
 """
-MEMORY = """
+_PEAK = """
 import runlake, polars
 polars.DataFrame({"a": [1]}).lazy().collect()
 def memory(name):
@@ -107,10 +107,16 @@ def memory(name):
 open("/proc/self/clear_refs", "w").write("5")
 before = memory("VmRSS")
 run = runlake.Api().run(path)
-for _ in sys.stdin:
-    assert sum(1 for _ in run.beta_scan_history(**arguments))
-    print(json.dumps({"seconds": [0], "counts": [memory("VmHWM") - before]}), file=out, flush=True)
+def peak_of(read):
+    for _ in sys.stdin:
+        assert read()
+        counts = [memory("VmHWM") - before]
+        print(json.dumps({"seconds": [0], "counts": counts}), file=out, flush=True)
 """
+MEMORY = f"{_PEAK}peak_of(lambda: sum(1 for _ in run.beta_scan_history(**arguments)))"
+_SAMPLE = "lambda: len(run.history(samples=500, pandas=False, **arguments))"
+SAMPLE = f"{RUNLAKE}measure({_SAMPLE})"
+SAMPLE_MEMORY = f"{_PEAK}peak_of({_SAMPLE})"
 INTERRUPT = """
 import os, signal, threading, runlake
 # A shell that runs in the background lets its children ignore the signal.
@@ -131,12 +137,31 @@ next(iter(run.beta_scan_history(**arguments)))
 for _ in sys.stdin:
     print(json.dumps({"seconds": [interrupted()], "counts": [1]}), file=out, flush=True)
 """
-HISTORIES = """
+_MANY_RUNS = """
+import os, shutil
 runs = library.Api().runs(path)
-measure(lambda: runs.histories(**arguments).height)
+def forget():
+    if arguments.get("is_cold"):
+        shutil.rmtree(os.environ["WANDB_CACHE_DIR"], ignore_errors=True)
+keys = arguments.get("keys")
+def histories():
+    return runs.histories(keys=keys, samples=arguments["samples"], format="polars").height
+def configs():
+    # Lists are loaded as they are walked, so each round walks a new list.
+    return sum(len(run.config) for run in library.Api().runs(path))
 """
-RUNLAKE_HISTORIES = f"import runlake as library\n{HISTORIES}"
-WANDB_HISTORIES = f"import wandb as library\n{HISTORIES}"
+RUNLAKE_HISTORIES = f"import runlake as library\n{_MANY_RUNS}measure(histories, before=forget)"
+WANDB_HISTORIES = f"import wandb as library\n{_MANY_RUNS}measure(histories, before=forget)"
+RUNLAKE_SCAN_OF_RUNS = f"""
+import runlake as library\n{_MANY_RUNS}
+measure(lambda: runs.scan(keys).collect().height, before=forget)
+"""
+RUNLAKE_CONFIGS = f"import runlake as library\n{_MANY_RUNS}measure(configs)"
+WANDB_CONFIGS = f"import wandb as library\n{_MANY_RUNS}measure(configs)"
+RUNLAKE_RUN_TABLE = """
+import runlake
+measure(lambda: runlake.Api().runs(path).frame().height)
+"""
 FIRST_ROW = f"""{RUNLAKE}
 from runlake.exports.manifest import fetch_manifest
 measure(

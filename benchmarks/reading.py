@@ -1,18 +1,21 @@
-"""Measures first rows, live rows, bytes sent, memory, interrupts, many runs and imports."""
+"""Measures first rows, live rows, samples, bytes sent, memory, interrupts and imports."""
 
 from __future__ import annotations
 
 import contextlib
+import math
+import shutil
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
-from tests.server_process import RunningServer
+from tests.server_process import RunningServer, running_server
 
 from benchmarks import peers
-from benchmarks.data import Layout, Shape, log_run, log_runs, served
+from benchmarks.data import Layout, Shape, log_run, served
 from benchmarks.download import served_plainly, write_exports
 from benchmarks.report import Line
 from benchmarks.slow_network import delayed
@@ -25,6 +28,8 @@ LIVE = Shape("live", 20_000, 5)
 LAYOUT = Layout(50_000)
 LATENCY = 0.02
 MEGABYTE = 1 << 20
+# Files, rows of each, keys, and seconds of a sample that are the goal.
+SAMPLED = ((100, 500_000, 1, math.inf), (1, 2_000, 20_000, 3.0))
 
 
 def needed_bytes(file: Path, columns: set[str]) -> int:
@@ -40,6 +45,15 @@ def needed_bytes(file: Path, columns: set[str]) -> int:
     return wanted + int(metadata.serialized_size) + 8
 
 
+NAMES = ("keys", "live", "imports", "first", "wire", "interrupt", "memory", "samples")
+
+
+def lines(folder: Path, wanted: AbstractSet[str] = frozenset(NAMES)) -> Iterator[Line]:
+    """Measure the rows of these names."""
+    with running_server(folder / "server", export_rows=50_000) as server:
+        yield from Reading(server, folder).lines(wanted)
+
+
 class Reading:
     """Measures reads of one server; the folder holds a cache for runlake and one for the SDK."""
 
@@ -47,25 +61,31 @@ class Reading:
         self._server = server
         self._folder = folder
 
-    def lines(self) -> list[Line]:
-        """Measure all."""
-        found = [
-            self.key_of_many(),
-            self.live_rows(),
-            self.histories(),
-            self.imports(),
-        ]
-        with self._serving(DENSE) as path:
-            found.append(self.first_row(path, 13))
-        with self._serving(WIDE) as path:
-            found += [
-                self.first_row(path, 1_000),
-                self.first_row_far(path, 1_000),
-                self.wire_bytes(path),
-            ]
-        with self._serving(LONG) as path:
-            found += [self.interrupt(path), self.memory(path)]
-        return found
+    def lines(self, wanted: AbstractSet[str]) -> Iterator[Line]:
+        """Measure the rows of these names."""
+        if "keys" in wanted:
+            yield self.key_of_many()
+        if "live" in wanted:
+            yield self.live_rows()
+        if "imports" in wanted:
+            yield self.imports()
+        if "first" in wanted:
+            with self._serving(DENSE) as path:
+                yield self.first_row(path, 13)
+            with self._serving(WIDE) as path:
+                yield self.first_row(path, 1_000)
+                yield self.first_row_far(path, 1_000)
+        if "wire" in wanted:
+            with self._serving(WIDE) as path:
+                yield self.wire_bytes(path)
+        if wanted & {"interrupt", "memory"}:
+            with self._serving(LONG) as path:
+                if "interrupt" in wanted:
+                    yield self.interrupt(path)
+                if "memory" in wanted:
+                    yield self.memory(path)
+        if "samples" in wanted:
+            yield from self.sample()
 
     @contextlib.contextmanager
     def _serving(self, shape: Shape) -> Iterator[str]:
@@ -143,24 +163,33 @@ class Reading:
             name, str(ours), f"wandb: {theirs}", f"{ratio:.1f}x", ">= 3x, <= 23 requests", is_met
         )
 
-    def histories(self) -> Line:
-        """Compare samples of many runs with the SDK's."""
-        path = log_runs(self._server, "many", 200, 1_000)
-        arguments = {"keys": ["key001"], "format": "polars"}
-        ours, theirs = take_turns(
-            self._side(peers.RUNLAKE_HISTORIES, path, **arguments),
-            self._side(peers.WANDB_HISTORIES, path, **arguments),
-        )
-        assert ours.count == theirs.count, (ours.count, theirs.count)
-        work = "histories of 200 runs x 1,000 steps, one key, polars"
-        return Line.at_least(work, ours, theirs, 20, "wandb")
-
     def memory(self, path: str) -> Line:
         """Measure the peak memory of a scan of cached rows, minus an interpreter with polars."""
         (peak,) = take_turns(self._side(peers.MEMORY, path), rounds=1, is_warmed=False)
         size = peak.count / MEGABYTE
         name = "peak memory, rows of 2,000,000 x 13, over an interpreter with polars"
         return Line(name, f"{size:.0f} MB", "", "", "<= 250 MB", size <= 250)
+
+    def sample(self) -> Iterator[Line]:
+        """Measure time and peak memory of a sample of a long run and of one of a wide run."""
+        for n_files, n_rows, n_keys, goal in SAMPLED:
+            folder = self._folder / f"sampled{n_keys}"
+            write_exports(folder / "exports", n_files, n_rows, n_keys)
+            with served_plainly(folder / "exports") as offer:
+                keys = None if n_keys > 1 else ["key0"]
+                side = Side(peers.SAMPLE, offer.server, folder, offer.path, {"keys": keys})
+                (ours,) = take_turns(side, rounds=3)
+                (peak,) = take_turns(
+                    replace(side, script=peers.SAMPLE_MEMORY), rounds=1, is_warmed=False
+                )
+            shutil.rmtree(folder)
+            assert ours.count == 500
+            size = peak.count / MEGABYTE
+            asked = "one key" if keys else "all keys"
+            work = f"history(500), {asked}, of {n_files * n_rows:,} rows x {n_keys + 1:,} keys"
+            is_met = size <= 300 if keys else ours.median < goal
+            wanted = "<= 300 MB over an interpreter with polars" if keys else f"< {goal:g} s"
+            yield Line(work, str(ours), "", f"{size:.0f} MB", wanted, is_met)
 
     def interrupt(self, path: str) -> Line:
         """Measure how long a scan takes to end after Ctrl-C."""

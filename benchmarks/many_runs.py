@@ -1,0 +1,106 @@
+"""Measures reads of many runs: histories, configs and the table of all runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.server_process import RunningServer, running_server
+
+from benchmarks import peers
+from benchmarks.data import log_runs
+from benchmarks.report import Line
+from benchmarks.slow_network import delayed
+from benchmarks.turns import Side, take_turns
+
+NAMES = ("histories", "configs", "run-table")
+LATENCY = 0.05
+# A round of the SDK takes 10 s or more there.
+FAR_ROUNDS = 2
+
+
+def lines(folder: Path, wanted: AbstractSet[str] = frozenset(NAMES)) -> Iterator[Line]:
+    """Measure the rows of these names."""
+    with running_server(folder / "server", export_rows=50_000) as server:
+        measured = _ManyRuns(server, folder)
+        if "histories" in wanted:
+            yield measured.warm("200 runs x 1,000 steps", log_runs(server, "many", 200, 1_000))
+            yield measured.warm("1,000 runs x 100 steps", log_runs(server, "short", 1_000, 100))
+        if "run-table" in wanted:
+            yield measured.table(log_runs(server, "table", 10_000, 1))
+    with _far_server(folder / "far") as (server, far):
+        project = log_runs(server, "many", 200, 1_000)
+        distant = _ManyRuns(far, folder / "distant")
+        if "histories" in wanted:
+            yield _ManyRuns(server, folder / "near").cold("loopback", project, 1.5)
+            yield distant.cold("50 ms of latency", project, 8)
+        if "configs" in wanted:
+            yield distant.configs(project)
+
+
+@contextlib.contextmanager
+def _far_server(folder: Path) -> Iterator[tuple[RunningServer, RunningServer]]:
+    """Yield a server, and the same server behind a network with latency."""
+    with running_server(folder, export_rows=50_000) as server:
+        port = urlsplit(server.base_url).port
+        assert port is not None
+        with delayed(port, LATENCY) as far:
+            yield server, replace(server, base_url=f"http://127.0.0.1:{far}")
+
+
+class _ManyRuns:
+    """Measures lists of runs of one server."""
+
+    def __init__(self, server: RunningServer, folder: Path) -> None:
+        self._server = server
+        self._folder = folder
+
+    def warm(self, work: str, project: str) -> Line:
+        """Compare samples of cached runs with the SDK's, which it reads from the server."""
+        arguments = {"keys": ["key001"], "samples": 1_000}
+        ours, theirs = take_turns(
+            self._side(peers.RUNLAKE_HISTORIES, project, **arguments),
+            self._side(peers.WANDB_HISTORIES, project, **arguments),
+        )
+        assert ours.count == theirs.count, (ours.count, theirs.count)
+        return Line.at_least(f"histories of {work}, one key, warm", ours, theirs, 20, "wandb")
+
+    def cold(self, network: str, project: str, goal: float) -> Line:
+        """Compare samples of runs of which nothing is cached."""
+        arguments = {"keys": ["key001"], "samples": 1_000, "is_cold": True}
+        ours, theirs = take_turns(
+            self._side(peers.RUNLAKE_HISTORIES, project, **arguments),
+            self._side(peers.WANDB_HISTORIES, project, **arguments),
+            rounds=FAR_ROUNDS,
+        )
+        assert ours.count == theirs.count, (ours.count, theirs.count)
+        work = f"histories of 200 runs x 1,000 steps, one key, nothing cached, {network}"
+        return Line.at_least(work, ours, theirs, goal, "wandb")
+
+    def configs(self, project: str) -> Line:
+        """Compare a loop over the configs of listed runs."""
+        ours, theirs = take_turns(
+            self._side(peers.RUNLAKE_CONFIGS, project),
+            self._side(peers.WANDB_CONFIGS, project),
+            rounds=FAR_ROUNDS,
+        )
+        assert ours.count == theirs.count
+        line = Line.at_least("", ours, theirs, None, "wandb")
+        is_met = ours.median <= 0.6
+        work = "configs of 200 listed runs, 50 ms of latency"
+        return replace(line, work=work, goal="<= 0.6 s", is_met=is_met)
+
+    def table(self, project: str) -> Line:
+        """Measure the table of all runs of a large project."""
+        (ours,) = take_turns(self._side(peers.RUNLAKE_RUN_TABLE, project), rounds=3)
+        assert ours.count == 10_000
+        is_met = ours.median <= 2
+        return Line("Runs.frame of 10,000 runs", str(ours), "", "", "<= 2 s", is_met)
+
+    def _side(self, script: str, path: str, **arguments: object) -> Side:
+        folder = self._folder / ("sdk" if "import wandb" in script else "ours")
+        return Side(script, self._server, folder, path, arguments)
