@@ -10,7 +10,7 @@ from tests.server_process import is_setting, running_server
 import runlake
 
 # make test PYTEST_ARGS="--hypothesis-profile thorough tests/property/test_outputs.py"
-hypothesis.settings.register_profile("thorough", max_examples=2000, deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=1000, deadline=None)
 
 
 @pytest.hookimpl(wrapper=True)
