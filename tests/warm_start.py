@@ -110,7 +110,10 @@ class WarmProcess:
 
     def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
-            if not select.select([self._report], [], [], timeout)[0]:
+            # Not `select`: it knows no descriptors above 1,023, and many tests leave some open.
+            poll = select.poll()
+            poll.register(self._report, select.POLLIN)
+            if not poll.poll(None if timeout is None else max(0, timeout) * 1000):
                 raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
             self.returncode = int(self._next_line())
             os.close(self._report)
