@@ -13,7 +13,7 @@ ROW_GROUP_ROWS = 4096
 # Below this, the import of polars takes longer than to read the lines without it.
 BYTES_FOR_POLARS = 1 << 18
 # Lines that need a Python object per value take about ten times their length in memory.
-MAX_BYTES_OF_OBJECTS = 32 << 20
+MAX_BYTES_OF_OBJECTS = 16 << 20
 
 
 def convert_lines(lines: list[str]) -> tuple[dict[str, pa.Array], int]:

@@ -10,7 +10,7 @@ FIRST_ROWS = 10_000
 GROWTH = 8
 # ... until so much would be live, which readers receive as JSON.
 MAX_LIVE_ROWS = 50_000
-MAX_LIVE_BYTES = 32 << 20
+MAX_LIVE_BYTES = 24 << 20
 UNDER_WAY = {"running", "preempting", "pending"}
 
 
