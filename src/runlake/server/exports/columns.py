@@ -120,8 +120,7 @@ def _union(cells: list[Any], members: set[str]) -> pa.Array:
     names, children = [], []
     for member in sorted(members):
         accepted = {"float64", "int64"} if member == "float64" else {member}
-        chosen = [cell if _member(cell) in accepted else None for cell in cells]
-        chosen = [None if cell is None else c for cell, c in zip(cells, chosen, strict=True)]
+        chosen = [None if c is None or _member(c) not in accepted else c for c in cells]
         if member == "float64":
             child = pa.array([None if c is None else float(c) for c in chosen], pa.float64())
         else:

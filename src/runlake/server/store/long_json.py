@@ -107,7 +107,10 @@ def _parse_string(text: str, start: int, strict: bool = True) -> tuple[str, int]
     while True:
         stop = _before_escape(text, start, start + size)
         piece = text[start:stop]
-        part, length = _scan_string(piece + '"', 0, strict)
+        try:
+            part, length = _scan_string(piece + '"', 0, strict)
+        except json.JSONDecodeError as error:
+            raise json.JSONDecodeError(error.msg, text, start + error.pos) from None
         parts.append(part)
         if length <= len(piece):
             return "".join(parts), start + length

@@ -46,6 +46,7 @@ def without_pairs(value):
 @example(text='"' + "\\" * 40)
 @example(text='"abcdefgh\\u12"')
 @example(text='["abc\tdef"]')
+@example(text='"\\')
 def test_a_text_that_is_no_json_is_an_error_as_by_json(text):
     try:
         expected = json.loads(text)
