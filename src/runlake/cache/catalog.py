@@ -198,7 +198,7 @@ class Catalog:
         -------
         bytes or None
             Footer with the columns in file order, see `runlake.exports.footers.narrow.slim_footer`;
-            None if no slices of the export are stored.
+            None if the catalog does not contain the footer of the export.
         """
         wanted = tuple(dict.fromkeys(names))
 

@@ -1,4 +1,7 @@
-"""Completion by typer in bash, zsh, fish and PowerShell; the user may name the shell."""
+"""Shell completion by typer for bash, zsh, fish and PowerShell.
+
+The user may state the shell as the value of the option; otherwise it is detected.
+"""
 
 from __future__ import annotations
 

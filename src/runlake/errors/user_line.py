@@ -71,7 +71,10 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def for_thread(function: Callable[P, T]) -> Callable[P, T]:
-    """Wrap a function for another thread: its warnings point at the user's current line."""
+    """Wrap a function that another thread will call.
+
+    Its warnings then name the line of the user's code that is calling runlake now.
+    """
     line = _users_line()
 
     @functools.wraps(function)

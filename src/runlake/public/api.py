@@ -229,7 +229,8 @@ class Api(ApiArtifacts):
         Returns
         -------
         Runs
-            Nothing has been listed yet.
+            The list; a page of runs is requested when it is first used. If path, filters and order
+            were used before, the same list is returned again.
 
         Raises
         ------

@@ -34,7 +34,10 @@ class OpenedConnection:
 
     @property
     def is_readable(self) -> bool:
-        """True if the host has closed an idle connection, or it is idle for too long."""
+        """True if the connection cannot be used: the host closed it, or it was idle for too long.
+
+        The name is that of `FileConnection.is_readable`: a closed connection is readable.
+        """
         return self._connection.has_expired()
 
     def send(self, request: FileRequest, close: Callable[[], None]) -> FileResponse:

@@ -98,7 +98,10 @@ def _spans(text: str, fragments: frozenset[str]) -> Iterator[tuple[int, int]]:
 
 
 def _fragments(key: str) -> frozenset[str]:
-    """Return each part of `FRAGMENT` characters of the key and its base64 forms, in lower case."""
+    """Return every sequence of `FRAGMENT` characters in the key or in one of its base64 forms.
+
+    The sequences are in lower case.
+    """
     forms = [key]
     # Base64 encodes three bytes at a time, so a text has three forms, by its offset modulo 3.
     for prefix in (b"", b":", b"::", b"api:"):

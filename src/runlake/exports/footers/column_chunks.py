@@ -56,8 +56,8 @@ def chunks_by_statistics(
 ) -> Chunks:
     """Return the column chunks that may have rows for a question, according to statistics.
 
-    All chunks of ``_step`` are always returned, because a file that is not in step order is read in
-    another way.
+    All chunks of ``_step`` are always returned: only all steps show whether the file is in step
+    order, and that decides how the file is read.
     """
     touched = _touched_row_groups(metadata, schema, question.steps)
     chunks = dict.fromkeys(question_columns(schema, question), touched)

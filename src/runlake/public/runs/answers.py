@@ -93,7 +93,8 @@ class RunAnswers(RunScans):
         Returns
         -------
         polars.DataFrame
-            As for `best`; axis and key are null for a run without a row so near to the point.
+            As for `best`. For a run that has no row within ``tolerance`` of the point, the columns
+            of the axis and of the key are null.
 
         Raises
         ------

@@ -145,11 +145,12 @@ class RunScans(RunTable):
         Parameters
         ----------
         query : str
-            In DuckDB's dialect, over four views: ``runs`` (`frame`: a row per run, ``config`` and
-            ``summary`` as structs, so that ``config.lr`` is a value), ``history`` (`scan` without
-            arguments: a row per run and step, a column per key), ``metrics`` (the numbers of
-            ``history`` in long form: ``run_id``, ``_step``, ``key``, ``value``) and ``system``
-            (`system` without arguments). They are joined by ``run_id``.
+            SQL in DuckDB's dialect over four views, which can be joined by ``run_id``. ``runs`` has
+            the rows of `frame`, one per run; ``config`` and ``summary`` are structs, so that
+            ``config.lr`` is a value. ``history`` has the rows that `scan` returns without
+            arguments: one per run and step, with a column per key. ``metrics`` has the numbers of
+            ``history`` in long form, with the columns ``run_id``, ``_step``, ``key`` and ``value``.
+            ``system`` has the rows that `system` returns without arguments.
 
         Returns
         -------

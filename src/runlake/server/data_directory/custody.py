@@ -75,7 +75,10 @@ def make_private(data_dir: Path) -> None:
 
 
 def open_to_others(data_dir: Path) -> list[Path]:
-    """Return which of these other users may read: the directory, its storage, its database."""
+    """Return those of these paths that other users may access.
+
+    The paths are the directory, its storage folder and the files of its database.
+    """
     names = (STORAGE, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
     found = [data_dir, *(data_dir / name for name in names)]
     return [path for path in found if path.exists() and path.stat().st_mode & 0o077]

@@ -46,7 +46,13 @@ class Budget:
         return time.monotonic() >= self._deadline
 
     def spend(self, value: Any) -> None:
-        """Count a value of the answer; refused if it is one too many, or the time is over."""
+        """Add the length of a value to the length of the answer.
+
+        Raises
+        ------
+        Refused
+            If the answer is too long, or the time is over.
+        """
         if isinstance(value, str):
             self.n_bytes += len(value)
         elif isinstance(value, list):

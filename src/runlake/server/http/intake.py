@@ -71,7 +71,7 @@ class Intake:
     Parameters
     ----------
     database : Database
-        The users.
+        Database in which the user of an API key is looked up.
     limits : RequestLimits
         Sizes and times.
     """

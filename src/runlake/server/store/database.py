@@ -364,7 +364,10 @@ class Database:
         return int(row["value"]) if row else 0
 
     def begin_generation(self) -> int:
-        """Raise the number of the generation, and return it."""
+        """Increase the generation number of the database by one, and return the new number.
+
+        `runlake.server.data_directory.custody` explains its purpose.
+        """
         with self.transaction() as connection:
             number = self.generation() + 1
             connection.execute(

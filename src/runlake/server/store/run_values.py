@@ -126,7 +126,11 @@ def _collect(
 
 
 class _Room:
-    """Bounds the values of a document: nested objects are repeated for each level."""
+    """Limits the total size of the stored values of a document.
+
+    A nested value is stored again at every level, so without a limit a small document could become
+    very large.
+    """
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._left = MAX_BYTES
