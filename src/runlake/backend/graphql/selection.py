@@ -30,6 +30,7 @@ TYPES = {
     "files": "File",
     "inputArtifacts": "Artifact",
     "logLines": "LogLine",
+    "members": "Member",
     "model": "Project",
     "models": "Project",
     "outputArtifacts": "Artifact",

@@ -29,7 +29,7 @@ OBJECTS = {
     "usedBy", "user", "viewer",
 }  # fmt: skip
 # Names of fields whose values are lists of objects, which may be null.
-LISTS = {"edges", "features"}
+LISTS = {"edges", "features", "members"}
 # Names of fields that are connections (objects with edges) of some types, and lists of others.
 EITHER = {"aliases", "files", "tags"}
 
