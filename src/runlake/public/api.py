@@ -298,7 +298,7 @@ class Api(ApiArtifacts):
         Returns
         -------
         Projects
-            Nothing has been listed yet.
+            The list; a page of projects is requested when it is first used.
         """
         owner = self._entity(entity)
         if owner not in self._projects:

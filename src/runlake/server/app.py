@@ -40,7 +40,7 @@ from runlake.server.runs.wire_json import read_body
 from runlake.server.store.database import Database
 from runlake.server.store.objects import BrokenUpload, ObjectGone, Storage
 
-# It tells exports apart by their objects; the SDK does so by their positions.
+# Start of runlake's User-Agent. runlake identifies exports by their objects, the SDK by positions.
 OUR_CLIENT = "runlake/"
 
 
@@ -66,7 +66,7 @@ class Backend:
     runs : RunStore
         Runs and their history.
     exports : ExportQueue
-        Runs that wait for an export; it writes none before it is started.
+        Queue of the runs that wait for an export; it writes no export before it is started.
     run_files : RunFiles
         Files of runs.
     artifacts : ArtifactStore

@@ -36,7 +36,7 @@ def repeated(seconds: float, act: Callable[[], object], purpose: str) -> Iterato
 def once(act: Callable[[Callable[[], bool]], object], purpose: str) -> Iterator[None]:
     """Call an action once during the block.
 
-    The action gets a function that returns whether the block is over.
+    The action is called with a function, which returns whether the block is over.
     """
     with _thread(lambda over: _attempt(lambda: act(over.is_set), purpose), purpose):
         yield

@@ -81,7 +81,7 @@ class ServeError(Exception):
 
 @contextlib.contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """End the block by `SystemExit` on SIGTERM, so that what it opened is closed.
+    """End the block by `SystemExit` on SIGTERM, so that all that the block opened is closed.
 
     uvicorn handles the signal first, and raises it again once no request is under way.
     """
@@ -138,7 +138,7 @@ def prepare_server(
             )
             users = list_users(backend.database)
             key = None if users else add_user(backend.database, options.user)
-            # After that: a database without users, but with a generation, counts as lost.
+            # Only after the first user: a database with a generation but no users counts as lost.
             generations = Generations(options.data_dir, backend.database)
             stack.callback(generations.end)
         address = Address(base_url, storage_url, users[0] if users else options.user, key)
@@ -248,7 +248,8 @@ def _write_ready_file(file: Path, address: Address) -> None:
         "api_key": address.api_key,
         "pid": os.getpid(),
     }
-    # The file holds the API key, and appears complete: other processes wait for its name.
+    # Only the owner can read the file, because it contains the API key. It gets its name when it is
+    # complete, because other processes wait for this name.
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as ready:
         json.dump(facts, ready)

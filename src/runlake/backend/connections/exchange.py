@@ -123,7 +123,7 @@ class FileResponse:
 
 
 class FileConnection:
-    """An open HTTP/1.1 connection, for one request after the other.
+    """An open HTTP/1.1 connection, which sends several requests, one after the other.
 
     Parameters
     ----------

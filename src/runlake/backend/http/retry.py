@@ -63,7 +63,7 @@ def tries(settings: Settings) -> Iterator[AbstractContextManager[object]]:
     Raises
     ------
     Exception
-        The ``error`` of the last `Transient`, with ``attempts`` among its facts.
+        The ``error`` of the last `Transient`; its attribute ``attempts`` is the number of tries.
     """
     first = _FirstTry()
     started = time.monotonic()

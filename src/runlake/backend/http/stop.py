@@ -23,7 +23,7 @@ class Stop:
 
     @contextmanager
     def child(self) -> Iterator[Stop]:
-        """Yield a flag for a part of the work; setting this flag sets it, but not the reverse."""
+        """Yield a flag for a part of the work; setting the parent sets it, but not the reverse."""
         child = Stop()
         with self._guard:
             self._children.add(child)

@@ -68,8 +68,8 @@ class TailDownload:
     The range is requested as a suffix (``bytes=-N``). Some hosts do not support suffixes. If a host
     answers 400 or 501, sends another range, or sends nothing, the first byte is requested, to learn
     the length, and then the range. If it answers 416, or 200 with a longer object, there is no
-    tail, and for the host's other objects the first byte is requested at once. The host is
-    remembered for the life of the client.
+    tail, and for the host's other objects the first byte is requested without trying a suffix. What
+    the host supports is remembered for the life of the client.
 
     Parameters
     ----------

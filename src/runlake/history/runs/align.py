@@ -31,7 +31,7 @@ class Curve:
     x : array of float64
         Ascending, without NaN.
     y : array of float64
-        As many values; may have NaN.
+        One value per x; may contain NaN.
     """
 
     x: Floats
@@ -39,7 +39,7 @@ class Curve:
 
 
 def make_curve(x: Floats, y: Floats, smoothing: float | None = None) -> Curve:
-    """Return the points of a run, ascending by x; the last one of those with the same x.
+    """Return the points of a run, ascending by x; of several points with the same x, the last.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ def query_runs(
     Returns
     -------
     duckdb.DuckDBPyRelation
-        Not run yet.
+        The query; it has not run yet.
 
     Raises
     ------

@@ -29,8 +29,8 @@ def best_rows(rows: pl.LazyFrame, x: str, key: str, mode: Mode) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        ``run_id``, the axis, and the key; the first of equal values. NaN is ignored; runs without
-        a number are not in it.
+        The columns ``run_id``, the axis, and the key. Of rows with equal values, the first is
+        returned. NaN is ignored; runs without a number have no row.
 
     Raises
     ------

@@ -38,7 +38,7 @@ def run_query(history: History, query: str, read_system: ReadSystem) -> duckdb.D
     Returns
     -------
     duckdb.DuckDBPyRelation
-        Not run yet.
+        The query; it has not run yet.
 
     Raises
     ------

@@ -233,7 +233,7 @@ class ArtifactCollection:
         self._saved_tags = list(tags)
 
     def change_type(self, new_type: str) -> None:
-        """Change the type of the collection at once; an older way than to set `type` and `save`."""
+        """Change the type of the collection now; the newer way is to set `type` and call `save`."""
         self.type = new_type
         check_type(self._type, self._name)
         if self._type != self._saved_type:

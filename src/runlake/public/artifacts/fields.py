@@ -70,7 +70,7 @@ class ArtifactFields:
         return artifact
 
     def as_linked_at(self, time: str | None) -> Self:
-        """Set the time at which the artifact was linked to its collection, and return it."""
+        """Set the time at which the artifact was linked to its collection; return the artifact."""
         self._linked_at = time
         return self
 

@@ -17,7 +17,7 @@ URL_CHARACTERS = "%/:@!$&()*+,;=~?#[]"
 
 
 class Attributes:
-    """Provides the fields that the backend sent as attributes, in snake case and camel case.
+    """Provides the backend's fields as attributes, with names in snake case and in camel case.
 
     Parameters
     ----------

@@ -310,15 +310,15 @@ class RunHistory(RunFields):
         Parameters
         ----------
         query : str
-            In DuckDB's dialect, over the view ``history``: ``SELECT max(acc) FROM history``, and
+            SQL in DuckDB's dialect over the view ``history``: ``SELECT max(acc) FROM history``, and
             the view ``system`` with the system metrics. A key with a slash or a dot needs double
             quotes: ``"val/loss"``.
 
         Returns
         -------
         duckdb.DuckDBPyRelation
-            Not run yet; ``.pl()``, ``.df()``, ``.fetchall()`` and ``.show()`` run it. The order of
-            rows is undefined unless the query has an ORDER BY.
+            The query, which has not run yet; ``.pl()``, ``.df()``, ``.fetchall()`` and ``.show()``
+            run it. The order of rows is undefined unless the query has an ORDER BY.
 
         Raises
         ------

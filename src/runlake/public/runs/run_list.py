@@ -110,7 +110,7 @@ class RunList(PagesInProject[Run], SizedPages[Run]):
     def _lazy_edges(
         self, cursor: str | None
     ) -> tuple[Page[dict[str, Any]], dict[str, dict[str, Any]]]:
-        """Return a page without its large fields, and these fields by run.
+        """Return a page of runs without their large fields, and the large fields by run.
 
         Large fields are requested only if those of most runs of the previous page were read.
         """

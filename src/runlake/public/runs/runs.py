@@ -1,4 +1,4 @@
-"""`Runs`, the list that `Api.runs` returns: what its base classes do, in one class."""
+"""`Runs`, the list that `Api.runs` returns: it inherits most methods from a class per topic."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ class Runs(RunHistories, RunAnswers):
         Returns
         -------
         Runs
-            In the same order. The backend evaluates a mapping, when the list is used. The others
-            are evaluated now, over all runs: runs that are logged later are not in the list.
+            In the same order. A mapping is evaluated by the backend, when the list is used. An
+            expression or a function is evaluated now, for all runs: runs that are logged later are
+            not in the list.
 
         Raises
         ------

@@ -47,7 +47,7 @@ class RowRequest:
     x : str
         The key of the x axis, ``_step``, or "auto".
     columns : tuple of str
-        Columns of the runs.
+        Columns of `frame` to put beside the rows.
     tail : int or None
         Number of last rows of each run.
     """
@@ -155,8 +155,8 @@ class RunScans(RunTable):
         Returns
         -------
         duckdb.DuckDBPyRelation
-            Not run yet; ``.pl()``, ``.df()``, ``.fetchall()`` and ``.show()`` run it. The order of
-            rows is undefined unless the query has an ORDER BY.
+            The query, which has not run yet; ``.pl()``, ``.df()``, ``.fetchall()`` and ``.show()``
+            run it. The order of rows is undefined unless the query has an ORDER BY.
 
         Raises
         ------

@@ -93,7 +93,7 @@ class ArtifactStore:
         return row
 
     def by_client_id(self, entity: str, client_id: str) -> sqlite3.Row | None:
-        """Return the version for which a client chose this id before the server assigned one."""
+        """Return the version with an id that a client chose before the server had assigned one."""
         return self._database.row(
             f"{VERSION} JOIN artifact_client_ids i ON i.version_id = v.id "
             "WHERE i.client_id = ? AND p.entity = ?",
@@ -376,7 +376,10 @@ class ArtifactStore:
             self._link(connection, row["id"], run["id"], "used", used_as)
 
     def delete(self, row: sqlite3.Row, *, delete_aliases: bool) -> sqlite3.Row:
-        """Delete a version, and content that no other version has; its number is not used again."""
+        """Delete a version, and the content that no other version has.
+
+        The number of the version is not used again.
+        """
         aliases = [alias["alias"] for alias in self.aliases(row["id"])]
         if aliases and not delete_aliases:
             raise Refused(

@@ -36,7 +36,7 @@ class CollectionStore:
     Parameters
     ----------
     database : Database
-        Their tables.
+        Database that contains their tables.
     """
 
     def __init__(self, database: Database) -> None:
@@ -95,7 +95,10 @@ class CollectionStore:
         type_name: str,
         kind: str = SEQUENCE,
     ) -> sqlite3.Row:
-        """Return or create a collection; none of another type or kind may have its name."""
+        """Return a collection, or create it.
+
+        Raise `Refused` if a collection of another type or kind has the name.
+        """
         found = self.find(project_id, name)
         if found is not None:
             if found["kind"] != kind:
@@ -152,7 +155,10 @@ class CollectionStore:
         )
 
     def tags(self, column: str, owner_id: int) -> list[sqlite3.Row]:
-        """Return the tags of a collection or a version; the column name says which of the two."""
+        """Return the tags of a collection or a version.
+
+        ``column`` says which of the two the id belongs to.
+        """
         return self._database.rows(
             f"SELECT * FROM artifact_tags WHERE {column} = ? ORDER BY id", owner_id
         )

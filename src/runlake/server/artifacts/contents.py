@@ -22,7 +22,7 @@ from runlake.server.store.objects import Storage
 
 MANIFEST_HEADER = b"wandb-artifact-manifest-v1\n"
 MD5_HEX_LENGTH = 32
-# Sums of them are shown as Int64.
+# Allowed sizes of files: sums of sizes are returned as Int64.
 SIZES = range(1 << 50)
 # Scripts read these names in W&B's URLs. Objects of older versions of runlake have other names.
 FOLDER = "wandb_artifacts"
@@ -157,7 +157,7 @@ class ArtifactContents:
         stored = _new_manifest_object(version["id"])
         with self._database.transaction() as connection:
             if row["type"] == "FULL":
-                # Under another name the URLs for its upload end: a committed manifest is final.
+                # The new name makes the upload URLs invalid, because a committed manifest is final.
                 self._storage.rename(row["object"], stored)
             else:
                 # Readers download one complete manifest, so the merged one is stored.

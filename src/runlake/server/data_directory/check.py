@@ -47,7 +47,7 @@ class Finding:
 
 def check_directory(data_dir: Path) -> Iterator[Finding]:
     """Yield the damage of a data directory, while a server may use it."""
-    # With the lock of removals, so that no file is missing only because it was just replaced.
+    # No file is removed meanwhile. Otherwise a file that was just replaced would seem missing.
     with no_removals(data_dir):
         is_readable = True
         for damage in find_database_damage(data_dir):
@@ -56,7 +56,7 @@ def check_directory(data_dir: Path) -> Iterator[Finding]:
         if is_readable:
             database = Database(data_dir / DATABASE)
             kinds = [*_find_in_rows_and_objects(data_dir, database, None), _find_modes(data_dir)]
-            # A server that runs has files under way.
+            # Only if no server runs: a running server has unfinished files, which are no leftovers.
             with contextlib.suppress(DirectoryError), _nobody_else(data_dir):
                 kinds.append(_find_leftovers(data_dir, database))
             for damages in kinds:
@@ -95,7 +95,7 @@ def _nobody_else(data_dir: Path) -> contextlib.AbstractContextManager[None]:
 
 
 def _repair(damages: Iterable[Damage]) -> Iterator[Finding]:
-    # All are found before the first is repaired.
+    # All damages are found before the first one is repaired.
     for damage in list(damages):
         try:
             yield Finding(damage.text, damage.repair(), is_repaired=True)

@@ -27,7 +27,7 @@ from runlake.server.data_directory.custody import (
 )
 from runlake.server.store.digests import READ_BYTES, Digests
 
-# What a directory has besides database and objects, and needs as it is.
+# Further files of a data directory that are copied unchanged.
 OTHERS = ("storage-port",)
 
 
@@ -61,7 +61,8 @@ def back_up(data_dir: Path, destination: Path, *, link: bool = False) -> Copied:
     Raises
     ------
     DirectoryError
-        If there is no database, it is damaged, or the destination is something else.
+        If the directory has no database or a damaged one, or if the destination is neither empty
+        nor an earlier backup.
     """
     check_schema(data_dir)
     inner, outer = destination.resolve(), data_dir.resolve()
@@ -106,7 +107,7 @@ def _copy(source: Path, target: Path, *, link: bool) -> Copied:
     for name in OTHERS:
         if source.joinpath(name).is_file():
             shutil.copyfile(source / name, target / name)
-    # Everything is on disk before the new database names it.
+    # All files are flushed to disk before the new database, which names them, is put in place.
     _flush()
     target.joinpath(GENERATION).unlink(missing_ok=True)
     for suffix in ("-wal", "-shm"):
@@ -124,7 +125,7 @@ def _copy_database(source: Path, target: Path) -> None:
         contextlib.closing(sqlite3.connect(source, timeout=LOCK_SECONDS)) as old,
         contextlib.closing(sqlite3.connect(target)) as new,
     ):
-        # In one step, which reads one state of the database and lets writers go on.
+        # All pages in one step: the copy has one state of the database, and writers can continue.
         old.backup(new)
         new.execute("PRAGMA journal_mode = DELETE").fetchall()
         (found,) = new.execute("PRAGMA quick_check(1)").fetchone()

@@ -1,9 +1,9 @@
-"""Keep a data directory for one server at a time, private, and notice if commits are lost.
+"""Keep a data directory private and for one server at a time, and detect lost commits.
 
 The database has a number, its generation, which is also in the file ``generation``. This number is
-raised at each start and after each checkpoint, first in the database. So a database whose number is
-lower than that of the file lost commits: its write-ahead log, or the database itself, was removed
-or replaced by an older copy.
+increased at each start and after each checkpoint, first in the database, then in the file. So if
+the number of a database is lower than the number in the file, the database lost commits: its
+write-ahead log, or the database itself, was removed or replaced by an older copy.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def make_private(data_dir: Path) -> None:
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     data_dir.joinpath(STORAGE).mkdir(mode=0o700, exist_ok=True)
     for path in open_to_others(data_dir):
-        # Of another owner: then that one decides.
+        # The path may have another owner, who then decides about access to it.
         with contextlib.suppress(PermissionError):
             path.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700)
 
@@ -105,7 +105,11 @@ def check_nothing_lost(data_dir: Path) -> None:
 
 
 def accept_loss(data_dir: Path) -> Path | None:
-    """Accept that a database is missing or too old; return where the files of a lost one are."""
+    """Accept that a database is missing or too old.
+
+    Return the directory to which the files of a missing database were moved; None if it is not
+    missing, or had no files.
+    """
     remembered = data_dir / GENERATION
     remembered.unlink(missing_ok=True)
     if _stored_generation(data_dir / DATABASE) is not None or not has_objects(data_dir):
@@ -150,7 +154,7 @@ def has_objects(data_dir: Path) -> bool:
 
 
 class Generations:
-    """Raises the generation of a database that is in use, and moves its commits out of the log.
+    """Checkpoints a database that is in use, and increases its generation number each time.
 
     Parameters
     ----------
@@ -183,7 +187,7 @@ class Generations:
             self._begin()
 
     def end(self) -> None:
-        """Leave no commit in the log; for the end of a server."""
+        """Move all commits out of the write-ahead log; called when a server ends."""
         self._database.checkpoint(is_last=True)
 
 
@@ -199,7 +203,7 @@ def _stored_generation(file: Path) -> int | None:
     """Return the generation of a database; None if it is missing or has no users."""
     if not file.is_file() or not file.stat().st_size:
         return None
-    # Read without a change: a log that is put back must still fit the database.
+    # Do not change the database: a lost write-ahead log that the user restores must still fit it.
     address = f"{file.resolve().as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(address, uri=True)) as found:
         tables = {name for (name,) in found.execute("SELECT name FROM sqlite_master")}

@@ -12,7 +12,7 @@ class NotRepairable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A damage.
+    """A damage of a data directory.
 
     Parameters
     ----------

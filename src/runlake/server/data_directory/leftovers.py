@@ -21,13 +21,16 @@ UNNAMED_SECONDS = 7 * 24 * 3600.0
 
 
 def remove_parts(data_dir: Path) -> None:
-    """Remove parts of uploads and exports; only while nothing else writes."""
+    """Remove the part files of uploads and exports; to be called while nothing else writes."""
     for part in data_dir.joinpath(STORAGE, INCOMING).glob("*"):
         part.unlink(missing_ok=True)
 
 
 def remove_unnamed_files(data_dir: Path, database: Database) -> None:
-    """Remove old files that no object has; a crash left them before an upload was acknowledged."""
+    """Remove old files that belong to no object.
+
+    Such a file is left if the server crashes before it acknowledges an upload.
+    """
     latest = time.time() - UNNAMED_SECONDS
     for file in unnamed_files(data_dir, database):
         with suppress(OSError):
@@ -57,7 +60,7 @@ def add_checksums(data_dir: Path, database: Database, is_over: Callable[[], bool
 
 
 def unnamed_files(data_dir: Path, database: Database) -> list[Path]:
-    """Return the complete files in the storage of a directory that no object has."""
+    """Return the complete files in the storage of a directory that belong to no object."""
     storage = data_dir / STORAGE
     # The files first: a file that an upload adds meanwhile must not count as unnamed.
     found = {Path(folder, name) for folder, _, names in os.walk(storage) for name in names}

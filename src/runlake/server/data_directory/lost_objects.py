@@ -1,4 +1,4 @@
-"""Finds objects whose file is lost or damaged, and gets the bytes back where there is a source."""
+"""Finds objects whose file is lost or damaged, and restores the file if there is a good copy."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class LostObjects:
         return self._accept_or_drop(name, row)
 
     def _intact_copy(self, name: str, row: sqlite3.Row | None) -> Path | None:
-        """Return an equal file, from the backup or from the files that no object has."""
+        """Return an equal file, from the backup or from the files that belong to no object."""
         md5 = row["md5"] if row is not None else None
         md5 = self._announced_md5(name) or md5
         found = [self._in_backup(name)] if self._backup is not None else []

@@ -23,7 +23,10 @@ MAX_PROBLEMS = 100
 
 
 def find_database_damage(data_dir: Path) -> Iterator[Damage]:
-    """Yield the damage of the database file; if it cannot be repaired, nothing else can be."""
+    """Yield the damage of the database file.
+
+    If this damage cannot be repaired, other damage cannot be repaired either.
+    """
     file = data_dir / DATABASE
     if not file.is_file() or not file.stat().st_size:
         yield Damage(f"The database {DATABASE!r} is missing or empty.", _give_up)
@@ -114,11 +117,12 @@ def _copy_rows(source: Path, target: Path) -> list[str]:
 
 
 def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> bool:
-    """Copy a table from both ends, as far as it can be read; return whether that is all of it."""
+    """Copy rows from both ends of a table up to unreadable rows; return whether all were copied."""
     columns = new.execute(f"PRAGMA table_info({table})").fetchall()
     keys = [column[1] for column in sorted(columns, key=lambda c: c[5]) if column[5]]
     with contextlib.suppress(sqlite3.OperationalError):
-        # By the table itself: an index may be damaged. Tables without a rowid are one.
+        # Read in the order of the table itself, because an index may be damaged. A table without a
+        # rowid is itself an index.
         new.execute(f"SELECT rowid FROM {table} LIMIT 0")
         keys = ["rowid"]
     new.execute(f"DELETE FROM {table}")

@@ -58,7 +58,7 @@ class WrongRows:
         self._storage = Storage(database, data_dir / STORAGE, "", 0.0)
 
     def find_unnamed(self) -> Iterator[Damage]:
-        """Yield the objects that no export, file or artifact has."""
+        """Yield the objects that belong to no export, file or artifact."""
         for row in self._database.rows(
             "SELECT name FROM objects WHERE name NOT IN (SELECT name FROM named_objects)"
         ):

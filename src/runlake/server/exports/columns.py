@@ -39,7 +39,7 @@ def columns_of(lines: Iterable[str], *, nested_as_text: bool = False) -> dict[st
     values fit none of these types is binary: JSON text.
     """
     shared: dict[str, str] = {}
-    # Each parsed line has own copies of its keys, which take more memory than numbers.
+    # Share the keys: each parsed line has its own copies, which take more memory than numbers.
     parsed = (
         {shared.setdefault(key, key): value for key, value in parse_line(line).items()}
         for line in lines

@@ -44,7 +44,7 @@ class Exporter:
     database : Database
         The lines, and the list of exports.
     storage : Storage
-        Takes the files.
+        Stores the files.
     rows : int or None
         Rows per export; None lets exports grow with the run.
     """
@@ -72,10 +72,10 @@ class Exporter:
             return False
         lines = self._read(run_id, run["exported_count"], None)
         if not lines.texts or (lines.has_gap and run["state"] in UNDER_WAY):
-            # A gap: earlier lines may still arrive, and an export is never rewritten.
+            # Lines of the gap may still arrive, and an export is never rewritten.
             return False
         columns, lines = self._convert(run_id, lines)
-        # The random part: a run that starts over gets other objects than before.
+        # The name has a random part, so that a run that starts again gets new objects.
         name = f"exports/{run_id}/{lines.start:012d}-{secrets.token_hex(4)}.parquet"
         with (
             self._storage.writing(name, partial(write_export, columns, lines.texts)) as written,
@@ -129,7 +129,7 @@ class Exporter:
         )
 
     def _read(self, run_id: int, start: int, stop: int | None) -> _Lines:
-        """Return lines from a position on: to ``stop``, else as many as one export may have."""
+        """Return lines from a position to ``stop``; without it, as many as an export may have."""
         rows = self._database.each(
             "SELECT position, content FROM lines WHERE run_id = ? AND stream = 'history' "
             "AND position >= ? AND position < coalesce(?, 1 << 62) ORDER BY position LIMIT ?",
@@ -149,7 +149,10 @@ class Exporter:
         return _Lines(start, last + 1, texts)
 
     def _convert(self, run_id: int, lines: _Lines) -> tuple[dict[str, pa.Array], _Lines]:
-        """Return columns of lines, and these lines: only the first ones if they are very long."""
+        """Return the columns of lines, and the lines from which the columns were made.
+
+        If the lines are very long, these are only the first lines.
+        """
         columns, n_lines = convert_lines(lines.texts)
         if n_lines == len(lines.texts):
             return columns, lines

@@ -46,7 +46,8 @@ def write_export(columns: dict[str, pa.Array], lines: list[str], file: Path) -> 
     columns : dict of str to Array
         The columns.
     lines : list of str
-        Their lines, for columns whose types Parquet cannot store.
+        The lines from which the columns were made; needed if Parquet cannot store the type of a
+        column.
     file : Path
         The file.
     """

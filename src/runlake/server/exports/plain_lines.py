@@ -1,8 +1,9 @@
 """Reads lines with one simple type per key as columns, without a Python object per value.
 
-polars infers types on its own terms: it turns a number among strings into a string, and drops all
-but the first of two equal keys. So the lines are read only if counts of their marks show that
-nothing of this kind happened; `columns` reads all others.
+polars infers types by its own rules: it turns a number among strings into a string, and if a key is
+repeated in a line, it keeps only the first value. So the result is used only if the numbers of
+quotes and colons in the lines show that polars changed nothing in this way; otherwise `columns`
+reads the lines.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pyarrow as pa
 from runlake.server.exports.columns import DOUBLES
 from runlake.server.runs.lines import parse_line
 
-# Escapes, which polars reads in its own way, and what JSON lacks.
+# Texts that polars and the protocol interpret differently, such as escapes and NaN.
 NOT_PLAIN = ("\\", "NaN", "Infinity", "{}", "[", '"_type"')
 SIMPLE = {pl.Int64, pl.Float64, pl.Boolean, pl.String}
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import IO
 
 LOGGER = logging.getLogger(__name__)
-# The answers of the process.
+# The answers of the worker process.
 MORE, DONE, FAILED = "more", "done", "failed"
 # A reader that waits keeps one of the few requests that the server executes for a user at a time.
 MAX_READERS = 2
 READER_SECONDS = 30.0
-# How often runs are tried again whose export failed, or whose server was killed.
+# Pause between tries to export runs whose export failed, or was cut off with an earlier server.
 RETRY_SECONDS = 30.0
 STOP_SECONDS = 3.0
 
@@ -53,7 +53,7 @@ class ExportQueue:
 
     @contextmanager
     def running(self, find_due: Callable[[], Iterable[int]]) -> Iterator[None]:
-        """Export what is added until the block ends.
+        """Export the runs that are added, until the block ends.
 
         Parameters
         ----------
@@ -78,13 +78,13 @@ class ExportQueue:
                 thread.join()
 
     def add(self, run_id: int) -> None:
-        """Have a run exported; returns at once."""
+        """Add a run to the queue, and return immediately."""
         with self._changed:
             self._waiting.setdefault(run_id)
             self._changed.notify_all()
 
     def wait(self, run_id: int, is_done: Callable[[], bool]) -> None:
-        """Have a run exported before all others, and wait a while until it is.
+        """Have a run exported before all others, and wait for this, for a limited time.
 
         When it returns, the rest of the run may still be live: its export failed or takes long, or
         other readers wait already.

@@ -33,7 +33,7 @@ class Context:
     runs, run_files, artifacts, storage
         The server's stores.
     budget : Budget
-        What the request may take.
+        How much time the request may take, and how long its answer may be.
     """
 
     user: User | None
@@ -55,7 +55,7 @@ class Context:
         return self.user.name
 
     def entity(self, name: str | None) -> str:
-        """Return the entity (the user's own if None); raise `Refused` if it may not be written."""
+        """Return the entity (the user's own if None); raise `Refused` if it is another user's."""
         if name not in {None, "", self.owner}:
             raise Refused(f"permission denied for entity {name!r}")
         return self.owner

@@ -1,4 +1,4 @@
-"""Reads GraphQL texts into documents of limited size, before they cost time.
+"""Parses GraphQL texts, and refuses too large ones before much time is spent on them.
 
 The largest document of the SDK has 2,200 characters and 72 fields, 11 deep; none repeats a field.
 """
@@ -25,10 +25,10 @@ from graphql import (
 
 MAX_CHARACTERS = 500_000
 MAX_TOKENS = 20_000
-# Fields of all fragments where they are used, so that fragments in fragments cannot multiply.
+# The fields of a fragment count at each use, so that nested fragments cannot exceed the limit.
 MAX_FIELDS = 2_000
 MAX_DEPTH = 25
-# Scripts that make many runs or read many send some hundred aliases at once.
+# Scripts that create or read many runs use one field under some hundred aliases in one query.
 MAX_REPEATS = 300
 INTROSPECTION = {"__schema", "__type"}
 # Characters of GraphQL texts; a parsed document takes about 60 times the size of its text.
@@ -108,7 +108,7 @@ class _Sizes:
         return self._names
 
     def _measure(self, selections: SelectionSetNode | None) -> tuple[int, int]:
-        """Return the number of fields below, and how deep they are nested."""
+        """Return how many fields the selections contain, and how deep these are nested."""
         if selections is None:
             return 0, 0
         n_fields, depth = 0, 0

@@ -70,7 +70,7 @@ def _announced_fields(context: Context, run_id: int, name: str, stored_as: str) 
 def _create(context: Context, given: Given) -> Fields:
     run = context.run(given["entityName"], given["projectName"], given["runName"])
     plain = context.run_files.announce(run["id"], given["files"])
-    # Under the name as it was asked for: the SDK finds its own file by it.
+    # Return the name that was requested, because the SDK finds its file by this name.
     files = [
         _announced_fields(context, run["id"], name, stored_as)
         for name, stored_as in zip(given["files"], plain, strict=True)

@@ -26,7 +26,7 @@ TABLE = Table()
 PARQUET_AWARE = {"HistoryPage", "SampledHistoryPage"}
 MAX_LINES = 10_000
 DEFAULT_SAMPLES = 500
-# Each sample is a query of its own.
+# Each specification of a sample needs a separate query.
 MAX_SPECS = 1_000
 
 
@@ -44,7 +44,7 @@ def _parquet(context: Context, run: sqlite3.Row, given: Given) -> Fields:
     run = runs.with_exports(run)
     is_live = _knows_exports(context, run)
     if keys == {"_step"}:
-        # The usual request: steps have a column of their own, so that no line is parsed.
+        # The usual request: steps have their own column in the database, so no line is parsed.
         steps = runs.history.steps(run, is_live=is_live)
         live: list[Row] = [{"_step": step} for step in steps]
     else:
@@ -83,8 +83,9 @@ def _is_live(context: Context, run: sqlite3.Row) -> bool:
 def _knows_exports(context: Context, run: sqlite3.Row) -> bool:
     """Return whether the reader can be given the exports of a run.
 
-    The exports of a run that was exported before, and then started again, have new objects. The
-    SDK, which knows exports by their position, would read its old files: it gets all rows live.
+    If a run was exported and then started again, its exports are new objects at the old positions.
+    The SDK identifies a cached export only by its position, so it would read its old files. For
+    this reason the SDK then gets all rows as live rows.
     """
     return context.knows_objects or not run["has_old_exports"]
 

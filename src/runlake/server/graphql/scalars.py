@@ -13,7 +13,7 @@ MAX_SHOWN = 60
 
 
 def install_scalars(schema: GraphQLSchema) -> None:
-    """Let a schema refuse values that its scalars do not have.
+    """Make a schema refuse values that are not valid for its scalars.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def install_scalars(schema: GraphQLSchema) -> None:
 
 
 def _int64(value: Any) -> int:
-    # A double stands for an integer in JSON of JavaScript.
+    # JavaScript writes integers and doubles alike, so a double without a fraction is accepted.
     number = int(value) if isinstance(value, float) and value.is_integer() else value
     if not isinstance(number, int) or isinstance(number, bool) or number not in INTEGERS:
         raise GraphQLError(f"Int64 cannot represent {_shown(value)}: no integer of 64 bits.")

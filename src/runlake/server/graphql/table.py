@@ -19,7 +19,7 @@ from runlake.server.graphql.context import Context
 Fields = dict[str, Any]
 Given = Mapping[str, Any]
 Show = Callable[[Any], Any]
-# Takes the context, the value that has the field, and the arguments that are not null.
+# A resolver takes the context, the value that has the field, and the arguments that are not null.
 Resolve = Callable[[Context, Any, Given], Any]
 Act = Callable[[Context, Given], Fields]
 

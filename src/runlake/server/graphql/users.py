@@ -59,7 +59,7 @@ def entity_fields(number: int, name: str) -> Fields:
 
 @TABLE.resolves("User", "apiKeys")
 def _api_keys(context: Context, user: Fields, _: Given) -> Fields | None:
-    # Keys are for their own user's eyes only.
+    # A user sees only their own keys.
     if context.user is None or user["id"] != make_id("User", context.user.id):
         return None
     keys = list_keys(context.runs.database, context.user.name)

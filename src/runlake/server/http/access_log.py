@@ -42,7 +42,7 @@ class AccessLog:
                 status = message["status"]
             elif message["type"] == "http.response.body":
                 n_bytes += len(message.get("body", b""))
-                # Written before the last piece is sent: a client that has the whole answer
+                # Write the line before the last piece is sent: a client that has the whole answer
                 # finds its line in the log.
                 if not message.get("more_body"):
                     self._write(scope, status, n_bytes)

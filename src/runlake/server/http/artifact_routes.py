@@ -22,7 +22,7 @@ def artifact_routes(database: Database, artifacts: ArtifactStore, storage: Stora
     Parameters
     ----------
     database : Database
-        The users.
+        Database in which the user of an API key is looked up.
     artifacts : ArtifactStore
         The files of artifacts.
     storage : Storage

@@ -1,4 +1,4 @@
-"""HTTP connections that cannot be held open: deadlines for headers and answers, and a maximum.
+"""HTTP connections with deadlines for headers and answers, and a maximum number of connections.
 
 uvicorn's own limits do not suffice: it waits for the end of headers for ever, and answers HTTP 503
 to everybody once there are too many connections. Here the oldest connection without a request is
@@ -74,7 +74,7 @@ class BoundedConnection(HttpProtocol):
         self._headers.start(waiting.header_timeout)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes in; the deadline of headers ends with the headers."""
+        """Process received bytes; the deadline for headers ends when the headers are complete."""
         super().data_received(data)
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete:
@@ -99,7 +99,7 @@ class BoundedConnection(HttpProtocol):
             self.waiting.oldest_first[self] = None
 
     def pause_writing(self) -> None:
-        """Start the deadline of an answer that its client does not take."""
+        """Start the deadline of an answer, because the client does not read it."""
         super().pause_writing()
         self._answer.start(self.waiting.body_timeout)
 
@@ -133,7 +133,7 @@ class BoundedConnection(HttpProtocol):
 
     def _refuse_body(self) -> None:
         if self.flow.read_paused:
-            # The server lets the client wait, until it is the turn of the request.
+            # The client is not slow: the server reads no more until it is the turn of the request.
             self._body.end()
             self._await_body(0)
             return
@@ -154,7 +154,7 @@ class _Deadline:
 
     @property
     def is_running(self) -> bool:
-        """Whether it has started and not ended."""
+        """Whether the deadline was started and has not ended."""
         return self._timer is not None
 
     def start(self, seconds: float) -> None:

@@ -27,8 +27,8 @@ class _Body(FileResponse):
     def __init__(self, found: OpenObject, headers: dict[str, str]) -> None:
         self._content = found.content
         descriptor = found.content.fileno()
-        # By its descriptor: the object may be replaced, and this file removed, at any time. Where
-        # there are no such paths, an open file cannot be removed.
+        # Open the file by its descriptor: the object may be replaced, and this file removed, at any
+        # time. A system without paths for descriptors does not remove open files.
         path = DESCRIPTORS / str(descriptor) if DESCRIPTORS.is_dir() else found.facts.file
         super().__init__(
             path,

@@ -26,7 +26,7 @@ from runlake.server.store.accounts import User, find_user
 from runlake.server.store.database import Database
 
 MB = 1 << 20
-# Without a key only the questions are answered that clients ask before they have one.
+# Without a key, a client can send only the short requests that it needs before it has a key.
 MAX_BODY_WITHOUT_KEY = 16_384
 LARGE_BODY = 2 * MB
 LARGE_AT_ONCE = 4
@@ -35,7 +35,8 @@ THREADS_PER_USER = 4
 THREADS_FOR_KEYS = 4
 KEYS_IN_MEMORY = 1_000
 KEY_SECONDS = 60.0
-# A client that is refused while it sends its body finds the answer if the body is still taken.
+# After a refusal, the rest of the body is read for so long: many clients read the answer only
+# after they have sent the whole body.
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 64 * MB
 
@@ -73,7 +74,7 @@ class Intake:
     database : Database
         Database in which the user of an API key is looked up.
     limits : RequestLimits
-        Sizes and times.
+        Limits of sizes and times.
     """
 
     def __init__(self, database: Database, limits: RequestLimits) -> None:
@@ -85,9 +86,10 @@ class Intake:
         self._key_threads = ThreadPoolExecutor(THREADS_FOR_KEYS, "runlake-keys")
 
     async def admit(self, request: Request) -> User | None:
-        """Return the user whose body may be read, None without a key; a wrong key is refused.
+        """Return the user of a request's key, before the body is read; None without a key.
 
-        A key that was right a minute ago is not looked up again here; `confirm` looks it up.
+        A wrong key is refused. A key that was right a minute ago is not looked up again here;
+        `confirm` always looks it up.
         """
         authorization = request.headers.get("authorization")
         user = self._admitted.get(authorization)
@@ -164,7 +166,7 @@ class Intake:
 async def _unpacked(
     request: Request, pieces: AsyncIterator[bytes], limit: int
 ) -> AsyncIterator[bytes]:
-    """Yield the pieces of a body unpacked, at most as many bytes as the limit."""
+    """Yield the unpacked pieces of a body; raise `Unwelcome` if they are longer than the limit."""
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if encoding in {"", "identity"}:
         async for piece in pieces:

@@ -16,9 +16,9 @@ from runlake.server.runs.filter_fields import RunField
 from runlake.server.store.database import Database
 
 PREFIX = "asked_"
-# Each index is kept up to date with each summary that a run sends.
+# Few indexes: SQLite updates each of them whenever a run sends its summary.
 MAX_INDEXES = 16
-# An index is replaced only if nobody asked for it for so long.
+# An index is replaced only if no list has used it for this time.
 IDLE_SECONDS = 600.0
 # In smaller projects a list takes a few milliseconds without an index.
 MIN_RUNS = 500
@@ -97,7 +97,7 @@ def _is_large(database: Database, project_id: int) -> bool:
 
 
 def _index(field: RunField) -> tuple[str, list[str]]:
-    """Return the name and the columns of an index on a field; no columns if it needs none."""
+    """Return the name and the columns of an index on a field; no columns if no index is needed."""
     is_of_runs = "runs." in field.value and not field.elements
     if not is_of_runs or field.value == "runs.created_at":
         return "", []
@@ -107,9 +107,9 @@ def _index(field: RunField) -> tuple[str, list[str]]:
 
 
 def _unqualified(sql: str) -> str:
-    """Return an expression without the table's name, which an index cannot have.
+    """Return an expression without the table's name, which an index must not contain.
 
-    Every second part is outside of string literals, which contain no quotes.
+    The literals contain no quotes, so every second part between quotes is outside of a literal.
     """
     parts = sql.split("'")
     parts[::2] = [part.replace("runs.", "") for part in parts[::2]]

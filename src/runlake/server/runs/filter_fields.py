@@ -50,10 +50,10 @@ class RunField:
 
     @property
     def searched(self) -> str:
-        """The value in searches and orders, for which there may be an index.
+        """Expression for the value in searches and in ORDER BY; there may be an index on it.
 
-        It differs in form from the value in other conditions: SQLite 3.40 returns wrong rows if it
-        replaces an expression by an index's column within a condition that has a subquery.
+        It differs in form from the expression in other conditions: SQLite 3.40 returns wrong rows
+        if it replaces an expression by an index's column within a condition that has a subquery.
         """
         is_column = PLAIN_COLUMN.fullmatch(self.value) is not None
         return self.value if is_column else f"ifnull({self.value}, NULL)"

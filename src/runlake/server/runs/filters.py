@@ -19,7 +19,7 @@ from runlake.server.store.run_values import clean_text, standard_json
 
 MAX_CHARACTERS = 1_000_000
 MAX_CONDITIONS = 2_000
-# The SQL of a comparison names the field at most so often.
+# Maximum number of times that the SQL of one comparison contains the field's SQL.
 NAMES_IN_SQL = 4
 MAX_SQL = 4_000_000
 MAX_NESTING = 16
@@ -91,7 +91,7 @@ def parse_filters(text: str | None) -> Condition:
 
 
 class _Compiler:
-    """Compiles one filter, and counts its conditions: SQLite's own limits have worse messages."""
+    """Compiles one filter, and limits its conditions, with clearer messages than SQLite has."""
 
     def __init__(self) -> None:
         self._n_conditions = 0
@@ -201,7 +201,7 @@ def _is_one_of(field: RunField, operands: Sequence[Any]) -> Condition:
         conditions.append(Condition(f"{field.whole} IN {MEMBERS}", (standard_json(wholes),)))
     for kind, values in kinds.items():
         if kind in {("array",), ("object",)}:
-            # Compared as JSON texts, which are equal for equal values.
+            # Lists and objects are compared as JSON texts, which are equal for equal values.
             listed = standard_json([standard_json(value) for value in values])
         else:
             # No value equals NaN.
@@ -277,7 +277,7 @@ def _where(field: RunField, test: str, value: Any) -> Condition:
 def _with_probe(
     found: Condition, field: RunField, kind: tuple[str, ...], values: Sequence[Any]
 ) -> Condition:
-    """Return the condition with a probe for few values: SQLite searches for each of them."""
+    """Return the condition, with a probe if the values are few: SQLite searches for each value."""
     if field.elements or kind in {("array",), ("object",)} or len(values) > MAX_SEARCHES:
         return found
     marks = ", ".join("?" * len(values))

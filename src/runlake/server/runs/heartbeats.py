@@ -1,4 +1,4 @@
-"""When each run was last heard of, by a clock that does not jump."""
+"""When each run last sent a request, by a clock that is never set."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 class Heartbeats:
     """Finds the runs that have been silent for too long.
 
-    The wall clock may be set, and a server may have been down: neither makes a run silent. So the
-    times are those of a monotonic clock, and silence is counted from the start of the server.
+    The wall clock may be set, and a server may have been down: neither may make a run count as
+    silent. So the times are those of a monotonic clock, and silence is counted from the start of
+    the server.
 
     Parameters
     ----------

@@ -17,7 +17,8 @@ LAST_STEP = 2**63 - 2
 WHOLE_STEP = re.compile(r'"_step": ?(\d+)[,}]')
 # Marks numbers that may exceed a double; JSON readers turn these into infinities.
 LONG_EXPONENT = re.compile(r"\d[eE]\+?\d{3}")
-# Found wherever `LONG_EXPONENT` is, and by a search for a letter, which is ten times as fast.
+# One of these matches wherever `LONG_EXPONENT` matches. They begin with a letter, which makes the
+# search ten times as fast.
 LONG_EXPONENTS = (re.compile(r"e\+?\d{3}"), re.compile(r"E\+?\d{3}"))
 # Marks numbers that JSON lacks, null cells, and escapes that may be half of a surrogate pair.
 NOT_ON_WIRE = ("NaN", "Infinity", "null", "\\u")
@@ -34,7 +35,7 @@ def parse_line(line: str) -> Row:
     Returns
     -------
     dict
-        Without nulls.
+        The keys and values; nulls are left out.
 
     Raises
     ------
@@ -142,7 +143,10 @@ def _are_on_wire(steps: Sequence[int], lines: Sequence[str]) -> bool:
 
 
 def merge_steps(rows: Iterable[Row]) -> list[Row]:
-    """Return one row per step, ascending; each key has the value of the step's last row with it."""
+    """Return one row per step, ascending.
+
+    Of a key that several rows of a step have, the last value is returned.
+    """
     merged: dict[int, Row] = {}
     for row in rows:
         step = row["_step"]

@@ -18,13 +18,13 @@ from runlake.server.store.ids import MAX_NUMBER
 from runlake.server.store.pages import Page, cut_page, page_size
 
 INDEXES: WeakKeyDictionary[Database, AskedIndexes] = WeakKeyDictionary()
-# SQLite uses one index per table; it chooses among these.
+# Maximum number of comparisons that are offered to SQLite, which uses one index per table.
 MAX_PROBES = 4
-# If more runs match, a page is found sooner in the order of the list.
+# If more runs match a comparison, a page is found faster by reading runs in the list's order.
 MAX_PROBED = 2_000
 FROM = "FROM runs JOIN projects ON projects.id = runs.project_id"
 DOCUMENTS = ("config_values", "summary_values")
-# Copies of documents that are always allowed; more may take so many bytes.
+# `FEW_COPIES` copies of documents are always allowed; more copies may take `MAX_COPIED` bytes.
 FEW_COPIES = 64
 MAX_COPIED = 256 << 20
 # These columns can be very long; `RunStore.large_values` reads them when a query selects them.
@@ -57,7 +57,7 @@ class _Order:
         return f"order_value {direction} NULLS LAST, runs.id"
 
     def behind(self, value: Any, run_id: int) -> tuple[str, list[Any]]:
-        """Return the SQL condition, and its values, for runs after that of this value and id."""
+        """Return an SQL condition, with its values, for runs after the run of this value and id."""
         sign = "<" if self.is_descending else ">"
         if self.is_creation:
             return f"({self.value}, runs.id) {sign} (?, ?)", [value, run_id]

@@ -69,7 +69,7 @@ class Exports(Protocol):
         """Have a run exported."""
 
     def wait(self, run_id: int, is_done: Callable[[], bool]) -> None:
-        """Have a run exported, and wait a while until it is, or until enough is exported."""
+        """Have a run exported, and wait for a limited time until all, or enough, is exported."""
 
 
 class RunStore:
@@ -122,7 +122,7 @@ class RunStore:
         )
 
     def large_values(self, column: str, run_ids: Sequence[int]) -> dict[int, Any]:
-        """Return a large column of runs, by their numbers; rows from lists do not have it."""
+        """Return the values of a large column by run number; rows from lists lack this column."""
         rows = self._database.rows(
             f"SELECT id, {column} FROM runs WHERE id IN (SELECT value FROM json_each(?))",
             json.dumps(run_ids),
@@ -397,7 +397,7 @@ class RunStore:
         """Return the number of lines per stream."""
         counts = {}
         for stream in STREAMS.values():
-            # One query per stream: grouped, SQLite would read all lines.
+            # One query per stream: with GROUP BY, SQLite would read all lines.
             row = self._database.row(
                 "SELECT max(position) + 1 AS n FROM lines WHERE run_id = ? AND stream = ?",
                 run_id,
@@ -490,7 +490,7 @@ def system_row(line: str) -> Row:
 
 
 def name_system_keys(row: Row) -> Row:
-    """Return an event whose keys have the protocol's prefix ``system.``; ``_`` keys stay."""
+    """Add the prefix ``system.`` to the keys of an event, except to keys that begin with ``_``."""
     return {
         key if key.startswith(("_", "system.")) else f"system.{key}": value
         for key, value in row.items()

@@ -63,8 +63,8 @@ def read_body(content: bytes) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the body is not a JSON object, or has too many values: each takes about 100 bytes of
-        memory, those in texts that are JSON themselves included.
+        If the body is not a JSON object, or has too many values. Each value takes about 100 bytes
+        of memory. Values in texts that are JSON themselves are counted too.
     """
     n_containers = content.count(b"[") + content.count(b"{")
     if n_containers > MAX_CONTAINERS or n_containers + content.count(b",") > MAX_VALUES:

@@ -299,7 +299,7 @@ class Database:
         try:
             row = self.row(joined, *values)
         except sqlite3.DataError:
-            # The joined text is longer than SQLite allows.
+            # The joined text would be longer than SQLite allows.
             return [row["value"] for row in self.rows(query, *values)]
         return row["value"].split(SEPARATOR) if row is not None and row["value"] is not None else []
 
@@ -339,7 +339,7 @@ class Database:
         del self._local.connection
 
     def leave_checkpoints(self) -> None:
-        """Leave all checkpoints to the caller; before, SQLite did them after some commits."""
+        """Leave checkpoints to the caller; by default, SQLite makes them after some commits."""
         self._log_pages = 0
         self.connection().execute(f"PRAGMA wal_autocheckpoint = {self._log_pages}")
 

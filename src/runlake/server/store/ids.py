@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-# Above every row number, and within SQLite's 64-bit integers.
+# Higher than every row number, and not above SQLite's 64-bit integers.
 MAX_NUMBER = 2**62
 
 

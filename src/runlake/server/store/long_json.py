@@ -1,4 +1,4 @@
-"""JSON of any length, during which other threads can run.
+"""Read and write JSON of any length in such a way that other threads can run meanwhile.
 
 The json module keeps the interpreter's lock from the first to the last character: for 10 MB, no
 other request is answered for 0.2 s. Here long texts are read value by value, which takes three
@@ -89,7 +89,7 @@ def _pieces(members: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 class _PatientDecoder(json.JSONDecoder):
-    """A decoder in Python, except for strings of moderate length."""
+    """A JSON decoder that runs in Python; only strings are parsed in C, long ones in pieces."""
 
     def __init__(self, *, strict: bool) -> None:
         super().__init__(strict=strict)
@@ -98,7 +98,7 @@ class _PatientDecoder(json.JSONDecoder):
 
 
 def _parse_string(text: str, start: int, strict: bool = True) -> tuple[str, int]:
-    """Return the string that starts behind a quote, and the position behind its end."""
+    """Return the string that starts after a quote, and the position after its closing quote."""
     size = SHORTEST_PIECE
     end = text.find('"', start, start + LONGEST_PIECE)
     if end != -1 and text[end - 1] != "\\":

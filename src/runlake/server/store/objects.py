@@ -65,7 +65,7 @@ class OpenObject:
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A complete file that no object has yet; ``path`` is relative to the storage."""
+    """A complete file that belongs to no object yet; ``path`` is relative to the storage."""
 
     path: str
     digests: Digests
@@ -117,7 +117,7 @@ class Storage:
         return [self._signer.sign("GET", name, numbers.get(name)) for name in names]
 
     def expect(self, names: Iterable[str]) -> None:
-        """List objects that will be uploaded; uploads of other objects are refused."""
+        """Register objects that will be uploaded; uploads of other objects are refused."""
         with self._database.transaction() as connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO objects (name) VALUES (?)", [(name,) for name in names]
@@ -142,7 +142,7 @@ class Storage:
             try:
                 return OpenObject(FileIO(facts.file), facts)
             except FileNotFoundError:
-                # Replaced after the row was read, or lost.
+                # The file was replaced after the row was read, or it is lost.
                 missing = facts.file
 
     def read(self, name: str) -> bytes | None:
@@ -211,7 +211,7 @@ class Storage:
         Yields
         ------
         WrittenFile
-            For `register`; the file is removed if the block ends without that.
+            To be passed to `register`. If the block ends without this, the file is removed.
         """
         part = self._new_part()
         try:

@@ -1,6 +1,6 @@
 """Regular expressions of users, in RE2: the time of a search grows only with the text's length.
 
-Python's own expressions can take exponential time, in which no other request is answered.
+A search with Python's `re` can take exponential time; meanwhile no other request is answered.
 """
 
 from __future__ import annotations

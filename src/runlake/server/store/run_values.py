@@ -18,7 +18,7 @@ from runlake.server.store.long_json import dumps_object, loads
 
 # SQLite refuses JSON nested deeper than 1,000 levels; deeper values cannot be used in filters.
 MAX_DEPTH = 32
-# Of a longer document, not all values can be used in filters.
+# Some values of a longer document cannot be used in filters.
 MAX_BYTES = 3 << 20
 BYTES_OF_NUMBER = 8
 LONG_DOCUMENT = 1 << 16
@@ -114,7 +114,7 @@ def _flat(document: dict[str, Any]) -> str:
 def _collect(
     document: dict[str, Any], prefix: str, depth: int, found: dict[str, Any], room: _Room
 ) -> None:
-    """Add every value by its path; if two values have one path, that of the longer key."""
+    """Add every value by its path; of two values with the same path, that of the longer key."""
     keys = sorted(document, key=lambda key: key.count("."), reverse=True)
     for key in keys:
         path = f"{prefix}{key}"
@@ -138,7 +138,7 @@ class _Room:
         self._measure(document)
 
     def add(self, path: str, value: Any, found: dict[str, Any]) -> None:
-        """Add a value if there is room; for a large object or list, add only that it exists."""
+        """Add a value if there is room; add an empty object or list in place of a too large one."""
         size = len(path) + self._measure(value)
         if size > self._left and isinstance(value, (dict, list)):
             value, size = type(value)(), len(path)

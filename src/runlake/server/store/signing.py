@@ -58,5 +58,5 @@ class UrlSigner:
 
 
 def _text(*parts: str) -> str:
-    # JSON, because names may contain any separator.
+    # The parts are joined as JSON, because a name may contain any separator.
     return json.dumps(parts)
