@@ -209,7 +209,7 @@ class Fetching:
         if decision is Decision.REVALIDATE:
             columns.check_current(held)
         if held.path.is_symlink():
-            # Not ours: a write would follow the link to any file.
+            # runlake makes no links: a write would follow this link, which may lead to any file.
             self._fetch_whole(host, export)
             return
         self._keep(columns.extend(held))

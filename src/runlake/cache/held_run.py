@@ -31,7 +31,7 @@ from runlake.exports.manifest import Export, Freshness, Manifest
 from runlake.settings import Settings
 from runlake.values import STEP, Question
 
-# One object, because runs may have thousands of exports.
+# One object for all whole exports, because runs may have thousands of them.
 WHOLE = Held(is_usable=True, is_enough=True)
 
 

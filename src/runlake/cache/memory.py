@@ -104,7 +104,7 @@ def recall_exports(
         return loaded
     if asked != (exports, keys):
         loaded = LoadedExports(recall_columns(catalog, export, keys) for export in exports)
-    # Also if they are equal: the next comparison with these objects is then fast.
+    # Even equal exports are stored again: the next comparison with the same objects is then fast.
     # LRUCache raises ValueError for an entry above its limit.
     with _guard, suppress(ValueError):
         _loaded[directory] = ((exports, keys), loaded)
@@ -123,7 +123,7 @@ def look_up_columns(
     names = None if asked is None else [*asked, *parents_of(asked)]
     columns: Mapping[str, ColumnFacts] | None
     if export.facts.columns and len(export.facts.columns) == export.facts.n_columns:
-        # It was just downloaded.
+        # The export was just downloaded, so all of its columns are known.
         columns = _named(export.facts.columns, names)
     else:
         columns = catalog.columns(export.file, names, export.facts.n_columns)

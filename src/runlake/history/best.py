@@ -80,7 +80,7 @@ def _read_best(plan: Plan, live: LiveRows, mode: Mode) -> Best | None:
     (key,) = plan.projection.keys or ()
     frame = scan_plan(plan, live).frame
     cell = named(key)
-    # Without NaN: it would be the extreme of a column that has nothing else.
+    # Drop NaN: in a column that contains only NaN, it would be the extreme.
     numbers = frame.filter(cell.is_not_nan()) if _is_float(frame, key) else frame
     extreme = cell.min() if mode == "min" else cell.max()
     found = numbers.filter(cell == extreme).select(STEP, cell).first().collect()

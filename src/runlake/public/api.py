@@ -250,7 +250,7 @@ class Api(ApiArtifacts):
                 include_sweeps,
                 lazy,
             )
-            # Only now: a wrong argument is found before any request.
+            # Look the entity up only now, so that a wrong argument is found before any request.
             new.entity = self._entity(new.entity)
             self._lists.setdefault(asked, new)
         listed = self._lists[asked]

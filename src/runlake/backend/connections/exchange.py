@@ -190,7 +190,7 @@ class _Answer:
         self._is_complete = False
         self._has_surplus = False
         self._is_kept = False
-        # A reference cycle until the parser is not needed any more.
+        # The parser and this object refer to each other until the parser is not needed any more.
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
 
     @property

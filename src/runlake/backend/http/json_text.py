@@ -55,7 +55,7 @@ def check_depth(value: object) -> None:
         level = [
             item
             for items in contents
-            # In C: most containers, and the longest, have no others.
+            # Checked first, in C: most containers, and the longest, contain no other containers.
             if not CONTAINERS.isdisjoint(map(type, items))
             for item in items
             if isinstance(item, (dict, list))

@@ -108,7 +108,7 @@ def _n_text_bytes(column: pl.Series) -> int:
     import polars as pl
 
     dtype = column.dtype
-    # The alias: methods of a series select by name too, and polars takes some names as patterns.
+    # An alias is needed: methods of a series select by name, which polars may take as a pattern.
     column = column.alias("texts")
     if dtype == pl.String:
         return int(column.str.len_bytes().sum())

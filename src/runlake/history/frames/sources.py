@@ -281,8 +281,8 @@ def _is_flat(dtype: pa.DataType) -> bool:
 
 
 def _json_text(cells: pl.Expr) -> pl.Expr:
-    # The alias: a column's name may hold a NUL, which Arrow, through which Python reads the cells,
-    # does not allow.
+    # An alias is needed: the name of a column may contain a NUL. Python reads the cells through
+    # Arrow, which allows no NUL in names.
     return cells.alias("cells").map_batches(
         _as_json_text, return_dtype=pl.String, is_elementwise=True
     )

@@ -97,7 +97,7 @@ def holds_as_is(target: pa.DataType | None, dtype: pa.DataType) -> bool:
     return bool((is_text(dtype) or pa.types.is_boolean(dtype)) and _plain(dtype) == target)
 
 
-# Asked for each column of each run.
+# Cached, because this is called for each column of each run.
 @lru_cache(maxsize=1024)
 def is_plain(dtype: pa.DataType) -> bool:
     """Return whether polars reads a stored type as the type that the frame's column has."""

@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 Method = Literal["asof", "linear"]
 
 METHODS = ("asof", "linear")
-# A block of points of all runs of a group is in memory at once.
+# Maximum number of cells in memory at once: a block of points, for all runs of a group.
 BLOCK_CELLS = 4_000_000
 N_RESAMPLES = 1_000
 SEED = 0

@@ -19,7 +19,7 @@ Run = Mapping[str, Any]
 
 MAX_COUNT = 1 << 63
 ID = "id"
-# The columns of dicts, and the backend's names of them.
+# Columns that contain dicts, with the backend's names of these fields.
 STRUCTS = {"config": "config", "summary": "summaryMetrics"}
 
 

@@ -192,7 +192,7 @@ def choose_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> Indice
     is_chosen[-1] = True
     is_chosen[0] = n_rows > 1
     n_left = n_rows - int(is_chosen.sum())
-    # The alias: polars would take a column name such as "^a.*$" as a pattern.
+    # An alias is needed: polars would take a column name such as "^a.*$" as a pattern.
     series = [frame[key].alias("cells") for key in sampled_keys(frame, keys)]
     # Sparse keys first: dense keys get the rest of their share.
     series.sort(key=lambda one: len(one) - one.null_count())

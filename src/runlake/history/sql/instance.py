@@ -20,7 +20,7 @@ SETTINGS = (
 # of a query, and grows faster than linearly. The columns' statistics are hidden from it anyway.
 MANY_COLUMNS = 1_000
 
-# DuckDB's own share of the memory of a machine.
+# Share of the memory that DuckDB itself would use on a machine.
 MEMORY_SHARE = 0.8
 
 _guard = threading.Lock()

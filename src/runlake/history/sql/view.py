@@ -60,7 +60,7 @@ class History:
         """Return a query with the definition of ``history``."""
         if self.definition is None:
             return query
-        # Line breaks: the query may end with a comment.
+        # The line breaks are needed because the query may end with a comment.
         return f"WITH {self.definition} (\n{query.strip().rstrip(';')}\n)"
 
 

@@ -70,7 +70,7 @@ def download_history_exports(
         If a file cannot be written to the directory.
     """
     directory = path_text(directory, "download_dir")
-    # Checked before the pull, to fail before a download, and after it, in case the run went on.
+    # Check before the pull, to fail early, and after it, because the run may have logged meanwhile.
     if require_complete_history and not client.settings.offline:
         _check_complete(run, is_whole=fetch_manifest(client, run).live_steps == ())
     progress = visible_progress(is_wanted=client.settings.progress)

@@ -330,7 +330,7 @@ class RunScans(RunTable):
         if asked.x != AUTO:
             return asked.x
         self.upgrade_to_full()
-        # A run without rows has no say in it.
+        # Declarations of runs without rows are ignored.
         declared = (run.metrics() for run in self if run.load().get("historyLineCount") != 0)
         return common_axis(asked.question.keys or (), declared)
 

@@ -16,7 +16,8 @@ import pyarrow as pa
 from runlake.server.exports.columns import DOUBLES
 from runlake.server.runs.lines import parse_line
 
-# Texts that polars and the protocol interpret differently, such as escapes and NaN.
+# Lines with one of these texts are left to `columns`: polars reads escapes in its own way, and
+# cannot read NaN, for example.
 NOT_PLAIN = ("\\", "NaN", "Infinity", "{}", "[", '"_type"')
 SIMPLE = {pl.Int64, pl.Float64, pl.Boolean, pl.String}
 
