@@ -105,7 +105,7 @@ def unlike(names: list[str]) -> list[str]:
 
 
 def show_answer(answer: Answer) -> None:
-    """Print an answer as a table: a terminal shows the first rows, a pipe gets all."""
+    """Print an answer as a table: a terminal shows the first rows, a pipe gets all rows."""
     show_table(answer.names, answer.rows(), MAX_SHOWN_ROWS)
 
 
@@ -156,7 +156,7 @@ class _Screen(io.RawIOBase):
 
 
 def check_output(output: Path | None) -> None:
-    """Raise `RunlakeError` if a file cannot be written, before anything is read for it."""
+    """Raise `RunlakeError` if the output file cannot be written; called before rows are read."""
     if output is None:
         return
     reason = None

@@ -1,6 +1,7 @@
 """Shell completion by typer for bash, zsh, fish and PowerShell.
 
-The user may state the shell as the value of the option; otherwise it is detected.
+The user may state the shell as the value of ``--install-completion`` or ``--show-completion``;
+otherwise the shell is detected.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def _in_one_line(text: str) -> str:
 
 
 def prepare_completion() -> None:
-    """Register the shells; needed before a command line is completed."""
+    """Register the shells with typer; required before a command line can be completed."""
     completion_init()
     add_completion_class(_Zsh, "zsh")
     add_completion_class(_Fish, "fish")

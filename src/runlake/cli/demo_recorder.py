@@ -1,4 +1,4 @@
-"""Log the training of the demo: with the wandb SDK, or over the HTTP endpoints that it uses."""
+"""Log the training of the demo: with the wandb SDK, or with HTTP requests like the SDK's."""
 
 from __future__ import annotations
 

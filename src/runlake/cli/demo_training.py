@@ -19,7 +19,7 @@ Array = np.ndarray
 
 
 def two_spirals(rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return points of two interleaved spirals, and the spiral, 0 or 1, of each point."""
+    """Return points of two interleaved spirals, and the number of each point's spiral, 0 or 1."""
     turn = np.sqrt(rng.random(N_POINTS)) * 3 * np.pi
     label = rng.integers(0, 2, N_POINTS)
     angle = turn + np.pi * label

@@ -35,14 +35,14 @@ DEBUG = "--debug"
 
 
 class FoundCommands(TyperGroup):
-    """Adds commands from entry points of packages; each is imported when it is called."""
+    """Adds commands from entry points of packages; a command is imported only when it is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names of built-in commands and of those from entry points."""
+        """Return the names of the built-in commands and of the commands from entry points."""
         return sorted({*super().list_commands(ctx), *_found()})
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command; one from an entry point is imported now."""
+        """Return a command; a command from an entry point is imported now."""
         own = super().get_command(ctx, cmd_name)
         if own is not None:
             return own
@@ -192,7 +192,7 @@ def _joined(text: str) -> str:
 
 
 def _prepare_streams() -> None:
-    """Escape characters that a stream cannot encode, and replace a missing stream by a null one."""
+    """Make streams escape characters they cannot encode; open the null device for a missing one."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

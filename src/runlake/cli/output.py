@@ -17,7 +17,7 @@ DIGITS = 6
 
 
 def is_terminal() -> bool:
-    """Return whether standard output is a terminal, which has a width."""
+    """Return whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
@@ -74,9 +74,10 @@ def show_table(names: Sequence[str], rows: Iterable[Sequence[Any]], limit: int |
     names : sequence of str
         Names of the columns.
     rows : iterable
-        Read to its end: a terminal shows the first rows and the number of all.
+        The rows. All of them are read, because a terminal also shows their total number.
     limit : int or None
-        Maximum number of rows on a terminal, None for all; elsewhere all rows are printed.
+        Maximum number of rows printed on a terminal; None means all rows. Files and pipes always
+        get all rows.
     """
     if not is_terminal():
         _print_lines(itertools.chain([[cell_text(name) for name in names]], _texts(rows)))
@@ -90,7 +91,7 @@ def show_table(names: Sequence[str], rows: Iterable[Sequence[Any]], limit: int |
 
 
 def show_frame(frame: pl.DataFrame, limit: int = MAX_SHOWN_ROWS) -> None:
-    """Print the first rows of a frame and the number of all rows."""
+    """Print the first rows of a frame, and the total number of its rows."""
     show_table(frame.columns, frame.iter_rows(), limit)
 
 

@@ -156,7 +156,7 @@ def _find_run(api: Api, path: str) -> Run:
 
 
 def _runs_of_project(api: Api, path: str) -> list[str]:
-    """Return the newest runs of a project by path or URL; empty if there is no such project."""
+    """Return the newest runs of the project at a path or URL; empty if there is no such project."""
     from runlake.errors import RunlakeError
 
     try:

@@ -1,4 +1,4 @@
-"""Find the best value of a key, from all its values: a file's statistics may be wrong."""
+"""Find the best value of a key by reading all of its values: a file's statistics may be wrong."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Best:
 
 
 def find_best(reading: Reading, mode: Mode) -> Best:
-    """Return the best value of the key of a reading.
+    """Return the best value of the only key of a reading.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def find_best(reading: Reading, mode: Mode) -> Best:
     Returns
     -------
     Best
-        NaN is ignored; infinities count.
+        The best value and its step. NaN is ignored; infinities are values like others.
 
     Raises
     ------

@@ -128,8 +128,8 @@ class _Following:
     def _may_have_news(self, now: Manifest) -> bool:
         """Return whether there may be rows that have not been yielded.
 
-        Some backends do not send the last step. Then a change of the number of lines, or of the
-        exports, is a hint.
+        Some backends do not send the last step. For these, a changed number of lines, or changed
+        exports, means that there may be new rows.
         """
         if _end(now) > self.position:
             return True
@@ -139,7 +139,7 @@ class _Following:
         return has_other_lines or not _objects(now) <= _objects(self.seen)
 
     def _mind_rewinding(self, now: Manifest) -> None:
-        """Set the position back if the run was rewound: two consecutive polls found it shorter.
+        """Set the position back if the run was rewound, so that two polls found the run shorter.
 
         A single poll may find the run shorter because a replica with old data answered it.
         """
@@ -160,7 +160,7 @@ class _Following:
         return open_reading(self.client, self.run, question, pulled=live)
 
     def _is_all_new_live(self, now: Manifest) -> bool:
-        """Return whether all new rows are live, so that no export has to be opened."""
+        """Return whether all new rows are live rows, so that no export has to be opened."""
         if not now.exports:
             return True
         if self.seen is None or now.live_steps is None:
@@ -180,7 +180,7 @@ def _end(manifest: Manifest) -> int:
 
 
 def _readable_end(reading: Reading) -> int:
-    """Return the step after the highest step that ``reading`` can have returned.
+    """Return the step after the highest step of the rows that ``reading`` can have returned.
 
     It is computed from the exports and live steps of the reading.
     """

@@ -1,4 +1,4 @@
-"""Decode the first rows during the request to the backend, to use them if nothing changed."""
+"""Decode the first rows while the backend is asked whether the run changed; use them if not."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class HeadStart:
         return type(None), ()
 
     def take(self, query: SliceQuery) -> pl.DataFrame | None:
-        """Return the rows of ``query`` if it was decoded; None otherwise, and for later calls."""
+        """Return the rows of ``query`` if they were decoded, else None; later calls return None."""
         future, self._begun = self._begun, None
         begun = None if future is None or self._pid != os.getpid() else future.result()
         return begun[1] if begun is not None and begun[0] == query else None

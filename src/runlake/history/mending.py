@@ -1,8 +1,8 @@
 """Recover from a file that could not be decoded: download it again, or use another engine.
 
 A file is not downloaded again if its bytes are known to be right: they were checked against a
-digest of the storage host, or a second download gave equal bytes. Then the engine has caused the
-error, and another engine decodes the file from now on.
+digest of the storage host, or a second download gave equal bytes. In this case the engine caused
+the error, so from now on another engine decodes the file.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Mending:
         return mended
 
     def _count(self, paths: list[Path], corrupt: CacheCorrupt) -> None:
-        """Count downloads of files; raise if another download would be useless."""
+        """Count downloads of files; raise `CacheCorrupt` if another download would be useless."""
         self._n_fetched.update(paths)
         if not paths or max(self._n_fetched.values()) > MAX_FETCHED:
             raise corrupt
@@ -122,7 +122,7 @@ def _refuse(export: StoredExport, engine: str, plan: Plan, corrupt: CacheCorrupt
 
 
 def _suspects(plan: Plan, corrupt: CacheCorrupt) -> list[StoredExport]:
-    """Return the files that may have caused an error; as few files as possible."""
+    """Return the files that may have caused an error, but as few files as possible."""
     named = set(map(Path, corrupt.paths))
     suspects = [export for export in plan.pulled.exports if export.path in named]
     if len(suspects) < 2:  # noqa: PLR2004 - a single file needs no search

@@ -73,7 +73,7 @@ def open_plan(
 
 
 def _check_steps(pulled: PullResult) -> None:
-    """Raise if no export has steps, and warn about rows that no read returns."""
+    """Raise `ExportCorrupt` if no export has steps; warn about rows that no read returns."""
     stepless, below, n_filled = pulled.exports.once(_find_unreadable)
     if stepless:
         problem = (
@@ -96,7 +96,7 @@ def _check_steps(pulled: PullResult) -> None:
 def _find_unreadable(
     exports: LoadedExports,
 ) -> tuple[list[StoredExport], list[StoredExport], int]:
-    """Return exports without steps, exports with negative steps, and how many have rows."""
+    """Return exports without steps, exports with negative steps, and the number with rows."""
     filled = [export for export in exports if export.facts.n_rows]
     stepless = [export for export in filled if STEP not in export.facts.columns]
     # Steps of more than 63 bits wrap around to negative ones.

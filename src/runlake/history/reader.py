@@ -112,7 +112,7 @@ class Reading:
         return collected
 
     def tried(self) -> Reading:
-        """Return the reading after decoding each unverified export once, to find broken files."""
+        """Decode each unverified export once, to find broken files; return the reading to use."""
         if all(read.is_promised for read in self.plan.exports):
             return self
         return self.healing(lambda reading: reading._try_exports())  # noqa: SLF001
@@ -235,8 +235,8 @@ class Reading:
         n_rows : int
             Maximum number of rows.
         keys : sequence of str, optional
-            Keys of the returned rows, the x axis first. Each of them is a key of the plan or
-            ``_step``. All of these if omitted.
+            Keys of the returned rows, the x axis first. Each one is a key of the plan or ``_step``.
+            If omitted, ``_step`` and all keys of the plan.
         is_silent : bool
             Do not warn if there are no rows although the run has rows.
 
@@ -277,7 +277,7 @@ class Reading:
     def picked(
         self, n_rows: int, keys: Sequence[str] | None
     ) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
-        """Return chosen rows, the number of rows they were chosen from, and keys of JSON text."""
+        """Return sampled rows, the number of rows before sampling, and keys with JSON text."""
         from runlake.history.sample.candidates import is_divided, pick_in_parts
         from runlake.history.sample.downsample import pick_rows
 
@@ -306,7 +306,7 @@ class Reading:
         return scan_plan(self.plan, self.live_rows())
 
     def collected(self) -> tuple[pl.DataFrame, tuple[str, ...]]:
-        """Return the rows as a frame, and the names of its columns of JSON text."""
+        """Return the rows as a frame, and the names of those columns that are JSON text."""
         scanned = self._scanned()
         return scanned.frame.collect(), scanned.json_keys
 
@@ -336,7 +336,7 @@ class Reading:
         return replace(self, plan=mending.mend(self.plan, corrupt, start))
 
     def warn_no_rows(self) -> None:
-        """Warn why there are no rows, unless the run has none."""
+        """Warn why a read returned no rows, unless the whole run has no rows."""
         reason = explain_no_rows(self.pulled.manifest, self.plan.question, self._every_column())
         if reason is not None:
             warn(reason, NoRowsWarning)
@@ -408,8 +408,8 @@ def open_reading(
     pulled : PullResult, optional
         The result of an earlier pull, which is read without another pull.
     as_rows : bool
-        True if rows will be read. Then, if the run had ended at the last pull, the first rows are
-        decoded during the request to the backend.
+        True if rows will be read. The first rows are then decoded during the request to the
+        backend, provided that the run had ended at the last pull.
     **options
         As for `runlake.cache.pull.pull_run`.
 

@@ -103,7 +103,7 @@ class StoredTable:
     Parameters
     ----------
     parts : list of dict
-        Its JSON documents, in the order of their rows.
+        The JSON documents of the table, in the order of their rows.
     arrays : mapping
         Columns that the SDK stores in numpy files, by name.
     """
@@ -325,7 +325,10 @@ def _is_table(document: Mapping[str, Any]) -> bool:
 
 
 def _increment_order(name: str) -> tuple[int, int]:
-    """Return the sort key of ``NUMBER-MILLISECONDS.KEY.table.json``; the first has no number."""
+    """Return the sort key of a file named ``NUMBER-MILLISECONDS.KEY.table.json``.
+
+    The first file of a table has no number.
+    """
     found = INCREMENT_NAME.match(name)
     return (int(found["number"]), int(found["time"] or 0)) if found else (-1, 0)
 

@@ -27,15 +27,15 @@ _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
 def check_text(text: str, kind: str) -> str:
     """Return text; raise `InvalidArgument` if it cannot be encoded as UTF-8.
 
-    Such text contains surrogates, for example from a command line whose bytes are not UTF-8. No
-    backend and no file could store such text.
+    Text that cannot be encoded contains surrogates, for example from a command line whose bytes are
+    not UTF-8. No backend and no file could store such text.
 
     Parameters
     ----------
     text : str
         Text from a caller.
     kind : str
-        The words that name the text in the error, such as ``"The key"``.
+        Name of the text in the error message, such as ``"The key"``.
     """
     try:
         text.encode()
@@ -174,7 +174,7 @@ def parse_age(value: str | float, name: str = "age") -> float:
 
 
 def check_whole(value: object, name: str) -> int:
-    """Return an integer; raise `InvalidArgument` for any other type, bool included."""
+    """Return an integer; raise `InvalidArgument` for any other type, also for bool."""
     if isinstance(value, bool):
         raise InvalidArgument(f"{name} must be an integer, not {value!r}.")
     if isinstance(value, int):

@@ -21,7 +21,7 @@ class Histogram(NamedTuple):
     counts : array of float64
         Number of values in each bin; a density if the script logged one.
     edges : array of float64
-        Ascending, one more than there are bins.
+        Edges of the bins, ascending: one edge more than there are bins.
     """
 
     counts: npt.NDArray[np.float64]
@@ -34,8 +34,9 @@ def histogram(cell: Mapping[str, Any] | str) -> Histogram:
     Parameters
     ----------
     cell : mapping or str
-        The cell: the protocol's ``{"_type": "histogram", "values": ..., "bins": ...}``, with
-        ``packedBins`` in place of ``bins`` for bins of equal width, or its JSON text.
+        The cell: the protocol's ``{"_type": "histogram", "values": ..., "bins": ...}``, or the JSON
+        text of this mapping. Bins of equal width may be given as ``packedBins`` instead of
+        ``bins``.
 
     Returns
     -------

@@ -78,7 +78,8 @@ class RunPath:
         entity, project : str, optional
             Defaults for the parts that the text leaves out.
         page : {"runs", "sweeps"}
-            Kind of page to which a URL must lead.
+            Part of the URL before the id: "runs" for the page of a run, "sweeps" for that of a
+            sweep.
 
         Raises
         ------
@@ -260,7 +261,7 @@ class ArtifactPath:
 
     @property
     def name(self) -> str:
-        """Collection and alias, in the form of ``Artifact.name``: ``collection:alias``."""
+        """Collection and alias in one text, as in ``Artifact.name``: ``collection:alias``."""
         return f"{self.collection}:{self.alias}" if self.alias else self.collection
 
     def __str__(self) -> str:

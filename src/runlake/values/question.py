@@ -1,4 +1,4 @@
-"""`Question`: what a read of a run's history requests (keys, steps, all or any keys per row)."""
+"""`Question`: what a read of a run's history requests: keys, steps, and which rows."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class StepRange:
         Returns
         -------
         StepRange
-            Never negative; empty where ``max_step <= min_step``.
+            The range, without negative steps. It is empty if ``max_step <= min_step``.
 
         Raises
         ------
@@ -144,7 +144,7 @@ class Question:
     Parameters
     ----------
     projection : Projection
-        Keys to read, and whether a row must have all of them or at least one.
+        Keys to read, and whether a row must have all of them or at least one of them.
     steps : StepRange
         Steps to read.
     """
@@ -173,7 +173,7 @@ class Question:
         return self.projection.keys
 
     def within(self, steps: StepRange) -> Question:
-        """Return this question with other steps."""
+        """Return this question with another range of steps."""
         return replace(self, steps=steps)
 
     def from_step(self, start: int) -> Question:

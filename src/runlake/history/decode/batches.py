@@ -31,10 +31,10 @@ class Batch:
     columns : tuple of Column
         The columns of the arrays.
     arrays : tuple of pyarrow.Array
-        One per column, of the stored type.
+        One array per column, of the stored type.
     rows : tuple of dict
-        Rows that replace the arrays, or empty. For a few rows of many numeric columns, dicts are
-        made faster than arrays.
+        The rows as dicts, in place of ``arrays``; empty if there are ``arrays``. For a few rows of
+        many numeric columns, making dicts is faster than making arrays.
     """
 
     steps: pa.Array
@@ -56,8 +56,8 @@ def arrays_of(frame: pl.DataFrame, *, is_numeric: bool) -> Iterator[dict[str, pa
 
     Numbers are exported as one stream, which takes a quarter of the time of ``to_arrow`` column by
     column. Texts are exported column by column, because a stream contains texts as views, and
-    pyarrow can neither filter views nor select rows of them. A stream of several chunks copies them
-    to merge them, so each chunk is exported as a separate stream.
+    pyarrow can neither filter views nor select rows of them. A stream of several chunks would copy
+    the chunks in order to merge them. So each chunk is exported as a separate stream.
     """
     are_numbers = _numbers()
     texts = None if is_numeric else frame.select(~are_numbers)

@@ -1,4 +1,4 @@
-"""Read columns of an export of many columns with a slim footer, which has only these columns."""
+"""Read some columns of an export with many, by a slim footer that describes only those to read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def scan_wide(read: ExportRead) -> pl.LazyFrame | None:
-    """Return the wanted columns of an export with a slim footer, read into memory.
+    """Read the wanted columns of an export, if it has a slim footer, into memory.
 
     Parameters
     ----------
@@ -25,8 +25,8 @@ def scan_wide(read: ExportRead) -> pl.LazyFrame | None:
     Returns
     -------
     polars.LazyFrame or None
-        As many rows as the file has, so that row positions are those of the file; rows of unwanted
-        row groups, which may not be on disk, are null. None if there is no slim footer.
+        The frame has as many rows as the file, so that rows have the same positions. Rows of
+        unwanted row groups, which may not be on disk, are null. None if there is no slim footer.
     """
     footer = read.facts.footer
     if footer is None:

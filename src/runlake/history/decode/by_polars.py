@@ -1,4 +1,4 @@
-"""Scan exports with polars; opened scans with their parsed footers are cached."""
+"""Scan exports with polars; scans are cached together with the parsed footers of their files."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def telling_corruption(*files: Path) -> Iterator[None]:
 
 @contextmanager
 def passing_over_corruption() -> Iterator[None]:
-    """End the block silently if an engine cannot read a file; the caller reads it another way."""
+    """End the block silently if an engine cannot read a file; the caller then uses another way."""
     with suppress(CacheCorrupt), telling_corruption():
         yield
 

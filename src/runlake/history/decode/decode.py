@@ -47,7 +47,7 @@ def decode_exports(
     n_sharing : int
         Number of exports that are read at the same time and share the memory.
     begun : callable, optional
-        Takes a query, returns its rows if they have been decoded already, else None.
+        Takes a query and returns its rows if they have been decoded already, else returns None.
 
     Yields
     ------
@@ -89,7 +89,7 @@ def _is_for_polars(read: ExportRead) -> bool:
 
 
 def first_query(plan: Plan) -> SliceQuery | None:
-    """Return a plan's first query; None if it does not begin with one export for polars."""
+    """Return a plan's first query; None unless the plan begins with one export read by polars."""
     first = next(iter(plan.segments), None)
     if first is None or not (first.is_one_export and _is_for_polars(first.reads[0])):
         return None

@@ -26,7 +26,8 @@ def run_ahead(
         The iterator is advanced in the thread that runs the task, after the previous result was
         taken.
     divide : callable, optional
-        Divides the first result in two, which are both yielded, even if the second is empty.
+        Divides the first result into two parts. Both parts are yielded, even if the second is
+        empty.
 
     Yields
     ------
@@ -57,7 +58,7 @@ def run_ahead(
 
 
 def collect_in_parallel(frames: Sequence[pl.LazyFrame]) -> pl.DataFrame:
-    """Collect frames with different columns of the same rows, each in a thread."""
+    """Collect frames of the same rows but different columns, each frame in its own thread."""
     if len(frames) == 1:
         return frames[0].collect()
     import polars as pl

@@ -43,7 +43,7 @@ class SliceQuery:
     frames : sequence of polars.LazyFrame
         The queries for these rows, each with a share of the columns, to be collected in parallel.
     others : tuple of Path
-        Further exports with the same columns, whose rows follow.
+        Further exports with the same columns. Their rows follow those of ``read``.
     """
 
     read: ExportRead
@@ -82,9 +82,9 @@ def cut_queries(reads: Reads, projection: Projection, n_sharing: int) -> Iterato
 
 
 def _divided(reads: Reads, n_sharing: int) -> Iterator[list[tuple[ExportRead, StepRange]]]:
-    """Group consecutive small exports that one query can decode; yield other exports singly.
+    """Group consecutive small exports that one query can decode; other exports are not grouped.
 
-    The first export is single, so that its rows arrive soon.
+    The first export is not grouped either, so that its rows arrive soon.
     """
     together: list[tuple[ExportRead, StepRange]] = []
     kind: Hashable = None
@@ -119,7 +119,7 @@ def _whole_files(
 
 
 def _selected(rows: pl.LazyFrame, read: ExportRead, conditions: Sequence[pl.Expr]) -> pl.LazyFrame:
-    """Return the columns of a read, of the rows that meet the conditions."""
+    """Return a frame with the columns of a read, and only the rows that meet the conditions."""
     from runlake.history.decode.expressions import whole_step
 
     selection = select_columns(read.columns)

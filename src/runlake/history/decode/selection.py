@@ -68,7 +68,7 @@ def _select(columns: KeyColumns) -> Selection:
 
 
 def _shares(names: Sequence[str]) -> list[Sequence[str]]:
-    """Divide many columns among threads (polars decodes those of a row group one by one)."""
+    """Divide many columns among threads (polars decodes the columns of a row group one by one)."""
     import polars as pl
 
     n_shares = max(1, min(pl.thread_pool_size(), len(names) // sizes.COLUMNS_WORTH_A_THREAD))

@@ -90,7 +90,7 @@ def _segment_frames(segment: Segment, types: Types, live: LiveRows) -> Iterator[
 
 
 def _export_frames(read: ExportRead, types: Types, steps: StepRange) -> Iterator[pl.LazyFrame]:
-    """Yield the rows of an export in slices, of whole row groups if these fit in memory."""
+    """Yield the rows of an export in slices; row groups that fit in memory are not divided."""
     scan = open_export(read)
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
     n_columns = len(types) + 1

@@ -68,7 +68,7 @@ def column_of(name: str, values: Sequence[Any], dtype: pl.DataType | None = None
     Returns
     -------
     polars.Series
-        Of the common type, else JSON text.
+        A column of the common type of the values; JSON text if there is none.
 
     Examples
     --------
@@ -161,7 +161,10 @@ def _struct_of(values: Sequence[Mapping[str, Any]]) -> _Shape:
 
 
 def encode_json(cell: pl.Expr) -> pl.Expr:
-    """Encode cells of any type as JSON; polars encodes only structs, so wrap and unwrap them."""
+    """Encode cells of any type as JSON.
+
+    polars encodes only structs. So each cell is wrapped in a struct, and its text is cut out again.
+    """
     wrapped = pl.struct(cell.alias(JSON_CELL)).struct.json_encode()
     text = wrapped.str.slice(len(f'{{"{JSON_CELL}":')).str.head(-1)
     return pl.when(cell.is_not_null()).then(text)

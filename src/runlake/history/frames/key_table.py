@@ -26,7 +26,7 @@ def key_table(facts: Iterable[KeyFacts]) -> pl.DataFrame:
     Parameters
     ----------
     facts : iterable of KeyFacts
-        One per key.
+        The facts about each key.
 
     Returns
     -------

@@ -43,7 +43,7 @@ def merged_frame(
 
 
 def unused_name(names: Container[str]) -> str:
-    """Return a name for a temporary column that is not among some names."""
+    """Return a name for a temporary column: a name that is not in ``names``."""
     name = "_"
     while name in names:
         name += "_"

@@ -62,7 +62,7 @@ def scan_plan(plan: Plan, live: LiveRows) -> Scanned:
     Returns
     -------
     Scanned
-        With only the rows that match the plan's projection.
+        A lazy frame of only those rows that match the plan's projection.
     """
     check_polars()
     types = plan_types(plan, live)
@@ -87,10 +87,11 @@ def scan_as(plan: Plan, types: Types, live: LiveRows) -> pl.LazyFrame:
 
 
 def _alike(segments: Segments, _: object) -> list[list[Segment]]:
-    """Group consecutive segments whose exports one scan can read; other segments are single.
+    """Group consecutive segments whose exports one scan can read; other segments are not grouped.
 
     For files of 200 rows, creating a scan per file would take more than half of polars' time. The
-    second argument, the known refusals of engines, is only a part of the key of the stored result.
+    result is cached. The second argument, which says what engines cannot decode, is used only in
+    the key of the cache.
     """
     divided: list[list[Segment]] = []
     for kind, found in groupby(segments, _likeness):
@@ -109,7 +110,7 @@ def plan_types(plan: Plan, live: LiveRows) -> Types:
 
 
 def plan_keys(plan: Plan, live: LiveRows) -> list[str]:
-    """Return the keys of a plan's answer, in its order; fetches the live rows."""
+    """Return the keys of a plan's answer, in the order of the answer; fetches the live rows."""
     if plan.projection.keys is not None:
         return list(plan.projection.keys)
     columns = chain.from_iterable(distinct_columns(plan_sources(plan, live)))
@@ -130,7 +131,7 @@ def json_keys(types: Types) -> tuple[str, ...]:
 
 
 def warn_of_json(where: object, keys: tuple[str, ...], exports: Iterable[ExportRead]) -> None:
-    """Warn about columns of JSON text, except those that are JSON in the exports too.
+    """Warn about columns of JSON text, except columns that are JSON in the exports too.
 
     Parameters
     ----------

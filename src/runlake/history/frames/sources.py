@@ -50,7 +50,7 @@ def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None
     Returns
     -------
     mapping of str to pyarrow.DataType or None
-        None if there is no common type, so that the column is JSON text.
+        The type of each key. None if a key has no common type; its column is then JSON text.
     """
     check_names(keys or ())
     distinct = list(distinct_columns(sources))
@@ -90,7 +90,7 @@ def empty_frame(types: Types) -> pl.DataFrame:
 
 
 def open_export(read: ExportRead) -> pl.LazyFrame:
-    """Return a file as a lazy frame; pyarrow reads a file with types that polars cannot read.
+    """Return a file as a lazy frame; pyarrow reads the file if polars cannot read its types.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def alike_frame(reads: Sequence[ExportRead], types: Types) -> pl.LazyFrame:
 
 
 def _typed_export(scan: pl.LazyFrame, read: ExportRead, types: Types) -> pl.LazyFrame:
-    """Convert an export's columns as `with_types` does; cache what its own types need."""
+    """Convert an export's columns as `with_types` does; cache the expressions for its types."""
     columns = read.columns
     if types is not columns.once(_own_types):
         return with_types(scan, columns, types)
@@ -202,7 +202,7 @@ def keep_rows(frame: pl.LazyFrame, projection: Projection) -> pl.LazyFrame:
 def segment_frames(
     segment: Segment, types: Types, live: Iterable[Sequence[Row]]
 ) -> list[pl.LazyFrame]:
-    """Return frames whose concatenation has the rows of a segment, not filtered by key."""
+    """Return frames that together have all rows of a segment; rows are not filtered by key."""
     frames = [export_frame(open_export(r), r, types, segment.steps) for r in segment.reads]
     pages = [live_frame(page, types) for page in live] if segment.live_steps else []
     if not segment.needs_merge:
@@ -251,7 +251,10 @@ def _cells(key: str, columns: Sequence[Column], dtype: pa.DataType | None) -> pl
 
 
 def _fit(cells: pl.Expr, dtype: pa.DataType, target: pa.DataType) -> pl.Expr:
-    """Cast cells to the answer's type, structs by field names (polars casts them by position)."""
+    """Cast cells to the answer's type; fields of structs are matched by name.
+
+    polars alone would match them by position.
+    """
     if pa.types.is_null(dtype):
         # In a file without an Arrow schema, polars reads a column without a type as integers.
         return pl.lit(None, polars_type(target))

@@ -1,4 +1,4 @@
-"""Find the step at which the last rows begin: a tail is then read as a range of steps."""
+"""Find the step at which the last rows begin, so that they can be read as a range of steps."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def tail_start(
 
     Notes
     -----
-    Row groups are read from the end, and only their ``_step`` and key columns.
+    Row groups are read from the last to the first. Only the columns of ``_step`` and of the keys
+    are read.
     """
     missing = n_rows
     exported = chain.from_iterable(

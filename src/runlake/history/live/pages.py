@@ -197,7 +197,7 @@ def _iter_pages(
 
 
 def _request_page(client: Client, run: RunPath, start: int, stop: int, limit: int) -> list[Row]:
-    """Return rows of a range, each step once; some may be missing, none is outside."""
+    """Return rows of a range, each step once; rows may be missing, but none is out of the range."""
     answer = query_run(
         client,
         documents.HISTORY_PAGE,
@@ -227,7 +227,7 @@ def _leads_back(client: Client, run: RunPath, start: int, rows: list[Row]) -> Pr
 
 
 def _within(rows: list[Row], start: int, stop: int) -> list[Row]:
-    """Return the rows of a range; rows of one step are merged, each key with its later value."""
+    """Return the rows of a range; rows of one step are merged: each key has its latest value."""
     if not rows or (
         start <= rows[0][STEP]
         and rows[-1][STEP] < stop

@@ -35,7 +35,7 @@ class LiveSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BackendRows:
-    """Live rows from a backend; steps that it exported meanwhile are read from the exports.
+    """Live rows from a backend; rows that the backend exported meanwhile are read from the exports.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Store live rows, to fetch them once and read them often; many rows go to a temporary file."""
+"""Store live rows, so that they are fetched only once; many rows go to a temporary file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LiveRows:
                 yield rows
 
     def places(self, steps: StepRange) -> Iterator[int]:
-        """Yield the numbers of the pages that can have rows in a range."""
+        """Yield the numbers of the pages that can have rows in a range of steps."""
         number = 0
         while number < len(self._places) or self._fetch():
             first, last, _ = self._places[number]
@@ -57,7 +57,7 @@ class LiveRows:
             number += 1
 
     def load(self, page: int, steps: StepRange) -> list[Row]:
-        """Return the rows of a page, by its number, that are in a range."""
+        """Return the rows of page number ``page`` that are in a range of steps."""
         first, last, place = self._places[page]
         with self._guard:
             self._spool.seek(place)
@@ -150,7 +150,7 @@ def _dump(cell: Any) -> str:
 
 
 def _cannot_hold(dtype: pa.DataType) -> bool:
-    """Return whether engines fail on a type, or would read it as JSON (as they read bytes)."""
+    """Return whether engines fail on a type, or would read it as JSON, as they do for bytes."""
     if pa.types.is_struct(dtype):
         return dtype.num_fields == 0 or any(_cannot_hold(field.type) for field in dtype)
     if pa.types.is_list(dtype):

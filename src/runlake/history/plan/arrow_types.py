@@ -1,4 +1,4 @@
-"""Unify types of columns, without I/O, and find those that need JSON text (reading rule 6)."""
+"""Find the common type of columns; without one they are JSON text (reading rule 6); no I/O."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def is_union(dtype: pa.DataType) -> bool:
 
 
 def is_nested(dtype: pa.DataType) -> bool:
-    """Return whether a type is a struct of dotted keys, neither media nor a union."""
+    """Return whether a type is a struct of dotted keys, and neither media nor a union."""
     return pa.types.is_struct(dtype) and dtype.get_field_index("_type") < 0 and not is_union(dtype)
 
 
 def is_json(dtype: pa.DataType) -> bool:
-    """Return whether a type has JSON, unions or maps at any depth: frames cannot hold these."""
+    """Return whether a type has JSON, unions or maps at any depth, which frames cannot hold."""
     if is_binary(dtype) or pa.types.is_map(dtype) or is_union(dtype):
         return True
     if is_list(dtype) or pa.types.is_dictionary(dtype):
@@ -158,7 +158,7 @@ def is_number(dtype: pa.DataType) -> bool:
 
 
 def _plain(dtype: pa.DataType) -> pa.DataType:
-    """Return the frame's type for a stored type: types that differ only in storage become one."""
+    """Return the frame's type for a stored type; types that differ only in storage get the same."""
     types = pa.types
     plain = dtype
     if types.is_dictionary(dtype):

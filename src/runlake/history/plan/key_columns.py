@@ -23,7 +23,7 @@ class Column:
     key : str
         The key as users see it: dotted if it was logged nested.
     path : tuple of str
-        Name of the Parquet column, then the names of struct fields down to the values.
+        Name of the Parquet column, then the names of the struct fields that lead to the values.
     dtype : pyarrow.DataType
         Stored type of the values.
     """
@@ -87,9 +87,9 @@ def find_columns(schema: pa.Schema, keys: tuple[str, ...] | None) -> tuple[Colum
     Returns
     -------
     tuple of Column
-        In the order of the keys, or of the file. A key has several columns if an export has both a
-        dotted column and a field of a struct for it. The dotted column is first. Its value is used
-        in rows where both have a value.
+        In the order of ``keys``, or of the file if ``keys`` is None. A key has several columns if
+        an export has both a dotted column and a field of a struct for it. The dotted column is
+        first. Its value is used in rows where both have a value.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def _leaves(path: tuple[str, ...], dtype: pa.DataType) -> Iterator[Column]:
 
 
 def _holders(schema: pa.Schema, key: str) -> Iterator[Column]:
-    """Yield the columns that contain a key; columns that are nested less come first."""
+    """Yield the columns that contain a key; less deeply nested columns come first."""
     index = schema.get_field_index(key)
     if index >= 0 and not is_nested(schema.field(index).type):
         yield Column(key, (key,), schema.field(index).type)

@@ -1,4 +1,4 @@
-"""Kind, count, steps, lowest and highest value of each key, from manifest and statistics alone.
+"""Kind, count, steps, minimum and maximum of each key, from the manifest and statistics alone.
 
 The functions do no I/O.
 """
@@ -49,8 +49,8 @@ class KeyFacts:
     first_step, last_step : int or None
         The key was not logged before the first step or after the last step; None if unknown.
     minimum, maximum : float or None
-        Lowest and highest number of the key, not NaN; None unless all rows of the key are exported
-        and the statistics contain both.
+        Lowest and highest number of the key, never NaN. None if a row with the key is not exported
+        yet, or if the statistics of an export lack one of the two.
     """
 
     key: str

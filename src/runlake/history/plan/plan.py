@@ -63,7 +63,8 @@ class Plan:
         The parts of the read, ascending by step, each with its exports and live steps.
     walk : StepRange or None
         Steps after all segments, at which the backend may have live rows that it does not list.
-        They are read from the backend page by page. The whole range if a run has no exports.
+        These steps are read from the backend page by page. If a run has no exports, this is the
+        whole range.
     notes : tuple of str
         Lines about the keys, to be printed.
     """
@@ -82,7 +83,7 @@ class Plan:
 
     @property
     def projection(self) -> Projection:
-        """Keys to read, and whether a row must have all of them or at least one."""
+        """Keys to read, and whether a row must have all of them or at least one of them."""
         return self.question.projection
 
     @property
@@ -102,12 +103,12 @@ class Plan:
 
     @property
     def is_walk(self) -> bool:
-        """True if some or all steps are read from the backend page by page, as ``walk``."""
+        """True if there is a ``walk``: steps that are read from the backend page by page."""
         return self.walk is not None
 
     @property
     def needs_merge(self) -> bool:
-        """True if in some segment sources overlap or an export is not ascending."""
+        """True if a segment has overlapping sources, or an export whose rows are not ascending."""
         return any(segment.needs_merge for segment in self.segments)
 
     @property
@@ -177,7 +178,7 @@ def plan_read(pulled: PullResult, question: Question) -> Plan:
     Returns
     -------
     Plan
-        Without row groups and live steps outside the range.
+        A plan without the row groups and live steps that are outside the range.
     """
     steps = question.steps
     live_steps = tuple(step for step in pulled.manifest.live_steps or () if steps.holds(step))
@@ -211,7 +212,7 @@ def _plan_exports(
 
 
 def _walk(pulled: PullResult, steps: StepRange) -> StepRange | None:
-    """Return the steps to read page by page; None for an offline read, which cannot fetch rows."""
+    """Return the steps to read page by page; None offline, where rows cannot be fetched."""
     first = pulled.first_unlisted
     if first is None or pulled.n_left_out != 0:
         return None

@@ -49,7 +49,7 @@ def explain_no_rows(
 
 
 def _spans(exports: Sequence[ExportFacts]) -> Iterator[tuple[int, int]]:
-    """Yield first and last step of each row group; both steps have a row."""
+    """Yield the first and the last step of each row group; there is a row at both steps."""
     for export in exports:
         for group in export.row_groups:
             if group.first_step is not None and group.last_step is not None:
@@ -102,14 +102,14 @@ def explain_unknown_key(key: str, known: Collection[str]) -> str:
 def explain_no_keys(
     run: RunPath, facts: Mapping[str, KeyFacts], pattern: str | None, kind: str | None
 ) -> str:
-    """Return a sentence about a kind and a pattern that no key matches, with similar keys.
+    """Return a sentence that no key has the kind and matches the pattern, with similar keys.
 
     Parameters
     ----------
     run : RunPath
         The run.
     facts : mapping of str to KeyFacts
-        Its keys; at least one.
+        Facts about the run's keys; at least one key.
     pattern, kind : str or None
         The requested pattern and kind.
     """

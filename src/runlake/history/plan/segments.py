@@ -1,4 +1,4 @@
-"""Divide a run's steps into segments: the same sources contain all steps of a segment.
+"""Divide a run's steps into segments: ranges within which the sources of rows do not change.
 
 Only segments with several sources need merging. The functions do no I/O.
 """
@@ -33,7 +33,7 @@ class ExportRead:
     columns : KeyColumns
         Columns to read besides ``_step``.
     row_groups : tuple of int
-        Positions of row groups whose steps touch the range, ascending; at least one.
+        Positions of the row groups that have steps in the range, ascending; at least one.
     is_promised : bool
         True if the file was checked against a digest from its storage host.
     """
@@ -63,7 +63,7 @@ class ExportRead:
 
     @property
     def n_rows(self) -> int:
-        """Number of rows in the row groups to read, also those outside the step range."""
+        """Number of rows in the row groups to read, including rows outside the step range."""
         return sum(self.facts.row_groups[index].n_rows for index in self.row_groups)
 
     @property
@@ -81,7 +81,7 @@ class ExportRead:
         return replace(self, columns=KeyColumns())
 
     def within(self, steps: StepRange) -> ExportRead | None:
-        """Return the read with only the row groups that touch a range; None if none does."""
+        """Return the read with only the row groups that touch a range; None if there are none."""
         if steps.covers(self.first_step, self.last_step):
             return self
         kept = tuple(index for index in self.row_groups if _touches(self.facts, index, steps))
@@ -116,7 +116,7 @@ class Segment:
 
     @property
     def is_one_export(self) -> bool:
-        """True if the rows are those of a single export, in its order."""
+        """True if a single export has all rows, in the right order."""
         return bool(self.reads) and not self.needs_merge
 
 
@@ -157,8 +157,8 @@ def cut_segments(
     Returns
     -------
     Segments
-        Ascending and disjoint. Neighbouring ranges in which only one and the same source has rows
-        are joined into one segment, which is read without a merge.
+        Ascending and disjoint. If the only source of two neighbouring ranges is the same, they are
+        joined into one segment, which is read without a merge.
     """
     segments: list[Segment] = []
     for low, high, active in _intervals(reads, live_steps):
@@ -184,7 +184,7 @@ def _touches(facts: ExportFacts, index: int, steps: StepRange) -> bool:
 def _intervals(
     reads: Sequence[ExportRead], live_steps: Sequence[int]
 ) -> Iterator[tuple[int, int, list[int]]]:
-    """Yield intervals in which no read begins or ends: lowest and highest step, read indices."""
+    """Yield intervals in which no read begins or ends: first step, last step, indices of reads."""
     starts: dict[int, list[int]] = {}
     ends: dict[int, list[int]] = {}
     for index, read in enumerate(reads):

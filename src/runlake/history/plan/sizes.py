@@ -1,8 +1,8 @@
 """Sizes of slices, batches and windows: how much is read, decoded and built at once.
 
 All sizes were found by measurements, see docs/explanation/reading.md. Small slices are decoded
-sooner and stay in the processor's cache. But each slice costs function calls, and a row group that
-is divided is opened again for each slice.
+sooner and stay in the processor's cache. But each slice costs function calls, and a divided row
+group is opened again for each of its slices.
 """
 
 from __future__ import annotations
@@ -70,5 +70,5 @@ def rows_of(n_cells: int, n_columns: int) -> int:
 
 
 def rows_per_slice(n_columns: int, n_sharing: int = 1) -> int:
-    """Return how many rows of an export to decode at once, while ``n_sharing`` exports are read."""
+    """Return how many rows of an export to decode at once if ``n_sharing`` exports share memory."""
     return rows_of(CELLS_PER_SLICE // n_sharing, n_columns)

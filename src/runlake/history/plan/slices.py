@@ -40,7 +40,7 @@ def whole_groups(row_counts: Sequence[int], row_groups: Sequence[int]) -> list[S
     Returns
     -------
     list of Slice
-        One per row group that has rows.
+        One slice for each row group that has rows.
 
     Examples
     --------

@@ -25,7 +25,7 @@ Writer = Callable[[list[Row], list[int], Sequence[list[Any]]], None]
 
 
 def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[list[Row]]:
-    """Convert batches to rows.
+    """Convert batches to rows as dicts.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[lis
 
 
 def _cuts(n_rows: int, rows_per_build: int, first: int) -> Iterator[tuple[int, int]]:
-    """Yield start and end of pieces of an efficient size; the first has at most ``first`` rows."""
+    """Yield start and end of parts of efficient size; the first part has at most ``first`` rows."""
     start = min(first, n_rows)
     if start:
         yield 0, start
@@ -102,7 +102,7 @@ Full = tuple[_Reader, pa.Array]
 
 
 class _Dense:
-    """A batch that has a number in every cell: its columns as numpy arrays.
+    """The columns, as numpy arrays, of a batch that has a number in every cell.
 
     Slicing a numpy array takes a tenth of the time of slicing an Arrow array and converting the
     slice.
@@ -266,7 +266,7 @@ def _transposed(columns: list[Full]) -> Iterable[Sequence[Any]]:
 def _write_carefully(
     rows: list[Row], key: str, where: list[int], cells: list[Any], *, is_second: bool
 ) -> None:
-    """Write cells that may be None, or that must not replace the cells of an earlier column."""
+    """Write cells one by one: leave out None, and do not replace cells of an earlier column."""
     for index, cell in zip(where, cells, strict=True):
         if cell is not None and not (is_second and key in rows[index]):
             rows[index][key] = cell

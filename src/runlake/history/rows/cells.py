@@ -57,7 +57,7 @@ def filled(array: pa.Array) -> list[int]:
 
 
 def clean_json(value: Any) -> Any:
-    """Convert a value of a live row to the value that an export of this row has.
+    """Convert a value of a live row to the value that an export would contain for this row.
 
     Parameters
     ----------

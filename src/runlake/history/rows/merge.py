@@ -45,7 +45,7 @@ def merge_rows(sources: Sequence[Iterable[Row]]) -> Iterator[Row]:
 
 
 def project_rows(rows: Iterable[Row], projection: Projection) -> Iterator[Row]:
-    """Keep the rows that match a projection, with only its keys.
+    """Keep the rows that match a projection, and in each row only the keys of the projection.
 
     Parameters
     ----------

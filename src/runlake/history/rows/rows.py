@@ -57,7 +57,7 @@ def read_segments(
     page_size: int,
     begun: Begun | None = None,
 ) -> Iterator[list[Row]]:
-    """Yield the rows of some segments of a plan; other arguments as for `read_rows`."""
+    """Yield the rows of some segments of a plan; the other arguments are those of `read_rows`."""
     for is_as_it_is, some in groupby(segments, attrgetter("is_one_export")):
         if is_as_it_is:
             reads = ((segment.reads[0], segment.steps) for segment in some)
@@ -85,7 +85,7 @@ def _read_segment(
 
 
 def _windows(segment: Segment, live: Iterator[Row]) -> Iterator[tuple[Segment, Iterable[Row]]]:
-    """Yield windows to merge one after the other; unordered rows are sorted within a window."""
+    """Yield windows to merge one after the other; unordered rows are sorted in each window."""
     if all(read.is_ascending for read in segment.reads):
         yield segment, live
         return
@@ -105,9 +105,9 @@ def _some(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 
 def _ordered(read: ExportRead, projection: Projection, segment: Segment) -> Iterator[list[Row]]:
-    """Yield the rows of one source of a merge, ascending; each has at least one of the keys.
+    """Yield the rows of one source of a merge, ascending; each row has at least one of the keys.
 
-    Whether a row has all keys is known only after the merge.
+    Only after the merge is it known whether a row has all keys.
     """
     some = projection.of_any_key
     decoded = decode_exports(

@@ -39,7 +39,7 @@ class Curve:
 
 
 def make_curve(x: Floats, y: Floats, smoothing: float | None = None) -> Curve:
-    """Return the points of a run, ascending by x; of several points with the same x, the last.
+    """Return the points of a run, ascending by x; of points with the same x, only the last is kept.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def common_grid(curves: Sequence[Curve], grid: int | Sequence[float] | None) -> 
     Returns
     -------
     array of float64
-        Ascending, each once.
+        The points, ascending, each once.
     """
     filled = [curve.x for curve in curves if curve.x.size]
     if grid is not None and not isinstance(grid, int):
@@ -127,12 +127,13 @@ def at_points(curve: Curve, points: Floats, method: Method) -> tuple[Floats, npt
     points : array of float64
         Ascending.
     method : {"asof", "linear"}
-        "asof" is the value at the last x that is not above the point; "linear" interpolates.
+        "asof" takes the value at the highest x that is not above the point; "linear" interpolates.
 
     Returns
     -------
     tuple of array of float64 and array of bool
-        A curve has no value below its first x and above its last one: it is not continued.
+        The values, and for each point whether the curve has a value. A curve has no value below its
+        first x and above its last x.
 
     Examples
     --------
@@ -179,9 +180,9 @@ def summarize(
     Returns
     -------
     dict of str to array
-        The statistics in order, then ``n`` (curves with a number at the point), ``n_nan`` (with
-        NaN) and ``n_missing`` (without a value). Statistics are over the numbers alone, and NaN at
-        points where no curve has a number.
+        The statistics in order, then three counts of curves: ``n`` (curves with a number at the
+        point), ``n_nan`` (curves with NaN) and ``n_missing`` (curves without a value). Only numbers
+        count in the statistics. A statistic is NaN at points where no curve has a number.
     """
     n_points = max(1, BLOCK_CELLS // max(1, len(curves)))
     blocks = [
@@ -212,7 +213,7 @@ def _summarized(
 
 
 class _Numbers:
-    """The numbers of all curves at some points: a row per curve, NaN where there is none."""
+    """The numbers of all curves at some points: a row per curve, NaN where it has no number."""
 
     def __init__(self, cells: Floats, is_nan: npt.NDArray[np.bool_]) -> None:
         self.cells = cells

@@ -21,7 +21,7 @@ COUNTS = ("n", "n_nan", "n_missing")
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """How to align curves and what to return of them; see `runlake.Runs.align`."""
+    """How to align curves, and which statistics to return; see `runlake.Runs.align`."""
 
     grid: int | Sequence[float] | None
     method: Method
@@ -44,7 +44,7 @@ def aligned_frame(
     rows : LazyFrame
         ``run_id``, the axis, and the keys; the rows of a run follow each other.
     run_ids : sequence of str
-        All runs, in order, also those without rows.
+        Ids of all runs, in order, including runs without rows.
     groups : DataFrame or None
         A row per run; runs with equal rows are a group. None means one group.
     x : str

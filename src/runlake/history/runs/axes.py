@@ -29,7 +29,7 @@ class DeclaredMetric(Protocol):
 
 
 def axis_of(key: str, metrics: Iterable[DeclaredMetric]) -> str:
-    """Return the x axis of a key: of its own declaration, else of the first glob that matches."""
+    """Return the x axis that a key declares; if none, that of the first glob that matches it."""
     by_glob = STEP
     for metric in metrics:
         if metric.step_metric is None:

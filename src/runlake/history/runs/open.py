@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ListedRun:
-    """A run, and its freshness from a list.
+    """A run from a list, with the values that show whether it has changed (its freshness).
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ def open_readings(client: Client, runs: Sequence[ListedRun], question: Question)
         The runs. A run without live rows that has not changed since its exports were downloaded
         costs no request.
     question : Question
-        What to read of each.
+        What to read of each run.
 
     Returns
     -------
     list of Reading
-        One per run, in order.
+        One reading per run, in order.
     """
     # One thread looks up cached runs faster than several, which would wait for each other.
     on_disk = [

@@ -48,13 +48,13 @@ def flattened(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]
     values : mapping
         JSON values.
     path : str
-        The path of the dict itself.
+        The path of ``values`` itself; the paths that are yielded begin with it.
 
     Yields
     ------
     tuple of str and object
-        Path and value. Lists, empty dicts and dicts with a ``_type`` (media, histograms) are JSON
-        text, and are not divided.
+        Path and value. A list, an empty dict, and a dict with a ``_type`` (media, histograms) are
+        one value each, as JSON text.
 
     Examples
     --------

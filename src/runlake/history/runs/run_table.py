@@ -1,4 +1,4 @@
-"""Convert runs to a frame: one row per run, with all of its fields or some columns."""
+"""Convert runs to a frame: one row per run, with all fields or with some columns."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def flat_run_table(runs: Sequence[Run]) -> tuple[pl.DataFrame, list[str]]:
     tuple of polars.DataFrame and list of str
         One row per run, in order. Config and summary have a column per path, such as
         ``config.net.depth``, in the order of first appearance. Lists, dicts with a ``_type`` and
-        values without a common type are JSON text; the list names the columns without a common
-        type.
+        values without a common type are JSON text; the list contains the names of the columns
+        without a common type.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def _chosen(runs: Sequence[Run], name: str) -> pl.Series:
 
 
 def checked_columns(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names of columns of runs, each once, after a check.
+    """Check names of columns of runs, and return each name once.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def checked_columns(names: Sequence[str]) -> tuple[str, ...]:
     Raises
     ------
     InvalidArgument
-        If a name is none of these.
+        If there is no such column.
 
     Examples
     --------
@@ -158,7 +158,7 @@ def checked_columns(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def needs_large_fields(names: Sequence[str]) -> bool:
-    """Return whether any of these columns is in config or summary."""
+    """Return whether any of the columns is in config or summary, the large fields of a run."""
     return any(name not in FIELDS or name == "runtime" for name in names)
 
 

@@ -1,4 +1,4 @@
-"""Read the exports of runs with equal columns in one scan, to pay its fixed cost only once."""
+"""Read the exports of runs with equal columns in one scan: its fixed cost is paid only once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _Group:
 def sample_together(
     readings: Sequence[Reading], n_rows: int, keys: Sequence[str] | None = None
 ) -> list[SampledFrame | None]:
-    """Sample the exports of runs as `Reading.sampled_frame` does, many in one scan.
+    """Sample the exports of runs as `Reading.sampled_frame` does, but many runs in one scan.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def sample_together(
     Returns
     -------
     list of tuple of DataFrame and int, or None
-        One per reading: the rows, and the number of rows from which they were chosen. None for a
-        run that must be read alone: it has live rows, overlapping exports, columns that need a
+        One item per reading: the rows, and the number of rows from which they were chosen. None for
+        a run that must be read alone: it has live rows, overlapping exports, columns that need a
         cast, or too many rows.
     """
     found: list[SampledFrame | None] = [None] * len(readings)
@@ -81,7 +81,7 @@ def _groups(readings: Sequence[Reading], n_rows: int) -> list[_Group]:
 
 
 def common_schema(reading: Reading) -> tuple[tuple[str, pa.DataType], ...] | None:
-    """Return the columns common to all exports of a run; None if the run must be read alone."""
+    """Return the columns that all exports of a run have; None if the run must be read alone."""
     plan = reading.plan
     if plan.live_pages or plan.is_walk or plan.needs_merge or not plan.exports:
         return None

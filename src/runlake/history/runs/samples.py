@@ -48,7 +48,7 @@ class Sampling:
     def from_arguments(
         cls, samples: float | None, keys: Sequence[str] | None, x_axis: str | None, stream: str
     ) -> Sampling:
-        """Check the arguments that all sampling methods have, by the SDK's rules.
+        """Check the arguments that all sampling methods have in common, by the SDK's rules.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ def sample_runs_as_frames(
     Returns
     -------
     list of tuple of DataFrame and int
-        One per run, in order: the rows, and the number of rows from which they were chosen.
+        One item per run, in order: the rows, and the number of rows from which they were chosen.
     """
     if sampling.is_system:
         from runlake.history.frames.json_columns import frame_of

@@ -73,13 +73,14 @@ def scan_readings(
     projection : Projection
         The keys.
     columns : DataFrame, optional
-        Columns of the runs to put beside their rows: one row per reading, in order.
+        Fields of runs as additional columns: one row per reading, in order. The fields are repeated
+        in all rows of the run.
 
     Returns
     -------
     polars.LazyFrame
-        ``run_id``, the columns of the runs, ``_step``, then one column per key, of the common type
-        over all runs; run by run, ascending by step.
+        ``run_id``, the additional columns, ``_step``, then one column per key, of the common type
+        over all runs. The rows are ordered by run, then by step.
 
     Raises
     ------
@@ -133,7 +134,7 @@ def _frames(
 
 
 def _scan_alike(opened: Sequence[_Opened], types: Types, runs: pl.DataFrame) -> pl.LazyFrame:
-    """Read the exports of runs with equal columns in one scan, to pay its fixed cost only once."""
+    """Read the exports of runs with equal columns in one scan: the fixed cost is paid once."""
     files = [[str(read.file) for read in one.reading.plan.in_step_order] for one in opened]
     plan = opened[0].reading.plan
     (read, *_) = plan.exports

@@ -33,10 +33,10 @@ def query_runs(
     query : str
         In DuckDB's dialect.
     table : callable
-        Returns the view ``runs``. It is called only if the query names the view; the same is true
-        for the next two functions.
+        Returns the rows of the view ``runs``. Each of the three functions is called only if the
+        query names a view that needs it.
     rows : callable
-        Returns the rows of all runs with all keys: ``run_id``, ``_step``, then the keys.
+        Returns the history of all runs: ``run_id``, ``_step``, then a column per key.
     read_system : callable
         Fetches the rows of the view ``system``.
 
@@ -115,7 +115,7 @@ def _names(query: str, view: str) -> bool:
 
 
 def _narrowed(rows: pl.LazyFrame, names: frozenset[str] | None) -> pl.LazyFrame:
-    """Keep the columns that a query names; keep all if these names are not known."""
+    """Keep the columns that a query names; keep all if it is not known which it names."""
     if names is None:
         return rows
     columns = rows.collect_schema().names()

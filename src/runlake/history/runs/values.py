@@ -1,4 +1,4 @@
-"""One value of a key per run: the best, the last, or the one at a point of the x axis."""
+"""One value of a key per run: the best, the last, or the value at a point of the x axis."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def nearest_rows(
     Returns
     -------
     DataFrame
-        As from `best_rows`; of two rows at the same distance the earlier one.
+        The columns of `best_rows`. Of two rows at the same distance, the earlier row is returned.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Fetch samples that the backend chooses: of the history, and of the system metrics."""
+"""Fetch the samples that a backend chooses from the history and from the system metrics."""
 
 from __future__ import annotations
 

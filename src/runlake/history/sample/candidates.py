@@ -1,4 +1,4 @@
-"""Sample a long history: choose candidates from each part, then rows from all candidates."""
+"""Sample a long history: choose candidates from each part, then the rows from the candidates."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LEAST_ROWS = 4 * CANDIDATES
 
 
 def is_divided(plan: Plan, n_rows: int) -> bool:
-    """Return whether a plan is so large that ``n_rows`` rows are chosen from it part by part."""
+    """Return whether a plan has so many rows that a sample is chosen from it part by part."""
     n_cells = sum(read.n_rows * (len(read.columns) + 1) for read in plan.exports)
     n_planned = sum(read.n_rows for read in plan.exports)
     return n_cells > CELLS_AT_ONCE and n_planned > n_rows * LEAST_ROWS
@@ -116,7 +116,7 @@ def _joined(frames: Iterable[pl.DataFrame], n_part: int) -> Iterator[pl.DataFram
 
 
 def _candidates(part: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataFrame:
-    """Return the candidates of a part: rows as `pick_rows` chooses them, and extremes of keys."""
+    """Return the candidates of a part: the rows that `pick_rows` chooses, and extremes of keys."""
     if part.height <= n_rows:
         return part
     chosen = choose_rows(part, n_rows, keys)

@@ -45,7 +45,7 @@ def rows_of(frame: pl.DataFrame, json_keys: Iterable[str] = ()) -> list[Row]:
 
 
 def _matrices(frame: pl.DataFrame) -> list[np.ndarray[Any, Any]] | None:
-    """Return the columns of a wide frame of numbers as a matrix per type, None for other frames.
+    """Return the columns of a wide frame of numbers, one matrix per type; None for other frames.
 
     To convert a matrix to lists takes half the time of converting each column to a list.
     """
@@ -100,13 +100,13 @@ def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataF
     n_rows : int
         Maximum number of rows to return.
     keys : sequence of str
-        Keys of the returned rows, and of the curves to show (``_step`` is only returned).
+        Keys of the returned rows. The sample shows the curve of each key except ``_step``.
 
     Returns
     -------
     polars.DataFrame
-        Includes the first and the last row. Every call chooses the same rows. Missing keys are
-        absent.
+        The chosen rows, among them the first and the last row. Every call chooses the same rows.
+        Keys that the frame does not have are left out.
 
     Notes
     -----
@@ -167,8 +167,7 @@ def _dense_values(
 ) -> np.ndarray[Any, np.dtype[np.float64]] | None:
     """Return the values of a single key if they are finite numbers without nulls, else None.
 
-    If there are such values, the rows can be chosen by the downsampler alone, in a tenth of the
-    time.
+    For such values the downsampler alone can choose the rows, in a tenth of the time.
     """
     named = sampled_keys(frame, keys)
     if len(named) != 1:
@@ -181,13 +180,13 @@ def _dense_values(
 
 
 def sampled_keys(frame: pl.DataFrame, keys: Sequence[str]) -> list[str]:
-    """Return the keys whose shape a sample keeps: those of a frame, without ``_step``."""
+    """Return the keys whose shape a sample keeps: all keys of a frame, without ``_step``."""
     known = set(frame.columns) - {STEP}
     return [key for key in dict.fromkeys(keys) if key in known]
 
 
 def choose_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> Indices:
-    """Return the row numbers that `pick_rows` chooses, ascending; the frame has more rows."""
+    """Return the row numbers that `pick_rows` chooses, ascending, from a frame with more rows."""
     is_chosen = np.zeros(frame.height, dtype=np.bool_)
     is_chosen[-1] = True
     is_chosen[0] = n_rows > 1

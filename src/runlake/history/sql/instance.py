@@ -1,4 +1,4 @@
-"""Connections to DuckDB: one for each view of a run; most of them share one instance."""
+"""Connections to DuckDB: one for each view of a run; most connections share one instance."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ _instances: dict[int, duckdb.DuckDBPyConnection] = {}
 
 
 def open_connection(n_columns: int, *, is_alone: bool) -> duckdb.DuckDBPyConnection:
-    """Return a new connection, whose temporary views no other connection has.
+    """Return a new connection; no other connection sees its temporary views.
 
     Parameters
     ----------
     n_columns : int
         Number of columns that a query will read.
     is_alone : bool
-        True for a separate instance of DuckDB, for SQL that may change settings or create tables.
-        It costs some 10 ms.
+        True if the connection needs its own instance of DuckDB, because the SQL may change settings
+        or create tables. An instance costs some 10 ms.
 
     Returns
     -------
     duckdb.DuckDBPyConnection
-        It prints no progress bar.
+        A connection that prints no progress bar.
     """
     if is_alone or n_columns > MANY_COLUMNS:
         connection = _new_instance()
@@ -73,7 +73,7 @@ def _new_instance() -> duckdb.DuckDBPyConnection:
 
 
 def _limit(connection: duckdb.DuckDBPyConnection) -> None:
-    """Lower DuckDB's threads and memory to what the process may use."""
+    """Limit DuckDB's threads and memory to the number and amount that the process may use."""
     # DuckDB 2.0 reads the quota and the limit of the process's own control group, and Slurm's
     # variables. It reads neither the groups that contain it, as in a job's step or a nested
     # container, nor the processors that the process is bound to.

@@ -1,4 +1,4 @@
-"""Find which columns a query may name, so that the view over a run has only these."""
+"""Find which columns a query may name, so that the view over a run has only these columns."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Mentions:
 
 @lru_cache(maxsize=QUERIES_IN_MEMORY)
 def find_mentions(query: str) -> Mentions:
-    """Return what a query mentions, according to DuckDB's own syntax tree.
+    """Return the kind of a query and the names in it, from DuckDB's own syntax tree.
 
     Parameters
     ----------
@@ -100,7 +100,10 @@ def _tables(node: dict[str, Any]) -> Iterator[str]:
 
 
 def _is_whole_row(node: dict[str, Any], tables: set[str]) -> bool:
-    """Return whether a node names a table in the place of a column, for its rows as structs."""
+    """Return whether a node uses a table's name as a column, as in ``SELECT history FROM history``.
+
+    DuckDB then returns whole rows as structs.
+    """
     names = node.get("column_names", ())
     return bool(names) and names[-1].casefold() in tables
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def case_aliases(names: Sequence[str]) -> dict[str, str]:
-    """Return names for columns whose names differ only by case, are empty, or have a NUL.
+    """Return new names for columns whose names differ only by case, are empty, or have a NUL.
 
     Examples
     --------

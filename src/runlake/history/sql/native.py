@@ -37,7 +37,7 @@ class Native:
 
     @property
     def likeness(self) -> tuple[object, ...]:
-        """A value that is equal for exports that one query can read."""
+        """A value that is equal for two exports if one query can read both."""
         return self.columns.fingerprint, self.read.step_dtype, self.condition
 
 
@@ -89,7 +89,7 @@ def select(natives: Sequence[Native], dtypes: Mapping[str, str]) -> str:
 
 
 def _step(dtype: pa.DataType) -> tuple[str, str]:
-    """Return the stored step, and the step as a whole number, in SQL."""
+    """Return two SQL expressions: the step as it is stored, and the step as a whole number."""
     # Only statistics of integer steps were verified against the steps; others may be wrong.
     if pa.types.is_integer(dtype):
         return quoted(STEP), quoted(STEP)

@@ -51,9 +51,9 @@ def read_process_limits(root: Path = ROOT) -> ProcessLimits:
     -------
     ProcessLimits
         The processors that the process may run on and the quotas and limits of its control groups,
-        of version 1 and 2. A group is also limited by every group that contains it, so the smallest
-        number is returned. Without control groups, as on macOS, only the number of processors is
-        returned.
+        of version 1 and 2. A group is also limited by every group that contains it. So the smallest
+        quota and the smallest limit are returned. Without control groups, as on macOS, only the
+        number of processors is returned.
     """
     directories = tuple(_directories(root))
     quotas = [quota for directory in directories for quota in _quotas(directory)]

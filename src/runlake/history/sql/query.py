@@ -1,4 +1,4 @@
-"""Run SQL over the view ``history`` of a run, and the view ``system``."""
+"""Run SQL over a run's views ``history`` and ``system``."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def run_query(history: History, query: str, read_system: ReadSystem) -> duckdb.D
 
 
 def stream_query(relation: duckdb.DuckDBPyRelation) -> Stream:
-    """Run a query, batch by batch.
+    """Run a query, and return its rows batch by batch.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def stream_query(relation: duckdb.DuckDBPyRelation) -> Stream:
     Returns
     -------
     Stream
-        The selected columns with their names, which may repeat. Intervals are text.
+        The selected columns; two columns may have the same name. Intervals are text.
 
     Raises
     ------

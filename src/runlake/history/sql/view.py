@@ -38,18 +38,18 @@ HISTORY = "history"
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A plan as ``history`` in the SQL of a connection.
+    """The rows of a plan, under the name ``history`` in the SQL of a connection.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
         A connection for this plan alone.
     aliases : mapping of str to str
-        Column names of keys that DuckDB cannot distinguish or name, by key.
+        By key: the column names of those keys that DuckDB cannot distinguish or cannot name.
     definition : str or None
         A common table expression to put before a query; None if the connection has a view or table
-        ``history``. DuckDB reads the footers of files for a view when it is created, and for each
-        query again.
+        ``history``. A view costs more: DuckDB reads the footers of the files when the view is
+        created, and again for each query.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -57,7 +57,7 @@ class History:
     definition: str | None = None
 
     def completed(self, query: str) -> str:
-        """Return a query with the definition of ``history``."""
+        """Return a query with the definition of ``history`` before it."""
         if self.definition is None:
             return query
         # The line breaks are needed because the query may end with a comment.
@@ -73,7 +73,7 @@ class Columns:
     types : mapping
         The types of the answer, by key.
     aliases : mapping of str to str
-        As for `History`, of all keys of the plan.
+        As for `History`, for all keys of the plan.
     """
 
     types: Types
@@ -81,7 +81,7 @@ class Columns:
 
     @classmethod
     def of(cls, plan: Plan, live: LiveRows, names: frozenset[str] | None) -> Columns:
-        """Return the columns of a plan whose casefolded names are given; all columns for None."""
+        """Return the columns whose casefolded names are in ``names``; all columns for None."""
         keys = plan_keys(plan, live)
         aliases = case_aliases([STEP, *keys])
         if names is not None:
@@ -109,7 +109,7 @@ def open_history(
     live : LiveRows
         The plan's live rows.
     is_lasting : bool
-        True if the files exist longer than the plan. If False, they are read into a table now.
+        True if the exports stay on disk after the read. If False, they are read into a table now.
     is_alone : bool
         True if the SQL may change the instance of DuckDB in which it runs.
     is_one_query : bool
@@ -185,7 +185,7 @@ def _decode(
 
 
 def _sources(plan: Plan, types: Types, live: LiveRows) -> Iterator[Native | pl.LazyFrame]:
-    """Yield the sources of the rows: exports for DuckDB, and frames for all that polars reads."""
+    """Yield the sources of the rows: exports that DuckDB reads, and frames that polars reads."""
     keys = frozenset(types)
     for segment in plan.segments:
         if segment.needs_merge:
@@ -209,7 +209,7 @@ def _sources(plan: Plan, types: Types, live: LiveRows) -> Iterator[Native | pl.L
 
 
 def _live_sources(live: LiveRows, steps: StepRange, types: Types) -> Iterator[pl.LazyFrame]:
-    """Yield live rows page by page: each is in memory only while DuckDB reads it."""
+    """Yield live rows page by page: a page is in memory only while DuckDB reads it."""
     schema = _numbered(empty_frame(types).lazy()).collect_schema()
     for page in live.places(steps):
         yield pl.defer(partial(_load_page, live, page, steps, types), schema=schema)
@@ -220,6 +220,6 @@ def _load_page(live: LiveRows, page: int, steps: StepRange, types: Types) -> pl.
 
 
 def _numbered(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Rename columns to distinct names, for case-insensitive DuckDB; the view restores names."""
+    """Give columns numbered names, because DuckDB ignores case; the view restores the names."""
     names = frame.collect_schema().names()
     return frame.rename({name: f"column_{index}" for index, name in enumerate(names)})
