@@ -21,7 +21,7 @@ def repeated(seconds: float, act: Callable[[], object], purpose: str) -> Iterato
     act : callable
         The action.
     purpose : str
-        The words that follow "Could not" in the log.
+        The words that follow "Could not" in the log, if the action fails.
     """
 
     def repeat(over: threading.Event) -> None:
@@ -36,7 +36,7 @@ def repeated(seconds: float, act: Callable[[], object], purpose: str) -> Iterato
 def once(act: Callable[[Callable[[], bool]], object], purpose: str) -> Iterator[None]:
     """Call an action once during the block.
 
-    The action is called with a function, which returns whether the block is over.
+    The argument of the action is a function that returns whether the block is over.
     """
     with _thread(lambda over: _attempt(lambda: act(over.is_set), purpose), purpose):
         yield

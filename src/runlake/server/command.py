@@ -1,4 +1,4 @@
-"""The commands ``runlake serve`` and ``runlake server``, found by entry point."""
+"""The commands ``runlake serve`` and ``runlake server``, which an entry point declares."""
 
 from __future__ import annotations
 

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class Refused(Exception):
-    """A request is refused; the text is sent to the user."""
+    """A request is refused; the text of the exception is sent to the user."""

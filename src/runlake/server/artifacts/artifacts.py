@@ -67,7 +67,7 @@ class ArtifactStore:
     storage : Storage
         Files and manifests.
     regions : collection of str
-        Names of storage regions that new artifacts may ask for; all mean this storage.
+        Names of storage regions that new artifacts may ask for; every name means this storage.
     """
 
     def __init__(
@@ -79,21 +79,21 @@ class ArtifactStore:
         self.contents = ArtifactContents(database, storage)
 
     def get(self, entity: str, artifact_id: str) -> sqlite3.Row:
-        """Return a version by its id; raise `Refused` unless the entity owns it."""
+        """Return a version, also a deleted one; raise `Refused` unless the entity owns it."""
         row = self._row(parse_id(artifact_id, "Artifact"))
         if row is None or row["entity"] != entity:
             raise Refused(f"artifact {artifact_id!r} not found")
         return row
 
     def get_live(self, entity: str, artifact_id: str) -> sqlite3.Row:
-        """Return a version by its id; raise `Refused` unless it exists and the entity owns it."""
+        """Return a version like `get`, but raise `Refused` if the version was deleted."""
         row = self.get(entity, artifact_id)
         if row["state"] == "DELETED":
             raise Refused(f"artifact {row['collection']}:v{row['version']} was deleted")
         return row
 
     def by_client_id(self, entity: str, client_id: str) -> sqlite3.Row | None:
-        """Return the version with an id that a client chose before the server had assigned one."""
+        """Return the version with a client id: an id that the client itself chose."""
         return self._database.row(
             f"{VERSION} JOIN artifact_client_ids i ON i.version_id = v.id "
             "WHERE i.client_id = ? AND p.entity = ?",
@@ -102,13 +102,13 @@ class ArtifactStore:
         )
 
     def by_name(self, project_id: int, name: str) -> sqlite3.Row | None:
-        """Return the committed version ``collection:alias``; without an alias, ``latest``."""
+        """Return the committed version ``collection:alias``; a missing alias means ``latest``."""
         collection_name, _, alias = name.partition(":")
         collection = self.collections.find(project_id, collection_name)
         return self.by_alias(collection, alias or "latest") if collection else None
 
     def by_alias(self, collection: sqlite3.Row, alias: str) -> sqlite3.Row | None:
-        """Return the committed version of a collection with an alias or number ``vN``."""
+        """Return a committed version of a collection by its alias, or by its number ``vN``."""
         numbered = re.fullmatch(r"v(\d{1,18})", alias)
         return self._database.row(
             f"{MEMBERS[collection['kind']]} WHERE m.collection_id = ? AND v.state = 'COMMITTED' "
@@ -120,7 +120,7 @@ class ArtifactStore:
         )
 
     def memberships(self, version_id: int) -> list[sqlite3.Row]:
-        """Return the memberships of a version: its own collection, then the linked collections."""
+        """Return one row per collection of a version: its own, then the linked collections."""
         return [
             row
             for members in MEMBERS.values()
@@ -128,7 +128,7 @@ class ArtifactStore:
         ]
 
     def latest(self, collection_id: int) -> sqlite3.Row | None:
-        """Return the committed version of a collection with the highest number."""
+        """Return the committed version that has the highest number in a collection."""
         return self._database.row(
             f"{VERSION} WHERE v.collection_id = ? AND v.state = 'COMMITTED' "
             "ORDER BY v.version DESC LIMIT 1",
@@ -138,7 +138,7 @@ class ArtifactStore:
     def in_collection(
         self, collection: sqlite3.Row, state: str, order: str | None
     ) -> list[sqlite3.Row]:
-        """Return the versions of a collection in a state, newest first by default."""
+        """Return the versions of a collection that are in a state, newest first by default."""
         by = order_by(order, ORDERS, default="m.version DESC, m.id DESC")
         return self._database.rows(
             f"{MEMBERS[collection['kind']]} WHERE m.collection_id = ? AND v.state = ? "
@@ -148,7 +148,7 @@ class ArtifactStore:
         )
 
     def of_run(self, run_id: int, role: str) -> list[sqlite3.Row]:
-        """Return the committed versions that a run logged or used, in the order of these events."""
+        """Return the committed versions that a run logged or used (``role``), earliest first."""
         return self._database.rows(
             f"{VERSION} JOIN artifact_runs r ON r.version_id = v.id "
             "WHERE r.run_id = ? AND r.role = ? AND v.state = 'COMMITTED' ORDER BY r.position",
@@ -166,7 +166,7 @@ class ArtifactStore:
         return [row["run_id"] for row in rows]
 
     def aliases(self, version_id: int, collection_id: int | None = None) -> list[sqlite3.Row]:
-        """Return the aliases of a version, in all collections or in one."""
+        """Return the aliases of a version, in all collections or in a single collection."""
         return self._database.rows(
             "SELECT * FROM artifact_aliases WHERE version_id = ? "
             "AND (? IS NULL OR collection_id = ?) ORDER BY id",
@@ -224,8 +224,8 @@ class ArtifactStore:
     def _same_content(self, collection_id: int, given: Mapping[str, Any]) -> sqlite3.Row | None:
         """Return the version to use instead of a new one; None if there is no such version.
 
-        It is the pending version with the same ``distributedID``, or a committed version with the
-        same digest.
+        This version is the pending version with the same ``distributedID``, or, if the
+        client allows this, a committed version with the same digest.
         """
         if given.get("distributedID"):
             return self._database.row(
@@ -320,7 +320,7 @@ class ArtifactStore:
         return self._existing(row["id"])
 
     def add_aliases(self, row: sqlite3.Row, aliases: Iterable[tuple[int, str]]) -> None:
-        """Give a version aliases (pairs of collection number, alias); other versions lose them."""
+        """Give a version aliases (pairs of collection number, alias) and take them from others."""
         with self._database.transaction() as connection:
             for collection_id, alias in aliases:
                 self._set_aliases(connection, row, [alias], collection_id)
@@ -376,7 +376,7 @@ class ArtifactStore:
             self._link(connection, row["id"], run["id"], "used", used_as)
 
     def delete(self, row: sqlite3.Row, *, delete_aliases: bool) -> sqlite3.Row:
-        """Delete a version, and the content that no other version has.
+        """Delete a version, and the files that no other version contains.
 
         The number of the version is not used again.
         """
@@ -411,7 +411,7 @@ class ArtifactStore:
             self.collections.delete(collection)
 
     def forget_run(self, run_id: int, *, delete: bool) -> None:
-        """Delete the links of a run that will be deleted, and on request the versions it logged."""
+        """Unlink a run from its versions; with ``delete``, delete the versions that it logged."""
         with self._database.transaction() as connection:
             if delete:
                 for row in self._database.rows(

@@ -36,7 +36,7 @@ class CollectionStore:
     Parameters
     ----------
     database : Database
-        Database that contains their tables.
+        Database that contains the types and collections.
     """
 
     def __init__(self, database: Database) -> None:
@@ -78,7 +78,7 @@ class CollectionStore:
     def in_project(
         self, project_id: int, type_id: int | None, order: str | None
     ) -> list[sqlite3.Row]:
-        """Return the collections of a project, or those of one type; newest first by default."""
+        """Return the collections of a project, or only those of a type; newest first by default."""
         by = order_by(order, ORDERS, default="c.id DESC")
         return self._database.rows(
             f"{COLLECTION} WHERE c.project_id = ? AND (? IS NULL OR c.type_id = ?) ORDER BY {by}",
@@ -95,9 +95,9 @@ class CollectionStore:
         type_name: str,
         kind: str = SEQUENCE,
     ) -> sqlite3.Row:
-        """Return a collection, or create it.
+        """Return the collection with a name, or create it.
 
-        Raise `Refused` if a collection of another type or kind has the name.
+        Raise `Refused` if the collection with this name has another type or kind.
         """
         found = self.find(project_id, name)
         if found is not None:
@@ -122,7 +122,7 @@ class CollectionStore:
         return self._existing(project_id, name)
 
     def rename(self, row: sqlite3.Row, name: str | None, description: str | None) -> sqlite3.Row:
-        """Change name and description of a collection; None keeps the old value."""
+        """Change the name and description of a collection; None keeps the old value."""
         new = row["name"] if name is None else name
         with self._database.transaction():
             if new != row["name"]:
@@ -141,7 +141,7 @@ class CollectionStore:
         return self._existing(row["project_id"], row["name"])
 
     def delete(self, row: sqlite3.Row) -> None:
-        """Delete a collection and its links; its versions must be deleted before."""
+        """Delete a collection and its links; the caller must have deleted its versions before."""
         with self._database.transaction() as connection:
             for table in ("artifact_links", "artifact_aliases"):
                 connection.execute(f"DELETE FROM {table} WHERE collection_id = ?", (row["id"],))
@@ -157,7 +157,7 @@ class CollectionStore:
     def tags(self, column: str, owner_id: int) -> list[sqlite3.Row]:
         """Return the tags of a collection or a version.
 
-        ``column`` says which of the two the id belongs to.
+        ``column`` states whether ``owner_id`` is the number of a collection or of a version.
         """
         return self._database.rows(
             f"SELECT * FROM artifact_tags WHERE {column} = ? ORDER BY id", owner_id
@@ -207,7 +207,7 @@ class CollectionStore:
 
 
 def order_by(order: str | None, columns: dict[str, str], *, default: str) -> str:
-    """Return the SQL ORDER BY for a field name with a sign; ascending without a sign."""
+    """Return the SQL ORDER BY for a field name such as ``-name``; without ``-``, ascending."""
     if not order:
         return default
     column = columns.get(order.lstrip("+-"))

@@ -1,8 +1,8 @@
 """The content of artifact versions: manifests, and the files that manifests name.
 
-A file is stored under its MD5, once per entity: versions share unchanged files, and known content
-is not uploaded again. An upload is refused if its MD5 is not the announced one. An object is
-deleted together with the last version that names it.
+A file is stored under its MD5, once per entity: versions share unchanged files, and content that is
+stored already is not uploaded again. An upload is refused if its MD5 is not the announced MD5. When
+the last version that contains an object is deleted, the object is deleted too.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class ArtifactContents:
     def update_manifest(
         self, manifest_id: int, digest: str | None, base_version_id: int | None
     ) -> sqlite3.Row:
-        """Change digest and base of a manifest that is not committed; None keeps the old value."""
+        """Change the digest and the base version of a manifest; None keeps the old value."""
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE artifact_manifests SET digest = coalesce(?, digest), "
@@ -94,7 +94,7 @@ class ArtifactContents:
         Returns
         -------
         list of tuple
-            For each file, in order: its object, and its upload URL; None in place of the URL if the
+            For each file, in order: its object, and its upload URL. The URL is None if the
             content is stored already.
         """
         answers: list[tuple[str, str | None]] = []
@@ -184,7 +184,7 @@ class ArtifactContents:
     def files(
         self, version_id: int, names: Iterable[str] | None, start: int, limit: int
     ) -> tuple[list[sqlite3.Row], int]:
-        """Return one page of a version's files, ordered by name, and the number of all files."""
+        """Return a page of a version's files, ordered by name, and the number of all its files."""
         wanted = None if names is None else json.dumps(list(names))
         where = (
             "FROM artifact_files WHERE version_id = ? "
@@ -198,13 +198,13 @@ class ArtifactContents:
         return rows, count["n"] if count else 0
 
     def object_of(self, entity: str, digest: str) -> str | None:
-        """Return the object with an MD5 in hex, None unless a version of the entity names it."""
+        """Return the object with an MD5 in hex; None if no version of the entity contains it."""
         stored_as = self._file_object(entity, digest)
         row = self._database.row("SELECT 1 FROM artifact_files WHERE object = ?", stored_as)
         return stored_as if row and self._storage.find(stored_as) else None
 
     def release(self, version_id: int) -> None:
-        """Delete the manifests and files of a version, and objects that no other version names."""
+        """Delete a version's manifests and list of files, and objects that no other version has."""
         with self._database.transaction() as connection:
             own = connection.execute(
                 "SELECT DISTINCT object FROM artifact_files WHERE version_id = ? "
@@ -296,7 +296,7 @@ def _new_manifest_object(version_id: int) -> str:
 
 
 def _hex_md5(digest: str | None) -> str:
-    """Convert an MD5 from base64 to hex; empty if the text is not an MD5."""
+    """Convert an MD5 from base64 to hex; return an empty text for any text that is no MD5."""
     try:
         found = base64.b64decode(digest or "", validate=True).hex()
     except ValueError:

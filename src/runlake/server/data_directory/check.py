@@ -35,9 +35,9 @@ class Finding:
     text : str
         What is damaged.
     outcome : str or None
-        What was done about it; None without a repair.
+        What was done about the damage; None if no repair was tried.
     is_repaired : bool
-        Whether nothing is lost.
+        True if the damage was repaired and nothing is lost.
     """
 
     text: str

@@ -1,7 +1,7 @@
 """Back up a data directory, and restore it: consistent copies, while a server may run.
 
 A backup has the layout of a data directory. Files of objects are written once, so a second backup
-to the same place copies only new ones. While a backup runs, the server removes no file.
+to the same place copies only new files. While a backup runs, the server removes no file.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OTHERS = ("storage-port",)
 
 @dataclass(slots=True)
 class Copied:
-    """What was copied; ``damaged`` has the names of objects whose file is lost or damaged."""
+    """The result of a copy; ``damaged`` has the names of objects whose file is lost or damaged."""
 
     n_objects: int = 0
     n_copied: int = 0
@@ -56,7 +56,8 @@ def back_up(data_dir: Path, destination: Path, *, link: bool = False) -> Copied:
     Returns
     -------
     Copied
-        Damaged objects are not copied; the copies of an earlier backup are kept.
+        What was copied. Damaged objects are not copied; if an earlier backup has copies of them,
+        these copies are kept.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def back_up(data_dir: Path, destination: Path, *, link: bool = False) -> Copied:
 
 
 def restore(backup: Path, data_dir: Path) -> Copied:
-    """Copy a backup to a new or empty data directory; the result is that of `back_up`."""
+    """Copy a backup to a new or empty data directory; the result is like that of `back_up`."""
     check_schema(backup)
     if data_dir.exists() and any(data_dir.iterdir()):
         raise DirectoryError(
@@ -174,7 +175,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _remove_others(target: Path, paths: set[str]) -> None:
-    """Remove files of objects that an earlier backup had and the new one does not name."""
+    """Remove files that an earlier backup copied, and that are not among the new paths."""
     storage = target / STORAGE
     for folder, _, names in os.walk(storage):
         for file in (Path(folder, name) for name in names):

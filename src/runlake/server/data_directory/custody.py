@@ -1,9 +1,9 @@
-"""Keep a data directory private and for one server at a time, and detect lost commits.
+"""Keep a data directory private, let only one server use it at a time, and detect lost commits.
 
-The database has a number, its generation, which is also in the file ``generation``. This number is
-increased at each start and after each checkpoint, first in the database, then in the file. So if
-the number of a database is lower than the number in the file, the database lost commits: its
-write-ahead log, or the database itself, was removed or replaced by an older copy.
+The database contains a number, its generation. The file ``generation`` contains the same number. At
+each start and after each checkpoint, the number is increased, first in the database, then in the
+file. So if the number in the database is lower than the number in the file, the database lost
+commits: its write-ahead log, or the database itself, was removed or replaced by an older copy.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def hold_directory(data_dir: Path, *, is_changed: bool = True) -> Iterator[None]
     Raises
     ------
     DirectoryError
-        If another process holds it.
+        If another process holds the directory.
     """
     if is_changed:
         make_private(data_dir)
@@ -75,9 +75,9 @@ def make_private(data_dir: Path) -> None:
 
 
 def open_to_others(data_dir: Path) -> list[Path]:
-    """Return those of these paths that other users may access.
+    """Return the paths of a data directory that other users may access.
 
-    The paths are the directory, its storage folder and the files of its database.
+    Only the directory itself, its storage folder and the files of its database are examined.
     """
     names = (STORAGE, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
     found = [data_dir, *(data_dir / name for name in names)]
@@ -107,8 +107,8 @@ def check_nothing_lost(data_dir: Path) -> None:
 def accept_loss(data_dir: Path) -> Path | None:
     """Accept that a database is missing or too old.
 
-    Return the directory to which the files of a missing database were moved; None if it is not
-    missing, or had no files.
+    If the database is missing, the storage folder is renamed. Return its new path; None if it was
+    not renamed, because the database exists or the folder contains no files.
     """
     remembered = data_dir / GENERATION
     remembered.unlink(missing_ok=True)
@@ -134,7 +134,7 @@ def check_schema(source: Path) -> None:
 
 @contextlib.contextmanager
 def no_removals(data_dir: Path) -> Iterator[None]:
-    """Keep a server from removing files of objects."""
+    """Keep servers from removing files of objects during the block."""
     lock = FileLock(removal_lock(data_dir / STORAGE), timeout=LOCK_SECONDS, mode=0o600)
     try:
         lock.acquire()
@@ -161,7 +161,7 @@ class Generations:
     data_dir : Path
         The directory, which this process holds.
     database : Database
-        Its database; its own checkpoints are switched off.
+        Its database; SQLite's automatic checkpoints of it are switched off.
     """
 
     def __init__(self, data_dir: Path, database: Database) -> None:
@@ -178,7 +178,7 @@ class Generations:
     def go_on(self) -> None:
         """Checkpoint if there were commits, and begin the next generation.
 
-        It must always be called in the same thread.
+        Every call must come from the same thread.
         """
         version = self._database.data_version()
         if version != self._version:
@@ -187,12 +187,12 @@ class Generations:
             self._begin()
 
     def end(self) -> None:
-        """Move all commits out of the write-ahead log; called when a server ends."""
+        """Move all commits from the write-ahead log to the database; called when a server ends."""
         self._database.checkpoint(is_last=True)
 
 
 def write_generation(data_dir: Path, number: int) -> None:
-    """Write the number of a database's generation beside it."""
+    """Write the generation number of a database to the file ``generation`` beside it."""
     aside = data_dir / f".{GENERATION}.part"
     with aside.open("w") as sink:
         sink.write(f"{number}\n")
@@ -200,7 +200,7 @@ def write_generation(data_dir: Path, number: int) -> None:
 
 
 def _stored_generation(file: Path) -> int | None:
-    """Return the generation of a database; None if it is missing or has no users."""
+    """Return the generation of a database; None if the database is missing or has no users."""
     if not file.is_file() or not file.stat().st_size:
         return None
     # Do not change the database: a lost write-ahead log that the user restores must still fit it.

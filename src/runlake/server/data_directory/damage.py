@@ -1,4 +1,4 @@
-"""One damage of a data directory, and what to do about it."""
+"""A damage of a data directory, together with the function that repairs it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Damage:
     text : str
         What is damaged, and how.
     repair : callable
-        Repairs it and returns what was done, or raises `NotRepairable`.
+        Repairs the damage and returns what was done, or raises `NotRepairable`.
     """
 
     text: str

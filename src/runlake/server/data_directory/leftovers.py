@@ -1,4 +1,4 @@
-"""What crashes and older versions left in a data directory, cleared by a server at its start."""
+"""At a server's start, clear up what crashes and older versions left in its data directory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNNAMED_SECONDS = 7 * 24 * 3600.0
 
 
 def remove_parts(data_dir: Path) -> None:
-    """Remove the part files of uploads and exports; to be called while nothing else writes."""
+    """Remove the part files of uploads and exports; call this only while nothing else writes."""
     for part in data_dir.joinpath(STORAGE, INCOMING).glob("*"):
         part.unlink(missing_ok=True)
 
@@ -29,7 +29,7 @@ def remove_parts(data_dir: Path) -> None:
 def remove_unnamed_files(data_dir: Path, database: Database) -> None:
     """Remove old files that belong to no object.
 
-    Such a file is left if the server crashes before it acknowledges an upload.
+    If the server crashes before it acknowledges an upload, the uploaded file belongs to no object.
     """
     latest = time.time() - UNNAMED_SECONDS
     for file in unnamed_files(data_dir, database):
@@ -39,7 +39,7 @@ def remove_unnamed_files(data_dir: Path, database: Database) -> None:
 
 
 def add_checksums(data_dir: Path, database: Database, is_over: Callable[[], bool]) -> None:
-    """Add the CRC32C of objects of older versions, if their bytes still have their MD5."""
+    """Add a CRC32C to objects that older versions stored, if their bytes still match their MD5."""
     for row in database.rows(
         "SELECT name, file, md5 FROM objects WHERE crc32c IS NULL AND file IS NOT NULL"
     ):

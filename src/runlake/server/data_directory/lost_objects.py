@@ -52,7 +52,11 @@ class LostObjects:
         self._exporter = Exporter(database, self._storage, None)
 
     def find(self) -> Iterator[Damage]:
-        """Yield the objects whose file is missing, has other bytes, or was never registered."""
+        """Yield the lost or damaged objects.
+
+        The file of such an object is missing, or has other bytes than those that were stored. Or
+        the object is needed, but the database has no file for it.
+        """
         for row in self._database.rows("SELECT * FROM objects WHERE file IS NOT NULL"):
             fault = self._fault(row)
             if fault:
@@ -93,7 +97,7 @@ class LostObjects:
         return self._accept_or_drop(name, row)
 
     def _intact_copy(self, name: str, row: sqlite3.Row | None) -> Path | None:
-        """Return an equal file, from the backup or from the files that belong to no object."""
+        """Return an intact copy of an object: one in the backup, or a file of no other object."""
         md5 = row["md5"] if row is not None else None
         md5 = self._announced_md5(name) or md5
         found = [self._in_backup(name)] if self._backup is not None else []
@@ -106,7 +110,7 @@ class LostObjects:
         return None
 
     def _announced_md5(self, name: str) -> str | None:
-        """Return the MD5 in hex that the file of an artifact must have."""
+        """Return the MD5 in hex that a file of an artifact must have; None for other objects."""
         row = self._database.row("SELECT digest FROM artifact_files WHERE object = ?", name)
         return row["digest"] if row is not None else None
 

@@ -1,4 +1,4 @@
-"""Finds damage of the database file, and copies what can be read of it to a new one."""
+"""Finds damage of the database file, and copies all readable rows to a new database file."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _repair(data_dir: Path) -> str:
 
 
 def _copy_rows(source: Path, target: Path) -> list[str]:
-    """Copy all readable rows; return the tables of which some rows could not be read."""
+    """Copy all readable rows; return the names of tables that have unreadable rows."""
     Database(target).close()
     with (
         contextlib.closing(sqlite3.connect(source)) as old,
@@ -117,7 +117,7 @@ def _copy_rows(source: Path, target: Path) -> list[str]:
 
 
 def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> bool:
-    """Copy rows from both ends of a table up to unreadable rows; return whether all were copied."""
+    """Copy a table from both ends up to unreadable rows; return whether all rows were copied."""
     columns = new.execute(f"PRAGMA table_info({table})").fetchall()
     keys = [column[1] for column in sorted(columns, key=lambda c: c[5]) if column[5]]
     with contextlib.suppress(sqlite3.OperationalError):

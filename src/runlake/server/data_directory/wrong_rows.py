@@ -66,7 +66,7 @@ class WrongRows:
             yield Damage(text, partial(self._name_or_delete, row["name"]))
 
     def find(self) -> Iterator[Damage]:
-        """Yield wrong counts, lines that cannot be read, and exports that lack rows."""
+        """Yield wrong counts of lines, lines that cannot be read, and exports that lack rows."""
         for row in self._database.rows(WRONG_COUNTS):
             text = (
                 f"Run {row['id']} counts {row['line_count']} lines to step {row['last_step']}, "

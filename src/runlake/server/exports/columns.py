@@ -1,4 +1,4 @@
-"""Converts history lines to columns, in the types of the W&B protocol; any line is accepted."""
+"""Converts history lines of any kind to columns that have the types of the W&B protocol."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def columns_of(lines: Iterable[str], *, nested_as_text: bool = False) -> dict[st
     Returns
     -------
     dict of str to Array
-        By dotted key, ``_step`` first; ascending by step, each step once.
+        The columns by dotted key, ``_step`` first. The steps are ascending, each step once.
 
     Notes
     -----
     ``_step`` is int64. A key whose values are all integers is int64, other numbers are double;
     bools and strings have their own types; dicts are structs, lists are lists. A key with values of
-    several kinds is a struct of ``_type_*`` members, of which one is filled per row. A key whose
-    values fit none of these types is binary: JSON text.
+    several kinds is a struct whose members are named ``_type_*``; each row fills one of them. A key
+    whose values fit none of these types is binary, with the values as JSON text.
     """
     shared: dict[str, str] = {}
     # Share the keys: each parsed line has its own copies, which take more memory than numbers.

@@ -17,7 +17,7 @@ from runlake.server.store.objects import Storage
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """Consecutive history lines from a position on; a gap is a position without a line."""
+    """History lines from position ``start`` to ``stop``; some positions may have no line."""
 
     start: int
     stop: int
@@ -33,7 +33,7 @@ class _Lines:
 
 
 class LinesAreGone(Exception):
-    """An export cannot be written again; the text names it and says why."""
+    """An export cannot be written again; the text names the export and says why."""
 
 
 class Exporter:
@@ -65,7 +65,7 @@ class Exporter:
         Returns
         -------
         bool
-            Whether another one is due.
+            Whether another export of the run is due.
         """
         run = self._run(run_id)
         if run is None or not is_due(run, self._rows):
@@ -129,7 +129,7 @@ class Exporter:
         )
 
     def _read(self, run_id: int, start: int, stop: int | None) -> _Lines:
-        """Return lines from a position to ``stop``; without it, as many as an export may have."""
+        """Return the lines from ``start`` to ``stop``, or as many lines as one export may have."""
         rows = self._database.each(
             "SELECT position, content FROM lines WHERE run_id = ? AND stream = 'history' "
             "AND position >= ? AND position < coalesce(?, 1 << 62) ORDER BY position LIMIT ?",
@@ -149,9 +149,9 @@ class Exporter:
         return _Lines(start, last + 1, texts)
 
     def _convert(self, run_id: int, lines: _Lines) -> tuple[dict[str, pa.Array], _Lines]:
-        """Return the columns of lines, and the lines from which the columns were made.
+        """Return columns, and the lines from which they were made.
 
-        If the lines are very long, these are only the first lines.
+        If the lines are very long, the columns are made only from the first lines.
         """
         columns, n_lines = convert_lines(lines.texts)
         if n_lines == len(lines.texts):
@@ -173,7 +173,7 @@ class Exporter:
         return start if row is None else int(row["position"]) + 1
 
     def _move(self, connection: sqlite3.Connection, run_id: int, lines: _Lines) -> bool:
-        """Count lines as exported, unless they were exported, joined or deleted meanwhile."""
+        """Count lines as exported and return True; False if the lines changed meanwhile."""
         span = (lines.start, lines.stop)
         moved = connection.execute(
             "UPDATE runs SET exported_count = ?, live_bytes = max(0, live_bytes - ?) "

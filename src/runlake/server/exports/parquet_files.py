@@ -27,8 +27,8 @@ def convert_lines(lines: list[str]) -> tuple[dict[str, pa.Array], int]:
     Returns
     -------
     tuple of dict and int
-        The columns, and how many of the lines they contain: all, or only the first ones if the
-        lines are very long.
+        The columns, and the number of lines from which the columns were made. If the lines are very
+        long, only the first lines are used.
     """
     n_bytes = sum(map(len, lines))
     columns = _plain(lines) if n_bytes > BYTES_FOR_POLARS else None
@@ -60,7 +60,7 @@ def write_export(columns: dict[str, pa.Array], lines: list[str], file: Path) -> 
 
 
 def first_lines(lines: list[str], max_bytes: int) -> list[str]:
-    """Return as many of the first lines as fit into a number of bytes, one at least."""
+    """Return as many of the first lines as fit into a number of bytes, but at least one line."""
     n_bytes = 0
     for n_lines, line in enumerate(lines):
         n_bytes += len(line)
@@ -76,7 +76,7 @@ def _plain(lines: list[str]) -> dict[str, pa.Array] | None:
 
 
 def _write(columns: dict[str, pa.Array], file: Path) -> None:
-    """Write a file and open it again: pyarrow can write files that it cannot read."""
+    """Write a file, and open it to test it: pyarrow can write files that it cannot read."""
     table = pa.table(columns)
     # Page checksums cost 0.03% more bytes and no measurable time.
     pq.write_table(

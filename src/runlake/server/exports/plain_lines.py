@@ -1,9 +1,9 @@
-"""Reads lines with one simple type per key as columns, without a Python object per value.
+"""Reads lines as columns, without a Python object per value, if each key has one simple type.
 
 polars infers types by its own rules: it turns a number among strings into a string, and if a key is
-repeated in a line, it keeps only the first value. So the result is used only if the numbers of
-quotes and colons in the lines show that polars changed nothing in this way; otherwise `columns`
-reads the lines.
+repeated in a line, polars keeps only the first value. So the result is used only if the numbers of
+quotes and colons in the lines show that polars neither converted nor dropped a value. Otherwise
+`columns` reads the lines.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def read_plain(lines: list[str]) -> dict[str, pa.Array] | None:
     Returns
     -------
     dict of str to Array or None
-        None if the lines are not of the kind that is read here.
+        The columns; None if the lines must be read by `columns` instead.
     """
     text = "\n".join(lines)
     if any(mark in text for mark in NOT_PLAIN):
@@ -61,7 +61,7 @@ def read_plain(lines: list[str]) -> dict[str, pa.Array] | None:
 
 
 def _is_faithful(frame: pl.DataFrame, text: str) -> bool:
-    """Return whether the frame has every key and string of the text, and no other."""
+    """Return whether a frame has as many keys and strings as the text that polars read."""
     n_keys, n_strings = 0, 0
     holders = list(frame.iter_columns())
     while holders:

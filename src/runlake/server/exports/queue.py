@@ -1,4 +1,4 @@
-"""The runs that wait for an export, and the thread that has them exported one after the other."""
+"""The runs that wait for an export, and the thread that exports one run after the other."""
 
 from __future__ import annotations
 
@@ -84,17 +84,18 @@ class ExportQueue:
             self._changed.notify_all()
 
     def wait(self, run_id: int, is_done: Callable[[], bool]) -> None:
-        """Have a run exported before all others, and wait for this, for a limited time.
+        """Export a run before the runs without a waiting reader; wait for a limited time.
 
-        When it returns, the rest of the run may still be live: its export failed or takes long, or
-        other readers wait already.
+        Afterwards, some rows of the run may still be live: an export failed or takes long, or
+        other readers waited already.
 
         Parameters
         ----------
         run_id : int
             The run.
         is_done : callable
-            Returns whether enough is exported for the reader; rows may be logged without end.
+            Returns whether enough rows are exported for the reader. It ends the wait for a run that
+            logs rows without end.
         """
         if not self._is_running or not self._readers.acquire(blocking=False):
             return
@@ -122,7 +123,7 @@ class ExportQueue:
                 self._changed.notify_all()
 
     def _next(self) -> int | None:
-        """Wait for a run and take it, one with a waiting reader first; None at the end."""
+        """Wait for a run and take it, preferably for a waiting reader; None when the queue ends."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or not self._is_running)
             if not self._is_running:
@@ -145,7 +146,7 @@ class ExportQueue:
                     return
 
     def _ask(self, run_id: int) -> str:
-        """Have the worker write an export of a run; start a worker if there is none."""
+        """Let the worker write an export of a run; return the worker's answer."""
         try:
             questions, answers = self._pipes()
             questions.write(f"{run_id}\n")
@@ -160,7 +161,7 @@ class ExportQueue:
         return answer or FAILED
 
     def _pipes(self) -> tuple[IO[str], IO[str]]:
-        """Return the input and output of the worker, which is started if there is none."""
+        """Return the input and output of the worker process; start the process if there is none."""
         with self._changed:
             if not self._is_running:
                 raise BrokenPipeError("the server stops")

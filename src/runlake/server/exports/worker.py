@@ -1,8 +1,8 @@
 """The process that writes exports: ``python -m runlake.server.exports.worker DATA_DIR ROWS``.
 
-It reads the number of a run per line, writes the next export of that run, and answers with a line:
-``more`` if another export of the run is due, ``done`` if not, ``failed`` after an error. It ends
-with its input, so that it does not outlive a server that was killed.
+Each line of its input is the number of a run. The process writes the next export of that run, and
+answers with a line: ``more`` if another export of the run is due, ``done`` if not, ``failed`` after
+an error. At the end of its input the process ends, so it does not outlive a server that was killed.
 """
 
 from __future__ import annotations

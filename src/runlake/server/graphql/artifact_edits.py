@@ -143,7 +143,7 @@ def _delete_aliases(context: Context, given: Given) -> Fields:
 
 
 def _aliases(context: Context, version: sqlite3.Row, given: Given) -> list[tuple[int, str]]:
-    """Return pairs of collection number and alias; each collection must have the version."""
+    """Return pairs of collection number and alias; the version must be in each collection."""
     members = [member["member_of"] for member in context.artifacts.memberships(version["id"])]
     collections = filter(None, map(context.artifacts.collections.by_id, members))
     known = {

@@ -177,7 +177,7 @@ def _files(context: Context, member: sqlite3.Row, given: Given) -> Fields:
 
 
 def artifact_file_id(version: sqlite3.Row, name: str) -> str:
-    """Return the ID of a file of an artifact in the protocol."""
+    """Return the ID that the protocol uses for a file of an artifact."""
     return base64.b64encode(f"ArtifactFile:{version['id']}:{name}".encode()).decode()
 
 

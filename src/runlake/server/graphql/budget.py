@@ -1,4 +1,4 @@
-"""What one request may take: time, and bytes of its answer."""
+"""Limits of one request: its time, and the length of its answer."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ BYTES_OF_CELL = 24
 
 
 class Budget:
-    """The budget of one request, from its creation on.
+    """The limits of one request; its time is counted from the creation of this object.
 
     Parameters
     ----------
     seconds : float
         How long the request may be executed.
     max_answer : int
-        Bytes of its answer.
+        The greatest length of its answer in bytes.
 
     Attributes
     ----------
     n_bytes : int
-        Length of the answer's texts so far.
+        Length so far of the texts in the answer.
     """
 
     def __init__(self, seconds: float = DEFAULT_SECONDS, max_answer: int = MAX_ANSWER) -> None:
@@ -65,18 +65,18 @@ class Budget:
         self.check()
 
     def check(self) -> None:
-        """Refuse a part of a request whose time is over."""
+        """Raise `Refused` if the time of the request is over."""
         if self.is_over:
             raise Refused(self.reason)
 
     @property
     def reason(self) -> str:
-        """The text for a client whose time is over."""
+        """The message to the client if the time is over."""
         return f"the request took more than {self.seconds:g} seconds"
 
     @contextmanager
     def interrupting(self, connection: sqlite3.Connection) -> Iterator[None]:
-        """Let `interrupt` end a statement of this connection while the block runs."""
+        """During the block, let `interrupt` end the SQL statement that this connection executes."""
         with self._guard:
             self._connection = connection
         try:
@@ -86,7 +86,7 @@ class Budget:
                 self._connection = None
 
     def interrupt(self) -> None:
-        """End a statement that takes too long; called by another thread, at the deadline."""
+        """End the SQL statement that runs at the deadline; another thread calls this."""
         with self._guard:
             if self._connection is not None:
                 self._connection.interrupt()

@@ -1,4 +1,4 @@
-"""The context of a GraphQL request: its user, and access checks."""
+"""The context of a GraphQL request: its user, the stores, and checks of access."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Context:
     operation : str
         The request's ``operationName``; empty in requests of the SDK's Python code.
     knows_objects : bool
-        Whether the client tells exports apart by their objects, not by their positions.
+        Whether the client identifies exports by their objects; the SDK identifies them by position.
     runs, run_files, artifacts, storage
         The server's stores.
     budget : Budget
-        How much time the request may take, and how long its answer may be.
+        Limits of the time of the request and of the length of its answer.
     """
 
     user: User | None
@@ -49,13 +49,13 @@ class Context:
 
     @property
     def owner(self) -> str:
-        """The entity of the user; raises `Refused` without a user."""
+        """The entity of the user; raises `Refused` if the request has no user."""
         if self.user is None:
             raise Refused("user is not logged in")
         return self.user.name
 
     def entity(self, name: str | None) -> str:
-        """Return the entity (the user's own if None); raise `Refused` if it is another user's."""
+        """Return the entity, by default the user's; raise `Refused` if it is another user's."""
         if name not in {None, "", self.owner}:
             raise Refused(f"permission denied for entity {name!r}")
         return self.owner
@@ -68,7 +68,7 @@ class Context:
         return run
 
     def list_runs(self, runs: list[sqlite3.Row]) -> None:
-        """Remember runs that one list returned: their large columns are read together."""
+        """Remember the runs of a list, so that `large` reads their large columns together."""
         numbers = [run["id"] for run in runs]
         for start in range(0, len(numbers), READ_TOGETHER):
             together = numbers[start : start + READ_TOGETHER]

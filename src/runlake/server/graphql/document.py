@@ -1,6 +1,7 @@
-"""Parses GraphQL texts, and refuses too large ones before much time is spent on them.
+"""Parses GraphQL texts, and refuses texts that would take too much time to execute.
 
-The largest document of the SDK has 2,200 characters and 72 fields, 11 deep; none repeats a field.
+The largest document of the SDK has 2,200 characters and 72 fields, nested in 11 levels. No document
+of the SDK repeats a field.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Document:
     node : DocumentNode
         The document, not validated yet.
     is_introspection : bool
-        True if it asks for the schema.
+        True if the document requests the schema.
     """
 
     text: str
@@ -55,7 +56,7 @@ class Document:
 
     @property
     def operation_name(self) -> str | None:
-        """Name of the first operation."""
+        """Name of the first operation in the document."""
         found = [d for d in self.node.definitions if isinstance(d, OperationDefinitionNode)]
         return found[0].name.value if found and found[0].name else None
 
@@ -78,7 +79,7 @@ def read_document(text: str) -> Document:
     Raises
     ------
     GraphQLError
-        If the text is no GraphQL, or too large.
+        If the text is not GraphQL, or is too large.
     """
     if len(text) > MAX_CHARACTERS:
         raise GraphQLError(f"the query is longer than {MAX_CHARACTERS:,} characters")
@@ -88,7 +89,7 @@ def read_document(text: str) -> Document:
 
 
 class _Sizes:
-    """Counts the fields of a document as if each fragment stood where it is used."""
+    """Counts the fields of a document; a fragment counts again at each place that uses it."""
 
     def __init__(self, node: DocumentNode) -> None:
         self._node = node
@@ -101,14 +102,14 @@ class _Sizes:
         self._names: set[str] = set()
 
     def check(self) -> set[str]:
-        """Return the names of all fields; `GraphQLError` if they are too many, or too deep."""
+        """Return the names of all fields; `GraphQLError` if they are too many or too deep."""
         for definition in self._node.definitions:
             if isinstance(definition, OperationDefinitionNode):
                 self._measure(definition.selection_set)
         return self._names
 
     def _measure(self, selections: SelectionSetNode | None) -> tuple[int, int]:
-        """Return how many fields the selections contain, and how deep these are nested."""
+        """Return how many fields some selections contain, and how deep the fields are nested."""
         if selections is None:
             return 0, 0
         n_fields, depth = 0, 0
@@ -148,7 +149,7 @@ class _Sizes:
 
 
 def _flat(selections: SelectionSetNode) -> Iterator[FieldNode | FragmentSpreadNode]:
-    """Yield fields and fragment spreads, also those of inline fragments."""
+    """Yield fields and fragment spreads, also those that are inside inline fragments."""
     for node in selections.selections:
         if isinstance(node, InlineFragmentNode):
             yield from _flat(node.selection_set)

@@ -84,7 +84,7 @@ def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) ->
 
 
 class _Executor(Executor[Any]):
-    """Returns lists of texts unchanged: completing a text takes 10 us, more than all other work."""
+    """Returns lists of texts as they are: graphql-core would spend 10 us on each text."""
 
     def complete_iterable_value(
         self,
@@ -95,7 +95,7 @@ class _Executor(Executor[Any]):
         items: Iterable[Any],
         position_context: Any,
     ) -> Any:
-        """Complete a list value."""
+        """Return a list of texts unchanged; complete any other list as graphql-core does."""
         is_text = get_nullable_type(item_type) is GraphQLString
         if is_text and isinstance(items, list) and set(map(type, items)) <= {str}:
             return items
@@ -119,7 +119,7 @@ def _failed(message: str) -> Fields:
 
 
 def encode_answer(answer: Fields, budget: Budget) -> bytes:
-    """Return an answer as JSON; other threads can run while a long one is encoded."""
+    """Return an answer as JSON; other threads can run while a long answer is encoded."""
     encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     if budget.n_bytes < LONG_ANSWER:
         return encoder.encode(answer).encode()
@@ -128,7 +128,7 @@ def encode_answer(answer: Fields, budget: Budget) -> bytes:
 
 
 def is_request(body: Mapping[str, Any]) -> bool:
-    """Return whether each part of a request has its type; null and missing parts are allowed."""
+    """Return whether each part of a request has the right type, or is null or missing."""
     parts = {"query": str, "operationName": str, "variables": dict}
     return all(isinstance(body.get(name), kind | None) for name, kind in parts.items())
 
@@ -140,7 +140,7 @@ def _longest_list(holder: dict[str, Any] | list[Any]) -> int:
 
 
 def operation_name(body: Mapping[str, Any]) -> str | None:
-    """Return the request's ``operationName``, else the name of the operation in the document."""
+    """Return the request's ``operationName``; if absent, the operation's name in the document."""
     if body.get("operationName"):
         return str(body["operationName"])
     try:

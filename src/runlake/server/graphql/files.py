@@ -1,4 +1,4 @@
-"""GraphQL fields of files of runs; a file is a dict, as for files of artifacts."""
+"""GraphQL fields of files of runs; a file is a dict, like a file of an artifact."""
 
 from __future__ import annotations
 

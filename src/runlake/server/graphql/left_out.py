@@ -29,7 +29,7 @@ QUOTED = re.compile(r"'(?:\w+\.)?(\w+)'")
 
 
 def named_feature(problems: Sequence[str]) -> str | None:
-    """Return a sentence that names the feature that a refused document needs, None if unknown.
+    """Return a sentence that names the feature a document needs; None if it is unknown.
 
     Parameters
     ----------

@@ -33,20 +33,20 @@ def connection(page: Page[Any], show: Show = identity, **more: Any) -> Fields:
 
 
 def numbered(rows: list[sqlite3.Row], given: Given) -> Fields:
-    """Return the page of rows selected by ``after`` and ``first``; a cursor is a position."""
+    """Return the page that ``after`` and ``first`` select; a cursor is a position in the rows."""
     start, limit = window(given)
     return numbered_page(rows[start : start + limit], start, len(rows))
 
 
 def numbered_page(rows: list[Any], start: int, total: int, show: Show = identity) -> Fields:
-    """Return a page of rows that starts at a position of a list with a total number of rows."""
+    """Return a page of the given rows; ``start`` is their position in a list of ``total`` rows."""
     stop = start + len(rows)
     cursors = [str(position) for position in range(start + 1, stop + 1)]
     return connection(Page(rows, cursors, stop < total), show, totalCount=total)
 
 
 def window(given: Given) -> tuple[int, int]:
-    """Return the start of the page selected by ``after`` and ``first``, and its maximum size."""
+    """Return the start and the maximum size of the page that ``after`` and ``first`` select."""
     after = given.get("after") or "0"
     position = position_in(after)
     if position is None:
@@ -63,12 +63,12 @@ def position_in(cursor: str | None) -> int | None:
 
 
 def timestamp(seconds: float) -> str:
-    """Return a time in the protocol's form: ISO 8601, UTC, without a zone."""
+    """Return a time as the protocol writes it: ISO 8601 in UTC, without a time zone."""
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
 
 
 def time_in(column: str) -> Show:
-    """Return a function that gives the time in a column, or null."""
+    """Return a function that takes a row and returns the time in a column, or None."""
 
     def show(row: Any) -> str | None:
         seconds = row[column]

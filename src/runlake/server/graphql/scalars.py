@@ -1,4 +1,4 @@
-"""Values of the schema's own scalars: checked here, so that no resolver gets another type."""
+"""Checks values of the schema's own scalars, so that resolvers get only the right types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Connects fields of the schema to resolvers: each topic has a `Table`, which `install` adds."""
+"""Connects fields of the schema to resolvers.
+
+Each topic has a `Table` of resolvers; `install` sets the resolvers of all tables in the schema.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ Act = Callable[[Context, Given], Fields]
 
 
 class Table:
-    """The resolvers of one topic; fields of values that are dicts need no resolver."""
+    """The resolvers of one topic; if a value is a dict, its fields need no resolver."""
 
     def __init__(self) -> None:
         self.resolvers: dict[tuple[str, str], Callable[..., Any]] = {}
@@ -33,12 +36,13 @@ class Table:
         self.shown: set[str] = set()
 
     def shows(self, types: str | tuple[str, ...], fields: Mapping[str, Show]) -> None:
-        """Resolve fields from the value alone.
+        """Add resolvers that need only the value, and neither context nor arguments.
 
         Parameters
         ----------
         types : str or tuple of str
-            Types whose values are rows; `install` requires a resolver for each of their fields.
+            Types whose values are database rows; `install` requires a resolver for each of their
+            fields.
         fields : mapping
             GraphQL field name to a function that takes the value and returns the field.
         """
@@ -48,7 +52,7 @@ class Table:
                 self.resolvers[type_name, name] = _by_value(show)
 
     def resolves(self, types: str | tuple[str, ...], *names: str) -> Callable[[Resolve], Resolve]:
-        """Decorate a function of context, value and arguments that resolves fields."""
+        """Decorate a function that resolves fields; it takes context, value and arguments."""
 
         def add(resolve: Resolve) -> Resolve:
             for type_name in _tuple_of(types):
@@ -59,7 +63,7 @@ class Table:
         return add
 
     def mutation(self, *names: str) -> Callable[[Act], Act]:
-        """Decorate a function of context and input fields that executes mutations."""
+        """Decorate a function that executes mutations; it takes context and input fields."""
 
         def add(act: Act) -> Act:
             self.resolves("Mutation", *names)(lambda context, _, given: act(context, given))
@@ -68,7 +72,7 @@ class Table:
         return add
 
     def names_types_of(self, abstract: str, name: Show) -> None:
-        """Set the function that names the type of a value of an interface or a union."""
+        """Set the function that returns the type's name for a value of an interface or a union."""
         self.type_names[abstract] = name
 
 
@@ -78,12 +82,12 @@ def identity(value: Any) -> Any:
 
 
 def column(name: str) -> Show:
-    """Return a function that gives a column of a value."""
+    """Return a function that takes a value and returns one of its columns."""
     return itemgetter(name)
 
 
 def constant(value: Any) -> Show:
-    """Return a function that returns the same for every value."""
+    """Return a function that returns the same constant for every value."""
     return lambda _: value
 
 

@@ -27,7 +27,7 @@ FEATURES = (
 
 
 def user_fields(user: User) -> Fields:
-    """Return the fields of ``User``."""
+    """Return the fields of the GraphQL type ``User``."""
     return {
         "id": make_id("User", user.id),
         "name": user.name,
@@ -41,7 +41,7 @@ def user_fields(user: User) -> Fields:
 
 
 def entity_fields(number: int, name: str) -> Fields:
-    """Return the fields of ``Entity``: each user is an entity, and there are no teams."""
+    """Return the fields of the type ``Entity``: each user is an entity; there are no teams."""
     return {
         "id": make_id("Entity", number),
         "name": name,

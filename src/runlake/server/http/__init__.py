@@ -2,5 +2,5 @@
 
 To understand this package, begin with `delivery`, which sends stored objects and ranges of them.
 `artifact_routes` has the paths by which the SDK downloads files of artifacts; `access_log` logs
-requests. `connections` and `intake` bound what a client can take: connections, time, and bodies.
+requests. `connections` limits connections and their time; `intake` limits request bodies.
 """

@@ -12,14 +12,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class AccessLog:
-    """ASGI middleware that writes a line before each answer is complete.
+    """ASGI middleware that writes one line per request, before the answer is complete.
 
     Parameters
     ----------
     app : ASGIApp
         The application.
     file : Path or None
-        File to append to; None logs nothing.
+        File to which lines are appended; if None, nothing is logged.
     """
 
     def __init__(self, app: ASGIApp, file: Path | None) -> None:

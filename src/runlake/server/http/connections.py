@@ -1,8 +1,8 @@
 """HTTP connections with deadlines for headers and answers, and a maximum number of connections.
 
-uvicorn's own limits do not suffice: it waits for the end of headers for ever, and answers HTTP 503
-to everybody once there are too many connections. Here the oldest connection without a request is
-closed instead, so that silent connections lock nobody out.
+uvicorn's own limits do not suffice: it waits without limit for the end of headers, and answers HTTP
+503 to everybody once there are too many connections. Here the oldest connection without a request
+is closed instead, so that silent connections lock nobody out.
 """
 
 from __future__ import annotations
@@ -34,9 +34,11 @@ class Waiting:
         Number of connections that may be open. Above it, the oldest connection without a request is
         closed.
     header_timeout : float
-        Seconds from the first byte of a request (or from the connection) to the end of its headers.
+        Seconds until the headers of a request must be complete, from its first byte or from the
+        start of the connection.
     body_timeout : float
-        Seconds for which a client may send no part of a body, or receive no part of an answer.
+        Seconds that the server waits while a client sends nothing of a body, or receives nothing of
+        an answer.
     """
 
     def __init__(self, max_connections: int, header_timeout: float, body_timeout: float) -> None:
@@ -65,7 +67,7 @@ class BoundedConnection(HttpProtocol):
         self._n_body = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Accept a connection; close the oldest one without a request if there are too many."""
+        """Accept a connection; if there are too many, close the oldest idle connection."""
         super().connection_made(transport)
         waiting = self.waiting
         if len(self.connections) > waiting.max_connections and waiting.oldest_first:
@@ -89,7 +91,7 @@ class BoundedConnection(HttpProtocol):
                 self.drop()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request; close if the client still sends a body that nobody reads."""
+        """Wait for the next request; close if the client still sends a body that is not read."""
         # With pipelining, `cycle` may be of a later request, which is not answered yet.
         is_unread = self.cycle.response_complete and self.cycle.more_body
         super().on_response_complete()
@@ -99,7 +101,7 @@ class BoundedConnection(HttpProtocol):
             self.waiting.oldest_first[self] = None
 
     def pause_writing(self) -> None:
-        """Start the deadline of an answer, because the client does not read it."""
+        """Start the deadline of an answer, because the client does not read the answer."""
         super().pause_writing()
         self._answer.start(self.waiting.body_timeout)
 
@@ -145,7 +147,7 @@ class BoundedConnection(HttpProtocol):
 
 
 class _Deadline:
-    """Calls a function after some seconds, unless it is ended before."""
+    """Calls a function after some seconds, unless `end` is called before."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
         self._loop = loop
@@ -158,12 +160,12 @@ class _Deadline:
         return self._timer is not None
 
     def start(self, seconds: float) -> None:
-        """Start, if it has not started."""
+        """Start the deadline, if it is not running."""
         if self._timer is None:
             self._timer = self._loop.call_later(seconds, self._act)
 
     def end(self) -> None:
-        """End without calling the function."""
+        """End the deadline without calling the function."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

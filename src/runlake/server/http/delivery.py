@@ -1,4 +1,4 @@
-"""Answers requests for stored objects: headers with version and digests, all bytes or ranges."""
+"""Answers requests for stored objects or ranges of them; headers state version and digests."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def deliver(request: Request, found: OpenObject | None) -> Response:
     request : Request
         The request, with its conditions and ranges.
     found : OpenObject or None
-        The requested object, None if there is none; it is closed after the answer.
+        The requested object, which is closed after the answer; None if it does not exist.
 
     Returns
     -------
     Response
-        Status 404, 304, 206, 416 or 200, with an ETag and, as from Google Cloud Storage, the
-        digests of the whole object in ``x-goog-hash``.
+        An answer of status 404, 304, 206, 416 or 200. Its headers contain an ETag and, as in
+        answers of Google Cloud Storage, the digests of the whole object in ``x-goog-hash``.
     """
     if found is None:
         return PlainTextResponse("There is no such object.\n", 404)

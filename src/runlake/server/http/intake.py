@@ -1,7 +1,7 @@
-"""Reads request bodies: after the key was checked, and within limits of size and time.
+"""Reads request bodies, after a check of the API key, and within limits of size and time.
 
-The number of requests that a user can have under way is limited, and only one of them may have a
-large body. So no user takes all threads or all memory.
+The number of requests that a user can have under way is limited, and only one of these requests may
+have a large body. So no user takes all threads or all memory.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Intake:
         self._key_threads = ThreadPoolExecutor(THREADS_FOR_KEYS, "runlake-keys")
 
     async def admit(self, request: Request) -> User | None:
-        """Return the user of a request's key, before the body is read; None without a key.
+        """Return the user of a request's key, before the body is read; None if there is no key.
 
         A wrong key is refused. A key that was right a minute ago is not looked up again here;
         `confirm` always looks it up.
@@ -103,7 +103,7 @@ class Intake:
     def confirm(self, request: Request) -> User | None:
         """Look up the user of the request's key in the database.
 
-        This takes time, so it must not be called on the event loop.
+        A look-up takes time, so this must not be called on the event loop.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class Intake:
         request : Request
             The request.
         user : User or None
-            Its user; without one, only short bodies are read.
+            The user of the request; if None, only short bodies are read.
 
         Yields
         ------
@@ -166,7 +166,7 @@ class Intake:
 async def _unpacked(
     request: Request, pieces: AsyncIterator[bytes], limit: int
 ) -> AsyncIterator[bytes]:
-    """Yield the unpacked pieces of a body; raise `Unwelcome` if they are longer than the limit."""
+    """Yield the pieces of a body, unpacked; raise `Unwelcome` if they exceed the limit in all."""
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if encoding in {"", "identity"}:
         async for piece in pieces:
