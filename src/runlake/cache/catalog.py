@@ -148,12 +148,14 @@ class Catalog:
         """Create the database now.
 
         This is done before any download, because the first commit of a database waits until the
-        disk has written all bytes, also those of downloaded files.
+        disk has written all bytes, including the bytes of downloaded files.
         """
         self._write(lambda _: None)
 
     def note_columns(self, exports: Mapping[Path, Mapping[str, ColumnFacts]]) -> None:
-        """Store all columns of exports, and slices of the footers that have many columns.
+        """Store all columns of exports, and the footers of exports with many columns.
+
+        The footers are stored in parts, see `runlake.exports.footers.narrow`.
 
         Parameters
         ----------
@@ -411,7 +413,7 @@ def _forget_file(connection: sqlite3.Connection, file: str) -> None:
 
 
 def _real(value: float | None) -> float | None:
-    """Convert a minimum or maximum as SQLite does, so that the row's checksum stays right."""
+    """Convert a minimum or maximum as SQLite would, so that the row's checksum stays right."""
     return None if value is None or math.isnan(value) else float(value) + 0.0
 
 

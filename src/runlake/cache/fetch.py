@@ -1,4 +1,4 @@
-"""Download the exports of one run as decided, while the run's lock is held."""
+"""Carry out the decisions about the exports of one run, while the run's lock is held."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class Fetching:
         return min(settings.max_downloads, max(settings.max_workers, wanted))
 
     def _request_bytes(self) -> int:
-        """Return how many bytes could be downloaded in the time of one more request."""
+        """Return how many bytes could be downloaded in the time that one more request takes."""
         client = self._offers.client
         rate = client.bytes_per_second or BYTES_PER_SECOND
         rate = min(rate, client.settings.max_bandwidth or rate)
@@ -265,9 +265,9 @@ class Fetching:
             self._next_note = ended + max(NOTE_SECONDS, (ended - started) / NOTE_FRACTION)
 
     def _prepare(self) -> None:
-        """Create the catalog if there is none, if possible while the first bytes are awaited.
+        """Create the catalog if it is missing, if possible while waiting for the first bytes.
 
-        The creation waits for the disk, the longer the more bytes were written before.
+        The creation waits until the disk has written all earlier bytes, so it is done early.
         """
         self._catalog.prepare()
         self._is_prepared = True

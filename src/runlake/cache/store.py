@@ -45,7 +45,7 @@ _guard = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class LastOffer:
-    """What is stored on disk of the backend's last answer about a run.
+    """The parts of the backend's last answer about a run that are stored on disk.
 
     Parameters
     ----------
@@ -290,9 +290,10 @@ def _describe_export(export: StoredExport) -> dict[str, Any]:
 
 
 def _checked_name(file: str) -> str:
-    """Return the name of an export's file in the run's directory; raise ValueError for any other.
+    """Return the file name at the end of a path; raise ValueError if it cannot be an export's.
 
-    Pruning deletes files by these names, so a manipulated manifest must not name other files.
+    The path is from a stored manifest. Pruning deletes files by these names, so a manipulated
+    manifest must not name files that are not exports.
     """
     name = Path(file).name
     if not name.endswith(EXPORT_SUFFIX):

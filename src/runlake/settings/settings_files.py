@@ -11,7 +11,10 @@ from runlake.settings.secret import Secret
 
 
 def read_settings_files() -> dict[str, Any]:
-    """Return the settings of both files, ``./wandb/settings`` first; the key is a `Secret`."""
+    """Return the settings of both files; the API key is a `Secret`.
+
+    A setting in ``./wandb/settings`` takes precedence over the same setting in the global file.
+    """
     named = variable("WANDB_CONFIG_DIR")
     home = home_directory()
     folder = home / ".config" / "wandb" if home else None

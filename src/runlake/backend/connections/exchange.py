@@ -123,7 +123,7 @@ class FileResponse:
 
 
 class FileConnection:
-    """An open HTTP/1.1 connection, which sends several requests, one after the other.
+    """An open HTTP/1.1 connection, on which requests are sent one after the other.
 
     Parameters
     ----------
@@ -265,7 +265,11 @@ class _Answer:
             yield piece
 
     def _parsed_body(self) -> Iterator[bytes]:
-        """Yield a body that arrived with the headers, is chunked, or ends with the connection."""
+        """Yield a body through the parser.
+
+        This is for a body that arrived together with the headers, is chunked, or ends with the
+        connection.
+        """
         while True:
             pieces, self._pieces = self._pieces, []
             yield from pieces

@@ -15,8 +15,8 @@ COMMAND_LINE = "httpx._main"
 def import_httpx() -> None:
     """Import httpx as if the packages of its command line were not installed.
 
-    If httpx was imported before, it stays as it is. ``httpx.main`` imports the command line when it
-    is called.
+    If httpx was imported before, this function changes nothing. The command line still works:
+    ``httpx.main`` imports these packages when it is called.
     """
     modules: dict[str, Any] = sys.modules
     if "httpx" in modules or COMMAND_LINE in modules:

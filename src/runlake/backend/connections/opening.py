@@ -36,7 +36,8 @@ class OpenedConnection:
     def is_readable(self) -> bool:
         """True if the connection cannot be used: the host closed it, or it was idle for too long.
 
-        The name is that of `FileConnection.is_readable`: a closed connection is readable.
+        The name is the same as in `FileConnection`: an idle connection that the host has closed has
+        bytes to read.
         """
         return self._connection.has_expired()
 
@@ -71,7 +72,7 @@ class OpenedConnection:
 
 
 def _body(pieces: Iterator[bytes], answer: FileResponse, request: FileRequest) -> Iterator[bytes]:
-    """Yield the body; a long body is read from the socket itself.
+    """Yield the body; all but the first piece of a long body is read without httpcore.
 
     httpcore reads 64 kB at a time and copies each piece three times
     (docs/explanation/downloads.md).

@@ -11,11 +11,11 @@ SLOWEST = 1024  # bytes per second; a slower transfer counts as stalled
 class Patience(float):
     """The timeout of one request, shared by all its reads and writes.
 
-    It is a float, because HTTP libraries pass a float timeout down to the socket with each
+    This class is a float, because HTTP libraries pass a float timeout down to the socket with each
     operation. A request times out once it has waited ``seconds`` seconds during which fewer than
-    `SLOWEST` bytes per second arrived: a slow host that makes progress never times out, but a host
-    that stops, or sends single bytes with long pauses, does. Only time spent waiting for the
-    network counts, not the reader's work between two pieces.
+    `SLOWEST` bytes per second arrived. So a request to a slow host that makes progress does not
+    time out. A request times out if the host stops, or sends single bytes with long pauses. Only
+    the time of waiting for the network counts, not the time in which the reader processes a piece.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Patience(float):
             self._late, self._n_bytes = 0.0, 0
 
     def lift_total(self) -> None:
-        """Remove the limit for the whole request; the limit by rate stays."""
+        """Remove the limit for the whole request; a slow transfer still times out."""
         self._total = self._ends_at = None
 
     @property

@@ -111,7 +111,7 @@ class Connections:
 
 
 class KeyAuth(httpx.Auth):
-    """Adds the API key to a request at the last moment, so that no local variable contains it.
+    """Adds the API key to a request at the last moment, so that no local variable contains the key.
 
     Parameters
     ----------
@@ -153,5 +153,8 @@ def _close(pools: Mapping[Any, httpx.Client], pid: int) -> None:
 
 
 def _is_no_redirect(record: logging.LogRecord) -> bool:
-    """Return False for a log record of httpcore with a redirect's target, which may be signed."""
+    """Return False for a log record of httpcore that shows the target of a redirect.
+
+    The target may be a signed URL, which must not be logged.
+    """
     return "location'" not in record.getMessage().lower()

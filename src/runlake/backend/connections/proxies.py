@@ -36,9 +36,9 @@ def find_proxy(url: str, environment: EnvironmentProxies) -> httpx.Proxy | None:
     Raises
     ------
     SettingsError
-        If the variable is not the URL of a proxy.
+        If the value of the variable is not the URL of a proxy.
     MissingExtra
-        If it is a SOCKS proxy and the package for SOCKS is not installed.
+        If the proxy is a SOCKS proxy, and the package for SOCKS is not installed.
     """
     parts = urlsplit(url)
     scheme = parts.scheme if parts.scheme in environment.by_scheme else "all"

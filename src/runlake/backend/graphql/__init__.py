@@ -6,9 +6,10 @@ To understand this package, begin with `query`, which sends every document. The 
 `walk` detects endless lists, `features` requests a server's feature flags, and `run_files` lists,
 uploads and deletes files of runs.
 
-To add a field, add it to its document; a field of a run to ``RUN_LIGHT_FIELDS``, or to
-``RUN_FIELDS`` if it is large. If its value is an object or a list, add its name to the sets in
-`shapes`. If an answer without the field is useless, add the field to ``NEEDED_OF_TYPES`` of
-`lacking`. All other fields are left out for a server that does not know them. Show the field to
-users in `runlake.public`, and answer it in the embedded backend's `runlake.server.graphql`.
+To add a field of a run, add its name to ``RUN_LIGHT_FIELDS``, or to ``RUN_FIELDS`` if its value is
+large. Any other field is added to its document. If its value is an object or a list, add its name
+to the sets in `shapes`. If an answer without the field is useless, add the field to
+``NEEDED_OF_TYPES`` of `lacking`. All other fields are left out for a server that does not know
+them. Show the field to users in `runlake.public`, and answer it in the embedded backend's
+`runlake.server.graphql`.
 """

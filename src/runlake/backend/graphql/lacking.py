@@ -113,8 +113,8 @@ class Lack:
         The type that a missing field or input field belongs to, or the field that a missing
         argument belongs to; empty for a type.
     operation : str
-        The only operation to which the lack applies, if the backend's error names a type that W&B's
-        schema does not have. Empty otherwise.
+        The only operation in which the part is missing, if the backend's error names a type that
+        W&B's schema does not have. Empty if the part is missing in every operation.
     """
 
     kind: str
@@ -149,7 +149,7 @@ def fit(
     Returns
     -------
     tuple of str and mapping
-        Both are unchanged if no missing part is known.
+        The document and the variables, both unchanged if no missing part is known.
 
     Raises
     ------
@@ -296,7 +296,7 @@ class _Fitted:
     dropped : tuple of pairs
         Variables that are not sent, each with the missing argument or input field that it was for.
     missed : Lack or None
-        A missing part that the operation needs; then it cannot be sent.
+        A missing part without which the operation cannot be sent; None if there is none.
     """
 
     operation: Operation

@@ -144,7 +144,7 @@ def _data(client: Client, name: str, what: str, body: Any) -> dict[str, Any]:
 
 
 def _named(operation: str, variables: Mapping[str, Any]) -> str:
-    """Return an operation's name with its run, project or artifact, for error messages."""
+    """Return an operation's name, and the run, project or artifact of the request, for errors."""
     parts = (
         next((str(variables[name]) for name in names if variables.get(name)), None)
         for names in (ENTITY, PROJECT, NAME)

@@ -61,7 +61,7 @@ class Selection:
     Parameters
     ----------
     name : str
-        Name of the field; for an inline fragment ``... on TYPE``.
+        Name of the field; ``... on TYPE`` for an inline fragment.
     alias : str
         Name of the field in the answer.
     arguments : tuple of pairs

@@ -22,7 +22,7 @@ class Walk:
     start : str, optional
         Cursor of the request for the first page.
     idle_pages : int
-        Number of pages in a row without new objects after which an error is raised.
+        An error is raised after this number of consecutive pages without new objects.
     """
 
     def __init__(

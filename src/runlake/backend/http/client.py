@@ -110,8 +110,8 @@ class Client:
         operation : str
             The words that name the request in errors, such as ``"Runs"``.
         what : str, optional
-            The operation and what it is about (such as a run), for error messages; if omitted, only
-            the operation.
+            Text for error messages: the operation, and the run or other object that the request is
+            about; if omitted, ``operation``.
 
         Returns
         -------

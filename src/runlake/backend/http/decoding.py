@@ -70,9 +70,9 @@ def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     pieces : iterable of bytes
         Pieces of the encoded body.
     encoding : str
-        The header ``Content-Encoding``; empty means none. If it is gzip and the body is not, the
-        body is yielded unchanged, because storage hosts repeat the header of an upload without
-        checking it.
+        The header ``Content-Encoding``; empty means none. If the header says gzip, but the body is
+        not gzip, the body is yielded unchanged: a storage host repeats the header that it received
+        with the upload, without checking it.
 
     Raises
     ------

@@ -17,7 +17,7 @@ EPOCH = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class RateHeaders:
-    """A rate limit as a backend reports it; None for each number that it does not send.
+    """A rate limit as a backend reports it; a number that the backend does not send is None.
 
     Parameters
     ----------
@@ -94,11 +94,11 @@ def _first(headers: Mapping[str, str], name: str) -> float | None:
 
 
 def _parameters(field: str | None) -> dict[str, float]:
-    """Return the parameters of a header's first policy that are numbers, by name.
+    """Return the numeric parameters of the first policy in a header, by name.
 
     The form differs between drafts. In old drafts the policy is ``100;w=60``, and the state is
-    ``limit=9, remaining=3, reset=1``. In new drafts they are ``"name";q=100;w=60`` and
-    ``"name";r=3;t=1``.
+    ``limit=9, remaining=3, reset=1``. In new drafts the policy and the state are
+    ``"name";q=100;w=60`` and ``"name";r=3;t=1``.
     """
     text = (field or "").strip()
     if not re.match(r"\w+=", text):

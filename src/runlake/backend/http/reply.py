@@ -79,7 +79,7 @@ class Reply:
         Transient
             If the connection breaks before the announced length, or is too slow.
         FileTransferError
-            If the body is longer, or not encoded as its header states.
+            If the body is longer than its maximum, or not encoded as its header states.
         """
         encoding = encoding_of(self.headers.get("content-encoding", ""))
         if not encoding:

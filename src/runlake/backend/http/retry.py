@@ -113,7 +113,7 @@ def tries(settings: Settings) -> Iterator[AbstractContextManager[object]]:
 
 
 class _FirstTry(AbstractContextManager[None]):
-    """The first try, without stamina, which takes longer to prepare than most tries take."""
+    """The first try, without stamina: preparing stamina takes longer than most tries."""
 
     failure: Transient | None = None
 
@@ -138,9 +138,9 @@ def retry(action: Callable[[], T], settings: Settings) -> T:
 
 
 def retry_after_seconds(retry_after: str | None) -> float | None:
-    """Parse ``Retry-After``, seconds or an HTTP date (RFC 9110, 10.2.3), to seconds from now.
+    """Return the seconds from now that the header ``Retry-After`` states (RFC 9110, 10.2.3).
 
-    None if the text is neither.
+    The header is a number of seconds or an HTTP date. Return None if it is neither.
     """
     if not retry_after:
         return None

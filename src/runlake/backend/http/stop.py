@@ -23,7 +23,11 @@ class Stop:
 
     @contextmanager
     def child(self) -> Iterator[Stop]:
-        """Yield a flag for a part of the work; setting the parent sets it, but not the reverse."""
+        """Yield a new flag for a part of the work.
+
+        If this flag is set, the new flag is set too. If the new flag is set, this flag does not
+        change.
+        """
         child = Stop()
         with self._guard:
             self._children.add(child)

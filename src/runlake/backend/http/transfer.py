@@ -176,7 +176,7 @@ def _open_no_link(path: str, flags: int) -> int:
 
 
 def _promised(headers: Mapping[str, str]) -> int | None:
-    """Return the announced length of a file; None if there is none, or the body is compressed."""
+    """Return the announced length of a file; None without one, or if the body is compressed."""
     length = headers.get("content-length", "")
     is_plain = not encoding_of(headers.get("content-encoding", ""))
     return int(length) if is_plain and length.isdecimal() else None

@@ -34,8 +34,8 @@ def safe_words(text: str, key: Secret | None = None) -> str:
     text : str
         An error message, reason phrase, header value or page.
     key : Secret, optional
-        The API key to mask, whole or in part. It is found as plain text, in base64 at any offset,
-        alone or after ``api:``, percent-encoded, and with HTML entities.
+        The API key to mask, whole or in part. The key is found as plain text, percent-encoded, with
+        HTML entities, and in base64. In base64 it may begin at any offset, alone or after ``api:``.
 
     Returns
     -------

@@ -1,7 +1,8 @@
 """File contents by MD5: downloaded once, checked at every use, and copied to their destination.
 
 Copies share blocks with the cache if the file system supports reflinks. They are never hard links,
-because an edit of a downloaded file would change the cache, and every other copy.
+because then an edit of one downloaded file would also change the file in the cache, and every other
+copy.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def download_checked(
     client : Client
         Client of the backend.
     find_url : callable
-        Returns the URL; its argument is True for a new URL.
+        Returns the URL. It is called with False at first, and with True if a new URL is needed.
     destination : Path
         File to create or replace once the download is complete and has the right MD5.
     what : str

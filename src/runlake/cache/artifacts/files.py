@@ -206,7 +206,7 @@ class Fetcher:
         self._guard = threading.RLock()
 
     def fetch(self, entry: Entry) -> Path:
-        """Return the cached file of an entry, downloaded if necessary; it must not be changed.
+        """Return the cached file of an entry, downloaded if necessary; never change this file.
 
         Raises
         ------
@@ -345,7 +345,10 @@ class Fetcher:
         )
 
     def resolve(self, entry: Entry, depth: int) -> tuple[Fetcher, Entry]:
-        """Follow at most ``depth`` references to other artifacts; return the entry with a file."""
+        """Follow at most ``depth`` references to other artifacts; return the entry at their end.
+
+        The entry is returned with the `Fetcher` of the artifact that contains it.
+        """
         target = parse_artifact_reference(entry.ref)
         if target is None:
             return self, entry

@@ -35,7 +35,8 @@ class Entry:
         MD5 or XXH128 of the content in base64; for a reference any text that identifies the version
         of its target, such as an ETag.
     ref : str or None
-        URL of a reference, whose file is stored elsewhere; None for a file of the artifact.
+        URL of a reference, whose file is stored elsewhere; None for a file that is stored with the
+        artifact.
     size : int or None
         Length in bytes.
     extra : mapping
@@ -53,7 +54,10 @@ class Entry:
 
     @property
     def algorithm(self) -> str:
-        """``MD5`` or ``XXH128``, for a file of the artifact; their digests have equal lengths."""
+        """``MD5`` or ``XXH128``, if the entry is not a reference.
+
+        Digests of the two algorithms have equal lengths.
+        """
         return XXH128 if self.extra.get("alg") == XXH128 else "MD5"
 
     @property
@@ -190,7 +194,7 @@ def parse_manifest(content: bytes, what: str) -> Manifest:
 
 
 def leads_out(name: str) -> bool:
-    r"""Return whether a name, used as a relative path, may lead out of a directory on any system.
+    r"""Return whether a relative path leads out of its directory on any operating system.
 
     Examples
     --------

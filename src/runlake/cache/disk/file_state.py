@@ -40,7 +40,7 @@ class FileState:
         return cls(found.st_size, found.st_mtime_ns, status)
 
     def is_of(self, found: stat_result) -> bool:
-        """Return whether the file is unchanged, according to its present ``stat`` result."""
+        """Return whether a file still has this state, according to its present ``stat`` result."""
         if (self.n_bytes, self.changed_ns) != (found.st_size, found.st_mtime_ns):
             return False
         return self.status is not None and self.status in ((), _status(found))

@@ -1,9 +1,9 @@
 """Refuse links, pipes, devices and directories in the place of the cache's files.
 
-In a cache shared by several users, one of them could create a link that makes others overwrite or
-delete their own files, or a pipe or an endless device that makes them hang or run out of memory.
-runlake creates none of these, and neither follows nor reads them. Only the root of the cache may be
-a link.
+In a cache shared by several users, one user could create a link that makes other users overwrite or
+delete their own files. A pipe could make their processes hang, and an endless device could fill the
+memory. runlake does not create links, pipes or devices, and neither follows nor reads them. Only
+the root of the cache may be a link.
 """
 
 from __future__ import annotations
@@ -93,7 +93,10 @@ def is_regular(path: Path) -> bool:
 
 
 def set_times(path: Path, ns: tuple[int, int] | None = None) -> None:
-    """Set access and modification time of a file, to ``ns`` or now, without following a link."""
+    """Set access and modification time of a file, without following a link.
+
+    The times are ``ns``, in nanoseconds, or the present time if ``ns`` is omitted.
+    """
     is_followed = not _CAN_TOUCH_LINKS
     if ns is None:
         # Setting "now" needs only write permission, setting any other time needs ownership.

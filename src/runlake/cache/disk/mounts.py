@@ -144,9 +144,9 @@ def is_network(path: Path) -> bool:
 
 @lru_cache(maxsize=1024)
 def is_network_directory(directory: str) -> bool:
-    """Return whether a directory is on a network file system, as of the first call for it.
+    """Return whether a directory is on a network file system; decided at the first call.
 
-    Cached, because `is_network` examines every part of the path.
+    The result is cached for each directory, because `is_network` examines every part of the path.
     """
     return is_network(Path(directory))
 

@@ -24,7 +24,7 @@ def seal_document(document: Mapping[str, Any]) -> bytes:
 
 
 def unseal_document(content: bytes) -> dict[str, Any]:
-    """Parse the result of `seal_document`; raise `BrokenSeal` if it was changed."""
+    """Parse the result of `seal_document`; raise `BrokenSeal` if the text was changed."""
     found = SEAL.fullmatch(content)
     if found is None or google_crc32c.value(found[1]) != int(found[2]):
         raise BrokenSeal("the document is not what was written")
@@ -38,7 +38,7 @@ def seal_row(row: Cells) -> Cells:
 
 
 def unseal_row(row: Cells) -> Cells:
-    """Return a row's cells without their CRC32C; raise `BrokenSeal` if they were changed."""
+    """Return a row's cells without their CRC32C; raise `BrokenSeal` if a cell was changed."""
     if google_crc32c.value(repr(row[:-1]).encode()) != row[-1]:
         raise BrokenSeal("the row is not what was written")
     return row[:-1]

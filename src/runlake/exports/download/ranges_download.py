@@ -20,7 +20,8 @@ from runlake.exports.validator import Validator
 class SparseTarget:
     """A sparse file into which threads write ranges of one version of an object.
 
-    A context manager: when it ends, further writes are refused, also by threads that still run.
+    A context manager: after its end, every further write is refused, also if a thread is still
+    running and tries to write.
 
     Parameters
     ----------
