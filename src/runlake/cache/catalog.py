@@ -328,7 +328,7 @@ class Catalog:
 
 
 class _Connections(threading.local):
-    """One connection per thread and directory; a forked child never uses its parent's."""
+    """One connection per thread and directory; a forked child opens its own connections."""
 
     def __init__(self) -> None:
         self._open: dict[Path, tuple[int, sqlite3.Connection]] = {}

@@ -255,7 +255,7 @@ class Fetching:
             self._fetched.add(export.object)
 
     def _note_in_time(self) -> None:
-        """Record at intervals what arrived; if this pull is killed, the next pull resumes there."""
+        """Record at intervals what arrived: the next pull uses it if this pull is killed."""
         started = time.monotonic()
         if not self._is_prepared:
             self._prepare()

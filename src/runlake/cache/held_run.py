@@ -36,7 +36,7 @@ WHOLE = Held(is_usable=True, is_enough=True)
 
 
 class HeldRun:
-    """The cached files of one run, as far as one read needs them.
+    """The cached files of one run that a read needs.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ class HeldRun:
         ----------
         known : Freshness
             Present state, heartbeat and number of logged lines of the run, for example from a list
-            of runs. The cache has the whole history if they are unchanged since the last pull, and
-            no row was live then.
+            of runs. The cache has the whole history if these three values are unchanged since the
+            last pull, and if no row was live at the last pull.
         """
         stored = read_manifest(self._directory)
         offer, exports = stored.offer, stored.offered_exports
@@ -162,9 +162,10 @@ class HeldRun:
         return recall_exports(self.catalog, self._directory.path, tuple(exports), keys)
 
     def _note_files(self) -> None:
-        """Record the state of files, seen by `holds`, that were copied or restored but are intact.
+        """Record the new state of files that were copied or restored, but are intact.
 
-        Otherwise each process would compute their checksums again.
+        `holds` has found these files. Without the record, each process would compute their
+        checksums again.
         """
         directory, settings = self._directory, self._settings
         if not self.touched or not os.access(directory.path, os.W_OK):

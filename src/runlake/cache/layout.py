@@ -100,8 +100,8 @@ def limit_file(root: Path, base_url: str, key: str) -> Path:
     base_url : str
         Root of the API.
     key : str
-        The API key, because limits are per user. The file name contains only a digest of API and
-        key.
+        The API key, because each user has a separate limit. The file name contains only a digest of
+        the API and the key.
     """
     return root / "limits" / (_digest(f"{base_url.lower()}\0{key}") + ".json")
 
@@ -164,7 +164,7 @@ def export_file_name(
 
 
 def safe_name(name: str) -> str:
-    """Encode any name as one path component, distinct on every file system.
+    """Encode a name as one path component; different names differ on every file system.
 
     Separators and leading dots are percent-encoded. If a name contains capitals, a digest is
     appended, because some file systems do not distinguish ``Run`` from ``run``. A name that is too

@@ -1,7 +1,7 @@
-"""The cache, in this process, of the columns of exports on disk.
+"""A cache in the memory of this process: the columns of exports on disk.
 
-Values that any layer computes from columns are stored in the same `KnownColumns` as the columns, so
-that both are dropped together.
+Other modules compute values from columns. These values are stored in the same `KnownColumns` as the
+columns, so that the values and the columns are dropped together.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def recall_columns(
     Parameters
     ----------
     catalog : Catalog
-        Used if this process has not read the columns yet. Columns that are not in the catalog
-        either are read from the footer and stored in the catalog.
+        Used if this process has not read the columns yet. Columns that the catalog does not have
+        are read from the footer, and stored in the catalog.
     export : StoredExport
         An export whose footer is on disk.
     keys : sequence of str or None
@@ -65,7 +65,8 @@ def recall_columns(
     -------
     StoredExport
         Columns that the export does not have are left out. If the file and the keys are unchanged,
-        its `KnownColumns` is the same object as before, unless the cache was full.
+        the `KnownColumns` is the same object as at the last call, unless the cache was full and has
+        dropped the object.
 
     Raises
     ------
@@ -175,7 +176,8 @@ def cached_footer(path: Path) -> Iterator[tuple[pq.FileMetaData, pa.Schema]]:
     Raises
     ------
     CacheCorrupt
-        If the footer is damaged, even if this is found only when the body of the context uses it.
+        If the footer is damaged, even if the damage is found only when the body of the context uses
+        the footer.
     """
     try:
         with refusing_unsound(path):

@@ -20,7 +20,7 @@ from runlake.values import RunPath
 def load_fields(
     client: Client, run: RunPath, fetch: Callable[[Client, RunPath], dict[str, Any]] = fetch_run
 ) -> dict[str, Any]:
-    """Fetch the fields of a run; offline, or without an answer, read cached fields.
+    """Fetch the fields of a run, or read them from the cache if the backend cannot be asked.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def load_fields(
     NotCached
         If offline mode is on and the run was never pulled.
     Unreachable
-        If the backend does not answer, and the cache does not have a finished run.
+        If the backend does not answer, and the run had not ended when its fields were cached.
 
     Warns
     -----
@@ -70,7 +70,10 @@ def load_fields(
 
 
 def load_last_step(client: Client, run: RunPath) -> int:
-    """Fetch the highest step of a run, -1 for a run without rows; offline as in `load_fields`."""
+    """Fetch the highest step of a run; -1 for a run without rows.
+
+    If the backend cannot be asked, the step is read from the cache, as in `load_fields`.
+    """
     if client.settings.offline:
         stored = _stored(client, run)
         if stored.offer is None:

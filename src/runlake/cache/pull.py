@@ -68,9 +68,9 @@ def pull_run(
 ) -> PullResult:
     """Download the parts of a run's exports that a read needs and that are not on disk.
 
-    If heartbeat, number of logged lines and state are the same as when all exports were last up to
-    date, the pull costs one GraphQL request, and no file is requested. Otherwise each export on
-    disk is revalidated.
+    If the run's heartbeat, number of logged lines and state have not changed since all exports were
+    last up to date, the pull sends one GraphQL request, and requests no file. Otherwise each export
+    on disk is revalidated.
 
     Parameters
     ----------
@@ -90,8 +90,9 @@ def pull_run(
     progress : Progress, optional
         Shows the downloads.
     known : Freshness, optional
-        Current `Manifest.freshness` of the run, if a list of runs has just returned it. With it, no
-        request is sent if the whole history is on disk and no row is live.
+        Current `Manifest.freshness` of the run, if a list of runs has just returned it. If
+        ``known`` is passed, and the whole history is on disk, and no row is live, no request is
+        sent.
     fetch : callable
         Fetches the manifest of the run.
 
@@ -231,7 +232,10 @@ class _Pull:
             ) from error
 
     def with_unlisted(self, pulled: PullResult) -> PullResult:
-        """Search for rows that the backend counts but does not list, once per state of the run."""
+        """Search for rows that the backend counts but does not list.
+
+        The search is repeated only after the run has changed.
+        """
         manifest = pulled.manifest
         gaps = find_gaps(manifest, [export.facts for export in pulled.exports])
         if not any(self._question.steps.touches(gap.start, gap.stop - 1) for gap in gaps):
@@ -326,7 +330,7 @@ class _Pull:
         )
 
     def _narrow_distrust(self, stored: StoredManifest) -> None:
-        """If several files may be damaged, find those that are, by their checksums."""
+        """Find out by checksums which of several distrusted files are damaged."""
         if len(self._distrusted) > 1:
             suspects = [e for e in stored.exports.values() if e.path in self._distrusted]
             broken = {export.path for export in suspects if not export.is_intact()}

@@ -33,7 +33,8 @@ class PullResult:
     reasons : mapping of str to str
         Why the whole export, or a part of it, was downloaded; the keys are `Export.object`.
     keeper : object
-        Keeps a temporary directory alive if the cache could not be written.
+        An object that deletes the temporary directory of the files when the result is deleted, if
+        the cache could not be written; else None.
     """
 
     manifest: Manifest

@@ -70,7 +70,7 @@ class LastOffer:
 
     @classmethod
     def of(cls, manifest: Manifest, exports: Mapping[str, StoredExport]) -> LastOffer:
-        """Build the record of an answer of the backend that was just received.
+        """Build the record of the backend's answer, which has just been received.
 
         ``exports`` are the files on disk, whose versions are a part of the record.
         """
@@ -90,9 +90,10 @@ class LastOffer:
         )
 
     def is_whole(self, manifest: Manifest) -> bool:
-        """Return whether an earlier search for unlisted rows found none, and nothing has changed.
+        """Return whether ``manifest`` lists all live rows, because the run has not changed.
 
-        Then the rows that ``manifest`` lists as live are all live rows.
+        True if the run is unchanged since this record, and the number of live rows in this record
+        is the number that ``manifest`` lists. Then a search for unlisted rows would find none.
         """
         n_listed = len(manifest.live_steps or ())
         return self.freshness == manifest.freshness and self.n_live_rows == n_listed
@@ -257,7 +258,7 @@ def describe_age(offer: LastOffer) -> str:
 
 
 def note_use(directory: RunDirectory) -> None:
-    """Set the access time of the run's manifest to now; eviction uses it as the last read."""
+    """Set the access time of the run's manifest to now: eviction takes it as the last use."""
     with suppress(OSError):
         changed = directory.manifest.lstat().st_mtime_ns
         set_times(directory.manifest, (time.time_ns(), changed))

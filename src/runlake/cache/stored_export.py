@@ -236,13 +236,13 @@ def publish_sparse(
     coverage : Coverage
         Parts of the file that are on disk.
     facts : ExportFacts
-        Facts from its footer and its steps.
+        Facts from the file's footer and from its ``_step`` column.
 
     Notes
     -----
     Each sparse file gets a unique name. If a lock fails (as on some network file systems), a
-    process may still write to a sparse file that another process has just replaced; its coverage
-    then describes only the file with the old name, never the new file.
+    process may still write to a sparse file that another process has just replaced. With unique
+    names, the first process changes only the old file, never the new one.
     """
     n_bytes = attempt.path.stat().st_size
     path = directory.path / _file_name(attempt.object, validator, n_bytes, is_sparse=True)

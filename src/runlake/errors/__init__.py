@@ -251,7 +251,7 @@ class MixedTypesWarning(UserWarning):
 
 
 class SampleWarning(UserWarning):
-    """The result is a sample; the text says of how many rows."""
+    """The result is a sample of the rows; the text says how many rows there are."""
 
 
 class StaleWarning(UserWarning):
@@ -259,7 +259,7 @@ class StaleWarning(UserWarning):
 
 
 class OddAnswerWarning(UserWarning):
-    """Part of an answer or an export is malformed; the text says with what effect."""
+    """Part of an answer or an export is malformed; the text says what effect this has."""
 
 
 class UnwritableCacheWarning(UserWarning):

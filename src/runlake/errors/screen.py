@@ -68,8 +68,8 @@ def shortened(text: str, n_characters: int) -> str:
 def for_screen(text: str) -> str:
     """Return text with control characters, and characters that stdout cannot encode, escaped.
 
-    For ``__str__`` of public objects: on a stdout that is not UTF-8, ``print`` would raise
-    UnicodeEncodeError otherwise.
+    ``__str__`` of public objects uses this function: otherwise ``print`` would raise
+    UnicodeEncodeError if the encoding of stdout is not UTF-8.
     """
     return _encodable(without_controls(text))
 

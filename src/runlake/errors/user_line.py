@@ -1,4 +1,4 @@
-"""Warnings that point at the user's line instead of a line of the library."""
+"""Warnings that point at a line of the user's code instead of a line of the library."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ _asking: ContextVar[_Line | None] = ContextVar("_asking", default=None)
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Issue a warning that points at the innermost line outside the library.
+    """Issue a warning that points at the innermost line of code outside the library.
 
     Warning filters by module, and the filter "once per line", use that line. This is also true in a
-    worker thread, if `for_thread` wrapped the thread's function. ``skip_file_prefixes`` of Python
-    3.12 does this in one thread only.
+    worker thread, if `for_thread` wrapped the thread's function. Python 3.12 has
+    ``skip_file_prefixes`` for this, but it finds the line only in the user's own thread.
 
     Parameters
     ----------

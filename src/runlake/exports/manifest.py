@@ -94,7 +94,7 @@ class Manifest:
         then every row is live.
     key_types : mapping of str to tuple of str
         The backend's names for the types of each key's values: ``number``, ``string``, ``map`` and
-        others, for media their ``_type``.
+        others; for media the ``_type`` of the media.
     unread_keys : tuple of str
         Keys whose description does not follow the protocol.
     is_searched : bool
@@ -297,7 +297,10 @@ def _kinds(
 
 
 def _exports(urls: Sequence[str]) -> dict[str, Export]:
-    """Return the exports by `Export.object`, which names the host if several have one path."""
+    """Return the exports by `Export.object`.
+
+    If URLs of several hosts have the same path, the `Export.object` begins with the host.
+    """
     places = [_place(url) for url in urls]
     hosts: dict[str, set[str]] = {}
     if len({host for host, _ in places}) > 1:

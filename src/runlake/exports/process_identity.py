@@ -54,7 +54,7 @@ class Process:
         return cls(this_machine(), os.getpid(), _start(os.getpid()))
 
     def is_gone(self) -> bool:
-        """Return whether the process has ended; False if unknown, as on another machine."""
+        """Return whether the process has ended; False if it is on another machine, or unknown."""
         here = this_machine()
         if self.machine.host != here.host:
             return False
@@ -83,7 +83,8 @@ def current_boot() -> str | None:
 
     If the machine crashes before a file's bytes reach the disk, the file is damaged. A flush
     prevents this damage, but takes longer than a fast download. So files are written without a
-    flush, together with the boot's id, and are checked before use after another boot.
+    flush, and the id of the boot is stored. If the id is different when a file is used, the file is
+    checked first.
     """
     return _boot(BOOT_ID)
 

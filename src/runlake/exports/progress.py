@@ -71,7 +71,7 @@ class Traffic:
 
 
 class ExportTraffic:
-    """Counts the bytes that arrive of one export, in all its threads.
+    """Counts the bytes of one export that arrive, in all threads that download the export.
 
     Parameters
     ----------

@@ -46,8 +46,8 @@ def find_gaps(manifest: Manifest, exports: Sequence[ExportFacts]) -> tuple[Gap, 
 
     Notes
     -----
-    A step may have several lines, for example if the run was restarted. So more lines than rows
-    are only a hint that rows are missing.
+    A step may have several lines, for example if the run was restarted. So if the backend counts
+    more lines than there are known rows, this is only a hint that rows are missing.
     """
     lines = manifest.line_count
     if manifest.is_searched or manifest.live_steps is None or not isinstance(lines, int):

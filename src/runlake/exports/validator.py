@@ -87,7 +87,7 @@ class Validator:
         return self.md5 is not None or self.crc32c is not None
 
     def with_promises_of(self, other: Validator) -> Validator:
-        """Return this version with the digests of another answer added."""
+        """Return this version with more digests: those that another answer promised."""
         md5 = {one for one in (self.md5, other.md5) if one is not None}
         crc32c = {one for one in (self.crc32c, other.crc32c) if one is not None}
         return replace(
@@ -101,7 +101,7 @@ class Validator:
         return replace(self, md5=None, crc32c=None)
 
     def conditions(self) -> dict[str, str]:
-        """Return the headers of a request for the object only if it has changed."""
+        """Return the headers with which a host sends the object only if it has changed."""
         if self.etag:
             return {"If-None-Match": self.etag}
         return {"If-Modified-Since": self.last_modified} if self.last_modified else {}
@@ -120,8 +120,8 @@ def is_whole(headers: Mapping[str, str]) -> bool:
 def _promised_md5(headers: Mapping[str, str], *, is_partial: bool) -> str | None:
     """Find an MD5 in the headers of S3, Google Cloud Storage, Azure or RFC 1864.
 
-    S3's ETag is an MD5, except for objects encrypted with a customer's or KMS key, whose ETag only
-    looks like one.
+    S3's ETag is an MD5, except if the object is encrypted with a customer's key or a KMS key: then
+    the ETag only looks like an MD5.
     """
     encoded = [*_google(headers, "md5"), *_listed(headers, "x-ms-blob-content-md5")]
     if not is_partial:

@@ -1,8 +1,8 @@
 """Verify that a file is the export that a storage host promised.
 
-A file may have been downloaded whole, in ranges, or beginning with its tail. The download may have
-been resumed or redirected, or may have begun with the bytes of a dead attempt. In all cases the
-cache publishes the file only as a `Verified`, and only `verify_export` makes a `Verified`.
+A file may have been downloaded whole, in ranges, or with its tail first. The download may have been
+resumed or redirected, or may have begun with the bytes of a dead attempt. In all cases the cache
+publishes the file only as a `Verified`, and only `verify_export` makes a `Verified`.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def verify_export(
     Parameters
     ----------
     file : Path or bytes
-        A complete file, or its content, which is written after it was verified.
+        A complete file; or the content of a file, if the file will be written after this check.
     validator : Validator
         Version and promised digests.
     n_bytes : int, optional
@@ -130,13 +130,13 @@ def verify_export(
     Returns
     -------
     Verified
-        A file whose length, CRC32C and Parquet footer are right, and also its MD5 if
-        `Digest.for_promise` computes it.
+        The file: its length, CRC32C and Parquet footer are right. Its MD5 is right too, if a digest
+        of `Digest.for_promise` computes MD5.
 
     Raises
     ------
     NotAsPromised
-        If any of these is wrong.
+        If the length, a promised digest or the footer is wrong.
     OSError
         If the disk fails.
     """

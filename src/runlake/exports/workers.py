@@ -33,15 +33,15 @@ def run_tasks(
     stop : Stop
         The flag that the tasks check while they wait. It is set here if a task fails.
     meanwhile : callable, optional
-        Called by the calling thread at once, and about every `POLL_SECONDS`, while tasks run; if it
-        fails, the tasks are cancelled.
+        Called by the calling thread immediately, and then about every `POLL_SECONDS` while tasks
+        run. If it raises an error, the tasks are cancelled.
 
     Raises
     ------
     BaseException
         The error of the first task that failed; or `KeyboardInterrupt`, within `GRACE_SECONDS`. A
-        thread that is still blocked in a network call then ends when that call returns, and starts
-        no other task.
+        thread that is still blocked in a network call at this time ends when that call returns, and
+        starts no other task.
     """
     waiting = deque(tasks)
     if len(waiting) == 1 and threading.current_thread() is not threading.main_thread():

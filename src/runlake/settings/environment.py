@@ -45,7 +45,10 @@ def bytes_in(name: str) -> int | None:
 
 
 def word_in(name: str, words: tuple[str, ...]) -> str:
-    """Return an environment variable as one of ``words``, in lower case; the first if unset."""
+    """Return an environment variable as one of ``words``, in lower case.
+
+    If the variable is unset, the first of ``words`` is returned.
+    """
     text = variable(name)
     if text is None:
         return words[0]

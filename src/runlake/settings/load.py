@@ -45,9 +45,9 @@ def load_settings(
     Parameters
     ----------
     overrides : mapping, optional
-        Values that are used instead of those of any other source: ``base_url``, ``app_url``,
-        ``entity``, ``project``, ``cache_dir`` (contains the ``runlake`` folder, as
-        ``WANDB_CACHE_DIR`` does); `UNUSED_OVERRIDES` are ignored.
+        Values that take precedence over every other source: ``base_url``, ``app_url``, ``entity``,
+        ``project``, ``cache_dir`` (contains the ``runlake`` folder, as ``WANDB_CACHE_DIR`` does);
+        `UNUSED_OVERRIDES` are ignored.
     api_key : str, optional
         Used instead of ``WANDB_API_KEY``, settings files and netrc.
     timeout : float, optional

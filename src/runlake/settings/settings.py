@@ -25,7 +25,7 @@ class Settings:
     api_key : Secret or None
         Never pickled; when the settings are unpickled, the key is looked up again.
     entity, project : str or None
-        Defaults for paths that leave them out.
+        Defaults for paths without an entity or a project.
     timeout : float
         Seconds that one request may take (``WANDB_HTTP_TIMEOUT``).
     retry_timeout : float

@@ -119,7 +119,7 @@ class _Direct:
 
     @classmethod
     def of(cls, stream: httpcore.NetworkStream) -> _Direct | None:
-        """Return the socket of a connection; None if httpcore runs TLS above it, in memory."""
+        """Return a connection's socket; None if httpcore runs TLS in memory, above the socket."""
         found, tls = stream.get_extra_info("socket"), stream.get_extra_info("ssl_object")
         is_all = isinstance(found, socket.socket) and tls in (None, found)
         return cls(found) if is_all else None

@@ -63,7 +63,7 @@ class OpenedConnection:
         return answer
 
     def taken_over(self) -> FileConnection | None:
-        """Return the idle connection, for requests without httpcore; None before the first use."""
+        """Return the connection, for requests without httpcore; None before the first request."""
         return None if self._stream is None else FileConnection(self._stream)
 
     def close(self) -> None:

@@ -1,9 +1,9 @@
 """Striped locks: one process at a time changes a run's files; readers take no lock.
 
 Striped means that 256 lock files serve all runs. A lock only saves work: if it fails to exclude a
-process, a run is downloaded twice, but the files are still right (see the explanation pages). So a
-lease is safe on network file systems: a holder that is disconnected loses its lease after a minute,
-and other processes do not wait forever.
+process, a run is downloaded twice, but the files are still right (see the explanation pages). So on
+network file systems a lease, which is a lock that expires, is safe: a holder that is disconnected
+loses its lease after a minute, and other processes do not wait forever.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ def file_lock(
         "soft" on network file systems, where ``flock`` may not exclude other machines, else
         "flock".
     guarded : Path, optional
-        File that will be written under the lock. It is refused, like the lock file, if one of its
-        directories is a link.
+        File that will be written under the lock. An error is raised if one of the directories above
+        this file, or above the lock file, is a link.
 
     Raises
     ------

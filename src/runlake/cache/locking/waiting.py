@@ -3,8 +3,8 @@
 A waiting process creates a file whose name contains a number, one more than the highest number in
 the directory (Lamport's bakery algorithm, which compares no clocks). The queue only decides which
 process *tries* to lock next; the lock itself decides which process gets it. So an error in the
-queue only costs waiting time: two processes never get the lock because of it. A waiting process
-that has ended, is stopped or is disconnected can be skipped.
+queue only costs waiting time, and never gives the lock to two processes. A waiting process that has
+ended, is stopped or is disconnected can be skipped.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Line:
                 self._directory.rmdir()
 
     def n_ahead(self) -> int:
-        """Give a sign of life, and return the number of processes that are before this one."""
+        """Give a sign of life, and return the number of processes before this one in the queue."""
         with suppress(OSError):
             set_times(self._directory / self._own)
         now = time.monotonic()

@@ -1,9 +1,9 @@
 """The state of a rate limit, and the decision when the next request may be sent.
 
-The functions do no I/O. Turns are handed out at equal intervals, one per request, so the time to
-wait is known at once. If the backend does not state its limit, the rate is found as in TCP
-congestion control: it is halved at each HTTP 429 (a complaint), then slowly increased until the
-next 429.
+The functions do no I/O. Turns are handed out at equal intervals, one per request, so a request
+knows immediately how long it has to wait. If the backend does not state its limit, the rate is
+found as in TCP congestion control: it is halved at each HTTP 429 (a complaint), then slowly
+increased until the next 429.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Rate:
     next_at : float
         Time of the first free turn.
     heard_at : float
-        When the backend last reported a limit, which is forgotten after `FORGET_SECONDS`.
+        When the backend last reported a limit. The limit is forgotten `FORGET_SECONDS` later.
     told : float or None
         Requests per second according to the backend's headers.
     guess : float or None

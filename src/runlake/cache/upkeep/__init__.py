@@ -2,5 +2,5 @@
 
 To understand this package, begin with `check` and `prune`. `evict` carries out what `prune`
 decides, `tree` finds the runs on disk, `dead_attempts` finds and deletes files of killed downloads,
-`uncommon` marks files that one engine cannot decode.
+`uncommon` marks files that only some engines can decode.
 """

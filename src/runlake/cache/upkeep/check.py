@@ -41,7 +41,7 @@ class Checked:
 
 
 def verify_cache(root: Path, lock_timeout: float, *, locking: str = "auto") -> Iterator[Checked]:
-    """Read every file of the cache, and compare it with its checksum and a promised MD5.
+    """Read every file of the cache, and compare it with its checksum, and its MD5 if promised.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ ABANDONED_SECONDS = 24 * 3600.0
 
 
 def find_dead_attempts(directory: Path) -> Mapping[str, Sequence[Path]]:
-    """Find the files of dead attempts that new attempts may resume.
+    """Find the files of dead attempts (killed downloads) that new attempts may resume.
 
     Parameters
     ----------
@@ -27,10 +27,10 @@ def find_dead_attempts(directory: Path) -> Mapping[str, Sequence[Path]]:
     Returns
     -------
     mapping of str to sequence of Path
-        Files whose version is known, by `AttemptFile.object_digest`. A file of an earlier boot may
-        contain blocks that never reached the disk, and the same may be true of another host's file.
-        So files of these two kinds are returned only if the storage host promises a digest of the
-        whole object.
+        Files whose version is known; the keys are `AttemptName.object_digest`. A file that was
+        written before the machine's last boot, or by another host, may have gaps: blocks that never
+        reached the disk. So such a file is returned only if the storage host promises a digest of
+        the whole object.
     """
     found: dict[str, list[Path]] = defaultdict(list)
     for path in _attempts(directory):
@@ -46,10 +46,10 @@ def find_dead_attempts(directory: Path) -> Mapping[str, Sequence[Path]]:
 
 
 def sweep_attempts(directory: Path) -> None:
-    """Delete the files of dead attempts.
+    """Delete the files of dead attempts (killed downloads).
 
-    A lock can fail, so only files of processes that have certainly ended, or that are older than a
-    day, are deleted.
+    A lock can fail, so an attempt may still be running although the caller holds the lock. So a
+    file is deleted only if its process has certainly ended, or if the file is older than a day.
 
     Parameters
     ----------

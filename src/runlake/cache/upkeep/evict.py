@@ -39,7 +39,7 @@ def prune_cache(
     dry_run : bool
         Decide only, and delete nothing.
     spared : Path, optional
-        Directory of a run that is being read, and is not evicted.
+        Directory of a run that is being read; this run is not evicted.
 
     Returns
     -------

@@ -22,7 +22,7 @@ class EntryFile:
     name : str
         Name in the run's directory.
     n_bytes : int
-        Bytes allocated on disk, fewer than its length if the file is sparse.
+        Bytes allocated on disk: fewer than the length of the file if the file is sparse.
     withdrawn_at : float or None
         When a pull first found that the backend no longer lists the export, in seconds since 1970;
         None while it is listed.
@@ -80,7 +80,8 @@ class Policy:
         ``[...]`` in each part. Other runs are neither evicted nor counted. Without ``max_bytes``
         and ``max_age`` all matching runs are evicted.
     grace : float, default a day
-        Seconds that an export is kept after it was withdrawn, because processes may still read it.
+        Seconds that an export is kept after the backend stopped listing it, because processes may
+        still read the file.
     """
 
     max_bytes: int | None = None
@@ -116,7 +117,7 @@ class Release:
     files : tuple of EntryFile
         The files to delete, sorted by name.
     reason : str
-        Why they are evicted.
+        Why the files are evicted.
     is_whole : bool
         True if the whole run is evicted, with its manifest.
     """
@@ -168,7 +169,7 @@ def plan_pruning(entries: Iterable[Entry], policy: Policy, now: float) -> Prunin
     Returns
     -------
     Pruning
-        The same for any order of the entries.
+        What to evict. The order of the entries makes no difference.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Mark exports that an engine could not decode, for other processes and for offline reads."""
+"""Mark exports that an engine could not decode, so that later reads use another engine."""
 
 from __future__ import annotations
 

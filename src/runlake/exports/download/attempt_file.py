@@ -3,8 +3,8 @@
 The name is ``<object>.<host>-<boot>-<pid>-<random>.part`` at first. Once the storage host has sent
 the version, ``.<bytes>-<d or n>-<condition>`` is inserted before ``.part``: the length of the whole
 object, d if the host promises a digest (else n), and the value for ``If-Range`` in URL-safe base64.
-So a later attempt can use the bytes of a dead attempt, and needs no other file that describes these
-bytes.
+So a later attempt can use the bytes of a dead attempt (one whose process has ended): the name says
+to which version the bytes belong.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class AttemptVersion:
 
     @classmethod
     def of(cls, validator: Validator, n_bytes: int | None) -> AttemptVersion | None:
-        """Return the version in a host's answer; None if it does not suffice to resume."""
+        """Return the version in a host's answer; None if a download of it could not be resumed."""
         if validator.condition is None or n_bytes is None:
             return None
         return cls(validator.condition, n_bytes, validator.promises_digest)
@@ -71,7 +71,7 @@ class AttemptName:
     Parameters
     ----------
     object_digest : str
-        Digest of the object's name; the names of all its attempts begin with it.
+        Digest of the object's name; the file names of all attempts for the object begin with it.
     process : Process
         The process that made the attempt.
     version : AttemptVersion or None
@@ -175,7 +175,7 @@ class AttemptFile:
         return file
 
     def open_sparse(self, n_bytes: int, end: bytes) -> FileIO:
-        """Create the file sparse, with its full length and its last bytes."""
+        """Create a sparse file of the object's full length, and write its last bytes."""
         file = self.open()
         try:
             file.truncate(n_bytes)

@@ -43,7 +43,7 @@ class Download(Protocol):
 
     @property
     def n_bytes(self) -> int:
-        """Number of bytes that arrived and are used; while it grows, tries continue."""
+        """Number of bytes that arrived and are used; while this number grows, tries continue."""
 
     @property
     def is_complete(self) -> bool:
@@ -57,7 +57,7 @@ class Download(Protocol):
 
 
 class StorageHost:
-    """The storage host of one export, for all threads that read it.
+    """The storage host of one export, for all threads that download this export.
 
     Parameters
     ----------
@@ -335,4 +335,4 @@ class _Expired(Exception):
 
 
 class _Again(Exception):
-    """A failed try that does not count as a retry: bytes arrived, or `_n_corrupt` counts it."""
+    """A failed try that is not a retry, because bytes arrived or `_n_corrupt` counts the try."""

@@ -66,10 +66,11 @@ class TailDownload:
     """The download of the last bytes of an object, in one request, or in more for some hosts.
 
     The range is requested as a suffix (``bytes=-N``). Some hosts do not support suffixes. If a host
-    answers 400 or 501, sends another range, or sends nothing, the first byte is requested, to learn
-    the length, and then the range. If it answers 416, or 200 with a longer object, there is no
-    tail, and for the host's other objects the first byte is requested without trying a suffix. What
-    the host supports is remembered for the life of the client.
+    answers 400 or 501, sends another range, or sends nothing, two further requests are made: one
+    for the first byte, whose answer states the length of the object, and one for the range. If the
+    host answers 416, or 200 with a longer object, this object's tail is not downloaded; for other
+    objects of the host, the first byte is requested without trying a suffix. What the host supports
+    is remembered for the life of the client.
 
     Parameters
     ----------
@@ -179,7 +180,7 @@ def _support(client: Client, host: str) -> RangeSupport:
 
 
 def _span(reply: Reply) -> tuple[ByteRange, int] | None:
-    """Return an answer's range and the object's length; None without a usable version."""
+    """Return an answer's range and the object's length; None if its version is not usable."""
     if reply.status in {OK, UNSATISFIABLE}:
         return None
     if reply.status in UNKNOWN_RANGE:

@@ -59,8 +59,8 @@ class WholeDownload:
 
     Notes
     -----
-    Once `is_complete`, `verified` is the complete file; None if the version on disk is the host's
-    version.
+    Once `is_complete` is true, `verified` is the complete file, or None if the version on disk is
+    the host's version.
     """
 
     def __init__(
@@ -257,7 +257,7 @@ class WholeDownload:
         self._digest = Digest.for_promise(self._promise, n_bytes)
 
     def _continued(self, reply: Reply, validator: Validator) -> int:
-        """Check that an answer continues at the file's end; return the whole length."""
+        """Check that an answer continues at the file's end; return the whole object's length."""
         span = parse_content_range(reply.headers.get("content-range"))
         version = self._version
         is_fitting = (
@@ -313,9 +313,10 @@ class Body:
 
 
 def find_encoding(first: bytes, header: str | None) -> str | None:
-    """Return how a body is encoded, according to its first bytes, else to the header.
+    """Return how a body is encoded: its first bytes decide, else the header.
 
-    Storage hosts repeat the ``Content-Encoding`` of an upload without checking it.
+    The header is not reliable: a storage host repeats the ``Content-Encoding`` that it received
+    with the upload, without checking it.
 
     Examples
     --------
@@ -364,7 +365,7 @@ class _Decoder:
 
 
 def _copy(source: FileIO, target: FileIO, n_bytes: int) -> None:
-    """Copy the first bytes of a file to an empty one, as a reflink if the file system can."""
+    """Copy the first bytes of a file to an empty file, as a reflink if possible."""
     n_copied = 0
     if hasattr(os, "copy_file_range"):
         try:

@@ -56,8 +56,8 @@ def chunks_by_statistics(
 ) -> Chunks:
     """Return the column chunks that may have rows for a question, according to statistics.
 
-    All chunks of ``_step`` are always returned: only all steps show whether the file is in step
-    order, and that decides how the file is read.
+    All chunks of ``_step`` are always returned: the way of reading a file depends on whether its
+    rows are in step order, and only all steps show this.
     """
     touched = _touched_row_groups(metadata, schema, question.steps)
     chunks = dict.fromkeys(question_columns(schema, question), touched)
@@ -67,7 +67,7 @@ def chunks_by_statistics(
 
 
 def question_columns(schema: pa.Schema, question: Question) -> list[str]:
-    """Return the columns that can contain the keys of a question; None as keys is not allowed."""
+    """Return the columns that can contain the keys of a question, which must name its keys."""
     return columns_for(question.keys or (), {field.name: field.type for field in schema})
 
 

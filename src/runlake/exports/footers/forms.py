@@ -66,7 +66,7 @@ class Rules:
         ``counts`` are numbers that must not be negative; ``small`` are numbers that must also be
         below 2 ** 27. Numbers in none of the three sets may have any value.
     captured : tuple of int
-        A non-negative number that is group 1 of a match.
+        Path of a field with a non-negative number; this number is group 1 of a match.
     free : frozenset of tuple of int
         Texts that may have any length below `FREE_LENGTHS`; all other texts must have equal
         lengths.
@@ -104,7 +104,7 @@ class Forms(Generic[T]):
         return None
 
     def note(self, content: bytes, start: int, value: T) -> None:
-        """Count a structure that was walked; add the form of every `WALKS_BEFORE_FORM`-th."""
+        """Count a structure that was walked; of each `WALKS_BEFORE_FORM` walks, add one form."""
         self._n_walked += 1
         if self._n_walked % WALKS_BEFORE_FORM:
             return

@@ -61,7 +61,7 @@ class Columns:
     leaves : mapping
         The result of `leaf_positions`.
     kinds : frozenset of DataType
-        The types of the columns, and those nested in them.
+        The types of the columns, and the types nested in these types.
     """
 
     schema: pa.Schema
@@ -145,8 +145,8 @@ def columns_for(keys: Iterable[str], types: Mapping[str, pa.DataType]) -> list[s
     Returns
     -------
     list of str
-        Columns with the keys' names, then struct columns ``a`` that may have a key ``a.b`` as a
-        field.
+        Columns with the names of keys, then struct columns that may contain a dotted key: the
+        column ``a`` may contain the key ``a.b`` as its field ``b``.
 
     Examples
     --------

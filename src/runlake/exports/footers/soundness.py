@@ -150,7 +150,7 @@ def _refuse_absurd(n_values: int, what: str, n_file_bytes: int) -> None:
 
 
 def _leaves_of(fields: _Fields) -> list[_Leaf]:
-    """Return the leaf columns of the schema, from memory if a footer with it was checked before."""
+    """Return the leaf columns of the schema, from memory if an equal schema was checked before."""
     global _schemas_seen  # noqa: PLW0603 - replaced, because other threads iterate over the old one
     content, start = fields.content, fields.at
     for schema, leaves in _schemas_seen:

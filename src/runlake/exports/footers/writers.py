@@ -14,7 +14,7 @@ COMMON_ENCODINGS = {"PLAIN", "RLE", "BIT_PACKED", "PLAIN_DICTIONARY", "RLE_DICTI
 
 
 def all_kinds(schema: pa.Schema) -> frozenset[pa.DataType]:
-    """Return the types of the columns of a schema, and those nested in them."""
+    """Return the types of the columns of a schema, and the types nested in these types."""
     return frozenset(chain.from_iterable(map(kinds_in, set(schema.types))))
 
 
@@ -32,7 +32,8 @@ def is_common(metadata: pq.FileMetaData, kinds: frozenset[pa.DataType]) -> bool:
     -------
     bool
         False for types that polars or DuckDB cannot read, and for values of fixed length in newer
-        encodings. These were found by reading everything that pyarrow, polars and DuckDB write.
+        encodings. These types and encodings were found by a test in which each engine read
+        everything that pyarrow, polars and DuckDB can write.
     """
     if any(map(_is_refused, kinds)):
         return False
