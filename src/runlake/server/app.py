@@ -66,7 +66,7 @@ class Backend:
     runs : RunStore
         Runs and their history.
     exports : ExportQueue
-        Queue of the runs that wait for an export; it writes no export before it is started.
+        Queue of the runs that wait for an export; no export is written before the queue is started.
     run_files : RunFiles
         Files of runs.
     artifacts : ArtifactStore
@@ -122,7 +122,7 @@ def build_app(
     Returns
     -------
     ASGIApp
-        To be run by an ASGI server that listens on both ports.
+        The application; an ASGI server that listens on both ports must run it.
     """
     intake = Intake(backend.database, limits)
     api = _Api(backend, intake).app()
@@ -137,7 +137,7 @@ def build_app(
 
 
 class _Api:
-    """The endpoints of the API origin: those that need an API key, and the pages."""
+    """The endpoints of the API origin: those that need an API key, and the web pages."""
 
     def __init__(self, backend: Backend, intake: Intake) -> None:
         self._backend = backend

@@ -67,7 +67,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Addresses of a server; ``api_key`` is set only if this start created the first user."""
+    """Addresses of a server; ``api_key`` is set only if its start created the first user."""
 
     base_url: str
     storage_url: str
@@ -83,7 +83,7 @@ class ServeError(Exception):
 def exit_on_sigterm() -> Iterator[None]:
     """End the block by `SystemExit` on SIGTERM, so that all that the block opened is closed.
 
-    uvicorn handles the signal first, and raises it again once no request is under way.
+    uvicorn handles the signal first, and sends the signal again once no request is under way.
     """
 
     def stop(*_: object) -> NoReturn:
@@ -110,8 +110,8 @@ def prepare_server(
     Yields
     ------
     tuple
-        The addresses, the server, and the sockets with which to run it. Clients can connect from
-        now on; they wait until the server runs.
+        The addresses, the server, and the sockets that the server needs to run. Clients can connect
+        from now on; their requests wait until the server runs.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def _configure(options: Options, backend: Backend, storage_port: int) -> uvicorn
 
 
 def _usable_connections() -> int:
-    """Return how many connections may be open; half of the file descriptors are left to files."""
+    """Return how many connections may be open: at most half of the file descriptors."""
     if sys.platform == "win32":
         return sys.maxsize
     import resource
@@ -193,7 +193,7 @@ def _usable(path: Path, what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _custody(options: Options) -> Iterator[None]:
-    """Hold the data directory, and check that nothing was lost since it was last used."""
+    """Keep other servers out of the data directory, and check that it has lost nothing."""
     with hold_directory(options.data_dir):
         if options.accept_loss:
             aside = accept_loss(options.data_dir)
@@ -207,8 +207,8 @@ def _custody(options: Options) -> Iterator[None]:
 def _listen_for_storage(options: Options) -> socket.socket:
     """Bind the port that the data directory used before, if it is free.
 
-    Readers identify cached files by their address; if the port changes, they download the files
-    again.
+    A reader may identify cached files by their whole URL. If the port changed, such a reader would
+    download the files again.
     """
     memory = options.data_dir / "storage-port"
     remembered = memory.read_text().strip() if memory.is_file() else ""

@@ -1,4 +1,4 @@
-"""Indexes on the fields by which lists of runs are filtered and ordered.
+"""Makes indexes on the fields by which lists of runs are filtered and ordered.
 
 A value of a config or a summary is found by parsing the run's JSON, which takes long for ten
 thousand runs. So the first list that filters or orders a large project by a field makes an index
@@ -46,7 +46,7 @@ class AskedIndexes:
         Returns
         -------
         bool
-            Whether each of the fields has an index.
+            Whether each field that needs an index has one now; False for a small project.
         """
         indexes = {name: columns for name, columns in map(_index, fields) if columns}
         if not indexes or not _is_large(database, project_id):
@@ -64,7 +64,7 @@ class AskedIndexes:
 
 
 def _has_room(database: Database, last_used: dict[str, float]) -> bool:
-    """Return whether an index may be made; an unused index is dropped to make room."""
+    """Return whether an index may be made; if necessary, drop one that was not used lately."""
     if len(last_used) < MAX_INDEXES:
         return True
     oldest = min(last_used, key=last_used.__getitem__)
@@ -107,9 +107,10 @@ def _index(field: RunField) -> tuple[str, list[str]]:
 
 
 def _unqualified(sql: str) -> str:
-    """Return an expression without the table's name, which an index must not contain.
+    """Return an SQL expression without the name of the table, because an index must not name it.
 
-    The literals contain no quotes, so every second part between quotes is outside of a literal.
+    The expression is split at single quotes. Literals contain no single quotes, so the first part,
+    the third part and so on are outside of literals.
     """
     parts = sql.split("'")
     parts[::2] = [part.replace("runs.", "") for part in parts[::2]]

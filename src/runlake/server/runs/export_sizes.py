@@ -1,4 +1,4 @@
-"""Decides when the live rows of a run are exported, and how many of them at once."""
+"""Decides when the live rows of a run are exported, and how many rows one export gets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def is_due(run: sqlite3.Row, rows: int | None) -> bool:
     Parameters
     ----------
     run : Row
-        Its ``state``, ``line_count``, ``exported_count`` and ``live_bytes``.
+        The run, with ``state``, ``line_count``, ``exported_count`` and ``live_bytes``.
     rows : int or None
         Rows per export; None lets exports grow with the run.
     """

@@ -1,4 +1,4 @@
-"""Files of runs: announced, uploaded by signed URL, listed, deleted."""
+"""Files of runs: they are announced, uploaded to a signed URL, listed and deleted."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RunFiles:
         self._storage = storage
 
     def announce(self, run_id: int, names: Sequence[str]) -> list[str]:
-        """Register files that will be uploaded, and return their names in plain form."""
+        """Register files that will be uploaded, and return their names in normal form."""
         plain = [_checked_name(name) for name in names]
         with self._database.transaction() as connection:
             connection.executemany(
@@ -78,7 +78,7 @@ class RunFiles:
         Returns
         -------
         Page of Row
-            Oldest first, with ``id``, ``name``, ``md5``, ``n_bytes`` and ``modified_at``.
+            Files with ``id``, ``name``, ``md5``, ``n_bytes`` and ``modified_at``, oldest first.
         """
         condition = ""
         values: list[str] = []
@@ -101,7 +101,7 @@ class RunFiles:
         return cut_page(rows, limit, lambda row: str(row["id"]))
 
     def run_of(self, file_id: int) -> int | None:
-        """Return the number of the run that has a file, None if there is no such file."""
+        """Return the number of the run that has a file; None if there is no such file."""
         row = self._database.row("SELECT run_id FROM files WHERE id = ?", file_id)
         return int(row["run_id"]) if row else None
 
@@ -123,7 +123,7 @@ class RunFiles:
 
 
 def _checked_name(name: str) -> str:
-    """Return the plain form of a file's name; raise `Refused` if a run cannot have such a file.
+    """Return a file's name in normal form; raise `Refused` if a run cannot have such a file.
 
     Examples
     --------
@@ -143,5 +143,5 @@ def _plain_name(name: str) -> str:
 
 
 def file_object(run_id: int, name: str) -> str:
-    """Return the name of a run file in the storage."""
+    """Return the name of the object that contains a file of a run."""
     return f"files/{run_id}/{name}"

@@ -28,15 +28,15 @@ class RunField:
     name : str
         The name in the filter.
     kind : str
-        Expression for its type, with the type names of SQLite's ``json_type``; null if the run
+        Expression for the type of the value, named as by SQLite's ``json_type``; null if the run
         does not have the field.
     value : str
-        Expression for its value.
+        Expression for the value of the field.
     operand : callable
         Converts the operand of a comparison to the stored form of the value.
     elements : str, optional
-        For a list such as the tags: a table of its elements. A condition is true if any element
-        matches.
+        For a list such as the tags: a table of the list's elements. A condition is true if any
+        element matches.
     whole : str, optional
         For a list: expression for the whole list as text.
     """
@@ -50,10 +50,11 @@ class RunField:
 
     @property
     def searched(self) -> str:
-        """Expression for the value in searches and in ORDER BY; there may be an index on it.
+        """Expression for the value in searches and in ORDER BY; an index on it may exist.
 
-        It differs in form from the expression in other conditions: SQLite 3.40 returns wrong rows
-        if it replaces an expression by an index's column within a condition that has a subquery.
+        Its form differs from `value`, which other conditions use, so that SQLite never replaces
+        `value` by the column of an index. Within a condition that has a subquery, SQLite 3.40 would
+        return wrong rows after such a replacement.
         """
         is_column = PLAIN_COLUMN.fullmatch(self.value) is not None
         return self.value if is_column else f"ifnull({self.value}, NULL)"
@@ -65,13 +66,13 @@ def find_field(name: str) -> RunField:
     Parameters
     ----------
     name : str
-        A run's own field in camel case or snake case, ``config.<key>``,
+        A field of the run itself in camel case or snake case, ``config.<key>``,
         ``summary_metrics.<key>`` or ``keys_info.keys.<key>``.
 
     Returns
     -------
     RunField
-        Its SQL expressions.
+        The field, with its SQL expressions.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def find_field(name: str) -> RunField:
 
 
 def _near(name: str) -> list[str]:
-    """Return the fields with names similar to an unknown name."""
+    """Return names of fields that are similar to an unknown name."""
     if name in MISTAKEN:
         return [MISTAKEN[name]]
     document, _, key = name.partition(".")

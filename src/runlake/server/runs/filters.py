@@ -1,7 +1,7 @@
 """Filters of runs: compiles the Mongo-like language of the protocol to SQL.
 
-A comparison of values of different types is false, never an error. A comparison with a missing
-field is false too, except ``$ne``, ``$nin`` and ``$exists: false``, which are true.
+A comparison of values of different types is false, never an error. For a missing field, ``$ne``,
+``$nin`` and ``$exists: false`` are true, and all other comparisons are false.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ORDERED = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A comparison of one field with values, in SQL."""
+    """A comparison of one field with values, as SQL that can use an index on the field."""
 
     field: RunField
     sql: str
@@ -47,7 +47,7 @@ class Condition:
     sql : str
         An expression over the table ``runs``; put it in brackets after ``WHERE``.
     values : tuple
-        The values of its question marks, in order.
+        The values for the question marks in ``sql``, in order.
     probes : tuple of Probe
         Comparisons that are true for every matching run, and for which an index can be used.
     """
@@ -91,7 +91,7 @@ def parse_filters(text: str | None) -> Condition:
 
 
 class _Compiler:
-    """Compiles one filter, and limits its conditions, with clearer messages than SQLite has."""
+    """Compiles one filter; refuses too large filters with clearer messages than SQLite's."""
 
     def __init__(self) -> None:
         self._n_conditions = 0
@@ -168,7 +168,7 @@ def _in(field: RunField, operand: Any) -> Condition:
 
 
 def _all(field: RunField, operand: Any) -> Condition:
-    """Return the condition that a list has all values; a single value counts as a list."""
+    """Return the condition that a field contains all values; a single value counts as a list."""
     if not isinstance(operand, list):
         raise Refused(f"$all wants a list of values, not {_shown(operand)}")
     conditions = [_joined("OR", [_equal(field, one), _holds(field, one)], NEVER) for one in operand]
@@ -277,7 +277,7 @@ def _where(field: RunField, test: str, value: Any) -> Condition:
 def _with_probe(
     found: Condition, field: RunField, kind: tuple[str, ...], values: Sequence[Any]
 ) -> Condition:
-    """Return the condition, with a probe if the values are few: SQLite searches for each value."""
+    """Return the condition; if the values are few, add a probe that can find them by an index."""
     if field.elements or kind in {("array",), ("object",)} or len(values) > MAX_SEARCHES:
         return found
     marks = ", ".join("?" * len(values))
@@ -311,7 +311,7 @@ def _bindable(value: Any) -> Any:
 
 
 def _joined(word: str, conditions: Sequence[Condition], empty: Condition) -> Condition:
-    """Join conditions as a balanced tree: SQLite limits the depth of an expression."""
+    """Join conditions as a balanced tree, because SQLite limits the depth of an expression."""
     if not conditions:
         return empty
     if len(conditions) == 1:

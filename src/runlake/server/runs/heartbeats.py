@@ -1,4 +1,4 @@
-"""When each run last sent a request, by a clock that is never set."""
+"""Remembers when each run last sent a request, by a clock that nobody can set."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 class Heartbeats:
     """Finds the runs that have been silent for too long.
 
-    The wall clock may be set, and a server may have been down: neither may make a run count as
-    silent. So the times are those of a monotonic clock, and silence is counted from the start of
-    the server.
+    A run must not count as silent because the time of day was changed, or because the server was
+    down. So the times are those of a monotonic clock, and silence is counted at the earliest from
+    the start of the server.
 
     Parameters
     ----------
@@ -43,6 +43,6 @@ class Heartbeats:
         self._heard.pop(run_id, None)
 
     def silent(self, running: Iterable[int], seconds: float) -> list[int]:
-        """Return those of the running runs that sent nothing for some time."""
+        """Return those of the given runs that sent nothing during the last ``seconds``."""
         latest = self._clock() - seconds
         return [run_id for run_id in running if self._heard.get(run_id, self._start) <= latest]

@@ -1,4 +1,4 @@
-"""Reads rows of a run's history from its stored lines; only needed lines are parsed."""
+"""Reads rows of a run's history from its stored lines; parses only the lines that it needs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class HistoryRows:
         self._database = database
 
     def steps(self, run: sqlite3.Row, *, is_live: bool) -> list[int]:
-        """Return the steps of all rows, or of those in no export, ascending, each once."""
+        """Return the steps of all rows, or only of live rows; ascending, each step once."""
         # By position, not by step: this reads only the live rows of a long run. The unary plus
         # keeps SQLite from choosing the index on steps.
         steps = self._database.texts(
@@ -43,7 +43,7 @@ class HistoryRows:
         return sorted(set(map(int, steps)))
 
     def between(self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool) -> list[Row]:
-        """Return rows of ``start <= step < stop``, ascending, each step once.
+        """Return the rows with ``start <= step < stop``, ascending, one row per step.
 
         Parameters
         ----------
@@ -65,7 +65,7 @@ class HistoryRows:
     def page(
         self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool, limit: int
     ) -> list[str]:
-        """Return the first ``limit`` rows of `between` as JSON."""
+        """Return the first ``limit`` of the rows that `between` returns, as JSON."""
         bounds = self._bounds(run, start, stop, is_live=is_live)
         behind = self._database.row(
             f"SELECT DISTINCT step {IN_RANGE} ORDER BY step LIMIT 1 OFFSET ?",
@@ -103,14 +103,14 @@ class HistoryRows:
         is_live: bool,
         limit: int,
     ) -> list[Row]:
-        """Return the rows that have all of the given keys, with only these keys, each step once.
+        """Return the rows that have all of the given keys; other keys are left out of the rows.
 
         Parameters
         ----------
         run : Row
             The run.
         keys : sequence of str
-            ``_step`` may be among them.
+            The keys; ``_step`` may be among them.
         start, stop : int
             First step, inclusive, and the step to stop before, exclusive.
         is_live : bool
@@ -121,7 +121,7 @@ class HistoryRows:
         Returns
         -------
         list of dict
-            Ascending by step.
+            The rows, ascending by step, one row per step.
         """
         if set(keys) <= {STEP}:
             steps = self._steps(run, start, stop, is_live=is_live)
@@ -161,11 +161,12 @@ def _placed(text: str) -> tuple[int, int, str]:
 
 
 def _mentions(keys: Sequence[str]) -> tuple[str, list[str]]:
-    """Return an SQL condition that every line with one of the keys meets, and its values.
+    """Return an SQL condition that every line with one of the keys meets, and its parameters.
 
     The condition only skips lines that cannot have a key; the parsed rows are checked afterwards.
-    The last part of a dotted key may be the name in a nested dict, and JSON may escape any
-    character. SQLite limits the depth of an expression; a condition for very many keys is left out.
+    A dotted key may come from a nested dict, whose line contains only the last part of the key as a
+    name. JSON may escape any character. For very many keys there is no condition, because SQLite
+    limits the depth of an expression.
     """
     names = {key.rpartition(".")[2] for key in keys if key != STEP}
     marks = [

@@ -1,4 +1,4 @@
-"""History lines as the SDK sends them, and rows as the protocol returns them."""
+"""Converts history lines that the SDK sent to rows that the protocol returns."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NOT_ON_WIRE = ("NaN", "Infinity", "null", "\\u")
 
 
 def parse_line(line: str) -> Row:
-    """Parse a history line and give nested dicts dotted keys; empty dicts stay.
+    """Parse a history line; nested dicts are replaced by dotted keys, except empty dicts.
 
     Parameters
     ----------
     line : str
-        A JSON object; a ``_step`` in it is an integer of 0 to `LAST_STEP`.
+        A JSON object. If it has a ``_step``, this is an integer from 0 to `LAST_STEP`.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def to_wire(value: Any) -> Any:
 
 
 def rows_on_wire(lines: Mapping[int, Sequence[str]]) -> list[str]:
-    """Return the row of each step as JSON, from the lines of each step; see `row_on_wire`.
+    """Return one row per step as JSON, made from the lines of the step; see `row_on_wire`.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def row_on_wire(step: int, lines: Sequence[str]) -> str:
 
 
 def _is_on_wire(step: int, line: str) -> bool:
-    """Return whether a line can be sent unchanged: flat, standard JSON, with an integer step."""
+    """Return whether a line can be sent unchanged: as flat, standard JSON with its step."""
     found = WHOLE_STEP.search(line)
     return (
         line.count("{") == 1
@@ -128,9 +128,9 @@ def _is_on_wire(step: int, line: str) -> bool:
 
 
 def _are_on_wire(steps: Sequence[int], lines: Sequence[str]) -> bool:
-    """Return whether `_is_on_wire` is true of each line; for many lines, much faster.
+    """Return whether all lines can be sent unchanged; much faster than `_is_on_wire` for each.
 
-    The result is also False for some keys that resemble numbers.
+    The result is also False if a key resembles certain numbers.
     """
     text = "\n".join(lines)
     return (
@@ -155,7 +155,7 @@ def merge_steps(rows: Iterable[Row]) -> list[Row]:
 
 
 def sample_evenly(rows: list[Row], limit: int) -> list[Row]:
-    """Return at most ``limit`` rows, evenly spaced, first and last among them."""
+    """Return at most ``limit`` rows, evenly spaced, with the first row and the last row."""
     return [rows[position] for position in even_positions(len(rows), limit)]
 
 
@@ -182,7 +182,8 @@ def count_keys(facts: dict[str, Any], rows: Iterable[Row]) -> None:
     Parameters
     ----------
     facts : dict
-        Key to ``{"types": {type: count}, "previous": number, "monotonic": bool}``; modified.
+        For each key, ``{"types": {type: count}, "previous": number, "monotonic": bool}``. The
+        function changes this dict.
     rows : iterable of dict
         Rows that are not counted yet.
     """
@@ -231,7 +232,7 @@ def _is_double(number: float) -> bool:
 
 
 def history_keys(facts: Mapping[str, Any], last_step: int) -> dict[str, Any] | None:
-    """Return the ``historyKeys`` object of a run, None for a run without history."""
+    """Return the ``historyKeys`` object of a run; None if the run has no history."""
     if last_step < 0:
         return None
     keys = {

@@ -43,11 +43,11 @@ class _Order:
 
     @property
     def is_creation(self) -> bool:
-        """Whether the order is that of creation, for which there is an index."""
+        """Whether runs are ordered by the time of creation, for which an index exists."""
         return self.value == "runs.created_at"
 
     def sql(self, *, is_probed: bool) -> str:
-        """Return the SQL order; ``is_probed`` if the filter can use an index of its own."""
+        """Return the terms after ORDER BY; ``is_probed`` means that the filter can use an index."""
         direction = "DESC" if self.is_descending else "ASC"
         if self.is_creation:
             # The unary plus keeps SQLite from walking all runs in order of creation.
@@ -57,7 +57,10 @@ class _Order:
         return f"order_value {direction} NULLS LAST, runs.id"
 
     def behind(self, value: Any, run_id: int) -> tuple[str, list[Any]]:
-        """Return an SQL condition, with its values, for runs after the run of this value and id."""
+        """Return an SQL condition, with its parameters, for the runs that come after a given run.
+
+        ``value`` is that run's value of the ordered field, and ``run_id`` its number.
+        """
         sign = "<" if self.is_descending else ">"
         if self.is_creation:
             return f"({self.value}, runs.id) {sign} (?, ?)", [value, run_id]
@@ -100,7 +103,7 @@ def list_runs(
     filters : str or None
         JSON, see `parse_filters`.
     order : str or None
-        ``+`` (ascending, the default) or ``-`` and a field; by creation if None.
+        A field after ``+`` (ascending, the default) or ``-``; None means the order of creation.
     first : int or None
         Maximum number of runs.
     after : str or None
@@ -140,7 +143,7 @@ def list_runs(
 def _probes(
     database: Database, project_id: int, condition: Condition, order: _Order | None
 ) -> list[Probe]:
-    """Make indexes for a list; return comparisons that can use them and that few runs match."""
+    """Make indexes for a list; return comparisons that can use an index and that few runs match."""
     indexes = INDEXES.setdefault(database, AskedIndexes())
     if order is not None:
         indexes.prepare(database, project_id, [order.field])
@@ -157,7 +160,7 @@ def _probes(
 
 
 def _tests(probes: list[Probe], condition: Condition) -> tuple[list[str], list[Any]]:
-    """Return the SQL tests of a condition and their values; the first ones can use an index."""
+    """Return the SQL tests of the probes and then of the condition, with their parameters."""
     return (
         [*(f"({probe.sql})" for probe in probes), f"({condition.sql})"],
         [*(value for probe in probes for value in probe.values), *condition.values],

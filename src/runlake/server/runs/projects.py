@@ -20,7 +20,7 @@ CHANGEABLE = ("description", "access", "views")
 def list_projects(
     database: Database, entity: str, *, first: int | None, after: str | None
 ) -> Page[sqlite3.Row]:
-    """Return a page of the projects of an entity, the newest first."""
+    """Return a page of the projects of an entity, newest first."""
     return _page(
         database,
         "SELECT * FROM projects WHERE entity = ? AND id < ? ORDER BY id DESC LIMIT ?",
@@ -90,7 +90,7 @@ def check_project_name(name: str | None) -> str:
 
 
 def find_sweep(database: Database, project_id: int, name: str) -> sqlite3.Row | None:
-    """Return a sweep with its counts of runs."""
+    """Return a sweep with the counts of its runs."""
     return database.row(f"{SWEEPS} AND sweeps.name = ?", project_id, name)
 
 
@@ -103,7 +103,7 @@ def count_sweeps(database: Database, project_id: int) -> int:
 def list_sweeps(
     database: Database, project_id: int, *, first: int | None, after: str | None
 ) -> Page[sqlite3.Row]:
-    """Return a page of the sweeps of a project, the oldest first."""
+    """Return a page of the sweeps of a project, oldest first."""
     return _page(
         database,
         f"{SWEEPS} AND sweeps.id > ? ORDER BY sweeps.id LIMIT ?",

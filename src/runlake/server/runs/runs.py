@@ -1,4 +1,4 @@
-"""Runs: created, resumed, streamed to, exported, ended."""
+"""Stores runs: creates, resumes, changes and ends them, and stores the lines that they send."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ STARTS_A_RUN = ("host", "jobProgram", "displayName", "groupName", "jobType", "no
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of runs.
+    """Limits of runs: how large exports are, and when a silent run counts as crashed.
 
     Parameters
     ----------
@@ -66,10 +66,10 @@ class Exports(Protocol):
     """Writes exports of runs later; see `runlake.server.exports.queue`."""
 
     def add(self, run_id: int) -> None:
-        """Have a run exported."""
+        """Arrange that a run is exported later."""
 
     def wait(self, run_id: int, is_done: Callable[[], bool]) -> None:
-        """Have a run exported, and wait for a limited time until all, or enough, is exported."""
+        """Export a run soon, and wait for a limited time until all or enough rows are exported."""
 
 
 class RunStore:
@@ -84,7 +84,7 @@ class RunStore:
     exports : Exports
         Writes the exports.
     limits : Limits
-        Rows per export, seconds of silence.
+        Limits of all runs.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class RunStore:
         self.history = HistoryRows(database)
 
     def find(self, entity: str, project: str, name: str) -> sqlite3.Row | None:
-        """Return a run by its names."""
+        """Return a run by the names of its entity and project, and its own name."""
         return self._database.row(
             "SELECT runs.*, entity, projects.name AS project FROM runs JOIN projects "
             "ON projects.id = project_id WHERE entity = ? AND projects.name = ? AND runs.name = ?",
@@ -122,7 +122,7 @@ class RunStore:
         )
 
     def large_values(self, column: str, run_ids: Sequence[int]) -> dict[int, Any]:
-        """Return the values of a large column by run number; rows from lists lack this column."""
+        """Return a large column, which rows from lists lack, as a dict of run number to value."""
         rows = self._database.rows(
             f"SELECT id, {column} FROM runs WHERE id IN (SELECT value FROM json_each(?))",
             json.dumps(run_ids),
@@ -194,7 +194,7 @@ class RunStore:
         return self._existing(cursor.lastrowid), True
 
     def _start_over(self, connection: sqlite3.Connection, run_id: int) -> None:
-        """Delete the history of a run whose id is used again without resuming it."""
+        """Delete the history of a run, because its id is used again without resuming the run."""
         connection.execute("DELETE FROM lines WHERE run_id = ?", (run_id,))
         self._withdraw_exports(connection, run_id)
         connection.execute(
@@ -204,7 +204,7 @@ class RunStore:
         )
 
     def stream(self, run: sqlite3.Row, body: Mapping[str, Any]) -> bool:
-        """Store one file-stream request; repeating it changes nothing.
+        """Store one file-stream request; the same request sent twice is stored once.
 
         Parameters
         ----------
@@ -221,7 +221,7 @@ class RunStore:
         Raises
         ------
         BadBody
-            If one of its lines cannot be stored; nothing of the request is stored then.
+            If a line of the request cannot be stored; then nothing of the request is stored.
         """
         run_id, received = run["id"], parse_stream(body)
         work_ahead(summary=received.summary)
@@ -298,10 +298,10 @@ class RunStore:
         )
 
     def _withdraw_exports(self, connection: sqlite3.Connection, run_id: int) -> None:
-        """Remove the exports of a run from its list; all its rows are live until exported again.
+        """Remove all exports of a run; its rows are live until they are exported again.
 
-        The SDK caches exports by their position, and never updates them. So `has_old_exports` says
-        that readers may hold other exports than those that the run gets now.
+        The SDK caches exports by their position, and never updates a cached export. So the column
+        ``has_old_exports`` states that a reader may have cached exports that were removed here.
         """
         for name in self.export_objects(run_id):
             self._storage.forget(name)
@@ -314,7 +314,7 @@ class RunStore:
         )
 
     def with_exports(self, run: sqlite3.Row) -> sqlite3.Row:
-        """Return the run after its due exports were written, unless that takes too long."""
+        """Wait for a limited time until the due exports of a run are written; return the run."""
         if not is_due(run, self._limits.export_rows):
             return run
         n_lines = run["line_count"]
@@ -335,7 +335,7 @@ class RunStore:
         return [row["id"] for row in rows if is_due(row, self._limits.export_rows)]
 
     def end_silent_runs(self) -> None:
-        """End runs that have sent nothing for too long, and have their rows exported.
+        """End runs that have sent nothing for too long, and arrange that their rows are exported.
 
         A running run becomes ``crashed``; a run that announced its preemption becomes
         ``preempted``.
@@ -358,7 +358,7 @@ class RunStore:
                 self._exports.add(run_id)
 
     def export_objects(self, run_id: int) -> list[str]:
-        """Return the names of a run's exports, oldest first."""
+        """Return the names of the objects that contain a run's exports, oldest first."""
         return [
             row["object"]
             for row in self._database.rows(
@@ -369,7 +369,7 @@ class RunStore:
     def lines(
         self, run_id: int, stream: str, *, first: int = 0, limit: int | None = None
     ) -> list[tuple[int, str]]:
-        """Return at most ``limit`` lines of a stream with their positions, from ``first`` on."""
+        """Return lines of a stream with their positions: at most ``limit``, from ``first`` on."""
         return [
             (row["position"], row["content"])
             for row in self._database.rows(
@@ -407,7 +407,7 @@ class RunStore:
         return counts
 
     def rewind(self, run: sqlite3.Row, step: int) -> sqlite3.Row:
-        """Delete the rows after a step; raise `Refused` if one of them is exported."""
+        """Delete the rows after a step; raise `Refused` if one of these rows is exported."""
         behind = self._database.row(
             "SELECT min(position) AS first FROM lines WHERE run_id = ? AND stream = 'history' "
             "AND step > ?",
@@ -445,7 +445,7 @@ class RunStore:
             connection.execute("UPDATE runs SET state = ? WHERE id = ?", (state, run_id))
 
     def stop(self, run_id: int) -> None:
-        """Ask a run to stop; the answer to its next request says so."""
+        """Ask a run to stop: the answer to its next request tells its script to stop."""
         with self._database.transaction() as connection:
             connection.execute("UPDATE runs SET is_stopped = 1 WHERE id = ?", (run_id,))
 
@@ -459,7 +459,7 @@ class RunStore:
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
 
     def was_deleted(self, run_id: int | None) -> bool:
-        """Return whether a run with this number existed, and exists no more."""
+        """Return whether a run with this number existed and was deleted."""
         row = self._database.row(
             "SELECT 1 FROM sqlite_sequence WHERE name = 'runs' AND seq >= ?1 AND ?1 > 0 "
             "AND NOT EXISTS (SELECT 1 FROM runs WHERE id = ?1)",

@@ -1,4 +1,4 @@
-"""File-stream requests: parsed and checked before any part of them is stored."""
+"""Parses and checks a file-stream request before any part of the request is stored."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SentLines:
     texts : tuple of str
         The lines as received.
     rows : tuple of dict
-        The parsed lines, with dotted keys; empty for the console's output.
+        The parsed lines, with dotted keys; empty if the stream is the console output.
     """
 
     offset: int
@@ -56,9 +56,9 @@ class StreamBody:
     Parameters
     ----------
     streams : mapping of str to SentLines
-        By stream: "history", "events", "output".
+        The lines of each stream; the streams are "history", "events" and "output".
     summary : str or None
-        JSON object of the complete summary.
+        The complete summary, as a JSON object; None if the request has no summary.
     is_complete, is_preempting : bool
         Whether the run ends, and whether it announces its preemption.
     exit_code : int or None
@@ -83,7 +83,7 @@ def parse_stream(body: Mapping[str, Any]) -> StreamBody:
     Returns
     -------
     StreamBody
-        Lines that can all be stored and exported.
+        The content of the request; all of its lines can be stored and exported.
 
     Raises
     ------

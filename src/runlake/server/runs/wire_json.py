@@ -12,7 +12,7 @@ MAX_VALUES = 2_000_000
 
 
 def read_json(text: str) -> Any:
-    r"""Parse JSON; ``NaN`` and ``Infinity`` are numbers, as the SDK writes them.
+    r"""Parse JSON; ``NaN`` and ``Infinity``, which the SDK writes, are accepted as numbers.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def read_json(text: str) -> Any:
     Returns
     -------
     Any
-        The value. Lone surrogates, which no file can contain, become U+FFFD, as in Go.
+        The value. Halves of surrogate pairs, which UTF-8 cannot represent, become U+FFFD, as in Go.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def read_json(text: str) -> Any:
 
 
 def read_body(content: bytes) -> dict[str, Any]:
-    """Parse the body of a request; empty means ``{}``.
+    """Parse the body of a request; an empty body means ``{}``.
 
     Parameters
     ----------
@@ -64,7 +64,8 @@ def read_body(content: bytes) -> dict[str, Any]:
     ------
     ValueError
         If the body is not a JSON object, or has too many values. Each value takes about 100 bytes
-        of memory. Values in texts that are JSON themselves are counted too.
+        of memory. If a text in the body is itself JSON, the values in this text are counted
+        too.
     """
     n_containers = content.count(b"[") + content.count(b"{")
     if n_containers > MAX_CONTAINERS or n_containers + content.count(b",") > MAX_VALUES:

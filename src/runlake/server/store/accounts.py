@@ -75,9 +75,10 @@ class Key:
     id : str
         The first digits of its digest.
     name : str
-        The first characters of the key itself; the id for a key from before names were kept.
+        The first characters of the key itself. If the key was added before names were stored, the
+        same as ``id``.
     user : str
-        Its user.
+        The name of its user.
     created : str or None
         Time of its creation, UTC, as text.
     """
@@ -95,11 +96,11 @@ def add_user(database: Database, name: str, api_key: str | None = None) -> str:
     Parameters
     ----------
     database : Database
-        A running server on the same database accepts the new user at once.
+        The database. A server that is running on it accepts the new user immediately.
     name : str
-        Letters, digits, ``_.-``; becomes the entity of the user's runs.
+        Letters, digits, ``_.-``. The name becomes the entity of the user's runs.
     api_key : str, optional
-        40 characters or more of ``A-Z a-z 0-9 _ -``; random if omitted.
+        40 characters or more of ``A-Z a-z 0-9 _ -``. If omitted, a random key is made.
 
     Returns
     -------
@@ -152,7 +153,7 @@ def list_keys(database: Database, name: str | None = None) -> list[Key]:
 
 
 def revoke_key(database: Database, key: str) -> Key:
-    """Revoke a key; a running server refuses it at once.
+    """Revoke a key; a running server refuses the key immediately.
 
     Parameters
     ----------
@@ -202,13 +203,13 @@ def list_users(database: Database) -> list[str]:
 
 
 def stored_bytes(database: Database, entity: str) -> int:
-    """Return how many bytes the files, artifacts and exports of an entity take."""
+    """Return how many bytes the files, artifacts and exports of an entity have in all."""
     row = database.row(STORED, entity)
     return int(row["n_bytes"]) if row else 0
 
 
 def find_user(database: Database, authorization: str | None) -> User | None:
-    """Return the user of an ``Authorization: Basic api:<key>`` header, None if it is wrong."""
+    """Return the user of an ``Authorization: Basic api:<key>`` header; None for a wrong key."""
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "basic":
         return None

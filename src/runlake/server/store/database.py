@@ -1,8 +1,8 @@
 """SQLite in WAL mode: users, projects, runs, lines, exports, files and artifacts.
 
-History lines are stored here until they are exported. A line is keyed by its index in the stream,
-so that a retried file-stream request overwrites equal lines. One transaction publishes an export
-and changes which rows are live.
+History lines are stored here until they are exported. The key of a line is its index in the stream,
+so that a repeated file-stream request overwrites lines with equal lines. One transaction publishes
+an export and changes which rows are live.
 """
 
 from __future__ import annotations
@@ -254,7 +254,7 @@ LOG_BYTES = 64 << 20
 
 
 class NewerDatabase(sqlite3.DatabaseError):
-    """A database has a schema that a newer version wrote; the text says so."""
+    """The schema of a database was written by a version of runlake newer than this one."""
 
 
 class Database:
@@ -263,12 +263,13 @@ class Database:
     Parameters
     ----------
     file : Path
-        Created if it does not exist, readable by its owner alone; migrated to the newest schema.
+        The file. If it does not exist, it is created, readable by its owner only. If its schema is
+        old, it is migrated to the newest schema.
 
     Raises
     ------
     NewerDatabase
-        If a newer version migrated it to a schema that is unknown here.
+        If a newer version migrated the file to a schema that is unknown to this version.
     """
 
     def __init__(self, file: Path) -> None:
@@ -284,7 +285,7 @@ class Database:
         return self.connection().execute(statement, values).fetchall()
 
     def row(self, statement: str, *values: Any) -> sqlite3.Row | None:
-        """Return the first row of a query, None without a result."""
+        """Return the first row of a query; None if the query returns no rows."""
         found: sqlite3.Row | None = self.connection().execute(statement, values).fetchone()
         return found
 
@@ -309,7 +310,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Run the block in a transaction; once it returned, the writes survive a power cut."""
+        """Run the block in a transaction; after the block, its writes survive a power cut."""
         connection = self.connection()
         if connection.in_transaction:
             # Part of the outer transaction, which commits or rolls back everything.
@@ -330,26 +331,26 @@ class Database:
             act()
 
     def on_commit(self, act: Callable[[], None]) -> None:
-        """Run an action after the commit of the transaction under way; never if it rolls back."""
+        """Run an action when the present transaction is committed, but not if it is rolled back."""
         self._local.actions.append(act)
 
     def close(self) -> None:
-        """Close the connection of the calling thread; a later use opens another one."""
+        """Close the connection of the calling thread; a later use opens a new connection."""
         self.connection().close()
         del self._local.connection
 
     def leave_checkpoints(self) -> None:
-        """Leave checkpoints to the caller; by default, SQLite makes them after some commits."""
+        """Leave checkpoints to the caller; otherwise SQLite makes them after some commits."""
         self._log_pages = 0
         self.connection().execute(f"PRAGMA wal_autocheckpoint = {self._log_pages}")
 
     def checkpoint(self, *, is_last: bool = False) -> None:
-        """Move commits from the write-ahead log to the database file; no other thread waits.
+        """Move commits from the write-ahead log to the database file; block no other thread.
 
         Parameters
         ----------
         is_last : bool
-            Move every commit and empty the log, after waiting for other threads.
+            Wait for other threads, then move every commit and empty the log.
         """
         mode = "TRUNCATE" if is_last else "PASSIVE"
         self.connection().execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
@@ -359,14 +360,14 @@ class Database:
         return int(self.connection().execute("PRAGMA data_version").fetchone()[0])
 
     def generation(self) -> int:
-        """Return the number that `begin_generation` returned last; 0 at first."""
+        """Return the number that `begin_generation` returned last; 0 if it was never called."""
         row = self.row("SELECT value FROM secrets WHERE name = 'generation'")
         return int(row["value"]) if row else 0
 
     def begin_generation(self) -> int:
         """Increase the generation number of the database by one, and return the new number.
 
-        `runlake.server.data_directory.custody` explains its purpose.
+        `runlake.server.data_directory.custody` explains the purpose of the number.
         """
         with self.transaction() as connection:
             number = self.generation() + 1
@@ -413,7 +414,7 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 
 def quoted_path(name: str) -> str:
-    """Return the path at which objects were stored before each write got a file of its own."""
+    """Return the path at which older versions, which had one file per object, stored an object."""
     return "/".join(map(_quoted_part, name.split("/")))
 
 

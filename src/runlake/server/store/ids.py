@@ -9,12 +9,12 @@ MAX_NUMBER = 2**62
 
 
 def make_id(type_name: str, number: int) -> str:
-    """Return the opaque id of a row of a type."""
+    """Return the opaque id of a database row; it contains the name of a type and a number."""
     return base64.b64encode(f"{type_name}:v1:{number}".encode()).decode()
 
 
 def parse_id(text: str, type_name: str) -> int | None:
-    """Return the row number in an opaque id; None if the text is not an id of that type."""
+    """Return the row number in an opaque id; None if the text is not an id of the given type."""
     try:
         found, _, number = base64.b64decode(text, validate=True).decode().partition(":v1:")
         return parse_number(number) if found == type_name else None
@@ -23,7 +23,7 @@ def parse_id(text: str, type_name: str) -> int | None:
 
 
 def parse_number(text: str) -> int:
-    """Parse a row number; ValueError for any other text.
+    """Parse a row number; raise ValueError if the text is not a row number.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Read and write JSON of any length in such a way that other threads can run meanwhile.
+"""Reads and writes JSON of any length so that other threads can run meanwhile.
 
-The json module keeps the interpreter's lock from the first to the last character: for 10 MB, no
-other request is answered for 0.2 s. Here long texts are read value by value, which takes three
-times as long, and long objects are written in pieces.
+The json module holds the interpreter's lock from the first to the last character. So while 10 MB
+are read, no other request is answered for 0.2 s. Here long texts are read value by value, which
+takes three times as long, and long objects are written in pieces.
 """
 
 from __future__ import annotations
@@ -28,19 +28,20 @@ def loads(text: str, *, strict: bool = True) -> Any:
     text : str
         Any text.
     strict : bool
-        Whether control characters in strings are refused.
+        Whether strings that contain control characters are refused.
 
     Returns
     -------
     Any
-        The value. Escapes of surrogate pairs in long strings may stay two characters.
+        The value. In a long string, an escaped surrogate pair may become two characters, the halves
+        of the pair.
 
     Raises
     ------
     ValueError
         If the text is not JSON.
     RecursionError
-        If it is nested too deeply.
+        If the value is nested too deeply.
 
     Examples
     --------
@@ -53,7 +54,7 @@ def loads(text: str, *, strict: bool = True) -> Any:
 
 
 def loads_objects(text: str) -> Any:
-    """Parse JSON that consists of small objects; faster than `loads`."""
+    """Parse JSON that consists of small objects, faster than `loads` does."""
     # The hook is Python, so that the lock can change hands at the end of each object.
     return json.loads(text) if len(text) < LONG else json.loads(text, object_hook=_same)
 
@@ -89,7 +90,7 @@ def _pieces(members: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 class _PatientDecoder(json.JSONDecoder):
-    """A JSON decoder that runs in Python; only strings are parsed in C, long ones in pieces."""
+    """A JSON decoder in Python; only strings are parsed in C, long strings in pieces."""
 
     def __init__(self, *, strict: bool) -> None:
         super().__init__(strict=strict)
@@ -125,7 +126,7 @@ def _scan_string(text: str, start: int, strict: bool) -> tuple[str, int]:
 
 
 def _before_escape(text: str, start: int, stop: int) -> int:
-    """Return the last position up to ``stop`` at which no escape is cut in two."""
+    """Return the last position, ``stop`` or earlier, that is not within an escape."""
     last = text.rfind("\\", max(start, stop - UNICODE_ESCAPE), stop)
     if last == -1 or stop >= len(text):
         return stop

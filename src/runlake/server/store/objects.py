@@ -1,13 +1,13 @@
 """Objects behind signed URLs: exports, run files and artifact files.
 
 A file on disk is written once and never changed. The database says which file an object has; one
-transaction gives it another file, and the old file is removed after that. So a reader that has
-opened a file reads exactly the bytes whose digest is in the database, and a crash leaves at most
-files that belong to no object.
+transaction gives the object another file, and afterwards the old file is removed. So a reader that
+has opened a file reads exactly the bytes whose digest was in the database, and a crash leaves at
+most files that belong to no object.
 
-``storage/incoming/`` has files that are being written, ``storage/KIND/XX/`` complete ones, where
-KIND is the first part of the object's name. Files that older versions of runlake wrote stay where
-they are.
+``storage/incoming/`` contains files that are being written. ``storage/KIND/XX/`` contains complete
+files; KIND is the first part of the object's name, and XX the first two characters of the file's.
+Files that older versions of runlake wrote stay where they are.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ObjectGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """The facts of a complete object; digests in hex, ``crc32c`` is None until it is known."""
+    """The file, digests (in hex), length and time of an object; an unknown ``crc32c`` is None."""
 
     file: Path
     md5: str
@@ -57,7 +57,7 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class OpenObject:
-    """An object that is open for reading, with the digests of exactly these bytes."""
+    """An object that is open for reading, with the digests of exactly the bytes in its file."""
 
     content: FileIO
     facts: StoredObject
@@ -77,7 +77,7 @@ class Storage:
     Parameters
     ----------
     database : Database
-        Holds file, digests, length and time of each object, and the signing secret.
+        Holds the path, digests, length and time of each object, and the secret for signatures.
     directory : Path
         Root of the files.
     url : str
@@ -124,7 +124,7 @@ class Storage:
             )
 
     def find(self, name: str) -> StoredObject | None:
-        """Return the facts of a complete object, None if there is none."""
+        """Return the facts of a complete object; None if there is no such object."""
         row = self._database.row("SELECT * FROM objects WHERE name = ?", name)
         return self._facts(row) if row is not None and row["file"] is not None else None
 
@@ -146,7 +146,7 @@ class Storage:
                 missing = facts.file
 
     def read(self, name: str) -> bytes | None:
-        """Return the bytes of an object, None if there is none."""
+        """Return the bytes of an object; None if there is no such object."""
         found = self.open(name)
         if found is None:
             return None
@@ -211,7 +211,7 @@ class Storage:
         Yields
         ------
         WrittenFile
-            To be passed to `register`. If the block ends without this, the file is removed.
+            The file. If the block does not pass it to `register`, the file is removed after the block.
         """
         part = self._new_part()
         try:
@@ -224,12 +224,12 @@ class Storage:
             self._unlink(written.path)
 
     def write(self, name: str, write: Callable[[Path], object]) -> None:
-        """Store an object that the server itself made; ``write`` writes the file at a path."""
+        """Store an object that the server itself makes; ``write`` writes a file to a given path."""
         with self.writing(name, write) as written:
             self.register(name, written)
 
     def register(self, name: str, written: WrittenFile) -> None:
-        """Give an object a file, in the transaction under way; its old file is removed."""
+        """Give an object a file, within the present transaction; its old file is removed."""
         digests = written.digests
         facts = (written.path, digests.md5, digests.crc32c, digests.n_bytes, time.time())
         with self._database.transaction() as connection:
@@ -248,13 +248,13 @@ class Storage:
             connection.execute("UPDATE objects SET name = ? WHERE name = ?", (new_name, name))
 
     def forget(self, name: str) -> None:
-        """Delete an object, as a part of the transaction under way; its URLs become invalid."""
+        """Delete an object, within the present transaction; its URLs become invalid."""
         with self._database.transaction() as connection:
             self._drop_file(connection, name)
             connection.execute("DELETE FROM objects WHERE name = ?", (name,))
 
     def remove_unwanted(self) -> None:
-        """Remove replaced files; while a backup runs they are kept for a later call."""
+        """Remove files that were replaced or deleted; during a backup, do nothing."""
         with self._guard, suppress(Timeout), FileLock(removal_lock(self._directory), timeout=0):
             while self._unwanted:
                 self._unlink(self._unwanted.pop())
@@ -282,7 +282,7 @@ class Storage:
         return part
 
     def _complete(self, part: Path, name: str, digests: Digests) -> WrittenFile:
-        """Move a file to its final place, flushed: a listed object must survive a power cut."""
+        """Move a file to its final place and flush it, so that it survives a power cut."""
         path = f"{name.partition('/')[0]}/{part.name[:2]}/{part.name}"
         file = self._directory / path
         parents = [file.parent]
@@ -304,7 +304,7 @@ class Storage:
 
 
 def removal_lock(directory: Path) -> Path:
-    """Return the lock file that a backup holds, so that no file of a storage is removed."""
+    """Return the lock file that a backup holds to keep a server from removing stored files."""
     return directory.with_name("removal.lock")
 
 

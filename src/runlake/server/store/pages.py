@@ -18,9 +18,9 @@ class Page(Generic[T]):
     Parameters
     ----------
     rows : list
-        In order.
+        The rows of the page, in order.
     cursors : list of str
-        One per row; a page that starts after a row is requested with its cursor.
+        One cursor per row; a client sends it to request the page that starts after the row.
     has_next : bool
         True if more rows follow.
     """
@@ -31,11 +31,11 @@ class Page(Generic[T]):
 
 
 def page_size(first: int | None) -> int:
-    """Return the maximum number of rows of a page for the requested number."""
+    """Return how many rows a page may have if a client requests this number of rows."""
     return min(max(1, DEFAULT_PER_PAGE if first is None else first), MAX_PER_PAGE)
 
 
 def cut_page(rows: list[T], size: int, cursor: Callable[[T], str]) -> Page[T]:
-    """Return the first ``size`` rows as a page; pass one row more to show that more follow."""
+    """Return the first ``size`` rows as a page; if more rows are given, `has_next` is true."""
     shown = rows[:size]
     return Page(shown, [cursor(row) for row in shown], len(rows) > size)

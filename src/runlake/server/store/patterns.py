@@ -1,6 +1,6 @@
-"""Regular expressions of users, in RE2: the time of a search grows only with the text's length.
+"""Compiles users' regular expressions with RE2, whose searches take linear time.
 
-A search with Python's `re` can take exponential time; meanwhile no other request is answered.
+A search with Python's `re` can take exponential time, and meanwhile no other request is answered.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def compile_pattern(pattern: str) -> re2._Regexp[str]:
     Returns
     -------
     re2._Regexp
-        With the methods of `re.Pattern`; the texts must not have halves of surrogate pairs.
+        The compiled pattern, with the methods of `re.Pattern`. The texts that it searches must not
+        contain halves of surrogate pairs.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def compile_pattern(pattern: str) -> re2._Regexp[str]:
 
 
 def literal_of_pattern(pattern: str) -> str:
-    """Return a text that every match contains; empty if none is known.
+    """Return a text that every match of a pattern contains; empty if no such text is known.
 
     Examples
     --------

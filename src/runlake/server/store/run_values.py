@@ -1,8 +1,8 @@
-"""Config and summary in the form that SQL filters use: standard JSON, one member per dotted path.
+"""Converts config and summary to the form for SQL filters: JSON with a member per dotted path.
 
 SQLite's JSON functions read only standard JSON, look up keys one level at a time, and treat quotes
 in keys differently between versions. So each run also stores its config and its summary in this
-form; triggers in the database keep it up to date.
+form; triggers in the database keep this copy up to date.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ INFINITE = 10**400
 
 
 class _Ahead(threading.local):
-    """Values that a thread has computed but not stored, by kind and text of the document."""
+    """Results that a thread has computed ahead; the key is the document's kind and its text."""
 
     def __init__(self) -> None:
         self.texts: dict[tuple[str, str], str] = {}
@@ -60,8 +60,8 @@ def summary_values(text: str) -> str:
 def work_ahead(*, config: str | None = None, summary: str | None = None) -> None:
     """Compute the values of long documents, for this thread's next transaction.
 
-    Triggers compute them within the transaction, in which no other user can write: for a document
-    of 10 MB that takes seconds.
+    Otherwise triggers would compute the values within the transaction, during which no other user
+    can write. For a document of 10 MB this takes seconds.
     """
     _AHEAD.texts.clear()
     if config is not None and len(config) > LONG_DOCUMENT:
@@ -71,7 +71,7 @@ def work_ahead(*, config: str | None = None, summary: str | None = None) -> None
 
 
 def json_path(path: str) -> str:
-    """Return the SQLite JSON path of a dotted path in the result of `config_values`, safe in SQL.
+    """Return the SQLite JSON path, safe in SQL, of a dotted path in the result of `config_values`.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def _flat(document: dict[str, Any]) -> str:
 def _collect(
     document: dict[str, Any], prefix: str, depth: int, found: dict[str, Any], room: _Room
 ) -> None:
-    """Add every value by its path; of two values with the same path, that of the longer key."""
+    """Add every value by its path; if two have the same path, add that of the longer key."""
     keys = sorted(document, key=lambda key: key.count("."), reverse=True)
     for key in keys:
         path = f"{prefix}{key}"
@@ -138,7 +138,7 @@ class _Room:
         self._measure(document)
 
     def add(self, path: str, value: Any, found: dict[str, Any]) -> None:
-        """Add a value if there is room; add an empty object or list in place of a too large one."""
+        """Add a value if there is room; in place of a too large dict or list, add an empty one."""
         size = len(path) + self._measure(value)
         if size > self._left and isinstance(value, (dict, list)):
             value, size = type(value)(), len(path)
@@ -147,7 +147,7 @@ class _Room:
             found[path] = value
 
     def _measure(self, value: Any) -> int:
-        """Return about the length of a value as JSON."""
+        """Return the approximate length of a value as JSON."""
         if isinstance(value, str):
             return len(value)
         if not isinstance(value, (dict, list)):

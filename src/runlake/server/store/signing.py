@@ -21,7 +21,7 @@ class UrlSigner:
     Parameters
     ----------
     database : Database
-        Keeps the secret, so that URLs outlive a restart.
+        Keeps the secret for signatures, so that URLs stay valid after a restart.
     url : str
         Origin that serves the objects.
     expiry : float
@@ -39,7 +39,7 @@ class UrlSigner:
         self._signer = Signer(row["value"] if row else "", salt="runlake-storage")
 
     def sign(self, method: str, name: str, number: int | None, md5: str = "") -> str:
-        """Return a URL for an object, given by its name and the number of its row."""
+        """Return a URL for the object with a name and the number of its row in the database."""
         expires = str(int(time.time() + self._expiry))
         known = "" if number is None else str(number)
         signature = self._signer.get_signature(_text(method, name, known, expires, md5)).decode()
