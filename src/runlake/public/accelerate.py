@@ -1,4 +1,4 @@
-"""Replace the history methods of an imported ``wandb`` by those of runlake."""
+"""Replace the history methods of an imported ``wandb`` by methods of runlake."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Acceleration:
 
     @contextmanager
     def _sdk_errors(self) -> Iterator[None]:
-        """Raise errors of runlake as the SDK's classes, which the script catches."""
+        """Convert errors of runlake to the SDK's error classes, which a script may catch."""
         try:
             yield
         except IncompleteRunHistoryError as error:
@@ -102,7 +102,8 @@ class _SdkScan(HistoryScan):
 def _server_of(run: Any) -> tuple[str, str | None]:
     """Return the base URL and the API key of a run of the SDK, which has no public names for them.
 
-    The key is None if the SDK's run does not have it; it is then taken from the settings.
+    The API key is None if the SDK's run does not have it; runlake then takes the key from the
+    settings.
     """
     service = getattr(run, "_service_api", None)
     if service is not None:
@@ -121,21 +122,21 @@ _active: Acceleration | None = None
 def accelerate(*, quiet: bool = False) -> Acceleration:
     """Make an imported ``wandb`` read history through runlake.
 
-    From this call on ``scan_history``, ``beta_scan_history``, ``history`` and
-    ``download_history_exports`` of the SDK's public ``Run`` run on runlake's cache and reader, with
-    runlake's rules: see "Where runlake differs from the SDK on purpose" in the documentation.
+    After this call, ``scan_history``, ``beta_scan_history``, ``history`` and
+    ``download_history_exports`` of the SDK's public ``Run`` use runlake's cache and reader, and
+    follow runlake's rules: see "Where runlake differs from the SDK on purpose" in the
+    documentation.
 
     Parameters
     ----------
     quiet : bool
-        Do not print a line on standard error.
+        Do not print the line on standard error that says that runlake is active.
 
     Returns
     -------
     Acceleration
-        Its ``undo()`` restores the SDK's methods; so does the end of
-        ``with runlake.accelerate(): ...``. A second call while it is active returns the same
-        object.
+        The SDK's methods are restored by its ``undo()``, or at the end of a ``with`` block. A
+        second call before that returns the same object.
 
     Raises
     ------

@@ -34,13 +34,14 @@ class Api(ApiArtifacts):
     ----------
     overrides : mapping, optional
         Any of ``base_url``, ``app_url``, ``entity``, ``project`` and ``cache_dir``. These values
-        are used instead of those of the environment.
+        take precedence over the environment.
     timeout : float, optional
         Time limit of one request, in seconds.
     api_key : str, optional
         Takes precedence over ``WANDB_API_KEY``, settings files and netrc.
     offline : bool, optional
-        Read only from the cache, without requests; ``RUNLAKE_OFFLINE`` if omitted.
+        Read only from the cache, without requests. If omitted, the setting ``RUNLAKE_OFFLINE``
+        decides.
 
     Raises
     ------
@@ -70,7 +71,7 @@ class Api(ApiArtifacts):
 
     @property
     def settings(self) -> Settings:
-        """The settings of the client, from every source."""
+        """The settings in use: arguments, environment and settings files combined."""
         return self._client.settings
 
     @property
@@ -152,7 +153,7 @@ class Api(ApiArtifacts):
         return self._runs[path]
 
     def from_path(self, path: str) -> Run | Project | Sweep:
-        """Return the run, project or sweep that a path names.
+        """Return the run, project or sweep at a path.
 
         Parameters
         ----------
@@ -202,7 +203,7 @@ class Api(ApiArtifacts):
         include_sweeps: bool = False,
         lazy: bool = True,
     ) -> Runs:
-        """Return the runs of a project; until `flush`, the same arguments give the same list.
+        """Return the runs of a project as a list that is fetched page by page.
 
         Parameters
         ----------
@@ -210,27 +211,27 @@ class Api(ApiArtifacts):
             ``entity/project``, ``project`` or the URL of a page of the project; the configured
             project if omitted.
         filters : dict, optional
-            MongoDB-like: ``{"$and": [{"config.lr": {"$gt": 0.01}}, {"state": "finished"}]}``, with
-            ``$and $or $nor $not $eq $ne $gt $gte $lt $lte $in $nin $all $regex $exists``. Times
-            may be ``datetime``, taken as UTC if naive. Fields are
-            ``config.<key>``, ``summary_metrics.<key>``, ``tags``, ``state``, ``name`` (the run's
-            id), ``displayName``, ``group``, ``jobType``, ``username``, ``createdAt``,
-            ``heartbeatAt``, ``duration``, ``sweep``, ...
+            Conditions in a MongoDB-like language: ``{"$and": [{"config.lr": {"$gt": 0.01}},
+            {"state": "finished"}]}``, with ``$and $or $nor $not $eq $ne $gt $gte $lt $lte $in $nin
+            $all $regex $exists``. Times may be ``datetime`` objects; without a time zone they are
+            taken as UTC. Fields are ``config.<key>``, ``summary_metrics.<key>``, ``tags``,
+            ``state``, ``name`` (the run's id), ``displayName``, ``group``, ``jobType``,
+            ``username``, ``createdAt``, ``heartbeatAt``, ``duration``, ``sweep``, ...
         order : str
             ``+`` (ascending) or ``-`` (descending) and a field: ``-summary_metrics.acc``. Runs
             without the field come last.
         per_page : int
             Runs per request.
         include_sweeps : bool
-            Fetch the sweep of each run with the list.
+            Fetch the sweep of each run together with the list.
         lazy : bool
             List the runs without config and summary; each run fetches them at the first access.
 
         Returns
         -------
         Runs
-            The list; a page of runs is requested when it is first used. If path, filters and order
-            were used before, the same list is returned again.
+            The list; a page of runs is requested when it is first used. A second call with the same
+            path, filters and order returns the same list, until `flush` is called.
 
         Raises
         ------
@@ -272,7 +273,7 @@ class Api(ApiArtifacts):
         Returns
         -------
         Project
-            Nothing has been loaded yet.
+            A project whose fields have not been loaded yet.
 
         Raises
         ------
@@ -365,12 +366,12 @@ class Api(ApiArtifacts):
         Returns
         -------
         Run
-            In state "running", without config and history.
+            A run in the state "running", without config and history.
         """
         return Run.create(self, run_id, project, self._entity(entity))
 
     def flush(self) -> None:
-        """Forget runs and lists, so that the next call asks the backend again."""
+        """Forget the returned runs and lists, so that the next call asks the backend again."""
         self._runs.clear()
         self._lists.clear()
         self._projects.clear()

@@ -1,4 +1,4 @@
-"""The default entity of paths that name no entity: from the settings, else from the API key."""
+"""The entity of paths that name none: that of the settings, else that of the API key's user."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DefaultEntity:
         return self._default_entity
 
     def _entity(self, name: str | None) -> str:
-        """Return the given entity; if it is None, the configured one, else the user's default."""
+        """Return the given entity; for None, that of the settings, else the user's default."""
         if name is not None and name != UNNAMED:
             return check_text(name, "The entity")
         entity = self._client.settings.entity or self.default_entity

@@ -74,9 +74,9 @@ class File(Attributes):
 
     @property
     def path_uri(self) -> str:
-        """The file's address in S3, as ``s3://bucket/key``; empty, with a warning, if not in S3.
+        """The file's address in S3, as ``s3://bucket/key``; if it is not in S3, "" and a warning.
 
-        For a reference, the value is the URL of the referenced file.
+        If the file is a reference, the value is the URL of the referenced file.
         """
         direct = self._attrs.get("directUrl")
         if not direct:
@@ -125,7 +125,7 @@ class File(Attributes):
             If the file exists and neither ``replace`` nor ``exist_ok`` is set, or if the name leads
             out of the directory.
         FileTransferError, Unreachable
-            If the file cannot be downloaded; nothing is left behind then.
+            If the file cannot be downloaded; no part of the file stays in the directory then.
         """
         destination = destination_of(root, self.name)
         if is_wanted(destination, replace=replace, exist_ok=exist_ok):
@@ -150,7 +150,7 @@ class File(Attributes):
 
     @property
     def _md5(self) -> str | None:
-        """The backend's MD5 digest; None if absent or malformed."""
+        """The MD5 digest of the file from the backend; None if it is absent or malformed."""
         md5 = self._attrs.get("md5")
         return md5 if isinstance(md5, str) and MD5.fullmatch(md5) else None
 
@@ -207,7 +207,7 @@ class Files(SizedPages[File]):
     per_page : int
         Files per request.
     upload : bool
-        Return upload URLs as ``url``, in place of download URLs.
+        The field ``url`` of a file is an address for uploads instead of one for downloads.
     pattern : str, optional
         Pattern of the names to list, as in SQL's LIKE: ``%`` stands for any characters, ``_`` for
         one character.

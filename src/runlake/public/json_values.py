@@ -24,7 +24,7 @@ def to_json_value(value: object, name: str, *, keeps_nan: bool = False) -> Any:
     name : str
         Name of the value in error texts.
     keeps_nan : bool
-        Keep NaN as a float instead of converting it to None.
+        Keep NaN as a float; otherwise NaN becomes None.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def _converted_array(array: Any, name: str, keeps_nan: bool) -> Any:
 
 
 def key_text(key: object, name: str) -> str:
-    """Return a mapping's key without surrounding spaces; `InvalidType` if it is not a string."""
+    """Return a key of a mapping without outer spaces; raise `InvalidType` if it is no string."""
     if not isinstance(key, str):
         raise InvalidType(f"{name} has the key {key!r}; keys must be strings.")
     return key.strip()

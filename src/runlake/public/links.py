@@ -2,8 +2,8 @@
 
 A run returns its sweep, and a sweep returns its runs; an artifact returns its files, and a file
 returns its artifact. Imports at the top of their modules would be circular. So these functions
-import modules when they are called; in its check for circles, import-linter ignores only this
-module.
+import modules when they are called; only this module is exempt from import-linter's check for
+circular imports.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def run_at(client: Client, entity: str, project: str, run_id: str) -> Run:
 def runs_of(
     client: Client, entity: str, project: str, filters: Mapping[str, Any], **options: Any
 ) -> Runs:
-    """Return the runs of a project that match a filter; the options are those of `Runs`."""
+    """Return the runs of a project that match a filter; the other arguments are those of `Runs`."""
     from runlake.public.runs.runs import Runs
 
     return Runs(client, entity, project, filters, **options)
@@ -48,14 +48,14 @@ def collection_at(client: Client, path: ArtifactPath, type_name: str) -> Artifac
 
 
 def artifact_at(client: Client, path: ArtifactPath) -> Artifact:
-    """Return the version of an artifact that a path names; one request."""
+    """Return the version of an artifact at a path; one request."""
     from runlake.public.artifacts.artifacts import fetch_artifact
 
     return fetch_artifact(client, path)
 
 
 def member_at(client: Client, membership: dict[str, Any], path: ArtifactPath) -> Artifact:
-    """Return an artifact as a member of the collection that a path names."""
+    """Return an artifact as a member of the collection in a path."""
     from runlake.public.artifacts.artifacts import from_membership
 
     return from_membership(client, membership, path)
@@ -64,14 +64,14 @@ def member_at(client: Client, membership: dict[str, Any], path: ArtifactPath) ->
 def files_of(
     artifact: Artifact, names: list[str] | None, per_page: int, **options: Any
 ) -> ArtifactFiles:
-    """Return the files of an artifact; the options are those of `ArtifactFiles`."""
+    """Return the files of an artifact; the other arguments are those of `ArtifactFiles`."""
     from runlake.public.artifacts.lists import ArtifactFiles
 
     return ArtifactFiles(artifact.client, artifact, names, per_page, **options)
 
 
 def object_in(artifact: Artifact, contents: Manifest, name: str) -> ArtifactTable | None:
-    """Return the object that was added to an artifact under a name, None if there is none."""
+    """Return the object that was added to an artifact under a name; None if there is none."""
     from runlake.public.artifacts.tables import open_object
 
     return open_object(artifact, contents, name)

@@ -25,11 +25,11 @@ def login(
     Parameters
     ----------
     key : str, optional
-        The API key; from ``WANDB_API_KEY``, a settings file or netrc if omitted.
+        The API key. If omitted, the key in ``WANDB_API_KEY``, a settings file or netrc is used.
     host : str, optional
         Base URL of the API. Used if neither `Api` nor ``WANDB_BASE_URL`` names a host.
     verify : bool
-        Check the key with the backend: one request; none offline.
+        Check the key with the backend by one request. Offline, the key is not checked.
     prompt : bool
         Decides what happens if no key is found: True raises `UsageError`, False returns False.
         runlake never prompts.
@@ -53,8 +53,8 @@ def login(
     Notes
     -----
     Nothing is written to netrc or a settings file. A pickled `Api` does not contain the key. The
-    process that unpickles it looks the key up again; if it has no other source, it must call
-    `login` itself.
+    process that unpickles the `Api` looks the key up again. If that process finds no key, it must
+    call `login` itself.
     """
     del relogin, force, timeout, referrer, anonymous
     settings = load_settings({"base_url": host}, api_key=key)

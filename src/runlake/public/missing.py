@@ -1,4 +1,4 @@
-"""Error texts for names that the wandb SDK has and runlake does not: what to use instead."""
+"""Error texts for names that the wandb SDK has and runlake lacks; they say what to use instead."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def frame_to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
-    """Return a polars frame as a pandas frame; `MissingExtra` without pandas."""
+    """Return a polars frame as a pandas frame; raise `MissingExtra` if pandas is missing."""
     _need_pandas()
     names = frame.columns
     frame = frame.with_columns([_in_microseconds(s) for s in frame if _holds_times(s.dtype)])
@@ -61,7 +61,7 @@ def _without_nanoseconds(dtype: pa.DataType) -> pa.DataType:
 
 
 def table_to_pandas(rows: list[list[Any]], columns: list[Any]) -> pd.DataFrame:
-    """Return rows of cells as a pandas frame; `MissingExtra` without pandas."""
+    """Return rows of cells as a pandas frame; raise `MissingExtra` if pandas is missing."""
     _need_pandas()
     import pandas as pd
 

@@ -10,7 +10,7 @@ from runlake.public.lists.attributes import is_notebook
 
 
 def visible_progress(*, is_wanted: bool = True) -> Progress:
-    """Return a progress bar of rich, else of tqdm; a silent one if no bar could be seen.
+    """Return a progress bar of rich or tqdm, or a silent one if nobody would see a bar.
 
     Parameters
     ----------

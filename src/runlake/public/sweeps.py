@@ -35,7 +35,7 @@ class Sweep(Attributes):
     entity, project, sweep_id : str
         Path of the sweep.
     attrs : mapping, optional
-        Fields that were loaded already; without them, construction makes one request.
+        Fields that were loaded already. If omitted, the constructor loads them with one request.
 
     Raises
     ------
@@ -122,7 +122,7 @@ class Sweep(Attributes):
 
     @property
     def order(self) -> str | None:
-        """The order for `Api.runs` that puts the best run first; None without a metric."""
+        """The order for `Api.runs` that puts the best run first; None if there is no metric."""
         metric = self.config.get("metric")
         if not isinstance(metric, dict) or "name" not in metric:
             return None
@@ -130,12 +130,12 @@ class Sweep(Attributes):
         return f"{sign}summary_metrics.{metric['name']}"
 
     def best_run(self, order: str | None = None) -> Run | None:
-        """Return the best run of the sweep, or the first run in another order.
+        """Return the best run of the sweep, or, if ``order`` is given, the first run in this order.
 
         Parameters
         ----------
         order : str, optional
-            As for `Api.runs`. If omitted, runs are ordered by the sweep's metric, or, without a
+            As for `Api.runs`. If omitted, the order is by the sweep's metric; if the sweep has no
             metric, by creation time.
 
         Returns

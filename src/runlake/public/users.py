@@ -1,4 +1,4 @@
-"""People with an account on a backend, and teams of them."""
+"""Users of a backend, and teams of users."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Member(Attributes):
 
 
 class Team(Attributes):
-    """A team, or the entity of one user, with the fields that the backend sent.
+    """A team, or the entity of a single user, with the fields that the backend sent.
 
     Parameters
     ----------

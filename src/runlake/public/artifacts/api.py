@@ -31,8 +31,8 @@ class ApiArtifacts(DefaultEntity):
         ----------
         name : str
             ``entity/project/collection:alias``. The alias is a version such as ``v3`` or a name
-            such as ``latest``, the default. If entity or project is omitted, that of the settings
-            is used.
+            such as ``latest``, which is the default. If the entity or the project is omitted, the
+            one in the settings is used.
         type : str, optional
             The type that the artifact must have; any type if omitted.
 

@@ -82,7 +82,8 @@ class Artifact(ArtifactLinks):
         Parameters
         ----------
         name : str
-            Name of the file, or of an object that was added: ``tbl`` for ``tbl.table.json``.
+            Name of the file, or the name under which an object was added: ``tbl`` for
+            ``tbl.table.json``.
 
         Returns
         -------
@@ -141,7 +142,7 @@ class Artifact(ArtifactLinks):
     def files(
         self, names: list[str] | None = None, per_page: int = 50, start: str | None = None
     ) -> ArtifactFiles:
-        """List the files of the artifact, with the fields that the backend has for each.
+        """List the files of the artifact, with the backend's fields for each file.
 
         Parameters
         ----------
@@ -194,9 +195,9 @@ class Artifact(ArtifactLinks):
 
         Notes
         -----
-        Every file, also from the cache, is compared with its digest in the artifact's manifest. A
-        damaged file in the cache is downloaded again. References to artifacts, local files and
-        http(s) URLs are followed.
+        Every file, even if it comes from the cache, is compared with its digest in the artifact's
+        manifest. A damaged file in the cache is downloaded again. A reference to another artifact,
+        to a local file or to an http(s) URL is followed: the file that it refers to is downloaded.
         """
         del multipart
         directory = directory_or(root, self.default_root)
@@ -314,7 +315,7 @@ class Artifact(ArtifactLinks):
             return self._run(creator) if creator.get("__typename") == "Run" else None
 
     def used_by(self) -> list[Run]:
-        """Return the runs that used the artifact, in the order of use."""
+        """Return the runs that used the artifact, in the order in which they used it."""
         data = query(self._client, documents.ARTIFACT_USED_BY, {"id": self.id})
         with answer_to(self._client, "ArtifactUsedBy", f"'{self.qualified_name}'"):
             edges = ((data.get("artifact") or {}).get("usedBy") or {}).get("edges") or []
@@ -329,7 +330,7 @@ class Artifact(ArtifactLinks):
         Raises
         ------
         ArtifactNotFoundError
-            If this API key must not read that collection.
+            If the user of the API key must not read that collection.
         """
         if not self.is_link:
             return self
@@ -377,7 +378,7 @@ class Artifact(ArtifactLinks):
 
 
 def _files_below(directory: str) -> Iterator[tuple[Path, str]]:
-    """Yield the files below a directory with their relative names; do not follow folder links."""
+    """Yield the files below a directory with their relative names; do not enter linked folders."""
     # Not the standard library's walk: its recursion overflows the stack on deep directories.
     folders = [directory]
     while folders:
@@ -392,7 +393,7 @@ def _files_below(directory: str) -> Iterator[tuple[Path, str]]:
 
 
 def fetch_artifact(client: Client, path: ArtifactPath) -> Artifact:
-    """Return the version of an artifact that a path names; one request.
+    """Return the version of an artifact at a path; one request.
 
     Parameters
     ----------
@@ -430,7 +431,7 @@ def fetch_artifact(client: Client, path: ArtifactPath) -> Artifact:
 
 
 def from_membership(client: Client, membership: dict[str, Any], path: ArtifactPath) -> Artifact:
-    """Return an artifact as a member of the collection that a path names."""
+    """Return an artifact as a member of the collection in a path."""
     with answer_to(client, "ArtifactMembershipByName", f"'{path}'"):
         # Take the names of the answer: the backend may have redirected the requested names.
         project = membership["artifactCollection"]["project"]

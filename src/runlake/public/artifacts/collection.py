@@ -1,4 +1,4 @@
-"""`ArtifactCollection`: the versions of one artifact, with common description, type and tags."""
+"""`ArtifactCollection`: the versions of one artifact; they share description, type and tags."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ArtifactCollection:
     organization : str, optional
         Accepted for compatibility and ignored.
     attrs : dict, optional
-        Fields that were loaded already; without them, construction makes one request.
+        Fields that were loaded already. If omitted, the constructor loads them with one request.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class ArtifactCollection:
 
     @property
     def type(self) -> str:
-        """The type of its artifacts. To change it, assign a value and call `save`."""
+        """The type of the artifacts. To change it, assign a value and call `save`."""
         return self._type
 
     @type.setter  # noqa: A003 - W&B's name
@@ -183,7 +183,7 @@ class ArtifactCollection:
 
     @property
     def aliases(self) -> list[str]:
-        """The aliases of all its versions; fetched at the first access."""
+        """The aliases of all versions in the collection; fetched at the first access."""
         if self._aliases is None:
             self._aliases = list(_Aliases(self._client, self.id))
         return list(self._aliases)
@@ -218,8 +218,8 @@ class ArtifactCollection:
         InvalidArgument
             If a changed value is not allowed; no request has been made then.
         BackendError
-            If the backend refuses. Name and description are sent before type and tags, so the
-            backend may have changed them already.
+            If the backend refuses. Name and description are sent before type and tags. So if type
+            or tags are refused, the name and description may have been changed already.
         """
         tags = check_tags(self._tags)
         if self._type != self._saved_type:

@@ -30,7 +30,7 @@ class ArtifactType:
     entity, project, type_name : str
         The project, and the name of the type.
     attrs : dict, optional
-        Fields that were loaded already; without them, construction makes one request.
+        Fields that were loaded already. If omitted, the constructor loads them with one request.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class _Collections(PagesInProject[ArtifactCollection], SizedPages[ArtifactCollec
 
     @property
     def _chosen(self) -> dict[str, Any]:
-        """Filters and order, as GraphQL variables."""
+        """The requested filters and the order, as GraphQL variables."""
         filters = None if self.filters is None else json.dumps(self.filters)
         return {"order": self.order, "filters": filters}
 

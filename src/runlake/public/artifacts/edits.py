@@ -33,7 +33,7 @@ HISTORY_TYPE = "wandb-history"
 
 
 class ArtifactEdits(ArtifactFields):
-    """The editable fields of an artifact: assign them or change them in place, then call `save`."""
+    """The editable fields of an artifact: assign or change their values, then call `save`."""
 
     _aliases: list[str]
     _saved_aliases: list[str]
@@ -145,22 +145,22 @@ class ArtifactEdits(ArtifactFields):
         Parameters
         ----------
         project, settings
-            Accepted for compatibility and ignored: a logged artifact has a project.
+            Accepted for compatibility and ignored, because a logged artifact already has a project.
 
         Raises
         ------
         InvalidArgument
             If a value changed in place is not allowed; no request has been made then.
         BackendError
-            If the backend refuses. Aliases are sent first, so the backend may have changed them
-            already.
+            If the backend refuses. Aliases are sent first. So if another field is refused, the
+            aliases may have been changed already.
 
         Notes
         -----
         Only the added and removed aliases and tags are sent, so that aliases and tags which other
         users added meanwhile are not removed. If another version had an added alias, that version
-        loses the alias. Description and metadata are sent whole. Afterwards this object has the
-        backend's values, as in the SDK.
+        loses the alias. Description and metadata are sent whole. After the call this object has the
+        values that the backend returned, as in the SDK.
         """
         del project, settings
         aliases, tags = check_aliases(self._aliases), check_tags(self._tags)
@@ -303,7 +303,7 @@ class ArtifactEdits(ArtifactFields):
 
 
 def aliases_in(attrs: dict[str, Any], path: ArtifactPath) -> list[str]:
-    """Return the aliases of a version in one collection, from the version's fields."""
+    """Return the aliases that a version has in one collection, from the version's fields."""
     found = []
     for alias in attrs.get("aliases") or []:
         collection = alias.get("artifactCollection") or {}

@@ -1,4 +1,4 @@
-"""The artifact's manifest and its files, with W&B's names."""
+"""The manifest of an artifact and the files in it, under W&B's names."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ArtifactManifestEntry:
 
     @property
     def digest(self) -> str:
-        """Digest of the file in base64; for a reference, text that differs between versions."""
+        """Digest of the file in base64; for a reference, a text that identifies its version."""
         return self._entry.digest
 
     @property
@@ -191,11 +191,11 @@ class ArtifactManifest:
         return sum(entry.size or 0 for entry in self._entries.values())
 
     def digest(self) -> str:
-        """Return the digest over names and digests of all files, in hex."""
+        """Return one digest of the names and digests of all files, in hex."""
         return manifest_digest(self._manifest)
 
     def get_entry_by_path(self, path: str) -> ArtifactManifestEntry | None:
-        """Return the file with a name; None if there is no such file."""
+        """Return the file that has the given name; None if there is no such file."""
         return self._entries.get(path)
 
     def get_entries_in_directory(self, directory: str) -> list[ArtifactManifestEntry]:

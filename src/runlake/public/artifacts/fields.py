@@ -54,8 +54,8 @@ class ArtifactFields:
         attrs : dict
             The fields of the version, as GraphQL names them.
         path : ArtifactPath, optional
-            The requested path. If omitted, the collection and version to which the artifact was
-            logged.
+            The requested path. If omitted, the path of the collection and version to which the
+            artifact was logged.
         aliases : list of str, optional
             The artifact's aliases in the collection of ``path``; taken from the fields if omitted.
         version : str, optional
@@ -70,7 +70,7 @@ class ArtifactFields:
         return artifact
 
     def as_linked_at(self, time: str | None) -> Self:
-        """Set the time at which the artifact was linked to its collection; return the artifact."""
+        """Set the time at which the artifact was linked to its collection. Return the artifact."""
         self._linked_at = time
         return self
 
@@ -106,12 +106,12 @@ class ArtifactFields:
 
     @property
     def name(self) -> str:
-        """``data:latest`` with the requested alias; if none was requested, ``data:v3``."""
+        """``data:latest``, with the requested alias; ``data:v3`` if no alias was requested."""
         return self._path.name if self._path.alias else f"{self._path.collection}:{self.version}"
 
     @property
     def qualified_name(self) -> str:
-        """``entity/project/name``."""
+        """Entity, project and `name`: ``entity/project/data:latest``."""
         return f"{self.entity}/{self.project}/{self.name}"
 
     @property
@@ -151,7 +151,7 @@ class ArtifactFields:
 
     @property
     def linked_at(self) -> str | None:
-        """Time of linking to its collection; None if it was logged to this collection."""
+        """Time when the artifact was linked to its collection; None if it was logged there."""
         return self._linked_at
 
     @property
@@ -168,7 +168,7 @@ class ArtifactFields:
 
     @property
     def digest(self) -> str:
-        """MD5 over names and digests of all files, in hex."""
+        """One MD5 digest of the names and digests of all files, in hex."""
         return self._sent_text("digest")
 
     @property

@@ -26,7 +26,7 @@ LINKED = "ArtifactPortfolio"
 
 
 class ArtifactLinks(ArtifactEdits):
-    """Methods of an artifact that link it to other collections, list the links and unlink it."""
+    """Methods of an artifact that link it to other collections, unlink it, and list its links."""
 
     def link(self, target_path: str, aliases: Iterable[str] | None = None) -> Artifact:
         """Link the version to another collection, which is created if it does not exist.
@@ -104,7 +104,7 @@ class ArtifactLinks(ArtifactEdits):
         mutate(self._client, mutations.UNLINK_ARTIFACT, {"input": given}, is_idempotent=False)
 
     def delete(self, delete_aliases: bool = False) -> None:
-        """Delete the version with its files, one request; if it is a link, only unlink it.
+        """Delete the version with its files; if this is a link, only the link. One request.
 
         Parameters
         ----------

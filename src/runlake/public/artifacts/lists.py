@@ -103,7 +103,7 @@ class Artifacts(PagesInProject[Artifact], SizedPages[Artifact]):
 
 
 class ArtifactsOfRun(SizedPages[Artifact]):
-    """The artifacts that a run logged or used, in the order in which it did so.
+    """The artifacts that a run logged or used, in the order of logging or use.
 
     Parameters
     ----------
@@ -272,5 +272,5 @@ class ArtifactFiles(Pages[ArtifactFile]):
 
 
 def known_length(pages: SizedPages[Any]) -> str:
-    """Return `` (length)`` if a page was fetched, else empty: a repr must not make requests."""
+    """Return `` (length)`` if a page was fetched, else ""; a repr must not make requests."""
     return f" ({len(pages)})" if pages.objects or not pages.more else ""

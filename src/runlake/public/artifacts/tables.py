@@ -25,7 +25,7 @@ TABLES = ("table", "eval-table", "partitioned-table")
 
 
 class ArtifactTable:
-    """A table that was added to an artifact; changes of its rows are not sent to the backend.
+    """A table that was added to an artifact; changed rows are not sent to the backend.
 
     Times are datetimes in UTC. An image or another medium in a cell is a dict whose ``path`` names
     a file of the artifact.

@@ -1,4 +1,4 @@
-"""Check aliases, tags, names, types and metadata of artifacts, as the SDK does."""
+"""Check aliases, tags, names, types and metadata of artifacts, by the SDK's rules."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Attributes:
         height : int
             Height in pixels.
         hidden : bool
-            Show a button that opens it.
+            Hide the page behind a button that shows it.
 
         Returns
         -------
@@ -91,7 +91,7 @@ def camel_case(name: str) -> str:
 
 
 def client_of(api: object) -> Client:
-    """Return the client of an `Api`; `InvalidType` for anything else."""
+    """Return the client of an `Api`; raise `InvalidType` for any other object."""
     client = getattr(api, "_client", None)
     if not isinstance(client, Client):
         raise InvalidType(f"api must be a runlake.Api, not {api!r}.")
@@ -127,12 +127,12 @@ def frame_of(url: str, height: int, *, hidden: bool) -> str:
     height : int
         Height of the frame in pixels.
     hidden : bool
-        Show a button that opens the frame.
+        Hide the frame behind a button that shows it.
 
     Returns
     -------
     str
-        The element; for an address that is not http(s), only its text.
+        The ``iframe`` element. If the address is not http(s), only the text of the address.
 
     Raises
     ------

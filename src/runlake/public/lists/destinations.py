@@ -1,4 +1,4 @@
-"""Check the paths to which files are downloaded: inside the directory, not over other files."""
+"""Check that downloads stay inside their directory and do not overwrite files unasked."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def directory_text(root: str | os.PathLike[str], what: str = "root") -> str:
     Raises
     ------
     InvalidArgument
-        If it is not a path, or the path of a file.
+        If the argument is not a path, or is the path of a file.
     """
     text = path_text(root, what)
     try:
@@ -57,7 +57,7 @@ def directory_text(root: str | os.PathLike[str], what: str = "root") -> str:
 
 
 def directory_or(root: str | os.PathLike[str] | None, default: Callable[[], str]) -> str:
-    """Return a directory as text, unchanged; the default for None and for the empty string."""
+    """Return a directory as text, unchanged; for None and the empty string, return the default."""
     return default() if root is None or root == "" else directory_text(root)
 
 
@@ -67,7 +67,7 @@ def path_text(path: str | os.PathLike[str], what: str) -> str:
     Raises
     ------
     InvalidArgument
-        If it is not a path, or holds characters that no file system allows.
+        If the argument is not a path, or has characters that no file system allows.
     """
     try:
         text = os.fspath(path)
@@ -87,7 +87,7 @@ def path_text(path: str | os.PathLike[str], what: str) -> str:
 
 
 def is_wanted(destination: Path, *, replace: bool, exist_ok: bool) -> bool:
-    """Return whether to download a file: it does not exist, or is to be replaced.
+    """Return whether to download a file: it does not exist, or the caller wants to replace it.
 
     Parameters
     ----------

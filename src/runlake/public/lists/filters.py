@@ -20,8 +20,8 @@ def checked_filters(filters: Mapping[str, Any] | None) -> dict[str, Any]:
     Parameters
     ----------
     filters : mapping or None
-        Conditions by field and by operator. A ``datetime`` becomes text in UTC; a naive one is
-        taken as UTC, like the times that the backend shows.
+        Conditions by field and by operator. A ``datetime`` becomes text in UTC. A ``datetime``
+        without a time zone is taken as UTC, like the times that the backend shows.
 
     Returns
     -------
@@ -31,7 +31,8 @@ def checked_filters(filters: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises
     ------
     InvalidArgument
-        If it is not a mapping, is nested too deep, or holds values that JSON cannot represent.
+        If ``filters`` is not a mapping, is nested too deep, or holds values that JSON cannot
+        represent.
 
     Examples
     --------

@@ -32,7 +32,7 @@ class Page(Generic[T]):
     total : int or None
         Number of objects on all pages; None if the backend does not give it.
     n_hidden : int
-        Number of objects of the page that are not in the list.
+        Number of objects that the backend sent with the page, but that the list leaves out.
     """
 
     objects: Sequence[T]
@@ -42,7 +42,7 @@ class Page(Generic[T]):
     n_hidden: int = 0
 
     def opened(self, open_: Callable[[T], S | None]) -> Page[S]:
-        """Return the page with each object converted; objects converted to None are left out."""
+        """Return the page with ``open_`` applied to each object, without results that are None."""
         made = [one for one in map(open_, self.objects) if one is not None]
         n_hidden = len(self.objects) - len(made)
         return Page(made, self.cursor, self.has_next, self.total, n_hidden)
@@ -51,9 +51,9 @@ class Page(Generic[T]):
 class Pages(ABC, Generic[T]):
     """A list that is fetched page by page as it is accessed; each page is one request.
 
-    Several loops may run over the list at once, also in threads; they share the fetched pages. An
-    object that the backend lists twice, because objects were added between two page requests, is in
-    the list once.
+    Several loops may run over the list at the same time, also in threads. The loops share the
+    fetched pages. If objects are added between two page requests, the backend may send an object
+    twice; the list has it once.
 
     Parameters
     ----------
@@ -91,11 +91,11 @@ class Pages(ABC, Generic[T]):
 
     @abstractmethod
     def _open(self, edge: dict[str, Any]) -> T | None:
-        """Return the object for an edge, a mapping with ``node``; None to leave it out."""
+        """Return the object for an edge (a mapping with ``node``); None leaves the object out."""
 
     @abstractmethod
     def _key(self, one: T) -> Hashable:
-        """Return a key that is unique in the list."""
+        """Return a key of an object that no other object in the list has."""
 
     @property
     @abstractmethod
@@ -141,7 +141,7 @@ class Pages(ABC, Generic[T]):
         return self.objects[index]
 
     def _reach(self, index: int | None) -> bool:
-        """Fetch pages up to an index, or all pages for None; return whether the index exists."""
+        """Fetch pages until an index exists, or all pages for None; return whether it exists."""
         with self._guard:
             while (index is None or len(self.objects) <= index) and self.more:
                 self._turn()
@@ -198,14 +198,15 @@ def page_of(connection: Mapping[str, Any] | None, total: int | None = None) -> P
     Parameters
     ----------
     connection : mapping or None
-        With ``edges`` and ``pageInfo``; None or an empty mapping gives an empty last page.
+        A mapping with ``edges`` and ``pageInfo``. For None or an empty mapping, the result is an
+        empty last page.
     total : int, optional
         Number of objects on all pages.
 
     Returns
     -------
     Page of dict
-        Its cursor is taken from the last edge, else from ``pageInfo``.
+        The page. Its cursor is taken from the last edge, or from ``pageInfo`` if the edge has none.
     """
     found = connection or {}
     total = total if isinstance(total, int) and total >= 0 else None

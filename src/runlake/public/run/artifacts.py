@@ -96,7 +96,8 @@ class RunArtifacts(RunFields):
         Returns
         -------
         Artifact
-            The object that was passed; fetch it again to see the new aliases.
+            The object that was passed. It does not show the new aliases; to see them, fetch the
+            artifact again.
 
         Raises
         ------
@@ -138,7 +139,7 @@ class RunArtifacts(RunFields):
         key : str
             The key that the table was logged under.
         step : int, optional
-            The step that the table was logged at; the last step with the key if omitted.
+            The step that the table was logged at. If omitted, the last step that has the key.
 
         Returns
         -------
@@ -150,7 +151,7 @@ class RunArtifacts(RunFields):
         Raises
         ------
         InvalidArgument
-            If no table was logged under this key, or not at this step.
+            If no table was logged under this key, or none at this step.
         ArtifactNotFoundError, RunFileNotFoundError, FileTransferError
             If the table's file cannot be downloaded.
         """

@@ -27,11 +27,12 @@ class ConsoleLogLine:
     number : int
         Position in the log, from 0.
     timestamp : datetime or None
-        Time of capture, aware UTC; None if the backend does not give it.
+        Time when the line was captured, as an aware ``datetime`` in UTC; None if the backend does
+        not send a time.
     level : str
         ``error`` for a line of stderr, else empty.
     label : str
-        Label of the process that printed the line, if several did; else empty.
+        Label of the process that printed the line; empty if only one process printed lines.
     content : str
         The text, without the line break.
     """

@@ -27,7 +27,7 @@ class DownloadHistoryResult:
     paths : list of Path
         The files, ordered by first step.
     contains_live_data : bool
-        True if the run has live rows, which no copied file contains.
+        True if the run has live rows; the copied files do not contain live rows.
     errors : dict of Path to str
         Always empty, because a failure raises an error; the SDK has this field.
     """
@@ -57,7 +57,7 @@ def download_history_exports(
     Returns
     -------
     DownloadHistoryResult
-        Files are named as the SDK names them.
+        The copied files; they have the same names as with the SDK.
 
     Raises
     ------

@@ -27,8 +27,8 @@ class RunExports(RunFields):
         Parameters
         ----------
         keys : list of str, optional
-            Of large exports, download only the byte ranges that these keys need. Whole exports if
-            omitted.
+            Keys that will be read: of large exports, only the bytes for these keys are downloaded.
+            If omitted, exports are downloaded whole.
         use_cache : bool
             False downloads every export again.
         progress : Progress, optional

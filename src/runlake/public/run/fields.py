@@ -35,7 +35,8 @@ class RunFields(Attributes):
 
     The backend's fields are attributes too: ``tags``, ``notes``, ``group``, ``job_type``,
     ``description``, ``display_name``, ``created_at``, ``heartbeat_at``, ``commit``, ``read_only``
-    and ``history_line_count``. An assigned value hides the backend's value; `Run.update` sends it.
+    and ``history_line_count``. If you assign a value to such an attribute, the object shows your
+    value; `Run.update` sends it to the backend.
 
     Parameters
     ----------
@@ -44,8 +45,8 @@ class RunFields(Attributes):
     entity, project, run_id : str
         Path of the run.
     attrs : dict, optional
-        Fields that were loaded already, as the backend names them; without them, construction
-        makes one request.
+        Fields that were loaded already, as the backend names them. If omitted, the constructor
+        loads them with one request.
     lazy : bool
         Load config, summary and system metrics only at their first access.
 
@@ -120,9 +121,9 @@ class RunFields(Attributes):
         return self._attrs
 
     def load_full_data(self, force: bool = False) -> dict[str, Any]:
-        """Load all fields of a lazy run, with config and metrics, by one request.
+        """Load all fields of a lazy run, including config and metrics, by one request.
 
-        For a run from a list, the request loads the other runs of its page too.
+        If the run is from a list, the same request loads the fields of the other runs on its page.
 
         Parameters
         ----------
@@ -152,13 +153,13 @@ class RunFields(Attributes):
         return self._lazy
 
     def _load_with(self, page: PageFields) -> None:
-        """Make the first access to config or metrics load them for all runs of a list's page."""
+        """Let the first access to config or metrics load these fields for a page of a list."""
         self._page = page
 
     def _has_changed(self) -> None:
         """Drop the fields of this run that a list of runs has loaded for a whole page.
 
-        Called when this object changes the run, because these fields are then out of date.
+        Called when this object changes the run, because the loaded fields are then out of date.
         """
         self._page = None
         forget_fields(self._path)
@@ -220,7 +221,7 @@ class RunFields(Attributes):
 
     @property
     def username(self) -> str:
-        """Deprecated by W&B in favour of `entity`, which it returns."""
+        """The same as `entity`; W&B has deprecated this name."""
         warn("Run.username is deprecated; use Run.entity.", DeprecationWarning)
         return self._path.entity
 
@@ -285,7 +286,7 @@ class RunFields(Attributes):
 
     @property
     def sweep(self) -> Sweep | None:
-        """The sweep of the run; the first access makes one request. None without a sweep."""
+        """The sweep that started the run, or None; the first access makes one request."""
         if self._sweep is None and self.sweep_name:
             self._sweep = Sweep(self._client, self.entity, self.project, self.sweep_name)
         return self._sweep
@@ -309,7 +310,7 @@ class RunFields(Attributes):
     def config(self) -> dict[str, Any]:
         """The config of the run, without W&B's own entries.
 
-        Every access returns the same object; `update` sends changes made in it.
+        Every access returns the same dict. Changes in the dict are sent by `update`.
         """
         return self._heavy("config")
 
@@ -352,7 +353,7 @@ class RunFields(Attributes):
 
     @property
     def history_keys(self) -> dict[str, Any] | None:
-        """Types, counts and last values of the history's keys, as they were when loaded."""
+        """Types, counts and last values of the history's keys at the time of loading."""
         if "historyKeys" not in self._attrs:
             self.load_full_data()
         return self._attrs.get("historyKeys")

@@ -39,7 +39,7 @@ class RunFiles(RunFields):
         Raises
         ------
         OfflineError
-            If offline mode is on: the file is not in the cache.
+            If offline mode is on, because the cache does not contain the file.
         BackendError, FileTransferError
             If the file cannot be downloaded.
         """
@@ -123,8 +123,8 @@ class RunFiles(RunFields):
         path : path
             The local file; it is streamed, not loaded into memory.
         root : path
-            The file's name in the run is its path relative to this directory:
-            ``results/a.txt`` keeps its folder.
+            Directory from which the file's name in the run is counted: the name is the file's path
+            relative to ``root``, with folders, such as ``results/a.txt``.
 
         Returns
         -------
@@ -168,7 +168,7 @@ class RunFiles(RunFields):
 
 
 def _local_file(path: str, root: str) -> tuple[Path, str]:
-    """Return a readable file and its name relative to a root; `InvalidArgument` if not readable."""
+    """Return the path of a readable file, and its name relative to a root directory."""
     for what, value in (("path", path), ("root", root)):
         if not isinstance(value, (str, os.PathLike)):
             raise InvalidType(f"{what} must be a path, not {value!r}.")

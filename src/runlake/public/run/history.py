@@ -55,7 +55,8 @@ class RunHistory(RunFields):
             Keys to read. Only rows that have all of these keys are returned. If omitted, every row
             and key is returned.
         page_size : int
-            Maximum number of rows in the first batch; a hint, later batches may be larger.
+            Maximum number of rows in the first batch. This is only a hint: later batches may be
+            larger.
         min_step, max_step : int or None
             First step, inclusive, and the step to stop before, exclusive; None means no limit.
         use_cache : bool
@@ -78,9 +79,9 @@ class RunHistory(RunFields):
 
         Notes
         -----
-        Exports and live rows are those of the W&B protocol's ``parquetHistory``. The SDK's reader,
-        unlike this method, does not filter exported rows by key, although the SDK's documentation
-        promises the filter.
+        Exports and live rows are those of the W&B protocol's ``parquetHistory``. The SDK's
+        documentation promises that exported rows are filtered by key; this method does so, the
+        SDK's reader does not.
         """
         check_count(page_size, "page_size")
         question = Question.from_arguments(keys, how, min_step, max_step)
@@ -153,7 +154,7 @@ class RunHistory(RunFields):
             Keys to return. Only rows that have all of these keys and the x axis are returned. If
             omitted, every row and key is returned.
         x_axis : str or None
-            An additional key that a row must have; it is the first key in each row. None means
+            An additional key that a row must have, and the first key in each row. None means
             ``_step``.
         pandas : bool
             Return a pandas frame; if pandas is not installed, warn and return a list.
@@ -218,7 +219,8 @@ class RunHistory(RunFields):
         keys, min_step, max_step, how
             As for `beta_scan_history`.
         tail : int, optional
-            Number of last rows to return, counted after the other arguments have been applied.
+            Return only this number of last rows, counted after the other arguments have been
+            applied.
 
         Returns
         -------
@@ -310,9 +312,9 @@ class RunHistory(RunFields):
         Parameters
         ----------
         query : str
-            SQL in DuckDB's dialect over the view ``history``: ``SELECT max(acc) FROM history``, and
-            the view ``system`` with the system metrics. A key with a slash or a dot needs double
-            quotes: ``"val/loss"``.
+            SQL in DuckDB's dialect over two views: ``history``, as in ``SELECT max(acc) FROM
+            history``, and ``system``, which has the system metrics. A key with a slash or a dot
+            needs double quotes: ``"val/loss"``.
 
         Returns
         -------
@@ -331,7 +333,8 @@ class RunHistory(RunFields):
         Notes
         -----
         Exports without a digest from the storage host are decoded once, to verify them, before the
-        relation is returned. A query that fails on a value raises DuckDB's own error when it runs.
+        relation is returned. If the query fails on a value while it runs, DuckDB's own error is
+        raised.
         """
         if not isinstance(query, str):
             raise InvalidType(f"query must be SQL as text, not {query!r}.")
@@ -346,7 +349,7 @@ class RunHistory(RunFields):
         min_step: int | None = None,
         how: str = "all",
     ) -> Iterator[Row]:
-        """Yield the rows of the run: the existing ones, then new ones until the run ends.
+        """Yield the rows of the run: the existing rows, then new rows until the run ends.
 
         Parameters
         ----------
@@ -374,11 +377,11 @@ class RunHistory(RunFields):
 
         Notes
         -----
-        The iterator ends when the run's state is none of running, pending and preempting. To follow
-        a run that is resumed later, call this method again with the next step as ``min_step``. The
-        run counts as rewound if two consecutive polls find it shorter than before. Each poll
-        updates ``state``, ``heartbeat_at`` and ``history_line_count`` of this object; other fields,
-        such as the summary, change only with ``run.load(force=True)``.
+        The iterator ends when the run's state is no longer running, pending or preempting. To
+        follow a run that is resumed later, call this method again with the next step as
+        ``min_step``. The run counts as rewound if two consecutive polls find it shorter than
+        before. Each poll updates ``state``, ``heartbeat_at`` and ``history_line_count`` of this
+        object; other fields, such as the summary, change only with ``run.load(force=True)``.
         """
         check_seconds(poll, "poll")
         question = Question.from_arguments(keys, how, min_step)
@@ -402,7 +405,7 @@ class RunHistory(RunFields):
         Returns
         -------
         Plan
-            Its ``str()`` describes the plan for people.
+            The plan; ``str()`` makes a readable description of it.
         """
         return self._open(Question.from_arguments(keys, how, min_step, max_step)).explain()
 
@@ -423,7 +426,7 @@ class RunHistory(RunFields):
         how: str,
         tail: int | None,
     ) -> Reading:
-        """Open a reading for the arguments that all outputs take."""
+        """Open a reading for the arguments that all reading methods take."""
         question = Question.from_arguments(keys, how, min_step, max_step)
         if tail is not None:
             check_count(tail, "tail")

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 class HistoryScan:
     """Rows of a run's history, ascending by step.
 
-    Each ``iter()`` starts at the first row, and several may run at once; ``next()`` on the scan
-    itself returns row after row, as in the SDK.
+    Each ``iter()`` returns a new iterator that starts at the first row; several iterators may be in
+    use. ``next()`` on the scan itself returns row after row, as in the SDK.
 
     Parameters
     ----------
     reading : Reading
         The opened history, as it was at the moment of the call.
     page_size : int
-        Maximum number of rows in the first batch; a hint, later batches may be larger.
+        Maximum number of rows in the first batch. This is only a hint: later batches may be larger.
     """
 
     def __init__(self, reading: Reading, page_size: int) -> None:

@@ -1,4 +1,4 @@
-"""Methods of a run that describe its keys and find the best value of one."""
+"""Methods of a run that describe its keys, and find the best value of a key."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ class RunKeys(RunFields):
         polars.DataFrame
             A row per key except ``_step``, in alphabetical order, with the columns ``key``,
             ``kind``, ``count`` (rows that have the key), ``first_step``, ``last_step``, ``min`` and
-            ``max``. The two steps are the first and the last step of the exports that have the key:
-            it was not logged before or after them. ``min`` and ``max`` are of its finite numbers;
-            they are null while rows with the key are live. Unknown values are null. If no key
-            matches, a `NoRowsWarning` names existing keys.
+            ``max``. The key was not logged before ``first_step`` or after ``last_step``: these are
+            the first and the last step of the exports that have the key. ``min`` and ``max`` are
+            the lowest and highest finite number of the key. Both are null while there are live rows
+            with the key. Unknown values are null. If no key matches, a `NoRowsWarning` names
+            existing keys.
 
         Raises
         ------
@@ -49,8 +50,8 @@ class RunKeys(RunFields):
 
         Notes
         -----
-        Kinds and counts are taken from the W&B protocol's ``historyKeys``, and from the exports
-        for keys that it does not name. Live rows are read only if the backend names no key at all.
+        Kinds and counts are taken from the W&B protocol's ``historyKeys``; for keys that are
+        missing there, from the exports. Live rows are read only if the backend names no key at all.
         """
         from runlake.history.frames.key_table import key_table
 
@@ -105,7 +106,7 @@ class RunKeys(RunFields):
 
 
 def checked_pattern(pattern: str | None) -> re.Pattern[str] | None:
-    """Return a pattern compiled; `InvalidArgument` if it is no regular expression."""
+    """Return a compiled pattern; raise `InvalidArgument` if it is no regular expression."""
     if pattern is None:
         return None
     try:

@@ -49,8 +49,8 @@ class Metric:
     hidden : bool
         True if charts do not show the key.
     summary : tuple of str
-        Values in the summary: any of ``min``, ``max``, ``mean``, ``best``, ``last``, ``first``,
-        ``copy`` and ``none``; empty means the last value.
+        Which values of the key are in the summary: any of ``min``, ``max``, ``mean``, ``best``,
+        ``last``, ``first``, ``copy`` and ``none``; empty means the last value.
     goal : str or None
         ``minimize`` or ``maximize``, for ``best``.
     is_defined : bool
@@ -120,7 +120,7 @@ def _metric(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> M
 
 
 def _numbers(field: object) -> list[int]:
-    """Return the numbers of the flags that are set: items of a list, or keys of an object."""
+    """Return the numbers of the flags that are set, from a list or from the keys of an object."""
     if isinstance(field, Mapping):
         return [int(number) for number, is_set in field.items() if is_set and number.isdecimal()]
     return [n for n in field if isinstance(n, int)] if isinstance(field, Sequence) else []

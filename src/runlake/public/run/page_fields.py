@@ -1,4 +1,4 @@
-"""The large fields of the runs on one page of a list: loaded together, in one request."""
+"""The large fields of the runs on one page of a list, which are loaded by a single request."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _pages_guard = threading.Lock()
 class PageFields:
     """The large fields of the runs on one page of a list.
 
-    The first run that needs them loads them for the other runs of its page too. Each run takes its
-    fields from here once.
+    When a run needs its large fields, they are loaded for the other runs of its page too. Each run
+    takes its fields from this object once.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class PageFields:
     run_ids : sequence of str
         The runs of the page, in order.
     loaded : mapping, optional
-        Fields of runs by id, if the page was requested with its large fields just now.
+        Large fields by run id, if the page has just been requested with large fields.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class PageFields:
 
     @property
     def is_read(self) -> bool:
-        """True if most runs of the page have taken their fields in time."""
+        """True if most runs of the page have taken their fields before these were too old."""
         return 2 * self._n_read > self._n_runs
 
     def fetch(self, client: Client, path: RunPath) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class PageFields:
         Returns
         -------
         dict
-            The fields by the backend's names, at most `MAX_AGE_SECONDS` old.
+            The fields, under the backend's names. They are at most `MAX_AGE_SECONDS` old.
 
         Raises
         ------
@@ -154,7 +154,7 @@ class PageFields:
 
 
 def count_fitting(nodes: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many runs a page can have, estimated from the large fields of another page.
+    """Return how many runs a page can have, estimated from the large fields of an earlier page.
 
     Examples
     --------
@@ -172,7 +172,7 @@ def count_fitting(nodes: Sequence[Mapping[str, Any]]) -> int:
 
 
 def forget_fields(path: RunPath) -> None:
-    """Drop the fields of a run that a page of a list has loaded, because they have changed."""
+    """Drop the fields of a run that were loaded with a page of a list; they are out of date."""
     with _pages_guard:
         pages = [page for page in _pages if page.is_of(path)]
     for page in pages:

@@ -59,12 +59,13 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         Returns
         -------
         Run
-            With empty config and summary; the existing run if the id is taken already.
+            A run with empty config and summary. If there is already a run with this id, the
+            existing run.
 
         Raises
         ------
         InvalidArgument
-            If a name has forbidden characters, or the state is neither word.
+            If a name has forbidden characters, or the state is neither "running" nor "pending".
         BackendError
             If the backend refuses.
         """
@@ -107,9 +108,9 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
     def update(self) -> None:
         """Send name, tags, notes, description, group, job type, config and summary to the backend.
 
-        Makes two requests. Config and summary are sent whole, as this object has them. The state
-        and the history of the run do not change. If the config or summary is not a JSON object, it
-        is shown as empty. It is then sent only if a value was added to it.
+        Makes two requests. Config and summary are sent whole, with the values that this object has.
+        The state and the history of the run do not change. A config or summary that is not a JSON
+        object is shown as empty, and is sent only if a value was added to it.
 
         Raises
         ------
@@ -144,7 +145,7 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         self.update()
 
     def update_state(self, state: str) -> bool:
-        """Move the run to another state.
+        """Change the state of the run.
 
         Parameters
         ----------
@@ -162,7 +163,8 @@ class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
         InvalidArgument
             If the state is empty or not a string.
         BackendError
-            If the backend refuses, as for every run of a sweep; the run does not change then.
+            If the backend refuses; the run does not change then. Backends refuse this for runs of
+            sweeps.
         """
         if not _checked_text(state, "state"):
             raise InvalidArgument("state must be 'pending' or 'failed'.")

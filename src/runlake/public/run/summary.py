@@ -11,7 +11,7 @@ from runlake.public.json_values import key_text, to_json_value
 
 
 class Origin:
-    """The whole summary, shared by the views of its parts.
+    """The whole summary; the views of all its parts share this object.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Origin:
 
 
 class SummaryView(MutableMapping[str, Any]):
-    """A part of a summary: the mapping under one key, or the whole summary.
+    """A view of a summary: of the mapping under one key, or of the whole summary.
 
     Values can be read as items and as attributes. An assignment changes only this object; `update`,
     and the assignment of a dict, send the whole summary to the backend.
@@ -44,7 +44,7 @@ class SummaryView(MutableMapping[str, Any]):
     path : tuple of str
         Keys from the whole summary down to the part.
     values : dict
-        The part; shared, not copied.
+        The values of the part. The dict is shared, not copied.
     """
 
     _origin: Origin
@@ -68,7 +68,7 @@ class SummaryView(MutableMapping[str, Any]):
         key_vals : mapping, optional
             New values by key; if omitted, the current values are sent.
         overwrite : bool
-            False keeps the values of keys that were set earlier through this summary.
+            If False, keys that were set earlier through this object keep their values.
 
         Raises
         ------
@@ -171,4 +171,4 @@ class Summary(SummaryView):
 
 
 class _NoSuchValue(KeyError, AttributeError):
-    """A missing attribute: a KeyError, as in the SDK, and an AttributeError, for ``hasattr``."""
+    """A missing value: a KeyError as in the SDK, and also an AttributeError, for ``hasattr``."""

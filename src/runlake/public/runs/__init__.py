@@ -3,5 +3,5 @@
 To understand this package, begin with `runs`: class `Runs` inherits from a class per topic.
 `run_list` lists the runs page by page, `histories` samples their histories, `table` returns their
 fields as a frame, `scans` reads their rows as one frame, and `answers` returns a value per run and
-aligned curves. What these share with other lists of runs is in `runlake.history.runs`.
+aligned curves. The reading itself is in `runlake.history.runs`.
 """

@@ -22,7 +22,7 @@ class RunAnswers(RunScans):
     def best(
         self, key: str, mode: str = "min", *, x: str | None = None, columns: Sequence[str] = ()
     ) -> pl.DataFrame:
-        """Return the best value of a key for each run, and where it was logged first.
+        """Return the best value of a key for each run, and the step at which it was first logged.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class RunAnswers(RunScans):
         )
 
     def last(self, key: str, *, x: str | None = None, columns: Sequence[str] = ()) -> pl.DataFrame:
-        """Return the last value of a key for each run, and where it was logged.
+        """Return the last value of a key for each run, and the step at which it was logged.
 
         The parameters and the result are those of `best`; the last value may be NaN.
         """
@@ -135,27 +135,28 @@ class RunAnswers(RunScans):
             the highest x of a group. A list contains the points. None means each x of any run of
             the group.
         method : {"asof", "linear"}
-            The value of a run between two of its points: "asof" takes the value of the first of the
-            two, "linear" interpolates. A run has no value before its first point and after its last
-            one.
+            How to get the value of a run between two of its points: "asof" takes the value of the
+            earlier point, "linear" interpolates. A run has no value before its first point or after
+            its last point.
         by : list of str
-            Columns of the runs, such as ``config.lr``: runs with equal values are a group. All runs
-            are one group if omitted.
+            Columns of the runs, such as ``config.lr``: runs with equal values in all of them are a
+            group. If omitted, all runs are one group.
         stats : list of str
             Any of "mean", "std" and "sem" (both with n - 1), "median", "min", "max", "q10", "q90",
             "ci95" and "n". "ci95" gives two columns: the bounds of 95 % of the means of 1,000
             resamples of the runs, from a fixed seed.
         smooth : float, optional
-            Weight of W&B's exponential moving average, from 0 to below 1; applied to each run
-            before it is aligned.
+            Weight of the exponential moving average of W&B's charts, from 0 to below 1. It is
+            applied to each run before the runs are aligned.
 
         Returns
         -------
         polars.DataFrame
             The columns of ``by``, ``key``, the x axis (Float64, ascending), the statistics, ``n``
             (runs with a number), ``n_nan`` (runs whose value is NaN) and ``n_missing`` (runs
-            without a value): group by group in the order of the list, key by key. NaN and missing
-            runs do not count in the statistics, and are never left out of the counts.
+            without a value): group by group in the order of the list, key by key. Only runs with a
+            number count in the statistics; the three counts add up to the number of runs in the
+            group.
 
         Raises
         ------
@@ -196,7 +197,7 @@ class RunAnswers(RunScans):
         )
 
     def pull(self) -> list[PullResult]:
-        """Download the exports of all runs that are not in the cache yet.
+        """Download those exports of all runs that are not in the cache yet.
 
         Returns
         -------

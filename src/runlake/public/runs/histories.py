@@ -65,10 +65,11 @@ class RunHistories(RunList):
         format: str = "default",  # noqa: A002 - W&B's name
         stream: str = "default",
     ) -> list[dict[str, Any]] | pd.DataFrame | pl.DataFrame:
-        """Return a sample of the history of every run, read in parallel from the cache.
+        """Return a sample of the history of every run; runs are read in parallel from the cache.
 
-        A run without live rows that has not changed since its exports were downloaded costs no
-        request; a run that was resumed or has live rows costs one request and its live pages.
+        A run without live rows costs no request if it has not changed since its exports were
+        downloaded. A run that was resumed or has live rows costs one request, and one more for each
+        page of live rows.
 
         Parameters
         ----------
@@ -80,7 +81,7 @@ class RunHistories(RunList):
         x_axis : str or None
             An additional key that a row must have; None means ``_step``.
         format : {"default", "pandas", "polars"}
-            "default" is a list of dicts; frames have their columns in alphabetical order.
+            "default" is a list of dicts, the others are frames with columns in alphabetical order.
         stream : {"default", "system", "events", "systemMetrics"}
             "system" and its two synonyms return the backend's sample of the system metrics.
 

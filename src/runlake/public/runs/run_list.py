@@ -50,10 +50,10 @@ class RunList(PagesInProject[Run], SizedPages[Run]):
     per_page : int
         Runs per request.
     include_sweeps : bool
-        Fetch the sweep of each run with the list, once per sweep.
+        Fetch the sweeps of the runs together with the list, each sweep once.
     lazy : bool
-        List the runs without config and summary. The first access to one of them fetches both for
-        the runs of the same page, up to 100 runs in one request.
+        List the runs without config and summary. The first access to either of them loads both, for
+        up to 100 runs of the same page in one request.
 
     Raises
     ------
@@ -112,7 +112,7 @@ class RunList(PagesInProject[Run], SizedPages[Run]):
     ) -> tuple[Page[dict[str, Any]], dict[str, dict[str, Any]]]:
         """Return a page of runs without their large fields, and the large fields by run.
 
-        Large fields are requested only if those of most runs of the previous page were read.
+        Large fields are requested only if most runs of the previous page used their large fields.
         """
         is_read = self._together is not None and self._together.is_read
         if is_read and not self._is_large and self.per_page <= MAX_TOGETHER:

@@ -24,7 +24,7 @@ class Runs(RunHistories, RunAnswers):
 
     The parameters are those of `RunList`. Iterate over it, index it, or read all its runs at once:
     `frame` has their fields, `scan` their rows, `histories` a sample, `best`, `last` and `at` one
-    value of each, and `align` brings their curves onto one axis.
+    value per run, and `align` brings the curves of the runs onto one axis.
     """
 
     def where(self, condition: Condition) -> Runs:
@@ -46,7 +46,7 @@ class Runs(RunHistories, RunAnswers):
         Raises
         ------
         InvalidType
-            If the condition is none of these.
+            If the condition is neither a mapping, nor an expression, nor callable.
         InvalidArgument
             If a filter or an expression is wrong.
 
@@ -78,7 +78,7 @@ class Runs(RunHistories, RunAnswers):
         Returns
         -------
         dict of str to list of File
-            By run id, in the order of the list. Nothing has been downloaded.
+            The files by run id, in the order of the list. They have not been downloaded yet.
 
         Raises
         ------
@@ -94,7 +94,7 @@ class Runs(RunHistories, RunAnswers):
         return {run.id: files for run, files in zip(runs, listed, strict=True)}
 
     def tables(self, key: str, step: int | None = None) -> pl.DataFrame:
-        """Read a table that runs logged with ``wandb.Table``, of all runs in parallel.
+        """Read the tables that the runs logged with ``wandb.Table`` under one key, in parallel.
 
         Parameters
         ----------

@@ -43,11 +43,11 @@ class RowRequest:
     question : Question
         Keys and steps; the keys do not contain the x axis.
     choice : KeyChoice or None
-        Chooses the keys, if the question does not name them.
+        Chooses the keys by pattern or kind; None if the question names the keys.
     x : str
         The key of the x axis, ``_step``, or "auto".
     columns : tuple of str
-        Columns of `frame` to put beside the rows.
+        Columns of `frame` that are repeated in every row of the run.
     tail : int or None
         Number of last rows of each run.
     """
@@ -77,8 +77,9 @@ class RunScans(RunTable):
     ) -> pl.LazyFrame:
         """Read the histories of all runs as one lazy frame; live rows are fetched now.
 
-        A run without live rows that has not changed since its exports were downloaded costs no
-        request; a run that was resumed or has live rows costs one request and its live pages.
+        A run without live rows costs no request if it has not changed since its exports were
+        downloaded. A run that was resumed or has live rows costs one request, and one more for each
+        page of live rows.
 
         Parameters
         ----------
@@ -86,24 +87,25 @@ class RunScans(RunTable):
             Return only these keys, and only rows that have all of them. None means every row and
             key.
         like : str or re.Pattern, optional
-            In place of ``keys``: a glob such as ``"val/*"``, or a compiled regular expression that
-            matches whole keys.
+            Choose keys by name, in place of ``keys``: a glob such as ``"val/*"``, or a compiled
+            regular expression that matches whole keys.
         kind : str, optional
-            In place of ``keys``, or together with ``like``: a kind of `Run.keys` such as
-            "number", or "not media".
+            Choose keys by kind, in place of ``keys`` or together with ``like``: a kind of
+            `Run.keys` such as "number", or "not media".
         x : str, optional
             A key whose values replace ``_step``; only rows that have it are returned. "auto" is the
             axis that ``define_metric`` declared for the keys.
         columns : list of str
-            Columns of `frame` to put beside the rows: fields such as ``name``, and paths such as
-            ``config.lr`` and ``summary.loss``.
+            Columns of `frame` that are repeated in every row of the run: fields such as ``name``,
+            and paths such as ``config.lr`` and ``summary.loss``.
         how : {"all", "any"}, optional
-            "any" returns rows that have at least one of the keys. It is the default with ``like``
-            and ``kind``; "all" is the default with ``keys``.
+            "any" returns rows that have at least one of the keys, "all" rows that have all of them.
+            The default is "any" with ``like`` and ``kind``, and "all" with ``keys``.
         min_step, max_step : int or None
             First step, inclusive, and the step to stop before, exclusive; None means no limit.
         tail : int, optional
-            Number of last rows of each run, counted after the other arguments have been applied.
+            Return only this number of last rows of each run, counted after the other arguments have
+            been applied.
 
         Returns
         -------
@@ -185,8 +187,8 @@ class RunScans(RunTable):
         Returns
         -------
         polars.DataFrame
-            ``run_id`` and the columns of `Run.keys`, a row per run and key, run by run. If no key
-            matches, a `NoRowsWarning` names existing keys.
+            ``run_id`` and the columns of `Run.keys`. There is a row for each key of each run, run
+            by run. If no key matches, a `NoRowsWarning` names existing keys.
 
         Raises
         ------
@@ -222,8 +224,8 @@ class RunScans(RunTable):
         Parameters
         ----------
         keys : list of str, optional
-            Return only these columns besides ``run_id``, such as ``system.gpu.0.gpu``; all if
-            omitted.
+            Metrics to return besides ``run_id``, such as ``system.gpu.0.gpu``. If omitted, all
+            metrics are returned.
         samples : int
             Maximum number of rows per run.
 
@@ -271,7 +273,7 @@ class RunScans(RunTable):
         return self.scan(keys, min_step=min_step, max_step=max_step)
 
     def _scanned(self, asked: RowRequest) -> tuple[pl.LazyFrame, str]:
-        """Return the rows of the runs, and the name of their axis."""
+        """Return the rows of the runs, and the key of the x axis."""
         import polars as pl
 
         from runlake.history.runs.scan import scan_readings
@@ -374,7 +376,7 @@ def check_request(
 
 
 def _with_axis(question: Question, axis: str) -> Question:
-    """Return a question whose rows have the axis too."""
+    """Return a question that also requests the key of the axis."""
     keys = question.keys
     if axis == STEP or keys is None or axis in keys:
         return question

@@ -32,20 +32,20 @@ class RunTable(RunList):
         Returns
         -------
         polars.DataFrame
-            In the order of the list: ``id`` and ``run_id`` (the same id, under the name of `scan`),
-            ``name``, ``state``, ``tags`` (list), ``group``, ``job_type``, ``user``, ``sweep``,
-            ``notes``, ``url``, ``created_at`` and ``heartbeat_at`` (UTC), ``duration`` (seconds
-            between these two), ``runtime`` (seconds that the run was running, from its summary),
-            ``history_line_count``, then config and summary. A key whose values have no common type
-            is JSON text; if ``flat``, lists and media are JSON text too, and a `MixedTypesWarning`
-            names the columns without a common type.
+            In the order of the list: ``id`` and ``run_id`` (the same id, under the name that `scan`
+            uses), ``name``, ``state``, ``tags`` (list), ``group``, ``job_type``, ``user``,
+            ``sweep``, ``notes``, ``url``, ``created_at`` and ``heartbeat_at`` (UTC), ``duration``
+            (seconds between these two), ``runtime`` (seconds that the run was running, from its
+            summary), ``history_line_count``, then config and summary. A key whose values have no
+            common type is JSON text; if ``flat``, lists and media are JSON text too, and a
+            `MixedTypesWarning` names the columns without a common type.
 
         Notes
         -----
         No history is read. Config and summary are loaded into the runs. For runs that a lazy list
-        has fetched already, this is one request per page. The other runs are fetched together with
-        these fields, in pages of up to 1,000 runs; the first page shows how many runs a page can
-        have.
+        has fetched already, this is one request per page. Other runs are fetched together with
+        config and summary, in pages of up to 1,000 runs. The size of the fields on the first page
+        decides how many runs the next pages have.
 
         Examples
         --------
