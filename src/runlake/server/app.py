@@ -60,9 +60,9 @@ class Backend:
     Parameters
     ----------
     database : Database
-        Users, and all other data except the bytes of files.
+        Contains the users, and all other data except the bytes of files.
     storage : Storage
-        Objects behind signed URLs.
+        Stores the objects that clients get by signed URLs.
     runs : RunStore
         Runs and their history.
     exports : ExportQueue

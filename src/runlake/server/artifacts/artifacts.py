@@ -63,9 +63,9 @@ class ArtifactStore:
     Parameters
     ----------
     database : Database
-        Versions, aliases and states.
+        Contains the versions, their aliases and their states.
     storage : Storage
-        Files and manifests.
+        Contains the files and manifests.
     regions : collection of str
         Names of storage regions that new artifacts may ask for; every name means this storage.
     """

@@ -35,9 +35,9 @@ class ArtifactContents:
     Parameters
     ----------
     database : Database
-        Digests of manifests; names and digests of files.
+        Contains the digests of manifests, and the names and digests of files.
     storage : Storage
-        Bytes of manifests and files.
+        Contains the bytes of manifests and files.
     """
 
     def __init__(self, database: Database, storage: Storage) -> None:
@@ -89,7 +89,7 @@ class ArtifactContents:
         Parameters
         ----------
         files : iterable of tuple
-            Pending version, path in the artifact, MD5 in base64.
+            For each file: its pending version, its path in the artifact, and its MD5 in base64.
 
         Returns
         -------

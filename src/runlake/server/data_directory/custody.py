@@ -161,7 +161,7 @@ class Generations:
     data_dir : Path
         The directory, which this process holds.
     database : Database
-        Its database; SQLite's automatic checkpoints of it are switched off.
+        Database of the directory, for which SQLite's automatic checkpoints are switched off.
     """
 
     def __init__(self, data_dir: Path, database: Database) -> None:

@@ -39,7 +39,7 @@ class LostObjects:
     data_dir : Path
         The directory.
     database : Database
-        Its database.
+        Database of the directory.
     backup : Path or None
         A backup to take intact files from.
     """

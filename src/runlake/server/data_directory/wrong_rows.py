@@ -49,7 +49,7 @@ class WrongRows:
     data_dir : Path
         The directory.
     database : Database
-        Its database.
+        Database of the directory.
     """
 
     def __init__(self, data_dir: Path, database: Database) -> None:

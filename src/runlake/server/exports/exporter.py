@@ -42,11 +42,11 @@ class Exporter:
     Parameters
     ----------
     database : Database
-        The lines, and the list of exports.
+        Contains the lines and the list of exports.
     storage : Storage
         Stores the files.
     rows : int or None
-        Rows per export; None lets exports grow with the run.
+        Rows per export; if None, the longer a run is, the larger are its next exports.
     """
 
     def __init__(self, database: Database, storage: Storage, rows: int | None) -> None:

@@ -24,7 +24,7 @@ def artifact_routes(database: Database, artifacts: ArtifactStore, storage: Stora
     database : Database
         Database in which the user of an API key is looked up.
     artifacts : ArtifactStore
-        The files of artifacts.
+        Finds the files of artifacts.
     storage : Storage
         Signs the URLs.
 

@@ -26,9 +26,9 @@ class RunFiles:
     Parameters
     ----------
     database : Database
-        Names of the files.
+        Contains the names of the files.
     storage : Storage
-        Bytes of the files.
+        Contains the bytes of the files.
     """
 
     def __init__(self, database: Database, storage: Storage) -> None:

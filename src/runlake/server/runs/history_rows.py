@@ -24,7 +24,7 @@ class HistoryRows:
     Parameters
     ----------
     database : Database
-        The stored lines.
+        Contains the stored lines.
     """
 
     def __init__(self, database: Database) -> None:

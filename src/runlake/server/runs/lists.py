@@ -97,7 +97,7 @@ def list_runs(
     Parameters
     ----------
     database : Database
-        The runs.
+        Contains the runs.
     project_id : int
         The project.
     filters : str or None

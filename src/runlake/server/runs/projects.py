@@ -37,7 +37,7 @@ def upsert_project(
     Parameters
     ----------
     database : Database
-        The projects.
+        Contains the projects.
     entity : str
         Owner of the project.
     given : mapping

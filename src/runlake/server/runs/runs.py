@@ -53,7 +53,7 @@ class Limits:
     Parameters
     ----------
     export_rows : int or None
-        Rows per export; None lets exports grow with the run.
+        Rows per export; if None, the longer a run is, the larger are its next exports.
     crash_after : float
         Seconds without a request after which a run counts as crashed.
     """
@@ -78,7 +78,7 @@ class RunStore:
     Parameters
     ----------
     database : Database
-        Rows of runs and their lines.
+        Contains the runs and their lines.
     storage : Storage
         Holds the exports.
     exports : Exports

@@ -158,7 +158,7 @@ def revoke_key(database: Database, key: str) -> Key:
     Parameters
     ----------
     database : Database
-        The keys.
+        Contains the keys.
     key : str
         The id of the key, or the key itself.
 

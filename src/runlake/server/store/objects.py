@@ -95,7 +95,7 @@ class Storage:
         self.allows = self._signer.allows
 
     def sign(self, method: str, name: str, *, md5: str = "") -> str:
-        """Return a URL that allows one method on one object until it expires.
+        """Return a URL that, until it expires, allows one method on one object.
 
         Parameters
         ----------
@@ -211,7 +211,7 @@ class Storage:
         Yields
         ------
         WrittenFile
-            The file. If the block does not pass it to `register`, the file is removed after the block.
+            The file. If the block does not pass it to `register`, it is removed after the block.
         """
         part = self._new_part()
         try:

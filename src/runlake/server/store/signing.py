@@ -1,4 +1,4 @@
-"""Signs URLs: each allows one method on one object until it expires or the object is deleted."""
+"""Signs URLs: a URL allows one method on one object, until it expires or the object is deleted."""
 
 from __future__ import annotations
 
