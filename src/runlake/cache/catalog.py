@@ -147,8 +147,8 @@ class Catalog:
     def prepare(self) -> None:
         """Create the database now.
 
-        This is done before any download, because the first commit of a database waits until the
-        disk has written all bytes, including the bytes of downloaded files.
+        This is done before any download. The first commit of a database waits until the disk has
+        written all bytes, so after a download it would wait for the downloaded files too.
         """
         self._write(lambda _: None)
 
@@ -160,8 +160,8 @@ class Catalog:
         Parameters
         ----------
         exports : mapping of Path to mapping of str to ColumnFacts
-            The keys are the files of exports, the values all columns of the export, in file order.
-            Columns are stored under the name of the file.
+            For the file of each export, all columns of the export, in file order. Columns are
+            stored under the name of the file.
         """
         rows: list[tuple[Any, ...]] = []
         frames = []

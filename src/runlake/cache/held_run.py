@@ -72,8 +72,8 @@ class HeldRun:
         ----------
         known : Freshness
             Present state, heartbeat and number of logged lines of the run, for example from a list
-            of runs. The cache has the whole history if these three values are unchanged since the
-            last pull, and if no row was live at the last pull.
+            of runs. If these three values are unchanged since the last pull, and no row was live
+            then, the cache has the whole history.
         """
         stored = read_manifest(self._directory)
         offer, exports = stored.offer, stored.offered_exports

@@ -65,8 +65,8 @@ def recall_columns(
     -------
     StoredExport
         Columns that the export does not have are left out. If the file and the keys are unchanged,
-        the `KnownColumns` is the same object as at the last call, unless the cache was full and has
-        dropped the object.
+        the `KnownColumns` is the same object as at the last call. It is another object if the cache
+        was full, and has dropped the first one.
 
     Raises
     ------

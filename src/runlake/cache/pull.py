@@ -68,9 +68,9 @@ def pull_run(
 ) -> PullResult:
     """Download the parts of a run's exports that a read needs and that are not on disk.
 
-    If the run's heartbeat, number of logged lines and state have not changed since all exports were
-    last up to date, the pull sends one GraphQL request, and requests no file. Otherwise each export
-    on disk is revalidated.
+    The run is unchanged if its heartbeat, number of logged lines and state are the same as when all
+    exports were last up to date. Then the pull sends one GraphQL request, and requests no file.
+    Otherwise each export on disk is revalidated.
 
     Parameters
     ----------

@@ -28,13 +28,13 @@ class PullResult:
     age : float
         Seconds since the backend was asked; 0 if it was asked by this pull.
     n_left_out : int or None
-        For a result from the cache, the number of missing rows: rows that were live when the
+        Number of rows that are missing in a result from the cache, because they were live when the
         backend was last asked. None if this number is unknown.
     reasons : mapping of str to str
         Why the whole export, or a part of it, was downloaded; the keys are `Export.object`.
     keeper : object
-        An object that deletes the temporary directory of the files when the result is deleted, if
-        the cache could not be written; else None.
+        None if the files are in the cache. If the cache could not be written, the files are in a
+        temporary directory, and this object deletes the directory when the result is deleted.
     """
 
     manifest: Manifest

@@ -91,7 +91,10 @@ Error = RunlakeError
 
 
 class SettingsError(RunlakeError):
-    """A setting is missing or wrong; ``setting`` is its name, ``source`` its value's origin."""
+    """A setting is missing or wrong.
+
+    ``setting`` is the name of the setting, ``source`` the origin of the value.
+    """
 
 
 class UsageError(SettingsError):

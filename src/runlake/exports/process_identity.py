@@ -40,8 +40,8 @@ class Process:
     pid : int
         Process id there.
     started : int
-        Start time, in a unit of the platform, to distinguish the process from a later one with the
-        same id. 0 if unknown.
+        Start time, in a unit of the platform; 0 if unknown. It distinguishes the process from a
+        later process with the same id.
     """
 
     machine: Machine
@@ -54,7 +54,10 @@ class Process:
         return cls(this_machine(), os.getpid(), _start(os.getpid()))
 
     def is_gone(self) -> bool:
-        """Return whether the process has ended; False if it is on another machine, or unknown."""
+        """Return whether the process has ended; False if this is unknown.
+
+        For example, it is unknown for a process on another machine.
+        """
         here = this_machine()
         if self.machine.host != here.host:
             return False

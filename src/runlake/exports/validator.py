@@ -120,8 +120,8 @@ def is_whole(headers: Mapping[str, str]) -> bool:
 def _promised_md5(headers: Mapping[str, str], *, is_partial: bool) -> str | None:
     """Find an MD5 in the headers of S3, Google Cloud Storage, Azure or RFC 1864.
 
-    S3's ETag is an MD5, except if the object is encrypted with a customer's key or a KMS key: then
-    the ETag only looks like an MD5.
+    S3's ETag is an MD5, unless the object is encrypted with a customer's key or a KMS key. Then the
+    ETag only looks like an MD5.
     """
     encoded = [*_google(headers, "md5"), *_listed(headers, "x-ms-blob-content-md5")]
     if not is_partial:

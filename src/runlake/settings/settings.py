@@ -31,8 +31,8 @@ class Settings:
     retry_timeout : float
         Seconds after which a failing request is no longer retried (``RUNLAKE_RETRY_TIMEOUT``).
     lock_timeout : float
-        Seconds to wait for other processes: for a process that pulls the same run, or for a turn to
-        send a request under the shared rate limit (``RUNLAKE_LOCK_TIMEOUT``).
+        Seconds to wait while another process pulls the same run, or for a turn to send a request
+        under the shared rate limit (``RUNLAKE_LOCK_TIMEOUT``).
     max_workers : int
         Maximum number of requests at the same time (``RUNLAKE_MAX_WORKERS``).
     ca_bundle : str or None

@@ -1,7 +1,7 @@
 """The GraphQL documents that runlake sends, one constant each, except those of artifacts.
 
 Operation names matter: a backend answers ``HistoryPage`` and ``SampledHistoryPage`` with live rows
-only, because it expects a client that sends these names to have the exports already.
+only. It expects that a client that sends these names has the exports already.
 """
 
 from __future__ import annotations

@@ -110,8 +110,8 @@ class Lack:
     name : str
         Name of the missing part.
     owner : str
-        The type that a missing field or input field belongs to, or the field that a missing
-        argument belongs to; empty for a type.
+        For a missing field or input field, the type that has it in W&B's schema. For a missing
+        argument, the field that has it. Empty for a missing type.
     operation : str
         The only operation in which the part is missing, if the backend's error names a type that
         W&B's schema does not have. Empty if the part is missing in every operation.

@@ -93,8 +93,8 @@ class Client:
     def latency(self) -> float:
         """The time until a host begins to answer, in seconds.
 
-        This is the smaller of two times: that of the last request to the API, and the shortest
-        after which a storage host began to answer.
+        This is the smaller of two times: the time of the last request to the API, and the shortest
+        time after which a storage host began to answer.
         """
         return min(self.round_trip, self._file_latency)
 

@@ -71,8 +71,8 @@ def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
         Pieces of the encoded body.
     encoding : str
         The header ``Content-Encoding``; empty means none. If the header says gzip, but the body is
-        not gzip, the body is yielded unchanged: a storage host repeats the header that it received
-        with the upload, without checking it.
+        not gzip, the body is yielded unchanged. Such answers exist: a storage host repeats the
+        header that it received with the upload, without checking it.
 
     Raises
     ------

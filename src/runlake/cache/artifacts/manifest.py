@@ -32,8 +32,8 @@ class Entry:
     path : str
         Name in the artifact, with ``/`` between folders.
     digest : str
-        MD5 or XXH128 of the content in base64; for a reference any text that identifies the version
-        of its target, such as an ETag.
+        MD5 or XXH128 of the content, in base64. The digest of a reference is any text that
+        identifies the version of its target, such as an ETag.
     ref : str or None
         URL of a reference, whose file is stored elsewhere; None for a file that is stored with the
         artifact.

@@ -1,7 +1,7 @@
 """Refuse links, pipes, devices and directories in the place of the cache's files.
 
-In a cache shared by several users, one user could create a link that makes other users overwrite or
-delete their own files. A pipe could make their processes hang, and an endless device could fill the
+If several users share a cache, one user could create a link in it that makes other users overwrite
+or delete their own files. A pipe or an endless device could make their processes hang or run out of
 memory. runlake does not create links, pipes or devices, and neither follows nor reads them. Only
 the root of the cache may be a link.
 """

@@ -1,9 +1,10 @@
 """Striped locks: one process at a time changes a run's files; readers take no lock.
 
-Striped means that 256 lock files serve all runs. A lock only saves work: if it fails to exclude a
-process, a run is downloaded twice, but the files are still right (see the explanation pages). So on
-network file systems a lease, which is a lock that expires, is safe: a holder that is disconnected
-loses its lease after a minute, and other processes do not wait forever.
+Striped means that 256 lock files serve all runs. A lock only saves work. If a lock fails to exclude
+a process, a run is downloaded twice, but the files are still right (see
+docs/explanation/locking.md). So on network file systems a lease is safe, which is a lock that
+expires. A holder that is disconnected loses its lease after a minute, so that other processes do
+not wait forever.
 """
 
 from __future__ import annotations
@@ -94,9 +95,9 @@ def file_lock(
     timeout : float
         Seconds to wait for another holder; waiters get the lock first come, first served.
     locking : {"auto", "flock", "soft"}
-        "flock" is a lock of the operating system, "soft" a lease that needs only files. "auto" is
-        "soft" on network file systems, where ``flock`` may not exclude other machines, else
-        "flock".
+        "flock" is a lock of the operating system. "soft" is a lease, which needs only files. "auto"
+        is "soft" on network file systems, where ``flock`` may not exclude other machines; on other
+        file systems it is "flock".
     guarded : Path, optional
         File that will be written under the lock. An error is raised if one of the directories above
         this file, or above the lock file, is a link.

@@ -2,8 +2,8 @@
 
 The functions do no I/O. Turns are handed out at equal intervals, one per request, so a request
 knows immediately how long it has to wait. If the backend does not state its limit, the rate is
-found as in TCP congestion control: it is halved at each HTTP 429 (a complaint), then slowly
-increased until the next 429.
+found as in TCP congestion control: the rate is halved at each HTTP 429 (a complaint), and then
+increased slowly until the next 429.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Maintenance of the cache: verify, repair, prune and evict.
 
 To understand this package, begin with `check` and `prune`. `evict` carries out what `prune`
-decides, `tree` finds the runs on disk, `dead_attempts` finds and deletes files of killed downloads,
-`uncommon` marks files that only some engines can decode.
+decides. `tree` finds the runs on disk. `dead_attempts` finds and deletes the files of killed
+downloads. `uncommon` marks files that only some engines can decode.
 """

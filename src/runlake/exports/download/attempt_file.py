@@ -1,10 +1,10 @@
 """The file of one attempt to download an export; the name shows the process and the version.
 
 The name is ``<object>.<host>-<boot>-<pid>-<random>.part`` at first. Once the storage host has sent
-the version, ``.<bytes>-<d or n>-<condition>`` is inserted before ``.part``: the length of the whole
-object, d if the host promises a digest (else n), and the value for ``If-Range`` in URL-safe base64.
-So a later attempt can use the bytes of a dead attempt (one whose process has ended): the name says
-to which version the bytes belong.
+the version, ``.<bytes>-<d or n>-<condition>`` is inserted before ``.part``. ``bytes`` is the length
+of the whole object. The letter is d if the host promises a digest, else n. ``condition`` is the
+value for ``If-Range`` in URL-safe base64. An attempt is dead if its process has ended. The file
+name says to which version the bytes belong, so a later attempt can use the bytes of a dead attempt.
 """
 
 from __future__ import annotations

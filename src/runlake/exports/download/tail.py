@@ -66,11 +66,11 @@ class TailDownload:
     """The download of the last bytes of an object, in one request, or in more for some hosts.
 
     The range is requested as a suffix (``bytes=-N``). Some hosts do not support suffixes. If a host
-    answers 400 or 501, sends another range, or sends nothing, two further requests are made: one
-    for the first byte, whose answer states the length of the object, and one for the range. If the
-    host answers 416, or 200 with a longer object, this object's tail is not downloaded; for other
-    objects of the host, the first byte is requested without trying a suffix. What the host supports
-    is remembered for the life of the client.
+    answers 400 or 501, sends another range, or sends nothing, two further requests are sent. The
+    first is for the first byte: its answer states the length of the object. The second is for the
+    range. If the host answers 416, or 200 with a longer object, this object's tail is not
+    downloaded. For other objects of this host, the first byte is requested without trying a suffix.
+    What the host supports is remembered for the life of the client.
 
     Parameters
     ----------

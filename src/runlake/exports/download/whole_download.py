@@ -132,7 +132,11 @@ class WholeDownload:
         self._attempt.carry(self._version)
 
     def headers(self) -> dict[str, str]:
-        """Return the headers of a request for the missing bytes, or for another version."""
+        """Return the headers of a request for the missing bytes.
+
+        If the host has another version than the file, the same request returns all bytes of that
+        version.
+        """
         held = {} if self._held is None else self._held.conditions()
         return {**held, **self._continuation()}
 

@@ -56,8 +56,8 @@ def chunks_by_statistics(
 ) -> Chunks:
     """Return the column chunks that may have rows for a question, according to statistics.
 
-    All chunks of ``_step`` are always returned: the way of reading a file depends on whether its
-    rows are in step order, and only all steps show this.
+    All chunks of ``_step`` are always returned, because only all steps show whether the rows are in
+    step order. The order decides how the file is read.
     """
     touched = _touched_row_groups(metadata, schema, question.steps)
     chunks = dict.fromkeys(question_columns(schema, question), touched)

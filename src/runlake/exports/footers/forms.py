@@ -104,7 +104,10 @@ class Forms(Generic[T]):
         return None
 
     def note(self, content: bytes, start: int, value: T) -> None:
-        """Count a structure that was walked; of each `WALKS_BEFORE_FORM` walks, add one form."""
+        """Count a structure that was walked; add its form if enough structures were walked.
+
+        A form is added after every `WALKS_BEFORE_FORM` walks.
+        """
         self._n_walked += 1
         if self._n_walked % WALKS_BEFORE_FORM:
             return

@@ -1,9 +1,9 @@
 """Make footers of only some columns: a read of one key need not parse ten thousand columns.
 
 A Parquet footer is one Thrift structure in the compact protocol (Parquet format,
-``parquet.thrift``, ``FileMetaData``): the schema, and for every row group a ``ColumnChunk`` per
-leaf column. The footer is walked once to slice it into these parts; a slim footer is then joined
-from the slices of some columns, without parsing them.
+``parquet.thrift``, ``FileMetaData``). It contains the schema and, for every row group, a
+``ColumnChunk`` per leaf column. The footer is walked once to slice it into these parts; then a slim
+footer is joined from the slices of some columns, without parsing the slices.
 """
 
 from __future__ import annotations
