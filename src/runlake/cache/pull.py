@@ -99,7 +99,8 @@ def pull_run(
     Returns
     -------
     PullResult
-        All exports that the backend lists, with the requested columns complete and checked.
+        All exports that the backend lists. Their requested columns are complete on disk and
+        checked.
 
     Raises
     ------
@@ -169,7 +170,7 @@ def expect_unchanged(client: Client, run: RunPath, question: Question) -> PullRe
     -------
     PullResult or None
         The whole history from disk, if the run had ended when the backend was last asked. The guess
-        is wrong only if the run was resumed later. None for any other run.
+        is wrong only if the run was resumed after that. None if the run had not ended.
     """
     settings = client.settings
     offer = read_manifest(RunDirectory(settings.cache_dir, settings.base_url, run)).offer

@@ -161,7 +161,7 @@ class StoredExport:
             return self
 
     def completed(self, verified: Verified, boot: str | None) -> StoredExport:
-        """Return the export as whole, after the last missing bytes of its sparse file arrived."""
+        """Return the export as a whole file, after the last bytes of its sparse file arrived."""
         return replace(
             self,
             crc32c=verified.crc32c,

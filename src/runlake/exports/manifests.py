@@ -1,4 +1,4 @@
-"""The manifests of many runs: requested together, a page of runs in each request."""
+"""The manifests of many runs: each request returns the manifests of a page of runs."""
 
 from __future__ import annotations
 

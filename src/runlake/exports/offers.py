@@ -44,7 +44,8 @@ class Offers:
     def renew(self, refused: Export) -> Export | None:
         """Return an export with a new URL, after its URL was refused.
 
-        Requests a new manifest, unless another thread has done so since the URL was issued.
+        A new manifest is requested, unless another thread has requested one since the URL was
+        issued.
 
         Parameters
         ----------

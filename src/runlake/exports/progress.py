@@ -56,7 +56,7 @@ class Traffic:
 
     @contextmanager
     def shown(self, n_files: int) -> Iterator[None]:
-        """Show progress while the context is open, as the download of ``n_files`` files."""
+        """While the context is open, show the progress of a download of ``n_files`` files."""
         self._progress.start(None, n_files)
         try:
             yield

@@ -41,8 +41,8 @@ def find_gaps(manifest: Manifest, exports: Sequence[ExportFacts]) -> tuple[Gap, 
     -------
     tuple of Gap
         Ranges of steps that are in no export: first the steps after the last export, then the
-        widest gaps. Empty if all lines that the backend counts are known rows, or the search was
-        made already.
+        widest gaps. Empty if the backend counts no more lines than there are known rows, or if the
+        search was already made for this manifest.
 
     Notes
     -----

@@ -67,7 +67,7 @@ class Digest:
 
     @classmethod
     def for_promise(cls, validator: Validator, n_bytes: int | None = None) -> Digest:
-        """Return an empty digest that computes what a host's promises need.
+        """Return an empty digest that computes what a check of a host's promises needs.
 
         Parameters
         ----------

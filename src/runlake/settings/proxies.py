@@ -30,7 +30,8 @@ def find_proxies() -> EnvironmentProxies:
     Returns
     -------
     EnvironmentProxies
-        Not checked, because a wrong URL matters only once a request needs the proxy.
+        The URLs are not checked here, because a wrong URL matters only when a request needs the
+        proxy.
     """
     from urllib.request import getproxies
 

@@ -23,8 +23,8 @@ class KeptConnections:
     """Opens connections like a pool of httpcore, and keeps the idle ones for further requests.
 
     A pool of httpcore examines all of its connections at the start and at the end of every request.
-    With 64 connections this takes longer than the rest of a small download. So httpcore sends only
-    the first request on each connection, for which it opens the connection.
+    With 64 connections this takes longer than the rest of a small download. So httpcore only opens
+    each connection, and sends the first request on it.
 
     Parameters
     ----------

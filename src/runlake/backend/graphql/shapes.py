@@ -53,7 +53,7 @@ def int64(value: Any) -> int:
 
 @contextmanager
 def answer_to(client: Client, operation: str, what: str) -> Iterator[None]:
-    """Raise `ProtocolError` instead of any error that a malformed answer causes in this context.
+    """Raise `ProtocolError` instead of other errors that a malformed answer causes in this block.
 
     Parameters
     ----------

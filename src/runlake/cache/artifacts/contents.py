@@ -81,7 +81,7 @@ def fetch_content(client: Client, md5: str, download: Download, *, what: str) ->
 
 
 def find_content(client: Client, md5: str) -> Path | None:
-    """Return the cached file with an MD5, in base64; None if it is missing or damaged."""
+    """Return the cached file with a given MD5 (in base64); None if it is missing or damaged."""
     path = _content(client, md5).path
     return path if is_intact(path, md5) else None
 

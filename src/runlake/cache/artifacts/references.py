@@ -19,7 +19,7 @@ WEB_SCHEMES = {"http", "https"}
 
 
 def parse_artifact_reference(ref: str | None) -> tuple[str, str] | None:
-    """Return the artifact id and the name in a reference to another artifact's entry.
+    """Return the artifact id and the entry name in a reference to another artifact's entry.
 
     Parameters
     ----------

@@ -2,8 +2,8 @@
 
 Striped means that 256 lock files serve all runs. A lock only saves work. If a lock fails to exclude
 a process, a run is downloaded twice, but the files are still right (see
-docs/explanation/locking.md). So on network file systems a lease is safe, which is a lock that
-expires. A holder that is disconnected loses its lease after a minute, so that other processes do
+docs/explanation/locking.md). Therefore a lease (a lock that expires) is safe on network file
+systems. A holder that is disconnected loses its lease after a minute, so that other processes do
 not wait forever.
 """
 

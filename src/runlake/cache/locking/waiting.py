@@ -49,7 +49,7 @@ class Place:
 
 
 class Line:
-    """The processes that wait for one lock, as one of these processes sees them.
+    """The queue for one lock, as seen by one of the waiting processes.
 
     Parameters
     ----------

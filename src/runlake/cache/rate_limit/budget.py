@@ -1,6 +1,7 @@
 """Limit the requests of all processes of one user together, through a file in the cache.
 
-While no limit is known or set, the file does not exist, and a request only checks for it.
+While no limit is known or set, the file does not exist, and a request only checks whether the file
+exists.
 """
 
 from __future__ import annotations

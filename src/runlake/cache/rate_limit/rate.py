@@ -45,7 +45,7 @@ class Rate:
     window : float
         Length of the longest window that was reported, in seconds; 0 without a report.
     epoch : int
-        Increased when turns that were handed out, but not used yet, become invalid.
+        A number that is increased when turns become invalid that were handed out, but not used yet.
     """
 
     written_at: float

@@ -47,7 +47,7 @@ class CachedRun:
 def walk_runs(root: Path) -> Iterator[CachedRun]:
     """Yield the runs in a cache, sorted by directory.
 
-    Directories whose manifest is unreadable, or belongs to another directory, are skipped.
+    A directory is skipped if its manifest is unreadable, or is the manifest of another directory.
 
     Parameters
     ----------

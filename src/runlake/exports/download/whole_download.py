@@ -134,8 +134,8 @@ class WholeDownload:
     def headers(self) -> dict[str, str]:
         """Return the headers of a request for the missing bytes.
 
-        If the host has another version than the file, the same request returns all bytes of that
-        version.
+        If the bytes in the file are of an old version, the host sends the whole new version. If the
+        version on disk is the host's version, the host sends no bytes.
         """
         held = {} if self._held is None else self._held.conditions()
         return {**held, **self._continuation()}

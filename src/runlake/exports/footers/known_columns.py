@@ -22,7 +22,8 @@ class ColumnFacts:
     type : pyarrow.DataType
         Stored type.
     n_nulls : int or None
-        Number of nulls; None if the statistics do not contain it, as for structs and lists.
+        Number of nulls; None if the statistics do not contain this number, for example for structs
+        and lists.
     minimum, maximum : float or None
         Lowest and highest number; None if the statistics of a row group do not contain them.
     """
