@@ -63,8 +63,8 @@ def open_plan(
     Warns
     -----
     OddAnswerWarning
-        If some exports with rows do not have that column, or have rows at steps below 0 or of more
-        than 63 bits.
+        If some exports with rows have no column ``_step``, or have rows at steps below 0 or at
+        steps of more than 63 bits.
     """
     if pulled is None:
         pulled = pull_run(client, run, question, **options)

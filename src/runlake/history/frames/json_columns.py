@@ -1,7 +1,7 @@
 """Convert Python values to polars columns, and stack frames with different schemas.
 
-No value is lost if types differ: integers and floats become floats, structs and lists are unified
-field by field, and values without a common type become JSON text (reading rule 6).
+No value is lost if types differ. Integers and floats become floats; structs and lists are unified
+field by field. Values without a common type become JSON text (reading rule 6).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Decode unverified exports once before a lazy query over them is returned to the user.
 
 The user collects a lazy frame or a relation later. At that time runlake cannot handle an engine's
-errors. Files that were checked against a digest of their host are known to be right; other files
-are decoded once, and the process remembers which files it could decode.
+errors. Files that were checked against a digest of their host are known to be right. Other files
+are decoded once; the process remembers which files it could decode.
 """
 
 from __future__ import annotations

@@ -55,11 +55,11 @@ def iter_live_pages(client: Client, plan: Plan, recover: Recover) -> Iterator[li
     client : Client
         The backend.
     plan : Plan
-        Contains the pages of known live steps. If the backend does not list them, it contains the
-        range to read page by page.
+        The plan contains the pages of known live steps. If the backend does not list live steps,
+        the plan contains the range to read page by page.
     recover : callable
-        Receives steps that are no longer live, and returns their rows from new exports. Steps that
-        are in no export are left out.
+        Receives steps that are no longer live, and returns the rows of these steps from new
+        exports. Steps that are in no export are left out.
 
     Yields
     ------

@@ -135,7 +135,7 @@ class _Dense:
 
 
 class _Together:
-    """Sparse columns that were logged together, so that they have values in the same rows."""
+    """Sparse columns that were logged together, and so have values in the same rows."""
 
     def __init__(self, indices: Indices) -> None:
         self.where: list[int] = indices.tolist()
@@ -289,7 +289,7 @@ def _display(keys: tuple[str, ...]) -> Display:
 def _writer(keys: tuple[str, ...]) -> Writer:
     """Return a function that writes columns into rows, with the keys as constants in its code.
 
-    It looks up each row once for all keys.
+    The function looks up each row only once for all keys.
     """
     names = [f"cell_{index}" for index in range(len(keys))]
     lines = [f"    row[{key!r}] = {name}" for key, name in zip(keys, names, strict=True)]

@@ -32,9 +32,9 @@ def cell_reader(dtype: pa.DataType) -> ReadCells:
     -------
     callable
         Takes an array without nulls, returns one Python value per element. Structs become dicts
-        without their null fields, ``_type_*`` unions become their one non-null member, JSON in
-        binary columns is parsed, and the strings that represent non-finite numbers in the protocol
-        become floats. A union without a member and a JSON ``null`` become None.
+        without their null fields; ``_type_*`` unions become their one non-null member. JSON in
+        binary columns is parsed. Strings that represent non-finite numbers in the protocol become
+        floats. A union without a member and a JSON ``null`` become None.
     """
     make = next((make for is_dtype, make in _READERS if is_dtype(dtype)), None)
     return _read_objects if make is None else make(dtype)

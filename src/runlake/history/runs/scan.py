@@ -85,7 +85,7 @@ def scan_readings(
     Raises
     ------
     InvalidArgument
-        If every key is read and a run has a key ``run_id``.
+        If every key is read and a run has a key with the name ``run_id``.
     """
     check_polars()
     opened = side_by_side(client, _open, readings)

@@ -31,7 +31,7 @@ def query_runs(
     Parameters
     ----------
     query : str
-        In DuckDB's dialect.
+        SQL in DuckDB's dialect.
     table : callable
         Returns the rows of the view ``runs``. Each of the three functions is called only if the
         query names a view that needs it.

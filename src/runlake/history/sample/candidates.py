@@ -86,8 +86,8 @@ def pick_of_frames(
 
     Notes
     -----
-    All parts but the last have about the same number of rows, and the number of candidates of a
-    part is in proportion to its rows, so that candidates are equally dense everywhere.
+    All parts except the last have about the same number of rows. The number of candidates of a part
+    is proportional to the number of its rows, so that candidates are equally dense everywhere.
     """
     parts = _joined(frames, n_part)
     head = deque(islice(parts, 2))

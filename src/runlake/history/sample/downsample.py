@@ -111,9 +111,9 @@ def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataF
     Notes
     -----
     Each key gets an equal share of the rows. If a sparse key does not need its share, the other
-    keys get it. The points of a key are chosen by MinMaxLTTB (Van Der Donckt et al., 2023) over its
-    finite values. Its buckets have equal numbers of points, not equal ranges of steps, so that a
-    gap between steps costs no points. Non-finite values get up to a quarter of the share.
+    keys get the rest. The points of a key are chosen by MinMaxLTTB (Van Der Donckt et al., 2023)
+    over its finite values. Its buckets have equal numbers of points, not equal ranges of steps, so
+    that a gap between steps costs no points. Non-finite values get up to a quarter of the share.
 
     Examples
     --------

@@ -28,7 +28,7 @@ _instances: dict[int, duckdb.DuckDBPyConnection] = {}
 
 
 def open_connection(n_columns: int, *, is_alone: bool) -> duckdb.DuckDBPyConnection:
-    """Return a new connection; no other connection sees its temporary views.
+    """Return a new connection; other connections do not see its temporary views.
 
     Parameters
     ----------

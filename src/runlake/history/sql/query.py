@@ -31,7 +31,7 @@ def run_query(history: History, query: str, read_system: ReadSystem) -> duckdb.D
     history : History
         The run.
     query : str
-        In DuckDB's dialect; a key with ``/`` or ``.`` needs double quotes.
+        SQL in DuckDB's dialect; a key with ``/`` or ``.`` needs double quotes.
     read_system : callable
         Fetches the rows of the view ``system``; called only if the query names it.
 
@@ -43,8 +43,8 @@ def run_query(history: History, query: str, read_system: ReadSystem) -> duckdb.D
     Raises
     ------
     InvalidArgument
-        If the query is invalid or returns no result set, or uses the name of one of two keys that
-        differ only by case.
+        If the query is invalid or returns no result set, or uses the original name of a key from
+        which another key differs only by case.
     """
     if re.search(rf"\b{SYSTEM}\b", query, re.IGNORECASE):
         history.connection.register(SYSTEM, _system_frame(read_system()))

@@ -106,7 +106,7 @@ class ArtifactEdits(ArtifactFields):
 
     @property
     def ttl(self) -> timedelta | None:
-        """Time to live, after which the backend deletes the version; None means no limit.
+        """Time to live: the backend deletes the version after this time; None means no limit.
 
         To change it, assign a value and call `save`.
         """

@@ -47,8 +47,8 @@ class ArtifactLinks(ArtifactEdits):
         Raises
         ------
         InvalidArgument
-            If the path or an alias is malformed, or a registry is named without the entity of its
-            organization; no request has been made then.
+            If the path or an alias is malformed, or the path names a registry without the entity of
+            its organization; no request has been made then.
         BackendError
             If the backend refuses.
         """

@@ -41,7 +41,8 @@ class Artifacts(PagesInProject[Artifact], SizedPages[Artifact]):
     per_page : int
         Versions per request.
     tags : str or list of str, optional
-        List only versions with all of these tags; as in the SDK, ``len()`` ignores the tags.
+        List only versions with all of these tags. As in the SDK, ``len()`` also counts versions
+        without them.
     start : str, optional
         The ``cursor`` of an earlier list; this list continues from there.
     """

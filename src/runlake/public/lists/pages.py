@@ -100,7 +100,7 @@ class Pages(ABC, Generic[T]):
     @property
     @abstractmethod
     def _what(self) -> str:
-        """What is listed, for messages: "the runs of 'team/proj'"."""
+        """Words for messages that say what is listed, such as "the runs of 'team/proj'"."""
 
     @property
     def more(self) -> bool:

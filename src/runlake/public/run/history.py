@@ -326,7 +326,7 @@ class RunHistory(RunFields):
         ------
         InvalidArgument
             If the query is invalid or returns no result set, or uses the name of one of two keys
-            that differ only by case: write ``"Loss (1)"`` and ``"loss (2)"`` for such keys.
+            that differ only by case. Write ``"Loss (1)"`` and ``"loss (2)"`` for such keys.
         CacheCorrupt
             If an export cannot be decoded, even after a second download.
 

@@ -87,8 +87,8 @@ class RunKeys(RunFields):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong (then no request has been made), or if the run has no such key,
-            or the key's values are not numbers.
+            If an argument is wrong; no request has been made then. Also if the run has no such key,
+            or the values of the key are not numbers.
 
         Notes
         -----

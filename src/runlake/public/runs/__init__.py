@@ -1,7 +1,7 @@
 """Lists of runs, under W&B's names.
 
 To understand this package, begin with `runs`: class `Runs` inherits from a class per topic.
-`run_list` lists the runs page by page, `histories` samples their histories, `table` returns their
-fields as a frame, `scans` reads their rows as one frame, and `answers` returns a value per run and
-aligned curves. The reading itself is in `runlake.history.runs`.
+`run_list` lists the runs page by page, and `histories` samples the histories of the runs. `table`
+returns their fields as a frame, `scans` reads their rows as one frame, and `answers` returns a
+value per run and aligned curves. The reading itself is in `runlake.history.runs`.
 """

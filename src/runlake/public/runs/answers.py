@@ -152,11 +152,11 @@ class RunAnswers(RunScans):
         Returns
         -------
         polars.DataFrame
-            The columns of ``by``, ``key``, the x axis (Float64, ascending), the statistics, ``n``
-            (runs with a number), ``n_nan`` (runs whose value is NaN) and ``n_missing`` (runs
-            without a value): group by group in the order of the list, key by key. Only runs with a
-            number count in the statistics; the three counts add up to the number of runs in the
-            group.
+            The columns of ``by``, ``key``, the x axis (Float64, ascending), the statistics, and
+            three counts of runs: ``n`` (runs with a number), ``n_nan`` (runs whose value is NaN)
+            and ``n_missing`` (runs without a value). The rows are ordered by group, as in the list,
+            then by key. Only runs with a number count in the statistics; the three counts add up to
+            the number of runs in the group.
 
         Raises
         ------

@@ -110,16 +110,16 @@ class RunScans(RunTable):
         Returns
         -------
         polars.LazyFrame
-            ``run_id``, the columns, ``_step`` or the x axis, then one column per key; run by run in
-            the order of the list, ascending by step. Predicates and projections are pushed down to
-            the cached files.
+            ``run_id``, the columns, ``_step`` or the x axis, then one column per key. The rows are
+            in the order of the list of runs, and within a run ascending by step. Predicates and
+            projections are pushed down to the cached files.
 
         Raises
         ------
         InvalidArgument
-            If an argument is wrong (then no request has been made), if the keys have several axes
-            and ``x`` is "auto", or if every key is read and a run logged a key with the name of a
-            column, such as ``run_id``.
+            If an argument is wrong; no request has been made then. Also if ``x`` is "auto" and the
+            keys have several axes, or if every key is read and the name of a key is also the name
+            of a column, such as ``run_id``.
         ExportError, CacheError
             If the exports of a run cannot be downloaded.
 

@@ -37,7 +37,7 @@ class RunTable(RunList):
             ``sweep``, ``notes``, ``url``, ``created_at`` and ``heartbeat_at`` (UTC), ``duration``
             (seconds between these two), ``runtime`` (seconds that the run was running, from its
             summary), ``history_line_count``, then config and summary. A key whose values have no
-            common type is JSON text; if ``flat``, lists and media are JSON text too, and a
+            common type is JSON text. If ``flat`` is True, lists and media are JSON text too, and a
             `MixedTypesWarning` names the columns without a common type.
 
         Notes
