@@ -120,7 +120,7 @@ class ArtifactContents:
         """Return the manifest of a version that is about to be committed.
 
         A full manifest replaces all earlier manifests. Incremental manifests, and patches of a
-        distributed version, are merged with their base and with each other.
+        distributed version, are merged with the base version and with each other.
 
         Returns
         -------

@@ -1,7 +1,7 @@
 """The data directory as a whole: who uses it, what is left over or damaged in it, and copies of it.
 
 To understand this package, begin with `custody`, which keeps the directory for one server while it
-runs. Then read `leftovers`, which a server removes at its start, and `copies`, which backs up and
-restores. `check` finds and repairs each `damage`: it uses `salvage` for the database file,
-`wrong_rows` for the rows of the database, and `lost_objects` for the files.
+runs. Then read `leftovers`, which cleans the directory when a server starts, and `copies`, which
+backs up and restores. `check` finds and repairs each `damage`. It uses `salvage` for the database
+file, `wrong_rows` for the rows of the database, and `lost_objects` for the files.
 """

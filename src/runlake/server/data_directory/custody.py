@@ -65,7 +65,7 @@ def hold_directory(data_dir: Path, *, is_changed: bool = True) -> Iterator[None]
 
 
 def make_private(data_dir: Path) -> None:
-    """Create a directory, or close it to other users: it contains the key that signs URLs."""
+    """Create a directory or close it to other users, as it contains the key that signs URLs."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     data_dir.joinpath(STORAGE).mkdir(mode=0o700, exist_ok=True)
     for path in open_to_others(data_dir):

@@ -97,7 +97,7 @@ class LostObjects:
         return self._accept_or_drop(name, row)
 
     def _intact_copy(self, name: str, row: sqlite3.Row | None) -> Path | None:
-        """Return an intact copy of an object: one in the backup, or a file of no other object."""
+        """Return an intact copy of an object, from the backup or from files that no object has."""
         md5 = row["md5"] if row is not None else None
         md5 = self._announced_md5(name) or md5
         found = [self._in_backup(name)] if self._backup is not None else []

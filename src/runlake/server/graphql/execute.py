@@ -38,7 +38,7 @@ def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) ->
     Parameters
     ----------
     schema : GraphQLSchema
-        The schema with its resolvers.
+        The schema, with resolvers.
     body : mapping
         ``query``, ``variables`` and ``operationName``; variables that the document does not
         declare are ignored, because the SDK sends such variables.

@@ -159,7 +159,7 @@ class Intake:
             lanes.n_requests -= 1
 
     def upload(self, request: Request) -> AsyncIterator[bytes]:
-        """Return the pieces of an uploaded file; `Unwelcome` if it is too large or too slow."""
+        """Return the pieces of an uploaded file; raise `Unwelcome` if it is too large or slow."""
         return _pieces(request, self.limits.max_upload)
 
 

@@ -64,7 +64,7 @@ class AskedIndexes:
 
 
 def _has_room(database: Database, last_used: dict[str, float]) -> bool:
-    """Return whether an index may be made; if necessary, drop one that was not used lately."""
+    """Return whether an index may be made; if necessary, drop an index that is long unused."""
     if len(last_used) < MAX_INDEXES:
         return True
     oldest = min(last_used, key=last_used.__getitem__)

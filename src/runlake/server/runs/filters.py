@@ -277,7 +277,7 @@ def _where(field: RunField, test: str, value: Any) -> Condition:
 def _with_probe(
     found: Condition, field: RunField, kind: tuple[str, ...], values: Sequence[Any]
 ) -> Condition:
-    """Return the condition; if the values are few, add a probe that can find them by an index."""
+    """Return the condition; if the values are few, add a probe, which can find them by an index."""
     if field.elements or kind in {("array",), ("object",)} or len(values) > MAX_SEARCHES:
         return found
     marks = ", ".join("?" * len(values))

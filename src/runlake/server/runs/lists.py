@@ -43,7 +43,7 @@ class _Order:
 
     @property
     def is_creation(self) -> bool:
-        """Whether runs are ordered by the time of creation, for which an index exists."""
+        """Whether runs are ordered by their time of creation, for which an index exists."""
         return self.value == "runs.created_at"
 
     def sql(self, *, is_probed: bool) -> str:

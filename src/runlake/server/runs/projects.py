@@ -81,7 +81,7 @@ def upsert_project(
 
 
 def check_project_name(name: str | None) -> str:
-    """Return the name if it is allowed as a project name, else raise `Refused`."""
+    """Return the name if a project can have this name, else raise `Refused`."""
     if not name or len(name) > MAX_NAME_LENGTH or re.search(r"[/\\#?%:]", name):
         raise Refused(
             f"{name!r} is no name of a project: 1 to {MAX_NAME_LENGTH} characters without /\\#?%:"

@@ -71,9 +71,9 @@ class Key:
     Parameters
     ----------
     number : int
-        Number of its row.
+        Number of its row in the database.
     id : str
-        The first digits of its digest.
+        The first digits of the digest of the key.
     name : str
         The first characters of the key itself. If the key was added before names were stored, the
         same as ``id``.

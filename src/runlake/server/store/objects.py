@@ -72,7 +72,7 @@ class WrittenFile:
 
 
 class Storage:
-    """Objects on disk; the database lists an object once it is complete.
+    """Objects on disk; the database lists an object as soon as the object is complete.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class Storage:
     directory : Path
         Root of the files.
     url : str
-        Origin that serves them.
+        Origin that serves the objects.
     expiry : float
         Seconds for which a signed URL is valid.
     """

@@ -114,7 +114,7 @@ def _flat(document: dict[str, Any]) -> str:
 def _collect(
     document: dict[str, Any], prefix: str, depth: int, found: dict[str, Any], room: _Room
 ) -> None:
-    """Add every value by its path; if two have the same path, add that of the longer key."""
+    """Add every value by its path; if two share a path, add the value of the longer key."""
     keys = sorted(document, key=lambda key: key.count("."), reverse=True)
     for key in keys:
         path = f"{prefix}{key}"
