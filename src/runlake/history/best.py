@@ -52,7 +52,7 @@ def find_best(reading: Reading, mode: Mode) -> Best:
     Returns
     -------
     Best
-        The best value and its step. NaN is ignored; infinities are values like others.
+        The best value and its step. NaN is ignored; infinities are not ignored.
 
     Raises
     ------

@@ -47,8 +47,8 @@ def follow_run(
     ------
     dict
         Ascending by ``_step``, each step once, with the values of the first poll that found it. If
-        the run is rewound to a step, rows after that step are yielded again as they are logged
-        again.
+        the run is rewound to a step and continues from there, the new rows after that step are
+        yielded too.
 
     Raises
     ------
@@ -139,7 +139,7 @@ class _Following:
         return has_other_lines or not _objects(now) <= _objects(self.seen)
 
     def _mind_rewinding(self, now: Manifest) -> None:
-        """Set the position back if the run was rewound, so that two polls found the run shorter.
+        """Set the position back if the run was rewound, so that two polls in a row found it shorter.
 
         A single poll may find the run shorter because a replica with old data answered it.
         """

@@ -107,7 +107,7 @@ class Api(ApiArtifacts):
         Raises
         ------
         AccessDenied
-            If there is no such team, or the key may not see it.
+            If there is no such team, or the user of the API key may not see the team.
         """
         check_text(team, "The team")
         found = query(self._client, documents.TEAM, {"name": team}).get("entity")

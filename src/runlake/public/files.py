@@ -215,7 +215,7 @@ class Files(SizedPages[File]):
     Raises
     ------
     InvalidArgument
-        If both names and pattern are given, or one of them has the wrong type.
+        If both ``names`` and ``pattern`` are given, or either has the wrong type.
 
     Notes
     -----

@@ -1,9 +1,9 @@
 """Functions that return an object of another public class, whose module they import late.
 
 A run returns its sweep, and a sweep returns its runs; an artifact returns its files, and a file
-returns its artifact. Imports at the top of their modules would be circular. So these functions
-import modules when they are called; only this module is exempt from import-linter's check for
-circular imports.
+returns its artifact. Imports at the top of the modules would be circular. So the functions of this
+module import other modules when they are called; only this module is exempt from import-linter's
+check for circular imports.
 """
 
 from __future__ import annotations

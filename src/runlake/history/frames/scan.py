@@ -90,7 +90,7 @@ def _alike(segments: Segments, _: object) -> list[list[Segment]]:
     """Group consecutive segments whose exports one scan can read; other segments are not grouped.
 
     For files of 200 rows, creating a scan per file would take more than half of polars' time. The
-    result is cached. The second argument, which says what engines cannot decode, is used only in
+    result is cached. The second argument says which files engines cannot decode; it is used only in
     the key of the cache.
     """
     divided: list[list[Segment]] = []

@@ -150,7 +150,7 @@ def _dump(cell: Any) -> str:
 
 
 def _cannot_hold(dtype: pa.DataType) -> bool:
-    """Return whether engines fail on a type, or would read it as JSON, as they do for bytes."""
+    """Return whether engines fail on a type, or would read it as JSON (as they read bytes)."""
     if pa.types.is_struct(dtype):
         return dtype.num_fields == 0 or any(_cannot_hold(field.type) for field in dtype)
     if pa.types.is_list(dtype):

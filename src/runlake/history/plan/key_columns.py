@@ -88,8 +88,8 @@ def find_columns(schema: pa.Schema, keys: tuple[str, ...] | None) -> tuple[Colum
     -------
     tuple of Column
         In the order of ``keys``, or of the file if ``keys`` is None. A key has several columns if
-        an export has both a dotted column and a field of a struct for it. The dotted column is
-        first. In rows where both have a value, the value of the dotted column is used.
+        an export has both a dotted column and a field of a struct for the same key. The dotted
+        column is first. In rows where both have a value, the value of the dotted column is used.
 
     Examples
     --------

@@ -30,7 +30,7 @@ class LivePage:
     steps : tuple of int
         Ascending, never empty.
     is_alone : bool
-        True if no export has rows between these steps, so that live rows need no merge.
+        True if no export has rows in the range of these steps, so that the live rows need no merge.
     """
 
     steps: tuple[int, ...]

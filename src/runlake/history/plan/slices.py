@@ -80,7 +80,7 @@ def cut_slices(
     groups : sequence of Slice
         Row groups, ascending.
     first_rows, max_rows : int
-        Maximum number of rows of the first slice, and of the others.
+        Maximum number of rows of the first slice, and of each other slice.
     whole_rows : int
         A row group of up to this many rows is one slice, even if it has more than ``max_rows``
         rows.

@@ -129,7 +129,7 @@ def checked_columns(names: Sequence[str]) -> tuple[str, ...]:
     Parameters
     ----------
     names : sequence of str
-        Names of fields, ``config``, ``summary``, or dotted paths into these two.
+        Names of fields, ``config``, ``summary``, or dotted paths into config or summary.
 
     Raises
     ------

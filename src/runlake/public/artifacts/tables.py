@@ -27,8 +27,8 @@ TABLES = ("table", "eval-table", "partitioned-table")
 class ArtifactTable:
     """A table that was added to an artifact; changed rows are not sent to the backend.
 
-    Times are datetimes in UTC. An image or another medium in a cell is a dict whose ``path`` names
-    a file of the artifact.
+    Times are datetimes in UTC. A cell with an image or other media is a dict; its ``path`` is the
+    name of a file of the artifact.
 
     Parameters
     ----------

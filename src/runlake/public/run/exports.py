@@ -32,7 +32,7 @@ class RunExports(RunFields):
         use_cache : bool
             False downloads every export again.
         progress : Progress, optional
-            Receives the number of bytes as they are downloaded.
+            An object that is informed about the number of downloaded bytes.
 
         Returns
         -------

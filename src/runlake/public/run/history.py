@@ -80,7 +80,7 @@ class RunHistory(RunFields):
         Notes
         -----
         Exports and live rows are those of the W&B protocol's ``parquetHistory``. The SDK's
-        documentation promises that exported rows are filtered by key; this method does so, the
+        documentation promises that exported rows are filtered by key. This method filters them; the
         SDK's reader does not.
         """
         check_count(page_size, "page_size")
@@ -365,7 +365,8 @@ class RunHistory(RunFields):
         dict
             The rows of `beta_scan_history`, ascending by ``_step``, each step once. A row has the
             values that it had at the first poll that found it, live or exported. If the run is
-            rewound to a step, rows after that step are yielded again as they are logged again.
+            rewound to a step and continues from there, the new rows after that step are yielded
+            too.
 
         Raises
         ------

@@ -81,7 +81,8 @@ class RunHistories(RunList):
         x_axis : str or None
             An additional key that a row must have; None means ``_step``.
         format : {"default", "pandas", "polars"}
-            "default" is a list of dicts, the others are frames with columns in alphabetical order.
+            "default" returns a list of dicts; "pandas" and "polars" return a frame with columns in
+            alphabetical order.
         stream : {"default", "system", "events", "systemMetrics"}
             "system" and its two synonyms return the backend's sample of the system metrics.
 

@@ -35,10 +35,10 @@ class RunTable(RunList):
             In the order of the list: ``id`` and ``run_id`` (the same id, under the name that `scan`
             uses), ``name``, ``state``, ``tags`` (list), ``group``, ``job_type``, ``user``,
             ``sweep``, ``notes``, ``url``, ``created_at`` and ``heartbeat_at`` (UTC), ``duration``
-            (seconds between these two), ``runtime`` (seconds that the run was running, from its
-            summary), ``history_line_count``, then config and summary. A key whose values have no
-            common type is JSON text. If ``flat`` is True, lists and media are JSON text too, and a
-            `MixedTypesWarning` names the columns without a common type.
+            (seconds from ``created_at`` to ``heartbeat_at``), ``runtime`` (seconds that the run was
+            running, from its summary), ``history_line_count``, then config and summary. A key whose
+            values have no common type is JSON text. If ``flat`` is True, lists and media are JSON
+            text too, and a `MixedTypesWarning` names the columns without a common type.
 
         Notes
         -----
