@@ -139,7 +139,7 @@ class _Following:
         return has_other_lines or not _objects(now) <= _objects(self.seen)
 
     def _mind_rewinding(self, now: Manifest) -> None:
-        """Set the position back if the run was rewound, so that two polls in a row found it shorter.
+        """Set the position back if the run was rewound: two polls in a row found it shorter.
 
         A single poll may find the run shorter because a replica with old data answered it.
         """
