@@ -65,7 +65,7 @@ def check_directory(data_dir: Path) -> Iterator[Finding]:
 
 
 def repair_directory(data_dir: Path, backup: Path | None = None) -> Iterator[Finding]:
-    """Repair and yield each damage of a data directory; `DirectoryError` if another process uses it.
+    """Repair and yield each damage of a data directory; `DirectoryError` if it is in use.
 
     Parameters
     ----------

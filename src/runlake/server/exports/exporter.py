@@ -46,7 +46,7 @@ class Exporter:
     storage : Storage
         Stores the files.
     rows : int or None
-        Rows per export; if None, the longer a run is, the larger are its next exports.
+        Rows per export. If None, the exports of a run get larger as the run gets longer.
     """
 
     def __init__(self, database: Database, storage: Storage, rows: int | None) -> None:

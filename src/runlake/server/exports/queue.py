@@ -32,7 +32,7 @@ class ExportQueue:
     data_dir : Path
         The server's directory.
     rows : int or None
-        Rows per export; if None, the longer a run is, the larger are its next exports.
+        Rows per export. If None, the exports of a run get larger as the run gets longer.
     """
 
     def __init__(self, data_dir: Path, rows: int | None) -> None:

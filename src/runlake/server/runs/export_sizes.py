@@ -22,7 +22,7 @@ def is_due(run: sqlite3.Row, rows: int | None) -> bool:
     run : Row
         The run, with ``state``, ``line_count``, ``exported_count`` and ``live_bytes``.
     rows : int or None
-        Rows per export; if None, the longer a run is, the larger are its next exports.
+        Rows per export. If None, the exports of a run get larger as the run gets longer.
     """
     n_live = run["line_count"] - run["exported_count"]
     if not n_live:

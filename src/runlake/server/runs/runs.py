@@ -53,7 +53,7 @@ class Limits:
     Parameters
     ----------
     export_rows : int or None
-        Rows per export; if None, the longer a run is, the larger are its next exports.
+        Rows per export. If None, the exports of a run get larger as the run gets longer.
     crash_after : float
         Seconds without a request after which a run counts as crashed.
     """
