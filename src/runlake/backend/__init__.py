@@ -1,8 +1,8 @@
 """Requests to a backend and its storage hosts; network errors become errors of runlake.
 
-Only this package imports httpx. To understand it, begin with `graphql`, which has the requests.
-`http` sends a request and reads its answer. `connections` has the proxies, certificates and
-timeouts.
+Only this package imports httpx. To understand this package, begin with `graphql`, which has the
+requests. `http` sends a request and reads its answer. `connections` has the proxies, certificates
+and timeouts.
 """
 
 from runlake.backend.connections.httpx_import import import_httpx

@@ -1,8 +1,8 @@
 """The catalog: an SQLite database with a row per run, export and column, for planning reads.
 
-The catalog contains only copies of facts from stored manifests and footers, so it may be deleted at
-any time: missing facts are read from the files and stored again. So an error of SQLite never stops
-a read.
+The catalog contains only copies of facts from stored manifests and footers, so the database may be
+deleted at any time: missing facts are read from the files and stored again. So an error of SQLite
+never stops a read.
 """
 
 from __future__ import annotations

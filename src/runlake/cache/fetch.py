@@ -255,7 +255,10 @@ class Fetching:
             self._fetched.add(export.object)
 
     def _note_in_time(self) -> None:
-        """Record at intervals what arrived: the next pull uses it if this pull is killed."""
+        """Record at intervals what arrived.
+
+        If this pull is killed, the next pull need not download the recorded parts again.
+        """
         started = time.monotonic()
         if not self._is_prepared:
             self._prepare()
@@ -267,7 +270,8 @@ class Fetching:
     def _prepare(self) -> None:
         """Create the catalog if it is missing, if possible while waiting for the first bytes.
 
-        The creation waits until the disk has written all earlier bytes, so it is done early.
+        Creating the catalog waits until the disk has written all earlier bytes, so it is done
+        early.
         """
         self._catalog.prepare()
         self._is_prepared = True

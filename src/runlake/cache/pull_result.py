@@ -26,7 +26,7 @@ class PullResult:
     n_downloaded, n_bytes : int
         Number of exports of which at least a part was downloaded, and bytes downloaded.
     age : float
-        Seconds since the backend was asked; 0 if it was asked by this pull.
+        Seconds since the backend was asked; 0 if this pull asked the backend.
     n_left_out : int or None
         Number of rows that are missing in a result from the cache, because they were live when the
         backend was last asked. None if this number is unknown.
@@ -48,7 +48,7 @@ class PullResult:
     keeper: object = None
 
     def describe(self, export: StoredExport) -> str:
-        """Describe in one line how much of an export is on disk, and why it was downloaded."""
+        """Describe in one line how much of an export is on disk, and why this was downloaded."""
         held = f"{export.n_held_bytes:,} of {export.n_bytes:,} bytes"
         reason = self.reasons.get(export.object)
         now = "" if reason is None else f"; fetched {reason}"

@@ -100,7 +100,10 @@ class LastOffer:
 
     @property
     def freshness(self) -> Freshness:
-        """State, heartbeat and number of logged lines; if one differs, exports are revalidated."""
+        """State, heartbeat and number of logged lines.
+
+        If one of these values has changed since the last pull, exports are revalidated.
+        """
         return Freshness(self.state, self.heartbeat_at, self.line_count)
 
     @property
@@ -165,7 +168,7 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
     Returns
     -------
     StoredManifest
-        Empty if there is no manifest or it is unreadable; then everything is downloaded again.
+        Empty if the manifest is missing or unreadable; then everything is downloaded again.
     """
     file = directory.manifest
     try:
@@ -291,7 +294,7 @@ def _describe_export(export: StoredExport) -> dict[str, Any]:
 
 
 def _checked_name(file: str) -> str:
-    """Return the file name at the end of a path; raise ValueError if it cannot be an export's.
+    """Return the file name at the end of a path; raise ValueError if no export has such a name.
 
     The path is from a stored manifest. Pruning deletes files by these names, so a manipulated
     manifest must not name files that are not exports.

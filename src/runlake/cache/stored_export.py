@@ -89,7 +89,7 @@ class StoredExport:
 
     @property
     def identity(self) -> str:
-        """Digest of object and version; the names of the export's files begin with it.
+        """Digest of object and version; the names of the export's files begin with this digest.
 
         A whole and a sparse file of one version have the same identity.
         """

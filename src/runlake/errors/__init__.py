@@ -110,7 +110,10 @@ class CommError(RunlakeError):
 
     @property
     def exc(self) -> BaseException:
-        """The cause of this error, or the error itself; wandb's name for ``__cause__``."""
+        """The cause of this error; this error itself if it has no cause.
+
+        ``exc`` is wandb's name for ``__cause__``.
+        """
         return self.__cause__ or self
 
 
@@ -131,7 +134,7 @@ class WaitTimeout(CommError, TimeoutError):
 
 
 class ArtifactMismatch(CommError, ValueError):
-    """The files of a directory differ from those of the artifact."""
+    """The files of a directory differ from the files of the artifact."""
 
 
 class ArtifactFileMissing(ArtifactMismatch, FileNotFoundError):

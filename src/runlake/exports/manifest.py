@@ -27,7 +27,7 @@ STATES_UNDER_WAY = frozenset({"running", "pending", "preempting"})
 class Freshness(NamedTuple):
     """Facts that change whenever rows are added to a run; made by `freshness_of`.
 
-    If they are equal at two times, the run's history has not changed in between.
+    If these facts are equal at two times, the run's history has not changed in between.
 
     Parameters
     ----------
@@ -121,7 +121,10 @@ class Manifest:
 
     @property
     def freshness(self) -> Freshness:
-        """State, heartbeat and number of logged lines; if one differs, exports are revalidated."""
+        """State, heartbeat and number of logged lines.
+
+        If one of these values has changed since the last pull, exports are revalidated.
+        """
         return freshness_of(self.state, self.heartbeat_at, self.line_count)
 
     def first_unlisted(self, exported_to: Iterable[int | None]) -> int | None:

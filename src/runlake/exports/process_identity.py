@@ -38,7 +38,7 @@ class Process:
     machine : Machine
         Machine on which the process runs, or ran.
     pid : int
-        Process id there.
+        Process id on this machine.
     started : int
         Start time, in a unit of the platform; 0 if unknown. It distinguishes the process from a
         later process with the same id.

@@ -59,7 +59,8 @@ def coalesce(
         Maximum number of bytes in joined gaps, as a fraction of the bytes in ``ranges``. The
         smallest gaps are joined first.
     n_requests_cost : int
-        Maximum number of bytes in one joined gap: the cost of a request, in bytes.
+        Maximum number of bytes in one joined gap: downloading a longer gap would cost more time
+        than another request.
 
     Returns
     -------

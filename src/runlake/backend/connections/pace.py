@@ -61,7 +61,7 @@ class Patience(float):
 
     @property
     def reason(self) -> str:
-        """Why the request timed out, as the end of an error message."""
+        """The reason why the request timed out: text for the end of an error message."""
         if self._ends_at is not None and time.monotonic() >= self._ends_at:
             return f"it was not complete after {self._total:g} seconds"
         return f"less than {SLOWEST} bytes per second arrived for {float(self):g} seconds"

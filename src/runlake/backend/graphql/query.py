@@ -67,9 +67,9 @@ def mutate(
     variables : mapping
         Values of the variables that the document declares.
     is_idempotent : bool
-        True if sending the mutation twice does no harm, so that it is retried like a query.
-        Otherwise it is retried only if the backend cannot have processed it: no connection was
-        made, or the answer has ``Retry-After``.
+        True if sending the mutation twice does no harm: then the mutation is retried like a query.
+        Otherwise the mutation is retried only if the backend cannot have processed the first
+        request: no connection was made, or the answer has ``Retry-After``.
 
     Returns
     -------

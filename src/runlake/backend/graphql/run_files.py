@@ -68,7 +68,7 @@ def fetch_run_files(
 
 
 def send_run_file(client: Client, run: RunPath, source: Path, name: str) -> None:
-    """Upload a file and add it to the files of a run, whose state does not change.
+    """Upload a file and add it to the files of a run; the state of the run does not change.
 
     Parameters
     ----------

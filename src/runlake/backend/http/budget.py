@@ -1,6 +1,7 @@
 """The interface of a rate limiter for requests to the API.
 
-The cache implements it for all processes that share the cache directory.
+`runlake.cache.rate_limit` implements this interface for all processes that share the cache
+directory.
 """
 
 from __future__ import annotations

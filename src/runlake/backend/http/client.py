@@ -184,8 +184,8 @@ class Client:
         Parameters
         ----------
         url : str
-            Absolute http(s) URL. Redirects are followed. For each host it is decided separately
-            whether the API key is sent.
+            Absolute http(s) URL. Redirects are followed. Whether the API key is sent is decided
+            separately for each host.
         headers : mapping
             Request headers, such as ``Range`` or ``If-None-Match``.
         stop : Stop, optional

@@ -58,8 +58,8 @@ def parse_rate_headers(headers: Mapping[str, str], status: int = 200) -> RateHea
         in front, ``RateLimit-Policy`` and ``RateLimit`` (drafts of the IETF HTTPAPI working group),
         and ``Retry-After``.
     status : int
-        HTTP status. ``Retry-After`` is read only if the status is 429, because in a 503 answer it
-        does not describe a rate limit.
+        HTTP status. ``Retry-After`` is read only if the status is 429, because in a 503 answer this
+        header does not describe a rate limit.
 
     Returns
     -------

@@ -53,7 +53,7 @@ class Transient(Exception):
 def tries(settings: Settings) -> Iterator[AbstractContextManager[object]]:
     """Yield a context for each try, until a try succeeds or fails permanently, or the time is up.
 
-    A try is the body of the context; it raises `Transient` if another try may succeed.
+    A try is the body of the context. The body raises `Transient` if another try may succeed.
 
     Parameters
     ----------

@@ -35,7 +35,8 @@ def safe_words(text: str, key: Secret | None = None) -> str:
         An error message, reason phrase, header value or page.
     key : Secret, optional
         The API key to mask, whole or in part. The key is found as plain text, percent-encoded, with
-        HTML entities, and in base64. In base64 it may begin at any offset, alone or after ``api:``.
+        HTML entities, and in base64. In base64 the key may begin at any offset, alone or after
+        ``api:``.
 
     Returns
     -------

@@ -20,7 +20,7 @@ class FileState:
     n_bytes : int
         Length of the file.
     changed_ns : int
-        Modification time in nanoseconds. Any program can set it back.
+        Modification time in nanoseconds. Any program can set this time back.
     status : tuple of int, optional
         Status change time (ctime) in nanoseconds, and inode; no program can set them back. Empty on
         a network file system, where machines may see different values. None in a stored manifest of

@@ -81,8 +81,8 @@ def file_lock(
 ) -> Iterator[None]:
     """Hold the lock at a path while the context is open.
 
-    A thread can hold only one lock at a time. If it could hold two, two threads that lock two runs
-    each could deadlock, because many runs share one lock file.
+    A thread can hold only one lock at a time. Many runs share one lock file, so two threads that
+    each lock two runs could wait for each other forever.
 
     Parameters
     ----------
@@ -249,7 +249,7 @@ class _Signature:
             os.write(descriptor, json.dumps(record).encode())
 
     def erase(self) -> None:
-        """Empty the lock file; call it while the lock is still held."""
+        """Empty the lock file; the lock must still be held."""
         if self._descriptor is not None:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, 0)

@@ -3,7 +3,7 @@
 A waiting process creates a file in a directory. The file's name contains a number: one more than
 the highest number in the directory. This is Lamport's bakery algorithm, which compares no clocks.
 The queue only decides which process *tries* to lock next; the lock itself decides which process
-gets it. So an error in the queue only costs waiting time, and never gives the lock to two
+gets the lock. So an error in the queue only costs waiting time, and never gives the lock to two
 processes. A waiting process that has ended, is stopped or is disconnected can be skipped.
 """
 

@@ -41,7 +41,7 @@ class Rate:
     guess : float or None
         Requests per second that were allowed right after the last complaint, at ``cut_at``.
     cut_at : float
-        Time of the last complaint; complaints about requests sent before it are ignored.
+        Time of the last complaint; complaints about requests sent before this time are ignored.
     window : float
         Length of the longest window that was reported, in seconds; 0 without a report.
     epoch : int

@@ -41,7 +41,10 @@ class Checked:
 
 
 def verify_cache(root: Path, lock_timeout: float, *, locking: str = "auto") -> Iterator[Checked]:
-    """Read every file of the cache, and compare it with its checksum, and its MD5 if promised.
+    """Read every file of the cache, and compare its content with its checksums.
+
+    These are the CRC32C that was stored with the file and, if the storage host promised one, the
+    MD5.
 
     Parameters
     ----------

@@ -14,11 +14,11 @@ class Incomplete(Failure):
 
 
 class Damaged(Failure):
-    """The bytes are not those of the export; often a temporary fault of a proxy."""
+    """The bytes are not the export's bytes; the cause is often a temporary fault of a proxy."""
 
 
 class Replaced(Failure):
-    """The bytes are those of another version of the object."""
+    """The bytes belong to another version of the object."""
 
 
 class Refused(Failure):
