@@ -211,12 +211,13 @@ class Api(ApiArtifacts):
             ``entity/project``, ``project`` or the URL of a page of the project; the configured
             project if omitted.
         filters : dict, optional
-            Conditions in a MongoDB-like language: ``{"$and": [{"config.lr": {"$gt": 0.01}},
-            {"state": "finished"}]}``, with ``$and $or $nor $not $eq $ne $gt $gte $lt $lte $in $nin
-            $all $regex $exists``. Times may be ``datetime`` objects; without a time zone they are
-            taken as UTC. Fields are ``config.<key>``, ``summary_metrics.<key>``, ``tags``,
-            ``state``, ``name`` (the run's id), ``displayName``, ``group``, ``jobType``,
-            ``username``, ``createdAt``, ``heartbeatAt``, ``duration``, ``sweep``, ...
+            Conditions in a MongoDB-like language:
+            ``{"$and": [{"config.lr": {"$gt": 0.01}}, {"state": "finished"}]}``. Operators are
+            ``$and $or $nor $not $eq $ne $gt $gte $lt $lte $in $nin $all $regex $exists``. Times
+            may be ``datetime`` objects; without a time zone they are taken as UTC. Fields are
+            ``config.<key>``, ``summary_metrics.<key>``, ``tags``, ``state``, ``name`` (the run's
+            id), ``displayName``, ``group``, ``jobType``, ``username``, ``createdAt``,
+            ``heartbeatAt``, ``duration``, ``sweep``, ...
         order : str
             ``+`` (ascending) or ``-`` (descending) and a field: ``-summary_metrics.acc``. Runs
             without the field come last.

@@ -1,4 +1,4 @@
-"""Find which columns a query may name, so that the view over a run has only these columns."""
+"""Find which columns a query may name, so that the view over a run has only those columns."""
 
 from __future__ import annotations
 

@@ -312,9 +312,9 @@ class RunHistory(RunFields):
         Parameters
         ----------
         query : str
-            SQL in DuckDB's dialect over two views: ``history``, as in ``SELECT max(acc) FROM
-            history``, and ``system``, which has the system metrics. A key with a slash or a dot
-            needs double quotes: ``"val/loss"``.
+            SQL in DuckDB's dialect: ``SELECT max(acc) FROM history``. There are two views:
+            ``history``, and ``system`` with the system metrics. A key with a slash or a dot needs
+            double quotes: ``"val/loss"``.
 
         Returns
         -------
