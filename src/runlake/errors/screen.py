@@ -52,7 +52,7 @@ def one_line(text: str) -> str:
 
 
 def shortened(text: str, n_characters: int) -> str:
-    """Return text; if it is longer than ``n_characters``, " ... " replaces its middle.
+    """Return text, shortened to ``n_characters`` if longer: " ... " replaces the middle.
 
     Examples
     --------

@@ -1,6 +1,7 @@
 """Convert Arrow arrays to numpy arrays without pandas.
 
-pyarrow's own ``to_numpy`` imports pandas if it is installed, which takes longer than most reads.
+pyarrow's own ``to_numpy`` imports pandas if pandas is installed. This import takes longer than most
+reads.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Offers:
 
     @property
     def n_rows_each(self) -> float | None:
-        """Mean number of rows of an export, or somewhat more; None if it is not known."""
+        """Mean number of rows of an export, or a somewhat higher number; None if unknown."""
         n_rows, exports = self._manifest.line_count, self.exports
         return None if n_rows is None or not exports else n_rows / len(exports)
 

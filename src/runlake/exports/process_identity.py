@@ -56,7 +56,7 @@ class Process:
     def is_gone(self) -> bool:
         """Return whether the process has ended; False if this is unknown.
 
-        For example, it is unknown for a process on another machine.
+        For example, this is unknown for a process on another machine.
         """
         here = this_machine()
         if self.machine.host != here.host:

@@ -142,8 +142,8 @@ def parse_content_range(text: str | None) -> tuple[ByteRange, int] | None:
     Returns
     -------
     tuple of ByteRange and int, or None
-        The range of the answer's body, and the length of the whole object; None if the header does
-        not have both.
+        The range of the answer's body, and the length of the whole object; None if the header lacks
+        one of the two.
 
     Examples
     --------

@@ -163,7 +163,7 @@ class AttemptFile:
         self._is_left = True
 
     def restart(self, version: AttemptVersion | None) -> FileIO:
-        """Empty the file, or create it, for the bytes of a version."""
+        """Empty the file, or create it if missing, to write the bytes of a version into it."""
         # Empty the file before it is renamed: its name must never claim another version's bytes.
         file = self._file or self.open()
         # Truncate only if there is something to truncate: ext4 flushes a truncated file when it is

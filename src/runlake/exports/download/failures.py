@@ -1,4 +1,4 @@
-"""What can be wrong with an answer of a storage host; `storage_host` converts it to an error."""
+"""Exceptions for wrong answers of storage hosts; `storage_host` converts them to errors."""
 
 from __future__ import annotations
 

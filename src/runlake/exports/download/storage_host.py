@@ -101,8 +101,8 @@ class StorageHost:
         Parameters
         ----------
         attempt : AttemptFile
-            A new file for this call; complete on success. After a failure, it is left for a later
-            attempt if the download can be resumed, else deleted.
+            A new file for this call; complete on success. After a failure, the file is left for a
+            later attempt if the download can be resumed, else deleted.
         held : Validator, optional
             The version on disk.
         earlier : sequence of Path
@@ -184,8 +184,8 @@ class StorageHost:
         Raises
         ------
         ExportChanged
-            If the host has another version now (none of its bytes are written), or if it sends
-            ranges that were not requested.
+            If the host has another version now, or sends ranges that were not requested. No bytes
+            of another version are written.
         ExportExpired, ExportError, Unreachable
             See `whole`.
         """

@@ -215,7 +215,7 @@ class WholeDownload:
         return validator.without_promises() if decoder.is_as_promised else validator
 
     def _collect(self, body: Iterable[bytes], validator: Validator, promised: int) -> None:
-        """Read a small body into memory; if it does not arrive whole, write what arrived."""
+        """Read a small body into memory; if only a part arrives, write this part to the file."""
         pieces: list[bytes] = []
         try:
             for piece in body:

@@ -94,7 +94,7 @@ class Forms(Generic[T]):
         self._n_walked = 0
 
     def match(self, content: bytes, start: int) -> tuple[re.Match[bytes], T] | None:
-        """Match the structure at offset ``start``; return None if it has to be walked.
+        """Match the structure at offset ``start``; return None if no known form matches.
 
         The result is the match and the value that `note` was given with the form.
         """

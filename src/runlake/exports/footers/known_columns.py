@@ -25,7 +25,7 @@ class ColumnFacts:
         Number of nulls; None if the statistics do not contain this number, for example for structs
         and lists.
     minimum, maximum : float or None
-        Lowest and highest number; None if the statistics of a row group do not contain them.
+        Lowest and highest number; None if the statistics of a row group lack these numbers.
     """
 
     type: pa.DataType

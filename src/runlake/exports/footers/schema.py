@@ -30,14 +30,14 @@ class UnreadableExport(pa.ArrowInvalid):  # type: ignore[misc]
 def refusing_unsound(file: Path | bytes | None) -> Iterator[bytes | None]:
     """Raise `UnreadableExport` instead of other errors that a wrong footer causes in this context.
 
-    The footer of the file, or of its content, is checked for contradictions first, because some of
-    them make pyarrow crash the process. `OSError` and errors of pyarrow are raised unchanged. Pass
-    None for a file that was checked already.
+    The footer of the file, or of its content, is checked for contradictions first, because some
+    contradictions make pyarrow crash the process. `OSError` and errors of pyarrow are raised
+    unchanged. Pass None for a file that was checked already.
 
     Yields
     ------
     bytes or None
-        The parts of the footer that describe the columns; None if it was not checked.
+        The parts of the footer that describe the columns; None if the footer was not checked.
     """
     try:
         yield None if file is None else check_file(file)

@@ -1,8 +1,8 @@
 """Refuse footers that would make pyarrow crash the process.
 
 pyarrow aborts if a column chunk or its statistics do not fit the schema: the C++ exception passes
-through functions declared ``noexcept``. So the assumptions of pyarrow are checked before it reads
-the footer: types, lengths of minimums and maximums, and numbers of columns and of values.
+through functions declared ``noexcept``. So the assumptions of pyarrow are checked before pyarrow
+reads the footer: types, lengths of minimums and maximums, and numbers of columns and of values.
 """
 
 from __future__ import annotations
