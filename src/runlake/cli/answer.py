@@ -84,7 +84,7 @@ class Answer:
 
 
 def unlike(names: list[str]) -> list[str]:
-    """Return names made unique by a number appended to repeated ones.
+    """Return unique names: a number is appended to a repeated name.
 
     Examples
     --------

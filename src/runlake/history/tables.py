@@ -394,7 +394,7 @@ def _time(cell: Any) -> datetime | None:
 
 
 def _unique(names: list[str]) -> list[str]:
-    """Return the names, with a number appended to repeated ones."""
+    """Return the names, with a number appended to repeated names."""
     seen: dict[str, int] = {}
     unique = []
     for name in names:

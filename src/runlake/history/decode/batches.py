@@ -52,7 +52,7 @@ class Batch:
 
 
 def arrays_of(frame: pl.DataFrame, *, is_numeric: bool) -> Iterator[dict[str, pa.Array]]:
-    """Yield the columns of a frame chunk by chunk, with a bounded total length of texts.
+    """Yield the columns of a frame in chunks; the texts of a chunk have a bounded total length.
 
     Numbers are exported as one stream, which takes a quarter of the time of ``to_arrow`` column by
     column. Texts are exported column by column, because a stream contains texts as views, and

@@ -25,7 +25,7 @@ CHUNKS_IN_MEMORY = 1 << 15
 
 
 def polars_can_scan(read: ExportRead) -> bool:
-    """Return whether polars can decode the types and names of a read (a NUL aborts polars).
+    """Return whether polars can decode the types and names of a read (a NUL in a name aborts it).
 
     The result is also False if the footer contradicts the rows, because polars would not notice the
     contradiction.
@@ -68,7 +68,7 @@ def scan_files(files: Sequence[Path], **options: Any) -> pl.LazyFrame:
 
 
 def likeness(read: ExportRead, steps: StepRange) -> Hashable:
-    """Return a key that exports share if one scan can read them all; None for other exports.
+    """Return a key that is equal for exports which one scan can read together, None for others.
 
     One scan can read whole files with equal columns whose rows are in order.
     """
@@ -88,7 +88,7 @@ def likeness(read: ExportRead, steps: StepRange) -> Hashable:
     lock=threading.Lock(),
 )
 def _opened(read: ExportRead, version: object) -> tuple[pl.LazyFrame, int]:  # noqa: ARG001 - a key
-    """Return a scan of a file with its footer parsed, and its number of column chunks."""
+    """Return a scan of a file with a parsed footer, and the number of column chunks in the file."""
     scan = scan_files([read.file])
     scan.collect_schema()
     return scan, read.facts.n_columns * len(read.facts.row_groups)

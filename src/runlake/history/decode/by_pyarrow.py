@@ -86,7 +86,7 @@ def _stored(batch: pa.RecordBatch, column: Column) -> pa.Array:
 
 
 def _whole_steps(column: pa.Array, steps: StepRange) -> tuple[list[pa.Array], pa.Array]:
-    """Return masks of the rows whose step is valid and in range, and the steps as int64."""
+    """Return masks that together select rows with a valid step in the range, and int64 steps."""
     # Steps that int64 cannot hold are masked, and replaced so that the cast does not fail.
     if pa.types.is_floating(column.type):
         is_step = pc.fill_null(pc.less(pc.abs(column), 2.0**63), fill_value=False)

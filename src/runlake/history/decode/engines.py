@@ -25,7 +25,7 @@ _refused: LRUCache[Path, frozenset[str]] = LRUCache(FILES_IN_MEMORY)
 
 
 def engine_of(error: BaseException) -> str | None:
-    """Return the engine that defines an error's class; None for built-in classes."""
+    """Return the engine whose package defines the class of an error; None for built-in classes."""
     return MODULES.get(type(error).__module__.split(".")[0])
 
 
@@ -45,7 +45,7 @@ def has_refused(file: Path, engine: str) -> bool:
 
 
 def known_refusals() -> dict[Path, frozenset[str]]:
-    """Return the engines that are known to be unable to decode a file, by file."""
+    """Return, by file, the engines that are known to be unable to decode the file."""
     with _guard:
         return dict(_refused)
 

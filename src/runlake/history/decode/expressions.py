@@ -62,7 +62,7 @@ def to_arrow(frame: pl.DataFrame) -> pa.Table:
 
 
 def stored(column: Column) -> pl.Expr:
-    """Return the expression for the stored cells of a column or of a field of structs."""
+    """Return the expression for the cells of a column, or of a field of structs, as stored."""
     cells = named(column.name)
     if any(map(_is_pattern, column.path[1:])):
         read = partial(_field_of, column.path[1:])
@@ -105,7 +105,7 @@ def are_present(names: Iterable[str], how: str) -> pl.Expr:
 
 @lru_cache(maxsize=1024)
 def polars_type(dtype: pa.DataType | None) -> pl.DataType:
-    """Return the polars type for an Arrow type; text for None, which means JSON text."""
+    """Return the polars type for an Arrow type; for None (JSON text), the type of texts."""
     if dtype is None:
         return pl.String()
     # pa.nulls, because making an array from a list would import pandas, which is slow.

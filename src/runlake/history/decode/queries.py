@@ -225,7 +225,7 @@ def _narrowed(
 
 
 def _some_steps(scan: pl.LazyFrame, group: Slice) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the first step, and each `sizes.ROWS_PER_KNOWN_STEP`-th after it, of a row group."""
+    """Return every `sizes.ROWS_PER_KNOWN_STEP`-th step of a row group, beginning with the first."""
     from runlake.history.decode.expressions import whole_step
 
     column = scan.slice(group.offset, group.n_rows).select(whole_step()).collect().to_series()

@@ -120,7 +120,7 @@ def _clashing(frames: Sequence[pl.DataFrame]) -> list[str]:
 
 
 def _shape_of(values: Sequence[Any]) -> _Shape:
-    """Return the common shape of values, none of which is None."""
+    """Return the common shape of values; the values must not contain None."""
     kinds = {type(value) for value in values}
     if kinds <= {dict} and kinds:
         return _struct_of(values)

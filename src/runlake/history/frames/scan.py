@@ -118,7 +118,7 @@ def plan_keys(plan: Plan, live: LiveRows) -> list[str]:
 
 
 def plan_sources(plan: Plan, live: LiveRows) -> list[tuple[Column, ...]]:
-    """Return the columns of each export of a plan and of its live rows; fetches the live rows."""
+    """Return the columns of each export and of the live rows of a plan; fetches the live rows."""
     sources: list[tuple[Column, ...]] = [read.columns for read in plan.in_step_order]
     if plan.live_pages or plan.is_walk:
         sources.append(live.columns())

@@ -73,7 +73,7 @@ def _unified(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None) ->
 
 
 def distinct_columns(sources: Iterable[Sequence[Column]]) -> Iterator[Sequence[Column]]:
-    """Yield the few sources whose columns differ from those of all earlier sources."""
+    """Yield only those sources whose columns differ from the columns of all earlier sources."""
     seen = set()
     for columns in sources:
         if isinstance(columns, KeyColumns):

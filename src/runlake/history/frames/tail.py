@@ -70,7 +70,7 @@ def tail_start(
 
 
 def _segment_steps(segment: Segment, plan: Plan, read_page: ReadPage) -> Iterator[Sequence[int]]:
-    """Yield lists of the matching steps of a segment, last list first; each list ascending."""
+    """Yield lists of the matching steps of a segment: the last list first, each list ascending."""
     if segment.needs_merge:
         for window in reversed(cut_windows(segment)):
             yield _merged_steps(window, plan, read_page)

@@ -192,7 +192,7 @@ def _durations(runs: Sequence[Run]) -> pl.Series:
 
 
 def _runtimes(runs: Sequence[Run]) -> pl.Series:
-    """Return the seconds that each run was running, as the SDK counts them in the summary."""
+    """Return the seconds that each run was running, which the SDK writes to the summary."""
     return pl.Series(
         [_runtime(run.get("summaryMetrics") or {}) for run in runs], dtype=pl.Float64()
     )

@@ -115,7 +115,7 @@ def _names(query: str, view: str) -> bool:
 
 
 def _narrowed(rows: pl.LazyFrame, names: frozenset[str] | None) -> pl.LazyFrame:
-    """Keep the columns that a query names; keep all if it is not known which it names."""
+    """Keep only the columns that a query names; keep all if the named columns are not known."""
     if names is None:
         return rows
     columns = rows.collect_schema().names()

@@ -73,7 +73,7 @@ def _new_instance() -> duckdb.DuckDBPyConnection:
 
 
 def _limit(connection: duckdb.DuckDBPyConnection) -> None:
-    """Limit DuckDB's threads and memory to the number and amount that the process may use."""
+    """Lower the limits of DuckDB's threads and memory to those of the process."""
     # DuckDB 2.0 reads the quota and the limit of the process's own control group, and Slurm's
     # variables. It reads neither the groups that contain it, as in a job's step or a nested
     # container, nor the processors that the process is bound to.

@@ -98,7 +98,7 @@ def _step(dtype: pa.DataType) -> tuple[str, str]:
 
 
 def _unpruned(name: str) -> str:
-    """Return an expression for the cells of a column that hides its statistics from DuckDB.
+    """Return an expression for the cells of a column; it hides the column's statistics from DuckDB.
 
     DuckDB would skip row groups by their minimum and maximum, which ignore NaN, and would answer
     ``min`` and ``count`` from statistics that may be wrong. A value of the type UNION with one

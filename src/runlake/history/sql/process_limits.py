@@ -110,7 +110,7 @@ def _points(mount: Mount, group: PurePosixPath) -> Iterator[PurePosixPath]:
 
 
 def _quotas(directory: Path) -> Iterator[float]:
-    """Yield the processors that a group may use at once; nothing without a quota."""
+    """Yield the number of processors that a group may use; yield nothing if it has no quota."""
     for name in CPU_FILES:
         with suppress(OSError, ValueError):
             quota, *period = (directory / name).read_text().split()
