@@ -239,3 +239,62 @@ def test_files_of_all_runs_are_listed(runs):
 def test_a_table_that_no_run_logged_is_an_error(runs):
     with pytest.raises(ValueError, match="guesses"):
         runs.tables("guesses")
+
+
+@pytest.fixture(scope="module")
+def odd(backend):
+    """A project of one run with keys whose names are columns, patterns or parts of answers."""
+    rows = [
+        {"_step": step, "loss": step, "key": 1.5, "value": 2, "name": "z", "*": 7, "^l.*$": 8}
+        for step in range(8)
+    ]
+    for step in (0, 3, 6):
+        rows[step]["epoch"] = step
+    LoggedRun(backend, "odd", "odd-names").configure(name="x").log(*rows).finish()
+    return f"{backend.entity}/odd-names"
+
+
+def test_the_tail_is_counted_on_the_axis_that_was_asked_for(api, odd):
+    runs = api.runs(odd)
+    for arguments in ({"keys": ["loss"], "how": "any"}, {"like": "lo*"}, {"keys": ["loss"]}):
+        assert runs.scan(x="epoch", tail=1, **arguments).collect()["epoch"].to_list() == [6]
+    assert runs.scan(x="epoch", tail=2).collect()["epoch"].to_list() == [3, 6]
+    assert runs.scan(x="nope").collect().height == 0
+
+
+def test_keys_may_have_any_name_in_the_long_form(api, odd):
+    found = api.runs(odd).sql("SELECT key, sum(value) FROM metrics GROUP BY 1 ORDER BY 1")
+    sums = {"*": 56, "^l.*$": 64, "epoch": 9, "key": 12, "loss": 28, "value": 16}
+    assert dict(found.fetchall()) == sums
+    assert api.runs(odd).sql("SELECT count(*) FROM system").fetchall() == [(0,)]
+
+
+def test_a_key_with_the_name_of_a_column_is_refused_or_told_apart(api, odd):
+    runs = api.runs(odd)
+    with pytest.raises(ValueError, match="key 'name'"):
+        runs.scan(columns=["name"])
+    assert runs.scan(["loss"], columns=["run_id", "name"]).collect().height == 8
+    assert runs.scan(["_step"]).collect().height == 8
+    for arguments in ({"keys": ["_step"]}, {"keys": ["loss"], "x": "key"}):
+        with pytest.raises(ValueError, match=r"_step|'key'"):
+            runs.align(**arguments)
+    assert runs.align(["loss"], by=["run_id"], grid=[3])["mean"].to_list() == [3.0]
+
+
+def test_no_runs_align_to_no_rows(api, odd):
+    none = api.runs(odd, {"name": "none"})
+    found = none.align(["loss"], by=["config.lr"], stats=["mean", "ci95"])
+    assert found.height == 0
+    assert found.columns[:3] == ["config.lr", "key", "_step"]
+
+
+def test_a_pattern_without_a_match_is_named_as_it_was_passed(api, odd):
+    with pytest.warns(runlake.NoRowsWarning, match=r"'zzz/\*'"):
+        api.runs(odd).scan(like="zzz/*")
+
+
+@pytest.mark.parametrize("point", [10**400, "1", None, math.nan])
+def test_a_point_that_is_no_number_is_refused(api, odd, point):
+    with pytest.raises(ValueError, match="point"):
+        api.runs(odd).at("loss", point)
+    assert api.runs(odd).at("loss", 2**200)["loss"].to_list() == [None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from decimal import Decimal
 from typing import Any
 
@@ -66,10 +67,14 @@ def check_number(value: Any, name: str, at_least: float = -math.inf) -> float:
     runlake.errors.InvalidArgument: tolerance must be a number of 0 or more, not -1.
     """
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (is_number and math.isfinite(value) and value >= at_least):
+    try:
+        number = float(value) if is_number else math.nan
+    except OverflowError:
+        number = math.nan
+    if not (math.isfinite(number) and number >= at_least):
         bound = "" if at_least == -math.inf else f" of {at_least:g} or more"
-        raise InvalidArgument(f"{name} must be a number{bound}, not {value!r}.")
-    return float(value)
+        raise InvalidArgument(f"{name} must be a number{bound}, not {reprlib.repr(value)}.")
+    return number
 
 
 def check_seconds(seconds: Any, name: str) -> None:

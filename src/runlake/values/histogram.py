@@ -60,7 +60,7 @@ def histogram(cell: Mapping[str, Any] | str) -> Histogram:
     if isinstance(cell, str):
         try:
             found = json.loads(cell)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
     values = found.get("values") if isinstance(found, Mapping) else None
     if not isinstance(values, (list, tuple)):
@@ -77,7 +77,7 @@ def histogram(cell: Mapping[str, Any] | str) -> Histogram:
             edges = places * float(packed["size"]) + float(packed["min"])
         else:
             edges = np.asarray(bins, dtype=np.float64)
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise InvalidArgument(f"The histogram has wrong counts or bins: {error}.") from error
     if counts.ndim != 1 or edges.shape != (counts.size + 1,):
         raise InvalidArgument(

@@ -202,7 +202,9 @@ class _Answer:
         self._has_surplus = self._is_complete
 
     def on_header(self, name: bytes, content: bytes) -> None:
-        self.headers.append((name, content))
+        # Trailers, and an answer that nobody asked for, are no part of this head.
+        if not self._has_head:
+            self.headers.append((name, content))
 
     def on_headers_complete(self) -> None:
         if self._is_complete or self._parser is None:
@@ -216,7 +218,8 @@ class _Answer:
         self._is_kept = self._parser.should_keep_alive()
 
     def on_body(self, piece: bytes) -> None:
-        self._pieces.append(piece)
+        if not self._is_complete:
+            self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
         self._is_complete = self._has_head
@@ -257,9 +260,12 @@ class _Answer:
             left -= len(piece)
             yield piece
         while left:
-            piece = self._stream.read(min(left, self._read_bytes), self._timeout)
+            # One byte more, so that bytes after the end of the answer show.
+            piece = self._stream.read(min(left + 1, self._read_bytes), self._timeout)
             if not piece:
                 raise httpcore.RemoteProtocolError(f"{left} bytes of the body are missing")
+            if len(piece) > left:
+                self._has_surplus, piece = True, piece[:left]
             left -= len(piece)
             self._is_complete = not left
             yield piece

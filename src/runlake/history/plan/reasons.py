@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from runlake.exports.footers.statistics import ExportFacts
 from runlake.exports.manifest import Manifest
 from runlake.history.plan.key_facts import KeyFacts, find_key_facts
-from runlake.values import Projection, Question, RunPath, StepRange
+from runlake.values import Projection, Question, StepRange
 
 
 def explain_no_rows(
@@ -100,26 +100,30 @@ def explain_unknown_key(key: str, known: Collection[str]) -> str:
 
 
 def explain_no_keys(
-    run: RunPath, facts: Mapping[str, KeyFacts], pattern: str | None, kind: str | None
+    place: object, facts: Mapping[str, KeyFacts], pattern: str | None, kind: str | None
 ) -> str:
     """Return a sentence that no key has the kind and matches the pattern, with similar keys.
 
     Parameters
     ----------
-    run : RunPath
-        The run.
+    place : object
+        The run or project, as text for the message.
     facts : mapping of str to KeyFacts
         Facts about the run's keys; at least one key.
     pattern, kind : str or None
         The requested pattern and kind.
     """
-    of_kind = [key for key, known in facts.items() if kind in (None, known.kind)]
+    of_kind = [key for key, known in facts.items() if _is_of_kind(known, kind)]
     if not of_kind:
         kinds: list[str] = sorted({known.kind for known in facts.values()})
-        return f"No key of '{run}' is of kind {kind!r}; its kinds: {_listed(kinds)}."
+        return f"No key of '{place}' is of kind {kind!r}; its kinds: {_listed(kinds)}."
     near = near_names(pattern or "", of_kind)
     hint = f"closest keys: {_listed(near)}" if near else f"it has {_listed(sorted(of_kind))}"
-    return f"No key of '{run}' matches {pattern!r} as a whole; {hint}."
+    return f"No key of '{place}' matches {pattern!r} as a whole; {hint}."
+
+
+def _is_of_kind(facts: KeyFacts, kind: str | None) -> bool:
+    return facts.kind != "media" if kind == "not media" else kind in (None, facts.kind)
 
 
 def near_names(key: str, known: Collection[str]) -> list[str]:

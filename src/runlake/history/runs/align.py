@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -83,9 +84,10 @@ def smoothed(values: Floats, weight: float) -> Floats:
     """
     import polars as pl
 
-    numbers = pl.Series(values).fill_nan(None)
+    is_finite = np.isfinite(values)
+    numbers = pl.Series(np.where(is_finite, values, np.nan)).fill_nan(None)
     found = numbers.ewm_mean(alpha=1 - weight, adjust=True, ignore_nulls=True)
-    return np.where(np.isnan(values), np.nan, found.to_numpy())
+    return np.where(is_finite, found.to_numpy(), values)
 
 
 def common_grid(curves: Sequence[Curve], grid: int | Sequence[float] | None) -> Floats:
@@ -104,7 +106,8 @@ def common_grid(curves: Sequence[Curve], grid: int | Sequence[float] | None) -> 
     array of float64
         The points, ascending, each once.
     """
-    filled = [curve.x for curve in curves if curve.x.size]
+    # An infinite x is no end of an interval that could be divided.
+    filled = [x for curve in curves if (x := curve.x[np.isfinite(curve.x)]).size]
     if grid is not None and not isinstance(grid, int):
         return np.unique(np.asarray(grid, dtype=np.float64))
     if not filled:
@@ -234,20 +237,23 @@ class _Numbers:
             squares = np.einsum("ij,ij->j", apart, apart) / (self.n - 1)
             return np.asarray(np.sqrt(np.where(self.n > 1, squares, np.nan)))
 
+    @cached_property
+    def _ordered(self) -> Floats:
+        return np.sort(self.cells, axis=0)
+
     def quantile(self, share: float) -> Floats:
         """Return a quantile per point, interpolated linearly."""
         if not self.cells.shape[0]:
             return np.full(self.cells.shape[1], np.nan)
-        if not self.has_nan:
-            return np.asarray(np.quantile(self.cells, share, axis=0))
-        # NaN sorts last.
-        ordered = np.sort(self.cells, axis=0)
+        # NaN sorts last. numpy's quantile is NaN next to an infinity.
+        ordered = self._ordered
         place = np.maximum(self.n - 1, 0) * share
         low = np.floor(place).astype(int)
-        high = np.minimum(low + 1, np.maximum(self.n - 1, 0))
+        high = np.ceil(place).astype(int)
         columns = np.arange(ordered.shape[1])
         below, above = ordered[low, columns], ordered[high, columns]
-        between = below + (above - below) * (place - low)
+        with np.errstate(invalid="ignore", over="ignore"):
+            between = below + (above - below) * (place - low)
         return np.asarray(np.where(below == above, below, between))
 
     def interval(self) -> tuple[Floats, Floats]:
@@ -263,22 +269,17 @@ class _Numbers:
         for start in range(0, n_points, step):
             block = slice(start, start + step)
             is_nan = self.is_nan[:, block]
-            with np.errstate(invalid="ignore", divide="ignore"):
-                totals = weights @ np.where(is_nan, 0, self.cells[:, block])
+            cells = np.where(is_nan, 0, self.cells[:, block])
+            with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+                totals = weights @ np.where(np.isinf(cells), 0, cells)
+                # 0 times infinity is NaN: a run that was not drawn must not count.
+                for infinity in (np.inf, -np.inf):
+                    if (found := cells == infinity).any():
+                        totals += np.where(weights @ found > 0, infinity, 0)
                 means = totals / (weights @ (~is_nan).astype(np.float64))
-            low[block], high[block] = _without_warning(means, (0.025, 0.975))
+            numbers = _Numbers(means, np.isnan(means))
+            low[block], high[block] = numbers.quantile(0.025), numbers.quantile(0.975)
         return low, high
-
-
-def _without_warning(means: Floats, shares: tuple[float, float]) -> Floats:
-    """Return quantiles per column that ignore NaN; NaN for a column that has only NaN."""
-    if not np.isnan(means).any():
-        return np.asarray(np.quantile(means, shares, axis=0))
-    found = np.full((len(shares), means.shape[1]), np.nan)
-    has = ~np.isnan(means).all(axis=0)
-    if has.any():
-        found[:, has] = np.nanquantile(means[:, has], shares, axis=0)
-    return found
 
 
 def _extreme(numbers: _Numbers, *, is_low: bool) -> Floats:
@@ -315,7 +316,7 @@ def checked_grid(grid: object) -> int | list[float] | None:
         return check_count(grid, "grid")
     try:
         points = np.asarray(grid, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         points = np.empty((0, 0))
     if points.ndim != 1 or not points.size or not np.isfinite(points).all():
         raise InvalidArgument(

@@ -65,6 +65,13 @@ def aligned_frame(
         If values of the axis or of a key are not numbers.
     """
     frame = rows.collect()
+    if not run_ids:
+        nothing = np.empty(0)
+        summary = summarize([], nothing, alignment.method, alignment.stats)
+        columns = [] if groups is None else groups.get_columns()
+        schema = {KEY: pl.String(), x: pl.Float64()}
+        counted = {n: pl.UInt32() if n in COUNTS else pl.Float64() for n in summary}
+        return pl.DataFrame([*columns, *pl.DataFrame(schema={**schema, **counted})])
     axis = _numbers(frame, x)
     parts = _parts(frame[RUN_ID])
     curves = {key: _curves(frame, key, axis, parts, alignment) for key in keys}

@@ -41,15 +41,18 @@ def axis_of(key: str, metrics: Iterable[DeclaredMetric]) -> str:
     return by_glob
 
 
-def common_axis(keys: Sequence[str], metrics_of_runs: Iterable[Sequence[DeclaredMetric]]) -> str:
+def common_axis(runs: Iterable[tuple[Sequence[str], Sequence[DeclaredMetric]]]) -> str:
     """Return the x axis that all keys have in all runs.
 
     Parameters
     ----------
-    keys : sequence of str
-        At least one key.
-    metrics_of_runs : iterable of sequence of DeclaredMetric
-        The declarations of each run.
+    runs : iterable of tuple of sequence of str and sequence of DeclaredMetric
+        For each run, the requested keys that it has, and its declarations.
+
+    Returns
+    -------
+    str
+        ``_step`` if no run declared another axis.
 
     Raises
     ------
@@ -57,9 +60,13 @@ def common_axis(keys: Sequence[str], metrics_of_runs: Iterable[Sequence[Declared
         If the keys or runs have several axes.
     """
     axes: dict[str, str] = {}
-    for metrics in metrics_of_runs:
-        for key in keys:
-            axes.setdefault(axis_of(key, metrics), key)
+    for keys, metrics in runs:
+        found = {key: axis_of(key, metrics) for key in keys}
+        declared = {axis for axis in found.values() if axis != STEP}
+        for key, axis in found.items():
+            # An axis that is one of the keys is no curve over _step.
+            if key not in declared:
+                axes.setdefault(axis, key)
     if len(axes) > 1:
         named = ", ".join(f"{axis!r} (of {key!r})" for axis, key in axes.items())
         raise InvalidArgument(

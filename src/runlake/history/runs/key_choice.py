@@ -24,10 +24,13 @@ class KeyChoice:
         Matches a whole key; None matches every key.
     kind : str or None
         A kind of key, or "not media"; None means every kind.
+    text : str or None
+        The glob or regular expression as it was passed, for messages.
     """
 
     pattern: re.Pattern[str] | None = None
     kind: str | None = None
+    text: str | None = None
 
     @classmethod
     def from_arguments(
@@ -59,13 +62,13 @@ class KeyChoice:
         if like is None:
             return None if kind is None else cls(None, kind)
         if isinstance(like, re.Pattern) and isinstance(like.pattern, str):
-            return cls(like, kind)
+            return cls(like, kind, like.pattern)
         if not isinstance(like, str):
             raise InvalidArgument(
                 f"like must be a glob such as 'val/*', or a regular expression made with "
                 f"re.compile, not {like!r}."
             )
-        return cls(re.compile(translate(like)), kind)
+        return cls(re.compile(translate(like)), kind, like)
 
     def matching(self, facts: Iterable[KeyFacts]) -> list[KeyFacts]:
         """Return the facts of the keys that match, in order."""

@@ -54,14 +54,15 @@ def flattened(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]
     ------
     tuple of str and object
         Path and value. A list, an empty dict, and a dict with a ``_type`` (media, histograms) are
-        one value each, as JSON text.
+        one value each, as JSON text. If a key with dots has the path of a nested value, the key
+        comes last, because `value_at` returns it.
 
     Examples
     --------
     >>> list(flattened({"net": {"depth": 2}, "sizes": [1, 2]}, "config"))
     [('config.net.depth', 2), ('config.sizes', '[1, 2]')]
     """
-    for key, value in values.items():
+    for key, value in sorted(values.items(), key=_has_dots):
         inner = f"{path}.{key}"
         if isinstance(value, Mapping) and value and MEDIA_TYPE not in value:
             yield from flattened(value, inner)
@@ -69,3 +70,7 @@ def flattened(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]
             yield inner, json.dumps(value, default=str)
         else:
             yield inner, value
+
+
+def _has_dots(entry: tuple[str, Any]) -> bool:
+    return "." in entry[0]

@@ -235,7 +235,10 @@ def _runtime(summary: Run) -> float | None:
     internal = summary.get("_wandb")
     nested = internal.get("runtime") if isinstance(internal, Mapping) else None
     found = summary.get("_runtime", nested)
-    return float(found) if isinstance(found, (int, float)) else None
+    try:
+        return float(found) if isinstance(found, (int, float)) else None
+    except OverflowError:
+        return None
 
 
 def _time(text: object) -> datetime | None:

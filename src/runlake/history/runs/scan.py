@@ -91,10 +91,12 @@ def scan_readings(
     opened = side_by_side(client, _open, readings)
     sources = chain.from_iterable(one.sources for one in opened)
     types = answer_types(sources, projection.keys)
-    if RUN_ID in types:
+    taken = [RUN_ID, *(() if columns is None else columns.columns)]
+    doubled = [name for name in taken if name in types]
+    if doubled:
         raise InvalidArgument(
-            f"A run of '{where}' has a key {RUN_ID!r}, which would replace the column that names "
-            "the run. Pass the keys to read."
+            f"A run of '{where}' has a key {doubled[0]!r}, which is also a column of the runs. "
+            "Pass the keys to read."
         )
     exports = (export for reading in readings for export in reading.plan.exports)
     warn_of_json(where, json_keys(types), exports)

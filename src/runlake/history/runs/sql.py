@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 
 import duckdb
 import polars as pl
+import polars.selectors as cs
 
 from runlake.history.decode.expressions import in_order, named
+from runlake.history.frames.merge import unused_name
 from runlake.history.sql.instance import open_connection
 from runlake.history.sql.mentions import find_mentions
 from runlake.history.sql.names import case_aliases
@@ -106,8 +108,13 @@ def long_form(rows: pl.LazyFrame) -> pl.LazyFrame:
     if not keys:
         empty = {RUN_ID: pl.String(), STEP: pl.Int64(), KEY: pl.String(), VALUE: pl.Float64()}
         return pl.LazyFrame(schema=empty)
-    long = numbers.unpivot(keys, index=[RUN_ID, STEP], variable_name=KEY, value_name=VALUE)
-    return long.filter(pl.col(VALUE).is_not_null())
+    # Not KEY and VALUE yet: keys may have these names. A selector: they may look like patterns.
+    key = unused_name({RUN_ID, STEP, *keys})
+    value = unused_name({RUN_ID, STEP, key, *keys})
+    long = numbers.unpivot(
+        cs.by_name(*keys), index=[RUN_ID, STEP], variable_name=key, value_name=value
+    )
+    return long.filter(pl.col(value).is_not_null()).rename({key: KEY, value: VALUE})
 
 
 def _names(query: str, view: str) -> bool:

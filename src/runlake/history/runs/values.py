@@ -89,7 +89,8 @@ def nearest_rows(
         return rows.collect().clear()
     if not dtype.is_numeric():
         raise InvalidArgument(f"The values of {x!r} are of type {dtype}, so none is near {at!r}.")
-    distance = (named(x) - at).abs()
+    # As floats: a difference of integers could exceed 64 bits.
+    distance = (named(x).cast(pl.Float64) - at).abs()
     if dtype.is_float():
         rows = rows.filter(named(x).is_not_nan())
     if tolerance is not None and tolerance != math.inf:

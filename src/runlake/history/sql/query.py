@@ -113,6 +113,9 @@ def _wrong(error: duckdb.Error) -> str:
 
 
 def _system_frame(rows: list[Row]) -> pl.LazyFrame:
+    if not any(rows):
+        # DuckDB takes no table without columns.
+        return pl.LazyFrame(schema={"run_id": pl.String})
     table = rows_table(rows)
     aliases = case_aliases(table.schema.names)
     names = [aliases.get(name, name) for name in table.schema.names]

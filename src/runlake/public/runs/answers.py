@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runlake.errors import InvalidArgument
@@ -104,7 +105,7 @@ class RunAnswers(RunScans):
         """
         from runlake.history.runs.values import nearest_rows
 
-        check_number(point, "point")
+        point = check_number(point, "point")
         if tolerance is not None:
             check_number(tolerance, "tolerance", at_least=0)
         return self._one_per_run(
@@ -131,9 +132,10 @@ class RunAnswers(RunScans):
         x : str
             The key of the x axis, or "auto"; see `scan`.
         grid : int, list of float, or None
-            Points of the axis. An int is a number of points at equal distances from the lowest to
-            the highest x of a group. A list contains the points. None means each x of any run of
-            the group.
+            Points of the axis, for each group and key. An int is a number of points at equal
+            distances from the lowest to the highest x. A list contains the points, which are then
+            the same for all groups and keys. None means each x at which any run of the group has
+            the key. An infinite x is no point.
         method : {"asof", "linear"}
             How to get the value of a run between two of its points: "asof" takes the value of the
             earlier point, "linear" interpolates. A run has no value before its first point or after
@@ -184,7 +186,12 @@ class RunAnswers(RunScans):
             if smooth >= 1:
                 raise InvalidArgument(f"smooth must be below 1, not {smooth!r}.")
         asked = check_request(keys, x=x, columns=by, how="any")
-        rows, axis = self._scanned(asked)
+        if STEP in keys:
+            raise InvalidArgument("keys must name logged keys, not '_step'.")
+        taken = {"key", "n", "n_nan", "n_missing", "ci95_low", "ci95_high", *align.STAT_NAMES}
+        if x in taken:
+            raise InvalidArgument(f"x must not be {x!r}: that is a column of the result.")
+        rows, axis = self._scanned(replace(asked, columns=()))
         groups = self._columns(asked.columns) if asked.columns else None
         ids = [run.id for run in self]
         return aligned_frame(
@@ -230,7 +237,8 @@ class RunAnswers(RunScans):
         rows, axis = self._scanned(RowRequest(asked.question, None, asked.x, (), None))
         found = choose(rows, axis)
         ids = pl.DataFrame({RUN_ID: [run.id for run in self]}, schema={RUN_ID: pl.String})
-        table = pl.concat([ids, self._columns(asked.columns)], how="horizontal") if columns else ids
+        names = [name for name in asked.columns if name != RUN_ID]
+        table = pl.concat([ids, self._columns(names)], how="horizontal") if names else ids
         return table.join(found, on=RUN_ID, how="left", maintain_order="left")
 
 

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 Condition: TypeAlias = Union[Mapping[str, Any], "pl.Expr", Callable[[Run], object]]
 
 
+def _is_expression(condition: object) -> bool:
+    import polars as pl
+
+    return isinstance(condition, pl.Expr)
+
+
 class Runs(RunHistories, RunAnswers):
     """The runs of a project that match a filter; returned by `Api.runs`.
 
@@ -58,7 +64,7 @@ class Runs(RunHistories, RunAnswers):
             return self._with_filters(checked_filters(condition))
         if callable(condition):
             chosen = [run.id for run in self if condition(run)]
-        elif type(condition).__module__.startswith("polars"):
+        elif _is_expression(condition):
             chosen = self._matching(condition)
         else:
             raise InvalidType(
@@ -129,10 +135,20 @@ class Runs(RunHistories, RunAnswers):
                 return error
 
         found = side_by_side(self._client, read, runs)
+        tables = [
+            (run, table)
+            for run, table in zip(runs, found, strict=True)
+            if isinstance(table, pl.DataFrame)
+        ]
+        for run, table in tables:
+            if RUN_ID in table.columns:
+                raise InvalidArgument(
+                    f"The table {key!r} of run '{run.id}' has a column {RUN_ID!r}, which would "
+                    "replace the column that names the run. Read the tables with Run.table."
+                )
         frames = [
-            frame.select(pl.lit(run.id).alias(RUN_ID), pl.all())
-            for run, frame in zip(runs, found, strict=True)
-            if isinstance(frame, pl.DataFrame)
+            pl.DataFrame([pl.repeat(run.id, table.height, eager=True).alias(RUN_ID), *table])
+            for run, table in tables
         ]
         if not frames:
             missing = [error for error in found if isinstance(error, InvalidArgument)]

@@ -210,7 +210,7 @@ class RunScans(RunTable):
         found = [choice.matching(of_run.values()) for of_run in facts]
         known = {key: one for of_run in facts for key, one in of_run.items()}
         if known and not any(found):
-            warn(explain_no_keys(listed[0].path, known, pattern, kind), NoRowsWarning)
+            warn(explain_no_keys(self._place, known, pattern, kind), NoRowsWarning)
         tables = [
             key_table(of_run).select(pl.lit(run.path.run_id).alias(RUN_ID), pl.all())
             for run, of_run in zip(listed, found, strict=True)
@@ -245,6 +245,8 @@ class RunScans(RunTable):
 
         check_count(samples, "samples")
         wanted = Projection.from_arguments(keys).keys
+        if wanted is not None:
+            wanted = tuple(key for key in wanted if key != RUN_ID)
         frame = frame_of(self._system_rows(samples))
         if not frame.columns:
             frame = pl.DataFrame(schema={RUN_ID: pl.String})
@@ -280,20 +282,28 @@ class RunScans(RunTable):
 
         listed = self._listed()
         asked = self._with_keys(asked, listed)
+        # `run_id` is in every answer.
+        asked = replace(asked, columns=tuple(name for name in asked.columns if name != RUN_ID))
         table = self._columns(asked.columns) if asked.columns else None
-        if asked.question.keys == ():
+        if asked.question.keys == () and asked.choice is not None:
             ids = pl.DataFrame(schema={RUN_ID: pl.String})
             axis = STEP if asked.x == AUTO else asked.x
             columns = [] if table is None else [table.clear()]
             steps = pl.DataFrame(schema={axis: pl.Int64})
             return pl.concat([ids, *columns, steps], how="horizontal").lazy(), axis
-        axis = self._axis(asked)
+        axis = self._axis(asked, listed)
+        if asked.choice is not None:
+            asked = _without_key(asked, axis)
         question = _with_axis(asked.question, axis)
-        readings = self._readings(listed, question, asked.tail)
         projection = question.projection
+        # With another axis, rows without it are left out only below.
+        is_late = axis != STEP and (projection.keys is None or projection.how == "any")
+        readings = self._readings(listed, question, None if is_late else asked.tail)
         frame = scan_readings(self._client, readings, self._place, projection, table)
         if axis != STEP:
             frame = _on_axis(frame, axis, asked, projection)
+            if is_late and asked.tail is not None:
+                frame = frame.group_by(RUN_ID, maintain_order=True).tail(asked.tail)
         return frame, axis
 
     def _readings(
@@ -315,10 +325,7 @@ class RunScans(RunTable):
         found = [key for key in keys if key not in taken and key != asked.x]
         known = {key: one for of_run in facts for key, one in of_run.items()}
         if not found and known:
-            pattern = asked.choice.pattern
-            said = explain_no_keys(
-                listed[0].path, known, pattern and pattern.pattern, asked.choice.kind
-            )
+            said = explain_no_keys(self._place, known, asked.choice.text, asked.choice.kind)
             warn(said, NoRowsWarning)
         projection = replace(asked.question.projection, keys=tuple(found))
         return replace(asked, question=replace(asked.question, projection=projection))
@@ -328,13 +335,17 @@ class RunScans(RunTable):
         readings = open_readings(self._client, listed, Question(Projection(())))
         return side_by_side(self._client, Reading.logged_keys, readings)
 
-    def _axis(self, asked: RowRequest) -> str:
+    def _axis(self, asked: RowRequest, listed: Sequence[ListedRun]) -> str:
         if asked.x != AUTO:
             return asked.x
         self.upgrade_to_full()
-        # Declarations of runs without rows are ignored.
-        declared = (run.metrics() for run in self if run.load().get("historyLineCount") != 0)
-        return common_axis(asked.question.keys or (), declared)
+        keys = asked.question.keys or ()
+        facts = self._key_facts(listed)
+        # A run without a key has no axis for it.
+        return common_axis(
+            ([key for key in keys if key in known], run.metrics())
+            for run, known in zip(self, facts, strict=False)
+        )
 
 
 def check_request(
@@ -375,6 +386,16 @@ def check_request(
     return RowRequest(question, choice, axis, names, tail)
 
 
+def _without_key(asked: RowRequest, key: str) -> RowRequest:
+    """Return a request without one of its chosen keys: the axis, which is a column of its own."""
+    projection = asked.question.projection
+    kept = tuple(one for one in projection.keys or () if one != key)
+    if not kept:
+        return asked
+    projection = replace(projection, keys=kept)
+    return replace(asked, question=replace(asked.question, projection=projection))
+
+
 def _with_axis(question: Question, axis: str) -> Question:
     """Return a question that also requests the key of the axis."""
     keys = question.keys
@@ -387,11 +408,16 @@ def _on_axis(
     frame: pl.LazyFrame, axis: str, asked: RowRequest, projection: Projection
 ) -> pl.LazyFrame:
     """Replace ``_step`` by the axis, and keep the rows that have it."""
+    import polars as pl
+
     from runlake.history.decode.expressions import are_present, in_order, named
 
     keys = asked.question.keys
     if keys is None:
-        names = [n for n in frame.collect_schema().names() if n not in (STEP, axis)]
+        names = frame.collect_schema().names()
+        if axis not in names:
+            frame = frame.with_columns(pl.lit(None).alias(axis))
+        names = [name for name in names if name not in (STEP, axis)]
         n_fixed = 1 + len(asked.columns)
         ordered = [*names[:n_fixed], axis, *names[n_fixed:]]
     else:

@@ -108,3 +108,18 @@ def test_quantiles_ignore_nan_and_missing_runs():
         "n_nan": [1],
         "n_missing": [1],
     }
+
+
+def test_infinite_values_count_as_numbers_of_their_own():
+    curves = [make_curve(np.array([0.0]), np.array([y])) for y in (3.0, 4.0, math.inf)]
+    found = summarize(curves, np.array([0.0]), "asof", ["median", "q10", "max", "ci95"])
+    assert found["median"].tolist() == [4.0]
+    assert found["q10"].tolist() == [pytest.approx(3.2)]
+    assert found["ci95_high"].tolist() == [math.inf]
+    assert found["ci95_low"].tolist() >= [3.0]
+    assert smoothed(np.array([1.0, math.inf, 1.0]), 0.5).tolist() == [1.0, math.inf, 1.0]
+
+
+def test_an_infinite_x_is_no_point_of_a_grid():
+    curve = make_curve(np.array([0.0, 4.0, math.inf]), np.zeros(3))
+    assert common_grid([curve], 3).tolist() == [0.0, 2.0, 4.0]

@@ -96,3 +96,15 @@ def test_columns_are_fields_or_paths_into_config_and_summary():
     assert table["config.net.depth"].to_list() == [2, None]
     assert table["config.lr"].to_list() == [0.1, 1.0]
     assert table["duration"].to_list() == [0.0, None]
+
+
+def test_a_key_with_dots_goes_before_a_nested_key_of_the_same_path():
+    runs = [{"config": {"a.b": 1, "a": {"b": 2, "c": 3}}}]
+    table, _ = flat_run_table(runs)
+    assert table["config.a.b"].to_list() == [1]
+    assert table["config.a.c"].to_list() == [3]
+    assert chosen_columns(runs, ["config.a.b"])["config.a.b"].to_list() == [1]
+
+
+def test_a_runtime_that_is_no_number_of_64_bits_is_null():
+    assert chosen_columns([{"summaryMetrics": {"_runtime": 10**400}}], ["runtime"]).item() is None
