@@ -13,9 +13,6 @@ from runlake.backend.connections.exchange import FileConnection, FileRequest, Fi
 from runlake.backend.connections.opening import OpenedConnection
 
 KEEP_SECONDS = 5.0  # as long as httpx keeps an idle connection
-# A host rarely closes a connection right after an answer without announcing it, so a connection
-# that was used a moment ago is not examined.
-FRESH_SECONDS = 0.1
 _Connection = FileConnection | OpenedConnection
 
 
@@ -87,7 +84,8 @@ class KeptConnections:
         idle = self._idle[request.origin]
         while (connection := _last(idle)) is not None:
             seconds = time.monotonic() - connection.idle_since
-            if seconds < FRESH_SECONDS or (seconds < KEEP_SECONDS and not connection.is_readable):
+            # Readable: the host closed it, or sent bytes that no request asked for.
+            if seconds < KEEP_SECONDS and not connection.is_readable:
                 return connection
             connection.close()
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -64,9 +65,7 @@ def _column(key: str, cells: list[Any]) -> pa.Array:
 
 def _typed(key: str, cells: list[Any]) -> pa.Array:
     members = _members(cells)
-    if key in DOUBLES and members <= {"float64", "int64"}:
-        return pa.array(cells, pa.float64())
-    if members <= {"float64", "int64"} and "float64" in members:
+    if members <= {"float64", "int64"} and ("float64" in members or key in DOUBLES):
         return pa.array([None if c is None else float(c) for c in cells], pa.float64())
     if len(members) == 1:
         return _plain(next(iter(members)), cells)
@@ -92,11 +91,30 @@ def _plain(member: str, cells: list[Any]) -> pa.Array:
     simple = {"bool": pa.bool_(), "int64": pa.int64(), "utf8": pa.string()}
     if member in simple:
         return pa.array(cells, simple[member])
+    if _mixes_bools(cells):
+        # pyarrow would make numbers of them.
+        return _as_json(cells)
     try:
         array = pa.array(cells)
     except (pa.ArrowException, OverflowError):
         return _as_json(cells)
     return _as_json(cells) if _cannot_be_stored(array.type) else array
+
+
+def _mixes_bools(values: Iterable[Any]) -> bool:
+    """Return whether bools and numbers are in the same place of some nested values."""
+    values = [value for value in values if value is not None]
+    kinds = set(map(type, values))
+    if bool in kinds and kinds & {int, float}:
+        return True
+    if list in kinds and _mixes_bools(chain.from_iterable(v for v in values if type(v) is list)):
+        return True
+    members: dict[str, list[Any]] = {}
+    for value in values if dict in kinds else ():
+        if type(value) is dict:
+            for key, item in value.items():
+                members.setdefault(key, []).append(item)
+    return any(map(_mixes_bools, members.values()))
 
 
 def _cannot_be_stored(dtype: pa.DataType, depth: int = 0) -> bool:

@@ -6,6 +6,7 @@ import secrets
 import sqlite3
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 
 import pyarrow as pa
 
@@ -174,12 +175,18 @@ class Exporter:
 
     def _move(self, connection: sqlite3.Connection, run_id: int, lines: _Lines) -> bool:
         """Count lines as exported and return True; False if the lines changed meanwhile."""
-        span = (lines.start, lines.stop)
+        # By content: a run that was rewound, or started over, may have as many lines again.
+        held = connection.execute(
+            "SELECT content FROM lines WHERE run_id = ? AND stream = 'history' "
+            "AND position >= ? AND position < ? ORDER BY position",
+            (run_id, lines.start, lines.stop),
+        )
+        pairs = zip_longest((row["content"] for row in held), lines.texts)
+        if not all(now == then for now, then in pairs):
+            return False
         moved = connection.execute(
             "UPDATE runs SET exported_count = ?, live_bytes = max(0, live_bytes - ?) "
-            "WHERE id = ? AND exported_count = ? "
-            "AND ? = (SELECT count(*) FROM lines WHERE run_id = runs.id "
-            "AND stream = 'history' AND position >= ? AND position < ?)",
-            (lines.stop, lines.n_bytes, run_id, lines.start, len(lines.texts), *span),
+            "WHERE id = ? AND exported_count = ?",
+            (lines.stop, lines.n_bytes, run_id, lines.start),
         ).rowcount
         return moved > 0

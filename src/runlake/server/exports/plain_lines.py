@@ -8,6 +8,7 @@ quotes and colons in the lines show that polars neither converted nor dropped a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import polars as pl
@@ -17,8 +18,9 @@ from runlake.server.exports.columns import DOUBLES
 from runlake.server.runs.lines import parse_line
 
 # Lines with one of these texts are left to `columns`: polars reads escapes in its own way, and
-# cannot read NaN, for example.
-NOT_PLAIN = ("\\", "NaN", "Infinity", "{}", "[", '"_type"')
+# cannot read NaN, for example; it gives an empty key another name.
+NOT_PLAIN = ("\\", "NaN", "Infinity", "[", '"_type"', '"":')
+EMPTY_OBJECT = re.compile(r"\{\s*\}")
 SIMPLE = {pl.Int64, pl.Float64, pl.Boolean, pl.String}
 
 
@@ -36,7 +38,7 @@ def read_plain(lines: list[str]) -> dict[str, pa.Array] | None:
         The columns; None if the lines must be read by `columns` instead.
     """
     text = "\n".join(lines)
-    if any(mark in text for mark in NOT_PLAIN):
+    if any(mark in text for mark in NOT_PLAIN) or EMPTY_OBJECT.search(text):
         return None
     try:
         frame = pl.read_ndjson(text.encode(), infer_schema_length=None)
@@ -50,7 +52,9 @@ def read_plain(lines: list[str]) -> dict[str, pa.Array] | None:
         return None
     rows = pl.DataFrame(columns).drop_nulls("_step")
     rows = rows if rows["_step"].is_sorted() else rows.sort("_step")
-    if rows["_step"].n_unique() < len(rows):
+    # A float of a line without a step would make a key of integers a key of floats.
+    may_be_integers = len(rows) < len(frame) and pl.Float64 in rows.dtypes
+    if may_be_integers or rows["_step"].n_unique() < len(rows):
         return None
     # A key may have values only in lines without a step.
     kept = [column for column in rows.iter_columns() if column.null_count() < len(column)]
@@ -72,7 +76,8 @@ def _is_faithful(frame: pl.DataFrame, text: str) -> bool:
             n_strings += n_values
         if column.dtype == pl.Struct:
             holders += column.struct.unnest().iter_columns()
-    n_keys += text.count("null")
+    # A string with such a text makes the numbers of quotes differ.
+    n_keys += text.count('":null') + text.count('": null')
     return n_keys == text.count('":') and text.count('"') == 2 * (n_keys + n_strings)
 
 

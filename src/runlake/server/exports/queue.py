@@ -22,6 +22,8 @@ READER_SECONDS = 30.0
 # Pause between tries to export runs whose export failed, or was cut off with an earlier server.
 RETRY_SECONDS = 30.0
 STOP_SECONDS = 3.0
+# If the process ended so often in succession, readers do not wait for exports.
+MAX_ENDS = 2
 
 
 class ExportQueue:
@@ -38,6 +40,8 @@ class ExportQueue:
     def __init__(self, data_dir: Path, rows: int | None) -> None:
         self._command = [
             sys.executable,
+            # Without it, a `secrets.py` in the current directory would be imported.
+            "-P",
             "-m",
             "runlake.server.exports.worker",
             str(data_dir),
@@ -46,6 +50,9 @@ class ExportQueue:
         self._waiting: dict[int, None] = {}
         self._current: int | None = None
         self._wanted: Counter[int] = Counter()
+        # When the last export of a run failed, and how often in succession the process ended.
+        self._failed_at: dict[int, float] = {}
+        self._n_ends = 0
         self._changed = threading.Condition()
         self._readers = threading.Semaphore(MAX_READERS)
         self._is_running = False
@@ -83,7 +90,7 @@ class ExportQueue:
             self._waiting.setdefault(run_id)
             self._changed.notify_all()
 
-    def wait(self, run_id: int, is_done: Callable[[], bool]) -> None:
+    def wait(self, run_id: int, is_done: Callable[[], bool], seconds: float) -> None:
         """Export a run before the runs without a waiting reader; wait for a limited time.
 
         Afterwards, some rows of the run may still be live: an export failed or takes long, or
@@ -96,19 +103,34 @@ class ExportQueue:
         is_done : callable
             Returns whether enough rows are exported for the reader. It ends the wait for a run that
             logs rows without end.
+        seconds : float
+            How long to wait at most.
         """
-        if not self._is_running or not self._readers.acquire(blocking=False):
+        if not self._is_running:
+            return
+        if self._has_failed(run_id):
+            self.add(run_id)
+            return
+        if not self._readers.acquire(blocking=False):
             return
         try:
             with self._changed:
                 self._wanted[run_id] += 1
                 self.add(run_id)
-                self._changed.wait_for(
-                    lambda: not self._is_pending(run_id) or is_done(), READER_SECONDS
-                )
-                self._wanted -= Counter([run_id])
+                try:
+                    self._changed.wait_for(
+                        lambda: not self._is_pending(run_id) or is_done(),
+                        min(seconds, READER_SECONDS),
+                    )
+                finally:
+                    self._wanted -= Counter([run_id])
         finally:
             self._readers.release()
+
+    def _has_failed(self, run_id: int) -> bool:
+        """Return whether an export failed a moment ago, so that waiting for the next has no use."""
+        latest = time.monotonic() - RETRY_SECONDS
+        return self._n_ends >= MAX_ENDS or self._failed_at.get(run_id, latest) > latest
 
     def _is_pending(self, run_id: int) -> bool:
         return self._is_running and (run_id in self._waiting or run_id == self._current)
@@ -118,6 +140,11 @@ class ExportQueue:
             answer = self._ask(run_id)
             with self._changed:
                 self._current = None
+                if answer == FAILED:
+                    self._failed_at[run_id] = time.monotonic()
+                else:
+                    self._failed_at.pop(run_id, None)
+                    self._n_ends = 0
                 if answer == MORE:
                     self._waiting.setdefault(run_id)
                 self._changed.notify_all()
@@ -152,10 +179,12 @@ class ExportQueue:
             questions.write(f"{run_id}\n")
             questions.flush()
             answer = answers.readline().strip()
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            # ValueError: the server stops, and closed the pipe.
             answer = ""
             LOGGER.warning("The process that writes exports cannot be used: %s.", error)
         if not answer and self._is_running:
+            self._n_ends += 1
             LOGGER.warning("Run %d could not be exported: the process for it ended.", run_id)
             time.sleep(1)
         return answer or FAILED

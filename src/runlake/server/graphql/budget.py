@@ -41,6 +41,11 @@ class Budget:
         self._connection: sqlite3.Connection | None = None
 
     @property
+    def left(self) -> float:
+        """The seconds that are left."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    @property
     def is_over(self) -> bool:
         """Whether the time is over."""
         return time.monotonic() >= self._deadline

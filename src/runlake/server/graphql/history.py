@@ -41,17 +41,21 @@ def _keys(context: Context, run: sqlite3.Row, _: Given) -> Any:
 def _parquet(context: Context, run: sqlite3.Row, given: Given) -> Fields:
     runs, keys = context.runs, set(given["liveKeys"])
     # A reader that asks right after the last row was logged gets complete exports.
-    run = runs.with_exports(run)
-    is_live = _knows_exports(context, run)
-    if keys == {"_step"}:
-        # The usual request: steps have their own column in the database, so no line is parsed.
-        steps = runs.history.steps(run, is_live=is_live)
-        live: list[Row] = [{"_step": step} for step in steps]
-    else:
-        rows = runs.history.between(run, 0, NO_LIMIT, is_live=is_live)
-        live = [{k: to_wire(v) for k, v in r.items() if k in keys | {"_step"}} for r in rows]
-    names = runs.export_objects(run["id"]) if is_live else []
-    return {"parquetUrls": context.storage.sign_downloads(names), "liveData": live}
+    runs.with_exports(run, context.budget.left / 2)
+    # Exports and live rows of one moment: between two, rows would be in both.
+    with runs.database.snapshot():
+        run = runs.export_state(run["id"])
+        is_live = _knows_exports(context, run)
+        if keys == {"_step"}:
+            # The usual request: steps have a column of their own, so that no line is parsed.
+            steps = runs.history.steps(run, is_live=is_live)
+            live: list[Row] = [{"_step": step} for step in steps]
+        else:
+            rows = runs.history.between(run, 0, NO_LIMIT, is_live=is_live)
+            live = [{k: to_wire(v) for k, v in r.items() if k in keys | {"_step"}} for r in rows]
+        names = runs.export_objects(run["id"]) if is_live else []
+        urls = context.storage.sign_downloads(names)
+    return {"parquetUrls": urls, "liveData": live}
 
 
 @TABLE.resolves("Run", "history")

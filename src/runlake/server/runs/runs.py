@@ -68,7 +68,7 @@ class Exports(Protocol):
     def add(self, run_id: int) -> None:
         """Arrange that a run is exported later."""
 
-    def wait(self, run_id: int, is_done: Callable[[], bool]) -> None:
+    def wait(self, run_id: int, is_done: Callable[[], bool], seconds: float) -> None:
         """Export a run soon, and wait for a limited time until all or enough rows are exported."""
 
 
@@ -313,18 +313,26 @@ class RunStore:
             (int(gone > 0), run_id),
         )
 
-    def with_exports(self, run: sqlite3.Row) -> sqlite3.Row:
-        """Wait for a limited time until the due exports of a run are written; return the run."""
+    def with_exports(self, run: sqlite3.Row, seconds: float) -> None:
+        """Wait until the due exports of a run are written, but no longer than some seconds."""
         if not is_due(run, self._limits.export_rows):
-            return run
+            return
         n_lines = run["line_count"]
 
         def is_done() -> bool:
             now = self._database.row("SELECT exported_count FROM runs WHERE id = ?", run["id"])
             return now is None or now["exported_count"] >= n_lines
 
-        self._exports.wait(run["id"], is_done)
-        return self._existing(run["id"])
+        self._exports.wait(run["id"], is_done, seconds)
+
+    def export_state(self, run_id: int) -> sqlite3.Row:
+        """Return the id, `exported_count` and `has_old_exports` of a run."""
+        row = self._database.row(
+            "SELECT id, exported_count, has_old_exports FROM runs WHERE id = ?", run_id
+        )
+        if row is None:
+            raise Refused("the run was deleted")
+        return row
 
     def find_due(self) -> list[int]:
         """Return the runs that have rows to export."""
@@ -422,6 +430,9 @@ class RunStore:
             kept = [parse_line(line) for at, line in self.lines(run["id"], "history") if at < first]
             count_keys(facts, kept)
             with self._database.transaction() as connection:
+                # They may have been exported since the run was read.
+                if first < self.export_state(run["id"])["exported_count"]:
+                    raise Refused(f"rows after step {step} were exported and cannot be deleted")
                 connection.execute(
                     "DELETE FROM lines WHERE run_id = ? AND stream = 'history' AND position >= ?",
                     (run["id"], first),

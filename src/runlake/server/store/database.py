@@ -330,6 +330,19 @@ class Database:
         for act in actions:
             act()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all reads in the block see the database as it is at the first of them."""
+        connection = self.connection()
+        if connection.in_transaction:
+            yield
+            return
+        connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            connection.commit()
+
     def on_commit(self, act: Callable[[], None]) -> None:
         """Run an action when the present transaction is committed, but not if it is rolled back."""
         self._local.actions.append(act)

@@ -118,3 +118,26 @@ def test_a_line_break_in_a_header_is_refused():
     request = FileRequest(b"http", b"host", 80, b"/", [(b"A", b"b\r\nC: d")], TIMEOUTS)
     with pytest.raises(httpcore.LocalProtocolError):
         FileConnection(Wire()).send(request, lambda: None)
+
+
+EVIL = OK + b"Content-Length: 4\r\nX-Evil: yes\r\n\r\nEVIL"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (OK + b"Content-Length: 5\r\n\r\n", b"hel", b"lo" + EVIL),
+        (OK + b"Content-Length: 5\r\n\r\nhello" + EVIL,),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" + EVIL,),
+    ],
+    ids=["later", "with the head", "chunked"],
+)
+def test_bytes_after_an_answer_are_no_part_of_it_and_end_the_connection(pieces):
+    assert exchange(*pieces) == (200, b"hello", False)
+
+
+def test_an_answer_has_no_headers_of_a_second_one():
+    connection = FileConnection(Wire(OK + b"Content-Length: 5\r\n\r\nhello" + EVIL))
+    answer = connection.send(REQUEST, lambda: None)
+    assert list(answer.headers) == ["content-length"]
+    assert answer.headers["content-length"] == "5"

@@ -3,7 +3,7 @@
 import json
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runlake.server.exports.columns import columns_of
@@ -55,6 +55,10 @@ def is_same(found, logged):
 
 
 @given(st.lists(st.one_of(VALUES, st.just(MISSING)), max_size=8))
+@example([[0.0, False]])
+@example([[1.5], [True]])
+@example([{"_type": "t", "a": 1.5}, {"_type": "t", "a": True}, MISSING])
+@example([1, "1", "x", 2.5, MISSING])
 def test_every_value_is_kept_whatever_other_rows_have(cells):
     columns = columns_of(lines_of(cells))
     assert columns["_step"].to_pylist() == list(range(len(cells)))
@@ -64,3 +68,8 @@ def test_every_value_is_kept_whatever_other_rows_have(cells):
     else:
         found = [None] * len(cells)
     assert all(map(is_same, found, logged)), (found, logged)
+
+
+def test_times_beyond_53_bits_are_doubles_as_all_times():
+    columns = columns_of(['{"_step": 0, "_timestamp": 1700000000000000001}'])
+    assert columns["_timestamp"].to_pylist() == [1.7e18]

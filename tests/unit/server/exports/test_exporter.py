@@ -7,6 +7,7 @@ import pytest
 
 from runlake.server.data_directory.leftovers import unnamed_files
 from runlake.server.exports.exporter import Exporter, LinesAreGone
+from runlake.server.refused import Refused
 from runlake.server.runs.runs import Limits, RunStore
 from runlake.server.store.database import Database
 from runlake.server.store.objects import Storage
@@ -22,7 +23,8 @@ class Exports:
         while self.exporter.export_next(run_id):
             pass
 
-    def wait(self, run_id, is_done):
+    def wait(self, run_id, is_done, seconds):
+        assert seconds > 0
         self.add(run_id)
         assert is_done()
 
@@ -115,3 +117,73 @@ def test_long_lines_with_lists_are_split_over_several_exports(backend, monkeypat
     steps = backend.exported(run)
     assert len(steps) > 1
     assert functools.reduce(operator.iadd, steps, []) == [*range(10)]
+
+
+class Interrupted(Exporter):
+    """Lets something happen between the read of lines and the publication of their export."""
+
+    def __init__(self, backend, happens):
+        super().__init__(backend.database, backend.storage, None)
+        self.left = [happens]
+
+    def _convert(self, *arguments):
+        converted = super()._convert(*arguments)
+        while self.left:
+            self.left.pop()()
+        return converted
+
+
+@pytest.mark.parametrize("kind", ["started over", "rewound"])
+def test_lines_that_were_replaced_meanwhile_are_not_exported(tmp_path, kind):
+    backend = Backend(tmp_path)
+    backend.runs._exports = Waiting()
+    run = backend.start_run()
+    backend.log(run, 0, 4, is_complete=True)
+
+    def replace_lines():
+        if kind == "rewound":
+            log_new(backend, backend.runs.rewind(run_now(backend, run), 1), 2)
+        else:
+            log_new(backend, backend.start_run(), 0)
+
+    exporter = Interrupted(backend, replace_lines)
+    exporter.export_next(run["id"])
+    assert run_now(backend, run)["exported_count"] == 0
+    while exporter.export_next(run["id"]):
+        pass
+    contents = [json.loads(row["content"]) for row in backend.database.rows(LINES)]
+    assert [row["x"] for row in contents if row["_step"] > 1] == [-1.0, -1.0]
+
+
+LINES = "SELECT content FROM lines WHERE stream = 'history' ORDER BY position"
+
+
+def run_now(backend, run):
+    found = backend.runs.get(run["id"])
+    assert found is not None
+    return found
+
+
+class Waiting:
+    def add(self, run_id):
+        """Export nothing yet."""
+
+    def wait(self, run_id, is_done, seconds):
+        """Export nothing yet."""
+
+
+def log_new(backend, run, first):
+    lines = [json.dumps({"_step": step, "x": -1.0}) for step in range(first, 4)]
+    files = {"wandb-history.jsonl": {"offset": first, "content": lines}}
+    backend.runs.stream(run, {"files": files})
+
+
+def test_a_rewind_is_refused_if_the_rows_were_exported_since_the_run_was_read(backend):
+    run = backend.start_run()
+    backend.log(run, 0, 4)
+    stale = backend.runs.get(run["id"])
+    backend.log(run, 4, 4, is_complete=True)
+    assert backend.exported(run) == [[0, 1, 2, 3]]
+    with pytest.raises(Refused, match="exported"):
+        backend.runs.rewind(stale, 1)
+    assert backend.exported(run) == [[0, 1, 2, 3]]

@@ -63,6 +63,10 @@ def test_lines_of_one_type_per_key_are_read_without_objects(lines):
         ['{"_step":1.0,"a":1}'],
         ['{"_step":0,"a":9223372036854775808}'],
         ['{"_step":0,"a":"\\ud83d"}'],
+        ['{"_step":0,"":1}'],
+        ['{"_step":0,"a":{ }}'],
+        ['{"_step":0,"a":1,"a":2,"s":"null"}'],
+        ['{"a":1.5}', '{"_step":1,"a":2}'],
     ],
 )
 def test_all_other_lines_are_read_with_objects(lines):
