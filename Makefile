@@ -72,8 +72,10 @@ thorough: $(READY)
 	$(BIN)/python -m pytest $(SPREAD) --hypothesis-profile thorough --timeout 1200 tests/property
 	$(MAKE) fuzz
 
+# More processes than processors: readers of a broken export wait before they download it again.
 fuzz: $(READY)
-	$(BIN)/python -m pytest $(SPREAD) --hypothesis-profile thorough --timeout 1200 tests/fuzz
+	$(BIN)/python -m pytest --numprocesses 8 --dist worksteal --hypothesis-profile thorough \
+	  --timeout 1800 tests/fuzz
 
 # `make bench ROWS="sql frames"` measures only these rows.
 bench: $(READY)
