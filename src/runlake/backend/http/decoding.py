@@ -77,7 +77,8 @@ def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     Raises
     ------
     NotDecodable
-        If the encoding is not gzip or deflate, or the body is not encoded that way.
+        If the encoding is neither gzip nor deflate, or if the data is damaged: a body that begins
+        like gzip, or that is declared as deflate, cannot be decompressed.
     """
     name = encoding_of(encoding)
     if not name:

@@ -41,7 +41,11 @@ class RateHeaders:
 
     @property
     def is_scarce(self) -> bool:
-        """True if less than half of the window's requests remain, or the limit is unknown."""
+        """True if less than half of the window's requests remain.
+
+        If the headers do not state the limit, it is True; if they do not state how many requests
+        remain, it is False.
+        """
         if self.remaining is None:
             return False
         return self.limit is None or self.remaining < self.limit / 2

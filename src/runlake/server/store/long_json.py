@@ -60,7 +60,7 @@ def loads_objects(text: str) -> Any:
 
 
 def dumps_object(members: Mapping[str, Any], encoder: json.JSONEncoder) -> str:
-    """Return an object as JSON, in pieces of some thousand members.
+    """Return an object as one JSON text; it is encoded some thousand members at a time.
 
     Parameters
     ----------
