@@ -35,7 +35,8 @@ for _ in range(turns):
     log.write(f"want {sys.argv[5]}\\n")
     with run_lock(directory, 60, locking=sys.argv[2]):
         log.write(f"in {sys.argv[5]}\\n")
-        time.sleep(0.03 if turns > 1 else 600)
+        # So long that a process on a busy machine stands in line before several others had a turn.
+        time.sleep(0.1 if turns > 1 else 600)
         log.write(f"out {sys.argv[5]}\\n")
 """
 

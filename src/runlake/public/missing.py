@@ -33,6 +33,7 @@ _MODULE = {
     "Use runlake.Api().run(path).file(name).download().": "restore",
     "Use arguments of runlake.Api(), or the environment.": "Settings",
     "Use runlake.Api().": "InternalApi PublicApi api",
+    ADMIN: "automations",
     INSIDE: (
         "analytics annotations catboost env gym helper integration jupyter keras lightgbm "
         "profiler proto docker sacred sagemaker_auth sdk sklearn tensorboard tensorflow "
