@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from runlake.backend.http.client import Client
 from runlake.cache.pull import find_unchanged
@@ -13,7 +13,8 @@ from runlake.errors.user_line import for_thread
 from runlake.exports.manifest import Freshness
 from runlake.exports.manifests import manifests_of
 from runlake.history.reader import Reading, open_reading
-from runlake.values import Question, RunPath
+from runlake.history.sample.by_server import fetch_system_rows
+from runlake.values import Question, Row, RunPath
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -29,10 +30,47 @@ class ListedRun:
         The run.
     freshness : tuple or None
         The run's present freshness, see `runlake.cache.pull.pull_run`; None if unknown.
+    label : str, optional
+        The run's name in the column ``run_id``, if its id does not tell it from the other runs.
     """
 
     path: RunPath
     freshness: Freshness | None
+    label: str | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run's name in the column ``run_id``."""
+        return self.path.run_id if self.label is None else self.label
+
+
+class RunSource(Protocol):
+    """The place from which listed runs are read."""
+
+    @property
+    def client(self) -> Client:
+        """Its settings limit how many runs are read at once."""
+
+    def open(self, runs: Sequence[ListedRun], question: Question) -> list[Reading]:
+        """Plan a read of each run; see `open_readings`."""
+
+    def system_rows(self, run: ListedRun, n_rows: int) -> list[Row]:
+        """Return a sample of the system metrics of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSource:
+    """Reads the runs of a backend, through the cache; see `RunSource`."""
+
+    client: Client
+
+    def open(self, runs: Sequence[ListedRun], question: Question) -> list[Reading]:
+        """Download the exports of runs and plan a read of each."""
+        return open_readings(self.client, runs, question)
+
+    def system_rows(self, run: ListedRun, n_rows: int) -> list[Row]:
+        """Fetch the backend's sample of the system metrics of a run."""
+        return fetch_system_rows(self.client, run.path, n_rows)
 
 
 def open_readings(client: Client, runs: Sequence[ListedRun], question: Question) -> list[Reading]:

@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runlake.backend.http.client import Client
 from runlake.errors import InvalidArgument
 from runlake.history.reader import Reading
-from runlake.history.runs.open import ListedRun, open_readings, side_by_side
-from runlake.history.sample.by_server import fetch_system_rows
+from runlake.history.runs.open import ListedRun, RunSource, side_by_side
 from runlake.history.sample.sample import Sample
 from runlake.values import STEP, Projection, Question, check_count, check_word
 
@@ -95,13 +93,13 @@ class Sampling:
         return Question.from_arguments(self.keys)
 
 
-def sample_runs(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -> list[Sample]:
+def sample_runs(source: RunSource, runs: Sequence[ListedRun], sampling: Sampling) -> list[Sample]:
     """Sample runs in parallel.
 
     Parameters
     ----------
-    client : Client
-        The backend; its settings limit the number of runs read at once.
+    source : RunSource
+        The place from which the runs are read.
     runs : sequence of ListedRun
         The runs.
     sampling : Sampling
@@ -113,11 +111,11 @@ def sample_runs(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -
         One per run, in order.
     """
     if sampling.is_system:
-        return side_by_side(client, lambda run: _system_sample(client, run, sampling), runs)
+        return side_by_side(source.client, lambda run: _system_sample(source, run, sampling), runs)
     from runlake.history.sample.downsample import rows_of
 
     return _together_or_alone(
-        client,
+        source,
         runs,
         sampling,
         together=lambda frame, n_rows: Sample(rows_of(frame), n_rows),
@@ -126,7 +124,7 @@ def sample_runs(client: Client, runs: Sequence[ListedRun], sampling: Sampling) -
 
 
 def sample_runs_as_frames(
-    client: Client, runs: Sequence[ListedRun], sampling: Sampling
+    source: RunSource, runs: Sequence[ListedRun], sampling: Sampling
 ) -> list[tuple[pl.DataFrame, int]]:
     """Sample runs as `sample_runs` does, as frames without a Python object per cell.
 
@@ -138,9 +136,9 @@ def sample_runs_as_frames(
     if sampling.is_system:
         from runlake.history.frames.json_columns import frame_of
 
-        return [(frame_of(one.rows), one.n_rows) for one in sample_runs(client, runs, sampling)]
+        return [(frame_of(one.rows), one.n_rows) for one in sample_runs(source, runs, sampling)]
     return _together_or_alone(
-        client,
+        source,
         runs,
         sampling,
         together=lambda frame, n_rows: (frame, n_rows),
@@ -149,7 +147,7 @@ def sample_runs_as_frames(
 
 
 def _together_or_alone(
-    client: Client,
+    source: RunSource,
     runs: Sequence[ListedRun],
     sampling: Sampling,
     *,
@@ -158,13 +156,14 @@ def _together_or_alone(
 ) -> list[T]:
     from runlake.history.runs.same_schema import sample_together
 
-    readings = open_readings(client, runs, sampling.question)
+    readings = source.open(runs, sampling.question)
     sampled = sample_together(readings, sampling.n_rows, sampling.keys)
     pairs = list(zip(readings, sampled, strict=True))
-    others = iter(side_by_side(client, alone, [reading for reading, one in pairs if one is None]))
+    lone = [reading for reading, one in pairs if one is None]
+    others = iter(side_by_side(source.client, alone, lone))
     return [next(others) if one is None else together(*one) for one in sampled]
 
 
-def _system_sample(client: Client, run: ListedRun, sampling: Sampling) -> Sample:
-    rows = fetch_system_rows(client, run.path, sampling.n_rows)
+def _system_sample(source: RunSource, run: ListedRun, sampling: Sampling) -> Sample:
+    rows = source.system_rows(run, sampling.n_rows)
     return Sample(rows, len(rows))

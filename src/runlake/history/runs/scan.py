@@ -48,14 +48,11 @@ class _Opened:
     def schema(self) -> tuple[tuple[str, pa.DataType], ...] | None:
         return common_schema(self.reading)
 
-    @property
-    def run_id(self) -> str:
-        return self.reading.plan.run.run_id
-
 
 def scan_readings(
     client: Client,
     readings: Sequence[Reading],
+    run_ids: Sequence[str],
     where: str,
     projection: Projection,
     columns: pl.DataFrame | None = None,
@@ -68,6 +65,8 @@ def scan_readings(
         Its settings limit the number of runs read at once.
     readings : sequence of Reading
         Readings with the same projection.
+    run_ids : sequence of str
+        The name of each run in the column ``run_id``.
     where : str
         Path of the project, for warnings.
     projection : Projection
@@ -101,7 +100,7 @@ def scan_readings(
     exports = (export for reading in readings for export in reading.plan.exports)
     warn_of_json(where, json_keys(types), exports)
     _warn_of_unknown(readings, where, types)
-    ids = pl.Series(RUN_ID, [one.run_id for one in opened], pl.String)
+    ids = pl.Series(RUN_ID, run_ids, pl.String)
     runs = pl.DataFrame([ids, *(() if columns is None else columns)])
     frames: list[pl.LazyFrame] = []
     place = 0

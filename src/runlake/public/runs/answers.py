@@ -13,7 +13,6 @@ from runlake.values import RUN_ID, STEP, check_number, check_word
 if TYPE_CHECKING:
     import polars as pl
 
-    from runlake.cache.pull_result import PullResult
     from runlake.history.runs.values import Mode
 
 
@@ -193,7 +192,7 @@ class RunAnswers(RunScans):
             raise InvalidArgument(f"x must not be {x!r}: that is a column of the result.")
         rows, axis = self._scanned(replace(asked, columns=()))
         groups = self._columns(asked.columns) if asked.columns else None
-        ids = [run.id for run in self]
+        ids = self._ids()
         return aligned_frame(
             rows,
             ids,
@@ -202,25 +201,6 @@ class RunAnswers(RunScans):
             list(dict.fromkeys(keys)),
             Alignment(points, "linear" if method == "linear" else "asof", tuple(stats), smooth),
         )
-
-    def pull(self) -> list[PullResult]:
-        """Download those exports of all runs that are not in the cache yet.
-
-        Returns
-        -------
-        list of PullResult
-            One per run, in the order of the list.
-
-        Raises
-        ------
-        ExportError, CacheError
-            If the exports of a run cannot be downloaded.
-        """
-        from runlake.history.runs.open import open_readings
-        from runlake.values import Question
-
-        readings = open_readings(self._client, self._listed(), Question())
-        return [reading.pulled for reading in readings]
 
     def _one_per_run(
         self,
@@ -236,7 +216,7 @@ class RunAnswers(RunScans):
             raise InvalidArgument("key must name a logged key, not '_step'.")
         rows, axis = self._scanned(RowRequest(asked.question, None, asked.x, (), None))
         found = choose(rows, axis)
-        ids = pl.DataFrame({RUN_ID: [run.id for run in self]}, schema={RUN_ID: pl.String})
+        ids = pl.DataFrame({RUN_ID: self._ids()}, schema={RUN_ID: pl.String})
         names = [name for name in asked.columns if name != RUN_ID]
         table = pl.concat([ids, self._columns(names)], how="horizontal") if names else ids
         return table.join(found, on=RUN_ID, how="left", maintain_order="left")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from runlake.errors import MissingExtra, SampleWarning
 from runlake.errors.user_line import warn
 from runlake.history.runs.samples import Sampling, sample_runs, sample_runs_as_frames
-from runlake.public.runs.run_list import RunList
+from runlake.public.runs.run_set import RunSet
 from runlake.values import RUN_ID, STEP, check_word
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class RunHistories(RunList):
+class RunHistories(RunSet):
     """Methods of a list of runs that sample their histories."""
 
     @overload
@@ -112,10 +112,10 @@ class RunHistories(RunList):
 
     def _row_histories(self, sampling: Sampling) -> list[dict[str, Any]]:
         listed = self._listed()
-        found = sample_runs(self._client, listed, sampling)
+        found = sample_runs(self._source, listed, sampling)
         self._warn_of_samples([(len(one.rows), one.n_rows) for one in found])
         return [
-            {**row, RUN_ID: run.path.run_id}
+            {**row, RUN_ID: run.run_id}
             for run, one in zip(listed, found, strict=True)
             for row in one.rows
         ]
@@ -126,7 +126,7 @@ class RunHistories(RunList):
         from runlake.history.frames.json_columns import stack
 
         listed = self._listed()
-        found = sample_runs_as_frames(self._client, listed, sampling)
+        found = sample_runs_as_frames(self._source, listed, sampling)
         self._warn_of_samples([(frame.height, n_rows) for frame, n_rows in found])
         frames = [frame for frame, _ in found if not frame.is_empty()]
         if not frames:
@@ -134,7 +134,7 @@ class RunHistories(RunList):
         stacked = stack(frames)
         ids = pl.DataFrame(
             {
-                RUN_ID: [run.path.run_id for run in listed],
+                RUN_ID: [run.run_id for run in listed],
                 "n_rows": [frame.height for frame, _ in found],
             }
         )

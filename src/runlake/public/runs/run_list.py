@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runlake.backend.graphql import documents
 from runlake.backend.graphql.shapes import answer_to
@@ -17,24 +17,22 @@ from runlake.errors import (
 )
 from runlake.errors.screen import line_for_screen
 from runlake.exports.manifest import freshness_of
-from runlake.history.runs.open import ListedRun
+from runlake.history.runs.open import BackendSource, ListedRun, RunSource
 from runlake.public.lists.filters import checked_filters
 from runlake.public.lists.in_project import PagesInProject
 from runlake.public.lists.pages import Page, SizedPages, page_of
 from runlake.public.run.page_fields import MAX_TOGETHER, PageFields, count_fitting
 from runlake.public.run.run import Run
+from runlake.public.runs.run_set import RunSet
 from runlake.public.sweeps import Sweep
 from runlake.values import RunPath
-
-if TYPE_CHECKING:
-    pass
 
 DEFAULT_ORDER = "+created_at"
 # Pages that hold only ids and times are small, so they can have more runs.
 FRESHNESS_PER_PAGE = 500
 
 
-class RunList(PagesInProject[Run], SizedPages[Run]):
+class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
     """The runs of a project that match a filter.
 
     Parameters
@@ -190,6 +188,34 @@ class RunList(PagesInProject[Run], SizedPages[Run]):
             # The run no longer matches the filter, so the pages do not have it any more.
             run.load_full_data()
         self._lazy = False
+
+    @property
+    def _source(self) -> RunSource:
+        return BackendSource(self._client)
+
+    def _ids(self) -> list[str]:
+        return [run.id for run in self]
+
+    def _runs(self) -> list[Run]:
+        return list(self)
+
+    def _full_runs(self) -> list[Run]:
+        self.upgrade_to_full()
+        return list(self)
+
+    def _light_fields(self) -> list[dict[str, Any]]:
+        self._reach(None)
+        return [{**run.load(), "url": run.url} for run in self.objects]
+
+    def _all_fields(self) -> list[dict[str, Any]]:
+        self.upgrade_to_full()
+        with self._guard:
+            self._reads_all = True
+            try:
+                self._reach(None)
+            finally:
+                self._reads_all = False
+        return [{**run.load(), "url": run.url, "config": run.config} for run in self.objects]
 
     def _listed(self) -> list[ListedRun]:
         """Return the runs with their present states, heartbeats and numbers of logged lines."""

@@ -9,12 +9,14 @@ from runlake.errors import InvalidType
 from runlake.public.lists.filters import checked_filters
 from runlake.public.run.run import Run
 from runlake.public.runs.answers import RunAnswers
+from runlake.public.runs.attachments import RunAttachments
 from runlake.public.runs.histories import RunHistories
+from runlake.public.runs.run_list import RunList
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from runlake.public.files import File
+    from runlake.cache.pull_result import PullResult
 
 Condition: TypeAlias = Union[Mapping[str, Any], "pl.Expr", Callable[[Run], object]]
 
@@ -25,7 +27,7 @@ def _is_expression(condition: object) -> bool:
     return isinstance(condition, pl.Expr)
 
 
-class Runs(RunHistories, RunAnswers):
+class Runs(RunHistories, RunAnswers, RunAttachments, RunList):
     """The runs of a project that match a filter; returned by `Api.runs`.
 
     The parameters are those of `RunList`. Iterate over it, index it, or read all its runs at once:
@@ -73,102 +75,23 @@ class Runs(RunHistories, RunAnswers):
             )
         return self._with_filters({"name": {"$in": chosen}})
 
-    def files(self, pattern: str | None = None) -> dict[str, list[File]]:
-        """Return the files of all runs, listed in parallel.
-
-        Parameters
-        ----------
-        pattern : str, optional
-            As for `Run.files`: ``%.json`` matches every name that ends in ``.json``.
+    def pull(self) -> list[PullResult]:
+        """Download those exports of all runs that are not in the cache yet.
 
         Returns
         -------
-        dict of str to list of File
-            The files by run id, in the order of the list. They have not been downloaded yet.
+        list of PullResult
+            One per run, in the order of the list.
 
         Raises
         ------
-        InvalidArgument
-            If the pattern is not text; no request has been made then.
+        ExportError, CacheError
+            If the exports of a run cannot be downloaded.
         """
-        from runlake.history.runs.open import side_by_side
-        from runlake.public.files import check_pattern
+        from runlake.values import Question
 
-        check_pattern(pattern)
-        runs = list(self)
-        listed = side_by_side(self._client, lambda run: list(run.files(pattern=pattern)), runs)
-        return {run.id: files for run, files in zip(runs, listed, strict=True)}
-
-    def tables(self, key: str, step: int | None = None) -> pl.DataFrame:
-        """Read the tables that the runs logged with ``wandb.Table`` under one key, in parallel.
-
-        Parameters
-        ----------
-        key, step
-            As for `Run.table`.
-
-        Returns
-        -------
-        polars.DataFrame
-            ``run_id``, then the columns of the tables, run by run in the order of the list. Runs
-            without the table have no rows. A column without a common type is JSON text.
-
-        Raises
-        ------
-        InvalidArgument
-            If no run logged a table under this key, or not at this step.
-        """
-        import polars as pl
-
-        from runlake.errors import InvalidArgument
-        from runlake.history.frames.json_columns import stack
-        from runlake.history.runs.open import side_by_side
-        from runlake.values import RUN_ID
-
-        self.upgrade_to_full()
-        runs = list(self)
-
-        def read(run: Run) -> pl.DataFrame | InvalidArgument:
-            try:
-                return run.table(key, step)
-            except InvalidArgument as error:
-                return error
-
-        found = side_by_side(self._client, read, runs)
-        tables = [
-            (run, table)
-            for run, table in zip(runs, found, strict=True)
-            if isinstance(table, pl.DataFrame)
-        ]
-        for run, table in tables:
-            if RUN_ID in table.columns:
-                raise InvalidArgument(
-                    f"The table {key!r} of run '{run.id}' has a column {RUN_ID!r}, which would "
-                    "replace the column that names the run. Read the tables with Run.table."
-                )
-        frames = [
-            pl.DataFrame([pl.repeat(run.id, table.height, eager=True).alias(RUN_ID), *table])
-            for run, table in tables
-        ]
-        if not frames:
-            missing = [error for error in found if isinstance(error, InvalidArgument)]
-            raise missing[0] if missing else InvalidArgument(f"'{self._place}' lists no runs.")
-        return stack(frames)
-
-    def _matching(self, condition: pl.Expr) -> list[str]:
-        import polars as pl
-
-        from runlake.errors import InvalidArgument
-        from runlake.values import RUN_ID
-
-        table = self.frame(flat=True)
-        try:
-            chosen: list[str] = table.filter(condition)[RUN_ID].to_list()
-        except pl.exceptions.PolarsError as error:
-            raise InvalidArgument(
-                f"The expression does not work over the runs of '{self._place}': {error}."
-            ) from error
-        return chosen
+        readings = self._source.open(self._listed(), Question())
+        return [reading.pulled for reading in readings]
 
     def _with_filters(self, added: dict[str, Any]) -> Runs:
         both = [one for one in (self.filters, added) if one]

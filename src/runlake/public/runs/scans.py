@@ -13,7 +13,7 @@ from runlake.history.plan.reasons import explain_no_keys
 from runlake.history.reader import SYSTEM_ROWS, Reading
 from runlake.history.runs.axes import AUTO, common_axis
 from runlake.history.runs.key_choice import KeyChoice
-from runlake.history.runs.open import ListedRun, open_readings, side_by_side
+from runlake.history.runs.open import ListedRun, side_by_side
 from runlake.history.runs.samples import Sampling, sample_runs
 from runlake.public.run.keys import checked_pattern
 from runlake.public.runs.table import RunTable
@@ -212,7 +212,7 @@ class RunScans(RunTable):
         if known and not any(found):
             warn(explain_no_keys(self._place, known, pattern, kind), NoRowsWarning)
         tables = [
-            key_table(of_run).select(pl.lit(run.path.run_id).alias(RUN_ID), pl.all())
+            key_table(of_run).select(pl.lit(run.run_id).alias(RUN_ID), pl.all())
             for run, of_run in zip(listed, found, strict=True)
         ]
         empty = key_table([]).select(pl.lit(None, pl.String).alias(RUN_ID), pl.all())
@@ -257,9 +257,9 @@ class RunScans(RunTable):
 
     def _system_rows(self, samples: int) -> list[Row]:
         listed = self._listed()
-        found = sample_runs(self._client, listed, Sampling(samples, None, is_system=True))
+        found = sample_runs(self._source, listed, Sampling(samples, None, is_system=True))
         return [
-            {RUN_ID: run.path.run_id, **row}
+            {RUN_ID: run.run_id, **row}
             for run, one in zip(listed, found, strict=True)
             for row in one.rows
         ]
@@ -299,7 +299,8 @@ class RunScans(RunTable):
         # With another axis, rows without it are left out only below.
         is_late = axis != STEP and (projection.keys is None or projection.how == "any")
         readings = self._readings(listed, question, None if is_late else asked.tail)
-        frame = scan_readings(self._client, readings, self._place, projection, table)
+        run_ids = [run.run_id for run in listed]
+        frame = scan_readings(self._client, readings, run_ids, self._place, projection, table)
         if axis != STEP:
             frame = _on_axis(frame, axis, asked, projection)
             if is_late and asked.tail is not None:
@@ -309,7 +310,7 @@ class RunScans(RunTable):
     def _readings(
         self, listed: Sequence[ListedRun], question: Question, tail: int | None
     ) -> list[Reading]:
-        readings = open_readings(self._client, listed, question)
+        readings = self._source.open(listed, question)
         if tail is None:
             return readings
         return side_by_side(self._client, lambda reading: reading.last(tail), readings)
@@ -332,19 +333,18 @@ class RunScans(RunTable):
 
     def _key_facts(self, listed: Sequence[ListedRun]) -> list[dict[str, KeyFacts]]:
         """Return facts about the keys of each run, from statistics."""
-        readings = open_readings(self._client, listed, Question(Projection(())))
+        readings = self._source.open(listed, Question(Projection(())))
         return side_by_side(self._client, Reading.logged_keys, readings)
 
     def _axis(self, asked: RowRequest, listed: Sequence[ListedRun]) -> str:
         if asked.x != AUTO:
             return asked.x
-        self.upgrade_to_full()
         keys = asked.question.keys or ()
         facts = self._key_facts(listed)
         # A run without a key has no axis for it.
         return common_axis(
             ([key for key in keys if key in known], run.metrics())
-            for run, known in zip(self, facts, strict=False)
+            for run, known in zip(self._full_runs(), facts, strict=False)
         )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from runlake.errors import MixedTypesWarning
+from runlake.errors import InvalidArgument, MixedTypesWarning
 from runlake.errors.user_line import warn
 from runlake.public.pandas_frame import frame_to_pandas
-from runlake.public.runs.run_list import RunList
+from runlake.public.runs.run_set import RunSet
+from runlake.values import RUN_ID
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 SHOWN_COLUMNS = 5
 
 
-class RunTable(RunList):
+class RunTable(RunSet):
     """Methods of a list of runs that return their fields as a frame."""
 
     def frame(self, *, flat: bool = False) -> pl.DataFrame:
@@ -89,16 +90,15 @@ class RunTable(RunList):
         fields = self._all_fields() if needs_large_fields(names) else self._light_fields()
         return chosen_columns(fields, names)
 
-    def _light_fields(self) -> list[dict[str, Any]]:
-        self._reach(None)
-        return [{**run.load(), "url": run.url} for run in self.objects]
+    def _matching(self, condition: pl.Expr) -> list[str]:
+        """Return the names of the runs for which an expression is true."""
+        import polars as pl
 
-    def _all_fields(self) -> list[dict[str, Any]]:
-        self.upgrade_to_full()
-        with self._guard:
-            self._reads_all = True
-            try:
-                self._reach(None)
-            finally:
-                self._reads_all = False
-        return [{**run.load(), "url": run.url, "config": run.config} for run in self.objects]
+        table = self.frame(flat=True)
+        try:
+            chosen: list[str] = table.filter(condition)[RUN_ID].to_list()
+        except pl.exceptions.PolarsError as error:
+            raise InvalidArgument(
+                f"The expression does not work over the runs of '{self._place}': {error}."
+            ) from error
+        return chosen

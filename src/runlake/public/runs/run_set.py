@@ -1,0 +1,57 @@
+"""`RunSet`: what the methods over many runs need to know of the runs, whatever lists them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from runlake.backend.http.client import Client
+from runlake.history.runs.open import ListedRun, RunSource
+
+if TYPE_CHECKING:
+    from runlake.public.run.run import Run
+
+
+class RunSet(ABC):
+    """Runs that are read together, in a fixed order.
+
+    `RunList` lists the runs of a backend. Every other kind of list gets the methods over many runs
+    by implementing the members below.
+    """
+
+    # Its settings limit how many runs are read at once.
+    _client: Client
+
+    @property
+    @abstractmethod
+    def _place(self) -> str:
+        """Where the runs are, as it is shown in messages."""
+
+    @property
+    @abstractmethod
+    def _source(self) -> RunSource:
+        """The place from which the histories of the runs are read."""
+
+    @abstractmethod
+    def _listed(self) -> list[ListedRun]:
+        """Return the runs with their present states, heartbeats and numbers of logged lines."""
+
+    @abstractmethod
+    def _ids(self) -> list[str]:
+        """Return the name of each run in the column ``run_id``."""
+
+    @abstractmethod
+    def _runs(self) -> list[Run]:
+        """Return all runs."""
+
+    @abstractmethod
+    def _full_runs(self) -> list[Run]:
+        """Return all runs, with config and summary loaded."""
+
+    @abstractmethod
+    def _light_fields(self) -> list[dict[str, Any]]:
+        """Return the fields of each run by the backend's names, without config and summary."""
+
+    @abstractmethod
+    def _all_fields(self) -> list[dict[str, Any]]:
+        """Return the fields of each run by the backend's names."""
