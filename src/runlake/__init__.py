@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from runlake.history.best import Best
     from runlake.history.plan.plan import Plan
+    from runlake.lake.lake import Lake
     from runlake.public.accelerate import accelerate
     from runlake.public.api import Api
     from runlake.public.artifacts.artifacts import Artifact
@@ -63,6 +64,7 @@ _HOMES = {
     "Files": "runlake.public.files",
     "Histogram": "runlake.values.histogram",
     "HistoryScan": "runlake.public.run.history_scan",
+    "Lake": "runlake.lake.lake",
     "Metric": "runlake.public.run.metrics",
     "MixedTypesWarning": "runlake.errors",
     "NoRowsWarning": "runlake.errors",
@@ -97,6 +99,7 @@ __all__ = [
     "Files",
     "Histogram",
     "HistoryScan",
+    "Lake",
     "Metric",
     "MixedTypesWarning",
     "NoRowsWarning",

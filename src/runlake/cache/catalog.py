@@ -1,4 +1,4 @@
-"""The catalog: an SQLite database with a row per run, export and column, for planning reads.
+"""The catalog: an SQLite database of runs, exports and columns, for lists and for planning reads.
 
 The catalog contains only copies of facts from stored manifests and footers, so the database may be
 deleted at any time: missing facts are read from the files and stored again. So an error of SQLite
@@ -7,25 +7,32 @@ never stops a read.
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import os
 import sqlite3
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from runlake.cache.catalog_schema import MIGRATIONS
+from runlake.cache.column_facts import (
+    decoded_type,
+    encoded_type,
+    pack_facts,
+    real_bound,
+    unpack_facts,
+)
 from runlake.cache.disk.mounts import is_network
 from runlake.cache.disk.sealed import seal_row, unseal_row
 from runlake.cache.layout import RunDirectory
+from runlake.cache.run_facts import run_row
 from runlake.cache.store import StoredManifest
 from runlake.exports.footers.known_columns import ColumnFacts
 from runlake.exports.footers.narrow import (
@@ -49,34 +56,9 @@ NAME, POSITION, TYPE, N_NULLS, SLICE = 1, 2, 3, 4, 7
 BUSY_SECONDS = 0.2
 SHUNNED_SECONDS = 5.0
 MAX_VARIABLES = 500  # per statement; SQLite before 3.32 allows 999
-# A footer of fewer columns is parsed in a millisecond, so its slices are not stored.
+# A footer of fewer columns is parsed in a millisecond, so its slices are not stored, and the facts
+# of its columns are stored together.
 WIDE_COLUMNS = 256
-# Only ever append: a catalog's `user_version` is the number of migrations that it has had.
-MIGRATIONS = (
-    """
-    CREATE TABLE runs (
-      directory TEXT PRIMARY KEY, backend TEXT NOT NULL, entity TEXT NOT NULL,
-      project TEXT NOT NULL, run_id TEXT NOT NULL, state TEXT, heartbeat_at TEXT,
-      line_count INTEGER, last_step INTEGER, n_live_rows INTEGER, offered_at REAL, attrs TEXT,
-      is_pinned INTEGER NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX runs_by_name ON runs (entity, project, run_id);
-    CREATE TABLE exports (
-      file TEXT NOT NULL, directory TEXT NOT NULL, object TEXT NOT NULL, n_bytes INTEGER NOT NULL,
-      n_held_bytes INTEGER NOT NULL, n_rows INTEGER NOT NULL, first_step INTEGER,
-      last_step INTEGER, n_columns INTEGER NOT NULL, is_sparse INTEGER NOT NULL, dropped_at REAL,
-      PRIMARY KEY (directory, file)
-    ) WITHOUT ROWID;
-    CREATE TABLE columns (
-      file TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, type BLOB NOT NULL,
-      n_nulls INTEGER, minimum REAL, maximum REAL, slice BLOB, crc32c INTEGER NOT NULL,
-      PRIMARY KEY (file, name)
-    ) WITHOUT ROWID;
-    CREATE TABLE footers (
-      file TEXT PRIMARY KEY, frame BLOB NOT NULL, crc32c INTEGER NOT NULL
-    );
-    """,
-)
 RUNS = """
 SELECT runs.directory, backend, entity, project, run_id, state, runs.last_step, count(file),
   coalesce(sum(n_held_bytes), 0), coalesce(sum(n_rows), 0)
@@ -137,6 +119,12 @@ class Catalog:
         wanted = None if names is None else tuple(dict.fromkeys(names))
 
         def read(connection: sqlite3.Connection) -> dict[str, ColumnFacts] | None:
+            if n_columns < WIDE_COLUMNS:
+                select = "SELECT file, facts, crc32c FROM narrow_exports WHERE file = ?"
+                found = connection.execute(select, (file,)).fetchone()
+                if found is not None:
+                    return unpack_facts(unseal_row(found)[1], n_columns, wanted)
+            # Also narrow exports that an older version of runlake has noted.
             count = "SELECT count(*) FROM columns WHERE file = ?"
             if connection.execute(count, (file,)).fetchone()[0] != n_columns:
                 return None
@@ -155,7 +143,8 @@ class Catalog:
     def note_columns(self, exports: Mapping[Path, Mapping[str, ColumnFacts]]) -> None:
         """Store all columns of exports, and the footers of exports with many columns.
 
-        The footers are stored in parts, see `runlake.exports.footers.narrow`.
+        The columns of a narrow export are stored together; of an export with many columns, each has
+        a row. Footers are stored in parts, see `runlake.exports.footers.narrow`.
 
         Parameters
         ----------
@@ -164,17 +153,20 @@ class Catalog:
             stored under the name of the file.
         """
         rows: list[tuple[Any, ...]] = []
-        frames = []
+        frames, narrow = [], []
         for path, columns in exports.items():
             file = path.name
+            if len(columns) < WIDE_COLUMNS:
+                narrow.append(seal_row((file, pack_facts(columns))))
+                continue
             frame, slices = _slices(path, len(columns))
             if frame is not None:
                 frames.append(seal_row((file, frame)))
             rows += (
                 seal_row(
                     (
-                        *(file, name, at, _encoded(c.type), c.n_nulls),
-                        *(_real(c.minimum), _real(c.maximum), slices.get(at)),
+                        *(file, name, at, encoded_type(c.type), c.n_nulls),
+                        *(real_bound(c.minimum), real_bound(c.maximum), slices.get(at)),
                     )
                 )
                 for at, (name, c) in enumerate(columns.items())
@@ -182,6 +174,9 @@ class Catalog:
 
         def note(connection: sqlite3.Connection) -> None:
             connection.executemany(f"INSERT OR REPLACE INTO columns VALUES ({_marks(9)})", rows)
+            connection.executemany(
+                f"INSERT OR REPLACE INTO narrow_exports VALUES ({_marks(3)})", narrow
+            )
             connection.executemany(f"INSERT OR REPLACE INTO footers VALUES ({_marks(3)})", frames)
 
         self._write(note)
@@ -217,41 +212,25 @@ class Catalog:
 
     def note_run(self, directory: RunDirectory, manifest: StoredManifest) -> None:
         """Store the facts of a run's stored manifest, and replace older facts of the run."""
-        offer, relative = manifest.offer, directory.relative
-        attrs = None if manifest.attrs is None else json.dumps(manifest.attrs)
-        run = (
-            relative,
-            directory.base_url,
-            directory.run.entity,
-            directory.run.project,
-            directory.run.run_id,
-            *((offer.state, offer.heartbeat_at, offer.line_count) if offer else (None,) * 3),
-            *((offer.last_step, offer.n_live_rows, offer.at) if offer else (None,) * 3),
-            attrs,
-            int(manifest.is_pinned),
-        )
-        exports = [
-            (
-                e.file,
-                relative,
-                e.object,
-                e.n_bytes,
-                e.n_held_bytes,
-                e.facts.n_rows,
-                e.facts.first_step,
-                e.facts.last_step,
-                e.facts.n_columns,
-                int(e.coverage is not None),
-                e.dropped_at,
-            )
-            for e in manifest.exports.values()
+        self.note_runs([(directory, manifest)])
+
+    def note_runs(self, runs: Iterable[tuple[RunDirectory, StoredManifest]]) -> None:
+        """Store the facts of runs, as `note_run` does, in one transaction."""
+        noted = [
+            (run_row(directory, manifest), _export_rows(directory, manifest))
+            for directory, manifest in runs
         ]
 
         def note(connection: sqlite3.Connection) -> None:
-            _forget_columns(connection, relative, {export[0] for export in exports})
-            connection.execute(f"INSERT OR REPLACE INTO runs VALUES ({_marks(len(run))})", run)
-            connection.execute("DELETE FROM exports WHERE directory = ?", (relative,))
-            connection.executemany(f"INSERT INTO exports VALUES ({_marks(11)})", exports)
+            for run, exports in noted:
+                relative = run["directory"]
+                _forget_columns(connection, relative, {export[0] for export in exports})
+                connection.execute(
+                    f"INSERT OR REPLACE INTO runs ({', '.join(run)}) VALUES ({_marks(len(run))})",
+                    tuple(run.values()),
+                )
+                connection.execute("DELETE FROM exports WHERE directory = ?", (relative,))
+                connection.executemany(f"INSERT INTO exports VALUES ({_marks(11)})", exports)
 
         self._write(note)
 
@@ -269,6 +248,12 @@ class Catalog:
         """Return every run in the catalog, sorted by entity, project and run id."""
         rows = self._read(lambda connection: connection.execute(RUNS).fetchall())
         return [CatalogRun(*row) for row in rows or []]
+
+    def unnoted(self) -> list[str]:
+        """Return the directories of runs that an older version of runlake has noted."""
+        query = "SELECT directory FROM runs WHERE is_complete IS NULL"
+        rows = self._read(lambda connection: connection.execute(query).fetchall())
+        return [row[0] for row in rows or []]
 
     def n_held_bytes(self) -> int | None:
         """Return the bytes of all exports on disk; None if the catalog cannot be read."""
@@ -290,7 +275,7 @@ class Catalog:
             return query(_connections.get(self._root))
         except (sqlite3.Error, OSError) as error:
             self._distrust(error)
-        except (ValueError, LookupError, pa.ArrowException) as error:
+        except (ValueError, LookupError, zlib.error, pa.ArrowException) as error:
             logger.info("The catalog's rows of %s are damaged: %s", file, error)
             if file is not None:
                 self._write(lambda connection: _forget_file(connection, file))
@@ -387,6 +372,25 @@ def _migrate(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
+def _export_rows(directory: RunDirectory, manifest: StoredManifest) -> list[tuple[Any, ...]]:
+    return [
+        (
+            e.file,
+            directory.relative,
+            e.object,
+            e.n_bytes,
+            e.n_held_bytes,
+            e.facts.n_rows,
+            e.facts.first_step,
+            e.facts.last_step,
+            e.facts.n_columns,
+            int(e.coverage is not None),
+            e.dropped_at,
+        )
+        for e in manifest.exports.values()
+    ]
+
+
 def _column_rows(
     connection: sqlite3.Connection, file: str, names: Sequence[str] | None
 ) -> list[tuple[Any, ...]]:
@@ -410,16 +414,10 @@ def _forget_columns(connection: sqlite3.Connection, directory: str, kept: set[st
 def _forget_file(connection: sqlite3.Connection, file: str) -> None:
     connection.execute("DELETE FROM columns WHERE file = ?", (file,))
     connection.execute("DELETE FROM footers WHERE file = ?", (file,))
-
-
-def _real(value: float | None) -> float | None:
-    """Convert a minimum or maximum as SQLite would, so that the row's checksum stays right."""
-    return None if value is None or math.isnan(value) else float(value) + 0.0
+    connection.execute("DELETE FROM narrow_exports WHERE file = ?", (file,))
 
 
 def _slices(path: Path, n_columns: int) -> tuple[bytes | None, dict[int, bytes]]:
-    if n_columns < WIDE_COLUMNS:
-        return None, {}
     try:
         frame, columns = slice_footer(read_footer(path))
     except (Unsliceable, OSError) as error:
@@ -431,17 +429,7 @@ def _slices(path: Path, n_columns: int) -> tuple[bytes | None, dict[int, bytes]]
 
 
 def _facts(row: tuple[Any, ...]) -> ColumnFacts:
-    return ColumnFacts(_decoded(row[TYPE]), *row[N_NULLS:SLICE])
-
-
-@lru_cache(maxsize=4096)
-def _encoded(kind: pa.DataType) -> bytes:
-    return bytes(pa.schema([("", kind)]).serialize())
-
-
-@lru_cache(maxsize=4096)
-def _decoded(content: bytes) -> pa.DataType:
-    return pa.ipc.read_schema(pa.BufferReader(content)).field(0).type
+    return ColumnFacts(decoded_type(row[TYPE]), *row[N_NULLS:SLICE])
 
 
 def _marks(count: int) -> str:

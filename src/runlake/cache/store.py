@@ -126,12 +126,16 @@ class StoredManifest:
         The run's fields by the backend's names, including config and metrics.
     is_pinned : bool
         True if pruning must not delete the run.
+    pulled_at : float or None
+        When the run was last pulled into the lake, in seconds since 1970; None if only reads have
+        downloaded from it.
     """
 
     exports: Mapping[str, StoredExport] = field(default_factory=dict)
     offer: LastOffer | None = None
     attrs: Mapping[str, Any] | None = None
     is_pinned: bool = False
+    pulled_at: float | None = None
 
     @property
     def freshness(self) -> Freshness | None:
@@ -204,6 +208,7 @@ def _parse(directory: RunDirectory) -> StoredManifest | None:
             LastOffer(**offer) if offer else None,
             document["attrs"],
             bool(document["is_pinned"]),
+            document.get("pulled_at"),
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
@@ -234,6 +239,7 @@ def write_manifest(
         "offer": None if offer is None else {n: getattr(offer, n) for n in LastOffer.__slots__},
         "attrs": manifest.attrs,
         "is_pinned": manifest.is_pinned,
+        "pulled_at": manifest.pulled_at,
         "exports": [_describe_export(export) for export in manifest.exports.values()],
     }
     with AttemptFile(directory.path, "manifest") as attempt:

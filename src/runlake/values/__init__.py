@@ -14,6 +14,7 @@ from runlake.values.arguments import (
     parse_age,
     parse_bytes,
 )
+from runlake.values.config_entries import INTERNAL_CONFIG, unwrapped
 from runlake.values.paths import (
     ArtifactPath,
     ProjectPath,
@@ -35,6 +36,7 @@ from runlake.values.question import (
 
 __all__ = [
     "DAY",
+    "INTERNAL_CONFIG",
     "RUN_ID",
     "STEP",
     "ArtifactPath",
@@ -55,5 +57,6 @@ __all__ = [
     "parse_age",
     "parse_bytes",
     "split_url",
+    "unwrapped",
     "url_parts",
 ]

@@ -24,9 +24,8 @@ from runlake.public.run.page_fields import PageFields, forget_fields
 from runlake.public.run.summary import Summary
 from runlake.public.sweeps import Sweep
 from runlake.public.users import User
-from runlake.values import RunPath
+from runlake.values import INTERNAL_CONFIG, RunPath, unwrapped
 
-INTERNAL_CONFIG = {"_wandb", "wandb_version"}
 HEAVY_FIELDS = ("config", "summaryMetrics", "systemMetrics")
 
 
@@ -176,7 +175,7 @@ class RunFields(Attributes):
             if name in taken:
                 taken[name] = self._decoded(name, taken[name])
         if "config" in taken:
-            values = {key: _unwrapped(entry) for key, entry in taken["config"].items()}
+            values = {key: unwrapped(entry) for key, entry in taken["config"].items()}
             taken["rawconfig"] = values
             taken["config"] = {k: v for k, v in values.items() if k not in INTERNAL_CONFIG}
         run_id = str(taken.get("name") or self._path.run_id)
@@ -389,7 +388,3 @@ class RunFields(Attributes):
 
     def __repr__(self) -> str:
         return line_for_screen(f"<Run {'/'.join(self._path.quoted)} ({self._shown_state})>")
-
-
-def _unwrapped(entry: object) -> Any:
-    return entry["value"] if isinstance(entry, dict) and "value" in entry else entry

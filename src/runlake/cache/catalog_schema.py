@@ -1,0 +1,60 @@
+"""The tables of the catalog, as migrations."""
+
+from __future__ import annotations
+
+# Only ever append: a catalog's `user_version` is the number of migrations that it has had.
+MIGRATIONS = (
+    """
+    CREATE TABLE runs (
+      directory TEXT PRIMARY KEY, backend TEXT NOT NULL, entity TEXT NOT NULL,
+      project TEXT NOT NULL, run_id TEXT NOT NULL, state TEXT, heartbeat_at TEXT,
+      line_count INTEGER, last_step INTEGER, n_live_rows INTEGER, offered_at REAL, attrs TEXT,
+      is_pinned INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX runs_by_name ON runs (entity, project, run_id);
+    CREATE TABLE exports (
+      file TEXT NOT NULL, directory TEXT NOT NULL, object TEXT NOT NULL, n_bytes INTEGER NOT NULL,
+      n_held_bytes INTEGER NOT NULL, n_rows INTEGER NOT NULL, first_step INTEGER,
+      last_step INTEGER, n_columns INTEGER NOT NULL, is_sparse INTEGER NOT NULL, dropped_at REAL,
+      PRIMARY KEY (directory, file)
+    ) WITHOUT ROWID;
+    CREATE TABLE columns (
+      file TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, type BLOB NOT NULL,
+      n_nulls INTEGER, minimum REAL, maximum REAL, slice BLOB, crc32c INTEGER NOT NULL,
+      PRIMARY KEY (file, name)
+    ) WITHOUT ROWID;
+    CREATE TABLE footers (
+      file TEXT PRIMARY KEY, frame BLOB NOT NULL, crc32c INTEGER NOT NULL
+    );
+    """,
+    # Runs that an older version noted have no value in `is_complete`: their manifests are noted
+    # again when somebody lists the runs. The long columns come last, because SQLite reads a row
+    # from its start.
+    """
+    ALTER TABLE runs RENAME TO older_runs;
+    DROP INDEX runs_by_name;
+    CREATE TABLE runs (
+      directory TEXT PRIMARY KEY, backend TEXT NOT NULL, entity TEXT NOT NULL,
+      project TEXT NOT NULL, run_id TEXT NOT NULL, name TEXT, state TEXT, created_at TEXT,
+      heartbeat_at TEXT, grp TEXT, job_type TEXT, user TEXT, sweep TEXT, notes TEXT, tags TEXT,
+      history_line_count INTEGER, last_step INTEGER, n_live_rows INTEGER, offered_at REAL,
+      pulled_at REAL, is_pinned INTEGER NOT NULL, is_complete INTEGER, incomplete_reason TEXT,
+      config TEXT, summary TEXT, attrs TEXT
+    );
+    INSERT INTO runs (
+      directory, backend, entity, project, run_id, state, heartbeat_at, history_line_count,
+      last_step, n_live_rows, offered_at, is_pinned
+    ) SELECT
+      directory, backend, entity, project, run_id, state, heartbeat_at, line_count,
+      last_step, n_live_rows, offered_at, is_pinned
+    FROM older_runs;
+    DROP TABLE older_runs;
+    CREATE INDEX runs_by_name ON runs (entity, project, run_id);
+    CREATE INDEX runs_by_age ON runs (entity, project, created_at, run_id);
+    CREATE INDEX runs_unnoted ON runs (directory) WHERE is_complete IS NULL;
+    CREATE TABLE underway (directory TEXT PRIMARY KEY, process TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE narrow_exports (
+      file TEXT PRIMARY KEY, facts BLOB NOT NULL, crc32c INTEGER NOT NULL
+    );
+    """,
+)

@@ -1,0 +1,125 @@
+"""The facts of a run in the catalog, from its stored manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from runlake.backend.http.json_text import parse_json
+from runlake.cache.layout import RunDirectory
+from runlake.cache.store import StoredManifest
+from runlake.cache.strict_json import strict_json
+from runlake.values import INTERNAL_CONFIG, unwrapped
+
+# Fields of `StoredManifest.attrs` that have columns of their own in the table "runs".
+LARGE = ("config", "summaryMetrics")
+IN_COLUMNS = frozenset(
+    {
+        *LARGE,
+        *("name", "displayName", "state", "createdAt", "heartbeatAt", "group", "jobType"),
+        *("sweepName", "notes", "tags", "historyLineCount"),
+        # As long as the history is wide; the stored manifest has it.
+        "historyKeys",
+    }
+)
+
+
+def run_row(directory: RunDirectory, manifest: StoredManifest) -> dict[str, Any]:
+    """Return the row of a run in the table "runs".
+
+    Parameters
+    ----------
+    directory : RunDirectory
+        The run's directory.
+    manifest : StoredManifest
+        The run's stored manifest.
+
+    Returns
+    -------
+    dict
+        Values by column. ``config`` and ``summary`` are strict JSON, the config without W&B's own
+        entries and without the ``{"value": ...}`` around each value; ``attrs`` has the other fields
+        by the backend's names.
+    """
+    attrs = manifest.attrs if isinstance(manifest.attrs, Mapping) else {}
+    offer = manifest.offer
+    config = _mapping(attrs.get("config"))
+    reason = incomplete_reason(manifest)
+    return {
+        "directory": directory.relative,
+        "backend": directory.base_url,
+        "entity": directory.run.entity,
+        "project": directory.run.project,
+        "run_id": directory.run.run_id,
+        "name": _text(attrs.get("displayName")),
+        "state": offer.state if offer else _text(attrs.get("state")),
+        "created_at": _text(attrs.get("createdAt")),
+        "heartbeat_at": offer.heartbeat_at if offer else _text(attrs.get("heartbeatAt")),
+        "grp": _text(attrs.get("group")),
+        "job_type": _text(attrs.get("jobType")),
+        "user": _user(attrs.get("user")),
+        "sweep": _text(attrs.get("sweepName")),
+        "notes": _text(attrs.get("notes")),
+        "tags": strict_json(attrs.get("tags") or []),
+        "history_line_count": offer.line_count if offer else None,
+        "last_step": offer.last_step if offer else None,
+        "n_live_rows": offer.n_live_rows if offer else None,
+        "offered_at": offer.at if offer else None,
+        "pulled_at": manifest.pulled_at,
+        "is_pinned": int(manifest.is_pinned),
+        "is_complete": int(reason is None),
+        "incomplete_reason": reason,
+        "config": strict_json(
+            {k: unwrapped(entry) for k, entry in config.items() if k not in INTERNAL_CONFIG}
+        ),
+        "summary": strict_json(_mapping(attrs.get("summaryMetrics"))),
+        "attrs": _other_fields(attrs, config),
+    }
+
+
+def incomplete_reason(manifest: StoredManifest) -> str | None:
+    """Return why the files on disk lack keys or steps of the run; None if they lack nothing."""
+    offer = manifest.offer
+    if offer is None:
+        return "its download was interrupted"
+    exports = manifest.offered_exports
+    if exports is None:
+        return "some of its exports are no longer on disk"
+    n_partial = sum(export.coverage is not None for export in exports)
+    if n_partial:
+        return f"only some keys or steps of {n_partial:,} of {len(exports):,} exports are on disk"
+    if offer.n_live_rows is None:
+        return "an unknown number of its rows were in no export"
+    if offer.n_live_rows:
+        return f"{offer.n_live_rows:,} of its rows were in no export"
+    return None
+
+
+def _other_fields(attrs: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
+    if not attrs:
+        return None
+    others = {name: value for name, value in attrs.items() if name not in IN_COLUMNS}
+    if "systemMetrics" in others:
+        others["systemMetrics"] = _mapping(others["systemMetrics"])
+    internal = {k: unwrapped(config[k]) for k in sorted(INTERNAL_CONFIG & config.keys())}
+    return strict_json({**others, **internal})
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """Return a field that is a JSON object or the text of one; anything else counts as empty."""
+    try:
+        parsed = parse_json(value, strict=False) if isinstance(value, (str, bytes)) else value
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    """Return text that SQLite can store: JSON can contain lone surrogates."""
+    return None if value is None else str(value).encode("utf-8", "backslashreplace").decode()
+
+
+def _user(value: object) -> str | None:
+    if not isinstance(value, Mapping):
+        return _text(value)
+    return _text(value.get("username") or value.get("name"))

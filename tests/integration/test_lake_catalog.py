@@ -1,0 +1,132 @@
+"""The lake's catalog: what it knows of runs, and how it is brought up to date."""
+
+import json
+import math
+import sqlite3
+
+import pyarrow as pa
+import pytest
+
+import runlake
+from runlake.cache.catalog import DATABASE, Catalog
+from runlake.cache.layout import RunDirectory
+from runlake.cache.store import StoredManifest, write_manifest
+from runlake.cache.strict_json import strict_json
+from runlake.errors import InvalidType
+from runlake.exports.footers.known_columns import ColumnFacts
+from runlake.values import RunPath
+
+# The catalog of the first version, with one run.
+FIRST_VERSION = """
+CREATE TABLE runs (
+  directory TEXT PRIMARY KEY, backend TEXT NOT NULL, entity TEXT NOT NULL,
+  project TEXT NOT NULL, run_id TEXT NOT NULL, state TEXT, heartbeat_at TEXT,
+  line_count INTEGER, last_step INTEGER, n_live_rows INTEGER, offered_at REAL, attrs TEXT,
+  is_pinned INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX runs_by_name ON runs (entity, project, run_id);
+CREATE TABLE exports (
+  file TEXT NOT NULL, directory TEXT NOT NULL, object TEXT NOT NULL, n_bytes INTEGER NOT NULL,
+  n_held_bytes INTEGER NOT NULL, n_rows INTEGER NOT NULL, first_step INTEGER,
+  last_step INTEGER, n_columns INTEGER NOT NULL, is_sparse INTEGER NOT NULL, dropped_at REAL,
+  PRIMARY KEY (directory, file)
+) WITHOUT ROWID;
+CREATE TABLE columns (
+  file TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, type BLOB NOT NULL,
+  n_nulls INTEGER, minimum REAL, maximum REAL, slice BLOB, crc32c INTEGER NOT NULL,
+  PRIMARY KEY (file, name)
+) WITHOUT ROWID;
+CREATE TABLE footers (file TEXT PRIMARY KEY, frame BLOB NOT NULL, crc32c INTEGER NOT NULL);
+PRAGMA user_version = 1;
+"""
+ATTRS = {
+    "displayName": "näme",
+    "tags": ["a", "\ud800"],
+    "config": json.dumps({"lr": {"value": math.nan}, "_wandb": {"value": {"m": []}}, "n": 2**70}),
+    "summaryMetrics": '{"loss": 1e999, "a.b": {"c": 1}}',
+    "user": {"name": "Ann", "username": "ann"},
+}
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """A lake with one run, which was stored without the catalog."""
+    lake = runlake.Lake(tmp_path)
+    directory = RunDirectory(lake.path, "http://127.0.0.1:1", RunPath("e", "p", "r"))
+    directory.path.mkdir(parents=True)
+    write_manifest(directory, StoredManifest(attrs=ATTRS))
+    return lake
+
+
+def row_of(lake):
+    connection = sqlite3.connect(lake.path / DATABASE)
+    connection.row_factory = sqlite3.Row
+    found = [dict(row) for row in connection.execute("SELECT * FROM runs")]
+    connection.close()
+    assert len(found) == 1
+    return found[0]
+
+
+def test_a_lost_catalog_is_written_from_the_manifests(lake):
+    assert [run.run_id for run in lake._catalog.runs()] == ["r"]
+    row = row_of(lake)
+    assert (row["name"], row["user"], row["is_complete"]) == ("näme", "ann", 0)
+    assert row["incomplete_reason"] == "its download was interrupted"
+    # Strict JSON: SQLite's own functions read it, whatever the backend sent.
+    assert json.loads(row["config"]) == {"lr": "NaN", "n": 2**70}
+    assert json.loads(row["summary"]) == {"loss": "Infinity", "a.b": {"c": 1}}
+    assert json.loads(row["tags"]) == ["a", "\\ud800"]
+    assert json.loads(row["attrs"])["_wandb"] == {"m": []}
+
+
+def test_a_catalog_of_the_first_version_gets_the_new_columns(lake):
+    connection = sqlite3.connect(lake.path / DATABASE)
+    connection.executescript(FIRST_VERSION)
+    values = ("v2/127.0.0.1%3A1/e/p/r", "http://127.0.0.1:1", "e", "p", "r", 0)
+    fields = "directory, backend, entity, project, run_id, is_pinned"
+    connection.execute(f"INSERT INTO runs ({fields}) VALUES (?, ?, ?, ?, ?, ?)", values)
+    connection.commit()
+    connection.close()
+    assert [run.run_id for run in lake._catalog.runs()] == ["r"]
+    assert row_of(lake)["name"] == "näme"
+
+
+def test_the_folder_in_the_cache_directory_is_the_same_lake(lake, tmp_path):
+    assert runlake.Lake(lake.path).path == lake.path == tmp_path / "runlake"
+
+
+@pytest.mark.parametrize("path", [3, "", b"x"])
+def test_a_path_that_is_none_is_refused(path):
+    with pytest.raises(InvalidType):
+        runlake.Lake(path)
+
+
+def test_json_that_is_too_deep_becomes_text():
+    deep: dict = {}
+    inner = deep
+    for _ in range(900):
+        inner["a"] = {}
+        inner = inner["a"]
+    text = strict_json({"deep": deep, "loss": -math.inf})
+    assert json.loads(text)["loss"] == "-Infinity"
+    connection = sqlite3.connect(":memory:")
+    query = "SELECT json_extract(?, '$.loss')"
+    assert connection.execute(query, (text,)).fetchone() == ("-Infinity",)
+    connection.close()
+
+
+def test_columns_of_a_narrow_export_are_stored_together(tmp_path):
+    columns = {
+        "_step": ColumnFacts(pa.int64(), 0, 0, 9),
+        "a.b\ud800": ColumnFacts(pa.float64(), 3, -math.inf, math.inf),
+        "nested": ColumnFacts(pa.struct({"x": pa.list_(pa.string())})),
+        "nan": ColumnFacts(pa.float64(), None, math.nan, math.nan),
+    }
+    catalog = Catalog(tmp_path)
+    catalog.note_columns({tmp_path / "one.parquet": columns})
+    found = catalog.columns("one.parquet", None, len(columns))
+    assert found == {**columns, "nan": ColumnFacts(pa.float64())}
+    some = catalog.columns("one.parquet", ["nested", "missing"], len(columns))
+    assert some == {"nested": columns["nested"]}
+    # The export was replaced by one with other columns under the same name.
+    assert catalog.columns("one.parquet", None, 3) is None
