@@ -73,8 +73,11 @@ def test_a_lost_catalog_is_written_from_the_manifests(lake):
     assert (row["name"], row["user"], row["is_complete"]) == ("näme", "ann", 0)
     assert row["incomplete_reason"] == "its download was interrupted"
     # Strict JSON: SQLite's own functions read it, whatever the backend sent.
-    assert json.loads(row["config"]) == {"lr": "NaN", "n": 2**70}
-    assert json.loads(row["summary"]) == {"loss": "Infinity", "a.b": {"c": 1}}
+    assert json.loads(row["config"]) == {"lr": None, "n": 2**70}
+    assert json.loads(row["summary"]) == {"loss": 10**400, "a.b": {"c": 1}}
+    exact = json.loads(row["exact"])
+    assert math.isnan(exact["config"]["lr"])
+    assert exact["summary"] == {"loss": math.inf, "a.b": {"c": 1}}
     assert json.loads(row["tags"]) == ["a", "\\ud800"]
     assert json.loads(row["attrs"])["_wandb"] == {"m": []}
 
@@ -108,10 +111,10 @@ def test_json_that_is_too_deep_becomes_text():
         inner["a"] = {}
         inner = inner["a"]
     text = strict_json({"deep": deep, "loss": -math.inf})
-    assert json.loads(text)["loss"] == "-Infinity"
+    assert json.loads(text)["loss"] == -(10**400)
     connection = sqlite3.connect(":memory:")
     query = "SELECT json_extract(?, '$.loss')"
-    assert connection.execute(query, (text,)).fetchone() == ("-Infinity",)
+    assert connection.execute(query, (text,)).fetchone() == (-math.inf,)
     connection.close()
 
 

@@ -39,7 +39,7 @@ MIGRATIONS = (
       heartbeat_at TEXT, grp TEXT, job_type TEXT, user TEXT, sweep TEXT, notes TEXT, tags TEXT,
       history_line_count INTEGER, last_step INTEGER, n_live_rows INTEGER, offered_at REAL,
       pulled_at REAL, is_pinned INTEGER NOT NULL, is_complete INTEGER, incomplete_reason TEXT,
-      config TEXT, summary TEXT, attrs TEXT
+      created_us INTEGER, heartbeat_us INTEGER, config TEXT, summary TEXT, attrs TEXT, exact TEXT
     );
     INSERT INTO runs (
       directory, backend, entity, project, run_id, state, heartbeat_at, history_line_count,
@@ -50,7 +50,8 @@ MIGRATIONS = (
     FROM older_runs;
     DROP TABLE older_runs;
     CREATE INDEX runs_by_name ON runs (entity, project, run_id);
-    CREATE INDEX runs_by_age ON runs (entity, project, created_at, run_id);
+    CREATE INDEX runs_by_age ON runs (entity, project, created_us, run_id);
+    CREATE INDEX runs_by_creation ON runs (created_us, entity, project, run_id);
     CREATE INDEX runs_unnoted ON runs (directory) WHERE is_complete IS NULL;
     CREATE TABLE underway (directory TEXT PRIMARY KEY, process TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE narrow_exports (

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runlake.backend.http.json_text import parse_json
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import StoredManifest
-from runlake.cache.strict_json import strict_json
+from runlake.cache.strict_json import lossless_json, strict_json
 from runlake.values import INTERNAL_CONFIG, unwrapped
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Fields of `StoredManifest.attrs` that have columns of their own in the table "runs".
 LARGE = ("config", "summaryMetrics")
 IN_COLUMNS = frozenset(
@@ -39,12 +42,16 @@ def run_row(directory: RunDirectory, manifest: StoredManifest) -> dict[str, Any]
     dict
         Values by column. ``config`` and ``summary`` are strict JSON, the config without W&B's own
         entries and without the ``{"value": ...}`` around each value; ``attrs`` has the other fields
-        by the backend's names.
+        by the backend's names. ``exact`` has these three as Python's JSON if strict JSON cannot
+        represent them, else it is null. ``created_us`` and ``heartbeat_us`` are microseconds since
+        1970, because backends write times in several forms.
     """
     attrs = manifest.attrs if isinstance(manifest.attrs, Mapping) else {}
     offer = manifest.offer
-    config = _mapping(attrs.get("config"))
+    documents = _documents(attrs)
     reason = incomplete_reason(manifest)
+    created_at = _text(attrs.get("createdAt"))
+    heartbeat_at = offer.heartbeat_at if offer else _text(attrs.get("heartbeatAt"))
     return {
         "directory": directory.relative,
         "backend": directory.base_url,
@@ -53,8 +60,8 @@ def run_row(directory: RunDirectory, manifest: StoredManifest) -> dict[str, Any]
         "run_id": directory.run.run_id,
         "name": _text(attrs.get("displayName")),
         "state": offer.state if offer else _text(attrs.get("state")),
-        "created_at": _text(attrs.get("createdAt")),
-        "heartbeat_at": offer.heartbeat_at if offer else _text(attrs.get("heartbeatAt")),
+        "created_at": created_at,
+        "heartbeat_at": heartbeat_at,
         "grp": _text(attrs.get("group")),
         "job_type": _text(attrs.get("jobType")),
         "user": _user(attrs.get("user")),
@@ -69,11 +76,10 @@ def run_row(directory: RunDirectory, manifest: StoredManifest) -> dict[str, Any]
         "is_pinned": int(manifest.is_pinned),
         "is_complete": int(reason is None),
         "incomplete_reason": reason,
-        "config": strict_json(
-            {k: unwrapped(entry) for k, entry in config.items() if k not in INTERNAL_CONFIG}
-        ),
-        "summary": strict_json(_mapping(attrs.get("summaryMetrics"))),
-        "attrs": _other_fields(attrs, config),
+        "created_us": _microseconds(created_at),
+        "heartbeat_us": _microseconds(heartbeat_at),
+        **{name: strict_json(document) for name, document in documents.items()},
+        "exact": _exact_json(documents),
     }
 
 
@@ -95,14 +101,40 @@ def incomplete_reason(manifest: StoredManifest) -> str | None:
     return None
 
 
-def _other_fields(attrs: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
-    if not attrs:
+def _documents(attrs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    config = _mapping(attrs.get("config"))
+    return {
+        "config": {k: unwrapped(entry) for k, entry in config.items() if k not in INTERNAL_CONFIG},
+        "summary": dict(_mapping(attrs.get("summaryMetrics"))),
+        "attrs": _other_fields(attrs, config),
+    }
+
+
+def _exact_json(documents: Mapping[str, Mapping[str, Any]]) -> str | None:
+    if all(lossless_json(document) is not None for document in documents.values()):
         return None
+    try:
+        return json.dumps(documents, default=str)
+    except (ValueError, RecursionError):
+        # Nested too deep, or an integer of thousands of digits: only the strict form is stored.
+        return None
+
+
+def _microseconds(moment: str | None) -> int | None:
+    try:
+        found = datetime.fromisoformat(moment or "")
+    except ValueError:
+        return None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    return round((found - EPOCH) / timedelta(microseconds=1))
+
+
+def _other_fields(attrs: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     others = {name: value for name, value in attrs.items() if name not in IN_COLUMNS}
     if "systemMetrics" in others:
         others["systemMetrics"] = _mapping(others["systemMetrics"])
     internal = {k: unwrapped(config[k]) for k in sorted(INTERNAL_CONFIG & config.keys())}
-    return strict_json({**others, **internal})
+    return {**others, **internal}
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -13,6 +13,8 @@ from typing import Any
 
 # SQLite refuses texts nested more than 1,000 deep, Python at about the same depth.
 MAX_DEPTH = 200
+# JSON has no infinity.
+INFINITE = 10**400
 _ENCODER = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
 )
@@ -29,24 +31,29 @@ def strict_json(value: object) -> str:
     Returns
     -------
     str
-        NaN and infinities are the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``, as in the
-        protocol. Integers keep all digits. A lone surrogate is written as its escape, as text. A
-        container below the depth of 200 is written as text.
+        NaN is null, which is how filters of runs compare it. An infinity is a number that is too
+        large for a float, which SQLite reads as infinity. Integers keep all digits. A lone
+        surrogate is written as its escape, as text. A container below the depth of 200 is written
+        as text.
 
     Examples
     --------
     >>> strict_json({"loss": float("nan"), "n": 2**70, "": [None, True]})
-    '{"loss":"NaN","n":1180591620717411303424,"":[null,true]}'
+    '{"loss":null,"n":1180591620717411303424,"":[null,true]}'
     """
+    text = lossless_json(value)
+    return _ENCODER.encode(_strict(value, MAX_DEPTH)) if text is None else text
+
+
+def lossless_json(value: object) -> str | None:
+    """Return a value as strict JSON; None if strict JSON may not represent it exactly."""
     try:
         text = _ENCODER.encode(value)
         text.encode()
     except (ValueError, TypeError, RecursionError):
-        return _ENCODER.encode(_strict(value, MAX_DEPTH))
-    # Fewer brackets than the limit cannot be nested deeper; nearly all values are settled here.
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
-        return text
-    return _ENCODER.encode(_strict(value, MAX_DEPTH))
+        return None
+    # Fewer brackets than the limit cannot be nested deeper.
+    return text if text.count("[") + text.count("{") <= MAX_DEPTH else None
 
 
 def _strict(value: object, depth: int) -> Any:
@@ -69,20 +76,20 @@ def _scalar(value: object) -> Any:
     return _text(str(value))
 
 
-def _whole(value: int) -> int | str:
+def _whole(value: int) -> int:
     try:
         str(value)
     except ValueError:
         # Python writes no more than about 4,300 digits.
-        return "Infinity" if value > 0 else "-Infinity"
+        return INFINITE if value > 0 else -INFINITE
     return int(value)
 
 
-def _number(value: float) -> float | str:
+def _number(value: float) -> float | None:
     if math.isnan(value):
-        return "NaN"
+        return None
     if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
+        return INFINITE if value > 0 else -INFINITE
     return float(value)
 
 
