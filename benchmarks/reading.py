@@ -72,12 +72,13 @@ class Reading:
         if "first" in wanted:
             with self._serving(DENSE) as path:
                 yield self.first_row(path, 13)
+        if wanted & {"first", "wire"}:
             with self._serving(WIDE) as path:
-                yield self.first_row(path, 1_000)
-                yield self.first_row_far(path, 1_000)
-        if "wire" in wanted:
-            with self._serving(WIDE) as path:
-                yield self.wire_bytes(path)
+                if "first" in wanted:
+                    yield self.first_row(path, 1_000)
+                    yield self.first_row_far(path, 1_000)
+                if "wire" in wanted:
+                    yield self.wire_bytes(path)
         if wanted & {"interrupt", "memory"}:
             with self._serving(LONG) as path:
                 if "interrupt" in wanted:
