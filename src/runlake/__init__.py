@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     )
     from runlake.history.best import Best
     from runlake.history.plan.plan import Plan
+    from runlake.lake.diff import RunDiff
+    from runlake.lake.export import ExportReport
     from runlake.lake.lake import Lake
+    from runlake.lake.lake_runs import LakeRuns
+    from runlake.lake.plan import LakePlan
     from runlake.public.accelerate import accelerate
     from runlake.public.api import Api
     from runlake.public.artifacts.artifacts import Artifact
@@ -60,11 +64,14 @@ _HOMES = {
     "ConsoleLogs": "runlake.public.run.console",
     "DownloadHistoryResult": "runlake.public.run.export_copies",
     "Error": "runlake.errors",
+    "ExportReport": "runlake.lake.export",
     "File": "runlake.public.files",
     "Files": "runlake.public.files",
     "Histogram": "runlake.values.histogram",
     "HistoryScan": "runlake.public.run.history_scan",
     "Lake": "runlake.lake.lake",
+    "LakePlan": "runlake.lake.plan",
+    "LakeRuns": "runlake.lake.lake_runs",
     "Metric": "runlake.public.run.metrics",
     "MixedTypesWarning": "runlake.errors",
     "NoRowsWarning": "runlake.errors",
@@ -73,6 +80,7 @@ _HOMES = {
     "Projects": "runlake.public.projects",
     "PullResult": "runlake.cache.pull_result",
     "Run": "runlake.public.run.run",
+    "RunDiff": "runlake.lake.diff",
     "RunlakeError": "runlake.errors",
     "Runs": "runlake.public.runs.runs",
     "SampleWarning": "runlake.errors",
@@ -95,11 +103,14 @@ __all__ = [
     "ConsoleLogs",
     "DownloadHistoryResult",
     "Error",
+    "ExportReport",
     "File",
     "Files",
     "Histogram",
     "HistoryScan",
     "Lake",
+    "LakePlan",
+    "LakeRuns",
     "Metric",
     "MixedTypesWarning",
     "NoRowsWarning",
@@ -108,6 +119,7 @@ __all__ = [
     "Projects",
     "PullResult",
     "Run",
+    "RunDiff",
     "RunlakeError",
     "Runs",
     "SampleWarning",

@@ -142,6 +142,8 @@ DOCUMENTED = [
     runlake.Api,
     runlake.Run,
     runlake.Runs,
+    runlake.Lake,
+    runlake.LakeRuns,
     runlake.Project,
     runlake.Projects,
     runlake.Sweep,

@@ -14,7 +14,19 @@ import duckdb
 import polars as pl
 
 import runlake
-from runlake import Api, Artifact, Best, File, Files, HistoryScan, Plan, PullResult, Run, Runs
+from runlake import (
+    Api,
+    Artifact,
+    Best,
+    File,
+    Files,
+    HistoryScan,
+    Lake,
+    Plan,
+    PullResult,
+    Run,
+    Runs,
+)
 from runlake.errors import AccessDenied, ExportError, MissingExtra, RunNotFoundError
 
 
@@ -44,6 +56,24 @@ def list_runs(api: Api) -> None:
     assert_type(runs.histories(100, keys=["loss"]), list[dict[str, Any]])
     assert_type(runs.histories(format="polars"), pl.DataFrame)
     for run in runs:
+        assert_type(run, Run)
+
+
+def ask_a_lake(lake: Lake) -> None:
+    assert_type(lake.runs({"state": "finished"}, "-created_at", ["name"]), pl.DataFrame)
+    some = lake.where({"config.lr": {"$gt": 0.1}})
+    assert_type(some, runlake.LakeRuns)
+    assert_type(some.scan(["loss"], incomplete="skip"), pl.LazyFrame)
+    assert_type(some.best("loss"), pl.DataFrame)
+    assert_type(some.sql("SELECT 1"), duckdb.DuckDBPyRelation)
+    assert_type(some.histories(format="polars"), pl.DataFrame)
+    assert_type(some[0], Run)
+    assert_type(some[:3], list[Run])
+    assert_type(lake.run("team/spirals/1a2b3c4d"), Run)
+    assert_type(lake.explain(["loss"]), runlake.LakePlan)
+    assert_type(lake.diff("a", "b").curves, pl.DataFrame)
+    assert_type(lake.export("copy", "csv"), runlake.ExportReport)
+    for run in lake:
         assert_type(run, Run)
 
 

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import pyarrow as pa
 
@@ -225,10 +226,7 @@ class Catalog:
             for run, exports in noted:
                 relative = run["directory"]
                 _forget_columns(connection, relative, {export[0] for export in exports})
-                connection.execute(
-                    f"INSERT OR REPLACE INTO runs ({', '.join(run)}) VALUES ({_marks(len(run))})",
-                    tuple(run.values()),
-                )
+                _insert(connection, run)
                 connection.execute("DELETE FROM exports WHERE directory = ?", (relative,))
                 connection.executemany(f"INSERT INTO exports VALUES ({_marks(11)})", exports)
 
@@ -248,6 +246,31 @@ class Catalog:
         """Return every run in the catalog, sorted by entity, project and run id."""
         rows = self._read(lambda connection: connection.execute(RUNS).fetchall())
         return [CatalogRun(*row) for row in rows or []]
+
+    def select(
+        self,
+        query: str,
+        values: Sequence[object] = (),
+        prepare: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> list[tuple[Any, ...]] | None:
+        """Return the rows of a query; None if the database cannot be read.
+
+        Parameters
+        ----------
+        query : str
+            SQL over the tables ``runs`` and ``exports``.
+        values : sequence
+            Its parameters.
+        prepare : callable, optional
+            Adds the functions that the query calls to a connection.
+        """
+
+        def read(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            if prepare is not None:
+                prepare(connection)
+            return connection.execute(query, values).fetchall()
+
+        return self._read(read)
 
     def unnoted(self) -> list[str]:
         """Return the directories of runs that an older version of runlake has noted."""
@@ -342,6 +365,31 @@ def _is_shunned(root: Path) -> bool:
     return time.monotonic() < _shunned.get(root, 0.0)
 
 
+def open_unchanging(root: Path) -> sqlite3.Connection | None:
+    """Open the catalog of a read-only disk; None if that could miss runs."""
+    database = root / DATABASE
+    if os.access(root, os.W_OK) or not database.is_file() or Path(f"{database}-wal").exists():
+        return None
+    address = f"file:{quote(str(database.absolute()))}?immutable=1"
+    connection = sqlite3.connect(address, uri=True)
+    with suppress(sqlite3.Error):
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        unnoted = "SELECT count(*) FROM runs WHERE is_complete IS NULL"
+        if version == len(MIGRATIONS) and not connection.execute(unnoted).fetchone()[0]:
+            return connection
+    connection.close()
+    return None
+
+
+def copy_in_memory(runs: Iterable[tuple[RunDirectory, StoredManifest]]) -> sqlite3.Connection:
+    """Return a catalog in memory with the table ``runs`` of these runs."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    _migrate(connection)
+    for directory, manifest in runs:
+        _insert(connection, run_row(directory, manifest))
+    return connection
+
+
 def _connect(root: Path) -> sqlite3.Connection:
     root.mkdir(parents=True, exist_ok=True)
     if any((root / (DATABASE + suffix)).is_symlink() for suffix in SUFFIXES):
@@ -370,6 +418,12 @@ def _migrate(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {version}")
     connection.execute("COMMIT")
+
+
+def _insert(connection: sqlite3.Connection, run: Mapping[str, Any]) -> None:
+    columns, marks = ", ".join(run), _marks(len(run))
+    insert = f"INSERT OR REPLACE INTO runs ({columns}) VALUES ({marks})"
+    connection.execute(insert, tuple(run.values()))
 
 
 def _export_rows(directory: RunDirectory, manifest: StoredManifest) -> list[tuple[Any, ...]]:

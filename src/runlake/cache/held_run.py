@@ -84,7 +84,7 @@ class HeldRun:
         self._note_files()
         loaded = self.load_all(exports)
         note_use(self._directory)
-        return PullResult(self._remembered(offer, exports), self._directory.path, loaded)
+        return PullResult(self.remembered(offer, exports), self._directory.path, loaded)
 
     def from_disk(self, unreachable: Unreachable | None) -> PullResult:
         """Return the run from disk, because the client is offline or the backend unreachable.
@@ -126,7 +126,7 @@ class HeldRun:
         self._warn_stale(offer, unreachable)
         note_use(self._directory)
         return PullResult(
-            self._remembered(offer, exports),
+            self.remembered(offer, exports),
             self._directory.path,
             loaded,
             age=age,
@@ -195,7 +195,8 @@ class HeldRun:
             **unreachable.facts,
         )
 
-    def _remembered(self, offer: LastOffer, exports: Sequence[StoredExport]) -> Manifest:
+    def remembered(self, offer: LastOffer, exports: Sequence[StoredExport]) -> Manifest:
+        """Return the manifest of the backend's last answer, without live rows."""
         return Manifest(
             self._directory.run,
             offer.state,

@@ -264,6 +264,10 @@ class StaleWarning(UserWarning):
     """An answer comes from the cache and may be out of date; the text says how old it is."""
 
 
+class IncompleteWarning(UserWarning):
+    """A read of a lake lacks keys or steps that are not on disk; the text names the runs."""
+
+
 class OddAnswerWarning(UserWarning):
     """Part of an answer or an export is malformed; the text says what effect this has."""
 

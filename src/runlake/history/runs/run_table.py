@@ -19,6 +19,8 @@ Run = Mapping[str, Any]
 
 MAX_COUNT = 1 << 63
 ID = "id"
+# Fields that no backend sends: the run's name in the column ``run_id``, and its project.
+LABEL, ENTITY, PROJECT = "label", "entity", "project"
 # Columns that contain dicts, with the backend's names of these fields.
 STRUCTS = {"config": "config", "summary": "summaryMetrics"}
 
@@ -117,8 +119,9 @@ def chosen_columns(runs: Sequence[Run], names: Sequence[str]) -> pl.DataFrame:
 
 
 def _chosen(runs: Sequence[Run], name: str) -> pl.Series:
-    if name in FIELDS:
-        return FIELDS[name](runs).alias(name)
+    build = FIELDS.get(name) or PLACES.get(name)
+    if build is not None:
+        return build(runs).alias(name)
     column, _, path = name.partition(".")
     return column_of(name, [value_at(run.get(STRUCTS[column]) or {}, path) for run in runs])
 
@@ -129,7 +132,8 @@ def checked_columns(names: Sequence[str]) -> tuple[str, ...]:
     Parameters
     ----------
     names : sequence of str
-        Names of fields, ``config``, ``summary``, or dotted paths into config or summary.
+        Names of fields, ``entity``, ``project``, ``config``, ``summary``, or dotted paths into
+        config or summary.
 
     Raises
     ------
@@ -146,9 +150,9 @@ def checked_columns(names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if not isinstance(name, str):
             raise InvalidArgument(f"columns must be a list of strings, found {name!r}.")
-        if name in FIELDS or name.partition(".")[0] in STRUCTS:
+        if name in FIELDS or name in PLACES or name.partition(".")[0] in STRUCTS:
             continue
-        near = near_names(name, [*FIELDS, *STRUCTS])
+        near = near_names(name, [*FIELDS, *PLACES, *STRUCTS])
         hint = f"Did you mean {near[0]!r}?" if near else f"Fields are {', '.join(FIELDS)}."
         raise InvalidArgument(
             f"Runs have no column {name!r}. {hint} Entries of config and summary are 'config.lr' "
@@ -159,11 +163,18 @@ def checked_columns(names: Sequence[str]) -> tuple[str, ...]:
 
 def needs_large_fields(names: Sequence[str]) -> bool:
     """Return whether any of the columns is in config or summary, the large fields of a run."""
-    return any(name not in FIELDS or name == "runtime" for name in names)
+    light = (FIELDS.keys() | PLACES.keys()) - {"runtime"}
+    return not light.issuperset(names)
 
 
 def _texts(field: str) -> Callable[[Sequence[Run]], pl.Series]:
     return lambda runs: pl.Series([_text(run.get(field)) for run in runs], dtype=pl.String())
+
+
+def _run_ids(runs: Sequence[Run]) -> pl.Series:
+    """Return the names of runs in the column ``run_id``: of a lake, ids may not be unique."""
+    names = [_text(run.get(LABEL) or run.get("name")) for run in runs]
+    return pl.Series(names, dtype=pl.String())
 
 
 def _times(field: str) -> Callable[[Sequence[Run]], pl.Series]:
@@ -200,7 +211,7 @@ def _runtimes(runs: Sequence[Run]) -> pl.Series:
 
 FIELDS: dict[str, Callable[[Sequence[Run]], pl.Series]] = {
     ID: _texts("name"),
-    RUN_ID: _texts("name"),
+    RUN_ID: _run_ids,
     "name": _texts("displayName"),
     "state": _texts("state"),
     "tags": _tags,
@@ -215,6 +226,13 @@ FIELDS: dict[str, Callable[[Sequence[Run]], pl.Series]] = {
     "duration": _durations,
     "runtime": _runtimes,
     "history_line_count": _line_counts,
+}
+
+
+# Not in the table of a project's runs, where all cells of a column would be equal.
+PLACES: dict[str, Callable[[Sequence[Run]], pl.Series]] = {
+    ENTITY: _texts(ENTITY),
+    PROJECT: _texts(PROJECT),
 }
 
 

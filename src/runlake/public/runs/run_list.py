@@ -205,7 +205,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
 
     def _light_fields(self) -> list[dict[str, Any]]:
         self._reach(None)
-        return [{**run.load(), "url": run.url} for run in self.objects]
+        return [self._with_place(run) for run in self.objects]
 
     def _all_fields(self) -> list[dict[str, Any]]:
         self.upgrade_to_full()
@@ -215,7 +215,10 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
                 self._reach(None)
             finally:
                 self._reads_all = False
-        return [{**run.load(), "url": run.url, "config": run.config} for run in self.objects]
+        return [{**self._with_place(run), "config": run.config} for run in self.objects]
+
+    def _with_place(self, run: Run) -> dict[str, Any]:
+        return {**run.load(), "url": run.url, "entity": run.entity, "project": run.project}
 
     def _listed(self) -> list[ListedRun]:
         """Return the runs with their present states, heartbeats and numbers of logged lines."""

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 Condition: TypeAlias = Union[Mapping[str, Any], "pl.Expr", Callable[[Run], object]]
 
 
-def _is_expression(condition: object) -> bool:
+def is_expression(condition: object) -> bool:
+    """Return whether a condition is an expression of polars."""
     import polars as pl
 
     return isinstance(condition, pl.Expr)
@@ -66,7 +67,7 @@ class Runs(RunHistories, RunAnswers, RunAttachments, RunList):
             return self._with_filters(checked_filters(condition))
         if callable(condition):
             chosen = [run.id for run in self if condition(run)]
-        elif _is_expression(condition):
+        elif is_expression(condition):
             chosen = self._matching(condition)
         else:
             raise InvalidType(

@@ -174,7 +174,9 @@ class RunScans(RunTable):
         check_text(query, "The SQL")
         from runlake.history.runs.sql import query_runs
 
-        return query_runs(query, self.frame, self.scan, lambda: self._system_rows(SYSTEM_ROWS))
+        return query_runs(
+            query, self._table_of_sql, self.scan, lambda: self._system_rows(SYSTEM_ROWS)
+        )
 
     def keys(self, pattern: str | None = None, kind: str | None = None) -> pl.DataFrame:
         """Return a table of the keys of each run, from statistics; no history is read.
@@ -254,6 +256,10 @@ class RunScans(RunTable):
             return frame
         missing = [key for key in wanted if key not in frame.columns]
         return frame.with_columns(pl.lit(None).alias(key) for key in missing)[[RUN_ID, *wanted]]
+
+    def _table_of_sql(self) -> pl.DataFrame:
+        """Return the rows of the view ``runs``."""
+        return self.frame()
 
     def _system_rows(self, samples: int) -> list[Row]:
         listed = self._listed()

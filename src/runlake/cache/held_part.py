@@ -1,0 +1,120 @@
+"""Read what is on disk of a run, and state what is not, for reads without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from runlake.cache.held_run import HeldRun
+from runlake.cache.layout import RunDirectory
+from runlake.cache.pull_result import PullResult
+from runlake.cache.store import LastOffer, StoredManifest, note_use, read_manifest
+from runlake.cache.stored_export import LoadedExports, StoredExport
+from runlake.exports.footers.known_columns import KnownColumns
+from runlake.exports.footers.statistics import groups_in
+from runlake.settings import Settings
+from runlake.values import STEP, Question
+
+SHOWN_KEYS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPart:
+    """What is on disk of a run.
+
+    Parameters
+    ----------
+    pulled : PullResult
+        The exports on disk; of an export that is on disk in part, the columns that are complete.
+    lacking : str or None
+        What the read needs and the disk does not have, such as "the key 'loss'"; None if the disk
+        has everything.
+    """
+
+    pulled: PullResult
+    lacking: str | None
+
+
+def read_held_part(settings: Settings, directory: RunDirectory, question: Question) -> HeldPart:
+    """Return the part of a run that is on disk.
+
+    Parameters
+    ----------
+    settings : Settings
+        Source of the kind of lock.
+    directory : RunDirectory
+        The run's directory.
+    question : Question
+        Keys and steps to read.
+
+    Returns
+    -------
+    HeldPart
+        Without exports if nothing is on disk. Files that are damaged or gone are left out.
+    """
+    stored = read_manifest(directory)
+    offer = stored.offer or LastOffer(None, None, None, -1, 0, 0.0)
+    held = HeldRun(settings, directory, question)
+    exports: list[StoredExport] = []
+    lacking_keys: dict[str, None] = {}
+    for export in _usable(stored):
+        loaded = held.load(export)
+        if not held.holds(export).is_enough:
+            loaded, missing = _restricted(loaded, question)
+            lacking_keys |= dict.fromkeys(missing)
+        exports.append(loaded)
+    note_use(directory)
+    is_whole = not lacking_keys and len(exports) == len(offer.identities)
+    # The same object for the same exports: plans are remembered with it.
+    loaded_exports = held.load_all(list(_usable(stored))) if is_whole else LoadedExports(exports)
+    pulled = PullResult(
+        held.remembered(offer, exports),
+        directory.path,
+        loaded_exports,
+        n_left_out=offer.n_live_rows,
+    )
+    return HeldPart(pulled, _describe(stored, len(exports), list(lacking_keys)))
+
+
+def _usable(stored: StoredManifest) -> list[StoredExport]:
+    """Return the exports of the backend's last answer whose files are on disk and intact."""
+    if stored.offer is None:
+        return []
+    found = []
+    for name, identity in stored.offer.identities.items():
+        export = stored.exports.get(name)
+        if export is not None and export.identity == identity and export.is_usable:
+            found.append(export)
+    return found
+
+
+def _restricted(export: StoredExport, question: Question) -> tuple[StoredExport, list[str]]:
+    """Return a sparse export with its complete columns, and the names of the other columns."""
+    coverage = export.coverage
+    if coverage is None:
+        return export, []
+    groups = groups_in(export.facts, question.steps)
+    columns = export.facts.columns
+    missing = list(coverage.lacks({name: groups for name in columns if name != STEP}))
+    kept = {name: facts for name, facts in columns.items() if name not in missing}
+    facts = replace(export.facts, columns=KnownColumns(kept, columns.footer))
+    return replace(export, facts=facts), missing
+
+
+def _describe(stored: StoredManifest, n_exports: int, keys: Sequence[str]) -> str | None:
+    offer = stored.offer
+    if offer is None:
+        return "its download was interrupted"
+    reasons = []
+    n_gone = len(offer.identities) - n_exports
+    if n_gone:
+        reasons.append(f"{n_gone:,} of {len(offer.identities):,} exports are damaged or gone")
+    if keys:
+        shown = ", ".join(map(repr, keys[:SHOWN_KEYS]))
+        more = f" and {len(keys) - SHOWN_KEYS:,} more keys" if len(keys) > SHOWN_KEYS else ""
+        reasons.append(f"{shown}{more} are not on disk")
+    if offer.n_live_rows is None:
+        reasons.append("an unknown number of rows were in no export")
+    elif offer.n_live_rows:
+        reasons.append(f"{offer.n_live_rows:,} rows were in no export")
+    return "; ".join(reasons) or None

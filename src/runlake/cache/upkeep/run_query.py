@@ -1,0 +1,45 @@
+"""Query the runs of a cache directory, even if its catalog cannot be read or written."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from runlake.cache.catalog import Catalog, copy_in_memory, open_unchanging
+from runlake.cache.upkeep.catch_up import catch_up
+from runlake.cache.upkeep.tree import walk_runs
+
+
+def query_runs(
+    root: Path,
+    query: str,
+    values: Sequence[object],
+    prepare: Callable[[sqlite3.Connection], None],
+) -> list[tuple[Any, ...]]:
+    """Return the rows of a query over the catalog's table ``runs``.
+
+    On a read-only disk, or if another process keeps the catalog locked, a copy is queried: the
+    database as it is, if nobody can be changing it, else a copy in memory of the stored manifests.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    query : str
+        SQL.
+    values : sequence
+        Its parameters.
+    prepare : callable
+        Adds the functions that the query calls to a connection.
+    """
+    catch_up(root)
+    found = Catalog(root).select(query, values, prepare)
+    if found is not None:
+        return found
+    runs = ((run.directory, run.manifest) for run in walk_runs(root))
+    with closing(open_unchanging(root) or copy_in_memory(runs)) as connection:
+        prepare(connection)
+        return connection.execute(query, values).fetchall()

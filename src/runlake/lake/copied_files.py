@@ -1,0 +1,147 @@
+"""The files of an export: written under temporary names, and noted in a journal."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from runlake.errors import InvalidArgument
+
+JOURNAL = "_runlake_export.jsonl"
+TEMPORARY = ".runlake-part"
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A file of an export.
+
+    Parameters
+    ----------
+    run : str
+        The name of the run in the column ``run_id``.
+    identity : str
+        Digest of all that decides the content of the file.
+    file : str
+        Path of the file relative to the export, with slashes.
+    """
+
+    run: str
+    identity: str
+    file: str
+
+
+class Copies:
+    """The files of an export.
+
+    Parameters
+    ----------
+    root : Path
+        Directory of the export.
+    copied : mapping of str to Copied
+        The files that are complete, by run.
+    """
+
+    def __init__(self, root: Path, copied: Mapping[str, Copied]) -> None:
+        self.root = root
+        self._copied = dict(copied)
+
+    @classmethod
+    def open(cls, root: Path, options: Mapping[str, Any]) -> Copies:
+        """Begin an export, or continue one with the same options.
+
+        Raises
+        ------
+        InvalidArgument
+            If the directory has files that are not of an export, or of one with other options.
+        """
+        journal = root / JOURNAL
+        if root.exists() and not root.is_dir():
+            raise InvalidArgument(f"{str(root)!r} is a file. Name a directory for the export.")
+        if not journal.exists():
+            if root.exists() and any(root.iterdir()):
+                raise InvalidArgument(
+                    f"{str(root)!r} has files that no export wrote. Name a new directory."
+                )
+            root.mkdir(parents=True, exist_ok=True)
+            journal.write_text(json.dumps({"options": options}) + "\n")
+            return cls(root, {})
+        head, *lines = journal.read_text(errors="replace").split("\n")
+        if _parsed(head).get("options") != json.loads(json.dumps(options)):
+            raise InvalidArgument(
+                f"{str(root)!r} has an export with other options. Name a new directory, or delete "
+                "this one."
+            )
+        for leftover in root.rglob(f"*{TEMPORARY}"):
+            leftover.unlink(missing_ok=True)
+        copied = {}
+        for line in lines:
+            # The last line may be cut off: then its run is copied again.
+            with suppress(TypeError):
+                one = Copied(**_parsed(line))
+                copied[one.run] = one
+        return cls(root, copied)
+
+    @property
+    def n_files(self) -> int:
+        """Number of files with rows."""
+        return len(self._copied)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the files with rows."""
+        return sum((self.root / one.file).stat().st_size for one in self._copied.values())
+
+    @property
+    def files(self) -> list[Path]:
+        """The files with rows."""
+        return [self.root / one.file for one in self._copied.values()]
+
+    def has(self, run: str, identity: str) -> bool:
+        """Return whether the file of a run is complete and up to date."""
+        known = self._copied.get(run)
+        return (
+            known is not None and known.identity == identity and (self.root / known.file).is_file()
+        )
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Yield a temporary path; the file that was written there gets its name at the end."""
+        final = self.root / name
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = final.with_name(f".{secrets.token_hex(8)}{TEMPORARY}")
+        try:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(final)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def note(self, copied: Copied) -> None:
+        """Note that a file is complete."""
+        former = self._copied.get(copied.run)
+        if former is not None and former.file != copied.file:
+            (self.root / former.file).unlink(missing_ok=True)
+        self._copied[copied.run] = copied
+        with (self.root / JOURNAL).open("a") as journal:
+            # On a line of its own, whatever the last line of a killed process looks like.
+            journal.write("\n" + json.dumps(asdict(copied)) + "\n")
+
+    def drop_others(self, runs: Collection[str]) -> None:
+        """Delete the files of runs that are no longer in the export."""
+        for run in self._copied.keys() - set(runs):
+            (self.root / self._copied.pop(run).file).unlink(missing_ok=True)
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

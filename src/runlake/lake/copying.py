@@ -1,0 +1,74 @@
+"""Check the arguments of `LakeRuns.export`, and choose the writer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from runlake.errors import InvalidArgument, InvalidType
+from runlake.history.runs.run_table import STRUCTS, checked_columns
+from runlake.lake.export import ExportReport, Outline, export_runs
+from runlake.lake.file_formats import CSV, JSONL, PARQUET
+from runlake.lake.fixed_runs import FixedRuns
+from runlake.values import RUN_ID, Question, check_word
+
+DUCKDB = "duckdb"
+
+
+def copy_out(
+    root: Path,
+    dest: Any,
+    form: str,
+    keys: list[str] | None,
+    how: str,
+    min_step: int | None,
+    max_step: int | None,
+    partition_by: Sequence[str] | None,
+    columns: Sequence[str] | None,
+) -> Callable[[FixedRuns], ExportReport]:
+    """Check the arguments of an export; return the function that makes it.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache, into which nothing is copied.
+    dest, form, keys, how, min_step, max_step, partition_by, columns
+        As for `LakeRuns.export`.
+
+    Raises
+    ------
+    InvalidArgument
+        If an argument is wrong.
+    """
+    check_word(form, "format", (PARQUET, CSV, JSONL, DUCKDB))
+    if not isinstance(dest, (str, os.PathLike)) or not str(dest):
+        raise InvalidType(f"dest must be a path, not {dest!r}.")
+    target = Path(dest)
+    if target.resolve().is_relative_to(root.resolve()):
+        raise InvalidArgument(f"{str(target)!r} is inside the lake. Name another directory.")
+    folders = _scalar_columns(partition_by or (), "partition_by")
+    repeated = tuple(
+        name for name in checked_columns(columns or ()) if name not in (RUN_ID, *folders)
+    )
+    question = Question.from_arguments(keys, how, min_step, max_step)
+    if form == DUCKDB:
+        if folders:
+            raise InvalidArgument("A database has no folders: leave partition_by out.")
+        from runlake.lake.export_database import export_database
+
+        outline = Outline(PARQUET, question, repeated, ())
+        return lambda runs: export_database(runs, target, outline)
+    outline = Outline(form, question, repeated, folders)
+    return lambda runs: export_runs(runs, target, outline)
+
+
+def _scalar_columns(names: Sequence[str], argument: str) -> tuple[str, ...]:
+    if isinstance(names, str) or not isinstance(names, (list, tuple)):
+        raise InvalidArgument(f"{argument} must be a list of columns, not {names!r}.")
+    found = checked_columns(names)
+    nested = [name for name in found if name in STRUCTS or name == "tags"]
+    if nested:
+        raise InvalidArgument(f"{argument} must not name {nested[0]!r}: its values are nested.")
+    return found

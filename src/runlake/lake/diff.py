@@ -1,0 +1,190 @@
+"""`RunDiff`: how two runs differ in config, summary and curves."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from runlake.errors.screen import for_screen, one_line
+from runlake.history.frames.json_columns import encode_json
+from runlake.history.reader import Reading
+from runlake.history.runs.run_paths import flattened
+from runlake.lake.fixed_runs import FixedRuns
+from runlake.values import STEP, Projection, Question
+
+PATHS = {"path": pl.String(), "a": pl.String(), "b": pl.String()}
+CURVES = {"key": pl.String(), STEP: pl.Int64(), "a": pl.String(), "b": pl.String()}
+SHOWN_ROWS = 50
+A, B = "a", "b"
+
+
+@dataclass(frozen=True, slots=True)
+class RunDiff:
+    """How two runs differ. NaN equals NaN, and 1 equals 1.0.
+
+    Parameters
+    ----------
+    a, b : str
+        The names of the runs.
+    config, summary : polars.DataFrame
+        The values that differ: ``path``, ``a`` and ``b``, the values as JSON text; null if the run
+        does not have the value.
+    curves : polars.DataFrame
+        The keys whose histories differ: ``key``, ``_step`` (the first step at which they differ),
+        ``a`` and ``b``, the values at this step as JSON text; null if the run has none. Ascending
+        by step.
+    """
+
+    a: str
+    b: str
+    config: pl.DataFrame
+    summary: pl.DataFrame
+    curves: pl.DataFrame
+
+    @property
+    def is_equal(self) -> bool:
+        """True if nothing differs."""
+        return all(table.is_empty() for _, table in self._parts)
+
+    @property
+    def _parts(self) -> list[tuple[str, pl.DataFrame]]:
+        return [("config", self.config), ("summary", self.summary), ("history", self.curves)]
+
+    def frame(self) -> pl.DataFrame:
+        """Return all differences as one frame: ``part``, ``name``, ``_step``, ``a`` and ``b``."""
+        parts = []
+        for part, table in self._parts:
+            step = pl.col(STEP) if STEP in table.columns else pl.lit(None, pl.Int64)
+            name = pl.col(table.columns[0]).alias("name")
+            parts.append(table.select(pl.lit(part).alias("part"), name, step.alias(STEP), A, B))
+        return pl.concat(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the differences as JSON values."""
+        return {"a": self.a, "b": self.b} | {name: table.to_dicts() for name, table in self._parts}
+
+    def __str__(self) -> str:
+        if self.is_equal:
+            return for_screen(one_line(f"{self.a} and {self.b} do not differ."))
+        lines = [f"{self.a} (a) and {self.b} (b) differ:"]
+        for part, table in self._parts:
+            if table.is_empty():
+                continue
+            lines.append(f"{part}: {table.height:,}")
+            for row in table.head(SHOWN_ROWS).iter_rows(named=True):
+                name = row.get("path") or f"{row.get('key')} from step {row.get(STEP):,}"
+                lines.append(f"  {name}: a {_shown(row[A])}, b {_shown(row[B])}")
+            if table.height > SHOWN_ROWS:
+                lines.append(f"  and {table.height - SHOWN_ROWS:,} more")
+        return "\n".join(for_screen(one_line(line)) for line in lines)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            "<tr>" + "".join(f"<td>{html.escape(_cell(cell))}</td>" for cell in row) + "</tr>"
+            for row in self.frame().head(SHOWN_ROWS).iter_rows()
+        ]
+        heads = ["part", "name", "first step", self.a, self.b]
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
+        n_more = self.frame().height - SHOWN_ROWS
+        more = f"<p>and {n_more:,} more</p>" if n_more > 0 else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{more}"
+
+
+def diff_runs(runs: FixedRuns, keys: Sequence[str] | None) -> RunDiff:
+    """Compare two runs.
+
+    Parameters
+    ----------
+    runs : FixedRuns
+        Exactly two runs.
+    keys : sequence of str or None
+        Keys whose histories to compare; None means all.
+    """
+    a, b = (runs.open(run) for run in runs.runs)
+    listed = runs.listed()
+    if keys is None:
+        facts = [
+            set(reading.logged_keys()) for reading in runs.source.open(listed, _question(None))
+        ]
+        keys = sorted(set.union(*facts))
+    found = []
+    for key in dict.fromkeys(keys):
+        # Key by key: memory is bounded by one key of each run.
+        pair = runs.source.open(listed, _question(key))
+        parted = _first_difference(key, *(_column(reading, key) for reading in pair))
+        found += [] if parted is None else [parted]
+    names = [run.run_id for run in runs.runs]
+    return RunDiff(
+        names[0],
+        names[1],
+        _different(a.config, b.config),
+        _different(a.summary_metrics, b.summary_metrics),
+        pl.DataFrame(found, CURVES, orient="row").sort(STEP, "key"),
+    )
+
+
+def _question(key: str | None) -> Question:
+    return Question(Projection(() if key is None else (key,)))
+
+
+def _column(reading: Reading, key: str) -> pl.DataFrame:
+    frame, _ = reading.healing(lambda one: one.collected())
+    return frame.select(STEP, pl.nth(1).alias(key)) if key != STEP else frame
+
+
+def _first_difference(
+    key: str, a: pl.DataFrame, b: pl.DataFrame
+) -> tuple[str, int, str | None, str | None] | None:
+    columns = [frame.rename({name: side}) for frame, side, name in ((a, A, key), (b, B, key))]
+    dtypes = [frame.schema[side] for frame, side in zip(columns, (A, B), strict=True)]
+    kinds = [dtype for dtype in dtypes if dtype != pl.Null()]
+    if all(dtype.is_numeric() for dtype in kinds) and len(set(kinds)) > 1:
+        # An integer above 2**53 may equal its neighbour as a float.
+        columns = [
+            frame.with_columns(pl.col(side).cast(pl.Float64))
+            for frame, side in zip(columns, (A, B), strict=True)
+        ]
+    elif len(set(kinds)) > 1 or any(dtype.is_nested() for dtype in kinds):
+        columns = [
+            frame.with_columns(encode_json(pl.col(side)).alias(side))
+            for frame, side in zip(columns, (A, B), strict=True)
+        ]
+    both = columns[0].join(columns[1], on=STEP, how="full", coalesce=True)
+    parted = both.filter(pl.col(A).ne_missing(pl.col(B))).sort(STEP).head(1)
+    if parted.is_empty():
+        return None
+    step, left, right = parted.select(STEP, A, B).row(0)
+    return key, step, _text(left), _text(right)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, default=str)
+
+
+def _different(a: Mapping[str, Any], b: Mapping[str, Any]) -> pl.DataFrame:
+    left, right = dict(_scalars(a)), dict(_scalars(b))
+    rows = [
+        (path, left.get(path), right.get(path))
+        for path in dict.fromkeys([*left, *right])
+        if left.get(path) != right.get(path)
+    ]
+    return pl.DataFrame(rows, PATHS, orient="row")
+
+
+def _scalars(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for path, value in flattened(values, ""):
+        is_whole = isinstance(value, float) and value.is_integer()
+        yield path.removeprefix("."), json.dumps(int(value) if is_whole else value, default=str)
+
+
+def _shown(value: object) -> str:
+    return "(none)" if value is None else str(value)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,123 @@
+"""Read runs of a lake from disk alone, and collect what their files lack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from runlake.backend.http.client import Client
+from runlake.cache.held_part import read_held_part
+from runlake.cache.layout import RunDirectory
+from runlake.errors import IncompleteWarning, NotCached
+from runlake.errors.user_line import warn
+from runlake.history.reader import Reading, open_reading
+from runlake.history.runs.open import ListedRun
+from runlake.settings import Settings, load_settings
+from runlake.values import Question, Row
+
+WARN, RAISE, SKIP = "warn", "raise", "skip"
+POLICIES = (WARN, RAISE, SKIP)
+SHOWN_RUNS = 3
+
+
+class Lacking(Exception):
+    """Runs lack keys or steps on disk and are to be skipped: the caller reads again without them.
+
+    Parameters
+    ----------
+    run_ids : frozenset of str
+        Their names in the column ``run_id``.
+    """
+
+    def __init__(self, run_ids: frozenset[str]) -> None:
+        super().__init__(run_ids)
+        self.run_ids = run_ids
+
+
+class DiskSource:
+    """Reads listed runs from disk; see `runlake.history.runs.open.RunSource`.
+
+    Parameters
+    ----------
+    settings : Settings
+        The settings of the lake.
+    directories : mapping of str to RunDirectory
+        The directory of each run, by its name in the column ``run_id``.
+    policy : {"warn", "raise", "skip"}
+        What to do with a run that lacks keys or steps on disk.
+    """
+
+    def __init__(
+        self, settings: Settings, directories: Mapping[str, RunDirectory], policy: str
+    ) -> None:
+        self.client = Client(replace(settings, api_key=None, offline=True))
+        self.lacking: dict[str, str] = {}
+        self._directories = directories
+        self._policy = policy
+        self._clients: dict[str, Client] = {}
+
+    def open(self, runs: Sequence[ListedRun], question: Question) -> list[Reading]:
+        """Plan a read of the part of each run that is on disk.
+
+        Raises
+        ------
+        Lacking
+            If a run lacks keys or steps, and the policy is "skip".
+        NotCached
+            If a run lacks keys or steps, and the policy is "raise".
+        """
+        readings, lacking = [], {}
+        for run in runs:
+            directory = self._directories[run.run_id]
+            client = self.client_of(directory)
+            part = read_held_part(client.settings, directory, question)
+            if part.lacking is not None:
+                lacking[run.run_id] = part.lacking
+            readings.append(open_reading(client, run.path, question, pulled=part.pulled))
+        if lacking and self._policy == SKIP:
+            raise Lacking(frozenset(lacking))
+        if lacking and self._policy == RAISE:
+            raise NotCached(
+                f"{describe_lacking(lacking)} Pull them, or read with incomplete='warn'.",
+                path=str(self.client.settings.cache_dir),
+            )
+        self.lacking |= lacking
+        return readings
+
+    def client_of(self, directory: RunDirectory) -> Client:
+        """Return an offline client of a run's backend."""
+        backend = directory.base_url
+        if backend not in self._clients:
+            self._clients[backend] = Client(settings_of(backend, self.client.settings.cache_dir))
+        return self._clients[backend]
+
+    def system_rows(self, run: ListedRun, n_rows: int) -> list[Row]:  # noqa: ARG002
+        """Return the system metrics of a run, if they were pulled."""
+        self.lacking[run.run_id] = "its system metrics are not on disk"
+        return []
+
+    def warn_of_lacking(self) -> None:
+        """Warn of the runs that lacked keys or steps in the reads so far."""
+        if self.lacking:
+            warn(
+                f"{describe_lacking(self.lacking)} The answer has what is on disk; with "
+                "incomplete='skip' it leaves these runs out.",
+                IncompleteWarning,
+            )
+
+
+def describe_lacking(lacking: Mapping[str, str]) -> str:
+    """Return a sentence that names runs and what they lack."""
+    shown = ", ".join(f"{run!r} ({why})" for run, why in list(lacking.items())[:SHOWN_RUNS])
+    more = f" and {len(lacking) - SHOWN_RUNS:,} more" if len(lacking) > SHOWN_RUNS else ""
+    n_runs = "1 run is" if len(lacking) == 1 else f"{len(lacking):,} runs are"
+    return f"{n_runs} incomplete on disk: {shown}{more}."
+
+
+@lru_cache(maxsize=64)
+def settings_of(backend: str, cache_dir: Path) -> Settings:
+    """Return the settings of an offline client of a backend."""
+    found = load_settings({"base_url": backend}, offline=True)
+    return replace(found, cache_dir=cache_dir, api_key=None)

@@ -1,0 +1,208 @@
+"""Copy the runs of a lake out of it, as files that other programs read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import polars as pl
+
+from runlake.cache.layout import safe_name
+from runlake.errors import InvalidArgument
+from runlake.history.frames.scan import plan_keys, plan_sources
+from runlake.history.frames.sources import Types, answer_types
+from runlake.history.reader import Reading
+from runlake.history.runs.open import ListedRun
+from runlake.lake.copied_files import Copied, Copies
+from runlake.lake.file_formats import write_rows, write_table
+from runlake.lake.fixed_runs import FixedRuns
+from runlake.values import RUN_ID, Question
+
+T = TypeVar("T")
+BATCH = 500
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+HISTORY, RUNS = "history", "runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What to copy.
+
+    Parameters
+    ----------
+    format : {"parquet", "csv", "jsonl"}
+        The format of the files.
+    question : Question
+        Keys and steps.
+    columns : tuple of str
+        Columns of the runs that are repeated in every row.
+    partition_by : tuple of str
+        Columns of the runs by whose values the files are divided into folders.
+    """
+
+    format: str
+    question: Question
+    columns: tuple[str, ...]
+    partition_by: tuple[str, ...]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The outline as JSON values: only an export of the same outline continues another one."""
+        question = self.question
+        keys = None if question.keys is None else list(question.keys)
+        return {
+            "format": self.format,
+            "keys": keys,
+            "how": question.projection.how,
+            "steps": str(question.steps),
+            "columns": list(self.columns),
+            "partition_by": list(self.partition_by),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What an export wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The directory or file.
+    n_runs : int
+        Number of runs.
+    n_files, n_bytes : int
+        Number of files with rows, and their bytes.
+    n_kept : int
+        How many of these files an earlier export of the same runs had written already.
+    incomplete : mapping of str to str
+        What runs lacked on disk; the keys are the names of the column ``run_id``.
+    """
+
+    path: Path
+    n_runs: int
+    n_files: int
+    n_bytes: int
+    n_kept: int
+    incomplete: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        kept = f", {self.n_kept:,} of them kept" if self.n_kept else ""
+        lacking = f"; {len(self.incomplete):,} runs are incomplete" if self.incomplete else ""
+        return (
+            f"{self.n_runs:,} runs in {str(self.path)!r}: {self.n_files:,} files, "
+            f"{self.n_bytes:,} bytes{kept}{lacking}."
+        )
+
+
+def export_runs(runs: FixedRuns, dest: Path, outline: Outline) -> ExportReport:
+    """Write a file of rows per run, and a file with the fields of all runs.
+
+    Parameters
+    ----------
+    runs : FixedRuns
+        The runs.
+    dest : Path
+        The directory. Files that an earlier export of the same outline wrote are kept if their runs
+        have not changed.
+    outline : Outline
+        What to copy.
+
+    Raises
+    ------
+    InvalidArgument
+        If the directory has files that are not of an export, or of one with another outline.
+    """
+    copies = Copies.open(dest, outline.options)
+    listed = runs.listed()
+    cells = _cells(runs, (*outline.partition_by, *outline.columns))
+    types = _common_types(runs, listed, outline.question)
+    doubled = {RUN_ID, *outline.partition_by, *outline.columns}.intersection(types)
+    if doubled:
+        raise InvalidArgument(
+            f"A run has a key {min(doubled)!r}, which is also a column of the runs. Pass the keys "
+            "to copy."
+        )
+    n_kept = 0
+    for some in _batches(list(zip(listed, cells, strict=True))):
+        readings = runs.source.open([run for run, _ in some], outline.question)
+        for (run, of_run), reading in zip(some, readings, strict=True):
+            identity = _identity(reading, of_run, types)
+            n_kept += copies.has(run.run_id, identity)
+            if not copies.has(run.run_id, identity):
+                _copy(copies, outline, run, of_run, reading, types, identity)
+    copies.drop_others({run.run_id for run in listed})
+    write_table(copies, f"{RUNS}.{outline.format}", runs.flat_table())
+    return ExportReport(
+        dest, len(listed), copies.n_files, copies.n_bytes, n_kept, dict(runs.source.lacking)
+    )
+
+
+def _copy(
+    copies: Copies,
+    outline: Outline,
+    run: ListedRun,
+    cells: Mapping[str, Any],
+    reading: Reading,
+    types: Types,
+    identity: str,
+) -> None:
+    folders = [f"{name}={_folder(cells[name])}" for name in outline.partition_by]
+    name = "/".join([HISTORY, *folders, f"{safe_name(run.run_id)}.{outline.format}"])
+    repeated = {RUN_ID: run.run_id} | {column: cells[column] for column in outline.columns}
+    own = {key: types[key] for key in plan_keys(reading.plan, reading.live_rows())}
+    with copies.writing(name) as temporary:
+        write_rows(temporary, outline.format, reading, own, repeated)
+    copies.note(Copied(run.run_id, identity, name))
+
+
+def _common_types(runs: FixedRuns, listed: Sequence[ListedRun], question: Question) -> Types:
+    """Return one type per key for all runs, from statistics; a few runs in memory at once."""
+
+    def sources() -> Iterator[Sequence[Any]]:
+        for some in _batches(listed):
+            for reading in runs.source.open(some, question):
+                yield from plan_sources(reading.plan, reading.live_rows())
+
+    return answer_types(sources(), question.keys)
+
+
+def _cells(runs: FixedRuns, names: Iterable[str]) -> list[dict[str, pl.Series]]:
+    columns = list(dict.fromkeys(name for name in names if name != RUN_ID))
+    if not columns:
+        return [{} for _ in runs.runs]
+    table = runs.columns(columns)
+    return [
+        {name: pl.Series(name, [row[name]], table.schema[name]) for name in columns}
+        for row in table.iter_rows(named=True)
+    ]
+
+
+def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), BATCH):
+        yield items[start : start + BATCH]
+
+
+def _identity(reading: Reading, cells: Mapping[str, pl.Series], types: Types) -> str:
+    """Return a digest of all that decides the content of a run's file."""
+    own = {key: str(types[key]) for key in plan_keys(reading.plan, reading.live_rows())}
+    parts = {
+        "exports": sorted(export.identity for export in reading.pulled.exports),
+        "columns": sorted(own.items()),
+        "cells": {name: repr(cell.to_list()) for name, cell in cells.items()},
+    }
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _folder(cell: pl.Series) -> str:
+    """Return a value as the name of a folder, as Hive writes it."""
+    value = cell[0]
+    if value is None:
+        return NO_VALUE
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    encoded = quote(text, safe=" ") or NO_VALUE
+    return encoded if encoded.strip(".") else encoded.replace(".", "%2E")

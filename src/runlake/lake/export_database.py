@@ -1,0 +1,74 @@
+"""Copy the runs of a lake into a DuckDB database."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+
+from runlake.errors import InvalidArgument
+from runlake.lake.copied_files import TEMPORARY
+from runlake.lake.export import HISTORY, RUNS, ExportReport, Outline, export_runs
+from runlake.lake.file_formats import PARQUET
+from runlake.lake.fixed_runs import FixedRuns
+
+MARK = "runlake_export"
+
+
+def export_database(runs: FixedRuns, dest: Path, outline: Outline) -> ExportReport:
+    """Write a database with the tables ``runs`` and ``history``.
+
+    The rows are first copied to Parquet files beside the database, so that an interrupted export
+    continues; these are deleted at the end.
+
+    Parameters
+    ----------
+    runs : FixedRuns
+        The runs.
+    dest : Path
+        The file. A database that an earlier export wrote is replaced.
+    outline : Outline
+        What to copy; its format is that of the files beside the database.
+
+    Raises
+    ------
+    InvalidArgument
+        If the file exists and was not written by an export.
+    """
+    if dest.exists() and not _is_ours(dest):
+        raise InvalidArgument(f"{str(dest)!r} was not written by an export. Name a new file.")
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    parts = dest.with_name(f"{dest.name}.parts")
+    report = export_runs(runs, parts, outline)
+    temporary = dest.with_name(f".{secrets.token_hex(8)}{TEMPORARY}")
+    try:
+        with duckdb.connect(str(temporary)) as connection:
+            _fill(connection, parts)
+        temporary.replace(dest)
+    finally:
+        temporary.unlink(missing_ok=True)
+    shutil.rmtree(parts, ignore_errors=True)
+    return replace(report, path=dest, n_files=1, n_bytes=dest.stat().st_size)
+
+
+def _fill(connection: duckdb.DuckDBPyConnection, parts: Path) -> None:
+    files = sorted(str(file) for file in (parts / HISTORY).rglob(f"*.{PARQUET}"))
+    connection.execute(f"CREATE TABLE {MARK} (version INTEGER)")
+    connection.read_parquet(str(parts / f"{RUNS}.{PARQUET}")).create(RUNS)
+    if files:
+        rows = connection.read_parquet(files, union_by_name=True, hive_partitioning=False)
+        rows.create(HISTORY)
+    else:
+        connection.execute(f"CREATE TABLE {HISTORY} (run_id VARCHAR, _step BIGINT)")
+
+
+def _is_ours(file: Path) -> bool:
+    with suppress(duckdb.Error), duckdb.connect(str(file), read_only=True) as connection:
+        query = "SELECT count(*) FROM duckdb_tables() WHERE table_name = ?"
+        found = connection.execute(query, [MARK]).fetchone()
+        return found is not None and found[0] == 1
+    return False

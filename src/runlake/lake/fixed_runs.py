@@ -1,0 +1,173 @@
+"""`FixedRuns`: the runs of a lake that one read is about, listed once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from copy import deepcopy
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from runlake.backend.http.client import Client
+from runlake.cache.layout import RunDirectory
+from runlake.cache.store import read_manifest
+from runlake.history.runs.open import ListedRun
+from runlake.lake.disk_source import DiskSource
+from runlake.lake.one_run import find_one
+from runlake.lake.selection import LakeRun, Selection
+from runlake.public.run.run import Run
+from runlake.public.runs.answers import RunAnswers
+from runlake.public.runs.attachments import RunAttachments
+from runlake.public.runs.histories import RunHistories
+from runlake.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class FixedRuns(RunHistories, RunAnswers, RunAttachments):
+    """The runs of a lake that one read is about; they are listed once, at their first use.
+
+    Parameters
+    ----------
+    settings : Settings
+        The settings of the lake.
+    selection : Selection
+        The runs.
+    policy : {"warn", "raise", "skip"}
+        What to do with a run that lacks keys or steps on disk.
+    skipped : collection of str
+        Names of runs to leave out.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        selection: Selection,
+        policy: str,
+        skipped: Collection[str] = frozenset(),
+    ) -> None:
+        self._settings = settings
+        self._selection = selection
+        self._policy = policy
+        self._skipped = frozenset(skipped)
+
+    @cached_property
+    def runs(self) -> list[LakeRun]:
+        """The runs, in order."""
+        return [run for run in self._selection.find() if run.run_id not in self._skipped]
+
+    @cached_property
+    def source(self) -> DiskSource:
+        """Reads the runs from disk."""
+        directories = {run.run_id: run.directory for run in self.runs}
+        return DiskSource(self._settings, directories, self._policy)
+
+    def without(self, run_ids: Collection[str]) -> FixedRuns:
+        """Return the same runs without some of them."""
+        skipped = self._skipped.union(run_ids)
+        rest = FixedRuns(self._settings, self._selection, self._policy, skipped)
+        # Not listed again: runs keep their names.
+        rest.runs = [run for run in self.runs if run.run_id not in skipped]
+        return rest
+
+    def chosen(self, paths: Sequence[str]) -> FixedRuns:
+        """Return the runs that paths name, in their order."""
+        runs = [find_one(self.runs, path, self._settings.cache_dir) for path in paths]
+        some = FixedRuns(self._settings, self._selection, self._policy)
+        some.runs = runs
+        return some
+
+    @property
+    def _client(self) -> Client:  # type: ignore[override]
+        return self.source.client
+
+    @property
+    def _place(self) -> str:
+        return str(self._settings.cache_dir)
+
+    @property
+    def _source(self) -> DiskSource:
+        return self.source
+
+    def listed(self) -> list[ListedRun]:
+        """Return the runs in the form in which they are read."""
+        return [ListedRun(run.path, None, run.run_id) for run in self.runs]
+
+    def columns(self, names: Sequence[str]) -> pl.DataFrame:
+        """Return some columns of the runs, one row per run."""
+        return self._columns(names)
+
+    def flat_table(self) -> pl.DataFrame:
+        """Return all fields, config and summary as scalar columns, one row per run."""
+        from runlake.lake.table import flat_lake_table
+
+        return flat_lake_table(self._all_fields(), self._place)
+
+    def _listed(self) -> list[ListedRun]:
+        return self.listed()
+
+    def _ids(self) -> list[str]:
+        return [run.run_id for run in self.runs]
+
+    def _runs(self) -> list[Run]:
+        return [self.open(run) for run in self.runs]
+
+    def _full_runs(self) -> list[Run]:
+        return self._runs()
+
+    def open(self, run: LakeRun) -> Run:
+        """Return a run as it was when it was last pulled; it makes no request."""
+        return open_run(self.source.client_of(run.directory), run.directory)
+
+    def _light_fields(self) -> list[dict[str, Any]]:
+        return self._fields(is_light=True)
+
+    def _all_fields(self) -> list[dict[str, Any]]:
+        return self._fields(is_light=False)
+
+    def _fields(self, *, is_light: bool) -> list[dict[str, Any]]:
+        from runlake.history.runs.run_table import LABEL
+        from runlake.lake.run_fields import read_fields
+
+        directories = tuple(run.directory.relative for run in self.runs)
+        chosen = Selection(self._selection.root, directories=directories)
+        found = {one["directory"]: one for one in read_fields(chosen, is_light=is_light)[0]}
+        # A run that was deleted meanwhile has no fields.
+        return [
+            {**found.get(directory, {"name": run.path.run_id}), LABEL: run.run_id}
+            for run, directory in zip(self.runs, directories, strict=True)
+        ]
+
+    def _table_of_sql(self) -> pl.DataFrame:
+        import polars as pl
+
+        from runlake.history.runs.run_table import PLACES
+
+        return pl.concat([self._columns(list(PLACES)), self.frame()], how="horizontal")
+
+
+def open_run(client: Client, directory: RunDirectory) -> Run:
+    """Return a run as it was when it was last pulled.
+
+    Parameters
+    ----------
+    client : Client
+        An offline client of the run's backend.
+    directory : RunDirectory
+        The run's directory.
+    """
+    stored = read_manifest(directory)
+    path, offer = directory.run, stored.offer
+    # The manifest is shared by all who read it, and a script may change the fields.
+    attrs: dict[str, Any] = deepcopy(dict(stored.attrs or {}))
+    attrs |= {"name": path.run_id, "config": attrs.get("config") or "{}"}
+    attrs.setdefault("summaryMetrics", "{}")
+    attrs.setdefault("systemMetrics", "{}")
+    attrs.setdefault("tags", [])
+    if offer is not None:
+        attrs |= {
+            "state": offer.state,
+            "heartbeatAt": offer.heartbeat_at,
+            "historyLineCount": offer.line_count,
+        }
+    return Run(client, path.entity, path.project, path.run_id, attrs, lazy=False)

@@ -1,0 +1,508 @@
+"""`LakeRuns`: runs of a lake, with the methods of a list of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+
+from runlake.errors import InvalidArgument, InvalidType
+from runlake.errors.screen import line_for_screen
+from runlake.lake.disk_source import POLICIES, WARN, Lacking
+from runlake.lake.fixed_runs import FixedRuns
+from runlake.lake.one_run import find_one
+from runlake.lake.selection import DEFAULT_ORDER, Selection
+from runlake.public.lists.filters import checked_filters
+from runlake.public.run.run import Run
+from runlake.public.runs.runs import Condition, is_expression
+from runlake.settings import Settings
+from runlake.values import STEP, check_count, check_word
+
+if TYPE_CHECKING:
+    import os
+    import re
+
+    import duckdb
+    import pandas as pd
+    import polars as pl
+
+    from runlake.lake.export import ExportReport
+    from runlake.lake.plan import LakePlan
+    from runlake.public.files import File
+
+T = TypeVar("T")
+PARQUET = "parquet"
+
+
+class LakeRuns:
+    """Runs of a lake; `Lake` is all of them, and `where` returns some of them.
+
+    The methods are those of `Runs`, with the same answers, but no method makes a request. The
+    runs are listed when a method is called, so that it finds runs that were pulled meanwhile.
+
+    In an answer, ``run_id`` is the id of a run if no other run of the answer has this id. Otherwise
+    it is ``entity/project/id``, and if runs of two backends have that in common, it begins with the
+    host of the backend. ``id`` is always the id alone. ``entity`` and ``project`` can be named in
+    ``columns``, ``by`` and filters.
+
+    Every method that reads histories has the argument ``incomplete``, for runs that lack keys or
+    steps on disk: those that were pulled with ``keys``, that had rows in no export, or whose files
+    are damaged or gone. "warn" reads what is on disk, and an `IncompleteWarning` names the runs;
+    "skip" leaves these runs out of the answer; "raise" raises `NotCached`.
+
+    Parameters
+    ----------
+    settings : Settings
+        The settings of the lake.
+    selection : Selection
+        The runs.
+    """
+
+    def __init__(self, settings: Settings, selection: Selection) -> None:
+        self._settings = settings
+        self._selection = selection
+
+    def where(self, condition: Condition) -> LakeRuns:
+        """Return the runs for which a condition is true, in the same order.
+
+        Parameters
+        ----------
+        condition : mapping, polars.Expr or callable
+            A filter, as for `runs`; an expression over the columns of `runs` with ``flat=True``; or
+            a function that takes a `Run` and returns a bool. A filter is evaluated at each use of
+            the result, the other two now.
+
+        Raises
+        ------
+        InvalidType
+            If the condition is neither a mapping, nor an expression, nor callable.
+        InvalidArgument
+            If a filter or an expression is wrong.
+        """
+        if isinstance(condition, Mapping):
+            return self._with(self._selection.narrowed(checked_filters(condition)))
+        fixed = self._fixed(WARN)
+        if callable(condition):
+            chosen = {run.run_id for run in fixed.runs if condition(fixed.open(run))}
+        elif is_expression(condition):
+            chosen = set(self._matching(fixed, condition))
+        else:
+            raise InvalidType(
+                "The condition must be a dict, a polars expression or a function of a run, not "
+                f"{condition!r}."
+            )
+        directories = tuple(run.directory.relative for run in fixed.runs if run.run_id in chosen)
+        root, order = self._selection.root, self._selection.order
+        return self._with(Selection(root, order=order, directories=directories))
+
+    def runs(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        order: str | None = None,
+        columns: Sequence[str] | None = None,
+        *,
+        flat: bool = False,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> pl.DataFrame:
+        """Return the fields, config and summary of runs as a frame, one row per run.
+
+        Parameters
+        ----------
+        filters : mapping, optional
+            Conditions in the language of `Api.runs`: ``{"config.lr": {"$gt": 0.01}}``. Patterns of
+            ``$regex`` are Python's.
+        order : str, optional
+            ``+`` (ascending) or ``-`` (descending) and a field; runs without the field come last.
+            The default is ``+created_at``.
+        columns : list of str, optional
+            Columns to return, such as ``name``, ``project``, ``config.lr`` and ``summary.loss``. If
+            omitted, all fields, config and summary.
+        flat : bool
+            Return a column per path of config and summary instead of structs; all columns are then
+            scalars.
+        limit, offset : int
+            Maximum number of runs, and number of runs to leave out before them.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``entity``, ``project`` and the columns of `Runs.frame`; or the named columns.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong.
+
+        Examples
+        --------
+        The ten best runs: ``lake.runs({"state": "finished"}, "-summary_metrics.acc", limit=10)``
+        """
+        from runlake.lake.table import lake_table
+
+        selection = self._selection.narrowed(checked_filters(filters))
+        if order is not None:
+            selection = replace(selection, order=_checked_order(order))
+        if limit is not None:
+            selection = replace(selection, limit=check_count(limit, "limit"))
+        if offset:
+            selection = replace(selection, offset=check_count(offset, "offset"))
+        return lake_table(selection, columns, flat=flat)
+
+    def frame(self, *, flat: bool = False) -> pl.DataFrame:
+        """Return the fields, config and summary of the runs as a frame; as `Runs.frame`."""
+        return self._fixed(WARN).frame(flat=flat)
+
+    def pandas(self) -> pd.DataFrame:
+        """Return the fields, config and summary of the runs as a pandas frame of scalar columns."""
+        return self._fixed(WARN).pandas()
+
+    def scan(
+        self,
+        keys: list[str] | None = None,
+        *,
+        like: str | re.Pattern[str] | None = None,
+        kind: str | None = None,
+        x: str | None = None,
+        columns: Sequence[str] = (),
+        how: str | None = None,
+        min_step: int | None = None,
+        max_step: int | None = None,
+        tail: int | None = None,
+        incomplete: str = WARN,
+    ) -> pl.LazyFrame:
+        """Read the histories of the runs as one lazy frame.
+
+        Parameters
+        ----------
+        keys, like, kind, x, columns, how, min_step, max_step, tail
+            As for `Runs.scan`.
+        incomplete : {"warn", "raise", "skip"}
+            What to do with runs that lack keys or steps on disk; see the class.
+
+        Returns
+        -------
+        polars.LazyFrame
+            As from `Runs.scan`.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; nothing has been read then.
+        NotCached
+            If ``incomplete`` is "raise", and a run lacks keys or steps.
+        """
+        return self._read(
+            incomplete,
+            lambda runs: runs.scan(
+                keys,
+                like=like,
+                kind=kind,
+                x=x,
+                columns=columns,
+                how=how,
+                min_step=min_step,
+                max_step=max_step,
+                tail=tail,
+            ),
+        )
+
+    def scan_histories(
+        self,
+        keys: list[str] | None = None,
+        *,
+        min_step: int | None = None,
+        max_step: int | None = None,
+        incomplete: str = WARN,
+    ) -> pl.LazyFrame:
+        """Read the histories of the runs as one lazy frame; an alias of `scan`."""
+        return self.scan(keys, min_step=min_step, max_step=max_step, incomplete=incomplete)
+
+    def best(
+        self,
+        key: str,
+        mode: str = "min",
+        *,
+        x: str | None = None,
+        columns: Sequence[str] = (),
+        incomplete: str = WARN,
+    ) -> pl.DataFrame:
+        """Return the best value of a key for each run, and its step; as `Runs.best`."""
+        return self._read(incomplete, lambda runs: runs.best(key, mode, x=x, columns=columns))
+
+    def last(
+        self,
+        key: str,
+        *,
+        x: str | None = None,
+        columns: Sequence[str] = (),
+        incomplete: str = WARN,
+    ) -> pl.DataFrame:
+        """Return the last value of a key for each run, and its step; as `Runs.last`."""
+        return self._read(incomplete, lambda runs: runs.last(key, x=x, columns=columns))
+
+    def at(
+        self,
+        key: str,
+        point: float,
+        *,
+        x: str | None = None,
+        tolerance: float | None = 0,
+        columns: Sequence[str] = (),
+        incomplete: str = WARN,
+    ) -> pl.DataFrame:
+        """Return the value of a key for each run at a step, or at a point of another axis.
+
+        The arguments and the result are those of `Runs.at`.
+        """
+        return self._read(
+            incomplete,
+            lambda runs: runs.at(key, point, x=x, tolerance=tolerance, columns=columns),
+        )
+
+    def align(
+        self,
+        keys: list[str],
+        x: str = STEP,
+        *,
+        grid: int | Sequence[float] | None = None,
+        method: str = "asof",
+        by: Sequence[str] = (),
+        stats: Sequence[str] = ("mean", "std", "n"),
+        smooth: float | None = None,
+        incomplete: str = WARN,
+    ) -> pl.DataFrame:
+        """Return statistics of keys over runs, at the points of one x axis; as `Runs.align`."""
+        return self._read(
+            incomplete,
+            lambda runs: runs.align(
+                keys, x, grid=grid, method=method, by=by, stats=stats, smooth=smooth
+            ),
+        )
+
+    def keys(
+        self, pattern: str | None = None, kind: str | None = None, *, incomplete: str = WARN
+    ) -> pl.DataFrame:
+        """Return a table of the keys of each run, from statistics; as `Runs.keys`.
+
+        A key is listed even if only its statistics are on disk.
+        """
+        return self._read(incomplete, lambda runs: runs.keys(pattern, kind))
+
+    def sql(self, query: str, *, incomplete: str = WARN) -> duckdb.DuckDBPyRelation:
+        """Query the runs and their histories with SQL; as `Runs.sql`.
+
+        The view ``runs`` also has the columns ``entity`` and ``project``.
+        """
+        return self._read(incomplete, lambda runs: runs.sql(query))
+
+    def system(
+        self, keys: list[str] | None = None, *, samples: int = 200_000, incomplete: str = WARN
+    ) -> pl.DataFrame:
+        """Return the system metrics of each run, as they were pulled; as `Runs.system`."""
+        return self._read(incomplete, lambda runs: runs.system(keys, samples=samples))
+
+    @overload
+    def histories(
+        self,
+        samples: int | None = ...,
+        keys: list[str] | None = ...,
+        x_axis: str | None = ...,
+        format: Literal["default"] = ...,
+        stream: str = ...,
+        *,
+        incomplete: str = ...,
+    ) -> list[dict[str, Any]]: ...
+    @overload
+    def histories(
+        self,
+        samples: int | None = ...,
+        keys: list[str] | None = ...,
+        x_axis: str | None = ...,
+        *,
+        format: Literal["pandas"],
+        stream: str = ...,
+        incomplete: str = ...,
+    ) -> pd.DataFrame: ...
+    @overload
+    def histories(
+        self,
+        samples: int | None = ...,
+        keys: list[str] | None = ...,
+        x_axis: str | None = ...,
+        *,
+        format: Literal["polars"],
+        stream: str = ...,
+        incomplete: str = ...,
+    ) -> pl.DataFrame: ...
+    def histories(
+        self,
+        samples: int | None = 500,
+        keys: list[str] | None = None,
+        x_axis: str | None = STEP,
+        format: str = "default",  # noqa: A002 - W&B's name
+        stream: str = "default",
+        *,
+        incomplete: str = WARN,
+    ) -> list[dict[str, Any]] | pd.DataFrame | pl.DataFrame:
+        """Return a sample of the history of every run; as `Runs.histories`."""
+        return self._read(
+            incomplete, lambda runs: runs.histories(samples, keys, x_axis, format, stream)
+        )
+
+    def explain(
+        self,
+        keys: list[str] | None = None,
+        *,
+        min_step: int | None = None,
+        max_step: int | None = None,
+        how: str = "all",
+    ) -> LakePlan:
+        """Return the plan of a scan: runs, files, bytes, and what is not complete on disk.
+
+        Parameters
+        ----------
+        keys, min_step, max_step, how
+            As for `scan`.
+
+        Returns
+        -------
+        LakePlan
+            The plan; ``str()`` makes a readable description of it. No history has been read.
+        """
+        from runlake.lake.plan import plan_lake
+        from runlake.values import Question
+
+        question = Question.from_arguments(keys, how, min_step, max_step)
+        return plan_lake(self._fixed(WARN), question)
+
+    def files(self, pattern: str | None = None) -> dict[str, list[File]]:
+        """Return the files of all runs that were pulled with their files; as `Runs.files`."""
+        return self._fixed(WARN).files(pattern)
+
+    def tables(self, key: str, step: int | None = None) -> pl.DataFrame:
+        """Read the tables that the runs logged under one key; as `Runs.tables`."""
+        return self._fixed(WARN).tables(key, step)
+
+    def export(
+        self,
+        dest: str | os.PathLike[str],
+        format: str = PARQUET,  # noqa: A002 - the usual name
+        partition_by: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        *,
+        keys: list[str] | None = None,
+        how: str = "all",
+        min_step: int | None = None,
+        max_step: int | None = None,
+        incomplete: str = WARN,
+    ) -> ExportReport:
+        """Copy the runs and their histories out of the lake.
+
+        Parameters
+        ----------
+        dest : path
+            A directory; for "duckdb", a file. What an earlier export with the same arguments wrote
+            there is kept if it is up to date, so an interrupted export continues.
+        format : {"parquet", "csv", "jsonl", "duckdb"}
+            The directory gets ``runs`` with a row per run, and ``history`` with a file per run; the
+            database gets two tables of these names.
+        partition_by : list of str, optional
+            Columns of the runs, such as ``project`` or ``config.lr``: ``history`` is divided into
+            folders such as ``project=mnist``, and these columns are left out of the files.
+        columns : list of str, optional
+            Columns of the runs to repeat in every row.
+        keys, how, min_step, max_step
+            As for `scan`.
+        incomplete : {"warn", "raise", "skip"}
+            What to do with runs that lack keys or steps on disk; see the class.
+
+        Returns
+        -------
+        ExportReport
+            Counts of runs, files and bytes.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong, or ``dest`` has files that no export wrote; nothing has been
+            written then.
+
+        Notes
+        -----
+        Each key has one type in all files. Parquet keeps NaN and nested values. In CSV, nested
+        values are JSON text, and a null is an empty cell. A line of JSON has only the keys of its
+        row, and NaN and infinities are the texts "NaN", "Infinity" and "-Infinity". A file gets its
+        name when it is complete; memory is bounded by the rows of a batch.
+        """
+        from runlake.lake.copying import copy_out
+
+        chosen = (format, keys, how, min_step, max_step, partition_by, columns)
+        return self._read(incomplete, copy_out(self._settings.cache_dir, dest, *chosen))
+
+    def __len__(self) -> int:
+        return len(self._selection.find())
+
+    def __iter__(self) -> Iterator[Run]:
+        fixed = self._fixed(WARN)
+        return map(fixed.open, fixed.runs)
+
+    @overload
+    def __getitem__(self, index: int | str) -> Run: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Run]: ...
+    def __getitem__(self, index: int | str | slice) -> Run | list[Run]:
+        """Return a run by its place in the order, or by its path, as `Lake.run` does."""
+        fixed = self._fixed(WARN)
+        if isinstance(index, str):
+            return fixed.open(find_one(fixed.runs, index, self._selection.root))
+        if isinstance(index, slice):
+            return [fixed.open(run) for run in fixed.runs[index]]
+        return fixed.open(fixed.runs[index])
+
+    def _read(self, incomplete: str, read: Callable[[FixedRuns], T]) -> T:
+        check_word(incomplete, "incomplete", POLICIES)
+        runs = self._fixed(incomplete)
+        while True:
+            try:
+                found = read(runs)
+            except Lacking as lacking:
+                runs = runs.without(lacking.run_ids)
+            else:
+                runs.source.warn_of_lacking()
+                return found
+
+    def _fixed(self, policy: str) -> FixedRuns:
+        return FixedRuns(self._settings, self._selection, policy)
+
+    def _with(self, selection: Selection) -> LakeRuns:
+        return LakeRuns(self._settings, selection)
+
+    def _matching(self, fixed: FixedRuns, condition: pl.Expr) -> list[str]:
+        import polars as pl
+
+        from runlake.values import RUN_ID
+
+        chosen = Selection(
+            self._selection.root,
+            order=self._selection.order,
+            directories=tuple(run.directory.relative for run in fixed.runs),
+        )
+        table = LakeRuns(self._settings, chosen).runs(flat=True)
+        try:
+            found: list[str] = table.filter(condition)[RUN_ID].to_list()
+        except pl.exceptions.PolarsError as error:
+            raise InvalidArgument(
+                f"The expression does not work over the runs of '{chosen.root}': {error}."
+            ) from error
+        return found
+
+    def __repr__(self) -> str:
+        filters = f" {self._selection.filters}" if self._selection.filters else ""
+        return line_for_screen(f"<LakeRuns {str(self._selection.root)!r}{filters}>")
+
+
+def _checked_order(order: object) -> str:
+    if not isinstance(order, str):
+        raise InvalidType(f"order must be a string such as '-created_at', not {order!r}.")
+    return order or DEFAULT_ORDER

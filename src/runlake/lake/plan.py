@@ -1,0 +1,82 @@
+"""`LakePlan`: what a scan of a lake would read, and what it would miss."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runlake.errors.screen import for_screen, one_line
+
+if TYPE_CHECKING:
+    from runlake.lake.fixed_runs import FixedRuns
+    from runlake.values import Question
+
+SHOWN_RUNS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class LakePlan:
+    """What a scan of a lake would read.
+
+    Parameters
+    ----------
+    question : str
+        Keys and steps.
+    n_runs : int
+        Number of runs.
+    n_files, n_bytes : int
+        Number of files to open, and their bytes on disk. Of these, a scan reads only the columns of
+        its keys.
+    n_rows : int
+        Rows in the row groups to read.
+    incomplete : mapping of str to str
+        What each run lacks on disk; the keys are the names of the column ``run_id``. Runs that lack
+        nothing are not in it.
+    """
+
+    question: str
+    n_runs: int
+    n_files: int
+    n_bytes: int
+    n_rows: int
+    incomplete: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        total = f"{self.n_rows:,} rows in {self.n_files:,} files of {self.n_bytes:,} bytes"
+        lines = [f"Read {self.question} of {self.n_runs:,} runs: {total}."]
+        if self.incomplete:
+            lines.append(f"Not complete on disk: {len(self.incomplete):,} of them.")
+            lines += [f"  {run}: {why}" for run, why in self._shown]
+            n_more = len(self.incomplete) - SHOWN_RUNS
+            lines += [f"  and {n_more:,} more"] if n_more > 0 else []
+        else:
+            lines.append("All of them are complete on disk.")
+        return "\n".join(for_screen(one_line(line)) for line in lines)
+
+    @property
+    def _shown(self) -> list[tuple[str, str]]:
+        return list(self.incomplete.items())[:SHOWN_RUNS]
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def plan_lake(runs: FixedRuns, question: Question) -> LakePlan:
+    """Plan a scan of runs, without reading a history."""
+    listed = runs.listed()
+    readings = runs.source.open(listed, question)
+    plans = [reading.plan for reading in readings]
+    exports = [export for plan in plans for export in plan.exports]
+    held = {export.path: export for plan in plans for export in plan.pulled.exports}
+    keys = question.keys
+    wanted = "every key" if keys is None else f"{question.projection.how} of {', '.join(keys)}"
+    return LakePlan(
+        f"{wanted}, steps {question.steps},",
+        len(listed),
+        len(exports),
+        sum(held[export.file].n_held_bytes for export in exports if export.file in held),
+        sum(export.n_rows for export in exports),
+        dict(runs.source.lacking),
+    )

@@ -1,0 +1,157 @@
+"""Which runs of a lake, in which order; and the runs that the catalog finds for it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from runlake.cache.layout import RunDirectory
+from runlake.cache.upkeep.run_query import query_runs
+from runlake.errors import InvalidArgument
+from runlake.lake.fields import find_field
+from runlake.lake.filters import compile_filters
+from runlake.lake.members import add_functions
+from runlake.lake.sql_text import Sql, build
+from runlake.values import RunPath
+
+DEFAULT_ORDER = "+created_at"
+CREATION = ("created_at", "createdAt")
+# Runs with equal values in the order are in this order.
+TIES = ("runs.created_us", "runs.entity", "runs.project", "runs.run_id", "runs.directory")
+
+
+@dataclass(frozen=True, slots=True)
+class LakeRun:
+    """A run of a lake.
+
+    Parameters
+    ----------
+    directory : RunDirectory
+        The run's directory.
+    run_id : str
+        The run's name in the column ``run_id``: the id alone if no other run of the same list has
+        it; else ``entity/project/id``; if two backends have that too, with the backend's host.
+    """
+
+    directory: RunDirectory
+    run_id: str
+
+    @property
+    def path(self) -> RunPath:
+        """The path of the run."""
+        return self.directory.run
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Runs of a lake, in an order.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    filters : mapping
+        Plain JSON in the language of `Api.runs`.
+    order : str
+        ``+`` or ``-``, and a field.
+    directories : tuple of str or None
+        The runs' directories relative to the root; None means all.
+    limit, offset : int or None, int
+        Maximum number of runs, and number of runs to leave out before them.
+
+    Raises
+    ------
+    InvalidArgument
+        If filters or order are wrong.
+    """
+
+    root: Path
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    order: str = DEFAULT_ORDER
+    directories: tuple[str, ...] | None = None
+    limit: int | None = None
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        compile_filters(self.filters)
+        self._order()
+
+    def narrowed(self, filters: Mapping[str, Any]) -> Selection:
+        """Return the runs of this selection that also match other filters."""
+        both = [dict(one) for one in (self.filters, filters) if one]
+        joined = {"$and": both} if len(both) > 1 else both[0] if both else {}
+        return replace(self, filters=joined)
+
+    def find(self) -> list[LakeRun]:
+        """Return the runs that are selected now."""
+        columns = [Sql(f"runs.{name}") for name in ("backend", "entity", "project", "run_id")]
+        directories = [
+            RunDirectory(self.root, backend, RunPath(*names))
+            for backend, *names in self.rows(columns)
+        ]
+        return list(map(LakeRun, directories, names_of(directories)))
+
+    def rows(self, columns: Sequence[Sql]) -> list[tuple[Any, ...]]:
+        """Return columns of the selected runs, one row per run."""
+        condition = compile_filters(self.filters)
+        tests = [*condition.probes, build("({})", condition.sql)]
+        if self.directories is not None:
+            listed = "SELECT value FROM json_each(?)"
+            tests.append(Sql(f"runs.directory IN ({listed})", (json.dumps(self.directories),)))
+        order = self._order()
+        parts = [*columns, *tests, *order]
+        query = (
+            f"SELECT {', '.join(part.text for part in columns)} FROM runs "
+            f"WHERE {' AND '.join(part.text for part in tests)} "
+            f"ORDER BY {', '.join(part.text for part in order)} LIMIT ? OFFSET ?"
+        )
+        values = [value for part in parts for value in part.values]
+        values += [-1 if self.limit is None else self.limit, self.offset]
+        return query_runs(self.root, query, values, partial(add_functions, root=self.root))
+
+    def _order(self) -> list[Sql]:
+        """Return the terms after ORDER BY: runs without the field come last."""
+        name = self.order.lstrip("+-")
+        if len(self.order) - len(name) > 1 or not name:
+            raise InvalidArgument(
+                f"order must be a field after '+' or '-', such as '-created_at', not "
+                f"{self.order!r}."
+            )
+        direction = "DESC" if self.order.startswith("-") else "ASC"
+        if name in CREATION:
+            # No term for nulls if they are last anyway: an index then gives the order.
+            first = [] if direction == "DESC" else [Sql("runs.created_us IS NULL")]
+            return [*first, *(Sql(f"{column} {direction}") for column in TIES)]
+        found = find_field(name)
+        if found.elements or found.value.text == "NULL":
+            raise InvalidArgument(f"Runs cannot be ordered by {name!r}.")
+        return [
+            build("{} IS NULL", found.value),
+            build(f"{{}} {direction}", found.value),
+            *(Sql(f"{column} ASC") for column in TIES),
+        ]
+
+
+def names_of(directories: Sequence[RunDirectory]) -> list[str]:
+    """Return the name of each run in the column ``run_id``; see `LakeRun`."""
+    names = [list(all_names(directory)) for directory in directories]
+    counts = [Counter(of_run[level] for of_run in names) for level in range(2)]
+    return [
+        next((name for name, count in zip(of_run, counts, strict=False) if count[name] == 1), full)
+        for of_run in names
+        for full in of_run[-1:]
+    ]
+
+
+def all_names(directory: RunDirectory) -> Iterator[str]:
+    """Yield the names that a run can have in the column ``run_id``, the shortest first."""
+    yield directory.run.run_id
+    yield str(directory.run)
+    parts = urlsplit(directory.base_url)
+    yield f"{parts.netloc}{parts.path}/{directory.run}"

@@ -1,0 +1,121 @@
+"""The runs of a lake as a frame."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from runlake.errors import MixedTypesWarning
+from runlake.errors.user_line import warn
+from runlake.history.frames.json_columns import column_of
+from runlake.history.runs.run_table import (
+    ENTITY,
+    FIELDS,
+    PLACES,
+    PROJECT,
+    STRUCTS,
+    checked_columns,
+    chosen_columns,
+    flat_run_table,
+    run_table,
+)
+from runlake.lake.members import MISSING, find_member, kind_and_value
+from runlake.lake.run_fields import Fields, read_fields, value_of
+from runlake.lake.selection import Selection
+from runlake.lake.sql_text import Sql
+
+SHOWN_COLUMNS = 5
+
+
+def lake_table(selection: Selection, columns: Sequence[str] | None, *, flat: bool) -> pl.DataFrame:
+    """Return the selected runs as a frame, one row per run.
+
+    Parameters
+    ----------
+    selection : Selection
+        The runs.
+    columns : sequence of str or None
+        Columns to return; None means entity, project, and all fields, config and summary.
+    flat : bool
+        Return a column per path of config and summary, instead of structs.
+    """
+    names = None if columns is None else checked_columns(columns)
+    if names is not None and not flat:
+        return _some_columns(selection, names)
+    fields, _ = read_fields(selection, is_light=False)
+    if not flat:
+        places = chosen_columns(fields, (ENTITY, PROJECT))
+        return pl.concat([places, run_table(fields)], how="horizontal")
+    return flat_lake_table(fields, str(selection.root), names)
+
+
+def flat_lake_table(
+    fields: Sequence[Fields], place: str, columns: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """Return runs as a frame of scalar columns.
+
+    Parameters
+    ----------
+    fields : sequence of dict
+        The fields of each run by the backend's names.
+    place : str
+        Where the runs are, for warnings.
+    columns : sequence of str or None
+        Columns to return; None means all.
+    """
+    table, mixed = flat_run_table(fields)
+    table = pl.concat([chosen_columns(fields, (ENTITY, PROJECT)), table], how="horizontal")
+    if columns is not None:
+        kept = [name for one in columns for name in table.columns if _is_of(name, one)]
+        table = table[list(dict.fromkeys(kept))]
+    _warn_of_mixed(place, [name for name in mixed if name in table.columns])
+    return table
+
+
+def _is_of(name: str, asked: str) -> bool:
+    return name == asked or (asked not in FIELDS and name.startswith(f"{asked}."))
+
+
+def _warn_of_mixed(place: str, mixed: Sequence[str]) -> None:
+    if mixed:
+        shown = ", ".join(map(repr, mixed[:SHOWN_COLUMNS]))
+        more = f" and {len(mixed) - SHOWN_COLUMNS:,} more" if len(mixed) > SHOWN_COLUMNS else ""
+        warn(
+            f"Columns of the runs in {place!r} have values without a common type and "
+            f"are JSON text: {shown}{more}.",
+            MixedTypesWarning,
+        )
+
+
+def _some_columns(selection: Selection, names: Sequence[str]) -> pl.DataFrame:
+    """Return some columns; of config and summary, SQLite reads only the values of the columns."""
+    paths = [name for name in names if name not in FIELDS and name not in PLACES]
+    whole = [name for name in paths if name in STRUCTS]
+    is_light = not whole and "runtime" not in names
+    paths = [name for name in paths if name not in STRUCTS]
+    extra: list[Sql] = []
+    for name in paths:
+        document, _, path = name.partition(".")
+        extra += kind_and_value(f"runs.{document}", path)
+    if paths:
+        extra.append(Sql("runs.exact"))
+    fields, values = read_fields(selection, is_light=is_light, extra=extra)
+    series = {
+        name: column_of(name, [_cell(name, at, row) for row in values])
+        for at, name in enumerate(paths)
+    }
+    plain = chosen_columns(fields, [name for name in names if name not in series])
+    return pl.DataFrame([series[name] if name in series else plain[name] for name in names])
+
+
+def _cell(name: str, place: int, row: Sequence[Any]) -> Any:
+    """Return a value of config or summary from the columns of SQLite."""
+    exact = row[-1]
+    if exact is None:
+        return value_of(row[2 * place], row[2 * place + 1])
+    document, _, path = name.partition(".")
+    found = find_member(json.loads(exact)[document], path)
+    return None if found is MISSING else found
