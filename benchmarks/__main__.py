@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.server_process import running_server
 
-from benchmarks import download, frames, many_runs, reading, rows
+from benchmarks import download, frames, lake, many_runs, reading, rows
 from benchmarks.growth import curves
 from benchmarks.plot import Curve
 from benchmarks.report import Line, as_markdown, growth_table, summary, write_document
@@ -25,6 +25,7 @@ GROUPS: dict[tuple[str, ...], Measure] = {
     reading.NAMES: reading.lines,
     many_runs.NAMES: many_runs.lines,
     download.NAMES: download.lines,
+    lake.NAMES: lake.lines,
 }
 NAMES = [*(name for names in GROUPS for name in names), GROWTH]
 

@@ -217,6 +217,46 @@ code = "import sys, wandb; wandb.Api().run(sys.argv[2]).download_history_exports
 command = [sys.executable, "-c", code, folder, path]
 measure(lambda: (subprocess.check_call(command), n_bytes())[1], before=clear)
 """
+LAKE_PULL = f"""{_PULLED}
+import runlake
+lake = runlake.Lake(folder)
+def pull():
+    report = lake.pull(path)
+    assert not report.failed and not report.incomplete, report
+    return n_bytes()
+measure(pull, before=clear)
+"""
+LAKE_UNCHANGED = f"""{_PULLED}
+import runlake
+clear()
+lake = runlake.Lake(folder)
+lake.pull(path)
+def pull():
+    report = lake.pull(path)
+    assert len(report.unchanged) == report.n_runs, report
+    return report.n_requests
+measure(pull)
+"""
+# As scripts do it: a run after the other.
+WANDB_PULLS = f"""{_PULLED}
+import wandb
+def pull():
+    for run in wandb.Api().runs(path)[: arguments["n_runs"]]:
+        run.download_history_exports(folder / run.id)
+    return n_bytes()
+measure(pull, before=clear)
+"""
+CURL_PARALLEL = f"""{_PULLED}
+def fetch():
+    lines = [
+        f'url = "{{url}}"\noutput = "{{folder / str(i)}}.parquet"'
+        for i, url in enumerate(arguments["urls"])
+    ]
+    command = ["curl", "--silent", "--parallel", "--parallel-max", "64", "--config", "-"]
+    subprocess.run(command, input="\n".join(lines), text=True, check=True)
+    return n_bytes()
+measure(fetch, before=clear)
+"""
 CURL = f"""{_PULLED}
 def fetch():
     started = [

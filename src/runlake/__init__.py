@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from runlake.lake.lake import Lake
     from runlake.lake.lake_runs import LakeRuns
     from runlake.lake.plan import LakePlan
+    from runlake.lake.report import PullReport
     from runlake.public.accelerate import accelerate
     from runlake.public.api import Api
     from runlake.public.artifacts.artifacts import Artifact
@@ -78,6 +79,7 @@ _HOMES = {
     "Plan": "runlake.history.plan.plan",
     "Project": "runlake.public.projects",
     "Projects": "runlake.public.projects",
+    "PullReport": "runlake.lake.report",
     "PullResult": "runlake.cache.pull_result",
     "Run": "runlake.public.run.run",
     "RunDiff": "runlake.lake.diff",
@@ -117,6 +119,7 @@ __all__ = [
     "Plan",
     "Project",
     "Projects",
+    "PullReport",
     "PullResult",
     "Run",
     "RunDiff",

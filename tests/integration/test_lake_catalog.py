@@ -3,6 +3,7 @@
 import json
 import math
 import sqlite3
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -10,10 +11,13 @@ import pytest
 import runlake
 from runlake.cache.catalog import DATABASE, Catalog
 from runlake.cache.layout import RunDirectory
+from runlake.cache.paged_catalog import PagedCatalog
 from runlake.cache.store import StoredManifest, write_manifest
 from runlake.cache.strict_json import strict_json
+from runlake.cache.upkeep.catch_up import catch_up, name_process
 from runlake.errors import InvalidType
 from runlake.exports.footers.known_columns import ColumnFacts
+from runlake.exports.process_identity import Process
 from runlake.values import RunPath
 
 # The catalog of the first version, with one run.
@@ -133,3 +137,33 @@ def test_columns_of_a_narrow_export_are_stored_together(tmp_path):
     assert some == {"nested": columns["nested"]}
     # The export was replaced by one with other columns under the same name.
     assert catalog.columns("one.parquet", None, 3) is None
+
+
+def test_runs_of_a_killed_pull_are_noted_as_they_are_on_disk(lake):
+    catalog = lake._catalog
+    directory = RunDirectory(lake.path, "http://127.0.0.1:1", RunPath("e", "p", "r"))
+    write_manifest(directory, StoredManifest(attrs={"displayName": "later"}, pulled_at=1.0))
+    alive, dead = Process.current(), replace(Process.current(), started=1)
+    catalog.note_underway([directory.relative], name_process(alive))
+    assert catch_up(lake.path) == 0
+    assert row_of(lake)["name"] == "näme"
+    catalog.note_underway([directory.relative, "v2/x/e/p/gone"], name_process(dead))
+    assert catch_up(lake.path) == 1
+    assert row_of(lake)["name"] == "later"
+    assert catalog.underway() == {}
+
+
+def test_changes_of_a_page_are_written_together_once_the_catalog_is_free(tmp_path, monkeypatch):
+    monkeypatch.setattr("runlake.cache.catalog.SHUNNED_SECONDS", 0.05)
+    catalog = PagedCatalog(tmp_path)
+    Catalog(tmp_path).prepare()
+    directory = RunDirectory(tmp_path, "http://127.0.0.1:1", RunPath("e", "p", "r"))
+    catalog.note_run(directory, StoredManifest())
+    assert catalog.runs() == []
+    other = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert not catalog.flush()
+    other.execute("ROLLBACK")
+    other.close()
+    assert catalog.flush(is_last=True)
+    assert [run.run_id for run in catalog.runs()] == ["r"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import struct
 import threading
 import time
 import zlib
@@ -26,12 +27,13 @@ from runlake.cache.catalog_schema import MIGRATIONS
 from runlake.cache.column_facts import (
     decoded_type,
     encoded_type,
+    facts_crc32c,
     pack_facts,
     real_bound,
     unpack_facts,
 )
 from runlake.cache.disk.mounts import is_network
-from runlake.cache.disk.sealed import seal_row, unseal_row
+from runlake.cache.disk.sealed import BrokenSeal, seal_row, unseal_row
 from runlake.cache.layout import RunDirectory
 from runlake.cache.run_facts import run_row
 from runlake.cache.store import StoredManifest
@@ -57,6 +59,8 @@ NAME, POSITION, TYPE, N_NULLS, SLICE = 1, 2, 3, 4, 7
 BUSY_SECONDS = 0.2
 SHUNNED_SECONDS = 5.0
 MAX_VARIABLES = 500  # per statement; SQLite before 3.32 allows 999
+# The database's `application_id`, once every run on disk was noted.
+HAS_ALL_RUNS = 0x726C6B31
 # A footer of fewer columns is parsed in a millisecond, so its slices are not stored, and the facts
 # of its columns are stored together.
 WIDE_COLUMNS = 256
@@ -121,10 +125,12 @@ class Catalog:
 
         def read(connection: sqlite3.Connection) -> dict[str, ColumnFacts] | None:
             if n_columns < WIDE_COLUMNS:
-                select = "SELECT file, facts, crc32c FROM narrow_exports WHERE file = ?"
+                select = "SELECT facts, crc32c FROM narrow_exports WHERE file = ?"
                 found = connection.execute(select, (file,)).fetchone()
                 if found is not None:
-                    return unpack_facts(unseal_row(found)[1], n_columns, wanted)
+                    if facts_crc32c(file, found[0]) != found[1]:
+                        raise BrokenSeal("the facts of columns are not what was written")
+                    return unpack_facts(found[0], n_columns, wanted)
             # Also narrow exports that an older version of runlake has noted.
             count = "SELECT count(*) FROM columns WHERE file = ?"
             if connection.execute(count, (file,)).fetchone()[0] != n_columns:
@@ -158,7 +164,8 @@ class Catalog:
         for path, columns in exports.items():
             file = path.name
             if len(columns) < WIDE_COLUMNS:
-                narrow.append(seal_row((file, pack_facts(columns))))
+                facts = pack_facts(columns)
+                narrow.append((file, facts, facts_crc32c(file, facts)))
                 continue
             frame, slices = _slices(path, len(columns))
             if frame is not None:
@@ -227,6 +234,7 @@ class Catalog:
                 relative = run["directory"]
                 _forget_columns(connection, relative, {export[0] for export in exports})
                 _insert(connection, run)
+                connection.execute("DELETE FROM underway WHERE directory = ?", (relative,))
                 connection.execute("DELETE FROM exports WHERE directory = ?", (relative,))
                 connection.executemany(f"INSERT INTO exports VALUES ({_marks(11)})", exports)
 
@@ -272,11 +280,51 @@ class Catalog:
 
         return self._read(read)
 
-    def unnoted(self) -> list[str]:
-        """Return the directories of runs that an older version of runlake has noted."""
-        query = "SELECT directory FROM runs WHERE is_complete IS NULL"
-        rows = self._read(lambda connection: connection.execute(query).fetchall())
-        return [row[0] for row in rows or []]
+    @property
+    def has_all_runs(self) -> bool:
+        """True if every run on disk was noted since the database was created.
+
+        A lost or damaged database is created again by the next read, which knows of one run only.
+        """
+        marked = self._read(
+            lambda connection: connection.execute("PRAGMA application_id").fetchone()[0]
+        )
+        return marked == HAS_ALL_RUNS
+
+    def mark_all_runs(self) -> None:
+        """Record that every run on disk was noted."""
+        self._write(
+            lambda connection: connection.execute(f"PRAGMA application_id = {HAS_ALL_RUNS}")
+        )
+
+    def underway(self) -> dict[str, str]:
+        """Return the runs that are being pulled, or were when a process was killed.
+
+        Returns
+        -------
+        dict of str to str
+            For the directory of each run, the process as `note_underway` stored it.
+        """
+        query = "SELECT directory, process FROM underway"
+        return dict(self._read(lambda connection: connection.execute(query).fetchall()) or [])
+
+    def note_underway(self, directories: Iterable[str], process: str) -> None:
+        """Record that a process begins to pull runs; `note_run` ends that."""
+        rows = [(directory, process) for directory in directories]
+        self._write(
+            lambda connection: connection.executemany(
+                "INSERT OR REPLACE INTO underway VALUES (?, ?)", rows
+            )
+        )
+
+    def end_underway(self, directories: Iterable[str]) -> None:
+        """Record that runs are no longer being pulled, whether or not they were noted."""
+        rows = [(directory,) for directory in directories]
+        self._write(
+            lambda connection: connection.executemany(
+                "DELETE FROM underway WHERE directory = ?", rows
+            )
+        )
 
     def n_held_bytes(self) -> int | None:
         """Return the bytes of all exports on disk; None if the catalog cannot be read."""
@@ -298,16 +346,16 @@ class Catalog:
             return query(_connections.get(self._root))
         except (sqlite3.Error, OSError) as error:
             self._distrust(error)
-        except (ValueError, LookupError, zlib.error, pa.ArrowException) as error:
+        except (ValueError, LookupError, struct.error, zlib.error, pa.ArrowException) as error:
             logger.info("The catalog's rows of %s are damaged: %s", file, error)
             if file is not None:
                 self._write(lambda connection: _forget_file(connection, file))
         return None
 
-    def _write(self, change: Callable[[sqlite3.Connection], None]) -> None:
-        """Make a change in one transaction; do nothing if the catalog cannot be written."""
+    def _write(self, change: Callable[[sqlite3.Connection], object]) -> bool:
+        """Make a change in one transaction; return whether the catalog could be written."""
         if _is_shunned(self._root):
-            return
+            return False
         try:
             connection = _connections.get(self._root)
             connection.execute("BEGIN IMMEDIATE")
@@ -322,6 +370,9 @@ class Catalog:
         except (OverflowError, UnicodeEncodeError) as error:
             # A manifest edited by hand may contain integers or text that SQLite cannot store.
             logger.info("The catalog in %s cannot store this: %s", self._root, error)
+        else:
+            return True
+        return False
 
     def _distrust(self, error: Exception) -> None:
         logger.info("The catalog in %s is not used now: %s", self._root, error)
@@ -374,8 +425,8 @@ def open_unchanging(root: Path) -> sqlite3.Connection | None:
     connection = sqlite3.connect(address, uri=True)
     with suppress(sqlite3.Error):
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        unnoted = "SELECT count(*) FROM runs WHERE is_complete IS NULL"
-        if version == len(MIGRATIONS) and not connection.execute(unnoted).fetchone()[0]:
+        marked = connection.execute("PRAGMA application_id").fetchone()[0]
+        if version == len(MIGRATIONS) and marked == HAS_ALL_RUNS:
             return connection
     connection.close()
     return None

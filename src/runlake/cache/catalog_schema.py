@@ -27,32 +27,22 @@ MIGRATIONS = (
       file TEXT PRIMARY KEY, frame BLOB NOT NULL, crc32c INTEGER NOT NULL
     );
     """,
-    # Runs that an older version noted have no value in `is_complete`: their manifests are noted
-    # again when somebody lists the runs. The long columns come last, because SQLite reads a row
-    # from its start.
+    # What an older version noted of runs is dropped: all manifests are noted again when somebody
+    # lists the runs. The long columns come last, because SQLite reads a row from its start.
     """
-    ALTER TABLE runs RENAME TO older_runs;
-    DROP INDEX runs_by_name;
+    DROP TABLE runs;
     CREATE TABLE runs (
       directory TEXT PRIMARY KEY, backend TEXT NOT NULL, entity TEXT NOT NULL,
       project TEXT NOT NULL, run_id TEXT NOT NULL, name TEXT, state TEXT, created_at TEXT,
       heartbeat_at TEXT, grp TEXT, job_type TEXT, user TEXT, sweep TEXT, notes TEXT, tags TEXT,
       history_line_count INTEGER, last_step INTEGER, n_live_rows INTEGER, offered_at REAL,
-      pulled_at REAL, is_pinned INTEGER NOT NULL, is_complete INTEGER, incomplete_reason TEXT,
-      created_us INTEGER, heartbeat_us INTEGER, config TEXT, summary TEXT, attrs TEXT, exact TEXT
+      pulled_at REAL, is_pinned INTEGER NOT NULL, is_complete INTEGER NOT NULL,
+      incomplete_reason TEXT, created_us INTEGER, heartbeat_us INTEGER,
+      config TEXT, summary TEXT, attrs TEXT, exact TEXT
     );
-    INSERT INTO runs (
-      directory, backend, entity, project, run_id, state, heartbeat_at, history_line_count,
-      last_step, n_live_rows, offered_at, is_pinned
-    ) SELECT
-      directory, backend, entity, project, run_id, state, heartbeat_at, line_count,
-      last_step, n_live_rows, offered_at, is_pinned
-    FROM older_runs;
-    DROP TABLE older_runs;
     CREATE INDEX runs_by_name ON runs (entity, project, run_id);
     CREATE INDEX runs_by_age ON runs (entity, project, created_us, run_id);
     CREATE INDEX runs_by_creation ON runs (created_us, entity, project, run_id);
-    CREATE INDEX runs_unnoted ON runs (directory) WHERE is_complete IS NULL;
     CREATE TABLE underway (directory TEXT PRIMARY KEY, process TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE narrow_exports (
       file TEXT PRIMARY KEY, facts BLOB NOT NULL, crc32c INTEGER NOT NULL

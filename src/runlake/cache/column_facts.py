@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+import google_crc32c
 import pyarrow as pa
 
 from runlake.exports.footers.known_columns import ColumnFacts
 
+UNKNOWN = -1
 LEVEL = 1  # higher levels save a tenth, and take three times as long
 
 
@@ -23,18 +26,18 @@ def pack_facts(columns: Mapping[str, ColumnFacts]) -> bytes:
     columns : mapping of str to ColumnFacts
         All columns of an export, in file order.
     """
-    facts = columns.values()
+    facts = list(columns.values())
     types = list(dict.fromkeys(encoded_type(fact.type) for fact in facts))
     at = {content: index for index, content in enumerate(types)}
-    document = [
-        list(columns),
-        [content.hex() for content in types],
-        [at[encoded_type(fact.type)] for fact in facts],
-        [fact.n_nulls for fact in facts],
-        [real_bound(fact.minimum) for fact in facts],
-        [real_bound(fact.maximum) for fact in facts],
-    ]
-    return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), LEVEL)
+    names = json.dumps([list(columns), [content.hex() for content in types]])
+    numbers = struct.pack(
+        _format(len(facts)),
+        *(at[encoded_type(fact.type)] for fact in facts),
+        *(UNKNOWN if fact.n_nulls is None else fact.n_nulls for fact in facts),
+        *(_number(fact.minimum) for fact in facts),
+        *(_number(fact.maximum) for fact in facts),
+    )
+    return zlib.compress(numbers + names.encode(), LEVEL)
 
 
 def unpack_facts(
@@ -56,21 +59,57 @@ def unpack_facts(
     dict of str to ColumnFacts or None
         In file order; None if ``content`` does not describe all columns of the export.
     """
-    every, types, *facts = json.loads(zlib.decompress(content))
+    found = zlib.decompress(content)
+    layout = _format(n_columns)
+    start = struct.calcsize(layout)
+    if found[start : start + 1] != b"[":
+        return None
+    every, types = json.loads(found[start:])
     if len(every) != n_columns:
         return None
-    dtypes = [decoded_type(bytes.fromhex(text)) for text in types]
-    wanted = None if names is None else frozenset(names)
+    numbers = struct.unpack_from(layout, found)
+    dtypes = [_type_of(text) for text in types]
+    wanted = every if names is None else sorted({*names}.intersection(every), key=every.index)
+    places = range(n_columns) if names is None else map(every.index, wanted)
     return {
-        name: ColumnFacts(dtypes[kind], n_nulls, minimum, maximum)
-        for name, kind, n_nulls, minimum, maximum in zip(every, *facts, strict=True)
-        if wanted is None or name in wanted
+        name: ColumnFacts(
+            dtypes[numbers[at]],
+            None if numbers[n_columns + at] == UNKNOWN else numbers[n_columns + at],
+            _bound(numbers[2 * n_columns + at]),
+            _bound(numbers[3 * n_columns + at]),
+        )
+        for name, at in zip(wanted, places, strict=True)
     }
+
+
+def facts_crc32c(file: str, content: bytes) -> int:
+    """Return the checksum of the result of `pack_facts`, and of the file that it describes."""
+    return int(google_crc32c.extend(google_crc32c.value(file.encode()), content))
 
 
 def real_bound(value: float | None) -> float | None:
     """Return a minimum or maximum as the catalog stores it; NaN is no bound."""
     return None if value is None or math.isnan(value) else float(value) + 0.0
+
+
+def _format(n_columns: int) -> str:
+    """Return the layout of the numbers: indexes of types, counts of nulls, minima, maxima."""
+    return f"<{n_columns}H{n_columns}q{2 * n_columns}d"
+
+
+def _number(bound: float | None) -> float:
+    real = real_bound(bound)
+    return math.nan if real is None else real
+
+
+def _bound(number: float) -> float | None:
+    # NaN is no bound, so it stands for an unknown one.
+    return None if math.isnan(number) else number
+
+
+@lru_cache(maxsize=4096)
+def _type_of(text: str) -> pa.DataType:
+    return decoded_type(bytes.fromhex(text))
 
 
 @lru_cache(maxsize=4096)

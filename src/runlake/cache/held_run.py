@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from runlake.cache.catalog import Catalog
+from runlake.cache.companions import read_rows
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
 from runlake.cache.memory import recall_columns, recall_exports
 from runlake.cache.pull_result import PullResult
 from runlake.cache.store import (
+    LIVE,
     LastOffer,
     StoredManifest,
     describe_age,
@@ -48,6 +50,8 @@ class HeldRun:
         Keys and steps to read.
     distrusted : collection of Path
         Files that a reader could not read. They are not used, even if their checksums are right.
+    catalog : Catalog, optional
+        The catalog to write to; the catalog of the cache if omitted.
     """
 
     def __init__(
@@ -56,8 +60,9 @@ class HeldRun:
         directory: RunDirectory,
         question: Question,
         distrusted: Collection[Path] = (),
+        catalog: Catalog | None = None,
     ) -> None:
-        self.catalog = Catalog(directory.root)
+        self.catalog = catalog or Catalog(directory.root)
         # Files that another program or a crash may have changed, of those seen by `holds`.
         self.touched: set[Path] = set()
         self._settings = settings
@@ -123,14 +128,14 @@ class HeldRun:
             )
         age = max(0.0, time.time() - offer.at)
         self._note_files()
-        self._warn_stale(offer, unreachable)
+        self._warn_stale(offer, unreachable, has_live=LIVE in stored.beside)
         note_use(self._directory)
         return PullResult(
             self.remembered(offer, exports),
             self._directory.path,
             loaded,
             age=age,
-            n_left_out=offer.n_live_rows,
+            n_left_out=0 if LIVE in stored.beside else offer.n_live_rows,
         )
 
     def holds(self, export: StoredExport) -> Held:
@@ -160,6 +165,13 @@ class HeldRun:
         """Return exports with the facts of the columns to read."""
         keys = self._question.keys
         return recall_exports(self.catalog, self._directory.path, tuple(exports), keys)
+
+    def _live_steps(self) -> tuple[int, ...]:
+        """Return the steps of the live rows that are stored beside the exports."""
+        if LIVE not in read_manifest(self._directory).beside:
+            return ()
+        rows = read_rows(self._directory, LIVE) or ()
+        return tuple(dict.fromkeys(row[STEP] for row in rows))
 
     def _note_files(self) -> None:
         """Record the new state of files that were copied or restored, but are intact.
@@ -196,22 +208,30 @@ class HeldRun:
         )
 
     def remembered(self, offer: LastOffer, exports: Sequence[StoredExport]) -> Manifest:
-        """Return the manifest of the backend's last answer, without live rows."""
+        """Return the manifest of the backend's last answer, with live rows that are on disk."""
+        live_steps = self._live_steps()
+        last_step = offer.last_step
+        if live_steps:
+            # Rows after these are in no answer of the backend.
+            known = [export.facts.last_step for export in exports]
+            last_step = max([live_steps[-1], *(step for step in known if step is not None)])
         return Manifest(
             self._directory.run,
             offer.state,
             offer.heartbeat_at,
             offer.line_count,
-            offer.last_step,
+            last_step,
             {},
             tuple(Export("", export.object) for export in exports),
-            (),
+            live_steps,
         )
 
-    def _warn_stale(self, offer: LastOffer, unreachable: Unreachable | None) -> None:
+    def _warn_stale(
+        self, offer: LastOffer, unreachable: Unreachable | None, *, has_live: bool
+    ) -> None:
         why = "Offline" if unreachable is None else "The backend does not answer"
         missing = ""
-        if offer.n_live_rows != 0:
+        if offer.n_live_rows != 0 and not has_live:
             rows = "an unknown number of" if offer.n_live_rows is None else f"{offer.n_live_rows:,}"
             missing = f", without {rows} rows that were in no export at that time"
         run, age = self._directory.run, describe_age(offer)

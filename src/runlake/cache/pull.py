@@ -10,11 +10,12 @@ import time
 import weakref
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from runlake.backend.http.client import Client
+from runlake.backend.http.stop import Stop
 from runlake.cache.catalog import Catalog
 from runlake.cache.fetch import Fetching
 from runlake.cache.held_run import HeldRun
@@ -22,6 +23,8 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
 from runlake.cache.pull_result import PullResult
 from runlake.cache.store import (
+    LIVE,
+    Companion,
     LastOffer,
     StoredManifest,
     note_use,
@@ -54,6 +57,28 @@ UNWRITABLE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How a run is stored that is pulled to be kept, not only to be read.
+
+    The run is pinned. If it cannot be stored, the pull fails; a read would use a temporary
+    directory. The cache's limit of size is the caller's business.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Receives the facts of the run.
+    stop : Stop
+        When set, ends the downloads.
+    beside : mapping of str to Companion
+        Files that were stored beside the exports before; the stored manifest will name them.
+    """
+
+    catalog: Catalog
+    stop: Stop
+    beside: Mapping[str, Companion] = field(default_factory=dict)
+
+
 def pull_run(
     client: Client,
     run: RunPath,
@@ -65,6 +90,7 @@ def pull_run(
     progress: Progress | None = None,
     known: Freshness | None = None,
     fetch: Callable[[Client, RunPath], Manifest] = fetch_manifest,
+    keeping: Keeping | None = None,
 ) -> PullResult:
     """Download the parts of a run's exports that a read needs and that are not on disk.
 
@@ -95,6 +121,8 @@ def pull_run(
         sent.
     fetch : callable
         Fetches the manifest of the run.
+    keeping : Keeping, optional
+        Keep the run; if omitted, it is only to be read.
 
     Returns
     -------
@@ -109,7 +137,8 @@ def pull_run(
     NotCached
         If offline mode is on and a needed file is not on disk.
     Unreachable
-        If the backend does not answer, and the run had not ended at the backend's last answer.
+        If the backend does not answer, and the run had not ended at the backend's last answer, or
+        is to be kept.
 
     Warns
     -----
@@ -119,7 +148,8 @@ def pull_run(
         If the cache cannot be written: downloads are deleted together with the result.
     """
     directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
-    held = HeldRun(client.settings, directory, question, distrusted)
+    catalog = None if keeping is None else keeping.catalog
+    held = HeldRun(client.settings, directory, question, distrusted, catalog)
     if client.settings.offline:
         return held.from_disk(None)
     if use_cache and known is not None:
@@ -129,11 +159,13 @@ def pull_run(
     try:
         offered = fetch(client, run)
     except Unreachable as error:
+        if keeping is not None:
+            raise
         return held.from_disk(error)
-    pull = _Pull(client, directory, question, held, set(distrusted), attrs, progress)
+    pull = _Pull(client, directory, question, held, set(distrusted), attrs, progress, keeping)
     result = pull.with_unlisted(pull.from_backend(offered, use_cache=use_cache))
     note_use(directory)
-    if result.n_downloaded:
+    if result.n_downloaded and keeping is None:
         keep_within(client.settings, directory.path)
     return result
 
@@ -191,6 +223,7 @@ class _Pull:
         distrusted: set[Path],
         attrs: Mapping[str, Any] | None,
         progress: Progress | None,
+        keeping: Keeping | None,
     ) -> None:
         self._client = client
         self._directory = directory
@@ -199,6 +232,7 @@ class _Pull:
         self._distrusted = distrusted
         self._attrs = attrs
         self._progress = progress
+        self._keeping = keeping
 
     def from_backend(self, offered: Manifest, *, use_cache: bool) -> PullResult:
         """Download the missing parts of the exports that the backend lists."""
@@ -221,7 +255,7 @@ class _Pull:
                 # manifest is read again under the lock.
                 return self._fetch_locked(offered, use_cache=use_cache)
         except (OSError, CacheError) as error:
-            if _is_unwritable(error):
+            if self._keeping is None and _is_unwritable(error):
                 return self._fetch_elsewhere(offered, error)
             if isinstance(error, CacheError):
                 raise
@@ -274,6 +308,10 @@ class _Pull:
 
     def _is_noted(self, stored: StoredManifest) -> bool:
         has_attrs = self._attrs is None or stored.attrs == self._attrs
+        if self._keeping is not None:
+            is_kept = stored.pulled_at is not None and stored.is_pinned
+            if not is_kept or not self._keeping.beside.items() <= stored.beside.items():
+                return False
         offered = stored.offered_exports
         touched = self._held.touched
         if not has_attrs or offered is None:
@@ -283,8 +321,9 @@ class _Pull:
     def _note(self, offered: Manifest) -> None:
         """Store the backend's answer for offline reads and lists, even if nothing is downloaded."""
         directory, settings = self._directory, self._client.settings
-        # The read has its result already; an unwritable cache must not make it fail.
-        with suppress(OSError, CacheError):
+        # A read has its result already; an unwritable cache must not make it fail.
+        spared = (OSError, CacheError) if self._keeping is None else ()
+        with suppress(*spared):
             tag_root(directory)
             with run_lock(directory, settings.lock_timeout, locking=settings.locking):
                 stored = read_manifest(self._directory)
@@ -327,7 +366,7 @@ class _Pull:
             catalog,
             stored,
             self._question,
-            Traffic(self._progress),
+            Traffic(self._progress, None if self._keeping is None else self._keeping.stop),
         )
 
     def _narrow_distrust(self, stored: StoredManifest) -> None:
@@ -394,7 +433,16 @@ class _Pull:
             is_noted = found.dropped_at == dropped_at
             exports[name] = found if is_noted else replace(found, dropped_at=dropped_at)
         attrs = stored.attrs if self._attrs is None else self._attrs
-        return replace(stored, exports=exports, offer=LastOffer.of(offered, exports), attrs=attrs)
+        offer = LastOffer.of(offered, exports)
+        beside = stored.beside
+        if not offer.is_like(stored.offer):
+            # The stored live rows are those of the answer before.
+            beside = {kind: one for kind, one in beside.items() if kind != LIVE}
+        settled = replace(stored, exports=exports, offer=offer, attrs=attrs, beside=beside)
+        if self._keeping is None:
+            return settled
+        beside = {**beside, **self._keeping.beside}
+        return replace(settled, is_pinned=True, pulled_at=now, beside=beside)
 
     def _result(
         self, offered: Manifest, stored: StoredManifest, fetching: Fetching | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from runlake.backend.http.json_text import parse_json
 from runlake.cache.layout import RunDirectory
-from runlake.cache.store import StoredManifest
+from runlake.cache.store import LIVE, StoredManifest
 from runlake.cache.strict_json import lossless_json, strict_json
 from runlake.values import INTERNAL_CONFIG, unwrapped
 
@@ -94,11 +94,11 @@ def incomplete_reason(manifest: StoredManifest) -> str | None:
     n_partial = sum(export.coverage is not None for export in exports)
     if n_partial:
         return f"only some keys or steps of {n_partial:,} of {len(exports):,} exports are on disk"
-    if offer.n_live_rows is None:
-        return "an unknown number of its rows were in no export"
-    if offer.n_live_rows:
-        return f"{offer.n_live_rows:,} of its rows were in no export"
-    return None
+    n_live_rows = 0 if LIVE in manifest.beside else offer.n_live_rows
+    if n_live_rows == 0:
+        return None
+    n_rows = "an unknown number" if n_live_rows is None else f"{n_live_rows:,}"
+    return f"{n_rows} of its rows were in no export"
 
 
 def _documents(attrs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

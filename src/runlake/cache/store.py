@@ -29,6 +29,8 @@ from runlake.exports.unlisted import find_gaps
 from runlake.exports.validator import Validator
 
 SCHEMA_VERSION = 2
+# The key of live rows in `StoredManifest.beside`.
+LIVE = "live"
 # The first line is fixed by the Cache Directory Tagging Specification.
 TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
@@ -106,10 +108,45 @@ class LastOffer:
         """
         return Freshness(self.state, self.heartbeat_at, self.line_count)
 
+    def is_like(self, other: LastOffer | None) -> bool:
+        """Return whether another answer listed the same rows, at whatever time."""
+        if other is None:
+            return False
+        mine, theirs = (
+            (one.freshness, one.identities, one.last_step, one.n_live_rows) for one in (self, other)
+        )
+        return mine == theirs
+
     @property
     def is_over(self) -> bool:
         """True if the run had ended, and all its rows were exported."""
         return self.state not in STATES_UNDER_WAY and self.n_live_rows == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A file beside the exports of a run, see `runlake.cache.companions`.
+
+    Parameters
+    ----------
+    file : str
+        File name in the run's directory.
+    n_bytes, crc32c : int
+        Length and checksum of the file.
+    n_rows : int
+        Number of rows in it.
+    asked : tuple of str
+        Which rows were requested, if not all.
+    is_whole : bool
+        False if some of the rows, or of the files that they name, could not be downloaded.
+    """
+
+    file: str
+    n_bytes: int
+    crc32c: int
+    n_rows: int
+    asked: tuple[str, ...] = ()
+    is_whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -129,6 +166,8 @@ class StoredManifest:
     pulled_at : float or None
         When the run was last pulled into the lake, in seconds since 1970; None if only reads have
         downloaded from it.
+    beside : mapping of str to Companion
+        Files beside the exports: the keys are ``live``, ``system`` and ``files``.
     """
 
     exports: Mapping[str, StoredExport] = field(default_factory=dict)
@@ -136,6 +175,7 @@ class StoredManifest:
     attrs: Mapping[str, Any] | None = None
     is_pinned: bool = False
     pulled_at: float | None = None
+    beside: Mapping[str, Companion] = field(default_factory=dict)
 
     @property
     def freshness(self) -> Freshness | None:
@@ -209,6 +249,7 @@ def _parse(directory: RunDirectory) -> StoredManifest | None:
             document["attrs"],
             bool(document["is_pinned"]),
             document.get("pulled_at"),
+            {kind: _parse_companion(one) for kind, one in document.get("beside", {}).items()},
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
@@ -240,6 +281,10 @@ def write_manifest(
         "attrs": manifest.attrs,
         "is_pinned": manifest.is_pinned,
         "pulled_at": manifest.pulled_at,
+        "beside": {
+            kind: {n: getattr(one, n) for n in Companion.__slots__}
+            for kind, one in manifest.beside.items()
+        },
         "exports": [_describe_export(export) for export in manifest.exports.values()],
     }
     with AttemptFile(directory.path, "manifest") as attempt:
@@ -309,6 +354,11 @@ def _checked_name(file: str) -> str:
     if not name.endswith(EXPORT_SUFFIX):
         raise ValueError(f"{file!r} is no name of an export")
     return name
+
+
+def _parse_companion(entry: Mapping[str, Any]) -> Companion:
+    name = Path(entry["file"]).name
+    return Companion(**{**entry, "file": name, "asked": tuple(entry["asked"])})
 
 
 def _parse_export(entry: Mapping[str, Any], directory: Path) -> StoredExport:

@@ -25,7 +25,8 @@ from runlake.cli.completion import (
     with_shells,
 )
 from runlake.cli.demo import demo
-from runlake.cli.run import pull, query, show
+from runlake.cli.pull import pull
+from runlake.cli.run import query, show
 from runlake.errors import InvalidArgument, RunlakeError
 from runlake.errors.screen import without_controls
 

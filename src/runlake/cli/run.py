@@ -1,4 +1,4 @@
-"""Commands about one run: pull, show, query."""
+"""Commands about one run: show, query."""
 
 from __future__ import annotations
 
@@ -36,37 +36,12 @@ class How(Enum):
     any = "any"
 
 
-def pull(
-    path: RunArgument,
-    refresh: Annotated[bool, typer.Option("--refresh", help="Download all again.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Download the history exports of a run to the cache."""
-    from runlake.cli.output import show_facts
-    from runlake.public.api import Api
-    from runlake.public.progress import Bar
-
-    api = Api()
-    bar = Bar() if api.settings.progress else None
-    result = _find_run(api, path).pull(use_cache=not refresh, progress=bar)
-    facts = {
-        "exports": result.n_exports,
-        "downloaded": result.n_downloaded,
-        "reused": result.n_reused,
-        "bytes": result.n_bytes,
-        "exported_rows": result.n_rows,
-        "live_rows": result.n_live_rows,
-        "directory": str(result.directory),
-    }
-    show_facts(facts, as_json=as_json)
-
-
 def show(path: RunArgument, as_json: JsonOption = False) -> None:
     """Show state, config and summary of a run."""
     from runlake.cli.output import show_facts
     from runlake.public.api import Api
 
-    run = _find_run(Api(), path)
+    run = find_run(Api(), path)
     facts = {
         "run": "/".join(run.path),
         "name": run.name,
@@ -118,7 +93,7 @@ def query(
     if form is Form.parquet and output is None:
         raise InvalidArgument("--format parquet needs --output FILE.")
     check_output(output)
-    run = _find_run(Api(), path)
+    run = find_run(Api(), path)
     if sql is not None:
         from runlake.history.sql.query import stream_query
 
@@ -138,7 +113,8 @@ def query(
         write_answer(answer, "csv" if form is Form.table else form.value, output)
 
 
-def _find_run(api: Api, path: str) -> Run:
+def find_run(api: Api, path: str) -> Run:
+    """Return the run at a path; the error for the path of a project names its newest runs."""
     from runlake.errors import InvalidArgument, RunNotFoundError
     from runlake.values import is_url
 

@@ -36,6 +36,7 @@
     |- CacheError                   path
     |  |- CacheLocked               also TimeoutError
     |  |- CacheCorrupt
+    |  |- CacheFull                 report: what was pulled before
     |  `- NotCached                 an offline read needs a file that is not on disk
     `- MissingExtra                 also ImportError; names the extra
 
@@ -238,6 +239,13 @@ class CacheLocked(CacheError, TimeoutError):
 
 class CacheCorrupt(CacheError):
     """A cached file could not be read and could not be replaced."""
+
+
+class CacheFull(CacheError):
+    """A pull does not fit on the disk, or into the size limit of the cache, beside pinned runs.
+
+    ``report`` is the `PullReport` of what was pulled before.
+    """
 
 
 class NotCached(CacheError, CommError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from runlake.backend.http.client import Client
 from runlake.cache.catalog import Catalog
+from runlake.cache.layout import RunDirectory
 from runlake.cache.memory import recall_columns
 from runlake.cache.pull_result import PullResult
 from runlake.cache.stored_export import StoredExport
@@ -19,6 +20,7 @@ from runlake.exports.footers.statistics import ExportFacts
 from runlake.history.decode.corruption import telling_corruption
 from runlake.history.head_start import HeadStart
 from runlake.history.live.source import BackendRows, LiveSource
+from runlake.history.live.stored import StoredRows
 from runlake.history.mending import Mending
 from runlake.history.opening import PullOptions, open_plan
 from runlake.history.plan.key_facts import KeyFacts, find_key_facts, with_live_rows
@@ -425,4 +427,8 @@ def open_reading(
     plan = open_plan(client, run, question, pulled=pulled, **options)
     if plan.pulled.n_downloaded:
         head_start = None
-    return Reading(client, plan, BackendRows(client), head_start)
+    live: LiveSource = BackendRows(client)
+    if client.settings.offline and plan.live_pages:
+        settings = client.settings
+        live = StoredRows(RunDirectory(settings.cache_dir, settings.base_url, run))
+    return Reading(client, plan, live, head_start)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
@@ -12,16 +14,22 @@ from runlake.cache.layout import LAYOUT_VERSION
 from runlake.cache.upkeep.catch_up import catch_up
 from runlake.errors import InvalidType
 from runlake.errors.screen import line_for_screen
+from runlake.exports.progress import Progress
 from runlake.lake.disk_source import POLICIES, RAISE, WARN
 from runlake.lake.lake_runs import LakeRuns
 from runlake.lake.one_run import find_one
+from runlake.lake.report import PullReport
+from runlake.lake.request import Since, Subject, check_pull, settings_for
 from runlake.lake.selection import Selection
 from runlake.public.run.run import Run
 from runlake.settings import Settings, load_settings
 from runlake.values import Projection, check_word
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from runlake.lake.diff import RunDiff
+    from runlake.public.api import Api
 
 PathLike: TypeAlias = Union[str, "os.PathLike[str]"]
 
@@ -51,6 +59,116 @@ class Lake(LakeRuns):
     def __init__(self, path: PathLike | None = None, *, offline: bool | None = None) -> None:
         settings = _settings(path, offline)
         super().__init__(settings, Selection(settings.cache_dir))
+
+    def pull(
+        self,
+        path_or_runs: Subject,
+        filters: Mapping[str, Any] | None = None,
+        keys: list[str] | None = None,
+        since: Since = None,
+        files: bool | str | Sequence[str] = False,
+        dry_run: bool = False,
+        workers: int | None = None,
+        executor: Executor | None = None,
+        progress: Progress | None = None,
+    ) -> PullReport:
+        """Download runs with all that belongs to them; what has not changed costs no request.
+
+        Each run is stored with its history, config, summary, system metrics and metadata, and
+        pinned: it is never evicted from the cache. Nothing is deleted. A run that fails does not
+        stop the others. A pull that was interrupted in any way is continued by the next one.
+
+        Parameters
+        ----------
+        path_or_runs : str, Run, Runs, or list
+            A project (``entity/project``), a run (``entity/project/run_id``), a list from
+            `Api.runs`, or a list of run paths and `Run` objects.
+        filters : dict, optional
+            Pull only runs that match, in the language of `Api.runs`.
+        keys : list of str, optional
+            Download only these keys of the history; of large exports only their column chunks.
+        since : str, datetime, date or timedelta, optional
+            Pull only runs that were active after this time: ``"7d"``, ``"2026-01-31"``.
+        files : bool, str or list of str
+            True pulls all files of the runs, also media and tables; or names, and patterns such as
+            ``"media/*"``.
+        dry_run : bool
+            Download and store nothing, and only report runs, bytes and requests.
+        workers : int, optional
+            Maximum number of runs that are pulled at the same time.
+        executor : concurrent.futures.Executor, optional
+            Pulls the runs in place of threads, for example on several machines. No process pool: it
+            loses all tasks with one process.
+        progress : Progress, optional
+            Shows the downloads.
+
+        Returns
+        -------
+        PullReport
+            What was done; it prints as text.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; no request has been made then.
+        OfflineError
+            If offline mode is on.
+        BackendError
+            If the runs cannot be listed.
+        CacheFull
+            If a run fits neither on the disk nor into the size limit of the cache; ``report`` is
+            what was pulled before. No run of the lake is evicted to make room.
+        CacheError
+            If the cache directory cannot be written.
+        """
+        from runlake.lake.pull import pull
+
+        settings = settings_for(self._settings, path_or_runs)
+        request = check_pull(
+            settings,
+            path_or_runs,
+            filters,
+            keys,
+            since,
+            files,
+            dry_run,
+            workers,
+            executor,
+            progress,
+        )
+        return pull(settings, request)
+
+    def verify(self, against: Api | None = None) -> pl.DataFrame:
+        """Compare the runs of the lake with the runs of a backend, before they are deleted there.
+
+        Parameters
+        ----------
+        against : Api, optional
+            The backend; if omitted, the backend of the settings.
+
+        Returns
+        -------
+        polars.DataFrame
+            A row per run: ``entity``, ``project``, ``run_id``, ``status``, ``reason``,
+            ``has_all_files`` and ``pulled_at``. The status is "complete" (all rows and fields are
+            here as they are there), "incomplete" (rows, keys or files are missing here), "changed"
+            (since the pull), "gone" (deleted there), "only here" (from another backend) or "only
+            there" (not pulled, in a project of which the lake has runs). Exports that may have been
+            changed on disk are compared with their checksums.
+
+        Raises
+        ------
+        InvalidType
+            If ``against`` is no `Api`.
+        BackendError
+            If the runs cannot be listed.
+        """
+        from runlake.lake.verify import verify
+        from runlake.public.api import Api
+        from runlake.public.lists.attributes import client_of
+
+        client = client_of(Api() if against is None else against)
+        return verify(self._settings.cache_dir, client)
 
     @property
     def path(self) -> Path:
@@ -134,7 +252,8 @@ class Lake(LakeRuns):
 def _settings(path: Any, offline: bool | None) -> Settings:
     if path is None:
         return load_settings(offline=offline)
-    if not isinstance(path, (str, os.PathLike)) or not str(path):
+    named: object = path
+    if not isinstance(named, (str, os.PathLike)) or not str(named):
         raise InvalidType(f"path must be a directory, not {path!r}.")
     settings = load_settings({"cache_dir": path}, offline=offline)
     root = settings.cache_dir.parent

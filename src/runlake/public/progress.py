@@ -58,7 +58,7 @@ class Bar:
     def start(self, total_bytes: int | None, n_files: int) -> None:
         """Show the bar."""
         self._bar.start()
-        self._bar.add_task(f"{n_files} exports", total=total_bytes)
+        self._bar.add_task(_what(n_files), total=total_bytes)
 
     def advance(self, n_bytes: int) -> None:
         """Move the bar."""
@@ -81,9 +81,7 @@ class TqdmBar:
 
     def start(self, total_bytes: int | None, n_files: int) -> None:
         """Show the bar."""
-        self._bar = self._tqdm(
-            total=total_bytes, desc=f"{n_files} exports", unit="B", unit_scale=True
-        )
+        self._bar = self._tqdm(total=total_bytes, desc=_what(n_files), unit="B", unit_scale=True)
 
     def advance(self, n_bytes: int) -> None:
         """Move the bar."""
@@ -94,3 +92,8 @@ class TqdmBar:
         """Leave the bar as it stands."""
         if self._bar is not None:
             self._bar.close()
+
+
+def _what(n_files: int) -> str:
+    # A pull of many runs does not know the number when it begins.
+    return f"{n_files} exports" if n_files else "exports"

@@ -319,6 +319,15 @@ def runs_history_manifests() -> str:
     return _runs(MANIFEST_FIELDS, ", $liveKeys: [String!]!")
 
 
+def runs_files() -> str:
+    """Return the query for a page of runs with some of their files, by name."""
+    files = (
+        "files(names: $fileNames, first: 1) "
+        "{ edges { node { id name url sizeBytes mimetype updatedAt md5 } } }"
+    )
+    return _runs(f"name {files}", ", $fileNames: [String]")
+
+
 HISTORY_PAGE = """
 query HistoryPage(
   $entity: String!, $project: String!, $run: String!,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -74,6 +75,8 @@ class Client:
         self.budget = budget
         self.round_trip = 0.0  # duration of the last request to the API, in seconds
         self.bytes_per_second = 0.0  # of the last long download; 0 if there was none
+        self.n_requests = 0  # to the API and to storage hosts, with retries
+        self._counting = threading.Lock()
         self._file_latency = math.inf
         self._connections = Connections(settings)
         self._failures = Failures(settings)
@@ -422,7 +425,9 @@ class Client:
             )
 
     def _turn(self, url: str, operation: str) -> float:
-        """Wait until the rate limit allows a request; only requests to the API have a limit."""
+        """Count a request, and wait until the rate limit allows it; only the API has a limit."""
+        with self._counting:
+            self.n_requests += 1
         if self.budget is None or origin_of(url) != self.origin:
             return 0.0
         try:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 from runlake.cache.catalog import DATABASE, Catalog
 from runlake.cache.layout import LAYOUT_VERSION
 from runlake.cache.upkeep.tree import read_cached_run, walk_runs
+from runlake.exports.process_identity import Machine, Process
+
+RUNS_PER_WRITE = 500
 
 
 def catch_up(root: Path) -> int:
-    """Note runs in the catalog that it lacks: of an older version, or of a catalog that was lost.
+    """Note the runs that the catalog lacks, or has as they were before a process was killed.
 
-    Nothing is done if the catalog is complete, which costs one query.
+    If nothing is missing, this costs two short queries. If the catalog was lost, or an older
+    version of runlake wrote it, the manifests of all runs are read.
 
     Parameters
     ----------
@@ -24,17 +30,47 @@ def catch_up(root: Path) -> int:
     int
         Number of runs that were noted.
     """
+    is_empty = not (root / LAYOUT_VERSION).exists() and not (root / DATABASE).exists()
+    if is_empty or not os.access(root, os.W_OK):
+        return 0
     catalog = Catalog(root)
-    if not (root / DATABASE).exists():
-        if not (root / LAYOUT_VERSION).exists():
-            return 0
-        found = [(run.directory, run.manifest) for run in walk_runs(root)]
-    else:
-        known = (
-            read_cached_run(root, root / relative / "manifest.json")
-            for relative in catalog.unnoted()
-        )
-        found = [(run.directory, run.manifest) for run in known if run is not None]
-    if found:
-        catalog.note_runs(found)
-    return len(found)
+    if not catalog.has_all_runs:
+        return note_all(root)
+    dead = [path for path, process in catalog.underway().items() if _is_gone(process)]
+    if not dead:
+        return 0
+    found = [read_cached_run(root, root / relative / "manifest.json") for relative in dead]
+    noted = [(run.directory, run.manifest) for run in found if run is not None]
+    catalog.note_runs(noted)
+    catalog.end_underway(dead)
+    return len(noted)
+
+
+def note_all(root: Path) -> int:
+    """Note every run on disk, and record that the catalog has them all; return their number."""
+    catalog = Catalog(root)
+    page = []
+    n_runs = 0
+    for run in walk_runs(root):
+        page.append((run.directory, run.manifest))
+        n_runs += 1
+        if len(page) == RUNS_PER_WRITE:
+            catalog.note_runs(page)
+            page = []
+    catalog.note_runs(page)
+    catalog.mark_all_runs()
+    return n_runs
+
+
+def name_process(process: Process) -> str:
+    """Return a process as text for `Catalog.note_underway`."""
+    machine = process.machine
+    return json.dumps([machine.host, machine.boot, process.pid, process.started])
+
+
+def _is_gone(text: str) -> bool:
+    try:
+        host, boot, pid, started = json.loads(text)
+        return Process(Machine(host, boot), pid, started).is_gone()
+    except (ValueError, TypeError):
+        return True

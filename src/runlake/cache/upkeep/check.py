@@ -96,6 +96,7 @@ def repair_catalog(root: Path, lock_timeout: float, *, locking: str = "auto") ->
             sweep_attempts(run.directory.path)
         _note(catalog, run)
         n_runs += 1
+    catalog.mark_all_runs()
     return n_runs
 
 

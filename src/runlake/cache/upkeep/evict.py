@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runlake.cache.catalog import Catalog
+from runlake.cache.companions import FILES, companion_files
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
 from runlake.cache.store import read_manifest, write_manifest
@@ -75,6 +76,25 @@ def keep_within(settings: Settings, spared: Path) -> None:
             prune_cache(settings, Policy(max_bytes=settings.cache_max_bytes), spared=spared)
 
 
+def make_room(settings: Settings, max_bytes: int) -> tuple[int, bool]:
+    """Evict the least recently used runs that are not pinned, as far as needed.
+
+    Parameters
+    ----------
+    settings : Settings
+        Source of the cache directory and the kind of lock.
+    max_bytes : int
+        Size to reach.
+
+    Returns
+    -------
+    tuple of int and bool
+        The size of the runs now, and whether it is small enough.
+    """
+    pruning = prune_cache(settings, Policy(max_bytes=max_bytes))
+    return pruning.n_bytes_after, pruning.is_enough
+
+
 def pin_run(settings: Settings, run: RunPath, *, is_pinned: bool) -> None:
     """Protect a run from pruning, or end its protection.
 
@@ -115,6 +135,10 @@ def _entry(run: CachedRun, *, is_spared: bool) -> Entry:
     files += [
         EntryFile(file.name, allocated_bytes(file), changed_at(file)) for file in unnamed_files(run)
     ]
+    files += [
+        EntryFile(file.relative_to(run.directory.path).as_posix(), allocated_bytes(file))
+        for file in companion_files(run.directory.path)
+    ]
     return Entry(
         run.directory.run,
         run.directory.base_url,
@@ -153,6 +177,8 @@ def _evict(run: CachedRun, release: Release, settings: Settings) -> None:
 
 def _remove_empty(directory: RunDirectory) -> None:
     place = directory.path
+    with suppress(OSError):
+        (place / FILES).rmdir()
     while place != directory.version_root:
         try:
             place.rmdir()

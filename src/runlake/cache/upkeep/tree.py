@@ -35,7 +35,9 @@ class CachedRun:
     @property
     def n_bytes(self) -> int:
         """Bytes that the run takes on disk, without the holes of sparse files."""
-        return sum(allocated_bytes(file) for file in _files(self.directory.path))
+        beside = self.directory.path / "files"
+        every = [*_files(self.directory.path), *_files(beside)]
+        return sum(allocated_bytes(file) for file in every)
 
     @property
     def n_rows(self) -> int:

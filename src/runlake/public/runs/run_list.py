@@ -11,8 +11,11 @@ from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.graphql.walk import Walk
 from runlake.backend.http.client import Client
 from runlake.errors import (
+    AccessDenied,
+    AuthenticationError,
     BackendError,
     InvalidArgument,
+    ProjectNotFoundError,
     Unreachable,
 )
 from runlake.errors.screen import line_for_screen
@@ -21,7 +24,12 @@ from runlake.history.runs.open import BackendSource, ListedRun, RunSource
 from runlake.public.lists.filters import checked_filters
 from runlake.public.lists.in_project import PagesInProject
 from runlake.public.lists.pages import Page, SizedPages, page_of
-from runlake.public.run.page_fields import MAX_TOGETHER, PageFields, count_fitting
+from runlake.public.run.page_fields import (
+    MAX_PER_PAGE,
+    MAX_TOGETHER,
+    PageFields,
+    count_fitting,
+)
 from runlake.public.run.run import Run
 from runlake.public.runs.run_set import RunSet
 from runlake.public.sweeps import Sweep
@@ -30,6 +38,8 @@ from runlake.values import RunPath
 DEFAULT_ORDER = "+created_at"
 # Pages that hold only ids and times are small, so they can have more runs.
 FRESHNESS_PER_PAGE = 500
+# By what a page is shortened that the backend refuses.
+SHRINK = 5
 
 
 class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
@@ -151,6 +161,44 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
             if not all(isinstance(edge["node"]["name"], str) for edge in page.objects):
                 raise TypeError("a run without a name")
         return page
+
+    def _iter_nodes(self, most: int = MAX_PER_PAGE) -> Iterator[list[dict[str, Any]]]:
+        """Request all runs with config and metrics, page by page; this list stays unchanged.
+
+        If the backend refuses a page, for example because it is too large, smaller ones are
+        requested.
+
+        Parameters
+        ----------
+        most : int
+            Maximum number of runs per page. Pages of runs with short fields become longer.
+
+        Yields
+        ------
+        list of dict
+            The fields of the runs of one page, as the backend sends them; each run once.
+        """
+        walk = Walk(self._client, self._what)
+        cursor, has_next, per_page = None, True, self.per_page
+        seen: set[str] = set()
+        while has_next:
+            walk.check()
+            try:
+                page = self._edges(documents.runs(is_light=False), cursor, per_page)
+            except (Unreachable, AuthenticationError, AccessDenied, ProjectNotFoundError):
+                raise
+            except BackendError:
+                if per_page == 1:
+                    raise
+                per_page = most = max(1, per_page // SHRINK)
+                continue
+            nodes = [edge["node"] for edge in page.objects]
+            new = [node for node in nodes if node["name"] not in seen]
+            seen.update(node["name"] for node in new)
+            yield new
+            cursor, has_next = page.cursor, page.has_next
+            walk.note(cursor, len(new), has_next=has_next)
+            per_page = min(most, max(self.per_page, count_fitting(nodes)))
 
     def _pages(self, document: str, per_page: int) -> Iterator[dict[str, Any]]:
         """Request the runs' fields again, and yield them page by page; the list stays unchanged."""

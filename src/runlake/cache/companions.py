@@ -1,0 +1,189 @@
+"""Rows that are stored beside the exports of a run: live rows, system metrics, a list of files."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+
+from runlake.cache.catalog import Catalog
+from runlake.cache.disk.links import read_small_file, refuse_links
+from runlake.cache.layout import RunDirectory
+from runlake.cache.locking.striped import run_lock
+from runlake.cache.store import (
+    LIVE,
+    Companion,
+    LastOffer,
+    read_manifest,
+    tag_root,
+    write_manifest,
+)
+from runlake.exports.download.attempt_file import AttemptFile
+from runlake.settings import Settings
+
+SYSTEM, FILES = "system", "files"
+FILE_NAME = re.compile(r"(?:live|system|files)-[0-9a-f]{8}\.jsonl\.gz")
+MAX_BYTES = 1 << 30
+LEVEL = 1
+ABANDONED_SECONDS = 24 * 3600.0
+Row = Mapping[str, Any]
+
+
+def store_rows(
+    directory: RunDirectory, kind: str, rows: Iterable[Row], asked: Sequence[str] = ()
+) -> Companion:
+    """Write rows to a file of a run's directory; the manifest does not name the file yet.
+
+    Parameters
+    ----------
+    directory : RunDirectory
+        The run's directory, which is created if missing.
+    kind : str
+        `LIVE`, `SYSTEM` or `FILES`.
+    rows : iterable of mapping
+        Written as a line of JSON each.
+    asked : sequence of str
+        Which rows were requested, if not all.
+
+    Returns
+    -------
+    Companion
+        The entry for the stored manifest; without rows, there is no file.
+    """
+    lines = iter(rows)
+    first = next(lines, None)
+    if first is None:
+        return Companion("", 0, 0, 0, tuple(asked))
+    prepare_directory(directory)
+    n_rows = 0
+    with AttemptFile(directory.path, kind) as attempt:
+        with attempt.open() as raw, gzip.GzipFile("", "wb", LEVEL, raw, mtime=0) as file:
+            for row in chain([first], lines):
+                file.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
+                n_rows += 1
+        content = read_small_file(attempt.path, MAX_BYTES)
+        crc32c = google_crc32c.value(content)
+        name = f"{kind}-{crc32c:08x}.jsonl.gz"
+        attempt.publish(directory.path / name)
+    return Companion(name, len(content), crc32c, n_rows, tuple(asked))
+
+
+def prepare_directory(directory: RunDirectory) -> None:
+    """Create the directory of a run, unless a link leads elsewhere."""
+    tag_root(directory)
+    refuse_links(directory.root, directory.manifest)
+    directory.path.mkdir(parents=True, exist_ok=True)
+
+
+def read_rows(directory: RunDirectory, kind: str) -> list[dict[str, Any]] | None:
+    """Return the rows of a kind that are stored beside a run's exports.
+
+    Parameters
+    ----------
+    directory : RunDirectory
+        The run's directory.
+    kind : str
+        `LIVE`, `SYSTEM` or `FILES`.
+
+    Returns
+    -------
+    list of dict or None
+        None if nothing of this kind is stored, or the file is damaged.
+    """
+    companion = read_manifest(directory).beside.get(kind)
+    if companion is None:
+        return None
+    if not companion.file:
+        return []
+    try:
+        content = read_small_file(directory.path / companion.file, MAX_BYTES)
+        if google_crc32c.value(content) != companion.crc32c:
+            return None
+        return [json.loads(line) for line in gzip.decompress(content).splitlines()]
+    except (OSError, ValueError, EOFError):
+        return None
+
+
+def is_stored(directory: RunDirectory, companion: Companion) -> bool:
+    """Return whether the file of a companion exists and has its length."""
+    if not companion.file:
+        return True
+    try:
+        return (directory.path / companion.file).stat().st_size == companion.n_bytes
+    except OSError:
+        return False
+
+
+def note_live_rows(
+    settings: Settings,
+    directory: RunDirectory,
+    catalog: Catalog,
+    live: Companion,
+    offer: LastOffer | None,
+) -> bool:
+    """Name stored live rows in the manifest of a run, in place of older ones.
+
+    Parameters
+    ----------
+    settings : Settings
+        Source of the kind of lock.
+    directory : RunDirectory
+        The run's directory.
+    catalog : Catalog
+        Receives the facts of the run.
+    live : Companion
+        Result of `store_rows`.
+    offer : LastOffer or None
+        The backend's answer to which the rows belong.
+
+    Returns
+    -------
+    bool
+        False if the run was pulled again meanwhile, so that the rows are out of date.
+    """
+    with run_lock(directory, settings.lock_timeout, locking=settings.locking):
+        stored = read_manifest(directory)
+        if stored.offer is None or not stored.offer.is_like(offer):
+            return False
+        noted = replace(stored, beside={**stored.beside, LIVE: live})
+        write_manifest(directory, noted)
+    catalog.note_run(directory, noted)
+    return True
+
+
+def companion_files(directory: Path) -> list[Path]:
+    """Return all files beside the exports in a run's directory, also those of the run's files."""
+    try:
+        own = [path for path in directory.iterdir() if FILE_NAME.fullmatch(path.name)]
+        files = directory / FILES
+        contents = [path for path in files.iterdir() if path.is_file()] if files.is_dir() else []
+    except OSError:
+        return []
+    return sorted([*own, *contents])
+
+
+def content_path(directory: RunDirectory, name: str, version: str) -> Path:
+    """Return the path of the content of a run's file; every version has another."""
+    digest = hashlib.sha256(f"{name}\0{version}".encode("utf-8", "surrogatepass")).hexdigest()
+    return directory.path / FILES / digest[:32]
+
+
+def sweep_companions(directory: RunDirectory) -> None:
+    """Delete old companions that the manifest does not name; a reader may still open young ones."""
+    named = {one.file for one in read_manifest(directory).beside.values()}
+    for path in companion_files(directory.path):
+        is_attempt = path.suffix == ".part"
+        if is_attempt or (path.parent == directory.path and path.name not in named):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+                    path.unlink()

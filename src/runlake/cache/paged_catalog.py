@@ -1,0 +1,72 @@
+"""A catalog whose changes are written together: a transaction per page of runs."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from runlake.cache.catalog import Catalog
+
+Change = Callable[[sqlite3.Connection], object]
+# How long the last changes wait for other processes that write to the catalog.
+PATIENCE_SECONDS = 30.0
+PAUSE_SECONDS = 0.05
+
+
+class PagedCatalog(Catalog):
+    """A catalog that keeps changes until `flush`; several threads may use it.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    """
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._changes: list[Change] = []
+        self._guard = threading.Lock()
+
+    def flush(self, *, is_last: bool = False) -> bool:
+        """Write all changes in one transaction.
+
+        Parameters
+        ----------
+        is_last : bool
+            Wait if other processes keep the catalog locked. Otherwise the changes are kept for the
+            next call.
+
+        Returns
+        -------
+        bool
+            True if the catalog has all changes.
+        """
+        with self._guard:
+            changes, self._changes = self._changes, []
+        deadline = time.monotonic() + (PATIENCE_SECONDS if is_last else 0.0)
+        while changes and not super()._write(lambda connection: _make(changes, connection)):
+            if time.monotonic() >= deadline:
+                with self._guard:
+                    self._changes = changes + self._changes
+                return False
+            time.sleep(PAUSE_SECONDS)
+        return True
+
+    def _write(self, change: Change) -> bool:
+        with self._guard:
+            self._changes.append(change)
+        return True
+
+
+def _make(changes: list[Change], connection: sqlite3.Connection) -> None:
+    for change in changes:
+        connection.execute("SAVEPOINT change")
+        try:
+            change(connection)
+        except (OverflowError, UnicodeEncodeError):
+            # One run whose manifest was edited by hand does not keep the others out.
+            connection.execute("ROLLBACK TO change")
+        connection.execute("RELEASE change")

@@ -1,0 +1,116 @@
+"""Run tasks in threads, or in an executor, and hand their results to one thread as they end."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any, Protocol
+
+from runlake.backend.http.stop import Stop
+from runlake.errors.user_line import for_thread
+
+GRACE_SECONDS = 2.0
+Ended = Callable[[Any, BaseException | None], None]
+
+
+class Crew(Protocol):
+    """Runs tasks at the same time."""
+
+    def submit(self, task: Any, ended: Ended) -> None:
+        """Start a task; ``ended`` receives its result, or its error, in any thread."""
+
+    def close(self) -> None:
+        """Start no further task, and wait briefly for those that run."""
+
+
+class Threads:
+    """Runs tasks in threads of this process.
+
+    Parameters
+    ----------
+    work : callable
+        Called with each task.
+    n_threads : int
+        Maximum number of tasks at the same time.
+    stop : Stop
+        Ends the tasks.
+    """
+
+    def __init__(self, work: Callable[[Any], Any], n_threads: int, stop: Stop) -> None:
+        self._work = for_thread(work)
+        self._n_threads = n_threads
+        self._stop = stop
+        self._tasks: queue.SimpleQueue[tuple[Any, Ended] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._n_waiting = 0
+        self._guard = threading.Lock()
+
+    def submit(self, task: Any, ended: Ended) -> None:
+        """Start a task, in a new thread if all are busy."""
+        with self._guard:
+            self._n_waiting += 1
+            is_short = self._n_waiting > len(self._threads) < self._n_threads
+        self._tasks.put((task, ended))
+        if is_short:
+            # A daemon: a thread blocked in an uninterruptible call must not keep the interpreter.
+            thread = threading.Thread(target=self._run, name="runlake-lake", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def close(self) -> None:
+        """Start no further task, and wait briefly for those that run."""
+        for _ in self._threads:
+            self._tasks.put(None)
+        seconds = GRACE_SECONDS if self._stop.is_set else None
+        for thread in self._threads:
+            thread.join(seconds)
+
+    def _run(self) -> None:
+        while (item := self._tasks.get()) is not None:
+            task, ended = item
+            if self._stop.is_set:
+                continue
+            try:
+                result, failure = self._work(task), None
+            except BaseException as error:  # noqa: BLE001 - told to the thread that collects
+                result, failure = None, error
+            with self._guard:
+                self._n_waiting -= 1
+            ended(result, failure)
+
+
+class Elsewhere:
+    """Runs tasks in an executor that the user gave.
+
+    Parameters
+    ----------
+    executor : Executor
+        Not shut down here.
+    work : callable
+        A function of a module, with its first arguments bound: it may be pickled.
+    """
+
+    def __init__(self, executor: Executor, work: Callable[[Any], Any]) -> None:
+        self._executor = executor
+        self._work = work
+        self._futures: set[Future[Any]] = set()
+
+    def submit(self, task: Any, ended: Ended) -> None:
+        """Submit a task."""
+        future = self._executor.submit(self._work, task)
+        self._futures.add(future)
+        future.add_done_callback(lambda done: self._end(done, ended))
+
+    def close(self) -> None:
+        """Cancel the tasks that have not begun."""
+        for future in list(self._futures):
+            future.cancel()
+
+    def _end(self, future: Future[Any], ended: Ended) -> None:
+        self._futures.discard(future)
+        if future.cancelled():
+            return
+        failure = future.exception()
+        ended(None if failure is not None else future.result(), failure)

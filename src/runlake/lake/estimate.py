@@ -1,0 +1,163 @@
+"""Find out what a pull would do: runs, bytes and requests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from runlake.backend.http.client import Client
+from runlake.backend.http.stop import Stop
+from runlake.cache.catalog import Catalog
+from runlake.cache.held_run import HeldRun
+from runlake.cache.paged_catalog import PagedCatalog
+from runlake.cache.store import read_manifest
+from runlake.errors import RunlakeError
+from runlake.exports.decide import Decision, decide
+from runlake.exports.download.storage_host import StorageHost
+from runlake.exports.manifest import Manifest
+from runlake.exports.manifests import RUNS_PER_PAGE, Manifests
+from runlake.exports.offers import Offers
+from runlake.exports.progress import Traffic
+from runlake.history.plan import sizes
+from runlake.history.runs.open import side_by_side
+from runlake.lake.failures import failure_of
+from runlake.lake.files import FileNode, MetadataFiles, is_held, list_files
+from runlake.lake.held import directory_of, has_system_metrics
+from runlake.lake.listing import Listed
+from runlake.lake.report import Failure
+from runlake.lake.request import METADATA_FILE, PullRequest
+
+PAGES_AT_ONCE = 4
+
+
+@dataclass(slots=True)
+class Estimate:
+    """What a pull would do.
+
+    Parameters
+    ----------
+    new, changed : list of str
+        Runs by path.
+    failed : dict of str to Failure
+        Runs about which the backend or a storage host could not be asked.
+    n_bytes : int or None
+        Length of the exports to download; None if a host does not tell a length.
+    n_requests : int
+        Requests for runs that are not unchanged.
+    """
+
+    new: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    failed: dict[str, Failure] = field(default_factory=dict)
+    n_bytes: int | None = 0
+    n_requests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    n_bytes: int | None
+    n_requests: int
+
+
+def estimate(
+    client: Client, needed: Sequence[Listed], request: PullRequest, stop: Stop
+) -> Estimate:
+    """Ask for the lengths of the exports that a pull would download; nothing is stored.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    needed : sequence of Listed
+        The runs to pull.
+    request : PullRequest
+        What is to be pulled.
+    stop : Stop
+        Ends the requests.
+
+    Returns
+    -------
+    Estimate
+        Bytes and requests. Of exports of which only some keys are requested, the whole length is
+        counted.
+    """
+    n_pages = math.ceil(len(needed) / RUNS_PER_PAGE)
+    found = Estimate(n_requests=2 * n_pages)
+    catalog = PagedCatalog(client.settings.cache_dir)
+    executor = ThreadPoolExecutor(PAGES_AT_ONCE, thread_name_prefix="runlake-manifests")
+
+    def ask(listed: Listed) -> tuple[_Cost, _Cost] | RunlakeError:
+        try:
+            manifest = manifests.fetch(client, listed.path)
+            history = _history_cost(client, catalog, listed, manifest, request, stop)
+            known = None
+            if request.files == (METADATA_FILE,):
+                known = metadata.find(listed.path)
+            return history, _file_cost(client, listed, request, known)
+        except RunlakeError as error:
+            return error
+
+    try:
+        paths = [one.path for one in needed]
+        manifests = Manifests(client, paths, executor)
+        metadata = MetadataFiles(client, paths, executor)
+        costs = side_by_side(client, ask, needed)
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+    for listed, cost in zip(needed, costs, strict=True):
+        path = str(listed.path)
+        if isinstance(cost, RunlakeError):
+            found.failed[path] = failure_of(cost)
+            continue
+        is_new = read_manifest(directory_of(client.settings, listed)).pulled_at is None
+        (found.new if is_new else found.changed).append(path)
+        for part in cost:
+            found.n_requests += part.n_requests
+            found.n_bytes = _sum(found.n_bytes, part.n_bytes)
+    return found
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
+def _file_cost(
+    client: Client, listed: Listed, request: PullRequest, known: list[FileNode] | None
+) -> _Cost:
+    directory = directory_of(client.settings, listed)
+    nodes = list_files(client, listed.path, request.files) if known is None else known
+    missing = [node for node in nodes if not is_held(directory, node)]
+    n_bytes = sum(int(node.get("sizeBytes") or 0) for node in missing)
+    return _Cost(n_bytes, len(missing) + (known is None))
+
+
+def _history_cost(
+    client: Client,
+    catalog: Catalog,
+    listed: Listed,
+    manifest: Manifest,
+    request: PullRequest,
+    stop: Stop,
+) -> _Cost:
+    directory = directory_of(client.settings, listed)
+    stored = read_manifest(directory)
+    held = HeldRun(client.settings, directory, request.question, catalog=catalog)
+    holds = {export.object: held.holds(export) for export in stored.exports.values()}
+    decisions = decide(manifest, holds, stored.freshness, use_cache=True)
+    offers = Offers(client, manifest)
+    traffic = Traffic(stop=stop)
+    n_bytes: int | None = 0
+    n_requests = 0
+    for export in manifest.exports:
+        if decisions[export.object] is Decision.REUSE:
+            continue
+        n_requests += 1
+        if decisions[export.object] is Decision.REVALIDATE:
+            continue
+        tail = StorageHost(offers, export, traffic).tail(1)
+        n_bytes = _sum(n_bytes, None if tail is None else tail.n_bytes)
+    n_requests += math.ceil(len(manifest.live_steps or ()) / sizes.LIVE_PAGE_ROWS)
+    n_requests += has_system_metrics(listed)
+    return _Cost(n_bytes, n_requests)

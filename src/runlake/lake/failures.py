@@ -1,0 +1,37 @@
+"""Say why a run could not be pulled, and what the next pull will do about it."""
+
+from __future__ import annotations
+
+from runlake.errors import (
+    AccessDenied,
+    AuthenticationError,
+    CacheCorrupt,
+    CacheLocked,
+    ExportCorrupt,
+    ExportError,
+    ProtocolError,
+    RunlakeError,
+    RunNotFoundError,
+    Unreachable,
+)
+from runlake.lake.report import Failure
+
+ASKED_AGAIN = "it is requested again; what is on disk is kept."
+RETRIES: tuple[tuple[type[BaseException], str], ...] = (
+    (RunNotFoundError, "it is skipped, unless the backend lists it again."),
+    (AccessDenied, "it is requested again, with the API key of that time."),
+    (AuthenticationError, "it is requested again, with the API key of that time."),
+    (ExportCorrupt, "the export is downloaded again; its other exports are kept."),
+    (ExportError, "the missing exports are requested again; its other exports are kept."),
+    (Unreachable, ASKED_AGAIN),
+    (ProtocolError, ASKED_AGAIN),
+    (CacheLocked, "it waits for the lock again."),
+    (CacheCorrupt, "the file is downloaded again."),
+)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return the entry of a report for an error that a pull of one run has raised."""
+    retry = next((text for kind, text in RETRIES if isinstance(error, kind)), ASKED_AGAIN)
+    reason = str(error) if isinstance(error, (RunlakeError, OSError)) else repr(error)
+    return Failure(reason, type(error).__name__, retry)

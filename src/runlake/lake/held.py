@@ -1,0 +1,97 @@
+"""Decide from disk alone what a pull has to do about a listed run."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from runlake.cache.catalog import Catalog
+from runlake.cache.companions import FILES, SYSTEM, is_stored
+from runlake.cache.held_run import HeldRun
+from runlake.cache.layout import RunDirectory
+from runlake.cache.store import LIVE, Companion, StoredManifest, read_manifest
+from runlake.lake.listing import Listed
+from runlake.lake.request import ALL_FILES, PullRequest
+from runlake.settings import Settings
+
+
+class Need(Enum):
+    """What a pull has to do about a run."""
+
+    NOTHING = "nothing"
+    NOTE_FIELDS = "fields"
+    PULL = "pull"
+
+
+def directory_of(settings: Settings, listed: Listed) -> RunDirectory:
+    """Return the directory of a run in the lake."""
+    return RunDirectory(settings.cache_dir, settings.base_url, listed.path)
+
+
+def find_need(settings: Settings, catalog: Catalog, listed: Listed, request: PullRequest) -> Need:
+    """Return what has to be done about a run, without a request.
+
+    Parameters
+    ----------
+    settings : Settings
+        Source of the cache directory.
+    catalog : Catalog
+        Used to look up which columns of a partly downloaded export are on disk.
+    listed : Listed
+        The run as the backend lists it now.
+    request : PullRequest
+        What is to be pulled.
+
+    Returns
+    -------
+    Need
+        Nothing if the run's rows and fields, and the requested files, are on disk as they are at
+        the backend; only to note fields if the rows and files are.
+    """
+    directory = directory_of(settings, listed)
+    stored = read_manifest(directory)
+    if stored.pulled_at is None or not stored.is_pinned:
+        return Need.PULL
+    if not _has_rows(settings, directory, catalog, stored, listed, request):
+        return Need.PULL
+    if not _has_companions(directory, stored, listed, request):
+        return Need.PULL
+    return Need.NOTHING if stored.attrs == listed.attrs else Need.NOTE_FIELDS
+
+
+def has_system_metrics(listed: Listed) -> bool:
+    """Return whether a run has system metrics: then the list has the last values of them."""
+    return listed.attrs.get("systemMetrics") not in (None, "", "{}", {})
+
+
+def _has_rows(
+    settings: Settings,
+    directory: RunDirectory,
+    catalog: Catalog,
+    stored: StoredManifest,
+    listed: Listed,
+    request: PullRequest,
+) -> bool:
+    offer, exports = stored.offer, stored.offered_exports
+    if offer is None or exports is None or offer.freshness != listed.freshness:
+        return False
+    if offer.n_live_rows != 0:
+        live = stored.beside.get(LIVE)
+        if live is None or not is_stored(directory, live):
+            return False
+    held = HeldRun(settings, directory, request.question, catalog=catalog)
+    return all(held.holds(export).is_enough for export in exports)
+
+
+def _has_companions(
+    directory: RunDirectory, stored: StoredManifest, listed: Listed, request: PullRequest
+) -> bool:
+    files, system = stored.beside.get(FILES), stored.beside.get(SYSTEM)
+    if files is None or not _is_whole(directory, files):
+        return False
+    if has_system_metrics(listed) and (system is None or not _is_whole(directory, system)):
+        return False
+    return ALL_FILES in files.asked or set(request.files) <= set(files.asked)
+
+
+def _is_whole(directory: RunDirectory, companion: Companion) -> bool:
+    return companion.is_whole and is_stored(directory, companion)

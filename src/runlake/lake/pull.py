@@ -1,0 +1,377 @@
+"""Pull the runs of a request: list, decide, download and note, all at the same time."""
+
+from __future__ import annotations
+
+import errno
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from runlake.backend.http.client import Client
+from runlake.backend.http.stop import Stop, Stopped
+from runlake.cache.catalog import Catalog
+from runlake.cache.layout import RunDirectory
+from runlake.cache.paged_catalog import PagedCatalog
+from runlake.cache.pull import Keeping
+from runlake.cache.rate_limit.budget import SharedBudget
+from runlake.cache.store import read_manifest
+from runlake.cache.upkeep.catch_up import catch_up, name_process
+from runlake.cache.upkeep.evict import make_room
+from runlake.errors import CacheError, CacheFull, OfflineError, RunlakeError, RunNotFoundError
+from runlake.exports.manifests import Manifests
+from runlake.exports.process_identity import Process
+from runlake.lake.crew import Crew, Elsewhere, Threads
+from runlake.lake.estimate import estimate
+from runlake.lake.failures import failure_of
+from runlake.lake.files import MetadataFiles
+from runlake.lake.held import Need, directory_of, find_need
+from runlake.lake.listing import Listed, ListedPage, list_pages
+from runlake.lake.report import Failure, PullReport
+from runlake.lake.request import PullRequest
+from runlake.lake.run_pull import Means, PulledRun, RunTask, pull_elsewhere, pull_one
+from runlake.lake.shared_progress import SharedProgress
+from runlake.settings import Settings
+
+# Pages whose runs are not all pulled: enough to keep all threads busy.
+OPEN_PAGES = 4
+PAGES_AT_ONCE = 4  # requests for manifests and metadata of pages
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+POLL_SECONDS = 0.1
+
+
+def pull(settings: Settings, request: PullRequest) -> PullReport:
+    """Pull the runs of a request into the lake.
+
+    Parameters
+    ----------
+    settings : Settings
+        Backend and cache directory.
+    request : PullRequest
+        What to pull.
+
+    Returns
+    -------
+    PullReport
+        What was done; with ``dry_run``, what would be done.
+
+    Raises
+    ------
+    OfflineError
+        If offline mode is on.
+    BackendError
+        If the runs cannot be listed.
+    CacheFull
+        If the disk, or the size limit of the cache, has no room for more.
+    CacheError
+        If the cache cannot be written.
+    """
+    client = Client(settings, SharedBudget(settings))
+    if settings.offline:
+        raise OfflineError(
+            f"A pull needs {client.origin}, and offline mode is on. To go online, unset "
+            "RUNLAKE_OFFLINE, or open the lake without offline=True.",
+            operation="Runs",
+            origin=client.origin,
+        )
+    try:
+        return _Pull(client, request).run()
+    finally:
+        client.close()
+
+
+@dataclass(slots=True)
+class _Page:
+    """A page whose runs are being pulled."""
+
+    n_left: int = 0
+
+
+@dataclass(slots=True)
+class _Done:
+    """What was done until now."""
+
+    new: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    incomplete: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, Failure] = field(default_factory=dict)
+    n_bytes: int = 0
+    n_requests_elsewhere: int = 0
+
+
+class _Pull:
+    """The state of one pull; all methods but `_list` run in the calling thread."""
+
+    def __init__(self, client: Client, request: PullRequest) -> None:
+        self._client = client
+        self._settings = client.settings
+        self._request = request
+        self._catalog = PagedCatalog(client.settings.cache_dir)
+        self._stop = Stop()
+        self._progress = SharedProgress(request.progress)
+        self._keeping = Keeping(self._catalog, self._stop)
+        self._done = _Done()
+        self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._room = threading.Semaphore(OPEN_PAGES)
+        self._process = name_process(Process.current())
+        self._places: dict[str, int] = {}
+        self._underway: dict[str, RunDirectory] = {}
+        self._n_running = 0
+        self._is_listed = False
+        self._n_bytes_before = 0
+        self._started = time.monotonic()
+
+    def run(self) -> PullReport:
+        """Pull all runs, and return the report."""
+        root = self._settings.cache_dir
+        if self._request.dry_run:
+            return self._estimate()
+        Catalog(root).prepare()
+        catch_up(root)
+        self._n_bytes_before = Catalog(root).n_held_bytes() or 0
+        try:
+            with self._lister(), self._crew() as crew, self._pages() as pages:
+                self._collect(crew, pages)
+        except KeyboardInterrupt as interrupt:
+            report = self._report(is_interrupted=True)
+            interrupt.add_note(str(report))
+            interrupt.report = report  # type: ignore[attr-defined] # for those who catch it
+            raise
+        except RunlakeError as error:
+            error.facts["report"] = self._report(is_interrupted=True)
+            raise
+        finally:
+            self._note_the_rest()
+            self._catalog.flush(is_last=True)
+        return self._report()
+
+    def _note_the_rest(self) -> None:
+        """Note the runs whose pull was cancelled as they are on disk now."""
+        for directory in self._underway.values():
+            if directory.manifest.exists():
+                self._catalog.note_run(directory, read_manifest(directory))
+        self._catalog.end_underway(self._underway)
+
+    def _estimate(self) -> PullReport:
+        done = self._done
+        needed: list[Listed] = []
+        for page in list_pages(self._client, self._request):
+            self._note_missing(page)
+            for listed in page.runs:
+                need = find_need(self._settings, self._catalog, listed, self._request)
+                if need is Need.NOTHING:
+                    done.unchanged.append(str(listed.path))
+                else:
+                    needed.append(listed)
+        n_listing = self._client.n_requests
+        found = estimate(self._client, needed, self._request, self._stop)
+        done.new += found.new
+        done.changed += found.changed
+        done.failed |= found.failed
+        report = self._report()
+        return replace(
+            report,
+            n_bytes=found.n_bytes,
+            n_requests=n_listing + found.n_requests,
+            is_dry_run=True,
+        )
+
+    @contextmanager
+    def _lister(self) -> Iterator[None]:
+        """List the runs in a thread while the context is open."""
+        thread = threading.Thread(target=self._list, name="runlake-list", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._room.release(OPEN_PAGES)
+
+    def _list(self) -> None:
+        failure: BaseException | None = None
+        try:
+            for page in list_pages(self._client, self._request):
+                self._events.put(("page", page))
+                self._room.acquire()
+                if self._stop.is_set:
+                    break
+        except BaseException as error:  # noqa: BLE001 - raised in the calling thread
+            failure = error
+        self._events.put(("listed", failure))
+
+    @contextmanager
+    def _crew(self) -> Iterator[Crew]:
+        request = self._request
+        crew: Crew
+        if request.executor is not None:
+            crew = Elsewhere(request.executor, partial(pull_elsewhere, self._settings))
+        else:
+            crew = Threads(_call, request.n_workers or self._settings.max_downloads, self._stop)
+        try:
+            yield crew
+        finally:
+            crew.close()
+
+    @contextmanager
+    def _pages(self) -> Iterator[ThreadPoolExecutor]:
+        executor = ThreadPoolExecutor(PAGES_AT_ONCE, thread_name_prefix="runlake-manifests")
+        try:
+            yield executor
+        finally:
+            executor.shutdown(wait=not self._stop.is_set, cancel_futures=True)
+
+    def _collect(self, crew: Crew, pages: ThreadPoolExecutor) -> None:
+        failure: BaseException | None = None
+        try:
+            with self._progress.shown():
+                while self._n_running or not self._is_listed:
+                    try:
+                        kind, value = self._events.get(timeout=POLL_SECONDS)
+                    except queue.Empty:
+                        continue
+                    if kind == "page":
+                        self._begin(value, crew, pages)
+                    elif kind == "listed":
+                        self._is_listed, failure = True, value
+                    else:
+                        self._end(*value)
+        except BaseException:
+            self._stop.set()
+            raise
+        if failure is not None:
+            # The runs that were listed before have been pulled.
+            raise failure
+
+    def _begin(self, listed: ListedPage, crew: Crew, pages: ThreadPoolExecutor) -> None:
+        self._note_missing(listed)
+        tasks = []
+        for run in listed.runs:
+            self._places[str(run.path)] = len(self._places)
+            need = find_need(self._settings, self._catalog, run, self._request)
+            if need is Need.NOTHING:
+                self._done.unchanged.append(str(run.path))
+            else:
+                tasks.append(RunTask(run, need, self._request.question, self._request.files))
+        page = _Page(len(tasks))
+        if not tasks:
+            self._room.release()
+            return
+        directories = [directory_of(self._settings, task.listed) for task in tasks]
+        begun = {directory.relative: directory for directory in directories}
+        self._underway |= begun
+        self._catalog.note_underway(begun, self._process)
+        self._catalog.flush()
+        paths = [task.listed.path for task in tasks if task.need is Need.PULL]
+        manifests = Manifests(self._client, paths, pages)
+        metadata = MetadataFiles(self._client, paths, pages)
+        means = Means(self._client, self._keeping, self._progress, manifests.fetch, metadata.find)
+        for task in tasks:
+            self._n_running += 1
+            work = task if self._request.executor is not None else partial(pull_one, means, task)
+            crew.submit(work, partial(self._ended, page, task))
+
+    def _ended(
+        self, page: _Page, task: RunTask, done: PulledRun | None, failure: BaseException | None
+    ) -> None:
+        self._events.put(("run", (page, task, done, failure)))
+
+    def _end(
+        self, page: _Page, task: RunTask, done: PulledRun | None, failure: BaseException | None
+    ) -> None:
+        self._n_running -= 1
+        page.n_left -= 1
+        run = str(task.listed.path)
+        directory = self._underway.pop(directory_of(self._settings, task.listed).relative)
+        if failure is not None:
+            self._catalog.end_underway([directory.relative])
+            self._fail(task, failure)
+        elif done is not None:
+            self._done.n_bytes += done.n_bytes
+            self._done.n_requests_elsewhere += done.n_requests
+            if done.lacks is not None:
+                self._done.incomplete[run] = done.lacks
+            else:
+                (self._done.new if done.is_new else self._done.changed).append(run)
+            self._keep_within()
+        if page.n_left == 0:
+            self._catalog.flush()
+            self._room.release()
+
+    def _fail(self, task: RunTask, failure: BaseException) -> None:
+        if isinstance(failure, Stopped) and self._stop.is_set:
+            return
+        if not isinstance(failure, Exception):
+            raise failure
+        if _errno(failure) in FULL:
+            raise self._full(f"the disk is full ({failure})") from failure
+        root = self._settings.cache_dir
+        if isinstance(failure, (CacheError, OSError)) and not os.access(root, os.W_OK):
+            raise CacheError(
+                f"The lake at {str(self._settings.cache_dir)!r} cannot be written ({failure}). "
+                "Set WANDB_CACHE_DIR to a directory that this account may write.",
+                path=str(self._settings.cache_dir),
+            ) from failure
+        self._done.failed[str(task.listed.path)] = failure_of(failure)
+
+    def _full(self, why: str) -> CacheFull:
+        return CacheFull(
+            f"The lake at {str(self._settings.cache_dir)!r} has no room for more runs: {why}. "
+            "Nothing that was pulled is lost. Make room, or unpin runs with 'runlake cache unpin', "
+            "and pull again.",
+            path=str(self._settings.cache_dir),
+        )
+
+    def _keep_within(self) -> None:
+        """Evict runs that no lake keeps, if the cache is too large; raise `CacheFull` otherwise."""
+        limit = self._settings.cache_max_bytes
+        if limit is None or self._n_bytes_before + self._done.n_bytes <= limit:
+            return
+        self._catalog.flush()
+        n_bytes, is_enough = make_room(self._settings, limit)
+        self._n_bytes_before = n_bytes - self._done.n_bytes
+        if not is_enough:
+            raise self._full(
+                f"its runs take {n_bytes:,} bytes, and RUNLAKE_CACHE_MAX_BYTES is {limit:,}"
+            )
+
+    def _note_missing(self, page: ListedPage) -> None:
+        for path in page.missing:
+            error = RunNotFoundError(f"The backend lists no run '{path}'.")
+            self._done.failed[str(path)] = failure_of(error)
+
+    def _place(self, run: str) -> int:
+        """Return the place of a run in the list."""
+        return self._places.get(run, 0)
+
+    def _report(self, *, is_interrupted: bool = False) -> PullReport:
+        done = self._done
+        return PullReport(
+            tuple(sorted(done.new, key=self._place)),
+            tuple(sorted(done.changed, key=self._place)),
+            tuple(done.unchanged),
+            dict(done.incomplete),
+            dict(done.failed),
+            done.n_bytes,
+            self._client.n_requests + done.n_requests_elsewhere,
+            time.monotonic() - self._started,
+            is_interrupted=is_interrupted,
+        )
+
+
+def _call(work: Callable[[], PulledRun]) -> PulledRun:
+    return work()
+
+
+def _errno(error: BaseException) -> int | None:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return cause.errno
+        cause = cause.__cause__
+    return None

@@ -1,0 +1,160 @@
+"""`PullReport`: what a pull of many runs did, or would do."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from runlake.errors.screen import for_screen, line_for_screen
+
+# How many runs of a kind the text and the card name.
+SHOWN_RUNS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a run could not be pulled.
+
+    Parameters
+    ----------
+    reason : str
+        What happened.
+    error : str
+        Name of the error's class, such as ``ExportCorrupt``.
+    retry : str
+        What the next pull will do about the run.
+    """
+
+    reason: str
+    error: str
+    retry: str
+
+    def __str__(self) -> str:
+        return f"{self.reason} Next pull: {self.retry}"
+
+
+@dataclass(frozen=True)
+class PullReport:
+    """What a pull did; with ``dry_run``, what it would do. Every run is in one of five groups.
+
+    Parameters
+    ----------
+    new : tuple of str
+        Runs that were not in the lake, by path; with all that was requested.
+    changed : tuple of str
+        Runs that had changed since the last pull, or of which more was requested.
+    unchanged : tuple of str
+        Runs for which no request was needed.
+    incomplete : mapping of str to str
+        Runs that were pulled, but lack something, with the reason.
+    failed : mapping of str to Failure
+        Runs that could not be pulled. What was on disk before is still there.
+    n_bytes : int or None
+        Bytes of exports and files that were downloaded; with ``dry_run``, that would be
+        downloaded, or None if a host does not tell lengths.
+    n_requests : int
+        Requests to the backend and to storage hosts, with retries; with ``dry_run``, those that a
+        pull would send.
+    seconds : float
+        Duration.
+    is_dry_run : bool
+        True if nothing was downloaded.
+    is_interrupted : bool
+        True if the pull did not reach the last run.
+    """
+
+    new: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    incomplete: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, Failure] = field(default_factory=dict)
+    n_bytes: int | None = 0
+    n_requests: int = 0
+    seconds: float = 0.0
+    is_dry_run: bool = False
+    is_interrupted: bool = False
+
+    @property
+    def n_runs(self) -> int:
+        """Number of runs."""
+        return sum(n for _, n in self._counts())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
+        return {
+            "new": list(self.new),
+            "changed": list(self.changed),
+            "unchanged": list(self.unchanged),
+            "incomplete": dict(self.incomplete),
+            "failed": {
+                run: {"reason": one.reason, "error": one.error, "retry": one.retry}
+                for run, one in self.failed.items()
+            },
+            "n_runs": self.n_runs,
+            "n_bytes": self.n_bytes,
+            "n_requests": self.n_requests,
+            "seconds": round(self.seconds, 3),
+            "is_dry_run": self.is_dry_run,
+            "is_interrupted": self.is_interrupted,
+        }
+
+    def to_json(self) -> str:
+        """Return the report as JSON."""
+        return json.dumps(self.to_dict())
+
+    def _counts(self) -> list[tuple[str, int]]:
+        groups: dict[str, Sequence[str] | Mapping[str, Any]] = {
+            "new": self.new,
+            "changed": self.changed,
+            "unchanged": self.unchanged,
+            "incomplete": self.incomplete,
+            "failed": self.failed,
+        }
+        return [(name, len(runs)) for name, runs in groups.items()]
+
+    def _summary(self) -> str:
+        verb = "Would pull" if self.is_dry_run else "Pulled"
+        size = "an unknown number of" if self.n_bytes is None else f"{self.n_bytes:,}"
+        counts = ", ".join(f"{n:,} {name}" for name, n in self._counts())
+        text = (
+            f"{verb} {self.n_runs:,} runs: {counts}; {size} bytes, {self.n_requests:,} requests, "
+            f"{self.seconds:.1f} s."
+        )
+        return f"{text} Interrupted: pull again to go on." if self.is_interrupted else text
+
+    def _problems(self) -> list[tuple[str, str, str]]:
+        failed = [("failed", run, str(one)) for run, one in self.failed.items()]
+        return failed + [("incomplete", run, reason) for run, reason in self.incomplete.items()]
+
+    def __str__(self) -> str:
+        problems = self._problems()
+        lines = [
+            line_for_screen(f"  {kind} {run}: {reason}")
+            for kind, run, reason in problems[:SHOWN_RUNS]
+        ]
+        if len(problems) > SHOWN_RUNS:
+            lines.append(f"  and {len(problems) - SHOWN_RUNS:,} more")
+        return "\n".join([for_screen(self._summary()), *lines])
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name}={n}" for name, n in self._counts())
+        return f"<PullReport {counts}>"
+
+    def _repr_html_(self) -> str:
+        problems = self._problems()
+        rows = "".join(
+            f"<tr><td>{kind}</td><td>{_escaped(run)}</td><td>{_escaped(reason)}</td></tr>"
+            for kind, run, reason in problems[:SHOWN_RUNS]
+        )
+        more = len(problems) - SHOWN_RUNS
+        if more > 0:
+            rows += f"<tr><td></td><td>and {more:,} more</td><td></td></tr>"
+        table = f"<table>{rows}</table>" if rows else ""
+        return f"<div class='runlake-pull'><p>{_escaped(self._summary())}</p>{table}</div>"
+
+
+def _escaped(text: str) -> str:
+    return html.escape(line_for_screen(text))

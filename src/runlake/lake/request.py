@@ -1,0 +1,279 @@
+"""The checked arguments of a pull."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, TypeAlias
+
+from runlake.errors import InvalidArgument, InvalidType
+from runlake.exports.progress import Progress
+from runlake.public.lists.attributes import client_of
+from runlake.public.lists.filters import checked_filters
+from runlake.public.run.run import Run
+from runlake.public.runs.run_list import DEFAULT_ORDER
+from runlake.public.runs.runs import Runs
+from runlake.settings import Settings
+from runlake.values import (
+    ProjectPath,
+    Question,
+    RunPath,
+    check_count,
+    is_url,
+    parse_age,
+    url_parts,
+)
+
+METADATA_FILE = "wandb-metadata.json"
+ALL_FILES = "*"
+Since: TypeAlias = str | date | timedelta | None
+Subject: TypeAlias = str | Run | Runs | Iterable[str | Run]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Runs of one project.
+
+    Parameters
+    ----------
+    entity : str or None
+        None means the default entity of the API key's user.
+    project : str
+        The project.
+    filters : mapping
+        Conditions in the language of `Api.runs`.
+    order : str
+        As for `Api.runs`.
+    run_ids : tuple of str
+        The runs; empty means all that match the filters.
+    """
+
+    entity: str | None
+    project: str
+    filters: Mapping[str, Any]
+    order: str = DEFAULT_ORDER
+    run_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """What to pull, and how.
+
+    Parameters
+    ----------
+    selections : tuple of Selection
+        The runs.
+    question : Question
+        Keys and steps of the history.
+    files : tuple of str
+        Names and patterns of the files to pull.
+    dry_run : bool
+        Download nothing.
+    n_workers : int or None
+        Number of runs that are pulled at the same time.
+    executor : Executor or None
+        Pulls the runs, in place of threads of this process.
+    progress : Progress or None
+        Shows the downloads.
+    """
+
+    selections: tuple[Selection, ...]
+    question: Question
+    files: tuple[str, ...]
+    dry_run: bool = False
+    n_workers: int | None = None
+    executor: Executor | None = None
+    progress: Progress | None = None
+
+
+def check_pull(
+    settings: Settings,
+    path_or_runs: Subject,
+    filters: Mapping[str, Any] | None = None,
+    keys: list[str] | None = None,
+    since: Since = None,
+    files: bool | str | Sequence[str] = False,
+    dry_run: bool = False,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> PullRequest:
+    """Check the arguments of `Lake.pull`; no request is made.
+
+    Parameters
+    ----------
+    settings : Settings
+        Defaults for parts that paths leave out.
+    path_or_runs, filters, keys, since, files, dry_run, workers, executor, progress
+        As for `Lake.pull`.
+
+    Raises
+    ------
+    InvalidArgument
+        If an argument is wrong.
+    """
+    conditions = [one for one in (checked_filters(filters), _since_filter(since)) if one]
+    if executor is not None:
+        _check_executor(executor)
+    if progress is not None and not all(
+        callable(getattr(progress, name, None)) for name in ("start", "advance", "finish")
+    ):
+        raise InvalidType(
+            f"progress must have the methods start, advance and finish, not {progress!r}."
+        )
+    if not isinstance(dry_run, bool):
+        raise InvalidType(f"dry_run must be True or False, not {dry_run!r}.")
+    return PullRequest(
+        tuple(_selections(settings, path_or_runs, conditions)),
+        Question.from_arguments(keys, "any"),
+        _files(files),
+        dry_run,
+        None if workers is None else check_count(workers, "workers"),
+        executor,
+        progress,
+    )
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Return whether the name of a file is one of some names, or matches one of some patterns."""
+    return any(
+        name == pattern
+        or (_is_pattern(pattern) and re.fullmatch(_expression(pattern), name) is not None)
+        for pattern in patterns
+    )
+
+
+def _expression(pattern: str) -> str:
+    return fnmatch.translate(pattern.replace("%", "*"))
+
+
+def _is_pattern(text: str) -> bool:
+    return any(character in text for character in "%*?[")
+
+
+def _selections(
+    settings: Settings, subject: Subject, conditions: list[dict[str, Any]]
+) -> Iterable[Selection]:
+    if isinstance(subject, Runs):
+        both = _all_of([subject.filters, *conditions])
+        yield Selection(subject.entity, subject.project, both, subject.order)
+        return
+    if isinstance(subject, str) and not subject.strip():
+        raise InvalidArgument("The path of a project must not be empty: write 'entity/project'.")
+    if isinstance(subject, str) and not names_run(subject):
+        found = ProjectPath.parse(subject, entity=settings.entity, project=settings.project)
+        yield Selection(found.entity, found.project, _all_of(conditions))
+        return
+    if isinstance(subject, (str, Run)):
+        subject = [subject]
+    if isinstance(subject, (bytes, Mapping)) or not isinstance(subject, Iterable):
+        raise InvalidType(
+            "Pull a path 'entity/project' or 'entity/project/run_id', a list of runs from "
+            f"Api.runs, or a list of run paths, not {subject!r}."
+        )
+    by_project: dict[tuple[str, str], dict[str, None]] = {}
+    for one in subject:
+        run = _run_path(settings, one)
+        by_project.setdefault((run.entity, run.project), {})[run.run_id] = None
+    for (entity, project), ids in by_project.items():
+        yield Selection(entity, project, _all_of(conditions), run_ids=tuple(ids))
+
+
+def _run_path(settings: Settings, one: object) -> RunPath:
+    if isinstance(one, Run):
+        return RunPath(one.entity, one.project, one.id)
+    if not isinstance(one, str):
+        raise InvalidType(f"A run is named by a path 'entity/project/run_id', not {one!r}.")
+    return RunPath.parse(one, entity=settings.entity, project=settings.project)
+
+
+def settings_for(settings: Settings, subject: Subject) -> Settings:
+    """Return the settings of a lake, with the backend of a list of runs or of `Run` objects.
+
+    Raises
+    ------
+    InvalidArgument
+        If the runs are from several backends.
+    """
+    several = isinstance(subject, (list, tuple, set, frozenset))
+    objects = [one for one in (subject if several else [subject]) if isinstance(one, (Run, Runs))]
+    found = {one.base_url: one for one in (client_of(each).settings for each in objects)}
+    if len(found) > 1:
+        raise InvalidArgument(f"The runs are from several backends: {', '.join(sorted(found))}.")
+    for theirs in found.values():
+        is_offline = settings.offline or theirs.offline
+        return replace(theirs, cache_dir=settings.cache_dir, offline=is_offline)
+    return settings
+
+
+def names_run(path: str) -> bool:
+    """Return whether a path names a run; a path of one or two names is that of a project."""
+    if is_url(path):
+        return "runs" in url_parts(path)[2:-1]
+    parts = [part for part in re.split(r"[/:]", path.strip().strip("/")) if part]
+    return len(parts) > 2  # noqa: PLR2004 - entity, project
+
+
+def _all_of(conditions: list[Mapping[str, Any]] | list[dict[str, Any]]) -> dict[str, Any]:
+    filled = [dict(one) for one in conditions if one]
+    if len(filled) <= 1:
+        return filled[0] if filled else {}
+    return {"$and": filled}
+
+
+def _since_filter(since: Since) -> dict[str, Any]:
+    """Return the condition that a run has logged since a time."""
+    if since is None:
+        return {}
+    return checked_filters({"heartbeatAt": {"$gte": _moment(since)}})
+
+
+def _moment(since: object) -> datetime:
+    if isinstance(since, timedelta):
+        return datetime.now(UTC) - since
+    if isinstance(since, datetime):
+        return since
+    if isinstance(since, date):
+        return datetime(since.year, since.month, since.day, tzinfo=UTC)
+    if not isinstance(since, str):
+        raise InvalidType(
+            "since must be a time, a date, a timedelta, or text such as '7d' or '2026-01-31', not "
+            f"{since!r}."
+        )
+    try:
+        return datetime.fromisoformat(since)
+    except ValueError:
+        pass
+    try:
+        return datetime.now(UTC) - timedelta(seconds=parse_age(since, "since"))
+    except (InvalidArgument, OverflowError):
+        raise InvalidArgument(
+            f"since must be an age such as '7d' or a time such as '2026-01-31', not {since!r}."
+        ) from None
+
+
+def _files(files: object) -> tuple[str, ...]:
+    if isinstance(files, bool):
+        return (ALL_FILES,) if files else (METADATA_FILE,)
+    names = [files] if isinstance(files, str) else files
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(
+        isinstance(name, str) and name for name in names
+    ):
+        raise InvalidType(
+            f"files must be True, False, or names and patterns such as 'media/*', not {files!r}."
+        )
+    return tuple(dict.fromkeys([*sorted(names), METADATA_FILE]))
+
+
+def _check_executor(executor: object) -> None:
+    if isinstance(executor, ProcessPoolExecutor):
+        raise InvalidType(
+            "A ProcessPoolExecutor loses all tasks if one of its processes is killed. Leave "
+            "executor out: threads pull as fast. On several machines, pass the executor of Dask."
+        )
+    if not callable(getattr(executor, "submit", None)):
+        raise InvalidType(f"executor must be a concurrent.futures.Executor, not {executor!r}.")

@@ -1,0 +1,223 @@
+"""Pull one run into the lake: its exports, then what belongs to it beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from runlake.backend.http.client import Client
+from runlake.backend.http.stop import Stop
+from runlake.cache.catalog import Catalog
+from runlake.cache.companions import (
+    FILES,
+    SYSTEM,
+    note_live_rows,
+    store_rows,
+    sweep_companions,
+)
+from runlake.cache.layout import RunDirectory
+from runlake.cache.locking.striped import run_lock
+from runlake.cache.pull import Keeping, pull_run
+from runlake.cache.pull_result import PullResult
+from runlake.cache.rate_limit.budget import SharedBudget
+from runlake.cache.store import (
+    LIVE,
+    Companion,
+    StoredManifest,
+    read_manifest,
+    write_manifest,
+)
+from runlake.errors import BackendError, FileTransferError
+from runlake.exports.manifest import Manifest, fetch_manifest
+from runlake.exports.progress import Progress
+from runlake.history.live.source import BackendRows
+from runlake.history.opening import open_plan
+from runlake.history.reader import SYSTEM_ROWS
+from runlake.history.sample.by_server import fetch_system_rows
+from runlake.lake.files import FileNode, pull_files
+from runlake.lake.held import Need, has_system_metrics
+from runlake.lake.listing import Listed
+from runlake.lake.request import METADATA_FILE
+from runlake.settings import Settings
+from runlake.values import Question, RunPath
+
+Fetch = Callable[[Client, RunPath], Manifest]
+
+
+@dataclass(frozen=True, slots=True)
+class RunTask:
+    """One run to pull.
+
+    Parameters
+    ----------
+    listed : Listed
+        The run as the backend lists it.
+    need : Need
+        What has to be done.
+    question : Question
+        Keys and steps of the history.
+    files : tuple of str
+        Names and patterns of the files to pull.
+    """
+
+    listed: Listed
+    need: Need
+    question: Question
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PulledRun:
+    """What the pull of one run did.
+
+    Parameters
+    ----------
+    is_new : bool
+        True if the run was not in the lake before.
+    n_bytes : int
+        Bytes that were downloaded.
+    lacks : str or None
+        What is missing, although nothing failed that would end the pull.
+    n_requests : int
+        Requests that were sent, if another process pulled the run.
+    """
+
+    is_new: bool
+    n_bytes: int = 0
+    lacks: str | None = None
+    n_requests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """With what the runs of a pull are fetched and stored; shared by all threads.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    keeping : Keeping
+        The catalog, and the flag that ends the pull.
+    progress : Progress or None
+        Shows the downloads.
+    fetch : callable
+        Fetches the manifest of a run.
+    metadata : callable or None
+        Returns the metadata file of a run, see `MetadataFiles.find`.
+    """
+
+    client: Client
+    keeping: Keeping
+    progress: Progress | None = None
+    fetch: Fetch = fetch_manifest
+    metadata: Callable[[RunPath], list[FileNode] | None] | None = None
+
+
+def pull_one(means: Means, task: RunTask) -> PulledRun:
+    """Pull one run; an error means that the run is not in the lake as it is at the backend.
+
+    Parameters
+    ----------
+    means : Means
+        Client, catalog and progress.
+    task : RunTask
+        The run.
+
+    Returns
+    -------
+    PulledRun
+        What was done.
+    """
+    client, listed = means.client, task.listed
+    directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, listed.path)
+    stored = read_manifest(directory)
+    is_new = stored.pulled_at is None
+    if FILES in stored.beside:
+        # What an earlier pull asked for stays in the lake.
+        task = replace(task, files=tuple(dict.fromkeys([*stored.beside[FILES].asked, *task.files])))
+    if task.need is Need.NOTE_FIELDS:
+        _note_fields(means, directory, listed.attrs)
+        return PulledRun(is_new)
+    beside, n_bytes, lacks = _pull_companions(means, task, directory, stored)
+    # A download that fails sets its flag, which must not end the other runs.
+    with means.keeping.stop.child() as stop:
+        pulled = pull_run(
+            client,
+            listed.path,
+            task.question,
+            attrs=listed.attrs,
+            progress=means.progress,
+            fetch=means.fetch,
+            keeping=replace(means.keeping, stop=stop, beside=beside),
+        )
+    if not pulled.is_whole_history:
+        lacks += _pull_live_rows(means, directory, pulled)
+    if not is_new:
+        sweep_companions(directory)
+    return PulledRun(is_new, pulled.n_bytes + n_bytes, "; ".join(lacks) or None)
+
+
+def pull_elsewhere(settings: Settings, task: RunTask) -> PulledRun:
+    """Pull one run in a task of an executor, perhaps in another process or on another machine."""
+    key = settings.api_key
+    client = _client(settings, None if key is None else key.reveal())
+    before = client.n_requests
+    means = Means(client, Keeping(Catalog(settings.cache_dir), Stop()))
+    done = pull_one(means, task)
+    return replace(done, n_requests=client.n_requests - before)
+
+
+@lru_cache(maxsize=4)
+def _client(settings: Settings, key: str | None) -> Client:  # noqa: ARG001 - part of the cache's key
+    return Client(settings, SharedBudget(settings))
+
+
+def _note_fields(means: Means, directory: RunDirectory, attrs: Mapping[str, Any]) -> None:
+    settings = means.client.settings
+    with run_lock(directory, settings.lock_timeout, locking=settings.locking):
+        noted = replace(read_manifest(directory), attrs=dict(attrs))
+        write_manifest(directory, noted)
+    means.keeping.catalog.note_run(directory, noted)
+
+
+def _pull_companions(
+    means: Means, task: RunTask, directory: RunDirectory, stored: StoredManifest
+) -> tuple[dict[str, Companion], int, list[str]]:
+    """Return what was stored beside the exports, its bytes, and what could not be fetched."""
+    found: dict[str, Companion] = {}
+    lacks = []
+    client, listed = means.client, task.listed
+    if has_system_metrics(listed):
+        try:
+            rows = fetch_system_rows(client, listed.path, SYSTEM_ROWS)
+            found[SYSTEM] = store_rows(directory, SYSTEM, rows)
+        except BackendError as error:
+            lacks.append(f"its system metrics could not be read ({error})")
+            if SYSTEM in stored.beside:
+                found[SYSTEM] = replace(stored.beside[SYSTEM], is_whole=False)
+    known = None
+    if means.metadata is not None and task.files == (METADATA_FILE,):
+        known = means.metadata(listed.path)
+    nodes, n_bytes, problem = pull_files(client, directory, task.files, known, means.keeping.stop)
+    files = store_rows(directory, FILES, nodes, task.files)
+    found[FILES] = replace(files, is_whole=problem is None)
+    if problem is not None:
+        lacks.append(problem)
+    return found, n_bytes, lacks
+
+
+def _pull_live_rows(means: Means, directory: RunDirectory, pulled: PullResult) -> list[str]:
+    """Store the rows that are in no export; return what could not be fetched."""
+    client = means.client
+    offer = read_manifest(directory).offer
+    plan = open_plan(client, pulled.manifest.path, Question(), pulled=pulled)
+    pages = BackendRows(client).iter_pages(plan)
+    try:
+        live = store_rows(directory, LIVE, (row for page in pages for row in page))
+    except (BackendError, FileTransferError) as error:
+        return [f"rows that are in no export could not be read ({error})"]
+    if note_live_rows(client.settings, directory, means.keeping.catalog, live, offer):
+        return []
+    return ["another process pulled the run meanwhile, so the rows in no export are left out"]

@@ -1,0 +1,44 @@
+"""One progress of a pull of many runs, for the downloads of all its threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from runlake.exports.progress import Progress, Silence
+
+
+class SharedProgress:
+    """Passes the bytes of all runs on to one progress, never concurrently.
+
+    Parameters
+    ----------
+    progress : Progress or None
+        Shows the bytes.
+    """
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress or Silence()
+        self._guard = threading.Lock()
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """While the context is open, show the progress of the whole pull."""
+        self._progress.start(None, 0)
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._progress.finish()
+
+    def start(self, total_bytes: int | None, n_files: int) -> None:
+        """Ignore the beginning of one run."""
+
+    def advance(self, n_bytes: int) -> None:
+        """Count bytes that arrived for any run."""
+        with self._guard:
+            self._progress.advance(n_bytes)
+
+    def finish(self) -> None:
+        """Ignore the end of one run."""

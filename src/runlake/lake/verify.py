@@ -1,0 +1,168 @@
+"""Compare the runs of a lake with those of a backend: which could be deleted there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runlake.backend.http.client import Client
+from runlake.cache.companions import FILES, SYSTEM, read_rows
+from runlake.cache.layout import RunDirectory
+from runlake.cache.run_facts import incomplete_reason
+from runlake.cache.store import StoredManifest
+from runlake.cache.upkeep.tree import CachedRun, walk_runs
+from runlake.errors import ProjectNotFoundError
+from runlake.lake.files import is_intact
+from runlake.lake.held import has_system_metrics
+from runlake.lake.listing import Listed, list_pages
+from runlake.lake.request import ALL_FILES, PullRequest, Selection
+from runlake.values import Question, RunPath
+
+if TYPE_CHECKING:
+    import polars as pl
+
+COMPLETE, INCOMPLETE, CHANGED = "complete", "incomplete", "changed"
+GONE, ONLY_HERE, ONLY_THERE = "gone", "only here", "only there"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a run in the lake compares with the run at the backend.
+
+    Parameters
+    ----------
+    run : RunPath
+        The run.
+    status : str
+        "complete", "incomplete", "changed", "gone", "only here" or "only there".
+    reason : str
+        Why, in words.
+    has_all_files : bool
+        True if all files of the run were pulled.
+    pulled_at : float or None
+        When the run was pulled, in seconds since 1970.
+    """
+
+    run: RunPath
+    status: str
+    reason: str
+    has_all_files: bool = False
+    pulled_at: float | None = None
+
+
+def verify(root: Path, client: Client) -> pl.DataFrame:
+    """Compare all runs of a lake with a backend; see `Lake.verify`."""
+    import polars as pl
+
+    verdicts = sorted(_verdicts(root, client), key=lambda one: str(one.run))
+    return pl.DataFrame(
+        {
+            "entity": [one.run.entity for one in verdicts],
+            "project": [one.run.project for one in verdicts],
+            "run_id": [one.run.run_id for one in verdicts],
+            "status": [one.status for one in verdicts],
+            "reason": [one.reason for one in verdicts],
+            "has_all_files": [one.has_all_files for one in verdicts],
+            "pulled_at": [
+                None if one.pulled_at is None else datetime.fromtimestamp(one.pulled_at, UTC)
+                for one in verdicts
+            ],
+        },
+        schema={
+            **dict.fromkeys(("entity", "project", "run_id", "status", "reason"), pl.String),
+            "has_all_files": pl.Boolean,
+            "pulled_at": pl.Datetime("us", "UTC"),
+        },
+    )
+
+
+def _verdicts(root: Path, client: Client) -> Iterator[Verdict]:
+    by_project: dict[tuple[str, str], dict[str, CachedRun]] = {}
+    for cached in walk_runs(root):
+        directory = cached.directory
+        if directory.base_url != client.settings.base_url:
+            yield _verdict(cached, ONLY_HERE, f"it is from {directory.base_url}")
+            continue
+        run = directory.run
+        by_project.setdefault((run.entity, run.project), {})[run.run_id] = cached
+    for (entity, project), here in by_project.items():
+        try:
+            there = _list(client, entity, project)
+        except ProjectNotFoundError:
+            for cached in here.values():
+                yield _verdict(cached, GONE, "its project is gone")
+            continue
+        for run_id, cached in here.items():
+            listed = there.pop(run_id, None)
+            yield (
+                _verdict(cached, GONE, "it is gone") if listed is None else _compare(cached, listed)
+            )
+        for listed in there.values():
+            yield Verdict(listed.path, ONLY_THERE, "it was never pulled")
+
+
+def _list(client: Client, entity: str, project: str) -> dict[str, Listed]:
+    request = PullRequest((Selection(entity, project, {}),), Question(), ())
+    pages = list_pages(client, request)
+    return {listed.path.run_id: listed for page in pages for listed in page.runs}
+
+
+def _compare(cached: CachedRun, listed: Listed) -> Verdict:
+    manifest = cached.manifest
+    if manifest.freshness is not None and manifest.freshness != listed.freshness:
+        names = zip(("state", "heartbeat", "number of lines"), manifest.freshness, strict=True)
+        changed = [
+            f"its {name} was {before}, and is {now}"
+            for (name, before), now in zip(names, listed.freshness, strict=True)
+            if before != now
+        ]
+        return _verdict(cached, CHANGED, "; ".join(changed))
+    lack = _lack(cached.directory, manifest, listed)
+    if lack is not None:
+        return _verdict(cached, INCOMPLETE, lack)
+    if manifest.attrs != listed.attrs:
+        fields = ", ".join(_differing(manifest.attrs or {}, listed.attrs))
+        return _verdict(cached, CHANGED, f"its fields have changed: {fields}")
+    return _verdict(cached, COMPLETE, "all its rows and fields are here as they are there")
+
+
+def _differing(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return sorted(name for name in {*stored, *now} if stored.get(name) != now.get(name))
+
+
+def _lack(directory: RunDirectory, manifest: StoredManifest, listed: Listed) -> str | None:
+    """Return what is missing on disk; None if all that was noted is there and intact."""
+    reason = incomplete_reason(manifest)
+    if reason is None and manifest.attrs is None:
+        reason = "its config and summary were never pulled"
+    if reason is None and has_system_metrics(listed) and SYSTEM not in manifest.beside:
+        reason = "its system metrics were never pulled"
+    if reason is None and not all(one.is_whole for one in manifest.beside.values()):
+        reason = "some of its files or system metrics could not be downloaded"
+    if reason is None:
+        damaged = next(_damaged(directory, manifest), None)
+        reason = None if damaged is None else f"the file {damaged!r} is damaged or gone"
+    return reason
+
+
+def _damaged(directory: RunDirectory, manifest: StoredManifest) -> Iterator[str]:
+    """Yield the names of files that are damaged or gone."""
+    for export in manifest.offered_exports or ():
+        if not export.is_usable:
+            yield export.file
+    for kind, companion in manifest.beside.items():
+        rows = read_rows(directory, kind)
+        if rows is None:
+            yield companion.file
+        elif kind == FILES:
+            yield from (str(row["name"]) for row in rows if not is_intact(directory, row))
+
+
+def _verdict(cached: CachedRun, status: str, reason: str) -> Verdict:
+    manifest = cached.manifest
+    files = manifest.beside.get(FILES)
+    has_all = files is not None and ALL_FILES in files.asked
+    return Verdict(cached.directory.run, status, reason, has_all, manifest.pulled_at)

@@ -1,0 +1,352 @@
+"""Pulling projects into the lake: what is stored, what is skipped, and what is reported."""
+
+import json
+import warnings
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import date, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.command_shell import run_command
+from tests.http_logging import LoggedRun, log_seeds, steps
+from tests.server_process import client_environment
+
+import runlake
+from runlake import errors
+from runlake.cache.companions import FILES, SYSTEM, read_rows
+from runlake.cache.layout import RunDirectory
+from runlake.cache.store import LIVE, read_manifest
+from runlake.lake.report import Failure, PullReport
+from runlake.lake.request import matches
+from runlake.values import RunPath
+
+N_RUNS = 5
+
+
+@pytest.fixture(scope="module")
+def project(backend):
+    log_seeds(backend, "lake", N_RUNS)
+    return f"{backend.entity}/lake"
+
+
+@pytest.fixture
+def lake(backend, monkeypatch):
+    monkeypatch.setenv("WANDB_BASE_URL", backend.base_url)
+    monkeypatch.setenv("WANDB_API_KEY", backend.api_key)
+    return runlake.Lake()
+
+
+def directory_of(lake, path):
+    return RunDirectory(lake.path, lake.settings.base_url, RunPath.parse(path))
+
+
+def rows_of(directory, kind):
+    rows = read_rows(directory, kind)
+    assert rows is not None
+    return rows
+
+
+def paths(project, *numbers):
+    return tuple(f"{project}/seed{number:03}" for number in numbers)
+
+
+def operations(requests):
+    return [request["operation"] for request in requests if request["path"] == "/graphql"]
+
+
+def test_a_second_pull_costs_only_the_list(lake, backend, project):
+    first = lake.pull(project)
+    assert first.new == paths(project, *range(N_RUNS))
+    assert first.n_bytes
+    with backend.counted() as requests:
+        second = lake.pull(project)
+    assert second.unchanged == paths(project, *range(N_RUNS))
+    assert (second.n_bytes, second.n_requests) == (0, 1)
+    assert operations(requests) == ["Runs"]
+    assert len(lake._catalog.runs()) == N_RUNS
+    manifest = read_manifest(directory_of(lake, first.new[0]))
+    assert manifest.is_pinned
+    assert manifest.pulled_at is not None
+    # Reads of pulled runs need no backend.
+    offline = runlake.Api(offline=True)
+    with pytest.warns(errors.StaleWarning):
+        assert offline.run(first.new[0]).frame(["loss"]).height == 20
+
+
+def test_a_dry_run_says_what_a_pull_does_and_changes_nothing(lake, project):
+    told = lake.pull(project, dry_run=True)
+    assert not (lake.path / "catalog.sqlite").exists()
+    assert not (lake.path / "v2").exists()
+    done = lake.pull(project)
+    assert told.is_dry_run
+    assert (told.new, told.n_bytes, told.n_requests) == (done.new, done.n_bytes, done.n_requests)
+    again = lake.pull(project, dry_run=True)
+    assert (again.unchanged, again.n_bytes, again.n_requests) == (done.new, 0, 1)
+
+
+def test_changed_rows_and_changed_fields_are_pulled_again(lake, backend):
+    logged = [LoggedRun(backend, f"r{n}", "lake-changes").log(*steps(0, 9)) for n in range(3)]
+    project = f"{backend.entity}/lake-changes"
+    for run in logged:
+        run.finish()
+    first = lake.pull(project)
+    assert len(first.new) == 3
+    LoggedRun(backend, "r0", "lake-changes").log(*steps(9, 12), offset=9).finish()
+    tagged = runlake.Api().run(f"{project}/r1")
+    tagged.tags = ["new"]
+    tagged.update()
+    again = lake.pull(project)
+    assert again.changed == (f"{project}/r0", f"{project}/r1")
+    assert again.unchanged == (f"{project}/r2",)
+    attrs = read_manifest(directory_of(lake, f"{project}/r1")).attrs
+    assert attrs is not None
+    assert attrs["tags"] == ["new"]
+    assert lake.pull(project).n_requests == 1
+
+
+def test_live_rows_are_stored_too(lake, backend):
+    run = LoggedRun(backend, "live", "lake-live")
+    run.log(*steps(0, 1005), {"_step": 1005, "loss": float("nan"), "a": {"b": "x"}}).close()
+    report = lake.pull(run.path)
+    assert report.new == (run.path,)
+    directory = directory_of(lake, run.path)
+    manifest = read_manifest(directory)
+    assert manifest.offer is not None
+    assert manifest.offer.n_live_rows
+    live = rows_of(directory, LIVE)
+    assert len(live) == manifest.beside[LIVE].n_rows == manifest.offer.n_live_rows
+    assert live[-1]["_step"] == 1005
+    assert live[-1]["a.b"] == "x"
+    assert live[-1]["loss"] != live[-1]["loss"]
+    assert lake.pull(run.path).unchanged == (run.path,)
+    run = LoggedRun(backend, "live", "lake-live").log(*steps(1006, 1007), offset=1006).close()
+    assert lake.pull(run.path).changed == (run.path,)
+    assert rows_of(directory, LIVE)[-1]["_step"] == 1006
+
+
+def test_files_system_metrics_and_metadata_come_along(lake, backend, tmp_path):
+    logged = LoggedRun(backend, "filled", "lake-files").log(*steps(0, 3))
+    events = [json.dumps({"system.cpu": n, "_timestamp": 1.0 + n, "_runtime": n}) for n in range(4)]
+    logged.stream({"files": {"wandb-events.jsonl": {"offset": 0, "content": events}}})
+    logged.finish()
+    run = runlake.Api().run(logged.path)
+    contents = {"wandb-metadata.json": b'{"gpu": "A"}', "media/a.bin": b"abc", "b.txt": b"text"}
+    for name, content in contents.items():
+        file = tmp_path / "root" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        run.upload_file(file, root=tmp_path / "root")
+    directory = directory_of(lake, logged.path)
+
+    def stored():
+        rows = rows_of(directory, FILES)
+        return {row["name"]: (directory.path / row["content"]).read_bytes() for row in rows}
+
+    lake.pull(logged.path)
+    assert [row["system.cpu"] for row in rows_of(directory, SYSTEM)] == [0, 1, 2, 3]
+    assert stored() == {"wandb-metadata.json": contents["wandb-metadata.json"]}
+    lake.pull(logged.path, files="media/*")
+    assert sorted(stored()) == ["media/a.bin", "wandb-metadata.json"]
+    assert lake.pull(logged.path, files=True).changed == (logged.path,)
+    assert stored() == contents
+    # What was pulled once is not given up by a pull that asks for less.
+    assert lake.pull(logged.path).unchanged == (logged.path,)
+    assert lake.pull(logged.path, files=["b.txt"]).n_requests == 1
+
+
+def test_runs_are_chosen_by_path_list_filter_and_time(lake, project):
+    api = runlake.Api()
+    listed = api.runs(project, {"config.seed": {"$lt": 3}})
+    assert lake.pull(listed, {"config.seed": {"$gt": 0}}).new == paths(project, 1, 2)
+    assert lake.pull(project, {"config.seed": 4}).new == paths(project, 4)
+    assert lake.pull([api.run(paths(project, 0)[0]), paths(project, 3)[0]]).n_runs == 2
+    gone = lake.pull([paths(project, 0)[0], f"{project}/none"])
+    assert gone.unchanged == paths(project, 0)
+    assert gone.failed[f"{project}/none"].error == "RunNotFoundError"
+    assert lake.pull(project, since="1h").n_runs == N_RUNS
+    assert lake.pull(project, since=timedelta(days=1)).n_runs == N_RUNS
+    assert lake.pull(project, since=date(2100, 1, 1)).n_runs == 0
+    assert lake.pull([]).n_runs == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        ({"path_or_runs": 3}, errors.InvalidType),
+        ({"path_or_runs": [3]}, errors.InvalidType),
+        ({"path_or_runs": "a/b/c/d/e"}, errors.InvalidArgument),
+        ({"path_or_runs": ["onlyid"]}, errors.InvalidArgument),
+        ({"filters": [1]}, errors.InvalidArgument),
+        ({"filters": {"a": object()}}, errors.InvalidArgument),
+        ({"keys": "loss"}, errors.InvalidArgument),
+        ({"keys": [1]}, errors.InvalidArgument),
+        ({"since": "yesterday"}, errors.InvalidArgument),
+        ({"since": 7}, errors.InvalidType),
+        ({"files": 1.5}, errors.InvalidType),
+        ({"files": [None]}, errors.InvalidType),
+        ({"dry_run": "yes"}, errors.InvalidType),
+        ({"workers": 0}, errors.InvalidArgument),
+        ({"executor": object()}, errors.InvalidType),
+        ({"progress": object()}, errors.InvalidType),
+    ],
+)
+def test_a_wrong_argument_is_refused_before_any_request(lake, backend, arguments, kind):
+    with backend.counted() as requests, pytest.raises(kind):
+        lake.pull(**{"path_or_runs": "entity/project", **arguments})
+    assert not requests
+
+
+def test_a_process_pool_is_refused(lake):
+    with ProcessPoolExecutor(1) as pool, pytest.raises(errors.InvalidType, match="Dask"):
+        lake.pull("entity/project", executor=pool)
+
+
+def test_an_executor_pulls_in_place_of_threads(lake, project):
+    with ThreadPoolExecutor(2) as pool:
+        report = lake.pull(project, executor=pool)
+    assert report.new == paths(project, *range(N_RUNS))
+    assert report.n_requests > N_RUNS
+    assert lake.pull(project).unchanged == report.new
+    assert len(lake._catalog.runs()) == N_RUNS
+
+
+def test_offline_mode_refuses_to_pull(project):
+    with pytest.raises(errors.OfflineError):
+        runlake.Lake(offline=True).pull(project)
+
+
+def test_a_project_that_is_not_there_is_an_error(lake, backend):
+    with pytest.raises(errors.ProjectNotFoundError):
+        lake.pull(f"{backend.entity}/no-such-project")
+
+
+def test_the_size_limit_never_evicts_runs_of_a_lake(lake, project, monkeypatch):
+    first = lake.pull(paths(project, 0)[0])
+    limit = first.n_bytes + 100
+    monkeypatch.setenv("RUNLAKE_CACHE_MAX_BYTES", str(limit))
+    other = runlake.Lake()
+    with pytest.raises(errors.CacheFull, match="RUNLAKE_CACHE_MAX_BYTES") as told:
+        other.pull(project, workers=1)
+    assert told.value.report.unchanged == paths(project, 0)
+    assert read_manifest(directory_of(lake, first.new[0])).offered_exports
+    monkeypatch.delenv("RUNLAKE_CACHE_MAX_BYTES")
+    assert lake.pull(project).n_runs == N_RUNS
+
+
+def test_progress_hears_of_every_byte(lake, project):
+    words: list[Any] = []
+    heard = SimpleNamespace(
+        start=lambda *_: words.append("start"),
+        advance=words.append,
+        finish=lambda: words.append("finish"),
+    )
+    report = lake.pull(project, progress=heard)
+    assert (words[0], words[-1]) == ("start", "finish")
+    assert sum(words[1:-1]) == report.n_bytes
+
+
+def test_a_report_is_text_json_and_a_card():
+    bad = Failure("<script>", "ExportCorrupt", "again.")
+    many = {f"e/p/{n}": "x" for n in range(30)}
+    report = PullReport(("e/p/a",), (), (), many, {"e/p/<b>\x1b": bad}, 1234, 7, 0.5)
+    assert "1 new, 0 changed, 0 unchanged, 30 incomplete, 1 failed; 1,234 bytes" in str(report)
+    assert "\x1b" not in str(report)
+    assert "11 more" in str(report)
+    assert "<script>" not in report._repr_html_()
+    assert "&lt;b&gt;" in report._repr_html_()
+    found = json.loads(report.to_json())
+    assert found == report.to_dict()
+    assert found["failed"]["e/p/<b>\x1b"]["retry"] == "again."
+    assert found["n_runs"] == report.n_runs == 32
+
+
+@pytest.mark.parametrize(
+    ("name", "patterns", "is_match"),
+    [
+        ("media/a.png", ["media/*"], True),
+        ("media/a.png", ["%.png"], True),
+        ("media/a.png", ["a.png"], False),
+        ("a[1].txt", ["a[1].txt"], True),
+        ("x", ["*"], True),
+    ],
+)
+def test_names_and_patterns_of_files(name, patterns, is_match):
+    assert matches(name, patterns) is is_match
+
+
+def test_the_command_prints_the_report(backend, project, tmp_path):
+    environment = client_environment(backend, tmp_path)
+
+    def pull(*words):
+        return run_command(environment, "pull", *words)
+
+    done = pull(project, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["new"] == list(paths(project, *range(N_RUNS)))
+    done = pull(project, "--filters", '{"config.seed": 1}', "--since", "1d")
+    assert "1 unchanged" in done.stdout
+    done = pull(f"{project}/none", f"{project}/seed000")
+    assert done.returncode == 1
+    assert "failed" in done.stdout
+    for words in (["--filters", "{"], ["--filters", "[]"], ["--since", "soon"], ["--keys", ","]):
+        assert pull(project, *words).returncode == 2
+
+
+def test_verify_says_what_could_be_deleted_at_the_backend(lake, backend):
+    logged = {n: LoggedRun(backend, n, "lake-verify").log(*steps(0, 5)) for n in "abcdef"}
+    for name, run in logged.items():
+        run.close() if name == "f" else run.finish()
+    project = f"{backend.entity}/lake-verify"
+    lake.pull(project, {"name": {"$ne": "e"}}, files=True)
+    LoggedRun(backend, "b", "lake-verify").log(*steps(5, 6), offset=5).finish()
+    api = runlake.Api()
+    api.run(f"{project}/c").delete()
+    changed = api.run(f"{project}/a")
+    changed.notes = "new"
+    changed.update()
+    next(directory_of(lake, f"{project}/d").path.glob("*.parquet")).unlink()
+    frame = lake.verify()
+    statuses = dict(zip(frame["run_id"], frame["status"], strict=True))
+    assert statuses == {
+        "a": "changed",
+        "b": "changed",
+        "c": "gone",
+        "d": "incomplete",
+        "e": "only there",
+        "f": "complete",
+    }
+    reasons = dict(zip(frame["run_id"], frame["reason"], strict=True))
+    assert "notes" in reasons["a"]
+    assert "lines was 5, and is 6" in reasons["b"]
+    assert "damaged or gone" in reasons["d"]
+    assert frame.filter(status="complete")["has_all_files"].all()
+    # A pull heals what is missing here.
+    assert lake.pull(project).failed == {}
+    healed = lake.verify(api)
+    assert set(healed["status"]) == {"complete", "gone"}
+    with pytest.raises(errors.InvalidType):
+        lake.verify(backend)
+
+
+def test_runs_of_another_backend_are_only_here(lake, project):
+    lake.pull(paths(project, 0)[0])
+    other = runlake.Api({"base_url": "http://127.0.0.1:1"}, api_key="k" * 40)
+    frame = lake.verify(other)
+    assert frame["status"].to_list() == ["only here"]
+    assert frame["reason"].to_list() == [f"it is from {lake.settings.base_url}"]
+
+
+def test_live_rows_are_read_from_disk_offline(lake, backend):
+    run = LoggedRun(backend, "live-offline", "lake-live")
+    run.log(*steps(0, 1005), {"_step": 1005, "loss": float("inf"), "text": "x"}).close()
+    expected = runlake.Api().run(run.path).frame()
+    rows = list(runlake.Api().run(run.path).beta_scan_history(["loss"]))
+    lake.pull(run.path)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        offline = runlake.Api(offline=True).run(run.path)
+        assert offline.frame().equals(expected)
+        assert list(offline.beta_scan_history(["loss"])) == rows
+    assert {one.category for one in told} == {errors.StaleWarning}
+    assert not any("in no export" in str(one.message) for one in told)
