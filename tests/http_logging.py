@@ -10,10 +10,14 @@ import httpx
 from tests.server_process import NO_TLS, RunningServer
 
 UPSERT = """
-mutation UpsertBucket($name: String, $project: String, $entity: String, $program: String) {
+mutation UpsertBucket(
+  $name: String, $project: String, $entity: String, $program: String, $config: JSONString
+) {
   upsertBucket(
-    input: {name: $name, modelName: $project, entityName: $entity, jobProgram: $program}
-  ) { bucket { id name } inserted }
+    input: {
+      name: $name, modelName: $project, entityName: $entity, jobProgram: $program, config: $config
+    }
+  ) { bucket { id name historyLineCount } inserted }
 }
 """
 
@@ -25,25 +29,71 @@ mutation UpsertBucket($id: String, $config: JSONString) {
 """
 
 
-class LoggedRun:
-    """A run that is being logged."""
+REWIND = """
+mutation RewindRun(
+  $runName: String!, $entity: String, $project: String, $metricName: String!, $metricValue: Float!
+) {
+  rewindRun(
+    input: {
+      runName: $runName, entityName: $entity, projectName: $project, metricName: $metricName,
+      metricValue: $metricValue
+    }
+  ) { rewoundRun { id name historyLineCount config } }
+}
+"""
 
-    def __init__(self, server: RunningServer, run_id: str, project: str = "http") -> None:
+
+def wrapped(**config: Any) -> str:
+    """Return a config as the SDK sends it."""
+    return json.dumps({key: {"value": value} for key, value in config.items()})
+
+
+def branch_point(run_id: str, step: float) -> dict[str, Any]:
+    """Return the SDK's entry in the config of a run that continues after a step of a run."""
+    return {"branch_point": {"run_id": run_id, "step": step}}
+
+
+class LoggedRun:
+    """A run that is being logged.
+
+    With ``fork_from``, the id and the step of its parent, it is a fork.
+    """
+
+    def __init__(
+        self,
+        server: RunningServer,
+        run_id: str,
+        project: str = "http",
+        *,
+        fork_from: tuple[str, float] | None = None,
+        **config: Any,
+    ) -> None:
         self.path = f"{server.entity}/{project}/{run_id}"
         self._server = server
-        self._n_lines = 0
         self._http = httpx.Client(
             base_url=server.base_url, auth=("api", server.api_key), verify=NO_TLS, trust_env=False
         )
         variables = {"name": run_id, "project": project, "entity": server.entity, "program": "t"}
-        answer = self.graphql(UPSERT, variables)
+        if fork_from is not None:
+            config["_wandb"] = branch_point(*fork_from)
+        if config:
+            variables["config"] = wrapped(**config)
+        answer = self._accepted(UPSERT, variables)
         bucket = answer["data"]["upsertBucket"]["bucket"]
         assert bucket["name"] == run_id
         self.storage_id = bucket["id"]
+        self._n_lines = bucket["historyLineCount"]
 
     def graphql(self, query: str, variables: dict[str, Any], operation: str = "") -> Any:
         body = {"query": query, "variables": variables, "operationName": operation}
         return self._http.post("/graphql", json=body).json()
+
+    def _accepted(self, query: str, variables: dict[str, Any]) -> Any:
+        answer = self.graphql(query, variables)
+        if answer.get("errors"):
+            self._http.close()
+            raise AssertionError(answer["errors"])
+        return answer
 
     def log(self, *rows: dict[str, Any], offset: int | None = None) -> LoggedRun:
         start = self._n_lines if offset is None else offset
@@ -53,8 +103,14 @@ class LoggedRun:
         return self
 
     def configure(self, **config: Any) -> LoggedRun:
-        wrapped = json.dumps({key: {"value": value} for key, value in config.items()})
-        self.graphql(CONFIG, {"id": self.storage_id, "config": wrapped})
+        self.graphql(CONFIG, {"id": self.storage_id, "config": wrapped(**config)})
+        return self
+
+    def rewind(self, step: float) -> LoggedRun:
+        entity, project, run_id = self.path.split("/")
+        variables = {"entity": entity, "project": project, "runName": run_id, "metricValue": step}
+        answer = self._accepted(REWIND, {**variables, "metricName": "_step"})
+        self._n_lines = answer["data"]["rewindRun"]["rewoundRun"]["historyLineCount"]
         return self
 
     def summarize(self, summary: dict[str, Any]) -> LoggedRun:

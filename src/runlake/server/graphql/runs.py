@@ -10,7 +10,7 @@ from runlake.server.graphql.context import Context
 from runlake.server.graphql.pages import time_in
 from runlake.server.graphql.table import Fields, Given, Table, column, constant
 from runlake.server.refused import Refused
-from runlake.server.runs.lines import LAST_STEP
+from runlake.server.runs.branches import checked_step
 from runlake.server.store.ids import make_id, parse_id
 
 TABLE = Table()
@@ -107,8 +107,7 @@ def _rewind(context: Context, given: Given) -> Fields:
     if given["metricName"] != "_step":
         raise Refused("runs can be rewound by _step only")
     run = context.run(given.get("entityName"), given.get("projectName"), given["runName"])
-    step = min(max(given["metricValue"], -1), LAST_STEP)
-    return {"rewoundRun": context.runs.rewind(run, int(step))}
+    return {"rewoundRun": context.runs.rewind(run, checked_step(given["metricValue"]))}
 
 
 def _own_run(context: Context, storage_id: str) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from runlake.server.refused import Refused
+from runlake.server.runs.branches import Branches, Fork, read_branch_point
 from runlake.server.runs.export_sizes import is_due
 from runlake.server.runs.heartbeats import Heartbeats
 from runlake.server.runs.history_rows import HistoryRows
@@ -95,6 +96,7 @@ class RunStore:
         self._exports = exports
         self._limits = limits
         self._heartbeats = Heartbeats()
+        self._branches = Branches(database)
         self.history = HistoryRows(database)
 
     def find(self, entity: str, project: str, name: str) -> sqlite3.Row | None:
@@ -130,7 +132,7 @@ class RunStore:
         return {row["id"]: row[column] for row in rows}
 
     def upsert(self, entity: str, given: Mapping[str, Any]) -> tuple[sqlite3.Row, bool]:
-        """Create, restart, resume or change a run.
+        """Create, fork, restart, resume or change a run.
 
         Parameters
         ----------
@@ -146,19 +148,19 @@ class RunStore:
         """
         _check_documents(given)
         work_ahead(config=given.get("config"), summary=given.get("summaryMetrics"))
+        fork = self._plan_fork(entity, given)
         with self._database.transaction() as connection:
             run, is_new = self._find_or_create(connection, entity, given)
-            starts = is_new or ("name" in given and any(key in given for key in STARTS_A_RUN))
-            if starts and not is_new and "id" not in given and run["line_count"]:
-                self._start_over(connection, run["id"])
-            changes = {column: given[key] for key, column in COLUMNS.items() if key in given}
-            if "tags" in given:
-                changes["tags"] = json.dumps(given["tags"])
-            if "state" in given:
-                changes["state"] = given["state"]
-            elif starts:
-                changes["state"] = "running"
+            starts = is_new or _starts_a_run(given)
+            if starts and "id" not in given:
+                self._branches.forget(connection, run["id"])
+                if run["line_count"]:
+                    self._start_over(connection, run["id"])
+                if fork is not None:
+                    self._branches.copy_rows(connection, run["id"], fork)
+            changes = self._changes(run["id"], given)
             if starts:
+                changes = {"state": "running", **changes}
                 changes |= {"heartbeat_at": time.time(), "is_stopped": 0}
                 self._heartbeats.hear(run["id"])
             if changes:
@@ -166,7 +168,41 @@ class RunStore:
                 connection.execute(
                     f"UPDATE runs SET {assignments} WHERE id = ?", (*changes.values(), run["id"])
                 )
-        return self._existing(run["id"]), is_new
+        run = self._existing(run["id"])
+        if fork is not None and is_due(run, self._limits.export_rows):
+            self._exports.add(run["id"])
+        return run, is_new
+
+    def _plan_fork(self, entity: str, given: Mapping[str, Any]) -> Fork | None:
+        """Return the fork that a request makes; None if it makes none."""
+        project, name = _place(given)
+        point = read_branch_point(given.get("config", "{}"))
+        # A run that continues after a step of its own was rewound before.
+        if point is None or name is None or "id" in given or point.run == name:
+            return None
+        if not _starts_a_run(given) and self.find(entity, project, name) is not None:
+            return None
+        parent = self.find(entity, project, point.run)
+        if parent is None:
+            raise Refused(
+                f"run {point.run!r} cannot be forked: project {entity}/{project} has no such run"
+            )
+        return self._branches.plan_fork(parent, point)
+
+    def _changes(self, run_id: int, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the columns that a request changes, with their new values."""
+        changes = {column: given[key] for key, column in COLUMNS.items() if key in given}
+        if "config" in given:
+            # A change by the id alone is not from the training script.
+            is_sdk = "name" in given
+            changes["config"] = self._branches.complete_config(
+                run_id, given["config"], is_sdk=is_sdk
+            )
+        if "tags" in given:
+            changes["tags"] = json.dumps(given["tags"])
+        if "state" in given:
+            changes["state"] = given["state"]
+        return changes
 
     def _find_or_create(
         self, connection: sqlite3.Connection, entity: str, given: Mapping[str, Any]
@@ -177,8 +213,8 @@ class RunStore:
             if run is None or run["entity"] != entity:
                 raise Refused(f"run {given['id']!r} not found")
             return run, False
-        project = given.get("modelName") or "uncategorized"
-        name = given.get("name") or secrets.token_hex(4)
+        project, given_name = _place(given)
+        name = given_name or secrets.token_hex(4)
         run = self.find(entity, project, name)
         if run is not None:
             return run, False
@@ -297,20 +333,31 @@ class RunStore:
             (dumps_object(facts, json.JSONEncoder()), last, sent.stop, n_bytes, run_id),
         )
 
-    def _withdraw_exports(self, connection: sqlite3.Connection, run_id: int) -> None:
-        """Remove all exports of a run; its rows are live until they are exported again.
+    def _withdraw_exports(
+        self, connection: sqlite3.Connection, run_id: int, changed: int = 0
+    ) -> None:
+        """Remove the exports of a run's lines from a changed line on; the lines become live again.
 
         The SDK caches exports by their position, and never updates a cached export. So the column
         ``has_old_exports`` states that a reader may have cached exports that were removed here.
         """
-        for name in self.export_objects(run_id):
+        spans = connection.execute(
+            "SELECT position, object FROM exports WHERE run_id = ? ORDER BY position", (run_id,)
+        ).fetchall()
+        # The export with the changed line is the last one that starts at it or before it.
+        first = max((row["position"] for row in spans if row["position"] <= changed), default=0)
+        gone = [row["object"] for row in spans if row["position"] >= first]
+        for name in gone:
             self._storage.forget(name)
-        gone = connection.execute("DELETE FROM exports WHERE run_id = ?", (run_id,)).rowcount
         connection.execute(
-            "UPDATE runs SET exported_count = 0, has_old_exports = max(has_old_exports, ?), "
-            "live_bytes = (SELECT coalesce(sum(length(content)), 0) FROM lines "
-            "WHERE run_id = runs.id AND stream = 'history') WHERE id = ?",
-            (int(gone > 0), run_id),
+            "DELETE FROM exports WHERE run_id = ? AND position >= ?", (run_id, first)
+        )
+        connection.execute(
+            "UPDATE runs SET exported_count = min(exported_count, ?), "
+            "has_old_exports = max(has_old_exports, ?), live_bytes = "
+            "(SELECT coalesce(sum(length(content)), 0) FROM lines WHERE run_id = runs.id "
+            "AND stream = 'history' AND position >= min(exported_count, ?)) WHERE id = ?",
+            (first, int(bool(gone)), first, run_id),
         )
 
     def with_exports(self, run: sqlite3.Row, seconds: float) -> None:
@@ -415,34 +462,33 @@ class RunStore:
         return counts
 
     def rewind(self, run: sqlite3.Row, step: int) -> sqlite3.Row:
-        """Delete the rows after a step; raise `Refused` if one of these rows is exported."""
-        behind = self._database.row(
-            "SELECT min(position) AS first FROM lines WHERE run_id = ? AND stream = 'history' "
-            "AND step > ?",
-            run["id"],
-            step,
-        )
-        first = behind["first"] if behind else None
-        if first is not None and first < run["exported_count"]:
-            raise Refused(f"rows after step {step} are exported already and cannot be deleted")
-        if first is not None:
-            facts: dict[str, Any] = {}
-            kept = [parse_line(line) for at, line in self.lines(run["id"], "history") if at < first]
-            count_keys(facts, kept)
-            with self._database.transaction() as connection:
-                # They may have been exported since the run was read.
-                if first < self.export_state(run["id"])["exported_count"]:
-                    raise Refused(f"rows after step {step} were exported and cannot be deleted")
-                connection.execute(
-                    "DELETE FROM lines WHERE run_id = ? AND stream = 'history' AND position >= ?",
-                    (run["id"], first),
-                )
-                connection.execute(
-                    "UPDATE runs SET line_count = ?, last_step = ?, key_facts = ?, live_bytes = "
-                    "(SELECT coalesce(sum(length(content)), 0) FROM lines WHERE run_id = runs.id "
-                    "AND stream = 'history' AND position >= exported_count) WHERE id = ?",
-                    (first, step, json.dumps(facts), run["id"]),
-                )
+        """Delete the rows after a step; the exports of deleted rows are replaced by new ones.
+
+        Parameters
+        ----------
+        run : Row
+            The run.
+        step : int
+            The last step that is kept.
+
+        Returns
+        -------
+        Row
+            The run, with the summary that it had at the step.
+
+        Raises
+        ------
+        Refused
+            If the run has no row at the step, or at a later step.
+        """
+        with self._database.snapshot():
+            run = self._existing(run["id"])
+            kept = self._branches.kept_rows(run, step)
+        with self._database.transaction() as connection:
+            first = self._branches.rewind(connection, run["id"], step, kept)
+            run = self._existing(run["id"])
+            if first is not None and first < run["exported_count"]:
+                self._withdraw_exports(connection, run["id"], first)
         return self._existing(run["id"])
 
     def set_state(self, run_id: int, state: str) -> None:
@@ -467,6 +513,7 @@ class RunStore:
                 self._storage.forget(name)
             for table in ("lines", "exports"):
                 connection.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
+            self._branches.forget(connection, run_id)
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
 
     def was_deleted(self, run_id: int | None) -> bool:
@@ -483,6 +530,15 @@ class RunStore:
         if run is None:
             raise Refused("the run was deleted")
         return run
+
+
+def _place(given: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return the names of the project and of the run in a request."""
+    return given.get("modelName") or "uncategorized", given.get("name") or None
+
+
+def _starts_a_run(given: Mapping[str, Any]) -> bool:
+    return "name" in given and any(key in given for key in STARTS_A_RUN)
 
 
 def _check_documents(given: Mapping[str, Any]) -> None:

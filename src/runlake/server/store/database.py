@@ -244,6 +244,13 @@ MIGRATIONS = (
     CREATE INDEX runs_with_live_rows ON runs (id) WHERE exported_count < line_count;
     """,
     "ALTER TABLE api_keys ADD COLUMN prefix TEXT;",
+    # Runs that were forked or rewound; of a rewound run, the parent is the run itself.
+    """
+    CREATE TABLE branch_points (
+      run_id INTEGER PRIMARY KEY, parent TEXT NOT NULL, step INTEGER NOT NULL,
+      config TEXT NOT NULL
+    );
+    """,
 )
 # JSON writes control characters as escapes, so this one is in no text.
 SEPARATOR = "\x1e"

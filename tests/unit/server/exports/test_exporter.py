@@ -7,7 +7,6 @@ import pytest
 
 from runlake.server.data_directory.leftovers import unnamed_files
 from runlake.server.exports.exporter import Exporter, LinesAreGone
-from runlake.server.refused import Refused
 from runlake.server.runs.runs import Limits, RunStore
 from runlake.server.store.database import Database
 from runlake.server.store.objects import Storage
@@ -178,12 +177,30 @@ def log_new(backend, run, first):
     backend.runs.stream(run, {"files": files})
 
 
-def test_a_rewind_is_refused_if_the_rows_were_exported_since_the_run_was_read(backend):
+def test_a_rewind_replaces_the_exports_that_were_made_since_the_run_was_read(backend):
     run = backend.start_run()
     backend.log(run, 0, 4)
     stale = backend.runs.get(run["id"])
     backend.log(run, 4, 4, is_complete=True)
+    old = backend.runs.export_objects(run["id"])
     assert backend.exported(run) == [[0, 1, 2, 3]]
-    with pytest.raises(Refused, match="exported"):
-        backend.runs.rewind(stale, 1)
-    assert backend.exported(run) == [[0, 1, 2, 3]]
+    backend.runs.rewind(stale, 1)
+    assert backend.exported(run) == []
+    backend.log(run, 2, 3, is_complete=True)
+    assert backend.exported(run) == [[0, 1, 2]]
+    assert not set(old) & set(backend.runs.export_objects(run["id"]))
+
+
+def test_a_rewind_keeps_the_exports_before_its_step(backend):
+    run = backend.start_run()
+    backend.log(run, 0, 25, is_complete=True)
+    first, *others = backend.runs.export_objects(run["id"])
+    rewound = backend.runs.rewind(run_now(backend, run), 14)
+    assert backend.runs.export_objects(run["id"]) == [first]
+    assert (rewound["exported_count"], rewound["line_count"], rewound["last_step"]) == (10, 15, 14)
+    assert rewound["has_old_exports"]
+    backend.log(run, 15, 31, is_complete=True)
+    assert backend.exported(run) == [[*range(10)], [*range(10, 20)], [*range(20, 30)], [30]]
+    assert not set(others) & set(backend.runs.export_objects(run["id"]))
+    whole = backend.runs.rewind(run_now(backend, run), 30)
+    assert whole["exported_count"] == 31

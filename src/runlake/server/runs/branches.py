@@ -1,0 +1,323 @@
+"""Forks and rewinds: which run and step a run continues, and which rows it takes over from there.
+
+A fork gets copies of its parent's lines, so that it can be read, exported and changed alone, also
+after the parent was deleted. The table ``branch_points`` has a row for each run that was forked or
+rewound. The SDK writes the branch point only into the config that it sends first, and sends another
+config later; so the row is put into every config that is stored.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from runlake.server.refused import Refused
+from runlake.server.runs.lines import LAST_STEP, count_keys, parse_line
+from runlake.server.runs.wire_json import read_json
+from runlake.server.store.database import Database
+from runlake.server.store.long_json import dumps_object
+
+INTERNAL = "_wandb"
+BRANCH_POINT = "branch_point"
+# Before the first step: a fork or rewind to it keeps no rows.
+BEFORE_FIRST = -1
+LINES_PER_PAGE = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class BranchPoint:
+    """The step of a run, in the same project, after which another run continues.
+
+    Parameters
+    ----------
+    run : str
+        Name of the run.
+    step : int
+        The last step that is kept; `BEFORE_FIRST` keeps none.
+    """
+
+    run: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRows:
+    """Facts about the rows of a run up to a step.
+
+    Parameters
+    ----------
+    n_lines, last_step : int
+        Number of lines, and their highest step; -1 without lines.
+    key_facts, summary : str
+        JSON objects: facts about the keys, as in `count_keys`, and the last value of each key.
+    """
+
+    n_lines: int
+    last_step: int
+    key_facts: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A fork that is to be made: parent, branch point, and facts about the rows to copy."""
+
+    parent: sqlite3.Row
+    point: BranchPoint
+    rows: KeptRows
+
+
+def read_branch_point(config: str) -> BranchPoint | None:
+    """Return the branch point in a config, as the SDK sends it; None if the config has none.
+
+    Parameters
+    ----------
+    config : str
+        A JSON object.
+
+    Raises
+    ------
+    Refused
+        If the step of the branch point is not a number, or is below `BEFORE_FIRST`.
+
+    Examples
+    --------
+    >>> read_branch_point('{"_wandb": {"value": {"branch_point": {"run_id": "r", "step": 5.5}}}}')
+    BranchPoint(run='r', step=5)
+    """
+    if f'"{BRANCH_POINT}"' not in config:
+        return None
+    found = _internal(read_json(config)).get(BRANCH_POINT)
+    if not isinstance(found, dict) or not isinstance(found.get("run_id"), str):
+        return None
+    step = found.get("step")
+    if isinstance(step, bool) or not isinstance(step, (int, float)) or not math.isfinite(step):
+        raise Refused(f"a run cannot continue after step {step!r:.40}: that is no number")
+    return BranchPoint(found["run_id"], checked_step(step))
+
+
+def checked_step(step: float) -> int:
+    """Return the step of a fork or rewind as an integer; raise `Refused` if it is negative."""
+    if step < BEFORE_FIRST:
+        raise Refused(f"a run cannot continue after step {step:g}: the first step is 0")
+    return int(min(step, LAST_STEP))
+
+
+class Branches:
+    """Forks and rewinds of all runs.
+
+    Parameters
+    ----------
+    database : Database
+        Contains the runs and their lines.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def plan_fork(self, parent: sqlite3.Row, point: BranchPoint) -> Fork:
+        """Read what a fork needs to know of its parent; nothing is stored yet.
+
+        Raises
+        ------
+        Refused
+            If the parent has no row at the step of the branch point, or at a later step.
+        """
+        with self._database.snapshot():
+            return Fork(parent, point, self.kept_rows(parent, point.step))
+
+    def kept_rows(self, run: sqlite3.Row, step: int) -> KeptRows:
+        """Return facts about the rows of a run up to a step, inclusive.
+
+        Raises
+        ------
+        Refused
+            If the run has no row at the step, or at a later step.
+        """
+        if step > run["last_step"]:
+            has = f"its last step is {run['last_step']}" if run["last_step"] >= 0 else "it has none"
+            raise Refused(f"run {run['name']!r} has no step {step} yet: {has}")
+        facts: dict[str, Any] = {}
+        # The last line with each key: only these lines are needed for the summary.
+        latest: dict[str, tuple[int, str]] = {}
+        n_lines, last = 0, -1
+        for page in self._pages(run["id"], step):
+            rows = [parse_line(line) for _, line in page]
+            count_keys(facts, rows)
+            for place, (row, (_, line)) in enumerate(zip(rows, page, strict=True), n_lines):
+                latest.update(dict.fromkeys(row, (place, line)))
+            n_lines += len(page)
+            last = page[-1][0]
+        is_all = last == run["last_step"]
+        summary = run["summary"] if is_all else _summary_of(sorted(set(latest.values())))
+        return KeptRows(n_lines, last, dumps_object(facts, json.JSONEncoder()), summary)
+
+    def _pages(self, run_id: int, step: int) -> Iterator[list[tuple[int, str]]]:
+        """Yield the lines up to a step, each with its step, ascending by step."""
+        start = 0
+        while True:
+            rows = self._database.rows(
+                "SELECT step, content FROM lines INDEXED BY lines_by_step WHERE run_id = ?1 "
+                "AND stream = 'history' AND step >= ?2 AND step <= coalesce((SELECT step FROM "
+                "lines WHERE run_id = ?1 AND stream = 'history' AND step >= ?2 AND step <= ?3 "
+                "ORDER BY step LIMIT 1 OFFSET ?4), ?3) ORDER BY step, position",
+                run_id,
+                start,
+                step,
+                LINES_PER_PAGE,
+            )
+            if not rows:
+                return
+            yield [(row["step"], row["content"]) for row in rows]
+            start = rows[-1]["step"] + 1
+
+    def copy_rows(self, connection: sqlite3.Connection, run_id: int, fork: Fork) -> None:
+        """Copy the parent's rows to a new run without lines, and store its branch point.
+
+        Raises
+        ------
+        Refused
+            If the parent was changed since the fork was planned.
+        """
+        position = count()
+        for page in self._pages(fork.parent["id"], fork.point.step):
+            connection.executemany(
+                "INSERT INTO lines VALUES (?, 'history', ?, ?, ?)",
+                [(run_id, next(position), step, line) for step, line in page],
+            )
+        n_copied = next(position)
+        rows = fork.rows
+        if n_copied != rows.n_lines:
+            raise Refused(f"run {fork.point.run!r} was changed while it was forked; try again")
+        connection.execute(
+            "UPDATE runs SET line_count = ?, last_step = ?, key_facts = ?, summary = ?, live_bytes "
+            "= (SELECT coalesce(sum(length(content)), 0) FROM lines WHERE run_id = runs.id "
+            "AND stream = 'history') WHERE id = ?",
+            (rows.n_lines, rows.last_step, rows.key_facts, rows.summary, run_id),
+        )
+        inherited = read_json(fork.parent["config"])
+        inherited.pop(INTERNAL, None)
+        connection.execute(
+            "INSERT OR REPLACE INTO branch_points VALUES (?, ?, ?, ?)",
+            (run_id, fork.point.run, fork.point.step, json.dumps(inherited)),
+        )
+
+    def rewind(
+        self, connection: sqlite3.Connection, run_id: int, step: int, kept: KeptRows
+    ) -> int | None:
+        """Delete a run's lines after a step, and store the branch point.
+
+        Parameters
+        ----------
+        connection : Connection
+            In a transaction.
+        run_id : int
+            The run.
+        step : int
+            The last step that is kept.
+        kept : KeptRows
+            Facts about the rows that are kept.
+
+        Returns
+        -------
+        int or None
+            Position of the first deleted line; None if the run has no later lines.
+
+        Raises
+        ------
+        Refused
+            If the run was changed since the facts were read.
+        """
+        lines = connection.execute(
+            "SELECT count(iif(step <= ?2, 1, NULL)) AS n, min(iif(step > ?2, position, NULL)) "
+            "AS first FROM lines WHERE run_id = ?1 AND stream = 'history'",
+            (run_id, step),
+        ).fetchone()
+        if lines["n"] != kept.n_lines:
+            raise Refused("the run was changed while it was rewound; try again")
+        first: int | None = lines["first"]
+        if first is not None:
+            connection.execute(
+                "DELETE FROM lines WHERE run_id = ?1 AND stream = 'history' "
+                "AND (step > ?2 OR (step IS NULL AND position >= ?3))",
+                (run_id, step, first),
+            )
+            connection.execute(
+                "UPDATE runs SET last_step = ?2, key_facts = ?3, summary = ?4, line_count = "
+                "coalesce((SELECT max(position) + 1 FROM lines WHERE run_id = ?1 "
+                "AND stream = 'history'), 0), live_bytes = "
+                "(SELECT coalesce(sum(length(content)), 0) FROM lines WHERE run_id = ?1 "
+                "AND stream = 'history' AND position >= exported_count) WHERE id = ?1",
+                (run_id, kept.last_step, kept.key_facts, kept.summary),
+            )
+        self._note_rewind(connection, run_id, step)
+        return first
+
+    def _note_rewind(self, connection: sqlite3.Connection, run_id: int, step: int) -> None:
+        run = connection.execute("SELECT name, config FROM runs WHERE id = ?", (run_id,)).fetchone()
+        # A fork that is rewound stays a fork of its parent.
+        connection.execute(
+            "INSERT INTO branch_points VALUES (?1, ?2, ?3, '{}') "
+            "ON CONFLICT (run_id) DO UPDATE SET step = iif(parent = ?2, ?3, min(step, ?3))",
+            (run_id, run["name"], step),
+        )
+        config = self.complete_config(run_id, run["config"], is_sdk=False)
+        connection.execute("UPDATE runs SET config = ? WHERE id = ?", (config, run_id))
+
+    def forget(self, connection: sqlite3.Connection, run_id: int) -> None:
+        """Delete the branch point of a run that is deleted or starts over."""
+        connection.execute("DELETE FROM branch_points WHERE run_id = ?", (run_id,))
+
+    def complete_config(self, run_id: int, config: str, *, is_sdk: bool) -> str:
+        """Return a config with the run's branch point and, for a fork, its parent's entries.
+
+        Parameters
+        ----------
+        run_id : int
+            The run.
+        config : str
+            The config that a client sent: a JSON object.
+        is_sdk : bool
+            Whether the training script sent it. It does not know the parent's entries, so they are
+            added; an entry of the script replaces the parent's.
+        """
+        found = self._database.row("SELECT * FROM branch_points WHERE run_id = ?", run_id)
+        if found is None:
+            return config
+        sent = read_json(config)
+        values = {**read_json(found["config"]), **sent} if is_sdk else sent
+        point = {"run_id": found["parent"], "step": found["step"]}
+        internal = {**_internal(sent), BRANCH_POINT: point}
+        return dumps_object({**values, INTERNAL: {"value": internal}}, json.JSONEncoder())
+
+
+def _summary_of(lines: Iterable[tuple[int, str]]) -> str:
+    """Return the last value of each key as JSON, from lines with their positions, ascending."""
+    summary: dict[str, Any] = {}
+    for _, line in lines:
+        _update(summary, read_json(line))
+    return dumps_object(summary, json.JSONEncoder())
+
+
+def _update(values: dict[str, Any], later: Mapping[str, Any]) -> None:
+    for key, value in later.items():
+        held = values.get(key)
+        is_nested = isinstance(value, dict) and value and "_type" not in value
+        if is_nested and isinstance(held, dict) and "_type" not in held:
+            _update(held, value)
+        elif value is None:
+            values.pop(key, None)
+        else:
+            values[key] = value
+
+
+def _internal(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the SDK's own entries of a config."""
+    entry = config.get(INTERNAL)
+    value = entry.get("value") if isinstance(entry, dict) else None
+    return value if isinstance(value, dict) else {}
