@@ -49,8 +49,10 @@ if TYPE_CHECKING:
     from runlake.public.run.run import Run
     from runlake.public.run.summary import Summary
     from runlake.public.runs.runs import Runs
+    from runlake.public.stitch import StitchedRuns, stitch
     from runlake.public.sweeps import Sweep
     from runlake.public.users import User
+    from runlake.values.branch_point import BranchPoint
     from runlake.values.histogram import Histogram, histogram
 
 __version__ = "0.1.0"
@@ -60,6 +62,7 @@ _HOMES = {
     "Artifact": "runlake.public.artifacts.artifacts",
     "ArtifactTTL": "runlake.public.artifacts.values",
     "Best": "runlake.history.best",
+    "BranchPoint": "runlake.values.branch_point",
     "CommError": "runlake.errors",
     "ConsoleLogLine": "runlake.public.run.console",
     "ConsoleLogs": "runlake.public.run.console",
@@ -86,6 +89,7 @@ _HOMES = {
     "RunlakeError": "runlake.errors",
     "Runs": "runlake.public.runs.runs",
     "SampleWarning": "runlake.errors",
+    "StitchedRuns": "runlake.public.stitch",
     "Summary": "runlake.public.run.summary",
     "Sweep": "runlake.public.sweeps",
     "UsageError": "runlake.errors",
@@ -93,6 +97,7 @@ _HOMES = {
     "accelerate": "runlake.public.accelerate",
     "histogram": "runlake.values.histogram",
     "login": "runlake.public.login",
+    "stitch": "runlake.public.stitch",
 }
 _MODULES = ("apis", "errors")
 __all__ = [
@@ -100,6 +105,7 @@ __all__ = [
     "Artifact",
     "ArtifactTTL",
     "Best",
+    "BranchPoint",
     "CommError",
     "ConsoleLogLine",
     "ConsoleLogs",
@@ -126,6 +132,7 @@ __all__ = [
     "RunlakeError",
     "Runs",
     "SampleWarning",
+    "StitchedRuns",
     "Summary",
     "Sweep",
     "UsageError",
@@ -136,6 +143,7 @@ __all__ = [
     "errors",
     "histogram",
     "login",
+    "stitch",
 ]
 
 

@@ -148,6 +148,8 @@ DOCUMENTED = [
     runlake.Projects,
     runlake.Sweep,
     runlake.User,
+    runlake.BranchPoint,
+    runlake.StitchedRuns,
 ]
 
 

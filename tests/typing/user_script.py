@@ -90,6 +90,7 @@ def read_fields(run: Run) -> None:
     assert_type(run.metadata, dict[str, Any] | None)
     assert_type(run.sweep, runlake.Sweep | None)
     assert_type(run.metrics(), list[runlake.Metric])
+    assert_type(run.forked_from, runlake.BranchPoint | None)
 
 
 def read_history(run: Run) -> None:
@@ -100,7 +101,8 @@ def read_history(run: Run) -> None:
         assert_type(row, dict[str, Any])
     assert_type(run.beta_scan_history(how="any"), HistoryScan)
     assert_type(run.follow(["loss"], poll=1.0), Iterator[dict[str, Any]])
-    assert_type(run.frame(["loss"], tail=100), pl.DataFrame)
+    assert_type(run.frame(["loss"], tail=100, lineage=True), pl.DataFrame)
+    assert_type(runlake.stitch([run, run]).frame(["loss"]), pl.DataFrame)
     assert_type(run.scan(["loss"]).select(pl.col("loss").mean()).collect(), pl.DataFrame)
     assert_type(run.sql("SELECT max(loss) FROM history"), duckdb.DuckDBPyRelation)
     assert_type(run.explain(["loss"]), Plan)

@@ -7,6 +7,7 @@ To understand this package, begin with `question`, which describes a read of a r
 from runlake.values.arguments import (
     DAY,
     check_count,
+    check_flag,
     check_number,
     check_seconds,
     check_text,
@@ -14,6 +15,7 @@ from runlake.values.arguments import (
     parse_age,
     parse_bytes,
 )
+from runlake.values.branch_point import BranchPoint, find_branch_point
 from runlake.values.config_entries import INTERNAL_CONFIG, unwrapped
 from runlake.values.paths import (
     ArtifactPath,
@@ -40,6 +42,7 @@ __all__ = [
     "RUN_ID",
     "STEP",
     "ArtifactPath",
+    "BranchPoint",
     "How",
     "KeyKind",
     "ProjectPath",
@@ -49,10 +52,12 @@ __all__ = [
     "RunPath",
     "StepRange",
     "check_count",
+    "check_flag",
     "check_number",
     "check_seconds",
     "check_text",
     "check_word",
+    "find_branch_point",
     "is_url",
     "parse_age",
     "parse_bytes",

@@ -8,7 +8,7 @@ import reprlib
 from decimal import Decimal
 from typing import Any
 
-from runlake.errors import InvalidArgument
+from runlake.errors import InvalidArgument, InvalidType
 
 DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 BINARY = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
@@ -97,6 +97,13 @@ def check_word(word: str, name: str, words: tuple[str, ...]) -> str:
     if word not in words:
         raise InvalidArgument(f"{name} must be {' or '.join(map(repr, words))}, not {word!r}.")
     return word
+
+
+def check_flag(value: bool, name: str) -> bool:
+    """Return a bool; raise `InvalidType` for any other type."""
+    if not isinstance(value, bool):
+        raise InvalidType(f"{name} must be True or False, not {value!r}.")
+    return value
 
 
 def parse_bytes(value: str | int, name: str = "size") -> int:

@@ -86,10 +86,7 @@ def scan_readings(
     InvalidArgument
         If every key is read and a run has a key with the name ``run_id``.
     """
-    check_polars()
-    opened = side_by_side(client, _open, readings)
-    sources = chain.from_iterable(one.sources for one in opened)
-    types = answer_types(sources, projection.keys)
+    opened, types = _open_all(client, readings, projection)
     taken = [RUN_ID, *(() if columns is None else columns.columns)]
     doubled = [name for name in taken if name in types]
     if doubled:
@@ -97,11 +94,46 @@ def scan_readings(
             f"A run of '{where}' has a key {doubled[0]!r}, which is also a column of the runs. "
             "Pass the keys to read."
         )
+    _warn_of_types(readings, where, types)
+    ids = pl.Series(RUN_ID, run_ids, pl.String)
+    return _joined(opened, types, pl.DataFrame([ids, *(() if columns is None else columns)]))
+
+
+def scan_numbered(
+    client: Client, readings: Sequence[Reading], where: str, projection: Projection
+) -> tuple[pl.LazyFrame, str]:
+    """Return the rows of readings as `scan_readings` does, with the place of each row's reading.
+
+    Returns
+    -------
+    tuple of polars.LazyFrame and str
+        A column with the place of the reading (UInt32), ``_step``, then one column per key; and the
+        name of the first column, which no key has.
+    """
+    opened, types = _open_all(client, readings, projection)
+    _warn_of_types(readings, where, types)
+    number = unused_name({STEP, *types})
+    places = pl.Series(number, range(len(opened)), pl.UInt32)
+    return _joined(opened, types, places.to_frame()), number
+
+
+def _open_all(
+    client: Client, readings: Sequence[Reading], projection: Projection
+) -> tuple[list[_Opened], Types]:
+    check_polars()
+    opened = side_by_side(client, _open, readings)
+    sources = chain.from_iterable(one.sources for one in opened)
+    return opened, answer_types(sources, projection.keys)
+
+
+def _warn_of_types(readings: Sequence[Reading], where: str, types: Types) -> None:
     exports = (export for reading in readings for export in reading.plan.exports)
     warn_of_json(where, json_keys(types), exports)
     _warn_of_unknown(readings, where, types)
-    ids = pl.Series(RUN_ID, run_ids, pl.String)
-    runs = pl.DataFrame([ids, *(() if columns is None else columns)])
+
+
+def _joined(opened: Sequence[_Opened], types: Types, runs: pl.DataFrame) -> pl.LazyFrame:
+    """Return all rows, each with its run's row of ``runs`` before it."""
     frames: list[pl.LazyFrame] = []
     place = 0
     for schema, alike in groupby(opened, lambda one: one.schema):
@@ -126,12 +158,18 @@ def _open(reading: Reading) -> _Opened:
 def _frames(
     opened: Sequence[_Opened], types: Types, runs: pl.DataFrame, *, is_plain: bool
 ) -> Iterator[pl.LazyFrame]:
-    if is_plain and len(opened) > 1:
+    if is_plain and len(opened) > 1 and _have_own_files(opened):
         yield _scan_alike(opened, types, runs)
         return
     for place, one in enumerate(opened):
         cells = [pl.lit(column).get(place).alias(column.name) for column in runs]
         yield scan_as(one.reading.plan, types, one.live).select(*cells, pl.all())
+
+
+def _have_own_files(opened: Sequence[_Opened]) -> bool:
+    """Return whether no file occurs twice: two forks can have the exports of one parent."""
+    files = [read.file for one in opened for read in one.reading.plan.exports]
+    return len(files) == len(set(files))
 
 
 def _scan_alike(opened: Sequence[_Opened], types: Types, runs: pl.DataFrame) -> pl.LazyFrame:

@@ -62,6 +62,25 @@ def query_runs(
             views[HISTORY] = _narrowed(every, mentions.names)
         if _names(query, METRICS):
             views[METRICS] = long_form(every)
+    return _run(query, views, read_system, is_alone=not mentions.is_select)
+
+
+def query_history(
+    query: str, rows: Callable[[], pl.LazyFrame], read_system: Callable[[], list[Row]]
+) -> duckdb.DuckDBPyRelation:
+    """Run SQL over the views ``history`` and ``system``; see `query_runs` for the arguments."""
+    mentions = find_mentions(query)
+    views = {HISTORY: _narrowed(rows(), mentions.names)}
+    return _run(query, views, read_system, is_alone=not mentions.is_select)
+
+
+def _run(
+    query: str,
+    views: Mapping[str, pl.LazyFrame],
+    read_system: Callable[[], list[Row]],
+    *,
+    is_alone: bool,
+) -> duckdb.DuckDBPyRelation:
     aliases: dict[str, str] = {}
     n_columns = 0
     distinct = {}
@@ -71,7 +90,7 @@ def query_runs(
         aliases |= renamed
         n_columns += len(columns)
         distinct[name] = frame.rename(renamed) if renamed else frame
-    connection = open_connection(n_columns, is_alone=not mentions.is_select)
+    connection = open_connection(n_columns, is_alone=is_alone)
     for name, frame in distinct.items():
         connection.register(name, frame)
     return run_query(History(connection, aliases), query, read_system)

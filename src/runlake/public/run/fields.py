@@ -24,7 +24,13 @@ from runlake.public.run.page_fields import PageFields, forget_fields
 from runlake.public.run.summary import Summary
 from runlake.public.sweeps import Sweep
 from runlake.public.users import User
-from runlake.values import INTERNAL_CONFIG, RunPath, unwrapped
+from runlake.values import (
+    INTERNAL_CONFIG,
+    BranchPoint,
+    RunPath,
+    find_branch_point,
+    unwrapped,
+)
 
 HEAVY_FIELDS = ("config", "summaryMetrics", "systemMetrics")
 
@@ -366,6 +372,17 @@ class RunFields(Attributes):
             In the order of declaration; empty if none was declared.
         """
         return read_metrics(self.rawconfig.get("_wandb"))
+
+    @property
+    def forked_from(self) -> BranchPoint | None:
+        """The run and the step from which the run was forked; None if it was not forked.
+
+        Notes
+        -----
+        This is the branch point that the SDK writes into the config of a fork. W&B's service loses
+        it if the fork is resumed later; the embedded backend keeps it.
+        """
+        return find_branch_point(self._path, self.rawconfig.get("_wandb"))
 
     @property
     def system_metrics(self) -> dict[str, Any]:

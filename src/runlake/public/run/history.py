@@ -22,6 +22,7 @@ from runlake.values import (
     Question,
     Row,
     check_count,
+    check_flag,
     check_seconds,
     check_text,
     check_word,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+
+    from runlake.history.runs.stitched import Stitched
 
 
 class RunHistory(RunFields):
@@ -46,6 +49,7 @@ class RunHistory(RunFields):
         use_cache: bool = True,
         *,
         how: str = "all",
+        lineage: bool = False,
     ) -> HistoryScan:
         """Scan all rows of the history: exported rows from the cache, live rows from the backend.
 
@@ -63,6 +67,10 @@ class RunHistory(RunFields):
             False downloads the exports again.
         how : {"all", "any"}
             "any" returns rows that have at least one of the keys.
+        lineage : bool
+            If the run was forked, begin with the rows of the runs from which it was forked, up to
+            the branch points; see `forked_from`. Each step is returned once, also if the backend
+            has copied these rows into the run.
 
         Returns
         -------
@@ -85,7 +93,7 @@ class RunHistory(RunFields):
         """
         check_count(page_size, "page_size")
         question = Question.from_arguments(keys, how, min_step, max_step)
-        reading = self._open(question, use_cache=use_cache, as_rows=True)
+        reading = self._curve(question, lineage=lineage, use_cache=use_cache, as_rows=True)
         return HistoryScan(reading, page_size)
 
     def scan_history(
@@ -97,9 +105,12 @@ class RunHistory(RunFields):
         use_cache: bool = True,
         *,
         how: str = "all",
+        lineage: bool = False,
     ) -> HistoryScan:
         """Scan all rows of the history; an alias of `beta_scan_history`."""
-        return self.beta_scan_history(keys, page_size, min_step, max_step, use_cache, how=how)
+        return self.beta_scan_history(
+            keys, page_size, min_step, max_step, use_cache, how=how, lineage=lineage
+        )
 
     @overload
     def history(
@@ -211,12 +222,13 @@ class RunHistory(RunFields):
         max_step: int | None = None,
         how: str = "all",
         tail: int | None = None,
+        lineage: bool = False,
     ) -> pl.LazyFrame:
         """Read the history as a lazy frame; live rows are fetched before the call returns.
 
         Parameters
         ----------
-        keys, min_step, max_step, how
+        keys, min_step, max_step, how, lineage
             As for `beta_scan_history`.
         tail : int, optional
             Return only this number of last rows, counted after the other arguments have been
@@ -240,7 +252,7 @@ class RunHistory(RunFields):
         A key with integers and floats is a column of floats. A key whose values have no common
         type is JSON text, and a `MixedTypesWarning` names it.
         """
-        return self._reading(keys, min_step, max_step, how, tail).scan()
+        return self._reading(keys, min_step, max_step, how, tail, lineage=lineage).scan()
 
     def frame(
         self,
@@ -250,9 +262,10 @@ class RunHistory(RunFields):
         max_step: int | None = None,
         how: str = "all",
         tail: int | None = None,
+        lineage: bool = False,
     ) -> pl.DataFrame:
         """Read the history as a polars frame: the result of `scan`, collected."""
-        return self._reading(keys, min_step, max_step, how, tail).frame()
+        return self._reading(keys, min_step, max_step, how, tail, lineage=lineage).frame()
 
     def arrow(
         self,
@@ -262,12 +275,13 @@ class RunHistory(RunFields):
         max_step: int | None = None,
         how: str = "all",
         tail: int | None = None,
+        lineage: bool = False,
     ) -> pa.RecordBatchReader:
         """Read the history as a stream of Arrow record batches, a few batches at a time in memory.
 
         Parameters
         ----------
-        keys, min_step, max_step, how, tail
+        keys, min_step, max_step, how, tail, lineage
             As for `scan`.
 
         Returns
@@ -276,7 +290,7 @@ class RunHistory(RunFields):
             The columns of `scan`. It can be read once; polars, pandas and DuckDB accept it
             directly.
         """
-        return self._reading(keys, min_step, max_step, how, tail).arrow()
+        return self._reading(keys, min_step, max_step, how, tail, lineage=lineage).arrow()
 
     def pandas(
         self,
@@ -286,12 +300,13 @@ class RunHistory(RunFields):
         max_step: int | None = None,
         how: str = "all",
         tail: int | None = None,
+        lineage: bool = False,
     ) -> pd.DataFrame:
         """Read the history as a pandas frame.
 
         Parameters
         ----------
-        keys, min_step, max_step, how, tail
+        keys, min_step, max_step, how, tail, lineage
             As for `scan`.
 
         Returns
@@ -304,9 +319,10 @@ class RunHistory(RunFields):
         MissingExtra
             If pandas is not installed.
         """
-        return frame_to_pandas(self._reading(keys, min_step, max_step, how, tail).frame())
+        reading = self._reading(keys, min_step, max_step, how, tail, lineage=lineage)
+        return frame_to_pandas(reading.frame())
 
-    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+    def sql(self, query: str, *, lineage: bool = False) -> duckdb.DuckDBPyRelation:
         """Query the history with SQL.
 
         Parameters
@@ -315,6 +331,8 @@ class RunHistory(RunFields):
             SQL in DuckDB's dialect: ``SELECT max(acc) FROM history``. There are two views:
             ``history``, and ``system`` with the system metrics. A key with a slash or a dot needs
             double quotes: ``"val/loss"``.
+        lineage : bool
+            As for `beta_scan_history`; ``system`` then has the system metrics of all these runs.
 
         Returns
         -------
@@ -339,7 +357,7 @@ class RunHistory(RunFields):
         if not isinstance(query, str):
             raise InvalidType(f"query must be SQL as text, not {query!r}.")
         check_text(query, "The SQL")
-        return self._open(Question()).sql(query)
+        return self._curve(Question(), lineage=lineage).sql(query)
 
     def follow(
         self,
@@ -426,13 +444,31 @@ class RunHistory(RunFields):
         max_step: int | None,
         how: str,
         tail: int | None,
-    ) -> Reading:
+        *,
+        lineage: bool,
+    ) -> Reading | Stitched:
         """Open a reading for the arguments that all reading methods take."""
         question = Question.from_arguments(keys, how, min_step, max_step)
         if tail is not None:
             check_count(tail, "tail")
-        reading = self._open(question)
+        reading = self._curve(question, lineage=lineage)
         return reading if tail is None else reading.last(tail)
+
+    def _curve(
+        self,
+        question: Question,
+        *,
+        lineage: bool,
+        use_cache: bool = True,
+        as_rows: bool = False,
+    ) -> Reading | Stitched:
+        point = self.forked_from if check_flag(lineage, "lineage") else None
+        reading = self._open(question, use_cache=use_cache, as_rows=as_rows)
+        if point is None:
+            return reading
+        from runlake.history.runs.stitched import open_lineage
+
+        return open_lineage(self._client, reading, point)
 
     def _open(
         self, question: Question, *, use_cache: bool = True, as_rows: bool = False

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from runlake.history.runs.stitched import Stitched
+
 
 class HistoryScan:
     """Rows of a run's history, ascending by step.
@@ -24,13 +26,13 @@ class HistoryScan:
 
     Parameters
     ----------
-    reading : Reading
+    reading : Reading or Stitched
         The opened history, as it was at the moment of the call.
     page_size : int
         Maximum number of rows in the first batch. This is only a hint: later batches may be larger.
     """
 
-    def __init__(self, reading: Reading, page_size: int) -> None:
+    def __init__(self, reading: Reading | Stitched, page_size: int) -> None:
         self._reading = reading
         self._rows: Iterator[Row] | None = None
         self.page_size = page_size

@@ -121,6 +121,7 @@ class RunAnswers(RunScans):
         by: Sequence[str] = (),
         stats: Sequence[str] = ("mean", "std", "n"),
         smooth: float | None = None,
+        lineage: bool = False,
     ) -> pl.DataFrame:
         """Return statistics of keys over runs, at the points of one x axis.
 
@@ -149,6 +150,8 @@ class RunAnswers(RunScans):
         smooth : float, optional
             Weight of the exponential moving average of W&B's charts, from 0 to below 1. It is
             applied to each run before the runs are aligned.
+        lineage : bool
+            As for `scan`: the curve of a forked run begins at the root of its lineage.
 
         Returns
         -------
@@ -184,7 +187,7 @@ class RunAnswers(RunScans):
             check_number(smooth, "smooth", at_least=0)
             if smooth >= 1:
                 raise InvalidArgument(f"smooth must be below 1, not {smooth!r}.")
-        asked = check_request(keys, x=x, columns=by, how="any")
+        asked = check_request(keys, x=x, columns=by, how="any", lineage=lineage)
         if STEP in keys:
             raise InvalidArgument("keys must name logged keys, not '_step'.")
         taken = {"key", "n", "n_nan", "n_missing", "ci95_low", "ci95_high", *align.STAT_NAMES}

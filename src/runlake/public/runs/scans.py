@@ -24,6 +24,7 @@ from runlake.values import (
     Question,
     Row,
     check_count,
+    check_flag,
     check_text,
 )
 
@@ -50,6 +51,8 @@ class RowRequest:
         Columns of `frame` that are repeated in every row of the run.
     tail : int or None
         Number of last rows of each run.
+    lineage : bool
+        Whether to begin with the rows of the runs from which a run was forked.
     """
 
     question: Question
@@ -57,6 +60,7 @@ class RowRequest:
     x: str
     columns: tuple[str, ...]
     tail: int | None
+    lineage: bool = False
 
 
 class RunScans(RunTable):
@@ -74,6 +78,7 @@ class RunScans(RunTable):
         min_step: int | None = None,
         max_step: int | None = None,
         tail: int | None = None,
+        lineage: bool = False,
     ) -> pl.LazyFrame:
         """Read the histories of all runs as one lazy frame; live rows are fetched now.
 
@@ -106,6 +111,9 @@ class RunScans(RunTable):
         tail : int, optional
             Return only this number of last rows of each run, counted after the other arguments have
             been applied.
+        lineage : bool
+            For each run that was forked, begin with the rows of the runs from which it was forked,
+            as `Run.scan` does. The configs of the runs are loaded for this.
 
         Returns
         -------
@@ -138,6 +146,7 @@ class RunScans(RunTable):
             min_step=min_step,
             max_step=max_step,
             tail=tail,
+            lineage=lineage,
         )
         return self._scanned(asked)[0]
 
@@ -304,13 +313,18 @@ class RunScans(RunTable):
         projection = question.projection
         # With another axis, rows without it are left out only below.
         is_late = axis != STEP and (projection.keys is None or projection.how == "any")
+        is_late = is_late or asked.lineage
         readings = self._readings(listed, question, None if is_late else asked.tail)
         run_ids = [run.run_id for run in listed]
+        if asked.lineage:
+            readings, places = self._with_parents(readings, question)
+            run_ids = [run_ids[place] for place in places]
+            table = None if table is None else table[places]
         frame = scan_readings(self._client, readings, run_ids, self._place, projection, table)
         if axis != STEP:
             frame = _on_axis(frame, axis, asked, projection)
-            if is_late and asked.tail is not None:
-                frame = frame.group_by(RUN_ID, maintain_order=True).tail(asked.tail)
+        if is_late and asked.tail is not None:
+            frame = frame.group_by(RUN_ID, maintain_order=True).tail(asked.tail)
         return frame, axis
 
     def _readings(
@@ -321,11 +335,22 @@ class RunScans(RunTable):
             return readings
         return side_by_side(self._client, lambda reading: reading.last(tail), readings)
 
+    def _with_parents(
+        self, readings: Sequence[Reading], question: Question
+    ) -> tuple[list[Reading], list[int]]:
+        """Return the readings of all lineages, and for each the place of its run in the list."""
+        from runlake.history.runs.lineage import open_lineages
+
+        points = [run.forked_from for run in self._full_runs()]
+        chains = open_lineages(self._client, readings, points, question)
+        places = [place for place, chain in enumerate(chains) for _ in chain]
+        return [reading for chain in chains for reading in chain], places
+
     def _with_keys(self, asked: RowRequest, listed: Sequence[ListedRun]) -> RowRequest:
         """Replace a choice of keys by the keys that the runs have."""
         if asked.choice is None:
             return asked
-        facts = self._key_facts(listed)
+        facts = self._key_facts(listed, lineage=asked.lineage)
         every = asked.choice.matching(one for of_run in facts for one in of_run.values())
         keys = dict.fromkeys(one.key for one in every)
         taken = {RUN_ID, *asked.columns}
@@ -337,9 +362,14 @@ class RunScans(RunTable):
         projection = replace(asked.question.projection, keys=tuple(found))
         return replace(asked, question=replace(asked.question, projection=projection))
 
-    def _key_facts(self, listed: Sequence[ListedRun]) -> list[dict[str, KeyFacts]]:
-        """Return facts about the keys of each run, from statistics."""
-        readings = self._source.open(listed, Question(Projection(())))
+    def _key_facts(
+        self, listed: Sequence[ListedRun], *, lineage: bool = False
+    ) -> list[dict[str, KeyFacts]]:
+        """Return facts about the keys of each run, or of each lineage's runs, from statistics."""
+        question = Question(Projection(()))
+        readings = self._source.open(listed, question)
+        if lineage:
+            readings, _ = self._with_parents(readings, question)
         return side_by_side(self._client, Reading.logged_keys, readings)
 
     def _axis(self, asked: RowRequest, listed: Sequence[ListedRun]) -> str:
@@ -365,6 +395,7 @@ def check_request(
     min_step: int | None = None,
     max_step: int | None = None,
     tail: int | None = None,
+    lineage: bool = False,
 ) -> RowRequest:
     """Check the arguments of a scan; see `RunScans.scan`."""
     from runlake.history.runs.run_table import checked_columns
@@ -383,13 +414,14 @@ def check_request(
     names = checked_columns(columns)
     if tail is not None:
         check_count(tail, "tail")
+    check_flag(lineage, "lineage")
     for key in (*(question.keys or ()), axis):
         if key == RUN_ID or key in names:
             raise InvalidArgument(f"keys must not name {key!r}: that is a column of the run.")
     if choice is not None:
         projection = replace(question.projection, keys=(), how="all" if how == "all" else "any")
         question = replace(question, projection=projection)
-    return RowRequest(question, choice, axis, names, tail)
+    return RowRequest(question, choice, axis, names, tail, lineage)
 
 
 def _without_key(asked: RowRequest, key: str) -> RowRequest:
