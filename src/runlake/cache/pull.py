@@ -5,19 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import tempfile
 import time
 import weakref
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runlake.backend.http.client import Client
 from runlake.backend.http.stop import Stop
 from runlake.cache.catalog import Catalog
-from runlake.cache.fetch import Fetching
 from runlake.cache.held_run import HeldRun
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
@@ -33,7 +31,6 @@ from runlake.cache.store import (
     write_manifest,
 )
 from runlake.cache.upkeep.dead_attempts import sweep_attempts
-from runlake.cache.upkeep.evict import keep_within
 from runlake.errors import (
     CacheError,
     Unreachable,
@@ -47,6 +44,9 @@ from runlake.exports.offers import Offers
 from runlake.exports.progress import Progress, Traffic
 from runlake.exports.unlisted import fetch_unlisted_steps, find_gaps
 from runlake.values import Question, RunPath
+
+if TYPE_CHECKING:
+    from runlake.cache.fetch import Fetching
 
 # Errors that mean that something else, such as a link, is in the place of a file or directory of
 # the cache.
@@ -166,6 +166,8 @@ def pull_run(
     result = pull.with_unlisted(pull.from_backend(offered, use_cache=use_cache))
     note_use(directory)
     if result.n_downloaded and keeping is None:
+        from runlake.cache.upkeep.evict import keep_within
+
         keep_within(client.settings, directory.path)
     return result
 
@@ -360,6 +362,9 @@ class _Pull:
         directory: RunDirectory,
         catalog: Catalog,
     ) -> Fetching:
+        # Imported at the first download: reads of cached runs need neither it nor its imports.
+        from runlake.cache.fetch import Fetching
+
         return Fetching(
             Offers(self._client, offered),
             directory,
@@ -464,6 +469,8 @@ class _Keeper:
     """A temporary directory, deleted with this object or at the end of the process."""
 
     def __init__(self) -> None:
+        import tempfile
+
         self.path = Path(tempfile.mkdtemp(prefix="runlake-"))
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 

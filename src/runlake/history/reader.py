@@ -18,15 +18,12 @@ from runlake.errors import CacheCorrupt, InvalidArgument, NoRowsWarning, Unsuppo
 from runlake.errors.user_line import warn
 from runlake.exports.footers.statistics import ExportFacts
 from runlake.history.decode.corruption import telling_corruption
-from runlake.history.head_start import HeadStart
 from runlake.history.live.source import BackendRows, LiveSource
 from runlake.history.live.stored import StoredRows
 from runlake.history.mending import Mending
 from runlake.history.opening import PullOptions, open_plan
 from runlake.history.plan.key_facts import KeyFacts, find_key_facts, with_live_rows
 from runlake.history.plan.plan import Plan, plan_read
-from runlake.history.plan.reasons import describe_keys, explain_no_rows
-from runlake.history.rows.rows import read_rows
 from runlake.history.sample.by_server import fetch_sampled_rows, fetch_system_rows
 from runlake.history.sample.sample import Sample
 from runlake.values import STEP, Question, Row, RunPath
@@ -39,6 +36,7 @@ if TYPE_CHECKING:
     from runlake.history.frames.scan import Scanned
     from runlake.history.frames.sources import Types
     from runlake.history.frames.stream import Stream
+    from runlake.history.head_start import HeadStart
     from runlake.history.live.spool import LiveRows
     from runlake.history.sql.mentions import Mentions
 
@@ -339,12 +337,16 @@ class Reading:
 
     def warn_no_rows(self) -> None:
         """Warn why a read returned no rows, unless the whole run has no rows."""
+        from runlake.history.plan.reasons import explain_no_rows
+
         reason = explain_no_rows(self.pulled.manifest, self.plan.question, self._every_column())
         if reason is not None:
             warn(reason, NoRowsWarning)
 
     def explain(self) -> Plan:
         """Return the plan with notes about its keys."""
+        from runlake.history.plan.reasons import describe_keys
+
         known = describe_keys(self.pulled.manifest, self.plan.question, self._every_column())
         return replace(self.plan, notes=(*self.plan.notes, *known))
 
@@ -369,6 +371,8 @@ class Reading:
 
     def iter_batches(self, page_size: int) -> Iterator[list[Row]]:
         """Yield the rows in non-empty batches, without a warning if there are none."""
+        from runlake.history.rows.rows import read_rows
+
         reading, start = self, self.plan.steps.start
         mending = Mending(self.client)
         begun = None if self.head_start is None else self.head_start.take
@@ -423,6 +427,8 @@ def open_reading(
     head_start = None
     is_far = client.round_trip >= FAR_SECONDS and not client.settings.offline
     if as_rows and options.get("use_cache", True) and is_far:
+        from runlake.history.head_start import HeadStart
+
         head_start = HeadStart(client, run, question)
     plan = open_plan(client, run, question, pulled=pulled, **options)
     if plan.pulled.n_downloaded:

@@ -23,25 +23,20 @@ MAX_TEXTS = 200
 MAX_CHARACTERS = 2_000
 # The patterns match the error texts of graphql-js and its followers (graphql-core, gqlgen, Apollo),
 # graphql-ruby, graphql-java, Hasura, Juniper and Hot Chocolate.
-FIELD = re.compile(
-    rf"\bfield {NAME} (?:does not exist|doesn't exist|not found|on|in)(?: (?:on|in))?(?: the)? "
-    rf"type:? {NAME}",
-    re.IGNORECASE,
+# They are compiled at the first refusal; that takes longer than importing most modules.
+FIELD = (
+    rf"(?i)\bfield {NAME} (?:does not exist|doesn't exist|not found|on|in)(?: (?:on|in))?(?: the)? "
+    rf"type:? {NAME}"
 )
-ARGUMENT = re.compile(
-    rf"unknown argument {NAME} on field [\"'`\\]*(?:(\w+)\.)?(\w+)[\"'`\\]*(?: of type {NAME})?",
-    re.IGNORECASE,
+ARGUMENT = (
+    rf"(?i)unknown argument {NAME} on field [\"'`\\]*(?:(\w+)\.)?(\w+)[\"'`\\]*(?: of type {NAME})?"
 )
-REFUSED_ARGUMENT = re.compile(rf"field {NAME} doesn't accept argument {NAME}", re.IGNORECASE)
-PLACED_ARGUMENT = re.compile(
-    rf"UnknownArgument[^\w]+([\w/]+)\W[^'\"`]*unknown field argument {NAME}", re.IGNORECASE
-)
-INPUT = re.compile(rf"field {NAME} is not defined by (?:input )?type {NAME}", re.IGNORECASE)
-UNKNOWN_INPUT = re.compile(
-    rf"value of type {NAME} not to include unknown field {NAME}", re.IGNORECASE
-)
-REFUSED_INPUT = re.compile(rf"InputObject {NAME} doesn't accept argument {NAME}", re.IGNORECASE)
-TYPE = re.compile(rf"unknown type {NAME}|{NAME} isn't a defined input type", re.IGNORECASE)
+REFUSED_ARGUMENT = rf"(?i)field {NAME} doesn't accept argument {NAME}"
+PLACED_ARGUMENT = rf"(?i)UnknownArgument[^\w]+([\w/]+)\W[^'\"`]*unknown field argument {NAME}"
+INPUT = rf"(?i)field {NAME} is not defined by (?:input )?type {NAME}"
+UNKNOWN_INPUT = rf"(?i)value of type {NAME} not to include unknown field {NAME}"
+REFUSED_INPUT = rf"(?i)InputObject {NAME} doesn't accept argument {NAME}"
+TYPE = rf"(?i)unknown type {NAME}|{NAME} isn't a defined input type"
 # Types of variables that have another name on older servers.
 OLDER_TYPES = {"Int64": "Int"}
 # A schema that lacks one of these offers no exports.
@@ -268,21 +263,20 @@ def _lacks(operation: Operation, text: str) -> Iterator[Lack]:
     # Only names that the document contains count, because an error text may quote anything.
     fields = {(owner, selection.name) for owner, selection in operation.placed()}
     names = {name for _, name in fields}
-    for name, owner in FIELD.findall(text):
+    for name, owner in re.findall(FIELD, text):
         if name in names:
             is_ours = (owner, name) in fields
             yield Lack("field", name, owner, "" if is_ours else operation.name)
-    arguments = [(field, name) for name, _, field, _ in ARGUMENT.findall(text)]
-    arguments += REFUSED_ARGUMENT.findall(text)
-    arguments += [(path.split("/")[-1], name) for path, name in PLACED_ARGUMENT.findall(text)]
+    arguments = [(field, name) for name, _, field, _ in re.findall(ARGUMENT, text)]
+    arguments += re.findall(REFUSED_ARGUMENT, text)
+    arguments += [(path.split("/")[-1], name) for path, name in re.findall(PLACED_ARGUMENT, text)]
     yield from (Lack("argument", name, field) for field, name in arguments if field in names)
-    inputs = INPUT.findall(text)
-    inputs += [
-        (name, owner) for owner, name in REFUSED_INPUT.findall(text) + UNKNOWN_INPUT.findall(text)
-    ]
+    inputs = re.findall(INPUT, text)
+    unknown = re.findall(REFUSED_INPUT, text) + re.findall(UNKNOWN_INPUT, text)
+    inputs += [(name, owner) for owner, name in unknown]
     yield from (Lack("input", name, owner, operation.name) for name, owner in inputs)
     types = {re.sub(r"\W", "", declared) for _, declared in operation.variables}
-    yield from (Lack("type", a or b, "") for a, b in TYPE.findall(text) if (a or b) in types)
+    yield from (Lack("type", a or b, "") for a, b in re.findall(TYPE, text) if (a or b) in types)
 
 
 @dataclass(frozen=True, slots=True)

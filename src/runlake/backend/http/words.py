@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import re
 from collections.abc import Iterator
 from urllib.parse import unquote
@@ -17,13 +16,12 @@ FRAGMENT = 8  # this many characters of a secret in a row are masked
 MASK = "***"
 MAX_DECODINGS = 3  # a text may be percent-encoded or HTML-escaped several times over
 # Characters around a fragment that may be part of the secret, so the whole token is masked.
-_TOKEN = re.compile(r"[A-Za-z0-9+/=_%~.\-]+")
-_CREDENTIALS = re.compile(r"(?i)\b(basic|bearer)(\s|%20|\+)+[A-Za-z0-9+/=_%~.\-]+")
-_SIGNED_URL = re.compile(r"(?i)\b(https?://[^\s?#\"'<>]+)\?[^\s\"'<>]*")
-_USER = re.compile(r"(?i)\b(https?://)[^\s/@]+@")
-_SIGNATURE = re.compile(
-    r"(?i)\b((?:x-amz-|x-goog-)?(?:signature|credential|security-token)|sig)=[^\s&\"'<>]+"
-)
+# The patterns are compiled at the first error.
+_WORD = r"[A-Za-z0-9+/=_%~.\-]+"
+_CREDENTIALS = r"(?i)\b(basic|bearer)(\s|%20|\+)+[A-Za-z0-9+/=_%~.\-]+"
+_SIGNED_URL = r"(?i)\b(https?://[^\s?#\"'<>]+)\?[^\s\"'<>]*"
+_USER = r"(?i)\b(https?://)[^\s/@]+@"
+_SIGNATURE = r"(?i)\b((?:x-amz-|x-goog-)?(?:signature|credential|security-token)|sig)=[^\s&\"'<>]+"
 
 
 def safe_words(text: str, key: Secret | None = None) -> str:
@@ -50,10 +48,10 @@ def safe_words(text: str, key: Secret | None = None) -> str:
     'no such user: Basic ***'
     """
     found = text[:READ_CHARACTERS]
-    found = _CREDENTIALS.sub(lambda match: f"{match[1]} {MASK}", found)
-    found = _SIGNED_URL.sub(r"\1?...", found)
-    found = _USER.sub(r"\1", found)
-    found = _SIGNATURE.sub(lambda match: f"{match[1]}={MASK}", found)
+    found = re.sub(_CREDENTIALS, lambda match: f"{match[1]} {MASK}", found)
+    found = re.sub(_SIGNED_URL, r"\1?...", found)
+    found = re.sub(_USER, r"\1", found)
+    found = re.sub(_SIGNATURE, lambda match: f"{match[1]}={MASK}", found)
     if key is not None:
         found = _masked(found, _fragments(key.reveal()))
     found = one_line(" ".join(found.split()))
@@ -62,6 +60,8 @@ def safe_words(text: str, key: Secret | None = None) -> str:
 
 def html_title(page: str) -> str:
     """Return the title of an HTML page, else its first heading, else ``""``."""
+    import html
+
     for tag in ("title", "h1"):
         match = re.search(rf"(?is)<{tag}[^>]*>(.{{0,2000}}?)</{tag}>", page)
         if match:
@@ -70,6 +70,9 @@ def html_title(page: str) -> str:
 
 
 def _masked(text: str, fragments: frozenset[str]) -> str:
+    # Imported at the first error: its table of entities takes as long as ten modules.
+    import html
+
     found = seen = _without(text, fragments)
     for _ in range(MAX_DECODINGS):
         decoded = html.unescape(unquote(seen))
@@ -89,7 +92,7 @@ def _without(text: str, fragments: frozenset[str]) -> str:
 
 
 def _spans(text: str, fragments: frozenset[str]) -> Iterator[tuple[int, int]]:
-    for token in _TOKEN.finditer(text):
+    for token in re.finditer(_WORD, text):
         folded = token[0].lower()
         if any(
             folded[start : start + FRAGMENT] in fragments

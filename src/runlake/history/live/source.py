@@ -13,7 +13,6 @@ from runlake.history.live.pages import fetch_page, iter_live_pages, walk_live_ro
 from runlake.history.opening import open_plan
 from runlake.history.plan import sizes
 from runlake.history.plan.plan import LivePage, Plan
-from runlake.history.rows.rows import read_segments
 from runlake.values import STEP, Question, Row, StepRange
 
 
@@ -64,5 +63,7 @@ class BackendRows:
         now = open_plan(self.client, plan.run, question)
         wanted = set(steps)
         exported = [segment for segment in now.segments if segment.reads]
+        from runlake.history.rows.rows import read_segments
+
         batches = read_segments(exported, now.projection, iter(()), sizes.MERGED_ROWS)
         return [row for row in chain.from_iterable(batches) if row[STEP] in wanted]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from runlake.errors import InvalidType, SampleWarning
 from runlake.errors.user_line import warn
 from runlake.exports.manifest import Manifest
-from runlake.history.follow import follow_run
 from runlake.history.plan.plan import Plan
 from runlake.history.reader import Reading, open_reading
 from runlake.history.runs.samples import Sampling
@@ -404,6 +403,8 @@ class RunHistory(RunFields):
         """
         check_seconds(poll, "poll")
         question = Question.from_arguments(keys, how, min_step)
+        from runlake.history.follow import follow_run
+
         return follow_run(self._client, self._path, question, poll, self._note_moment)
 
     def explain(

@@ -1,4 +1,4 @@
-"""httpx is imported without its command line, which works when it is called."""
+"""httpx is imported without its optional parts, which work when they are used."""
 
 import subprocess
 import sys
@@ -25,6 +25,20 @@ else:
     raise AssertionError("the command line exits")
 import httpx._main
 assert "rich" in sys.modules and httpx._main.main is not None
+""",
+    "without what HTTP/2 and SOCKS need": """
+import sys
+from runlake.backend.http.client import Client
+assert not set(sys.modules) & {"h2", "socksio", "httpcore._sync.http2"}
+import httpcore, httpx
+assert httpcore.SOCKSProxy.__name__ == "SOCKSProxy"
+assert "socksio" in sys.modules and "h2" not in sys.modules
+assert httpcore.HTTP2Connection.__name__ == "HTTP2Connection"
+assert "h2" in sys.modules
+assert httpcore.AsyncHTTP2Connection and httpcore._async.AsyncSOCKSProxy
+assert httpx.Client(http2=True) and httpx.Client(proxy="socks5://127.0.0.1:1")
+assert not hasattr(httpcore, "nothing")
+from httpcore import *
 """,
     "httpx before runlake": """
 import httpx
