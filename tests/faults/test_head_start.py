@@ -11,6 +11,8 @@ from tests.faults.parquet import export_bytes
 from tests.thorough import some_of
 
 import runlake
+from runlake.history.decode import first_slices
+from runlake.history.decode.queries import SliceQuery
 from runlake.history.head_start import HeadStart
 
 N_ROWS = 20_000
@@ -52,6 +54,36 @@ def test_the_first_rows_of_a_run_that_did_not_move_are_those_that_were_begun(run
 @pytest.mark.parametrize("again", [lambda scan: pickle.loads(pickle.dumps(scan)), copy.deepcopy])
 def test_a_scan_can_be_carried_elsewhere(run, again):
     assert steps_of(again(run.beta_scan_history())) == list(range(N_ROWS))
+
+
+def test_the_first_rows_are_kept_in_memory_until_the_export_is_replaced(run, faulty, monkeypatch):
+    collect, collected = SliceQuery.collect, []
+
+    def noting(self):
+        collected.append(self.rows.offset)
+        return collect(self)
+
+    monkeypatch.setattr(SliceQuery, "collect", noting)
+    first_slices.forget_first_slices()
+    before = list(run.beta_scan_history())
+    assert 0 in collected
+    collected.clear()
+    assert list(run.beta_scan_history()) == before
+    assert 0 not in collected
+    part = list(run.beta_scan_history(keys=["loss"], min_step=7))
+    assert part == before[7:]
+    faulty.offer(a=export_bytes(0, N_ROWS, seed=1))
+    faulty.run["heartbeatAt"] = "2026-02-02T00:00:00"
+    after = list(run.beta_scan_history())
+    assert after[0] != before[0]
+    assert after == list(run.beta_scan_history())
+
+
+def test_long_first_slices_are_not_kept(run, monkeypatch):
+    first_slices.forget_first_slices()
+    monkeypatch.setattr(first_slices, "MAX_SLICE_BYTES", 100)
+    assert steps_of(run.beta_scan_history()) == list(range(N_ROWS))
+    assert not first_slices._known
 
 
 # The first read of a process, and a backend so near that the fork meets a head start as it begins.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from runlake.backend.http.client import Client
 from runlake.cache.pull import expect_unchanged
 from runlake.history.decode.decode import first_query
+from runlake.history.decode.first_slices import collect_first
 from runlake.history.decode.queries import SliceQuery
 from runlake.history.plan.plan import plan_read
 from runlake.values import Question, RunPath
@@ -64,6 +65,6 @@ class HeadStart:
             if expected is None:
                 return None
             query = first_query(plan_read(expected, self._question))
-            return None if query is None else (query, query.collect())
+            return None if query is None else (query, collect_first(query))
         except Exception:  # noqa: BLE001 - the read itself raises the same error
             return None

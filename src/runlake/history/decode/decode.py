@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from runlake.history.decode.batches import Batch, Reads, arrays_of
 from runlake.history.decode.by_polars import polars_can_scan
+from runlake.history.decode.first_slices import collect_first
 from runlake.history.decode.forked import polars_is_usable
 from runlake.history.decode.prefetch import run_ahead
 from runlake.history.decode.queries import SliceQuery, cut_queries
@@ -104,9 +105,11 @@ def _decode_polars(
     n_sharing: int,
     begun: Begun | None,
 ) -> Iterator[Batch]:
-    def collect(query: SliceQuery) -> Decoded:
+    def collect(query: SliceQuery, *, is_first: bool) -> Decoded:
         frame = None if begun is None else begun(query)
-        return query, query.collect() if frame is None else frame
+        if frame is None:
+            frame = collect_first(query) if is_first else query.collect()
+        return query, frame
 
     def divide(first: Decoded) -> tuple[Decoded, Decoded]:
         query, frame = first
@@ -114,9 +117,10 @@ def _decode_polars(
         n_rows = max(1, min(first_rows, sizes.CELLS_IN_FIRST_ROWS // (n_columns + 1)))
         return (query, frame.head(n_rows)), (query, frame.slice(n_rows))
 
-    queries = cut_queries(reads, projection, n_sharing)
+    queries = enumerate(cut_queries(reads, projection, n_sharing))
+    tasks = (partial(collect, query, is_first=number == 0) for number, query in queries)
     is_first = True
-    for query, frame in run_ahead((partial(collect, one) for one in queries), divide):
+    for query, frame in run_ahead(tasks, divide):
         names, is_numeric = query.selection.names, query.selection.is_numeric
         if is_first and is_numeric and len(names) >= sizes.COLUMNS_WORTH_A_THREAD:
             yield _first_rows(query, frame)
