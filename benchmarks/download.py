@@ -22,17 +22,18 @@ from tests.server_process import RunningServer, running_server, wait_until
 
 from benchmarks import peers
 from benchmarks.report import Line
-from benchmarks.turns import Side, take_turns
+from benchmarks.turns import Measured, Side, take_turns
 from runlake.server.app import open_backend
 from runlake.server.runs.runs import Limits
 
 ROUNDS = 7
 LATENCY = 0.05
+LINK = 50e6  # bytes per second
 PLAIN_SERVER = """
 import json, pathlib, sys, time
 from tests.faults.fault_server import FaultServer
 with FaultServer() as server:
-    server.latency = float(sys.argv[2])
+    server.latency, server.bytes_per_second = float(sys.argv[2]), float(sys.argv[3])
     server.offer(**{file.stem: file for file in sorted(pathlib.Path(sys.argv[1]).iterdir())})
     urls = [server.url(name) for name in server.exports]
     print(json.dumps({"base_url": server.base_url, "urls": urls}), flush=True)
@@ -62,11 +63,26 @@ def write_exports(folder: Path, n_files: int, n_rows: int, n_keys: int) -> None:
         pq.write_table(pa.table(columns), file, row_group_size=50_000, use_dictionary=False)
 
 
+def needed_bytes(file: Path, columns: set[str]) -> int:
+    """Return the length of the chunks of some columns, and of the footer."""
+    metadata = pq.read_metadata(file)
+    chunks = (
+        metadata.row_group(group).column(column)
+        for group in range(metadata.num_row_groups)
+        for column in range(metadata.num_columns)
+    )
+    wanted: int = sum(c.total_compressed_size for c in chunks if c.path_in_schema in columns)
+    # After the footer come its length and the magic number, 4 bytes each (Parquet format).
+    return wanted + int(metadata.serialized_size) + 8
+
+
 @contextlib.contextmanager
-def served_plainly(folder: Path, latency: float = 0.0) -> Iterator[Offer]:
-    """Serve files with ``sendfile``, each request after a delay."""
+def served_plainly(
+    folder: Path, latency: float = 0.0, bytes_per_second: float = 0.0
+) -> Iterator[Offer]:
+    """Serve files with ``sendfile``, each request after a delay, or over a link of a bandwidth."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PLAIN_SERVER, str(folder), str(latency)],
+        [sys.executable, "-c", PLAIN_SERVER, str(folder), str(latency), str(bytes_per_second)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -103,6 +119,13 @@ def served_by_runlake(folder: Path, exports: Path) -> Iterator[Offer]:
 
 def compare(offer: Offer, folder: Path, work: str, scripts: tuple[str, str], goal: float) -> Line:
     """Compare a pull into an empty cache with a peer's."""
+    return measure_against(offer, folder, work, scripts, goal)[0]
+
+
+def measure_against(
+    offer: Offer, folder: Path, work: str, scripts: tuple[str, str], goal: float
+) -> tuple[Line, Measured]:
+    """Return the comparison, and runlake's own times."""
     peer = "curl" if scripts[1] == peers.CURL else "wandb"
     sides = [
         Side(
@@ -116,10 +139,10 @@ def compare(offer: Offer, folder: Path, work: str, scripts: tuple[str, str], goa
     ]
     ours, theirs = take_turns(*sides, rounds=ROUNDS)
     assert ours.count == theirs.count, (work, ours.count, theirs.count)
-    return Line.at_least(work, ours, theirs, goal, peer)
+    return Line.at_least(work, ours, theirs, goal, peer), ours
 
 
-NAMES = ("pulls", "small-pulls")
+NAMES = ("pulls", "small-pulls", "link-pulls", "key-pulls")
 
 
 def lines(folder: Path, wanted: AbstractSet[str] = frozenset(NAMES)) -> Iterator[Line]:
@@ -128,6 +151,10 @@ def lines(folder: Path, wanted: AbstractSet[str] = frozenset(NAMES)) -> Iterator
         yield from _large(folder)
     if "small-pulls" in wanted:
         yield from _small(folder)
+    if "link-pulls" in wanted:
+        yield from _over_link(folder)
+    if "key-pulls" in wanted:
+        yield from _key(folder)
 
 
 def _large(folder: Path) -> Iterator[Line]:
@@ -157,3 +184,59 @@ def _small(folder: Path) -> Iterator[Line]:
         with served_plainly(small, latency) as offer:
             yield compare(offer, folder, f"cold scan of {work}", scans, 1)
             yield compare(offer, folder, f"cold pull of {work}", pulls, 1)
+
+
+def _over_link(folder: Path) -> Iterator[Line]:
+    """Measure pulls over a network with a bandwidth, and compare one with the network's floor."""
+    pulls = (peers.RUNLAKE_PULL, peers.WANDB_PULL)
+    many = folder / "many"
+    write_exports(many, 1_000, 1_000, 7)
+    n_bytes = sum(file.stat().st_size for file in many.iterdir())
+    work = f"cold pull of 1,000 x {n_bytes / 1e6:.0f} kB, 50 ms latency, 50 MB/s"
+    with served_plainly(many, LATENCY, LINK) as offer:
+        line, ours = measure_against(offer, folder, work, pulls, 1)
+    # A request for the list, a connection, and the first answer: then the link is busy.
+    floor = n_bytes / LINK + 3 * LATENCY
+    yield line
+    yield Line(
+        f"{work}: the network's floor",
+        str(ours),
+        f"floor: {floor:.2f} s",
+        f"{ours.median / floor:.2f}",
+        "<= 1.5",
+        ours.median / floor <= 1.5,
+    )
+    shutil.rmtree(many)
+    long = folder / "long"
+    write_exports(long, 4, 300_000, 24)
+    with served_plainly(long, 0.0, LINK) as offer:
+        yield compare(offer, folder, "cold pull of 4 x 60 MB, 50 MB/s", pulls, 1)
+    shutil.rmtree(long)
+
+
+def _key(folder: Path) -> Iterator[Line]:
+    """Count the bytes of one key of many long exports, and measure the pull of the key."""
+    keyed = folder / "keyed"
+    write_exports(keyed, 200, 9_800, 13)
+    needed = sum(needed_bytes(file, {"_step", "key1"}) for file in keyed.iterdir())
+    for latency, bandwidth in ((0.0, 0.0), (LATENCY, LINK)):
+        network = "50 ms latency, 50 MB/s" if latency else "loopback"
+        with served_plainly(keyed, latency, bandwidth) as offer:
+            side = Side(
+                peers.RUNLAKE_KEY_PULL,
+                offer.server,
+                folder / "ours" / "home",
+                offer.path,
+                {"folder": str(folder / "ours" / "out"), "keys": ["key1"]},
+            )
+            (ours,) = take_turns(side, rounds=3)
+        ratio = ours.count / needed
+        yield Line(
+            f"cold pull of one key of 200 x 1.1 MB, {network}: {ours.count:,} bytes",
+            str(ours),
+            f"needed: {needed:,} bytes",
+            f"{ratio:.2f}x",
+            "<= 1.3x",
+            ratio <= 1.3,
+        )
+    shutil.rmtree(keyed)

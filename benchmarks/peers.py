@@ -169,6 +169,9 @@ measure(
     lambda: fetch_manifest(run._client, run._path).last_step,
 )
 """
+FIRST_ROW_DECODED = FIRST_ROW.replace(
+    "\n)", ",\n    before=first_slices.forget_first_slices)"
+).replace("measure(", "from runlake.history.decode import first_slices\nmeasure(")
 IMPORTS = """
 import os, subprocess
 environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -190,6 +193,11 @@ RUNLAKE_PULL = f"""{_PULLED}
 import runlake
 run = runlake.Api({{"cache_dir": folder}}).run(path)
 measure(lambda: (run.pull(), n_bytes())[1], before=clear)
+"""
+RUNLAKE_KEY_PULL = f"""{_PULLED}
+import runlake
+run = runlake.Api({{"cache_dir": folder}}).run(path)
+measure(lambda: run.pull(arguments["keys"]).n_bytes, before=clear)
 """
 RUNLAKE_COLD_SCAN = f"""{_PULLED}
 import runlake

@@ -11,12 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pyarrow.parquet as pq
 from tests.server_process import RunningServer, running_server
 
 from benchmarks import peers
 from benchmarks.data import Layout, Shape, log_run, served
-from benchmarks.download import served_plainly, write_exports
+from benchmarks.download import needed_bytes, served_plainly, write_exports
 from benchmarks.report import Line
 from benchmarks.slow_network import delayed
 from benchmarks.turns import Side, take_turns
@@ -30,19 +29,6 @@ LATENCY = 0.02
 MEGABYTE = 1 << 20
 # Files, rows of each, keys, and seconds of a sample that are the goal.
 SAMPLED = ((100, 500_000, 1, math.inf), (1, 2_000, 20_000, 3.0))
-
-
-def needed_bytes(file: Path, columns: set[str]) -> int:
-    """Return the length of the chunks of some columns, and of the footer."""
-    metadata = pq.read_metadata(file)
-    chunks = (
-        metadata.row_group(group).column(column)
-        for group in range(metadata.num_row_groups)
-        for column in range(metadata.num_columns)
-    )
-    wanted: int = sum(c.total_compressed_size for c in chunks if c.path_in_schema in columns)
-    # After the footer come its length and the magic number, 4 bytes each (Parquet format).
-    return wanted + int(metadata.serialized_size) + 8
 
 
 NAMES = ("keys", "live", "imports", "first", "wire", "interrupt", "memory", "samples")

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from tests.faults.fault_script import Fault, Seen, StoredObject
 
 RUN_PATH = "team/project/run"
+LINK_BYTES = 1 << 16  # written at once if the bandwidth is limited
 API_KEY = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -37,6 +38,8 @@ class FaultServer:
         self.run: dict[str, Any] = {"state": "finished", "heartbeatAt": "2026-01-01T00:00:00"}
         self.history_keys: dict[str, Any] = {"lastStep": -1, "keys": {}}
         self.latency = 0.0
+        # Of all bodies together; 0 is no limit.
+        self.bytes_per_second = 0.0
         # The greatest number of objects that were requested and not yet answered at one time.
         self.most_at_once = 0
         self.signature = 0
@@ -48,6 +51,7 @@ class FaultServer:
         self._faults: dict[str, list[Fault]] = defaultdict(list)
         self._lock = threading.Lock()
         self._n_asked = 0
+        self._link_is_free_at = 0.0
         self._origins = {name: _Listener(self, name) for name in ("api", "storage", "mirror")}
         self.base_url, self.storage_url, self.mirror_url = (
             f"http://127.0.0.1:{listener.server_port}" for listener in self._origins.values()
@@ -116,6 +120,14 @@ class FaultServer:
         finally:
             with self._lock:
                 self._n_asked -= 1
+
+    def occupy_link(self, n_bytes: int) -> None:
+        """Wait as long as bytes take on a link with the bandwidth that all bodies share."""
+        with self._lock:
+            start = max(self._link_is_free_at, time.monotonic())
+            self._link_is_free_at = start + n_bytes / self.bytes_per_second
+            end = self._link_is_free_at
+        time.sleep(max(0.0, end - time.monotonic()))
 
     def next_fault(self, name: str) -> Fault:
         with self._lock:
@@ -305,6 +317,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                     self.wfile.write(file.read(n_drop))
                     if self.server.faults.closing.wait(seconds):
                         break
+            elif n_bytes and self.server.faults.bytes_per_second:
+                file.seek(start)
+                for offset in range(0, n_bytes, LINK_BYTES):
+                    piece = file.read(min(LINK_BYTES, n_bytes - offset))
+                    self.server.faults.occupy_link(len(piece))
+                    self.wfile.write(piece)
             elif n_bytes and isinstance(content, Path):
                 self.connection.sendfile(file, start, n_bytes)
             else:
