@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from runlake.backend.connections.multiplexer import Begun
+from runlake.backend.connections.urls import origin_of
+from runlake.backend.http.statuses import NOT_MODIFIED, OK
 from runlake.cache.catalog import Catalog
 from runlake.cache.disk.links import set_times
 from runlake.cache.disk.mounts import is_network_directory
@@ -22,6 +27,7 @@ from runlake.errors import ExportChanged
 from runlake.exports.decide import Decision
 from runlake.exports.download.attempt_file import AttemptFile
 from runlake.exports.download.storage_host import RANGE_WORKERS, StorageHost
+from runlake.exports.download.whole_download import SMALL_BYTES
 from runlake.exports.footers.known_columns import ColumnFacts
 from runlake.exports.footers.shortfall import Extent
 from runlake.exports.manifest import Export
@@ -38,10 +44,21 @@ NOTE_FRACTION = 0.02
 DOWNLOAD_SECONDS = 1e-3  # CPU time that a short download takes
 # Exports of fewer rows are likely to be short.
 FEW_ROWS = 10_000
+# At least this many small exports are downloaded on one thread.
+MANY_SMALL = 4
 BYTES_PER_SECOND = 64e6  # assumed until a pull has measured it
 MEASURED_BYTES = 32 << 20  # a pull of fewer bytes does not measure the bandwidth
 FOOTERS_KNOWN = 4
 LEAST_TAIL_BYTES = 1 << 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """An export to download, and its first request if that was sent already."""
+
+    export: Export
+    decision: Decision
+    begun: Begun[Any] | None = None
 
 
 class Fetching:
@@ -114,20 +131,21 @@ class Fetching:
         decisions : mapping of str to Decision
             What to do with each export; the keys are the exports' `object` names.
         """
-        tasks = [
-            partial(self._fetch, export, decisions[export.object])
+        wanted = [
+            _Wanted(export, decisions[export.object])
             for export in self._offers.exports
             if decisions[export.object] is not Decision.REUSE
         ]
         self._dead_attempts = find_dead_attempts(self._directory.path)
         self._next_note = time.monotonic() + NOTE_SECONDS
         try:
-            with self.traffic.shown(len(tasks)):
+            with self.traffic.shown(len(wanted)):
                 started = time.monotonic()
                 n_workers = self._n_workers()
-                self._n_at_once = max(1, min(n_workers, len(tasks)))
-                if len(tasks) == 1:
+                self._n_at_once = max(1, min(n_workers, len(wanted)))
+                if len(wanted) == 1:
                     self._prepare()
+                tasks = [partial(self._fetch, one) for one in self._fetch_small(wanted, n_workers)]
                 run_tasks(tasks, n_workers, self.traffic.stop, self._note_in_time)
                 self._measure(time.monotonic() - started)
         except BaseException:
@@ -145,13 +163,62 @@ class Fetching:
         many of them run at once. Long downloads share the bandwidth, so their number does not
         matter.
         """
-        client, n_rows = self._offers.client, self._offers.n_rows_each
+        client = self._offers.client
         settings = client.settings
-        is_short = self._question.keys is not None or (n_rows is not None and n_rows <= FEW_ROWS)
-        if not is_short:
+        if self._question.keys is None and not self._are_short:
             return settings.max_workers
         wanted = int(client.latency / DOWNLOAD_SECONDS)
         return min(settings.max_downloads, max(settings.max_workers, wanted))
+
+    @property
+    def _are_short(self) -> bool:
+        """True if the exports are likely to be short."""
+        n_rows = self._offers.n_rows_each
+        return n_rows is not None and n_rows <= FEW_ROWS
+
+    def _fetch_small(self, wanted: list[_Wanted], n_workers: int) -> list[_Wanted]:
+        """Download many small exports on one thread, and return what is left to do.
+
+        Only whole answers are processed here, without waiting for the network: what is unusual is
+        left, together with the part of the answer that has arrived.
+        """
+        client = self._offers.client
+        small = [one for one in wanted if self._is_asked_whole(one)]
+        if len(small) < MANY_SMALL or client.settings.max_bandwidth or self._dead_attempts:
+            return wanted
+        origin = origin_of(small[0].export.url)
+        waiting = deque(one for one in small if origin_of(one.export.url) == origin)
+        together = {one.export.object for one in waiting}
+        left = [one for one in wanted if one.export.object not in together]
+
+        def fetch() -> None:
+            for begun in client.begin(
+                waiting,
+                self._first_request,
+                self.traffic.stop,
+                n_connections=n_workers,
+                max_bytes=SMALL_BYTES,
+            ):
+                one = replace(begun.subject, begun=begun)
+                if begun.is_complete and begun.status in {OK, NOT_MODIFIED}:
+                    self._fetch(one)
+                else:
+                    left.append(one)
+
+        run_tasks([fetch], 1, self.traffic.stop, self._note_in_time)
+        return [*left, *waiting]
+
+    def _is_asked_whole(self, wanted: _Wanted) -> bool:
+        """Return whether the first request will be for a whole export that is likely small."""
+        held = self._exports.get(wanted.export.object)
+        if held is None or wanted.decision is Decision.FETCH:
+            return self._question.keys is None and self._are_short
+        return held.coverage is None
+
+    def _first_request(self, wanted: _Wanted) -> tuple[str, Mapping[str, str]]:
+        held = self._exports.get(wanted.export.object)
+        is_new = held is None or wanted.decision is Decision.FETCH
+        return wanted.export.url, {} if held is None or is_new else held.validator.conditions()
 
     def _request_bytes(self) -> int:
         """Return how many bytes could be downloaded in the time that one more request takes."""
@@ -172,11 +239,18 @@ class Fetching:
         if self._question.keys is None and self.traffic.n_bytes >= MEASURED_BYTES:
             self._offers.client.bytes_per_second = self.traffic.n_bytes / seconds
 
-    def _fetch(self, export: Export, decision: Decision) -> None:
+    def _fetch(self, wanted: _Wanted) -> None:
+        export, decision = wanted.export, wanted.decision
         held = self._exports.get(export.object)
         # Ranges of one export are downloaded at once only if few exports are.
         range_workers = max(1, RANGE_WORKERS // self._n_at_once)
-        host = StorageHost(self._offers, export, self.traffic, range_workers=range_workers)
+        host = StorageHost(
+            self._offers,
+            export,
+            self.traffic,
+            range_workers=range_workers,
+            begun=wanted.begun,
+        )
         try:
             if held is None or decision is Decision.FETCH:
                 self._fetch_new(host, export)

@@ -73,6 +73,11 @@ def recall_columns(
     CacheCorrupt
         If the columns are neither in this cache nor in the catalog, and the footer is unreadable.
     """
+    if keys is None and len(export.facts.columns) == export.facts.n_columns:
+        # The export was just downloaded, so all of its columns are known.
+        with _guard, suppress(ValueError):
+            _known[export.path, export.state, None] = export.facts.columns
+        return export
     columns = _recall(catalog, export, None if keys is None else tuple(keys))
     return replace(export, facts=replace(export.facts, columns=columns))
 

@@ -7,6 +7,7 @@ other work of the request.
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -43,6 +44,8 @@ class FileRequest:
         Timeouts by httpcore's names: "connect", "read", "write", "pool".
     read_bytes : int
         Maximum number of bytes to read at once from a body of known length.
+    turn : float
+        When the rate limiter gave the turn to send the request; 0 if there is no limit.
     """
 
     scheme: bytes
@@ -52,6 +55,7 @@ class FileRequest:
     headers: Headers
     timeouts: dict[str, Any]
     read_bytes: int = READ_BYTES
+    turn: float = 0.0
 
     @property
     def origin(self) -> tuple[bytes, bytes, int | None]:
@@ -133,8 +137,15 @@ class FileConnection:
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
-        self._answer: _Answer | None = None
+        self._answer: Answer | None = None
         self.idle_since = time.monotonic()
+
+    @property
+    def socket(self) -> socket.socket | None:
+        """The socket; None if TLS runs in memory above it."""
+        found = self._stream.get_extra_info("socket")
+        tls = self._stream.get_extra_info("ssl_object")
+        return found if isinstance(found, socket.socket) and tls in (None, found) else None
 
     @property
     def is_available(self) -> bool:
@@ -159,55 +170,85 @@ class FileConnection:
         # A host may answer with an error before it has read the request, and close the connection.
         with suppress(httpcore.WriteError):
             self._stream.write(request.head(), request.timeouts["write"])
-        answer = self._answer = _Answer(self._stream, request)
-        answer.read_head()
-        return FileResponse(
-            answer.status,
-            f"HTTP/{answer.http_version}",
-            answer.headers,
-            self._stream,
-            answer.body(),
-            close,
-        )
+        return self.expect(request).read(close)
+
+    def expect(self, request: FileRequest) -> Answer:
+        """Return the answer to a request that was just sent; nothing of it has been read yet."""
+        self._answer = Answer(self._stream, request)
+        return self._answer
 
     def close(self) -> None:
         """Close the connection."""
         self._stream.close()
 
 
-class _Answer:
-    """An answer while it is parsed: the methods ``on_...`` are called by httptools."""
+class Answer:
+    """An answer while it arrives; httptools calls the methods ``on_...`` while it parses.
+
+    Parameters
+    ----------
+    stream : httpcore.NetworkStream
+        The connection.
+    request : FileRequest
+        The request.
+    """
 
     def __init__(self, stream: httpcore.NetworkStream, request: FileRequest) -> None:
         self.status = 0
         self.http_version = ""
         self.headers: list[tuple[bytes, bytes]] = []
+        self.is_complete = False
         self._stream = stream
         self._timeout = request.timeouts["read"]
         self._read_bytes = request.read_bytes
         self._pieces: list[bytes] = []
         self._has_head = False
-        self._is_complete = False
         self._has_surplus = False
         self._is_kept = False
         # The parser and this object refer to each other until the parser is not needed any more.
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
 
+    def read(self, close: Callable[[], None]) -> FileResponse:
+        """Read the headers, unless they have arrived already, and return the answer.
+
+        Parameters
+        ----------
+        close : callable
+            Called when the answer is closed.
+        """
+        self._read_head()
+        return FileResponse(
+            self.status,
+            f"HTTP/{self.http_version}",
+            self.headers,
+            self._stream,
+            self._body(),
+            close,
+        )
+
+    def is_longer(self, n_bytes: int) -> bool:
+        """Return whether the headers have arrived, and announce a body longer than ``n_bytes``."""
+        n_promised = self._n_promised() if self._has_head else None
+        return n_promised is not None and n_promised > n_bytes
+
     @property
     def leaves_open(self) -> bool:
         """True if the answer was read to its end, and the connection can be used again."""
-        return self._is_complete and self._is_kept and not self._has_surplus
+        return self.is_complete and self._is_kept and not self._has_surplus
 
     def on_message_begin(self) -> None:
-        self._has_surplus = self._is_complete
+        """Note bytes after the end of the answer."""
+        self._has_surplus = self.is_complete
 
     def on_header(self, name: bytes, content: bytes) -> None:
+        """Add a header."""
         # Trailers, and an answer that nobody asked for, are no part of this head.
         if not self._has_head:
             self.headers.append((name, content))
 
     def on_headers_complete(self) -> None:
-        if self._is_complete or self._parser is None:
+        """Note the status, unless the answer is only informational."""
+        if self.is_complete or self._parser is None:
             return
         self.status = self._parser.get_status_code()
         if self.status in INFORMATIONAL:
@@ -218,13 +259,15 @@ class _Answer:
         self._is_kept = self._parser.should_keep_alive()
 
     def on_body(self, piece: bytes) -> None:
-        if not self._is_complete:
+        """Add a piece of the body."""
+        if not self.is_complete:
             self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
-        self._is_complete = self._has_head
+        """Note the end of the answer."""
+        self.is_complete = self._has_head
 
-    def read_head(self) -> None:
+    def _read_head(self) -> None:
         """Read until the headers are complete."""
         n_bytes = 0
         while not self._has_head:
@@ -234,11 +277,11 @@ class _Answer:
                 raise httpcore.RemoteProtocolError(
                     "Server disconnected without sending a response."
                 )
-            self._feed(came)
+            self.feed(came)
             if n_bytes > MAX_HEAD_BYTES and not self._has_head:
                 raise httpcore.RemoteProtocolError("the headers of the answer are too long")
 
-    def body(self) -> Iterator[bytes]:
+    def _body(self) -> Iterator[bytes]:
         """Yield the body."""
         n_bytes = self._n_promised()
         if n_bytes is None:
@@ -250,7 +293,7 @@ class _Answer:
     def _n_promised(self) -> int | None:
         """Return the length of the body; None if only the parser knows where it ends."""
         lengths = [text for name, text in self.headers if name.lower() == b"content-length"]
-        is_plain = not self._is_complete and len(lengths) == 1
+        is_plain = not self.is_complete and len(lengths) == 1
         return int(lengths[0]) if is_plain else None
 
     def _plain_body(self, n_bytes: int) -> Iterator[bytes]:
@@ -267,7 +310,7 @@ class _Answer:
             if len(piece) > left:
                 self._has_surplus, piece = True, piece[:left]
             left -= len(piece)
-            self._is_complete = not left
+            self.is_complete = not left
             yield piece
 
     def _parsed_body(self) -> Iterator[bytes]:
@@ -279,24 +322,33 @@ class _Answer:
         while True:
             pieces, self._pieces = self._pieces, []
             yield from pieces
-            if self._is_complete:
+            if self.is_complete:
                 return
             came = self._stream.read(READ_BYTES, self._timeout)
             if came:
-                self._feed(came)
+                self.feed(came)
             elif any(name.lower() == b"transfer-encoding" for name, _ in self.headers):
                 raise httpcore.RemoteProtocolError("the last chunk of the body is missing")
             else:
-                self._is_kept, self._is_complete = False, True
+                self._is_kept, self.is_complete = False, True
 
-    def _feed(self, came: bytes) -> None:
+    def feed(self, came: bytes) -> None:
+        """Parse bytes that were read from the connection.
+
+        Raises
+        ------
+        httpcore.RemoteProtocolError
+            If they are not HTTP.
+        """
+        if self._parser is None:
+            self._has_surplus = True
+            return
         try:
-            if self._parser is not None:
-                self._parser.feed_data(came)
+            self._parser.feed_data(came)
         except httptools.HttpParserError as error:
-            if not self._is_complete:
+            if not self.is_complete:
                 raise httpcore.RemoteProtocolError(str(error)) from error
             # Bytes after the end of the answer.
             self._has_surplus = True
-        if self._is_complete:
+        if self.is_complete:
             self._parser = None

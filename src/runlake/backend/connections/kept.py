@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -58,6 +59,23 @@ class KeptConnections:
         except BaseException:
             connection.close()
             raise
+
+    def take_idle(self, request: FileRequest, most: int) -> Iterator[FileConnection]:
+        """Yield idle connections to the host of a request, at most ``most``, to be used elsewhere.
+
+        Connections that only httpcore can use are left out.
+        """
+        idle = self._idle[request.origin]
+        for _ in range(min(most, len(idle))):
+            connection = self._taken(request)
+            if isinstance(connection, FileConnection) and connection.socket is not None:
+                yield connection
+            elif connection is not None:
+                idle.appendleft(connection)
+
+    def keep(self, request: FileRequest, connection: FileConnection) -> None:
+        """Keep a connection to the host of a request, if it can be used again; else close it."""
+        self._take_back(request, connection)
 
     def close(self) -> None:
         """Close all idle connections."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpcore
 import httpx
@@ -15,6 +16,9 @@ import httpx
 from runlake.backend.connections.exchange import LOCATION, FileRequest, FileResponse
 from runlake.backend.connections.kept import KeptConnections
 from runlake.backend.connections.pace import Patience
+
+if TYPE_CHECKING:
+    from runlake.backend.connections.multiplexer import Begun
 
 # Small enough that a slow host's progress shows before the timeout, large enough to be fast.
 WRITE_BYTES = 1 << 16
@@ -25,6 +29,7 @@ HTTPCORE_ERRORS = (
     httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
 )
+T = TypeVar("T")
 Raised = TypeVar("Raised", bound=BaseException)
 
 
@@ -217,6 +222,8 @@ class Transport(httpx.HTTPTransport):
         # httpcore's pool has an argument for the backend, but httpx 0.28 does not pass it on.
         self._pool._network_backend = PatientBackend(seconds)  # noqa: SLF001
         self._kept = KeptConnections(self._pool, is_proxied=proxy is not None)
+        self._is_proxied = proxy is not None
+        self._seconds = seconds
 
     def close(self) -> None:
         """Close all connections."""
@@ -239,15 +246,35 @@ class Transport(httpx.HTTPTransport):
         FileResponse
             The answer, to be closed by the caller.
         """
-        try:
-            response = self._kept.send(request)
-        except Exception as error:  # noqa: BLE001 - callers handle only TransportError
-            raise as_httpx(error) from without_frames(error)
-        except BaseException as error:
-            without_frames(error)
-            raise
-        response.pieces = _failing_as_httpx(response.pieces)
-        return response
+        return _failing_as_httpx(lambda: self._kept.send(request))
+
+    def begin(
+        self,
+        waiting: deque[T],
+        request_for: Callable[[T], FileRequest],
+        sample: FileRequest,
+        *,
+        n_connections: int,
+        max_bytes: int,
+        check: Callable[[], None],
+    ) -> Iterator[Begun[T]]:
+        """Send many requests to the host of ``sample`` from this thread; see `Multiplexer`.
+
+        Through a proxy nothing is sent: then all elements remain in ``waiting``.
+        """
+        if self._is_proxied:
+            return
+        from runlake.backend.connections.lane import Opener
+        from runlake.backend.connections.multiplexer import Multiplexer
+
+        context = self._pool._ssl_context  # noqa: SLF001 - made by httpx from its argument
+        opener = Opener(sample, context, lambda stream: PatientStream(stream, self._seconds))
+        multiplexer = Multiplexer(waiting, request_for, self._kept, opener, max_bytes=max_bytes)
+        yield from multiplexer.run(n_connections, check)
+
+    def resume(self, begun: Begun[T]) -> FileResponse:
+        """Return the answer to a request that `begin` has sent, as `get` would have done."""
+        return _failing_as_httpx(begun.resume)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; any failure is raised as `httpx.TransportError` without tracebacks.
@@ -272,7 +299,20 @@ class Transport(httpx.HTTPTransport):
         return response
 
 
-def _failing_as_httpx(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _failing_as_httpx(send: Callable[[], FileResponse]) -> FileResponse:
+    """Return an answer; it and its body raise errors of httpx."""
+    try:
+        response = send()
+    except Exception as error:  # noqa: BLE001 - callers handle only TransportError
+        raise as_httpx(error) from without_frames(error)
+    except BaseException as error:
+        without_frames(error)
+        raise
+    response.pieces = _body_failing_as_httpx(response.pieces)
+    return response
+
+
+def _body_failing_as_httpx(pieces: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from pieces
     except Exception as error:  # noqa: BLE001 - callers handle only TransportError

@@ -17,6 +17,8 @@ PLAIN_TARGET = re.compile(
     r"(?:/(?!\.)(?:[\w.~=&+,;:@!-]|%[0-9A-F]{2})*)+(?:\?(?:[\w.~=&+,;:@!/-]|%[0-9A-F]{2})+)?",
     re.ASCII,
 )
+# The beginning of a URL in which host and port need no further parsing.
+PLAIN_ORIGIN = re.compile(r"(https?)://([A-Za-z0-9.-]+(?::[0-9]{1,5})?)[/?]")
 
 
 def bare(url: str) -> str:
@@ -26,6 +28,8 @@ def bare(url: str) -> str:
 
 def origin_of(url: str) -> str:
     """Return scheme, host and port of a URL, such as ``https://api.wandb.ai:443``."""
+    if plain := PLAIN_ORIGIN.match(url):
+        return _origin(plain[1], plain[2])
     try:
         parts = urlsplit(url)
         return _origin(parts.scheme, parts.netloc)

@@ -7,10 +7,11 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -39,6 +40,9 @@ from runlake.errors import (
 )
 from runlake.settings import Settings
 
+if TYPE_CHECKING:
+    from runlake.backend.connections.multiplexer import Begun
+
 USER_AGENT = "runlake/0.1"
 MAX_REDIRECTS = 5
 # A host that is up accepts a connection quickly, however long its answers take.
@@ -55,6 +59,7 @@ DOWNLOAD_HEADERS = (
 LONG_READ_BYTES = 1 << 20
 UPLOAD_BYTES = 1 << 18
 SLOWEST_HOST = 4 << 20  # bytes per second at which a slow host checks and stores an upload
+T = TypeVar("T")
 
 
 class Client:
@@ -181,6 +186,7 @@ class Client:
         stop: Stop | None = None,
         *,
         what: str = "a file",
+        begun: Begun[Any] | None = None,
     ) -> Iterator[Reply]:
         """Get a file from a storage host; the API key is sent only to the API's own origin.
 
@@ -195,6 +201,8 @@ class Client:
             Ends the request when set, from any thread.
         what : str
             The words that name the file in errors.
+        begun : Begun, optional
+            The request with these headers, if `begin` has sent it already.
 
         Yields
         ------
@@ -213,20 +221,21 @@ class Client:
         self._refuse_offline("a download")
         stop = stop or Stop()
         for _ in range(MAX_REDIRECTS + 1):
-            patience = Patience(self.settings.timeout, self.settings.timeout * HEAD_TIMEOUTS)
-            request = self._download_request(url, headers, patience, what)
+            request = begun.request if begun else self._download_request(url, headers, what)
             stop.check()
             transport = self._connections.transport(url)
-            turn = self._turn(url, "a download")
+            turn = request.turn if begun else self._turn(url, "a download")
             started = time.monotonic()
             try:
-                response = transport.get(request)
+                response = transport.resume(begun) if begun else transport.get(request)
             except httpx.HTTPError as error:
                 stop.check()
                 raise self._failures.of_download(error, url, what) from without_frames(error)
-            self._file_latency = min(self._file_latency, time.monotonic() - started)
+            seconds = begun.seconds if begun else time.monotonic() - started
+            self._file_latency = min(self._file_latency, seconds or math.inf)
+            begun = None
             # The limit was for the headers. A body may take hours, as long as it makes progress.
-            patience.lift_total()
+            request.timeouts["read"].lift_total()
             try:
                 self._learn(url, turn, response)
                 if response.status_code not in REDIRECTS:
@@ -239,6 +248,55 @@ class Client:
         raise FileTransferError(
             f"{self.host_of(url)} redirects the download of {what} more than {MAX_REDIRECTS} "
             "times. Ask the host's administrator."
+        )
+
+    def begin(
+        self,
+        waiting: deque[T],
+        file_of: Callable[[T], tuple[str, Mapping[str, str]]],
+        stop: Stop,
+        *,
+        n_connections: int,
+        max_bytes: int,
+        what: str = "files",
+    ) -> Iterator[Begun[T]]:
+        """Request many small files of one storage host from this thread.
+
+        Parameters
+        ----------
+        waiting : deque
+            What to request, at least one element. An element is removed when its request is sent.
+            Elements that remain at the end have to be requested by `open`.
+        file_of : callable
+            Returns the URL of an element, and request headers. All URLs have the same origin.
+        stop : Stop
+            Ends the requests when set, from any thread.
+        n_connections : int
+            Maximum number of connections.
+        max_bytes : int
+            Longer bodies are not read.
+        what : str
+            The words that name the files in errors.
+
+        Yields
+        ------
+        Begun
+            For `open`: an answer, as far as it was read.
+        """
+        self._refuse_offline("a download")
+
+        def request_for(file: T) -> FileRequest:
+            url, headers = file_of(file)
+            return self._download_request(url, headers, what, self._turn(url, "a download"))
+
+        url, headers = file_of(waiting[0])
+        yield from self._connections.transport(url).begin(
+            waiting,
+            request_for,
+            self._download_request(url, headers, what),
+            n_connections=n_connections,
+            max_bytes=max_bytes,
+            check=stop.check,
         )
 
     def put(
@@ -320,9 +378,10 @@ class Client:
         self._connections.close()
 
     def _download_request(
-        self, url: str, headers: Mapping[str, str], patience: Patience, what: str
+        self, url: str, headers: Mapping[str, str], what: str, turn: float = 0.0
     ) -> FileRequest:
         host, target = self._parsed(url, what)
+        patience = Patience(self.settings.timeout, self.settings.timeout * HEAD_TIMEOUTS)
         return FileRequest(
             host.scheme,
             host.host,
@@ -337,6 +396,7 @@ class Client:
             self._timeouts(patience)["timeout"],
             # A limited download needs no faster reads.
             READ_BYTES if self.settings.max_bandwidth else LONG_READ_BYTES,
+            turn,
         )
 
     def _credentials(self, url: str, host: Host) -> list[tuple[bytes, bytes]]:

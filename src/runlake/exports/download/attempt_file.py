@@ -28,7 +28,7 @@ from runlake.exports.validator import Validator
 # In base64, with the rest of the name, a longer condition would exceed 255 bytes, the limit of file
 # systems. Such an attempt cannot be resumed.
 MAX_CONDITION_LENGTH = 90
-ATTEMPT_NAME = re.compile(
+ATTEMPT_NAME = (
     r"(?P<object>[0-9a-f]{32})\.(?P<host>[0-9a-f]{8})-(?P<boot>[0-9a-f]{8})-(?P<pid>\d+)"
     r"-(?P<random>[0-9a-f]{8})(?:\.(?P<n_bytes>\d+)-(?P<digest>[dn])-(?P<condition>[\w-]+=*))?\.part"
 )
@@ -85,7 +85,7 @@ class AttemptName:
     @classmethod
     def parse(cls, name: str) -> AttemptName | None:
         """Parse a file name; None if it is not the name of an attempt file."""
-        found = ATTEMPT_NAME.fullmatch(name)
+        found = re.fullmatch(ATTEMPT_NAME, name)
         if found is None:
             return None
         version = None
@@ -123,7 +123,8 @@ class AttemptFile:
         self.object_digest = _digest(object_path)
         self._directory = directory
         self._attempt = f"{self.object_digest}.{attempt}"
-        self._path = directory / f"{self._attempt}.part"
+        # A text: joining paths takes as long as writing a small file.
+        self._path = f"{directory}{os.sep}{self._attempt}.part"
         self._file: FileIO | None = None
         self._is_left = False
 
@@ -136,7 +137,7 @@ class AttemptFile:
     @property
     def path(self) -> Path:
         """Current path of the file."""
-        return self._path
+        return Path(self._path)
 
     @property
     def directory(self) -> Path:
@@ -147,7 +148,7 @@ class AttemptFile:
         """Create the file, to be written from its start."""
         _under_way.add(self._attempt)
         # Without a buffer: bytes arrive in long pieces, and a buffer would copy each of them.
-        self._file = self._path.open("x+b", buffering=0)
+        self._file = FileIO(self._path, "x+")
         return self._file
 
     def write(self, content: bytes, *, is_durable: bool) -> None:
@@ -159,7 +160,7 @@ class AttemptFile:
 
     def publish(self, path: Path) -> None:
         """Give the closed file its final name, so that it is not deleted."""
-        self._path.replace(path)
+        os.replace(self._path, path)  # noqa: PTH105 - faster
         self._is_left = True
 
     def restart(self, version: AttemptVersion | None) -> FileIO:
@@ -195,17 +196,17 @@ class AttemptFile:
                 encoded = base64.urlsafe_b64encode(condition).decode()
                 kind = "d" if version.promises_digest else "n"
                 suffix = f".{version.n_bytes}-{kind}-{encoded}"
-        path = self._directory / f"{self._attempt}{suffix}.part"
+        path = f"{self._directory}{os.sep}{self._attempt}{suffix}.part"
         if path != self._path:
             # Where an open file cannot be renamed (Windows), this attempt cannot be resumed later.
             with suppress(OSError):
-                self._path.rename(path)
+                self.path.rename(path)
                 self._path = path
 
     def leave(self) -> None:
         """Leave the file for a later attempt if its download can be resumed; else delete it."""
-        name = AttemptName.parse(self._path.name)
-        if name is None or name.version is None or not _has_bytes(self._path):
+        name = AttemptName.parse(self.path.name)
+        if name is None or name.version is None or not _has_bytes(self.path):
             self.discard()
         self._is_left = True
         _under_way.discard(self._attempt)
@@ -214,7 +215,7 @@ class AttemptFile:
         """Delete the file, unless it has been published or left."""
         if not self._is_left:
             with suppress(OSError):
-                self._path.unlink(missing_ok=True)
+                self.path.unlink(missing_ok=True)
         _under_way.discard(self._attempt)
 
 

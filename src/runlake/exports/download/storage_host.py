@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from runlake.backend.connections.multiplexer import Begun
 from runlake.backend.http.reply import Reply
 from runlake.backend.http.retry import Transient, tries
 from runlake.backend.http.statuses import NOT_FOUND, URL_EXPIRED, is_retryable
@@ -69,6 +70,8 @@ class StorageHost:
         Counts the bytes that arrive; its stop flag ends all downloads with `Stopped`.
     range_workers : int
         Maximum number of ranges that are downloaded at once.
+    begun : Begun, optional
+        The first request, if `Client.begin` has sent it already.
     """
 
     def __init__(
@@ -78,12 +81,14 @@ class StorageHost:
         traffic: Traffic,
         *,
         range_workers: int = RANGE_WORKERS,
+        begun: Begun[Export] | None = None,
     ) -> None:
         self._client = offers.client
         self._offers = offers
         self._offer = export
         self._traffic = ExportTraffic(traffic)
         self._range_workers = range_workers
+        self._begun = begun
         self._guard = threading.Lock()
         self._n_bytes_at_renewal = -1
         self._n_corrupt = 0
@@ -232,7 +237,10 @@ class StorageHost:
     def _request(self, download: Download, stop: Stop) -> None:
         offer = self._offer
         what = f"export {self._name} of '{self._offers.run}'"
-        with self._client.open(offer.url, download.headers(), stop, what=what) as reply:
+        begun, self._begun = self._begun, None
+        with self._client.open(
+            offer.url, download.headers(), stop, what=what, begun=begun
+        ) as reply:
             if reply.status in EXPIRED:
                 raise _Expired(offer, reply.status)
             try:

@@ -65,6 +65,8 @@ class _Leaf:
 
 
 _schemas_seen: list[tuple[bytes, list[_Leaf]]] = []
+# Bytes after the row groups, which were skipped without an error, and the parts found in them.
+_ends_seen: list[tuple[bytes, list[bytes]]] = []
 
 
 def check_footer(footer: bytes, n_file_bytes: int) -> bytes:
@@ -132,6 +134,9 @@ def _check(fields: _Fields, n_file_bytes: int) -> bytes:
         elif (last, kind) == (ROW_GROUPS, LIST):
             for _ in range(fields.count(STRUCT)):
                 n_rows += _check_row_group(fields, leaves or [], n_file_bytes)
+            if leaves is not None:
+                parts += _parts_of_end(fields)
+                break
         elif last in (SCHEMA, ROW_GROUPS):
             raise UnsoundFooter("the schema or the row groups are not a list")
         else:
@@ -142,6 +147,30 @@ def _check(fields: _Fields, n_file_bytes: int) -> bytes:
         raise UnsoundFooter("it has no schema")
     _refuse_absurd(n_rows, "rows", n_file_bytes)
     return b"".join(parts)
+
+
+def _parts_of_end(fields: _Fields) -> list[bytes]:
+    """Skip the fields after the row groups; return the parts that describe the columns.
+
+    Footers of one writer often end with the same bytes.
+    """
+    global _ends_seen  # noqa: PLW0603 - replaced, because other threads iterate over the old one
+    end = fields.content[fields.at :]
+    for known, parts in _ends_seen:
+        if known == end:
+            return parts
+    parts, last = [], ROW_GROUPS
+    while (field := fields.field(last)) is not None:
+        last, kind = field
+        start = fields.at
+        if last in (SCHEMA, ROW_GROUPS):
+            raise UnsoundFooter("the schema or the row groups are not in order")
+        fields.skip(kind)
+        if last == KEY_VALUES:
+            parts += (b"key values", fields.content[start : fields.at])
+    if len(end) <= MAX_SCHEMA_BYTES:
+        _ends_seen = [(end, parts), *_ends_seen][:MAX_SCHEMAS]
+    return parts
 
 
 def _refuse_absurd(n_values: int, what: str, n_file_bytes: int) -> None:

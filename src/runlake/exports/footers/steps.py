@@ -145,7 +145,8 @@ def _step_facts(column: pa.Array) -> _Steps:
     if len(steps) == 0:
         return _Steps(RowGroup(n_rows, None, None), n_rows == 0, column.null_count)
     rises = bool((steps[1:] > steps[:-1]).all())
-    group = RowGroup(n_rows, int(steps.min()), int(steps.max()))
+    first, last = (steps[0], steps[-1]) if rises else (steps.min(), steps.max())
+    group = RowGroup(n_rows, int(first), int(last))
     return _Steps(group, rises and len(steps) == n_rows, column.null_count)
 
 

@@ -141,3 +141,13 @@ def test_an_answer_has_no_headers_of_a_second_one():
     answer = connection.send(REQUEST, lambda: None)
     assert list(answer.headers) == ["content-length"]
     assert answer.headers["content-length"] == "5"
+
+
+def test_bytes_after_an_answer_end_its_connection_also_if_they_arrive_later():
+    connection = FileConnection(Wire())
+    answer = connection.expect(REQUEST)
+    answer.feed(OK + b"Content-Length: 5\r\n\r\nhello")
+    assert connection.is_available
+    answer.feed(EVIL)
+    assert b"".join(answer.read(lambda: None).pieces) == b"hello"
+    assert not connection.is_available

@@ -1,0 +1,195 @@
+"""A connection in non-blocking mode: it is opened, and its answers arrive, without waiting."""
+
+from __future__ import annotations
+
+import errno
+import selectors
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import httpcore
+
+from runlake.backend.connections.exchange import READ_BYTES, Answer, FileConnection, FileRequest
+from runlake.backend.connections.socket_stream import SocketStream
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+PORTS = {b"http": 80, b"https": 443}
+SLOW_ANSWER = 5  # a whole answer may take this many times as long as the wait for its next bytes
+
+
+class Lane:
+    """A connection, and the answer that is arriving on it.
+
+    Parameters
+    ----------
+    connection : socket.socket
+        The connection, which may not be open yet.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self.socket = connection
+        self.descriptor = connection.fileno()
+        self.address: Any = None
+        self.connection: FileConnection | None = None
+        self.answer: Answer | None = None
+        self.n_sent = 0
+        self.n_bytes = 0
+        self.heard_at = self._sent_at = time.monotonic()
+        self._seconds: float | None = None
+
+    @classmethod
+    def of(cls, connection: FileConnection) -> Lane:
+        """Return the lane of an open connection, whose `FileConnection.socket` is not None."""
+        found = connection.socket
+        if found is None:
+            raise ValueError("the connection has no socket of its own")
+        lane = cls(found)
+        lane.connection = connection
+        return lane
+
+    @property
+    def is_idle(self) -> bool:
+        """True if a request can be sent now."""
+        return self.connection is not None and self.connection.is_available
+
+    def slowness(self, now: float) -> float:
+        """Return the seconds since bytes last arrived, or a fifth of those since the request."""
+        return max(now - self.heard_at, (now - self._sent_at) / SLOW_ANSWER)
+
+    def send(self, request: FileRequest) -> None:
+        """Send a request on an idle connection, whose buffer has room for a whole request.
+
+        Raises
+        ------
+        OSError
+            If the connection is closed.
+        """
+        head = request.head()
+        if self.connection is None or self.socket.send(head) < len(head):
+            raise BlockingIOError
+        self.answer = self.connection.expect(request)
+        self.n_sent += 1
+        self.n_bytes = 0
+        self.heard_at = self._sent_at = time.monotonic()
+        self._seconds = None
+
+    def receive(self) -> bool:
+        """Read what has arrived; return whether the host has closed the connection."""
+        if self.answer is None:
+            return True
+        self.heard_at = time.monotonic()
+        # Bytes inside the TLS object do not make the socket readable.
+        is_tls = isinstance(self.socket, ssl.SSLSocket)
+        with suppress(BlockingIOError, ssl.SSLWantReadError):
+            while came := self.socket.recv(READ_BYTES):
+                if self._seconds is None:
+                    self._seconds = self.heard_at - self._sent_at
+                self.n_bytes += len(came)
+                self.answer.feed(came)
+                if len(came) < READ_BYTES and not is_tls:
+                    return False
+            return True
+        return False
+
+    def end_answer(self) -> tuple[Answer, FileConnection, float | None]:
+        """Return the answer, its connection, and after how many seconds it began to arrive."""
+        answer, self.answer = self.answer, None
+        if answer is None or self.connection is None:
+            raise ValueError("no request is under way")
+        return answer, self.connection, self._seconds
+
+    def close(self) -> None:
+        """Close the connection."""
+        with suppress(OSError):
+            self.socket.close()
+
+
+class Opener:
+    """Opens connections to one host, directly.
+
+    Parameters
+    ----------
+    sample : FileRequest
+        A request to the host.
+    context : ssl.SSLContext or None
+        For an ``https`` host.
+    wrap : callable
+        Wraps the stream of a new connection, so that later reads and writes have timeouts.
+    """
+
+    def __init__(
+        self,
+        sample: FileRequest,
+        context: ssl.SSLContext | None,
+        wrap: Callable[[httpcore.NetworkStream], httpcore.NetworkStream],
+    ) -> None:
+        self.sample = sample
+        self._context = context
+        self._wrap = wrap
+        self._host = sample.host.decode("ascii").strip("[]")
+        self._addresses: list[Any] | None = None
+
+    def open(self) -> tuple[Lane, int] | None:
+        """Begin to open a connection; return it with the event to wait for, None if that fails."""
+        if self._addresses is None:
+            self._addresses = []
+            with suppress(OSError, UnicodeError):
+                port = self.sample.port or PORTS[self.sample.scheme]
+                self._addresses = socket.getaddrinfo(self._host, port, type=socket.SOCK_STREAM)
+        while self._addresses:
+            try:
+                return self._connecting(self._addresses[0]), WRITE
+            except OSError:
+                self._addresses = self._addresses[1:]
+        return None
+
+    def _connecting(self, info: Any) -> Lane:
+        family, kind, protocol, _, address = info
+        connection = socket.socket(family, kind, protocol)
+        try:
+            lane = Lane(connection)
+            lane.address = info
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with suppress(BlockingIOError):
+                connection.connect(address)
+        except BaseException:
+            connection.close()
+            raise
+        return lane
+
+    def continue_opening(self, lane: Lane) -> int:
+        """Continue to open a connection; return the event to wait for until it is open.
+
+        Raises
+        ------
+        OSError
+            If the host refuses the connection, or TLS fails.
+        """
+        lane.heard_at = time.monotonic()
+        if code := lane.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(code, "the connection failed")
+        if self.sample.scheme == b"https" and not isinstance(lane.socket, ssl.SSLSocket):
+            if self._context is None:
+                raise OSError(errno.ENOTSUP, "there is no TLS")
+            lane.socket = self._context.wrap_socket(
+                lane.socket, server_hostname=self._host, do_handshake_on_connect=False
+            )
+        if isinstance(lane.socket, ssl.SSLSocket):
+            try:
+                lane.socket.do_handshake()
+            except ssl.SSLWantReadError:
+                return READ
+            except ssl.SSLWantWriteError:
+                return WRITE
+        lane.connection = FileConnection(self._wrap(SocketStream(lane.socket)))
+        return READ
+
+    def give_up(self, lane: Lane) -> None:
+        """Open no more connections to the address of a connection that could not be opened."""
+        if self._addresses and self._addresses[0] is lane.address:
+            self._addresses = self._addresses[1:]

@@ -1,0 +1,282 @@
+"""Many requests for small files from one thread, on several connections.
+
+Threads that download small files spend most of their time on waiting for the interpreter's lock. So
+here one thread sends a request on each connection, and waits for all answers together. An answer
+that is long, slow or broken is left to the caller.
+"""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import httpcore
+
+from runlake.backend.connections.exchange import MAX_HEAD_BYTES, FileRequest, FileResponse
+from runlake.backend.connections.kept import KeptConnections
+from runlake.backend.connections.lane import READ, Lane, Opener
+
+POLL_SECONDS = 0.05
+# An answer is left to the caller if its `Lane.slowness` is more than this.
+SLOW_SECONDS = 1.0
+# No more requests are sent after this many answers, or a quarter of all if that is more, were left.
+MANY_LEFT = 4
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Begun(Generic[T]):
+    """A request that was sent, and its answer as far as it has arrived.
+
+    Parameters
+    ----------
+    subject : T
+        What was requested.
+    request : FileRequest
+        The request.
+    status : int
+        HTTP status; 0 if the headers have not arrived.
+    seconds : float or None
+        Time until the first bytes of the answer arrived; None if none have arrived.
+    is_complete : bool
+        True if the whole answer has arrived, so that reading it does not wait for the network.
+    resume : callable
+        Returns the answer, or raises an error of httpcore.
+    """
+
+    subject: T
+    request: FileRequest
+    status: int
+    seconds: float | None
+    is_complete: bool
+    resume: Callable[[], FileResponse]
+
+
+class Multiplexer(Generic[T]):
+    """Sends requests to one host, one at a time on each connection, and collects the answers.
+
+    Parameters
+    ----------
+    waiting : deque
+        What to request. An element is removed when its request is sent. If the host cannot be
+        reached, or sends many answers that are left to the caller, elements remain in the deque.
+    request_for : callable
+        Returns the request for an element.
+    kept : KeptConnections
+        Idle connections, which are used first. At the end, idle connections are kept there.
+    opener : Opener
+        Opens further connections.
+    max_bytes : int
+        Answers with a longer body are left to the caller.
+    """
+
+    def __init__(
+        self,
+        waiting: deque[T],
+        request_for: Callable[[T], FileRequest],
+        kept: KeptConnections,
+        opener: Opener,
+        *,
+        max_bytes: int,
+    ) -> None:
+        self._waiting = waiting
+        self._request_for = request_for
+        self._kept = kept
+        self._opener = opener
+        self._max_bytes = max_bytes
+        self._selector = selectors.DefaultSelector()
+        self._lanes: set[Lane] = set()
+        self._under_way: dict[Lane, tuple[T, FileRequest]] = {}
+        self._n_answers = 0
+        self._n_left = 0
+        self._is_ending = False
+
+    def run(self, n_connections: int, check: Callable[[], None]) -> Iterator[Begun[T]]:
+        """Send requests, and yield each answer when it has arrived, or is left to the caller.
+
+        Parameters
+        ----------
+        n_connections : int
+            Maximum number of connections.
+        check : callable
+            Called while waiting; raises an error to end the wait.
+
+        Yields
+        ------
+        Begun
+            In the order in which the answers arrive. Nothing is read while the caller uses an
+            answer, but the host prepares the next answers.
+        """
+        try:
+            self._begin(min(n_connections, len(self._waiting)))
+            while self._lanes:
+                check()
+                for key, _ in self._selector.select(POLL_SECONDS):
+                    begun = self._advance(key.data) if key.data in self._lanes else None
+                    if begun is not None:
+                        yield begun
+                yield from self._slow()
+        finally:
+            for lane in list(self._lanes):
+                self._drop(lane)
+            self._selector.close()
+
+    def _begin(self, n_lanes: int) -> None:
+        """Send the first requests on idle connections, and begin to open others."""
+        for connection in self._kept.take_idle(self._opener.sample, n_lanes):
+            lane = Lane.of(connection)
+            self._add(lane, READ)
+            self._send_next(lane)
+        for _ in range(n_lanes - len(self._lanes)):
+            self._open()
+
+    def _open(self) -> None:
+        """Begin to open another connection; if that fails, send no more requests."""
+        if self._is_ending or not self._waiting:
+            return
+        opened = self._opener.open()
+        if opened is None:
+            # The caller's own request reports why.
+            self._is_ending = True
+        else:
+            self._add(*opened)
+
+    def _advance(self, lane: Lane) -> Begun[T] | None:
+        """Continue after a lane's socket has become ready; return an answer for the caller."""
+        try:
+            if lane.connection is None:
+                self._open_further(lane)
+                return None
+            is_over = lane.receive()
+        except (OSError, httpcore.RemoteProtocolError) as error:
+            return self._broken(lane, error)
+        if lane.answer is None:
+            return None
+        if lane.answer.is_complete:
+            self._n_answers += 1
+            begun = self._begun(lane)
+            # Sent before the answer is used, so that the host has something to do meanwhile.
+            self._send_next(lane)
+            return begun
+        is_long = lane.n_bytes > self._max_bytes + MAX_HEAD_BYTES
+        if is_over or is_long or lane.answer.is_longer(self._max_bytes):
+            return self._left(lane)
+        return None
+
+    def _open_further(self, lane: Lane) -> None:
+        events = self._opener.continue_opening(lane)
+        if lane.connection is None:
+            self._selector.modify(lane.descriptor, events, lane)
+        else:
+            self._selector.modify(lane.descriptor, READ, lane)
+            self._send_next(lane)
+
+    def _send_next(self, lane: Lane) -> None:
+        """Send the next request, on a new connection if the host closes this one."""
+        if self._is_ending or not self._waiting:
+            self._drop(lane)
+            return
+        if not lane.is_idle:
+            self._drop(lane)
+            self._open()
+            return
+        subject = self._waiting.popleft()
+        request = self._request_for(subject)
+        try:
+            lane.send(request)
+        except OSError:
+            self._waiting.appendleft(subject)
+            self._is_ending = not lane.n_sent
+            self._close(lane)
+            self._open()
+        else:
+            self._under_way[lane] = subject, request
+
+    def _broken(self, lane: Lane, error: Exception) -> Begun[T] | None:
+        if lane.answer is None:
+            self._close(lane)
+            self._opener.give_up(lane)
+            self._open()
+            return None
+        begun = self._begun(lane, error=error)
+        self._close(lane)
+        self._note_left()
+        return begun
+
+    def _slow(self) -> Iterator[Begun[T]]:
+        now = time.monotonic()
+        for lane in [one for one in self._lanes if one.slowness(now) > SLOW_SECONDS]:
+            if lane.answer is None:
+                self._is_ending = True
+                self._close(lane)
+            else:
+                yield self._left(lane)
+
+    def _left(self, lane: Lane) -> Begun[T]:
+        """Leave an answer, and its connection, to the caller."""
+        begun = self._begun(lane, is_left=True)
+        self._remove(lane)
+        self._note_left()
+        self._open()
+        return begun
+
+    def _begun(
+        self, lane: Lane, *, is_left: bool = False, error: Exception | None = None
+    ) -> Begun[T]:
+        """Return the answer that is under way in a lane, and end it there."""
+        subject, request = self._under_way.pop(lane)
+        answer, connection, seconds = lane.end_answer()
+
+        def close() -> None:
+            if is_left:
+                self._kept.keep(request, connection)
+
+        def resume() -> FileResponse:
+            if error is not None:
+                raise _of_httpcore(error)
+            try:
+                return answer.read(close)
+            except BaseException:
+                if is_left:
+                    connection.close()
+                raise
+
+        is_complete = not is_left and error is None
+        return Begun(subject, request, answer.status, seconds, is_complete, resume)
+
+    def _note_left(self) -> None:
+        self._n_left += 1
+        if self._n_left >= max(MANY_LEFT, self._n_answers // MANY_LEFT):
+            self._is_ending = True
+
+    def _add(self, lane: Lane, events: int) -> None:
+        self._selector.register(lane.descriptor, events, lane)
+        self._lanes.add(lane)
+
+    def _remove(self, lane: Lane) -> None:
+        self._selector.unregister(lane.descriptor)
+        self._lanes.discard(lane)
+
+    def _drop(self, lane: Lane) -> None:
+        """Keep an idle connection for later requests; close any other."""
+        if lane.connection is None or not lane.is_idle:
+            self._close(lane)
+            return
+        self._remove(lane)
+        self._kept.keep(self._opener.sample, lane.connection)
+
+    def _close(self, lane: Lane) -> None:
+        self._remove(lane)
+        lane.close()
+
+
+def _of_httpcore(error: Exception) -> Exception:
+    if isinstance(error, OSError):
+        found: Any = httpcore.ReadError(str(error))
+        found.__cause__ = error
+        return found  # type: ignore[no-any-return]
+    return error
