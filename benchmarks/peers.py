@@ -162,16 +162,16 @@ RUNLAKE_RUN_TABLE = """
 import runlake
 measure(lambda: runlake.Api().runs(path).frame().height)
 """
-FIRST_ROW = f"""{RUNLAKE}
+_FIRST_ROW = f"""{RUNLAKE}
 from runlake.exports.manifest import fetch_manifest
-measure(
+from runlake.history.decode.first_slices import forget_first_slices
+reads = (
     lambda: len(next(iter(run.beta_scan_history(**arguments)))),
     lambda: fetch_manifest(run._client, run._path).last_step,
 )
 """
-FIRST_ROW_DECODED = FIRST_ROW.replace(
-    "\n)", ",\n    before=first_slices.forget_first_slices)"
-).replace("measure(", "from runlake.history.decode import first_slices\nmeasure(")
+FIRST_ROW = f"{_FIRST_ROW}measure(*reads)"
+FIRST_DECODED_ROW = f"{_FIRST_ROW}measure(*reads, before=forget_first_slices)"
 IMPORTS = """
 import os, subprocess
 environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

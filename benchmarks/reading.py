@@ -59,12 +59,7 @@ class Reading:
             with self._serving(DENSE) as path:
                 yield self.first_row(path, 13)
         if wanted & {"first", "wire"}:
-            with self._serving(WIDE) as path:
-                if "first" in wanted:
-                    yield self.first_row(path, 1_000)
-                    yield self.first_row_far(path, 1_000)
-                if "wire" in wanted:
-                    yield self.wire_bytes(path)
+            yield from self._wide(wanted)
         if wanted & {"interrupt", "memory"}:
             with self._serving(LONG) as path:
                 if "interrupt" in wanted:
@@ -73,6 +68,15 @@ class Reading:
                     yield self.memory(path)
         if "samples" in wanted:
             yield from self.sample()
+
+    def _wide(self, wanted: AbstractSet[str]) -> Iterator[Line]:
+        with self._serving(WIDE) as path:
+            if "first" in wanted:
+                yield self.first_row(path, 1_000)
+                yield self.first_row_far(path, 1_000)
+                yield self.first_decoded_row(path, 1_000)
+            if "wire" in wanted:
+                yield self.wire_bytes(path)
 
     @contextlib.contextmanager
     def _serving(self, shape: Shape) -> Iterator[str]:
@@ -84,11 +88,23 @@ class Reading:
 
     def first_row(self, path: str, n_keys: int, server: RunningServer | None = None) -> Line:
         """Measure the time to the first row of a warm scan, minus that of a bare request."""
-        side = replace(self._side(peers.FIRST_ROW, path), server=server or self._server)
+        line, over = self._first_row(peers.FIRST_ROW, path, n_keys, server or self._server)
+        return replace(line, goal="<= +15 ms", is_met=over <= 15)
+
+    def first_decoded_row(self, path: str, n_keys: int) -> Line:
+        """Measure the same if the first slice is not in memory, as in the first scan of a run."""
+        line, _ = self._first_row(peers.FIRST_DECODED_ROW, path, n_keys, self._server)
+        return replace(line, work=f"{line.work}, not in memory")
+
+    def _first_row(
+        self, script: str, path: str, n_keys: int, server: RunningServer
+    ) -> tuple[Line, float]:
+        """Return a line without a goal, and the milliseconds over those of a bare request."""
+        side = replace(self._side(script, path), server=server)
         ours, trip = take_turns(side, rounds=41)
         over = (ours.median - trip.median) * 1e3
         name = f"first row of a warm scan, {n_keys:,} keys"
-        return Line(name, str(ours), f"request: {trip}", f"+{over:.1f} ms", "<= +15 ms", over <= 15)
+        return Line(name, str(ours), f"request: {trip}", f"+{over:.1f} ms", "", None), over
 
     def first_row_far(self, path: str, n_keys: int) -> Line:
         """Measure the same over a network with latency."""
