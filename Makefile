@@ -16,9 +16,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # Without these pyright asks whether a newer release exists, and prefers any node on the machine.
 PYRIGHT := PYRIGHT_PYTHON_IGNORE_WARNINGS=1 PYRIGHT_PYTHON_GLOBAL_NODE=0 $(BIN)/pyright
 
-.PHONY: demo shells test pytest coverage thorough fuzz lint format bench bench-server docs dist constraints clean
+.PHONY: demo shells browser test pytest coverage thorough fuzz lint format bench bench-server docs dist constraints clean
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt hatch_build.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "runlake needs Python 3.11 or newer; set PYTHON=")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
@@ -50,6 +50,14 @@ shells:
 	  DEBIAN_FRONTEND=noninteractive timeout 120 apt-get install -qq -y --no-install-recommends $$missing; \
 	} >/dev/null 2>&1 || echo "Not installed:$$missing"
 
+# Charts are tested in a real browser too, where root may install one.
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null || test "$$(id -u)" != 0 || \
+	! command -v apt-get >/dev/null || { \
+	  timeout 60 apt-get -o Acquire::Retries=0 update -qq && \
+	  DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install -qq -y --no-install-recommends chromium; \
+	} >/dev/null 2>&1 || echo "Not installed: chromium"
+
 # Linters run beside the tests, because mypy keeps one processor busy and no more. What they say
 # comes at once when they have ended.
 test: $(READY)
@@ -67,7 +75,7 @@ coverage: $(READY) shells
 
 # What takes minutes, or needs a package registry: the built wheel, older SDKs, many examples of
 # each property, and many mutated files. Each pytest says how long it took.
-thorough: $(READY)
+thorough: $(READY) browser
 	$(BIN)/python -m pytest $(PYTEST_WORKERS) -m thorough --timeout 1200 $(PYTEST_ARGS)
 	$(BIN)/python -m pytest $(SPREAD) --hypothesis-profile thorough --timeout 1200 tests/property
 	$(MAKE) fuzz
@@ -87,6 +95,7 @@ bench-server: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m tests.conformance.render
+	$(BIN)/python -m tests.docs.draw_pictures
 	$(BIN)/python -m pytest --quiet tests/docs
 
 dist: $(READY)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.server_process import running_server
 
-from benchmarks import download, frames, lake, many_runs, reading, rows
+from benchmarks import charts, download, frames, lake, many_runs, reading, rows
 from benchmarks.growth import curves
 from benchmarks.plot import Curve
 from benchmarks.report import Line, as_markdown, growth_table, summary, write_document
@@ -24,6 +24,7 @@ GROUPS: dict[tuple[str, ...], Measure] = {
     frames.NAMES: frames.lines,
     reading.NAMES: reading.lines,
     many_runs.NAMES: many_runs.lines,
+    charts.NAMES: charts.lines,
     download.NAMES: download.lines,
     lake.NAMES: lake.lines,
 }

@@ -137,6 +137,13 @@ next(iter(run.beta_scan_history(**arguments)))
 for _ in sys.stdin:
     print(json.dumps({"seconds": [interrupted()], "counts": [1]}), file=out, flush=True)
 """
+RUNLAKE_PLOT = f"""{RUNLAKE}
+key = arguments["key"]
+measure(
+    lambda: run.frame([key]).height,
+    lambda: len(run.plot(key).html()) > 0,
+)
+"""
 _MANY_RUNS = """
 import os, shutil
 runs = library.Api().runs(path)
@@ -274,4 +281,13 @@ def fetch():
     assert [one.wait() for one in started] == [0] * len(started)
     return n_bytes()
 measure(fetch, before=clear)
+"""
+PLOT_OF_RUNS = """
+import runlake
+runs = runlake.Api().runs(path)
+len(runs)
+measure(
+    lambda: runs.align(arguments["keys"], by=arguments["by"]).height > 0,
+    lambda: len(runs.plot(arguments["keys"], by=arguments["by"]).html()) > 0,
+)
 """

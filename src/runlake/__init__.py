@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runlake import apis as apis
     from runlake import errors as errors
     from runlake.cache.pull_result import PullResult
+    from runlake.charts.chart import Chart
     from runlake.errors import (
         CommError,
         Error,
@@ -63,6 +64,7 @@ _HOMES = {
     "ArtifactTTL": "runlake.public.artifacts.values",
     "Best": "runlake.history.best",
     "BranchPoint": "runlake.values.branch_point",
+    "Chart": "runlake.charts.chart",
     "CommError": "runlake.errors",
     "ConsoleLogLine": "runlake.public.run.console",
     "ConsoleLogs": "runlake.public.run.console",
@@ -106,6 +108,7 @@ __all__ = [
     "ArtifactTTL",
     "Best",
     "BranchPoint",
+    "Chart",
     "CommError",
     "ConsoleLogLine",
     "ConsoleLogs",

@@ -12,7 +12,9 @@ from pathlib import Path
 import runlake
 
 OF_EXTRAS = (
+    "matplotlib",
     "pandas",
+    "plotly",
     "plotext",
     "rich",
     "starlette",

@@ -52,6 +52,7 @@ def list_runs(api: Api) -> None:
     assert_type(runs[0], Run)
     assert_type(runs[:10], list[Run])
     assert_type(runs.frame(), pl.DataFrame)
+    assert_type(runs.plot("loss", by="config.lr", band="std"), runlake.Chart)
     assert_type(runs.scan(["loss"], min_step=10), pl.LazyFrame)
     assert_type(runs.histories(100, keys=["loss"]), list[dict[str, Any]])
     assert_type(runs.histories(format="polars"), pl.DataFrame)

@@ -120,7 +120,7 @@ def _train(directory: Path, address: Mapping[str, Any], steps: int) -> None:
 
 
 def _read(directory: Path, address: Mapping[str, Any]) -> None:
-    from runlake.cli.output import show_curve, show_frame
+    from runlake.cli.output import show_frame
     from runlake.public.api import Api
     from runlake.public.progress import Bar
 
@@ -139,5 +139,4 @@ def _read(directory: Path, address: Mapping[str, Any]) -> None:
     typer.echo(f"4. {n_rows:,} rows read cold in {cold:.3f} s, {n_again:,} warm in {warm:.3f} s.")
     typer.echo('\nrun.frame(["val.loss", "val.acc"], min_step=500, max_step=700)')
     show_frame(run.frame(["val.loss", "val.acc"], min_step=500, max_step=700))
-    losses = run.frame(["val.loss"])
-    show_curve(losses["_step"].to_list(), losses["val.loss"].to_list(), "val.loss")
+    typer.echo(run.plot("val.loss").text())

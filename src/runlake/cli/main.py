@@ -25,6 +25,7 @@ from runlake.cli.completion import (
     with_shells,
 )
 from runlake.cli.demo import demo
+from runlake.cli.plot import plot
 from runlake.cli.pull import pull
 from runlake.cli.run import query, show
 from runlake.errors import InvalidArgument, RunlakeError
@@ -78,7 +79,7 @@ app = typer.Typer(
 )
 
 
-for _command in (pull, show, query, demo):
+for _command in (pull, show, query, plot, demo):
     app.command()(_command)
 app.add_typer(cache.app, name="cache")
 

@@ -118,19 +118,3 @@ def _print_table(names: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> 
     for row in rows:
         table.add_row(*map(Text, row))
     Console().print(table)
-
-
-def show_curve(steps: Sequence[int], values: Sequence[float], title: str) -> None:
-    """Draw one curve in the terminal."""
-    import plotext
-
-    figure = plotext.figure
-    figure.clear()
-    figure.plot_size(76, 16)
-    curve = figure.signal(list(steps), list(values), marker="braille")
-    curve.lines()
-    figure.draw(curve)
-    figure.title(cell_text(title))
-    figure.label("step", "x")
-    # plotext's colours include the background, which is unreadable with some terminal themes.
-    sys.stdout.write(plotext.uncolorize(str(figure.build())) + "\n")

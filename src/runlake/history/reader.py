@@ -274,6 +274,33 @@ class Reading:
         picked, n_found, _ = self.healing(lambda reading: reading.picked(n_rows, keys))
         return picked, n_found
 
+    def frame_or_sample(
+        self, n_rows: int, keys: Sequence[str], *, needs_all: bool = False
+    ) -> tuple[pl.DataFrame, int]:
+        """Return all rows as a frame; of a history too long for one frame, those of `sample`.
+
+        Parameters
+        ----------
+        n_rows, keys
+            As for `sample`.
+        needs_all : bool
+            Return all rows in any case.
+
+        Returns
+        -------
+        tuple of DataFrame and int
+            The rows, and the number of rows before sampling. There is no warning if there are no
+            rows.
+        """
+        from runlake.history.sample.candidates import is_divided
+
+        # The backend samples only rows that have all of the keys.
+        is_backends = self._is_backends_choice and self.plan.projection.how == "all"
+        if not needs_all and (is_backends or is_divided(self.plan, n_rows)):
+            return self.sampled_frame(n_rows, keys)
+        frame, _ = self.healing(Reading.collected)
+        return frame, frame.height
+
     def picked(
         self, n_rows: int, keys: Sequence[str] | None
     ) -> tuple[pl.DataFrame, int, tuple[str, ...]]:

@@ -47,7 +47,8 @@ def make_curve(x: Floats, y: Floats, smoothing: float | None = None) -> Curve:
     x, y : array of float64
         Equally long. Points whose x is NaN are left out.
     smoothing : float, optional
-        Weight of the exponential moving average, from 0 (none) to below 1.
+        From 0 to below 1, the weight of the exponential moving average; from 1, the number of
+        points of a window whose mean replaces each value.
 
     Examples
     --------
@@ -62,7 +63,20 @@ def make_curve(x: Floats, y: Floats, smoothing: float | None = None) -> Curve:
         x, y = x[order], y[order]
         is_last = np.append(x[1:] != x[:-1], True)
         x, y = x[is_last], y[is_last]
-    return Curve(x, smoothed(y, smoothing) if smoothing else y)
+    return Curve(x, smooth_values(y, smoothing) if smoothing else y)
+
+
+def smooth_values(values: Floats, smoothing: float) -> Floats:
+    """Return smoothed values; non-finite values stay as they are and do not count.
+
+    Parameters
+    ----------
+    values : array of float64
+        The values of a curve, in the order of its x axis.
+    smoothing : float
+        Below 1, the weight of `smoothed`; from 1, the number of points of `window_mean`.
+    """
+    return smoothed(values, smoothing) if smoothing < 1 else window_mean(values, int(smoothing))
 
 
 def smoothed(values: Floats, weight: float) -> Floats:
@@ -88,6 +102,34 @@ def smoothed(values: Floats, weight: float) -> Floats:
     numbers = pl.Series(np.where(is_finite, values, np.nan)).fill_nan(None)
     found = numbers.ewm_mean(alpha=1 - weight, adjust=True, ignore_nulls=True)
     return np.where(is_finite, found.to_numpy(), values)
+
+
+def window_mean(values: Floats, n_points: int) -> Floats:
+    """Return the mean of the points around each point; at the ends the window is shorter.
+
+    Parameters
+    ----------
+    values : array of float64
+        Non-finite values stay as they are and do not count.
+    n_points : int
+        Number of points of the window. An even window reaches one point further back.
+
+    Examples
+    --------
+    >>> window_mean(np.array([0.0, 3.0, 6.0, 9.0]), 3).tolist()
+    [1.5, 3.0, 6.0, 7.5]
+    """
+    import polars as pl
+
+    if not values.size:
+        return values
+    is_finite = np.isfinite(values)
+    after = (n_points - 1) // 2
+    numbers = pl.Series(np.where(is_finite, values, np.nan)).fill_nan(None)
+    # Windows of polars end at their point: move the result, and fill the end.
+    padded = numbers.extend_constant(None, after)
+    means = padded.rolling_mean(n_points, min_samples=1)[after:]
+    return np.where(is_finite, means.to_numpy(), values)
 
 
 def common_grid(curves: Sequence[Curve], grid: int | Sequence[float] | None) -> Floats:

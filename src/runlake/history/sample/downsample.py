@@ -113,7 +113,8 @@ def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataF
     Each key gets an equal share of the rows. If a sparse key does not need its share, the other
     keys get the rest. The points of a key are chosen by MinMaxLTTB (Van Der Donckt et al., 2023)
     over its finite values. Its buckets have equal numbers of points, not equal ranges of steps, so
-    that a gap between steps costs no points. Non-finite values get up to a quarter of the share.
+    that a gap between steps costs no points. Non-finite values get up to a quarter of the share,
+    first of all one for each stretch of them.
 
     Examples
     --------
@@ -228,16 +229,30 @@ def _points_of(series: pl.Series, share: int, is_chosen: Booleans) -> Indices:
     cells = series.drop_nulls() if series.null_count() else series
     values = (cells if cells.dtype == pl.Float64 else cells.cast(pl.Float64)).to_numpy()
     is_finite = np.isfinite(values)
-    odd, finite = filled[:0], filled
+    finite = filled
     if not is_finite.all():
-        odd, finite, values = filled[~is_finite], filled[is_finite], values[is_finite]
-    n_odd = max(min(len(odd), limit // NON_FINITE_SHARE), limit - len(finite))
+        finite, values = filled[is_finite], values[is_finite]
+    n_odd = max(min(len(filled) - len(finite), limit // NON_FINITE_SHARE), limit - len(finite))
     n_finite = limit - n_odd
     if n_finite < MIN_DOWNSAMPLED or len(finite) <= n_finite:
         kept = _evenly(finite, n_finite)
     else:
         kept = finite[_downsampled(values, n_finite)]
-    return np.concatenate([kept, _evenly(odd, n_odd)])
+    if len(finite) == len(filled):
+        return kept
+    return np.concatenate([kept, _of_stretches(filled, ~is_finite, n_odd)])
+
+
+def _of_stretches(rows: Indices, is_odd: Booleans, limit: int) -> Indices:
+    """Choose rows with non-finite values: one of each stretch of them, if the limit allows it."""
+    starts = is_odd.copy()
+    starts[1:] &= ~is_odd[:-1]
+    if np.count_nonzero(is_odd) <= limit:
+        return rows[is_odd]
+    first = rows[starts]
+    if len(first) >= limit:
+        return _evenly(first, limit)
+    return np.concatenate([first, _evenly(rows[is_odd & ~starts], limit - len(first))])
 
 
 def _evenly(indices: Indices, limit: int) -> Indices:

@@ -17,6 +17,7 @@ from runlake.public.run.exports import RunExports
 from runlake.public.run.files import RunFiles
 from runlake.public.run.history import RunHistory
 from runlake.public.run.keys import RunKeys
+from runlake.public.run.plots import RunPlots
 from runlake.values import check_text
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ NOT_IN_PROJECTS = set("/\\#?%:")
 MAX_PROJECT_NAME = 128
 
 
-class Run(RunHistory, RunKeys, RunExports, RunFiles, RunArtifacts):
+class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts):
     """One run of a project; returned by `Api.run`, `Api.runs` and `Run.create`."""
 
     @classmethod

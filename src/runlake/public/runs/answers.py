@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from runlake.errors import InvalidArgument
 from runlake.public.runs.scans import RowRequest, RunScans, check_request
-from runlake.values import RUN_ID, STEP, check_number, check_word
+from runlake.values import RUN_ID, STEP, StepRange, check_number, check_word
 
 if TYPE_CHECKING:
     import polars as pl
@@ -121,6 +121,8 @@ class RunAnswers(RunScans):
         by: Sequence[str] = (),
         stats: Sequence[str] = ("mean", "std", "n"),
         smooth: float | None = None,
+        min_step: int | None = None,
+        max_step: int | None = None,
         lineage: bool = False,
     ) -> pl.DataFrame:
         """Return statistics of keys over runs, at the points of one x axis.
@@ -150,6 +152,8 @@ class RunAnswers(RunScans):
         smooth : float, optional
             Weight of the exponential moving average of W&B's charts, from 0 to below 1. It is
             applied to each run before the runs are aligned.
+        min_step, max_step : int or None
+            As for `scan`.
         lineage : bool
             As for `scan`: the curve of a forked run begins at the root of its lineage.
 
@@ -172,6 +176,27 @@ class RunAnswers(RunScans):
         --------
         Mean and spread over seeds: ``runs.align(["loss"], by=["config.lr"])``
         """
+        if smooth is not None:
+            check_number(smooth, "smooth", at_least=0)
+            if smooth >= 1:
+                raise InvalidArgument(f"smooth must be below 1, not {smooth!r}.")
+        steps = StepRange.from_arguments(min_step, max_step)
+        return self._aligned(keys, x, grid, method, by, stats, smooth, steps, lineage=lineage)
+
+    def _aligned(
+        self,
+        keys: list[str],
+        x: str,
+        grid: int | Sequence[float] | None,
+        method: str,
+        by: Sequence[str],
+        stats: Sequence[str],
+        smoothing: float | None,
+        steps: StepRange,
+        *,
+        lineage: bool = False,
+    ) -> pl.DataFrame:
+        """Return the result of `align`; ``smoothing`` may also be a number of points."""
         from runlake.history.runs import align
         from runlake.history.runs.aligned import Alignment, aligned_frame
 
@@ -183,11 +208,15 @@ class RunAnswers(RunScans):
             raise InvalidArgument(f"stats must be a list of statistics, not {stats!r}.")
         for name in stats:
             check_word(name, "stats", align.STAT_NAMES)
-        if smooth is not None:
-            check_number(smooth, "smooth", at_least=0)
-            if smooth >= 1:
-                raise InvalidArgument(f"smooth must be below 1, not {smooth!r}.")
-        asked = check_request(keys, x=x, columns=by, how="any", lineage=lineage)
+        asked = check_request(
+            keys,
+            x=x,
+            columns=by,
+            how="any",
+            min_step=steps.start,
+            max_step=steps.stop,
+            lineage=lineage,
+        )
         if STEP in keys:
             raise InvalidArgument("keys must name logged keys, not '_step'.")
         taken = {"key", "n", "n_nan", "n_missing", "ci95_low", "ci95_high", *align.STAT_NAMES}
@@ -202,7 +231,7 @@ class RunAnswers(RunScans):
             groups,
             axis,
             list(dict.fromkeys(keys)),
-            Alignment(points, "linear" if method == "linear" else "asof", tuple(stats), smooth),
+            Alignment(points, "linear" if method == "linear" else "asof", tuple(stats), smoothing),
         )
 
     def _one_per_run(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 from runlake.errors import InvalidType
 from runlake.public.lists.filters import checked_filters
 from runlake.public.run.run import Run
-from runlake.public.runs.answers import RunAnswers
 from runlake.public.runs.attachments import RunAttachments
 from runlake.public.runs.histories import RunHistories
+from runlake.public.runs.plots import RunsPlots
 from runlake.public.runs.run_list import RunList
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ def is_expression(condition: object) -> bool:
     return isinstance(condition, pl.Expr)
 
 
-class Runs(RunHistories, RunAnswers, RunAttachments, RunList):
+class Runs(RunHistories, RunsPlots, RunAttachments, RunList):
     """The runs of a project that match a filter; returned by `Api.runs`.
 
     The parameters are those of `RunList`. Iterate over it, index it, or read all its runs at once:
     `frame` has their fields, `scan` their rows, `histories` a sample, `best`, `last` and `at` one
-    value per run, and `align` brings the curves of the runs onto one axis.
+    value per run, `align` brings the curves of the runs onto one axis, and `plot` draws them.
     """
 
     def where(self, condition: Condition) -> Runs:

@@ -1,0 +1,66 @@
+"""Write numbers as little-endian buffers in base64, which a page decodes without parsing."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from runlake.history.runs.align import Floats
+
+# Share of the range of values that single precision may lose: less than a pixel.
+MAX_LOSS = 1e-5
+MAX_RELATIVE_LOSS = 1e-6
+SINGLE, DOUBLE, BYTE = "f4", "f8", "u1"
+
+
+class Buffers:
+    """Collects the buffers of a page; equal buffers are stored once."""
+
+    def __init__(self) -> None:
+        self.stored: list[list[str]] = []
+        self._places: dict[tuple[str, bytes], int] = {}
+
+    def add_exact(self, values: Floats) -> int:
+        """Add floats without loss, in single precision if that is exact; return their place."""
+        single = _single(values)
+        return self._add(values, single if np.array_equal(single, values) else None)
+
+    def add(self, values: Floats) -> int:
+        """Add floats, in single precision if that changes no pixel; return their place."""
+        single = _single(values)
+        return self._add(values, single if _is_close(single, values) else None)
+
+    def add_bytes(self, values: npt.NDArray[np.uint8]) -> int:
+        """Add small integers; return their place."""
+        return self._store(BYTE, values.tobytes())
+
+    def _add(self, values: Floats, single: npt.NDArray[np.float32] | None) -> int:
+        if single is None:
+            return self._store(DOUBLE, values.astype("<f8").tobytes())
+        return self._store(SINGLE, single.tobytes())
+
+    def _store(self, kind: str, content: bytes) -> int:
+        place = self._places.setdefault((kind, content), len(self.stored))
+        if place == len(self.stored):
+            self.stored.append([kind, base64.b64encode(content).decode("ascii")])
+        return place
+
+
+def _single(values: Floats) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore", under="ignore"):
+        return values.astype("<f4")
+
+
+def _is_close(single: npt.NDArray[np.float32], values: npt.NDArray[Any]) -> bool:
+    is_finite = np.isfinite(values)
+    exact = values[is_finite]
+    if not exact.size:
+        return True
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss = np.abs(single[is_finite].astype(np.float64) - exact)
+        span = exact.max() - exact.min()
+        allowed = np.abs(exact) * MAX_RELATIVE_LOSS
+        return bool((loss <= allowed).all() and (span == 0 or loss.max() <= span * MAX_LOSS))

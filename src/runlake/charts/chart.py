@@ -1,0 +1,288 @@
+"""`Chart`: a description of curves, and a method for each output."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runlake.charts.curves import MARK_NAMES, Curve, make_curves
+from runlake.charts.drawing import Drawing
+from runlake.charts.names import counted, shown
+from runlake.charts.series import Axis, Series
+from runlake.charts.smoothing import check_smooth, describe
+from runlake.errors import InvalidArgument, InvalidType, MissingExtra
+from runlake.errors.screen import for_screen
+from runlake.values import STEP, check_count, check_number
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+    import plotly.graph_objects
+    import polars as pl
+
+N_POINTS = 2_000
+MIN_POINTS = 4
+PICTURES = (".png", ".svg", ".pdf")
+PAGES = (".html", ".htm")
+TITLE_KEYS = 3
+X_AXIS, Y_AXIS = Axis(STEP), Axis()
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """Curves and how to show them, as interactive HTML, terminal text, picture or plotly figure.
+
+    `Run.plot` and `Runs.plot` return charts. In a notebook, a chart shows itself; ``print`` draws
+    it with characters.
+
+    Parameters
+    ----------
+    series : tuple of Series
+        The curves, with all of their points.
+    x, y : Axis
+        Scale and range of the axes, and the key of the x axis.
+    smooth : float, int or None
+        From 0 to below 1, the weight of the exponential moving average of W&B's charts; an integer
+        from 1 is the number of points of a window mean. Values are smoothed before they are
+        sampled.
+    title : str
+        The keys, and the run if there is only one, if omitted.
+    notes : tuple of str
+        Facts to show below the curves, besides those that the chart finds itself.
+    points : int
+        Maximum number of points that are drawn for the series of one frame. They show the shape of
+        the curve; first and last point, NaN and infinities are among them.
+    """
+
+    series: tuple[Series, ...]
+    x: Axis = X_AXIS
+    y: Axis = Y_AXIS
+    smooth: float | int | None = None
+    title: str = ""
+    notes: tuple[str, ...] = ()
+    points: int = N_POINTS
+
+    def __post_init__(self) -> None:
+        if not self.series:
+            raise InvalidArgument("A chart needs at least one series.")
+        object.__setattr__(self, "series", tuple(self.series))
+        object.__setattr__(self, "smooth", check_smooth(self.smooth))
+        if check_count(self.points, "points") < MIN_POINTS:
+            raise InvalidArgument(f"points must be {MIN_POINTS} or more, not {self.points!r}.")
+
+    @classmethod
+    def of_frame(
+        cls, frame: pl.DataFrame, keys: str | Sequence[str], *, x: str = STEP, run: str = ""
+    ) -> Chart:
+        """Return a chart of columns of a frame.
+
+        Parameters
+        ----------
+        frame : polars.DataFrame
+            Rows in any order. A row whose key is null is no point of that key.
+        keys : str or list of str
+            Columns to draw.
+        x : str
+            Column of the x axis.
+        run : str
+            Name for the legend.
+
+        Raises
+        ------
+        InvalidArgument
+            If a column is missing or its values are not numbers.
+        """
+        names = [keys] if isinstance(keys, str) else list(keys)
+        chart = cls(tuple(Series(frame, key, x, run) for key in names), x=Axis(x))
+        # Wrong columns are reported here, not when the chart is drawn.
+        _ = chart.curves
+        return chart
+
+    @cached_property
+    def curves(self) -> list[Curve]:
+        """The points that are drawn, one item per series."""
+        return make_curves(self.series, self.x, self.smooth, self.points)
+
+    @property
+    def heading(self) -> str:
+        """The title; if there is none, the keys and the only run."""
+        if self.title:
+            return shown(self.title)
+        keys = list(dict.fromkeys(one.key for one in self.series))
+        more = f" and {len(keys) - TITLE_KEYS} more" if len(keys) > TITLE_KEYS else ""
+        runs = {one.run for one in self.series}
+        of_run = f" - {runs.pop()}" if len(runs) == 1 and "" not in runs else ""
+        return shown(", ".join(keys[:TITLE_KEYS]) + more + of_run)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What to know about the picture: how many points it shows, what is marked or left out."""
+        n_shown = sum(len(curve.x) for curve in self.curves)
+        n_points = max(n_shown, sum(curve.n_points for curve in self.curves))
+        size = counted(n_points, "point")
+        found = [size if n_shown == n_points else f"{n_shown:,} of {size}"]
+        marks: Counter[int] = Counter()
+        for curve in self.curves:
+            marks.update(curve.marks[curve.marks > 0].tolist())
+        if marks:
+            kinds = [f"{marks[kind]:,} {MARK_NAMES[kind]}" for kind in sorted(marks)]
+            found.append(f"marked: {', '.join(kinds)}")
+        if self.smooth is not None:
+            found.append(describe(self.smooth))
+        return [*found, *map(shown, self.notes)]
+
+    @cached_property
+    def drawing(self) -> Drawing:
+        """What the drawers draw."""
+        return Drawing(self.heading, tuple(self.remarks), tuple(self.curves), self.x, self.y)
+
+    def within(self, low: float | None = None, high: float | None = None) -> Chart:
+        """Return this chart for a range of the x axis, both ends inclusive, with finer points.
+
+        Raises
+        ------
+        InvalidArgument
+            If an end is not a finite number.
+        """
+        for end, name in ((low, "low"), (high, "high")):
+            if end is not None:
+                check_number(end, name)
+        return replace(self, x=replace(self.x, low=low, high=high))
+
+    def html(self) -> str:
+        """Return an HTML document with the interactive chart; it needs no network.
+
+        Drag to zoom, double-click to zoom out. A click on a name of the legend hides a curve.
+        """
+        from runlake.charts.html import document
+
+        return document([self.drawing])
+
+    def text(self, width: int = 76, height: int = 18) -> str:
+        """Return the chart drawn with characters, for a terminal.
+
+        Parameters
+        ----------
+        width, height : int
+            Size in characters; the legend and the notes need further lines.
+
+        Raises
+        ------
+        MissingExtra
+            If plotext is not installed.
+        """
+        from runlake.charts.terminal import draw_text
+
+        check_count(width, "width")
+        check_count(height, "height")
+        return draw_text(self.drawing, width, height)
+
+    def to_matplotlib(self) -> matplotlib.figure.Figure:
+        """Return the chart as a figure of matplotlib.
+
+        Raises
+        ------
+        MissingExtra
+            If matplotlib is not installed.
+        """
+        from runlake.charts.matplotlib_figure import make_figure
+
+        return make_figure(self.drawing)
+
+    def to_plotly(self) -> plotly.graph_objects.Figure:
+        """Return the chart as a figure of plotly.
+
+        Raises
+        ------
+        MissingExtra
+            If plotly is not installed.
+        """
+        from runlake.charts.plotly_figure import make_figure
+
+        return make_figure(self.drawing)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the chart to a file.
+
+        Parameters
+        ----------
+        path : str or Path
+            The end of its name is the format: ``.png``, ``.svg`` or ``.pdf`` for a picture,
+            ``.html`` for the interactive chart, ``.txt`` for text.
+
+        Returns
+        -------
+        Path
+            The path.
+
+        Raises
+        ------
+        InvalidArgument
+            If there is no such format.
+        MissingExtra
+            If the format needs a package that is not installed.
+        """
+        target = checked_target(path)
+        form = target.suffix.lower()
+        if form in PICTURES:
+            from runlake.charts.matplotlib_figure import save_figure
+
+            save_figure(self.drawing, target)
+        elif form in PAGES:
+            target.write_text(self.html(), encoding="utf-8")
+        else:
+            target.write_text(self.text() + "\n", encoding="utf-8")
+        return target
+
+    def _repr_html_(self) -> str:
+        from runlake.charts.html import frame_of
+
+        return frame_of([self.drawing])
+
+    def __str__(self) -> str:
+        try:
+            return for_screen(self.text())
+        except MissingExtra:
+            return repr(self)
+
+    def __repr__(self) -> str:
+        n_series = len(self.series)
+        return f"<Chart {for_screen(self.heading)}: {n_series:,} series, {self.remarks[0]}>"
+
+
+def join_charts(charts: Sequence[Chart]) -> Chart:
+    """Return one chart with the series of several; the other settings are those of the first.
+
+    Raises
+    ------
+    InvalidArgument
+        If the charts have different x axes.
+    """
+    first = charts[0]
+    axes = dict.fromkeys(chart.x.key for chart in charts)
+    if len(axes) > 1:
+        raise InvalidArgument(
+            f"The x axes differ ({', '.join(map(repr, axes))}): name one with x=."
+        )
+    return replace(
+        first,
+        series=tuple(one for chart in charts for one in chart.series),
+        notes=tuple(dict.fromkeys(note for chart in charts for note in chart.notes)),
+    )
+
+
+def checked_target(path: Any) -> Path:
+    """Return the path of a file to write; raise `InvalidArgument` if its format is unknown."""
+    if not isinstance(path, (str, Path)):
+        raise InvalidType(f"path must be the name of a file, not {path!r}.")
+    target = Path(path)
+    known = (*PICTURES, *PAGES, ".txt")
+    if target.suffix.lower() not in known:
+        raise InvalidArgument(
+            f"The name of the file must end in {', '.join(known[:-1])} or {known[-1]}, "
+            f"not {str(path)!r}."
+        )
+    return target

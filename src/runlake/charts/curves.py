@@ -1,0 +1,287 @@
+"""Turn the series of a chart into curves: the points that every drawer draws; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from runlake.charts.names import shown
+from runlake.charts.series import Axis, Band, Series
+from runlake.errors import InvalidArgument
+from runlake.history.runs.align import Floats, smooth_values
+from runlake.history.sample.downsample import choose_rows
+
+# How a point is marked. Points with a non-finite value are marked; a gap is not.
+UNMARKED, NAN, INFINITY, MINUS_INFINITY = 0, 1, 2, 3
+MARK_NAMES = ("", "NaN", "infinity", "-infinity")
+# Larger numbers count as infinite: the differences that axes compute would overflow.
+LARGEST = 1e300
+# Share of the points of a series with a band that is used for marks.
+MARK_SHARE = 4
+
+Marks = npt.NDArray[np.uint8]
+Booleans = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Curve:
+    """The points of one series, as they are drawn.
+
+    Parameters
+    ----------
+    label : str
+        Name in the legend, safe to print.
+    x : array of float64
+        Finite, ascending; equal values are possible.
+    y : array of float64
+        The values, smoothed if the chart is. The line is interrupted at NaN and infinities.
+    marks : array of uint8
+        How each point is marked: `UNMARKED`, `NAN`, `INFINITY` or `MINUS_INFINITY`.
+    raw : array of float64 or None
+        The values before smoothing.
+    low, high : array of float64 or None
+        The edges of the band.
+    n_points : int
+        Number of points that the curve stands for.
+    """
+
+    label: str
+    x: Floats
+    y: Floats
+    marks: Marks
+    raw: Floats | None
+    low: Floats | None
+    high: Floats | None
+    n_points: int
+
+    @property
+    def line(self) -> Floats:
+        """The values, with NaN wherever the line is interrupted."""
+        return _drawable(self.y)
+
+    @property
+    def sides(self) -> tuple[Floats, Floats]:
+        """The edges of the band, where it exists, without infinities; else the line twice."""
+        if self.low is None or self.high is None:
+            return self.line, self.line
+        low, high = _drawable(self.low), _drawable(self.high)
+        return np.where(np.isnan(high), np.nan, low), np.where(np.isnan(low), np.nan, high)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Table:
+    """The rows of a frame in the order of the x axis, with a column of values per series."""
+
+    x: Floats
+    order: Places | None
+    columns: list[pl.Series]
+    raws: list[pl.Series | None]
+
+
+def make_curves(
+    series: Sequence[Series], x_axis: Axis, smooth: float | None, n_points: int
+) -> list[Curve]:
+    """Return the curves of a chart, in the order of its series.
+
+    Parameters
+    ----------
+    series : sequence of Series
+        Series with one frame and one x axis are sampled together: the rows of the sample show the
+        shape of each of them.
+    x_axis : Axis
+        Points outside of its range are left out before the series are sampled.
+    smooth : float, int or None
+        As for `smooth_values`. Values are smoothed before they are
+        sampled.
+    n_points : int
+        Maximum number of rows of each sample.
+
+    Raises
+    ------
+    InvalidArgument
+        If a column is missing or its values are not numbers.
+    """
+    labels = labels_of(series)
+    found: dict[int, Curve] = {}
+    shared: dict[tuple[int, str, int | None], list[int]] = {}
+    for place, one in enumerate(series):
+        # A band has values of its own: such a series is sampled alone.
+        alone = None if one.band is None else place
+        shared.setdefault((id(one.frame), one.x, alone), []).append(place)
+    for places in shared.values():
+        members = [series[place] for place in places]
+        drawn = _draw(members, [labels[place] for place in places], x_axis, smooth, n_points)
+        found.update(zip(places, drawn, strict=True))
+    return [found[place] for place in range(len(series))]
+
+
+def _draw(
+    members: Sequence[Series],
+    labels: Sequence[str],
+    x_axis: Axis,
+    smooth: float | None,
+    n_points: int,
+) -> list[Curve]:
+    table = _ordered(members, x_axis, smooth)
+    band = members[0].band
+    counts = [len(column) - column.null_count() for column in table.columns]
+    shapes = [*table.columns, *(raw for raw in table.raws if raw is not None)]
+    edges = None if band is None else _edges(band, table.order)
+    if edges is not None:
+        shapes += [pl.Series(edge) for edge in edges[:2]]
+    rows = _chosen(shapes, n_points, None if edges is None else edges[2])
+    curves = []
+    for place, one in enumerate(members):
+        column, raw = table.columns[place], table.raws[place]
+        own = rows
+        if column.null_count():
+            is_point = column.is_not_null().to_numpy()
+            own = is_point.nonzero()[0] if rows is None else rows[is_point[rows]]
+        curves.append(
+            Curve(
+                labels[place],
+                _at(table.x, own),
+                y := _at(column.to_numpy(), own),
+                _marks(y) if edges is None else _at(edges[2], own).astype(np.uint8),
+                None if raw is None else _at(raw.to_numpy(), own),
+                None if edges is None else _at(edges[0], own),
+                None if edges is None else _at(edges[1], own),
+                counts[place] if one.n_points is None else max(one.n_points, counts[place]),
+            )
+        )
+    return curves
+
+
+def _ordered(members: Sequence[Series], x_axis: Axis, smooth: float | None) -> _Table:
+    frame = members[0].frame
+    x = numbers(frame, members[0].x).to_numpy()
+    kept = _kept(x, x_axis)
+    if kept is not None:
+        x = x[kept]
+    if x.size > 1 and not (x[1:] >= x[:-1]).all():
+        order = np.argsort(x, kind="stable")
+        kept = order if kept is None else kept[order]
+        x = x[order]
+    columns = [numbers(frame, one.key) for one in members]
+    if kept is not None:
+        columns = [column.gather(kept) for column in columns]
+    if smooth is None:
+        return _Table(x, kept, columns, [None] * len(columns))
+    return _Table(x, kept, [_smooth(column, smooth) for column in columns], list(columns))
+
+
+def _kept(x: Floats, x_axis: Axis) -> Places | None:
+    """Return the rows whose x can be drawn; None if that is all of them."""
+    is_kept = np.isfinite(x)
+    low = x_axis.low
+    if x_axis.is_log:
+        is_kept &= x > 0
+    if low is not None:
+        is_kept &= x >= low
+    if x_axis.high is not None:
+        is_kept &= x <= x_axis.high
+    return None if is_kept.all() else is_kept.nonzero()[0]
+
+
+def _smooth(column: pl.Series, smooth: float) -> pl.Series:
+    if not column.null_count():
+        return pl.Series(smooth_values(column.to_numpy(), smooth))
+    has = column.is_not_null().to_numpy()
+    values = np.full(len(column), np.nan)
+    values[has] = smooth_values(column.drop_nulls().to_numpy(), smooth)
+    return pl.select(pl.when(pl.Series(has)).then(pl.Series(values))).to_series()
+
+
+def _edges(band: Band, order: Places | None) -> tuple[Floats, Floats, Marks]:
+    """Return the edges of a band, and the rows where the number of runs with NaN grows."""
+    edges = [_gathered(edge, order).cast(pl.Float64).to_numpy() for edge in (band.low, band.high)]
+    n_nan = _gathered(band.n_nan, order).cast(pl.Int64).to_numpy()
+    grows = np.diff(n_nan, prepend=0) > 0
+    return edges[0], edges[1], np.where(grows, NAN, UNMARKED).astype(np.uint8)
+
+
+def _gathered(values: pl.Series, order: Places | None) -> pl.Series:
+    return values if order is None else values.gather(order)
+
+
+def _chosen(shapes: Sequence[pl.Series], n_points: int, marks: Marks | None) -> Places | None:
+    """Return the rows to draw, ascending; None for all of them."""
+    if len(shapes[0]) <= n_points:
+        return None
+    # Numbers as names: keys could be any text.
+    names = [str(place) for place in range(len(shapes))]
+    frame = pl.DataFrame([shape.alias(n) for n, shape in zip(names, shapes, strict=True)])
+    marked = np.empty(0, dtype=np.int64) if marks is None else marks.nonzero()[0]
+    limit = n_points // MARK_SHARE
+    if len(marked) > limit:
+        marked = marked[np.linspace(0, len(marked) - 1, limit).round().astype(np.int64)]
+    rows: Places = choose_rows(frame, n_points - len(marked), names)
+    return np.union1d(rows, marked) if len(marked) else rows
+
+
+def _at(values: npt.NDArray[Any], rows: Places | None) -> npt.NDArray[Any]:
+    return values if rows is None else values[rows]
+
+
+def _drawable(values: Floats) -> Floats:
+    return np.where(np.abs(values) <= LARGEST, values, np.nan)
+
+
+def _marks(y: Floats) -> Marks:
+    marks = np.zeros(len(y), dtype=np.uint8)
+    is_odd = ~(np.abs(y) <= LARGEST)
+    if is_odd.any():
+        odd = y[is_odd]
+        signs = np.where(odd > 0, INFINITY, MINUS_INFINITY)
+        marks[is_odd] = np.where(np.isnan(odd), NAN, signs)
+    return marks
+
+
+def numbers(frame: pl.DataFrame, name: str) -> pl.Series:
+    """Return a column as floats; times are seconds since 1970.
+
+    Raises
+    ------
+    InvalidArgument
+        If the frame has no such column, or its values are not numbers.
+    """
+    if name not in frame.columns:
+        raise InvalidArgument(f"The frame has no column {name!r}.")
+    cells = frame.get_column(name)
+    dtype = cells.dtype
+    if dtype == pl.Float64():
+        return cells
+    if dtype.is_numeric() or dtype in (pl.Boolean(), pl.Null()):
+        return cells.cast(pl.Float64)
+    if isinstance(dtype, (pl.Datetime, pl.Date)):
+        return cells.cast(pl.Datetime("us")).cast(pl.Int64) / 1e6
+    raise InvalidArgument(f"The values of {name!r} are of type {dtype}, not numbers.")
+
+
+def labels_of(series: Sequence[Series]) -> list[str]:
+    """Return the names of series in the legend: what distinguishes them.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> frame = pl.DataFrame()
+    >>> labels_of([Series(frame, "loss", run="a"), Series(frame, "loss", run="b")])
+    ['a', 'b']
+    >>> labels_of([Series(frame, "loss", run="a"), Series(frame, "acc", run="a")])
+    ['loss', 'acc']
+    """
+    has_runs = len({one.run for one in series}) > 1
+    has_keys = len({one.key for one in series}) > 1
+    labels = []
+    for one in series:
+        parts = [one.run] if has_runs else []
+        if has_keys or not has_runs:
+            parts.append(one.key)
+        labels.append(shown(" · ".join(parts)))
+    return labels

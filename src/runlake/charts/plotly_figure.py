@@ -1,0 +1,132 @@
+"""Draw a chart as a figure of plotly, for those who continue there."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runlake.charts.curves import INFINITY, MARK_NAMES, NAN, UNMARKED, Curve
+from runlake.charts.drawing import Drawing
+from runlake.charts.names import COLORS, color_of
+from runlake.charts.series import Axis
+from runlake.errors import MissingExtra
+
+if TYPE_CHECKING:
+    import plotly.graph_objects
+
+MARKS = {NAN: "x", INFINITY: "triangle-up"}
+BELOW = "triangle-down"
+DASHES = ("solid", "dash", "dot", "dashdot")
+MILLISECONDS = 1_000
+
+
+def make_figure(drawing: Drawing) -> plotly.graph_objects.Figure:
+    """Return a chart as a figure of plotly; see `Chart.to_plotly`.
+
+    Marks are traces on a second y axis from 0 to 1, which is hidden.
+    """
+    try:
+        import plotly.graph_objects as go
+    except ImportError:
+        raise MissingExtra(
+            "to_plotly() needs plotly. Install it with: pip install 'runlake[plotly]'.",
+            extra="plotly",
+        ) from None
+    traces = [
+        trace
+        for place, curve in enumerate(drawing.curves)
+        for trace in (*_bands(drawing, curve, place), *_marks(drawing, curve, place))
+    ]
+    figure = go.Figure(data=[go.Scatter(**trace) for trace in traces])
+    figure.update_layout(
+        title={"text": _text(drawing.heading), "subtitle": {"text": _text(_notes(drawing))}},
+        xaxis={"title": {"text": _text(drawing.x.label)}, **_axis(drawing.x)},
+        yaxis=_axis(drawing.y),
+        yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
+    )
+    return figure
+
+
+def _notes(drawing: Drawing) -> str:
+    return "; ".join(drawing.remarks)
+
+
+def _text(name: str) -> str:
+    """Return a name as it is: plotly reads markup in texts."""
+    return html.escape(name)
+
+
+def _axis(axis: Axis) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": "log" if axis.is_log else "date" if axis.is_time else "linear"}
+    if axis.key == "" and axis.low is not None and axis.high is not None:
+        ends = np.array([axis.low, axis.high], dtype=np.float64)
+        if not axis.is_log:
+            found["range"] = ends.tolist()
+        elif axis.low > 0:
+            found["range"] = np.log10(ends).tolist()
+    return found
+
+
+def _across(drawing: Drawing, curve: Curve) -> Any:
+    return curve.x * MILLISECONDS if drawing.x.is_time else curve.x
+
+
+def _bands(drawing: Drawing, curve: Curve, place: int) -> list[dict[str, Any]]:
+    """Return the traces of a curve: edges of its band, values before smoothing, and the line."""
+    color = color_of(place)
+    group = {"x": _across(drawing, curve), "legendgroup": str(place), "mode": "lines"}
+    hidden = {**group, "showlegend": False, "hoverinfo": "skip"}
+    traces: list[dict[str, Any]] = []
+    if curve.low is not None:
+        low, high = curve.sides
+        edge = {**hidden, "line": {"width": 0}}
+        traces.append({**edge, "y": low})
+        traces.append({**edge, "y": high, "fill": "tonexty", "fillcolor": _faint(color)})
+    if curve.raw is not None:
+        raw = np.where(np.isfinite(curve.raw), curve.raw, np.nan)
+        traces.append({**hidden, "y": raw, "line": {"color": color, "width": 1}, "opacity": 0.25})
+    style = DASHES[place // len(COLORS) % len(DASHES)]
+    is_short = len(curve.x) == 1 or np.isnan(curve.line).any()
+    traces.append(
+        {
+            **group,
+            "y": curve.line,
+            "name": _text(curve.label),
+            "mode": "lines+markers" if is_short else "lines",
+            "marker": {"size": 3},
+            "line": {"color": color, "width": 1.5, "dash": style},
+            "connectgaps": False,
+        }
+    )
+    return traces
+
+
+def _faint(color: str) -> str:
+    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.2)"
+
+
+def _marks(drawing: Drawing, curve: Curve, place: int) -> list[dict[str, Any]]:
+    marks = curve.marks.astype(np.int64)
+    if drawing.y.is_log:
+        marks = np.where((marks == UNMARKED) & (curve.y <= 0), -1, marks)
+    traces = []
+    for kind in np.unique(marks[marks != UNMARKED]).tolist():
+        places = _across(drawing, curve)[marks == kind]
+        name = MARK_NAMES[kind] if kind > 0 else "0 or less"
+        traces.append(
+            {
+                "x": places,
+                "y": np.full(len(places), 0.99 if kind == INFINITY else 0.01),
+                "yaxis": "y2",
+                "mode": "markers",
+                "name": f"{_text(curve.label)}: {name}",
+                "legendgroup": str(place),
+                "showlegend": False,
+                "marker": {"symbol": MARKS.get(kind, BELOW), "color": color_of(place), "size": 8},
+                "cliponaxis": False,
+            }
+        )
+    return traces

@@ -1,0 +1,109 @@
+"""The parts of a chart: series, bands and axes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import polars as pl
+
+from runlake.charts.names import shown
+from runlake.errors import InvalidArgument
+from runlake.values import STEP, check_word
+
+SCALES = ("linear", "log")
+# Keys of the SDK whose values are times.
+RUNTIME, TIMESTAMP = "_runtime", "_timestamp"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Band:
+    """A range of values around a series, such as the mean with one standard deviation.
+
+    Parameters
+    ----------
+    low, high : polars.Series
+        The edges; one value per row of the series' frame.
+    n_nan : polars.Series
+        Number of runs whose value is NaN, per row. The rows where it grows are marked as NaN. A
+        row whose mean is NaN is a gap: no run has a number there.
+    """
+
+    low: pl.Series
+    high: pl.Series
+    n_nan: pl.Series
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Series:
+    """One curve of a chart: a key of a run, or a statistic of a key over a group of runs.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        Has a column for the key and one for the x axis. Several series can share one frame; they
+        are then sampled together. A row whose key is null is no point of the series.
+    key : str
+        Column of the values.
+    x : str
+        Column of the x axis.
+    run : str
+        Name of the run or group, for the legend.
+    band : Band, optional
+        The band around the series.
+    n_points : int, optional
+        Number of points that the frame stands for, if the frame is a sample already.
+    """
+
+    frame: pl.DataFrame
+    key: str
+    x: str = STEP
+    run: str = ""
+    band: Band | None = None
+    n_points: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """An axis of a chart.
+
+    Parameters
+    ----------
+    key : str
+        The key of an x axis; empty for a y axis.
+    scale : {"linear", "log"}
+        The scale. A log axis leaves out values of 0 and less.
+    low, high : float or None
+        The range, inclusive on both ends; None means as far as there are points.
+
+    Examples
+    --------
+    >>> Axis("_runtime").label, Axis("epoch").label
+    ('_runtime (s)', 'epoch')
+    """
+
+    key: str = ""
+    scale: str = "linear"
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        check_word(self.scale, "scale", SCALES)
+        for end in (self.low, self.high):
+            if end is not None and not math.isfinite(end):
+                raise InvalidArgument(f"The range of an axis must have finite ends, not {end!r}.")
+
+    @property
+    def is_log(self) -> bool:
+        """True for a log axis."""
+        return self.scale == "log"
+
+    @property
+    def is_time(self) -> bool:
+        """True if the values are seconds since 1970."""
+        return self.key == TIMESTAMP
+
+    @property
+    def label(self) -> str:
+        """Text beside the axis."""
+        return f"{shown(self.key)} (s)" if self.key == RUNTIME else shown(self.key)

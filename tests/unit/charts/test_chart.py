@@ -1,0 +1,102 @@
+"""The interface of a chart: texts, files, and errors."""
+
+import builtins
+
+import polars as pl
+import pytest
+
+import runlake
+from runlake.charts.chart import Chart, join_charts
+from runlake.charts.groups import series_of_groups
+from runlake.charts.series import Axis, Series
+from runlake.errors import InvalidArgument, MissingExtra
+
+FRAME = pl.DataFrame({"_step": [0, 1, 2], "loss": [3.0, 2.0, 1.0], "acc": [0.1, None, 0.3]})
+
+
+def chart_of(*keys, **how):
+    return Chart(tuple(Series(FRAME, key, run="r1") for key in keys), **how)
+
+
+def test_a_chart_describes_itself():
+    chart = chart_of("loss", "acc")
+    assert repr(chart) == "<Chart loss, acc - r1: 2 series, 5 points>"
+    assert chart.text().splitlines()[0] == "loss, acc - r1"
+    assert "a loss" in str(chart)
+    assert chart._repr_html_().startswith("<iframe ")
+    assert runlake.Chart is Chart
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(InvalidArgument, match="at least one series"):
+        Chart(())
+    with pytest.raises(InvalidArgument, match="points must be 4"):
+        chart_of("loss", points=3)
+    with pytest.raises(InvalidArgument, match="scale must be"):
+        Axis(scale="square")
+    with pytest.raises(InvalidArgument, match="finite ends"):
+        Axis(low=float("nan"))
+    with pytest.raises(InvalidArgument, match="no column 'los'"):
+        Chart.of_frame(FRAME, "los")
+    with pytest.raises(InvalidArgument, match="low must be a number"):
+        chart_of("loss").within("a")
+    with pytest.raises(InvalidArgument, match="x axes differ"):
+        join_charts([chart_of("loss"), chart_of("loss", x=Axis("epoch"))])
+
+
+@pytest.mark.parametrize("name", ["chart.gif", "chart", "png", ""])
+def test_an_unknown_format_is_refused(name, tmp_path):
+    with pytest.raises(InvalidArgument, match=r"must end in \.png, \.svg"):
+        chart_of("loss").save(tmp_path / name if name else "")
+    assert [path for path in tmp_path.iterdir() if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "draw"),
+    [
+        ("plotext", "cli", lambda chart: chart.text()),
+        ("matplotlib", "plot", lambda chart: chart.to_matplotlib()),
+        ("plotly", "plotly", lambda chart: chart.to_plotly()),
+    ],
+)
+def test_a_missing_package_is_named(module, extra, draw, monkeypatch):
+    known = builtins.__import__
+
+    def load(name, *args, **options):
+        if name.partition(".")[0] == module:
+            raise ImportError(name=name)
+        return known(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", load)
+    with pytest.raises(MissingExtra, match=rf"runlake\[{extra}\]") as caught:
+        draw(chart_of("loss"))
+    assert caught.value.extra == extra
+    assert str(chart_of("loss"))
+
+
+def test_charts_of_several_runs_are_joined():
+    joined = join_charts([chart_of("loss"), Chart((Series(FRAME, "loss", run="r2"),))])
+    assert [curve.label for curve in joined.curves] == ["r1", "r2"]
+
+
+def test_groups_have_a_band_gaps_and_marks():
+    aligned = pl.DataFrame(
+        {
+            "config.lr": [0.1, 0.1, 0.1, 0.5],
+            "key": ["loss"] * 4,
+            "_step": [0.0, 1.0, 2.0, 0.0],
+            "mean": [1.0, float("nan"), 2.0, 4.0],
+            "std": [0.5, float("nan"), 0.5, float("nan")],
+            "n": [2, 0, 1, 1],
+            "n_nan": [0, 0, 1, 0],
+            "n_missing": [0, 2, 0, 0],
+        }
+    )
+    series = series_of_groups(aligned, "_step", ["config.lr"], ("std",))
+    first, second = Chart(tuple(series)).curves
+    assert (first.label, second.label) == ("lr=0.1 (2 runs)", "lr=0.5 (1 run)")
+    assert first.low is not None
+    assert first.high is not None
+    assert (first.low[0], first.high[2]) == (0.5, 2.5)
+    assert first.marks.tolist() == [0, 0, 1]
+    assert series_of_groups(aligned.clear(), "_step", [], ()) == []
