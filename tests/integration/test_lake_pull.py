@@ -41,6 +41,12 @@ def directory_of(lake, path):
     return RunDirectory(lake.path, lake.settings.base_url, RunPath.parse(path))
 
 
+def stale_run(path):
+    """Return a run as it was at its last pull."""
+    with pytest.warns(errors.StaleWarning):
+        return runlake.Api(offline=True).run(path)
+
+
 def rows_of(directory, kind):
     rows = read_rows(directory, kind)
     assert rows is not None
@@ -150,6 +156,18 @@ def test_files_system_metrics_and_metadata_come_along(lake, backend, tmp_path):
     assert sorted(stored()) == ["media/a.bin", "wandb-metadata.json"]
     assert lake.pull(logged.path, files=True).changed == (logged.path,)
     assert stored() == contents
+    offline = stale_run(logged.path)
+    assert offline.metadata == {"gpu": "A"}
+    assert sorted(file.name for file in offline.files()) == sorted(contents)
+    assert [file.name for file in offline.files(pattern="media/%")] == ["media/a.bin"]
+    with offline.file("media/a.bin").download(tmp_path / "copy") as file:
+        assert file.read() == "abc"
+    with pytest.raises(errors.RunFileNotFoundError):
+        offline.file("none")
+    assert [row["system.cpu"] for row in offline.history(stream="system", pandas=False)] == [
+        *range(4)
+    ]
+    assert lake.system(["system.cpu"])["system.cpu"].to_list() == [0, 1, 2, 3]
     # What was pulled once is not given up by a pull that asks for less.
     assert lake.pull(logged.path).unchanged == (logged.path,)
     assert lake.pull(logged.path, files=["b.txt"]).n_requests == 1
@@ -350,3 +368,20 @@ def test_live_rows_are_read_from_disk_offline(lake, backend):
         assert list(offline.beta_scan_history(["loss"])) == rows
     assert {one.category for one in told} == {errors.StaleWarning}
     assert not any("in no export" in str(one.message) for one in told)
+
+
+def test_a_lake_reads_live_rows_and_what_was_never_pulled_is_refused(lake, backend):
+    run = LoggedRun(backend, "live-lake", "lake-live-read")
+    run.log(*steps(0, 1007)).close()
+    lake.pull(run.path)
+    assert lake.scan(["loss"]).collect().height == 1007
+    plain = LoggedRun(backend, "plain", "lake-live-read").log(*steps(0, 3)).finish()
+    runlake.Api().run(plain.path).pull()
+    offline = stale_run(plain.path)
+    with pytest.raises(errors.OfflineError):
+        _ = offline.metadata
+    offline = stale_run(run.path)
+    with pytest.raises(errors.NotCached, match="files=True"):
+        offline.file("other.bin")
+    with pytest.warns(errors.IncompleteWarning, match="only some"):
+        assert list(offline.files()) == []

@@ -114,6 +114,15 @@ def read_rows(directory: RunDirectory, kind: str) -> list[dict[str, Any]] | None
         return None
 
 
+def read_system_rows(directory: RunDirectory) -> list[dict[str, Any]] | None:
+    """Return the stored system metrics of a run; None if they were never pulled."""
+    beside = read_manifest(directory).beside
+    if SYSTEM not in beside and FILES in beside:
+        # The run was pulled, and had no system metrics.
+        return []
+    return read_rows(directory, SYSTEM)
+
+
 def is_stored(directory: RunDirectory, companion: Companion) -> bool:
     """Return whether the file of a companion exists and has its length."""
     if not companion.file:

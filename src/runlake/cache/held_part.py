@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from runlake.cache.held_run import HeldRun
 from runlake.cache.layout import RunDirectory
 from runlake.cache.pull_result import PullResult
-from runlake.cache.store import LastOffer, StoredManifest, note_use, read_manifest
+from runlake.cache.store import LIVE, LastOffer, StoredManifest, note_use, read_manifest
 from runlake.cache.stored_export import LoadedExports, StoredExport
 from runlake.exports.footers.known_columns import KnownColumns
 from runlake.exports.footers.statistics import groups_in
@@ -71,7 +71,7 @@ def read_held_part(settings: Settings, directory: RunDirectory, question: Questi
         held.remembered(offer, exports),
         directory.path,
         loaded_exports,
-        n_left_out=offer.n_live_rows,
+        n_left_out=0 if LIVE in stored.beside else offer.n_live_rows,
     )
     return HeldPart(pulled, _describe(stored, len(exports), list(lacking_keys)))
 
@@ -113,6 +113,8 @@ def _describe(stored: StoredManifest, n_exports: int, keys: Sequence[str]) -> st
         shown = ", ".join(map(repr, keys[:SHOWN_KEYS]))
         more = f" and {len(keys) - SHOWN_KEYS:,} more keys" if len(keys) > SHOWN_KEYS else ""
         reasons.append(f"{shown}{more} are not on disk")
+    if LIVE in stored.beside:
+        return "; ".join(reasons) or None
     if offer.n_live_rows is None:
         reasons.append("an unknown number of rows were in no export")
     elif offer.n_live_rows:

@@ -28,6 +28,7 @@ from runlake.backend.http.transfer import download_bytes
 from runlake.cache.artifacts.files import Fetcher
 from runlake.cache.artifacts.manifest import Manifest, fetch_manifest
 from runlake.cache.artifacts.references import parse_artifact_reference
+from runlake.cache.stored_files import list_stored_files, read_stored_file
 from runlake.errors import (
     ArtifactNotFoundError,
     InvalidArgument,
@@ -286,6 +287,10 @@ def _run_file(client: Client, run: RunPath, value: Mapping[str, Any]) -> dict[st
             operation="ClientIDMapping",
             origin=client.origin,
         )
+    what = f"{name!r} of run '{run}'"
+    stored = list_stored_files(client.settings, run, [name]) if client.settings.offline else None
+    if stored:
+        return _parse(read_stored_file(stored[0]["content"], what), what)
     found = query_run(client, documents.RUN_FILES, run, fileNames=[name], fileLimit=1, upload=False)
     with answer_to(client, "RunFiles", f"'{run}'"):
         edges = (found.get("files") or {}).get("edges") or []
@@ -295,7 +300,6 @@ def _run_file(client: Client, run: RunPath, value: Mapping[str, Any]) -> dict[st
             operation="RunFiles",
             origin=client.origin,
         )
-    what = f"{name!r} of run '{run}'"
     with answer_to(client, "RunFiles", f"'{run}'"):
         url, md5 = edges[0]["node"]["url"], edges[0]["node"].get("md5")
     return _parse(download_bytes(client, url, what=what, md5=md5), what)

@@ -8,12 +8,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from runlake.backend.http.client import Client
+from runlake.cache.companions import read_system_rows
 from runlake.cache.held_part import read_held_part
 from runlake.cache.layout import RunDirectory
 from runlake.errors import IncompleteWarning, NotCached
 from runlake.errors.user_line import warn
 from runlake.history.reader import Reading, open_reading
 from runlake.history.runs.open import ListedRun
+from runlake.history.sample.by_server import fetch_system_rows
 from runlake.settings import Settings, load_settings
 from runlake.values import Question, Row
 
@@ -93,10 +95,13 @@ class DiskSource:
             self._clients[backend] = Client(settings_of(backend, self.client.settings.cache_dir))
         return self._clients[backend]
 
-    def system_rows(self, run: ListedRun, n_rows: int) -> list[Row]:  # noqa: ARG002
-        """Return the system metrics of a run, if they were pulled."""
-        self.lacking[run.run_id] = "its system metrics are not on disk"
-        return []
+    def system_rows(self, run: ListedRun, n_rows: int) -> list[Row]:
+        """Return the system metrics of a run, if they were pulled, evenly spaced over the run."""
+        directory = self._directories[run.run_id]
+        if read_system_rows(directory) is None:
+            self.lacking[run.run_id] = "its system metrics are not on disk"
+            return []
+        return fetch_system_rows(self.client_of(directory), directory.run, n_rows)
 
     def warn_of_lacking(self) -> None:
         """Warn of the runs that lacked keys or steps in the reads so far."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeAlias
 
+from runlake.cache.stored_files import ALL_FILES
 from runlake.errors import InvalidArgument, InvalidType
 from runlake.exports.progress import Progress
 from runlake.public.lists.attributes import client_of
@@ -29,7 +30,6 @@ from runlake.values import (
 )
 
 METADATA_FILE = "wandb-metadata.json"
-ALL_FILES = "*"
 Since: TypeAlias = str | date | timedelta | None
 Subject: TypeAlias = str | Run | Runs | Iterable[str | Run]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import secrets
+import shutil
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
@@ -12,7 +14,8 @@ from urllib.parse import urlsplit
 from runlake.backend.graphql.run_files import delete_run_file, fetch_run_files
 from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.http.client import Client
-from runlake.backend.http.transfer import download_file
+from runlake.backend.http.transfer import download_bytes, download_file, make_directory
+from runlake.cache.stored_files import list_stored_files, read_stored_file
 from runlake.errors import (
     FileTransferError,
     InvalidArgument,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 FIELDS = ("id", "url", "directUrl", "sizeBytes", "mimetype", "updatedAt", "md5")
 MD5 = re.compile(r"[A-Za-z0-9+/]{22}==")
+WILD = {"%": ".*", "_": "."}
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -173,8 +177,20 @@ class File(Attributes):
             vars(self).update(vars(find_file(client, self._owner, self.name)))
             self._receive(client, destination)
 
+    def _read(self, what: str) -> bytes:
+        """Return the content of a small file, from its host or, offline, from the lake."""
+        if self._client.settings.offline and self._attrs.get("content"):
+            return read_stored_file(self._attrs["content"], what)
+        with answer_to(self._client, "RunFiles", what):
+            url = self.url
+        return download_bytes(self._client, url, what=what)
+
     def _receive(self, client: Client, destination: Path) -> None:
         try:
+            if client.settings.offline and self._attrs.get("content"):
+                make_directory(destination.parent)
+                _copy(self._attrs["content"], destination)
+                return
             download_file(
                 client,
                 str(self._attrs.get("url")),
@@ -251,6 +267,9 @@ class Files(SizedPages[File]):
         return f"the files of run '{self.run.entity}/{self.run.project}/{self.run.id}'"
 
     def _fetch(self, cursor: str | None) -> Page[File]:
+        stored = self._stored() if self._client.settings.offline else None
+        if stored is not None:
+            return stored
         found = fetch_run_files(
             self._client,
             RunPath(self.run.entity, self.run.project, self.run.id),
@@ -262,6 +281,17 @@ class Files(SizedPages[File]):
         )
         return self._page(found.get("files"), found.get("fileCount"))
 
+    def _stored(self) -> Page[File] | None:
+        """Return the files that were pulled into the lake, as one page; None if none were."""
+        run = RunPath(self.run.entity, self.run.project, self.run.id)
+        every = list_stored_files(self._client.settings, run, self._names)
+        if every is None:
+            return None
+        pattern = self._pattern
+        found = [one for one in every if not pattern or is_like(str(one["name"]), pattern)]
+        edges = [{"node": one} for one in found]
+        return Page(edges, None, False, len(every)).opened(self._open)
+
     def _open(self, edge: dict[str, Any]) -> File:
         node = edge["node"]
         # Fields that an older backend does not have are None.
@@ -270,6 +300,23 @@ class Files(SizedPages[File]):
 
     def __repr__(self) -> str:
         return line_for_screen(f"<Files {'/'.join(self.run.path)} ({len(self)})>")
+
+
+def is_like(name: str, pattern: str) -> bool:
+    """Return whether a name matches a pattern of SQL's LIKE."""
+    # A backslash makes the next character literal.
+    tokens = re.findall(r"\\?.", pattern, re.DOTALL)
+    parts = (WILD.get(token) or re.escape(token[-1]) for token in tokens)
+    return re.fullmatch("".join(parts), name, re.DOTALL | re.IGNORECASE) is not None
+
+
+def _copy(source: str, destination: Path) -> None:
+    part = destination.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        shutil.copyfile(source, part)
+        part.replace(destination)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def find_file(client: Client, run: RunFields, name: str) -> File:

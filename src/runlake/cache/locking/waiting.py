@@ -97,7 +97,11 @@ class Line:
         process = Process.current()
         machine = process.machine
         for _ in range(100):
-            self._directory.mkdir(parents=True, exist_ok=True)
+            try:
+                self._directory.mkdir(parents=True, exist_ok=True)
+            except FileExistsError:
+                # Race: it existed, and the last waiter removed it before `mkdir` looked again.
+                continue
             number = max((place.number for place in self._places()), default=0) + 1
             place = f"{number:08d}.{machine.host}.{machine.boot}.{process.pid}.{process.started}"
             self._own = f"{place}.{secrets.token_hex(4)}"

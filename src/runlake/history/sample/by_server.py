@@ -11,6 +11,8 @@ from runlake.backend.graphql.query import query_run
 from runlake.backend.graphql.shapes import WRONG
 from runlake.backend.http.client import Client
 from runlake.backend.http.json_text import parse_json
+from runlake.cache.companions import read_system_rows
+from runlake.cache.layout import RunDirectory
 from runlake.errors import ProtocolError
 from runlake.history.rows.cells import flatten
 from runlake.values import Row, RunPath
@@ -49,6 +51,8 @@ def fetch_sampled_rows(
 def fetch_system_rows(client: Client, run: RunPath, n_rows: int) -> list[Row]:
     """Fetch the backend's sample of a run's system metrics, in one request.
 
+    Offline, the rows that `Lake.pull` has stored are sampled in the same way.
+
     Parameters
     ----------
     client : Client
@@ -64,8 +68,22 @@ def fetch_system_rows(client: Client, run: RunPath, n_rows: int) -> list[Row]:
         Rows with keys such as ``system.cpu``, with ``_timestamp`` and ``_runtime`` in seconds, and
         without ``_step``.
     """
+    if client.settings.offline:
+        settings = client.settings
+        stored = read_system_rows(RunDirectory(settings.cache_dir, settings.base_url, run))
+        if stored is not None:
+            return evenly_spaced(stored, n_rows)
     answer = query_run(client, documents.RUN_EVENTS, run, samples=n_rows)
     return _rows(client, run, answer.get("events") or [])
+
+
+def evenly_spaced(rows: list[Row], n_rows: int) -> list[Row]:
+    """Return at most ``n_rows`` rows, the first and the last among them."""
+    if len(rows) <= n_rows or n_rows < 1:
+        return rows[: max(0, n_rows)]
+    if n_rows == 1:
+        return rows[:1]
+    return [rows[round(at * (len(rows) - 1) / (n_rows - 1))] for at in range(n_rows)]
 
 
 def _rows(client: Client, run: RunPath, lines: Any) -> list[Row]:

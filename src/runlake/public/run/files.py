@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runlake.backend.graphql.run_files import send_run_file
-from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.http.json_text import parse_json
-from runlake.backend.http.transfer import download_bytes
 from runlake.errors import (
     InvalidArgument,
     InvalidType,
@@ -39,7 +37,7 @@ class RunFiles(RunFields):
         Raises
         ------
         OfflineError
-            If offline mode is on, because the cache does not contain the file.
+            If offline mode is on, and the run was not pulled into the lake.
         BackendError, FileTransferError
             If the file cannot be downloaded.
         """
@@ -49,9 +47,7 @@ class RunFiles(RunFields):
             except RunFileNotFoundError:
                 return None
             what = f"{METADATA_FILE!r} of '{self._path}'"
-            with answer_to(self._client, "RunFiles", what):
-                url = file.url
-            content = download_bytes(self._client, url, what=what)
+            content = file._read(what)  # noqa: SLF001 - the run's own file
             try:
                 found = parse_json(content)
             except ValueError:
