@@ -13,12 +13,13 @@ from runlake.cache.companions import FILES, SYSTEM, read_rows
 from runlake.cache.layout import RunDirectory
 from runlake.cache.run_facts import incomplete_reason
 from runlake.cache.store import StoredManifest
+from runlake.cache.stored_files import ALL_FILES
 from runlake.cache.upkeep.tree import CachedRun, walk_runs
 from runlake.errors import ProjectNotFoundError
 from runlake.lake.files import is_intact
 from runlake.lake.held import has_system_metrics
 from runlake.lake.listing import Listed, list_pages
-from runlake.lake.request import ALL_FILES, PullRequest, Selection
+from runlake.lake.request import PullRequest, Selection
 from runlake.values import Question, RunPath
 
 if TYPE_CHECKING:
