@@ -19,7 +19,7 @@ RUNS = st.lists(
     min_size=2,
     max_size=4,
 )
-FEW = settings(max_examples=6) if settings().max_examples < 100 else settings()
+FEW = settings(max_examples=4) if settings().max_examples < 100 else settings()
 
 
 @pytest.fixture(scope="module")
