@@ -288,3 +288,19 @@ def test_stitched_runs_are_one_history_in_which_later_runs_win(api, backend, pro
 def test_only_runs_can_be_stitched(runs):
     with pytest.raises(InvalidArgument, match="runs must"):
         runlake.stitch(runs)
+
+
+def test_a_lake_reads_a_lineage_from_disk(api, backend, project, tmp_path):
+    own_rows_chain(backend, project)
+    api.run(f"{project}/leaf").frame(["by"], lineage=True)
+    lake = runlake.Lake()
+    rows = lake.scan(["by"], lineage=True).collect()
+    leaf = rows.filter(pl.col("run_id") == "leaf")
+    assert leaf["by"].to_list() == [row["by"] for row in CURVE]
+    assert lake.align(["loss"], lineage=True)["n"].to_list() == [3] * 9 + [2, 2, 1]
+    settings = {"base_url": backend.base_url, "cache_dir": str(tmp_path / "other")}
+    runlake.Api(settings, api_key=backend.api_key).run(f"{project}/leaf").pull()
+    other = runlake.Lake(tmp_path / "other")
+    assert other.scan(["by"]).collect().height == 2
+    with pytest.raises(NotCached, match=f"leaf' was forked from '.*{project}/fork'"):
+        other.scan(["by"], lineage=True)

@@ -6,18 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from runlake.backend.http.client import Client
 from runlake.cache.companions import read_system_rows
 from runlake.cache.held_part import read_held_part
 from runlake.cache.layout import RunDirectory
+from runlake.cache.store import read_manifest
 from runlake.errors import IncompleteWarning, NotCached
 from runlake.errors.user_line import warn
 from runlake.history.reader import Reading, open_reading
 from runlake.history.runs.open import ListedRun
 from runlake.history.sample.by_server import fetch_system_rows
 from runlake.settings import Settings, load_settings
-from runlake.values import Question, Row
+from runlake.values import Question, Row, RunPath
 
 WARN, RAISE, SKIP = "warn", "raise", "skip"
 POLICIES = (WARN, RAISE, SKIP)
@@ -87,6 +89,30 @@ class DiskSource:
             )
         self.lacking |= lacking
         return readings
+
+    def open_parent(self, fork: Reading, run: RunPath, question: Question) -> tuple[Reading, Any]:
+        """Plan a read of the part of a fork's parent that is on disk; also return its config.
+
+        Raises
+        ------
+        NotCached
+            If the parent was not pulled; or if it lacks keys or steps, and the policy is "raise".
+        """
+        client, path = fork.client, self.client.settings.cache_dir
+        directory = RunDirectory(path, client.settings.base_url, run)
+        stored = read_manifest(directory)
+        part = read_held_part(client.settings, directory, question)
+        lacking = part.lacking if stored.offer is not None else "it was not pulled"
+        if lacking is not None and (stored.offer is None or self._policy == RAISE):
+            raise NotCached(
+                f"'{fork.plan.run}' was forked from '{run}', whose rows are needed: {lacking}. "
+                "Pull it, or read without lineage.",
+                path=str(path),
+            )
+        if lacking is not None:
+            self.lacking[str(run)] = lacking
+        reading = open_reading(client, run, question, pulled=part.pulled)
+        return reading, (stored.attrs or {}).get("config")
 
     def client_of(self, directory: RunDirectory) -> Client:
         """Return an offline client of a run's backend."""

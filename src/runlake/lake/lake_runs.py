@@ -169,13 +169,14 @@ class LakeRuns:
         min_step: int | None = None,
         max_step: int | None = None,
         tail: int | None = None,
+        lineage: bool = False,
         incomplete: str = WARN,
     ) -> pl.LazyFrame:
         """Read the histories of the runs as one lazy frame.
 
         Parameters
         ----------
-        keys, like, kind, x, columns, how, min_step, max_step, tail
+        keys, like, kind, x, columns, how, min_step, max_step, tail, lineage
             As for `Runs.scan`.
         incomplete : {"warn", "raise", "skip"}
             What to do with runs that lack keys or steps on disk; see the class.
@@ -190,7 +191,8 @@ class LakeRuns:
         InvalidArgument
             If an argument is wrong; nothing has been read then.
         NotCached
-            If ``incomplete`` is "raise", and a run lacks keys or steps.
+            If ``incomplete`` is "raise", and a run lacks keys or steps; with ``lineage`` also if a
+            parent whose rows are needed was not pulled.
         """
         return self._read(
             incomplete,
@@ -204,6 +206,7 @@ class LakeRuns:
                 min_step=min_step,
                 max_step=max_step,
                 tail=tail,
+                lineage=lineage,
             ),
         )
 
@@ -270,13 +273,21 @@ class LakeRuns:
         by: Sequence[str] = (),
         stats: Sequence[str] = ("mean", "std", "n"),
         smooth: float | None = None,
+        lineage: bool = False,
         incomplete: str = WARN,
     ) -> pl.DataFrame:
         """Return statistics of keys over runs, at the points of one x axis; as `Runs.align`."""
         return self._read(
             incomplete,
             lambda runs: runs.align(
-                keys, x, grid=grid, method=method, by=by, stats=stats, smooth=smooth
+                keys,
+                x,
+                grid=grid,
+                method=method,
+                by=by,
+                stats=stats,
+                smooth=smooth,
+                lineage=lineage,
             ),
         )
 

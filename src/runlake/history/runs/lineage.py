@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from runlake.backend.http.client import Client
 from runlake.backend.http.json_text import parse_json
-from runlake.cache.offline_fields import load_fields
-from runlake.errors import ProtocolError, RunNotFoundError
+from runlake.errors import ProtocolError
 from runlake.history.plan.plan import plan_read
-from runlake.history.reader import Reading, open_reading
-from runlake.history.runs.open import side_by_side
+from runlake.history.reader import Reading
+from runlake.history.runs.open import RunSource, side_by_side
 from runlake.values import (
     BranchPoint,
     Question,
@@ -87,7 +85,7 @@ def _stop(reading: Reading, point: BranchPoint) -> int:
 
 
 def open_lineages(
-    client: Client,
+    source: RunSource,
     readings: Sequence[Reading],
     points: Sequence[BranchPoint | None],
     question: Question,
@@ -96,8 +94,8 @@ def open_lineages(
 
     Parameters
     ----------
-    client : Client
-        The backend.
+    source : RunSource
+        The place from which the runs are read.
     readings : sequence of Reading
         The runs' own rows.
     points : sequence of BranchPoint or None
@@ -130,7 +128,9 @@ def open_lineages(
             if point is not None and _key_of(fork, point) not in parents
         }
         opened = side_by_side(
-            client, lambda pair: _open_parent(*pair, question), list(wanted.values())
+            source.client,
+            lambda pair: _open_parent(source, *pair, question),
+            list(wanted.values()),
         )
         parents.update(zip(wanted, opened, strict=True))
         if not any(missing):
@@ -148,19 +148,9 @@ def _key_of(fork: _Fork, point: BranchPoint) -> _Key:
     return fork.chain[0].client.settings.base_url, point.run
 
 
-def _open_parent(fork: _Fork, point: BranchPoint, question: Question) -> _Parent:
-    client, run = fork.chain[0].client, point.run
-    try:
-        fields = load_fields(client, run)
-        reading = open_reading(client, run, question, attrs=fields)
-    except RunNotFoundError as error:
-        raise RunNotFoundError(
-            f"'{fork.chain[0].plan.run}' was forked from '{run}', which does not exist any more, "
-            "and the backend did not copy its rows. Read the run without its lineage, for the rows "
-            "that it logged itself.",
-            **error.facts,
-        ) from error
-    return _Parent(reading, _point_in(run, fields.get("config")))
+def _open_parent(source: RunSource, fork: _Fork, point: BranchPoint, question: Question) -> _Parent:
+    reading, config = source.open_parent(fork.chain[0], point.run, question)
+    return _Parent(reading, _point_in(point.run, config))
 
 
 def _point_in(run: RunPath, config: object) -> BranchPoint | None:

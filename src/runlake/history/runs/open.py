@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from runlake.backend.http.client import Client
+from runlake.cache.offline_fields import load_fields
 from runlake.cache.pull import find_unchanged
+from runlake.errors import RunNotFoundError
 from runlake.errors.user_line import for_thread
 from runlake.exports.manifest import Freshness
 from runlake.exports.manifests import manifests_of
@@ -54,6 +56,9 @@ class RunSource(Protocol):
     def open(self, runs: Sequence[ListedRun], question: Question) -> list[Reading]:
         """Plan a read of each run; see `open_readings`."""
 
+    def open_parent(self, fork: Reading, run: RunPath, question: Question) -> tuple[Reading, Any]:
+        """Plan a read of the run from which another was forked; also return its config."""
+
     def system_rows(self, run: ListedRun, n_rows: int) -> list[Row]:
         """Return a sample of the system metrics of a run."""
 
@@ -67,6 +72,19 @@ class BackendSource:
     def open(self, runs: Sequence[ListedRun], question: Question) -> list[Reading]:
         """Download the exports of runs and plan a read of each."""
         return open_readings(self.client, runs, question)
+
+    def open_parent(self, fork: Reading, run: RunPath, question: Question) -> tuple[Reading, Any]:
+        """Download a parent's exports, and store its fields for offline reads."""
+        try:
+            fields = load_fields(self.client, run)
+            return open_reading(self.client, run, question, attrs=fields), fields.get("config")
+        except RunNotFoundError as error:
+            raise RunNotFoundError(
+                f"'{fork.plan.run}' was forked from '{run}', which does not exist any more, and "
+                "the backend did not copy its rows. Read the run without its lineage, for the rows "
+                "that it logged itself.",
+                **error.facts,
+            ) from error
 
     def system_rows(self, run: ListedRun, n_rows: int) -> list[Row]:
         """Fetch the backend's sample of the system metrics of a run."""

@@ -14,7 +14,7 @@ from runlake.cache.pull_result import PullResult
 from runlake.history.plan.plan import Plan, plan_read
 from runlake.history.reader import SYSTEM_ROWS, Reading
 from runlake.history.runs.lineage import open_lineages
-from runlake.history.runs.open import side_by_side
+from runlake.history.runs.open import BackendSource, side_by_side
 from runlake.history.sample.by_server import fetch_system_rows
 from runlake.values import STEP, BranchPoint, Projection, Question, Row
 
@@ -173,7 +173,8 @@ def stitch_readings(readings: Sequence[Reading]) -> Reading | Stitched:
 
 def open_lineage(client: Client, reading: Reading, point: BranchPoint) -> Reading | Stitched:
     """Return the rows of a run from the root of its lineage on; see `open_lineages`."""
-    (found,) = open_lineages(client, [reading], [point], reading.plan.question)
+    source = BackendSource(client)
+    (found,) = open_lineages(source, [reading], [point], reading.plan.question)
     return stitch_readings(found)
 
 

@@ -342,7 +342,7 @@ class RunScans(RunTable):
         from runlake.history.runs.lineage import open_lineages
 
         points = [run.forked_from for run in self._full_runs()]
-        chains = open_lineages(self._client, readings, points, question)
+        chains = open_lineages(self._source, readings, points, question)
         places = [place for place, chain in enumerate(chains) for _ in chain]
         return [reading for chain in chains for reading in chain], places
 
