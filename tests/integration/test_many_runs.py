@@ -295,6 +295,6 @@ def test_a_pattern_without_a_match_is_named_as_it_was_passed(api, odd):
 
 @pytest.mark.parametrize("point", [10**400, "1", None, math.nan])
 def test_a_point_that_is_no_number_is_refused(api, odd, point):
-    with pytest.raises(ValueError, match="point"):
+    with pytest.raises(ValueError, match="step"):
         api.runs(odd).at("loss", point)
     assert api.runs(odd).at("loss", 2**200)["loss"].to_list() == [None]

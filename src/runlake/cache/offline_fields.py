@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -89,6 +89,11 @@ def load_last_step(client: Client, run: RunPath) -> int:
             raise
         _warn("The backend does not answer", run, offer)
         return offer.last_step
+
+
+def stored_fields(client: Client, run: RunPath) -> Mapping[str, Any] | None:
+    """Return the fields that were stored when the run was pulled; None if there are none."""
+    return _stored(client, run).attrs
 
 
 def _stored(client: Client, run: RunPath) -> StoredManifest:

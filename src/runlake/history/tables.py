@@ -38,7 +38,7 @@ from runlake.errors import (
 )
 from runlake.errors.user_line import warn
 from runlake.history.reader import open_reading
-from runlake.values import ArtifactPath, Question, RunPath
+from runlake.values import ArtifactPath, Question, RunPath, check_text, check_whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -82,8 +82,7 @@ def read_table(
     ArtifactNotFoundError, RunFileNotFoundError, FileTransferError
         If the table's file cannot be downloaded.
     """
-    if not isinstance(key, str):
-        raise InvalidArgument(f"The key of a table must be a string, not {key!r}.")
+    check_table(key, step)
     value = _last_value(summary, key) if step is None else _value_at(client, run, key, step)
     if not isinstance(value, dict) or value.get("_type") not in TABLE_TYPES:
         place = "" if step is None else f" at step {step}"
@@ -95,6 +94,15 @@ def read_table(
     if source is None:
         return _frame([_run_file(client, run, value)], {})
     return source.frame(value)
+
+
+def check_table(key: str, step: int | None) -> None:
+    """Raise `InvalidArgument` if ``key`` is not a string, or ``step`` not an integer."""
+    if not isinstance(key, str):
+        raise InvalidArgument(f"The key of a table must be a string, not {key!r}.")
+    check_text(key, "The key")
+    if step is not None:
+        check_whole(step, "step")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from runlake.public.runs.answers import RunAnswers
 from runlake.public.runs.attachments import RunAttachments
 from runlake.public.runs.histories import RunHistories
 from runlake.settings import Settings
+from runlake.values import Question
 
 if TYPE_CHECKING:
     import polars as pl
@@ -103,7 +104,10 @@ class FixedRuns(RunHistories, RunAnswers, RunAttachments):
 
         return flat_lake_table(self._all_fields(), self._place)
 
-    def _listed(self) -> list[ListedRun]:
+    def _listed(
+        self, *, is_full: bool = False, question: Question | None = None
+    ) -> list[ListedRun]:
+        del is_full, question  # nothing is requested, so nothing can be requested together
         return self.listed()
 
     def _ids(self) -> list[str]:

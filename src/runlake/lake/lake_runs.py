@@ -14,7 +14,7 @@ from runlake.lake.one_run import find_one
 from runlake.lake.selection import DEFAULT_ORDER, Selection
 from runlake.public.lists.filters import checked_filters
 from runlake.public.run.run import Run
-from runlake.public.runs.runs import Condition, is_expression
+from runlake.public.runs.runs import Condition, check_condition
 from runlake.settings import Settings
 from runlake.values import STEP, check_count, check_word
 
@@ -79,18 +79,14 @@ class LakeRuns:
         InvalidArgument
             If a filter or an expression is wrong.
         """
+        check_condition(condition, "The condition")
         if isinstance(condition, Mapping):
             return self._with(self._selection.narrowed(checked_filters(condition)))
         fixed = self._fixed(WARN)
         if callable(condition):
             chosen = {run.run_id for run in fixed.runs if condition(fixed.open(run))}
-        elif is_expression(condition):
-            chosen = set(self._matching(fixed, condition))
         else:
-            raise InvalidType(
-                "The condition must be a dict, a polars expression or a function of a run, not "
-                f"{condition!r}."
-            )
+            chosen = set(self._matching(fixed, condition))
         directories = tuple(run.directory.relative for run in fixed.runs if run.run_id in chosen)
         root, order = self._selection.root, self._selection.order
         return self._with(Selection(root, order=order, directories=directories))
@@ -247,10 +243,10 @@ class LakeRuns:
     def at(
         self,
         key: str,
-        point: float,
+        step: float,
+        tolerance: float | None = 0,
         *,
         x: str | None = None,
-        tolerance: float | None = 0,
         columns: Sequence[str] = (),
         incomplete: str = WARN,
     ) -> pl.DataFrame:
@@ -260,7 +256,7 @@ class LakeRuns:
         """
         return self._read(
             incomplete,
-            lambda runs: runs.at(key, point, x=x, tolerance=tolerance, columns=columns),
+            lambda runs: runs.at(key, step, tolerance, x=x, columns=columns),
         )
 
     def align(
@@ -500,6 +496,8 @@ class LakeRuns:
             directories=tuple(run.directory.relative for run in fixed.runs),
         )
         table = LakeRuns(self._settings, chosen).runs(flat=True)
+        if table.is_empty():
+            return []
         try:
             found: list[str] = table.filter(condition)[RUN_ID].to_list()
         except pl.exceptions.PolarsError as error:

@@ -17,7 +17,7 @@ from runlake.public.missing import say_missing
 from runlake.public.projects import Project, Projects
 from runlake.public.run.run import Run
 from runlake.public.runs.run_list import DEFAULT_ORDER
-from runlake.public.runs.runs import Runs
+from runlake.public.runs.runs import Condition, Runs, check_condition
 from runlake.public.sweeps import Sweep
 from runlake.public.users import Team, User
 from runlake.settings import Settings, load_settings
@@ -197,7 +197,7 @@ class Api(ApiArtifacts):
     def runs(
         self,
         path: str | None = None,
-        filters: dict[str, Any] | None = None,
+        filters: Condition | None = None,
         order: str = DEFAULT_ORDER,
         per_page: int = 50,
         include_sweeps: bool = False,
@@ -210,8 +210,9 @@ class Api(ApiArtifacts):
         path : str, optional
             ``entity/project``, ``project`` or the URL of a page of the project; the configured
             project if omitted.
-        filters : dict, optional
-            Conditions in a MongoDB-like language:
+        filters : dict, polars.Expr or callable, optional
+            An expression over the columns of ``frame(flat=True)``, or a function of a `Run`, is
+            evaluated now, as by `Runs.where`. A dict has conditions in a MongoDB-like language:
             ``{"$and": [{"config.lr": {"$gt": 0.01}}, {"state": "finished"}]}``. Operators are
             ``$and $or $nor $not $eq $ne $gt $gte $lt $lte $in $nin $all $regex $exists``. Times
             may be ``datetime`` objects; without a time zone they are taken as UTC. Fields are
@@ -231,8 +232,9 @@ class Api(ApiArtifacts):
         Returns
         -------
         Runs
-            The list; a page of runs is requested when it is first used. A second call with the same
-            path, filters and order returns the same list, until `flush` is called.
+            The list; unless runs were needed to evaluate the filters, a page of runs is requested
+            when it is first used. A second call with the same path, dict and order returns the same
+            list, until `flush` is called.
 
         Raises
         ------
@@ -240,13 +242,17 @@ class Api(ApiArtifacts):
             If an argument is wrong; no request has been made then.
         """
         found = self._parsed_project(path)
-        asked = f"{path or ''}{checked_filters(filters)}{order}"
-        if asked not in self._lists:
+        sent = filters if isinstance(filters, Mapping) else None
+        condition = None if sent is filters else filters
+        if condition is not None:
+            check_condition(condition, "filters")
+        asked = f"{path or ''}{checked_filters(sent)}{order}"
+        if condition is not None or asked not in self._lists:
             new = Runs(
                 self._client,
                 found.entity or UNNAMED,
                 found.project,
-                filters,
+                sent,
                 order,
                 per_page,
                 include_sweeps,
@@ -254,6 +260,8 @@ class Api(ApiArtifacts):
             )
             # Look the entity up only now, so that a wrong argument is found before any request.
             new.entity = self._entity(new.entity)
+            if condition is not None:
+                return new.where(condition)
             self._lists.setdefault(asked, new)
         listed = self._lists[asked]
         if not lazy:

@@ -6,6 +6,7 @@ import math
 import re
 import reprlib
 from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 from runlake.errors import InvalidArgument, InvalidType
@@ -66,7 +67,8 @@ def check_number(value: Any, name: str, at_least: float = -math.inf) -> float:
         ...
     runlake.errors.InvalidArgument: tolerance must be a number of 0 or more, not -1.
     """
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    # Numbers of numpy too.
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
     try:
         number = float(value) if is_number else math.nan
     except OverflowError:

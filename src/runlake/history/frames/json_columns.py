@@ -7,6 +7,7 @@ field by field. Values without a common type become JSON text (reading rule 6).
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -20,6 +21,7 @@ from runlake.history.plan.arrow_types import unify
 
 JSON_CELL = "cell"
 INT64 = range(-(2**63), 2**63)
+MAX_FLOAT = int(sys.float_info.max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,28 @@ def column_of(name: str, values: Sequence[Any], dtype: pl.DataType | None = None
     >>> column_of("mixed", [1, "x"]).to_list()
     ['1', '"x"']
     """
+    try:
+        return _column_of(name, values, dtype)
+    except UnicodeEncodeError:
+        # JSON allows lone surrogates, and UTF-8 does not.
+        return _column_of(_encodable(name), [_encodable(value) for value in values], dtype)
+
+
+def _column_of(name: str, values: Sequence[Any], dtype: pl.DataType | None) -> pl.Series:
     shape = _shape_of([value for value in values if value is not None])
     if dtype is not None and shape.dtype == pl.Null():
         return pl.Series(name, values, dtype)
     converted = [None if value is None else shape.convert(value) for value in values]
     return pl.Series(name, converted, shape.dtype)
+
+
+def _encodable(value: Any) -> Any:
+    """Return a JSON value in which lone surrogates are escaped."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_encodable(key): _encodable(inner) for key, inner in value.items()}
+    return [_encodable(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def stack(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -131,10 +150,11 @@ def _shape_of(values: Sequence[Any]) -> _Shape:
             lambda value: [None if item is None else inner.convert(item) for item in value],
         )
     if kinds <= {int, float} and kinds:
-        # Integers of more than 64 bits become floats.
+        # Integers of more than 64 bits become floats; those that are too large for floats, text.
         if kinds == {int} and all(value in INT64 for value in values):
             return _Shape(pl.Int64(), int)
-        return _Shape(pl.Float64(), float)
+        if all(abs(value) <= MAX_FLOAT for value in values if type(value) is int):
+            return _Shape(pl.Float64(), float)
     simple: dict[frozenset[type], _Shape] = {
         frozenset(): _Shape(pl.Null(), lambda value: value),
         frozenset({str}): _Shape(pl.String(), str),

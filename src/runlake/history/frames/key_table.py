@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import astuple
+from operator import attrgetter
+from typing import Any
 
 import polars as pl
 
 from runlake.history.plan.key_facts import KINDS, KeyFacts
+from runlake.values import RUN_ID
 
 SCHEMA = {
     "key": pl.String(),
@@ -33,7 +35,27 @@ def key_table(facts: Iterable[KeyFacts]) -> pl.DataFrame:
     polars.DataFrame
         The fields of `KeyFacts`, with the column names of `SCHEMA`.
     """
-    rows = sorted(map(astuple, facts))
+    return pl.DataFrame(_rows(facts), SCHEMA, orient="row")
+
+
+def key_table_of_runs(runs: Iterable[tuple[str, Iterable[KeyFacts]]]) -> pl.DataFrame:
+    """Return ``run_id`` and the columns of `key_table`, a row per run and key, run by run.
+
+    Parameters
+    ----------
+    runs : iterable of tuple of str and iterable of KeyFacts
+        The id of each run, and the facts about each of its keys.
+    """
+    rows = [(run_id, *row) for run_id, facts in runs for row in _rows(facts)]
+    return pl.DataFrame(rows, {RUN_ID: pl.String(), **SCHEMA}, orient="row")
+
+
+_facts = attrgetter("kind", "count", "first_step", "last_step", "minimum", "maximum")
+
+
+def _rows(facts: Iterable[KeyFacts]) -> list[tuple[Any, ...]]:
     # A key may have a lone surrogate, which JSON allows and UTF-8 does not.
-    rows = [(key.encode("utf-8", "backslashreplace").decode(), *rest) for key, *rest in rows]
-    return pl.DataFrame(rows, SCHEMA, orient="row")
+    return [
+        (one.key.encode("utf-8", "backslashreplace").decode(), *_facts(one))
+        for one in sorted(facts, key=attrgetter("key"))
+    ]

@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float64]
 Method = Literal["asof", "linear"]
 
 METHODS = ("asof", "linear")
+# The columns of the statistic "ci95".
+CI95 = ("ci95_low", "ci95_high")
 # Maximum number of cells in memory at once: a block of points, for all runs of a group.
 BLOCK_CELLS = 4_000_000
 N_RESAMPLES = 1_000
@@ -251,7 +253,7 @@ def _summarized(
     found: dict[str, npt.NDArray[Any]] = {}
     for name in stats:
         if name == "ci95":
-            found["ci95_low"], found["ci95_high"] = numbers.interval()
+            found.update(zip(CI95, numbers.interval(), strict=True))
         elif name != "n":
             found[name] = STATS[name](numbers)
     return {**found, "n": numbers.n, "n_nan": n_nan, "n_missing": n_missing}
@@ -294,8 +296,12 @@ class _Numbers:
         high = np.ceil(place).astype(int)
         columns = np.arange(ordered.shape[1])
         below, above = ordered[low, columns], ordered[high, columns]
+        part = place - low
         with np.errstate(invalid="ignore", over="ignore"):
-            between = below + (above - below) * (place - low)
+            between = below + (above - below) * part
+            # Between a number and an infinity there is only that infinity.
+            beside = below * (1 - part) + above * part
+        between = np.where(np.isinf(below) | np.isinf(above), beside, between)
         return np.asarray(np.where(below == above, below, between))
 
     def interval(self) -> tuple[Floats, Floats]:
@@ -354,10 +360,11 @@ def checked_grid(grid: object) -> int | list[float] | None:
     """
     if grid is None:
         return None
-    if isinstance(grid, int):
-        return check_count(grid, "grid")
+    if isinstance(grid, (int, np.integer)):
+        return check_count(int(grid) if not isinstance(grid, bool) else grid, "grid")
     try:
-        points = np.asarray(grid, dtype=np.float64)
+        given = np.asarray(grid)
+        points = given.astype(np.float64) if given.dtype.kind in "iuf" else np.empty((0, 0))
     except (TypeError, ValueError, OverflowError):
         points = np.empty((0, 0))
     if points.ndim != 1 or not points.size or not np.isfinite(points).all():

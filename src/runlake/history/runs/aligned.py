@@ -12,8 +12,17 @@ import polars as pl
 
 from runlake.errors import InvalidArgument
 from runlake.history.decode.expressions import pick
-from runlake.history.runs.align import Curve, Floats, Method, common_grid, make_curve, summarize
-from runlake.values import RUN_ID
+from runlake.history.runs.align import (
+    CI95,
+    STAT_NAMES,
+    Curve,
+    Floats,
+    Method,
+    common_grid,
+    make_curve,
+    summarize,
+)
+from runlake.history.runs.run_rows import RunRows
 
 KEY = "key"
 COUNTS = ("n", "n_nan", "n_missing")
@@ -29,9 +38,14 @@ class Alignment:
     smoothing: float | None
 
 
+def check_axis(x: str) -> None:
+    """Raise `InvalidArgument` if the x axis has the name of another column of the result."""
+    if x in {KEY, *COUNTS, *CI95, *STAT_NAMES}:
+        raise InvalidArgument(f"x must not be {x!r}: that is a column of the result.")
+
+
 def aligned_frame(
-    rows: pl.LazyFrame,
-    run_ids: Sequence[str],
+    rows: RunRows,
     groups: pl.DataFrame | None,
     x: str,
     keys: Sequence[str],
@@ -41,10 +55,8 @@ def aligned_frame(
 
     Parameters
     ----------
-    rows : LazyFrame
-        ``run_id``, the axis, and the keys; the rows of a run follow each other.
-    run_ids : sequence of str
-        Ids of all runs, in order, including runs without rows.
+    rows : RunRows
+        The axis and the keys.
     groups : DataFrame or None
         A row per run; runs with equal rows are a group. None means one group.
     x : str
@@ -64,28 +76,24 @@ def aligned_frame(
     InvalidArgument
         If values of the axis or of a key are not numbers.
     """
-    frame = rows.collect()
-    if not run_ids:
+    n_runs = len(rows.counts)
+    if not n_runs:
         nothing = np.empty(0)
         summary = summarize([], nothing, alignment.method, alignment.stats)
         columns = [] if groups is None else groups.get_columns()
         schema = {KEY: pl.String(), x: pl.Float64()}
         counted = {n: pl.UInt32() if n in COUNTS else pl.Float64() for n in summary}
         return pl.DataFrame([*columns, *pl.DataFrame(schema={**schema, **counted})])
-    axis = _numbers(frame, x)
-    parts = _parts(frame[RUN_ID])
-    curves = {key: _curves(frame, key, axis, parts, alignment) for key in keys}
+    axis = _numbers(rows.frame, x)
+    curves = {key: _curves(rows, key, axis, alignment) for key in keys}
     found = []
-    for group in _members(groups, len(run_ids)):
+    for group in _members(groups, n_runs):
         for key in keys:
-            own = [curves[key].get(run_ids[place], _NONE) for place in group]
+            own = [curves[key][place] for place in group]
             points = common_grid(own, alignment.grid)
             summary = summarize(own, points, alignment.method, alignment.stats)
             found.append(_table(groups, group[0], key, x, points, summary))
     return pl.concat(found)
-
-
-_NONE = Curve(np.empty(0), np.empty(0))
 
 
 def _table(
@@ -113,37 +121,19 @@ def _numbers(frame: pl.DataFrame, name: str) -> pl.Series:
     return cells.cast(pl.Float64)
 
 
-def _parts(run_ids: pl.Series) -> dict[str, slice]:
-    """Return the rows of each run."""
-    if run_ids.is_empty():
-        return {}
-    runs = run_ids.rle().struct.unnest()
-    stops = runs["len"].cum_sum().to_list()
-    starts = [0, *stops[:-1]]
-    return {
-        run_id: slice(start, stop)
-        for run_id, start, stop in zip(runs["value"].to_list(), starts, stops, strict=True)
-    }
-
-
-def _curves(
-    frame: pl.DataFrame,
-    key: str,
-    axis: pl.Series,
-    parts: dict[str, slice],
-    alignment: Alignment,
-) -> dict[str, Curve]:
-    values = _numbers(frame, key)
+def _curves(rows: RunRows, key: str, axis: pl.Series, alignment: Alignment) -> list[Curve]:
+    values = _numbers(rows.frame, key)
     x, y = axis.to_numpy(), values.to_numpy()
     has = None if not values.null_count() else values.is_not_null().to_numpy()
-    return {
-        run_id: make_curve(
+    parts = map(slice, rows.starts.tolist(), rows.stops.tolist())
+    return [
+        make_curve(
             x[part] if has is None else x[part][has[part]],
             y[part] if has is None else y[part][has[part]],
             alignment.smoothing,
         )
-        for run_id, part in parts.items()
-    }
+        for part in parts
+    ]
 
 
 def _members(groups: pl.DataFrame | None, n_runs: int) -> list[list[int]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from runlake.backend.http.client import Client
-from runlake.cache.offline_fields import load_fields
+from runlake.cache.offline_fields import load_fields, stored_fields
 from runlake.cache.pull import find_unchanged
+from runlake.cache.pull_result import PullResult
 from runlake.errors import RunNotFoundError
 from runlake.errors.user_line import for_thread
 from runlake.exports.manifest import Freshness
@@ -34,11 +35,17 @@ class ListedRun:
         The run's present freshness, see `runlake.cache.pull.pull_run`; None if unknown.
     label : str, optional
         The run's name in the column ``run_id``, if its id does not tell it from the other runs.
+    fields : mapping, optional
+        All fields of the run as the backend sent them, to be stored for offline use.
+    pulled : PullResult, optional
+        The run on disk, if it is known to be unchanged.
     """
 
     path: RunPath
     freshness: Freshness | None
     label: str | None = None
+    fields: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    pulled: PullResult | None = field(default=None, compare=False, repr=False)
 
     @property
     def run_id(self) -> str:
@@ -110,15 +117,13 @@ def open_readings(client: Client, runs: Sequence[ListedRun], question: Question)
         One reading per run, in order.
     """
     # One thread looks up cached runs faster than several, which would wait for each other.
-    on_disk = [
-        run.freshness and find_unchanged(client, run.path, question, run.freshness) for run in runs
-    ]
+    on_disk = [_find_unchanged(client, run, question) for run in runs]
     others = [run for run, pulled in zip(runs, on_disk, strict=True) if pulled is None]
     with manifests_of(client, [run.path for run in others]) as manifests:
         opened = side_by_side(
             client,
             lambda run: open_reading(
-                client, run.path, question, known=run.freshness, fetch=manifests.fetch
+                client, run.path, question, attrs=run.fields, fetch=manifests.fetch
             ),
             others,
         )
@@ -127,6 +132,16 @@ def open_readings(client: Client, runs: Sequence[ListedRun], question: Question)
         next(fetched) if pulled is None else open_reading(client, run.path, question, pulled=pulled)
         for run, pulled in zip(runs, on_disk, strict=True)
     ]
+
+
+def _find_unchanged(client: Client, run: ListedRun, question: Question) -> PullResult | None:
+    if run.pulled is not None:
+        return run.pulled
+    if run.freshness is None:
+        return None
+    if run.fields is not None and stored_fields(client, run.path) != run.fields:
+        return None
+    return find_unchanged(client, run.path, question, run.freshness)
 
 
 def side_by_side(client: Client, read: Callable[[S], T], subjects: Sequence[S]) -> list[T]:

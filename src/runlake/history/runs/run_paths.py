@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 MEDIA_TYPE = "_type"
@@ -41,7 +40,7 @@ def value_at(values: Mapping[str, Any], path: str) -> Any:
 
 
 def flattened(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
-    """Yield the scalars of nested dicts with their dotted paths.
+    """Yield the values of nested dicts with their dotted paths.
 
     Parameters
     ----------
@@ -54,20 +53,21 @@ def flattened(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]
     ------
     tuple of str and object
         Path and value. A list, an empty dict, and a dict with a ``_type`` (media, histograms) are
-        one value each, as JSON text. If a key with dots has the path of a nested value, the key
+        one value each. If a key with dots has the path of a nested value, the key
         comes last, because `value_at` returns it.
 
     Examples
     --------
     >>> list(flattened({"net": {"depth": 2}, "sizes": [1, 2]}, "config"))
-    [('config.net.depth', 2), ('config.sizes', '[1, 2]')]
+    [('config.net.depth', 2), ('config.sizes', [1, 2])]
     """
-    for key, value in sorted(values.items(), key=_has_dots):
+    entries: Iterable[tuple[str, Any]] = values.items()
+    if any("." in key for key in values):
+        entries = sorted(entries, key=_has_dots)
+    for key, value in entries:
         inner = f"{path}.{key}"
-        if isinstance(value, Mapping) and value and MEDIA_TYPE not in value:
+        if isinstance(value, dict) and value and MEDIA_TYPE not in value:
             yield from flattened(value, inner)
-        elif isinstance(value, (Mapping, list, tuple)):
-            yield inner, json.dumps(value, default=str)
         else:
             yield inner, value
 

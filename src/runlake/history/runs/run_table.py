@@ -13,7 +13,7 @@ from runlake.errors import InvalidArgument
 from runlake.history.frames.json_columns import column_of
 from runlake.history.plan.reasons import near_names
 from runlake.history.runs.run_paths import flattened, value_at
-from runlake.values import RUN_ID
+from runlake.values import RUN_ID, check_text
 
 Run = Mapping[str, Any]
 
@@ -21,6 +21,8 @@ MAX_COUNT = 1 << 63
 ID = "id"
 # Fields that no backend sends: the run's name in the column ``run_id``, and its project.
 LABEL, ENTITY, PROJECT = "label", "entity", "project"
+# Types of values that become JSON text in a table of scalars.
+NESTED = {dict, list, tuple}
 # Columns that contain dicts, with the backend's names of these fields.
 STRUCTS = {"config": "config", "summary": "summaryMetrics"}
 
@@ -82,16 +84,23 @@ def flat_run_table(runs: Sequence[Run]) -> tuple[pl.DataFrame, list[str]]:
         cells: dict[str, list[Any]] = {}
         for place, run in enumerate(runs):
             for path, value in flattened(run.get(field) or {}, column):
-                cells.setdefault(path, [None] * len(runs))[place] = value
-        columns |= {path: column_of(path, values) for path, values in cells.items()}
-        mixed += [path for path, values in cells.items() if _is_mixed(columns[path], values)]
+                if path not in cells:
+                    cells[path] = [None] * len(runs)
+                cells[path][place] = value
+        for path, values in cells.items():
+            columns[path], is_mixed = _scalar_column(path, values)
+            mixed += [columns[path].name] if is_mixed else []
     return pl.DataFrame(list(columns.values())), mixed
 
 
-def _is_mixed(column: pl.Series, values: Sequence[Any]) -> bool:
-    """Return whether values became JSON text because they have no common type."""
-    is_text = column.dtype == pl.String()
-    return is_text and not all(value is None or isinstance(value, str) for value in values)
+def _scalar_column(path: str, values: Sequence[Any]) -> tuple[pl.Series, bool]:
+    """Return a column of scalars, and whether it is JSON text for lack of a common type."""
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds.isdisjoint(NESTED):
+        column = column_of(path, values)
+        return column, column.dtype == pl.String() and kinds != {str}
+    texts = [None if value is None else json.dumps(value, default=str) for value in values]
+    return column_of(path, texts), not kinds <= NESTED
 
 
 def chosen_columns(runs: Sequence[Run], names: Sequence[str]) -> pl.DataFrame:
@@ -150,6 +159,7 @@ def checked_columns(names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if not isinstance(name, str):
             raise InvalidArgument(f"columns must be a list of strings, found {name!r}.")
+        check_text(name, "The column")
         if name in FIELDS or name in PLACES or name.partition(".")[0] in STRUCTS:
             continue
         near = near_names(name, [*FIELDS, *PLACES, *STRUCTS])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import chain, compress, groupby
 from pathlib import Path
 
 import polars as pl
@@ -37,7 +37,7 @@ RUNS_TO_LOOK_AT = 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class OpenedRun:
     """A run with its fetched live rows and the columns of its sources."""
 
     reading: Reading
@@ -46,7 +46,21 @@ class _Opened:
 
     @property
     def schema(self) -> tuple[tuple[str, pa.DataType], ...] | None:
+        """The columns of its exports; None if the run must be read alone."""
         return common_schema(self.reading)
+
+    def can_match(self, projection: Projection) -> bool:
+        """Return whether the run has the keys of a projection; if not, no file must be opened."""
+        if not projection.keys:
+            return True
+        known = {
+            column.key
+            for columns in self.sources
+            for column in columns
+            if not pa.types.is_null(column.dtype)
+        }
+        has = [key in known for key in projection.keys]
+        return all(has) if projection.how == "all" else any(has)
 
 
 def scan_readings(
@@ -56,6 +70,8 @@ def scan_readings(
     where: str,
     projection: Projection,
     columns: pl.DataFrame | None = None,
+    *,
+    leaves_out: bool = False,
 ) -> pl.LazyFrame:
     """Return the rows of readings as one lazy frame; live rows are fetched now, in parallel.
 
@@ -74,6 +90,8 @@ def scan_readings(
     columns : DataFrame, optional
         Fields of runs as additional columns: one row per reading, in order. The fields are repeated
         in all rows of the run.
+    leaves_out : bool
+        Leave a key with the name of a column of the runs out, with a warning, in place of an error.
 
     Returns
     -------
@@ -86,17 +104,12 @@ def scan_readings(
     InvalidArgument
         If every key is read and a run has a key with the name ``run_id``.
     """
-    opened, types = _open_all(client, readings, projection)
     taken = [RUN_ID, *(() if columns is None else columns.columns)]
-    doubled = [name for name in taken if name in types]
-    if doubled:
-        raise InvalidArgument(
-            f"A run of '{where}' has a key {doubled[0]!r}, which is also a column of the runs. "
-            "Pass the keys to read."
-        )
-    _warn_of_types(readings, where, types)
+    opened, types = open_runs(client, readings, where, projection)
+    types = _without(types, taken, where) if leaves_out else _checked(types, taken, where)
     ids = pl.Series(RUN_ID, run_ids, pl.String)
-    return _joined(opened, types, pl.DataFrame([ids, *(() if columns is None else columns)]))
+    runs = pl.DataFrame([ids, *(() if columns is None else columns)])
+    return _joined(opened, types, runs, projection)
 
 
 def scan_numbered(
@@ -110,30 +123,19 @@ def scan_numbered(
         A column with the place of the reading (UInt32), ``_step``, then one column per key; and the
         name of the first column, which no key has.
     """
-    opened, types = _open_all(client, readings, projection)
-    _warn_of_types(readings, where, types)
+    opened, types = open_runs(client, readings, where, projection)
     number = unused_name({STEP, *types})
     places = pl.Series(number, range(len(opened)), pl.UInt32)
-    return _joined(opened, types, places.to_frame()), number
+    return _joined(opened, types, places.to_frame(), projection), number
 
 
-def _open_all(
-    client: Client, readings: Sequence[Reading], projection: Projection
-) -> tuple[list[_Opened], Types]:
-    check_polars()
-    opened = side_by_side(client, _open, readings)
-    sources = chain.from_iterable(one.sources for one in opened)
-    return opened, answer_types(sources, projection.keys)
-
-
-def _warn_of_types(readings: Sequence[Reading], where: str, types: Types) -> None:
-    exports = (export for reading in readings for export in reading.plan.exports)
-    warn_of_json(where, json_keys(types), exports)
-    _warn_of_unknown(readings, where, types)
-
-
-def _joined(opened: Sequence[_Opened], types: Types, runs: pl.DataFrame) -> pl.LazyFrame:
+def _joined(
+    opened: Sequence[OpenedRun], types: Types, runs: pl.DataFrame, projection: Projection
+) -> pl.LazyFrame:
     """Return all rows, each with its run's row of ``runs`` before it."""
+    can_match = [one.can_match(projection) for one in opened]
+    opened = list(compress(opened, can_match))
+    runs = runs.filter(pl.Series(can_match, dtype=pl.Boolean))
     frames: list[pl.LazyFrame] = []
     place = 0
     for schema, alike in groupby(opened, lambda one: one.schema):
@@ -141,7 +143,7 @@ def _joined(opened: Sequence[_Opened], types: Types, runs: pl.DataFrame) -> pl.L
         frames += _frames(found, types, runs[place : place + len(found)], is_plain=bool(schema))
         place += len(found)
     if not frames:
-        return pl.concat([runs, empty_frame(types)], how="horizontal").lazy()
+        return pl.concat([runs.clear(), empty_frame(types)], how="horizontal").lazy()
     frame = pl.concat(frames)
     # Without a writable cache the exports are temporary files, deleted with the readings: they
     # would be gone when the caller collects the frame.
@@ -149,53 +151,128 @@ def _joined(opened: Sequence[_Opened], types: Types, runs: pl.DataFrame) -> pl.L
     return frame if is_lasting else frame.collect().lazy()
 
 
-def _open(reading: Reading) -> _Opened:
+def open_runs(
+    client: Client,
+    readings: Sequence[Reading],
+    where: str,
+    projection: Projection,
+) -> tuple[list[OpenedRun], Types]:
+    """Fetch the live rows of readings, and return the type of each key over all of them.
+
+    Parameters
+    ----------
+    client, readings, where, projection
+        As for `scan_readings`.
+    """
+    check_polars()
+    # Threads would cost more than opening a run for which there is nothing to fetch or to try.
+    waiting = [reading for reading in readings if not _is_ready(reading)]
+    fetched = iter(side_by_side(client, _open, waiting))
+    opened = [_open(one) if _is_ready(one) else next(fetched) for one in readings]
+    sources = chain.from_iterable(one.sources for one in opened)
+    types = answer_types(sources, projection.keys)
+    exports = (export for reading in readings for export in reading.plan.exports)
+    warn_of_json(where, json_keys(types), exports)
+    _warn_of_unknown(readings, where, types)
+    return opened, types
+
+
+def _checked(types: Types, taken: Sequence[str], where: str) -> Types:
+    """Return the types; raise an error if a key has a name that is taken by the runs' columns."""
+    doubled = [name for name in taken if name in types]
+    if doubled:
+        raise InvalidArgument(
+            f"A run of '{where}' has a key {doubled[0]!r}, which is also a column of the runs. "
+            "Pass the keys to read."
+        )
+    return types
+
+
+def _without(types: Types, taken: Sequence[str], where: str) -> Types:
+    doubled = [name for name in taken if name in types]
+    if doubled:
+        warn(
+            f"A run of '{where}' has a key {doubled[0]!r}, which is also a column of the runs: the "
+            "key is left out. Run.scan reads it."
+        )
+    return {key: dtype for key, dtype in types.items() if key not in doubled}
+
+
+def _is_ready(reading: Reading) -> bool:
+    plan = reading.plan
+    return not (plan.live_pages or plan.is_walk) and all(e.is_promised for e in plan.exports)
+
+
+def _open(reading: Reading) -> OpenedRun:
     reading = reading.tried()
     live = reading.live_rows()
-    return _Opened(reading, live, tuple(plan_sources(reading.plan, live)))
+    return OpenedRun(reading, live, tuple(plan_sources(reading.plan, live)))
 
 
 def _frames(
-    opened: Sequence[_Opened], types: Types, runs: pl.DataFrame, *, is_plain: bool
+    opened: Sequence[OpenedRun], types: Types, runs: pl.DataFrame, *, is_plain: bool
 ) -> Iterator[pl.LazyFrame]:
     if is_plain and len(opened) > 1 and _have_own_files(opened):
-        yield _scan_alike(opened, types, runs)
+        yield _scan_with_columns(opened, types, runs)
         return
     for place, one in enumerate(opened):
         cells = [pl.lit(column).get(place).alias(column.name) for column in runs]
         yield scan_as(one.reading.plan, types, one.live).select(*cells, pl.all())
 
 
-def _have_own_files(opened: Sequence[_Opened]) -> bool:
+def _have_own_files(opened: Sequence[OpenedRun]) -> bool:
     """Return whether no file occurs twice: two forks can have the exports of one parent."""
     files = [read.file for one in opened for read in one.reading.plan.exports]
     return len(files) == len(set(files))
 
 
-def _scan_alike(opened: Sequence[_Opened], types: Types, runs: pl.DataFrame) -> pl.LazyFrame:
-    """Read the exports of runs with equal columns in one scan: the fixed cost is paid once."""
-    files = [[str(read.file) for read in one.reading.plan.in_step_order] for one in opened]
-    plan = opened[0].reading.plan
-    (read, *_) = plan.exports
-    dtypes = [(STEP, read.step_dtype), *((column.name, column.dtype) for column in read.columns)]
-    stored = {name: polars_type(dtype) for name, dtype in dtypes}
+def _scan_with_columns(
+    opened: Sequence[OpenedRun], types: Types, runs: pl.DataFrame
+) -> pl.LazyFrame:
+    """Scan runs with equal columns, and repeat the columns of each run in all of its rows."""
     # The name must differ from all columns of the files, also those that are not read.
     taken = {name for one in opened for name in _column_names(one)}
     file = unused_name(taken.union(runs.columns, types))
-    scan = scan_files(
-        list(map(Path, chain.from_iterable(files))),
-        schema=stored,
-        extra_columns="ignore",
-        include_file_paths=file,
-    )
-    rows = keep_rows(scan.select(*typed_columns(read.columns, types), file), plan.projection)
+    rows = keep_rows(scan_alike(opened, types, file), opened[0].reading.plan.projection)
     # A join by file takes a quarter less time than replacing each path with values of its run.
-    owners = runs.with_columns(pl.Series(file, files, pl.List(pl.String))).explode(file)
-    joined = rows.join(owners.lazy(), on=file, how="left", maintain_order="left")
+    owners = runs.with_columns(pl.Series(file, list(map(_files, opened)), pl.List(pl.String)))
+    joined = rows.join(owners.explode(file).lazy(), on=file, how="left", maintain_order="left")
     return joined.select(in_order([*runs.columns, STEP, *types]))
 
 
-def _column_names(opened: _Opened) -> Iterator[str]:
+def scan_alike(opened: Sequence[OpenedRun], types: Types, file: str | None = None) -> pl.LazyFrame:
+    """Read the exports of runs with equal columns in one scan: the fixed cost is paid once.
+
+    Parameters
+    ----------
+    opened : sequence of OpenedRun
+        Runs with equal `OpenedRun.schema`, which is not None.
+    types : mapping
+        The type of each key of the answer.
+    file : str, optional
+        Name of an additional column, with the path of the file of each row.
+
+    Returns
+    -------
+    polars.LazyFrame
+        ``_step``, the keys, then the file; all rows, run by run.
+    """
+    (read, *_) = opened[0].reading.plan.exports
+    dtypes = [(STEP, read.step_dtype), *((column.name, column.dtype) for column in read.columns)]
+    scan = scan_files(
+        [Path(name) for one in opened for name in _files(one)],
+        schema={name: polars_type(dtype) for name, dtype in dtypes},
+        extra_columns="ignore",
+        include_file_paths=file,
+    )
+    return scan.select(*typed_columns(read.columns, types), *([] if file is None else [file]))
+
+
+def _files(opened: OpenedRun) -> list[str]:
+    return [str(read.file) for read in opened.reading.plan.in_step_order]
+
+
+def _column_names(opened: OpenedRun) -> Iterator[str]:
     for read in opened.reading.plan.exports:
         yield from read.facts.columns
 

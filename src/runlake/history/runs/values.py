@@ -3,101 +3,214 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
+from runlake.backend.http.client import Client
 from runlake.errors import InvalidArgument
-from runlake.history.decode.expressions import named
-from runlake.values import RUN_ID
+from runlake.history.decode.expressions import pick, polars_type
+from runlake.history.frames.sources import Types
+from runlake.history.plan.arrow_types import is_number
+from runlake.history.reader import Reading
+from runlake.history.runs.run_rows import RunRows, read_opened
+from runlake.history.runs.scan import OpenedRun, open_runs
+from runlake.values import STEP, Projection
 
 Mode = Literal["min", "max"]
+SHOWN_RUNS = 5
+# For each run, the position of the chosen row; -1 if there is none.
+Places = npt.NDArray[np.int64]
 
 
-def best_rows(rows: pl.LazyFrame, x: str, key: str, mode: Mode) -> pl.DataFrame:
-    """Return the row of each run with the lowest or highest value of a key.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which row of each run to return.
 
     Parameters
     ----------
-    rows : LazyFrame
-        ``run_id``, the x axis, and the key; ascending within a run.
-    x, key : str
-        Names of the axis and of the key.
-    mode : {"min", "max"}
-        Whether the lowest or the highest value is best.
-
-    Returns
-    -------
-    DataFrame
-        The columns ``run_id``, the axis, and the key. Of rows with equal values, the first is
-        returned. NaN is ignored; runs without a number have no row.
-
-    Raises
-    ------
-    InvalidArgument
-        If the values are not numbers.
-
-    Examples
-    --------
-    >>> rows = pl.LazyFrame({"run_id": ["a", "a"], "_step": [0, 1], "loss": [2.0, 1.0]})
-    >>> best_rows(rows, "_step", "loss", "min").rows()
-    [('a', 1, 1.0)]
+    name : str or None
+        A name that no other choice has, under which the results are remembered; None means that
+        they are not remembered.
+    place : callable
+        Takes the rows, the x axis and the key; returns the position of one row per run.
+    needs_numbers : bool
+        True if the values of the key must be numbers.
     """
-    dtype = rows.collect_schema()[key]
-    if dtype == pl.Null():
-        return rows.collect().clear()
-    if not dtype.is_numeric():
-        raise InvalidArgument(f"The values of {key!r} are of type {dtype}, so none is the best.")
-    cell = named(key)
-    if dtype.is_float():
-        rows = rows.filter(cell.is_not_nan())
-    place = cell.arg_min() if mode == "min" else cell.arg_max()
-    return _one_per_run(rows, x, key, place)
+
+    name: str | None
+    place: Callable[[RunRows, str, str], Places]
+    needs_numbers: bool = False
 
 
-def last_rows(rows: pl.LazyFrame, x: str, key: str) -> pl.DataFrame:
-    """Return the last row of each run; the parameters and columns are those of `best_rows`."""
-    return _one_per_run(rows, x, key, pl.len() - 1)
+def best_choice(mode: Mode) -> Choice:
+    """Return the choice of the row with the lowest or highest value; the first of equal ones.
+
+    NaN is ignored; a run without another number has no row.
+    """
+    return Choice(mode, lambda rows, _, key: _best_places(rows, key, mode), needs_numbers=True)
 
 
-def nearest_rows(
-    rows: pl.LazyFrame, x: str, key: str, at: float, tolerance: float | None
-) -> pl.DataFrame:
-    """Return the row of each run whose x is nearest to a point.
+def last_choice() -> Choice:
+    """Return the choice of the last row, even if its value is NaN."""
+    return Choice("last", lambda rows, _x, _key: np.where(rows.counts > 0, rows.stops - 1, -1))
+
+
+def nearest_choice(at: float, tolerance: float | None) -> Choice:
+    """Return the choice of the row whose x is nearest to a point.
 
     Parameters
     ----------
-    rows, x, key
-        As for `best_rows`.
     at : float
         The point.
     tolerance : float or None
-        Greatest distance from the point, inclusive; None means any distance.
+        Greatest distance from the point, inclusive; None means any distance. Of two rows at the
+        same distance, the earlier row is chosen.
+    """
+    limit = math.inf if tolerance is None else tolerance
+    return Choice(None, lambda rows, x, _: _nearest_places(rows, x, at, limit))
+
+
+def value_per_run(
+    client: Client,
+    readings: Sequence[Reading],
+    where: str,
+    projection: Projection,
+    x: str,
+    choice: Choice,
+) -> pl.DataFrame:
+    """Return one row of each run: the x axis and the key.
+
+    Parameters
+    ----------
+    client, readings, where
+        As for `runlake.history.runs.scan.scan_readings`.
+    projection : Projection
+        The key first, then the axis unless it is ``_step``; rows that have both.
+    x : str
+        The x axis.
+    choice : Choice
+        Which row.
 
     Returns
     -------
     DataFrame
-        The columns of `best_rows`. Of two rows at the same distance, the earlier row is returned.
+        A row per reading, in order; null if the run has no such row. The rows of runs without live
+        rows are remembered in memory, for as long as their exports do not change.
 
     Raises
     ------
     InvalidArgument
-        If the values of the axis are not numbers.
+        If the values of the key, or of the axis, are not numbers where they must be.
     """
-    dtype = rows.collect_schema()[x]
-    if dtype == pl.Null():
-        return rows.collect().clear()
-    if not dtype.is_numeric():
+    opened, types = open_runs(client, readings, where, projection)
+    key = (projection.keys or ())[0]
+    names = list(dict.fromkeys([x, key]))
+    dtypes = {name: _dtype(name, types) for name in names}
+    if choice.needs_numbers and not _is_numeric(dtypes[key]):
+        raise _no_numbers(opened, where, key)
+    token = (choice.name, x, key, types[key], types.get(x))
+    is_kept = choice.name is not None and all(map(_is_simple, dtypes.values()))
+    memory = [_memory(one) if is_kept else {} for one in opened]
+    unknown = [place for place, known in enumerate(memory) if token not in known]
+    rows = read_opened([opened[place] for place in unknown], types, projection)
+    read = _picked(pick(rows.frame, names), choice.place(rows, x, key))
+    for place, row in zip(unknown, read.iter_rows() if is_kept else (), strict=False):
+        memory[place][token] = row
+    if len(unknown) == len(opened):
+        return read
+    return pl.DataFrame([known[token] for known in memory], schema=dtypes, orient="row")
+
+
+def _no_numbers(opened: Sequence[OpenedRun], where: str, key: str) -> InvalidArgument:
+    """Return an error that names runs in which the values of a key are not numbers."""
+    odd = [
+        one.reading.plan.run.run_id
+        for one in opened
+        for columns in one.sources
+        for column in columns
+        if column.key == key and not (pa.types.is_null(column.dtype) or is_number(column.dtype))
+    ]
+    names = list(dict.fromkeys(odd))
+    shown = ", ".join(map(repr, names[:SHOWN_RUNS]))
+    more = f" and {len(names) - SHOWN_RUNS:,} more" if len(names) > SHOWN_RUNS else ""
+    return InvalidArgument(
+        f"Values of {key!r} cannot be compared, because they are not numbers in these runs of "
+        f"'{where}': {shown}{more}. Leave these runs out with Runs.where."
+    )
+
+
+def _memory(opened: OpenedRun) -> dict[Any, tuple[Any, ...]]:
+    """Return the remembered rows of a run by choice; they are dropped when its exports change."""
+    plan = opened.reading.plan
+    if plan.live_pages or plan.is_walk:
+        return {}
+    return plan.pulled.exports.stored(_memory, dict)
+
+
+def _is_simple(dtype: pl.DataType) -> bool:
+    """Return whether Python values of a type become the same column again."""
+    is_exact = dtype.is_float() or dtype.is_integer()
+    return is_exact or dtype in (pl.Boolean(), pl.String(), pl.Null())
+
+
+def _picked(frame: pl.DataFrame, places: Places) -> pl.DataFrame:
+    """Return the rows at positions; nulls for -1."""
+    if frame.is_empty():
+        return frame.clear(len(places))
+    index = pl.Series(places, dtype=pl.Int64)
+    return frame.select(pl.all().gather(index.set(index < 0, None)))
+
+
+def _best_places(rows: RunRows, key: str, mode: Mode) -> Places:
+    values = _as_numbers(rows.frame, key)
+    return _first_extreme(rows, values, np.fmin if mode == "min" else np.fmax)[0]
+
+
+def _nearest_places(rows: RunRows, x: str, at: float, limit: float) -> Places:
+    dtype = rows.frame.schema[x]
+    if not _is_numeric(dtype):
         raise InvalidArgument(f"The values of {x!r} are of type {dtype}, so none is near {at!r}.")
     # As floats: a difference of integers could exceed 64 bits.
-    distance = (named(x).cast(pl.Float64) - at).abs()
-    if dtype.is_float():
-        rows = rows.filter(named(x).is_not_nan())
-    if tolerance is not None and tolerance != math.inf:
-        rows = rows.filter(distance <= tolerance)
-    return _one_per_run(rows, x, key, distance.arg_min())
+    distance = np.abs(_as_numbers(rows.frame, x).astype(np.float64) - at)
+    places, nearest = _first_extreme(rows, distance, np.fmin)
+    return np.where(nearest <= limit, places, -1)
 
 
-def _one_per_run(rows: pl.LazyFrame, x: str, key: str, place: pl.Expr) -> pl.DataFrame:
-    picked = [named(name).get(place).alias(name) for name in dict.fromkeys([x, key])]
-    return rows.group_by(RUN_ID, maintain_order=True).agg(picked).collect()
+def _first_extreme(
+    rows: RunRows, values: npt.NDArray[Any], reduce: np.ufunc
+) -> tuple[Places, npt.NDArray[Any]]:
+    """Return the first row of each run with its extreme, -1 if there is none, and the extremes."""
+    places = np.full(len(rows.counts), -1)
+    extremes = np.full(len(rows.counts), np.nan)
+    filled = np.flatnonzero(rows.counts)
+    if not filled.size:
+        return places, extremes
+    starts = rows.starts[filled]
+    found = reduce.reduceat(values, starts)
+    equal = np.flatnonzero(values == np.repeat(found, rows.counts[filled]))
+    # The run has no number but NaN if its first equal row is in a later run.
+    first = np.append(equal, values.size)[np.searchsorted(equal, starts)]
+    places[filled] = np.where(first < rows.stops[filled], first, -1)
+    extremes[filled] = found
+    return places, extremes
+
+
+def _as_numbers(frame: pl.DataFrame, name: str) -> npt.NDArray[Any]:
+    """Return a column as numbers that numpy compares; values without a place in it are NaN."""
+    cells = pick(frame, [name]).to_series()
+    is_exact = cells.dtype in (pl.Float64(), pl.Float32(), pl.Int64(), pl.UInt64(), pl.Int32())
+    return (cells if is_exact else cells.cast(pl.Float64)).to_numpy()
+
+
+def _dtype(name: str, types: Types) -> pl.DataType:
+    return pl.Int64() if name == STEP else polars_type(types[name])
+
+
+def _is_numeric(dtype: pl.DataType) -> bool:
+    return dtype == pl.Null() or dtype.is_numeric()

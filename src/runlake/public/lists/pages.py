@@ -170,6 +170,11 @@ class Pages(ABC, Generic[T]):
         self._walk.note(page.cursor, n_new, has_next=page.has_next)
         self._last = page
 
+    def _take(self, objects: Sequence[T]) -> None:
+        """Make the list contain these objects, and fetch no page."""
+        self.objects = list(objects)
+        self._last = Page(self.objects, None, has_next=False, total=len(self.objects))
+
     def __getstate__(self) -> dict[str, Any]:
         # Locks cannot be pickled.
         return {name: value for name, value in self.__dict__.items() if name != "_guard"}

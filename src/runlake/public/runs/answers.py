@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from runlake.errors import InvalidArgument
-from runlake.public.runs.scans import RowRequest, RunScans, check_request
+from runlake.public.runs.scans import RunScans, check_request
 from runlake.values import RUN_ID, STEP, StepRange, check_number, check_word
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from runlake.history.runs.values import Mode
+    from runlake.history.runs.values import Choice
 
 
 class RunAnswers(RunScans):
@@ -51,29 +50,27 @@ class RunAnswers(RunScans):
         --------
         The best run: ``runs.best("val/loss", columns=["config.lr"]).sort("val/loss").head(1)``
         """
-        from runlake.history.runs.values import best_rows
+        from runlake.history.runs.values import best_choice
 
         check_word(mode, "mode", ("min", "max"))
-        return self._one_per_run(
-            key, x, columns, lambda rows, axis: best_rows(rows, axis, key, _mode(mode))
-        )
+        return self._one_per_run(key, x, columns, best_choice("min" if mode == "min" else "max"))
 
     def last(self, key: str, *, x: str | None = None, columns: Sequence[str] = ()) -> pl.DataFrame:
         """Return the last value of a key for each run, and the step at which it was logged.
 
         The parameters and the result are those of `best`; the last value may be NaN.
         """
-        from runlake.history.runs.values import last_rows
+        from runlake.history.runs.values import last_choice
 
-        return self._one_per_run(key, x, columns, lambda rows, axis: last_rows(rows, axis, key))
+        return self._one_per_run(key, x, columns, last_choice())
 
     def at(
         self,
         key: str,
-        point: float,
+        step: float,
+        tolerance: float | None = 0,
         *,
         x: str | None = None,
-        tolerance: float | None = 0,
         columns: Sequence[str] = (),
     ) -> pl.DataFrame:
         """Return the value of a key for each run at a step, or at a point of another axis.
@@ -82,18 +79,18 @@ class RunAnswers(RunScans):
         ----------
         key : str
             The key.
-        point : int or float
-            The step, or the value of the x axis.
+        step : int or float
+            The step, or the value of the axis ``x``.
+        tolerance : float or None
+            Greatest distance from the step, inclusive; None means any distance. The nearest row is
+            taken; of two rows at the same distance, the earlier one.
         x, columns
             As for `scan`.
-        tolerance : float or None
-            Greatest distance from the point, inclusive; None means any distance. The nearest row is
-            taken; of two rows at the same distance, the earlier one.
 
         Returns
         -------
         polars.DataFrame
-            As for `best`. For a run that has no row within ``tolerance`` of the point, the columns
+            As for `best`. For a run that has no row within ``tolerance`` of the step, the columns
             of the axis and of the key are null.
 
         Raises
@@ -102,14 +99,11 @@ class RunAnswers(RunScans):
             If an argument is wrong (then no request has been made), or if the values of the axis
             are not numbers.
         """
-        from runlake.history.runs.values import nearest_rows
+        from runlake.history.runs.values import nearest_choice
 
-        point = check_number(point, "point")
-        if tolerance is not None:
-            check_number(tolerance, "tolerance", at_least=0)
-        return self._one_per_run(
-            key, x, columns, lambda rows, axis: nearest_rows(rows, axis, key, point, tolerance)
-        )
+        point = check_number(step, "step")
+        limit = None if tolerance is None else check_number(tolerance, "tolerance", at_least=0)
+        return self._one_per_run(key, x, columns, nearest_choice(point, limit))
 
     def align(
         self,
@@ -197,8 +191,10 @@ class RunAnswers(RunScans):
         lineage: bool = False,
     ) -> pl.DataFrame:
         """Return the result of `align`; ``smoothing`` may also be a number of points."""
+        from runlake.history.decode.expressions import named
         from runlake.history.runs import align
-        from runlake.history.runs.aligned import Alignment, aligned_frame
+        from runlake.history.runs.aligned import Alignment, aligned_frame, check_axis
+        from runlake.history.runs.run_rows import read_runs
 
         if not keys:
             raise InvalidArgument("keys must name at least one key.")
@@ -219,15 +215,19 @@ class RunAnswers(RunScans):
         )
         if STEP in keys:
             raise InvalidArgument("keys must name logged keys, not '_step'.")
-        taken = {"key", "n", "n_nan", "n_missing", "ci95_low", "ci95_high", *align.STAT_NAMES}
-        if x in taken:
-            raise InvalidArgument(f"x must not be {x!r}: that is a column of the result.")
-        rows, axis = self._scanned(replace(asked, columns=()))
+        check_axis(x)
+        readings, question, axis = self._planned(asked)
+        check_axis(axis)
+        n_runs, places = len(readings), list(range(len(readings)))
+        if lineage:
+            readings, places = self._with_parents(readings, question)
+        rows = read_runs(self._client, readings, self._place, question.projection)
+        rows = rows.of_runs(places, n_runs)
+        if axis != STEP:
+            rows = rows.matching(named(axis).is_not_null())
         groups = self._columns(asked.columns) if asked.columns else None
-        ids = self._ids()
         return aligned_frame(
             rows,
-            ids,
             groups,
             axis,
             list(dict.fromkeys(keys)),
@@ -235,24 +235,20 @@ class RunAnswers(RunScans):
         )
 
     def _one_per_run(
-        self,
-        key: str,
-        x: str | None,
-        columns: Sequence[str],
-        choose: Callable[[pl.LazyFrame, str], pl.DataFrame],
+        self, key: str, x: str | None, columns: Sequence[str], choice: Choice
     ) -> pl.DataFrame:
         import polars as pl
+
+        from runlake.history.runs.values import value_per_run
 
         asked = check_request([key], x=x, columns=columns)
         if not asked.question.keys:
             raise InvalidArgument("key must name a logged key, not '_step'.")
-        rows, axis = self._scanned(RowRequest(asked.question, None, asked.x, (), None))
-        found = choose(rows, axis)
+        readings, question, axis = self._planned(asked)
+        found = value_per_run(
+            self._client, readings, self._place, question.projection, axis, choice
+        )
         ids = pl.DataFrame({RUN_ID: self._ids()}, schema={RUN_ID: pl.String})
         names = [name for name in asked.columns if name != RUN_ID]
-        table = pl.concat([ids, self._columns(names)], how="horizontal") if names else ids
-        return table.join(found, on=RUN_ID, how="left", maintain_order="left")
-
-
-def _mode(mode: str) -> Mode:
-    return "min" if mode == "min" else "max"
+        tables = [self._columns(names)] if names else []
+        return pl.concat([ids, *tables, found], how="horizontal")

@@ -61,12 +61,17 @@ class RunAttachments(RunSet):
         Raises
         ------
         InvalidArgument
-            If no run logged a table under this key, or not at this step.
+            If no run logged a table under this key, or not at this step. Also if an argument is
+            wrong; no request has been made then.
         """
         import polars as pl
 
         from runlake.history.frames.json_columns import stack
+        from runlake.history.frames.sources import check_polars
+        from runlake.history.tables import check_table
 
+        check_table(key, step)
+        check_polars()
         runs = self._full_runs()
 
         def read(run: Run) -> pl.DataFrame | InvalidArgument:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from runlake.backend.graphql import documents
 from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.graphql.walk import Walk
 from runlake.backend.http.client import Client
+from runlake.cache.pull import expect_unchanged
 from runlake.errors import (
     AccessDenied,
     AuthenticationError,
     BackendError,
     InvalidArgument,
+    OfflineError,
     ProjectNotFoundError,
+    StaleWarning,
     Unreachable,
 )
 from runlake.errors.screen import line_for_screen
+from runlake.errors.user_line import for_thread, warn
 from runlake.exports.manifest import freshness_of
 from runlake.history.runs.open import BackendSource, ListedRun, RunSource
 from runlake.public.lists.filters import checked_filters
@@ -30,14 +36,15 @@ from runlake.public.run.page_fields import (
     PageFields,
     count_fitting,
 )
-from runlake.public.run.run import Run
+from runlake.public.run.run import ENDED, Run
 from runlake.public.runs.run_set import RunSet
 from runlake.public.sweeps import Sweep
-from runlake.values import RunPath
+from runlake.values import Question, RunPath
+
+if TYPE_CHECKING:
+    from runlake.cache.pull_result import PullResult
 
 DEFAULT_ORDER = "+created_at"
-# Pages that hold only ids and times are small, so they can have more runs.
-FRESHNESS_PER_PAGE = 500
 # By what a page is shortened that the backend refuses.
 SHRINK = 5
 
@@ -134,7 +141,9 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
             else:
                 large = {edge["node"]["name"]: edge["node"] for edge in edges.objects}
                 return edges.opened(_without_large), large
-        return self._edges(documents.runs(is_light=True), cursor, self.per_page), {}
+        # Pages without large fields are small, so they can have more runs.
+        n_runs = MAX_PER_PAGE if self._reads_all else self.per_page
+        return self._edges(documents.runs(is_light=True), cursor, n_runs), {}
 
     def _open(self, edge: dict[str, Any]) -> Run:
         node = edge["node"]
@@ -144,6 +153,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return run
 
     def _edges(self, document: str, cursor: str | None, per_page: int) -> Page[dict[str, Any]]:
+        self._refuse_offline()
         project = self._ask(
             document,
             cursor,
@@ -201,7 +211,10 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
             per_page = min(most, max(self.per_page, count_fitting(nodes)))
 
     def _pages(self, document: str, per_page: int) -> Iterator[dict[str, Any]]:
-        """Request the runs' fields again, and yield them page by page; the list stays unchanged."""
+        """Request the runs' fields again, and yield them page by page; the list stays unchanged.
+
+        After the first page, pages have as many runs as fit into one answer.
+        """
         walk = Walk(self._client, self._what)
         cursor, has_next = None, True
         seen: set[str] = set()
@@ -210,10 +223,22 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
             page = self._edges(document, cursor, per_page)
             n_known = len(seen)
             nodes = [edge["node"] for edge in page.objects]
+            per_page = max(per_page, count_fitting(nodes))
             seen.update(node["name"] for node in nodes)
             yield from nodes
             cursor, has_next = page.cursor, page.has_next
             walk.note(cursor, len(seen) - n_known, has_next=has_next)
+
+    def _refuse_offline(self) -> None:
+        if self._client.settings.offline:
+            origin = self._client.origin
+            raise OfflineError(
+                f"{self._what[:1].upper()}{self._what[1:]} are listed by {origin}, and offline "
+                "mode is on. Lake() lists and reads the runs in the cache; Runs.pull() stores runs "
+                "there while the backend can be reached.",
+                operation=self._operation,
+                origin=origin,
+            )
 
     def _sweep(self, name: str) -> Sweep:
         if name not in self._sweeps:
@@ -221,9 +246,14 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return self._sweeps[name]
 
     def upgrade_to_full(self) -> None:
-        """Load config and summary of all runs of a lazy list, one request per page."""
-        if not self._lazy:
-            return
+        """Load config and summary of all fetched runs of a lazy list, in pages of up to 1,000."""
+        # Pages that are fetched meanwhile would be opened as if they had the large fields.
+        with self._guard:
+            if self._lazy:
+                self._load_large_fields()
+                self._lazy = False
+
+    def _load_large_fields(self) -> None:
         lazy = {run.id: run for run in self.objects if run.is_lazy}
         if lazy:
             for node in self._pages(documents.runs(is_light=False), self.per_page):
@@ -235,7 +265,6 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         for run in lazy.values():
             # The run no longer matches the filter, so the pages do not have it any more.
             run.load_full_data()
-        self._lazy = False
 
     @property
     def _source(self) -> RunSource:
@@ -252,52 +281,93 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return list(self)
 
     def _light_fields(self) -> list[dict[str, Any]]:
-        self._reach(None)
+        self._reach_all()
         return [self._with_place(run) for run in self.objects]
 
     def _all_fields(self) -> list[dict[str, Any]]:
         self.upgrade_to_full()
+        self._reach_all()
+        return [{**self._with_place(run), "config": run.config} for run in self.objects]
+
+    def _reach_all(self) -> None:
+        """Fetch all pages, each with as many runs as a request is worth."""
         with self._guard:
             self._reads_all = True
             try:
                 self._reach(None)
             finally:
                 self._reads_all = False
-        return [{**self._with_place(run), "config": run.config} for run in self.objects]
 
     def _with_place(self, run: Run) -> dict[str, Any]:
         return {**run.load(), "url": run.url, "entity": run.entity, "project": run.project}
 
-    def _listed(self) -> list[ListedRun]:
-        """Return the runs with their present states, heartbeats and numbers of logged lines."""
+    def _listed(
+        self, *, is_full: bool = False, question: Question | None = None
+    ) -> list[ListedRun]:
         if self._last is None:
-            self._reach(None)
-            facts = {run.id: run.load() for run in self.objects}
-        else:
-            # Runs may have changed since they were listed, and a listed run never updates itself.
-            per_page = max(self.per_page, FRESHNESS_PER_PAGE)
-            nodes = self._pages(documents.runs_freshness(), per_page)
-            facts = {node["name"]: node for node in nodes}
-        listed = []
-        for run in self:
-            now = facts.get(run.id)
-            listed.append(
-                ListedRun(
-                    RunPath(run.entity, run.project, run.id),
-                    freshness_of(
-                        now.get("state"), now.get("heartbeatAt"), now.get("historyLineCount")
-                    )
-                    if now
-                    else None,
-                )
+            if is_full:
+                self.upgrade_to_full()
+            self._reach_all()
+            return [_listed_run(run, run.load()) for run in self.objects]
+        self._reach_all()
+        if question is None:
+            facts = self._present_facts()
+            return [_listed_run(run, facts.get(run.id)) for run in self.objects]
+        with ThreadPoolExecutor(1, thread_name_prefix="runlake-list") as thread:
+            asked = thread.submit(for_thread(self._present_facts))
+            paths = [RunPath(run.entity, run.project, run.id) for run in self.objects]
+            guesses = [expect_unchanged(self._client, path, question) for path in paths]
+            facts = asked.result()
+        return [
+            _listed_run(run, facts.get(run.id), guess)
+            for run, guess in zip(self.objects, guesses, strict=False)
+        ]
+
+    def _present_facts(self) -> dict[str, dict[str, Any]]:
+        """Request the freshness of all runs: a run that was listed earlier never updates itself."""
+        try:
+            nodes = list(self._pages(documents.runs_freshness(), MAX_PER_PAGE))
+        except Unreachable:
+            known = {run.id: run.load() for run in self.objects}
+            if not all(one.get("state") in ENDED for one in known.values()):
+                raise
+            warn(
+                f"The backend does not answer: {self._what} are as they were when they were "
+                "listed.",
+                StaleWarning,
             )
-        return listed
+            return known
+        return {node["name"]: node for node in nodes}
+
+    def _listed_with_fields(self) -> list[ListedRun]:
+        """Return the runs with all of their present fields, which replace no loaded field."""
+        self._reach_all()
+        nodes = self._pages(documents.runs(is_light=False), self.per_page)
+        sent = {
+            node["name"]: {name: node[name] for name in node if name in documents.RUN_FIELD_NAMES}
+            for node in nodes
+        }
+        return [
+            replace(_listed_run(run, sent.get(run.id)), fields=sent.get(run.id)) for run in self
+        ]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_together": None}
 
     def __repr__(self) -> str:
         return line_for_screen(f"<Runs {self._place}>")
+
+
+def _listed_run(
+    run: Run, facts: Mapping[str, Any] | None, guess: PullResult | None = None
+) -> ListedRun:
+    path = RunPath(run.entity, run.project, run.id)
+    if facts is None:
+        return ListedRun(path, None)
+    names = ("state", "heartbeatAt", "historyLineCount")
+    freshness = freshness_of(*map(facts.get, names))
+    is_right = guess is not None and guess.manifest.freshness == freshness
+    return ListedRun(path, freshness, pulled=guess if is_right else None)
 
 
 def _without_large(edge: dict[str, Any]) -> dict[str, Any]:

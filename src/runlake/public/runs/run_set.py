@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from runlake.backend.http.client import Client
 from runlake.history.runs.open import ListedRun, RunSource
+from runlake.values import Question
 
 if TYPE_CHECKING:
     from runlake.public.run.run import Run
@@ -33,8 +34,15 @@ class RunSet(ABC):
         """The place from which the histories of the runs are read."""
 
     @abstractmethod
-    def _listed(self) -> list[ListedRun]:
-        """Return the runs with their present states, heartbeats and numbers of logged lines."""
+    def _listed(
+        self, *, is_full: bool = False, question: Question | None = None
+    ) -> list[ListedRun]:
+        """Return the runs with their present states, heartbeats and numbers of logged lines.
+
+        If ``is_full``, config and summary of the runs will be needed too: a list that has not been
+        fetched yet is fetched together with them. If there is a ``question``, it will be asked
+        about all runs: their files may be looked up while a request is under way.
+        """
 
     @abstractmethod
     def _ids(self) -> list[str]:

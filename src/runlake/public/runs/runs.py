@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import reprlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from runlake.errors import InvalidType
@@ -21,11 +22,17 @@ if TYPE_CHECKING:
 Condition: TypeAlias = Union[Mapping[str, Any], "pl.Expr", Callable[[Run], object]]
 
 
-def is_expression(condition: object) -> bool:
-    """Return whether a condition is an expression of polars."""
+def check_condition(condition: object, name: str) -> None:
+    """Raise `InvalidType` if a condition is neither a mapping, nor an expression, nor callable."""
+    if isinstance(condition, Mapping) or callable(condition):
+        return
     import polars as pl
 
-    return isinstance(condition, pl.Expr)
+    if not isinstance(condition, pl.Expr):
+        raise InvalidType(
+            f"{name} must be a dict such as {{'state': 'finished'}}, a polars expression or a "
+            f"function of a run, not {reprlib.repr(condition)}."
+        )
 
 
 class Runs(RunHistories, RunsPlots, RunAttachments, RunList):
@@ -63,21 +70,18 @@ class Runs(RunHistories, RunsPlots, RunAttachments, RunList):
         --------
         ``runs.where(pl.col("config.lr") < 0.1)``, ``runs.where(lambda run: "best" in run.tags)``
         """
+        check_condition(condition, "The condition")
         if isinstance(condition, Mapping):
             return self._with_filters(checked_filters(condition))
         if callable(condition):
-            chosen = [run.id for run in self if condition(run)]
-        elif is_expression(condition):
-            chosen = self._matching(condition)
-        else:
-            raise InvalidType(
-                "The condition must be a dict, a polars expression or a function of a run, not "
-                f"{condition!r}."
-            )
-        return self._with_filters({"name": {"$in": chosen}})
+            return self._of([run for run in self if condition(run)])
+        chosen = set(self._matching(condition))
+        return self._of([run for run in self if run.id in chosen])
 
     def pull(self) -> list[PullResult]:
         """Download those exports of all runs that are not in the cache yet.
+
+        Fields, config and summary of the runs are stored too, for offline use.
 
         Returns
         -------
@@ -91,8 +95,14 @@ class Runs(RunHistories, RunsPlots, RunAttachments, RunList):
         """
         from runlake.values import Question
 
-        readings = self._source.open(self._listed(), Question())
+        readings = self._source.open(self._listed_with_fields(), Question())
         return [reading.pulled for reading in readings]
+
+    def _of(self, runs: Sequence[Run]) -> Runs:
+        """Return a list of some runs of this list, which are not fetched again."""
+        chosen = self._with_filters({"name": {"$in": [run.id for run in runs]}})
+        chosen._take(runs)  # noqa: SLF001 - a list of the same class
+        return chosen
 
     def _with_filters(self, added: dict[str, Any]) -> Runs:
         both = [one for one in (self.filters, added) if one]

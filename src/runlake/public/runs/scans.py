@@ -183,8 +183,12 @@ class RunScans(RunTable):
         check_text(query, "The SQL")
         from runlake.history.runs.sql import query_runs
 
+        every = check_request(None)
         return query_runs(
-            query, self._table_of_sql, self.scan, lambda: self._system_rows(SYSTEM_ROWS)
+            query,
+            self._table_of_sql,
+            lambda: self._scanned(every, leaves_out=True)[0],
+            lambda: self._system_rows(SYSTEM_ROWS),
         )
 
     def keys(self, pattern: str | None = None, kind: str | None = None) -> pl.DataFrame:
@@ -210,9 +214,7 @@ class RunScans(RunTable):
         --------
         Rows and runs of each key: ``runs.keys().group_by("key").agg(pl.sum("count"), pl.len())``
         """
-        import polars as pl
-
-        from runlake.history.frames.key_table import key_table
+        from runlake.history.frames.key_table import key_table_of_runs
 
         expression = checked_pattern(pattern)
         choice = KeyChoice.from_arguments(expression, kind) or KeyChoice()
@@ -222,12 +224,8 @@ class RunScans(RunTable):
         known = {key: one for of_run in facts for key, one in of_run.items()}
         if known and not any(found):
             warn(explain_no_keys(self._place, known, pattern, kind), NoRowsWarning)
-        tables = [
-            key_table(of_run).select(pl.lit(run.run_id).alias(RUN_ID), pl.all())
-            for run, of_run in zip(listed, found, strict=True)
-        ]
-        empty = key_table([]).select(pl.lit(None, pl.String).alias(RUN_ID), pl.all())
-        return pl.concat([empty, *tables])
+        ids = [run.run_id for run in listed]
+        return key_table_of_runs(zip(ids, found, strict=True))
 
     def system(self, keys: list[str] | None = None, *, samples: int = SYSTEM_ROWS) -> pl.DataFrame:
         """Return the system metrics of each run, as the backend samples them.
@@ -289,13 +287,16 @@ class RunScans(RunTable):
         """Read the histories of all runs as one lazy frame; an alias of `scan`."""
         return self.scan(keys, min_step=min_step, max_step=max_step)
 
-    def _scanned(self, asked: RowRequest) -> tuple[pl.LazyFrame, str]:
-        """Return the rows of the runs, and the key of the x axis."""
+    def _scanned(self, asked: RowRequest, *, leaves_out: bool = False) -> tuple[pl.LazyFrame, str]:
+        """Return the rows of the runs, and the key of the x axis.
+
+        If ``leaves_out``, a key with the name of a column of the runs is left out.
+        """
         import polars as pl
 
         from runlake.history.runs.scan import scan_readings
 
-        listed = self._listed()
+        listed = self._listed_for(asked)
         asked = self._with_keys(asked, listed)
         # `run_id` is in every answer.
         asked = replace(asked, columns=tuple(name for name in asked.columns if name != RUN_ID))
@@ -319,13 +320,35 @@ class RunScans(RunTable):
         if asked.lineage:
             readings, places = self._with_parents(readings, question)
             run_ids = [run_ids[place] for place in places]
-            table = None if table is None else table[places]
-        frame = scan_readings(self._client, readings, run_ids, self._place, projection, table)
+            table = None if table is None else table.select(pl.all().gather(places))
+        frame = scan_readings(
+            self._client,
+            readings,
+            run_ids,
+            self._place,
+            projection,
+            table,
+            leaves_out=leaves_out,
+        )
         if axis != STEP:
             frame = _on_axis(frame, axis, asked, projection)
         if is_late and asked.tail is not None:
             frame = frame.group_by(RUN_ID, maintain_order=True).tail(asked.tail)
         return frame, axis
+
+    def _listed_for(self, asked: RowRequest) -> list[ListedRun]:
+        from runlake.history.runs.run_table import needs_large_fields
+
+        is_known = asked.choice is None and asked.x != AUTO
+        question = _with_axis(asked.question, asked.x) if is_known else None
+        return self._listed(is_full=needs_large_fields(asked.columns), question=question)
+
+    def _planned(self, asked: RowRequest) -> tuple[list[Reading], Question, str]:
+        """Plan a read of named keys; return the readings, what they read, and the x axis."""
+        listed = self._listed_for(asked)
+        axis = self._axis(asked, listed)
+        question = _with_axis(asked.question, axis)
+        return self._readings(listed, question, None), question, axis
 
     def _readings(
         self, listed: Sequence[ListedRun], question: Question, tail: int | None

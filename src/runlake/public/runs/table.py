@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from runlake.errors import InvalidArgument, MixedTypesWarning
@@ -43,30 +43,18 @@ class RunTable(RunSet):
 
         Notes
         -----
-        No history is read. Config and summary are loaded into the runs. For runs that a lazy list
-        has fetched already, this is one request per page. Other runs are fetched together with
-        config and summary, in pages of up to 1,000 runs. The size of the fields on the first page
-        decides how many runs the next pages have.
+        No history is read. Config and summary are loaded into the runs, in pages of up to 1,000
+        runs: the size of the fields on the first page decides how many runs the next pages have.
 
         Examples
         --------
         ``api.runs("team/project").frame(flat=True).write_csv("runs.csv")``
         """
-        from runlake.history.runs.run_table import flat_run_table, run_table
+        from runlake.history.runs.run_table import run_table
 
-        fields = self._all_fields()
-        if not flat:
-            return run_table(fields)
-        table, mixed = flat_run_table(fields)
-        if mixed:
-            shown = ", ".join(map(repr, mixed[:SHOWN_COLUMNS]))
-            more = f" and {len(mixed) - SHOWN_COLUMNS:,} more" if len(mixed) > SHOWN_COLUMNS else ""
-            warn(
-                f"Columns of '{self._place}' have values without a common type and are JSON text: "
-                f"{shown}{more}.",
-                MixedTypesWarning,
-            )
-        return table
+        if flat:
+            return self._flat_table()
+        return run_table(self._all_fields())
 
     def pandas(self) -> pd.DataFrame:
         """Return the fields, config and summary of the runs as a pandas frame of scalar columns.
@@ -83,6 +71,22 @@ class RunTable(RunSet):
         """
         return frame_to_pandas(self.frame(flat=True))
 
+    def _flat_table(self, named: Collection[str] | None = None) -> pl.DataFrame:
+        """Return ``frame(flat=True)``; warn about columns without a common type, if named."""
+        from runlake.history.runs.run_table import flat_run_table
+
+        table, mixed = flat_run_table(self._all_fields())
+        mixed = [name for name in mixed if named is None or name in named]
+        if mixed:
+            shown = ", ".join(map(repr, mixed[:SHOWN_COLUMNS]))
+            more = f" and {len(mixed) - SHOWN_COLUMNS:,} more" if len(mixed) > SHOWN_COLUMNS else ""
+            warn(
+                f"Columns of '{self._place}' have values without a common type and are JSON text: "
+                f"{shown}{more}.",
+                MixedTypesWarning,
+            )
+        return table
+
     def _columns(self, names: Sequence[str]) -> pl.DataFrame:
         """Return some columns of the runs, one row per run; large fields are loaded if needed."""
         from runlake.history.runs.run_table import chosen_columns, needs_large_fields
@@ -94,7 +98,13 @@ class RunTable(RunSet):
         """Return the names of the runs for which an expression is true."""
         import polars as pl
 
-        table = self.frame(flat=True)
+        from runlake.history.frames.sources import check_polars
+
+        check_polars()
+        # A column without a common type matters only if the expression names it.
+        table = self._flat_table(condition.meta.root_names())
+        if table.is_empty():
+            return []
         try:
             chosen: list[str] = table.filter(condition)[RUN_ID].to_list()
         except pl.exceptions.PolarsError as error:

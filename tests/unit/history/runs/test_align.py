@@ -4,12 +4,24 @@ import math
 import statistics
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runlake.history.runs.align import at_points, common_grid, make_curve, smoothed, summarize
+from runlake.history.runs.align import (
+    METHODS,
+    STAT_NAMES,
+    at_points,
+    common_grid,
+    make_curve,
+    smoothed,
+    summarize,
+)
+from runlake.history.runs.aligned import Alignment, aligned_frame
+from runlake.history.runs.run_rows import RunRows
 
+NAMES = ("mean", "std", "sem", "median", "min", "max", "q10", "q90", "ci95_low", "ci95_high")
 VALUES = st.one_of(st.integers(-5, 5).map(float), st.just(math.nan), st.just(0.25))
 POINTS = st.lists(st.tuples(st.integers(0, 8).map(float), VALUES), max_size=8)
 
@@ -28,38 +40,83 @@ def reference_value(points, at, method):
     return known[before] + (known[behind] - known[before]) * share
 
 
+def quantile(numbers, share):
+    ordered = sorted(numbers)
+    place = (len(ordered) - 1) * share
+    low, high = ordered[math.floor(place)], ordered[math.ceil(place)]
+    return low + (high - low) * (place - math.floor(place))
+
+
+def interval(values):
+    """Return the bounds of 95 % of the means of resampled runs; NaN counts in no mean."""
+    draws = np.random.default_rng(0).multinomial(len(values), [1 / len(values)] * len(values), 1000)
+    known = [(at, v) for at, v in enumerate(values) if v is not None and not math.isnan(v)]
+    means = [
+        sum(int(drawn[at]) * v for at, v in known) / n
+        for drawn in draws
+        if (n := sum(int(drawn[at]) for at, _ in known))
+    ]
+    return quantile(means, 0.025), quantile(means, 0.975)
+
+
 def reference(runs, grid, method):
-    """Return mean, std, median, n, n_nan and n_missing per point."""
+    """Return every statistic, n, n_nan and n_missing per point."""
     rows = []
     for at in grid:
         values = [reference_value(run, at, method) for run in runs]
-        numbers = [v for v in values if v is not None and not math.isnan(v)]
-        rows.append(
-            (
-                statistics.fmean(numbers) if numbers else math.nan,
-                statistics.stdev(numbers) if len(numbers) > 1 else math.nan,
-                statistics.median(numbers) if numbers else math.nan,
-                len(numbers),
-                sum(v is not None and math.isnan(v) for v in values),
-                values.count(None),
-            )
-        )
+        known = [v for v in values if v is not None and not math.isnan(v)]
+        spread = statistics.stdev(known) if len(known) > 1 else math.nan
+        row = dict.fromkeys(NAMES, math.nan) | {
+            "n": len(known),
+            "n_nan": sum(v is not None and math.isnan(v) for v in values),
+            "n_missing": values.count(None),
+        }
+        if known:
+            row |= {"mean": statistics.fmean(known), "std": spread}
+            row |= {"sem": spread / math.sqrt(len(known)), "median": statistics.median(known)}
+            row |= {"min": min(known), "max": max(known)}
+            row |= {"q10": quantile(known, 0.1), "q90": quantile(known, 0.9)}
+            row["ci95_low"], row["ci95_high"] = interval(values)
+        rows.append(row)
     return rows
 
 
-@given(st.lists(POINTS, min_size=1, max_size=5), st.sampled_from(["asof", "linear"]))
-def test_statistics_are_those_of_a_plain_reference(runs, method):
-    curves = [
-        make_curve(np.array([x for x, _ in run], float), np.array([y for _, y in run], float))
-        for run in runs
+def points_of(runs, grid):
+    """Return the points of the common axis."""
+    xs = sorted({x for run in runs for x, _ in run})
+    if grid is None or (isinstance(grid, int) and not xs):
+        return xs
+    if not isinstance(grid, int):
+        return sorted(set(grid))
+    return np.linspace(xs[0], xs[-1], grid).tolist() if len(xs) > 1 else xs
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b", None]), POINTS, POINTS), min_size=1, max_size=5),
+    st.sampled_from(METHODS),
+    st.one_of(st.none(), st.integers(1, 4), st.lists(st.floats(-1, 9, width=16), min_size=1)),
+)
+def test_aligned_curves_are_those_of_a_plain_reference(runs, method, grid):
+    """Runs have a group, points of the key "loss", and points of the key "acc"."""
+    parts = [
+        {"x": [x for x, _ in loss + acc], "loss": [y for _, y in loss] + [None] * len(acc)}
+        | {"acc": [None] * len(loss) + [y for _, y in acc]}
+        for _, loss, acc in runs
     ]
-    grid = common_grid(curves, None)
-    assert grid.tolist() == sorted({x for run in runs for x, _ in run})
-    found = summarize(curves, grid, method, ["mean", "std", "median"])
-    names = ("mean", "std", "median", "n", "n_nan", "n_missing")
-    rows = list(zip(*(found[name].tolist() for name in names), strict=True))
-    expected = reference([list(dict(run).items()) for run in runs], grid.tolist(), method)
-    assert [list(row) for row in rows] == [pytest.approx(row, nan_ok=True) for row in expected]
+    schema = {"x": pl.Float64, "loss": pl.Float64, "acc": pl.Float64}
+    frames = [pl.DataFrame(part, schema=schema) for part in parts]
+    rows = RunRows(pl.concat(frames), np.array([frame.height for frame in frames]))
+    groups = pl.DataFrame({"group": [group for group, _, _ in runs]}, schema={"group": pl.String})
+    alignment = Alignment(grid, method, STAT_NAMES, None)
+    found = aligned_frame(rows, groups, "x", ["loss", "acc"], alignment).to_dicts()
+    expected = []
+    for group in dict.fromkeys(group for group, _, _ in runs):
+        for at, key in enumerate(["loss", "acc"], start=1):
+            own = [list(dict(run[at]).items()) for run in runs if run[0] == group]
+            axis = points_of(own, grid)
+            for x, row in zip(axis, reference(own, axis, method), strict=True):
+                expected.append({"group": group, "key": key, "x": x, **row})
+    assert found == [pytest.approx(row, nan_ok=True) for row in expected]
 
 
 def test_a_curve_is_not_continued_beyond_its_ends():

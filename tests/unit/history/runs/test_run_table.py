@@ -108,3 +108,25 @@ def test_a_key_with_dots_goes_before_a_nested_key_of_the_same_path():
 
 def test_a_runtime_that_is_no_number_of_64_bits_is_null():
     assert chosen_columns([{"summaryMetrics": {"_runtime": 10**400}}], ["runtime"]).item() is None
+
+
+def test_lists_beside_other_values_are_json_text_once():
+    values: list[Any] = [[1, 2], "x", 1.5, {}]
+    runs = [{"config": {"a": value}} for value in values]
+    table, mixed = flat_run_table(runs)
+    assert table["config.a"].to_list() == ["[1, 2]", '"x"', "1.5", "{}"]
+    assert mixed == ["config.a"]
+
+
+def test_values_that_no_column_can_hold_are_text():
+    runs: list[dict[str, Any]] = [
+        {"config": {"big": 10**400, "half": "x\ud800", "key\ud800": 1}},
+        {"config": {"big": 1}},
+    ]
+    table, mixed = flat_run_table(runs)
+    assert table["config.big"].to_list() == [str(10**400), "1"]
+    assert table["config.half"].to_list() == ["x\\ud800", None]
+    assert table["config.key\\ud800"].to_list() == [1, None]
+    assert mixed == ["config.big"]
+    assert run_table(runs)["config"].struct.field("half").to_list() == ["x\\ud800", None]
+    assert chosen_columns(runs, ["config.half"])["config.half"][0] == "x\\ud800"
