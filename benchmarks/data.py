@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from tests.http_logging import UPSERT, LoggedRun
 from tests.server_process import RunningServer, running_server, wait_until
 
-from runlake.server.app import open_backend
+from runlake.server.app import Backend, open_backend
 from runlake.server.exports.parquet_files import ROW_GROUP_ROWS
 from runlake.server.runs.runs import Limits
 
@@ -63,6 +63,45 @@ def log_runs(server: RunningServer, project: str, n_runs: int, n_steps: int) -> 
     for index in range(n_runs):
         log_run(server, Shape(f"run{index:04}", n_steps, 3), project)
     return f"{server.entity}/{project}"
+
+
+def log_configured(server: RunningServer, project: str, n_runs: int, steps: Sequence[int]) -> str:
+    """Log finished runs of one key, with config and summary; return the path of their project."""
+    for index in range(n_runs):
+        run = LoggedRun(server, f"run{index:04}", project)
+        run.configure(lr=10.0 ** -(index % 4), seed=index, net={"depth": index % 3, "width": 64})
+        run.log(*({"_step": step, "key001": 0.5} for step in steps))
+        run.summarize({"key001": 0.5, "_runtime": index}).finish()
+    return f"{server.entity}/{project}"
+
+
+@contextlib.contextmanager
+def served_runs(folder: Path, n_runs: int, n_steps: int) -> Iterator[tuple[RunningServer, str]]:
+    """Serve finished runs with configs, one export each; yield the server and the project's path.
+
+    As in `served`, only the first and the last step are logged; then the exports are replaced.
+    """
+    with running_server(folder, export_rows=n_steps) as server:
+        project = log_configured(server, "many", n_runs, (0, n_steps - 1))
+        limits = Limits(n_steps, STATE_SECONDS)
+        backend = open_backend(folder, server.storage_url, limits=limits, url_expiry=URL_SECONDS)
+        layout = Layout(n_steps)
+        for index in range(n_runs):
+            found = backend.runs.find(server.entity, "many", f"run{index:04}")
+            assert found is not None
+            run_id = found["id"]
+            wait_until(partial(_has_export, backend, run_id), 120)
+            table = Shape("", n_steps, 3).table(0, n_steps)
+            loss = pa.array(np.exp(-np.arange(n_steps) / n_steps) + index / n_runs)
+            place = table.column_names.index("key001")
+            table = table.set_column(place, "key001", loss)
+            (name,) = backend.runs.export_objects(run_id)
+            backend.storage.write(name, partial(_write, table=table, layout=layout))
+        yield server, project
+
+
+def _has_export(backend: Backend, run_id: int) -> bool:
+    return len(backend.runs.export_objects(run_id)) == 1
 
 
 def log_run(

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 from tests.server_process import RunningServer, running_server
 
 from benchmarks import peers
-from benchmarks.data import log_runs
+from benchmarks.data import log_configured, log_runs, served_runs
 from benchmarks.report import Line
 from benchmarks.slow_network import delayed
-from benchmarks.turns import Side, take_turns
+from benchmarks.turns import Measured, Side, take_turns
 
-NAMES = ("histories", "configs", "run-table")
+NAMES = ("histories", "configs", "run-table", "scan-of-runs", "align", "best-of-runs")
 LATENCY = 0.05
 # A round of the SDK takes 10 s or more there.
 FAR_ROUNDS = 2
@@ -31,7 +31,20 @@ def lines(folder: Path, wanted: AbstractSet[str] = frozenset(NAMES)) -> Iterator
             yield measured.warm("200 runs x 1,000 steps", log_runs(server, "many", 200, 1_000))
             yield measured.warm("1,000 runs x 100 steps", log_runs(server, "short", 1_000, 100))
         if "run-table" in wanted:
-            yield measured.table(log_runs(server, "table", 10_000, 1))
+            project = log_configured(server, "table", 10_000, (0,))
+            yield measured.table("Runs.frame", peers.RUNLAKE_RUN_TABLE, project, 2)
+            yield measured.table("Runs.frame(flat=True)", peers.RUNLAKE_FLAT_TABLE, project, 2.5)
+    if "scan-of-runs" in wanted:
+        with served_runs(folder / "scanned", 2_000, 1_000) as (server, project):
+            yield from _ManyRuns(server, folder / "scanned").rows(project)
+    if "best-of-runs" in wanted:
+        with served_runs(folder / "best", 1_000, 1_000) as (server, project):
+            yield _ManyRuns(server, folder / "best").best(project)
+    if "align" in wanted:
+        with served_runs(folder / "aligned", 300, 10_000) as (server, project):
+            yield _ManyRuns(server, folder / "aligned").align(project)
+    if wanted.isdisjoint(("histories", "configs")):
+        return
     with _far_server(folder / "far") as (server, far):
         project = log_runs(server, "many", 200, 1_000)
         distant = _ManyRuns(far, folder / "distant")
@@ -94,13 +107,52 @@ class _ManyRuns:
         work = "configs of 200 listed runs, 50 ms of latency"
         return replace(line, work=work, goal="<= 0.6 s", is_met=is_met)
 
-    def table(self, project: str) -> Line:
-        """Measure the table of all runs of a large project."""
-        (ours,) = take_turns(self._side(peers.RUNLAKE_RUN_TABLE, project), rounds=3)
+    def table(self, work: str, script: str, project: str, seconds: float) -> Line:
+        """Measure a table of all runs of a large project."""
+        (ours,) = take_turns(self._side(script, project), rounds=3)
         assert ours.count == 10_000
-        is_met = ours.median <= 2
-        return Line("Runs.frame of 10,000 runs", str(ours), "", "", "<= 2 s", is_met)
+        work, goal = f"{work} of 10,000 runs", f"<= {seconds:g} s"
+        return Line(work, str(ours), "", "", goal, ours.median <= seconds)
+
+    def rows(self, project: str) -> Iterator[Line]:
+        """Compare a scan of all runs with bare polars, and measure a scan of ten of them."""
+        ours, ten, bare = take_turns(
+            self._side(peers.RUNLAKE_RUN_ROWS, project),
+            self._side(peers.POLARS_RUN_ROWS, project),
+        )
+        assert ours.count == bare.count == 200 * ten.count
+        yield _at_most(
+            "Runs.scan of 2,000 runs x 1,000 steps, one key and config.lr", ours, bare, 1.5
+        )
+        is_met = ten.median <= 0.06
+        yield Line("the same of 10 runs, by filter", str(ten), "", "", "<= 60 ms", is_met)
+
+    def align(self, project: str) -> Line:
+        """Compare aligned curves with bare polars."""
+        ours, bare = take_turns(
+            self._side(peers.RUNLAKE_ALIGN, project), self._side(peers.POLARS_ALIGN, project)
+        )
+        assert ours.count == bare.count, (ours.count, bare.count)
+        work = "Runs.align of 300 runs x 10,000 steps, mean and std per group"
+        return _at_most(work, ours, bare, 3)
+
+    def best(self, project: str) -> Line:
+        """Measure the best value of each run, beside bare polars."""
+        ours, bare = take_turns(
+            self._side(peers.RUNLAKE_BEST, project), self._side(peers.POLARS_BEST, project)
+        )
+        assert ours.count == bare.count, (ours.count, bare.count)
+        work = "Runs.best of 1,000 runs x 1,000 steps, warm"
+        is_met = ours.median <= 0.3
+        return replace(_at_most(work, ours, bare, 0), goal="<= 0.3 s", is_met=is_met)
 
     def _side(self, script: str, path: str, **arguments: object) -> Side:
         folder = self._folder / ("sdk" if "import wandb" in script else "ours")
         return Side(script, self._server, folder, path, arguments)
+
+
+def _at_most(work: str, ours: Measured, theirs: Measured, most: float) -> Line:
+    """Return a line with the ratio of runlake's time to that of bare polars, and its limit."""
+    ratio = ours.median / theirs.median
+    is_met = ratio <= most
+    return Line(work, str(ours), f"polars: {theirs}", f"{ratio:.2f}", f"<= {most:g}", is_met)

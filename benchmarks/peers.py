@@ -169,6 +169,60 @@ RUNLAKE_RUN_TABLE = """
 import runlake
 measure(lambda: runlake.Api().runs(path).frame().height)
 """
+RUNLAKE_FLAT_TABLE = """
+import runlake
+measure(lambda: runlake.Api().runs(path).frame(flat=True).height)
+"""
+_RUNS = """
+import polars as pl, runlake
+api = runlake.Api()
+runs = api.runs(path)
+"""
+# Reads what `runs.scan` reads, without asking the backend.
+_FILES_OF_RUNS = f"""{_RUNS}
+pulled = runs.pull()
+owners = [
+    {{"file": str(file), "config.lr": run.config["lr"]}}
+    for run, of_run in zip(runs, pulled)
+    for file in sorted(of_run.directory.glob("*.parquet"))
+]
+owners = pl.DataFrame(owners).lazy()
+files = owners.collect()["file"].to_list()
+def rows():
+    scan = pl.scan_parquet(files, include_file_paths="file")
+    return scan.select("file", "_step", "key001").join(owners, on="file", how="left")
+"""
+RUNLAKE_RUN_ROWS = f"""{_RUNS}
+def read():
+    return runs.scan(["key001"], columns=["config.lr"]).collect().height
+def read_ten():
+    api.flush()
+    some = api.runs(path, {{"config.seed": {{"$lt": 10}}}})
+    return some.scan(["key001"], columns=["config.lr"]).collect().height
+measure(read, read_ten)
+"""
+POLARS_RUN_ROWS = f"{_FILES_OF_RUNS}measure(lambda: rows().collect().height)"
+RUNLAKE_ALIGN = f"""{_RUNS}
+def align():
+    means = runs.align(["key001"], by=["config.lr"], stats=["mean", "std"])["mean"]
+    return round(means.sum() * 1e3)
+measure(align)
+"""
+POLARS_ALIGN = f"""{_FILES_OF_RUNS}
+loss = pl.col("key001")
+def align():
+    groups = rows().group_by("config.lr", "_step")
+    found = groups.agg(mean=loss.mean(), std=loss.std()).sort("config.lr", "_step").collect()
+    return round(found["mean"].sum() * 1e3)
+measure(align)
+"""
+RUNLAKE_BEST = f"""{_RUNS}
+measure(lambda: round(runs.best("key001")["key001"].sum() * 1e3))
+"""
+POLARS_BEST = f"""{_FILES_OF_RUNS}
+best = pl.all().sort_by("key001").first()
+measure(lambda: round(rows().group_by("file").agg(best).collect()["key001"].sum() * 1e3))
+"""
 _FIRST_ROW = f"""{RUNLAKE}
 from runlake.exports.manifest import fetch_manifest
 from runlake.history.decode.first_slices import forget_first_slices
