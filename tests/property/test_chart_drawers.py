@@ -30,7 +30,7 @@ columns = st.lists(values, min_size=1, max_size=60)
 def charts(draw):
     column = draw(columns)
     # Longer than a sample of few points, so that the sample is part of the property.
-    repeats = draw(st.sampled_from([1, 1, 40]))
+    repeats = draw(st.sampled_from([1, 1, 12]))
     cells = column * repeats
     steps = np.cumsum(draw(st.lists(st.integers(1, 10**9), min_size=1, max_size=5)) * len(cells))
     frame = pl.DataFrame(
@@ -55,7 +55,7 @@ def decoded(payload, place):
     return np.frombuffer(base64.b64decode(text), dtype=f"<{kind}")
 
 
-@settings(max_examples=n_examples(25, 400), deadline=None)
+@settings(max_examples=n_examples(12, 300), deadline=None)
 @given(charts())
 def test_no_drawer_loses_a_mark_or_an_end(chart):
     frame = chart.series[0].frame

@@ -9,7 +9,7 @@ const runlakeCharts = (() => {
   const [NAN, INFINITY, BELOW_LOG] = [1, 2, 4];
   const ZOOM_STEP = 0.25;
   // Larger numbers count as infinite, as in curves.py: the differences of axes would overflow.
-  const LARGEST = 1e300;
+  const LARGEST = 1e250;
 
   // Numbers.
 
@@ -72,13 +72,29 @@ const runlakeCharts = (() => {
     if (value === null || value === undefined) return "";
     const size = Math.abs(value);
     if (size === 0) return "0";
+    if (!step) return short(value);
     if (size >= 1e15 || size < 1e-3) return Number(value.toPrecision(4)).toExponential();
     for (const [unit, name] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e4, "k"]]) {
       const scale = unit === 1e4 ? 1e3 : unit;
       if (size >= unit) return `${Number((value / scale).toPrecision(6))}${name}`;
     }
-    const digits = step > 0 ? Math.ceil(-Math.log10(step) - 1e-9) : 0;
-    return step > 0 ? value.toFixed(Math.min(Math.max(digits, 0), 8)) : short(value);
+    let digits = 0;
+    while (digits < 8 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6)
+      digits++;
+    return value.toFixed(digits);
+  }
+
+  // In UTC, as in the other drawers: the day at the first tick of each day.
+  function timeTicks(moments, step) {
+    let day = "";
+    return moments.map((moment) => {
+      const text = new Date(moment * 1000).toISOString();
+      if (step >= 86400) return text.slice(0, 10);
+      const time = text.slice(11, step >= 60 ? 16 : 19);
+      const isNew = text.slice(0, 10) !== day;
+      day = text.slice(0, 10);
+      return isNew ? `${time}\n${day}` : time;
+    });
   }
 
   function element(parent, name, className, text) {
@@ -250,7 +266,9 @@ const runlakeCharts = (() => {
       const { x, y, height } = this.payload;
       const { data, series, bands } = this.columns();
       const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid } };
-      const values = (plot, splits, index, space, step) => splits.map((v) => tick(v, step));
+      const ticks = (isLog) => (plot, splits, index, space, step) =>
+        splits.map((value) => tick(value, isLog ? 0 : step));
+      const times = (plot, splits, index, space, step) => timeTicks(splits, step);
       const [low, high] = y.range;
       const isFixed = low !== null && high !== null && !(this.onLog && low <= 0);
       const { range } = this;
@@ -259,6 +277,7 @@ const runlakeCharts = (() => {
         {
           width: this.width(),
           height,
+          tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
           legend: { show: false },
           cursor: {
             sync: { key: `x ${x.key}`, scales: ["x", null], setSeries: false },
@@ -269,8 +288,14 @@ const runlakeCharts = (() => {
             y: { distr: this.onLog ? 3 : 1, ...(isFixed ? { range: [low, high] } : {}) },
           },
           axes: [
-            { ...axis, label: x.label, labelSize: 20, size: 34, ...(x.time ? {} : { values }) },
-            { ...axis, size: axisWidth, values },
+            {
+              ...axis,
+              label: x.time ? `${x.label} (UTC)` : x.label,
+              labelSize: 20,
+              size: x.time ? 46 : 34,
+              values: x.time ? times : ticks(x.log),
+            },
+            { ...axis, size: axisWidth, values: ticks(this.onLog) },
           ],
           series,
           bands,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -124,11 +123,11 @@ class Chart:
         n_points = max(n_shown, sum(curve.n_points for curve in self.curves))
         size = counted(n_points, "point")
         found = [size if n_shown == n_points else f"{n_shown:,} of {size}"]
-        marks: Counter[int] = Counter()
-        for curve in self.curves:
-            marks.update(curve.marks[curve.marks > 0].tolist())
-        if marks:
-            kinds = [f"{marks[kind]:,} {MARK_NAMES[kind]}" for kind in sorted(marks)]
+        totals = [
+            sum(counts) for counts in zip(*(one.n_marked for one in self.curves), strict=True)
+        ]
+        kinds = [f"{n:,} {name}" for n, name in zip(totals, MARK_NAMES, strict=True) if n and name]
+        if kinds:
             found.append(f"marked: {', '.join(kinds)}")
         if self.smooth is not None:
             found.append(describe(self.smooth))

@@ -20,7 +20,7 @@ from runlake.history.sample.downsample import choose_rows
 UNMARKED, NAN, INFINITY, MINUS_INFINITY = 0, 1, 2, 3
 MARK_NAMES = ("", "NaN", "infinity", "-infinity")
 # Larger numbers count as infinite: the differences that axes compute would overflow.
-LARGEST = 1e300
+LARGEST = 1e250
 # Share of the points of a series with a band that is used for marks.
 MARK_SHARE = 4
 
@@ -49,6 +49,8 @@ class Curve:
         The edges of the band.
     n_points : int
         Number of points that the curve stands for.
+    n_marked : tuple of int
+        How many of these points have each mark, in the order of `MARK_NAMES`.
     """
 
     label: str
@@ -59,11 +61,17 @@ class Curve:
     low: Floats | None
     high: Floats | None
     n_points: int
+    n_marked: tuple[int, ...]
 
     @property
     def line(self) -> Floats:
         """The values, with NaN wherever the line is interrupted."""
         return _drawable(self.y)
+
+    @property
+    def faint(self) -> Floats | None:
+        """The values before smoothing, with NaN where they cannot be drawn."""
+        return None if self.raw is None else _drawable(self.raw)
 
     @property
     def sides(self) -> tuple[Floats, Floats]:
@@ -153,6 +161,7 @@ def _draw(
                 None if edges is None else _at(edges[0], own),
                 None if edges is None else _at(edges[1], own),
                 counts[place] if one.n_points is None else max(one.n_points, counts[place]),
+                _counts(_marks(column.drop_nulls().to_numpy()) if edges is None else edges[2]),
             )
         )
     return curves
@@ -241,6 +250,10 @@ def _marks(y: Floats) -> Marks:
         signs = np.where(odd > 0, INFINITY, MINUS_INFINITY)
         marks[is_odd] = np.where(np.isnan(odd), NAN, signs)
     return marks
+
+
+def _counts(marks: Marks) -> tuple[int, ...]:
+    return tuple(np.bincount(marks, minlength=len(MARK_NAMES)).tolist())
 
 
 def numbers(frame: pl.DataFrame, name: str) -> pl.Series:

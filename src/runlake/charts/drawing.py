@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runlake.charts.curves import Curve
+from runlake.charts.names import counted
 from runlake.charts.series import Axis
 
 
@@ -29,3 +30,12 @@ class Drawing:
     curves: tuple[Curve, ...]
     x: Axis
     y: Axis
+
+    @property
+    def notes(self) -> str:
+        """The remarks in one line, with what a log axis leaves out."""
+        n_below = sum(int((curve.y <= 0).sum()) for curve in self.curves) if self.y.is_log else 0
+        more = (
+            (f"{counted(n_below, 'point')} at or below 0, not on the log axis",) if n_below else ()
+        )
+        return "; ".join((*self.remarks, *more))

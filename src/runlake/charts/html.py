@@ -174,7 +174,7 @@ def _static_parts(drawings: Sequence[Drawing]) -> tuple[list[str], list[str], st
     figures = [
         f'<figure class="runlake-chart"><figcaption>{escaped(drawing.heading)}</figcaption>'
         f"{static_chart(drawing)}"
-        f'<p class="notes">{escaped(" - ".join(drawing.remarks))}</p></figure>'
+        f'<p class="notes">{escaped(drawing.notes)}</p></figure>'
         for drawing in drawings
     ]
     return [_read(FOLDER / "chart.css")], [], f'<p role="alert">{MISSING}</p>{"".join(figures)}'

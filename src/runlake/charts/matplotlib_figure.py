@@ -13,6 +13,7 @@ from runlake.charts.drawing import Drawing
 from runlake.charts.names import color_of, dash_of
 from runlake.charts.series import Axis
 from runlake.errors import MissingExtra
+from runlake.errors.screen import shortened
 from runlake.history.runs.align import Floats
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ DOTS_PER_INCH = 150
 LINE_WIDTH = 1.2
 LEGEND_COLUMNS = 3
 SMALL = "small"
+MAX_TITLE = 70
 # The date that each format would have otherwise.
 DATES: Any = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 # Symbols of matplotlib, and the edge at which they stand.
@@ -45,9 +47,9 @@ def make_figure(drawing: Drawing) -> Figure:
     for place, curve in enumerate(drawing.curves):
         _draw_marks(axes, curve, place, is_log=drawing.y.is_log)
     axes.grid(alpha=0.3)
-    _write(axes.set_title(""), drawing.heading)
+    _write(axes.set_title("", fontsize="medium"), shortened(drawing.heading, MAX_TITLE))
     _write(axes.set_xlabel(""), drawing.x.label)
-    _write(figure.supxlabel("", fontsize=SMALL, color="0.4"), "; ".join(drawing.remarks))
+    _write(figure.supxlabel("", fontsize=SMALL, color="0.4"), drawing.notes)
     if len(lines) > 1:
         _add_legend(figure, lines, drawing)
     return figure
@@ -92,8 +94,8 @@ def _draw_curve(axes: Axes, curve: Curve, place: int) -> Any:
         low, high = curve.sides
         band = axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
         band.set_gid(f"band {place}")
-    if curve.raw is not None:
-        axes.plot(x, _finite(curve.raw), color=color, alpha=0.25, linewidth=LINE_WIDTH / 2)
+    if curve.faint is not None:
+        axes.plot(x, curve.faint, color=color, alpha=0.25, linewidth=LINE_WIDTH / 2)
     # Points without a neighbour have no line.
     symbol = "o" if _has_single(curve.line) else None
     (line,) = axes.plot(
@@ -104,10 +106,6 @@ def _draw_curve(axes: Axes, curve: Curve, place: int) -> Any:
         line.set_markevery(_single(curve.line).nonzero()[0].tolist())
     line.set_gid(f"curve {place}")
     return line
-
-
-def _finite(values: Floats) -> Floats:
-    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _single(line: Floats) -> Any:

@@ -41,16 +41,12 @@ def make_figure(drawing: Drawing) -> plotly.graph_objects.Figure:
     ]
     figure = go.Figure(data=[go.Scatter(**trace) for trace in traces])
     figure.update_layout(
-        title={"text": _text(drawing.heading), "subtitle": {"text": _text(_notes(drawing))}},
+        title={"text": _text(drawing.heading), "subtitle": {"text": _text(drawing.notes)}},
         xaxis={"title": {"text": _text(drawing.x.label)}, **_axis(drawing.x)},
         yaxis=_axis(drawing.y),
         yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
     )
     return figure
-
-
-def _notes(drawing: Drawing) -> str:
-    return "; ".join(drawing.remarks)
 
 
 def _text(name: str) -> str:
@@ -84,9 +80,10 @@ def _bands(drawing: Drawing, curve: Curve, place: int) -> list[dict[str, Any]]:
         edge = {**hidden, "line": {"width": 0}}
         traces.append({**edge, "y": low})
         traces.append({**edge, "y": high, "fill": "tonexty", "fillcolor": _faint(color)})
-    if curve.raw is not None:
-        raw = np.where(np.isfinite(curve.raw), curve.raw, np.nan)
-        traces.append({**hidden, "y": raw, "line": {"color": color, "width": 1}, "opacity": 0.25})
+    if curve.faint is not None:
+        traces.append(
+            {**hidden, "y": curve.faint, "line": {"color": color, "width": 1}, "opacity": 0.25}
+        )
     style = DASHES[place // len(COLORS) % len(DASHES)]
     is_short = len(curve.x) == 1 or np.isnan(curve.line).any()
     traces.append(

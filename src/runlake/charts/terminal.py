@@ -60,7 +60,7 @@ def draw_text(drawing: Drawing, width: int, height: int) -> str:
     # All names are outside of the picture: plotext would interpret or cut them.
     below = [f"{letter} {curve.label}" for curve, letter in _legend(drawing)]
     axis = drawing.x.label.rjust(size[0]) if drawing.x.label else ""
-    return "\n".join([drawing.heading, *lines, axis, *below, "; ".join(drawing.remarks)])
+    return "\n".join([drawing.heading, *lines, axis, *below, drawing.notes])
 
 
 def _letters(drawing: Drawing) -> list[str]:
@@ -149,12 +149,16 @@ def _draw_curve(figure: Any, curve: Curve, letter: str, plane: _Plane) -> None:
 
 
 def _draw_line(figure: Any, x: Floats, y: Floats, marker: str) -> None:
-    for piece in _pieces(y):
-        # plotext ends the process at NaN: it gets only the pieces between them.
-        signal = figure.signal(x[piece].tolist(), y[piece].tolist(), marker=marker)
+    # plotext ends the process at NaN: it gets only the pieces between them.
+    pieces = list(_pieces(y))
+    single = [piece.start for piece in pieces if piece.stop - piece.start == 1]
+    if single:
+        figure.draw(figure.signal(x[single].tolist(), y[single].tolist(), marker=marker))
+    for piece in pieces:
         if piece.stop - piece.start > 1:
+            signal = figure.signal(x[piece].tolist(), y[piece].tolist(), marker=marker)
             signal.lines()
-        figure.draw(signal)
+            figure.draw(signal)
 
 
 def _pieces(y: Floats) -> Iterator[slice]:
