@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from graphql import GraphQLSchema, build_schema
 
-from runlake.server.graphql import (
-    artifact_edits,
-    artifacts,
-    collections,
-    files,
-    history,
-    projects,
-    runs,
-    users,
-)
-from runlake.server.graphql.artifact_schema import ARTIFACT_SDL
+from runlake.server.graphql import files, history, projects, runs, users
+from runlake.server.graphql.artifacts import collections, edits, versions
+from runlake.server.graphql.artifacts.schema import ARTIFACT_SDL
 from runlake.server.graphql.scalars import install_scalars
 from runlake.server.graphql.table import install
 
@@ -162,7 +154,7 @@ input AlertInput {
 """
 
 
-TOPICS = (users, projects, runs, history, files, artifacts, collections, artifact_edits)
+TOPICS = (users, projects, runs, history, files, versions, collections, edits)
 
 
 def load_schema() -> GraphQLSchema:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from runlake.server.graphql.artifacts import artifact_file_id
+from runlake.server.graphql.artifacts.versions import artifact_file_id
 from runlake.server.graphql.context import Context
 from runlake.server.graphql.table import Fields, Given, Table
 from runlake.server.refused import Refused
