@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from runlake.server.runs.lines import Row, parse_line
-from runlake.server.runs.wire_json import read_json
+from runlake.server.runs.wire_json import check_size, read_json
 
 HISTORY = "history"
+OUTPUT = "output.log"
 STREAMS = {
     "wandb-history.jsonl": HISTORY,
     "wandb-events.jsonl": "events",
-    "output.log": "output",
+    OUTPUT: "output",
 }
 SUMMARY = "wandb-summary.json"
 INT64_BOUND = 2**63
@@ -96,6 +97,7 @@ def parse_stream(body: Mapping[str, Any]) -> StreamBody:
     exit_code = body.get("exitcode")
     if exit_code is not None and not _is_int64(exit_code):
         raise BadBody(f"exit code {exit_code!r:.40} is no integer")
+    _check_values(files)
     streams = {}
     for name, stream in STREAMS.items():
         if files.get(name) is not None:
@@ -108,6 +110,26 @@ def parse_stream(body: Mapping[str, Any]) -> StreamBody:
         is_preempting=bool(body.get("preempting")),
         exit_code=exit_code,
     )
+
+
+def _check_values(files: Mapping[str, Any]) -> None:
+    """Refuse lines whose values would take too much memory; the console output has no values."""
+    contents = [
+        files[name].get("content")
+        for name in (*STREAMS, SUMMARY)
+        if name != OUTPUT and isinstance(files.get(name), dict)
+    ]
+    lines = (
+        line
+        for content in contents
+        if isinstance(content, list)
+        for line in content
+        if isinstance(line, str)
+    )
+    try:
+        check_size(lines)
+    except ValueError as error:
+        raise BadBody(f"the lines have {error}") from error
 
 
 def _lines(name: str, given: Any, parse: Callable[[str], Row] | None) -> SentLines:

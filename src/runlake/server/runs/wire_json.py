@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from runlake.server.store.long_json import loads
 
 MAX_DEPTH = 200
-MAX_CONTAINERS = 500_000
-MAX_VALUES = 2_000_000
+# What values take in memory: lists and objects with their own entries, and each further entry.
+LIST_BYTES, OBJECT_BYTES, VALUE_BYTES = 64, 256, 64
+MAX_BYTES = 256 << 20
+STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 def read_json(text: str) -> Any:
@@ -63,15 +67,50 @@ def read_body(content: bytes) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the body is not a JSON object, or has too many values. Each value takes about 100 bytes
-        of memory. If a text in the body is itself JSON, the values in this text are counted
-        too.
+        If the body is not a JSON object, or has too many values. If a text in the body is itself
+        JSON, the values in this text are counted too.
     """
-    n_containers = content.count(b"[") + content.count(b"{")
-    if n_containers > MAX_CONTAINERS or n_containers + content.count(b",") > MAX_VALUES:
-        raise ValueError(
-            f"more than {MAX_CONTAINERS:,} lists and objects, or {MAX_VALUES:,} values"
-        )
+    check_size([content])
+    return _read_object(content)
+
+
+def read_stream(content: bytes) -> dict[str, Any]:
+    """Parse the body of a file-stream request, like `read_body`.
+
+    Values in texts are not counted here, because a text may be console output, with any number of
+    brackets. `runlake.server.runs.stream` counts the values of lines that are JSON.
+    """
+    if _estimate(content) > MAX_BYTES:
+        check_size(_outside_strings(content))
+    return _read_object(content)
+
+
+def check_size(texts: Iterable[str | bytes]) -> None:
+    """Raise `ValueError` if the values in some JSON texts would take too much memory."""
+    n_bytes = 0
+    for text in texts:
+        n_bytes += _estimate(text)
+        if n_bytes > MAX_BYTES:
+            raise ValueError(f"so many values that they would take more than {MAX_BYTES:,} bytes")
+
+
+def _estimate(text: str | bytes) -> int:
+    if isinstance(text, bytes):
+        n_lists, n_objects, n_more = (text.count(mark) for mark in (b"[", b"{", b","))
+    else:
+        n_lists, n_objects, n_more = (text.count(mark) for mark in "[{,")
+    return LIST_BYTES * n_lists + OBJECT_BYTES * n_objects + VALUE_BYTES * n_more
+
+
+def _outside_strings(content: bytes) -> Iterator[bytes]:
+    end = 0
+    for found in STRING.finditer(content):
+        yield content[end : found.start()]
+        end = found.end()
+    yield content[end:]
+
+
+def _read_object(content: bytes) -> dict[str, Any]:
     body = read_json(content.decode("utf-8", "replace")) if content else {}
     if not isinstance(body, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - the sender's error, not the caller's

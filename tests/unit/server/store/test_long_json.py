@@ -1,6 +1,7 @@
 """Long JSON is read and written as by the json module, a piece at a time."""
 
 import json
+import math
 
 import pytest
 from hypothesis import example, given
@@ -60,3 +61,16 @@ def test_a_text_that_is_no_json_is_an_error_as_by_json(text):
 @given(members=st.dictionaries(TEXTS, VALUES, max_size=7))
 def test_an_object_is_written_as_by_json(members):
     assert dumps_object(members, json.JSONEncoder()) == json.dumps(members)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [[at / 3, -at] for at in range(9_000)],
+        {"a": list(range(9_000)), "b": [[0.5, 1e300]] * 9_000},
+    ],
+)
+def test_texts_of_numbers_are_read_in_one_go_with_a_pause_at_each_number(value, monkeypatch):
+    monkeypatch.setattr(long_json, "_PatientDecoder", None)
+    assert loads(json.dumps(value)) == value
+    assert loads('{"a": [' + "NaN, 1, " * 9_000 + "-Infinity]}")["a"][-1] == -math.inf
