@@ -56,8 +56,12 @@ class RunField:
         `value` by the column of an index. Within a condition that has a subquery, SQLite 3.40 would
         return wrong rows after such a replacement.
         """
-        is_column = PLAIN_COLUMN.fullmatch(self.value) is not None
-        return self.value if is_column else f"ifnull({self.value}, NULL)"
+        return self.value if self.is_column else f"ifnull({self.value}, NULL)"
+
+    @property
+    def is_column(self) -> bool:
+        """Whether the value is that of a column of the table ``runs``."""
+        return PLAIN_COLUMN.fullmatch(self.value) is not None and not self.elements
 
 
 def find_field(name: str) -> RunField:

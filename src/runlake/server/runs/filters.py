@@ -24,6 +24,8 @@ NAMES_IN_SQL = 4
 MAX_SQL = 4_000_000
 MAX_NESTING = 16
 MAX_SEARCHES = 8
+# Most names contain any given character.
+SHORTEST_PROBED = 2
 MEMBERS = "(SELECT member.value FROM json_each(?) AS member)"
 JOINING = ["$and", "$or", "$nor", "$not"]
 ORDERED = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
@@ -31,11 +33,15 @@ ORDERED = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A comparison of one field with values, as SQL that can use an index on the field."""
+    """A comparison of one field with values, as SQL that can use an index on the field.
+
+    If ``is_walked``, the whole index has to be read, which is still faster than to read all runs.
+    """
 
     field: RunField
     sql: str
     values: tuple[Any, ...]
+    is_walked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +259,11 @@ def _regex(field: RunField, operand: Any) -> Condition:
     if not literal or field.elements:
         return _where(field, test, operand)
     # SQLite finds a text much faster than it calls a function.
-    return Condition(f"(instr({field.value}, ?) AND {test}) IS TRUE", (literal, operand))
+    found = Condition(f"(instr({field.value}, ?) AND {test}) IS TRUE", (literal, operand))
+    if len(literal) < SHORTEST_PROBED or not field.is_column:
+        return found
+    probe = Probe(field, f"instr({field.value}, ?)", (literal,), is_walked=True)
+    return replace(found, probes=(probe,))
 
 
 OPERATORS: Mapping[str, Callable[[RunField, Any], Condition]] = {

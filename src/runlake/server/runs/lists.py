@@ -13,6 +13,7 @@ from runlake.server.refused import Refused
 from runlake.server.runs.asked_indexes import AskedIndexes
 from runlake.server.runs.filter_fields import RunField, find_field
 from runlake.server.runs.filters import Condition, Probe, parse_filters
+from runlake.server.runs.run_columns import small_columns
 from runlake.server.store.database import INTEGERS, Database
 from runlake.server.store.ids import MAX_NUMBER
 from runlake.server.store.pages import Page, cut_page, page_size
@@ -27,8 +28,6 @@ DOCUMENTS = ("config_values", "summary_values")
 # `FEW_COPIES` copies of documents are always allowed; more copies may take `MAX_COPIED` bytes.
 FEW_COPIES = 64
 MAX_COPIED = 256 << 20
-# These columns can be very long; `RunStore.large_values` reads them when a query selects them.
-LARGE = {"config", "summary", "system_metrics", "key_facts", "config_values", "summary_values"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +73,10 @@ def count_runs(database: Database, project_id: int, filters: str | None) -> int:
     """Return how many runs of a project match a filter."""
     condition = parse_filters(filters)
     _check_memory(database, project_id, condition)
-    tests, values = _tests(_probes(database, project_id, condition, None), condition)
+    probes = _probes(database, project_id, condition, None)
+    tests, values = _tests(project_id, probes, condition)
     row = database.row(
-        f"SELECT count(*) AS n {FROM} WHERE runs.project_id = ? AND {' AND '.join(tests)}",
-        project_id,
+        f"SELECT count(*) AS n {_of_project(project_id)} AND {' AND '.join(tests)}",
         *values,
     )
     return int(row["n"]) if row else 0
@@ -123,21 +122,25 @@ def list_runs(
     condition, ordering = parse_filters(filters), _parse_order(order)
     _check_memory(database, project_id, condition)
     probes = _probes(database, project_id, condition, ordering)
-    tests, values = _tests(probes, condition)
+    tests, values = _tests(project_id, probes, condition)
     if after:
         test, behind = ordering.behind(*_parse_cursor(after, ordering))
         tests.append(f"({test})")
         values += behind
     size = page_size(first)
     rows = database.rows(
-        f"SELECT {_columns(database)}, projects.entity, projects.name AS project, "
-        f"{ordering.value} AS order_value {FROM} WHERE runs.project_id = ? "
-        f"AND {' AND '.join(tests)} ORDER BY {ordering.sql(is_probed=bool(probes))} LIMIT ?",
-        project_id,
+        f"SELECT {small_columns(database)}, projects.entity, projects.name AS project, "
+        f"{ordering.value} AS order_value {_of_project(project_id)} AND {' AND '.join(tests)} "
+        f"ORDER BY {ordering.sql(is_probed=bool(probes))} LIMIT ?",
         *values,
         size + 1,
     )
     return cut_page(rows, size, lambda row: _cursor(row, ordering))
+
+
+def _of_project(project_id: int) -> str:
+    # Not as a parameter: SQLite uses an index on one project only if it sees which one is meant.
+    return f"{FROM} WHERE runs.project_id = {project_id:d}"
 
 
 def _probes(
@@ -151,18 +154,22 @@ def _probes(
     if not probes or not indexes.prepare(database, project_id, [probe.field for probe in probes]):
         return []
     row = database.row(
-        f"SELECT count(*) AS n FROM (SELECT 1 FROM runs WHERE project_id = ? "
+        f"SELECT count(*) AS n FROM (SELECT 1 FROM runs WHERE project_id = {project_id:d} "
         f"AND {' AND '.join(probe.sql for probe in probes)} LIMIT {MAX_PROBED})",
-        project_id,
         *(value for probe in probes for value in probe.values),
     )
     return probes if row is not None and row["n"] < MAX_PROBED else []
 
 
-def _tests(probes: list[Probe], condition: Condition) -> tuple[list[str], list[Any]]:
+def _tests(
+    project_id: int, probes: list[Probe], condition: Condition
+) -> tuple[list[str], list[Any]]:
     """Return the SQL tests of the probes and then of the condition, with their parameters."""
+    # A query of its own reads only the index, and no runs.
+    walk = f"runs.id IN (SELECT runs.id FROM runs WHERE runs.project_id = {project_id:d} AND %s)"
+    tests = [walk % probe.sql if probe.is_walked else f"({probe.sql})" for probe in probes]
     return (
-        [*(f"({probe.sql})" for probe in probes), f"({condition.sql})"],
+        [*tests, f"({condition.sql})"],
         [*(value for probe in probes for value in probe.values), *condition.values],
     )
 
@@ -182,11 +189,6 @@ def _check_memory(database: Database, project_id: int, condition: Condition) -> 
             "the filter compares too many values of the config or the summary for runs that have "
             "so many; use fewer conditions"
         )
-
-
-def _columns(database: Database) -> str:
-    names = (row["name"] for row in database.rows("SELECT name FROM pragma_table_info('runs')"))
-    return ", ".join(f"runs.{name}" for name in names if name not in LARGE)
 
 
 def _parse_order(text: str | None) -> _Order:

@@ -94,6 +94,17 @@ def test_comparisons_of_a_field_use_an_index_on_it(database, what):
     assert count == len(page.rows) > 0
 
 
+def test_a_pattern_with_a_text_of_its_own_is_searched_in_an_index(database):
+    filters = {"display_name": {"$regex": "ft-1.*"}}
+    assert names(listed(database, filters=filters)) == [1, *range(10, 20)]
+    assert "COVERING INDEX asked_" in database.plan
+    assert count_runs(database, 1, json.dumps(filters)) == 11
+    page = listed(database, filters=filters, order="-created_at", first=3)
+    assert names(page) == [19, 18, 17]
+    page = listed(database, filters=filters, order="-created_at", first=3, after=page.cursors[-1])
+    assert names(page) == [16, 15, 14]
+
+
 @pytest.mark.parametrize("what", WITHOUT_INDEX)
 def test_other_filters_walk_the_runs_of_the_project_in_order_of_creation(database, what):
     page = listed(database, filters=WITHOUT_INDEX[what])
@@ -145,3 +156,9 @@ def test_a_key_with_a_quote_or_the_tables_name_has_an_index_of_its_own(database)
     for key in ("it's", "runs.x", 'a"b', "a.value"):
         assert len(listed(database, order=f"+config.{key}").rows) == 20
         assert "asked_" in database.plan
+
+
+def test_an_index_covers_the_runs_of_its_project_only(database):
+    listed(database, order=f"+{SUMMARY}")
+    (index,) = database.rows("SELECT sql FROM sqlite_schema WHERE name GLOB 'asked_*'")
+    assert index["sql"].endswith("WHERE project_id = 1")
