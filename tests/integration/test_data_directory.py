@@ -14,7 +14,12 @@ from tests.server_process import NO_TLS, running_server, wait_until
 from tests.stored_objects import object_files, select
 
 import runlake
-from runlake.server.data_directory.custody import accept_loss, check_nothing_lost
+from runlake.server.data_directory.custody import (
+    accept_loss,
+    check_nothing_lost,
+    make_private,
+    open_to_others,
+)
 from runlake.server.data_directory.leftovers import (
     UNNAMED_SECONDS,
     add_checksums,
@@ -64,6 +69,18 @@ def test_a_data_directory_is_closed_to_other_users(stopped, data_dir):
         assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
         for name in ("runlake.sqlite", "runlake.sqlite-wal"):
             assert stat.S_IMODE(data_dir.joinpath(name).stat().st_mode) == 0o600
+
+
+def test_a_directory_that_others_share_stays_open_but_its_secrets_do_not(data_dir):
+    data_dir.joinpath("project").mkdir()
+    data_dir.chmod(0o755)
+    data_dir.joinpath("runlake.sqlite").chmod(0o644)
+    data_dir.joinpath("storage").chmod(0o755)
+    make_private(data_dir)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in data_dir.iterdir()}
+    assert stat.S_IMODE(data_dir.stat().st_mode) == 0o755
+    assert (modes["runlake.sqlite"], modes["storage"]) == (0o600, 0o700)
+    assert open_to_others(data_dir) == []
 
 
 def test_a_stopped_server_leaves_no_commit_in_the_log(stopped):

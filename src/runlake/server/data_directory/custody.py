@@ -22,6 +22,8 @@ from runlake.server.store.database import MIGRATIONS, Database
 from runlake.server.store.objects import removal_lock
 
 DATABASE, STORAGE, LOCK, GENERATION = "runlake.sqlite", "storage", "server.lock", "generation"
+# What the folders of a data directory are called, or begin with.
+OWN_FOLDERS = (STORAGE, "damaged")
 # Pause between checkpoints. The write-ahead log, which has the commits between two of them, slows
 # reads if it grows beyond some 100 MB.
 CHECKPOINT_SECONDS = 5.0
@@ -77,11 +79,20 @@ def make_private(data_dir: Path) -> None:
 def open_to_others(data_dir: Path) -> list[Path]:
     """Return the paths of a data directory that other users may access.
 
-    Only the directory itself, its storage folder and the files of its database are examined.
+    Only the directory itself, its storage folder and the files of its database are examined. A
+    directory that has other folders too, such as a project, is not: it may be shared for good
+    reasons, and what is secret in it is closed by itself.
     """
     names = (STORAGE, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
-    found = [data_dir, *(data_dir / name for name in names)]
+    found = [data_dir / name for name in names]
+    if not _has_other_folders(data_dir):
+        found.append(data_dir)
     return [path for path in found if path.exists() and path.stat().st_mode & 0o077]
+
+
+def _has_other_folders(data_dir: Path) -> bool:
+    found = data_dir.iterdir() if data_dir.is_dir() else iter(())
+    return any(path.is_dir() and not path.name.startswith(OWN_FOLDERS) for path in found)
 
 
 def check_nothing_lost(data_dir: Path) -> None:
