@@ -31,12 +31,13 @@ from runlake.server.graphql.schema import load_schema
 from runlake.server.http.access_log import AccessLog
 from runlake.server.http.artifact_routes import artifact_routes
 from runlake.server.http.delivery import NO_GUESSING, deliver
-from runlake.server.http.intake import Intake, RequestLimits, Unwelcome, refuse
+from runlake.server.http.failures import FAILURES
+from runlake.server.http.intake import Intake, RequestLimits, Unwelcome
 from runlake.server.refused import Refused
 from runlake.server.runs.files import RunFiles
 from runlake.server.runs.runs import Limits, RunStore
 from runlake.server.runs.stream import BadBody
-from runlake.server.runs.wire_json import read_body
+from runlake.server.runs.wire_json import read_body, read_stream
 from runlake.server.store.database import Database
 from runlake.server.store.objects import BrokenUpload, ObjectGone, Storage
 
@@ -93,7 +94,7 @@ def open_backend(
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(data_dir / DATABASE)
     storage = Storage(database, data_dir / STORAGE, storage_url, url_expiry)
-    exports = ExportQueue(data_dir, limits.export_rows)
+    exports = ExportQueue(data_dir, limits.export_rows, drops=limits.drops_lines)
     runs = RunStore(database, storage, exports, limits)
     run_files = RunFiles(database, storage)
     artifacts = ArtifactStore(database, storage, regions)
@@ -156,7 +157,7 @@ class _Api:
                 *artifact_routes(backend.database, backend.artifacts, backend.storage),
                 Route("/{entity}/{project}/runs/{run}", self._page),
             ],
-            exception_handlers={404: _not_found, 405: _not_found, Unwelcome: refuse},
+            exception_handlers={404: _not_found, 405: _not_found, **FAILURES},
         )
 
     async def _graphql(self, request: Request) -> Response:
@@ -212,7 +213,7 @@ class _Api:
         if user is None or user.name != names["entity"]:
             return _errors("permission denied", 403)
         try:
-            body = read_body(content)
+            body = read_stream(content)
         except ValueError as error:
             return _errors(f"the body is no file stream: {error}", 400)
         run = runs.find(names["entity"], names["project"], names["run"])
@@ -262,7 +263,7 @@ def _storage(backend: Backend, intake: Intake) -> ASGIApp:
         return await run_in_threadpool(lambda: deliver(request, storage.open(name, number)))
 
     route = Route("/storage/{name:object}", handle, methods=["GET", "HEAD", "PUT"])
-    return Starlette(routes=[route], exception_handlers={Unwelcome: refuse})
+    return Starlette(routes=[route], exception_handlers=FAILURES)
 
 
 def _errors(message: str, status: int) -> Response:

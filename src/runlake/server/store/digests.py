@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import google_crc32c
@@ -43,10 +44,21 @@ class Digests:
         return f"{self._crc32c:08x}"
 
 
-def read_digests(file: Path) -> Digests:
-    """Return the digests of a file."""
+def read_digests(file: Path, *, from_disk: bool = False) -> Digests:
+    """Return the digests of a file.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+    from_disk : bool
+        Read the bytes that are on the disk, not those that the system remembers, where it can.
+    """
     digests = Digests()
     with file.open("rb", buffering=0) as content:
+        if from_disk and hasattr(os, "posix_fadvise"):
+            os.fsync(content.fileno())
+            os.posix_fadvise(content.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         while piece := content.read(READ_BYTES):
             digests.update(piece)
     return digests

@@ -33,6 +33,8 @@ from runlake.server.store.digests import Digests, read_digests
 from runlake.server.store.signing import UrlSigner
 
 LOGGER = logging.getLogger(__name__)
+# Bytes of an upload that are written at a time.
+UPLOAD_BYTES = 1 << 20
 INCOMING = "incoming"
 
 
@@ -153,6 +155,17 @@ class Storage:
         with found.content as content:
             return content.readall()
 
+    def is_intact(self, name: str) -> bool:
+        """Read the file of an object from the disk; return whether it has the stored digests."""
+        row = self._database.row("SELECT * FROM objects WHERE name = ?", name)
+        if row is None or row["file"] is None:
+            return False
+        try:
+            digests = read_digests(self._directory / row["file"], from_disk=True)
+        except OSError:
+            return False
+        return (digests.md5, digests.n_bytes) == (row["md5"], row["n_bytes"])
+
     async def receive(
         self, name: str, number: str, body: AsyncIterator[bytes], md5: str = ""
     ) -> str:
@@ -170,12 +183,13 @@ class Storage:
         part = await run_in_threadpool(self._new_part)
         try:
             with part.open("r+b") as sink:
-                async for chunk in body:
-                    sink.write(chunk)
-                    digests.update(chunk)
+                # In a thread: waiting for disk and database must not block the event loop.
+                async for piece in _pieces(body):
+                    await run_in_threadpool(sink.write, piece)
+                    await run_in_threadpool(digests.update, piece)
+                await run_in_threadpool(sink.flush)
             if md5 and digests.md5 != md5:
                 raise BrokenUpload(f"the upload has the MD5 {digests.md5}, not {md5}")
-            # In a thread: waiting for disk and database must not block the event loop.
             await run_in_threadpool(self._take_over, part, name, number, digests)
         finally:
             with suppress(OSError):
@@ -301,6 +315,18 @@ class Storage:
     def _unlink(self, path: str) -> None:
         with suppress(OSError):
             self._directory.joinpath(path).unlink()
+
+
+async def _pieces(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Join the pieces of a body to pieces of about `UPLOAD_BYTES`."""
+    joined = bytearray()
+    async for chunk in body:
+        joined += chunk
+        if len(joined) >= UPLOAD_BYTES:
+            yield bytes(joined)
+            joined.clear()
+    if joined:
+        yield bytes(joined)
 
 
 def removal_lock(directory: Path) -> Path:
