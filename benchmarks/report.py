@@ -15,6 +15,7 @@ from benchmarks.plot import Curve, draw
 from benchmarks.turns import Measured
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+SERVER_DOCUMENT = DOCUMENT.with_stem("benchmarks-server")
 PICTURE = DOCUMENT.with_suffix(".svg")
 PACKAGES = ("runlake", "wandb", "polars", "pyarrow", "duckdb")
 
@@ -47,7 +48,6 @@ class Line:
         return (self.work, self.ours, self.peer, self.ratio, self.goal, verdict)
 
 
-SERVER_TITLE = "## The embedded backend at size"
 HEADER = ("work", "runlake", "peer", "ratio", "goal", "")
 
 
@@ -81,31 +81,32 @@ def summary(lines: Sequence[Line], grown: Sequence[Curve]) -> str:
     return f"{sum(goals)} of {len(goals)} goals met."
 
 
-def write_server_table(lines: list[Line]) -> None:
-    """Replace the part of the page about the embedded backend with these results."""
-    text = f"""{SERVER_TITLE}
+def write_server_document(lines: list[Line]) -> None:
+    """Replace the page about the embedded backend with these results."""
+    load = os.getloadavg()[0]
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    SERVER_DOCUMENT.write_text(
+        f"""# Benchmarks of the embedded backend
 
-Made by `make bench-server` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores. Requests are
-sent over loopback, one at a time unless the line says otherwise. "p50" and "p99" are percentiles of
-their times; "CPU" is the processor time of the server per request.
+Made by `make bench-server` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores,
+{platform.system()}, Python {platform.python_version()}; {packages}. Load at the end: {load:.1f}.
+
+Requests are sent over loopback, one at a time unless the line says otherwise; client, server and
+the process that writes exports share the cores. "p50" and "p99" are percentiles of the times of
+requests, "CPU" is the processor time of the server per request. The goals are those of the
+project's design; a line that says "missed" is a defect to work on, on a quiet machine.
 
 {as_markdown(lines)}
+
+{summary(lines, [])}
 """
-    page = DOCUMENT.read_text()
-    DOCUMENT.write_text(page.removesuffix(_server_part(page)).rstrip() + "\n\n" + text)
-
-
-def _server_part(page: str) -> str:
-    _, title, part = page.partition(SERVER_TITLE)
-    return title + part
+    )
 
 
 def write_document(lines: list[Line], grown: list[Curve]) -> None:
     """Replace the page and its picture with these results."""
     panels = [list(same) for _, same in groupby(grown, lambda curve: curve.by)]
     PICTURE.write_text(draw(panels))
-    # Measured by another command.
-    server = _server_part(DOCUMENT.read_text())
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     DOCUMENT.write_text(
         f"""# Benchmarks
@@ -152,6 +153,5 @@ by a batch, growth by more than 64 MB between the two largest sizes is a defect 
 {growth_table(grown)}
 
 {summary(lines, grown)}
-
-{server}"""
+"""
     )

@@ -1,7 +1,9 @@
 """Measures the embedded backend at size: requests during exports, lists, logging, memory.
 
-``python -m benchmarks.server`` takes some minutes. ``python -m benchmarks.server soak 600`` logs
-for ten minutes and prints how latency and memory change.
+``python -m benchmarks.server`` takes some minutes and writes ``docs/benchmarks-server.md``;
+``python -m benchmarks.server wide lists`` only prints some of its groups.
+``python -m benchmarks.server soak 600`` logs for ten minutes and prints how latency and memory
+change.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import sqlite3
 import statistics
 import sys
 import tempfile
@@ -16,19 +19,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import httpx
 from tests.http_logging import LoggedRun
-from tests.server_process import NO_TLS, RunningServer, run_script, running_server
+from tests.server_process import NO_TLS, RunningServer, run_script, running_server, wait_until
 
-from benchmarks.report import Line, as_markdown, write_server_table
+from benchmarks.report import Line, as_markdown, write_server_document
 from runlake.server.app import Backend, open_backend
+from runlake.server.data_directory.custody import CHECKPOINT_SECONDS
+from runlake.server.runs.export_sizes import MAX_LIVE_ROWS
 from runlake.server.runs.runs import Limits
 from runlake.server.store.accounts import add_user
+from runlake.server.store.database import FREE_PAGES
 
 MAX_BODY = 1_000_000
 MB = 1 << 20
@@ -72,14 +78,15 @@ ASKS = {
     "ordered by a config value": {"order": "+config.lr.value"},
 }
 LOGGING = """
-import random, sys, time, wandb
+import random, resource, sys, time, wandb
 n_rows = int(sys.argv[1])
 run = wandb.init(project="bench", settings=wandb.Settings(x_disable_stats=True, console="off"))
 start = time.monotonic()
 for step in range(n_rows):
     run.log({f"k{i}": random.random() for i in range(10)})
 run.finish()
-print(time.monotonic() - start)
+usage = [resource.getrusage(of) for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+print(time.monotonic() - start, sum(one.ru_utime + one.ru_stime for one in usage))
 """
 
 
@@ -99,20 +106,27 @@ class Spread:
         return f"p50 {self.at(50):.1f} ms, p99 {self.at(99):.1f} ms{cpu}"
 
 
-def lines(folder: Path) -> list[Line]:
-    """Measure all rows."""
+def _wide(folder: Path) -> list[Line]:
     found: list[Line] = []
     for n_keys, n_bytes in ((500, 160 * MB), (5_000, 160 * MB)):
         with _two_users(folder / f"wide-{n_keys}") as (server, other):
             found += _wide_run(server, other, n_keys, n_bytes)
-    with _prepared(folder / "lists", _add_runs) as server:
-        found += _lists(server)
-    with _prepared(folder / "rows", _add_rows) as server:
-        found += _pages(server)
-    with running_server(folder / "sdk") as server:
-        found.append(_sdk_logging(server, folder / "sdk"))
-    found += soak(folder / "soak", SOAK_SECONDS)
     return found
+
+
+def _listed(folder: Path) -> list[Line]:
+    with _prepared(folder / "lists", _add_runs) as server:
+        return _lists(server)
+
+
+def _rows(folder: Path) -> list[Line]:
+    with _prepared(folder / "rows", _add_rows) as server:
+        return [*_pages(server), *_sizes(folder / "rows")]
+
+
+def _logged(folder: Path) -> list[Line]:
+    with running_server(folder / "sdk") as server:
+        return _sdk_logging(server, folder / "sdk")
 
 
 def _wide_run(server: RunningServer, other: RunningServer, n_keys: int, n_bytes: int) -> list[Line]:
@@ -144,6 +158,24 @@ def _wide_run(server: RunningServer, other: RunningServer, n_keys: int, n_bytes:
         _line(f"requests of another user meanwhile, {n_keys:,} keys", Spread(answers), 100),
         _plain(f"peak memory of the server and its exports, {n_keys:,} keys", max(peak), "MB", 600),
     ]
+
+
+def _sizes(data_dir: Path) -> list[Line]:
+    """Compare the database with the exports, once all exported lines are compressed."""
+
+    def is_done() -> bool:
+        with closing(sqlite3.connect(data_dir / "runlake.sqlite", timeout=60)) as database:
+            (n_rows,) = database.execute("SELECT count(*) FROM lines").fetchone()
+            (n_free,) = database.execute("PRAGMA freelist_count").fetchone()
+        return int(n_rows) < MAX_LIVE_ROWS and int(n_free) <= FREE_PAGES
+
+    wait_until(is_done, 600)
+    # The file is cut at the next checkpoint.
+    time.sleep(2 * CHECKPOINT_SECONDS)
+    exports = sum(file.stat().st_size for file in data_dir.glob("storage/exports/*/*")) / MB
+    database = data_dir.joinpath("runlake.sqlite").stat().st_size / MB
+    work = f"the database beside {exports:.0f} MB of exports of {N_ROWS:,} rows"
+    return [Line(work, f"{database:.0f} MB", "", f"{database / exports:.1f}x", "", None)]
 
 
 def _bodies(n_keys: int, n_bytes: int) -> Iterator[bytes]:
@@ -185,23 +217,41 @@ def _pages(server: RunningServer) -> list[Line]:
     ]
 
 
-def _sdk_logging(server: RunningServer, folder: Path) -> Line:
+def _sdk_logging(server: RunningServer, folder: Path) -> list[Line]:
     """Log from eight processes with the SDK at once."""
     n_rows = 10_000
 
-    def log(number: int) -> float:
-        return float(run_script(LOGGING, server, folder / str(number), n_rows))
+    def log(number: int) -> list[float]:
+        printed = run_script(LOGGING, server, folder / str(number), n_rows)
+        return [float(text) for text in printed.split()]
 
+    before = _cpu_seconds(server.process.pid)
     with ThreadPoolExecutor(N_CLIENTS) as pool:
-        seconds = max(pool.map(log, range(N_CLIENTS)))
-    rate = N_CLIENTS * n_rows / seconds
-    work = f"rows of 10 keys per second from {N_CLIENTS} SDK runs at once"
-    return Line(work, f"{rate:,.0f}", "", "", ">= 30,000", rate >= 30_000)
+        results = list(pool.map(log, range(N_CLIENTS)))
+    total = N_CLIENTS * n_rows
+    rate = total / max(seconds for seconds, _ in results)
+    of_sdk = sum(cpu for _, cpu in results) / total
+    of_server = (_cpu_seconds(server.process.pid) - before) / total
+    work = f"{N_CLIENTS} SDK runs that log rows of 10 keys at once"
+    return [
+        Line(f"{work}: rows per second", f"{rate:,.0f}", "", "", ">= 30,000", rate >= 30_000),
+        Line(
+            f"{work}: CPU per row of the server",
+            f"{1e6 * of_server:.0f} us",
+            f"SDK: {1e6 * of_sdk:.0f} us",
+            f"{of_sdk / of_server:.0f}x",
+            "",
+            None,
+        ),
+    ]
 
 
 def soak(folder: Path, seconds: float) -> list[Line]:
     """Log for a while, and compare latency and memory of the beginning and the end."""
     with running_server(folder) as server, _client(server) as http:
+        # The process that writes exports starts with the first export: it is no growth.
+        LoggedRun(server, "first", "bench").log(*({"_step": at} for at in range(9_000))).finish()
+        _ask(http, server, RUN, name="first", keys=["_step"])
         runs = [LoggedRun(server, f"soak-{at}", "bench") for at in range(N_CLIENTS)]
         times: list[float] = []
         memory: list[float] = []
@@ -373,13 +423,25 @@ def _plain(work: str, value: float, unit: str, most: float) -> Line:
     return Line(work, f"{value:.0f} {unit}", "", "", f"< {most:g} {unit}", value < most)
 
 
+GROUPS: dict[str, Callable[[Path], list[Line]]] = {
+    "wide": _wide,
+    "lists": _listed,
+    "rows": _rows,
+    "sdk": _logged,
+    "soak": lambda folder: soak(folder / "soak", SOAK_SECONDS),
+}
+
+
 def main() -> None:
     """Measure all rows and print them, or those of a soak of the given number of seconds."""
     with tempfile.TemporaryDirectory(prefix="runlake-bench-") as name:
-        is_soak = sys.argv[1:2] == ["soak"]
-        found = soak(Path(name), float(sys.argv[2])) if is_soak else lines(Path(name))
-    if not is_soak:
-        write_server_table(found)
+        asked = sys.argv[1:]
+        if asked[:1] == ["soak"] and len(asked) > 1:
+            found = soak(Path(name), float(asked[1]))
+        else:
+            found = [line for group in asked or GROUPS for line in GROUPS[group](Path(name))]
+    if not asked:
+        write_server_document(found)
     print(as_markdown(found), flush=True)
 
 
