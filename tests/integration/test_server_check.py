@@ -1,16 +1,18 @@
 """``runlake server check``: each part of a data directory is broken, found and repaired."""
 
 import hashlib
+import json
 import re
 import shutil
 import sqlite3
 
+import httpx
 import pytest
 from tests.command_shell import run_command
 from tests.http_artifacts import log_artifact
 from tests.http_logging import LoggedRun, steps
 from tests.integration.test_stored_objects import Uploads
-from tests.server_process import running_server, wait_until
+from tests.server_process import NO_TLS, running_server, wait_until
 from tests.stored_objects import manifest_file, object_files, select
 
 import runlake
@@ -32,7 +34,7 @@ def made(tmp_path_factory):
         log_artifact(uploads.run, "set", CONTENT)
         uploads.run.finish()
         uploads.http.close()
-        wait_until(lambda: len(object_files(root / "data", "exports/*")) == 3)
+        wait_until(lambda: select(root / "data", "SELECT count(*) FROM line_blocks") == [3])
     assert check(root / "data").stdout == "Everything is intact.\n"
     back_up(root / "data", root / "backup")
     return root, server.api_key
@@ -75,7 +77,8 @@ def break_page(data_dir):
     execute(data_dir, "PRAGMA wal_checkpoint(TRUNCATE)")
     file = data_dir / "runlake.sqlite"
     content = file.read_bytes()
-    place = content.index(b'"_step": 300, ') // 4096 * 4096
+    (block,) = select(data_dir, "SELECT content FROM line_blocks WHERE position = 200")
+    place = content.index(block[100:120]) // 4096 * 4096
     file.write_bytes(content[:place] + b"\xff" * 4096 + content[place + 4096 :])
 
 
@@ -91,6 +94,26 @@ def break_index(data_dir):
 def leave_files(data_dir):
     (data_dir / "storage" / "incoming" / "part").write_text("x")
     (data_dir / "storage" / "files" / "unnamed").write_text("x")
+
+
+def pages(server, run_id, n_rows):
+    """Return the rows of a run as a reader gets them that knows no exports."""
+    query = (
+        "query Rows($entity: String, $name: String!, $n: Int64!) { project(name: "
+        '"http", entityName: $entity) { run(name: $name) { '
+        "history(minStep: 0, maxStep: $n, samples: 5000) } } }"
+    )
+    answer = httpx.post(
+        f"{server.base_url}/graphql",
+        json={
+            "query": query,
+            "variables": {"entity": server.entity, "name": run_id, "n": n_rows},
+        },
+        auth=("api", server.api_key),
+        verify=NO_TLS,
+        trust_env=False,
+    )
+    return [json.loads(row) for row in answer.json()["data"]["project"]["run"]["history"]]
 
 
 # What breaks a part, and what the check says of it.
@@ -130,6 +153,14 @@ REPAIRED = {
             "UPDATE objects SET file = NULL WHERE name IN (SELECT object FROM artifact_files)",
         ),
         "is not stored, but it is needed",
+    ),
+    "compressed lines changed": (
+        lambda d: execute(d, "UPDATE line_blocks SET content = zeroblob(9) WHERE position = 200"),
+        "Lines of run 1 from position 200 on are damaged",
+    ),
+    "compressed lines lost": (
+        lambda d: execute(d, "DELETE FROM line_blocks WHERE position = 200"),
+        "The lines of 200 rows of 'exports/",
     ),
     "count of lines": (lambda d: execute(d, "UPDATE runs SET line_count = 5"), "but has 600"),
     "files left over": (leave_files, "that no object has"),
@@ -177,13 +208,16 @@ def test_a_run_can_be_read_after_a_page_of_its_lines_was_destroyed(made, data_di
     break_page(data_dir)
     assert "is damaged" in check(data_dir).stdout
     done = check(data_dir, "--repair")
-    assert re.search(r"Some rows of lines may be lost", done.stdout), done.stdout + done.stderr
+    assert re.search(r"Some rows of line_blocks may be lost", done.stdout), done.stdout
+    assert "They were made again from the rows of 'exports/" in done.stdout
     assert check(data_dir).returncode == 0
     with running_server(data_dir, api_key=made[1], export_rows=200) as server:
         api = runlake.Api({"base_url": server.base_url}, api_key=server.api_key)
         run = api.run("local/http/kept")
-        # The exports have all rows, and the lines those of other pages.
         assert run.pull().n_rows == N_ROWS
+        # An older reader gets all rows from the lines.
+        rows = pages(server, "kept", N_ROWS)
+        assert [row["loss"] for row in rows] == [1 / (step + 1) for step in range(N_ROWS)]
         api.artifact("local/http/set:v0").download(data_dir / "out")
         assert {file: (data_dir / "out" / file).read_bytes() for file in CONTENT} == CONTENT
         LoggedRun(server, "kept").log(*steps(N_ROWS, N_ROWS + 5), offset=N_ROWS).close()
@@ -225,3 +259,25 @@ def test_a_running_server_can_be_checked_but_not_repaired(data_dir, made):
         assert check(data_dir).stdout == "Everything is intact.\n"
         done = check(data_dir, "--repair")
         assert (done.returncode, "is in use by another" in done.stderr) == (1, True)
+
+
+def test_rows_of_dropped_lines_are_read_from_exports_and_lost_with_them(tmp_path):
+    data_dir = tmp_path / "data"
+    with running_server(data_dir, export_rows=200, drop_exported_lines=True) as server:
+        run = LoggedRun(server, "kept").log(*steps(0, 450)).finish()
+        lines = "SELECT (SELECT count(*) FROM lines) + count(content) FROM line_blocks"
+        wait_until(lambda: select(data_dir, lines) == [0])
+        rows = pages(server, "kept", 450)
+        assert [row["loss"] for row in rows] == [1 / (step + 1) for step in range(450)]
+        assert (
+            runlake.Api({"base_url": server.base_url}, api_key=server.api_key)
+            .run(run.path)
+            .pull()
+            .n_rows
+            == 450
+        )
+    assert check(data_dir).stdout == "Everything is intact.\n"
+    export(data_dir).unlink()
+    done = check(data_dir, "--repair")
+    assert done.returncode == 1
+    assert re.search(r"The rows are lost: the lines of exports/\S+ were dropped", done.stdout)

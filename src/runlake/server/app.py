@@ -216,7 +216,7 @@ class _Api:
             body = read_stream(content)
         except ValueError as error:
             return _errors(f"the body is no file stream: {error}", 400)
-        run = runs.find(names["entity"], names["project"], names["run"])
+        run = runs.find_small(names["entity"], names["project"], names["run"])
         if run is None:
             return _errors("run not found", 404)
         try:

@@ -44,6 +44,13 @@ def serve(
         int | None,
         typer.Option(min=1, help="Rows per Parquet export; by default they grow with the run."),
     ] = None,
+    drop_exported_lines: Annotated[
+        bool,
+        typer.Option(
+            "--drop-exported-lines",
+            help="Drop history lines once they are exported; otherwise they are compressed.",
+        ),
+    ] = False,
     url_expiry: Annotated[float, typer.Option(min=1, help="Seconds a URL is good for.")] = 3600,
     crash_after: Annotated[
         float, typer.Option(min=1, help="Seconds of silence that mean a crash.")
@@ -87,6 +94,7 @@ def serve(
         storage_port=storage_port,
         user=user,
         export_rows=export_rows,
+        drop_exported_lines=drop_exported_lines,
         url_expiry=url_expiry,
         crash_after=crash_after,
         max_body=max_body,

@@ -33,6 +33,7 @@ from runlake.server.data_directory.leftovers import (
     remove_parts,
     remove_unnamed_files,
 )
+from runlake.server.exports.compressor import LineCompressor
 from runlake.server.http.connections import Waiting
 from runlake.server.http.intake import MB, RequestLimits
 from runlake.server.runs.runs import Limits
@@ -51,6 +52,7 @@ class Options:
     storage_port: int = 0
     user: str = "local"
     export_rows: int | None = None
+    drop_exported_lines: bool = False
     url_expiry: float = 3600.0
     crash_after: float = 300.0
     max_body: int = 32
@@ -128,7 +130,7 @@ def prepare_server(
             stack.enter_context(_custody(options))
             storage = stack.enter_context(_listen_for_storage(options))
             base_url, storage_url = _url(options.host, api), _url(options.host, storage)
-            limits = Limits(options.export_rows, options.crash_after)
+            limits = Limits(options.export_rows, options.crash_after, options.drop_exported_lines)
             backend = open_backend(
                 options.data_dir,
                 storage_url,
@@ -149,7 +151,11 @@ def prepare_server(
         if options.ready_file is not None:
             with _usable(options.ready_file, "ready file"):
                 _write_ready_file(options.ready_file, address)
-        stack.enter_context(backend.exports.running(backend.runs.find_due))
+        compressor = LineCompressor(
+            backend.database, backend.storage, drops=options.drop_exported_lines
+        )
+        running = backend.exports.running(backend.runs.find_due, compressor.find_runs())
+        stack.enter_context(running)
         stack.enter_context(_background(backend, options, generations))
         yield address, uvicorn.Server(config), [api, storage]
 
@@ -265,6 +271,8 @@ def _background(backend: Backend, options: Options, generations: Generations) ->
         add_checksums(data_dir, database, is_over)
 
     def go_on() -> None:
+        if database.return_space():
+            database.checkpoint()
         generations.go_on()
         backend.storage.remove_unwanted()
 

@@ -19,11 +19,12 @@ from runlake.server.data_directory.custody import (
 )
 from runlake.server.data_directory.damage import Damage, NotRepairable
 from runlake.server.data_directory.leftovers import remove_parts, unnamed_files
+from runlake.server.data_directory.lost_lines import LostLines
 from runlake.server.data_directory.lost_objects import LostObjects
 from runlake.server.data_directory.salvage import find_database_damage
 from runlake.server.data_directory.wrong_rows import WrongRows
 from runlake.server.store.database import Database
-from runlake.server.store.objects import INCOMING
+from runlake.server.store.objects import INCOMING, Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ def repair_directory(data_dir: Path, backup: Path | None = None) -> Iterator[Fin
         for damages in _find_in_rows_and_objects(data_dir, database, backup):
             yield from _repair(damages)
         yield from _repair(_find_leftovers(data_dir, database))
+        database.compact()
         database.checkpoint(is_last=True)
 
 
@@ -110,6 +112,7 @@ def _find_in_rows_and_objects(
     return [
         rows.find_unnamed(),
         LostObjects(data_dir, database, backup).find(),
+        LostLines(database, Storage(database, data_dir / STORAGE, "", 0.0)).find(),
         rows.find(),
     ]
 

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from runlake.server.data_directory.custody import STORAGE
 from runlake.server.data_directory.damage import Damage, NotRepairable
+from runlake.server.data_directory.lost_lines import LostLines
+from runlake.server.runs.kept_lines import count_live_bytes
 from runlake.server.runs.lines import parse_line
 from runlake.server.store.database import Database
 from runlake.server.store.objects import Storage
@@ -21,23 +20,21 @@ EXPORT_NAME = re.compile(r"exports/(\d+)/(\d+)-[0-9a-f]+\.parquet")
 WRONG_COUNTS = """
 SELECT id, line_count, n, last_step, step FROM (
   SELECT id, line_count, last_step,
-    coalesce((SELECT max(position) + 1 FROM lines
-      WHERE run_id = runs.id AND stream = 'history'), 0) AS n,
-    coalesce((SELECT max(step) FROM lines
-      WHERE run_id = runs.id AND stream = 'history'), -1) AS step
+    max(coalesce((SELECT max(position) + 1 FROM lines
+      WHERE run_id = runs.id AND stream = 'history'), 0), coalesce((SELECT max(stop)
+      FROM line_blocks WHERE run_id = runs.id), 0)) AS n,
+    max(coalesce((SELECT max(step) FROM lines
+      WHERE run_id = runs.id AND stream = 'history'), -1), coalesce((SELECT max(max_step)
+      FROM line_blocks WHERE run_id = runs.id), -1)) AS step
   FROM runs
 ) WHERE line_count < n OR last_step < step
 """
-SPANS = """
-SELECT e.run_id, e.position, e.object, o.file, coalesce((SELECT min(position) FROM exports l
-  WHERE l.run_id = e.run_id AND l.position > e.position), r.exported_count) AS stop
-FROM exports e JOIN runs r ON r.id = e.run_id JOIN objects o ON o.name = e.object
-WHERE o.file IS NOT NULL
-"""
 NO_FIRST_EXPORT = """
-SELECT id FROM runs WHERE exported_count > 0 AND EXISTS
-  (SELECT 1 FROM lines WHERE run_id = runs.id AND stream = 'history' AND position <
-    coalesce((SELECT min(position) FROM exports WHERE run_id = runs.id), exported_count))
+SELECT id FROM (SELECT id, exported_count, coalesce(
+  (SELECT min(position) FROM exports WHERE run_id = runs.id), exported_count) AS first FROM runs)
+WHERE exported_count > 0 AND (
+  EXISTS (SELECT 1 FROM lines WHERE run_id = id AND stream = 'history' AND position < first) OR
+  EXISTS (SELECT 1 FROM line_blocks WHERE run_id = id AND position < first))
 """
 
 
@@ -56,6 +53,7 @@ class WrongRows:
         self._data_dir = data_dir
         self._database = database
         self._storage = Storage(database, data_dir / STORAGE, "", 0.0)
+        self._lines = LostLines(database, self._storage)
 
     def find_unnamed(self) -> Iterator[Damage]:
         """Yield the objects that belong to no export, file or artifact."""
@@ -72,12 +70,13 @@ class WrongRows:
                 f"Run {row['id']} counts {row['line_count']} lines to step {row['last_step']}, "
                 f"but has {row['n']} to step {row['step']}."
             )
-            yield Damage(text, partial(self._count_again, row["id"]))
+            yield Damage(text, partial(self._count_again, row))
         yield from self._find_bad_lines()
         incomplete = {row["id"]: "its first rows" for row in self._database.rows(NO_FIRST_EXPORT)}
-        for row in self._database.rows(SPANS):
-            if self._lacks_rows(row):
-                incomplete.setdefault(row["run_id"], f"rows of {row['object']!r}")
+        for export in self._lines.exports():
+            kept = self._lines.compare(export)
+            if kept is not None and kept.n_exported < kept.n_kept:
+                incomplete.setdefault(export.run_id, f"rows of {export.name!r}")
         for run_id, what in incomplete.items():
             text = f"The exports of run {run_id} lack {what}."
             yield Damage(text, partial(self._withdraw, run_id))
@@ -94,20 +93,6 @@ class WrongRows:
                 text = f"Line {place[2]} of the {place[1]} of run {place[0]} cannot be read."
                 yield Damage(text, partial(self._delete_line, *place))
 
-    def _lacks_rows(self, row: sqlite3.Row) -> bool:
-        try:
-            n_rows = pq.read_metadata(self._data_dir / STORAGE / row["file"]).num_rows
-        except (pa.ArrowException, OSError):
-            return False
-        logged = self._database.row(
-            "SELECT count(DISTINCT step) AS n FROM lines WHERE run_id = ? AND stream = 'history' "
-            "AND position >= ? AND position < ?",
-            row["run_id"],
-            row["position"],
-            row["stop"],
-        )
-        return logged is not None and n_rows < logged["n"]
-
     def _name_or_delete(self, name: str) -> str:
         found = EXPORT_NAME.fullmatch(name)
         with self._database.transaction() as connection:
@@ -122,14 +107,12 @@ class WrongRows:
             self._storage.forget(name)
         return "It was deleted."
 
-    def _count_again(self, run_id: int) -> str:
+    def _count_again(self, row: sqlite3.Row) -> str:
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE runs SET line_count = max(line_count, coalesce((SELECT max(position) + 1 "
-                "FROM lines WHERE run_id = runs.id AND stream = 'history'), 0)), last_step = "
-                "max(last_step, coalesce((SELECT max(step) FROM lines WHERE run_id = runs.id "
-                "AND stream = 'history'), -1)) WHERE id = ?",
-                (run_id,),
+                "UPDATE runs SET line_count = max(line_count, ?), last_step = max(last_step, ?) "
+                "WHERE id = ?",
+                (row["n"], row["step"], row["id"]),
             )
         return "They were counted again."
 
@@ -143,15 +126,18 @@ class WrongRows:
 
     def _withdraw(self, run_id: int) -> str:
         with self._database.transaction() as connection:
+            if connection.execute(
+                "SELECT 1 FROM line_blocks WHERE run_id = ? AND content IS NULL", (run_id,)
+            ).fetchone():
+                raise NotRepairable("Its exported lines were dropped, so they stay as they are.")
             for row in connection.execute(
                 "SELECT object FROM exports WHERE run_id = ?", (run_id,)
             ).fetchall():
                 self._storage.forget(row["object"])
             connection.execute("DELETE FROM exports WHERE run_id = ?", (run_id,))
             connection.execute(
-                "UPDATE runs SET exported_count = 0, has_old_exports = 1, live_bytes = "
-                "(SELECT coalesce(sum(length(content)), 0) FROM lines WHERE run_id = runs.id "
-                "AND stream = 'history') WHERE id = ?",
-                (run_id,),
+                "UPDATE runs SET exported_count = 0, has_old_exports = 1, live_bytes = ? "
+                "WHERE id = ?",
+                (count_live_bytes(connection, run_id, 0), run_id),
             )
         return "They were withdrawn; the server exports the run again."

@@ -6,12 +6,15 @@ import secrets
 import sqlite3
 from dataclasses import dataclass
 from functools import partial
-from itertools import zip_longest
+from itertools import islice, zip_longest
 
 import pyarrow as pa
 
 from runlake.server.exports.parquet_files import convert_lines, write_export
 from runlake.server.runs.export_sizes import MAX_LIVE_BYTES, UNDER_WAY, is_due, most_rows
+from runlake.server.runs.export_spans import find_spans
+from runlake.server.runs.kept_lines import NO_LIMIT, KeptLines
+from runlake.server.runs.line_blocks import DamagedBlock
 from runlake.server.store.database import Database
 from runlake.server.store.objects import Storage
 
@@ -53,6 +56,7 @@ class Exporter:
     def __init__(self, database: Database, storage: Storage, rows: int | None) -> None:
         self._database = database
         self._storage = storage
+        self._kept = KeptLines(database, storage)
         self._rows = rows
 
     def export_next(self, run_id: int) -> bool:
@@ -71,18 +75,20 @@ class Exporter:
         run = self._run(run_id)
         if run is None or not is_due(run, self._rows):
             return False
-        lines = self._read(run_id, run["exported_count"], None)
-        if not lines.texts or (lines.has_gap and run["state"] in UNDER_WAY):
-            # Lines of the gap may still arrive, and an export is never rewritten.
+        is_under_way = run["state"] in UNDER_WAY
+        lines = self._read(run_id, run["exported_count"], None, stops_at_gap=is_under_way)
+        if not lines.texts:
             return False
         columns, lines = self._convert(run_id, lines)
         # The name has a random part, so that a run that starts again gets new objects.
         name = f"exports/{run_id}/{lines.start:012d}-{secrets.token_hex(4)}.parquet"
+        # Before the transaction: it takes long, and nobody else can write meanwhile.
+        is_unchanged = self._is_unchanged(run_id, lines)
         with (
             self._storage.writing(name, partial(write_export, columns, lines.texts)) as written,
             self._database.transaction() as connection,
         ):
-            if self._move(connection, run_id, lines):
+            if is_unchanged and _move(connection, run_id, lines, run["n_changes"]):
                 self._storage.register(name, written)
                 connection.execute(
                     "INSERT INTO exports VALUES (?, ?, ?)", (run_id, lines.start, name)
@@ -105,19 +111,21 @@ class Exporter:
         LinesAreGone
             If the run has no such export, or its lines are not kept.
         """
-        export = self._database.row(
-            "SELECT object, coalesce((SELECT min(position) FROM exports AS later WHERE "
-            "later.run_id = runs.id AND later.position > exports.position), exported_count) AS stop"
-            " FROM exports JOIN runs ON runs.id = run_id WHERE run_id = ? AND position = ?",
-            run_id,
-            position,
-        )
-        if export is None:
+        spans = find_spans(self._database, "e.run_id = ? AND e.position = ?", run_id, position)
+        if not spans:
             raise LinesAreGone(f"run {run_id} has no export that starts at line {position}")
-        name, lines = export["object"], self._read(run_id, position, export["stop"])
-        columns, converted = self._convert(run_id, lines)
-        if not lines.texts or converted.stop < lines.stop:
+        (span,) = spans
+        name = span.name
+        if self._kept.are_dropped(span):
+            raise LinesAreGone(f"the lines of {name} were dropped after it was written")
+        try:
+            lines = self._read(run_id, position, span.stop)
+        except DamagedBlock as error:
+            raise LinesAreGone(str(error)) from error
+        if not lines.texts:
             raise LinesAreGone(f"the lines of {name} are not kept")
+        # All lines, however long: older versions wrote exports of any size.
+        columns, _ = convert_lines(lines.texts, all_of_them=True)
         with (
             self._storage.writing(name, partial(write_export, columns, lines.texts)) as written,
             self._database.transaction(),
@@ -126,27 +134,30 @@ class Exporter:
 
     def _run(self, run_id: int) -> sqlite3.Row | None:
         return self._database.row(
-            "SELECT state, line_count, exported_count, live_bytes FROM runs WHERE id = ?", run_id
+            "SELECT state, line_count, exported_count, live_bytes, n_changes FROM runs "
+            "WHERE id = ?",
+            run_id,
         )
 
-    def _read(self, run_id: int, start: int, stop: int | None) -> _Lines:
-        """Return the lines from ``start`` to ``stop``, or as many lines as one export may have."""
-        rows = self._database.each(
-            "SELECT position, content FROM lines WHERE run_id = ? AND stream = 'history' "
-            "AND position >= ? AND position < coalesce(?, 1 << 62) ORDER BY position LIMIT ?",
-            run_id,
-            start,
-            stop,
-            most_rows(self._rows) if stop is None else -1,
-        )
+    def _read(
+        self, run_id: int, start: int, stop: int | None, *, stops_at_gap: bool = False
+    ) -> _Lines:
+        """Return the lines from ``start`` to ``stop``, or as many lines as one export may have.
+
+        Lines of a gap may still arrive while a run goes on, and an export is never rewritten. So
+        the lines of such a run are returned only up to the first gap.
+        """
+        kept = self._kept.each(run_id, start, NO_LIMIT if stop is None else stop)
         texts: list[str] = []
         last, n_bytes = start - 1, 0
-        for row in rows:
-            n_bytes += len(row["content"])
+        for line in islice(kept, most_rows(self._rows) if stop is None else None):
+            n_bytes += len(line.text)
+            if stops_at_gap and line.position > last + 1:
+                break
             if stop is None and texts and n_bytes > MAX_LIVE_BYTES:
                 break
-            texts.append(row["content"])
-            last = row["position"]
+            texts.append(line.text)
+            last = line.position
         return _Lines(start, last + 1, texts)
 
     def _convert(self, run_id: int, lines: _Lines) -> tuple[dict[str, pa.Array], _Lines]:
@@ -164,29 +175,20 @@ class Exporter:
         return columns, _Lines(lines.start, stop, lines.texts[:n_lines])
 
     def _position_after(self, run_id: int, start: int, n_lines: int) -> int:
-        row = self._database.row(
-            "SELECT position FROM lines WHERE run_id = ? AND stream = 'history' "
-            "AND position >= ? ORDER BY position LIMIT 1 OFFSET ?",
-            run_id,
-            start,
-            n_lines - 1,
-        )
-        return start if row is None else int(row["position"]) + 1
+        last = next(islice(self._kept.each(run_id, start), n_lines - 1, None), None)
+        return start if last is None else last.position + 1
 
-    def _move(self, connection: sqlite3.Connection, run_id: int, lines: _Lines) -> bool:
-        """Count lines as exported and return True; False if the lines changed meanwhile."""
-        # By content: a run that was rewound, or started over, may have as many lines again.
-        held = connection.execute(
-            "SELECT content FROM lines WHERE run_id = ? AND stream = 'history' "
-            "AND position >= ? AND position < ? ORDER BY position",
-            (run_id, lines.start, lines.stop),
-        )
-        pairs = zip_longest((row["content"] for row in held), lines.texts)
-        if not all(now == then for now, then in pairs):
-            return False
-        moved = connection.execute(
-            "UPDATE runs SET exported_count = ?, live_bytes = max(0, live_bytes - ?) "
-            "WHERE id = ? AND exported_count = ?",
-            (lines.stop, lines.n_bytes, run_id, lines.start),
-        ).rowcount
-        return moved > 0
+    def _is_unchanged(self, run_id: int, lines: _Lines) -> bool:
+        held = self._kept.each(run_id, lines.start, lines.stop)
+        pairs = zip_longest((line.text for line in held), lines.texts)
+        return all(now == then for now, then in pairs)
+
+
+def _move(connection: sqlite3.Connection, run_id: int, lines: _Lines, n_changes: int) -> bool:
+    """Count lines as exported and return True; False if lines changed since they were read."""
+    moved = connection.execute(
+        "UPDATE runs SET exported_count = ?, live_bytes = max(0, live_bytes - ?) "
+        "WHERE id = ? AND exported_count = ? AND n_changes = ?",
+        (lines.stop, lines.n_bytes, run_id, lines.start, n_changes),
+    ).rowcount
+    return moved > 0

@@ -16,24 +16,28 @@ BYTES_FOR_POLARS = 1 << 18
 MAX_BYTES_OF_OBJECTS = 16 << 20
 
 
-def convert_lines(lines: list[str]) -> tuple[dict[str, pa.Array], int]:
+def convert_lines(
+    lines: list[str], *, all_of_them: bool = False
+) -> tuple[dict[str, pa.Array], int]:
     """Return the columns of history lines, as `columns_of` does.
 
     Parameters
     ----------
     lines : list of str
         Consecutive lines of one run.
+    all_of_them : bool
+        Use all lines, also if they need a Python object per value and are very long.
 
     Returns
     -------
     tuple of dict and int
-        The columns, and the number of lines from which the columns were made. If the lines are very
-        long, only the first lines are used.
+        The columns, and the number of lines from which the columns were made: if the lines are very
+        long, only the first ones.
     """
     n_bytes = sum(map(len, lines))
     columns = _plain(lines) if n_bytes > BYTES_FOR_POLARS else None
     if columns is None:
-        lines = first_lines(lines, MAX_BYTES_OF_OBJECTS)
+        lines = lines if all_of_them else first_lines(lines, MAX_BYTES_OF_OBJECTS)
         columns = columns_of(lines)
     return columns, len(lines)
 

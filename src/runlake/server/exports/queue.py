@@ -1,4 +1,7 @@
-"""The runs that wait for an export, and the thread that exports one run after the other."""
+"""The runs that wait for an export, and the thread that exports one run after the other.
+
+While no run waits for an export, the exported lines of runs are compressed.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,20 @@ from pathlib import Path
 from typing import IO
 
 LOGGER = logging.getLogger(__name__)
-# The answers of the worker process.
+# The tasks of the worker process, and its answers.
+EXPORT, COMPRESS = "export", "compress"
 MORE, DONE, FAILED = "more", "done", "failed"
 # A reader that waits keeps one of the few requests that the server executes for a user at a time.
 MAX_READERS = 2
 READER_SECONDS = 30.0
 # Pause between tries to export runs whose export failed, or was cut off with an earlier server.
 RETRY_SECONDS = 30.0
+# After each further failure, the pause before the run is tried again is twice as long, up to this.
+LONGEST_PAUSE = 3600.0
+# A process that takes longer for one export hangs, in the disk or in a library, and is killed.
+HANG_SECONDS = 300.0
+# Pause before a process that ended is started again.
+END_SECONDS = 1.0
 STOP_SECONDS = 3.0
 # If the process ended so often in succession, readers do not wait for exports.
 MAX_ENDS = 2
@@ -35,9 +45,11 @@ class ExportQueue:
         The server's directory.
     rows : int or None
         Rows per export. If None, the exports of a run get larger as the run gets longer.
+    drops : bool
+        Drop exported lines instead of compressing them.
     """
 
-    def __init__(self, data_dir: Path, rows: int | None) -> None:
+    def __init__(self, data_dir: Path, rows: int | None, *, drops: bool = False) -> None:
         self._command = [
             sys.executable,
             # Without it, a `secrets.py` in the current directory would be imported.
@@ -46,12 +58,16 @@ class ExportQueue:
             "runlake.server.exports.worker",
             str(data_dir),
             str(rows or 0),
+            str(int(drops)),
         ]
         self._waiting: dict[int, None] = {}
+        self._uncompressed: dict[int, None] = {}
         self._current: int | None = None
         self._wanted: Counter[int] = Counter()
-        # When the last export of a run failed, and how often in succession the process ended.
+        # When the last export of a run failed, how often that happened in succession, and how often
+        # in succession the process ended.
         self._failed_at: dict[int, float] = {}
+        self._n_failures: Counter[int] = Counter()
         self._n_ends = 0
         self._changed = threading.Condition()
         self._readers = threading.Semaphore(MAX_READERS)
@@ -59,22 +75,28 @@ class ExportQueue:
         self._worker: subprocess.Popen[str] | None = None
 
     @contextmanager
-    def running(self, find_due: Callable[[], Iterable[int]]) -> Iterator[None]:
+    def running(
+        self, find_due: Callable[[], Iterable[int]], uncompressed: Iterable[int] = ()
+    ) -> Iterator[None]:
         """Export the runs that are added, until the block ends.
 
         Parameters
         ----------
         find_due : callable
             Returns the runs that have rows to export, such as those that an earlier server left.
+        uncompressed : iterable of int
+            The runs whose exported lines an earlier server did not compress.
         """
         self._is_running = True
+        self._uncompressed = dict.fromkeys(uncompressed)
         threads = [
             threading.Thread(target=self._run, name="runlake-exports", daemon=True),
             threading.Thread(target=self._retry, args=[find_due], name="runlake-due", daemon=True),
         ]
-        for thread in threads:
-            thread.start()
         try:
+            # Within the block: a signal may end the server at any time.
+            for thread in threads:
+                thread.start()
             yield
         finally:
             with self._changed:
@@ -82,7 +104,9 @@ class ExportQueue:
                 self._changed.notify_all()
             self._stop_worker()
             for thread in threads:
-                thread.join()
+                if thread.ident is not None:
+                    thread.join()
+            _close(self._worker)
 
     def add(self, run_id: int) -> None:
         """Add a run to the queue, and return immediately."""
@@ -136,35 +160,50 @@ class ExportQueue:
         return self._is_running and (run_id in self._waiting or run_id == self._current)
 
     def _run(self) -> None:
-        while (run_id := self._next()) is not None:
-            answer = self._ask(run_id)
+        while (chosen := self._next()) is not None:
+            task, run_id = chosen
+            answer = self._ask(task, run_id)
             with self._changed:
                 self._current = None
-                if answer == FAILED:
+                if task == COMPRESS:
+                    # What fails is tried again after the run's next export, or the next start.
+                    if answer == MORE:
+                        self._uncompressed[run_id] = None
+                elif answer == FAILED:
                     self._failed_at[run_id] = time.monotonic()
+                    self._n_failures[run_id] += 1
                 else:
                     self._failed_at.pop(run_id, None)
+                    del self._n_failures[run_id]
                     self._n_ends = 0
-                if answer == MORE:
-                    self._waiting.setdefault(run_id)
+                    self._uncompressed[run_id] = None
+                    if answer == MORE:
+                        self._waiting.setdefault(run_id)
                 self._changed.notify_all()
 
-    def _next(self) -> int | None:
-        """Wait for a run and take it, preferably for a waiting reader; None when the queue ends."""
+    def _next(self) -> tuple[str, int] | None:
+        """Wait for a task and take it, first for waiting readers; None when the queue ends."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or not self._is_running)
+            self._changed.wait_for(
+                lambda: self._waiting or self._uncompressed or not self._is_running
+            )
             if not self._is_running:
                 return None
+            if not self._waiting:
+                run_id = next(iter(self._uncompressed))
+                del self._uncompressed[run_id]
+                return COMPRESS, run_id
             wanted = (run_id for run_id in self._waiting if self._wanted[run_id])
             self._current = next(wanted, next(iter(self._waiting)))
             del self._waiting[self._current]
-            return self._current
+            return EXPORT, self._current
 
     def _retry(self, find_due: Callable[[], Iterable[int]]) -> None:
         while True:
             try:
                 for run_id in find_due():
-                    self.add(run_id)
+                    if not self._pauses(run_id):
+                        self.add(run_id)
             except Exception:
                 # A full disk or a locked database may be temporary: the thread has to try again.
                 LOGGER.exception("Could not find the runs that have rows to export.")
@@ -172,36 +211,50 @@ class ExportQueue:
                 if self._changed.wait_for(lambda: not self._is_running, RETRY_SECONDS):
                     return
 
-    def _ask(self, run_id: int) -> str:
-        """Let the worker write an export of a run; return the worker's answer."""
+    def _pauses(self, run_id: int) -> bool:
+        """Return whether a run failed so often that it is not tried again yet."""
+        n_failures = self._n_failures[run_id]
+        if n_failures <= 1:
+            return False
+        pause = min(RETRY_SECONDS * 2.0 ** min(n_failures - 1, 20), LONGEST_PAUSE)
+        return time.monotonic() < self._failed_at[run_id] + pause
+
+    def _ask(self, task: str, run_id: int) -> str:
+        """Let the worker do a task for a run; return the worker's answer."""
         try:
-            questions, answers = self._pipes()
-            questions.write(f"{run_id}\n")
+            worker, questions, answers = self._start()
+            questions.write(f"{task} {run_id}\n")
             questions.flush()
-            answer = answers.readline().strip()
+            deadline = threading.Timer(HANG_SECONDS, worker.kill)
+            deadline.start()
+            try:
+                answer = answers.readline().strip()
+            finally:
+                deadline.cancel()
         except (OSError, ValueError) as error:
             # ValueError: the server stops, and closed the pipe.
             answer = ""
             LOGGER.warning("The process that writes exports cannot be used: %s.", error)
         if not answer and self._is_running:
             self._n_ends += 1
-            LOGGER.warning("Run %d could not be exported: the process for it ended.", run_id)
-            time.sleep(1)
+            LOGGER.warning("Run %d could not be %sed: the process for it ended.", run_id, task)
+            time.sleep(END_SECONDS)
         return answer or FAILED
 
-    def _pipes(self) -> tuple[IO[str], IO[str]]:
-        """Return the input and output of the worker process; start the process if there is none."""
+    def _start(self) -> tuple[subprocess.Popen[str], IO[str], IO[str]]:
+        """Return the worker process, its input and output; start the process if there is none."""
         with self._changed:
             if not self._is_running:
                 raise BrokenPipeError("the server stops")
             worker = self._worker
             if worker is None or worker.poll() is not None:
+                _close(worker)
                 worker = self._worker = subprocess.Popen(  # noqa: S603 - the command is ours
                     self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
                 )
         if worker.stdin is None or worker.stdout is None:
             raise BrokenPipeError("it has no pipes")
-        return worker.stdin, worker.stdout
+        return worker, worker.stdin, worker.stdout
 
     def _stop_worker(self) -> None:
         worker = self._worker
@@ -216,3 +269,11 @@ class ExportQueue:
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()
+
+
+def _close(worker: subprocess.Popen[str] | None) -> None:
+    """Close the pipes of a process that ended."""
+    for pipe in (worker.stdin, worker.stdout) if worker is not None else ():
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()

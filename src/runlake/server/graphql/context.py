@@ -74,6 +74,10 @@ class Context:
             together = numbers[start : start + READ_TOGETHER]
             self._listed.update(dict.fromkeys(together, together))
 
+    def forget_large(self) -> None:
+        """Forget the large columns that were read, because a mutation may change them."""
+        self._large.clear()
+
     def large(self, run: sqlite3.Row, column: str) -> Any:
         """Return a large column of a run; raise `Refused` if the run was deleted meanwhile."""
         if column in run.keys():  # noqa: SIM118 - a Row holds values, not names

@@ -12,9 +12,10 @@ from runlake.server.graphql.context import Context
 from runlake.server.graphql.pages import connection, position_in
 from runlake.server.graphql.table import Fields, Given, Table
 from runlake.server.refused import Refused
-from runlake.server.runs.history_rows import NO_LIMIT
+from runlake.server.runs.events import system_row
+from runlake.server.runs.kept_lines import NO_LIMIT
 from runlake.server.runs.lines import Row, history_keys, sample_evenly, to_wire
-from runlake.server.runs.runs import RunStore, system_row
+from runlake.server.runs.runs import RunStore
 from runlake.server.runs.wire_json import read_body
 from runlake.server.store.database import INTEGERS
 from runlake.server.store.long_json import loads_objects
@@ -128,28 +129,23 @@ def _events(context: Context, run: sqlite3.Row, given: Given) -> list[str]:
 
 @TABLE.resolves("Run", "eventsLineCount")
 def _events_count(context: Context, run: sqlite3.Row, _: Given) -> int:
-    return context.runs.line_counts(run["id"])["events"]
+    return context.runs.line_count(run["id"], "events")
 
 
 @TABLE.resolves("Run", "logLineCount")
 def _log_count(context: Context, run: sqlite3.Row, _: Given) -> int:
-    return context.runs.line_counts(run["id"])["output"]
+    return context.runs.line_count(run["id"], "output")
 
 
 @TABLE.resolves("Run", "historyTail")
 def _history_tail(context: Context, run: sqlite3.Row, _: Given) -> str:
-    return _last_line(context.runs, run["id"], "history")
+    line = context.runs.last_history_line(run["id"])
+    return json.dumps([] if line is None else [line])
 
 
 @TABLE.resolves("Run", "eventsTail")
 def _events_tail(context: Context, run: sqlite3.Row, _: Given) -> str:
-    return _last_line(context.runs, run["id"], "events")
-
-
-def _last_line(runs: RunStore, run_id: int, stream: str) -> str:
-    count = runs.line_counts(run_id)[stream]
-    lines = runs.lines(run_id, stream, first=max(0, count - 1))
-    return json.dumps([line for _, line in lines])
+    return json.dumps([line for _, line in context.runs.last_lines(run["id"], "events", 1)])
 
 
 @TABLE.resolves("Run", "logLines")

@@ -83,7 +83,7 @@ def _user(context: Context, _: sqlite3.Row, __: Given) -> Fields | None:
 
 @TABLE.resolves("Project", "run", "bucket")
 def _run(context: Context, project: sqlite3.Row, given: Given) -> sqlite3.Row | None:
-    return context.runs.find(project["entity"], project["name"], given["name"])
+    return context.runs.find_small(project["entity"], project["name"], given["name"])
 
 
 @TABLE.resolves("Project", "runCount")

@@ -66,7 +66,11 @@ class Table:
         """Decorate a function that executes mutations; it takes context and input fields."""
 
         def add(act: Act) -> Act:
-            self.resolves("Mutation", *names)(lambda context, _, given: act(context, given))
+            def forget_and_act(context: Context, _: Any, given: Given) -> Fields:
+                context.forget_large()
+                return act(context, given)
+
+            self.resolves("Mutation", *names)(forget_and_act)
             return act
 
         return add

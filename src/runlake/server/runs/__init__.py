@@ -1,7 +1,10 @@
 """Projects and runs of the embedded backend: their lines, files, exports and lists.
 
 To understand this package, begin with `runs`. `stream` and `lines` parse what scripts send;
-`history_rows` returns the stored lines as live rows, `export_sizes` decides when these rows are
-exported; `files` are the files of runs. `projects` and `lists` find runs, with `filters` and
-`filter_fields`. `wire_json` parses the JSON of the protocol, which may contain NaN.
+`history_rows` returns stored lines as rows, and `export_sizes` decides when rows are exported.
+`kept_lines` finds lines that are not exported, lines in compressed blocks (`line_blocks`), and
+lines that were dropped (`exported_rows`); `export_spans` relates exports to lines. `events` are
+the system metrics, `files` the files of runs. `projects` and `lists` find runs, with `filters` and
+`filter_fields`. `wire_json` parses the JSON of the protocol, which may contain NaN. `branches` are
+forks and rewinds.
 """

@@ -17,6 +17,7 @@ from itertools import count
 from typing import Any
 
 from runlake.server.refused import Refused
+from runlake.server.runs.kept_lines import KeptLines
 from runlake.server.runs.lines import LAST_STEP, count_keys, parse_line
 from runlake.server.runs.wire_json import read_json
 from runlake.server.store.database import Database
@@ -26,7 +27,7 @@ INTERNAL = "_wandb"
 BRANCH_POINT = "branch_point"
 # Before the first step: a fork or rewind to it keeps no rows.
 BEFORE_FIRST = -1
-LINES_PER_PAGE = 5_000
+STEPS_PER_PAGE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,14 @@ class Branches:
     Parameters
     ----------
     database : Database
-        Contains the runs and their lines.
+        Contains the runs.
+    lines : KeptLines
+        Their lines.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, lines: KeptLines) -> None:
         self._database = database
+        self._kept = lines
 
     def plan_fork(self, parent: sqlite3.Row, point: BranchPoint) -> Fork:
         """Read what a fork needs to know of its parent; nothing is stored yet.
@@ -154,27 +158,23 @@ class Branches:
             n_lines += len(page)
             last = page[-1][0]
         is_all = last == run["last_step"]
-        summary = run["summary"] if is_all else _summary_of(sorted(set(latest.values())))
+        summary = (
+            self._large("summary", run["id"])
+            if is_all
+            else _summary_of(sorted(set(latest.values())))
+        )
         return KeptRows(n_lines, last, dumps_object(facts, json.JSONEncoder()), summary)
 
     def _pages(self, run_id: int, step: int) -> Iterator[list[tuple[int, str]]]:
         """Yield the lines up to a step, each with its step, ascending by step."""
         start = 0
         while True:
-            rows = self._database.rows(
-                "SELECT step, content FROM lines INDEXED BY lines_by_step WHERE run_id = ?1 "
-                "AND stream = 'history' AND step >= ?2 AND step <= coalesce((SELECT step FROM "
-                "lines WHERE run_id = ?1 AND stream = 'history' AND step >= ?2 AND step <= ?3 "
-                "ORDER BY step LIMIT 1 OFFSET ?4), ?3) ORDER BY step, position",
-                run_id,
-                start,
-                step,
-                LINES_PER_PAGE,
-            )
-            if not rows:
+            lines = self._kept.first_steps(run_id, start, step + 1, 0, STEPS_PER_PAGE)
+            page = [(line.step or 0, line.text) for line in lines]
+            if not page:
                 return
-            yield [(row["step"], row["content"]) for row in rows]
-            start = rows[-1]["step"] + 1
+            yield page
+            start = page[-1][0] + 1
 
     def copy_rows(self, connection: sqlite3.Connection, run_id: int, fork: Fork) -> None:
         """Copy the parent's rows to a new run without lines, and store its branch point.
@@ -200,7 +200,7 @@ class Branches:
             "AND stream = 'history') WHERE id = ?",
             (rows.n_lines, rows.last_step, rows.key_facts, rows.summary, run_id),
         )
-        inherited = read_json(fork.parent["config"])
+        inherited = read_json(self._large("config", fork.parent["id"]))
         inherited.pop(INTERNAL, None)
         connection.execute(
             "INSERT OR REPLACE INTO branch_points VALUES (?, ?, ?, ?)",
@@ -233,30 +233,22 @@ class Branches:
         Refused
             If the run was changed since the facts were read.
         """
-        lines = connection.execute(
-            "SELECT count(iif(step <= ?2, 1, NULL)) AS n, min(iif(step > ?2, position, NULL)) "
-            "AS first FROM lines WHERE run_id = ?1 AND stream = 'history'",
-            (run_id, step),
-        ).fetchone()
-        if lines["n"] != kept.n_lines:
+        if self._kept.count_to(run_id, step) != kept.n_lines:
             raise Refused("the run was changed while it was rewound; try again")
-        first: int | None = lines["first"]
+        first = self._kept.first_after(run_id, step)
         if first is not None:
+            n_lines = self._kept.delete_after(connection, run_id, step, first)
             connection.execute(
-                "DELETE FROM lines WHERE run_id = ?1 AND stream = 'history' "
-                "AND (step > ?2 OR (step IS NULL AND position >= ?3))",
-                (run_id, step, first),
-            )
-            connection.execute(
-                "UPDATE runs SET last_step = ?2, key_facts = ?3, summary = ?4, line_count = "
-                "coalesce((SELECT max(position) + 1 FROM lines WHERE run_id = ?1 "
-                "AND stream = 'history'), 0), live_bytes = "
-                "(SELECT coalesce(sum(length(content)), 0) FROM lines WHERE run_id = ?1 "
-                "AND stream = 'history' AND position >= exported_count) WHERE id = ?1",
-                (run_id, kept.last_step, kept.key_facts, kept.summary),
+                "UPDATE runs SET last_step = ?, key_facts = ?, summary = ?, line_count = ?, "
+                "n_changes = n_changes + 1 WHERE id = ?",
+                (kept.last_step, kept.key_facts, kept.summary, n_lines, run_id),
             )
         self._note_rewind(connection, run_id, step)
         return first
+
+    def _large(self, column: str, run_id: int) -> str:
+        row = self._database.row(f"SELECT {column} AS value FROM runs WHERE id = ?", run_id)
+        return "{}" if row is None else str(row["value"])
 
     def _note_rewind(self, connection: sqlite3.Connection, run_id: int, step: int) -> None:
         run = connection.execute("SELECT name, config FROM runs WHERE id = ?", (run_id,)).fetchone()

@@ -8,15 +8,19 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 from runlake.server.refused import Refused
 from runlake.server.runs.branches import Branches, Fork, read_branch_point
+from runlake.server.runs.events import name_system_keys
 from runlake.server.runs.export_sizes import is_due
 from runlake.server.runs.heartbeats import Heartbeats
 from runlake.server.runs.history_rows import HistoryRows
-from runlake.server.runs.lines import Row, count_keys, parse_line
-from runlake.server.runs.stream import HISTORY, STREAMS, SentLines, parse_stream
+from runlake.server.runs.kept_lines import KeptLines, count_live_bytes
+from runlake.server.runs.lines import count_keys
+from runlake.server.runs.run_columns import small_columns
+from runlake.server.runs.stream import HISTORY, SentLines, parse_stream
 from runlake.server.runs.wire_json import read_json
 from runlake.server.store.database import Database
 from runlake.server.store.ids import parse_id
@@ -24,6 +28,8 @@ from runlake.server.store.long_json import dumps_object, loads_objects
 from runlake.server.store.objects import Storage
 from runlake.server.store.run_values import work_ahead
 
+OF_PROJECT = "entity, projects.name AS project FROM runs JOIN projects ON projects.id = project_id"
+BY_NAMES = "entity = ? AND projects.name = ? AND runs.name = ?"
 COLUMNS = {
     "displayName": "display_name",
     "notes": "notes",
@@ -49,7 +55,7 @@ STARTS_A_RUN = ("host", "jobProgram", "displayName", "groupName", "jobType", "no
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of runs: how large exports are, and when a silent run counts as crashed.
+    """Limits of runs: how large exports are, what is kept, and when a silent run has crashed.
 
     Parameters
     ----------
@@ -57,10 +63,13 @@ class Limits:
         Rows per export. If None, the exports of a run get larger as the run gets longer.
     crash_after : float
         Seconds without a request after which a run counts as crashed.
+    drops_lines : bool
+        Drop history lines that are exported, instead of compressing them.
     """
 
     export_rows: int | None = None
     crash_after: float = 300.0
+    drops_lines: bool = False
 
 
 class Exports(Protocol):
@@ -96,26 +105,26 @@ class RunStore:
         self._exports = exports
         self._limits = limits
         self._heartbeats = Heartbeats()
-        self._branches = Branches(database)
-        self.history = HistoryRows(database)
+        self._kept = KeptLines(database, storage)
+        self._branches = Branches(database, self._kept)
+        self.history = HistoryRows(self._kept)
 
     def find(self, entity: str, project: str, name: str) -> sqlite3.Row | None:
         """Return a run by the names of its entity and project, and its own name."""
         return self._database.row(
-            "SELECT runs.*, entity, projects.name AS project FROM runs JOIN projects "
-            "ON projects.id = project_id WHERE entity = ? AND projects.name = ? AND runs.name = ?",
-            entity,
-            project,
-            name,
+            f"SELECT runs.*, {OF_PROJECT} WHERE {BY_NAMES}", entity, project, name
+        )
+
+    def find_small(self, entity: str, project: str, name: str) -> sqlite3.Row | None:
+        """Return a run without its large columns, which `large_values` reads."""
+        columns = small_columns(self._database)
+        return self._database.row(
+            f"SELECT {columns}, {OF_PROJECT} WHERE {BY_NAMES}", entity, project, name
         )
 
     def get(self, run_id: int) -> sqlite3.Row | None:
         """Return a run by its number."""
-        return self._database.row(
-            "SELECT runs.*, entity, projects.name AS project FROM runs JOIN projects "
-            "ON projects.id = project_id WHERE runs.id = ?",
-            run_id,
-        )
+        return self._database.row(f"SELECT runs.*, {OF_PROJECT} WHERE runs.id = ?", run_id)
 
     def project(self, entity: str, name: str) -> sqlite3.Row | None:
         """Return a project."""
@@ -231,8 +240,9 @@ class RunStore:
 
     def _start_over(self, connection: sqlite3.Connection, run_id: int) -> None:
         """Delete the history of a run, because its id is used again without resuming the run."""
-        connection.execute("DELETE FROM lines WHERE run_id = ?", (run_id,))
-        self._withdraw_exports(connection, run_id)
+        for table in ("lines", "line_blocks"):
+            connection.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
+        self._withdraw_exports(connection, run_id, 0)
         connection.execute(
             "UPDATE runs SET line_count = 0, last_step = -1, key_facts = '{}', summary = '{}', "
             "live_bytes = 0 WHERE id = ?",
@@ -280,7 +290,7 @@ class RunStore:
             )
         if received.is_complete:
             self._heartbeats.forget(run_id)
-        run = self._existing(run_id)
+        run = self._state(run_id)
         if is_due(run, self._limits.export_rows):
             self._exports.add(run_id)
         return bool(run["is_stopped"])
@@ -304,61 +314,71 @@ class RunStore:
     def _append_history(self, connection: sqlite3.Connection, run_id: int, sent: SentLines) -> None:
         if not sent.texts:
             return
-        run = self._existing(run_id)
-        held = connection.execute(
-            "SELECT position FROM lines WHERE run_id = ? AND stream = 'history' "
-            "AND position >= ? AND position < ?",
-            (run_id, sent.offset, sent.stop),
-        )
-        known = {row["position"] for row in held}
+        run = self._state(run_id)
+        in_rows, packed = self._kept.positions(run_id, sent.offset, sent.stop)
+        known = in_rows | packed
         lines = list(zip(range(sent.offset, sent.stop), sent.texts, sent.rows, strict=True))
         new = [(at, row) for at, _, row in lines if at not in known]
         exported = run["exported_count"]
+        # Lines that were sent again are most likely equal, but not certainly.
+        is_replaced = any(at >= exported for at in in_rows)
+        is_changed = is_replaced or bool(new and new[0][0] < run["line_count"])
         if new and new[0][0] < exported:
             # A line arrived for a gap before exported rows: the run was over when they were
             # exported, and an export is never rewritten.
-            self._withdraw_exports(connection, run_id)
-            exported = 0
+            exported = self._withdraw_exports(connection, run_id, new[0][0])
         connection.executemany(
             "INSERT OR REPLACE INTO lines VALUES (?, 'history', ?, ?, ?)",
-            [(run_id, at, row.get("_step"), line) for at, line, row in lines if at >= exported],
+            [
+                (run_id, at, row.get("_step"), line)
+                for at, line, row in lines
+                if at >= exported and at not in packed
+            ],
         )
-        facts = loads_objects(run["key_facts"])
+        facts = loads_objects(self.large_values("key_facts", [run_id])[run_id])
         count_keys(facts, (row for _, row in new))
         last = max([run["last_step"], *(row["_step"] for _, row in new if "_step" in row)])
         n_bytes = sum(len(line) for at, line, _ in lines if at not in known)
         connection.execute(
             "UPDATE runs SET key_facts = ?, last_step = ?, line_count = max(line_count, ?), "
-            "live_bytes = live_bytes + ? WHERE id = ?",
-            (dumps_object(facts, json.JSONEncoder()), last, sent.stop, n_bytes, run_id),
+            "live_bytes = live_bytes + ?, n_changes = n_changes + ? WHERE id = ?",
+            (
+                dumps_object(facts, json.JSONEncoder()),
+                last,
+                sent.stop,
+                n_bytes,
+                int(is_changed),
+                run_id,
+            ),
         )
 
-    def _withdraw_exports(
-        self, connection: sqlite3.Connection, run_id: int, changed: int = 0
-    ) -> None:
-        """Remove the exports of a run's lines from a changed line on; the lines become live again.
+    def _withdraw_exports(self, connection: sqlite3.Connection, run_id: int, position: int) -> int:
+        """Remove the export of a position and all later ones; return how many lines stay exported.
 
-        The SDK caches exports by their position, and never updates a cached export. So the column
-        ``has_old_exports`` states that a reader may have cached exports that were removed here.
+        The other rows are live until they are exported again. The SDK caches exports by their
+        position, and never updates a cached export. So the column ``has_old_exports`` states that a
+        reader may have cached exports that were removed here.
         """
-        spans = connection.execute(
-            "SELECT position, object FROM exports WHERE run_id = ? ORDER BY position", (run_id,)
+        row = connection.execute(
+            "SELECT coalesce(max(position), 0) AS first FROM exports "
+            "WHERE run_id = ? AND position <= ?",
+            (run_id, position),
+        ).fetchone()
+        first = int(row["first"])
+        gone = connection.execute(
+            "SELECT object FROM exports WHERE run_id = ? AND position >= ?", (run_id, first)
         ).fetchall()
-        # The export with the changed line is the last one that starts at it or before it.
-        first = max((row["position"] for row in spans if row["position"] <= changed), default=0)
-        gone = [row["object"] for row in spans if row["position"] >= first]
-        for name in gone:
-            self._storage.forget(name)
+        for export in gone:
+            self._storage.forget(export["object"])
         connection.execute(
             "DELETE FROM exports WHERE run_id = ? AND position >= ?", (run_id, first)
         )
         connection.execute(
-            "UPDATE runs SET exported_count = min(exported_count, ?), "
-            "has_old_exports = max(has_old_exports, ?), live_bytes = "
-            "(SELECT coalesce(sum(length(content)), 0) FROM lines WHERE run_id = runs.id "
-            "AND stream = 'history' AND position >= min(exported_count, ?)) WHERE id = ?",
-            (first, int(bool(gone)), first, run_id),
+            "UPDATE runs SET exported_count = ?, has_old_exports = max(has_old_exports, ?), "
+            "live_bytes = ? WHERE id = ?",
+            (first, int(bool(gone)), count_live_bytes(connection, run_id, first), run_id),
         )
+        return first
 
     def with_exports(self, run: sqlite3.Row, seconds: float) -> None:
         """Wait until the due exports of a run are written, but no longer than some seconds."""
@@ -425,6 +445,10 @@ class RunStore:
         self, run_id: int, stream: str, *, first: int = 0, limit: int | None = None
     ) -> list[tuple[int, str]]:
         """Return lines of a stream with their positions: at most ``limit``, from ``first`` on."""
+        if stream == HISTORY:
+            with self._database.snapshot():
+                kept = islice(self._kept.each(run_id, first), limit)
+                return [(line.position, line.text) for line in kept]
         return [
             (row["position"], row["content"])
             for row in self._database.rows(
@@ -448,18 +472,18 @@ class RunStore:
         )
         return [(row["position"], row["content"]) for row in reversed(rows)]
 
-    def line_counts(self, run_id: int) -> dict[str, int]:
-        """Return the number of lines per stream."""
-        counts = {}
-        for stream in STREAMS.values():
-            # One query per stream: with GROUP BY, SQLite would read all lines.
-            row = self._database.row(
-                "SELECT max(position) + 1 AS n FROM lines WHERE run_id = ? AND stream = ?",
-                run_id,
-                stream,
-            )
-            counts[stream] = (row["n"] if row else 0) or 0
-        return counts
+    def last_history_line(self, run_id: int) -> str | None:
+        """Return the history line with the highest position; None if there is none."""
+        return self._kept.last_line(run_id)
+
+    def line_count(self, run_id: int, stream: str) -> int:
+        """Return the number of lines of a stream other than the history."""
+        row = self._database.row(
+            "SELECT max(position) + 1 AS n FROM lines WHERE run_id = ? AND stream = ?",
+            run_id,
+            stream,
+        )
+        return (row["n"] if row else 0) or 0
 
     def rewind(self, run: sqlite3.Row, step: int) -> sqlite3.Row:
         """Delete the rows after a step; the exports of deleted rows are replaced by new ones.
@@ -489,6 +513,11 @@ class RunStore:
             run = self._existing(run["id"])
             if first is not None and first < run["exported_count"]:
                 self._withdraw_exports(connection, run["id"], first)
+            elif first is not None:
+                live_bytes = count_live_bytes(connection, run["id"], run["exported_count"])
+                connection.execute(
+                    "UPDATE runs SET live_bytes = ? WHERE id = ?", (live_bytes, run["id"])
+                )
         return self._existing(run["id"])
 
     def set_state(self, run_id: int, state: str) -> None:
@@ -511,7 +540,7 @@ class RunStore:
         with self._database.transaction() as connection:
             for name in self.export_objects(run_id):
                 self._storage.forget(name)
-            for table in ("lines", "exports"):
+            for table in ("lines", "line_blocks", "exports"):
                 connection.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
             self._branches.forget(connection, run_id)
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
@@ -524,6 +553,17 @@ class RunStore:
             run_id,
         )
         return row is not None
+
+    def _state(self, run_id: int) -> sqlite3.Row:
+        """Return what a stream request needs to know of a run: not its large columns."""
+        row = self._database.row(
+            "SELECT state, is_stopped, line_count, exported_count, live_bytes, last_step "
+            "FROM runs WHERE id = ?",
+            run_id,
+        )
+        if row is None:
+            raise Refused("the run was deleted")
+        return row
 
     def _existing(self, run_id: int | None) -> sqlite3.Row:
         run = None if run_id is None else self.get(run_id)
@@ -549,16 +589,3 @@ def _check_documents(given: Mapping[str, Any]) -> None:
             raise Refused(f"{field} is no JSON: {error}") from error
         if not is_object:
             raise Refused(f"{field} is no JSON object")
-
-
-def system_row(line: str) -> Row:
-    """Return an event line as a row of the protocol's system metrics."""
-    return name_system_keys(parse_line(line))
-
-
-def name_system_keys(row: Row) -> Row:
-    """Add the prefix ``system.`` to the keys of an event, except to keys that begin with ``_``."""
-    return {
-        key if key.startswith(("_", "system.")) else f"system.{key}": value
-        for key, value in row.items()
-    }

@@ -251,6 +251,26 @@ MIGRATIONS = (
       config TEXT NOT NULL
     );
     """,
+    # Exported history lines; `runlake.server.runs.line_blocks` describes the two parts of a block.
+    # A block without parts stands for lines that were dropped: their rows are in the export.
+    """
+    CREATE TABLE line_blocks (
+      run_id INTEGER NOT NULL, position INTEGER NOT NULL, stop INTEGER NOT NULL,
+      n_lines INTEGER NOT NULL, n_chars INTEGER NOT NULL, n_bytes INTEGER NOT NULL,
+      min_step INTEGER, max_step INTEGER, crc32c INTEGER, shape BLOB, content BLOB,
+      PRIMARY KEY (run_id, position)
+    );
+    CREATE INDEX line_blocks_by_step ON line_blocks (run_id, min_step, max_step, stop);
+    """,
+    # How often lines of a run, which may be exported at this moment, were replaced or removed, or
+    # filled a gap.
+    """
+    ALTER TABLE runs ADD COLUMN n_changes INTEGER NOT NULL DEFAULT 0;
+    CREATE TRIGGER lines_were_removed AFTER UPDATE OF line_count ON runs
+      WHEN NEW.line_count < OLD.line_count BEGIN
+      UPDATE runs SET n_changes = n_changes + 1 WHERE id = NEW.id;
+    END;
+    """,
 )
 # JSON writes control characters as escapes, so this one is in no text.
 SEPARATOR = "\x1e"
@@ -258,6 +278,10 @@ SEPARATOR = "\x1e"
 MAX_NAME = 200
 # The write-ahead log is cut to this size after a checkpoint.
 LOG_BYTES = 64 << 20
+# So many free pages stay in the file for new lines. Others are returned to the disk, some at a
+# time: a transaction takes 10 ms.
+FREE_PAGES = 2_000
+RETURNED_PAGES, N_RETURNS = 500, 4
 
 
 class NewerDatabase(sqlite3.DatabaseError):
@@ -375,6 +399,30 @@ class Database:
         mode = "TRUNCATE" if is_last else "PASSIVE"
         self.connection().execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
 
+    def return_space(self) -> bool:
+        """Return some free pages of the file to the disk; False if there are few.
+
+        A file that an older version made keeps its free pages, for new lines.
+        """
+        connection = self.connection()
+        (layout,) = connection.execute("PRAGMA auto_vacuum").fetchone()
+        for at in range(N_RETURNS if layout else 0):
+            (n_free,) = connection.execute("PRAGMA freelist_count").fetchone()
+            if n_free <= FREE_PAGES:
+                return at > 0
+            n_pages = min(n_free - FREE_PAGES, RETURNED_PAGES)
+            # As a script: `execute` would stop after the first page.
+            connection.executescript(f"PRAGMA incremental_vacuum({n_pages})")
+        return bool(layout)
+
+    def compact(self) -> None:
+        """Write the file again without free pages, if it has many; nothing else may use it."""
+        connection = self.connection()
+        (n_free,) = connection.execute("PRAGMA freelist_count").fetchone()
+        (n_pages,) = connection.execute("PRAGMA page_count").fetchone()
+        if n_free > max(FREE_PAGES, n_pages // 4):
+            connection.execute("VACUUM")
+
     def data_version(self) -> int:
         """Return a number that changes after commits of other threads or processes."""
         return int(self.connection().execute("PRAGMA data_version").fetchone()[0])
@@ -405,6 +453,8 @@ class Database:
             for function in (config_values, summary_values, quoted_path):
                 connection.create_function(function.__name__, 1, function, deterministic=True)
             connection.create_function("matches_pattern", 2, matches_pattern, deterministic=True)
+            # Before the first table, and before the log: it says how a new file is laid out.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             # Each commit is flushed to disk, in 3 ms; NORMAL takes 0.02 ms, but then a power cut
             # loses all commits since the last checkpoint: an hour of a slow run, say.

@@ -204,3 +204,54 @@ def test_a_rewind_keeps_the_exports_before_its_step(backend):
     assert not set(others) & set(backend.runs.export_objects(run["id"]))
     whole = backend.runs.rewind(run_now(backend, run), 30)
     assert whole["exported_count"] == 31
+
+
+def test_rows_after_a_gap_of_a_running_run_are_not_read_again_and_again(backend, monkeypatch):
+    run = backend.start_run()
+    backend.log(run, 0, 5)
+    backend.log(run, 7, 40)
+    assert backend.exported(run) == [[*range(5)]]
+    read = []
+    each = type(backend.exporter._kept).each
+
+    def counted(kept, *bounds):
+        for line in each(kept, *bounds):
+            read.append(line)
+            yield line
+
+    monkeypatch.setattr(type(backend.exporter._kept), "each", counted)
+    for _ in range(3):
+        assert not backend.exporter.export_next(run["id"])
+    assert len(read) == 3
+    backend.log(run, 5, 7)
+    assert functools.reduce(operator.iadd, backend.exported(run), []) == [*range(35)]
+
+
+@pytest.mark.parametrize("kind", ["filled a gap", "sent again", "removed"])
+def test_nothing_is_published_if_the_lines_change_at_the_last_moment(backend, monkeypatch, kind):
+    run = backend.start_run()
+    backend.runs._exports = Waiting()
+    backend.log(run, 0, 3)
+    backend.log(run, 4, 6, is_complete=True)
+    is_unchanged = backend.exporter._is_unchanged
+
+    def change(*arguments):
+        found = is_unchanged(*arguments)
+        if kind == "filled a gap":
+            backend.log(run, 3, 4, is_complete=True)
+        elif kind == "sent again":
+            lines = ['{"_step": 5, "x": -1}']
+            files = {"wandb-history.jsonl": {"offset": 5, "content": lines}}
+            backend.runs.stream(run, {"files": files, "complete": True})
+        else:
+            backend.runs.rewind(run_now(backend, run), 1)
+        monkeypatch.undo()
+        return found
+
+    monkeypatch.setattr(backend.exporter, "_is_unchanged", change)
+    backend.exporter.export_next(run["id"])
+    assert backend.exported(run) == []
+    while backend.exporter.export_next(run["id"]):
+        pass
+    steps = {"filled a gap": [0, 1, 2, 3, 4, 5], "sent again": [0, 1, 2, 4, 5], "removed": [0, 1]}
+    assert backend.exported(run) == [steps[kind]]

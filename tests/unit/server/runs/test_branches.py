@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runlake.server.exports.compressor import LineCompressor
 from runlake.server.exports.exporter import Exporter
 from runlake.server.refused import Refused
 from runlake.server.runs.branches import read_branch_point
@@ -21,9 +22,9 @@ class Backend:
 
     def __init__(self, folder):
         self.database = Database(folder / "runlake.sqlite")
-        storage = Storage(self.database, folder / "storage", "", 1.0)
-        self.exporter = Exporter(self.database, storage, 4)
-        self.runs = RunStore(self.database, storage, self, Limits(4))
+        self.storage = Storage(self.database, folder / "storage", "", 1.0)
+        self.exporter = Exporter(self.database, self.storage, 4)
+        self.runs = RunStore(self.database, self.storage, self, Limits(4))
 
     def add(self, run_id):
         """Export nothing yet."""
@@ -49,6 +50,11 @@ class Backend:
 
     def export(self, name):
         while self.exporter.export_next(self.find(name)["id"]):
+            pass
+
+    def compress(self, name, *, drops):
+        compressor = LineCompressor(self.database, self.storage, drops=drops)
+        while compressor.compress_next(self.find(name)["id"]):
             pass
 
     def rows(self, name, *, is_live=False):
@@ -128,9 +134,10 @@ def test_a_deleted_run_leaves_no_branch_point(backend):
     assert backend.database.rows("SELECT * FROM branch_points") == []
 
 
+KINDS = ["log", "export", "compress", "drop", "finish", "fork", "rewind", "restart"]
 ACTIONS = st.lists(
     st.tuples(
-        st.sampled_from(["log", "export", "finish", "fork", "rewind", "restart"]),
+        st.sampled_from(KINDS),
         st.integers(0, 3),
         st.integers(0, 3),
         STEPS,
@@ -159,7 +166,11 @@ def test_any_chain_of_forks_and_rewinds_is_that_of_a_simple_model(tmp_path_facto
             backend.export(name)
         elif kind == "fork" and name == parent:
             continue
-        elif step > max(curves.get(parent if kind == "fork" else name, ()), default=-1):
+        elif kind in {"compress", "drop"}:
+            backend.compress(name, drops=kind == "drop")
+        elif (kind == "fork" and parent not in curves) or step > max(
+            curves.get(parent if kind == "fork" else name, ()), default=-1
+        ):
             with pytest.raises(Refused):
                 branch(backend, kind, name, parent, step)
         else:

@@ -1,0 +1,135 @@
+"""Finds exported lines that are lost or damaged, and makes them again from the exports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from runlake.server.data_directory.damage import Damage, NotRepairable
+from runlake.server.runs.export_spans import ExportSpan, find_spans
+from runlake.server.runs.exported_rows import DamagedExport, read_lines
+from runlake.server.runs.kept_lines import NO_LIMIT, KeptLines
+from runlake.server.runs.line_blocks import (
+    DamagedBlock,
+    Line,
+    checksum,
+    pack,
+    store_block,
+)
+from runlake.server.store.database import Database
+from runlake.server.store.objects import Storage
+
+LINES_PER_BLOCK = 1_000
+HAS_FILE = "EXISTS (SELECT 1 FROM objects WHERE name = e.object AND file IS NOT NULL)"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How many rows an export has, and how many different steps its kept lines have."""
+
+    n_exported: int
+    n_kept: int
+
+
+class LostLines:
+    """Checks the exported lines of all runs.
+
+    Parameters
+    ----------
+    database : Database
+        Contains the lines.
+    storage : Storage
+        Contains the exports.
+    """
+
+    def __init__(self, database: Database, storage: Storage) -> None:
+        self._database = database
+        self._storage = storage
+        self._kept = KeptLines(database, storage)
+
+    def exports(self) -> list[ExportSpan]:
+        """Return all exports that have a file."""
+        return find_spans(self._database, HAS_FILE)
+
+    def compare(self, export: ExportSpan) -> Compared | None:
+        """Compare an export with its lines; None if one of both cannot be read, or was dropped."""
+        file = self._file(export)
+        # The server may compress the lines at this moment.
+        with self._database.snapshot():
+            try:
+                n_exported = None if file is None else pq.read_metadata(file).num_rows
+                n_kept = self._kept.count_steps(export)
+            except (pa.ArrowException, OSError, DamagedBlock):
+                return None
+        if n_exported is None or n_kept is None:
+            return None
+        return Compared(n_exported, n_kept)
+
+    def find(self) -> Iterator[Damage]:
+        """Yield damaged blocks of lines, and exports that have more rows than lines are kept."""
+        damaged: set[tuple[int, int]] = set()
+        for block in self._database.each("SELECT * FROM line_blocks WHERE content IS NOT NULL"):
+            if checksum(block["shape"], block["content"]) != block["crc32c"]:
+                place = (block["run_id"], block["position"])
+                damaged.add(place)
+                text = f"Lines of run {place[0]} from position {place[1]} on are damaged."
+                yield Damage(text, partial(self._replace_block, *place))
+        for export in self.exports():
+            compared = self.compare(export)
+            if compared is not None and compared.n_kept < compared.n_exported:
+                n_lost = compared.n_exported - compared.n_kept
+                text = f"The lines of {n_lost:,} rows of {export.name!r} are lost."
+                yield Damage(text, partial(self._refill, export))
+
+    def _replace_block(self, run_id: int, position: int) -> str:
+        for export in self.exports():
+            if export.run_id == run_id and export.start <= position < export.stop:
+                return self._refill(export)
+        with self._database.transaction() as connection:
+            connection.execute(
+                "DELETE FROM line_blocks WHERE run_id = ? AND position = ?", (run_id, position)
+            )
+        raise NotRepairable("No export has their rows: they were deleted.")
+
+    def _refill(self, export: ExportSpan) -> str:
+        """Replace the lines of an export by lines that are made of its rows."""
+        try:
+            with self._intact(export).open("rb") as content:
+                rows = list(read_lines(content, 0, NO_LIMIT))
+        except (DamagedExport, OSError) as error:
+            raise NotRepairable(f"They are lost: {export.name!r} is damaged too.") from error
+        lines = [
+            Line(step, position, text)
+            for position, (step, text) in enumerate(rows, start=export.start)
+        ]
+        groups = [lines[at : at + LINES_PER_BLOCK] for at in range(0, len(lines), LINES_PER_BLOCK)]
+        with self._database.transaction() as connection:
+            span = (export.run_id, export.start, export.stop)
+            connection.execute(
+                "DELETE FROM lines WHERE run_id = ? AND stream = 'history' "
+                "AND position >= ? AND position < ?",
+                span,
+            )
+            connection.execute(
+                "DELETE FROM line_blocks WHERE run_id = ? AND position >= ? AND position < ?", span
+            )
+            for at, group in enumerate(groups):
+                is_last = at == len(groups) - 1
+                stop = export.stop if is_last else group[-1].position + 1
+                store_block(connection, export.run_id, group[0].position, stop, pack(group))
+        return f"They were made again from the rows of {export.name!r}."
+
+    def _intact(self, export: ExportSpan) -> Path:
+        file = self._file(export)
+        if file is None or not self._storage.is_intact(export.name):
+            raise DamagedExport(export.name)
+        return file
+
+    def _file(self, export: ExportSpan) -> Path | None:
+        found = self._storage.find(export.name)
+        return found.file if found is not None else None
