@@ -318,11 +318,11 @@ measure(pull, before=clear)
 CURL_PARALLEL = f"""{_PULLED}
 def fetch():
     lines = [
-        f'url = "{{url}}"\noutput = "{{folder / str(i)}}.parquet"'
+        f'url = "{{url}}"\\noutput = "{{folder / str(i)}}.parquet"'
         for i, url in enumerate(arguments["urls"])
     ]
     command = ["curl", "--silent", "--parallel", "--parallel-max", "64", "--config", "-"]
-    subprocess.run(command, input="\n".join(lines), text=True, check=True)
+    subprocess.run(command, input="\\n".join(lines), text=True, check=True)
     return n_bytes()
 measure(fetch, before=clear)
 """

@@ -4,7 +4,6 @@ import json
 import random
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -171,15 +170,10 @@ def test_a_full_disk_in_the_middle_loses_nothing(tmp_path, lake_at):
         # A file larger than the limit stands for a disk without room for it.
         server.store("run015", small_export(15, 200_000))
         environment = client_environment(server, tmp_path)
-        done = subprocess.run(
-            [sys.executable, "-c", FULL, server.path, str(600_000)],
-            env={**environment, "PYTHONPATH": ":".join(sys.path)},
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=100,
-        )
-        report = json.loads(done.stdout)
+        command = ["-c", FULL, server.path, str(600_000)]
+        done = start_python(command, CLIENT, env=environment, stdout=subprocess.PIPE)
+        out, _ = done.communicate(timeout=100)
+        report = json.loads(str(out))
         assert len(report["new"]) == 15
         assert report["is_interrupted"]
         lake_at(server)
