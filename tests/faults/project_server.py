@@ -65,7 +65,7 @@ class ProjectServer(FaultServer):
         operation = re.search(r"query (\w+)", query)
         kind = operation[1] if operation else ""
         self.operations.append(f"{kind} parquet" if "parquetHistory" in query else kind)
-        name = variables.get("name", variables.get("run"))
+        name = next((variables[k] for k in ("name", "run", "runName") if k in variables), None)
         run = self._node(name, query) if name in self.fields else None
         project = {
             "name": PROJECT,
