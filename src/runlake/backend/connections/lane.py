@@ -39,7 +39,9 @@ class Lane:
         self.answer: Answer | None = None
         self.n_sent = 0
         self.n_bytes = 0
-        self.heard_at = self._sent_at = time.monotonic()
+        # By the clock of the caller.
+        self.heard_at = self._sent_at = 0.0
+        self._started = 0.0
         self._seconds: float | None = None
 
     @classmethod
@@ -59,10 +61,18 @@ class Lane:
 
     def slowness(self, now: float) -> float:
         """Return the seconds since bytes last arrived, or a fifth of those since the request."""
-        return max(now - self.heard_at, (now - self._sent_at) / SLOW_ANSWER)
+        since_request = 0.0 if self.answer is None else now - self._sent_at
+        return max(now - self.heard_at, since_request / SLOW_ANSWER)
 
-    def send(self, request: FileRequest) -> None:
+    def send(self, request: FileRequest, now: float) -> None:
         """Send a request on an idle connection, whose buffer has room for a whole request.
+
+        Parameters
+        ----------
+        request : FileRequest
+            The request.
+        now : float
+            The time, for `slowness`.
 
         Raises
         ------
@@ -75,20 +85,21 @@ class Lane:
         self.answer = self.connection.expect(request)
         self.n_sent += 1
         self.n_bytes = 0
-        self.heard_at = self._sent_at = time.monotonic()
+        self.heard_at = self._sent_at = now
+        self._started = time.monotonic()
         self._seconds = None
 
-    def receive(self) -> bool:
+    def receive(self, now: float) -> bool:
         """Read what has arrived; return whether the host has closed the connection."""
         if self.answer is None:
             return True
-        self.heard_at = time.monotonic()
+        self.heard_at = now
         # Bytes inside the TLS object do not make the socket readable.
         is_tls = isinstance(self.socket, ssl.SSLSocket)
         with suppress(BlockingIOError, ssl.SSLWantReadError):
             while came := self.socket.recv(READ_BYTES):
                 if self._seconds is None:
-                    self._seconds = self.heard_at - self._sent_at
+                    self._seconds = time.monotonic() - self._started
                 self.n_bytes += len(came)
                 self.answer.feed(came)
                 if len(came) < READ_BYTES and not is_tls:
@@ -170,7 +181,6 @@ class Opener:
         OSError
             If the host refuses the connection, or TLS fails.
         """
-        lane.heard_at = time.monotonic()
         if code := lane.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(code, "the connection failed")
         if self.sample.scheme == b"https" and not isinstance(lane.socket, ssl.SSLSocket):

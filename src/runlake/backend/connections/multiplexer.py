@@ -94,6 +94,8 @@ class Multiplexer(Generic[T]):
         self._n_answers = 0
         self._n_left = 0
         self._is_ending = False
+        # Seconds of waiting, the clock of the lanes: while answers are used, no lane is slow.
+        self._waited = 0.0
 
     def run(self, n_connections: int, check: Callable[[], None]) -> Iterator[Begun[T]]:
         """Send requests, and yield each answer when it has arrived, or is left to the caller.
@@ -115,7 +117,10 @@ class Multiplexer(Generic[T]):
             self._begin(min(n_connections, len(self._waiting)))
             while self._lanes:
                 check()
-                for key, _ in self._selector.select(POLL_SECONDS):
+                started = time.monotonic()
+                events = self._selector.select(POLL_SECONDS)
+                self._waited += time.monotonic() - started
+                for key, _ in events:
                     begun = self._advance(key.data) if key.data in self._lanes else None
                     if begun is not None:
                         yield begun
@@ -151,7 +156,7 @@ class Multiplexer(Generic[T]):
             if lane.connection is None:
                 self._open_further(lane)
                 return None
-            is_over = lane.receive()
+            is_over = lane.receive(self._waited)
         except (OSError, httpcore.RemoteProtocolError) as error:
             return self._broken(lane, error)
         if lane.answer is None:
@@ -168,6 +173,7 @@ class Multiplexer(Generic[T]):
         return None
 
     def _open_further(self, lane: Lane) -> None:
+        lane.heard_at = self._waited
         events = self._opener.continue_opening(lane)
         if lane.connection is None:
             self._selector.modify(lane.descriptor, events, lane)
@@ -187,7 +193,7 @@ class Multiplexer(Generic[T]):
         subject = self._waiting.popleft()
         request = self._request_for(subject)
         try:
-            lane.send(request)
+            lane.send(request, self._waited)
         except OSError:
             self._waiting.appendleft(subject)
             self._is_ending = not lane.n_sent
@@ -208,8 +214,7 @@ class Multiplexer(Generic[T]):
         return begun
 
     def _slow(self) -> Iterator[Begun[T]]:
-        now = time.monotonic()
-        for lane in [one for one in self._lanes if one.slowness(now) > SLOW_SECONDS]:
+        for lane in [one for one in self._lanes if one.slowness(self._waited) > SLOW_SECONDS]:
             if lane.answer is None:
                 self._is_ending = True
                 self._close(lane)
@@ -254,6 +259,7 @@ class Multiplexer(Generic[T]):
             self._is_ending = True
 
     def _add(self, lane: Lane, events: int) -> None:
+        lane.heard_at = self._waited
         self._selector.register(lane.descriptor, events, lane)
         self._lanes.add(lane)
 

@@ -289,6 +289,8 @@ class Client:
             url, headers = file_of(file)
             return self._download_request(url, headers, what, self._turn(url, "a download"))
 
+        if not waiting:
+            return
         url, headers = file_of(waiting[0])
         yield from self._connections.transport(url).begin(
             waiting,
