@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -145,8 +145,9 @@ class Fetching:
                 self._n_at_once = max(1, min(n_workers, len(wanted)))
                 if len(wanted) == 1:
                     self._prepare()
-                tasks = [partial(self._fetch, one) for one in self._fetch_small(wanted, n_workers)]
-                run_tasks(tasks, n_workers, self.traffic.stop, self._note_in_time)
+                with self._left_by_one_thread(wanted, n_workers) as left:
+                    tasks = [partial(self._fetch, one) for one in left]
+                    run_tasks(tasks, n_workers, self.traffic.stop, self._note_in_time)
                 self._measure(time.monotonic() - started)
         except BaseException:
             # Record what arrived, for the next pull. An error of that write must not hide the
@@ -176,8 +177,11 @@ class Fetching:
         n_rows = self._offers.n_rows_each
         return n_rows is not None and n_rows <= FEW_ROWS
 
-    def _fetch_small(self, wanted: list[_Wanted], n_workers: int) -> list[_Wanted]:
-        """Download many small exports on one thread, and return what is left to do.
+    @contextmanager
+    def _left_by_one_thread(
+        self, wanted: Sequence[_Wanted], n_workers: int
+    ) -> Iterator[Sequence[_Wanted]]:
+        """Download many small exports on one thread, and yield what is left to do.
 
         Only whole answers are processed here, without waiting for the network: what is unusual is
         left, together with the part of the answer that has arrived.
@@ -185,7 +189,8 @@ class Fetching:
         client = self._offers.client
         small = [one for one in wanted if self._is_asked_whole(one)]
         if len(small) < MANY_SMALL or client.settings.max_bandwidth or self._dead_attempts:
-            return wanted
+            yield wanted
+            return
         origin = origin_of(small[0].export.url)
         waiting = deque(one for one in small if origin_of(one.export.url) == origin)
         together = {one.export.object for one in waiting}
@@ -205,8 +210,13 @@ class Fetching:
                 else:
                     left.append(one)
 
-        run_tasks([fetch], 1, self.traffic.stop, self._note_in_time)
-        return [*left, *waiting]
+        try:
+            run_tasks([fetch], 1, self.traffic.stop, self._note_in_time)
+            yield [*left, *waiting]
+        finally:
+            for one in left:
+                if one.begun is not None:
+                    one.begun.discard()
 
     def _is_asked_whole(self, wanted: _Wanted) -> bool:
         """Return whether the first request will be for a whole export that is likely small."""

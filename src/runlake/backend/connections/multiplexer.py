@@ -45,7 +45,9 @@ class Begun(Generic[T]):
     is_complete : bool
         True if the whole answer has arrived, so that reading it does not wait for the network.
     resume : callable
-        Returns the answer, or raises an error of httpcore.
+        Returns the answer, or raises an error of httpcore; called at most once.
+    discard : callable
+        Closes the connection of an answer that is not complete, if `resume` was not called.
     """
 
     subject: T
@@ -54,6 +56,7 @@ class Begun(Generic[T]):
     seconds: float | None
     is_complete: bool
     resume: Callable[[], FileResponse]
+    discard: Callable[[], None]
 
 
 class Multiplexer(Generic[T]):
@@ -235,12 +238,19 @@ class Multiplexer(Generic[T]):
         """Return the answer that is under way in a lane, and end it there."""
         subject, request = self._under_way.pop(lane)
         answer, connection, seconds = lane.end_answer()
+        is_unread = is_left
 
         def close() -> None:
             if is_left:
                 self._kept.keep(request, connection)
 
+        def discard() -> None:
+            if is_unread:
+                connection.close()
+
         def resume() -> FileResponse:
+            nonlocal is_unread
+            is_unread = False
             if error is not None:
                 raise _of_httpcore(error)
             try:
@@ -251,7 +261,7 @@ class Multiplexer(Generic[T]):
                 raise
 
         is_complete = not is_left and error is None
-        return Begun(subject, request, answer.status, seconds, is_complete, resume)
+        return Begun(subject, request, answer.status, seconds, is_complete, resume, discard)
 
     def _note_left(self) -> None:
         self._n_left += 1
