@@ -98,6 +98,20 @@ def test_a_catalog_of_the_first_version_gets_the_new_columns(lake):
     assert row_of(lake)["name"] == "näme"
 
 
+def test_a_run_that_could_not_be_noted_is_noted_by_the_next_read(lake):
+    assert [run.id for run in lake] == ["r"]
+    other = RunDirectory(lake.path, "http://127.0.0.1:1", RunPath("e", "p", "s"))
+    other.path.mkdir(parents=True)
+    write_manifest(other, StoredManifest(attrs=ATTRS))
+    with sqlite3.connect(lake.path / DATABASE, isolation_level=None) as blocking:
+        blocking.execute("BEGIN IMMEDIATE")
+        Catalog(lake.path).note_run(other, StoredManifest(attrs=ATTRS))
+        blocking.execute("ROLLBACK")
+    blocking.close()
+    assert [run.id for run in lake] == ["r", "s"]
+    assert len(lake.runs({"config.n": 2**70})) == 2
+
+
 def test_the_folder_in_the_cache_directory_is_the_same_lake(lake, tmp_path):
     assert runlake.Lake(lake.path).path == lake.path == tmp_path / "runlake"
 

@@ -56,11 +56,12 @@ def listed(backend, cache_dir):
     return pull(backend, cache_dir, "lake")
 
 
+def refuse(*_):
+    raise AssertionError("a lake made a connection")
+
+
 @pytest.fixture
 def lake(listed, cache_dir, monkeypatch):  # noqa: ARG001 - the runs have been pulled
-    def refuse(*_):
-        raise AssertionError("a lake made a connection")
-
     monkeypatch.setattr(socket.socket, "connect", refuse)
     return runlake.Lake(cache_dir).where({"project": "lake"})
 
@@ -313,3 +314,49 @@ def test_a_diff_names_values_and_the_first_step_at_which_curves_part(lake, cache
     same = whole.diff(path, path)
     assert same.is_equal
     assert "do not differ" in str(same)
+
+
+@pytest.fixture(scope="module")
+def with_files(backend, tmp_path_factory):
+    """A list of runs with system metrics, files and tables, and the lake with these runs."""
+    folder = tmp_path_factory.mktemp("files")
+    overrides = {"base_url": backend.base_url, "cache_dir": str(folder / "cache")}
+    api = runlake.Api(overrides, api_key=backend.api_key)
+    table = folder / "media" / "table" / "t.table.json"
+    table.parent.mkdir(parents=True)
+    table.write_text(json.dumps({"columns": ["label", "score"], "data": [["a", 0.5], ["b", 1]]}))
+    for name in ("one", "two"):
+        run = LoggedRun(backend, name, "files").log({"_step": 0, "loss": 1.0})
+        events = [json.dumps({"_timestamp": 1.7e9 + at, "system.cpu": at}) for at in range(9)]
+        run.stream({"files": {"wandb-events.jsonl": {"offset": 0, "content": events}}})
+        value = {"_type": "table-file", "path": "media/table/t.table.json", "artifact_path": ""}
+        run.summarize({"guesses": value}).finish()
+        api.run(run.path).upload_file(str(table), root=str(folder))
+    runs = api.runs(f"{backend.entity}/files")
+    lake = runlake.Lake(folder / "cache")
+    assert lake.pull(runs, files=True).failed == {}
+    return runs, lake
+
+
+def test_files_tables_and_system_metrics_of_pulled_runs_are_read(with_files, tmp_path, monkeypatch):
+    runs, lake = with_files
+    expected = {
+        "system": runs.system(),
+        "tables": runs.tables("guesses"),
+        "files": {run: [file.name for file in files] for run, files in runs.files().items()},
+    }
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    assert_frame_equal(lake.system(), expected["system"])
+    assert lake.system(samples=3).height == 6
+    assert_frame_equal(lake.tables("guesses"), expected["tables"])
+    found = lake.files()
+    assert {run: sorted(file.name for file in files) for run, files in found.items()} == {
+        run: sorted(files) for run, files in expected["files"].items()
+    }
+    assert [file.name for file in lake.files("%.table.json")["two"]] == ["media/table/t.table.json"]
+    with found["one"][-1].download(str(tmp_path)) as file:
+        assert file.read()
+    assert lake.sql('SELECT max("system.cpu") FROM system').fetchall() == [(8,)]
+    assert len(lake.run("one").history(stream="system", pandas=False)) == 9
+    with pytest.raises(InvalidArgument):
+        lake.tables("nothing")

@@ -1,6 +1,11 @@
-"""The ten questions of the documentation over 300 runs, each against plain pandas."""
+"""The ten questions of the documentation over 300 runs, each against plain pandas.
+
+They are asked of a list of runs, and of a lake into which the runs were pulled, without a network.
+"""
 
 import re
+import socket
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -29,12 +34,37 @@ def rows(logged):
 
 
 @pytest.fixture(scope="module")
-def answers(backend, logged, tmp_path_factory):
-    """Evaluate each expression of the page; return the answers by their questions' first words."""
-    folder = tmp_path_factory.mktemp("questions")
-    settings = {"base_url": backend.base_url, "cache_dir": str(folder)}
+def cache_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("questions")
+
+
+@pytest.fixture(scope="module")
+def listed(backend, logged, cache_dir):
+    settings = {"base_url": backend.base_url, "cache_dir": str(cache_dir)}
     runs = runlake.Api(settings, api_key=backend.api_key).runs(f"{backend.entity}/questions")
     assert len(runs) == len(logged)
+    return runs
+
+
+@pytest.fixture(scope="module", params=["list", "lake"])
+def answers(request, listed, cache_dir, tmp_path_factory):
+    """Evaluate each expression of the page; return the answers by their questions' first words."""
+    folder = tmp_path_factory.mktemp("answers")
+    if request.param == "list":
+        return evaluate(listed, folder)
+    lake = runlake.Lake(cache_dir)
+    assert lake.pull(listed).failed == {}
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.setattr(socket.socket, "connect", refuse)
+        warnings.simplefilter("error")
+        return evaluate(lake, folder)
+
+
+def refuse(*_):
+    raise AssertionError("a lake made a connection")
+
+
+def evaluate(runs, folder):
     (section,) = SECTION.findall(PAGE.read_text())
     space = {"runs": runs, "pl": pl}
     found = {}

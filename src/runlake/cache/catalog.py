@@ -51,6 +51,8 @@ from runlake.exports.footers.narrow import (
 
 logger = logging.getLogger("runlake.cache")
 DATABASE = "catalog.sqlite"
+# A file beside the database: all runs have to be noted again.
+STALE = "catalog.stale"
 SUFFIXES = ("", "-wal", "-shm", "-journal")
 # Positions in a row of the table "columns".
 NAME, POSITION, TYPE, N_NULLS, SLICE = 1, 2, 3, 4, 7
@@ -238,7 +240,13 @@ class Catalog:
                 connection.execute("DELETE FROM exports WHERE directory = ?", (relative,))
                 connection.executemany(f"INSERT INTO exports VALUES ({_marks(11)})", exports)
 
-        self._write(note)
+        if not self._write(note):
+            self.note_stale()
+
+    def note_stale(self) -> None:
+        """Record that the catalog lacks facts, because it could not be written."""
+        with suppress(OSError):
+            (self._root / STALE).touch()
 
     def forget_run(self, directory: str) -> None:
         """Delete everything about a run."""

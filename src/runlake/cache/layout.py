@@ -9,6 +9,7 @@
       locks/<00..ff>.lease                     the lock on a network file system, only while held
       locks/<00..ff>.waiting/                  one file per process that waits for the lock
       catalog.sqlite                           facts for planning, of every run and export
+      catalog.stale                            the catalog could not be written and lacks facts
       v2/<host>/<entity>/<project>/<run>/
         manifest.json                          replaced atomically
         <identity>.parquet                     one version of one export

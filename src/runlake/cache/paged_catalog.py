@@ -51,6 +51,8 @@ class PagedCatalog(Catalog):
             if time.monotonic() >= deadline:
                 with self._guard:
                     self._changes = changes + self._changes
+                if is_last:
+                    self.note_stale()
                 return False
             time.sleep(PAUSE_SECONDS)
         return True

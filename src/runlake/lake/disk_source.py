@@ -80,6 +80,10 @@ class DiskSource:
             if part.lacking is not None:
                 lacking[run.run_id] = part.lacking
             readings.append(open_reading(client, run.path, question, pulled=part.pulled))
+        self._note(lacking)
+        return readings
+
+    def _note(self, lacking: Mapping[str, str]) -> None:
         if lacking and self._policy == SKIP:
             raise Lacking(frozenset(lacking))
         if lacking and self._policy == RAISE:
@@ -88,7 +92,6 @@ class DiskSource:
                 path=str(self.client.settings.cache_dir),
             )
         self.lacking |= lacking
-        return readings
 
     def open_parent(self, fork: Reading, run: RunPath, question: Question) -> tuple[Reading, Any]:
         """Plan a read of the part of a fork's parent that is on disk; also return its config.
@@ -125,7 +128,7 @@ class DiskSource:
         """Return the system metrics of a run, if they were pulled, evenly spaced over the run."""
         directory = self._directories[run.run_id]
         if read_system_rows(directory) is None:
-            self.lacking[run.run_id] = "its system metrics are not on disk"
+            self._note({run.run_id: "its system metrics are not on disk"})
             return []
         return fetch_system_rows(self.client_of(directory), directory.run, n_rows)
 

@@ -131,11 +131,12 @@ class FixedRuns(RunHistories, RunAnswers, RunAttachments):
 
     def _fields(self, *, is_light: bool) -> list[dict[str, Any]]:
         from runlake.history.runs.run_table import LABEL
-        from runlake.lake.run_fields import read_fields
+        from runlake.lake.run_fields import LIGHT, NAMES, read_fields
 
-        directories = tuple(run.directory.relative for run in self.runs)
+        directories = tuple(run.relative for run in self.runs)
         chosen = Selection(self._selection.root, directories=directories)
-        found = {one["directory"]: one for one in read_fields(chosen, is_light=is_light)[0]}
+        fields, _ = read_fields(chosen, LIGHT if is_light else tuple(NAMES))
+        found = {one["directory"]: one for one in fields}
         # A run that was deleted meanwhile has no fields.
         return [
             {**found.get(directory, {"name": run.path.run_id}), LABEL: run.run_id}

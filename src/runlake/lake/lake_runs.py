@@ -87,7 +87,7 @@ class LakeRuns:
             chosen = {run.run_id for run in fixed.runs if condition(fixed.open(run))}
         else:
             chosen = set(self._matching(fixed, condition))
-        directories = tuple(run.directory.relative for run in fixed.runs if run.run_id in chosen)
+        directories = tuple(run.relative for run in fixed.runs if run.run_id in chosen)
         root, order = self._selection.root, self._selection.order
         return self._with(Selection(root, order=order, directories=directories))
 
@@ -493,7 +493,7 @@ class LakeRuns:
         chosen = Selection(
             self._selection.root,
             order=self._selection.order,
-            directories=tuple(run.directory.relative for run in fixed.runs),
+            directories=tuple(run.relative for run in fixed.runs),
         )
         table = LakeRuns(self._settings, chosen).runs(flat=True)
         if table.is_empty():

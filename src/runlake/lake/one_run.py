@@ -42,7 +42,12 @@ def find_one(runs: Sequence[LakeRun], path: str, root: Path) -> LakeRun:
         raise InvalidArgument("The path of a run must not be empty.")
     if is_url(path):
         wanted = _path_of_page(path)
-    named = [run for run in runs if wanted in (run.run_id, *all_names(run.directory))]
+    named = [
+        run
+        for run in runs
+        if wanted in (run.run_id, run.path.run_id)
+        or ("/" in wanted and wanted in all_names(run.directory.base_url, *_parts(run)))
+    ]
     if is_url(path):
         host = urlsplit(path).netloc
         pages = (run.directory.base_url for run in named)
@@ -61,6 +66,10 @@ def find_one(runs: Sequence[LakeRun], path: str, root: Path) -> LakeRun:
         "here.",
         path=str(root),
     )
+
+
+def _parts(run: LakeRun) -> tuple[str, str, str]:
+    return run.path.entity, run.path.project, run.path.run_id
 
 
 def _path_of_page(url: str) -> str:

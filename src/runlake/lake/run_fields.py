@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
-from runlake.cache.layout import RunDirectory
 from runlake.history.runs.run_table import ENTITY, LABEL, PROJECT
-from runlake.lake.selection import Selection, names_of
+from runlake.lake.selection import PLACE, Selection, names_of
 from runlake.lake.sql_text import Sql
 from runlake.settings import load_settings
-from runlake.values import RunPath
 
 # Columns of the catalog, with the backend's names of these fields.
-LIGHT = {
+NAMES = {
     "backend": "backend",
     "entity": ENTITY,
     "project": PROJECT,
     "run_id": "name",
+    "directory": "directory",
     "name": "displayName",
     "state": "state",
     "created_at": "createdAt",
@@ -31,15 +31,34 @@ LIGHT = {
     "notes": "notes",
     "tags": "tags",
     "history_line_count": "historyLineCount",
+    "config": "config",
+    "summary": "summaryMetrics",
+    "exact": "exact",
 }
-LARGE = {"config": "config", "summary": "summaryMetrics", "exact": "exact"}
-DOCUMENTS = ("config", "summary")
+LARGE = ("config", "summary", "exact")
+LIGHT = tuple(name for name in NAMES if name not in LARGE)
+# Columns of a frame that need columns of the catalog with other names.
+SOURCES: Mapping[str, Sequence[str]] = {
+    "id": (),
+    "url": (),
+    "group": ("grp",),
+    "duration": ("created_at", "heartbeat_at"),
+    "runtime": ("summary", "exact"),
+    "config": LARGE,
+    "summary": LARGE,
+}
 
 Fields = dict[str, Any]
 
 
+def sources_of(names: Collection[str]) -> tuple[str, ...]:
+    """Return the columns of the catalog that columns of a frame need."""
+    needed = {source for name in names for source in SOURCES.get(name, (name,))}
+    return tuple(name for name in NAMES if name in needed or name in (*PLACE, "directory"))
+
+
 def read_fields(
-    selection: Selection, *, is_light: bool, extra: Sequence[Sql] = ()
+    selection: Selection, columns: Sequence[str], extra: Sequence[Sql] = ()
 ) -> tuple[list[Fields], list[tuple[Any, ...]]]:
     """Return the fields of the selected runs, and the values of more columns.
 
@@ -47,8 +66,8 @@ def read_fields(
     ----------
     selection : Selection
         The runs.
-    is_light : bool
-        Leave config and summary out.
+    columns : sequence of str
+        Columns of the catalog, those of `PLACE` first.
     extra : sequence of Sql
         More expressions.
 
@@ -57,39 +76,37 @@ def read_fields(
     tuple of list of dict and list of tuple
         Of each run, its fields by the backend's names, and the values of the expressions.
     """
-    columns = LIGHT if is_light else LIGHT | LARGE
     rows = selection.rows([*(Sql(f"runs.{name}") for name in columns), *extra])
-    names = tuple(columns.values())
-    fields = [_fields(dict(zip(names, row, strict=False))) for row in rows]
-    directories = [
-        RunDirectory(selection.root, one.pop("backend"), RunPath(*(one[name] for name in PATH)))
-        for one in fields
-    ]
-    for one, directory, label in zip(fields, directories, names_of(directories), strict=True):
-        one |= {LABEL: label, "url": url_of(directory), "directory": directory.relative}
+    names = tuple(NAMES[column] for column in columns)
+    fields = [dict(zip(names, row, strict=False)) for row in rows]
+    for one, label in zip(fields, names_of(rows), strict=True):
+        _convert(one)
+        one[LABEL] = label
+        one["url"] = f"{_project_url(*map(one.get, PROJECT_OF))}/runs/{quote(one['name'], safe='')}"
     return fields, [row[len(names) :] for row in rows]
 
 
-PATH = (ENTITY, PROJECT, "name")
+PROJECT_OF = ("backend", ENTITY, PROJECT)
 
 
-def _fields(row: Fields) -> Fields:
-    tags = json.loads(row["tags"] or "[]")
-    user = None if row["user"] is None else {"username": row["user"]}
-    found = {**row, "tags": tags, "user": user}
-    if "config" in row:
-        exact = found.pop("exact")
-        documents: Mapping[str, Any] = json.loads(exact) if exact else {}
-        for column, name in zip(DOCUMENTS, ("config", "summaryMetrics"), strict=True):
-            text = row[name]
-            found[name] = documents.get(column, {}) if documents else json.loads(text or "{}")
-    return found
+def _convert(fields: Fields) -> None:
+    if "tags" in fields:
+        tags = fields["tags"]
+        fields["tags"] = [] if tags in (None, "[]") else json.loads(tags)
+    if fields.get("user") is not None:
+        fields["user"] = {"username": fields["user"]}
+    exact = fields.pop("exact", None)
+    documents: Mapping[str, Any] = json.loads(exact) if exact else {}
+    for column in ("config", "summary"):
+        name = NAMES[column]
+        if name in fields:
+            text = fields[name]
+            fields[name] = documents[column] if documents else json.loads(text or "{}")
 
 
-def url_of(directory: RunDirectory) -> str:
-    """Return the address of a run's page."""
-    entity, project, run_id = directory.run.quoted
-    return f"{app_url(directory.base_url)}/{entity}/{project}/runs/{run_id}"
+@lru_cache(maxsize=1024)
+def _project_url(backend: str, entity: str, project: str) -> str:
+    return f"{app_url(backend)}/{quote(entity, safe='')}/{quote(project, safe='')}"
 
 
 @lru_cache(maxsize=64)

@@ -20,6 +20,9 @@ from runlake.lake.members import add_functions
 from runlake.lake.sql_text import Sql, build
 from runlake.values import RunPath
 
+# Columns that name a run, and the place of the id among them.
+PLACE = ("backend", "entity", "project", "run_id")
+ID = 3
 DEFAULT_ORDER = "+created_at"
 CREATION = ("created_at", "createdAt")
 # Runs with equal values in the order are in this order.
@@ -37,10 +40,13 @@ class LakeRun:
     run_id : str
         The run's name in the column ``run_id``: the id alone if no other run of the same list has
         it; else ``entity/project/id``; if two backends have that too, with the backend's host.
+    relative : str
+        The directory relative to the root of the cache.
     """
 
     directory: RunDirectory
     run_id: str
+    relative: str
 
     @property
     def path(self) -> RunPath:
@@ -90,12 +96,11 @@ class Selection:
 
     def find(self) -> list[LakeRun]:
         """Return the runs that are selected now."""
-        columns = [Sql(f"runs.{name}") for name in ("backend", "entity", "project", "run_id")]
-        directories = [
-            RunDirectory(self.root, backend, RunPath(*names))
-            for backend, *names in self.rows(columns)
+        rows = self.rows([Sql(f"runs.{name}") for name in (*PLACE, "directory")])
+        return [
+            LakeRun(RunDirectory(self.root, backend, RunPath(*names)), label, directory)
+            for label, (backend, *names, directory) in zip(names_of(rows), rows, strict=True)
         ]
-        return list(map(LakeRun, directories, names_of(directories)))
 
     def rows(self, columns: Sequence[Sql]) -> list[tuple[Any, ...]]:
         """Return columns of the selected runs, one row per run."""
@@ -138,9 +143,18 @@ class Selection:
         ]
 
 
-def names_of(directories: Sequence[RunDirectory]) -> list[str]:
-    """Return the name of each run in the column ``run_id``; see `LakeRun`."""
-    names = [list(all_names(directory)) for directory in directories]
+def names_of(rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Return the name of each run in the column ``run_id``; see `LakeRun`.
+
+    Parameters
+    ----------
+    rows : sequence of sequence
+        Rows that begin with the columns of `PLACE`.
+    """
+    ids = [row[ID] for row in rows]
+    if len(set(ids)) == len(ids):
+        return ids
+    names = [list(all_names(*row[: len(PLACE)])) for row in rows]
     counts = [Counter(of_run[level] for of_run in names) for level in range(2)]
     return [
         next((name for name, count in zip(of_run, counts, strict=False) if count[name] == 1), full)
@@ -149,9 +163,10 @@ def names_of(directories: Sequence[RunDirectory]) -> list[str]:
     ]
 
 
-def all_names(directory: RunDirectory) -> Iterator[str]:
+def all_names(backend: str, entity: str, project: str, run_id: str) -> Iterator[str]:
     """Yield the names that a run can have in the column ``run_id``, the shortest first."""
-    yield directory.run.run_id
-    yield str(directory.run)
-    parts = urlsplit(directory.base_url)
-    yield f"{parts.netloc}{parts.path}/{directory.run}"
+    path = f"{entity}/{project}/{run_id}"
+    yield run_id
+    yield path
+    parts = urlsplit(backend)
+    yield f"{parts.netloc}{parts.path}/{path}"

@@ -23,7 +23,7 @@ from runlake.history.runs.run_table import (
     run_table,
 )
 from runlake.lake.members import MISSING, find_member, kind_and_value
-from runlake.lake.run_fields import Fields, read_fields, value_of
+from runlake.lake.run_fields import NAMES, Fields, read_fields, sources_of, value_of
 from runlake.lake.selection import Selection
 from runlake.lake.sql_text import Sql
 
@@ -45,7 +45,7 @@ def lake_table(selection: Selection, columns: Sequence[str] | None, *, flat: boo
     names = None if columns is None else checked_columns(columns)
     if names is not None and not flat:
         return _some_columns(selection, names)
-    fields, _ = read_fields(selection, is_light=False)
+    fields, _ = read_fields(selection, tuple(NAMES))
     if not flat:
         places = chosen_columns(fields, (ENTITY, PROJECT))
         return pl.concat([places, run_table(fields)], how="horizontal")
@@ -93,8 +93,6 @@ def _warn_of_mixed(place: str, mixed: Sequence[str]) -> None:
 def _some_columns(selection: Selection, names: Sequence[str]) -> pl.DataFrame:
     """Return some columns; of config and summary, SQLite reads only the values of the columns."""
     paths = [name for name in names if name not in FIELDS and name not in PLACES]
-    whole = [name for name in paths if name in STRUCTS]
-    is_light = not whole and "runtime" not in names
     paths = [name for name in paths if name not in STRUCTS]
     extra: list[Sql] = []
     for name in paths:
@@ -102,7 +100,8 @@ def _some_columns(selection: Selection, names: Sequence[str]) -> pl.DataFrame:
         extra += kind_and_value(f"runs.{document}", path)
     if paths:
         extra.append(Sql("runs.exact"))
-    fields, values = read_fields(selection, is_light=is_light, extra=extra)
+    sources = sources_of([name for name in names if name not in paths])
+    fields, values = read_fields(selection, sources, extra)
     series = {
         name: column_of(name, [_cell(name, at, row) for row in values])
         for at, name in enumerate(paths)

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from runlake.cache.catalog import DATABASE, Catalog
+from runlake.cache.catalog import DATABASE, STALE, Catalog
 from runlake.cache.layout import LAYOUT_VERSION
 from runlake.cache.upkeep.tree import read_cached_run, walk_runs
 from runlake.exports.process_identity import Machine, Process
@@ -18,7 +18,7 @@ def catch_up(root: Path) -> int:
     """Note the runs that the catalog lacks, or has as they were before a process was killed.
 
     If nothing is missing, this costs two short queries. If the catalog was lost, or an older
-    version of runlake wrote it, the manifests of all runs are read.
+    version of runlake wrote it, or some run could not be noted, the manifests of all runs are read.
 
     Parameters
     ----------
@@ -34,7 +34,10 @@ def catch_up(root: Path) -> int:
     if is_empty or not os.access(root, os.W_OK):
         return 0
     catalog = Catalog(root)
-    if not catalog.has_all_runs:
+    is_stale = (root / STALE).exists()
+    # Before the runs are read: a run that cannot be noted meanwhile creates the file again.
+    (root / STALE).unlink(missing_ok=True)
+    if is_stale or not catalog.has_all_runs:
         return note_all(root)
     dead = [path for path, process in catalog.underway().items() if _is_gone(process)]
     if not dead:
