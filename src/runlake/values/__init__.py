@@ -26,6 +26,7 @@ from runlake.values.paths import (
     split_url,
     url_parts,
 )
+from runlake.values.progress import ProgressOption, ProgressUpdate
 from runlake.values.question import (
     RUN_ID,
     STEP,
@@ -46,6 +47,8 @@ __all__ = [
     "BranchPoint",
     "How",
     "KeyKind",
+    "ProgressOption",
+    "ProgressUpdate",
     "ProjectPath",
     "Projection",
     "Question",

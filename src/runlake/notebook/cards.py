@@ -1,0 +1,66 @@
+"""Cards of facts and tables, for every object that needs no more than these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element
+
+from runlake.notebook.markup import Content, brief, card, element, folded, html_of
+from runlake.notebook.tables import facts
+
+MAX_NOTES = 12
+
+
+def heading(title: str, *after: Content) -> Element:
+    """Return the first line of a card."""
+    return element("h3", brief(title, 200), *(part for one in after for part in (" ", one)))
+
+
+def notes_of(notes: Sequence[str]) -> list[Element]:
+    """Return lines about what a card lacks, and about the requests that it made."""
+    shown = [element("p", brief(note, 400)) for note in notes[:MAX_NOTES]]
+    if len(notes) > MAX_NOTES:
+        shown.append(element("p", f"{len(notes) - MAX_NOTES:,} more notes"))
+    return shown
+
+
+def facts_card(
+    title: str,
+    pairs: Sequence[tuple[str, Content | None]] = (),
+    parts: Sequence[Element] = (),
+    notes: Sequence[str] = (),
+    *,
+    height: int | None = None,
+) -> str:
+    """Return a card with a title, facts, further parts and notes.
+
+    Parameters
+    ----------
+    title : str
+        What is shown.
+    pairs : sequence of tuple of str and Element or str or None
+        Names and values; empty values are left out.
+    parts : sequence of Element
+        Tables and trees below the facts.
+    notes : sequence of str
+        Lines at the end.
+    height : int, optional
+        Greatest height in pixels.
+    """
+    return card(heading(title), facts(pairs), *parts, *notes_of(notes), height=height)
+
+
+def failed_card(title: str, reason: str) -> str:
+    """Return a card for an object that cannot be shown: it says why."""
+    return card(heading(title), element("p", brief(reason, 1000), class_="error"))
+
+
+def text_card(shown: str) -> str:
+    """Return a card of preformatted text."""
+    return card(element("pre", brief(shown, 20_000)))
+
+
+def hidden_behind(title: str, shown: str) -> str:
+    """Return HTML behind a title: a click on the title shows it."""
+    opened = html_of(folded(brief(title, 200)))
+    return f"{opened.removesuffix('</details>')}{shown}</details>"

@@ -1,0 +1,90 @@
+"""Media as HTML: pictures, audio and video as data URLs, pages in a frame that runs no scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from xml.etree.ElementTree import Element
+
+from runlake.notebook.markup import brief, card, element
+from runlake.notebook.pictures import data_url, image_type
+
+MAX_EMBEDDED_BYTES = 8_000_000
+# The page may use its own styles and pictures; it loads nothing and runs nothing.
+PAGE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; media-src data:"
+)
+AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg", "ogg": "audio/ogg", "flac": "audio/flac"}
+VIDEO = {"mp4": "video/mp4", "webm": "video/webm", "ogg": "video/ogg"}
+
+
+def media_figure(kind: str, name: str, caption: str, content: bytes) -> Element:
+    """Return media as an element; what a browser cannot show is named.
+
+    Parameters
+    ----------
+    kind : str
+        "image", "audio", "video", "html" or another kind.
+    name : str
+        Name of the file.
+    caption : str
+        Text below it; may be empty.
+    content : bytes
+        The file.
+    """
+    said = element("figcaption", brief(caption or name, 300))
+    if len(content) > MAX_EMBEDDED_BYTES:
+        return element("figure", element("p", f"{len(content):,} bytes, not shown here"), said)
+    suffix = name.rpartition(".")[2].lower()
+    if kind == "image":
+        return element("figure", _image(suffix, content, caption or name), said)
+    if kind == "html":
+        return element("figure", _page(content), said, style="display:block")
+    if kind == "audio" and suffix in AUDIO:
+        shown = element("audio", controls="controls", src=data_url(AUDIO[suffix], content))
+        return element("figure", shown, said)
+    if kind == "video" and (suffix in VIDEO or suffix == "gif"):
+        return element("figure", _video(suffix, content, caption or name), said)
+    return element("figure", element("p", f"{brief(kind)}, {len(content):,} bytes"), said)
+
+
+def media_card(figures: Sequence[Element]) -> str:
+    """Return figures as a card of their own."""
+    return card(element("div", *figures))
+
+
+def describe(facts: Mapping[str, object]) -> str:
+    """Return the dimensions among the fields of a cell as text.
+
+    Examples
+    --------
+    >>> describe({"width": 3, "height": 2, "size": 10})
+    '3 x 2'
+    """
+    width, height = facts.get("width"), facts.get("height")
+    return f"{width} x {height}" if isinstance(width, int) and isinstance(height, int) else ""
+
+
+def _image(suffix: str, content: bytes, caption: str) -> Element:
+    kind = image_type(content)
+    if kind is None and suffix == "svg":
+        # Inside an img element, an SVG runs no scripts and loads nothing.
+        kind = "image/svg+xml"
+    if kind is None:
+        return element("p", f"not an image that browsers show, {len(content):,} bytes")
+    return element("img", src=data_url(kind, content), alt=brief(caption), style="max-height:none")
+
+
+def _page(content: bytes) -> Element:
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{PAGE_POLICY}">'
+    return element(
+        "iframe",
+        sandbox="",
+        srcdoc=policy + content.decode("utf-8", "replace"),
+        style="width:100%;height:320px;border:1px solid var(--line);background:#fff",
+    )
+
+
+def _video(suffix: str, content: bytes, caption: str) -> Element:
+    if suffix == "gif":
+        return _image(suffix, content, caption)
+    return element("video", controls="controls", src=data_url(VIDEO[suffix], content))
