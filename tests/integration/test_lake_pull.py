@@ -4,8 +4,6 @@ import json
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import date, timedelta
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from tests.command_shell import run_command
@@ -253,15 +251,10 @@ def test_the_size_limit_never_evicts_runs_of_a_lake(lake, project, monkeypatch):
 
 
 def test_progress_hears_of_every_byte(lake, project):
-    words: list[Any] = []
-    heard = SimpleNamespace(
-        start=lambda *_: words.append("start"),
-        advance=words.append,
-        finish=lambda: words.append("finish"),
-    )
-    report = lake.pull(project, progress=heard)
-    assert (words[0], words[-1]) == ("start", "finish")
-    assert sum(words[1:-1]) == report.n_bytes
+    updates: list[runlake.ProgressUpdate] = []
+    report = lake.pull(project, progress=updates.append)
+    assert updates[0] == runlake.ProgressUpdate(0, None, "B", "exports")
+    assert updates[-1].done == report.n_bytes
 
 
 def test_a_report_is_text_json_and_a_card():

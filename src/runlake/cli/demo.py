@@ -122,12 +122,11 @@ def _train(directory: Path, address: Mapping[str, Any], steps: int) -> None:
 def _read(directory: Path, address: Mapping[str, Any]) -> None:
     from runlake.cli.output import show_frame
     from runlake.public.api import Api
-    from runlake.public.progress import Bar
 
     overrides = {"base_url": address["base_url"], "cache_dir": directory / "cache"}
     run = Api(overrides, api_key=address["api_key"]).run(f"{address['entity']}/{PROJECT}/{RUN_ID}")
     started = time.perf_counter()
-    pulled = run.pull(progress=Bar())
+    pulled = run.pull(progress=True)
     n_rows = sum(1 for _ in run.beta_scan_history())
     cold = time.perf_counter() - started
     started = time.perf_counter()

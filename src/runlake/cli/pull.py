@@ -30,7 +30,6 @@ def pull(
     """Download runs, or the runs of projects, to the cache; what has not changed is skipped."""
     from runlake.errors import CacheFull, InvalidArgument, ProjectNotFoundError
     from runlake.lake.lake import Lake
-    from runlake.public.progress import visible_progress
 
     options = {
         "filters": _parsed(filters),
@@ -47,7 +46,7 @@ def pull(
     if refresh:
         raise InvalidArgument("--refresh downloads one run again: name one run and nothing else.")
     lake = Lake()
-    progress = visible_progress(is_wanted=lake.settings.progress and not dry_run)
+    progress = lake.settings.progress and not dry_run
     reports = []
     for subject in _subjects(paths):
         try:
@@ -83,13 +82,11 @@ def _pull_run(path: str, *, refresh: bool, as_json: bool) -> None:
     from runlake.cli.output import show_facts
     from runlake.lake.lake import Lake
     from runlake.public.api import Api
-    from runlake.public.progress import visible_progress
 
     api = Api()
     run = find_run(api, path)
-    bar = visible_progress(is_wanted=api.settings.progress)
-    result = run.pull(use_cache=not refresh, progress=bar)
-    report = Lake().pull([run])
+    result = run.pull(use_cache=not refresh, progress=api.settings.progress)
+    report = Lake().pull([run], progress=False)
     facts: dict[str, Any] = {
         "exports": result.n_exports,
         "downloaded": result.n_downloaded,

@@ -1,4 +1,4 @@
-"""Count the bytes that arrive during a pull, show progress, and cancel the pull."""
+"""Count what is done by several threads, show progress, and cancel downloads."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from runlake.backend.http.stop import Stop
 
 
 class Progress(Protocol):
-    """Shows the downloads of one pull; its methods are never called concurrently."""
+    """Shows how far some work has got; its methods are never called concurrently."""
 
-    def start(self, total_bytes: int | None, n_files: int) -> None:
-        """Begin; ``total_bytes`` is None while lengths of files are unknown."""
+    def start(self, what: str, total: int | None, unit: str) -> None:
+        """Begin; ``total`` is None while the amount of work is unknown."""
 
-    def advance(self, n_bytes: int) -> None:
-        """Count bytes that arrived."""
+    def advance(self, n_done: int) -> None:
+        """Count finished units; a negative number takes units back that have to be done again."""
 
     def finish(self) -> None:
         """End, after success and after failure."""
@@ -27,14 +27,68 @@ class Progress(Protocol):
 class Silence:
     """A progress that shows nothing."""
 
-    def start(self, total_bytes: int | None, n_files: int) -> None:
+    def start(self, what: str, total: int | None, unit: str) -> None:
         """Ignore the beginning."""
 
-    def advance(self, n_bytes: int) -> None:
-        """Ignore the bytes."""
+    def advance(self, n_done: int) -> None:
+        """Ignore the units."""
 
     def finish(self) -> None:
         """Ignore the end."""
+
+
+class Count:
+    """Counts finished units of some work, in all its threads.
+
+    Parameters
+    ----------
+    progress : Progress or None
+        Shows the work; None shows nothing.
+    """
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress or Silence()
+        self._guard = threading.Lock()
+
+    @contextmanager
+    def shown(self, what: str, total: int | None, unit: str) -> Iterator[Count]:
+        """While the context is open, show the progress of the work."""
+        self._progress.start(what, total, unit)
+        try:
+            yield self
+        finally:
+            self._progress.finish()
+
+    def add(self, n_done: int = 1) -> None:
+        """Count finished units."""
+        with self._guard:
+            self._progress.advance(n_done)
+
+
+class FileCount:
+    """Counts the bytes of files: those that arrive, and those of files that are there already.
+
+    Parameters
+    ----------
+    counted : Count
+        Counts the bytes of all files.
+    """
+
+    def __init__(self, counted: Count) -> None:
+        self._counted = counted
+        self._of_thread = threading.local()
+
+    @contextmanager
+    def file(self, n_bytes: int | None) -> Iterator[None]:
+        """Within the context, one thread downloads a file or finds it; at the end it is counted."""
+        self._of_thread.arrived = 0
+        yield
+        self._counted.add((n_bytes or 0) - self._of_thread.arrived)
+
+    def add(self, n_bytes: int) -> None:
+        """Count bytes that arrived of the thread's file."""
+        self._of_thread.arrived = getattr(self._of_thread, "arrived", 0) + n_bytes
+        self._counted.add(n_bytes)
 
 
 class Traffic:
@@ -51,23 +105,20 @@ class Traffic:
     def __init__(self, progress: Progress | None = None, stop: Stop | None = None) -> None:
         self.stop = stop or Stop()
         self.n_bytes = 0
-        self._progress = progress or Silence()
+        self._shown = Count(progress)
         self._guard = threading.Lock()
 
     @contextmanager
     def shown(self, n_files: int) -> Iterator[None]:
         """While the context is open, show the progress of a download of ``n_files`` files."""
-        self._progress.start(None, n_files)
-        try:
+        with self._shown.shown(f"{n_files} exports", None, "B"):
             yield
-        finally:
-            self._progress.finish()
 
     def count(self, n_bytes: int) -> None:
         """Count bytes that arrived."""
         with self._guard:
             self.n_bytes += n_bytes
-            self._progress.advance(n_bytes)
+        self._shown.add(n_bytes)
 
 
 class ExportTraffic:

@@ -13,6 +13,7 @@ from runlake.cache.stored_export import LoadedExports, StoredExport
 from runlake.errors import ExportCorrupt, OddAnswerWarning
 from runlake.errors.user_line import warn
 from runlake.exports.manifest import Freshness, Manifest
+from runlake.exports.progress import Progress
 from runlake.history.plan.plan import Plan, plan_read
 from runlake.values import STEP, Question, RunPath
 
@@ -24,6 +25,7 @@ class PullOptions(TypedDict, total=False):
     distrusted: Collection[Path]
     attrs: Mapping[str, Any] | None
     known: Freshness | None
+    progress: Progress | None
     fetch: Callable[[Client, RunPath], Manifest]
 
 

@@ -15,6 +15,7 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.store import read_manifest
 from runlake.errors import IncompleteWarning, NotCached
 from runlake.errors.user_line import warn
+from runlake.exports.progress import Count, Progress
 from runlake.history.reader import Reading, open_reading
 from runlake.history.runs.open import ListedRun
 from runlake.history.sample.by_server import fetch_system_rows
@@ -62,7 +63,12 @@ class DiskSource:
         self._policy = policy
         self._clients: dict[str, Client] = {}
 
-    def open(self, runs: Sequence[ListedRun], question: Question) -> list[Reading]:
+    def open(
+        self,
+        runs: Sequence[ListedRun],
+        question: Question,
+        progress: Progress | None = None,
+    ) -> list[Reading]:
         """Plan a read of the part of each run that is on disk.
 
         Raises
@@ -73,13 +79,15 @@ class DiskSource:
             If a run lacks keys or steps, and the policy is "raise".
         """
         readings, lacking = [], {}
-        for run in runs:
-            directory = self._directories[run.run_id]
-            client = self.client_of(directory)
-            part = read_held_part(client.settings, directory, question)
-            if part.lacking is not None:
-                lacking[run.run_id] = part.lacking
-            readings.append(open_reading(client, run.path, question, pulled=part.pulled))
+        with Count(progress).shown(f"{len(runs):,} runs", len(runs), "runs") as counted:
+            for run in runs:
+                directory = self._directories[run.run_id]
+                client = self.client_of(directory)
+                part = read_held_part(client.settings, directory, question)
+                if part.lacking is not None:
+                    lacking[run.run_id] = part.lacking
+                readings.append(open_reading(client, run.path, question, pulled=part.pulled))
+                counted.add()
         self._note(lacking)
         return readings
 

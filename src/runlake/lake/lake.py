@@ -14,7 +14,6 @@ from runlake.cache.layout import LAYOUT_VERSION
 from runlake.cache.upkeep.catch_up import catch_up
 from runlake.errors import InvalidType
 from runlake.errors.screen import line_for_screen
-from runlake.exports.progress import Progress
 from runlake.lake.disk_source import POLICIES, RAISE, WARN
 from runlake.lake.lake_runs import LakeRuns
 from runlake.lake.one_run import find_one
@@ -23,7 +22,7 @@ from runlake.lake.request import Since, Subject, check_pull, settings_for
 from runlake.lake.selection import Selection
 from runlake.public.run.run import Run
 from runlake.settings import Settings, load_settings
-from runlake.values import Projection, check_word
+from runlake.values import ProgressOption, Projection, check_word
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,7 +69,7 @@ class Lake(LakeRuns):
         dry_run: bool = False,
         workers: int | None = None,
         executor: Executor | None = None,
-        progress: Progress | None = None,
+        progress: ProgressOption = None,
     ) -> PullReport:
         """Download runs with all that belongs to them; what has not changed costs no request.
 
@@ -99,8 +98,8 @@ class Lake(LakeRuns):
         executor : concurrent.futures.Executor, optional
             Pulls the runs in place of threads, for example on several machines. No process pool: it
             loses all tasks with one process.
-        progress : Progress, optional
-            Shows the downloads.
+        progress : bool, callable or None
+            As for `Run.pull`; the units are the bytes of all runs.
 
         Returns
         -------

@@ -12,14 +12,16 @@ from typing import Any, TypeAlias
 
 from runlake.cache.stored_files import ALL_FILES
 from runlake.errors import InvalidArgument, InvalidType
-from runlake.exports.progress import Progress
+from runlake.exports.progress import Progress, Silence
 from runlake.public.lists.attributes import client_of
 from runlake.public.lists.filters import checked_filters
+from runlake.public.progress import check_progress, progress_of
 from runlake.public.run.run import Run
 from runlake.public.runs.run_list import DEFAULT_ORDER
 from runlake.public.runs.runs import Runs
 from runlake.settings import Settings
 from runlake.values import (
+    ProgressOption,
     ProjectPath,
     Question,
     RunPath,
@@ -100,7 +102,7 @@ def check_pull(
     dry_run: bool = False,
     workers: int | None = None,
     executor: Executor | None = None,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> PullRequest:
     """Check the arguments of `Lake.pull`; no request is made.
 
@@ -119,12 +121,7 @@ def check_pull(
     conditions = [one for one in (checked_filters(filters), _since_filter(since)) if one]
     if executor is not None:
         _check_executor(executor)
-    if progress is not None and not all(
-        callable(getattr(progress, name, None)) for name in ("start", "advance", "finish")
-    ):
-        raise InvalidType(
-            f"progress must have the methods start, advance and finish, not {progress!r}."
-        )
+    check_progress(progress)
     if not isinstance(dry_run, bool):
         raise InvalidType(f"dry_run must be True or False, not {dry_run!r}.")
     return PullRequest(
@@ -134,7 +131,7 @@ def check_pull(
         dry_run,
         None if workers is None else check_count(workers, "workers"),
         executor,
-        progress,
+        Silence() if dry_run else progress_of(settings, progress),
     )
 
 

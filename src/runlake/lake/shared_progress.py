@@ -25,20 +25,20 @@ class SharedProgress:
     @contextmanager
     def shown(self) -> Iterator[None]:
         """While the context is open, show the progress of the whole pull."""
-        self._progress.start(None, 0)
+        self._progress.start("exports", None, "B")
         try:
             yield
         finally:
             with self._guard:
                 self._progress.finish()
 
-    def start(self, total_bytes: int | None, n_files: int) -> None:
+    def start(self, what: str, total: int | None, unit: str) -> None:
         """Ignore the beginning of one run."""
 
-    def advance(self, n_bytes: int) -> None:
+    def advance(self, n_done: int) -> None:
         """Count bytes that arrived for any run."""
         with self._guard:
-            self._progress.advance(n_bytes)
+            self._progress.advance(n_done)
 
     def finish(self) -> None:
         """Ignore the end of one run."""

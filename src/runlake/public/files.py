@@ -25,10 +25,12 @@ from runlake.errors import (
 )
 from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
+from runlake.exports.progress import Count
 from runlake.public.lists.attributes import Attributes, client_of
 from runlake.public.lists.destinations import destination_of, is_wanted, open_text
 from runlake.public.lists.pages import Page, SizedPages
-from runlake.values import RunPath
+from runlake.public.progress import progress_of
+from runlake.values import ProgressOption, RunPath
 
 if TYPE_CHECKING:
     from runlake.public.api import Api
@@ -104,6 +106,8 @@ class File(Attributes):
         replace: bool = False,
         exist_ok: bool = False,
         api: Api | None = None,
+        *,
+        progress: ProgressOption = None,
     ) -> TextIOWrapper:
         """Download the file into a directory; if this fails, no part of the file stays there.
 
@@ -117,6 +121,8 @@ class File(Attributes):
             Keep an existing file, and download nothing.
         api : Api, optional
             The `Api` whose settings the download uses; if omitted, the `Api` that listed the file.
+        progress : bool, callable or None
+            As for `Run.pull`.
 
         Returns
         -------
@@ -132,8 +138,11 @@ class File(Attributes):
             If the file cannot be downloaded; no part of the file stays in the directory then.
         """
         destination = destination_of(root, self.name)
+        client = self._client if api is None else client_of(api)
+        counted = Count(progress_of(client.settings, progress))
         if is_wanted(destination, replace=replace, exist_ok=exist_ok):
-            self._download(self._client if api is None else client_of(api), destination)
+            with counted.shown(self.name, self.size or None, "B"):
+                self._download(client, destination, counted)
         return open_text(root, self.name)
 
     def delete(self) -> None:
@@ -166,16 +175,16 @@ class File(Attributes):
         except (TypeError, ValueError) as error:
             raise ProtocolError(f"The project id of {self.run!r} is not a number.") from error
 
-    def _download(self, client: Client, destination: Path) -> None:
+    def _download(self, client: Client, destination: Path, counted: Count) -> None:
         try:
-            self._receive(client, destination)
+            self._receive(client, destination, counted)
         except FileTransferError as error:
             # A local error, such as a full disk, is not cured by a new URL.
             if isinstance(error.__cause__, OSError):
                 raise
             # The signed URL expired, or the file changed since it was listed: list it again.
             vars(self).update(vars(find_file(client, self._owner, self.name)))
-            self._receive(client, destination)
+            self._receive(client, destination, counted)
 
     def _read(self, what: str) -> bytes:
         """Return the content of a small file, from its host or, offline, from the lake."""
@@ -185,7 +194,7 @@ class File(Attributes):
             url = self.url
         return download_bytes(self._client, url, what=what)
 
-    def _receive(self, client: Client, destination: Path) -> None:
+    def _receive(self, client: Client, destination: Path, counted: Count) -> None:
         try:
             if client.settings.offline and self._attrs.get("content"):
                 make_directory(destination.parent)
@@ -200,6 +209,7 @@ class File(Attributes):
                 # Without a digest the length is no bound: the backend may have measured an
                 # earlier version of the file.
                 max_bytes=self.size or None if self._md5 else None,
+                count=counted.add,
             )
         except OSError as error:
             raise FileTransferError(f"{str(destination)!r} cannot be written: {error}.") from error
@@ -300,6 +310,11 @@ class Files(SizedPages[File]):
 
     def __repr__(self) -> str:
         return line_for_screen(f"<Files {'/'.join(self.run.path)} ({len(self)})>")
+
+    def _repr_html_(self) -> str:
+        from runlake.public.cards.others import show_files
+
+        return show_files(self)
 
 
 def is_like(name: str, pattern: str) -> bool:

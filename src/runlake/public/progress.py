@@ -1,30 +1,145 @@
-"""A progress bar for downloads, shown only on a terminal or in a notebook."""
+"""The argument ``progress``: a bar on a terminal or in a notebook, a function, or nothing."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
 
+from runlake.errors import InvalidType
+from runlake.errors.screen import line_for_screen
 from runlake.exports.progress import Progress, Silence
 from runlake.public.lists.attributes import is_notebook
+from runlake.settings import Settings
+from runlake.values import ProgressOption, ProgressUpdate
+
+# Work that is done sooner shows no bar.
+DELAY_SECONDS = 1.0
+# Bars are drawn again at most this often.
+REDRAW_SECONDS = 0.1
 
 
-def visible_progress(*, is_wanted: bool = True) -> Progress:
-    """Return a progress bar of rich or tqdm, or a silent one if nobody would see a bar.
+def progress_of(
+    settings: Settings, option: ProgressOption = None, *, delay: float = DELAY_SECONDS
+) -> Progress:
+    """Return the display that an argument ``progress`` requests.
 
     Parameters
     ----------
-    is_wanted : bool
-        False if ``RUNLAKE_PROGRESS=0`` is set.
+    settings : Settings
+        Say whether bars are wanted (``RUNLAKE_PROGRESS``).
+    option : bool, callable or None
+        True shows a bar at once, None only after ``delay`` seconds and only if bars are wanted.
+        Both show a bar only on a terminal or in a notebook. A callable gets each `ProgressUpdate`.
+    delay : float
+        Seconds.
+
+    Raises
+    ------
+    InvalidType
+        If the option is something else.
     """
-    if not is_wanted or not _is_seen():
+    check_progress(option)
+    if option is False or (option is None and not settings.progress):
         return Silence()
-    for kind in (Bar, TqdmBar):
-        try:
-            return kind()
-        except ImportError:
-            continue
-    return Silence()
+    if option is None or option is True:
+        return ShownProgress(0.0 if option else delay)
+    return ReportedProgress(option)
+
+
+def check_progress(option: object) -> None:
+    """Raise `InvalidType` if an argument ``progress`` is neither a bool, None nor a function."""
+    if not (option is None or isinstance(option, bool) or callable(option)):
+        raise InvalidType(f"progress must be True, False or a function, not {option!r}.")
+
+
+class Drawing(Protocol):
+    """A bar that is on the screen; it is made with the first update to show."""
+
+    def __init__(self, first: ProgressUpdate) -> None: ...
+
+    def show(self, update: ProgressUpdate) -> None:
+        """Draw the bar."""
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+
+
+class ReportedProgress:
+    """Calls a function at every step of the work; an exception of the function ends the work.
+
+    Parameters
+    ----------
+    report : callable
+        Gets a `ProgressUpdate`; it is called in the threads that do the work, one call at a time.
+    """
+
+    def __init__(self, report: Callable[[ProgressUpdate], object]) -> None:
+        self._report = report
+        self._now = ProgressUpdate(0, None, "", "")
+
+    def start(self, what: str, total: int | None, unit: str) -> None:
+        """Report that nothing is done yet."""
+        self._now = ProgressUpdate(0, total, unit, what)
+        self._report(self._now)
+
+    def advance(self, n_done: int) -> None:
+        """Report finished units."""
+        now = self._now
+        self._now = ProgressUpdate(now.done + n_done, now.total, now.unit, now.what)
+        self._report(self._now)
+
+    def finish(self) -> None:
+        """Report nothing: the last update had the final number."""
+
+
+class ShownProgress:
+    """A bar on a terminal or in a notebook; nothing elsewhere.
+
+    Parameters
+    ----------
+    delay : float
+        Seconds after which a bar appears.
+    """
+
+    def __init__(self, delay: float) -> None:
+        self._delay = delay
+        self._now = ProgressUpdate(0, None, "", "")
+        self._drawn_at = 0.0
+        self._bar: Drawing | None = None
+        self._is_seen = False
+
+    def start(self, what: str, total: int | None, unit: str) -> None:
+        """Begin; the bar appears after the delay."""
+        self._now = ProgressUpdate(0, total, unit, line_for_screen(what))
+        self._bar = None
+        self._is_seen = _is_seen()
+        self._drawn_at = time.monotonic() + self._delay - REDRAW_SECONDS
+        if not self._delay:
+            self._draw()
+
+    def advance(self, n_done: int) -> None:
+        """Move the bar."""
+        now = self._now
+        self._now = ProgressUpdate(now.done + n_done, now.total, now.unit, now.what)
+        if self._is_seen and time.monotonic() >= self._drawn_at + REDRAW_SECONDS:
+            self._draw()
+
+    def finish(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.show(self._now)
+            self._bar.close()
+            self._bar = None
+
+    def _draw(self) -> None:
+        self._drawn_at = time.monotonic()
+        if self._bar is not None:
+            self._bar.show(self._now)
+        elif self._is_seen:
+            self._bar = _open_bar(self._now)
+            self._is_seen = self._bar is not None
 
 
 def _is_seen() -> bool:
@@ -33,67 +148,81 @@ def _is_seen() -> bool:
     return bool((is_terminal is not None and is_terminal()) or is_notebook())
 
 
-class Bar:
-    """Progress bar of rich: downloaded bytes of one pull, on standard error."""
+def _open_bar(first: ProgressUpdate) -> Drawing | None:
+    """Return a bar of the first library that is installed; None if there is none."""
+    from runlake.notebook.bar import NotebookBar
 
-    def __init__(self) -> None:
+    kinds: list[type[Drawing]] = [NotebookBar] if is_notebook() else [RichBar, TqdmBar]
+    for kind in kinds:
+        try:
+            return kind(first)
+        except ImportError:
+            continue
+    return None
+
+
+class RichBar:
+    """Progress bar of rich on standard error.
+
+    Parameters
+    ----------
+    first : ProgressUpdate
+        What to show at first.
+    """
+
+    def __init__(self, first: ProgressUpdate) -> None:
         from rich.console import Console
+        from rich.markup import escape
         from rich.progress import (
             BarColumn,
             DownloadColumn,
+            MofNCompleteColumn,
             Progress,
             TextColumn,
             TransferSpeedColumn,
         )
 
+        counted = [DownloadColumn(), TransferSpeedColumn()]
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
+            *(counted if first.unit == "B" else [MofNCompleteColumn()]),
             console=Console(stderr=True),
-            disable=not _is_seen(),
         )
-
-    def start(self, total_bytes: int | None, n_files: int) -> None:
-        """Show the bar."""
         self._bar.start()
-        self._bar.add_task(_what(n_files), total=total_bytes)
+        what = escape(first.what)
+        self._task = self._bar.add_task(what, total=first.total, completed=first.done)
 
-    def advance(self, n_bytes: int) -> None:
+    def show(self, update: ProgressUpdate) -> None:
         """Move the bar."""
-        if self._bar.tasks:
-            self._bar.advance(self._bar.tasks[0].id, n_bytes)
+        self._bar.update(self._task, completed=update.done)
 
-    def finish(self) -> None:
+    def close(self) -> None:
         """Leave the bar as it stands."""
         self._bar.stop()
 
 
 class TqdmBar:
-    """Progress bar of tqdm, for installations without rich."""
+    """Progress bar of tqdm, for installations without rich.
 
-    def __init__(self) -> None:
-        from tqdm.auto import tqdm
+    Parameters
+    ----------
+    first : ProgressUpdate
+        What to show at first.
+    """
 
-        self._tqdm = tqdm
-        self._bar: Any = None
+    def __init__(self, first: ProgressUpdate) -> None:
+        from tqdm import tqdm
 
-    def start(self, total_bytes: int | None, n_files: int) -> None:
-        """Show the bar."""
-        self._bar = self._tqdm(total=total_bytes, desc=_what(n_files), unit="B", unit_scale=True)
+        is_bytes = first.unit == "B"
+        self._bar: Any = tqdm(
+            total=first.total, desc=first.what, unit=first.unit, unit_scale=is_bytes
+        )
 
-    def advance(self, n_bytes: int) -> None:
+    def show(self, update: ProgressUpdate) -> None:
         """Move the bar."""
-        if self._bar is not None:
-            self._bar.update(n_bytes)
+        self._bar.update(update.done - self._bar.n)
 
-    def finish(self) -> None:
+    def close(self) -> None:
         """Leave the bar as it stands."""
-        if self._bar is not None:
-            self._bar.close()
-
-
-def _what(n_files: int) -> str:
-    # A pull of many runs does not know the number when it begins.
-    return f"{n_files} exports" if n_files else "exports"
+        self._bar.close()

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,6 +33,7 @@ def download_file(
     etag: str | None = None,
     max_bytes: int | None = None,
     is_durable: bool = True,
+    count: Callable[[int], None] | None = None,
 ) -> None:
     """Download a file atomically: ``destination`` is replaced once the file is complete.
 
@@ -54,6 +55,9 @@ def download_file(
         Maximum length; a longer file is refused before all of it has arrived.
     is_durable : bool
         Flush the file to disk before it is renamed. Not needed if all readers verify the file.
+    count : callable, optional
+        Called with numbers of bytes that arrived. A failed attempt takes its bytes back, by a
+        negative number.
 
     Raises
     ------
@@ -64,8 +68,25 @@ def download_file(
     """
     make_directory(destination.parent)
     part = destination.with_name(f".{secrets.token_hex(8)}.part")
+
+    def attempt() -> None:
+        arrived = 0
+
+        def note(n_bytes: int) -> None:
+            nonlocal arrived
+            arrived += n_bytes
+            if count is not None:
+                count(n_bytes)
+
+        try:
+            _receive(client, url, part, what, md5, etag, max_bytes, note)
+        except BaseException:
+            if arrived:
+                note(-arrived)
+            raise
+
     try:
-        retry(lambda: _receive(client, url, part, what, md5, etag, max_bytes), client.settings)
+        retry(attempt, client.settings)
         if is_durable:
             _sync(part)
         part.replace(destination)
@@ -148,6 +169,7 @@ def _receive(
     md5: str | None,
     etag: str | None,
     max_bytes: int | None,
+    note: Callable[[int], None],
 ) -> None:
     digest = hashlib.md5(usedforsecurity=False)
     n_bytes = 0
@@ -164,6 +186,7 @@ def _receive(
         with open(part, "wb", buffering=WRITE_BYTES, opener=_open_no_link) as file:
             for chunk in reply.iter_bytes(max_bytes):
                 n_bytes += len(chunk)
+                note(len(chunk))
                 file.write(chunk)
                 digest.update(chunk)
     if promised is not None and promised != n_bytes:

@@ -94,6 +94,7 @@ def download_checked(
     what: str,
     md5: str | None,
     max_bytes: int | None = None,
+    count: Callable[[int], None] | None = None,
 ) -> None:
     """Download a file by a signed URL, which is renewed once if it has expired.
 
@@ -111,11 +112,20 @@ def download_checked(
         Expected MD5 in base64; None skips the check.
     max_bytes : int, optional
         Maximum length of the file in bytes.
+    count : callable, optional
+        As for `download_file`.
     """
 
     def download(url: str) -> None:
         download_file(
-            client, url, destination, what=what, md5=md5, max_bytes=max_bytes, is_durable=False
+            client,
+            url,
+            destination,
+            what=what,
+            md5=md5,
+            max_bytes=max_bytes,
+            is_durable=False,
+            count=count,
         )
 
     try:

@@ -33,6 +33,7 @@ from runlake.errors import (
     RunlakeError,
 )
 from runlake.errors.user_line import for_thread, warn
+from runlake.exports.progress import Count, FileCount
 from runlake.values import ArtifactPath
 
 URLS_PER_PAGE = 5000
@@ -188,6 +189,8 @@ class Fetcher:
         Names of the entries that may be needed; all entries if omitted.
     skip_cache : bool
         Download directly to the target, without the cache.
+    counted : FileCount, optional
+        Counts the bytes.
     """
 
     def __init__(
@@ -197,8 +200,10 @@ class Fetcher:
         names: Sequence[str] | None = None,
         *,
         skip_cache: bool = False,
+        counted: FileCount | None = None,
     ) -> None:
         self._client = client
+        self._counted = counted or FileCount(Count(None))
         self.what = f"'{path}'"
         self._urls = FileUrls(client, path, names)
         self._skip_cache = skip_cache
@@ -237,8 +242,9 @@ class Fetcher:
         target = root / entry.path
         try:
             self._check_parents(entry, target, root)
-            if not is_intact(target, entry):
-                self._place(entry, target)
+            with self._counted.file(entry.size):
+                if not is_intact(target, entry):
+                    self._place(entry, target)
         except OSError as error:
             raise FileTransferError(
                 f"{self.named(entry)} cannot be written to {str(target)!r}: "
@@ -342,6 +348,7 @@ class Fetcher:
             what=self.named(entry),
             md5=entry.md5,
             max_bytes=entry.size,
+            count=self._counted.add,
         )
 
     def resolve(self, entry: Entry, depth: int) -> tuple[Fetcher, Entry]:
@@ -387,7 +394,12 @@ class Fetcher:
         with answer_to(self._client, "ArtifactByID", f"a reference of {self.what}"):
             version = f"v{found['versionIndex']}"
             names = (project["entity"]["name"], project["name"], collection["name"], version)
-        fetcher = Fetcher(self._client, ArtifactPath(*names), skip_cache=self._skip_cache)
+        fetcher = Fetcher(
+            self._client,
+            ArtifactPath(*names),
+            skip_cache=self._skip_cache,
+            counted=self._counted,
+        )
         return fetcher, fetch_manifest(self._client, artifact_id, fetcher.what)
 
     def named(self, entry: Entry) -> str:

@@ -15,6 +15,7 @@ from runlake.errors import RunNotFoundError
 from runlake.errors.user_line import for_thread
 from runlake.exports.manifest import Freshness
 from runlake.exports.manifests import manifests_of
+from runlake.exports.progress import Count, Progress
 from runlake.history.reader import Reading, open_reading
 from runlake.history.sample.by_server import fetch_system_rows
 from runlake.values import Question, Row, RunPath
@@ -60,7 +61,12 @@ class RunSource(Protocol):
     def client(self) -> Client:
         """Its settings limit how many runs are read at once."""
 
-    def open(self, runs: Sequence[ListedRun], question: Question) -> list[Reading]:
+    def open(
+        self,
+        runs: Sequence[ListedRun],
+        question: Question,
+        progress: Progress | None = None,
+    ) -> list[Reading]:
         """Plan a read of each run; see `open_readings`."""
 
     def open_parent(self, fork: Reading, run: RunPath, question: Question) -> tuple[Reading, Any]:
@@ -76,9 +82,14 @@ class BackendSource:
 
     client: Client
 
-    def open(self, runs: Sequence[ListedRun], question: Question) -> list[Reading]:
+    def open(
+        self,
+        runs: Sequence[ListedRun],
+        question: Question,
+        progress: Progress | None = None,
+    ) -> list[Reading]:
         """Download the exports of runs and plan a read of each."""
-        return open_readings(self.client, runs, question)
+        return open_readings(self.client, runs, question, progress)
 
     def open_parent(self, fork: Reading, run: RunPath, question: Question) -> tuple[Reading, Any]:
         """Download a parent's exports, and store its fields for offline reads."""
@@ -98,7 +109,12 @@ class BackendSource:
         return fetch_system_rows(self.client, run.path, n_rows)
 
 
-def open_readings(client: Client, runs: Sequence[ListedRun], question: Question) -> list[Reading]:
+def open_readings(
+    client: Client,
+    runs: Sequence[ListedRun],
+    question: Question,
+    progress: Progress | None = None,
+) -> list[Reading]:
     """Download the exports of runs and plan a read of each.
 
     Parameters
@@ -110,6 +126,8 @@ def open_readings(client: Client, runs: Sequence[ListedRun], question: Question)
         costs no request.
     question : Question
         What to read of each run.
+    progress : Progress, optional
+        Counts the runs that are not in the cache.
 
     Returns
     -------
@@ -126,6 +144,7 @@ def open_readings(client: Client, runs: Sequence[ListedRun], question: Question)
                 client, run.path, question, attrs=run.fields, fetch=manifests.fetch
             ),
             others,
+            progress,
         )
     fetched = iter(opened)
     return [
@@ -144,12 +163,37 @@ def _find_unchanged(client: Client, run: ListedRun, question: Question) -> PullR
     return find_unchanged(client, run.path, question, run.freshness)
 
 
-def side_by_side(client: Client, read: Callable[[S], T], subjects: Sequence[S]) -> list[T]:
-    """Call ``read`` for each subject, in as many threads as the settings allow; keep the order."""
+def side_by_side(
+    client: Client,
+    read: Callable[[S], T],
+    subjects: Sequence[S],
+    progress: Progress | None = None,
+) -> list[T]:
+    """Call ``read`` for each subject, in as many threads as the settings allow; keep the order.
+
+    Parameters
+    ----------
+    client : Client
+        Its settings limit the number of threads.
+    read : callable
+        Called once per subject.
+    subjects : sequence
+        Runs, or what stands for a run.
+    progress : Progress, optional
+        Counts the subjects that have been read.
+    """
     if not subjects:
         return []
+    counted = Count(progress)
+
+    def read_one(subject: S) -> T:
+        result = read(subject)
+        counted.add()
+        return result
+
     executor = ThreadPoolExecutor(client.settings.max_workers, thread_name_prefix="runlake-runs")
-    try:
-        return list(executor.map(for_thread(read), subjects))
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+    with counted.shown(f"{len(subjects):,} runs", len(subjects), "runs"):
+        try:
+            return list(executor.map(for_thread(read_one), subjects))
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runlake.errors import InvalidArgument
+from runlake.exports.progress import Progress
 from runlake.history.reader import Reading
 from runlake.history.runs.open import ListedRun, RunSource, side_by_side
 from runlake.history.sample.sample import Sample
@@ -93,7 +94,12 @@ class Sampling:
         return Question.from_arguments(self.keys)
 
 
-def sample_runs(source: RunSource, runs: Sequence[ListedRun], sampling: Sampling) -> list[Sample]:
+def sample_runs(
+    source: RunSource,
+    runs: Sequence[ListedRun],
+    sampling: Sampling,
+    progress: Progress | None = None,
+) -> list[Sample]:
     """Sample runs in parallel.
 
     Parameters
@@ -104,6 +110,8 @@ def sample_runs(source: RunSource, runs: Sequence[ListedRun], sampling: Sampling
         The runs.
     sampling : Sampling
         What to sample.
+    progress : Progress, optional
+        Counts the runs.
 
     Returns
     -------
@@ -111,20 +119,26 @@ def sample_runs(source: RunSource, runs: Sequence[ListedRun], sampling: Sampling
         One per run, in order.
     """
     if sampling.is_system:
-        return side_by_side(source.client, lambda run: _system_sample(source, run, sampling), runs)
+        return side_by_side(
+            source.client, lambda run: _system_sample(source, run, sampling), runs, progress
+        )
     from runlake.history.sample.downsample import rows_of
 
     return _together_or_alone(
         source,
         runs,
         sampling,
+        progress,
         together=lambda frame, n_rows: Sample(rows_of(frame), n_rows),
         alone=lambda reading: reading.sample(sampling.n_rows, sampling.keys, is_silent=True),
     )
 
 
 def sample_runs_as_frames(
-    source: RunSource, runs: Sequence[ListedRun], sampling: Sampling
+    source: RunSource,
+    runs: Sequence[ListedRun],
+    sampling: Sampling,
+    progress: Progress | None = None,
 ) -> list[tuple[pl.DataFrame, int]]:
     """Sample runs as `sample_runs` does, as frames without a Python object per cell.
 
@@ -136,11 +150,13 @@ def sample_runs_as_frames(
     if sampling.is_system:
         from runlake.history.frames.json_columns import frame_of
 
-        return [(frame_of(one.rows), one.n_rows) for one in sample_runs(source, runs, sampling)]
+        samples = sample_runs(source, runs, sampling, progress)
+        return [(frame_of(one.rows), one.n_rows) for one in samples]
     return _together_or_alone(
         source,
         runs,
         sampling,
+        progress,
         together=lambda frame, n_rows: (frame, n_rows),
         alone=lambda reading: reading.sampled_frame(sampling.n_rows, sampling.keys),
     )
@@ -150,13 +166,14 @@ def _together_or_alone(
     source: RunSource,
     runs: Sequence[ListedRun],
     sampling: Sampling,
+    progress: Progress | None,
     *,
     together: Callable[[pl.DataFrame, int], T],
     alone: Callable[[Reading], T],
 ) -> list[T]:
     from runlake.history.runs.same_schema import sample_together
 
-    readings = source.open(runs, sampling.question)
+    readings = source.open(runs, sampling.question, progress)
     sampled = sample_together(readings, sampling.n_rows, sampling.keys)
     pairs = list(zip(readings, sampled, strict=True))
     lone = [reading for reading, one in pairs if one is None]

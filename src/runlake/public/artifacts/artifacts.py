@@ -26,13 +26,15 @@ from runlake.errors import (
 )
 from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
+from runlake.exports.progress import Count, FileCount
 from runlake.public.artifacts.entries import ArtifactManifest, ArtifactManifestEntry
 from runlake.public.artifacts.fields import VERSION
 from runlake.public.artifacts.links import ArtifactLinks
 from runlake.public.artifacts.objects import object_name
 from runlake.public.links import files_of, object_in, run_at
 from runlake.public.lists.destinations import directory_or, path_text
-from runlake.values import ArtifactPath
+from runlake.public.progress import check_progress, progress_of
+from runlake.values import ArtifactPath, ProgressOption
 
 if TYPE_CHECKING:
     from runlake.public.artifacts.collection import ArtifactCollection
@@ -167,6 +169,8 @@ class Artifact(ArtifactLinks):
         skip_cache: bool | None = None,
         path_prefix: AnyPath | None = None,
         multipart: bool | None = None,
+        *,
+        progress: ProgressOption = None,
     ) -> str:
         """Download the files of the artifact, except existing files with the right digest.
 
@@ -182,6 +186,8 @@ class Artifact(ArtifactLinks):
             Download only files whose names start with this text.
         multipart : bool, optional
             Accepted for compatibility and ignored.
+        progress : bool, callable or None
+            As for `Run.pull`.
 
         Returns
         -------
@@ -202,22 +208,28 @@ class Artifact(ArtifactLinks):
         del multipart
         directory = directory_or(root, self.default_root)
         prefix = "" if path_prefix is None else path_text(path_prefix, "path_prefix")
+        counted = Count(progress_of(self._client.settings, progress))
         manifest = self._fetch_contents()
-        fetcher = Fetcher(self._client, self.place, skip_cache=bool(skip_cache))
-        fetcher.place_all(
-            (entry for name, entry in manifest.entries.items() if name.startswith(prefix)),
-            Path(directory),
-            allow_missing_references=allow_missing_references,
+        entries = [entry for name, entry in manifest.entries.items() if name.startswith(prefix)]
+        fetcher = Fetcher(
+            self._client, self.place, skip_cache=bool(skip_cache), counted=FileCount(counted)
         )
+        n_bytes = sum(entry.size or 0 for entry in entries)
+        with counted.shown(f"{len(entries):,} files of {self.name}", n_bytes, "B"):
+            fetcher.place_all(
+                entries, Path(directory), allow_missing_references=allow_missing_references
+            )
         return directory
 
-    def checkout(self, root: AnyPath | None = None) -> str:
+    def checkout(self, root: AnyPath | None = None, *, progress: ProgressOption = None) -> str:
         """Download the files of the artifact to a directory, and delete all other files in it.
 
         Parameters
         ----------
         root : path, optional
             The directory; ``./artifacts/NAME`` without the version if omitted.
+        progress : bool, callable or None
+            As for `Run.pull`.
 
         Returns
         -------
@@ -229,6 +241,7 @@ class Artifact(ArtifactLinks):
         FileTransferError
             If a file cannot be downloaded, has the wrong digest, or cannot be written or deleted.
         """
+        check_progress(progress)
         directory = directory_or(root, partial(self.default_root, include_version=False))
         for found, name in _files_below(directory):
             if not self._holds(name):
@@ -239,7 +252,7 @@ class Artifact(ArtifactLinks):
                         f"{str(found)!r} is not in artifact {self.qualified_name!r} and cannot be "
                         f"deleted: {error}."
                     ) from error
-        return self.download(directory)
+        return self.download(directory, progress=progress)
 
     def file(self, root: AnyPath | None = None) -> str:
         """Download the only file of an artifact that has exactly one file.
@@ -375,6 +388,11 @@ class Artifact(ArtifactLinks):
 
     def __repr__(self) -> str:
         return line_for_screen(f"<Artifact {self.qualified_name} ({self.type})>")
+
+    def _repr_html_(self) -> str:
+        from runlake.public.cards.others import show_artifact
+
+        return show_artifact(self)
 
 
 def _files_below(directory: str) -> Iterator[tuple[Path, str]]:

@@ -15,7 +15,10 @@ from runlake.cache.artifacts.manifest import Entry, Manifest
 from runlake.cache.artifacts.references import ARTIFACT_SCHEME
 from runlake.errors import InvalidArgument
 from runlake.errors.screen import line_for_screen
+from runlake.exports.progress import Count, FileCount
 from runlake.public.lists.destinations import directory_or
+from runlake.public.progress import progress_of
+from runlake.values import ProgressOption
 
 if TYPE_CHECKING:
     from runlake.public.artifacts.artifacts import Artifact
@@ -115,6 +118,8 @@ class ArtifactManifestEntry:
         root: str | os.PathLike[str] | None = None,
         skip_cache: bool | None = None,
         executor: Executor | None = None,
+        *,
+        progress: ProgressOption = None,
     ) -> str:
         """Download the file into a directory, unless it exists there with the right digest.
 
@@ -126,6 +131,8 @@ class ArtifactManifestEntry:
             Neither read the file from the cache nor store it there.
         executor : Executor, optional
             Accepted for compatibility and ignored: a file is downloaded with one request.
+        progress : bool, callable or None
+            As for `Run.pull`.
 
         Returns
         -------
@@ -140,8 +147,16 @@ class ArtifactManifestEntry:
         del executor
         artifact = self._artifact
         directory = directory_or(root, artifact.default_root)
-        fetcher = Fetcher(artifact.client, artifact.place, [self.path], skip_cache=bool(skip_cache))
-        fetcher.place(self._entry, Path(directory))
+        counted = Count(progress_of(artifact.client.settings, progress))
+        fetcher = Fetcher(
+            artifact.client,
+            artifact.place,
+            [self.path],
+            skip_cache=bool(skip_cache),
+            counted=FileCount(counted),
+        )
+        with counted.shown(self.path, self.size, "B"):
+            fetcher.place(self._entry, Path(directory))
         return os.path.join(directory, self.path)  # noqa: PTH118 - a Path drops "./"
 
     def __repr__(self) -> str:

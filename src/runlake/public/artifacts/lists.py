@@ -14,6 +14,7 @@ from runlake.cache.artifacts.contents import download_checked
 from runlake.cache.artifacts.files import fetch_file_page
 from runlake.errors import ArtifactNotFoundError, FileTransferError, InvalidArgument
 from runlake.errors.screen import line_for_screen
+from runlake.exports.progress import Count
 from runlake.public.artifacts.artifacts import Artifact
 from runlake.public.artifacts.values import check_names
 from runlake.public.files import File
@@ -186,7 +187,7 @@ class ArtifactFile(File):
             "Delete the whole version with artifact.delete()."
         )
 
-    def _download(self, client: Client, destination: Path) -> None:
+    def _download(self, client: Client, destination: Path, counted: Count) -> None:
         try:
             download_checked(
                 client,
@@ -195,6 +196,7 @@ class ArtifactFile(File):
                 what=f"{self.name!r} of artifact '{self._artifact.qualified_name}'",
                 md5=self._md5,
                 max_bytes=self._attrs.get("sizeBytes") if self._md5 else None,
+                count=counted.add,
             )
         except OSError as error:
             raise FileTransferError(f"{str(destination)!r} cannot be written: {error}.") from error

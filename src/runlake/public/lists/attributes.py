@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import sys
 from typing import Any
 from urllib.parse import quote
 
@@ -51,27 +52,37 @@ class Attributes:
         return camel_case(string)
 
     def display(self, height: int = 420, hidden: bool = False) -> bool:
-        """Show the object in a notebook.
+        """Show the object's card in a notebook.
 
         Parameters
         ----------
         height : int
-            Height in pixels.
+            Greatest height in pixels; a higher card scrolls.
         hidden : bool
-            Hide the page behind a button that shows it.
+            Show only a title; a click on it shows the card.
 
         Returns
         -------
         bool
-            True if the object was shown; False outside a notebook, or if the object has no page.
+            True if the object was shown; False outside a notebook, or if the object has no card.
         """
-        shown = self.to_html(height, hidden)
-        if not is_notebook() or shown is None:
+        _check_height(height)
+        if not is_notebook():
+            return False
+        shown = self._card(height)
+        if shown is None:
             return False
         from IPython.display import HTML, display
 
-        display(HTML(shown))
+        from runlake.notebook.cards import hidden_behind
+
+        display(HTML(hidden_behind(repr(self), shown) if hidden else shown))
         return True
+
+    def _card(self, height: int | None = None) -> str | None:
+        """Return the card of the object, as HTML; None if it has none."""
+        del height
+        return None
 
     def to_html(self, height: int = 420, hidden: bool = False) -> str | None:
         """Return HTML that shows the object; None if it has no page."""
@@ -100,21 +111,14 @@ def client_of(api: object) -> Client:
 
 def is_notebook() -> bool:
     """Return whether the code runs in a Jupyter kernel."""
-    return _kernel() is not None
+    # A kernel has imported IPython, which takes half a second elsewhere.
+    find_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return find_shell is not None and getattr(find_shell(), "kernel", None) is not None
 
 
-def is_vscode() -> bool:
-    """Return whether the code runs in a notebook of VS Code, which shows no frames."""
-    kernel = _kernel()
-    return kernel is not None and "__vsc_ipynb_file__" in kernel.shell.user_ns
-
-
-def _kernel() -> Any:
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return None
-    return getattr(get_ipython(), "kernel", None)
+def _check_height(height: object) -> None:
+    if not isinstance(height, (int, float)):
+        raise InvalidType(f"height must be a number of pixels, not {height!r}.")
 
 
 def frame_of(url: str, height: int, *, hidden: bool) -> str:
@@ -139,8 +143,7 @@ def frame_of(url: str, height: int, *, hidden: bool) -> str:
     InvalidType
         If the height is not a number.
     """
-    if not isinstance(height, (int, float)):
-        raise InvalidType(f"height must be a number of pixels, not {height!r}.")
+    _check_height(height)
     if not url.startswith(("https://", "http://")):
         return html.escape(url)
     address = html.escape(f"{quote(url, safe=URL_CHARACTERS)}?jupyter=true")

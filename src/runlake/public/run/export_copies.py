@@ -13,8 +13,8 @@ from runlake.cache.pull import pull_run
 from runlake.cache.pull_result import PullResult
 from runlake.errors import FileTransferError, IncompleteRunHistoryError
 from runlake.exports.manifest import fetch_manifest
+from runlake.exports.progress import Progress
 from runlake.public.lists.destinations import path_text
-from runlake.public.progress import visible_progress
 from runlake.values import Question, RunPath
 
 
@@ -38,9 +38,14 @@ class DownloadHistoryResult:
 
 
 def download_history_exports(
-    client: Client, run: RunPath, directory: Path | str, *, require_complete_history: bool
+    client: Client,
+    run: RunPath,
+    directory: Path | str,
+    *,
+    require_complete_history: bool,
+    progress: Progress,
 ) -> DownloadHistoryResult:
-    """Pull the exports of a run, with a progress bar, and copy them to a directory.
+    """Pull the exports of a run, and copy them to a directory.
 
     Parameters
     ----------
@@ -53,6 +58,8 @@ def download_history_exports(
         that an interrupted copy leaves no partial export.
     require_complete_history : bool
         Raise an error if the run has live rows.
+    progress : Progress
+        Shows the download.
 
     Returns
     -------
@@ -73,7 +80,6 @@ def download_history_exports(
     # Check before the pull, to fail early, and after it, because the run may have logged meanwhile.
     if require_complete_history and not client.settings.offline:
         _check_complete(run, is_whole=fetch_manifest(client, run).live_steps == ())
-    progress = visible_progress(is_wanted=client.settings.progress)
     pulled = pull_run(client, run, Question(), progress=progress)
     if require_complete_history:
         _check_complete(run, is_whole=pulled.is_whole_history)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from runlake.cache.pull import pull_run
 from runlake.cache.pull_result import PullResult
-from runlake.exports.progress import Progress
+from runlake.public.progress import progress_of
 from runlake.public.run.export_copies import DownloadHistoryResult, download_history_exports
 from runlake.public.run.fields import RunFields
-from runlake.values import Question
+from runlake.values import ProgressOption, Question
 
 
 class RunExports(RunFields):
@@ -20,7 +20,7 @@ class RunExports(RunFields):
         keys: list[str] | None = None,
         *,
         use_cache: bool = True,
-        progress: Progress | None = None,
+        progress: ProgressOption = None,
     ) -> PullResult:
         """Download the exports of the run to the cache.
 
@@ -31,8 +31,9 @@ class RunExports(RunFields):
             If omitted, exports are downloaded whole.
         use_cache : bool
             False downloads every export again.
-        progress : Progress, optional
-            An object that is informed about the number of downloaded bytes.
+        progress : bool, callable or None
+            False shows nothing. None shows a bar if this takes more than a second, True at once;
+            both only on a terminal or in a notebook. A function gets each `ProgressUpdate`.
 
         Returns
         -------
@@ -45,11 +46,15 @@ class RunExports(RunFields):
             Question.from_arguments(keys),
             use_cache=use_cache,
             attrs=self._sent,
-            progress=progress,
+            progress=progress_of(self._client.settings, progress),
         )
 
     def download_history_exports(
-        self, download_dir: Path | str, require_complete_history: bool = True
+        self,
+        download_dir: Path | str,
+        require_complete_history: bool = True,
+        *,
+        progress: ProgressOption = None,
     ) -> DownloadHistoryResult:
         """Copy the history exports of the run to a directory.
 
@@ -59,6 +64,8 @@ class RunExports(RunFields):
             Created if it does not exist; existing files of the same names are replaced.
         require_complete_history : bool
             Raise an error if the run has rows that are in no export yet.
+        progress : bool, callable or None
+            As for `pull`, but None shows a bar at once.
 
         Returns
         -------
@@ -77,4 +84,5 @@ class RunExports(RunFields):
             self._path,
             download_dir,
             require_complete_history=require_complete_history,
+            progress=progress_of(self._client.settings, progress, delay=0.0),
         )

@@ -14,6 +14,7 @@ from runlake.history.runs.samples import Sampling
 from runlake.history.sample.by_server import fetch_sampled_rows, fetch_system_rows
 from runlake.history.sample.sample import Sample
 from runlake.public.pandas_frame import as_pandas, frame_to_pandas
+from runlake.public.progress import progress_of
 from runlake.public.run.fields import RunFields
 from runlake.public.run.history_scan import HistoryScan
 from runlake.values import (
@@ -481,6 +482,7 @@ class RunHistory(RunFields):
             use_cache=use_cache,
             attrs=self._sent,
             as_rows=as_rows,
+            progress=progress_of(self._client.settings),
         )
 
     def __iter__(self) -> Iterator[Any]:

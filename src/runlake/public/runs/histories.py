@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from runlake.errors import MissingExtra, SampleWarning
 from runlake.errors.user_line import warn
+from runlake.exports.progress import Progress
 from runlake.history.runs.samples import Sampling, sample_runs, sample_runs_as_frames
+from runlake.public.progress import progress_of
 from runlake.public.runs.run_set import RunSet
-from runlake.values import RUN_ID, STEP, check_word
+from runlake.values import RUN_ID, STEP, ProgressOption, check_word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +29,8 @@ class RunHistories(RunSet):
         x_axis: str | None = ...,
         format: Literal["default"] = ...,
         stream: str = ...,
+        *,
+        progress: ProgressOption = ...,
     ) -> list[dict[str, Any]]: ...
     @overload
     def histories(
@@ -37,6 +41,7 @@ class RunHistories(RunSet):
         *,
         format: Literal["pandas"],
         stream: str = ...,
+        progress: ProgressOption = ...,
     ) -> pd.DataFrame: ...
     @overload
     def histories(
@@ -47,6 +52,7 @@ class RunHistories(RunSet):
         *,
         format: Literal["polars"],
         stream: str = ...,
+        progress: ProgressOption = ...,
     ) -> pl.DataFrame: ...
     @overload
     def histories(
@@ -56,6 +62,8 @@ class RunHistories(RunSet):
         x_axis: str | None = ...,
         format: str = ...,
         stream: str = ...,
+        *,
+        progress: ProgressOption = ...,
     ) -> list[dict[str, Any]] | pd.DataFrame | pl.DataFrame: ...
     def histories(
         self,
@@ -64,6 +72,8 @@ class RunHistories(RunSet):
         x_axis: str | None = STEP,
         format: str = "default",  # noqa: A002 - W&B's name
         stream: str = "default",
+        *,
+        progress: ProgressOption = None,
     ) -> list[dict[str, Any]] | pd.DataFrame | pl.DataFrame:
         """Return a sample of the history of every run; runs are read in parallel from the cache.
 
@@ -85,6 +95,8 @@ class RunHistories(RunSet):
             alphabetical order.
         stream : {"default", "system", "events", "systemMetrics"}
             "system" and its two synonyms return the backend's sample of the system metrics.
+        progress : bool, callable or None
+            As for `Run.pull`; the units are runs that are not in the cache.
 
         Returns
         -------
@@ -101,18 +113,19 @@ class RunHistories(RunSet):
         """
         check_word(format, "format", ("default", "pandas", "polars"))
         sampling = Sampling.from_arguments(samples, keys, x_axis, stream)
+        shown = progress_of(self._client.settings, progress)
         if format == "polars":
-            return self._polars_histories(sampling)
-        rows = self._row_histories(sampling)
+            return self._polars_histories(sampling, shown)
+        rows = self._row_histories(sampling, shown)
         if format == "default":
             return rows
         pandas = _import_pandas()
         frame = pandas.DataFrame.from_records(rows)
         return frame[sorted(frame.columns)]
 
-    def _row_histories(self, sampling: Sampling) -> list[dict[str, Any]]:
+    def _row_histories(self, sampling: Sampling, progress: Progress) -> list[dict[str, Any]]:
         listed = self._listed()
-        found = sample_runs(self._source, listed, sampling)
+        found = sample_runs(self._source, listed, sampling, progress)
         self._warn_of_samples([(len(one.rows), one.n_rows) for one in found])
         return [
             {**row, RUN_ID: run.run_id}
@@ -120,13 +133,13 @@ class RunHistories(RunSet):
             for row in one.rows
         ]
 
-    def _polars_histories(self, sampling: Sampling) -> pl.DataFrame:
+    def _polars_histories(self, sampling: Sampling, progress: Progress) -> pl.DataFrame:
         import polars as pl
 
         from runlake.history.frames.json_columns import stack
 
         listed = self._listed()
-        found = sample_runs_as_frames(self._source, listed, sampling)
+        found = sample_runs_as_frames(self._source, listed, sampling, progress)
         self._warn_of_samples([(frame.height, n_rows) for frame, n_rows in found])
         frames = [frame for frame, _ in found if not frame.is_empty()]
         if not frames:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from runlake.errors import InvalidArgument, InvalidType, NoRowsWarning
 from runlake.errors.user_line import warn
+from runlake.exports.progress import Progress
 from runlake.history.plan.key_facts import KeyFacts
 from runlake.history.plan.reasons import explain_no_keys
 from runlake.history.reader import SYSTEM_ROWS, Reading
@@ -15,11 +16,13 @@ from runlake.history.runs.axes import AUTO, common_axis
 from runlake.history.runs.key_choice import KeyChoice
 from runlake.history.runs.open import ListedRun, side_by_side
 from runlake.history.runs.samples import Sampling, sample_runs
+from runlake.public.progress import progress_of
 from runlake.public.run.keys import checked_pattern
 from runlake.public.runs.table import RunTable
 from runlake.values import (
     RUN_ID,
     STEP,
+    ProgressOption,
     Projection,
     Question,
     Row,
@@ -53,6 +56,8 @@ class RowRequest:
         Number of last rows of each run.
     lineage : bool
         Whether to begin with the rows of the runs from which a run was forked.
+    progress : Progress or None
+        Counts the runs; None means the default of the settings.
     """
 
     question: Question
@@ -61,6 +66,7 @@ class RowRequest:
     columns: tuple[str, ...]
     tail: int | None
     lineage: bool = False
+    progress: Progress | None = None
 
 
 class RunScans(RunTable):
@@ -79,6 +85,7 @@ class RunScans(RunTable):
         max_step: int | None = None,
         tail: int | None = None,
         lineage: bool = False,
+        progress: ProgressOption = None,
     ) -> pl.LazyFrame:
         """Read the histories of all runs as one lazy frame; live rows are fetched now.
 
@@ -114,6 +121,8 @@ class RunScans(RunTable):
         lineage : bool
             For each run that was forked, begin with the rows of the runs from which it was forked,
             as `Run.scan` does. The configs of the runs are loaded for this.
+        progress : bool, callable or None
+            As for `Run.pull`; the units are runs that are not in the cache.
 
         Returns
         -------
@@ -148,7 +157,8 @@ class RunScans(RunTable):
             tail=tail,
             lineage=lineage,
         )
-        return self._scanned(asked)[0]
+        shown = progress_of(self._client.settings, progress)
+        return self._scanned(replace(asked, progress=shown))[0]
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """Query the runs and their histories with SQL.
@@ -315,7 +325,8 @@ class RunScans(RunTable):
         # With another axis, rows without it are left out only below.
         is_late = axis != STEP and (projection.keys is None or projection.how == "any")
         is_late = is_late or asked.lineage
-        readings = self._readings(listed, question, None if is_late else asked.tail)
+        tail = None if is_late else asked.tail
+        readings = self._readings(listed, question, tail, asked.progress)
         run_ids = [run.run_id for run in listed]
         if asked.lineage:
             readings, places = self._with_parents(readings, question)
@@ -351,9 +362,14 @@ class RunScans(RunTable):
         return self._readings(listed, question, None), question, axis
 
     def _readings(
-        self, listed: Sequence[ListedRun], question: Question, tail: int | None
+        self,
+        listed: Sequence[ListedRun],
+        question: Question,
+        tail: int | None,
+        progress: Progress | None,
     ) -> list[Reading]:
-        readings = self._source.open(listed, question)
+        shown = progress or progress_of(self._client.settings)
+        readings = self._source.open(listed, question, shown)
         if tail is None:
             return readings
         return side_by_side(self._client, lambda reading: reading.last(tail), readings)
@@ -390,7 +406,7 @@ class RunScans(RunTable):
     ) -> list[dict[str, KeyFacts]]:
         """Return facts about the keys of each run, or of each lineage's runs, from statistics."""
         question = Question(Projection(()))
-        readings = self._source.open(listed, question)
+        readings = self._source.open(listed, question, progress_of(self._client.settings))
         if lineage:
             readings, _ = self._with_parents(readings, question)
         return side_by_side(self._client, Reading.logged_keys, readings)
