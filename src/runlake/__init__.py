@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from runlake.public.artifacts.values import ArtifactTTL
     from runlake.public.files import File, Files
     from runlake.public.login import login
+    from runlake.public.media import Media, MediaList
     from runlake.public.projects import Project, Projects
     from runlake.public.run.console import ConsoleLogLine, ConsoleLogs
     from runlake.public.run.export_copies import DownloadHistoryResult
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from runlake.public.users import User
     from runlake.values.branch_point import BranchPoint
     from runlake.values.histogram import Histogram, histogram
+    from runlake.values.progress import ProgressUpdate
 
 __version__ = "0.1.0"
 
@@ -78,10 +80,13 @@ _HOMES = {
     "Lake": "runlake.lake.lake",
     "LakePlan": "runlake.lake.plan",
     "LakeRuns": "runlake.lake.lake_runs",
+    "Media": "runlake.public.media",
+    "MediaList": "runlake.public.media",
     "Metric": "runlake.public.run.metrics",
     "MixedTypesWarning": "runlake.errors",
     "NoRowsWarning": "runlake.errors",
     "Plan": "runlake.history.plan.plan",
+    "ProgressUpdate": "runlake.values.progress",
     "Project": "runlake.public.projects",
     "Projects": "runlake.public.projects",
     "PullReport": "runlake.lake.report",
@@ -122,10 +127,13 @@ __all__ = [
     "Lake",
     "LakePlan",
     "LakeRuns",
+    "Media",
+    "MediaList",
     "Metric",
     "MixedTypesWarning",
     "NoRowsWarning",
     "Plan",
+    "ProgressUpdate",
     "Project",
     "Projects",
     "PullReport",

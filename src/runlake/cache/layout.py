@@ -17,11 +17,13 @@
         <object>.<attempt>.part                one attempt's download (see ``exports.download``)
       artifacts/v1/<host>/<00..ff>/<md5>       the content of an artifact's file
       artifacts/locks/<00..ff>.lock            for many contents
+      media/v1/<host>/<00..ff>/<name>-<sha256> the file of a logged image or other media
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -35,6 +37,7 @@ CONTENT_VERSION = "v1"
 # File systems allow 255 bytes, some encrypted ones only 143.
 MAX_NAME_LENGTH = 120
 EXPORT_SUFFIX = ".parquet"
+SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}$")
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,44 @@ class ContentFile:
     def lock(self) -> Path:
         """The content's lock file, one of 256."""
         return self.root / "artifacts" / "locks" / f"{self.md5[-2:]}.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPlace:
+    """The paths of a run's media file: one per content that the file has had.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    base_url : str
+        Root of the API.
+    run : RunPath
+        The run.
+    name : str
+        Name of the file in the run; the file's suffix is that of the name.
+    """
+
+    root: Path
+    base_url: str
+    run: RunPath
+    name: str
+
+    @property
+    def directory(self) -> Path:
+        """The directory of the files."""
+        host = safe_name(_host(self.base_url))
+        return self.root / "media" / CONTENT_VERSION / host / self.start[:2]
+
+    @property
+    def start(self) -> str:
+        """The beginning of the names of the files."""
+        return _digest("\0".join((*self.run.quoted, self.name)))
+
+    def file_name(self, sha256: str) -> str:
+        """Return the name of the file with a content, given by its SHA-256 in hex."""
+        found = SUFFIX.search(self.name)
+        return f"{self.start}-{sha256}{found[0] if found else ''}"
 
 
 def export_file_name(

@@ -37,8 +37,8 @@ from runlake.errors import (
     RunFileNotFoundError,
 )
 from runlake.errors.user_line import warn
-from runlake.history.reader import open_reading
-from runlake.values import ArtifactPath, Question, RunPath, check_text, check_whole
+from runlake.history.logged_value import logged_value
+from runlake.values import ArtifactPath, RunPath, check_text, check_whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -83,17 +83,22 @@ def read_table(
         If the table's file cannot be downloaded.
     """
     check_table(key, step)
-    value = _last_value(summary, key) if step is None else _value_at(client, run, key, step)
+    value = logged_value(client, run, key, step, summary)
     if not isinstance(value, dict) or value.get("_type") not in TABLE_TYPES:
         place = "" if step is None else f" at step {step}"
         known = ", ".join(sorted(_tables_in(summary))) or "none"
         raise InvalidArgument(
             f"Run '{run}' logged no table under {key!r}{place}. Tables in its summary: {known}."
         )
-    source = _open_artifact(client, value.get("artifact_path"))
+    return read_table_cell(client, run, value)
+
+
+def read_table_cell(client: Client, run: RunPath, cell: Mapping[str, Any]) -> pl.DataFrame:
+    """Read the table that a cell of a run's history describes; for errors see `read_table`."""
+    source = open_reference(client, cell.get("artifact_path"))
     if source is None:
-        return _frame([_run_file(client, run, value)], {})
-    return source.frame(value)
+        return _frame([_run_file(client, run, cell)], {})
+    return source.frame(cell)
 
 
 def check_table(key: str, step: int | None) -> None:
@@ -163,11 +168,11 @@ def open_table(client: Client, path: ArtifactPath, manifest: Manifest, name: str
     FileTransferError
         If a file cannot be downloaded.
     """
-    return _TableSource(client, path, manifest, name).read()
+    return TableSource(client, path, manifest, name).read()
 
 
-class _TableSource:
-    """Reads a table from an artifact.
+class TableSource:
+    """A file of an artifact that a value of the history refers to: a table, or media.
 
     Parameters
     ----------
@@ -178,7 +183,7 @@ class _TableSource:
     manifest : Manifest
         The artifact's files.
     name : str
-        Name of the table's file.
+        Name of the file.
     """
 
     def __init__(self, client: Client, path: ArtifactPath, manifest: Manifest, name: str) -> None:
@@ -186,6 +191,10 @@ class _TableSource:
         self._path = path
         self._manifest = manifest
         self._name = name
+
+    def own_file(self) -> Path:
+        """Return the cached file itself, downloaded if necessary."""
+        return self._file(self._name)
 
     def frame(self, value: Mapping[str, Any]) -> pl.DataFrame:
         """Return the table with all its parts, as a frame."""
@@ -229,20 +238,6 @@ class _TableSource:
         return self._fetcher.fetch(self._manifest.entries[name])
 
 
-def _last_value(summary: Mapping[str, Any], key: str) -> Any:
-    if key in summary:
-        return summary[key]
-    head, dot, rest = key.partition(".")
-    nested = summary.get(head) if dot else None
-    return _last_value(nested, rest) if isinstance(nested, dict) else None
-
-
-def _value_at(client: Client, run: RunPath, key: str, step: int) -> Any:
-    question = Question.from_arguments([key], min_step=step, max_step=step + 1)
-    reading = open_reading(client, run, question)
-    return next((row[key] for rows in reading.iter_batches(1) for row in rows), None)
-
-
 def _tables_in(summary: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key, value in summary.items():
         if isinstance(value, dict) and value.get("_type") in TABLE_TYPES:
@@ -251,8 +246,8 @@ def _tables_in(summary: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _tables_in(value, f"{prefix}{key}.")
 
 
-def _open_artifact(client: Client, reference: str | None) -> _TableSource | None:
-    """Return the artifact that a table's value refers to; None if it was deleted."""
+def open_reference(client: Client, reference: str | None) -> TableSource | None:
+    """Return the file of an artifact that a value refers to; None if it was deleted."""
     try:
         parts = urlsplit(reference or "")
     except ValueError:
@@ -283,7 +278,7 @@ def _open_artifact(client: Client, reference: str | None) -> _TableSource | None
         manifest = fetch_manifest(client, artifact_id, f"'{path}'")
     except ArtifactNotFoundError:
         return None
-    return _TableSource(client, path, manifest, name) if name in manifest.entries else None
+    return TableSource(client, path, manifest, name) if name in manifest.entries else None
 
 
 def _run_file(client: Client, run: RunPath, value: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import secrets
 import string
 import time
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from runlake.backend.graphql import documents
 from runlake.backend.graphql.query import mutate, query_run
 from runlake.errors import InvalidArgument, InvalidType, ProtocolError, WaitTimeout
-from runlake.public.lists.attributes import client_of, frame_of, is_vscode
+from runlake.public.lists.attributes import client_of, frame_of
 from runlake.public.run.artifacts import RunArtifacts
 from runlake.public.run.exports import RunExports
 from runlake.public.run.files import RunFiles
 from runlake.public.run.history import RunHistory
 from runlake.public.run.keys import RunKeys
+from runlake.public.run.media import RunMedia
 from runlake.public.run.plots import RunPlots
 from runlake.values import check_text
 
@@ -30,7 +30,7 @@ NOT_IN_PROJECTS = set("/\\#?%:")
 MAX_PROJECT_NAME = 128
 
 
-class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts):
+class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, RunMedia):
     """One run of a project; returned by `Api.run`, `Api.runs` and `Run.create`."""
 
     @classmethod
@@ -270,8 +270,13 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts):
         """
         return frame_of(self.url, height, hidden=hidden)
 
+    def _card(self, height: int | None = None) -> str:
+        from runlake.public.cards.run import show_run
+
+        return show_run(self, height=height)
+
     def _repr_html_(self) -> str:
-        return html.escape(repr(self)) if is_vscode() else self.to_html()
+        return self._card()
 
 
 def _checked_id(run_id: Any) -> str:

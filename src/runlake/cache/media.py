@@ -1,0 +1,168 @@
+"""Files of logged media in the cache: downloaded once, checked by SHA-256 at every use."""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import hashlib
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from runlake.backend.http.client import Client
+from runlake.cache.disk.links import is_regular, refuse_links
+from runlake.cache.layout import MediaPlace
+from runlake.errors import FileTransferError, NotCached, UnwritableCacheWarning
+from runlake.errors.user_line import warn
+from runlake.values import RunPath
+
+Download = Callable[[Path], None]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """A media file of a run.
+
+    Parameters
+    ----------
+    run : RunPath
+        The run.
+    name : str
+        Name of the file in the run.
+    sha256 : str
+        The logged SHA-256 in hex, or its beginning; empty if none was logged.
+    """
+
+    run: RunPath
+    name: str
+    sha256: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name!r} of '{self.run}'"
+
+
+def find_media(client: Client, wanted: MediaFile, md5: str | None = None) -> Path | None:
+    """Return the cached file of media; None if it is missing or damaged.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    wanted : MediaFile
+        The file. If its SHA-256 is unknown, the file must have the MD5; offline, it is the file
+        that was downloaded last.
+    md5 : str, optional
+        The backend's MD5 of the file in base64.
+    """
+    place = _place(client, wanted)
+    if not wanted.sha256 and md5 is None and not client.settings.offline:
+        return None
+    found = [
+        path
+        for path in place.directory.glob(f"{place.start}-{wanted.sha256}*")
+        if _is_intact(path, place) and (wanted.sha256 or md5 is None or _md5(path) == md5)
+    ]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def store_media(client: Client, wanted: MediaFile, download: Download) -> Path:
+    """Download the file of media into the cache, and return its path.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    wanted : MediaFile
+        The file.
+    download : callable
+        Writes the file to a path, atomically.
+
+    Raises
+    ------
+    FileTransferError
+        If the file has another SHA-256 than the logged one.
+
+    Warns
+    -----
+    UnwritableCacheWarning
+        If the cache cannot be written; the file is then in a temporary directory, which is deleted
+        at the end of the process.
+    """
+    place = _place(client, wanted)
+    try:
+        refuse_links(place.root, place.directory / "file")
+        place.directory.mkdir(parents=True, exist_ok=True)
+        return _store(place, place.directory, wanted, download)
+    except OSError as error:
+        warn(
+            f"The cache at {str(place.root)!r} cannot be written ({error.strerror or error}): "
+            f"{wanted} is downloaded to a temporary directory.",
+            UnwritableCacheWarning,
+        )
+    return _store(place, _temporary_directory(), wanted, download)
+
+
+def refuse_offline(client: Client, wanted: MediaFile) -> NotCached:
+    """Return the error for a file that is needed offline and is not in the cache."""
+    root = str(client.settings.cache_dir)
+    return NotCached(
+        f"{wanted} is not in the cache at {root!r}, and this client is offline. Read it once "
+        "without RUNLAKE_OFFLINE.",
+        path=root,
+    )
+
+
+def _store(place: MediaPlace, directory: Path, wanted: MediaFile, download: Download) -> Path:
+    part = directory / f".{secrets.token_hex(8)}.part"
+    try:
+        download(part)
+        found = _sha256(part) or ""
+        if not found.startswith(wanted.sha256):
+            raise FileTransferError(
+                f"{wanted} is not the file that was logged: its SHA-256 is {found}, not "
+                f"{wanted.sha256}. The file was changed after it was logged."
+            )
+        return part.replace(directory / place.file_name(found))
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _temporary_directory() -> Path:
+    path = Path(tempfile.mkdtemp(prefix="runlake-media-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
+def _place(client: Client, wanted: MediaFile) -> MediaPlace:
+    settings = client.settings
+    return MediaPlace(settings.cache_dir, settings.base_url, wanted.run, wanted.name)
+
+
+def _is_intact(path: Path, place: MediaPlace) -> bool:
+    found = _sha256(path)
+    return found is not None and path.name == place.file_name(found)
+
+
+def _sha256(path: Path) -> str | None:
+    return _digest(path, hashlib.sha256)
+
+
+def _md5(path: Path) -> str:
+    found = _digest(path, lambda: hashlib.md5(usedforsecurity=False))
+    return base64.b64encode(bytes.fromhex(found or "")).decode()
+
+
+def _digest(path: Path, make: Callable[[], hashlib._Hash]) -> str | None:
+    if not is_regular(path):
+        return None
+    try:
+        with path.open("rb") as content:
+            found = hashlib.file_digest(content, make)
+    except OSError:
+        return None
+    return found.hexdigest()
