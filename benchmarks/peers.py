@@ -117,6 +117,11 @@ MEMORY = f"{_PEAK}peak_of(lambda: sum(1 for _ in run.beta_scan_history(**argumen
 _SAMPLE = "lambda: len(run.history(samples=500, pandas=False, **arguments))"
 SAMPLE = f"{RUNLAKE}measure({_SAMPLE})"
 SAMPLE_MEMORY = f"{_PEAK}peak_of({_SAMPLE})"
+CARD = f"""{RUNLAKE}
+run.pull()
+run.load_full_data()
+measure(lambda: len(run._repr_html_().encode()))
+"""
 INTERRUPT = """
 import os, signal, threading, runlake
 # A shell that runs in the background lets its children ignore the signal.

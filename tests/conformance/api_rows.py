@@ -97,7 +97,14 @@ RUNS = [
     Row("Runs.more", "some = api.runs(where, per_page=2, order='+name')\nsome[0].id\nsome.more"),
     Row("Runs.cursor", "some.cursor", is_volatile=True),
     Row("Runs.upgrade_to_full", "some.upgrade_to_full()\nsome[0].config"),
-    Row("Runs.__repr__", "repr(api.runs(where))"),
+    Row("Runs.__repr__", "repr(api.runs(where, order='-name'))"),
+    Row(
+        "Runs.__repr__",
+        "repr(api.runs(where))",
+        follows="runlake",
+        difference="a list that was used says how many runs it has, and how many are running",
+        ours="theirs.replace('>', ': 6 runs, 1 running>')",
+    ),
     Row(
         "Runs.histories",
         "small = api.runs(where, filters={'tags': 'small'}, order='+name')\n"

@@ -65,7 +65,6 @@ READS = [
     "run.nothing",
     "run.to_html()",
     "run.to_html(100, True)",
-    "run._repr_html_()",
     "run.display()",
     "run.load()['config']",
     "sorted(run.load())",

@@ -63,6 +63,22 @@ class PullResult:
             f"bytes); {rows} rows are in no export yet."
         )
 
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        from runlake.notebook.plan_cards import pull_card
+
+        live, rows = self.n_live_rows, f"{self.n_rows:,} in {self.n_exports:,} exports"
+        pairs = [
+            ("rows", rows),
+            ("live rows", "unknown" if live is None else f"{live:,}"),
+            ("downloaded", f"{self.n_downloaded:,} exports, {self.n_bytes:,} bytes"),
+            ("reused", f"{self.n_reused:,} exports"),
+            ("directory", str(self.directory)),
+        ]
+        return pull_card(str(self.manifest.path), pairs, list(map(self.describe, self.exports)))
+
     @property
     def is_whole_history(self) -> bool:
         """True if every row of the run is in an export."""

@@ -181,8 +181,13 @@ class Project(Attributes):
         """Return HTML that shows the page of the project."""
         return frame_of(self.url, height, hidden=hidden)
 
+    def _card(self, height: int | None = None) -> str:
+        from runlake.public.cards.runs import show_project
+
+        return show_project(self, height)
+
     def _repr_html_(self) -> str:
-        return self.to_html()
+        return self._card()
 
     def __repr__(self) -> str:
         return line_for_screen(f"<Project {'/'.join(self.path)}>")

@@ -172,8 +172,13 @@ class Sweep(Attributes):
         """Return HTML that shows the page of the sweep."""
         return frame_of(self.url, height, hidden=hidden)
 
+    def _card(self, height: int | None = None) -> str:
+        from runlake.public.cards.runs import show_sweep
+
+        return show_sweep(self, height)
+
     def _repr_html_(self) -> str:
-        return self.to_html()
+        return self._card()
 
     def __repr__(self) -> str:
         return line_for_screen(

@@ -117,16 +117,18 @@ class Plan:
         return sum(len(segment.live_steps) for segment in self.segments)
 
     def __str__(self) -> str:
+        return "\n".join(for_screen(one_line(line)) for line in self._lines(has_exports=True))
+
+    def _lines(self, *, has_exports: bool) -> list[str]:
         keys = self.projection.keys
         wanted = "every key" if keys is None else f"{self.projection.how} of {', '.join(keys)}"
         lines = [f"Read {wanted} of '{self.run}', steps {self.steps}:"]
-        for export in self.in_step_order:
+        for export in self.in_step_order if has_exports else ():
             n_groups = len(export.facts.row_groups)
             lines.append(
                 f"  export {export.file.name}: {len(export.row_groups)} of {n_groups} row groups, "
                 f"{export.n_rows:,} rows, steps {export.first_step:,} to {export.last_step:,}, "
-                f"{len({column.name for column in export.columns}) + 1} of "
-                f"{export.facts.n_columns} columns"
+                f"{export.n_columns} of {export.facts.n_columns} columns"
             )
         described = [*map(self.pulled.describe, self.pulled.exports), *self.notes]
         lines += [f"  {note}" for note in described]
@@ -150,7 +152,27 @@ class Plan:
             for segment in self.segments
             if segment.needs_merge
         ]
-        return "\n".join(for_screen(one_line(line)) for line in lines)
+        return lines
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        from runlake.notebook.plan_cards import plan_card
+
+        header = ("export", "rows", "steps", "row groups", "columns")
+        rows = [
+            (
+                read.file.name,
+                f"{read.n_rows:,}",
+                f"{read.first_step:,} to {read.last_step:,}",
+                f"{len(read.row_groups):,} of {len(read.facts.row_groups):,}",
+                f"{read.n_columns:,} of {read.facts.n_columns:,}",
+            )
+            for read in self.in_step_order
+        ]
+        first, *others = self._lines(has_exports=False)
+        return plan_card(first, header, rows, others)
 
 
 def _sources(segment: Segment) -> str:

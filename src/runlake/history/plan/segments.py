@@ -67,6 +67,11 @@ class ExportRead:
         return sum(self.facts.row_groups[index].n_rows for index in self.row_groups)
 
     @property
+    def n_columns(self) -> int:
+        """Number of columns to read, with ``_step``."""
+        return len({column.name for column in self.columns}) + 1
+
+    @property
     def is_ascending(self) -> bool:
         """True if each row has a higher step than the row before it."""
         return self.facts.is_ascending

@@ -43,9 +43,9 @@ def fetch_sampled_rows(
         spec = json.dumps({"keys": list(keys), "samples": n_rows})
         answer = query_run(client, documents.RUN_SAMPLED_HISTORY, run, specs=[spec])
         lines = answer.get("sampledHistory") or [[]]
-        return _rows(client, run, lines[0] if isinstance(lines, list) else lines)
+        return parse_rows(client, run, lines[0] if isinstance(lines, list) else lines)
     answer = query_run(client, documents.RUN_FULL_HISTORY, run, samples=n_rows)
-    return _rows(client, run, answer.get("history") or [])
+    return parse_rows(client, run, answer.get("history") or [])
 
 
 def fetch_system_rows(client: Client, run: RunPath, n_rows: int) -> list[Row]:
@@ -74,7 +74,7 @@ def fetch_system_rows(client: Client, run: RunPath, n_rows: int) -> list[Row]:
         if stored is not None:
             return evenly_spaced(stored, n_rows)
     answer = query_run(client, documents.RUN_EVENTS, run, samples=n_rows)
-    return _rows(client, run, answer.get("events") or [])
+    return parse_rows(client, run, answer.get("events") or [])
 
 
 def evenly_spaced(rows: list[Row], n_rows: int) -> list[Row]:
@@ -86,7 +86,8 @@ def evenly_spaced(rows: list[Row], n_rows: int) -> list[Row]:
     return [rows[round(at * (len(rows) - 1) / (n_rows - 1))] for at in range(n_rows)]
 
 
-def _rows(client: Client, run: RunPath, lines: Any) -> list[Row]:
+def parse_rows(client: Client, run: RunPath, lines: Any) -> list[Row]:
+    """Return the rows of a sample; `ProtocolError` if they are not JSON objects."""
     try:
         return [flatten(parse_json(line) if isinstance(line, str) else line) for line in lines]
     except WRONG as error:

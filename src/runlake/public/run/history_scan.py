@@ -79,6 +79,11 @@ class HistoryScan:
             self._rows = iter(self)
         return next(self._rows)
 
+    def _repr_html_(self) -> str:
+        from runlake.public.cards.others import show_scan
+
+        return show_scan(self, self._reading)
+
     def __repr__(self) -> str:
         return line_for_screen(
             f"<HistoryScan of {self._reading.plan.run}, steps {self._reading.plan.steps}>"

@@ -355,7 +355,18 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return {**super().__getstate__(), "_together": None}
 
     def __repr__(self) -> str:
-        return line_for_screen(f"<Runs {self._place}>")
+        return line_for_screen(f"<Runs {self._place}{self._counts()}>")
+
+    def _counts(self) -> str:
+        """Return the numbers of runs as text; empty for a list that was not loaded yet."""
+        if self._last is None:
+            return ""
+        n_runs = len(self)
+        said = f": {n_runs:,} run{'' if n_runs == 1 else 's'}"
+        if self.more:
+            return said
+        n_running = sum(run._shown_state == "running" for run in self.objects)  # noqa: SLF001
+        return f"{said}, {n_running:,} running" if n_running else said
 
 
 def _listed_run(

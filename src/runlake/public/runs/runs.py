@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from runlake.errors import InvalidType
 from runlake.public.lists.filters import checked_filters
+from runlake.public.progress import progress_of
 from runlake.public.run.run import Run
 from runlake.public.runs.attachments import RunAttachments
 from runlake.public.runs.histories import RunHistories
 from runlake.public.runs.plots import RunsPlots
 from runlake.public.runs.run_list import RunList
+from runlake.values import ProgressOption, Question
 
 if TYPE_CHECKING:
     import polars as pl
@@ -78,10 +80,15 @@ class Runs(RunHistories, RunsPlots, RunAttachments, RunList):
         chosen = set(self._matching(condition))
         return self._of([run for run in self if run.id in chosen])
 
-    def pull(self) -> list[PullResult]:
+    def pull(self, *, progress: ProgressOption = None) -> list[PullResult]:
         """Download those exports of all runs that are not in the cache yet.
 
         Fields, config and summary of the runs are stored too, for offline use.
+
+        Parameters
+        ----------
+        progress : bool, callable or None
+            As for `Run.pull`; the units are runs that are not in the cache.
 
         Returns
         -------
@@ -93,9 +100,8 @@ class Runs(RunHistories, RunsPlots, RunAttachments, RunList):
         ExportError, CacheError
             If the exports of a run cannot be downloaded.
         """
-        from runlake.values import Question
-
-        readings = self._source.open(self._listed_with_fields(), Question())
+        shown = progress_of(self._client.settings, progress)
+        readings = self._source.open(self._listed_with_fields(), Question(), shown)
         return [reading.pulled for reading in readings]
 
     def _of(self, runs: Sequence[Run]) -> Runs:
@@ -103,6 +109,11 @@ class Runs(RunHistories, RunsPlots, RunAttachments, RunList):
         chosen = self._with_filters({"name": {"$in": [run.id for run in runs]}})
         chosen._take(runs)  # noqa: SLF001 - a list of the same class
         return chosen
+
+    def _repr_html_(self) -> str:
+        from runlake.public.cards.runs import show_runs
+
+        return show_runs(self)
 
     def _with_filters(self, added: dict[str, Any]) -> Runs:
         both = [one for one in (self.filters, added) if one]

@@ -1,0 +1,186 @@
+"""Gather the cards of a list of runs and of a project."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from xml.etree.ElementTree import Element
+
+from runlake.errors import RunlakeError
+from runlake.exports.manifest import freshness_of
+from runlake.notebook.cards import facts_card
+from runlake.notebook.cells import flat, is_number
+from runlake.notebook.markup import link
+from runlake.notebook.run_cards import RunRow, runs_table
+from runlake.notebook.sparkline import Curve
+from runlake.public.cards.shown import card_of, warnings_as_notes
+from runlake.values import RunPath
+
+if TYPE_CHECKING:
+    from runlake.public.projects import Project
+    from runlake.public.run.run import Run
+    from runlake.public.runs.runs import Runs
+    from runlake.public.sweeps import Sweep
+
+MAX_RUNS = 20
+MAX_COLUMNS = 5
+
+
+def show_runs(runs: Runs) -> str:
+    """Return the card of a list of runs: its first runs.
+
+    The first page of a list that was not used yet costs one request, and config and summary of its
+    runs one more. Curves are read only from the cache.
+    """
+
+    def build() -> str:
+        notes: list[str] = []
+        with warnings_as_notes(notes):
+            if not runs.objects:
+                notes.append("The first page of the list: one request.")
+            parts = _table(runs, MAX_RUNS, notes)
+            title = _title(runs)
+        return facts_card(title, (), parts, notes)
+
+    return card_of(runs, build)
+
+
+def show_project(project: Project, height: int | None = None) -> str:
+    """Return the card of a project: its fields and newest runs; at most three requests."""
+    from runlake.public.links import runs_of
+
+    def build() -> str:
+        notes = ["Fields and newest runs of the project: at most three requests."]
+        with warnings_as_notes(notes):
+            names = (project.entity, project.name)
+            runs = runs_of(project._client, *names, {}, order="-created_at", per_page=MAX_RUNS)  # noqa: SLF001
+            parts: Sequence[Element] = ()
+            fields: Mapping[str, Any] = {}
+            try:
+                fields = project._load()  # noqa: SLF001
+                parts = _table(runs, MAX_RUNS, notes)
+            except RunlakeError as error:
+                notes.append(str(error))
+        pairs = [
+            ("page", link(project.url, project.url)),
+            ("created", str(fields.get("createdAt") or "")),
+        ]
+        return facts_card("/".join(project.path), pairs, parts, notes, height=height)
+
+    return card_of(project, build)
+
+
+def show_sweep(sweep: Sweep, height: int | None = None) -> str:
+    """Return the card of a sweep: its fields and first runs; at most two requests."""
+    from runlake.notebook.markup import Room
+    from runlake.notebook.run_cards import TREE_BYTES
+    from runlake.notebook.tables import state_text
+    from runlake.notebook.trees import tree
+
+    def build() -> str:
+        notes = ["The first runs of the sweep: at most two requests."]
+        parts: list[Element] = []
+        order = None
+        with warnings_as_notes(notes):
+            try:
+                order = sweep.order
+                parts.append(tree("config", sweep.config, Room(TREE_BYTES), "sweep.config"))
+            except RunlakeError as error:
+                notes.append(str(error))
+            try:
+                parts[:0] = _table(sweep._list_runs(order=order), MAX_RUNS, notes)  # noqa: SLF001
+            except RunlakeError as error:
+                notes.append(str(error))
+        pairs = [
+            ("state", state_text(sweep._attrs.get("state") or "unknown")),  # noqa: SLF001
+            ("page", link(sweep.url, sweep.url)),
+        ]
+        return facts_card(f"Sweep {sweep.id}", pairs, parts, notes, height=height)
+
+    return card_of(sweep, build)
+
+
+def _title(runs: Runs) -> str:
+    return repr(runs).removeprefix("<").removesuffix(">")
+
+
+def _table(runs: Runs, n_shown: int, notes: list[str]) -> list[Element]:
+    shown = list(islice(runs, n_shown))
+    configs = [_values(run, "config", notes) for run in shown]
+    summaries = [_values(run, "summary_metrics", notes) for run in shown]
+    columns = _config_columns(configs)
+    measured = _summary_columns(summaries)
+    key = measured[0] if measured else None
+    curves = {} if key is None else _curves(shown, key, notes)
+    rows = [
+        RunRow(
+            run.name or run.id,
+            run._shown_state,  # noqa: SLF001
+            run.url,
+            [*(config.get(name) for name in columns), *(summary.get(name) for name in measured)],
+            curves.get(run.id),
+        )
+        for run, config, summary in zip(shown, configs, summaries, strict=True)
+    ]
+    header = [*(f"config.{name}" for name in columns), *(f"summary.{name}" for name in measured)]
+    return runs_table(header, key if curves else None, rows, len(runs))
+
+
+def _values(run: Run, field: str, notes: list[str]) -> dict[str, Any]:
+    try:
+        values: Mapping[str, Any] = getattr(run, field)
+    except RunlakeError as error:
+        if str(error) not in notes:
+            notes.append(str(error))
+        return {}
+    return dict(flat(values))
+
+
+def _config_columns(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the columns in which runs differ; if they do not differ, the first columns."""
+    names = dict.fromkeys(name for config in configs for name in config)
+    differ = [name for name in names if len({repr(config.get(name)) for config in configs}) > 1]
+    return (differ or list(names))[:MAX_COLUMNS]
+
+
+def _summary_columns(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the columns of numbers that most runs have."""
+    counts = Counter(
+        name
+        for summary in summaries
+        for name, value in summary.items()
+        if is_number(value) and not name.startswith("_")
+    )
+    return [name for name, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))][
+        :MAX_COLUMNS
+    ]
+
+
+def _curves(runs: Sequence[Run], key: str, notes: list[str]) -> dict[str, Curve]:
+    """Return the curves of a key of those runs whose history is in the cache; no request."""
+    from runlake.history.curves import read_curves
+
+    curves = {}
+    n_missing = 0
+    for run in runs:
+        attrs = run._attrs  # noqa: SLF001
+        freshness = freshness_of(
+            attrs.get("state"), attrs.get("heartbeatAt"), attrs.get("historyLineCount")
+        )
+        path = RunPath(run.entity, run.project, run.id)
+        try:
+            found = read_curves(run._client, path, freshness, [key], may_ask=False)  # noqa: SLF001
+        except RunlakeError:
+            n_missing += 1
+            continue
+        for points in found.points.values():
+            curves[run.id] = Curve(key, *points)
+        n_missing += not found.points
+    if n_missing:
+        notes.append(
+            f"{n_missing:,} of {len(runs):,} runs have no curve, because their history is not in "
+            "the cache; runs.pull() downloads it."
+        )
+    return curves
