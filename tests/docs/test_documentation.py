@@ -1,6 +1,7 @@
 """The documentation names every public thing, and its examples run."""
 
 import base64
+import hashlib
 import inspect
 import json
 import re
@@ -25,6 +26,13 @@ EXAMPLES = [page for page in PAGES if "```python\n" in page.read_text()]
 
 
 PAGE = "media/html/page_0.html"
+PAGE_CONTENT = b"<p>Step</p>"
+PAGE_CELL = {
+    "_type": "html-file",
+    "path": PAGE,
+    "size": len(PAGE_CONTENT),
+    "sha256": hashlib.sha256(PAGE_CONTENT).hexdigest(),
+}
 # Stands for a run of the reader's own, on wandb.ai or a self-hosted server.
 READERS_OWN = "my-team/my-project/1a2b3c4d"
 
@@ -78,7 +86,7 @@ def spirals(backend, tmp_path_factory):
     for row in rows[::25]:
         row["val"] = {"loss": row["loss"] * 2, "acc": 0.5}
     for row in rows[::500]:
-        row["page"] = {"_type": "html-file", "path": PAGE, "size": 11, "sha256": "0" * 64}
+        row["page"] = PAGE_CELL
     run = LoggedRun(backend, "two-spirals", "demo").log(*rows)
     events = [
         json.dumps({"_timestamp": 1.7e9 + second, "_runtime": second, "system.cpu": 25.0})
@@ -104,7 +112,7 @@ def seeds(backend):
 def upload_page(backend, path, directory):
     page = directory / PAGE
     page.parent.mkdir(parents=True)
-    page.write_text("<p>Step</p>")
+    page.write_bytes(PAGE_CONTENT)
     settings = {"base_url": backend.base_url, "cache_dir": str(directory / "cache")}
     api = runlake.Api(settings, api_key=backend.api_key)
     api.run(path).upload_file(page, root=directory)

@@ -22,6 +22,8 @@ from runlake import (
     Files,
     HistoryScan,
     Lake,
+    Media,
+    MediaList,
     Plan,
     PullResult,
     Run,
@@ -111,6 +113,9 @@ def read_history(run: Run) -> None:
     assert_type(run.best("loss", "min"), Best)
     assert_type(run.best("loss").value, float)
     assert_type(run.best("loss").step, int)
+    assert_type(run.image("photo", step=3), Media | MediaList)
+    assert_type(run.media("photo"), Media | MediaList | pl.DataFrame)
+    assert_type(MediaList()[0].path, Path)
 
 
 def read_samples(run: Run) -> None:
