@@ -177,7 +177,7 @@ def test_the_setting_switches_bars_off_that_were_not_requested(api, monkeypatch)
 
     monkeypatch.setenv("RUNLAKE_PROGRESS", "0")
     quiet = runlake.Api(api_key=api.api_key)._client
-    assert isinstance(progress_of(quiet), Silence)
-    assert isinstance(progress_of(quiet, True), ShownProgress)
-    assert isinstance(progress_of(api._client), ShownProgress)
-    assert isinstance(progress_of(api._client, False), Silence)
+    assert isinstance(progress_of(quiet.settings), Silence)
+    assert isinstance(progress_of(quiet.settings, True), ShownProgress)
+    assert isinstance(progress_of(api.settings), ShownProgress)
+    assert isinstance(progress_of(api.settings, False), Silence)

@@ -17,6 +17,7 @@ from runlake.public.cards.shown import card_of, warnings_as_notes
 
 if TYPE_CHECKING:
     from runlake.history.reader import Reading
+    from runlake.history.runs.stitched import Stitched
     from runlake.public.artifacts.artifacts import Artifact
     from runlake.public.files import Files
 
@@ -92,26 +93,29 @@ def show_artifact(artifact: Artifact) -> str:
     return card_of(artifact, build)
 
 
-def show_scan(scan: object, reading: Reading) -> str:
+def show_scan(scan: object, reading: Reading | Stitched) -> str:
     """Return the card of a scan: what it reads, and its first rows if they are in the cache."""
 
     def build() -> str:
         plan = reading.plan
         keys = plan.projection.keys
-        n_rows = sum(read.n_rows for read in plan.exports)
+        plans = [one.plan for one in getattr(reading, "readings", (reading,))]
+        exports = [read for one in plans for read in one.exports]
+        n_live = sum(one.n_live_steps for one in plans)
+        n_rows = sum(read.n_rows for read in exports)
         pairs = [
             (
                 "keys",
                 "every key" if keys is None else f"{plan.projection.how} of {', '.join(keys)}",
             ),
             ("steps", str(plan.steps)),
-            ("rows", f"at most {n_rows:,} in {len(plan.exports):,} exports"),
-            ("live rows", f"{plan.n_live_steps:,}" if plan.n_live_steps else None),
+            ("rows", f"at most {n_rows:,} in {len(exports):,} exports"),
+            ("live rows", f"{n_live:,}" if n_live else None),
         ]
         notes = ["Iterate over the scan, or call to_polars(), to_pandas() or to_arrow()."]
         rows: list[dict[str, object]] = []
         with warnings_as_notes(notes):
-            if not plan.exports or plan.live_pages or plan.is_walk:
+            if not exports or n_live or any(one.is_walk for one in plans):
                 notes.append("No rows are shown, because some of them are not in the cache.")
             else:
                 rows = list(islice(reading.iter_rows(MAX_ROWS), MAX_ROWS))
