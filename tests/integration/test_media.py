@@ -186,6 +186,20 @@ def test_offline_media_is_from_the_cache_or_refused(run, backend, path):
         offline.html("page")
 
 
+def test_pulled_files_are_found_offline(backend, path, tmp_path):
+    place = {"base_url": backend.base_url, "cache_dir": str(tmp_path / "lake")}
+    runlake.Lake(tmp_path / "lake").pull(
+        [runlake.Api(place, api_key=backend.api_key).run(path)], files=True
+    )
+    offline: Any = runlake.Lake(tmp_path / "lake").run(path)
+    assert offline.image("photo").read_bytes() == PNG
+    assert [one.read_bytes() for one in offline.image("samples")] == IMAGES
+    with pytest.raises(NotCached, match="gone"):
+        offline.image("gone")
+    with pytest.raises(NotCached, match="changed"):
+        offline.image("changed")
+
+
 def test_a_damaged_file_is_downloaded_again(run):
     path = run.image("photo").path
     path.write_bytes(b"damaged")

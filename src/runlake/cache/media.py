@@ -16,6 +16,7 @@ from pathlib import Path
 from runlake.backend.http.client import Client
 from runlake.cache.disk.links import is_regular, refuse_links
 from runlake.cache.layout import MediaPlace
+from runlake.cache.stored_files import list_stored_files
 from runlake.errors import FileTransferError, NotCached, UnwritableCacheWarning
 from runlake.errors.user_line import warn
 from runlake.values import RunPath
@@ -54,7 +55,7 @@ def find_media(client: Client, wanted: MediaFile, md5: str | None = None) -> Pat
         The backend.
     wanted : MediaFile
         The file. If its SHA-256 is unknown, the file must have the MD5; offline, it is the file
-        that was downloaded last.
+        that was downloaded last. Files that `Lake.pull` has stored are found offline too.
     md5 : str, optional
         The backend's MD5 of the file in base64.
     """
@@ -66,7 +67,22 @@ def find_media(client: Client, wanted: MediaFile, md5: str | None = None) -> Pat
         for path in place.directory.glob(f"{place.start}-{wanted.sha256}*")
         if _is_intact(path, place) and (wanted.sha256 or md5 is None or _md5(path) == md5)
     ]
+    if not found and client.settings.offline:
+        return _find_pulled(client, wanted)
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def _find_pulled(client: Client, wanted: MediaFile) -> Path | None:
+    """Return the file that `Lake.pull` has stored; None if it is missing or another file."""
+    try:
+        stored = list_stored_files(client.settings, wanted.run, [wanted.name])
+    except NotCached:
+        return None
+    for row in stored or ():
+        found = _sha256(Path(row["content"]))
+        if found is not None and found.startswith(wanted.sha256):
+            return Path(row["content"])
+    return None
 
 
 def store_media(client: Client, wanted: MediaFile, download: Download) -> Path:
