@@ -366,7 +366,7 @@ class RunScans(RunTable):
         listed: Sequence[ListedRun],
         question: Question,
         tail: int | None,
-        progress: Progress | None,
+        progress: Progress | None = None,
     ) -> list[Reading]:
         shown = progress or progress_of(self._client.settings)
         readings = self._source.open(listed, question, shown)
