@@ -68,7 +68,7 @@ def read_held_part(settings: Settings, directory: RunDirectory, question: Questi
     # The same object for the same exports: plans are remembered with it.
     loaded_exports = held.load_all(list(_usable(stored))) if is_whole else LoadedExports(exports)
     pulled = PullResult(
-        held.remembered(offer, exports),
+        held.remembered(stored, offer, exports),
         directory.path,
         loaded_exports,
         n_left_out=0 if LIVE in stored.beside else offer.n_live_rows,

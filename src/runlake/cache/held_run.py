@@ -89,7 +89,7 @@ class HeldRun:
         self._note_files()
         loaded = self.load_all(exports)
         note_use(self._directory)
-        return PullResult(self.remembered(offer, exports), self._directory.path, loaded)
+        return PullResult(self.remembered(stored, offer, exports), self._directory.path, loaded)
 
     def from_disk(self, unreachable: Unreachable | None) -> PullResult:
         """Return the run from disk, because the client is offline or the backend unreachable.
@@ -131,7 +131,7 @@ class HeldRun:
         self._warn_stale(offer, unreachable, has_live=LIVE in stored.beside)
         note_use(self._directory)
         return PullResult(
-            self.remembered(offer, exports),
+            self.remembered(stored, offer, exports),
             self._directory.path,
             loaded,
             age=age,
@@ -166,9 +166,9 @@ class HeldRun:
         keys = self._question.keys
         return recall_exports(self.catalog, self._directory.path, tuple(exports), keys)
 
-    def _live_steps(self) -> tuple[int, ...]:
+    def _live_steps(self, stored: StoredManifest) -> tuple[int, ...]:
         """Return the steps of the live rows that are stored beside the exports."""
-        if LIVE not in read_manifest(self._directory).beside:
+        if LIVE not in stored.beside:
             return ()
         rows = read_rows(self._directory, LIVE) or ()
         return tuple(dict.fromkeys(row[STEP] for row in rows))
@@ -207,9 +207,11 @@ class HeldRun:
             **unreachable.facts,
         )
 
-    def remembered(self, offer: LastOffer, exports: Sequence[StoredExport]) -> Manifest:
+    def remembered(
+        self, stored: StoredManifest, offer: LastOffer, exports: Sequence[StoredExport]
+    ) -> Manifest:
         """Return the manifest of the backend's last answer, with live rows that are on disk."""
-        live_steps = self._live_steps()
+        live_steps = self._live_steps(stored)
         last_step = offer.last_step
         if live_steps:
             # Rows after these are in no answer of the backend.
