@@ -14,7 +14,7 @@ from runlake.charts.names import shown
 from runlake.charts.series import Axis, Band, Series
 from runlake.errors import InvalidArgument
 from runlake.history.runs.align import Floats, smooth_values
-from runlake.history.sample.downsample import choose_rows
+from runlake.history.sample.downsample import choose_rows_of_parts
 
 # How a point is marked. Points with a non-finite value are marked; a gap is not.
 UNMARKED, NAN, INFINITY, MINUS_INFINITY = 0, 1, 2, 3
@@ -86,7 +86,7 @@ class Curve:
 class _Table:
     """The rows of a frame in the order of the x axis, with a column of values per series."""
 
-    x: Floats
+    x: pl.Series
     order: Places | None
     columns: list[pl.Series]
     raws: list[pl.Series | None]
@@ -154,7 +154,7 @@ def _draw(
         curves.append(
             Curve(
                 labels[place],
-                _at(table.x, own),
+                _floats(_gathered(table.x, own), one.x).to_numpy(),
                 y := _at(column.to_numpy(), own),
                 _marks(y) if edges is None else _at(edges[2], own).astype(np.uint8),
                 None if raw is None else _at(raw.to_numpy(), own),
@@ -169,26 +169,28 @@ def _draw(
 
 def _ordered(members: Sequence[Series], x_axis: Axis, smooth: float | None) -> _Table:
     frame = members[0].frame
-    x = numbers(frame, members[0].x).to_numpy()
-    kept = _kept(x, x_axis)
-    if kept is not None:
-        x = x[kept]
-    if x.size > 1 and not (x[1:] >= x[:-1]).all():
-        order = np.argsort(x, kind="stable")
+    x = column_of(frame, members[0].x)
+    kept = _kept(x, members[0].x, x_axis)
+    x = _gathered(x, kept)
+    if not x.is_sorted():
+        order = np.argsort(x.to_numpy(), kind="stable")
         kept = order if kept is None else kept[order]
-        x = x[order]
-    columns = [numbers(frame, one.key) for one in members]
-    if kept is not None:
-        columns = [column.gather(kept) for column in columns]
+        x = x.gather(order)
+    # In one piece: otherwise each conversion to numpy would copy the column.
+    columns = [_gathered(numbers(frame, one.key), kept).rechunk() for one in members]
     if smooth is None:
         return _Table(x, kept, columns, [None] * len(columns))
     return _Table(x, kept, [_smooth(column, smooth) for column in columns], list(columns))
 
 
-def _kept(x: Floats, x_axis: Axis) -> Places | None:
+def _kept(column: pl.Series, name: str, x_axis: Axis) -> Places | None:
     """Return the rows whose x can be drawn; None if that is all of them."""
-    is_kept = np.isfinite(x)
     low = x_axis.low
+    is_open = low is None and x_axis.high is None and not x_axis.is_log
+    if is_open and column.dtype.is_integer() and not column.null_count():
+        return None
+    x = _floats(column, name).to_numpy()
+    is_kept = np.isfinite(x)
     if x_axis.is_log:
         is_kept &= x > 0
     if low is not None:
@@ -230,7 +232,7 @@ def _chosen(shapes: Sequence[pl.Series], n_points: int, marks: Marks | None) -> 
     limit = n_points // MARK_SHARE
     if len(marked) > limit:
         marked = marked[np.linspace(0, len(marked) - 1, limit).round().astype(np.int64)]
-    rows: Places = choose_rows(frame, n_points - len(marked), names)
+    (rows,) = choose_rows_of_parts(frame, [frame.height], n_points - len(marked), names)
     return np.union1d(rows, marked) if len(marked) else rows
 
 
@@ -244,16 +246,19 @@ def _drawable(values: Floats) -> Floats:
 
 def _marks(y: Floats) -> Marks:
     marks = np.zeros(len(y), dtype=np.uint8)
+    # The lowest of values is NaN if one of them is.
+    if not y.size or (y.min() >= -LARGEST and y.max() <= LARGEST):
+        return marks
     is_odd = ~(np.abs(y) <= LARGEST)
-    if is_odd.any():
-        odd = y[is_odd]
-        signs = np.where(odd > 0, INFINITY, MINUS_INFINITY)
-        marks[is_odd] = np.where(np.isnan(odd), NAN, signs)
+    odd = y[is_odd]
+    signs = np.where(odd > 0, INFINITY, MINUS_INFINITY)
+    marks[is_odd] = np.where(np.isnan(odd), NAN, signs)
     return marks
 
 
 def _counts(marks: Marks) -> tuple[int, ...]:
-    return tuple(np.bincount(marks, minlength=len(MARK_NAMES)).tolist())
+    marked = marks[marks > 0] if marks.any() else marks[:0]
+    return tuple(np.bincount(marked, minlength=len(MARK_NAMES)).tolist())
 
 
 def numbers(frame: pl.DataFrame, name: str) -> pl.Series:
@@ -264,9 +269,17 @@ def numbers(frame: pl.DataFrame, name: str) -> pl.Series:
     InvalidArgument
         If the frame has no such column, or its values are not numbers.
     """
+    return _floats(column_of(frame, name), name)
+
+
+def column_of(frame: pl.DataFrame, name: str) -> pl.Series:
+    """Return a column; raise `InvalidArgument` if the frame does not have it."""
     if name not in frame.columns:
         raise InvalidArgument(f"The frame has no column {name!r}.")
-    cells = frame.get_column(name)
+    return frame.get_column(name)
+
+
+def _floats(cells: pl.Series, name: str) -> pl.Series:
     dtype = cells.dtype
     if dtype == pl.Float64():
         return cells

@@ -122,11 +122,12 @@ class RunsPlots(RunAnswers):
         return self._run_chart(asked, wanted, axis, notes)
 
     def _check_columns(self, columns: Sequence[str]) -> None:
-        """Raise `InvalidArgument` for a column that no run has."""
-        if not columns or not self._ids():
+        """Raise `InvalidArgument` for an entry of config or summary that no run has."""
+        entries = [name for name in columns if "." in name]
+        if not entries or not self._ids():
             return
-        table = self._columns(columns)
-        for name in columns:
+        table = self._columns(entries)
+        for name in entries:
             if table.get_column(name).null_count() == table.height:
                 near = near_names(name, self.frame(flat=True).columns)
                 hint = f"; closest columns: {', '.join(map(repr, near))}" if near else ""
