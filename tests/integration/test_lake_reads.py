@@ -17,9 +17,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 from tests.http_logging import LoggedRun, log_seeds
+from typer.testing import CliRunner
 
 import runlake
 from runlake.cache import fetch_columns
+from runlake.cli.main import app
 from runlake.errors import IncompleteWarning, InvalidArgument, NotCached
 
 WIDE = [f"k{n}" for n in range(20)]
@@ -162,6 +164,7 @@ def test_runs_are_filtered_ordered_and_cut(lake):
     high = lake.where(pl.col("config.lr") == 1).where({"config.seed": {"$gt": 3}})
     assert high[0].id == "seed004"
     assert [run.id for run in lake.where(lambda run: "a.b" in run.config)] == ["odd"]
+    assert lake.runs(pl.col("config.lr") == 1, "-name", ["id"])["id"][0] == "seed008"
     assert lake.runs(flat=True, columns=["config"]).columns[:2] == ["config.lr", "config.seed"]
     infinite = lake.runs({"summary_metrics.loss": {"$gt": 1e300}}, columns=["summary.loss"])
     assert infinite["summary.loss"].to_list() == [math.inf]
@@ -286,6 +289,18 @@ lake = runlake.Lake(sys.argv[1]).where({"project": "lake"})
 print(json.dumps([lake.best("acc")["acc"].to_list(), lake.runs()["id"].to_list(),
                   lake.sql("SELECT count(*) FROM history").fetchall()[0][0]]))
 """
+
+
+def test_the_command_queries_a_lake(lake, cache_dir, monkeypatch):
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(cache_dir))
+    query = "SELECT project, count(*) AS n FROM runs GROUP BY 1 ORDER BY 1"
+    done = CliRunner().invoke(app, ["query", "--lake", query, "--format", "csv"])
+    assert done.output.splitlines() == ["project,n", f"lake,{len(lake)}", "lake2,1"]
+    assert CliRunner().invoke(app, ["query", "--lake", query, "more"]).exit_code != 0
+
+
+def test_a_lake_draws_its_runs(lake):
+    assert "loss" in str(lake.where({"config.lr": 1}).plot("loss", by="config.lr"))
 
 
 def test_a_lake_is_read_where_there_is_no_network(lake, cache_dir):

@@ -76,13 +76,17 @@ def query(
     limit: Annotated[int | None, typer.Option(min=0, help="Maximum rows.")] = None,
     form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.table,
     output: Annotated[Path | None, typer.Option(help="File to write; else the terminal.")] = None,
+    lake: Annotated[bool, typer.Option("--lake", help="Query all runs on disk with SQL.")] = False,
 ) -> None:
-    """Read rows of a run, or query its history with SQL."""
+    """Read rows of a run, or query its history with SQL; with --lake SQL, all runs on disk."""
     from runlake.cli.answer import Answer, check_output, show_answer, write_answer
     from runlake.errors import InvalidArgument
+    from runlake.lake.lake import Lake
     from runlake.public.api import Api
     from runlake.values import Question
 
+    if lake:
+        path, sql = "", _sql_of_lake(path, sql)
     if any(character.isspace() for character in path):
         raise InvalidArgument("Name the run first: runlake query ENTITY/PROJECT/RUN SQL.")
     names = None if keys is None else [key.strip() for key in keys.split(",") if key.strip()]
@@ -93,12 +97,13 @@ def query(
     if form is Form.parquet and output is None:
         raise InvalidArgument("--format parquet needs --output FILE.")
     check_output(output)
-    run = find_run(Api(), path)
     if sql is not None:
         from runlake.history.sql.query import stream_query
 
-        stream = stream_query(run.sql(sql))
+        source = Lake() if lake else find_run(Api(), path)
+        stream = stream_query(source.sql(sql))
     else:
+        run = find_run(Api(), path)
         question = Question.from_arguments(names, how.value, min_step, max_step)
         reading = run._open(question)  # noqa: SLF001 - the command line is part of the package
         stream = reading.stream()
@@ -111,6 +116,14 @@ def query(
         show_answer(answer)
     else:
         write_answer(answer, "csv" if form is Form.table else form.value, output)
+
+
+def _sql_of_lake(first: str, second: str | None) -> str:
+    from runlake.errors import InvalidArgument
+
+    if second is not None:
+        raise InvalidArgument("--lake takes only SQL: runlake query --lake SQL.")
+    return first
 
 
 def find_run(api: Api, path: str) -> Run:

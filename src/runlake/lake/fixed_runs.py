@@ -15,9 +15,9 @@ from runlake.lake.disk_source import DiskSource
 from runlake.lake.one_run import find_one
 from runlake.lake.selection import LakeRun, Selection
 from runlake.public.run.run import Run
-from runlake.public.runs.answers import RunAnswers
 from runlake.public.runs.attachments import RunAttachments
 from runlake.public.runs.histories import RunHistories
+from runlake.public.runs.plots import RunsPlots
 from runlake.settings import Settings
 from runlake.values import Question
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class FixedRuns(RunHistories, RunAnswers, RunAttachments):
+class FixedRuns(RunHistories, RunsPlots, RunAttachments):
     """The runs of a lake that one read is about; they are listed once, at their first use.
 
     Parameters

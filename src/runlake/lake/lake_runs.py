@@ -13,6 +13,7 @@ from runlake.lake.fixed_runs import FixedRuns
 from runlake.lake.one_run import find_one
 from runlake.lake.selection import DEFAULT_ORDER, Selection
 from runlake.public.lists.filters import checked_filters
+from runlake.public.plot_arguments import N_POINTS
 from runlake.public.run.run import Run
 from runlake.public.runs.runs import Condition, check_condition
 from runlake.settings import Settings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
+    from runlake.charts.chart import Chart
     from runlake.lake.export import ExportReport
     from runlake.lake.plan import LakePlan
     from runlake.public.files import File
@@ -93,7 +95,7 @@ class LakeRuns:
 
     def runs(
         self,
-        filters: Mapping[str, Any] | None = None,
+        filters: Condition | None = None,
         order: str | None = None,
         columns: Sequence[str] | None = None,
         *,
@@ -105,9 +107,9 @@ class LakeRuns:
 
         Parameters
         ----------
-        filters : mapping, optional
+        filters : mapping, polars.Expr or callable, optional
             Conditions in the language of `Api.runs`: ``{"config.lr": {"$gt": 0.01}}``. Patterns of
-            ``$regex`` are Python's.
+            ``$regex`` are Python's. Or an expression or a function, as for `where`.
         order : str, optional
             ``+`` (ascending) or ``-`` (descending) and a field; runs without the field come last.
             The default is ``+created_at``.
@@ -136,7 +138,10 @@ class LakeRuns:
         """
         from runlake.lake.table import lake_table
 
-        selection = self._selection.narrowed(checked_filters(filters))
+        if filters is None or isinstance(filters, Mapping):
+            selection = self._selection.narrowed(checked_filters(filters))
+        else:
+            selection = self.where(filters)._selection  # noqa: SLF001 - of this class
         if order is not None:
             selection = replace(selection, order=_checked_order(order))
         if limit is not None:
@@ -284,6 +289,36 @@ class LakeRuns:
                 stats=stats,
                 smooth=smooth,
                 lineage=lineage,
+            ),
+        )
+
+    def plot(
+        self,
+        keys: str | Sequence[str],
+        x: str | None = None,
+        *,
+        by: str | Sequence[str] | None = None,
+        band: str | None = None,
+        smooth: float | None = None,
+        log: bool | str = False,
+        min_step: int | None = None,
+        max_step: int | None = None,
+        points: int = N_POINTS,
+        incomplete: str = WARN,
+    ) -> Chart:
+        """Return a chart of keys of all runs; as `Runs.plot`."""
+        return self._read(
+            incomplete,
+            lambda runs: runs.plot(
+                keys,
+                x,
+                by=by,
+                band=band,
+                smooth=smooth,
+                log=log,
+                min_step=min_step,
+                max_step=max_step,
+                points=points,
             ),
         )
 
