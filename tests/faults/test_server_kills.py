@@ -94,6 +94,40 @@ def test_whatever_was_acknowledged_before_a_kill_is_right_after_it(tmp_path, n_r
     assert known.files
 
 
+@pytest.mark.parametrize("n_rounds", some_of([1, 20]))
+def test_a_kill_leaves_no_half_of_a_fork_or_rewind(tmp_path, n_rounds):
+    random.seed(n_rounds)
+    key = None
+    for number in range(n_rounds):
+        with running_server(tmp_path / "data", api_key=key) as server:
+            key = server.api_key
+            root = LoggedRun(server, f"root{number}").log(*steps(0, 3000))
+            forker = threading.Thread(target=fork_and_rewind, args=(server, root, number))
+            forker.start()
+            time.sleep(random.uniform(0.05, 0.6))
+            server.kill()
+            forker.join()
+    with running_server(tmp_path / "data", api_key=key) as server:
+        runs = runlake.Api({"base_url": server.base_url}, api_key=key).runs("http", lazy=False)
+        assert {f"root{number}" for number in range(n_rounds)} <= {run.id for run in runs}
+        for run in runs:
+            rows = list(run.scan_history(["loss"]))
+            assert rows == steps(0, len(rows))
+            wanted = run.config.get("n_rows") or run.rawconfig.get("_wandb", {}).get("branch_point")
+            stop = wanted["step"] + 1 if isinstance(wanted, dict) else wanted or 3000
+            assert len(rows) == stop
+
+
+def fork_and_rewind(server, root, number):
+    with contextlib.suppress(httpx.HTTPError, ValueError):
+        for at in range(100):
+            step = 2990 - at
+            parent = (f"root{number}", step)
+            LoggedRun(server, f"fork{number}-{at}", fork_from=parent, n_rows=step + 1).close()
+            root.rewind(step)
+    root.close()
+
+
 def check_files(uploads, known):
     listed = uploads.listed()
     for name, content in known.files.items():

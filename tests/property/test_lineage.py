@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.http_logging import LoggedRun, branch_point
+from tests.thorough import n_examples
 
 import runlake
 
@@ -19,7 +20,7 @@ RUNS = st.lists(
     min_size=2,
     max_size=4,
 )
-FEW = settings(max_examples=4) if settings().max_examples < 100 else settings()
+FEW = settings(max_examples=n_examples(4, 100))
 
 
 @pytest.fixture(scope="module")

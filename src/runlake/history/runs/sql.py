@@ -70,7 +70,7 @@ def query_history(
 ) -> duckdb.DuckDBPyRelation:
     """Run SQL over the views ``history`` and ``system``; see `query_runs` for the arguments."""
     mentions = find_mentions(query)
-    views = {HISTORY: _narrowed(rows(), mentions.names)}
+    views = {HISTORY: _narrowed(rows(), mentions.names)} if _names(query, HISTORY) else {}
     return _run(query, views, read_system, is_alone=not mentions.is_select)
 
 

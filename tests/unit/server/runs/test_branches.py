@@ -3,6 +3,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.thorough import n_examples
 
 from runlake.server.exports.compressor import LineCompressor
 from runlake.server.exports.exporter import Exporter
@@ -14,7 +15,7 @@ from runlake.server.store.objects import Storage
 
 STEPS = st.integers(-1, 12)
 # Each commit is flushed to the disk.
-FEW = settings(max_examples=8) if settings().max_examples < 100 else settings()
+FEW = settings(max_examples=n_examples(8, 300))
 
 
 class Backend:
