@@ -350,7 +350,10 @@ class _Pull:
             fetching.run(decisions)
             sweep_attempts(directory.path)
             settled = self._settled(fetching.stored, offered)
-            write_manifest(directory, settled)
+            # A pull of many runs does not wait for the disk after each new one: if the machine
+            # crashes, the next pull finds no manifest, or a damaged one, and pulls the run again.
+            is_durable = self._keeping is None or bool(stored.exports)
+            write_manifest(directory, settled, is_durable=is_durable)
             self._drop_distrusted(settled)
         self._held.catalog.note_run(directory, settled)
         return self._result(offered, settled, fetching)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, Protocol
@@ -63,9 +64,10 @@ class Threads:
         """Start no further task, and wait briefly for those that run."""
         for _ in self._threads:
             self._tasks.put(None)
-        seconds = GRACE_SECONDS if self._stop.is_set else None
+        deadline = time.monotonic() + GRACE_SECONDS
         for thread in self._threads:
-            thread.join(seconds)
+            left = max(0.0, deadline - time.monotonic()) if self._stop.is_set else None
+            thread.join(left)
 
     def _run(self) -> None:
         while (item := self._tasks.get()) is not None:

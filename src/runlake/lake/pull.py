@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from runlake.backend.http.client import Client
@@ -41,6 +42,8 @@ from runlake.settings import Settings
 
 # Pages whose runs are not all pulled: enough to keep all threads busy.
 OPEN_PAGES = 4
+# More threads would only wait for each other: pulling a small run takes some milliseconds of CPU.
+MAX_THREADS = 32
 PAGES_AT_ONCE = 4  # requests for manifests and metadata of pages
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 POLL_SECONDS = 0.1
@@ -123,6 +126,7 @@ class _Pull:
         self._process = name_process(Process.current())
         self._places: dict[str, int] = {}
         self._underway: dict[str, RunDirectory] = {}
+        self._guards: dict[Path, threading.Lock] = {}
         self._n_running = 0
         self._is_listed = False
         self._n_bytes_before = 0
@@ -212,7 +216,11 @@ class _Pull:
         if request.executor is not None:
             crew = Elsewhere(request.executor, partial(pull_elsewhere, self._settings))
         else:
-            crew = Threads(_call, request.n_workers or self._settings.max_downloads, self._stop)
+            crew = Threads(
+                _call,
+                request.n_workers or min(MAX_THREADS, self._settings.max_downloads),
+                self._stop,
+            )
         try:
             yield crew
         finally:
@@ -270,7 +278,14 @@ class _Pull:
         paths = [task.listed.path for task in tasks if task.need is Need.PULL]
         manifests = Manifests(self._client, paths, pages)
         metadata = MetadataFiles(self._client, paths, pages)
-        means = Means(self._client, self._keeping, self._progress, manifests.fetch, metadata.find)
+        means = Means(
+            self._client,
+            self._keeping,
+            self._progress,
+            manifests.fetch,
+            metadata.find,
+            self._guards,
+        )
         for task in tasks:
             self._n_running += 1
             work = task if self._request.executor is not None else partial(pull_one, means, task)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from runlake.backend.http.client import Client
@@ -106,6 +108,9 @@ class Means:
         Fetches the manifest of a run.
     metadata : callable or None
         Returns the metadata file of a run, see `MetadataFiles.find`.
+    guards : dict of Path to Lock
+        One lock for the threads that pull runs with the same lock file: waiting for it costs
+        nothing, while waiting for the lock file means to look at it again and again.
     """
 
     client: Client
@@ -113,6 +118,7 @@ class Means:
     progress: Progress | None = None
     fetch: Fetch = fetch_manifest
     metadata: Callable[[RunPath], list[FileNode] | None] | None = None
+    guards: dict[Path, threading.Lock] = field(default_factory=dict)
 
 
 def pull_one(means: Means, task: RunTask) -> PulledRun:
@@ -142,7 +148,8 @@ def pull_one(means: Means, task: RunTask) -> PulledRun:
         return PulledRun(is_new)
     beside, n_bytes, lacks = _pull_companions(means, task, directory, stored)
     # A download that fails sets its flag, which must not end the other runs.
-    with means.keeping.stop.child() as stop:
+    guard = means.guards.setdefault(directory.lock, threading.Lock())
+    with guard, means.keeping.stop.child() as stop:
         pulled = pull_run(
             client,
             listed.path,
