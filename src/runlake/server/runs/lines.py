@@ -12,6 +12,8 @@ from typing import Any
 from runlake.server.runs.wire_json import read_json
 
 Row = dict[str, Any]
+# The types of values that are not kept as they are.
+NESTED = {dict, type(None)}
 NOT_NUMERIC = -1.7976931348623157e308
 LAST_STEP = 2**63 - 2
 WHOLE_STEP = re.compile(r'"_step": ?(\d+)[,}]')
@@ -51,7 +53,10 @@ def parse_line(line: str) -> Row:
     if not isinstance(values, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - the sender's error, not the caller's
     row: Row = {}
-    _flatten(values, "", row)
+    if NESTED.isdisjoint(map(type, values.values())):
+        row = values
+    else:
+        _flatten(values, "", row)
     if "_step" in row:
         row["_step"] = _whole_step(row["_step"])
     return row
@@ -187,17 +192,9 @@ def count_keys(facts: dict[str, Any], rows: Iterable[Row]) -> None:
     rows : iterable of dict
         Rows that are not counted yet.
     """
-    # Key by key: a wide run sends tens of thousands of values in a request.
-    cells: dict[str, list[Any]] = {}
-    for row in rows:
-        for key, value in row.items():
-            held = cells.get(key)
-            if held is None:
-                cells[key] = [value]
-            else:
-                held.append(value)
-    cells.pop("_step", None)
-    for key, values in cells.items():
+    for key, values in _columns(list(rows)):
+        if key == "_step":
+            continue
         fact = facts.get(key)
         if fact is None:
             fact = facts[key] = {"types": {}, "previous": NOT_NUMERIC, "monotonic": True}
@@ -211,16 +208,37 @@ def count_keys(facts: dict[str, Any], rows: Iterable[Row]) -> None:
             _count_numbers(fact, numbers)
 
 
-def _count_numbers(fact: dict[str, Any], numbers: list[float]) -> None:
+def _columns(rows: Sequence[Row]) -> Iterable[tuple[str, Sequence[Any]]]:
+    """Return each key with its values: a wide run sends tens of thousands of values at once."""
+    names = set(map(tuple, rows))
+    if len(names) == 1:
+        # The usual case: each row has the same keys in the same order.
+        return zip(names.pop(), zip(*(row.values() for row in rows), strict=True), strict=True)
+    cells: dict[str, list[Any]] = {}
+    for row in rows:
+        for key, value in row.items():
+            held = cells.get(key)
+            if held is None:
+                cells[key] = [value]
+            else:
+                held.append(value)
+    return cells.items()
+
+
+def _count_numbers(fact: dict[str, Any], numbers: Sequence[float]) -> None:
+    if not fact["monotonic"]:
+        # Only the last number counts.
+        last = next(filter(_is_double, reversed(numbers)), None)
+        fact["previous"] = fact["previous"] if last is None else last
+        return
     try:
         doubles = list(filter(math.isfinite, numbers))
     except OverflowError:
         doubles = list(filter(_is_double, numbers))
     if not doubles:
         return
-    if fact["monotonic"]:
-        sequence = [fact["previous"], *doubles]
-        fact["monotonic"] = all(map(operator.le, sequence, doubles))
+    sequence = [fact["previous"], *doubles]
+    fact["monotonic"] = all(map(operator.le, sequence, doubles))
     fact["previous"] = doubles[-1]
 
 

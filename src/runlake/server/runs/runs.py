@@ -18,13 +18,14 @@ from runlake.server.runs.export_sizes import is_due
 from runlake.server.runs.heartbeats import Heartbeats
 from runlake.server.runs.history_rows import HistoryRows
 from runlake.server.runs.kept_lines import KeptLines, count_live_bytes
+from runlake.server.runs.key_facts import KeyFacts
 from runlake.server.runs.lines import count_keys
 from runlake.server.runs.run_columns import small_columns
 from runlake.server.runs.stream import HISTORY, SentLines, parse_stream
 from runlake.server.runs.wire_json import read_json
 from runlake.server.store.database import Database
 from runlake.server.store.ids import parse_id
-from runlake.server.store.long_json import dumps_object, loads_objects
+from runlake.server.store.long_json import dumps_object
 from runlake.server.store.objects import Storage
 from runlake.server.store.run_values import work_ahead
 
@@ -107,6 +108,7 @@ class RunStore:
         self._heartbeats = Heartbeats()
         self._kept = KeptLines(database, storage)
         self._branches = Branches(database, self._kept)
+        self._facts = KeyFacts()
         self.history = HistoryRows(self._kept)
 
     def find(self, entity: str, project: str, name: str) -> sqlite3.Row | None:
@@ -335,15 +337,17 @@ class RunStore:
                 if at >= exported and at not in packed
             ],
         )
-        facts = loads_objects(self.large_values("key_facts", [run_id])[run_id])
+        facts = self._facts.take(run_id, self.large_values("key_facts", [run_id])[run_id])
         count_keys(facts, (row for _, row in new))
         last = max([run["last_step"], *(row["_step"] for _, row in new if "_step" in row)])
         n_bytes = sum(len(line) for at, line, _ in lines if at not in known)
+        text = dumps_object(facts, json.JSONEncoder())
+        self._database.on_commit(lambda: self._facts.keep(run_id, text, facts))
         connection.execute(
             "UPDATE runs SET key_facts = ?, last_step = ?, line_count = max(line_count, ?), "
             "live_bytes = live_bytes + ?, n_changes = n_changes + ? WHERE id = ?",
             (
-                dumps_object(facts, json.JSONEncoder()),
+                text,
                 last,
                 sent.stop,
                 n_bytes,
