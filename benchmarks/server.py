@@ -108,7 +108,7 @@ class Spread:
 
 def _wide(folder: Path) -> list[Line]:
     found: list[Line] = []
-    for n_keys, n_bytes in ((500, 160 * MB), (5_000, 160 * MB)):
+    for n_keys, n_bytes in ((500, 96 * MB), (5_000, 96 * MB)):
         with _two_users(folder / f"wide-{n_keys}") as (server, other):
             found += _wide_run(server, other, n_keys, n_bytes)
     return found
@@ -219,7 +219,7 @@ def _pages(server: RunningServer) -> list[Line]:
 
 def _sdk_logging(server: RunningServer, folder: Path) -> list[Line]:
     """Log from eight processes with the SDK at once."""
-    n_rows = 10_000
+    n_rows = 2_000
 
     def log(number: int) -> list[float]:
         printed = run_script(LOGGING, server, folder / str(number), n_rows)
