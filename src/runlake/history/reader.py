@@ -259,20 +259,19 @@ class Reading:
 
     def sampled_frame(
         self, n_rows: int, keys: Sequence[str] | None = None
-    ) -> tuple[pl.DataFrame, int]:
-        """Return the rows of `sample` as a frame, and the number of rows before sampling.
+    ) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
+        """Return the rows of `sample` as a frame, as `picked` does.
 
-        Keys whose values have no common type are JSON text. There is no warning if there are no
-        rows.
+        There is no warning if there are no rows.
         """
         if self._is_backends_choice:
-            from runlake.history.frames.json_columns import frame_of
+            from runlake.history.frames.json_columns import frame_of, json_columns_of
 
             with suppress(UnsupportedByBackend):
                 sample = self._backends_sample(n_rows, keys)
-                return frame_of(sample.rows), sample.n_rows
-        picked, n_found, _ = self.healing(lambda reading: reading.picked(n_rows, keys))
-        return picked, n_found
+                frame = frame_of(sample.rows)
+                return frame, sample.n_rows, json_columns_of(frame, sample.rows)
+        return self.healing(lambda reading: reading.picked(n_rows, keys))
 
     def frame_or_sample(
         self, n_rows: int, keys: Sequence[str], *, needs_all: bool = False
@@ -297,7 +296,8 @@ class Reading:
         # The backend samples only rows that have all of the keys.
         is_backends = self._is_backends_choice and self.plan.projection.how == "all"
         if not needs_all and (is_backends or is_divided(self.plan, n_rows)):
-            return self.sampled_frame(n_rows, keys)
+            sampled, n_found, _ = self.sampled_frame(n_rows, keys)
+            return sampled, n_found
         frame, _ = self.healing(Reading.collected)
         return frame, frame.height
 

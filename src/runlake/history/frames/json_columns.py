@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 
 from runlake.history.decode.expressions import named, to_arrow
+from runlake.history.frames.sources import json_text
 from runlake.history.plan.arrow_types import unify
 
 JSON_CELL = "cell"
@@ -103,13 +104,27 @@ def _encodable(value: Any) -> Any:
     return [_encodable(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
-def stack(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def json_columns_of(frame: pl.DataFrame, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the columns of `frame_of` that are JSON text, because they have no common type."""
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String()]
+    return tuple(
+        name
+        for name in texts
+        if any(not isinstance(row.get(name), (str, type(None))) for row in rows)
+    )
+
+
+def stack(
+    frames: Sequence[pl.DataFrame], json_columns: Sequence[Collection[str]] | None = None
+) -> pl.DataFrame:
     """Concatenate frames vertically; the result has the columns of all frames.
 
     Parameters
     ----------
     frames : sequence of DataFrame
         Frames, which may have different schemas.
+    json_columns : sequence of collection of str, optional
+        For each frame its columns that are JSON text; they are JSON text in the result too.
 
     Returns
     -------
@@ -119,12 +134,18 @@ def stack(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     if not frames:
         return pl.DataFrame()
     schemas = [frame.schema for frame in frames]
-    if all(schema == schemas[0] for schema in schemas):
+    known = json_columns or [()] * len(frames)
+    encoded = list(dict.fromkeys(chain.from_iterable(known)))
+    if not encoded and all(schema == schemas[0] for schema in schemas):
         return pl.concat(frames)
-    texts = _clashing(frames)
+    texts = dict.fromkeys([*encoded, *_clashing(frames)])
     alike = [
-        frame.with_columns(encode_json(named(name)).alias(name) for name in texts if name in schema)
-        for frame, schema in zip(frames, schemas, strict=True)
+        frame.with_columns(
+            json_text(named(name)).alias(name)
+            for name in texts
+            if name in frame.columns and name not in done
+        )
+        for frame, done in zip(frames, known, strict=True)
     ]
     return pl.concat(alike, how="diagonal_relaxed")
 

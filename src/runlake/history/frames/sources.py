@@ -244,7 +244,7 @@ def _cells(key: str, columns: Sequence[Column], dtype: pa.DataType | None) -> pl
     if not columns:
         return pl.lit(None, polars_type(dtype)).alias(key)
     fitted = [
-        _json_text(stored(column)) if dtype is None else _fit(stored(column), column.dtype, dtype)
+        json_text(stored(column)) if dtype is None else _fit(stored(column), column.dtype, dtype)
         for column in columns
     ]
     return (fitted[0] if len(fitted) == 1 else pl.coalesce(fitted)).alias(key)
@@ -283,7 +283,8 @@ def _is_flat(dtype: pa.DataType) -> bool:
     return not (pa.types.is_struct(dtype) or pa.types.is_large_list(dtype))
 
 
-def _json_text(cells: pl.Expr) -> pl.Expr:
+def json_text(cells: pl.Expr) -> pl.Expr:
+    """Encode cells of any type as JSON; polars' own encoding would lose NaN and infinities."""
     # An alias is needed: the name of a column may contain a NUL. Python reads the cells through
     # Arrow, which allows no NUL in names.
     return cells.alias("cells").map_batches(

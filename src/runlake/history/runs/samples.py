@@ -139,25 +139,30 @@ def sample_runs_as_frames(
     runs: Sequence[ListedRun],
     sampling: Sampling,
     progress: Progress | None = None,
-) -> list[tuple[pl.DataFrame, int]]:
+) -> list[tuple[pl.DataFrame, int, tuple[str, ...]]]:
     """Sample runs as `sample_runs` does, as frames without a Python object per cell.
 
     Returns
     -------
-    list of tuple of DataFrame and int
-        One item per run, in order: the rows, and the number of rows from which they were chosen.
+    list of tuple of DataFrame, int and tuple of str
+        One item per run, in order: the rows, the number of rows from which they were chosen, and
+        the columns that are JSON text.
     """
     if sampling.is_system:
-        from runlake.history.frames.json_columns import frame_of
+        from runlake.history.frames.json_columns import frame_of, json_columns_of
 
         samples = sample_runs(source, runs, sampling, progress)
-        return [(frame_of(one.rows), one.n_rows) for one in samples]
+        frames = [frame_of(one.rows) for one in samples]
+        return [
+            (frame, one.n_rows, json_columns_of(frame, one.rows))
+            for frame, one in zip(frames, samples, strict=True)
+        ]
     return _together_or_alone(
         source,
         runs,
         sampling,
         progress,
-        together=lambda frame, n_rows: (frame, n_rows),
+        together=lambda frame, n_rows: (frame, n_rows, ()),
         alone=lambda reading: reading.sampled_frame(sampling.n_rows, sampling.keys),
     )
 

@@ -140,15 +140,15 @@ class RunHistories(RunSet):
 
         listed = self._listed()
         found = sample_runs_as_frames(self._source, listed, sampling, progress)
-        self._warn_of_samples([(frame.height, n_rows) for frame, n_rows in found])
-        frames = [frame for frame, _ in found if not frame.is_empty()]
-        if not frames:
+        self._warn_of_samples([(frame.height, n_rows) for frame, n_rows, _ in found])
+        filled = [(frame, texts) for frame, _, texts in found if not frame.is_empty()]
+        if not filled:
             return pl.DataFrame()
-        stacked = stack(frames)
+        stacked = stack([frame for frame, _ in filled], [texts for _, texts in filled])
         ids = pl.DataFrame(
             {
                 RUN_ID: [run.run_id for run in listed],
-                "n_rows": [frame.height for frame, _ in found],
+                "n_rows": [frame.height for frame, _, _ in found],
             }
         )
         stacked = stacked.with_columns(
