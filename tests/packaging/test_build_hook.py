@@ -147,6 +147,6 @@ def test_a_changed_digest_fails_the_build(tree):
 def test_an_editable_install_fetches_uplot_into_the_work_tree(tree):
     code = "from hatchling.build import build_editable; build_editable('dist')"
     (tree / "dist").mkdir()
-    # The wheel itself needs the package editables, which this environment lacks; the hook runs first.
+    # The wheel itself needs the package editables, which is missing here; the hook runs first.
     subprocess.run([sys.executable, "-c", code], cwd=tree, capture_output=True, check=False)
     assert {path.name for path in (tree / "src" / PLACE).iterdir()} == FILES
