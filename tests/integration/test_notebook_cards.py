@@ -5,7 +5,7 @@ import json
 import math
 
 import pytest
-from tests.html_elements import HOSTILE, assert_safe
+from tests.html_elements import HOSTILE, Elements, assert_safe
 from tests.http_artifacts import log_artifact
 from tests.http_logging import LoggedRun, log_seeds, steps
 
@@ -213,15 +213,31 @@ def kernel(monkeypatch):
     return shown
 
 
-def test_display_shows_the_card_and_no_frame(api, place, kernel):
+def test_display_shows_the_card_with_charts(api, place, kernel):
     run = api.run(f"{place}/plain")
     assert run.display(height=300) is True
     assert run.display(hidden=True) is True
     plain, hidden = kernel
-    assert "max-height:300px" in plain
-    assert not assert_safe(plain).of("iframe")
-    assert assert_safe(hidden).seen[0][0] == "details"
+    assert not plain.startswith("<iframe")
+    card, _, charts = plain.partition("<iframe")
+    assert "max-height:300px" in assert_safe(card).seen[1][1]["style"]
+    (frame,) = Elements(f"<iframe{charts}").of("iframe")
+    assert frame["sandbox"] == "allow-scripts"
+    assert "val/loss" in (frame["srcdoc"] or "")
+    assert Elements(hidden).seen[0][0] == "details"
     assert run.file(IMAGE["path"]).display() is False
+
+
+def test_a_lake_is_a_table(api, backend):
+    log_seeds(backend, "card lake", 3)
+    lake = runlake.Lake()
+    lake.pull(api.runs(f"{backend.entity}/card lake"))
+    with backend.counted() as requests:
+        found = assert_safe(lake._repr_html_())
+    assert requests == []
+    assert "seed002" in found.text
+    assert "config.lr" in found.text
+    assert len(found.of("svg")) == 3
 
 
 def test_a_bar_in_a_notebook_is_html(api, place, kernel):

@@ -541,6 +541,11 @@ class LakeRuns:
             ) from error
         return found
 
+    def _repr_html_(self) -> str:
+        from runlake.public.cards.runs import show_pulled_runs
+
+        return show_pulled_runs(self)
+
     def __repr__(self) -> str:
         filters = f" {self._selection.filters}" if self._selection.filters else ""
         return line_for_screen(f"<LakeRuns {str(self._selection.root)!r}{filters}>")

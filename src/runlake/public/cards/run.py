@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +21,41 @@ if TYPE_CHECKING:
     from runlake.public.run.run import Run
 
 MAX_CURVES = 40
+MAX_CHARTS = 4
 MAX_PICTURES = 4
 # In bytes, of all pictures together; base64 adds a third.
 PICTURE_BYTES = 64_000
 
 
-def show_run(run: Run, charts: str = "", height: int | None = None) -> str:
-    """Return the card of a run; see `Run.display`."""
-    return card_of(run, lambda: run_card(gather_run(run), charts, height))
+def show_run(run: Run) -> str:
+    """Return the card of a run."""
+    return card_of(run, lambda: run_card(gather_run(run)))
+
+
+def show_run_with_charts(run: Run, height: int | None = None) -> str:
+    """Return the card of a run, followed by charts of its first keys; see `Run.display`."""
+
+    def build() -> str:
+        facts = gather_run(run)
+        notes = list(facts.notes)
+        with warnings_as_notes(notes):
+            charts = _charts(run, [curve.key for curve in facts.curves[:MAX_CHARTS]], notes)
+        return run_card(replace(facts, notes=notes), charts, height)
+
+    return card_of(run, build)
+
+
+def _charts(run: Run, keys: Sequence[str], notes: list[str]) -> str:
+    """Return a frame with a chart per key; what cannot be drawn is noted."""
+    from runlake.charts.html import frame_of
+
+    drawings = []
+    for key in keys:
+        try:
+            drawings.append(run.plot([key]).drawing)
+        except RunlakeError as error:
+            notes.append(f"No chart of {key!r}: {error}")
+    return frame_of(drawings) if drawings else ""
 
 
 def gather_run(run: Run) -> RunFacts:

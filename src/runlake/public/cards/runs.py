@@ -47,6 +47,18 @@ def show_runs(runs: Runs) -> str:
     return card_of(runs, build)
 
 
+def show_pulled_runs(runs: Any) -> str:
+    """Return the card of the runs of a lake: the first of them, read from disk alone."""
+
+    def build() -> str:
+        # Each offline read says how old its answer is, which is no news here.
+        with warnings_as_notes([]):
+            parts = _table(runs, MAX_RUNS, [])
+        return facts_card(repr(runs).removeprefix("<").removesuffix(">"), (), parts)
+
+    return card_of(runs, build)
+
+
 def show_project(project: Project, height: int | None = None) -> str:
     """Return the card of a project: its fields and newest runs; at most three requests."""
     from runlake.public.links import runs_of
@@ -106,7 +118,7 @@ def _title(runs: Runs) -> str:
     return repr(runs).removeprefix("<").removesuffix(">")
 
 
-def _table(runs: Runs, n_shown: int, notes: list[str]) -> list[Element]:
+def _table(runs: Any, n_shown: int, notes: list[str]) -> list[Element]:
     shown = list(islice(runs, n_shown))
     configs = [_values(run, "config", notes) for run in shown]
     summaries = [_values(run, "summary_metrics", notes) for run in shown]

@@ -271,12 +271,14 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         return frame_of(self.url, height, hidden=hidden)
 
     def _card(self, height: int | None = None) -> str:
-        from runlake.public.cards.run import show_run
+        from runlake.public.cards.run import show_run_with_charts
 
-        return show_run(self, height=height)
+        return show_run_with_charts(self, height)
 
     def _repr_html_(self) -> str:
-        return self._card()
+        from runlake.public.cards.run import show_run
+
+        return show_run(self)
 
 
 def _checked_id(run_id: Any) -> str:
