@@ -220,7 +220,7 @@ def test_display_shows_the_card_with_charts(api, place, kernel):
     plain, hidden = kernel
     assert not plain.startswith("<iframe")
     card, _, charts = plain.partition("<iframe")
-    assert "max-height:300px" in assert_safe(card).seen[1][1]["style"]
+    assert "max-height:300px" in str(assert_safe(card).seen[1][1]["style"])
     (frame,) = Elements(f"<iframe{charts}").of("iframe")
     assert frame["sandbox"] == "allow-scripts"
     assert "val/loss" in (frame["srcdoc"] or "")
