@@ -36,7 +36,12 @@ for options in (
         wandb.init(project="branches", settings=wandb.Settings(console="off"), **options)
     except wandb.Error as error:
         found.append(str(error))
-print(json.dumps(found))
+api = wandb.Api()
+read = {
+    name: [row["mark"] for row in api.run(f"branches/{name}").scan_history()]
+    for name in ("root", "fork", "leaf")
+}
+print(json.dumps([found, read]))
 """
 CURVES = {
     "root": ["root"] * 4 + ["again"] * 2,
@@ -57,12 +62,12 @@ def runs(backend, printed):
 
 
 def test_the_sdk_continues_after_the_branch_point(printed):
-    assert [first for first, _ in printed[:6]] == [0, 6, 9, 11, 4, 4]
+    assert [first for first, _ in printed[0][:6]] == [0, 6, 9, 11, 4, 4]
 
 
 def test_the_sdk_shows_why_a_run_cannot_branch(printed):
     for message, reason in zip(
-        printed[6:],
+        printed[0][6:],
         [
             "run 'lost' cannot be forked",
             "run 'root' has no step 99 yet: its last step is 5",
@@ -72,6 +77,10 @@ def test_the_sdk_shows_why_a_run_cannot_branch(printed):
         strict=True,
     ):
         assert reason in message
+
+
+def test_the_sdk_reads_one_curve_too(printed):
+    assert printed[1] == CURVES
 
 
 @pytest.mark.parametrize("lineage", [False, True])
