@@ -146,6 +146,10 @@ class Branches:
         if step > run["last_step"]:
             has = f"its last step is {run['last_step']}" if run["last_step"] >= 0 else "it has none"
             raise Refused(f"run {run['name']!r} has no step {step} yet: {has}")
+        if step == run["last_step"]:
+            # Nothing is left out, and lines of a long run need not be parsed.
+            n_lines = self._kept.count_to(run["id"], step)
+            return KeptRows(n_lines, step, run["key_facts"], run["summary"])
         facts: dict[str, Any] = {}
         # The last line with each key: only these lines are needed for the summary.
         latest: dict[str, tuple[int, str]] = {}
@@ -157,12 +161,7 @@ class Branches:
                 latest.update(dict.fromkeys(row, (place, line)))
             n_lines += len(page)
             last = page[-1][0]
-        is_all = last == run["last_step"]
-        summary = (
-            self._large("summary", run["id"])
-            if is_all
-            else _summary_of(sorted(set(latest.values())))
-        )
+        summary = _summary_of(sorted(set(latest.values())))
         return KeptRows(n_lines, last, dumps_object(facts, json.JSONEncoder()), summary)
 
     def _pages(self, run_id: int, step: int) -> Iterator[list[tuple[int, str]]]:
