@@ -298,3 +298,8 @@ def test_a_point_that_is_no_number_is_refused(api, odd, point):
     with pytest.raises(ValueError, match="step"):
         api.runs(odd).at("loss", point)
     assert api.runs(odd).at("loss", 2**200)["loss"].to_list() == [None]
+
+
+def test_the_best_of_values_that_are_not_numbers_names_the_runs(api, odd):
+    with pytest.raises(ValueError, match=r"not numbers in these runs of '.*': 'odd'"):
+        api.runs(odd).best("name")

@@ -120,3 +120,5 @@ def test_a_key_that_would_hide_the_run_is_refused(api, backend):
     with pytest.raises(ValueError, match="has a key 'run_id'"):
         runs.scan(None)
     assert runs.scan(["loss"]).collect().rows() == [("x", 0, 1)]
+    with pytest.warns(UserWarning, match="'run_id'.*left out"):
+        assert runs.sql("SELECT * FROM history").fetchall() == [("x", 0, 1)]

@@ -32,3 +32,9 @@ def test_integers_and_floats_meet_as_floats_at_any_depth():
 def test_cells_without_a_common_type_are_json_text():
     stacked = stack([column(1), column("x"), column(None, dtype=pl.Null)])["cell"]
     assert [cell and json.loads(cell) for cell in stacked] == [1, "x", None]
+
+
+def test_json_text_keeps_nan_and_is_encoded_once():
+    frames = [column(float("nan"), 0.5), column("x"), column('"y"', "[1]")]
+    stacked = stack(frames, [(), (), ("cell",)])["cell"]
+    assert stacked.to_list() == ["NaN", "0.5", '"x"', '"y"', "[1]"]
