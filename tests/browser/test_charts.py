@@ -165,14 +165,45 @@ def test_zoom_log_axis_and_keys(open_html):
     assert shown.startswith("_step: 7")
     assert page.locator(".legend output").first.text_content() == "NaN"
     page.mouse.dblclick(box["x"] + 50, box["y"] + 50)
-    page.mouse.move(box["x"] + 1, box["y"] + 50)
-    assert page.locator("figcaption output").text_content().startswith("_step: ")
+    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 50)
+    assert page.locator("figcaption output").text_content().startswith("_step: 299")
     page.get_by_role("button", name="log").click()
     assert "≤ 0" in page.locator(".notes").text_content()
     keep(page, "toggled-log")
     page.locator("figure").focus()
     for key in ("+", "ArrowRight", "ArrowRight", "Escape"):
         page.keyboard.press(key)
+    assert opened.wrongs == []
+
+
+@pytest.mark.thorough
+def test_a_page_is_asked_for_finer_points_and_draws_them(open_html):
+    chart = replace(Chart.of_frame(odd_values(), "acc"), points=100)
+    opened = open_html(chart.html())
+    page = opened.page
+    payloads = {
+        "all": html.payload_of(chart.drawing),
+        "near": html.payload_of(chart.within(1_000, 1_200).drawing),
+    }
+    asked = page.evaluate(
+        """async ({ all, near }) => {
+          // uPlot draws after the running script.
+          const pause = () => new Promise((resume) => setTimeout(resume, 20));
+          const ranges = [];
+          const drawn = runlakeCharts.draw(document.querySelector("figure"), all, (range) => {
+            ranges.push(range);
+            drawn.update(range ? near : all);
+          });
+          drawn.plot.setScale("x", { min: 1000, max: 1200 });
+          await pause();
+          const n = drawn.xs.length;
+          drawn.showAll();
+          await pause();
+          return [ranges, n, drawn.xs.length];
+        }""",
+        payloads,
+    )
+    assert asked == [[[1000, 1200], None], 100, 100]
     assert opened.wrongs == []
 
 

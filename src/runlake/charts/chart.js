@@ -155,6 +155,7 @@ const runlakeCharts = (() => {
       this.onRange = onRange;
       this.hidden = new Set();
       this.range = null;
+      this.extent = null;
       root.tabIndex = 0;
       root.addEventListener("keydown", (event) => this.onKey(event));
       matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.build());
@@ -175,6 +176,8 @@ const runlakeCharts = (() => {
       });
       const { xs, places } = join(this.curves);
       this.xs = xs;
+      // Finer points are only a part of the axis: the first payload has its ends.
+      if (!this.extent && xs.length) this.extent = [xs[0], xs[xs.length - 1]];
       this.curves.forEach((curve, c) => (curve.places = places[c]));
       this.layOut();
       this.build();
@@ -282,6 +285,7 @@ const runlakeCharts = (() => {
           cursor: {
             sync: { key: `x ${x.key}`, scales: ["x", null], setSeries: false },
             dataIdx: (plot, s, index) => this.nearest(s, index),
+            bind: { dblclick: () => () => this.showAll() },
           },
           scales: {
             x: { time: x.time, distr: x.log ? 3 : 1 },
@@ -324,11 +328,15 @@ const runlakeCharts = (() => {
 
     onScale(plot) {
       const { min, max } = plot.scales.x;
-      const isWhole = min <= this.xs[0] && max >= this.xs[this.xs.length - 1];
+      const isWhole = !this.extent || (min <= this.extent[0] && max >= this.extent[1]);
       const range = isWhole ? null : [min, max];
       if (String(range) === String(this.range)) return;
       this.range = range;
       this.onRange?.(range);
+    }
+
+    showAll() {
+      if (this.extent) this.plot.setScale("x", { min: this.extent[0], max: this.extent[1] });
     }
 
     markOf(curve, i) {
@@ -397,7 +405,7 @@ const runlakeCharts = (() => {
         ArrowRight: () => this.moveTo(Math.min(at + 1, last)),
         "+": () => this.plot.setScale("x", { min: min + step, max: max - step }),
         "-": () => this.plot.setScale("x", { min: min - step, max: max + step }),
-        Escape: () => this.plot.setScale("x", { min: this.xs[0], max: this.xs[last] }),
+        Escape: () => this.showAll(),
       };
       if (!keys[event.key] || !this.xs.length) return;
       event.preventDefault();
