@@ -186,6 +186,8 @@ def test_runs_are_filtered_ordered_and_cut(lake):
         lambda lake: lake.runs(columns="name"),
         lambda lake: lake.runs(limit=0),
         lambda lake: lake.runs(limit=True),
+        lambda lake: lake.runs(offset=-1),
+        lambda lake: lake.runs(offset="1"),
         lambda lake: lake.runs([]),
         lambda lake: lake.where(3),
         lambda lake: lake.where({"tags": {"$all": 3}}),
@@ -258,6 +260,28 @@ def test_runs_that_lack_keys_or_steps_are_named_skipped_or_refused(partial):
     for part in ("3 runs", "some: 'acc'", "live: 1 rows"):
         assert part in said
     assert "<pre>" in partial.explain()._repr_html_()
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed"])
+def test_a_run_whose_file_is_damaged_is_incomplete(lake, cache_dir, tmp_path, damage):
+    shutil.copytree(cache_dir, tmp_path / "copy")
+    copy = runlake.Lake(tmp_path / "copy").where({"project": "lake"})
+    (file,) = (tmp_path / "copy").rglob("seed001/*.parquet")
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-100] + bytes(100))
+    with pytest.warns(IncompleteWarning, match=r"'seed001' \(1 of 1 exports are damaged or gone"):
+        found = copy.best("loss")
+    assert found.filter(run_id="seed001")["loss"].to_list() == [None]
+    assert found.filter(pl.col("run_id") != "seed001").equals(
+        lake.best("loss").filter(pl.col("run_id") != "seed001")
+    )
+    assert copy.best("loss", incomplete="skip").height == len(lake) - 1
+    with pytest.raises(NotCached, match="seed001"):
+        copy.sql("SELECT * FROM history", incomplete="raise")
+    report = copy.export(tmp_path / "out", incomplete="skip")
+    assert (report.n_runs, report.incomplete) == (len(lake) - 1, {})
 
 
 def test_a_lake_without_a_catalog_is_read(lake, cache_dir, tmp_path):

@@ -67,8 +67,12 @@ def read_held_part(settings: Settings, directory: RunDirectory, question: Questi
     is_whole = not lacking_keys and len(exports) == len(offer.identities)
     # The same object for the same exports: plans are remembered with it.
     loaded_exports = held.load_all(list(_usable(stored))) if is_whole else LoadedExports(exports)
+    manifest = held.remembered(stored, offer, exports)
+    # Later rows are not on disk; a plan must not search for them at the backend.
+    known = [export.facts.last_step for export in exports]
+    steps = [*(step for step in known if step is not None), *(manifest.live_steps or ())]
     pulled = PullResult(
-        held.remembered(stored, offer, exports),
+        replace(manifest, last_step=max(steps, default=-1)),
         directory.path,
         loaded_exports,
         n_left_out=0 if LIVE in stored.beside else offer.n_live_rows,

@@ -146,8 +146,7 @@ class LakeRuns:
             selection = replace(selection, order=_checked_order(order))
         if limit is not None:
             selection = replace(selection, limit=check_count(limit, "limit"))
-        if offset:
-            selection = replace(selection, offset=check_count(offset, "offset"))
+        selection = replace(selection, offset=_checked_offset(offset))
         return lake_table(selection, columns, flat=flat)
 
     def frame(self, *, flat: bool = False) -> pl.DataFrame:
@@ -549,6 +548,12 @@ class LakeRuns:
     def __repr__(self) -> str:
         filters = f" {self._selection.filters}" if self._selection.filters else ""
         return line_for_screen(f"<LakeRuns {str(self._selection.root)!r}{filters}>")
+
+
+def _checked_offset(offset: object) -> int:
+    if isinstance(offset, bool) or not isinstance(offset, int) or offset < 0:
+        raise InvalidArgument(f"offset must be an integer of at least 0, not {offset!r}.")
+    return offset
 
 
 def _checked_order(order: object) -> str:
