@@ -12,9 +12,11 @@ from tests.server_process import client_environment
 
 import runlake
 from runlake import errors
-from runlake.cache.companions import FILES, SYSTEM, read_rows
+from runlake.cache.companions import FILES, SYSTEM, companion_files, read_rows
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import LIVE, read_manifest
+from runlake.cache.upkeep.evict import pin_run, prune_cache
+from runlake.cache.upkeep.prune import Policy
 from runlake.lake.report import Failure, PullReport
 from runlake.lake.request import matches
 from runlake.values import RunPath
@@ -378,3 +380,24 @@ def test_a_lake_reads_live_rows_and_what_was_never_pulled_is_refused(lake, backe
         offline.file("other.bin")
     with pytest.warns(errors.IncompleteWarning, match="only some"):
         assert list(offline.files()) == []
+
+
+def test_an_unpinned_run_is_pruned_with_all_its_files(lake, backend, tmp_path):
+    logged = LoggedRun(backend, "pruned", "lake-prune").log(*steps(0, 1003))
+    events = [json.dumps({"system.cpu": 1.0, "_timestamp": 1.0, "_runtime": 1.0})]
+    logged.stream({"files": {"wandb-events.jsonl": {"offset": 0, "content": events}}})
+    logged.close()
+    file = tmp_path / "a.txt"
+    file.write_text("a")
+    runlake.Api().run(logged.path).upload_file(file, root=tmp_path)
+    lake.pull(logged.path, files=True)
+    directory = directory_of(lake, logged.path)
+    beside = {path.name.partition("-")[0] for path in companion_files(directory.path)}
+    assert {"live", "system", "files"} < beside
+    prune_cache(lake.settings, Policy(runs=(logged.path,)))
+    assert directory.path.exists()
+    pin_run(lake.settings, RunPath.parse(logged.path), is_pinned=False)
+    pruned = prune_cache(lake.settings, Policy(runs=(logged.path,)))
+    assert pruned.n_bytes_after == 0
+    assert not directory.path.exists()
+    assert lake._catalog.runs() == []
