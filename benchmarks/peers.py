@@ -248,7 +248,7 @@ measure(*map(importing, arguments["modules"]))
 """
 _PULLED = """
 import pathlib, shutil, subprocess
-folder = pathlib.Path(arguments["folder"])
+folder = pathlib.Path(arguments.pop("folder"))
 def clear():
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -260,11 +260,13 @@ import runlake
 run = runlake.Api({{"cache_dir": folder}}).run(path)
 measure(lambda: (run.pull(), n_bytes())[1], before=clear)
 """
-RUNLAKE_KEY_PULL = f"""{_PULLED}
+_KEY_PULL = f"""{_PULLED}
 import runlake
 run = runlake.Api({{"cache_dir": folder}}).run(path)
-measure(lambda: run.pull(arguments["keys"]).n_bytes, before=clear)
 """
+RUNLAKE_KEY_PULL = f"{_KEY_PULL}measure(lambda: len(run.pull(**arguments).exports), before=clear)"
+# How many bytes that is differs from round to round.
+RUNLAKE_KEY_BYTES = f"{_KEY_PULL}measure(lambda: run.pull(**arguments).n_bytes, before=clear)"
 RUNLAKE_COLD_SCAN = f"""{_PULLED}
 import runlake
 run = runlake.Api({{"cache_dir": folder}}).run(path)

@@ -16,6 +16,7 @@ from tests.faults.fault_script import Fault
 from tests.faults.fault_server import API_KEY, RUN_PATH
 from tests.faults.parquet import export_bytes
 from tests.faults.test_whole_exports import GOOGLE, HTML, flipped
+from tests.thorough import some_of
 
 from runlake import errors
 from runlake.backend.connections import multiplexer
@@ -31,21 +32,21 @@ CUT = Fault(cut_after=300)
 PASSING: dict[str, tuple[list[Any], int]] = {
     "none": ([], 1),
     "cut": ([CUT, CUT], 3),
-    "cut before the first byte": ([Fault(cut_after=0)], 2),
     "stall": ([Fault(stall_after=300)], 2),
-    "stall before the first byte": ([Fault(stall_after=0)], 2),
+    "server error": ([503], 2),
+    "wrong digest": ([Fault(body=flipped(export_bytes(20, N_ROWS)))], 2),
+    "expired": ([403], 2),
+    "redirect to another origin": ([Fault(redirect_to_mirror=True)], 2),
+    "host that closes": ([Fault(headers={"Connection": "close"})], 1),
     "slow": ([Fault(seconds_before=0.4)], 1),
-    "server errors": ([500, 503], 3),
+    "gzip that nobody asked for": ([Fault(gzipped=True)], 1),
+    "cut before the first byte": ([Fault(cut_after=0)], 2),
+    "stall before the first byte": ([Fault(stall_after=0)], 2),
     "too many requests": ([Fault(429, {"Retry-After": "0"})], 2),
     "length that promises too much": ([Fault(promised_length=10**6)], 3),
     "HTML with 200": ([Fault(body=HTML)], 2),
-    "wrong digest": ([Fault(body=flipped(export_bytes(20, N_ROWS)))], 2),
-    "expired": ([403], 2),
     "expired while cut": ([CUT, 403], 3),
     "not found at the old URL": ([404], 2),
-    "redirect to another origin": ([Fault(redirect_to_mirror=True)], 2),
-    "gzip that nobody asked for": ([Fault(gzipped=True)], 1),
-    "host that closes": ([Fault(headers={"Connection": "close"})], 1),
 }
 LASTING: dict[str, tuple[Any, type[errors.RunlakeError]]] = {
     "HTML with 200": (Fault(body=HTML), errors.ExportCorrupt),
@@ -89,7 +90,7 @@ def contents_of(pulled):
     return sorted(export.path.read_bytes() for export in pulled.exports)
 
 
-@pytest.mark.parametrize("name", PASSING)
+@pytest.mark.parametrize("name", some_of(PASSING, 10))
 def test_a_passing_fault_of_one_export_is_overcome(faulty, small, pull, name):
     faults, n_requests = PASSING[name]
     faulty.fail("b", *faults)
@@ -100,7 +101,7 @@ def test_a_passing_fault_of_one_export_is_overcome(faulty, small, pull, name):
     assert not any(seen.has_authorization for seen in faulty.seen if seen.origin != "api")
 
 
-@pytest.mark.parametrize("fault", [CUT, Fault(stall_after=0), 503, 403])
+@pytest.mark.parametrize("fault", some_of([CUT, 403, 503, Fault(stall_after=0)], 2))
 def test_a_fault_of_every_export_is_overcome(faulty, small, pull, fault):
     for name in NAMES:
         faulty.fail(name, fault)
@@ -108,7 +109,7 @@ def test_a_fault_of_every_export_is_overcome(faulty, small, pull, fault):
     assert all(faulty.count(name) in {1, 2} for name in NAMES)
 
 
-@pytest.mark.parametrize("name", LASTING)
+@pytest.mark.parametrize("name", some_of(LASTING, 2))
 def test_a_lasting_fault_of_one_export_is_an_error_until_it_ends(faulty, small, pull, name):
     fault, error = LASTING[name]
     faulty.fail("h", *[fault] * 99)
