@@ -22,6 +22,7 @@ from runlake import errors
 from runlake.backend.connections import multiplexer
 from runlake.backend.connections.lane import Opener
 from runlake.backend.http.client import Client
+from runlake.cache import fetch
 from runlake.cache.pull import pull_run
 from runlake.settings import load_settings
 from runlake.values import Question, RunPath
@@ -143,6 +144,17 @@ def test_a_host_that_this_thread_cannot_reach_is_requested_by_others(
 ):
     monkeypatch.setattr(Opener, "open", lambda _: None)
     assert contents_of(pull()) == sorted(small.values())
+    assert all(faulty.count(name) == 1 for name in NAMES)
+
+
+@pytest.mark.parametrize("reason", ["the processor is busy", "files are flushed"])
+def test_small_exports_are_left_to_several_threads(faulty, small, pull, monkeypatch, reason):
+    if reason == "files are flushed":
+        monkeypatch.setattr(fetch, "current_boot", lambda: None)
+    else:
+        monkeypatch.setattr(fetch, "SHARE_SECONDS", 0.0)
+        monkeypatch.setattr(fetch, "LEAST_SHARE", 10**9)
+    assert contents_of(pull(max_workers=2)) == sorted(small.values())
     assert all(faulty.count(name) == 1 for name in NAMES)
 
 

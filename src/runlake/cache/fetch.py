@@ -46,6 +46,7 @@ DOWNLOAD_SECONDS = 1e-3  # CPU time that a short download takes
 FEW_ROWS = 10_000
 # At least this many small exports are downloaded on one thread.
 MANY_SMALL = 4
+SHARE_SECONDS, LEAST_SHARE = 0.1, 0.5
 BYTES_PER_SECOND = 64e6  # assumed until a pull has measured it
 MEASURED_BYTES = 32 << 20  # a pull of fewer bytes does not measure the bandwidth
 FOOTERS_KNOWN = 4
@@ -59,6 +60,30 @@ class _Wanted:
     export: Export
     decision: Decision
     begun: Begun[Any] | None = None
+
+
+class _Share:
+    """The share of a processor that a thread gets for parts of its work; a context manager.
+
+    On a busy machine, or with a slow disk, several threads together get more than one.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._cpu_seconds = 0.0
+
+    def __enter__(self) -> None:
+        self._seconds -= time.monotonic()
+        self._cpu_seconds -= time.thread_time()
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds += time.monotonic()
+        self._cpu_seconds += time.thread_time()
+
+    @property
+    def is_small(self) -> bool:
+        """True if the thread had to wait for most of the time, over at least `SHARE_SECONDS`."""
+        return self._seconds > SHARE_SECONDS and self._cpu_seconds < LEAST_SHARE * self._seconds
 
 
 class Fetching:
@@ -188,7 +213,10 @@ class Fetching:
         """
         client = self._offers.client
         small = [one for one in wanted if self._is_asked_whole(one)]
-        if len(small) < MANY_SMALL or client.settings.max_bandwidth or self._dead_attempts:
+        # To flush files one after the other takes long, so they are left to several threads.
+        is_flushed = self._boot is None
+        is_unusual = client.settings.max_bandwidth or self._dead_attempts
+        if len(small) < MANY_SMALL or is_flushed or is_unusual:
             yield wanted
             return
         origin = origin_of(small[0].export.url)
@@ -197,6 +225,7 @@ class Fetching:
         left = [one for one in wanted if one.export.object not in together]
 
         def fetch() -> None:
+            share = _Share()
             for begun in client.begin(
                 waiting,
                 self._first_request,
@@ -205,10 +234,14 @@ class Fetching:
                 max_bytes=SMALL_BYTES,
             ):
                 one = replace(begun.subject, begun=begun)
-                if begun.is_complete and begun.status in {OK, NOT_MODIFIED}:
-                    self._fetch(one)
-                else:
+                if not begun.is_complete or begun.status not in {OK, NOT_MODIFIED}:
                     left.append(one)
+                    continue
+                with share:
+                    self._fetch(one)
+                if share.is_small:
+                    left.extend(waiting)
+                    waiting.clear()
 
         try:
             run_tasks([fetch], 1, self.traffic.stop, self._note_in_time)
