@@ -117,3 +117,37 @@ def test_keys_are_counted_by_type_and_know_whether_they_rise():
     assert found["keys"]["_step"]["previousValue"] == 4
     assert {"type": "map", "count": 1} in found["keys"]["d"]["typeCounts"]
     assert history_keys({}, -1) is None
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [
+            {"_step": 0, "a": 1, "b": 2.5},
+            {"_step": 1, "a": 0, "b": 3.5},
+            {"_step": 2, "a": 5, "b": 3},
+        ],
+        [
+            {"_step": 0, "a": 1},
+            {"_step": 1, "b": True, "a": 2},
+            {"_step": 2},
+            {"a": "x", "_step": 3},
+        ],
+        [
+            {"_step": 0, "a": 3},
+            {"_step": 1, "a": 1},
+            {"_step": 2, "a": math.inf},
+            {"_step": 3, "a": 9},
+        ],
+        [{}, {}],
+        [],
+    ],
+)
+def test_keys_of_rows_are_counted_together_as_one_by_one(rows):
+    together: dict[str, object] = {}
+    single: dict[str, object] = {}
+    count_keys(together, rows[:1])
+    count_keys(together, rows[1:])
+    for row in rows:
+        count_keys(single, [row])
+    assert together == single
