@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runlake.server.runs.lines import Row, parse_line
-from runlake.server.runs.wire_json import check_size, read_json
+from runlake.server.runs.wire_json import MAX_BYTES, OBJECT_BYTES, check_size, read_json
 
 HISTORY = "history"
 OUTPUT = "output.log"
@@ -18,6 +18,8 @@ STREAMS = {
 }
 SUMMARY = "wandb-summary.json"
 INT64_BOUND = 2**63
+# Texts of this length have no more values than a request may have, whatever they contain.
+CERTAINLY_FEW = MAX_BYTES // OBJECT_BYTES
 # The protocol returns line counts as GraphQL's Int, which has 32 bits.
 MAX_LINES = 2**31 - 1
 
@@ -119,13 +121,15 @@ def _check_values(files: Mapping[str, Any]) -> None:
         for name in (*STREAMS, SUMMARY)
         if name != OUTPUT and isinstance(files.get(name), dict)
     ]
-    lines = (
+    lines = [
         line
         for content in contents
         if isinstance(content, list)
         for line in content
         if isinstance(line, str)
-    )
+    ]
+    if sum(map(len, lines)) <= CERTAINLY_FEW:
+        return
     try:
         check_size(lines)
     except ValueError as error:

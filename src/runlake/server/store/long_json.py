@@ -55,7 +55,8 @@ def loads(text: str, *, strict: bool = True) -> Any:
     {'loss': nan}
     """
     if len(text) < LONG:
-        return json.loads(text, strict=strict)
+        # Without an option, no decoder has to be made.
+        return json.loads(text) if strict else json.loads(text, strict=False)
     if _is_numbers(text):
         # The functions are Python, so that the lock can change hands at each number.
         return json.loads(text, strict=strict, parse_int=_int, parse_float=_float)

@@ -44,6 +44,7 @@ def test_a_row_of_many_points_is_no_too_large_body():
 
 def test_brackets_in_console_output_are_not_values_and_those_in_lines_are(monkeypatch):
     monkeypatch.setattr("runlake.server.runs.wire_json.MAX_BYTES", 10_000)
+    monkeypatch.setattr("runlake.server.runs.stream.CERTAINLY_FEW", 0)
     lines = ["[[[[ \\" * 200, '"{[,' * 200]
     body = {"files": {"output.log": {"offset": 0, "content": lines}}}
     assert read_stream(json.dumps(body).encode()) == body
