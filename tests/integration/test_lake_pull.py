@@ -154,7 +154,11 @@ def test_files_system_metrics_and_metadata_come_along(lake, backend, tmp_path):
     assert stored() == {"wandb-metadata.json": contents["wandb-metadata.json"]}
     lake.pull(logged.path, files="media/*")
     assert sorted(stored()) == ["media/a.bin", "wandb-metadata.json"]
-    assert lake.pull(logged.path, files=True).changed == (logged.path,)
+    told = lake.pull(logged.path, files=True, dry_run=True)
+    every = lake.pull(logged.path, files=True)
+    assert every.changed == (logged.path,)
+    assert (told.n_bytes, told.n_requests) == (every.n_bytes, every.n_requests)
+    assert every.n_bytes == len(b"text")
     assert stored() == contents
     offline = stale_run(logged.path)
     assert offline.metadata == {"gpu": "A"}

@@ -95,6 +95,10 @@ def read_table(
 
 def read_table_cell(client: Client, run: RunPath, cell: Mapping[str, Any]) -> pl.DataFrame:
     """Read the table that a cell of a run's history describes; for errors see `read_table`."""
+    # Of a run in the lake, only its own files are on disk.
+    is_in_lake = client.settings.offline and cell.get("_type") == "table-file" and cell.get("path")
+    if is_in_lake and list_stored_files(client.settings, run, [cell["path"]]):
+        return _frame([_run_file(client, run, cell)], {})
     source = open_reference(client, cell.get("artifact_path"))
     if source is None:
         return _frame([_run_file(client, run, cell)], {})

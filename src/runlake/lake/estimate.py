@@ -84,7 +84,9 @@ def estimate(
         counted.
     """
     n_pages = math.ceil(len(needed) / RUNS_PER_PAGE)
-    found = Estimate(n_requests=2 * n_pages)
+    # The manifests of a page, and its metadata, unless the files of each run are listed.
+    has_metadata_only = request.files == (METADATA_FILE,)
+    found = Estimate(n_requests=(2 if has_metadata_only else 1) * n_pages)
     catalog = PagedCatalog(client.settings.cache_dir)
     executor = ThreadPoolExecutor(PAGES_AT_ONCE, thread_name_prefix="runlake-manifests")
 
@@ -93,7 +95,7 @@ def estimate(
             manifest = manifests.fetch(client, listed.path)
             history = _history_cost(client, catalog, listed, manifest, request, stop)
             known = None
-            if request.files == (METADATA_FILE,):
+            if has_metadata_only:
                 known = metadata.find(listed.path)
             return history, _file_cost(client, listed, request, known)
         except RunlakeError as error:
