@@ -101,6 +101,9 @@ PICTURES = {
     "tiny": lambda: Chart.of_frame(frame_of(loss=np.linspace(1, 2, 50) * 1e-7), "loss"),
     "huge": lambda: Chart.of_frame(frame_of(loss=[1e249, -1e249, 1e308, 5.0]), "loss"),
     "constant": lambda: Chart.of_frame(frame_of(loss=[7.0] * 40), "loss"),
+    "late steps": lambda: Chart.of_frame(
+        pl.DataFrame({"_step": 2**40 + np.arange(500) * 7, "loss": curve(500)}), "loss"
+    ),
     "log x": lambda: replace(Chart.of_frame(odd_values(), "acc"), x=Axis("_step", "log")),
 }
 

@@ -1,12 +1,12 @@
 """No drawer loses the first point, the last point, or a mark, whatever the values are."""
 
-import base64
 from functools import cache
 
 import numpy as np
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.chart_payloads import decoded
 from tests.thorough import n_examples
 
 from runlake.charts import html
@@ -50,11 +50,6 @@ def matplotlib_is_ready():
     return True
 
 
-def decoded(payload, place):
-    kind, text = payload["buffers"][place]
-    return np.frombuffer(base64.b64decode(text), dtype=f"<{kind}")
-
-
 @settings(max_examples=n_examples(12, 300), deadline=None)
 @given(charts())
 def test_no_drawer_loses_a_mark_or_an_end(chart):
@@ -72,8 +67,10 @@ def test_no_drawer_loses_a_mark_or_an_end(chart):
 
     payload = html.payload_of(chart.drawing)
     drawn = payload["curves"][0]
-    np.testing.assert_array_equal(decoded(payload, drawn["x"]), curve.x)
-    marks = decoded(payload, drawn["marks"]) if "marks" in drawn else np.zeros(len(curve.x))
+    np.testing.assert_array_equal(decoded(payload["buffers"][drawn["x"]]), curve.x)
+    marks = (
+        decoded(payload["buffers"][drawn["marks"]]) if "marks" in drawn else np.zeros(len(curve.x))
+    )
     np.testing.assert_array_equal(marks, curve.marks)
 
     text = chart.text()

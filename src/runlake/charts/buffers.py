@@ -14,19 +14,28 @@ from runlake.history.runs.align import Floats
 MAX_LOSS = 1e-5
 MAX_RELATIVE_LOSS = 1e-6
 SINGLE, DOUBLE, BYTE = "f4", "f8", "u1"
+# Differences in single precision, whose sums are exact; the first number stands beside the buffer.
+DIFFERENCES = "d4"
 
 
 class Buffers:
     """Collects the buffers of a page; equal buffers are stored once."""
 
     def __init__(self) -> None:
-        self.stored: list[list[str]] = []
-        self._places: dict[tuple[str, bytes], int] = {}
+        self.stored: list[list[str | float]] = []
+        self._places: dict[tuple[str, bytes, float], int] = {}
 
     def add_exact(self, values: Floats) -> int:
-        """Add floats without loss, in single precision if that is exact; return their place."""
+        """Add finite floats without loss, in single precision if possible; return their place."""
         single = _single(values)
-        return self._add(values, single if np.array_equal(single, values) else None)
+        if np.array_equal(single, values):
+            return self._add(values, single)
+        single = _single(np.diff(values, prepend=values[:1]))
+        steps = single.astype(np.float64)
+        steps[:1] = values[:1]
+        if np.array_equal(steps.cumsum(), values):
+            return self._store(DIFFERENCES, single.tobytes(), float(values[0]))
+        return self._add(values, None)
 
     def add(self, values: Floats) -> int:
         """Add floats, in single precision if that changes no pixel; return their place."""
@@ -42,10 +51,11 @@ class Buffers:
             return self._store(DOUBLE, values.astype("<f8").tobytes())
         return self._store(SINGLE, single.tobytes())
 
-    def _store(self, kind: str, content: bytes) -> int:
-        place = self._places.setdefault((kind, content), len(self.stored))
+    def _store(self, kind: str, content: bytes, first: float = 0.0) -> int:
+        place = self._places.setdefault((kind, content, first), len(self.stored))
         if place == len(self.stored):
-            self.stored.append([kind, base64.b64encode(content).decode("ascii")])
+            text = base64.b64encode(content).decode("ascii")
+            self.stored.append([kind, text, first] if kind == DIFFERENCES else [kind, text])
         return place
 
 

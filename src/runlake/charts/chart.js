@@ -13,8 +13,12 @@ const runlakeCharts = (() => {
 
   // Numbers.
 
-  function decode([kind, text]) {
+  function decode([kind, text, first]) {
     const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+    if (kind === "d4") {
+      let sum = first;
+      return Float64Array.from(new Float32Array(bytes.buffer), (step) => (sum += step));
+    }
     return new ARRAYS[kind](bytes.buffer);
   }
 
@@ -76,12 +80,25 @@ const runlakeCharts = (() => {
     if (size >= 1e15 || size < 1e-3) return Number(value.toPrecision(4)).toExponential();
     for (const [unit, name] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e4, "k"]]) {
       const scale = unit === 1e4 ? 1e3 : unit;
-      if (size >= unit) return `${Number((value / scale).toPrecision(6))}${name}`;
+      // Neighbours must differ in the digits that are shown.
+      if (size >= unit && step >= scale / 1e3)
+        return (value / scale).toFixed(decimals(step / scale)) + name;
     }
-    let digits = 0;
-    while (digits < 8 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6)
-      digits++;
-    return value.toFixed(digits);
+    const digits = decimals(step);
+    const form = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+    return value.toLocaleString("en-US", form);
+  }
+
+  function decimals(step) {
+    let n = 0;
+    while (n < 8 && Math.abs(step * 10 ** n - Math.round(step * 10 ** n)) > 1e-6) n++;
+    return n;
+  }
+
+  // Pixels between ticks of the x axis, so that their texts do not overlap.
+  function tickSpace(plot, index, low, high) {
+    const step = 10 ** Math.floor(Math.log10((high - low) / 8 || 1));
+    return Math.max(60, 16 + 7.5 * tick(high, step).length);
   }
 
   // In UTC, as in the other drawers: the day at the first tick of each day.
@@ -135,7 +152,7 @@ const runlakeCharts = (() => {
     const longest = (values || []).reduce((a, b) => (b.length > a.length ? b : a), "");
     plot.ctx.font = axis.font[0];
     const width = plot.ctx.measureText(longest).width / devicePixelRatio;
-    return Math.ceil(axis.ticks.size + axis.gap + width + 4);
+    return Math.ceil(axis.ticks.size + axis.gap + width + 8);
   }
 
   // Points that have no neighbour to be connected with.
@@ -297,6 +314,7 @@ const runlakeCharts = (() => {
               label: x.time ? `${x.label} (UTC)` : x.label,
               labelSize: 20,
               size: x.time ? 46 : 34,
+              ...(x.time || x.log ? {} : { space: tickSpace }),
               values: x.time ? times : ticks(x.log),
             },
             { ...axis, size: axisWidth, values: ticks(this.onLog) },

@@ -1,6 +1,5 @@
 """HTML of a chart: buffers, escapes, and what it says if uPlot is missing."""
 
-import base64
 import json
 import re
 from html.parser import HTMLParser
@@ -8,6 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import polars as pl
 import pytest
+from tests.chart_payloads import decoded
 
 from runlake.charts import html
 from runlake.charts.buffers import Buffers
@@ -57,11 +57,6 @@ needs_uplot = pytest.mark.skipif(
 )
 
 
-def decoded(buffer):
-    kind, text = buffer
-    return np.frombuffer(base64.b64decode(text), dtype=f"<{kind}")
-
-
 def test_the_payload_has_every_point_in_little_endian_buffers():
     values = [1.5, float("nan"), float("inf"), -2.0]
     chart = Chart.of_frame(pl.DataFrame({"_step": [0, 5, 6, 2**30], "loss": values}), "loss")
@@ -95,8 +90,16 @@ def test_single_precision_is_used_where_it_changes_no_pixel(values, kind):
 
 def test_steps_keep_every_digit():
     buffers = Buffers()
-    buffers.add_exact(np.array([2.0**24 + 1]))
-    assert decoded(buffers.stored[0]).tolist() == [2**24 + 1]
+    for values in (
+        [2.0**24 + 1],
+        [2.0**52 - 9, 2.0**52 - 4],
+        [0.1, 1.7e9, 1.7e9 + 0.1],
+        [0, 5],
+        [],
+    ):
+        place = buffers.add_exact(np.array(values))
+        assert decoded(buffers.stored[place]).tolist() == values
+    assert [kind for kind, *_ in buffers.stored] == ["d4", "d4", "f8", "f4", "f4"]
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)

@@ -1,0 +1,20 @@
+"""Decodes the buffers of a chart's payload, as ``chart.js`` does."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+DIFFERENCES = "d4"
+
+
+def decoded(buffer: Sequence[Any]) -> np.ndarray:
+    """Return the numbers of a buffer."""
+    kind, text, *first = buffer
+    content = base64.b64decode(text)
+    if kind == DIFFERENCES:
+        return first[0] + np.frombuffer(content, dtype="<f4").astype(np.float64).cumsum()
+    return np.frombuffer(content, dtype=f"<{kind}")
