@@ -16,5 +16,7 @@ def decoded(buffer: Sequence[Any]) -> np.ndarray:
     kind, text, *first = buffer
     content = base64.b64decode(text)
     if kind == DIFFERENCES:
-        return first[0] + np.frombuffer(content, dtype="<f4").astype(np.float64).cumsum()
+        steps = np.frombuffer(content, dtype="<f4").astype(np.float64)
+        steps[:1] = first[0]
+        return steps.cumsum()
     return np.frombuffer(content, dtype=f"<{kind}")
