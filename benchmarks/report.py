@@ -94,7 +94,8 @@ Made by `make bench-server` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} co
 Requests are sent over loopback, one at a time unless the line says otherwise; client, server and
 the process that writes exports share the cores. "p50" and "p99" are percentiles of the times of
 requests, "CPU" is the processor time of the server per request. The goals are those of the
-project's design; a line that says "missed" is a defect to work on, on a quiet machine.
+project's design, for a machine whose load is below its number of cores: with a higher load only
+processor times, memory and sizes say something.
 
 {as_markdown(lines)}
 
