@@ -17,7 +17,7 @@ class ProgressUpdate:
     total : int or None
         All units; None while unknown.
     unit : str
-        "B" for bytes, "runs" or "files".
+        "B" for bytes, or "runs".
     what : str
         Words that say what is read or downloaded, such as "3 exports".
 
