@@ -166,9 +166,12 @@ def open_runs(
     """
     check_polars()
     # Threads would cost more than opening a run for which there is nothing to fetch or to try.
-    waiting = [reading for reading in readings if not _is_ready(reading)]
-    fetched = iter(side_by_side(client, _open, waiting))
-    opened = [_open(one) if _is_ready(one) else next(fetched) for one in readings]
+    waits = [not _is_ready(reading) for reading in readings]
+    fetched = iter(side_by_side(client, _open, list(compress(readings, waits))))
+    opened = [
+        next(fetched) if is_late else _open(reading)
+        for reading, is_late in zip(readings, waits, strict=True)
+    ]
     sources = chain.from_iterable(one.sources for one in opened)
     types = answer_types(sources, projection.keys)
     exports = (export for reading in readings for export in reading.plan.exports)
