@@ -70,19 +70,22 @@ class HeldRun:
         self._question = question
         self._distrusted = frozenset(distrusted)
 
-    def unchanged(self, known: Freshness) -> PullResult | None:
+    def unchanged(self, known: Freshness | None) -> PullResult | None:
         """Return the run from disk if the cache has its whole history; else None.
 
         Parameters
         ----------
-        known : Freshness
+        known : Freshness or None
             Present state, heartbeat and number of logged lines of the run, for example from a list
             of runs. If these three values are unchanged since the last pull, and no row was live
-            then, the cache has the whole history.
+            then, the cache has the whole history. None means as at the last pull, provided that the
+            run had ended by then.
         """
         stored = read_manifest(self._directory)
         offer, exports = stored.offer, stored.offered_exports
-        if offer is None or exports is None or offer.freshness != known or offer.n_live_rows != 0:
+        if offer is None or exports is None or offer.n_live_rows != 0:
+            return None
+        if not (offer.is_over if known is None else offer.freshness == known):
             return None
         if any(e.path in self._distrusted or not self.holds(e).is_enough for e in exports):
             return None

@@ -206,11 +206,8 @@ def expect_unchanged(client: Client, run: RunPath, question: Question) -> PullRe
         The whole history from disk, if the run had ended when the backend was last asked. The guess
         is wrong only if the run was resumed after that. None if the run had not ended.
     """
-    settings = client.settings
-    offer = read_manifest(RunDirectory(settings.cache_dir, settings.base_url, run)).offer
-    if offer is None or not offer.is_over:
-        return None
-    return find_unchanged(client, run, question, offer.freshness)
+    directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
+    return HeldRun(client.settings, directory, question).unchanged(None)
 
 
 class _Pull:

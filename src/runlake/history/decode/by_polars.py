@@ -59,12 +59,13 @@ def scan_file(read: ExportRead) -> pl.LazyFrame:
     return _opened(read, (found.st_ino, found.st_mtime_ns, found.st_ctime_ns))[0]
 
 
-def scan_files(files: Sequence[Path], **options: Any) -> pl.LazyFrame:
+def scan_files(files: Sequence[Path] | Sequence[str], **options: Any) -> pl.LazyFrame:
     """Scan files in their order, without their statistics, which may be wrong."""
     import polars as pl
 
     # glob=False: the path of a cache may have brackets or stars.
-    return pl.scan_parquet(list(files), glob=False, use_statistics=False, **options)
+    paths: Any = list(files)
+    return pl.scan_parquet(paths, glob=False, use_statistics=False, **options)
 
 
 def likeness(read: ExportRead, steps: StepRange) -> Hashable:

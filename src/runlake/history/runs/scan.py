@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress, groupby
-from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -263,7 +262,7 @@ def scan_alike(opened: Sequence[OpenedRun], types: Types, file: str | None = Non
     (read, *_) = opened[0].reading.plan.exports
     dtypes = [(STEP, read.step_dtype), *((column.name, column.dtype) for column in read.columns)]
     scan = scan_files(
-        [Path(name) for one in opened for name in _files(one)],
+        [name for one in opened for name in _files(one)],
         schema={name: polars_type(dtype) for name, dtype in dtypes},
         extra_columns="ignore",
         include_file_paths=file,
