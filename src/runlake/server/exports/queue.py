@@ -32,6 +32,7 @@ HANG_SECONDS = 300.0
 # Pause before a process that ended is started again.
 END_SECONDS = 1.0
 STOP_SECONDS = 3.0
+IDLE_STOP_SECONDS = 0.5
 # If the process ended so often in succession, readers do not wait for exports.
 MAX_ENDS = 2
 
@@ -264,8 +265,10 @@ class ExportQueue:
         with suppress(OSError):
             if worker.stdin is not None:
                 worker.stdin.close()
+        # What was not compressed is compressed by the next server, which needs no part of it.
+        is_exporting = self._current is not None
         try:
-            worker.wait(STOP_SECONDS)
+            worker.wait(STOP_SECONDS if is_exporting else IDLE_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()
