@@ -1,5 +1,9 @@
 """Cards in a real browser: legible in both themes, and no name runs a script or loads anything."""
 
+import contextlib
+import socket
+import threading
+
 import pytest
 from tests.html_elements import HOSTILE
 from tests.unit.notebook.test_cards import run_of
@@ -37,13 +41,16 @@ CONTRAST = """
 """
 
 
-def everything():
+def everything(address):
     runs = [run_card(run_of(name)) for name in SCRIPTS]
     rows = [
         RunRow(name, "failed", f"javascript:{name}", [name, 1.5], Curve(name, [0, 1], [1.0, 2.0]))
         for name in SCRIPTS
     ]
-    page = b"<script>parent.alert(6); top.location = 'http://a'</script><img src=http://a/b.png>"
+    page = (
+        f"<script>parent.alert(6); top.location = '{address}'</script><img src={address}>"
+        f"<link rel=stylesheet href={address}><body background={address}>"
+    ).encode()
     svg = (
         b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(7)'><script>alert(8)</script></svg>"
     )
@@ -61,18 +68,42 @@ def everything():
     )
 
 
-def is_refusal(wrong):
-    """Return whether a message says that the frame of a page refused what the page wanted."""
-    return wrong.startswith("console:") and ("sandboxed" in wrong or "Content Security" in wrong)
+@pytest.fixture
+def listener():
+    """The address of a host that notes who connects, and the list of its notes."""
+    connected = []
+    with socket.create_server(("127.0.0.1", 0)) as host:
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, address = host.accept()
+                    connected.append(address)
+                    connection.close()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{host.getsockname()[1]}/", connected
+        host.shutdown(socket.SHUT_RDWR)
 
 
-def test_no_script_runs_and_nothing_is_loaded(open_html):
-    opened = open_html(f"<!doctype html><meta charset=utf-8>{everything()}")
+def is_refusal(wrong, address):
+    """Return whether a message says that the frame of a page refused what the page wanted.
+
+    The browser reports a request before it refuses it.
+    """
+    is_said = "sandboxed" in wrong or "Content Security" in wrong
+    return (wrong.startswith("console:") and is_said) or wrong == f"request: {address}"
+
+
+def test_no_script_runs_and_nothing_is_loaded(open_html, listener):
+    address, connected = listener
+    opened = open_html(f"<!doctype html><meta charset=utf-8>{everything(address)}")
     for summary in opened.page.locator("summary").all():
         if summary.is_visible():
             summary.click()
     opened.page.wait_for_timeout(200)
-    assert [wrong for wrong in opened.wrongs if not is_refusal(wrong)] == []
+    assert [wrong for wrong in opened.wrongs if not is_refusal(wrong, address)] == []
+    assert connected == []
     assert opened.page.url.startswith("file:")
 
 
