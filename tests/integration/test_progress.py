@@ -175,9 +175,12 @@ def test_the_setting_switches_bars_off_that_were_not_requested(api, monkeypatch)
     from runlake.exports.progress import Silence
     from runlake.public.progress import ShownProgress, progress_of
 
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("RUNLAKE_PROGRESS", "0")
     quiet = runlake.Api(api_key=api.api_key)._client
     assert isinstance(progress_of(quiet.settings), Silence)
     assert isinstance(progress_of(quiet.settings, True), ShownProgress)
     assert isinstance(progress_of(api.settings), ShownProgress)
     assert isinstance(progress_of(api.settings, False), Silence)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    assert isinstance(progress_of(api.settings, True), Silence)

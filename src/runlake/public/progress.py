@@ -44,7 +44,7 @@ def progress_of(
     if option is False or (option is None and not settings.progress):
         return Silence()
     if option is None or option is True:
-        return ShownProgress(0.0 if option else delay)
+        return ShownProgress(0.0 if option else delay) if _is_seen() else Silence()
     return ReportedProgress(option)
 
 
@@ -95,7 +95,7 @@ class ReportedProgress:
 
 
 class ShownProgress:
-    """A bar on a terminal or in a notebook; nothing elsewhere.
+    """A bar on a terminal or in a notebook; nothing where no library for bars is installed.
 
     Parameters
     ----------
@@ -108,13 +108,12 @@ class ShownProgress:
         self._now = ProgressUpdate(0, None, "", "")
         self._drawn_at = 0.0
         self._bar: Drawing | None = None
-        self._is_seen = False
+        self._has_library = True
 
     def start(self, what: str, total: int | None, unit: str) -> None:
         """Begin; the bar appears after the delay."""
         self._now = ProgressUpdate(0, total, unit, line_for_screen(what))
         self._bar = None
-        self._is_seen = _is_seen()
         self._drawn_at = time.monotonic() + self._delay - REDRAW_SECONDS
         if not self._delay:
             self._draw()
@@ -123,7 +122,7 @@ class ShownProgress:
         """Move the bar."""
         now = self._now
         self._now = ProgressUpdate(now.done + n_done, now.total, now.unit, now.what)
-        if self._is_seen and time.monotonic() >= self._drawn_at + REDRAW_SECONDS:
+        if self._has_library and time.monotonic() >= self._drawn_at + REDRAW_SECONDS:
             self._draw()
 
     def finish(self) -> None:
@@ -137,9 +136,9 @@ class ShownProgress:
         self._drawn_at = time.monotonic()
         if self._bar is not None:
             self._bar.show(self._now)
-        elif self._is_seen:
+        elif self._has_library:
             self._bar = _open_bar(self._now)
-            self._is_seen = self._bar is not None
+            self._has_library = self._bar is not None
 
 
 def _is_seen() -> bool:
