@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     )
     from runlake.history.best import Best
     from runlake.history.plan.plan import Plan
+    from runlake.lake.copies.export import ExportReport
     from runlake.lake.diff import RunDiff
-    from runlake.lake.export import ExportReport
     from runlake.lake.lake import Lake
     from runlake.lake.lake_runs import LakeRuns
     from runlake.lake.plan import LakePlan
@@ -72,7 +72,7 @@ _HOMES = {
     "ConsoleLogs": "runlake.public.run.console",
     "DownloadHistoryResult": "runlake.public.run.export_copies",
     "Error": "runlake.errors",
-    "ExportReport": "runlake.lake.export",
+    "ExportReport": "runlake.lake.copies.export",
     "File": "runlake.public.files",
     "Files": "runlake.public.files",
     "Histogram": "runlake.values.histogram",

@@ -14,7 +14,7 @@ import runlake
 from runlake.errors import InvalidArgument
 from runlake.lake import export as export_module
 from runlake.lake import file_formats
-from runlake.lake.copied_files import JOURNAL
+from runlake.lake.copies.copied_files import JOURNAL
 
 ROWS: dict[str, list[dict[str, Any]]] = {
     "ints": [{"_step": step, "loss": step, "n": {"x": [1, 2]}} for step in range(3)],

@@ -17,8 +17,8 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.store import LIVE, read_manifest
 from runlake.cache.upkeep.evict import pin_run, prune_cache
 from runlake.cache.upkeep.prune import Policy
+from runlake.lake.pulling.request import matches
 from runlake.lake.report import Failure, PullReport
-from runlake.lake.request import matches
 from runlake.values import RunPath
 
 N_RUNS = 5

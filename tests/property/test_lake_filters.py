@@ -17,8 +17,8 @@ from runlake.cache.catalog import copy_in_memory
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import LastOffer, StoredManifest
 from runlake.errors import InvalidArgument
-from runlake.lake.filters import MAX_CONDITIONS, MAX_NESTING, compile_filters
-from runlake.lake.members import add_functions
+from runlake.lake.query.filters import MAX_CONDITIONS, MAX_NESTING, compile_filters
+from runlake.lake.query.members import add_functions
 from runlake.values import RunPath
 
 

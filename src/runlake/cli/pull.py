@@ -73,7 +73,7 @@ def _subjects(paths: list[str]) -> list[str | list[str]]:
 
 
 def _is_run(path: str) -> bool:
-    from runlake.lake.request import names_run
+    from runlake.lake.pulling.request import names_run
 
     return names_run(path)
 

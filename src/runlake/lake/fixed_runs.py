@@ -13,7 +13,7 @@ from runlake.cache.store import read_manifest
 from runlake.history.runs.open import ListedRun
 from runlake.lake.disk_source import DiskSource
 from runlake.lake.one_run import find_one
-from runlake.lake.selection import LakeRun, Selection
+from runlake.lake.query.selection import LakeRun, Selection
 from runlake.public.run.run import Run
 from runlake.public.runs.attachments import RunAttachments
 from runlake.public.runs.histories import RunHistories
@@ -100,7 +100,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
 
     def flat_table(self) -> pl.DataFrame:
         """Return all fields, config and summary as scalar columns, one row per run."""
-        from runlake.lake.table import flat_lake_table
+        from runlake.lake.query.table import flat_lake_table
 
         return flat_lake_table(self._all_fields(), self._place)
 
@@ -131,7 +131,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
 
     def _fields(self, *, is_light: bool) -> list[dict[str, Any]]:
         from runlake.history.runs.run_table import LABEL
-        from runlake.lake.run_fields import LIGHT, NAMES, read_fields
+        from runlake.lake.query.run_fields import LIGHT, NAMES, read_fields
 
         directories = tuple(run.relative for run in self.runs)
         chosen = Selection(self._selection.root, directories=directories)

@@ -17,9 +17,9 @@ from runlake.errors.screen import line_for_screen
 from runlake.lake.disk_source import POLICIES, RAISE, WARN
 from runlake.lake.lake_runs import LakeRuns
 from runlake.lake.one_run import find_one
+from runlake.lake.pulling.request import Since, Subject, check_pull, settings_for
+from runlake.lake.query.selection import Selection
 from runlake.lake.report import PullReport
-from runlake.lake.request import Since, Subject, check_pull, settings_for
-from runlake.lake.selection import Selection
 from runlake.public.run.run import Run
 from runlake.settings import Settings, load_settings
 from runlake.values import ProgressOption, Projection, check_word
@@ -120,7 +120,7 @@ class Lake(LakeRuns):
         CacheError
             If the cache directory cannot be written.
         """
-        from runlake.lake.pull import pull
+        from runlake.lake.pulling.pull import pull
 
         settings = settings_for(self._settings, path_or_runs)
         request = check_pull(

@@ -11,7 +11,7 @@ from runlake.errors.screen import line_for_screen
 from runlake.lake.disk_source import POLICIES, WARN, Lacking
 from runlake.lake.fixed_runs import FixedRuns
 from runlake.lake.one_run import find_one
-from runlake.lake.selection import DEFAULT_ORDER, Selection
+from runlake.lake.query.selection import DEFAULT_ORDER, Selection
 from runlake.public.lists.filters import checked_filters
 from runlake.public.plot_arguments import N_POINTS
 from runlake.public.run.run import Run
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from runlake.charts.chart import Chart
-    from runlake.lake.export import ExportReport
+    from runlake.lake.copies.export import ExportReport
     from runlake.lake.plan import LakePlan
     from runlake.public.files import File
 
@@ -136,7 +136,7 @@ class LakeRuns:
         --------
         The ten best runs: ``lake.runs({"state": "finished"}, "-summary_metrics.acc", limit=10)``
         """
-        from runlake.lake.table import lake_table
+        from runlake.lake.query.table import lake_table
 
         if filters is None or isinstance(filters, Mapping):
             selection = self._selection.narrowed(checked_filters(filters))
@@ -476,7 +476,7 @@ class LakeRuns:
         row, and NaN and infinities are the texts "NaN", "Infinity" and "-Infinity". A file gets its
         name when it is complete; memory is bounded by the rows of a batch.
         """
-        from runlake.lake.copying import copy_out
+        from runlake.lake.copies.copying import copy_out
 
         chosen = (format, keys, how, min_step, max_step, partition_by, columns)
         return self._read(incomplete, copy_out(self._settings.cache_dir, dest, *chosen))

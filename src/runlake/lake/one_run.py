@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from runlake.errors import InvalidArgument, InvalidType, NotCached
-from runlake.lake.run_fields import app_url
-from runlake.lake.selection import LakeRun, all_names
+from runlake.lake.query.run_fields import app_url
+from runlake.lake.query.selection import LakeRun, all_names
 from runlake.values import is_url
 
 SHOWN_PATHS = 5

@@ -16,10 +16,10 @@ from runlake.cache.store import StoredManifest
 from runlake.cache.stored_files import ALL_FILES
 from runlake.cache.upkeep.tree import CachedRun, walk_runs
 from runlake.errors import ProjectNotFoundError
-from runlake.lake.files import is_intact
-from runlake.lake.held import has_system_metrics
-from runlake.lake.listing import Listed, list_pages
-from runlake.lake.request import PullRequest, Selection
+from runlake.lake.pulling.files import is_intact
+from runlake.lake.pulling.held import has_system_metrics
+from runlake.lake.pulling.listing import Listed, list_pages
+from runlake.lake.pulling.request import PullRequest, Selection
 from runlake.values import Question, RunPath
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from runlake.history.frames.json_columns import encode_json
 from runlake.history.frames.scan import scan_as
 from runlake.history.frames.sources import Types
 from runlake.history.reader import Reading
-from runlake.lake.copied_files import Copies
+from runlake.lake.copies.copied_files import Copies
 
 PARQUET, CSV, JSONL = "parquet", "csv", "jsonl"
 BATCH_ROWS = 10_000

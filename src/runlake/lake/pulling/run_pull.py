@@ -38,10 +38,10 @@ from runlake.history.live.source import BackendRows
 from runlake.history.opening import open_plan
 from runlake.history.reader import SYSTEM_ROWS
 from runlake.history.sample.by_server import fetch_system_rows
-from runlake.lake.files import FileNode, pull_files
-from runlake.lake.held import Need, has_system_metrics
-from runlake.lake.listing import Listed
-from runlake.lake.request import METADATA_FILE
+from runlake.lake.pulling.files import FileNode, pull_files
+from runlake.lake.pulling.held import Need, has_system_metrics
+from runlake.lake.pulling.listing import Listed
+from runlake.lake.pulling.request import METADATA_FILE
 from runlake.settings import Settings
 from runlake.values import Question, RunPath
 

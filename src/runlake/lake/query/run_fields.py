@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from runlake.history.runs.run_table import ENTITY, LABEL, PROJECT
-from runlake.lake.selection import PLACE, Selection, names_of
-from runlake.lake.sql_text import Sql
+from runlake.lake.query.selection import PLACE, Selection, names_of
+from runlake.lake.query.sql_text import Sql
 from runlake.settings import load_settings
 
 # Columns of the catalog, with the backend's names of these fields.

@@ -9,8 +9,8 @@ from typing import Any
 
 from runlake.errors import InvalidArgument
 from runlake.history.plan.reasons import near_names
-from runlake.lake.members import LOGGED, first_present, kind_and_value
-from runlake.lake.sql_text import Sql, build
+from runlake.lake.query.members import LOGGED, first_present, kind_and_value
+from runlake.lake.query.sql_text import Sql, build
 
 MAX_PATH = 1_000
 # Each part ``value`` of a path adds another reading of the path.

@@ -10,8 +10,8 @@ from runlake.cache.held_run import HeldRun
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import LIVE, Companion, StoredManifest, read_manifest
 from runlake.cache.stored_files import ALL_FILES
-from runlake.lake.listing import Listed
-from runlake.lake.request import PullRequest
+from runlake.lake.pulling.listing import Listed
+from runlake.lake.pulling.request import PullRequest
 from runlake.settings import Settings
 
 

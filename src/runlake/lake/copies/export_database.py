@@ -11,9 +11,9 @@ from pathlib import Path
 import duckdb
 
 from runlake.errors import InvalidArgument
-from runlake.lake.copied_files import TEMPORARY
-from runlake.lake.export import HISTORY, RUNS, ExportReport, Outline, export_runs
-from runlake.lake.file_formats import PARQUET
+from runlake.lake.copies.copied_files import TEMPORARY
+from runlake.lake.copies.export import HISTORY, RUNS, ExportReport, Outline, export_runs
+from runlake.lake.copies.file_formats import PARQUET
 from runlake.lake.fixed_runs import FixedRuns
 
 MARK = "runlake_export"

@@ -22,7 +22,7 @@ from runlake.cache.companions import content_path
 from runlake.cache.disk.links import is_regular
 from runlake.cache.layout import RunDirectory
 from runlake.errors import BackendError, FileTransferError, RunlakeError
-from runlake.lake.request import METADATA_FILE, matches
+from runlake.lake.pulling.request import METADATA_FILE, matches
 from runlake.values import RunPath
 
 FileNode = dict[str, Any]

@@ -9,8 +9,8 @@ from typing import Any
 
 from runlake.errors import InvalidArgument, InvalidType
 from runlake.history.runs.run_table import STRUCTS, checked_columns
-from runlake.lake.export import ExportReport, Outline, export_runs
-from runlake.lake.file_formats import CSV, JSONL, PARQUET
+from runlake.lake.copies.export import ExportReport, Outline, export_runs
+from runlake.lake.copies.file_formats import CSV, JSONL, PARQUET
 from runlake.lake.fixed_runs import FixedRuns
 from runlake.values import RUN_ID, Question, check_word
 
@@ -56,7 +56,7 @@ def copy_out(
     if form == DUCKDB:
         if folders:
             raise InvalidArgument("A database has no folders: leave partition_by out.")
-        from runlake.lake.export_database import export_database
+        from runlake.lake.copies.export_database import export_database
 
         outline = Outline(PARQUET, question, repeated, ())
         return lambda runs: export_database(runs, target, outline)

@@ -16,9 +16,9 @@ from typing import Any
 from runlake.cache.strict_json import strict_json
 from runlake.errors import InvalidArgument
 from runlake.history.plan.reasons import near_names
-from runlake.lake.fields import RunField, find_field
-from runlake.lake.members import CANONICAL, MATCHES, MAX_PATTERN, canonical
-from runlake.lake.sql_text import Sql, bound, build, joined
+from runlake.lake.query.fields import RunField, find_field
+from runlake.lake.query.members import CANONICAL, MATCHES, MAX_PATTERN, canonical
+from runlake.lake.query.sql_text import Sql, bound, build, joined
 
 MAX_CONDITIONS = 2_000
 MAX_NESTING = 16

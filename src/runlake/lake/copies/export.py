@@ -18,8 +18,8 @@ from runlake.history.frames.scan import plan_keys, plan_sources
 from runlake.history.frames.sources import Types, answer_types
 from runlake.history.reader import Reading
 from runlake.history.runs.open import ListedRun
-from runlake.lake.copied_files import Copied, Copies
-from runlake.lake.file_formats import write_rows, write_table
+from runlake.lake.copies.copied_files import Copied, Copies
+from runlake.lake.copies.file_formats import write_rows, write_table
 from runlake.lake.fixed_runs import FixedRuns
 from runlake.values import RUN_ID, Question
 

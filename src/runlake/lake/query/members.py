@@ -16,7 +16,7 @@ from typing import Any
 
 from runlake.cache.strict_json import strict_json
 from runlake.cache.upkeep.tree import read_cached_run
-from runlake.lake.sql_text import Sql, bound, build
+from runlake.lake.query.sql_text import Sql, bound, build
 
 # A path of n parts has 2 ** (n - 1) readings; longer paths are resolved in Python.
 MAX_PARTS = 4

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 from runlake.cache.layout import RunDirectory
 from runlake.cache.upkeep.run_query import query_runs
 from runlake.errors import InvalidArgument
-from runlake.lake.fields import find_field
-from runlake.lake.filters import compile_filters
-from runlake.lake.members import add_functions
-from runlake.lake.sql_text import Sql, build
+from runlake.lake.query.fields import find_field
+from runlake.lake.query.filters import compile_filters
+from runlake.lake.query.members import add_functions
+from runlake.lake.query.sql_text import Sql, build
 from runlake.values import RunPath
 
 # Columns that name a run, and the place of the id among them.

@@ -22,12 +22,12 @@ from runlake.exports.offers import Offers
 from runlake.exports.progress import Traffic
 from runlake.history.plan import sizes
 from runlake.history.runs.open import side_by_side
-from runlake.lake.failures import failure_of
-from runlake.lake.files import FileNode, MetadataFiles, is_held, list_files
-from runlake.lake.held import directory_of, has_system_metrics
-from runlake.lake.listing import Listed
+from runlake.lake.pulling.failures import failure_of
+from runlake.lake.pulling.files import FileNode, MetadataFiles, is_held, list_files
+from runlake.lake.pulling.held import directory_of, has_system_metrics
+from runlake.lake.pulling.listing import Listed
+from runlake.lake.pulling.request import METADATA_FILE, PullRequest
 from runlake.lake.report import Failure
-from runlake.lake.request import METADATA_FILE, PullRequest
 
 PAGES_AT_ONCE = 4
 

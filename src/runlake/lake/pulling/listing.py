@@ -9,7 +9,7 @@ from typing import Any
 from runlake.backend.graphql import documents
 from runlake.backend.http.client import Client
 from runlake.exports.manifest import Freshness, freshness_of
-from runlake.lake.request import PullRequest, Selection
+from runlake.lake.pulling.request import PullRequest, Selection
 from runlake.public.default_entity import DefaultEntity
 from runlake.public.runs.runs import Runs
 from runlake.values import RunPath

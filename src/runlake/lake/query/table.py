@@ -22,10 +22,10 @@ from runlake.history.runs.run_table import (
     flat_run_table,
     run_table,
 )
-from runlake.lake.members import MISSING, find_member, kind_and_value
-from runlake.lake.run_fields import NAMES, Fields, read_fields, sources_of, value_of
-from runlake.lake.selection import Selection
-from runlake.lake.sql_text import Sql
+from runlake.lake.query.members import MISSING, find_member, kind_and_value
+from runlake.lake.query.run_fields import NAMES, Fields, read_fields, sources_of, value_of
+from runlake.lake.query.selection import Selection
+from runlake.lake.query.sql_text import Sql
 
 SHOWN_COLUMNS = 5
 

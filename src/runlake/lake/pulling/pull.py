@@ -28,16 +28,16 @@ from runlake.cache.upkeep.evict import make_room
 from runlake.errors import CacheError, CacheFull, OfflineError, RunlakeError, RunNotFoundError
 from runlake.exports.manifests import Manifests
 from runlake.exports.process_identity import Process
-from runlake.lake.crew import Crew, Elsewhere, Threads
-from runlake.lake.estimate import estimate
-from runlake.lake.failures import failure_of
-from runlake.lake.files import MetadataFiles
-from runlake.lake.held import Need, directory_of, find_need
-from runlake.lake.listing import Listed, ListedPage, list_pages
+from runlake.lake.pulling.crew import Crew, Elsewhere, Threads
+from runlake.lake.pulling.estimate import estimate
+from runlake.lake.pulling.failures import failure_of
+from runlake.lake.pulling.files import MetadataFiles
+from runlake.lake.pulling.held import Need, directory_of, find_need
+from runlake.lake.pulling.listing import Listed, ListedPage, list_pages
+from runlake.lake.pulling.request import PullRequest
+from runlake.lake.pulling.run_pull import Means, PulledRun, RunTask, pull_elsewhere, pull_one
+from runlake.lake.pulling.shared_progress import SharedProgress
 from runlake.lake.report import Failure, PullReport
-from runlake.lake.request import PullRequest
-from runlake.lake.run_pull import Means, PulledRun, RunTask, pull_elsewhere, pull_one
-from runlake.lake.shared_progress import SharedProgress
 from runlake.settings import Settings
 
 # Pages whose runs are not all pulled: enough to keep all threads busy.

@@ -1,0 +1,1 @@
+"""Pull the runs of projects and of lists into a lake."""
