@@ -12,8 +12,8 @@ from tests.http_logging import LoggedRun
 
 import runlake
 from runlake.errors import InvalidArgument
-from runlake.lake import export as export_module
-from runlake.lake import file_formats
+from runlake.lake.copies import export as export_module
+from runlake.lake.copies import file_formats
 from runlake.lake.copies.copied_files import JOURNAL
 
 ROWS: dict[str, list[dict[str, Any]]] = {
