@@ -112,6 +112,44 @@ def test_a_run_that_could_not_be_noted_is_noted_by_the_next_read(lake):
     assert len(lake.runs({"config.n": 2**70})) == 2
 
 
+def test_a_process_that_dies_while_it_notes_all_runs_leaves_no_gap(lake, monkeypatch):
+    assert [run.id for run in lake] == ["r"]
+    other = RunDirectory(lake.path, "http://127.0.0.1:1", RunPath("e", "p", "s"))
+    other.path.mkdir(parents=True)
+    write_manifest(other, StoredManifest(attrs=ATTRS))
+    Catalog(lake.path).note_stale()
+
+    def die(root):
+        del root
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("runlake.cache.upkeep.catch_up.walk_runs", die)
+    with pytest.raises(KeyboardInterrupt):
+        len(lake)
+    monkeypatch.undo()
+    assert [run.id for run in lake] == ["r", "s"]
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"group": "\ud800"},
+        {"config.\ud800": 1},
+        {"keys_info.keys.\ud800": {"$exists": True}},
+        {"createdAt": {"$gt": 10**400}},
+        {"createdAt": {"$in": [-(10**400)]}},
+    ],
+)
+def test_values_that_sqlite_cannot_store_match_nothing(lake, filters):
+    assert lake.runs(filters).is_empty()
+
+
+def test_numbers_of_rows_may_exceed_the_integers_of_sqlite(lake):
+    assert lake.runs(limit=2**70).height == 1
+    assert lake.runs(offset=2**70).is_empty()
+    assert lake.runs(order="-config.\ud800").height == 1
+
+
 def test_the_folder_in_the_cache_directory_is_the_same_lake(lake, tmp_path):
     assert runlake.Lake(lake.path).path == lake.path == tmp_path / "runlake"
 

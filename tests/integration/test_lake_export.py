@@ -174,3 +174,17 @@ def test_a_key_named_like_a_column_is_refused(backend, tmp_path):
     with pytest.raises(InvalidArgument, match="'run_id'"):
         lake.export(tmp_path.parent / "clash-out")
     lake.export(tmp_path.parent / "clash-keys", keys=["a"])
+
+
+def test_changed_rows_that_are_in_no_export_are_copied_again(backend, tmp_path):
+    lake = runlake.Lake(tmp_path / "lake")
+    settings = {"base_url": backend.base_url}
+    api = runlake.Api(settings, api_key=backend.api_key)
+    for step in (0, 1):
+        # Used again without resuming, the id gets a new history.
+        run = LoggedRun(backend, "live", "copied-live").log({"_step": step, "loss": 1}).close()
+        lake.pull(api.run(run.path))
+        assert lake.export(tmp_path / "out").n_kept == 0
+        copied = pl.read_parquet(tmp_path / "out/history/live.parquet")
+        assert copied["_step"].to_list() == [step]
+    assert lake.export(tmp_path / "out").n_kept == 1

@@ -2,8 +2,9 @@
 
 import json
 import warnings
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from tests.command_shell import run_command
@@ -17,7 +18,7 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.store import LIVE, read_manifest
 from runlake.cache.upkeep.evict import pin_run, prune_cache
 from runlake.cache.upkeep.prune import Policy
-from runlake.lake.pulling.request import matches
+from runlake.lake.pulling.request import Selection, matches
 from runlake.lake.report import Failure, PullReport
 from runlake.values import RunPath
 
@@ -231,6 +232,54 @@ def test_an_executor_pulls_in_place_of_threads(lake, project):
     assert report.n_requests > N_RUNS
     assert lake.pull(project).unchanged == report.new
     assert len(lake._catalog.runs()) == N_RUNS
+
+
+def test_tasks_that_an_executor_drops_end_the_pull_too(lake, project):
+    class Dropping(ThreadPoolExecutor):
+        def submit(self, *arguments, **options):
+            del arguments, options
+            future: Future[Any] = Future()
+            future.cancel()
+            return future
+
+    with Dropping(1) as executor:
+        report = lake.pull(project, executor=executor)
+    assert set(report.failed) == set(paths(project, *range(N_RUNS)))
+
+
+def test_a_run_that_two_selections_list_is_pulled_once(lake, project, monkeypatch):
+    # A path may leave the entity out; which one is meant is known when the runs are listed.
+    entity, name = project.split("/")
+    both = [
+        Selection(entity, name, {}, run_ids=("seed001", "seed000")),
+        Selection(None, name, {}, run_ids=("seed001",)),
+    ]
+    monkeypatch.setattr("runlake.lake.pulling.request._selections", lambda *_: both)
+    assert lake.pull(project, dry_run=True).n_runs == 2
+    report = lake.pull(project)
+    assert sorted(report.new) == list(paths(project, 0, 1))
+    assert report.n_runs == 2
+    assert len(lake) == 2
+
+
+def test_files_that_were_pulled_stay_if_they_cannot_be_listed_again(
+    lake, backend, tmp_path, monkeypatch
+):
+    logged = LoggedRun(backend, "kept", "lake-kept-files").log(*steps(0, 3)).finish()
+    (tmp_path / "b.txt").write_bytes(b"text")
+    runlake.Api().run(logged.path).upload_file(tmp_path / "b.txt", root=tmp_path)
+    lake.pull(logged.path, files="b.txt")
+    LoggedRun(backend, "kept", "lake-kept-files").log(*steps(3, 4), offset=3).finish()
+
+    def refuse(*arguments, **options):
+        del arguments, options
+        raise errors.Unreachable("no answer")
+
+    monkeypatch.setattr("runlake.lake.pulling.files.fetch_run_files", refuse)
+    report = lake.pull(logged.path)
+    assert "no answer" in report.incomplete[logged.path]
+    assert [row["name"] for row in rows_of(directory_of(lake, logged.path), FILES)] == ["b.txt"]
+    monkeypatch.undo()
 
 
 def test_offline_mode_refuses_to_pull(project):

@@ -299,11 +299,10 @@ class Catalog:
         )
         return marked == HAS_ALL_RUNS
 
-    def mark_all_runs(self) -> None:
-        """Record that every run on disk was noted."""
-        self._write(
-            lambda connection: connection.execute(f"PRAGMA application_id = {HAS_ALL_RUNS}")
-        )
+    def mark_all_runs(self, *, has_all: bool = True) -> bool:
+        """Record whether every run on disk was noted; return whether that could be written."""
+        mark = HAS_ALL_RUNS if has_all else 0
+        return self._write(lambda connection: connection.execute(f"PRAGMA application_id = {mark}"))
 
     def underway(self) -> dict[str, str]:
         """Return the runs that are being pulled, or were when a process was killed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -46,7 +47,9 @@ class PagedCatalog(Catalog):
         """
         with self._guard:
             changes, self._changes = self._changes, []
-        deadline = time.monotonic() + (PATIENCE_SECONDS if is_last else 0.0)
+        # On a read-only disk, waiting is of no use.
+        is_patient = is_last and os.access(self._root, os.W_OK)
+        deadline = time.monotonic() + (PATIENCE_SECONDS if is_patient else 0.0)
         while changes and not super()._write(lambda connection: _make(changes, connection)):
             if time.monotonic() >= deadline:
                 with self._guard:

@@ -34,10 +34,15 @@ def catch_up(root: Path) -> int:
     if is_empty or not os.access(root, os.W_OK):
         return 0
     catalog = Catalog(root)
-    is_stale = (root / STALE).exists()
-    # Before the runs are read: a run that cannot be noted meanwhile creates the file again.
-    (root / STALE).unlink(missing_ok=True)
-    if is_stale or not catalog.has_all_runs:
+    if (root / STALE).exists():
+        # A process that is killed while it notes the runs must not leave a catalog that counts as
+        # complete.
+        if not catalog.mark_all_runs(has_all=False):
+            return 0
+        # Before the runs are read: a run that cannot be noted meanwhile creates the file again.
+        (root / STALE).unlink(missing_ok=True)
+        return note_all(root)
+    if not catalog.has_all_runs:
         return note_all(root)
     dead = [path for path, process in catalog.underway().items() if _is_gone(process)]
     if not dead:

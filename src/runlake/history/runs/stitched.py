@@ -107,11 +107,15 @@ class Stitched:
         return query_history(query, self.scan, self._system_rows)
 
     def _system_rows(self) -> list[Row]:
-        by_run = {reading.plan.run: reading.client for reading in self.readings}
+        # Runs of two backends may have one path.
+        by_run = {
+            (reading.client.settings.base_url, reading.plan.run): reading
+            for reading in self.readings
+        }
         found = side_by_side(
             self.client,
-            lambda pair: fetch_system_rows(pair[1], pair[0], SYSTEM_ROWS),
-            list(by_run.items()),
+            lambda reading: fetch_system_rows(reading.client, reading.plan.run, SYSTEM_ROWS),
+            list(by_run.values()),
         )
         return list(chain.from_iterable(found))
 

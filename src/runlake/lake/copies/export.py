@@ -190,7 +190,11 @@ def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
 def _identity(reading: Reading, cells: Mapping[str, pl.Series], types: Types) -> str:
     """Return a digest of all that decides the content of a run's file."""
     own = {key: str(types[key]) for key in plan_keys(reading.plan, reading.live_rows())}
+    live = hashlib.sha256()
+    for page in reading.live_rows():
+        live.update(json.dumps(page, default=str).encode())
     parts = {
+        "live": live.hexdigest(),
         "exports": sorted(export.identity for export in reading.pulled.exports),
         "columns": sorted(own.items()),
         "cells": {name: repr(cell.to_list()) for name, cell in cells.items()},

@@ -112,7 +112,9 @@ class Elsewhere:
 
     def _end(self, future: Future[Any], ended: Ended) -> None:
         self._futures.discard(future)
-        if future.cancelled():
-            return
-        failure = future.exception()
-        ended(None if failure is not None else future.result(), failure)
+        # Also a cancelled task has ended: the user may have shut the executor down.
+        try:
+            result, failure = future.result(), None
+        except BaseException as error:  # noqa: BLE001 - told to the thread that collects
+            result, failure = None, error
+        ended(result, failure)

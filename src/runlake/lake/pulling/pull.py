@@ -168,7 +168,7 @@ class _Pull:
         needed: list[Listed] = []
         for page in list_pages(self._client, self._request):
             self._note_missing(page)
-            for listed in page.runs:
+            for listed in self._new_in(page):
                 need = find_need(self._settings, self._catalog, listed, self._request)
                 if need is Need.NOTHING:
                     done.unchanged.append(str(listed.path))
@@ -259,8 +259,7 @@ class _Pull:
     def _begin(self, listed: ListedPage, crew: Crew, pages: ThreadPoolExecutor) -> None:
         self._note_missing(listed)
         tasks = []
-        for run in listed.runs:
-            self._places[str(run.path)] = len(self._places)
+        for run in self._new_in(listed):
             need = find_need(self._settings, self._catalog, run, self._request)
             if need is Need.NOTHING:
                 self._done.unchanged.append(str(run.path))
@@ -359,6 +358,15 @@ class _Pull:
         for path in page.missing:
             error = RunNotFoundError(f"The backend lists no run '{path}'.")
             self._done.failed[str(path)] = failure_of(error)
+
+    def _new_in(self, page: ListedPage) -> list[Listed]:
+        """Return the runs that no page before had: two selections may list the same run."""
+        found = []
+        for run in page.runs:
+            if str(run.path) not in self._places:
+                self._places[str(run.path)] = len(self._places)
+                found.append(run)
+        return found
 
     def _place(self, run: str) -> int:
         """Return the place of a run in the list."""

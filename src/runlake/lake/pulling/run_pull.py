@@ -16,6 +16,7 @@ from runlake.cache.companions import (
     FILES,
     SYSTEM,
     note_live_rows,
+    read_rows,
     store_rows,
     sweep_companions,
 )
@@ -208,6 +209,11 @@ def _pull_companions(
     if means.metadata is not None and task.files == (METADATA_FILE,):
         known = means.metadata(listed.path)
     nodes, n_bytes, problem = pull_files(client, directory, task.files, known, means.keeping.stop)
+    if problem is not None:
+        # What an earlier pull stored stays readable.
+        names = {node["name"] for node in nodes}
+        former = read_rows(directory, FILES) or []
+        nodes = [*nodes, *(node for node in former if node["name"] not in names)]
     files = store_rows(directory, FILES, nodes, task.files)
     found[FILES] = replace(files, is_whole=problem is None)
     if problem is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 from runlake.errors import InvalidArgument
 from runlake.history.plan.reasons import near_names
 from runlake.lake.query.members import LOGGED, first_present, kind_and_value
-from runlake.lake.query.sql_text import Sql, build
+from runlake.lake.query.sql_text import Sql, bound, build
 
 MAX_PATH = 1_000
 # Each part ``value`` of a path adds another reading of the path.
@@ -108,7 +109,7 @@ def _of_document(column: str) -> Callable[[str, str], RunField]:
 def _of_keys(name: str, key: str) -> RunField:
     if key == "_step":
         return RunField(name, Sql("CASE WHEN runs.last_step >= 0 THEN 'object' END"), Sql("NULL"))
-    held = Sql(f"{LOGGED}(runs.directory, ?)", (key,))
+    held = build(f"{LOGGED}(runs.directory, {{}})", bound(key))
     return RunField(name, build("CASE WHEN {} THEN 'object' END", held), Sql("NULL"))
 
 
@@ -128,7 +129,10 @@ def microseconds(operand: Any) -> Any:
     if isinstance(operand, bool) or not isinstance(operand, (str, int, float)):
         return operand
     if not isinstance(operand, str):
-        return operand * 1e6
+        try:
+            return operand * 1e6
+        except OverflowError:
+            return math.inf if operand > 0 else -math.inf
     try:
         # W&B's documentation has "YYYY-MM-DDT##" in its filters, where ## is the hour.
         moment = datetime.fromisoformat(operand.removesuffix("T##"))

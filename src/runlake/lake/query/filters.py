@@ -70,7 +70,7 @@ def compile_filters(filters: Mapping[str, Any]) -> Condition:
     (Sql(text='runs.state = ?', values=('finished',)),)
     """
     probes = tuple(
-        Sql(f"{field.column} = ?", (value,))
+        build(f"{field.column} = {{}}", bound(value))
         for name, value in filters.items()
         if isinstance(value, str) and not name.startswith("$")
         for field in [find_field(name)]
@@ -246,7 +246,7 @@ def _regex(field: RunField, operand: Any) -> Sql:
         re.compile(operand, re.ASCII)
     except (re.error, RecursionError, OverflowError) as error:
         raise InvalidArgument(f"The pattern {operand[:100]!r} is wrong: {error}.") from None
-    found = build(f"{MATCHES}({{}}, {{}})", bound(_bindable(operand)), field.value)
+    found = build(f"{MATCHES}({{}}, {{}})", bound(operand), field.value)
     return _where(field, build("{} AND {}", _has_kind(field, ("text",)), found))
 
 
@@ -287,9 +287,6 @@ def _kinds_of(operand: Any) -> tuple[str, ...]:
 
 
 def _bindable(value: Any) -> Any:
-    if isinstance(value, str):
-        # Stored texts have lone surrogates in this form.
-        return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, int) and value not in INT64:
         try:
             return float(value)

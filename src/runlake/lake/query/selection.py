@@ -24,6 +24,7 @@ from runlake.values import RunPath
 PLACE = ("backend", "entity", "project", "run_id")
 ID = 3
 DEFAULT_ORDER = "+created_at"
+MAX_ROWS = 2**63 - 1  # the largest integer of SQLite
 CREATION = ("created_at", "createdAt")
 # Runs with equal values in the order are in this order.
 TIES = ("runs.created_us", "runs.entity", "runs.project", "runs.run_id", "runs.directory")
@@ -117,7 +118,10 @@ class Selection:
             f"ORDER BY {', '.join(part.text for part in order)} LIMIT ? OFFSET ?"
         )
         values = [value for part in parts for value in part.values]
-        values += [-1 if self.limit is None else self.limit, self.offset]
+        values += [
+            -1 if self.limit is None else min(self.limit, MAX_ROWS),
+            min(self.offset, MAX_ROWS),
+        ]
         return query_runs(self.root, query, values, partial(add_functions, root=self.root))
 
     def _order(self) -> list[Sql]:

@@ -37,7 +37,9 @@ def build(template: str, *parts: Sql) -> Sql:
 
 
 def bound(value: object) -> Sql:
-    """Return a parameter."""
+    """Return a parameter; lone surrogates in text become what they are in stored texts."""
+    if isinstance(value, str):
+        value = value.encode("utf-8", "backslashreplace").decode()
     return Sql("?", (value,))
 
 

@@ -97,7 +97,8 @@ def read_branch_point(config: str) -> BranchPoint | None:
     if not isinstance(found, dict) or not isinstance(found.get("run_id"), str):
         return None
     step = found.get("step")
-    if isinstance(step, bool) or not isinstance(step, (int, float)) or not math.isfinite(step):
+    is_infinite = isinstance(step, float) and not math.isfinite(step)
+    if isinstance(step, bool) or not isinstance(step, (int, float)) or is_infinite:
         raise Refused(f"a run cannot continue after step {step!r:.40}: that is no number")
     return BranchPoint(found["run_id"], checked_step(step))
 
@@ -105,7 +106,9 @@ def read_branch_point(config: str) -> BranchPoint | None:
 def checked_step(step: float) -> int:
     """Return the step of a fork or rewind as an integer; raise `Refused` if it is negative."""
     if step < BEFORE_FIRST:
-        raise Refused(f"a run cannot continue after step {step:g}: the first step is 0")
+        raise Refused(
+            f"a run cannot continue after step {max(step, -LAST_STEP):g}: the first step is 0"
+        )
     return int(min(step, LAST_STEP))
 
 

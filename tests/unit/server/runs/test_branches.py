@@ -8,7 +8,8 @@ from tests.thorough import n_examples
 from runlake.server.exports.compressor import LineCompressor
 from runlake.server.exports.exporter import Exporter
 from runlake.server.refused import Refused
-from runlake.server.runs.branches import read_branch_point
+from runlake.server.runs.branches import BranchPoint, read_branch_point
+from runlake.server.runs.lines import LAST_STEP
 from runlake.server.runs.runs import Limits, RunStore
 from runlake.server.store.database import Database
 from runlake.server.store.objects import Storage
@@ -82,11 +83,18 @@ def test_a_config_without_a_run_to_continue_has_no_branch_point(internal):
     assert read_branch_point(json.dumps({"_wandb": {"value": internal}})) is None
 
 
-@pytest.mark.parametrize("step", ["true", "null", '"5"', "NaN", "Infinity", "-1.5", "-2"])
+@pytest.mark.parametrize(
+    "step", ["true", "null", '"5"', "NaN", "Infinity", "-1.5", "-2", f"-{10**400}"]
+)
 def test_a_step_that_is_no_step_is_refused(step):
     config = f'{{"_wandb": {{"value": {{"branch_point": {{"run_id": "r", "step": {step}}}}}}}}}'
     with pytest.raises(Refused, match="cannot continue after step"):
         read_branch_point(config)
+
+
+def test_a_step_of_any_length_is_a_step():
+    config = f'{{"_wandb": {{"value": {{"branch_point": {{"run_id": "r", "step": {10**400}}}}}}}}}'
+    assert read_branch_point(config) == BranchPoint("r", LAST_STEP)
 
 
 def test_a_fork_that_fails_half_way_leaves_neither_run_nor_rows(backend, monkeypatch):
