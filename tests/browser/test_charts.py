@@ -179,6 +179,24 @@ def test_zoom_log_axis_and_keys(open_html):
     assert opened.wrongs == []
 
 
+def test_a_log_axis_of_x_is_zoomed_out(open_html):
+    frame = pl.DataFrame({"_step": [1, 10, 1_000], "loss": [1.0, 2.0, 3.0]})
+    opened = open_html(Chart((Series(frame, "loss"),), x=Axis("_step", "log")).html())
+    opened.page.locator("figure").focus()
+    for key in ("-", "-", "ArrowRight", "+"):
+        opened.page.keyboard.press(key)
+    assert opened.page.locator("figcaption output").text_content().startswith("_step: 1")
+    assert opened.wrongs == []
+
+
+def test_times_that_no_calendar_has_are_drawn_as_numbers(open_html):
+    # In nanoseconds.
+    frame = pl.DataFrame({"_timestamp": [1.7e18, 1.7e18 + 1e6], "loss": [1.0, 2.0]})
+    opened = open_html(Chart.of_frame(frame, "loss", x="_timestamp").html())
+    assert opened.page.locator("canvas").count() == 1
+    assert opened.wrongs == []
+
+
 @pytest.mark.thorough
 def test_a_page_is_asked_for_finer_points_and_draws_them(open_html):
     chart = replace(Chart.of_frame(odd_values(), "acc"), points=100)

@@ -414,20 +414,27 @@ const runlakeCharts = (() => {
 
     onKey(event) {
       if (event.target !== this.root) return;
-      const { min, max } = this.plot.scales.x;
       const last = this.xs.length - 1;
-      const step = (max - min) * ZOOM_STEP;
       const at = this.plot.cursor.idx ?? 0;
       const keys = {
         ArrowLeft: () => this.moveTo(Math.max(at - 1, 0)),
         ArrowRight: () => this.moveTo(Math.min(at + 1, last)),
-        "+": () => this.plot.setScale("x", { min: min + step, max: max - step }),
-        "-": () => this.plot.setScale("x", { min: min - step, max: max + step }),
+        "+": () => this.zoomBy(-ZOOM_STEP),
+        "-": () => this.zoomBy(ZOOM_STEP),
         Escape: () => this.showAll(),
       };
       if (!keys[event.key] || !this.xs.length) return;
       event.preventDefault();
       keys[event.key]();
+    }
+
+    // Zoom out by a share of the range at both ends. A log axis has no values of 0 and less.
+    zoomBy(share) {
+      const { log } = this.payload.x;
+      const [to, from] = log ? [Math.log, Math.exp] : [Number, Number];
+      const { min, max } = this.plot.scales.x;
+      const step = (to(max) - to(min)) * share;
+      this.plot.setScale("x", { min: from(to(min) - step), max: from(to(max) + step) });
     }
 
     moveTo(index) {

@@ -19,7 +19,8 @@ from runlake.history.sample.downsample import choose_rows_of_parts
 # How a point is marked. Points with a non-finite value are marked; a gap is not.
 UNMARKED, NAN, INFINITY, MINUS_INFINITY = 0, 1, 2, 3
 MARK_NAMES = ("", "NaN", "infinity", "-infinity")
-# Larger numbers count as infinite: the differences that axes compute would overflow.
+# Larger numbers count as infinite: the differences that axes compute would overflow. Points whose x
+# is infinite are left out.
 LARGEST = 1e250
 # Share of the points of a series with a band that is used for marks.
 MARK_SHARE = 4
@@ -190,7 +191,7 @@ def _kept(column: pl.Series, name: str, x_axis: Axis) -> Places | None:
     if is_open and column.dtype.is_integer() and not column.null_count():
         return None
     x = _floats(column, name).to_numpy()
-    is_kept = np.isfinite(x)
+    is_kept = np.abs(x) <= LARGEST
     if x_axis.is_log:
         is_kept &= x > 0
     if low is not None:

@@ -8,6 +8,9 @@ from runlake.charts.curves import Curve
 from runlake.charts.names import counted
 from runlake.charts.series import Axis
 
+# The years 1 to 9999, in seconds since 1970. Times in other units are later.
+FIRST_DATE, LAST_DATE = -62_135_596_800, 253_402_300_799
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Drawing:
@@ -30,6 +33,16 @@ class Drawing:
     curves: tuple[Curve, ...]
     x: Axis
     y: Axis
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether the x axis shows dates: its values are times, and a calendar has all of them."""
+        is_linear_time = self.x.is_time and not self.x.is_log
+        return is_linear_time and all(
+            curve.x[0] >= FIRST_DATE and curve.x[-1] <= LAST_DATE
+            for curve in self.curves
+            if len(curve.x)
+        )
 
     @property
     def notes(self) -> str:

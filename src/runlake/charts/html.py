@@ -110,7 +110,7 @@ def payload_of(drawing: Drawing) -> dict[str, Any]:
             "key": drawing.x.key,
             "label": drawing.x.label,
             "log": drawing.x.is_log,
-            "time": drawing.x.is_time,
+            "time": drawing.has_dates,
         },
         "y": {"log": drawing.y.is_log, "range": [drawing.y.low, drawing.y.high]},
         "curves": curves,

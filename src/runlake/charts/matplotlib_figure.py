@@ -144,7 +144,7 @@ def _set_scale(axes: Axes, drawing: Drawing) -> None:
         if axis.is_log and has_positive:
             getattr(axes, f"set_{name}scale")("log", nonpositive="mask")
     _set_range(axes, drawing.y)
-    if drawing.x.is_time:
+    if drawing.has_dates:
         _show_times(axes)
 
 

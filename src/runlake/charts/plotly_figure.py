@@ -39,10 +39,11 @@ def make_figure(drawing: Drawing) -> plotly.graph_objects.Figure:
         for place, curve in enumerate(drawing.curves)
         for trace in (*_bands(drawing, curve, place), *_marks(drawing, curve, place))
     ]
+    across = _axis(drawing.x, has_dates=drawing.has_dates)
     figure = go.Figure(data=[go.Scatter(**trace) for trace in traces])
     figure.update_layout(
         title={"text": _text(drawing.heading), "subtitle": {"text": _text(drawing.notes)}},
-        xaxis={"title": {"text": _text(drawing.x.label)}, **_axis(drawing.x)},
+        xaxis={"title": {"text": _text(drawing.x.label)}, **across},
         yaxis=_axis(drawing.y),
         yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
     )
@@ -54,8 +55,8 @@ def _text(name: str) -> str:
     return html.escape(name)
 
 
-def _axis(axis: Axis) -> dict[str, Any]:
-    found: dict[str, Any] = {"type": "log" if axis.is_log else "date" if axis.is_time else "linear"}
+def _axis(axis: Axis, *, has_dates: bool = False) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": "log" if axis.is_log else "date" if has_dates else "linear"}
     if axis.key == "" and axis.low is not None and axis.high is not None:
         ends = np.array([axis.low, axis.high], dtype=np.float64)
         if not axis.is_log:
@@ -66,7 +67,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
 
 
 def _across(drawing: Drawing, curve: Curve) -> Any:
-    return curve.x * MILLISECONDS if drawing.x.is_time else curve.x
+    return curve.x * MILLISECONDS if drawing.has_dates else curve.x
 
 
 def _bands(drawing: Drawing, curve: Curve, place: int) -> list[dict[str, Any]]:

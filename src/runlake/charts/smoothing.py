@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from runlake.errors import InvalidArgument
+
+MAX_WINDOW = 2**63
 
 
 def check_smooth(smooth: Any) -> float | int | None:
@@ -33,7 +34,7 @@ def check_smooth(smooth: Any) -> float | int | None:
     is_number = isinstance(smooth, (int, float)) and not isinstance(smooth, bool)
     if is_number and 0 <= smooth < 1:
         return float(smooth) or None
-    if is_number and math.isfinite(smooth) and smooth >= 1 and smooth == int(smooth):
+    if is_number and 1 <= smooth < MAX_WINDOW and smooth == int(smooth):
         return int(smooth) if smooth > 1 else None
     raise InvalidArgument(
         "smooth must be a weight from 0 to below 1, or a whole number of points of a window, "

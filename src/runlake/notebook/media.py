@@ -76,12 +76,14 @@ def _image(suffix: str, content: bytes, caption: str) -> Element:
 
 def _page(content: bytes) -> Element:
     policy = f'<meta http-equiv="Content-Security-Policy" content="{PAGE_POLICY}">'
-    return element(
+    frame = element(
         "iframe",
         sandbox="",
-        srcdoc=policy + content.decode("utf-8", "replace"),
         style="width:100%;height:320px;border:1px solid var(--line);background:#fff",
     )
+    # As it is: escapes of carriage returns and of marks of direction would be text of the page.
+    frame.set("srcdoc", policy + content.decode("utf-8", "replace"))
+    return frame
 
 
 def _video(suffix: str, content: bytes, caption: str) -> Element:

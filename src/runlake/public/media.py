@@ -87,16 +87,20 @@ class Media:
         return self._path.read_text("utf-8", "replace")
 
     def _repr_png_(self) -> bytes | None:
-        from runlake.notebook.pictures import image_type
-
-        content = self.read_bytes() if self._kind == "image" else b""
-        return content if image_type(content) == "image/png" else None
+        return self._image_of("image/png")
 
     def _repr_jpeg_(self) -> bytes | None:
+        return self._image_of("image/jpeg")
+
+    def _image_of(self, kind: str) -> bytes | None:
         from runlake.notebook.pictures import image_type
 
-        content = self.read_bytes() if self._kind == "image" else b""
-        return content if image_type(content) == "image/jpeg" else None
+        try:
+            content = self.read_bytes() if self._kind == "image" else b""
+        except OSError:
+            # The card says so.
+            return None
+        return content if image_type(content) == kind else None
 
     def _repr_html_(self) -> str:
         return MediaList([self])._repr_html_()
@@ -123,18 +127,22 @@ class MediaList(list[Media]):
 
     def _repr_html_(self) -> str:
         from runlake.notebook.media import describe, media_card, media_figure
+        from runlake.public.cards.shown import card_of
 
-        return media_card(
-            [
-                media_figure(
-                    one.kind,
-                    one.name,
-                    " ".join(filter(None, [one.caption or one.name, describe(one.facts)])),
-                    one.read_bytes(),
-                )
-                for one in self
-            ]
-        )
+        def build() -> str:
+            return media_card(
+                [
+                    media_figure(
+                        one.kind,
+                        one.name,
+                        " ".join(filter(None, [one.caption or one.name, describe(one.facts)])),
+                        one.read_bytes(),
+                    )
+                    for one in self
+                ]
+            )
+
+        return card_of(self, build)
 
     def __repr__(self) -> str:
         kinds = {one.kind for one in self}

@@ -6,12 +6,14 @@ import pytest
 
 from runlake.charts.chart import Chart
 from runlake.charts.curves import INFINITY, MINUS_INFINITY, NAN
+from runlake.charts.html import payload_of
 from runlake.charts.series import Axis, Series
 from runlake.charts.smoothing import check_smooth
 from runlake.errors import InvalidArgument
 from runlake.history.runs.align import window_mean
 
 NOTHING = float("nan")
+FLOATS = {"_timestamp": pl.Float64, "loss": pl.Float64}
 
 
 def curve_of(values, steps=None, **how):
@@ -129,3 +131,24 @@ def test_values_before_smoothing_are_kept_for_the_picture():
     curve = curve_of([1.0, None, 3.0, NOTHING], smooth=0.5)
     assert curve.raw.tolist()[:2] == [1, 3]
     assert curve.marks.tolist() == [0, 0, NAN]
+
+
+def test_points_at_an_x_beyond_all_axes_are_left_out():
+    curve = curve_of([1.0, 2.0, 3.0, 4.0], [-1.7e308, 0.0, 1.0, np.inf])
+    assert curve.x.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("n_points", [7, 10**18])
+def test_a_window_longer_than_the_curve_has_all_points(n_points):
+    assert curve_of([1.0, 2.0, 6.0], smooth=n_points).y.tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "has_dates"),
+    [([1.7e9, 1.8e9], True), ([], True), ([1.7e12, 1.8e12], False), ([-1e200, 0.0], False)],
+)
+def test_dates_are_shown_where_a_calendar_has_them(seconds, has_dates):
+    frame = pl.DataFrame({"_timestamp": seconds, "loss": seconds}, schema_overrides=FLOATS)
+    drawing = Chart.of_frame(frame, "loss", x="_timestamp").drawing
+    assert drawing.has_dates is has_dates
+    assert payload_of(drawing)["x"]["time"] is has_dates

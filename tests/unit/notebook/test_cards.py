@@ -163,6 +163,12 @@ def test_a_page_runs_no_scripts_in_its_frame():
     assert (frame["srcdoc"] or "").startswith('<meta http-equiv="Content-Security-Policy"')
 
 
+def test_a_page_is_shown_as_it_was_logged():
+    page = "<p>one</p>\r\n<p>\u200f\u05d0 \x0c</p>"
+    (frame,) = Elements(html_of(media_figure("html", "a.html", "", page.encode()))).of("iframe")
+    assert (frame["srcdoc"] or "").endswith(page)
+
+
 def test_only_raster_images_are_pictures_of_a_card():
     svg = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
     shown = run_card(RunFacts("r", "a/b/c", "x", "http://a", pictures=[Picture("p", svg)]))

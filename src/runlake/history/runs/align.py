@@ -126,6 +126,8 @@ def window_mean(values: Floats, n_points: int) -> Floats:
     if not values.size:
         return values
     is_finite = np.isfinite(values)
+    # Longer windows have all points too; polars ends the process if one is too long for its memory.
+    n_points = min(n_points, 2 * values.size + 1)
     after = (n_points - 1) // 2
     numbers = pl.Series(np.where(is_finite, values, np.nan)).fill_nan(None)
     # Windows of polars end at their point: move the result, and fill the end.
