@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import google_crc32c
 
+from runlake.server.refused import Refused
+
 # Texts of one block: a page of rows needs a block or two, and each is unpacked in 1 ms.
 BLOCK_CHARS = 1 << 18
 # Level 3 takes twice as long for equal sizes.
@@ -32,8 +34,8 @@ class Line(NamedTuple):
     text: str
 
 
-class DamagedBlock(Exception):
-    """A block cannot be unpacked: its bytes have changed."""
+class DamagedBlock(Refused):
+    """A block is not unpacked: its bytes have changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,9 @@ def positions_of(block: sqlite3.Row) -> list[int]:
 
 
 def _numbers(block: sqlite3.Row) -> tuple[list[int], list[int], list[int]]:
+    # Damaged bytes may well be decompressed, to other texts.
+    if checksum(block["shape"], block["content"]) != block["crc32c"]:
+        raise DamagedBlock(_fault(block))
     n_lines = block["n_lines"]
     numbers = array("q")
     numbers.frombytes(_decompress(block["shape"], 3 * n_lines * NUMBER_BYTES, block))
@@ -189,4 +194,5 @@ def _decompress(part: bytes, n_bytes: int, block: sqlite3.Row) -> bytes:
 
 
 def _fault(block: sqlite3.Row) -> str:
-    return f"the lines of run {block['run_id']} from position {block['position']} are damaged"
+    place = f"run {block['run_id']} from position {block['position']}"
+    return f"the lines of {place} are damaged: run 'runlake server check'"

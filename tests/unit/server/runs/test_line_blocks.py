@@ -57,5 +57,11 @@ def test_a_damaged_block_is_said_to_be_damaged():
         unpack(changed(block, content=b"no zstd"))
     with pytest.raises(DamagedBlock):
         positions_of(changed(block, shape=b""))
+    # Texts of other letters with the same lengths.
+    other = stored(pack([Line(at, at, "TEXT") for at in range(100)]))
+    with pytest.raises(DamagedBlock):
+        unpack(changed(block, content=other["content"]))
+    with pytest.raises(DamagedBlock):
+        steps_of(changed(block, content=other["content"]))
     with pytest.raises(DamagedBlock):
         unpack(changed(block, n_bytes=block["n_bytes"] + 1))
