@@ -12,7 +12,7 @@ import runlake
 from runlake.cache.catalog import DATABASE, Catalog
 from runlake.cache.layout import RunDirectory
 from runlake.cache.paged_catalog import PagedCatalog
-from runlake.cache.store import StoredManifest, write_manifest
+from runlake.cache.store import LastOffer, StoredManifest, write_manifest
 from runlake.cache.strict_json import strict_json
 from runlake.cache.upkeep.catch_up import catch_up, name_process
 from runlake.errors import InvalidType
@@ -110,6 +110,21 @@ def test_a_run_that_could_not_be_noted_is_noted_by_the_next_read(lake):
     blocking.close()
     assert [run.id for run in lake] == ["r", "s"]
     assert len(lake.runs({"config.n": 2**70})) == 2
+
+
+def test_an_answer_that_is_noted_late_does_not_replace_a_later_one(lake):
+    directory = RunDirectory(lake.path, "http://127.0.0.1:1", RunPath("e", "p", "r"))
+    older, newer = (
+        StoredManifest(offer=LastOffer(state, None, 0, -1, 0, at))
+        for state, at in (("running", 1.0), ("finished", 2.0))
+    )
+    paged = PagedCatalog(lake.path)
+    write_manifest(directory, older)
+    paged.note_run(directory, older)
+    write_manifest(directory, newer)
+    lake._catalog.note_run(directory, newer)
+    assert paged.flush(is_last=True)
+    assert row_of(lake)["state"] == "finished"
 
 
 def test_a_process_that_dies_while_it_notes_all_runs_leaves_no_gap(lake, monkeypatch):

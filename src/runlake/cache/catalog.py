@@ -36,7 +36,7 @@ from runlake.cache.disk.mounts import is_network
 from runlake.cache.disk.sealed import BrokenSeal, seal_row, unseal_row
 from runlake.cache.layout import RunDirectory
 from runlake.cache.run_facts import run_row
-from runlake.cache.store import StoredManifest
+from runlake.cache.store import StoredManifest, read_manifest
 from runlake.exports.footers.known_columns import ColumnFacts
 from runlake.exports.footers.narrow import (
     Unsliceable,
@@ -226,13 +226,15 @@ class Catalog:
 
     def note_runs(self, runs: Iterable[tuple[RunDirectory, StoredManifest]]) -> None:
         """Store the facts of runs, as `note_run` does, in one transaction."""
-        noted = [
-            (run_row(directory, manifest), _export_rows(directory, manifest))
-            for directory, manifest in runs
-        ]
+        noted = [(directory, _rows_of(directory, manifest)) for directory, manifest in runs]
 
         def note(connection: sqlite3.Connection) -> None:
-            for run, exports in noted:
+            for directory, rows in noted:
+                # Race: another process may have pulled the run meanwhile, and noted it first.
+                is_outdated = _is_outdated(connection, rows[0])
+                run, exports = (
+                    _rows_of(directory, read_manifest(directory)) if is_outdated else rows
+                )
                 relative = run["directory"]
                 _forget_columns(connection, relative, {export[0] for export in exports})
                 _insert(connection, run)
@@ -482,6 +484,18 @@ def _insert(connection: sqlite3.Connection, run: Mapping[str, Any]) -> None:
     columns, marks = ", ".join(run), _marks(len(run))
     insert = f"INSERT OR REPLACE INTO runs ({columns}) VALUES ({marks})"
     connection.execute(insert, tuple(run.values()))
+
+
+def _rows_of(
+    directory: RunDirectory, manifest: StoredManifest
+) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
+    return run_row(directory, manifest), _export_rows(directory, manifest)
+
+
+def _is_outdated(connection: sqlite3.Connection, run: Mapping[str, Any]) -> bool:
+    select = "SELECT 1 FROM runs WHERE directory = ? AND offered_at > ?"
+    found = connection.execute(select, (run["directory"], run["offered_at"] or 0.0)).fetchone()
+    return found is not None
 
 
 def _export_rows(directory: RunDirectory, manifest: StoredManifest) -> list[tuple[Any, ...]]:
