@@ -225,11 +225,11 @@ def test_a_process_pool_is_refused(lake):
         lake.pull("entity/project", executor=pool)
 
 
-def test_an_executor_pulls_in_place_of_threads(lake, project):
-    with ThreadPoolExecutor(2) as pool:
+def test_an_executor_pulls_in_place_of_threads(lake, backend, project):
+    with backend.counted() as requests, ThreadPoolExecutor(2) as pool:
         report = lake.pull(project, executor=pool)
     assert report.new == paths(project, *range(N_RUNS))
-    assert report.n_requests > N_RUNS
+    assert report.n_requests == len(requests)
     assert lake.pull(project).unchanged == report.new
     assert len(lake._catalog.runs()) == N_RUNS
 

@@ -106,7 +106,18 @@ class _Done:
     incomplete: dict[str, str] = field(default_factory=dict)
     failed: dict[str, Failure] = field(default_factory=dict)
     n_bytes: int = 0
-    n_requests_elsewhere: int = 0
+    # Of each client of an executor's tasks, its count before the first task and after the last one.
+    counted: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def n_requests_elsewhere(self) -> int:
+        """Number of requests that tasks of an executor have sent."""
+        return sum(after - before for before, after in self.counted.values())
+
+    def count(self, name: str, before: int, after: int) -> None:
+        """Note the requests of a client before and after a task."""
+        first, last = self.counted.get(name, (before, after))
+        self.counted[name] = min(first, before), max(last, after)
 
 
 class _Pull:
@@ -307,7 +318,8 @@ class _Pull:
             self._fail(task, failure)
         elif done is not None:
             self._done.n_bytes += done.n_bytes
-            self._done.n_requests_elsewhere += done.n_requests
+            if done.counted is not None:
+                self._done.count(*done.counted)
             if done.lacks is not None:
                 self._done.incomplete[run] = done.lacks
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -83,14 +84,15 @@ class PulledRun:
         Bytes that were downloaded.
     lacks : str or None
         What is missing, although nothing failed that would end the pull.
-    n_requests : int
-        Requests that were sent, if another process pulled the run.
+    counted : tuple of str, int and int, or None
+        If a task of an executor pulled the run: a name of the task's client, which may be shared by
+        many tasks, and the number of its requests before and after the task.
     """
 
     is_new: bool
     n_bytes: int = 0
     lacks: str | None = None
-    n_requests: int = 0
+    counted: tuple[str, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +172,17 @@ def pull_one(means: Means, task: RunTask) -> PulledRun:
 def pull_elsewhere(settings: Settings, task: RunTask) -> PulledRun:
     """Pull one run in a task of an executor, perhaps in another process or on another machine."""
     key = settings.api_key
-    client = _client(settings, None if key is None else key.reveal())
+    client, name = _client(settings, None if key is None else key.reveal())
     before = client.n_requests
     means = Means(client, Keeping(Catalog(settings.cache_dir), Stop()))
     done = pull_one(means, task)
-    return replace(done, n_requests=client.n_requests - before)
+    return replace(done, counted=(name, before, client.n_requests))
 
 
 @lru_cache(maxsize=4)
-def _client(settings: Settings, key: str | None) -> Client:  # noqa: ARG001 - part of the cache's key
-    return Client(settings, SharedBudget(settings))
+def _client(settings: Settings, key: str | None) -> tuple[Client, str]:  # noqa: ARG001 - part of the cache's key
+    """Return a client for all tasks of this process, and a name that no other client has."""
+    return Client(settings, SharedBudget(settings)), secrets.token_hex(8)
 
 
 def _note_fields(means: Means, directory: RunDirectory, attrs: Mapping[str, Any]) -> None:
