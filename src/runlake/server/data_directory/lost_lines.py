@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from runlake.server.runs.line_blocks import (
     checksum,
     pack,
     store_block,
+    unpack,
 )
 from runlake.server.store.database import Database
 from runlake.server.store.objects import Storage
@@ -115,14 +117,43 @@ class LostLines:
                 "AND position >= ? AND position < ?",
                 span,
             )
+            connection.executemany(
+                "INSERT OR IGNORE INTO lines VALUES (?, 'history', ?, ?, ?)",
+                [
+                    (export.run_id, line.position, line.step, line.text)
+                    for line in self._lines_beyond(export)
+                ],
+            )
             connection.execute(
-                "DELETE FROM line_blocks WHERE run_id = ? AND position >= ? AND position < ?", span
+                "DELETE FROM line_blocks WHERE run_id = ? AND stop > ? AND position < ?", span
             )
             for at, group in enumerate(groups):
                 is_last = at == len(groups) - 1
                 stop = export.stop if is_last else group[-1].position + 1
                 store_block(connection, export.run_id, group[0].position, stop, pack(group))
         return f"They were made again from the rows of {export.name!r}."
+
+    def _lines_beyond(self, export: ExportSpan) -> list[Line]:
+        """Return the lines before and after an export in blocks that reach into it.
+
+        If lines arrive late for a gap, exports are written again; blocks are not.
+        """
+        found: list[Line] = []
+        for block in self._database.rows(
+            "SELECT * FROM line_blocks WHERE run_id = ?1 AND content IS NOT NULL "
+            "AND ((position < ?2 AND stop > ?2) OR (position < ?3 AND stop > ?3))",
+            export.run_id,
+            export.start,
+            export.stop,
+        ):
+            # Lines of a damaged block are made again from their own exports, if there are any.
+            with suppress(DamagedBlock):
+                found += [
+                    line
+                    for line in unpack(block)
+                    if not export.start <= line.position < export.stop
+                ]
+        return found
 
     def _intact(self, export: ExportSpan) -> Path:
         file = self._file(export)

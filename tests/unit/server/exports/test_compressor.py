@@ -9,6 +9,7 @@ import operator
 import pytest
 from tests.unit.server.exports.test_exporter import Backend, run_now
 
+from runlake.server.data_directory.lost_lines import LostLines
 from runlake.server.exports import compressor as module
 from runlake.server.exports.compressor import LineCompressor
 from runlake.server.exports.exporter import LinesAreGone
@@ -261,3 +262,27 @@ def test_the_space_of_compressed_lines_is_returned_to_the_disk(tmp_path, monkeyp
     backend.database.checkpoint(is_last=True)
     assert file.stat().st_size < before / 2
     assert not backend.database.return_space()
+
+
+def test_a_repair_keeps_live_lines_in_blocks_that_reach_into_an_export(tmp_path):
+    backend = Backend(tmp_path, rows=10)
+    run = backend.start_run()
+    lines = [json.dumps({"_step": step}) for step in range(30)]
+
+    def send(start, stop, **more):
+        files = {"wandb-history.jsonl": {"offset": start, "content": lines[start:stop]}}
+        backend.runs.stream(run_now(backend, run), {"files": files, **more})
+
+    for start, stop in ((0, 3), (5, 20)):
+        send(start, stop)
+    send(21, 30, complete=True)
+    compress(backend, run)
+    # The run goes on: its lines are exported again up to the next gap, and the others are live.
+    send(3, 5)
+    assert run_now(backend, run)["exported_count"] == 20
+    with backend.database.transaction() as connection:
+        connection.execute("DELETE FROM lines WHERE position = 3")
+    for damage in LostLines(backend.database, backend.storage).find():
+        damage.repair()
+    kept = [line.position for line in backend.runs._kept.each(run["id"], 0)]
+    assert kept == [at for at in range(30) if at != 20]
