@@ -186,6 +186,7 @@ def test_groups_have_a_mean_and_a_band(seeds):
         ({"keys": "loss", "by": "nme"}, "Did you mean 'name'"),
         ({"keys": "loss", "by": 7}, "by must be a column"),
         ({"keys": "loss", "band": "sdt"}, "band must be 'std'"),
+        ({"keys": "loss", "band": ["std"]}, "band must be 'std'"),
         ({"keys": "_step"}, "not '_step'"),
     ],
 )

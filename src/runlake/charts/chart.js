@@ -8,7 +8,7 @@ const runlakeCharts = (() => {
   const MARKS = ["", "NaN", "\u221e", "-\u221e", "\u2264 0"];
   const [NAN, INFINITY, BELOW_LOG] = [1, 2, 4];
   const ZOOM_STEP = 0.25;
-  // Larger numbers count as infinite, as in curves.py: the differences of axes would overflow.
+  // Larger numbers count as infinite, as in series.py: the differences of axes would overflow.
   const LARGEST = 1e250;
 
   // Numbers.

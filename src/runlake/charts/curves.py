@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from runlake.charts.names import shown
-from runlake.charts.series import Axis, Band, Series
+from runlake.charts.series import LARGEST, Axis, Band, Series
 from runlake.errors import InvalidArgument
 from runlake.history.runs.align import Floats, smooth_values
 from runlake.history.sample.downsample import choose_rows_of_parts
@@ -19,9 +19,6 @@ from runlake.history.sample.downsample import choose_rows_of_parts
 # How a point is marked. Points with a non-finite value are marked; a gap is not.
 UNMARKED, NAN, INFINITY, MINUS_INFINITY = 0, 1, 2, 3
 MARK_NAMES = ("", "NaN", "infinity", "-infinity")
-# Larger numbers count as infinite: the differences that axes compute would overflow. Points whose x
-# is infinite are left out.
-LARGEST = 1e250
 # Share of the points of a series with a band that is used for marks.
 MARK_SHARE = 4
 

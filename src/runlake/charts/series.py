@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import polars as pl
 
 from runlake.charts.names import shown
-from runlake.errors import InvalidArgument
-from runlake.values import STEP, check_word
+from runlake.values import STEP, check_number, check_word
 
 SCALES = ("linear", "log")
+# Larger numbers count as infinite: the differences that axes compute would overflow.
+LARGEST = 1e250
 # Keys of the SDK whose values are times.
 RUNTIME, TIMESTAMP = "_runtime", "_timestamp"
 
@@ -89,9 +89,12 @@ class Axis:
 
     def __post_init__(self) -> None:
         check_word(self.scale, "scale", SCALES)
-        for end in (self.low, self.high):
-            if end is not None and not math.isfinite(end):
-                raise InvalidArgument(f"The range of an axis must have finite ends, not {end!r}.")
+        for name in ("low", "high"):
+            end = getattr(self, name)
+            if end is not None:
+                number = check_number(end, f"{name} of an axis")
+                # No point that is drawn is beyond.
+                object.__setattr__(self, name, max(-LARGEST, min(LARGEST, number)))
 
     @property
     def is_log(self) -> bool:

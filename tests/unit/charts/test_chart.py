@@ -34,14 +34,21 @@ def test_wrong_arguments_are_refused():
         chart_of("loss", points=3)
     with pytest.raises(InvalidArgument, match="scale must be"):
         Axis(scale="square")
-    with pytest.raises(InvalidArgument, match="finite ends"):
-        Axis(low=float("nan"))
+    for wrong in (float("nan"), "1", True, 10**400):
+        with pytest.raises(InvalidArgument, match="low of an axis must be a number"):
+            Axis(low=wrong)
     with pytest.raises(InvalidArgument, match="no column 'los'"):
         Chart.of_frame(FRAME, "los")
     with pytest.raises(InvalidArgument, match="low must be a number"):
         chart_of("loss").within("a")
     with pytest.raises(InvalidArgument, match="x axes differ"):
         join_charts([chart_of("loss"), chart_of("loss", x=Axis("epoch"))])
+
+
+def test_an_axis_from_end_to_end_of_all_numbers_is_drawn(tmp_path):
+    chart = chart_of("loss", y=Axis(low=-1.7e308, high=1.7e308))
+    assert "loss" in chart.text()
+    assert chart.save(tmp_path / "chart.svg").stat().st_size
 
 
 @pytest.mark.parametrize("name", ["chart.gif", "chart", "png", ""])

@@ -108,7 +108,7 @@ class RunsPlots(RunAnswers):
         )
         if STEP in asked.names:
             raise InvalidArgument("keys must name logged keys, not '_step'.")
-        edge = "std" if band is None else SYNONYMS.get(band, band)
+        edge = "std" if band is None else SYNONYMS.get(str(band), band)
         check_word(edge, "band", tuple(BANDS))
         columns = _checked_by(by)
         is_grouped = by is not None or band is not None
