@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -116,7 +117,9 @@ def _histogram(value: Mapping[str, Any]) -> str:
     elif isinstance(packed, Mapping):
         first, size = packed.get("min"), packed.get("size")
         if isinstance(first, (int, float)) and isinstance(size, (int, float)):
-            ends = [first, first + size * n_bins]
+            # An integer of hundreds of digits is no float.
+            with suppress(OverflowError):
+                ends = [first, first + size * n_bins]
     places = " to ".join(_text(end, 0) for end in ends)
     return f"histogram: {n_bins:,} bins{', ' if places else ''}{places}"
 

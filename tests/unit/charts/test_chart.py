@@ -1,6 +1,7 @@
 """The interface of a chart: texts, files, and errors."""
 
 import builtins
+from typing import Any
 
 import polars as pl
 import pytest
@@ -34,6 +35,7 @@ def test_wrong_arguments_are_refused():
         chart_of("loss", points=3)
     with pytest.raises(InvalidArgument, match="scale must be"):
         Axis(scale="square")
+    wrong: Any
     for wrong in (float("nan"), "1", True, 10**400):
         with pytest.raises(InvalidArgument, match="low of an axis must be a number"):
             Axis(low=wrong)

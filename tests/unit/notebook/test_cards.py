@@ -83,6 +83,8 @@ def test_a_histogram_is_one_short_cell():
     assert "histogram: 64 bins, 0 to 1" in shown
     packed = {"_type": "histogram", "values": [1, 2], "packedBins": {"min": -1, "size": 0.5}}
     assert cell_text(packed) == "histogram: 2 bins, -1 to 0"
+    packed["packedBins"] = {"min": 0.5, "size": 10**400}
+    assert cell_text(packed) == "histogram: 2 bins"
 
 
 @pytest.mark.parametrize(
