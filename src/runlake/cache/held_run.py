@@ -31,7 +31,7 @@ from runlake.exports.decide import Held
 from runlake.exports.footers.statistics import groups_in
 from runlake.exports.manifest import Export, Freshness, Manifest
 from runlake.settings import Settings
-from runlake.values import STEP, Question
+from runlake.values import STEP, Question, RunPath
 
 # One object for all whole exports, because runs may have thousands of them.
 WHOLE = Held(is_usable=True, is_enough=True)
@@ -92,7 +92,11 @@ class HeldRun:
         self._note_files()
         loaded = self.load_all(exports)
         note_use(self._directory)
-        return PullResult(self.remembered(stored, offer, exports), self._directory.path, loaded)
+        directory = self._directory
+        if LIVE in stored.beside:
+            return PullResult(self.remembered(stored, offer, exports), directory.path, loaded)
+        # The same object for the same manifest: plans are remembered with it.
+        return loaded.latest(_result, directory.run, directory.path, stored)
 
     def from_disk(self, unreachable: Unreachable | None) -> PullResult:
         """Return the run from disk, because the client is offline or the backend unreachable.
@@ -220,16 +224,7 @@ class HeldRun:
             # Rows after these are in no answer of the backend.
             known = [export.facts.last_step for export in exports]
             last_step = max([live_steps[-1], *(step for step in known if step is not None)])
-        return Manifest(
-            self._directory.run,
-            offer.state,
-            offer.heartbeat_at,
-            offer.line_count,
-            last_step,
-            {},
-            tuple(Export("", export.object) for export in exports),
-            live_steps,
-        )
+        return _manifest(self._directory.run, offer, exports, last_step, live_steps)
 
     def _warn_stale(
         self, offer: LastOffer, unreachable: Unreachable | None, *, has_live: bool
@@ -244,3 +239,31 @@ class HeldRun:
             f"{why}: '{run}' is answered from the cache, as of {age} ago{missing}.",
             StaleWarning,
         )
+
+
+def _result(
+    loaded: LoadedExports, run: RunPath, directory: Path, stored: StoredManifest
+) -> PullResult | None:
+    offer = stored.offer
+    if offer is None:
+        return None
+    return PullResult(_manifest(run, offer, loaded, offer.last_step), directory, loaded)
+
+
+def _manifest(
+    run: RunPath,
+    offer: LastOffer,
+    exports: Sequence[StoredExport],
+    last_step: int,
+    live_steps: tuple[int, ...] = (),
+) -> Manifest:
+    return Manifest(
+        run,
+        offer.state,
+        offer.heartbeat_at,
+        offer.line_count,
+        last_step,
+        {},
+        tuple(Export("", export.object) for export in exports),
+        live_steps,
+    )

@@ -73,7 +73,7 @@ class RunDirectory:
         """The run's directory relative to the root, with slashes."""
         return self.path.relative_to(self.root).as_posix()
 
-    @property
+    @cached_property
     def manifest(self) -> Path:
         """The run's manifest file."""
         return _places(self.root, self.base_url, self.run)[1]

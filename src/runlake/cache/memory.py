@@ -104,11 +104,15 @@ def recall_exports(
     LoadedExports
         The same object as at the last call for the run, if keys and exports are the same.
     """
-    with _guard:
-        asked, loaded = _loaded.get(directory, (None, LoadedExports()))
-    if asked is not None and asked[1] == keys and _are_same(asked[0], exports):
-        return loaded
-    if asked != (exports, keys):
+    held: tuple[_Asked, LoadedExports] | None = None
+    # `get` of this cache would look twice.
+    with _guard, suppress(KeyError):
+        held = _loaded[directory]
+    if held is not None and held[0][1] == keys and _are_same(held[0][0], exports):
+        return held[1]
+    if held is not None and held[0] == (exports, keys):
+        loaded = held[1]
+    else:
         loaded = LoadedExports(recall_columns(catalog, export, keys) for export in exports)
     # Even equal exports are stored again: the next comparison with the same objects is then fast.
     # LRUCache raises ValueError for an entry above its limit.

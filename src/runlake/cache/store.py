@@ -220,8 +220,10 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
     except OSError:
         return StoredManifest()
     version = (found.st_ino, found.st_size, found.st_mtime_ns)
-    with _guard:
-        known = _known.get(file)
+    known: tuple[tuple[int, int, int], StoredManifest] | None = None
+    # `get` of this cache would look twice.
+    with _guard, suppress(KeyError):
+        known = _known[file]
     if known is not None and known[0] == version:
         return known[1]
     manifest = _parse(directory)
@@ -314,8 +316,8 @@ def describe_age(offer: LastOffer) -> str:
 def note_use(directory: RunDirectory) -> None:
     """Set the access time of the run's manifest to now: eviction takes it as the last use."""
     with suppress(OSError):
-        changed = directory.manifest.lstat().st_mtime_ns
-        set_times(directory.manifest, (time.time_ns(), changed))
+        file = directory.manifest
+        set_times(file, (time.time_ns(), file.lstat().st_mtime_ns))
 
 
 def _describe_export(export: StoredExport) -> dict[str, Any]:

@@ -162,7 +162,10 @@ def freshness_of(state: object, heartbeat_at: object, line_count: object) -> Fre
 
 def _text(value: object) -> str | None:
     # JSON can contain lone surrogates, which SQLite cannot store.
-    return None if value is None else str(value).encode("utf-8", "backslashreplace").decode()
+    if value is None:
+        return None
+    text = str(value)
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def fetch_manifest(client: Client, path: RunPath, *, is_silent: bool = False) -> Manifest:

@@ -70,7 +70,16 @@ def open_plan(
     """
     if pulled is None:
         pulled = pull_run(client, run, question, **options)
+        _check_steps(pulled)
+        return plan_read(pulled, question)
     _check_steps(pulled)
+    if pulled.keeper is not None:
+        # A stored plan would keep the temporary files after their last reading.
+        return plan_read(pulled, question)
+    return pulled.exports.latest(_plan_again, pulled, question)
+
+
+def _plan_again(_: LoadedExports, pulled: PullResult, question: Question) -> Plan:
     return plan_read(pulled, question)
 
 

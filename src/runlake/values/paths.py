@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from runlake.errors import InvalidArgument, InvalidType
@@ -34,6 +35,13 @@ def split_url(url: str) -> SplitResult:
 def url_parts(url: str) -> list[str]:
     """Return the segments of a URL's path, percent-decoded and without empty segments."""
     return [unquote(part) for part in split_url(url).path.split("/") if part]
+
+
+# Cached, because a table of many runs needs the URL of each.
+@lru_cache(maxsize=1 << 13)
+def _quoted(name: str) -> str:
+    # Names from a backend may contain lone surrogates (JSON escapes), which do not encode.
+    return quote(name, safe="", errors="surrogatepass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +132,7 @@ class RunPath:
     @property
     def quoted(self) -> list[str]:
         """The three names percent-encoded, as ``Run.path`` shows them."""
-        # Names from a backend may contain lone surrogates (JSON escapes), which do not encode.
-        names = (self.entity, self.project, self.run_id)
-        return [quote(name, safe="", errors="surrogatepass") for name in names]
+        return [_quoted(name) for name in (self.entity, self.project, self.run_id)]
 
     def __str__(self) -> str:
         return f"{self.entity}/{self.project}/{self.run_id}"

@@ -9,6 +9,7 @@ from functools import cached_property
 from runlake.cache.pull_result import PullResult
 from runlake.cache.stored_export import LoadedExports
 from runlake.errors.screen import for_screen, one_line
+from runlake.exports.footers.known_columns import Memo
 from runlake.history.plan import sizes
 from runlake.history.plan.key_columns import key_columns
 from runlake.history.plan.segments import (
@@ -48,7 +49,7 @@ class LivePage:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Memo):
     """The files, row groups, columns and live rows that one read will read.
 
     Parameters

@@ -12,8 +12,10 @@ import pyarrow as pa
 
 from runlake.history.decode.by_polars import polars_can_scan, scan_files
 from runlake.history.decode.corruption import passing_over_corruption
+from runlake.history.decode.engines import known_refusals
 from runlake.history.decode.expressions import all_named, are_present, pick, polars_type
 from runlake.history.plan.arrow_types import is_plain
+from runlake.history.plan.plan import Plan
 from runlake.history.reader import Reading
 from runlake.history.sample.candidates import is_divided
 from runlake.history.sample.downsample import choose_rows_of_parts
@@ -74,15 +76,18 @@ def sample_together(
 def _groups(readings: Sequence[Reading], n_rows: int) -> list[_Group]:
     groups: dict[tuple[tuple[str, pa.DataType], ...], _Group] = {}
     for index, reading in enumerate(readings):
-        schema = None if is_divided(reading.plan, n_rows) else common_schema(reading)
+        schema = None if is_divided(reading.plan, n_rows) else common_schema(reading.plan)
         if schema is not None:
             groups.setdefault(schema, _Group(schema, [])).members.append(index)
     return list(groups.values())
 
 
-def common_schema(reading: Reading) -> tuple[tuple[str, pa.DataType], ...] | None:
+def common_schema(plan: Plan) -> tuple[tuple[str, pa.DataType], ...] | None:
     """Return the columns that all exports of a run have; None if the run must be read alone."""
-    plan = reading.plan
+    return plan.latest(_common_schema, known_refusals())
+
+
+def _common_schema(plan: Plan, _: object) -> tuple[tuple[str, pa.DataType], ...] | None:
     if plan.live_pages or plan.is_walk or plan.needs_merge or not plan.exports:
         return None
     schemas = {

@@ -25,7 +25,8 @@ from runlake.history.frames.sources import (
     typed_columns,
 )
 from runlake.history.live.spool import LiveRows
-from runlake.history.plan.key_columns import Column
+from runlake.history.plan.key_columns import Column, KeyColumns
+from runlake.history.plan.plan import Plan
 from runlake.history.plan.reasons import explain_unknown_key
 from runlake.history.reader import Reading
 from runlake.history.runs.open import side_by_side
@@ -46,19 +47,17 @@ class OpenedRun:
     @property
     def schema(self) -> tuple[tuple[str, pa.DataType], ...] | None:
         """The columns of its exports; None if the run must be read alone."""
-        return common_schema(self.reading)
+        return common_schema(self.reading.plan)
 
     def can_match(self, projection: Projection) -> bool:
         """Return whether the run has the keys of a projection; if not, no file must be opened."""
         if not projection.keys:
             return True
-        known = {
-            column.key
+        held = [
+            columns.once(_typed_keys) if isinstance(columns, KeyColumns) else _typed_keys(columns)
             for columns in self.sources
-            for column in columns
-            if not pa.types.is_null(column.dtype)
-        }
-        has = [key in known for key in projection.keys]
+        ]
+        has = [any(key in known for known in held) for key in projection.keys]
         return all(has) if projection.how == "all" else any(has)
 
 
@@ -167,8 +166,9 @@ def open_runs(
     # Threads would cost more than opening a run for which there is nothing to fetch or to try.
     waits = [not _is_ready(reading) for reading in readings]
     fetched = iter(side_by_side(client, _open, list(compress(readings, waits))))
+    nothing = LiveRows(iter(()))
     opened = [
-        next(fetched) if is_late else _open(reading)
+        next(fetched) if is_late else OpenedRun(reading, nothing, reading.plan.once(_sources))
         for reading, is_late in zip(readings, waits, strict=True)
     ]
     sources = chain.from_iterable(one.sources for one in opened)
@@ -205,6 +205,14 @@ def _is_ready(reading: Reading) -> bool:
     return not (plan.live_pages or plan.is_walk) and all(e.is_promised for e in plan.exports)
 
 
+def _typed_keys(columns: Sequence[Column]) -> frozenset[str]:
+    return frozenset(column.key for column in columns if not pa.types.is_null(column.dtype))
+
+
+def _sources(plan: Plan) -> tuple[tuple[Column, ...], ...]:
+    return tuple(read.columns for read in plan.in_step_order)
+
+
 def _open(reading: Reading) -> OpenedRun:
     reading = reading.tried()
     live = reading.live_rows()
@@ -224,7 +232,7 @@ def _frames(
 
 def _have_own_files(opened: Sequence[OpenedRun]) -> bool:
     """Return whether no file occurs twice: two forks can have the exports of one parent."""
-    files = [read.file for one in opened for read in one.reading.plan.exports]
+    files = [name for one in opened for name in _files(one)]
     return len(files) == len(set(files))
 
 
@@ -237,8 +245,10 @@ def _scan_with_columns(
     file = unused_name(taken.union(runs.columns, types))
     rows = keep_rows(scan_alike(opened, types, file), opened[0].reading.plan.projection)
     # A join by file takes a quarter less time than replacing each path with values of its run.
-    owners = runs.with_columns(pl.Series(file, list(map(_files, opened)), pl.List(pl.String)))
-    joined = rows.join(owners.explode(file).lazy(), on=file, how="left", maintain_order="left")
+    places = [place for place, one in enumerate(opened) for _ in _files(one)]
+    files = pl.Series(file, [name for one in opened for name in _files(one)], pl.String)
+    owners = runs.select(pl.all().gather(places)).with_columns(files)
+    joined = rows.join(owners.lazy(), on=file, how="left", maintain_order="left")
     return joined.select(in_order([*runs.columns, STEP, *types]))
 
 
@@ -271,7 +281,11 @@ def scan_alike(opened: Sequence[OpenedRun], types: Types, file: str | None = Non
 
 
 def _files(opened: OpenedRun) -> list[str]:
-    return [str(read.file) for read in opened.reading.plan.in_step_order]
+    return opened.reading.plan.once(_file_names)
+
+
+def _file_names(plan: Plan) -> list[str]:
+    return [str(read.file) for read in plan.in_step_order]
 
 
 def _column_names(opened: OpenedRun) -> Iterator[str]:
