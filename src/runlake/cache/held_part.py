@@ -118,6 +118,8 @@ def _describe(stored: StoredManifest, n_exports: int, keys: Sequence[str]) -> st
         more = f" and {len(keys) - SHOWN_KEYS:,} more keys" if len(keys) > SHOWN_KEYS else ""
         reasons.append(f"{shown}{more} are not on disk")
     if LIVE in stored.beside:
+        live = stored.beside[LIVE]
+        reasons += [] if live.is_whole else live.asked
         return "; ".join(reasons) or None
     if offer.n_live_rows is None:
         reasons.append("an unknown number of rows were in no export")

@@ -94,6 +94,8 @@ def incomplete_reason(manifest: StoredManifest) -> str | None:
     n_partial = sum(export.coverage is not None for export in exports)
     if n_partial:
         return f"only some keys or steps of {n_partial:,} of {len(exports):,} exports are on disk"
+    if LIVE in manifest.beside and not manifest.beside[LIVE].is_whole:
+        return "; ".join(manifest.beside[LIVE].asked)
     n_live_rows = 0 if LIVE in manifest.beside else offer.n_live_rows
     if n_live_rows == 0:
         return None

@@ -136,7 +136,7 @@ class Companion:
     n_rows : int
         Number of rows in it.
     asked : tuple of str
-        Which rows were requested, if not all.
+        Which rows were requested, if not all; of live rows, why some are missing.
     is_whole : bool
         False if some of the rows, or of the files that they name, could not be downloaded.
     """

@@ -13,7 +13,9 @@ from runlake.cli.run import JsonOption, find_run
 if TYPE_CHECKING:
     from runlake.lake.report import PullReport
 
-PATH_FORM = "ENTITY/PROJECT, ENTITY/PROJECT/RUN, or the URL of one."
+PATH_FORM = "ENTITY/PROJECT, ENTITY/PROJECT/RUN, the URL of one, or a directory: ./wandb."
+# How the paths of files and directories begin; the name of an entity or a project does not.
+LOCAL_STARTS = (".", "/", "~")
 
 
 def pull(
@@ -40,6 +42,9 @@ def pull(
         "workers": workers,
     }
     chosen = any(value not in (None, False) for value in options.values())
+    if any(map(_is_local, paths)):
+        _add_local(paths, chosen=chosen or refresh, as_json=as_json)
+        return
     if len(paths) == 1 and not chosen and _is_run(paths[0]):
         _pull_run(paths[0], refresh=refresh, as_json=as_json)
         return
@@ -61,6 +66,30 @@ def pull(
             return
         _show(report, as_json=as_json)
         reports.append(report)
+    if any(report.failed for report in reports):
+        raise typer.Exit(1)
+
+
+def _is_local(path: str) -> bool:
+    return path.startswith(LOCAL_STARTS) or path.endswith(".wandb")
+
+
+def _add_local(paths: list[str], *, chosen: bool, as_json: bool) -> None:
+    """Store runs of the SDK's directories in the lake."""
+    from runlake.errors import InvalidArgument
+    from runlake.lake.lake import Lake
+
+    others = [path for path in paths if not _is_local(path)]
+    if others:
+        raise InvalidArgument(f"Pull directories and '{others[0]}' with two commands.")
+    if chosen:
+        raise InvalidArgument(
+            "A directory is read whole, with all files: of the options, only --json can be used."
+        )
+    lake = Lake()
+    reports = [lake.add(path) for path in paths]
+    for report in reports:
+        _show(report, as_json=as_json)
     if any(report.failed for report in reports):
         raise typer.Exit(1)
 

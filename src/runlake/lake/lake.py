@@ -137,6 +137,38 @@ class Lake(LakeRuns):
         )
         return pull(settings, request)
 
+    def add(self, path: PathLike) -> PullReport:
+        """Read runs that the W&B SDK has on this machine; needs no account, server or network.
+
+        Offline, finished and running runs become runs of the lake, with history, config, summary,
+        system metrics and files. Nothing in the directory is changed. Runs whose files have not
+        changed are skipped; a running run is followed by adding it again.
+
+        Parameters
+        ----------
+        path : path
+            A directory ``wandb`` of the SDK, the directory that has it, the directory of one run
+            in it, or a ``.wandb`` file.
+
+        Returns
+        -------
+        PullReport
+            What was done. A run whose file is damaged or cut off is "incomplete": it has all rows
+            before the damage. Files without a run, such as those of 0 bytes, are "failed".
+
+        Raises
+        ------
+        InvalidArgument
+            If ``path`` has no runs; `LocalFileNotFoundError` if it does not exist.
+        MissingExtra
+            If the package wandb is not installed; the extra ``local`` has it.
+        CacheError
+            If the cache directory cannot be written.
+        """
+        from runlake.lake.local.adding import add
+
+        return add(self._settings, path)
+
     def verify(self, against: Api | None = None) -> pl.DataFrame:
         """Compare the runs of the lake with the runs of a backend, before they are deleted there.
 

@@ -1,0 +1,318 @@
+"""Make runs of a lake of the runs in directories of the W&B SDK."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import mimetypes
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from runlake.cache.catalog import Catalog
+from runlake.cache.companions import (
+    FILES,
+    SYSTEM,
+    content_path,
+    is_stored,
+    prepare_directory,
+    read_rows,
+    store_rows,
+    sweep_companions,
+)
+from runlake.cache.layout import RunDirectory
+from runlake.cache.locking.striped import run_lock
+from runlake.cache.store import LIVE, LastOffer, StoredManifest, read_manifest, write_manifest
+from runlake.cache.stored_files import ALL_FILES
+from runlake.cache.upkeep.catch_up import catch_up
+from runlake.errors import CacheError, IncompleteWarning
+from runlake.errors.user_line import warn
+from runlake.exports.download.attempt_file import AttemptFile
+from runlake.lake.local.directories import Source, find_sources, in_order
+from runlake.lake.local.framing import NotRecorded, RecordFile
+from runlake.lake.local.recorded_run import RUNNING, RecordedRun, attrs_of, written_time
+from runlake.lake.report import Failure, PullReport
+from runlake.settings import Settings
+from runlake.values import STEP, unwrapped
+
+# The name of the backend of local runs in the lake; names under .invalid belong to no host.
+BACKEND = "http://local.invalid"
+# A run that has not ended counts as running for this long after the last change of its file, as at
+# a backend after the last sign of life.
+RUNNING_SECONDS = 300.0
+# In the fields of a run: the files from which it was read.
+SOURCES = "localFiles"
+AGAIN = "the file is read again."
+
+
+def add(settings: Settings, path: object) -> PullReport:
+    """Store the runs of a directory of the SDK in the lake; for errors see `find_sources`.
+
+    Parameters
+    ----------
+    settings : Settings
+        Source of the cache directory.
+    path : path
+        The directory, or one ``.wandb`` file.
+
+    Returns
+    -------
+    PullReport
+        What was done. No request is sent.
+    """
+    started = time.monotonic()
+    sources = find_sources(path)
+    catalog = Catalog(settings.cache_dir)
+    catalog.prepare()
+    catch_up(settings.cache_dir)
+    adding = _Adding(settings, catalog)
+    for group in _by_run(sources, adding.failed):
+        adding.add_run(group)
+    if adding.incomplete:
+        first = next(iter(adding.incomplete.items()))
+        more = f" {len(adding.incomplete) - 1:,} more are." if len(adding.incomplete) > 1 else ""
+        warn(f"'{first[0]}' is incomplete: {first[1]}.{more}", IncompleteWarning)
+    return PullReport(
+        tuple(adding.new),
+        tuple(adding.changed),
+        tuple(adding.unchanged),
+        adding.incomplete,
+        adding.failed,
+        adding.n_bytes,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _by_run(sources: Iterable[Source], failed: dict[str, Failure]) -> list[list[Source]]:
+    """Group the files by the run that they name; a resumed run has one for each start."""
+    groups: dict[object, list[Source]] = {}
+    for source in sources:
+        try:
+            run = _head(source)
+        except (NotRecorded, OSError) as error:
+            failed[str(source.path)] = _failure(source, error)
+            continue
+        groups.setdefault(run.path, []).append(source)
+    return list(groups.values())
+
+
+def _head(source: Source) -> RecordedRun:
+    """Read a file as far as the record that names the run."""
+    run, file = RecordedRun(), RecordFile(source.path)
+    run.read(file, is_head=True)
+    if not run.is_named:
+        raise NotRecorded(
+            f"it names no run ({file.damage or 'the SDK has written nothing more yet'})"
+        )
+    return run
+
+
+def _failure(source: Source, error: Exception) -> Failure:
+    reason = str(error) if isinstance(error, NotRecorded) else f"it cannot be read ({error})"
+    return Failure(f"{source.path.name!r} has no run: {reason}.", type(error).__name__, AGAIN)
+
+
+@dataclass(slots=True)
+class _Adding:
+    """What was done until now; the fields are those of `PullReport`."""
+
+    settings: Settings
+    catalog: Catalog
+    new: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    incomplete: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, Failure] = field(default_factory=dict)
+    n_bytes: int = 0
+
+    def add_run(self, sources: Sequence[Source]) -> None:
+        """Store a run, unless its files are those that were read before."""
+        path = _head(sources[0]).path
+        directory = RunDirectory(self.settings.cache_dir, BACKEND, path)
+        try:
+            prepare_directory(directory)
+            with run_lock(directory, self.settings.lock_timeout, locking=self.settings.locking):
+                self._add_locked(directory, sources)
+            sweep_companions(directory)
+        except (NotRecorded, OSError) as error:
+            self.failed[str(path)] = _failure(sources[0], error)
+        except CacheError as error:
+            self.failed[str(path)] = Failure(str(error), type(error).__name__, AGAIN)
+
+    def _add_locked(self, directory: RunDirectory, sources: Sequence[Source]) -> None:
+        stored = read_manifest(directory)
+        name = str(directory.run)
+        sources, is_base_needed = _with_former(stored, sources)
+        reason = _reason(stored)
+        if _is_unchanged(directory, stored, sources):
+            groups = self.unchanged
+        else:
+            base = _stored_run(directory, stored) if is_base_needed else RecordedRun()
+            first_steps = {
+                Path(str(one["path"])).parent.name: one["first_step"]
+                for one in (_former(stored) if is_base_needed else ())
+            }
+            noted, reason = self._read(directory, base, sources, first_steps)
+            write_manifest(directory, noted)
+            self.catalog.note_run(directory, noted)
+            groups = self.new if stored.pulled_at is None else self.changed
+        if reason is None:
+            groups.append(name)
+        else:
+            self.incomplete[name] = reason
+
+    def _read(
+        self,
+        directory: RunDirectory,
+        run: RecordedRun,
+        sources: Sequence[Source],
+        first_steps: Mapping[str, int],
+    ) -> tuple[StoredManifest, str | None]:
+        reasons, noted_sources = [], []
+        for source in sources:
+            file = RecordFile(source.path)
+            run.read(file, first_step=first_steps.get(source.path.parent.name))
+            noted_sources.append({**source.noted(), "first_step": run.first_step})
+            is_written = file.is_cut_off and run.exit_code is None and _is_recent(source)
+            if file.damage is not None and not is_written:
+                reasons.append(f"{source.name!r} is read up to a damage: {file.damage}")
+        reason = "; ".join(reasons) or None
+        rows = run.history()
+        state = run.state(is_recent=_is_recent(sources[-1]))
+        attrs = attrs_of(run, rows, state)
+        attrs[SOURCES] = noted_sources
+        live = store_rows(directory, LIVE, rows, () if reason is None else (reason,))
+        files, n_bytes = _copy_files(directory, sources)
+        self.n_bytes += n_bytes
+        offer = LastOffer(
+            state,
+            attrs["heartbeatAt"],
+            run.n_lines,
+            max(run.rows, default=-1),
+            len(rows),
+            time.time(),
+        )
+        beside = {
+            LIVE: replace(live, is_whole=reason is None),
+            SYSTEM: store_rows(directory, SYSTEM, run.system_rows),
+            FILES: store_rows(directory, FILES, files, (ALL_FILES,)),
+        }
+        noted = StoredManifest(
+            {}, offer, attrs, is_pinned=True, pulled_at=time.time(), beside=beside
+        )
+        return noted, reason
+
+
+def _reason(stored: StoredManifest) -> str | None:
+    live = stored.beside.get(LIVE)
+    return None if live is None or live.is_whole else "; ".join(live.asked)
+
+
+def _with_former(
+    stored: StoredManifest, sources: Sequence[Source]
+) -> tuple[Sequence[Source], bool]:
+    """Add the files of the run that were read before, and are elsewhere.
+
+    Returns
+    -------
+    tuple of list of Source and bool
+        The files; and whether a former file is gone, so that what is stored must be kept.
+    """
+    known = {source.name for source in sources}
+    former, is_gone = [], False
+    for one in _former(stored):
+        path = Path(str(one["path"]))
+        if f"{path.parent.name}/{path.name}" in known:
+            continue
+        if path.is_file():
+            former.append(Source.of(path))
+        else:
+            is_gone = True
+    return in_order([*former, *sources]), is_gone
+
+
+def _former(stored: StoredManifest) -> list[Mapping[str, Any]]:
+    return list((stored.attrs or {}).get(SOURCES) or ())
+
+
+def _is_recent(source: Source) -> bool:
+    return time.time() - source.mtime_ns / 1e9 < RUNNING_SECONDS
+
+
+def _is_unchanged(
+    directory: RunDirectory, stored: StoredManifest, sources: Sequence[Source]
+) -> bool:
+    noted = {(one["path"], one["size"], one["mtime_ns"]) for one in _former(stored)}
+    found = {(str(one.path), one.size, one.mtime_ns) for one in sources}
+    if not found <= noted or not all(is_stored(directory, one) for one in stored.beside.values()):
+        return False
+    is_running = stored.offer is not None and stored.offer.state == RUNNING
+    return not is_running or _is_recent(sources[-1])
+
+
+def _stored_run(directory: RunDirectory, stored: StoredManifest) -> RecordedRun:
+    """Return what is stored of a run, one of whose files is gone."""
+    attrs = stored.attrs or {}
+    config = json.loads(attrs.get("config") or "{}")
+    run = RecordedRun(
+        fields={"createdAt": attrs.get("createdAt")},
+        config={key: unwrapped(value) for key, value in config.items()},
+        summary=json.loads(attrs.get("summaryMetrics") or "{}"),
+        rows={row[STEP]: row for row in read_rows(directory, LIVE) or ()},
+        system_rows=list(read_rows(directory, SYSTEM) or ()),
+    )
+    run.n_lines = len(run.rows)
+    return run
+
+
+def _copy_files(
+    directory: RunDirectory, sources: Sequence[Source]
+) -> tuple[list[dict[str, Any]], int]:
+    """Copy the files of a run; return them by the backend's names of fields, and their bytes."""
+    former = {row["name"]: row for row in read_rows(directory, FILES) or ()}
+    found: dict[str, dict[str, Any]] = dict(former)
+    n_bytes = 0
+    for source in sources:
+        for path in sorted(source.files.rglob("*")):
+            if not path.is_file():
+                continue
+            name = path.relative_to(source.files).as_posix()
+            size, changed_at = path.stat().st_size, written_time(path.stat().st_mtime)
+            known = former.get(name)
+            if (
+                known is not None
+                and (known["sizeBytes"], known["updatedAt"]) == (size, changed_at)
+                and (directory.path / known["content"]).is_file()
+            ):
+                found[name] = known
+                continue
+            found[name] = _copy(directory, path, name, changed_at)
+            n_bytes += found[name]["sizeBytes"]
+    return list(found.values()), n_bytes
+
+
+def _copy(directory: RunDirectory, path: Path, name: str, changed_at: str) -> dict[str, Any]:
+    content = directory.path / FILES
+    content.mkdir(exist_ok=True)
+    with AttemptFile(content, "local") as attempt:
+        with path.open("rb") as source, attempt.open() as copied:
+            shutil.copyfileobj(source, copied)
+        with attempt.path.open("rb") as copied:
+            digest = hashlib.file_digest(copied, "md5").digest()
+        size = attempt.path.stat().st_size
+        md5 = base64.b64encode(digest).decode()
+        final = content_path(directory, name, f"{md5}\0{size}\0{changed_at}")
+        attempt.publish(final)
+    return {
+        "name": name,
+        "id": name,
+        "sizeBytes": size,
+        "md5": md5,
+        "mimetype": mimetypes.guess_type(name)[0],
+        "updatedAt": changed_at,
+        "content": final.relative_to(directory.path).as_posix(),
+    }

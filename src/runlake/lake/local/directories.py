@@ -1,0 +1,101 @@
+"""Find the ``.wandb`` files of directories of the W&B SDK."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from runlake.errors import InvalidArgument, InvalidType, LocalFileNotFoundError
+
+SUFFIX = ".wandb"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One ``.wandb`` file, as it was when it was looked at.
+
+    Parameters
+    ----------
+    path : Path
+        The file, absolute.
+    size, mtime_ns : int
+        Length and time of change.
+    """
+
+    path: Path
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Source:
+        """Look at a file."""
+        found = path.stat()
+        return cls(path, found.st_size, found.st_mtime_ns)
+
+    @property
+    def name(self) -> str:
+        """Directory and name of the file: the same wherever the run's directory is moved."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
+    @property
+    def files(self) -> Path:
+        """The directory with the files of the run."""
+        return self.path.parent / "files"
+
+    def noted(self) -> dict[str, str | int]:
+        """Return what the lake stores of the source."""
+        return {"path": str(self.path), "size": self.size, "mtime_ns": self.mtime_ns}
+
+
+def find_sources(path: object) -> list[Source]:
+    """Return the ``.wandb`` files of a path, in the order in which their runs began.
+
+    Parameters
+    ----------
+    path : path
+        A ``wandb`` directory, the directory that has it, the directory of a run, or a file.
+
+    Raises
+    ------
+    InvalidType
+        If ``path`` is no path.
+    LocalFileNotFoundError
+        If it does not exist.
+    InvalidArgument
+        If it has no runs.
+    """
+    named: object = path
+    if not isinstance(named, (str, os.PathLike)) or not str(named):
+        raise InvalidType(f"path must be a directory or a .wandb file, not {path!r}.")
+    root = Path(os.path.abspath(Path(named).expanduser()))  # noqa: PTH100 - keeps links
+    if not root.exists():
+        raise LocalFileNotFoundError(f"There is no file or directory {str(named)!r}.")
+    if root.is_file():
+        if root.suffix != SUFFIX:
+            raise InvalidArgument(f"{str(named)!r} is no {SUFFIX} file.")
+        return [Source.of(root)]
+    found = _of_directory(root) or _of_directory(root / "wandb")
+    if not found:
+        raise InvalidArgument(
+            f"{str(named)!r} has no runs. Name a 'wandb' directory of the SDK, a directory "
+            f"'run-...' or 'offline-run-...' in it, or a {SUFFIX} file."
+        )
+    return found
+
+
+def _of_directory(root: Path) -> list[Source]:
+    files = {file for at in ("", "*run-*/") for file in root.glob(f"{at}*{SUFFIX}")}
+    # "latest-run" is a link to the directory of a run.
+    real = [one for one in files if one.is_file() and (one.parent == root or _is_own(one.parent))]
+    return in_order(map(Source.of, real))
+
+
+def in_order(sources: Iterable[Source]) -> list[Source]:
+    """Return files in the order in which their runs began, which is in the directories' names."""
+    return sorted(sources, key=lambda one: one.name.removeprefix("offline-"))
+
+
+def _is_own(directory: Path) -> bool:
+    return not (directory.is_symlink() and directory.name == "latest-run")

@@ -1,0 +1,146 @@
+"""`Lake.add`: growing, damaged, empty and moved files of runs."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+from tests.wandb_files import written
+
+import runlake
+from runlake.errors import IncompleteWarning, InvalidArgument, InvalidType, LocalFileNotFoundError
+
+messages = import_module("wandb.proto.wandb_internal_pb2")
+
+
+def records(rows, *, exit_code=None, run_id="one", resume=False):
+    named = messages.Record()
+    named.run.run_id, named.run.project, named.run.resume = run_id, "p", resume
+    named.run.start_time.seconds = 1_700_000_000
+    found = [named]
+    for step, row in enumerate(rows):
+        record = messages.Record()
+        for key, value in {**row, "_step": step}.items():
+            record.history.item.add(nested_key=key.split("."), value_json=json.dumps(value))
+        found.append(record)
+    if exit_code is not None:
+        found.append(messages.Record(exit=messages.RunExitRecord(exit_code=exit_code)))
+    return [record.SerializeToString() for record in found]
+
+
+def put(root, content, name="offline-run-20260101_000000-one", run_id="one"):
+    file = root / "wandb" / name / f"run-{run_id}.wandb"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    return file
+
+
+ROWS = [{"loss": float(i), "a.b": i} for i in range(10)]
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return runlake.Lake(tmp_path / "lake", offline=True)
+
+
+def losses(lake):
+    return lake.scan(["loss"]).collect()["loss"].to_list()
+
+
+def test_a_growing_run_is_followed(tmp_path, lake):
+    whole = written(records(ROWS, exit_code=0))
+    file = put(tmp_path, whole[:200])
+    assert lake.add(tmp_path).new == ("local/p/one",)
+    run = lake.run("one")
+    assert run.state == "running"
+    n_rows = len(losses(lake))
+    assert 0 < n_rows < len(ROWS)
+    assert lake.add(str(tmp_path / "wandb")).unchanged == ("local/p/one",)
+    file.write_bytes(whole)
+    assert lake.add(file).changed == ("local/p/one",)
+    assert losses(lake) == [row["loss"] for row in ROWS]
+    assert lake.run("one").state == "finished"
+    assert file.read_bytes() == whole
+
+
+def test_a_damaged_file_has_the_rows_before_and_says_so(tmp_path, lake):
+    content = bytearray(written(records(ROWS, exit_code=1)))
+    content[-100] ^= 1
+    put(tmp_path, bytes(content))
+    with pytest.warns(IncompleteWarning, match="checksum"):
+        report = lake.add(tmp_path)
+    assert "checksum" in report.incomplete["local/p/one"]
+    with pytest.warns(IncompleteWarning, match="checksum"):
+        found = losses(lake)
+    assert found == [row["loss"] for row in ROWS][: len(found)]
+    assert found
+    with pytest.raises(runlake.errors.NotCached, match="checksum"):
+        lake.scan(["loss"], incomplete="raise").collect()
+
+
+def test_an_old_file_that_is_cut_off_is_a_crashed_run(tmp_path, lake):
+    file = put(tmp_path, written(records(ROWS))[:-3])
+    os.utime(file, (1_700_000_000, 1_700_000_000))
+    with pytest.warns(IncompleteWarning, match="cut off"):
+        lake.add(tmp_path)
+    assert lake.run("one").state == "crashed"
+
+
+def test_files_without_a_run_do_not_stop_the_others(tmp_path, lake):
+    put(tmp_path, written(records(ROWS, exit_code=1)))
+    empty = put(tmp_path, b"", "run-20260101_000001-two", "two")
+    report = lake.add(tmp_path)
+    assert report.new == ("local/p/one",)
+    assert "0 bytes" in report.failed[str(empty)].reason
+    assert lake.run("one").state == "failed"
+
+
+def test_starts_of_a_resumed_run_are_one_run(tmp_path, lake):
+    first = put(tmp_path, written(records(ROWS[:3], exit_code=0, resume=True)))
+    second = "offline-run-20260101_000002-one"
+    put(tmp_path, written(records(ROWS[5:7], exit_code=0, resume=True)), second)
+    expected = [0.0, 1.0, 2.0, 5.0, 6.0]
+    for path in (first, tmp_path / "wandb" / second, tmp_path):
+        lake.add(path)
+    assert losses(lake) == expected
+    first.unlink()
+    put(tmp_path, written(records(ROWS[5:8], exit_code=0, resume=True)), second)
+    lake.add(tmp_path)
+    assert losses(lake) == [*expected, 7.0]
+
+
+def test_files_of_a_run_come_along(tmp_path, lake):
+    file = put(tmp_path, written(records(ROWS, exit_code=0)))
+    logged = file.parent / "files" / "media" / "ü.txt"
+    logged.parent.mkdir(parents=True)
+    logged.write_text("text")
+    lake.add(tmp_path)
+    logged.unlink()
+    (found,) = lake.run("one").files()
+    assert found.name == "media/ü.txt"
+    with found.download(tmp_path / "down") as copy:
+        assert copy.read() == "text"
+
+
+def test_wrong_paths_are_refused(tmp_path, lake):
+    with pytest.raises(InvalidType):
+        lake.add(3)
+    with pytest.raises(LocalFileNotFoundError):
+        lake.add(tmp_path / "none")
+    with pytest.raises(InvalidArgument, match="has no runs"):
+        lake.add(tmp_path)
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(InvalidArgument, match=r"no \.wandb file"):
+        lake.add(tmp_path / "a.txt")
+
+
+def test_the_command_reads_a_directory(tmp_path):
+    put(tmp_path, written(records(ROWS, exit_code=0)))
+    environment = os.environ | {"WANDB_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "runlake", "pull", "./wandb", "--json"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["new"] == ["local/p/one"]
