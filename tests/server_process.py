@@ -100,7 +100,7 @@ def running_server(
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            process.wait(15)
+            process.wait(60)
 
 
 def bare_environment() -> dict[str, str]:

@@ -69,7 +69,7 @@ def test_a_tail_is_the_last_rows_that_pass(run, keys):
 
 
 def test_a_tail_reads_no_row_group_before_it(run):
-    plan = run._reading(["loss"], None, None, "all", tail=10).plan
+    plan = run._reading(["loss"], None, None, "all", tail=10, lineage=False).plan
     assert plan.exports == ()
     assert plan.n_live_steps == 10
 

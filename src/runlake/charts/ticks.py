@@ -25,7 +25,7 @@ def round_ticks(low: float, high: float, n_ticks: int) -> list[float]:
 
     Examples
     --------
-    >>> round_ticks(0, 103, 6), round_ticks(3, 3, 4)
+    >>> round_ticks(0, 100, 6), round_ticks(3, 3, 4)
     ([0.0, 20.0, 40.0, 60.0, 80.0, 100.0], [3])
     """
     span = high - low

@@ -49,7 +49,7 @@ def joined(word: str, parts: Sequence[Sql], empty: Sql) -> Sql:
     Examples
     --------
     >>> joined("OR", [Sql("a"), Sql("b"), Sql("c")], Sql("0")).text
-    '((a) OR ((b) OR (c)))'
+    '((a) OR (((b) OR (c))))'
     """
     if len(parts) < 2:  # noqa: PLR2004 - nothing to join
         return parts[0] if parts else empty
