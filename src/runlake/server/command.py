@@ -109,7 +109,11 @@ def serve(
         ready_file=ready_file,
     )
     try:
-        with exit_on_sigterm(), prepare_server(options) as (address, server, sockets):
+        with (
+            exit_on_sigterm() as termination,
+            prepare_server(options) as (address, server, sockets),
+        ):
+            termination.stops(server)
             if not quiet:
                 _announce(address, data_dir)
             # Requests wait this long for a thread that parses long lines, many times each.

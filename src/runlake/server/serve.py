@@ -81,19 +81,43 @@ class ServeError(Exception):
     """The server cannot start; the text says why."""
 
 
+class Termination:
+    """Remembers that SIGTERM has arrived."""
+
+    def __init__(self) -> None:
+        self._has_arrived = False
+        self._server: uvicorn.Server | None = None
+
+    def note(self) -> None:
+        """Note the signal, and stop the server."""
+        self._has_arrived = True
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def stops(self, server: uvicorn.Server) -> None:
+        """Stop a server at the signal, or as soon as it runs if the signal has arrived already."""
+        self._server = server
+        if self._has_arrived:
+            server.should_exit = True
+
+
 @contextlib.contextmanager
-def exit_on_sigterm() -> Iterator[None]:
+def exit_on_sigterm() -> Iterator[Termination]:
     """End the block by `SystemExit` on SIGTERM, so that all that the block opened is closed.
 
     uvicorn handles the signal first, and sends the signal again once no request is under way.
+    Python discards an exception that is raised while it runs a finalizer or a weakref's callback;
+    so the signal is noted too.
     """
+    termination = Termination()
 
     def stop(*_: object) -> NoReturn:
+        termination.note()
         raise SystemExit(0)
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        yield
+        yield termination
     finally:
         signal.signal(signal.SIGTERM, before)
 
