@@ -13,6 +13,8 @@ from typing import Any
 
 # SQLite refuses texts nested more than 1,000 deep, Python at about the same depth.
 MAX_DEPTH = 200
+# SQLite before 3.45 reads a text only up to its first NUL. This one sorts next to it.
+NUL, WRITTEN_NUL = "\0", "\1"
 # JSON has no infinity.
 INFINITE = 10**400
 _ENCODER = json.JSONEncoder(
@@ -33,8 +35,8 @@ def strict_json(value: object) -> str:
     str
         NaN is null, which is how filters of runs compare it. An infinity is a number that is too
         large for a float, which SQLite reads as infinity. Integers keep all digits. A lone
-        surrogate is written as its escape, as text. A container below the depth of 200 is written
-        as text.
+        surrogate is written as its escape, as text, and NUL as U+0001. A container below the depth
+        of 200 is written as text.
 
     Examples
     --------
@@ -53,16 +55,29 @@ def lossless_json(value: object) -> str | None:
     except (ValueError, TypeError, RecursionError):
         return None
     # Fewer brackets than the limit cannot be nested deeper.
-    return text if text.count("[") + text.count("{") <= MAX_DEPTH else None
+    if text.count("[") + text.count("{") > MAX_DEPTH or "\\u0000" in text:
+        return None
+    return text
+
+
+def stored_text(value: str) -> str:
+    r"""Return a text as strict JSON has it: without lone surrogates and NUL.
+
+    Examples
+    --------
+    >>> stored_text("a\0")
+    'a\x01'
+    """
+    return value.encode("utf-8", "backslashreplace").decode().replace(NUL, WRITTEN_NUL)
 
 
 def _strict(value: object, depth: int) -> Any:
     if isinstance(value, Mapping):
         if depth == 0:
-            return _text(_flat(value))
-        return {_text(str(key)): _strict(one, depth - 1) for key, one in value.items()}
+            return stored_text(_flat(value))
+        return {stored_text(str(key)): _strict(one, depth - 1) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_strict(one, depth - 1) for one in value] if depth else _text(_flat(value))
+        return [_strict(one, depth - 1) for one in value] if depth else stored_text(_flat(value))
     return _scalar(value)
 
 
@@ -73,7 +88,7 @@ def _scalar(value: object) -> Any:
         return _whole(value)
     if isinstance(value, float):
         return _number(value)
-    return _text(str(value))
+    return stored_text(str(value))
 
 
 def _whole(value: int) -> int:
@@ -91,10 +106,6 @@ def _number(value: float) -> float | None:
     if math.isinf(value):
         return INFINITE if value > 0 else -INFINITE
     return float(value)
-
-
-def _text(value: str) -> str:
-    return value.encode("utf-8", "backslashreplace").decode()
 
 
 def _flat(value: object) -> str:

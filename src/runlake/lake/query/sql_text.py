@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from runlake.cache.strict_json import stored_text
+
 
 @dataclass(frozen=True, slots=True)
 class Sql:
@@ -37,9 +39,9 @@ def build(template: str, *parts: Sql) -> Sql:
 
 
 def bound(value: object) -> Sql:
-    """Return a parameter; lone surrogates in text become what they are in stored texts."""
+    """Return a parameter; lone surrogates and NUL become what they are in stored texts."""
     if isinstance(value, str):
-        value = value.encode("utf-8", "backslashreplace").decode()
+        value = stored_text(value)
     return Sql("?", (value,))
 
 
