@@ -35,7 +35,7 @@ def rows_of(name):
 
 @pytest.fixture(scope="module")
 def project(backend):
-    folder = "many"
+    folder = "asked"
     for name, lr in LRS.items():
         logged = LoggedRun(backend, name, folder)
         logged.configure(lr=lr, _wandb=DEFINE).log(*rows_of(name)).finish()
