@@ -173,7 +173,7 @@ def test_a_flat_table_of_runs_can_be_written(runs):
     table = runs.frame(flat=True)
     assert table["config.lr"].to_list() == [0.1, 0.1, 0.01, None]
     assert table["run_id"].to_list() == table["id"].to_list() == [*LRS, "empty"]
-    assert table["url"][0].endswith("/many/runs/a")
+    assert table["url"][0].endswith("/asked/runs/a")
     assert table.write_csv().count("\n") == 5
 
 
