@@ -101,6 +101,10 @@ def test_local_runs_have_what_a_sync_stores(run_id, directory, synced, lake, bac
     assert list(map(repr, _rows(ours))) == list(map(repr, _rows(theirs)))
     assert ours.config == theirs.config
     summaries = [_comparable(run.summary) for run in (ours, theirs)]
+    if run_id == "killed":
+        # A file may be cut between a row and its summary; then these steps differ by one.
+        steps = [summary.pop("_step") for summary in summaries]
+        assert abs(steps[0] - steps[1]) <= 1
     assert list(map(repr, summaries[0].items())) == list(map(repr, summaries[1].items()))
     if run_id == "whole":
         # The others have no name, and each backend invents one.
