@@ -8,9 +8,13 @@ import pytest
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """A started chromium; tests are skipped where there is none."""
+    """A started chromium; tests are skipped where there is none.
+
+    It ends with the tests of a file: until then playwright's event loop runs in this thread, and
+    tests elsewhere could start no other.
+    """
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None or find_spec("playwright") is None:
         pytest.skip("There is no chromium, or no playwright, on this machine: make browser")
