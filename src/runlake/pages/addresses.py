@@ -1,0 +1,102 @@
+"""Addresses of pages: names in a path are percent-encoded, and may contain anything.
+
+Servers decode a path before a request is routed; a slash in a name would then look like the end of
+it. So requests are routed by the path as it was sent, and each name is decoded by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import quote, unquote_to_bytes, urlencode
+
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+# Below this, which is no name of an entity, are the addresses that are not of an entity.
+OWN = "-"
+
+
+def encoded(name: str) -> str:
+    """Return a name as a part of a path.
+
+    Examples
+    --------
+    >>> encoded("a/b?c")
+    'a%2Fb%3Fc'
+    """
+    return quote(name, safe="", errors="surrogatepass")
+
+
+def decoded(text: str) -> str:
+    """Return the name of which a part of a path is the encoded form."""
+    content = unquote_to_bytes(text)
+    try:
+        return content.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return content.decode("utf-8", "replace")
+
+
+def path_of(parts: Iterable[str]) -> str:
+    """Return the path of a page, as it is sent, without a slash at the end.
+
+    Examples
+    --------
+    >>> path_of(["team", "a/b", "runs", "1"])
+    '/team/a%2Fb/runs/1'
+    """
+    return "".join(f"/{encoded(part)}" for part in parts)
+
+
+def with_query(path: str, query: dict[str, str]) -> str:
+    """Return an address with a query, of which empty values are left out."""
+    named = {key: value for key, value in query.items() if value}
+    return f"{path}?{urlencode(named, errors='surrogatepass')}" if named else path
+
+
+class _Name(Convertor[str]):
+    """A part of a path, decoded."""
+
+    regex = "[^/]+"
+
+    def convert(self, value: str) -> str:
+        return decoded(value)
+
+    def to_string(self, value: str) -> str:
+        return encoded(value)
+
+
+class _Names(Convertor[str]):
+    """The rest of a path, decoded, with its slashes: the name of a file."""
+
+    regex = ".+"
+
+    def convert(self, value: str) -> str:
+        return decoded(value)
+
+    def to_string(self, value: str) -> str:
+        return quote(value, errors="surrogatepass")
+
+
+register_url_convertor("name", _Name())
+register_url_convertor("names", _Names())
+
+
+class AsSent:
+    """Routes requests by their path as it was sent, not decoded.
+
+    Parameters
+    ----------
+    app : ASGIApp
+        The application; its routes use the convertors ``name`` and ``names``.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        raw = scope.get("raw_path")
+        if scope["type"] == "http" and raw is not None:
+            path = raw.partition(b"?")[0].decode("latin-1") or "/"
+            scope = {**scope, "path": path}
+        await self._app(scope, receive, send)

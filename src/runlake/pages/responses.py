@@ -1,0 +1,327 @@
+"""Every answer of the pages: pages from templates, data, and errors as either."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import jinja2
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from runlake.charts.html import missing_files
+from runlake.errors import (
+    AccessDenied,
+    ArtifactEntryNotFound,
+    ArtifactNotFoundError,
+    InvalidArgument,
+    NotCached,
+    ProjectNotFoundError,
+    RunFileNotFoundError,
+    RunlakeError,
+    RunNotFoundError,
+    SweepNotFoundError,
+)
+from runlake.pages.addresses import OWN, path_of, with_query
+from runlake.pages.static import versioned
+
+if TYPE_CHECKING:
+    import polars as pl
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+# What one visitor may read is for no other; each time the browser asks whether it has changed.
+CACHE_CONTROL = "private, no-cache"
+JSON, CSV, PARQUET = "application/json", "text/csv; charset=utf-8", "application/vnd.apache.parquet"
+DATA = {"json": JSON, "csv": CSV, "parquet": PARQUET}
+# What does not exist, and what the visitor may not read: there is no difference.
+ABSENT = (
+    AccessDenied,
+    ArtifactEntryNotFound,
+    ArtifactNotFoundError,
+    NotCached,
+    ProjectNotFoundError,
+    RunFileNotFoundError,
+    RunNotFoundError,
+    SweepNotFoundError,
+)
+NOT_THERE = "There is nothing here, or you may not read it."
+# In the scope of a request: the name of the visitor, and whether the page is one of a static copy.
+VISITOR, COPY = "runlake.visitor", "runlake.copy"
+
+
+def page(request: Request, template: str, status: int = 200, **values: Any) -> Response:
+    """Answer with a page.
+
+    Parameters
+    ----------
+    request : Request
+        The request. Its path parameters ``entity``, ``project`` and ``run_id`` make the links in
+        the head of the page.
+    template : str
+        Name of the template.
+    status : int
+        The HTTP status.
+    **values
+        What the template shows; all text in it is escaped.
+    """
+    text = (
+        _templates()
+        .get_template(template)
+        .render(
+            request=request,
+            entity=request.path_params.get("entity"),
+            project=request.path_params.get("project"),
+            run_id=request.path_params.get("run_id"),
+            visitor=request.scope.get(VISITOR),
+            is_copy=is_copy(request),
+            **{"title": None, "data_base": data_base(request), **values},
+        )
+    )
+    # Surrogates cannot be encoded as UTF-8.
+    content = text.encode("utf-8", "backslashreplace")
+    return tagged(request, Response(content, status, media_type="text/html; charset=utf-8"))
+
+
+def data(
+    request: Request,
+    rows: pl.DataFrame | Sequence[Mapping[str, Any]],
+    suffix: str,
+    name: str = "runlake",
+) -> Response:
+    """Answer with a table as a file.
+
+    Parameters
+    ----------
+    request : Request
+        The request.
+    rows : polars.DataFrame or sequence of mapping
+        The table.
+    suffix : {"json", "csv", "parquet"}
+        The format. JSON is a list of objects, in which NaN and infinities are the texts "NaN",
+        "Infinity" and "-Infinity", as W&B writes them. In CSV, nested values are JSON text.
+    name : str
+        Name of the file, without suffix, under which a browser stores it.
+    """
+    if suffix not in DATA:
+        raise HTTPException(404)
+    if suffix == "json":
+        content = _json_bytes(rows if isinstance(rows, (list, tuple)) else _dicts(rows))
+    else:
+        frame = _frame(rows)
+        buffer = io.BytesIO()
+        if suffix == "csv":
+            flat_frame(frame).write_csv(buffer)
+        else:
+            frame.write_parquet(buffer)
+        content = buffer.getvalue()
+    answer = Response(content, media_type=DATA[suffix])
+    if suffix != "json":
+        answer.headers["Content-Disposition"] = attachment(f"{name}.{suffix}")
+    return tagged(request, answer)
+
+
+def json_answer(request: Request, value: Any, status: int = 200) -> Response:
+    """Answer with a value as JSON; NaN and infinities are texts, as in `data`."""
+    return tagged(request, Response(_json_bytes(value), status, media_type=JSON))
+
+
+def attachment(name: str) -> str:
+    """Return the header with which a browser stores an answer under a name, and never shows it."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
+    encoded = quote(name, safe="", errors="surrogatepass")
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"
+
+
+def tagged(request: Request, answer: Response) -> Response:
+    """Return the answer with an ETag; without its content if the browser has the same."""
+    if answer.status_code != HTTPStatus.OK:
+        answer.headers.setdefault("Cache-Control", "no-store")
+        return answer
+    tag = f'"{hashlib.blake2b(bytes(answer.body), digest_size=16).hexdigest()}"'
+    headers = {"ETag": tag, "Cache-Control": CACHE_CONTROL, "Vary": "Cookie, Authorization"}
+    known = {one.strip().removeprefix("W/") for one in _header(request, "if-none-match").split(",")}
+    if tag in known:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    answer.headers.update(headers)
+    return answer
+
+
+def is_copy(request: Request) -> bool:
+    """Return whether the answer will be a file of a static copy."""
+    return COPY in request.scope
+
+
+def data_base(request: Request) -> str:
+    """Return where the data of a page is, for ``runlakeData``: below the page's own address."""
+    path: str = request.scope["path"]
+    return "" if is_copy(request) else f"{path.rstrip('/')}/"
+
+
+def base_of(request: Request) -> str:
+    """Return the path below which the pages are mounted; usually empty."""
+    base: str = request.scope.get("root_path", "")
+    return base
+
+
+@jinja2.pass_context
+def link(context: jinja2.runtime.Context, *parts: str, **query: str) -> str:
+    """Return the address of a page, for templates: ``link(entity, project, "runs", run_id)``."""
+    return link_to(context["request"], *parts, **query)
+
+
+def link_to(request: Request, *parts: str, **query: str) -> str:
+    """Return the address of a page; each part is percent-encoded."""
+    if is_copy(request):
+        address: str = request.scope[COPY].link(parts)
+        return address
+    return with_query(base_of(request) + (path_of(parts) or "/"), query)
+
+
+@jinja2.pass_context
+def static(context: jinja2.runtime.Context, name: str) -> str:
+    """Return the address of a script or a style, for templates."""
+    request = context["request"]
+    if is_copy(request):
+        address: str = request.scope[COPY].static(name)
+        return address
+    return base_of(request) + path_of([OWN, "static", versioned(name)])
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("runlake.pages"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"link": link, "static": static, "has_uplot": not missing_files()}
+    return environment
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """Answer a request that failed: a page, or JSON where data was asked for."""
+    status, text = _explained(error)
+    headers = getattr(error, "headers", None) or {}
+    suffix = request.scope["path"].rpartition("/")[2].rpartition(".")[2]
+    if suffix in DATA or request.method not in {"GET", "HEAD"}:
+        answer = json_answer(request, {"error": text}, status)
+    else:
+        heading = "Not found" if status == HTTPStatus.NOT_FOUND else HTTPStatus(status).phrase
+        answer = page(request, "error.html", status, heading=heading, text=text, title=heading)
+    answer.headers.update(headers)
+    return answer
+
+
+def _explained(error: Exception) -> tuple[int, str]:
+    if isinstance(error, HTTPException):
+        known = error.detail != HTTPStatus(error.status_code).phrase
+        text = error.detail if known else NOT_THERE if error.status_code == 404 else error.detail  # noqa: PLR2004
+        return error.status_code, text
+    if isinstance(error, ABSENT):
+        # A pulled run that is not here is no secret of anyone.
+        return HTTPStatus.NOT_FOUND, str(error) if isinstance(error, NotCached) else NOT_THERE
+    if isinstance(error, InvalidArgument):
+        return HTTPStatus.BAD_REQUEST, str(error)
+    if isinstance(error, RunlakeError):
+        return HTTPStatus.BAD_GATEWAY, str(error)
+    return HTTPStatus.INTERNAL_SERVER_ERROR, "This is a bug in runlake; the log has the traceback."
+
+
+ERRORS: dict[Any, Any] = {
+    HTTPException: answer_error,
+    RunlakeError: answer_error,
+    Exception: answer_error,
+}
+
+
+class WithHeaders:
+    """Adds the headers that every answer needs, also that of an error.
+
+    Parameters
+    ----------
+    app : ASGIApp
+        The application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+
+        async def send_more(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                added = [(k.lower().encode(), v.encode()) for k, v in HEADERS.items()]
+                message = {**message, "headers": [*message["headers"], *added]}
+            await send(message)
+
+        await self._app(scope, receive, send_more)
+
+
+def plain_json(value: Any) -> Any:
+    """Return a value as strict JSON can hold it; other types become text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_json(one) for one in value]
+    return str(value)
+
+
+def flat_frame(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame whose nested columns are JSON text, for CSV."""
+    import polars as pl
+
+    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+    texts = [
+        pl.Series(
+            name,
+            [None if one is None else _json_bytes(one).decode() for one in frame[name].to_list()],
+            pl.String,
+        )
+        for name in nested
+    ]
+    return frame.with_columns(texts)
+
+
+def _json_bytes(value: Any) -> bytes:
+    text = json.dumps(plain_json(value), allow_nan=False, separators=(",", ":"))
+    return text.encode()
+
+
+def _dicts(rows: Any) -> list[Mapping[str, Any]]:
+    return rows.to_dicts() if hasattr(rows, "to_dicts") else list(rows)
+
+
+def _frame(rows: Any) -> pl.DataFrame:
+    import polars as pl
+
+    return rows if isinstance(rows, pl.DataFrame) else pl.from_dicts(list(rows), strict=False)
+
+
+def _header(request: Request, name: str) -> str:
+    return request.headers.get(name, "")

@@ -1,0 +1,251 @@
+"""Where pages read: from a backend with an API key, or from a directory of pulled runs."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar, Union
+
+from cachetools import TTLCache
+from starlette.requests import Request
+
+from runlake.errors import NotCached
+from runlake.lake.lake import Lake
+from runlake.lake.lake_runs import LakeRuns
+from runlake.lake.query.selection import Selection
+from runlake.public.api import Api
+from runlake.public.artifacts.artifacts import Artifact
+from runlake.public.lists.filters import checked_filters
+from runlake.public.projects import Project
+from runlake.public.run.run import Run
+from runlake.public.runs.run_list import DEFAULT_ORDER
+from runlake.public.runs.runs import Runs
+from runlake.public.sweeps import Sweep
+from runlake.values import ArtifactPath
+
+P = ParamSpec("P")
+T = TypeVar("T")
+RunList: TypeAlias = Union[Runs, LakeRuns]
+
+SCOPE_KEY = "runlake.source"
+# The charts of a page ask for their run at the same time: they need one request for it.
+RUN_SECONDS, N_RUNS = 2.0, 256
+# Reads wait for a disk, a backend or an engine that has threads of its own.
+N_THREADS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRow:
+    """A project in a list; what is not known is None.
+
+    Parameters
+    ----------
+    name : str
+        The project.
+    n_runs : int or None
+        Number of its runs.
+    created_at, updated_at : str or None
+        Times of its creation and of its last change, in ISO 8601.
+    """
+
+    name: str
+    n_runs: int | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+class Source(Protocol):
+    """What one visitor may read. Its methods block: call them by `in_thread`."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether runs can get new rows while a page is open."""
+
+    def entities(self) -> list[str]:
+        """Return the entities that have projects to show."""
+
+    def projects(self, entity: str) -> list[ProjectRow]:
+        """Return the projects of an entity."""
+
+    def runs(
+        self,
+        entity: str,
+        project: str,
+        *,
+        filters: Mapping[str, Any] | None = None,
+        order: str = DEFAULT_ORDER,
+        per_page: int = 50,
+    ) -> RunList:
+        """Return the runs of a project; both kinds of list have the same methods."""
+
+    def run(self, entity: str, project: str, run_id: str) -> Run:
+        """Return a run with its fields; raise `RunNotFoundError` or `NotCached` if there is none.
+
+        The same object is returned for two seconds.
+        """
+
+    def project(self, entity: str, project: str) -> Project | None:
+        """Return a project, for its sweeps and artifacts; None if only its runs were pulled."""
+
+    def sweep(self, entity: str, project: str, sweep_id: str) -> Sweep:
+        """Return a sweep; raise `SweepNotFoundError` or `NotCached` if there is none."""
+
+    def artifact(self, path: ArtifactPath, type_name: str) -> Artifact:
+        """Return an artifact; raise `ArtifactNotFoundError` or `NotCached` if there is none."""
+
+
+class ApiSource:
+    """Reads from a backend.
+
+    Parameters
+    ----------
+    api : Api
+        The backend, and the API key of the visitor.
+    """
+
+    is_live = True
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self._client = api._client  # noqa: SLF001 - of the layer below
+        self._runs: TTLCache[tuple[str, str, str], Run] = TTLCache(N_RUNS, RUN_SECONDS)
+        self._lock = Lock()
+
+    def entities(self) -> list[str]:
+        """Return the entity of the key's user, and the user's teams."""
+        viewer = self.api.viewer
+        return list(dict.fromkeys(filter(None, [viewer.entity, *viewer.teams])))
+
+    def projects(self, entity: str) -> list[ProjectRow]:
+        """Return the projects of an entity that the visitor may read."""
+        self.api.flush()
+        return [
+            ProjectRow(one.name, created_at=getattr(one, "created_at", None))
+            for one in self.api.projects(entity)
+        ]
+
+    def runs(
+        self,
+        entity: str,
+        project: str,
+        *,
+        filters: Mapping[str, Any] | None = None,
+        order: str = DEFAULT_ORDER,
+        per_page: int = 50,
+    ) -> Runs:
+        """Return the runs of a project, as a list that is fetched page by page."""
+        return Runs(self._client, entity, project, checked_filters(filters), order, per_page)
+
+    def run(self, entity: str, project: str, run_id: str) -> Run:
+        """Return a run; one request, unless the run was loaded less than two seconds ago."""
+        names = (entity, project, run_id)
+        with self._lock:
+            found = self._runs.get(names)
+        if found is None:
+            found = Run(self._client, *names, lazy=False)
+            with self._lock:
+                self._runs[names] = found
+        return found
+
+    def project(self, entity: str, project: str) -> Project:
+        """Return a project, without a request."""
+        return Project(self._client, entity, project)
+
+    def sweep(self, entity: str, project: str, sweep_id: str) -> Sweep:
+        """Return a sweep; one request."""
+        return Sweep(self._client, entity, project, sweep_id)
+
+    def artifact(self, path: ArtifactPath, type_name: str) -> Artifact:
+        """Return an artifact; one request."""
+        return self.api.artifact(str(path), type_name)
+
+
+class LakeSource:
+    """Reads runs that were pulled; makes no request.
+
+    Parameters
+    ----------
+    lake : Lake
+        The runs.
+    """
+
+    is_live = False
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+
+    def entities(self) -> list[str]:
+        """Return the entities of which runs were pulled."""
+        frame = self.lake.runs(columns=["entity"])
+        return sorted(set(frame["entity"].to_list()))
+
+    def projects(self, entity: str) -> list[ProjectRow]:
+        """Return the projects of which runs were pulled, with the number of these runs."""
+        frame = self.lake.runs({"entity": entity}, columns=["project", "created_at"])
+        if frame.is_empty():
+            raise NotCached(f"No run of {entity!r} was pulled.", path=str(self.lake.path))
+        rows: dict[str, list[str]] = {}
+        for project, created in frame.iter_rows():
+            rows.setdefault(project, []).append(str(created or ""))
+        return [
+            ProjectRow(name, len(times), min(times) or None, max(times) or None)
+            for name, times in rows.items()
+        ]
+
+    def runs(
+        self,
+        entity: str,
+        project: str,
+        *,
+        filters: Mapping[str, Any] | None = None,
+        order: str = DEFAULT_ORDER,
+        per_page: int = 50,
+    ) -> LakeRuns:
+        """Return the pulled runs of a project."""
+        del per_page
+        here = {"entity": entity, "project": project}
+        both = {"$and": [here, checked_filters(filters)]}
+        return LakeRuns(self.lake.settings, Selection(self.lake.path, both, order))
+
+    def run(self, entity: str, project: str, run_id: str) -> Run:
+        """Return a run as it was when it was last pulled."""
+        return self.lake.run(f"{entity}/{project}/{run_id}")
+
+    def project(self, entity: str, project: str) -> None:
+        """Return None: sweeps and artifacts of a project are not pulled with its runs."""
+        del entity, project
+
+    def sweep(self, entity: str, project: str, sweep_id: str) -> Sweep:
+        """Raise `NotCached`: a pull stores runs, and no sweep."""
+        raise NotCached(
+            f"The sweep '{entity}/{project}/{sweep_id}' was not pulled.", path=str(self.lake.path)
+        )
+
+    def artifact(self, path: ArtifactPath, type_name: str) -> Artifact:
+        """Raise `NotCached`: a pull stores runs, and no artifact."""
+        raise NotCached(
+            f"The artifact '{path}' of type {type_name!r} was not pulled.",
+            path=str(self.lake.path),
+        )
+
+
+def source_of(request: Request) -> Source:
+    """Return what the visitor of a request may read."""
+    source: Source = request.scope[SCOPE_KEY]
+    return source
+
+
+async def in_thread(call: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+    """Call a function that blocks, off the event loop; its error is raised here."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_threads(), functools.partial(call, *args, **named))
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    """The threads of pages, apart from those in which an embedded backend answers."""
+    return ThreadPoolExecutor(N_THREADS, "runlake-pages")

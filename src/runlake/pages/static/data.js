@@ -1,0 +1,45 @@
+// Reads the data of a page: from the addresses below the page, or, in a static copy, from the files
+// beside it. Every script of a page reads through runlakeData.
+const runlakeData = (() => {
+  "use strict";
+
+  const root = document.documentElement;
+  const isStatic = root.dataset.static !== undefined;
+  // In a static copy, data.json says which file has the answer to a question.
+  let index = null;
+
+  function addressOf(name, parameters) {
+    const query = new URLSearchParams();
+    for (const key of Object.keys(parameters).sort()) {
+      const values = [parameters[key]].flat();
+      for (const value of values)
+        if (value !== null && value !== undefined && value !== "") query.append(key, value);
+    }
+    const text = query.toString();
+    return text ? `${name}.json?${text}` : `${name}.json`;
+  }
+
+  async function fetched(address, options) {
+    const answer = await fetch(address, options);
+    const value = await answer.json().catch(() => null);
+    if (answer.ok) return value;
+    throw new Error(value?.error ?? `${answer.status} ${answer.statusText}`);
+  }
+
+  // Return a promise of the JSON at an address below the page, such as runlakeData("charts",
+  // { key: "loss" }). A static copy has only what the page shows at first, so a promise can fail.
+  async function runlakeData(name, parameters = {}, options = {}) {
+    const address = addressOf(name, parameters);
+    if (!isStatic) return fetched(root.dataset.base + address, options);
+    index ??= fetched("data.json");
+    const file = (await index)[address];
+    if (file === undefined) throw new Error("This static copy has no finer data.");
+    return fetched(file, options);
+  }
+
+  runlakeData.isStatic = isStatic;
+  // The address of data in another format, for links: runlakeData.address("history", {}, "csv").
+  runlakeData.address = (name, parameters = {}, suffix = "json") =>
+    root.dataset.base + addressOf(name, parameters).replace(/\.json(?=$|\?)/, `.${suffix}`);
+  return runlakeData;
+})();
