@@ -45,14 +45,20 @@ def demo(
                 f"WANDB_CACHE_DIR={directory / 'cache'}"
             )
             path = f"{address['entity']}/{PROJECT}/{RUN_ID}"
+            page = f"{address['base_url']}/{address['entity']}/{PROJECT}/runs/{RUN_ID}"
             if keep:
                 typer.echo("\nTry this in another terminal; Ctrl-C here ends the backend:")
                 typer.echo(f"  {paste} runlake query {path} 'SELECT min(loss) FROM history'")
+                typer.echo(
+                    f"Log in with the API key {address['api_key']} to see the page of the run:"
+                )
+                typer.echo(f"  {page}")
                 with contextlib.suppress(KeyboardInterrupt):
                     while True:
                         time.sleep(3600)
             else:
-                typer.echo("\nGo on by hand: runlake demo --keep")
+                typer.echo("\nGo on by hand, and open the page of the run: runlake demo --keep")
+                typer.echo(f"The page was at {page}")
 
 
 @contextlib.contextmanager

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from runlake.pages.responses import link_to, page
+from runlake.pages.responses import is_copy, link_to, page
 from runlake.pages.source import in_thread, source_of
 
 
 async def show_home(request: Request) -> Response:
     """Show the entities; where there is one, its page."""
     entities = await in_thread(source_of(request).entities)
-    if len(entities) == 1:
+    if len(entities) == 1 and not is_copy(request):
         return RedirectResponse(link_to(request, entities[0]), 303)
     return page(request, "home.html", entities=entities)
 
@@ -21,7 +22,10 @@ async def show_home(request: Request) -> Response:
 async def show_entity(request: Request) -> Response:
     """Show the projects of an entity."""
     entity = request.path_params["entity"]
-    projects = await in_thread(source_of(request).projects, entity)
+    source = source_of(request)
+    projects = await in_thread(source.projects, entity)
+    if not projects and entity not in await in_thread(source.entities):
+        raise HTTPException(404)
     return page(request, "entity.html", projects=projects, title=entity)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from runlake.errors import (
     RunFileNotFoundError,
     RunlakeError,
     RunNotFoundError,
+    StaleWarning,
     SweepNotFoundError,
 )
 from runlake.pages.addresses import OWN, path_of, with_query
@@ -37,10 +38,11 @@ from runlake.pages.static import versioned
 if TYPE_CHECKING:
     import polars as pl
 
-POLICY = (
+POLICY_OF_COPY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; form-action 'self'; base-uri 'none'"
 )
+POLICY = f"{POLICY_OF_COPY}; frame-ancestors 'none'"
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -64,11 +66,21 @@ ABSENT = (
     SweepNotFoundError,
 )
 NOT_THERE = "There is nothing here, or you may not read it."
+# Address of a link that leads to nothing in a static copy.
+NOWHERE = "#"
 # In the scope of a request: the name of the visitor, and whether the page is one of a static copy.
 VISITOR, COPY = "runlake.visitor", "runlake.copy"
 
 
-def page(request: Request, template: str, status: int = 200, **values: Any) -> Response:
+def page(
+    request: Request,
+    template: str,
+    status: int = 200,
+    *,
+    data_base: str | None = None,
+    copied: Iterable[tuple[str, Mapping[str, Any]]] = (),
+    **values: Any,
+) -> Response:
     """Answer with a page.
 
     Parameters
@@ -80,22 +92,30 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
         Name of the template.
     status : int
         The HTTP status.
+    data_base : str, optional
+        Address below which ``runlakeData`` finds the data of the page, with a slash at its end;
+        that of the page itself if omitted.
+    copied : iterable of tuple
+        What the script of the page reads at first, for a static copy: name and parameters, as
+        ``runlakeData`` gets them.
     **values
         What the template shows; all text in it is escaped.
     """
-    text = (
-        _templates()
-        .get_template(template)
-        .render(
-            request=request,
-            entity=request.path_params.get("entity"),
-            project=request.path_params.get("project"),
-            run_id=request.path_params.get("run_id"),
-            visitor=request.scope.get(VISITOR),
-            is_copy=is_copy(request),
-            **{"title": None, "data_base": data_base(request), **values},
-        )
-    )
+    path: str = request.scope["path"]
+    base = f"{path.rstrip('/')}/" if data_base is None else data_base
+    if is_copy(request):
+        request.scope[COPY].needs(base, copied)
+    names = request.path_params
+    known = {name: names.get(name) for name in ("entity", "project", "run_id")}
+    always = {
+        "request": request,
+        "title": None,
+        "visitor": request.scope.get(VISITOR),
+        "is_copy": is_copy(request),
+        "data_base": "" if is_copy(request) else base,
+        "policy": POLICY_OF_COPY,
+    }
+    text = _templates().get_template(template).render({**always, **known, **values})
     # Surrogates cannot be encoded as UTF-8.
     content = text.encode("utf-8", "backslashreplace")
     return tagged(request, Response(content, status, media_type="text/html; charset=utf-8"))
@@ -156,24 +176,28 @@ def tagged(request: Request, answer: Response) -> Response:
     if answer.status_code != HTTPStatus.OK:
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
-    tag = f'"{hashlib.blake2b(bytes(answer.body), digest_size=16).hexdigest()}"'
-    headers = {"ETag": tag, "Cache-Control": CACHE_CONTROL, "Vary": "Cookie, Authorization"}
-    known = {one.strip().removeprefix("W/") for one in _header(request, "if-none-match").split(",")}
-    if tag in known:
+    headers = validators(hashlib.blake2b(bytes(answer.body), digest_size=16).hexdigest())
+    if is_known(request, headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     answer.headers.update(headers)
     return answer
 
 
+def validators(digest: str) -> dict[str, str]:
+    """Return the headers with which a browser asks whether its copy of an answer is still right."""
+    headers = {"ETag": f'"{digest}"', "Cache-Control": CACHE_CONTROL}
+    return {**headers, "Vary": "Cookie, Authorization"}
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Return whether the browser has the answer with an ETag."""
+    named = request.headers.get("if-none-match", "").split(",")
+    return tag in {one.strip().removeprefix("W/") for one in named}
+
+
 def is_copy(request: Request) -> bool:
     """Return whether the answer will be a file of a static copy."""
     return COPY in request.scope
-
-
-def data_base(request: Request) -> str:
-    """Return where the data of a page is, for ``runlakeData``: below the page's own address."""
-    path: str = request.scope["path"]
-    return "" if is_copy(request) else f"{path.rstrip('/')}/"
 
 
 def base_of(request: Request) -> str:
@@ -191,7 +215,8 @@ def link(context: jinja2.runtime.Context, *parts: str, **query: str) -> str:
 def link_to(request: Request, *parts: str, **query: str) -> str:
     """Return the address of a page; each part is percent-encoded."""
     if is_copy(request):
-        address: str = request.scope[COPY].link(parts)
+        # A copy has one page at each address, whatever is asked of it.
+        address: str = request.scope[COPY].link(parts) if not any(query.values()) else NOWHERE
         return address
     return with_query(base_of(request) + (path_of(parts) or "/"), query)
 
@@ -215,7 +240,13 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"link": link, "static": static, "has_uplot": not missing_files()}
+    environment.globals |= {
+        "link": link,
+        "static": static,
+        "has_uplot": not missing_files(),
+        "NOWHERE": NOWHERE,
+    }
+    environment.filters["readable"] = readable
     return environment
 
 
@@ -245,12 +276,15 @@ def _explained(error: Exception) -> tuple[int, str]:
         return HTTPStatus.BAD_REQUEST, str(error)
     if isinstance(error, RunlakeError):
         return HTTPStatus.BAD_GATEWAY, str(error)
+    if isinstance(error, StaleWarning):
+        return HTTPStatus.SERVICE_UNAVAILABLE, "The backend does not answer. Try again."
     return HTTPStatus.INTERNAL_SERVER_ERROR, "This is a bug in runlake; the log has the traceback."
 
 
 ERRORS: dict[Any, Any] = {
     HTTPException: answer_error,
     RunlakeError: answer_error,
+    StaleWarning: answer_error,
     Exception: answer_error,
 }
 
@@ -292,6 +326,11 @@ def plain_json(value: Any) -> Any:
     return str(value)
 
 
+def readable(value: Any) -> str:
+    """Return a value as indented JSON, for people."""
+    return json.dumps(plain_json(value), indent=2, ensure_ascii=False)
+
+
 def flat_frame(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a frame whose nested columns are JSON text, for CSV."""
     import polars as pl
@@ -321,7 +360,3 @@ def _frame(rows: Any) -> pl.DataFrame:
     import polars as pl
 
     return rows if isinstance(rows, pl.DataFrame) else pl.from_dicts(list(rows), strict=False)
-
-
-def _header(request: Request, name: str) -> str:
-    return request.headers.get(name, "")

@@ -8,17 +8,17 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar, Union
+from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from cachetools import TTLCache
 from starlette.requests import Request
 
-from runlake.errors import NotCached
+from runlake.errors import ArtifactNotFoundError, NotCached
 from runlake.lake.lake import Lake
 from runlake.lake.lake_runs import LakeRuns
 from runlake.lake.query.selection import Selection
 from runlake.public.api import Api
-from runlake.public.artifacts.artifacts import Artifact
+from runlake.public.artifacts.artifacts import Artifact, fetch_artifact
 from runlake.public.lists.filters import checked_filters
 from runlake.public.projects import Project
 from runlake.public.run.run import Run
@@ -29,7 +29,7 @@ from runlake.values import ArtifactPath
 
 P = ParamSpec("P")
 T = TypeVar("T")
-RunList: TypeAlias = Union[Runs, LakeRuns]
+RunList: TypeAlias = Runs | LakeRuns
 
 SCOPE_KEY = "runlake.source"
 # The charts of a page ask for their run at the same time: they need one request for it.
@@ -161,7 +161,10 @@ class ApiSource:
 
     def artifact(self, path: ArtifactPath, type_name: str) -> Artifact:
         """Return an artifact; one request."""
-        return self.api.artifact(str(path), type_name)
+        found = fetch_artifact(self._client, path)
+        if found.type != type_name:
+            raise ArtifactNotFoundError(f"There is no artifact '{path}' of type {type_name!r}.")
+        return found
 
 
 class LakeSource:
@@ -213,7 +216,12 @@ class LakeSource:
 
     def run(self, entity: str, project: str, run_id: str) -> Run:
         """Return a run as it was when it was last pulled."""
-        return self.lake.run(f"{entity}/{project}/{run_id}")
+        found = next(iter(self.runs(entity, project, filters={"name": run_id})), None)
+        if found is None:
+            raise NotCached(
+                f"The run '{entity}/{project}/{run_id}' was not pulled.", path=str(self.lake.path)
+            )
+        return found
 
     def project(self, entity: str, project: str) -> None:
         """Return None: sweeps and artifacts of a project are not pulled with its runs."""
@@ -247,5 +255,5 @@ async def in_thread(call: Callable[P, T], *args: P.args, **named: P.kwargs) -> T
 
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
-    """The threads of pages, apart from those in which an embedded backend answers."""
+    """Return the threads of pages: others than those in which an embedded backend answers."""
     return ThreadPoolExecutor(N_THREADS, "runlake-pages")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import (
-    HTMLResponse,
     JSONResponse,
     PlainTextResponse,
     Response,
@@ -30,9 +28,10 @@ from runlake.server.graphql.execute import encode_answer, execute, is_request, o
 from runlake.server.graphql.schema import load_schema
 from runlake.server.http.access_log import AccessLog
 from runlake.server.http.artifact_routes import artifact_routes
-from runlake.server.http.delivery import NO_GUESSING, deliver
+from runlake.server.http.delivery import deliver
 from runlake.server.http.failures import FAILURES
 from runlake.server.http.intake import Intake, RequestLimits, Unwelcome
+from runlake.server.http.pages import PagesRoute, show_names
 from runlake.server.refused import Refused
 from runlake.server.runs.files import RunFiles
 from runlake.server.runs.runs import Limits, RunStore
@@ -106,6 +105,7 @@ def build_app(
     storage_port: int,
     access_log: Path | None,
     limits: RequestLimits = RequestLimits(),  # noqa: B008 - it cannot be changed
+    pages: ASGIApp = show_names,
 ) -> ASGIApp:
     """Return the ASGI application, without starting anything.
 
@@ -119,6 +119,8 @@ def build_app(
         File to which requests are logged.
     limits : RequestLimits
         Limits of requests.
+    pages : ASGIApp
+        The web pages.
 
     Returns
     -------
@@ -126,7 +128,7 @@ def build_app(
         The application; an ASGI server that listens on both ports must run it.
     """
     intake = Intake(backend.database, limits)
-    api = _Api(backend, intake).app()
+    api = _Api(backend, intake).app(pages)
     storage = _storage(backend, intake)
 
     async def by_origin(scope: Scope, receive: Receive, send: Send) -> None:
@@ -138,14 +140,14 @@ def build_app(
 
 
 class _Api:
-    """The endpoints of the API origin: those that need an API key, and the web pages."""
+    """The endpoints of the API origin."""
 
     def __init__(self, backend: Backend, intake: Intake) -> None:
         self._backend = backend
         self._intake = intake
         self._schema = load_schema()
 
-    def app(self) -> ASGIApp:
+    def app(self, pages: ASGIApp) -> ASGIApp:
         backend = self._backend
         stream = "/files/{entity}/{project}/{run}/file_stream"
         return Starlette(
@@ -155,7 +157,7 @@ class _Api:
                 Route("/healthz", self._health),
                 Route("/ready", self._health),
                 *artifact_routes(backend.database, backend.artifacts, backend.storage),
-                Route("/{entity}/{project}/runs/{run}", self._page),
+                PagesRoute(pages),
             ],
             exception_handlers={404: _not_found, 405: _not_found, **FAILURES},
         )
@@ -226,15 +228,6 @@ class _Api:
         except Refused as refused:
             return _errors(str(refused), 404)
         return JSONResponse({"exitcode": None, "limits": {}, "stopped": is_stopped})
-
-    def _page(self, request: Request) -> Response:
-        names = "/".join(request.path_params.values())
-        return HTMLResponse(
-            f"<!doctype html><title>{html.escape(names)}</title><h1>{html.escape(names)}</h1>"
-            "<p>Read it with <code>runlake</code>.</p>",
-            # Names are any text: the policy forbids scripts even if the escaping had a fault.
-            headers={"Content-Security-Policy": "default-src 'none'", **NO_GUESSING},
-        )
 
     def _health(self, _: Request) -> Response:
         return PlainTextResponse("ok")

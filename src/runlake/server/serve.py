@@ -36,6 +36,7 @@ from runlake.server.data_directory.leftovers import (
 from runlake.server.exports.compressor import LineCompressor
 from runlake.server.http.connections import Waiting
 from runlake.server.http.intake import MB, RequestLimits
+from runlake.server.http.pages import Pages
 from runlake.server.runs.runs import Limits
 from runlake.server.store.accounts import add_user, check_name, list_users
 
@@ -168,7 +169,8 @@ def prepare_server(
             generations = Generations(options.data_dir, backend.database)
             stack.callback(generations.end)
         address = Address(base_url, storage_url, users[0] if users else options.user, key)
-        config = _configure(options, backend, storage.getsockname()[1])
+        pages = Pages(base_url, options.data_dir, backend.database)
+        config = _configure(options, backend, storage.getsockname()[1], pages)
         if options.access_log is not None:
             with _usable(options.access_log, "access log"):
                 options.access_log.open("a").close()
@@ -184,12 +186,14 @@ def prepare_server(
         yield address, uvicorn.Server(config), [api, storage]
 
 
-def _configure(options: Options, backend: Backend, storage_port: int) -> uvicorn.Config:
+def _configure(
+    options: Options, backend: Backend, storage_port: int, pages: Pages
+) -> uvicorn.Config:
     limits = RequestLimits(options.max_body * MB, options.max_upload * MB, options.query_timeout)
     max_connections = min(options.max_connections, _usable_connections())
     waiting = Waiting(max_connections, options.header_timeout, options.body_timeout)
     return uvicorn.Config(
-        build_app(backend, storage_port, options.access_log, limits),
+        build_app(backend, storage_port, options.access_log, limits, pages),
         http=waiting.protocol(),
         ws="none",
         log_level="warning",

@@ -56,6 +56,8 @@ class Settings:
     artifact_dir : Path
         Default directory for downloaded artifacts (``WANDB_ARTIFACT_DIR``). A relative path is
         relative to the working directory at the time of the download.
+    proxies : bool
+        Use the proxies that the environment names.
     """
 
     base_url: str
@@ -77,6 +79,7 @@ class Settings:
     requests_per_second: float | None = None
     max_bandwidth: int | None = None
     artifact_dir: Path = Path("artifacts")
+    proxies: bool = True
 
     @property
     def max_downloads(self) -> int:

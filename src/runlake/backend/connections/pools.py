@@ -66,7 +66,8 @@ class Connections:
     def _pool(self, url: str, *, is_bulk: bool) -> _Pool:
         with self._lock:
             if self._open is None or self._open.pid != os.getpid():
-                self._open = _Pools(find_proxies())
+                none = EnvironmentProxies({})
+                self._open = _Pools(find_proxies() if self._settings.proxies else none)
                 # Not a __del__: a forked child must not close what its parent still uses.
                 weakref.finalize(self, _close, self._open.pools, os.getpid())
             found = self._open

@@ -8,14 +8,16 @@ const runlakeData = (() => {
   // In a static copy, data.json says which file has the answer to a question.
   let index = null;
 
+  // Keys and values as text, in the order of the keys; a list is several values of one key.
+  function pairsOf(parameters) {
+    const isGiven = (value) => value !== null && value !== undefined && value !== "";
+    return Object.keys(parameters)
+      .sort()
+      .flatMap((key) => [parameters[key]].flat().filter(isGiven).map((value) => [key, `${value}`]));
+  }
+
   function addressOf(name, parameters) {
-    const query = new URLSearchParams();
-    for (const key of Object.keys(parameters).sort()) {
-      const values = [parameters[key]].flat();
-      for (const value of values)
-        if (value !== null && value !== undefined && value !== "") query.append(key, value);
-    }
-    const text = query.toString();
+    const text = new URLSearchParams(pairsOf(parameters)).toString();
     return text ? `${name}.json?${text}` : `${name}.json`;
   }
 
@@ -29,10 +31,9 @@ const runlakeData = (() => {
   // Return a promise of the JSON at an address below the page, such as runlakeData("charts",
   // { key: "loss" }). A static copy has only what the page shows at first, so a promise can fail.
   async function runlakeData(name, parameters = {}, options = {}) {
-    const address = addressOf(name, parameters);
-    if (!isStatic) return fetched(root.dataset.base + address, options);
+    if (!isStatic) return fetched(root.dataset.base + addressOf(name, parameters), options);
     index ??= fetched("data.json");
-    const file = (await index)[address];
+    const file = (await index)[JSON.stringify([name, pairsOf(parameters)])];
     if (file === undefined) throw new Error("This static copy has no finer data.");
     return fetched(file, options);
   }

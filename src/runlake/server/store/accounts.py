@@ -217,6 +217,11 @@ def find_user(database: Database, authorization: str | None) -> User | None:
         key = base64.b64decode(token).decode().partition(":")[2]
     except ValueError:
         return None
+    return user_of_key(database, key)
+
+
+def user_of_key(database: Database, key: str) -> User | None:
+    """Return the user of an API key; None for a wrong key."""
     row = database.row(
         "SELECT users.id, name FROM api_keys JOIN users ON users.id = user_id WHERE key_hash = ?",
         _digest(key),

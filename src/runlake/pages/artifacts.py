@@ -1,0 +1,210 @@
+"""Artifacts of a project: lists, a page for each version with its lineage, and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from runlake.errors import BackendError, NotCached, OfflineError, RunlakeError
+from runlake.pages.contents import preview, send_file
+from runlake.pages.responses import page
+from runlake.pages.source import Source, in_thread, source_of
+from runlake.public.artifacts.artifacts import Artifact
+from runlake.public.artifacts.entries import ArtifactManifestEntry
+from runlake.public.run.run import Run
+from runlake.values import ArtifactPath
+
+T = TypeVar("T")
+MAX_LISTED = 500
+# Of so many runs that used a version, the page also shows what they logged.
+MAX_FOLLOWED = 10
+NOT_PULLED = "A pull stores runs without their artifacts, so there are none here."
+PROJECT = "/{entity:name}/{project:name}"
+COLLECTION = PROJECT + "/artifacts/{type:name}/{collection:name}"
+VERSION = COLLECTION + "/{version:name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A run in the lineage of an artifact, and artifacts on its other side.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    artifacts : list of Artifact
+        Of the run that logged the artifact, what it used; of a run that used it, what it logged.
+    """
+
+    run: Run
+    artifacts: list[Artifact] = field(default_factory=list)
+
+
+async def show_collections(request: Request) -> Response:
+    """Show the collections of a project, by type."""
+    names = _project(request)
+
+    def read(source: Source) -> Any:
+        project = source.project(*names)
+        if project is None:
+            return [], NOT_PULLED
+        found = islice(project.collections(per_page=100), MAX_LISTED)
+        return sorted(found, key=lambda one: (one.type, one.name)), ""
+
+    collections, reason = await in_thread(read, source_of(request))
+    return page(
+        request,
+        "collections.html",
+        collections=collections,
+        reason=reason,
+        max_listed=MAX_LISTED,
+        title=f"Artifacts of {names[1]}",
+    )
+
+
+async def show_collection(request: Request) -> Response:
+    """Show the versions of a collection."""
+    path = ArtifactPath(*_project(request), request.path_params["collection"])
+    type_name = request.path_params["type"]
+
+    def read(source: Source) -> Any:
+        collection = source.artifact(path, type_name).collection
+        return collection, list(islice(collection.artifacts(), MAX_LISTED))
+
+    collection, versions = await in_thread(read, source_of(request))
+    return page(
+        request,
+        "collection.html",
+        collection=collection,
+        versions=versions,
+        max_listed=MAX_LISTED,
+        title=path.collection,
+    )
+
+
+async def show_artifact(request: Request) -> Response:
+    """Show a version of an artifact: its files, and the runs that logged and used it."""
+
+    def read(source: Source) -> Any:
+        artifact = _artifact(source, request)
+        entries = artifact.manifest.entries
+        listed = [entries[name] for name in islice(sorted(entries), MAX_LISTED)]
+        return artifact, listed, len(entries), _producer(artifact), _consumers(artifact)
+
+    artifact, entries, n_all, producer, consumers = await in_thread(read, source_of(request))
+    return page(
+        request,
+        "artifact.html",
+        artifact=artifact,
+        entries=entries,
+        n_all=n_all,
+        producer=producer,
+        consumers=consumers,
+        title=artifact.name,
+    )
+
+
+async def show_entry(request: Request) -> Response:
+    """Show a file of an artifact: its text, or its picture."""
+    name = request.path_params["file"]
+
+    def read(source: Source) -> Any:
+        artifact = _artifact(source, request)
+        entry = artifact.get_entry(name)
+        return artifact, entry, preview(name, entry.size or 0, _downloads(entry))
+
+    artifact, entry, shown = await in_thread(read, source_of(request))
+    return page(request, "entry.html", artifact=artifact, entry=entry, shown=shown, title=name)
+
+
+async def send_entry(request: Request) -> Response:
+    """Send a file of an artifact."""
+    name = request.path_params["file"]
+
+    def read(source: Source) -> Response:
+        return send_file(request, name, _downloads(_artifact(source, request).get_entry(name)))
+
+    return await in_thread(read, source_of(request))
+
+
+async def show_artifacts_of_run(request: Request) -> Response:
+    """Show the artifacts that a run logged and used."""
+    names = (*_project(request), request.path_params["run_id"])
+
+    def read(source: Source) -> Any:
+        run = source.run(*names)
+        try:
+            logged = list(islice(run.logged_artifacts(), MAX_LISTED))
+            used = list(islice(run.used_artifacts(), MAX_LISTED))
+        except (NotCached, OfflineError):
+            return run, [], [], NOT_PULLED
+        return run, logged, used, ""
+
+    run, logged, used, reason = await in_thread(read, source_of(request))
+    return page(
+        request,
+        "run_artifacts.html",
+        run=run,
+        logged=logged,
+        used=used,
+        reason=reason,
+        title=f"Artifacts of {run.name or run.id}",
+    )
+
+
+def _project(request: Request) -> tuple[str, str]:
+    return request.path_params["entity"], request.path_params["project"]
+
+
+def _artifact(source: Source, request: Request) -> Artifact:
+    names = request.path_params
+    path = ArtifactPath(*_project(request), names["collection"], names["version"])
+    return source.artifact(path, names["type"])
+
+
+def _producer(artifact: Artifact) -> Near | None:
+    run = _readable(artifact.logged_by, None)
+    return None if run is None else Near(run, _some(run.used_artifacts))
+
+
+def _consumers(artifact: Artifact) -> list[Near]:
+    runs = _readable(artifact.used_by, [])[:MAX_LISTED]
+    return [
+        Near(run, _some(run.logged_artifacts) if place < MAX_FOLLOWED else [])
+        for place, run in enumerate(runs)
+    ]
+
+
+def _some(artifacts: Callable[[], Any]) -> list[Artifact]:
+    return _readable(lambda: list(islice(artifacts(), MAX_LISTED)), [])
+
+
+def _readable(read: Callable[[], T], otherwise: T) -> T:
+    """Return what can be read: a run of the lineage may be deleted, or of others."""
+    try:
+        return read()
+    except BackendError:
+        return otherwise
+
+
+def _downloads(entry: ArtifactManifestEntry) -> Callable[[str], str]:
+    if entry.ref is not None:
+        raise RunlakeError(f"{entry.path!r} is a reference to {entry.ref!r}, which is not here.")
+    return lambda folder: entry.download(folder, skip_cache=True, progress=False)
+
+
+routes = [
+    Route("/{entity:name}/{project:name}/runs/{run_id:name}/artifacts", show_artifacts_of_run),
+    Route(f"{PROJECT}/artifacts", show_collections),
+    Route(COLLECTION, show_collection),
+    Route(VERSION, show_artifact),
+    Route(f"{VERSION}/files/{{file:names}}", show_entry),
+    Route(f"{VERSION}/raw/{{file:names}}", send_entry),
+    Route(f"{VERSION}/{{tab:name}}", show_artifact),
+]

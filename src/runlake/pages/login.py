@@ -1,0 +1,290 @@
+"""Log in to the pages of an embedded backend with an API key.
+
+A cookie names a session; the key itself stays in the memory of the server. So a cookie is of no use
+to the API, and a restart of the server ends all sessions. Before each request the backend is asked
+whether the key is still good.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from cachetools import LRUCache, TTLCache
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from runlake.pages.addresses import OWN, with_query
+from runlake.pages.responses import DATA, VISITOR, base_of, json_answer, link_to, page
+from runlake.pages.source import SCOPE_KEY, Source, in_thread
+
+SECONDS = 14 * 24 * 3600
+MAX_SESSIONS, MAX_SOURCES = 10_000, 256
+MAX_FORM_BYTES = 8_192
+MAX_KEY = 512
+LOGIN, LOGOUT, STATIC = f"/{OWN}/login", f"/{OWN}/logout", f"/{OWN}/static/"
+WRONG_KEY = "The backend does not know this API key."
+NO_FORM = "The form could not be read."
+FOREIGN = "The form was sent from a page of another site."
+LOG_IN_FIRST = "Log in at '{}', or send the API key: curl -u api:KEY."
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A visitor who has logged in."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """The user of an API key, and what the user may read."""
+
+    name: str
+    source: Source
+
+
+class Login:
+    """Admits visitors to the pages, and knows what each of them may read.
+
+    Parameters
+    ----------
+    user_of_key : callable
+        Returns the name of the user of an API key; None if the key is wrong or was revoked.
+    open_source : callable
+        Opens the source of an API key, which is its first argument; the second is its user.
+    """
+
+    def __init__(
+        self, user_of_key: Callable[[str], str | None], open_source: Callable[[str, str], Source]
+    ) -> None:
+        self._user_of_key = user_of_key
+        self._open_source = open_source
+        self._sessions: TTLCache[str, Session] = TTLCache(MAX_SESSIONS, SECONDS)
+        self._sources: LRUCache[str, Source] = LRUCache(MAX_SOURCES)
+        self._lock = Lock()
+
+    @property
+    def routes(self) -> list[Route]:
+        """The addresses at which a visitor logs in and out."""
+        return [
+            Route(LOGIN, self._show_form, methods=["GET"]),
+            Route(LOGIN, self._log_in, methods=["POST"]),
+            Route(LOGOUT, self._log_out, methods=["POST"]),
+        ]
+
+    async def visitor(self, request: Request) -> Visitor | None:
+        """Return who sent a request; None if nobody is logged in, or the key was revoked."""
+        key = _sent_key(request)
+        if key is None:
+            session = self._session(request)
+            key = None if session is None else session.key
+        return None if key is None else await in_thread(self._visitor_with, key)
+
+    def _visitor_with(self, key: str) -> Visitor | None:
+        name = self._user_of_key(key)
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        if name is None:
+            with self._lock:
+                self._sources.pop(digest, None)
+                for cookie in [c for c, one in self._sessions.items() if one.key == key]:
+                    self._sessions.pop(cookie, None)
+            return None
+        with self._lock:
+            source = self._sources.get(digest)
+        if source is None:
+            source = self._open_source(key, name)
+            with self._lock:
+                source = self._sources.setdefault(digest, source)
+        return Visitor(name, source)
+
+    def _session(self, request: Request) -> Session | None:
+        cookie = request.cookies.get(cookie_name(request), "")
+        with self._lock:
+            found: Session | None = self._sessions.get(_digest(cookie)) if cookie else None
+        return found
+
+    async def _show_form(self, request: Request) -> Response:
+        wanted = safe_path(request.query_params.get("next"))
+        if await self.visitor(request) is not None:
+            return RedirectResponse(wanted or link_to(request), 303)
+        return _form(request, wanted)
+
+    async def _log_in(self, request: Request) -> Response:
+        if not is_from_here(request):
+            return _form(request, "", FOREIGN, 403)
+        sent = await _read_form(request)
+        if sent is None:
+            return _form(request, "", NO_FORM, 400)
+        wanted, key = safe_path(sent.get("next")), sent.get("key", "").strip()
+        is_known = 0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()
+        if not is_known or await in_thread(self._visitor_with, key) is None:
+            return _form(request, wanted, WRONG_KEY, 401)
+        # A new name for each login: a cookie that was planted before is worth nothing.
+        cookie = secrets.token_urlsafe(32)
+        with self._lock:
+            self._sessions[_digest(cookie)] = Session(key)
+        answer = RedirectResponse(wanted or link_to(request), 303)
+        answer.set_cookie(
+            cookie_name(request),
+            cookie,
+            max_age=SECONDS,
+            path=base_of(request) or "/",
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+    async def _log_out(self, request: Request) -> Response:
+        if not is_from_here(request):
+            return _form(request, "", FOREIGN, 403)
+        cookie = request.cookies.get(cookie_name(request), "")
+        with self._lock:
+            self._sessions.pop(_digest(cookie), None)
+        answer = RedirectResponse(link_to(request, OWN, "login"), 303)
+        answer.delete_cookie(
+            cookie_name(request),
+            path=base_of(request) or "/",
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+
+class Gate:
+    """Lets requests of visitors who are logged in pass; sends all others to the login.
+
+    Parameters
+    ----------
+    app : ASGIApp
+        The pages.
+    login : Login
+        Knows the visitors.
+    """
+
+    def __init__(self, app: ASGIApp, login: Login) -> None:
+        self._app = app
+        self._login = login
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        request = Request(scope, receive)
+        path = scope["path"].removeprefix(base_of(request))
+        if path in {LOGIN, LOGOUT} or path.startswith(STATIC):
+            await self._app(scope, receive, send)
+            return
+        visitor = await self._login.visitor(request)
+        if visitor is None:
+            await _to_login(request)(scope, receive, send)
+            return
+        named = {**scope, SCOPE_KEY: visitor.source, VISITOR: visitor.name}
+        await self._app(named, receive, send)
+
+
+def cookie_name(request: Request) -> str:
+    """Return the name of the cookie: browsers send cookies to all ports of a host."""
+    port = request.url.port
+    return f"runlake-{port}" if port else "runlake"
+
+
+def safe_path(text: str | None) -> str:
+    """Return a path of this site, to which a visitor goes after the login; empty for all else.
+
+    Examples
+    --------
+    >>> safe_path("/team/p?x=1"), safe_path("//evil.example"), safe_path("https://evil.example")
+    ('/team/p?x=1', '', '')
+    """
+    path = text or ""
+    is_here = path.startswith("/") and path[1:2] not in {"/", "\\"}
+    return path if is_here and all(character > " " for character in path) else ""
+
+
+def is_from_here(request: Request) -> bool:
+    """Return whether a form was sent from a page of this site; programs send no ``Origin``."""
+    origin = request.headers.get("origin")
+    if origin is None:
+        return request.headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
+    try:
+        return urlsplit(origin).netloc == request.headers.get("host", "")
+    except ValueError:
+        return False
+
+
+def _to_login(request: Request) -> Response:
+    suffix = request.scope["path"].rpartition(".")[2]
+    login = link_to(request, OWN, "login")
+    if suffix in DATA or request.method not in {"GET", "HEAD"}:
+        answer = json_answer(request, {"error": LOG_IN_FIRST.format(login)}, 401)
+        answer.headers["WWW-Authenticate"] = "Basic"
+        return answer
+    query = request.scope.get("query_string", b"").decode("latin-1")
+    wanted = request.scope["path"] + (f"?{query}" if query else "")
+    home = base_of(request) + "/"
+    address = login if wanted == home else with_query(login, {"next": wanted})
+    return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
+
+
+def _form(request: Request, wanted: str, wrong: str = "", status: int = 200) -> Response:
+    answer = page(request, "login.html", status, wanted=wanted, wrong=wrong, title="Log in")
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+async def _read_form(request: Request) -> Mapping[str, str] | None:
+    content = bytearray()
+    try:
+        async for piece in request.stream():
+            content += piece
+            if len(content) > MAX_FORM_BYTES:
+                return None
+        fields = parse_qs(content.decode(), keep_blank_values=True, max_num_fields=8)
+    except (ClientDisconnect, ValueError):
+        return None
+    return {name: values[-1] for name, values in fields.items()}
+
+
+def _sent_key(request: Request) -> str | None:
+    """Return the key in an ``Authorization`` header, as the API takes it too."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(token).decode().partition(":")[2]
+    except ValueError:
+        return None
+
+
+def _digest(cookie: str) -> str:
+    # Looking up a digest takes no time that depends on how much of a guess is right.
+    return hashlib.sha256(cookie.encode("utf-8", "replace")).hexdigest()
+
+
+class OneSource:
+    """Gives every request the same source.
+
+    Parameters
+    ----------
+    app : ASGIApp
+        The pages.
+    source : Source
+        Where they read.
+    """
+
+    def __init__(self, app: ASGIApp, source: Source) -> None:
+        self._app = app
+        self._source: Any = source
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self._app({**scope, SCOPE_KEY: self._source}, receive, send)

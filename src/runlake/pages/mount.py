@@ -1,0 +1,45 @@
+"""The pages of an embedded backend; found by the entry point ``runlake.pages``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from runlake.backend.http.client import Client
+from runlake.cache.rate_limit.budget import SharedBudget
+from runlake.errors import StaleWarning
+from runlake.pages.app import build_pages
+from runlake.pages.login import Login
+from runlake.pages.source import ApiSource
+from runlake.public.api import Api
+
+
+def mount(base_url: str, directory: Path, user_of_key: Callable[[str], str | None]) -> ASGIApp:
+    """Return the pages of a backend, to which visitors log in with their API keys.
+
+    Parameters
+    ----------
+    base_url : str
+        The backend; the pages read with requests to it, with the key of the visitor.
+    directory : Path
+        For the cache of the pages, which has a directory for each user.
+    user_of_key : callable
+        Returns the name of the user of an API key; None if the key is wrong or was revoked.
+    """
+    # What the backend does not answer now is not shown: the visitor may no longer read it.
+    warnings.filterwarnings("error", category=StaleWarning)
+    return build_pages(Login(user_of_key, partial(_open_source, base_url, directory)))
+
+
+def _open_source(base_url: str, directory: Path, key: str, user: str) -> ApiSource:
+    overrides = {"base_url": base_url, "app_url": base_url, "cache_dir": directory / user}
+    api = Api(overrides, api_key=key, offline=False)
+    # A proxy cannot reach this machine, and must not see the key.
+    settings = replace(api.settings, proxies=False, progress=False)
+    api._client = Client(settings, SharedBudget(settings))  # noqa: SLF001
+    return ApiSource(api)

@@ -1,0 +1,112 @@
+"""Serve pages on the loopback interface of this machine, for its user."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import webbrowser
+from collections.abc import Callable, Iterator, Sequence
+
+import uvicorn
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from runlake.errors import InvalidArgument
+from runlake.pages.addresses import path_of
+from runlake.pages.app import build_pages
+from runlake.pages.command import DEFAULT_PORT
+from runlake.pages.source import Source
+
+HOST = "127.0.0.1"
+# Names of this machine; a page of another site that resolves its own name to it is refused.
+HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+def serve_pages(
+    source: Source,
+    path: Sequence[str],
+    port: int | None,
+    *,
+    open_browser: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Serve the pages of a source until the process is interrupted.
+
+    Parameters
+    ----------
+    source : Source
+        Where the pages read.
+    path : sequence of str
+        The parts of the address of the first page.
+    port : int or None
+        The port; 0 picks a free one. If None, the default port, or a free one if it is taken.
+    open_browser : bool
+        Open the first page in a browser.
+    say : callable
+        Gets the address of the first page, once it can be opened.
+
+    Raises
+    ------
+    InvalidArgument
+        If the port cannot be used.
+    """
+    with contextlib.closing(_listen(port)) as listener:
+        address = f"http://{HOST}:{listener.getsockname()[1]}{path_of(path) or '/'}"
+        config = uvicorn.Config(
+            OnLoopback(build_pages(source)),
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=3,
+        )
+        say(address)
+        if open_browser:
+            webbrowser.open(address)
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+class OnLoopback:
+    """Answers requests to this machine only.
+
+    The pages have no login, so what they show must reach no other site: a site can give its own
+    name the address of this machine, and read what is served here.
+
+    Parameters
+    ----------
+    app : ASGIApp
+        The pages.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "http" and not _is_for_loopback(scope):
+            refused = PlainTextResponse("These pages are for this machine only.\n", 421)
+            await refused(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _is_for_loopback(scope: Scope) -> bool:
+    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    return all(host.rpartition(":")[0] in HOSTS or host in HOSTS for host in hosts)
+
+
+def _listen(port: int | None) -> socket.socket:
+    last: OSError | None = None
+    for candidate in _candidates(port):
+        try:
+            return socket.create_server((HOST, candidate), backlog=256)
+        except OSError as error:
+            last = error
+    raise InvalidArgument(
+        f"Port {port} cannot be used: {last}. Name another, or '--port 0' for a free one."
+    ) from last
+
+
+def _candidates(port: int | None) -> Iterator[int]:
+    yield from (DEFAULT_PORT, 0) if port is None else (port,)
