@@ -20,13 +20,10 @@ from typing import Any
 from runlake.charts.buffers import Buffers
 from runlake.charts.curves import Curve
 from runlake.charts.drawing import Drawing
+from runlake.charts.files import FOLDER, UPLOT, UPLOT_FILES
 from runlake.charts.names import color_of, dash_of
 from runlake.charts.sparkline import static_chart
 
-FOLDER = Path(__file__).parent
-# Written by the build hook; see `hatch_build.py`.
-UPLOT = FOLDER / "uplot"
-UPLOT_FILES = ("uPlot.iife.min.js", "uPlot.min.css")
 HEIGHT = 300
 # Space of title, notes and borders, and of a line of the legend, in pixels.
 AROUND, LEGEND_LINE, MAX_LEGEND = 96, 26, 112

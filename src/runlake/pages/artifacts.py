@@ -174,7 +174,8 @@ def _producer(artifact: Artifact) -> Near | None:
 
 
 def _consumers(artifact: Artifact) -> list[Near]:
-    runs = _readable(artifact.used_by, [])[:MAX_LISTED]
+    nobody: list[Run] = []
+    runs = _readable(artifact.used_by, nobody)[:MAX_LISTED]
     return [
         Near(run, _some(run.logged_artifacts) if place < MAX_FOLLOWED else [])
         for place, run in enumerate(runs)

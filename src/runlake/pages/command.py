@@ -45,7 +45,8 @@ def view(
     from runlake.pages.target import open_target
 
     shown = open_target(target, lake)
-    serve_pages(shown.source, shown.path, port, open_browser=open_browser, say=_say(shown))
+    ports = (DEFAULT_PORT, 0) if port is None else (port,)
+    serve_pages(shown.source, shown.path, ports, open_browser=open_browser, say=_say(shown))
 
 
 def _say(shown: Target) -> Callable[[str], None]:

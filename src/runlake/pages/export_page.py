@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlencode
 
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Scope
 
 from runlake.errors import InvalidArgument, RunlakeError
 from runlake.pages.addresses import path_of
@@ -172,7 +172,7 @@ class _Site:
 
     async def _fetch(self, address: str, file: Path, copy: _PageCopy) -> int:
         path, _, query = address.partition("?")
-        scope = {
+        scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
             "http_version": "1.1",
@@ -213,7 +213,7 @@ class _PageCopy:
     def __init__(self, site: _Site, file: Path) -> None:
         self._site = site
         self._folder = file.parent
-        self.wanted: list[tuple[str, str, list[list[str]]]] = []
+        self.wanted: list[tuple[str, str, list[tuple[str, str]]]] = []
 
     def link(self, parts: Parts) -> str:
         """Return the address of a page, relative to this one."""
@@ -254,13 +254,13 @@ class _Receiver:
                 self._is_over.set()
 
 
-def _pairs(parameters: Mapping[str, Any]) -> list[list[str]]:
+def _pairs(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return parameters as ``runlakeData`` names them."""
-    pairs: list[list[str]] = []
+    pairs: list[tuple[str, str]] = []
     for key in sorted(parameters):
         value = parameters[key]
         values = value if isinstance(value, (list, tuple)) else [value]
-        pairs += [[key, _text(one)] for one in values if one is not None and one != ""]
+        pairs += [(key, _text(one)) for one in values if one is not None and one != ""]
     return pairs
 
 

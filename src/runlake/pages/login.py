@@ -13,28 +13,29 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from cachetools import LRUCache, TTLCache
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runlake.pages.addresses import OWN, with_query
-from runlake.pages.responses import DATA, VISITOR, base_of, json_answer, link_to, page
-from runlake.pages.source import SCOPE_KEY, Source, in_thread
+from runlake.pages.addresses import OWN
+from runlake.pages.responses import base_of, link_to, page
+from runlake.pages.threads import in_thread
+
+if TYPE_CHECKING:
+    from runlake.pages.source import Source
 
 SECONDS = 14 * 24 * 3600
 MAX_SESSIONS, MAX_SOURCES = 10_000, 256
 MAX_FORM_BYTES = 8_192
 MAX_KEY = 512
-LOGIN, LOGOUT, STATIC = f"/{OWN}/login", f"/{OWN}/logout", f"/{OWN}/static/"
+LOGIN, LOGOUT = f"/{OWN}/login", f"/{OWN}/logout"
 WRONG_KEY = "The backend does not know this API key."
 NO_FORM = "The form could not be read."
 FOREIGN = "The form was sent from a page of another site."
-LOG_IN_FIRST = "Log in at '{}', or send the API key: curl -u api:KEY."
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class Login:
             return _form(request, "", NO_FORM, 400)
         wanted, key = safe_path(sent.get("next")), sent.get("key", "").strip()
         is_known = 0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()
-        if not is_known or await in_thread(self._visitor_with, key) is None:
+        if not is_known or await in_thread(self._user_of_key, key) is None:
             return _form(request, wanted, WRONG_KEY, 401)
         # A new name for each login: a cookie that was planted before is worth nothing.
         cookie = secrets.token_urlsafe(32)
@@ -161,36 +162,6 @@ class Login:
         return answer
 
 
-class Gate:
-    """Lets requests of visitors who are logged in pass; sends all others to the login.
-
-    Parameters
-    ----------
-    app : ASGIApp
-        The pages.
-    login : Login
-        Knows the visitors.
-    """
-
-    def __init__(self, app: ASGIApp, login: Login) -> None:
-        self._app = app
-        self._login = login
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        request = Request(scope, receive)
-        path = scope["path"].removeprefix(base_of(request))
-        if path in {LOGIN, LOGOUT} or path.startswith(STATIC):
-            await self._app(scope, receive, send)
-            return
-        visitor = await self._login.visitor(request)
-        if visitor is None:
-            await _to_login(request)(scope, receive, send)
-            return
-        named = {**scope, SCOPE_KEY: visitor.source, VISITOR: visitor.name}
-        await self._app(named, receive, send)
-
-
 def cookie_name(request: Request) -> str:
     """Return the name of the cookie: browsers send cookies to all ports of a host."""
     port = request.url.port
@@ -219,20 +190,6 @@ def is_from_here(request: Request) -> bool:
         return urlsplit(origin).netloc == request.headers.get("host", "")
     except ValueError:
         return False
-
-
-def _to_login(request: Request) -> Response:
-    suffix = request.scope["path"].rpartition(".")[2]
-    login = link_to(request, OWN, "login")
-    if suffix in DATA or request.method not in {"GET", "HEAD"}:
-        answer = json_answer(request, {"error": LOG_IN_FIRST.format(login)}, 401)
-        answer.headers["WWW-Authenticate"] = "Basic"
-        return answer
-    query = request.scope.get("query_string", b"").decode("latin-1")
-    wanted = request.scope["path"] + (f"?{query}" if query else "")
-    home = base_of(request) + "/"
-    address = login if wanted == home else with_query(login, {"next": wanted})
-    return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
 
 
 def _form(request: Request, wanted: str, wrong: str = "", status: int = 200) -> Response:
@@ -268,23 +225,3 @@ def _sent_key(request: Request) -> str | None:
 def _digest(cookie: str) -> str:
     # Looking up a digest takes no time that depends on how much of a guess is right.
     return hashlib.sha256(cookie.encode("utf-8", "replace")).hexdigest()
-
-
-class OneSource:
-    """Gives every request the same source.
-
-    Parameters
-    ----------
-    app : ASGIApp
-        The pages.
-    source : Source
-        Where they read.
-    """
-
-    def __init__(self, app: ASGIApp, source: Source) -> None:
-        self._app = app
-        self._source: Any = source
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        await self._app({**scope, SCOPE_KEY: self._source}, receive, send)

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
-from runlake.backend.http.client import Client
-from runlake.cache.rate_limit.budget import SharedBudget
 from runlake.errors import StaleWarning
-from runlake.pages.app import build_pages
+from runlake.pages.entrance import build_entrance
 from runlake.pages.login import Login
-from runlake.pages.source import ApiSource
-from runlake.public.api import Api
+
+if TYPE_CHECKING:
+    from runlake.pages.source import Source
 
 
 def mount(base_url: str, directory: Path, user_of_key: Callable[[str], str | None]) -> ASGIApp:
@@ -33,10 +33,15 @@ def mount(base_url: str, directory: Path, user_of_key: Callable[[str], str | Non
     """
     # What the backend does not answer now is not shown: the visitor may no longer read it.
     warnings.filterwarnings("error", category=StaleWarning)
-    return build_pages(Login(user_of_key, partial(_open_source, base_url, directory)))
+    return build_entrance(Login(user_of_key, partial(_open_source, base_url, directory)))
 
 
-def _open_source(base_url: str, directory: Path, key: str, user: str) -> ApiSource:
+def _open_source(base_url: str, directory: Path, key: str, user: str) -> Source:
+    from runlake.backend.http.client import Client
+    from runlake.cache.rate_limit.budget import SharedBudget
+    from runlake.pages.source import ApiSource
+    from runlake.public.api import Api
+
     overrides = {"base_url": base_url, "app_url": base_url, "cache_dir": directory / user}
     api = Api(overrides, api_key=key, offline=False)
     # A proxy cannot reach this machine, and must not see the key.

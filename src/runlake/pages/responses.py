@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runlake.charts.html import missing_files
+from runlake.charts.files import UPLOT_FILES
 from runlake.errors import (
     AccessDenied,
     ArtifactEntryNotFound,
@@ -33,7 +33,7 @@ from runlake.errors import (
     SweepNotFoundError,
 )
 from runlake.pages.addresses import OWN, path_of, with_query
-from runlake.pages.static import versioned
+from runlake.pages.static import static_files, versioned
 
 if TYPE_CHECKING:
     import polars as pl
@@ -68,8 +68,9 @@ ABSENT = (
 NOT_THERE = "There is nothing here, or you may not read it."
 # Address of a link that leads to nothing in a static copy.
 NOWHERE = "#"
-# In the scope of a request: the name of the visitor, and whether the page is one of a static copy.
-VISITOR, COPY = "runlake.visitor", "runlake.copy"
+# In the scope of a request: where the visitor reads, the visitor's name, and the static copy that
+# the page is for.
+SOURCE, VISITOR, COPY = "runlake.source", "runlake.visitor", "runlake.copy"
 
 
 def page(
@@ -243,7 +244,7 @@ def _templates() -> jinja2.Environment:
     environment.globals |= {
         "link": link,
         "static": static,
-        "has_uplot": not missing_files(),
+        "has_uplot": static_files().keys() >= set(UPLOT_FILES),
         "NOWHERE": NOWHERE,
     }
     environment.filters["readable"] = readable
@@ -359,4 +360,6 @@ def _dicts(rows: Any) -> list[Mapping[str, Any]]:
 def _frame(rows: Any) -> pl.DataFrame:
     import polars as pl
 
-    return rows if isinstance(rows, pl.DataFrame) else pl.from_dicts(list(rows), strict=False)
+    if isinstance(rows, pl.DataFrame):
+        return rows
+    return pl.from_dicts(list(rows), strict=False) if rows else pl.DataFrame()

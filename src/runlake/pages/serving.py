@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import webbrowser
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import uvicorn
 from starlette.responses import PlainTextResponse
@@ -14,7 +14,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runlake.errors import InvalidArgument
 from runlake.pages.addresses import path_of
 from runlake.pages.app import build_pages
-from runlake.pages.command import DEFAULT_PORT
 from runlake.pages.source import Source
 
 HOST = "127.0.0.1"
@@ -25,7 +24,7 @@ HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 def serve_pages(
     source: Source,
     path: Sequence[str],
-    port: int | None,
+    ports: Sequence[int],
     *,
     open_browser: bool,
     say: Callable[[str], None],
@@ -38,8 +37,8 @@ def serve_pages(
         Where the pages read.
     path : sequence of str
         The parts of the address of the first page.
-    port : int or None
-        The port; 0 picks a free one. If None, the default port, or a free one if it is taken.
+    ports : sequence of int
+        The first of them that is free is used; 0 is any free one.
     open_browser : bool
         Open the first page in a browser.
     say : callable
@@ -48,9 +47,9 @@ def serve_pages(
     Raises
     ------
     InvalidArgument
-        If the port cannot be used.
+        If none of the ports can be used.
     """
-    with contextlib.closing(_listen(port)) as listener:
+    with contextlib.closing(_listen(ports)) as listener:
         address = f"http://{HOST}:{listener.getsockname()[1]}{path_of(path) or '/'}"
         config = uvicorn.Config(
             OnLoopback(build_pages(source)),
@@ -96,17 +95,13 @@ def _is_for_loopback(scope: Scope) -> bool:
     return all(host.rpartition(":")[0] in HOSTS or host in HOSTS for host in hosts)
 
 
-def _listen(port: int | None) -> socket.socket:
+def _listen(ports: Sequence[int]) -> socket.socket:
     last: OSError | None = None
-    for candidate in _candidates(port):
+    for port in ports:
         try:
-            return socket.create_server((HOST, candidate), backlog=256)
+            return socket.create_server((HOST, port), backlog=256)
         except OSError as error:
             last = error
     raise InvalidArgument(
-        f"Port {port} cannot be used: {last}. Name another, or '--port 0' for a free one."
+        f"Port {ports[-1]} cannot be used: {last}. Name another, or '--port 0' for a free one."
     ) from last
-
-
-def _candidates(port: int | None) -> Iterator[int]:
-    yield from (DEFAULT_PORT, 0) if port is None else (port,)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias
 
 from cachetools import TTLCache
 from starlette.requests import Request
@@ -17,6 +14,8 @@ from runlake.errors import ArtifactNotFoundError, NotCached
 from runlake.lake.lake import Lake
 from runlake.lake.lake_runs import LakeRuns
 from runlake.lake.query.selection import Selection
+from runlake.pages.responses import SOURCE
+from runlake.pages.threads import in_thread
 from runlake.public.api import Api
 from runlake.public.artifacts.artifacts import Artifact, fetch_artifact
 from runlake.public.lists.filters import checked_filters
@@ -27,15 +26,12 @@ from runlake.public.runs.runs import Runs
 from runlake.public.sweeps import Sweep
 from runlake.values import ArtifactPath
 
-P = ParamSpec("P")
-T = TypeVar("T")
+__all__ = ["ApiSource", "LakeSource", "ProjectRow", "RunList", "Source", "in_thread", "source_of"]
+
 RunList: TypeAlias = Runs | LakeRuns
 
-SCOPE_KEY = "runlake.source"
 # The charts of a page ask for their run at the same time: they need one request for it.
 RUN_SECONDS, N_RUNS = 2.0, 256
-# Reads wait for a disk, a backend or an engine that has threads of its own.
-N_THREADS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,17 +239,5 @@ class LakeSource:
 
 def source_of(request: Request) -> Source:
     """Return what the visitor of a request may read."""
-    source: Source = request.scope[SCOPE_KEY]
+    source: Source = request.scope[SOURCE]
     return source
-
-
-async def in_thread(call: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-    """Call a function that blocks, off the event loop; its error is raised here."""
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_threads(), functools.partial(call, *args, **named))
-
-
-@functools.cache
-def _threads() -> ThreadPoolExecutor:
-    """Return the threads of pages: others than those in which an embedded backend answers."""
-    return ThreadPoolExecutor(N_THREADS, "runlake-pages")

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runlake.charts.html import FOLDER as CHARTS
-from runlake.charts.html import UPLOT, UPLOT_FILES
+from runlake.charts.files import FOLDER as CHARTS
+from runlake.charts.files import UPLOT, UPLOT_FILES
 from runlake.pages.addresses import OWN
 
 FOLDER = Path(__file__).parent / "static"

@@ -1,0 +1,149 @@
+"""Files and artifacts on pages: any name and any content is shown, and nothing of it runs."""
+
+import hashlib
+from urllib.parse import quote
+
+import httpx
+import pytest
+from tests.http_artifacts import log_artifact
+from tests.http_logging import LoggedRun, steps
+from tests.pages.accessibility import faults_of
+
+import runlake
+
+SCRIPT = b"<script>alert(1)</script><img src=x onerror=alert(2)>"
+SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c6360606060000000050001a5f64540"
+    "0000000049454e44ae426082"
+)
+FILES = {
+    "page.html": SCRIPT,
+    "<img src=x onerror=alert(3)>.txt": SCRIPT,
+    "a b#c%2F?d&e='\"\u65e5.txt": b"text",
+    "media/images/one.png": PNG,
+    "picture.svg": SVG,
+    "numbers.json": b'{"a": [1, 2]}',
+    "bytes.bin": b"\0\1\2",
+}
+RUN = "/local/pages/runs/one"
+
+
+@pytest.fixture(scope="module")
+def logged(backend, tmp_path_factory):
+    """A run with files of odd names, that logged an artifact; another run has used it."""
+    folder = tmp_path_factory.mktemp("files")
+    run = LoggedRun(backend, "one", "pages").log(*steps(0, 5))
+    log_artifact(run, "data", {"<b>.html": SCRIPT, "a.txt": b"hello", "p.png": PNG})
+    run.finish()
+    api = runlake.Api({"base_url": backend.base_url}, api_key=backend.api_key)
+    for name, content in FILES.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        api.run("local/pages/one").upload_file(str(file), root=str(folder))
+    LoggedRun(backend, "two", "pages").log(*steps(0, 5)).finish()
+    api.run("local/pages/two").use_artifact(api.artifact("local/pages/data:v0"))
+    return backend
+
+
+@pytest.fixture
+def get(logged):
+    def get(path, **headers):
+        return httpx.get(
+            f"{logged.base_url}{path}", auth=("api", logged.api_key), headers=headers, timeout=60
+        )
+
+    return get
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_downloaded_as_it_is_and_never_as_a_page(get, name):
+    answer = get(f"{RUN}/raw/{quote(name)}")
+    assert answer.content == FILES[name]
+    assert answer.headers["content-disposition"].startswith("attachment;")
+    assert answer.headers["content-type"] in {
+        "application/octet-stream",
+        "image/png",
+        "image/svg+xml",
+    }
+    again = get(f"{RUN}/raw/{quote(name)}", **{"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_pages_of_files_run_nothing(open_page, logged):
+    opened = open_page(f"{logged.base_url}{RUN}/files", key=logged.api_key)
+    page = opened.page
+    assert faults_of(page) == []
+    shown = page.locator("tbody th").all_text_contents()
+    assert set(FILES) <= set(shown)
+    for name, content in FILES.items():
+        page.goto(f"{logged.base_url}{RUN}/files")
+        page.get_by_role("link", name=name, exact=True).click()
+        assert page.locator("h2").last.text_content() == name
+        if name.endswith((".html", ".txt")):
+            assert page.locator("pre.preview").text_content() == content.decode()
+    page.goto(f"{logged.base_url}{RUN}/files/media/images/one.png")
+    assert page.locator("img.preview").evaluate("image => image.naturalWidth") == 1
+    assert faults_of(page) == []
+    assert opened.wrongs == []
+
+
+def test_files_are_searched_by_name(get):
+    found = get(f"{RUN}/files?q={quote('%2F')}").text
+    assert "%2F?d" in found
+    assert "page.html" not in found
+    assert "No file has this" in get(f"{RUN}/files?q=nosuchname").text
+
+
+def test_a_missing_file_is_not_found(get):
+    for path in ("files", "raw"):
+        assert get(f"{RUN}/{path}/no/such/file").status_code == 404
+
+
+def test_an_artifact_shows_its_lineage(open_page, logged):
+    opened = open_page(f"{logged.base_url}/local/pages/artifacts", key=logged.api_key)
+    page = opened.page
+    assert faults_of(page) == []
+    page.get_by_role("link", name="data", exact=True).click()
+    assert faults_of(page) == []
+    page.get_by_role("link", name="v0", exact=True).click()
+    assert faults_of(page) == []
+    assert "run-one" in page.get_by_role("region", name="Logged by").text_content()
+    assert "run-two" in page.get_by_role("region", name="Used by").text_content()
+    page.get_by_role("link", name="<b>.html").click()
+    assert page.locator("pre.preview").text_content() == SCRIPT.decode()
+    page.goto(f"{logged.base_url}/local/pages/runs/two/artifacts")
+    assert page.get_by_role("link", name="data:v0").is_visible()
+    assert opened.wrongs == []
+
+
+def test_the_addresses_that_the_sdk_prints_lead_to_pages(get, logged):
+    api = runlake.Api({"base_url": logged.base_url}, api_key=logged.api_key)
+    run, artifact = api.run("local/pages/one"), api.artifact("local/pages/data:latest")
+    for url in (run.url, artifact.url, api.project("pages", "local").url):
+        assert get(url.removeprefix(logged.base_url)).status_code == 200, url
+    content = get(f"/local/pages/artifacts/dataset/data/v0/raw/{quote('<b>.html')}")
+    assert hashlib.md5(content.content).hexdigest() == hashlib.md5(SCRIPT).hexdigest()
+    assert content.headers["content-type"] == "application/octet-stream"
+    assert get("/local/pages/artifacts/wrongtype/data/v0").status_code == 404
+    assert get("/local/pages/artifacts/dataset/data/v9").status_code == 404
+    assert get("/local/pages/sweeps/nosuch").status_code == 404
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/", "/local", "/local/pages/sweeps", "/nobody", "/-/nothing"])
+def test_a_page_is_accessible_and_loads_nothing_foreign(open_page, logged, path, scheme):
+    opened = open_page(
+        f"{logged.base_url}{path}", key=logged.api_key, scheme=scheme, width=390, height=800
+    )
+    assert faults_of(opened.page) == []
+    width = opened.page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390
+    # The browser reports the answer 404 itself.
+    assert [wrong for wrong in opened.wrongs if "404" not in wrong] == []
+
+
+def test_the_login_is_accessible(open_page, logged):
+    assert faults_of(open_page(f"{logged.base_url}/-/login").page) == []
