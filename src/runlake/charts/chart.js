@@ -1,6 +1,6 @@
 // Draws the charts of a page with uPlot. html.py writes the payloads; names in them are set as text
 // only, never as markup. Pages can call runlakeCharts.draw themselves: it calls its last argument
-// with the range after each zoom, and update() of its result draws finer points.
+// with the range after each zoom, update() of its result draws finer points, replace() other curves.
 const runlakeCharts = (() => {
   "use strict";
 
@@ -174,10 +174,24 @@ const runlakeCharts = (() => {
       this.range = null;
       this.extent = null;
       root.tabIndex = 0;
-      root.addEventListener("keydown", (event) => this.onKey(event));
-      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.build());
-      new ResizeObserver(() => this.resize()).observe(root);
+      this.ended = new AbortController();
+      const { signal } = this.ended;
+      root.addEventListener("keydown", (event) => this.onKey(event), { signal });
+      const theme = matchMedia("(prefers-color-scheme: dark)");
+      theme.addEventListener("change", () => this.build(), { signal });
+      this.sizes = new ResizeObserver(() => this.resize());
+      this.sizes.observe(root);
       this.update(payload);
+    }
+
+    // Free what the chart uses; its place becomes empty.
+    destroy() {
+      this.ended.abort();
+      this.sizes.disconnect();
+      this.plot?.destroy();
+      this.plot = null;
+      this.root.replaceChildren();
+      this.root.removeAttribute("tabindex");
     }
 
     // Draw another payload in the same place: the same curves, with other points.
@@ -302,7 +316,11 @@ const runlakeCharts = (() => {
           cursor: {
             sync: { key: `x ${x.key}`, scales: ["x", null], setSeries: false },
             dataIdx: (plot, s, index) => this.nearest(s, index),
-            bind: { dblclick: () => () => this.showAll() },
+            bind: {
+              dblclick: () => () => this.showAll(),
+              mousedown: (plot, target, handle) => (event) => this.press(event, handle),
+              mousemove: (plot, target, handle) => (event) => this.isMoved || handle(event),
+            },
           },
           scales: {
             x: { time: x.time, distr: x.log ? 3 : 1 },
@@ -350,7 +368,58 @@ const runlakeCharts = (() => {
       const range = isWhole ? null : [min, max];
       if (String(range) === String(this.range)) return;
       this.range = range;
-      this.onRange?.(range);
+      if (!this.isMoved) this.onRange?.(range);
+    }
+
+    // With Shift, the range moves with the pointer; else uPlot zooms.
+    press(event, zoom) {
+      if (event.button !== 0) return null;
+      if (!event.shiftKey) return zoom(event);
+      event.preventDefault();
+      const [from, { min, max }, before] = [event.clientX, this.plot.scales.x, this.range];
+      const ending = new AbortController();
+      let [x, frame] = [from, 0];
+      this.isMoved = true;
+      const draw = () => {
+        frame = 0;
+        this.moveRange(min, max, (from - x) / this.plot.over.clientWidth);
+      };
+      const move = (moved) => {
+        x = moved.clientX;
+        frame ||= requestAnimationFrame(draw);
+      };
+      const release = () => {
+        ending.abort();
+        if (frame) cancelAnimationFrame(frame);
+        draw();
+        this.isMoved = false;
+        if (String(before) !== String(this.range)) this.onRange?.(this.range);
+      };
+      document.addEventListener("mousemove", move, { signal: ending.signal });
+      document.addEventListener("mouseup", release, { signal: ending.signal });
+      return null;
+    }
+
+    // Draw other curves in the same place, on another axis perhaps.
+    replace(payload) {
+      const labels = this.curves.map((curve) => curve.label);
+      const hidden = new Set([...this.hidden].map((c) => labels[c]));
+      const places = payload.curves.flatMap(({ label }, c) => (hidden.has(label) ? [c] : []));
+      this.hidden = new Set(places);
+      this.range = this.extent = null;
+      this.update(payload);
+    }
+
+    // Show a range of the x axis, moved by a share of its length.
+    moveRange(min, max, share) {
+      const [to, from] = this.xScale();
+      const step = (to(max) - to(min)) * share;
+      this.plot.setScale("x", { min: from(to(min) + step), max: from(to(max) + step) });
+    }
+
+    // The functions to and from a scale on which equal distances are equally long.
+    xScale() {
+      return this.payload.x.log ? [Math.log, Math.exp] : [Number, Number];
     }
 
     showAll() {
@@ -416,9 +485,13 @@ const runlakeCharts = (() => {
       if (event.target !== this.root) return;
       const last = this.xs.length - 1;
       const at = this.plot.cursor.idx ?? 0;
+      const { min, max } = this.plot.scales.x;
+      const isPan = event.shiftKey;
       const keys = {
-        ArrowLeft: () => this.moveTo(Math.max(at - 1, 0)),
-        ArrowRight: () => this.moveTo(Math.min(at + 1, last)),
+        ArrowLeft: () =>
+          isPan ? this.moveRange(min, max, -ZOOM_STEP) : this.moveTo(Math.max(at - 1, 0)),
+        ArrowRight: () =>
+          isPan ? this.moveRange(min, max, ZOOM_STEP) : this.moveTo(Math.min(at + 1, last)),
         "+": () => this.zoomBy(-ZOOM_STEP),
         "-": () => this.zoomBy(ZOOM_STEP),
         Escape: () => this.showAll(),
@@ -430,8 +503,7 @@ const runlakeCharts = (() => {
 
     // Zoom out by a share of the range at both ends. A log axis has no values of 0 and less.
     zoomBy(share) {
-      const { log } = this.payload.x;
-      const [to, from] = log ? [Math.log, Math.exp] : [Number, Number];
+      const [to, from] = this.xScale();
       const { min, max } = this.plot.scales.x;
       const step = (to(max) - to(min)) * share;
       this.plot.setScale("x", { min: from(to(min) - step), max: from(to(max) + step) });

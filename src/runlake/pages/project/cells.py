@@ -1,0 +1,67 @@
+"""Texts of the cells of the table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from runlake.notebook.cells import cell_text, is_number
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+# W&B's spelling of numbers that are none, in JSON and in its summaries.
+NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+
+
+def shown_value(value: Any, column: str = "") -> str:
+    """Return a value as the text of a cell.
+
+    Examples
+    --------
+    >>> shown_value(float("nan")), shown_value(1 / 3), shown_value(90.0, "runtime")
+    ('NaN', '0.333333', '1m 30s')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if is_number(value):
+        return _shown_number(value, column)
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC) if value.tzinfo else value
+        return f"{moment:%Y-%m-%d %H:%M:%S}"
+    if column == "tags" and isinstance(value, Sequence) and not isinstance(value, str):
+        return cell_text(", ".join(map(str, value)))
+    return cell_text(value)
+
+
+def _shown_number(value: float, column: str) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return NOT_FINITE[0] if math.isnan(value) else NOT_FINITE[1 if value > 0 else 2]
+    return shown_seconds(value) if column in {"duration", "runtime"} else cell_text(value)
+
+
+def shown_seconds(seconds: float) -> str:
+    """Return a length of time in two units.
+
+    Examples
+    --------
+    >>> shown_seconds(3.25), shown_seconds(7_300), shown_seconds(200_000)
+    ('3.2s', '2h 1m', '2d 7h')
+    """
+    if not 0 <= seconds < 1e12:  # noqa: PLR2004 - longer than history
+        return cell_text(float(seconds))
+    if seconds < MINUTE:
+        return f"{seconds:.2g}s"
+    whole = int(seconds)
+    if whole < HOUR:
+        return f"{whole // MINUTE}m {whole % MINUTE}s"
+    if whole < DAY:
+        return f"{whole // HOUR}h {whole % HOUR // MINUTE}m"
+    return f"{whole // DAY}d {whole % DAY // HOUR}h"
+
+
+def is_numeric(value: Any) -> bool:
+    """Return whether a value is a number, also one that is written as text, as W&B does for NaN."""
+    return is_number(value) or (isinstance(value, str) and value in NOT_FINITE)

@@ -1,0 +1,60 @@
+"""Colours of runs: a run has the same colour in every table and chart, on every machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from zlib import crc32
+
+from runlake.charts.names import DASHES
+
+# Hues of equal lightness at three steps of the colour circle: readable on white and on black.
+PALETTE = (
+    "#d9487d",
+    "#0a8fb0",
+    "#a07a00",
+    "#7a6ce0",
+    "#3f9142",
+    "#d4582f",
+    "#2b86d9",
+    "#b9589f",
+    "#688c16",
+    "#0c9687",
+    "#c06a12",
+    "#9a62c7",
+    "#e0465b",
+    "#4f7bdc",
+    "#239465",
+    "#8a8200",
+    "#c852b8",
+    "#1f8ec7",
+    "#b5711f",
+    "#5f74c9",
+    "#cf5168",
+    "#4c8f57",
+    "#8b68b0",
+    "#a8684a",
+)
+
+
+def color_of_run(name: str) -> str:
+    """Return the colour of a run by its id, or of a group by its name.
+
+    Examples
+    --------
+    >>> color_of_run("a1") == color_of_run("a1")
+    True
+    """
+    # A lone surrogate, which JSON allows, is no UTF-8.
+    return PALETTE[crc32(name.encode("utf-8", "backslashreplace")) % len(PALETTE)]
+
+
+def looks_of(names: Iterable[str]) -> list[tuple[str, tuple[int, ...]]]:
+    """Return colour and dashes of the curves of a chart: equal colours differ by their dashes."""
+    found: list[tuple[str, tuple[int, ...]]] = []
+    counts: dict[str, int] = {}
+    for name in names:
+        color = color_of_run(name)
+        n_before = counts.get(color, 0)
+        counts[color] = n_before + 1
+        found.append((color, DASHES[n_before % len(DASHES)]))
+    return found

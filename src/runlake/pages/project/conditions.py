@@ -1,0 +1,194 @@
+"""Turn what is typed into filters in the language of `Api.runs`; no I/O."""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from runlake.errors import InvalidArgument
+from runlake.public.lists.filters import checked_filters
+
+MAX_CHARACTERS = 100_000
+# Fields of runs by the names of the table's columns.
+FIELDS = {
+    "id": "name",
+    "run_id": "name",
+    "name": "displayName",
+    "state": "state",
+    "tags": "tags",
+    "group": "group",
+    "job_type": "jobType",
+    "user": "username",
+    "sweep": "sweep",
+    "notes": "notes",
+    "created_at": "createdAt",
+    "heartbeat_at": "heartbeatAt",
+    "duration": "duration",
+    "history_line_count": "historyLineCount",
+}
+TEXTS = frozenset({"name", "displayName", "state", "tags", "group", "jobType", "sweep", "notes"})
+SEARCHED = ("displayName", "name", "group", "notes", "tags")
+# Characters with a meaning in regular expressions, of RE2 as of Python.
+SPECIAL = frozenset("\\.+*?()|[]{}^$")
+
+
+def parse_filter(text: str) -> dict[str, Any]:
+    """Return a filter that was typed as JSON, or as a dict of Python.
+
+    Raises
+    ------
+    InvalidArgument
+        If the text is neither.
+
+    Examples
+    --------
+    >>> parse_filter('{"state": "finished"}') == parse_filter("{'state': 'finished'}")
+    True
+    """
+    if not text.strip():
+        return {}
+    if len(text) > MAX_CHARACTERS:
+        raise InvalidArgument(f"The filter is longer than {MAX_CHARACTERS:,} characters.")
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise InvalidArgument("The filter is nested too deep.") from None
+    except ValueError as error:
+        found = _python_dict(text)
+        if found is None:
+            raise InvalidArgument(
+                f"The filter is not JSON: {error}. Write an object such as "
+                '{"config.lr": {"$gt": 0.01}}.'
+            ) from None
+    if not isinstance(found, dict):
+        raise InvalidArgument(
+            'The filter must be an object such as {"state": "finished"}, not '
+            f"{json.dumps(found, default=str)[:60]}."
+        )
+    return checked_filters(found)
+
+
+def search_filter(text: str) -> dict[str, Any]:
+    """Return the filter of the runs that have a text in their names, whatever its case."""
+    sought = text.strip()
+    if not sought:
+        return {}
+    pattern = f"(?i){escaped_pattern(sought)}"
+    return {"$or": [{field: {"$regex": pattern}} for field in SEARCHED]}
+
+
+def joined(filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return one filter for runs that match all of them.
+
+    Examples
+    --------
+    >>> joined([{}, {"state": "finished"}])
+    {'state': 'finished'}
+    """
+    both = [dict(one) for one in filters if one]
+    if len(both) > 1:
+        return {"$and": both}
+    return both[0] if both else {}
+
+
+def escaped_pattern(text: str) -> str:
+    r"""Return a regular expression that matches a text only.
+
+    Examples
+    --------
+    >>> print(escaped_pattern("a.b c"))
+    a\.b c
+    """
+    return "".join(f"\\{one}" if one in SPECIAL else one for one in text)
+
+
+def condition(field: str, operator: str, value: str) -> dict[str, Any]:
+    """Return the filter of one line of the form.
+
+    Parameters
+    ----------
+    field : str
+        A column of the table, or a field by the backend's name.
+    operator : str
+        One of `OPERATORS`.
+    value : str
+        What was typed. Numbers, true, false and texts in quotes are read as JSON; anything else,
+        and every value of a text field, is a text.
+
+    Raises
+    ------
+    InvalidArgument
+        If there is no such operator.
+
+    Examples
+    --------
+    >>> condition("config.lr", "gt", "0.1"), condition("name", "eq", "12")
+    ({'config.lr': {'$gt': 0.1}}, {'displayName': '12'})
+    """
+    if operator not in OPERATORS:
+        raise InvalidArgument(f"A condition must be one of {', '.join(OPERATORS)}: {operator!r}.")
+    name = field_of(field)
+    _, build = OPERATORS[operator]
+    typed = value if name in TEXTS or operator in PATTERNS else _typed(value)
+    return {name: build(typed)}
+
+
+def field_of(column: str) -> str:
+    """Return the backend's name of a column of the table.
+
+    Examples
+    --------
+    >>> field_of("summary.loss"), field_of("name"), field_of("config.lr")
+    ('summary_metrics.loss', 'displayName', 'config.lr')
+    """
+    if column.startswith("summary."):
+        return f"summary_metrics.{column.removeprefix('summary.')}"
+    return FIELDS.get(column, column)
+
+
+def column_of_field(field: str) -> str:
+    """Return the column of the table for the backend's name of a field."""
+    for prefix in ("summary_metrics.", "summaryMetrics."):
+        if field.startswith(prefix):
+            return f"summary.{field.removeprefix(prefix)}"
+    names = {value: name for name, value in FIELDS.items() if name != "run_id"}
+    return names.get(field, field)
+
+
+Build = Callable[[Any], Any]
+
+# By the value of the form's field: what is shown, and what it means.
+OPERATORS: dict[str, tuple[str, Build]] = {
+    "eq": ("=", lambda value: value),
+    "ne": ("≠", lambda value: {"$ne": value}),
+    "gt": (">", lambda value: {"$gt": value}),
+    "gte": ("≥", lambda value: {"$gte": value}),
+    "lt": ("<", lambda value: {"$lt": value}),
+    "lte": ("≤", lambda value: {"$lte": value}),
+    "contains": ("contains", lambda value: {"$regex": f"(?i){escaped_pattern(value)}"}),
+    "matches": ("matches", lambda value: {"$regex": value}),
+    "exists": ("is there", lambda _: {"$exists": True}),
+    "missing": ("is missing", lambda _: {"$exists": False}),
+}
+PATTERNS = frozenset({"contains", "matches"})
+
+
+def _typed(text: str) -> Any:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    is_nan = isinstance(found, float) and not math.isfinite(found)
+    return text if is_nan else found
+
+
+def _python_dict(text: str) -> Any:
+    """Return a dict that is written in Python; None for anything else."""
+    try:
+        found = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    return found if isinstance(found, dict) else None

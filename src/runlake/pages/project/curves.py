@@ -1,0 +1,206 @@
+"""Charts of many runs: a curve per run in the colour of the run, or a mean with its band per group.
+
+The rows are read by `Runs.plot`, several keys at once; what is drawn is a sample that says so.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from runlake.charts.chart import Chart
+from runlake.charts.html import payload_of
+from runlake.charts.series import Series
+from runlake.errors import (
+    IncompleteWarning,
+    InvalidArgument,
+    MixedTypesWarning,
+    NoRowsWarning,
+    RunlakeError,
+    SampleWarning,
+)
+from runlake.pages.project.colors import looks_of
+from runlake.pages.project.listing import named_runs, runs_of
+from runlake.pages.project.view import ProjectView
+from runlake.pages.source import RunList, Source
+from runlake.values import RUN_ID, STEP, check_number
+
+# Points of all curves of a chart: a browser redraws as many while the chart is panned.
+MAX_POINTS = 16_000
+POINTS_PER_RUN = (100, 2_000)
+MAX_KEYS = 24
+EXPECTED = (IncompleteWarning, MixedTypesWarning, NoRowsWarning, SampleWarning)
+MAX_DRAWN = 100
+MAX_GROUPED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A part of the x axis, both ends inclusive; None means as far as there are points."""
+
+    low: float | None = None
+    high: float | None = None
+
+    @classmethod
+    def from_texts(cls, low: str | None, high: str | None) -> Range:
+        """Read the ends from a query.
+
+        Raises
+        ------
+        InvalidArgument
+            If an end is no finite number.
+        """
+        return cls(*(_number(text, name) for text, name in ((low, "low"), (high, "high"))))
+
+    def steps(self, x: str) -> dict[str, int]:
+        """Return the arguments of `Runs.plot` that read no more than this range of steps."""
+        if x != STEP:
+            return {}
+        found = {}
+        if self.low is not None and 0 < self.low < 2**62:
+            found["min_step"] = int(self.low)
+        if self.high is not None and 0 <= self.high < 2**62:
+            found["max_step"] = int(self.high) + 1
+        return found
+
+
+def read_charts(
+    source: Source, view: ProjectView, keys: Sequence[str], part: Range
+) -> list[dict[str, Any]]:
+    """Read the charts of some keys.
+
+    Parameters
+    ----------
+    source : Source
+        Where to read.
+    view : ProjectView
+        The runs, the axis, and the groups.
+    keys : sequence of str
+        One chart each.
+    part : Range
+        The part of the x axis to draw, with as many points as for the whole axis.
+
+    Returns
+    -------
+    list of dict
+        For each key ``key`` and ``payload`` for ``chart.js``, or ``key`` and ``error``: why it
+        cannot be drawn.
+
+    Raises
+    ------
+    InvalidArgument
+        If an argument of the view is wrong.
+    """
+    if len(keys) > MAX_KEYS:
+        raise InvalidArgument(f"Ask for {MAX_KEYS} keys at most, not {len(keys):,}.")
+    view.check_band()
+    options = {"smooth": view.smoothing, "log": view.log or False, "x": view.x or None}
+    runs, notes = drawn_runs(source, view)
+    if runs is None:
+        return [{"key": key, "error": "No run is selected."} for key in keys]
+    plot = _Plot(runs, view, part, options, notes)
+    try:
+        return plot.payloads(keys)
+    except InvalidArgument:
+        # One key that cannot be drawn must not hide the others.
+        return [one for key in keys for one in plot.tried(key)]
+
+
+def drawn_runs(source: Source, view: ProjectView) -> tuple[RunList | None, list[str]]:
+    """Return the runs that are drawn, and notes for the chart; None if no run is selected."""
+    shown = [one for one in view.run if one not in view.hide]
+    if view.is_grouped and not view.run:
+        return _grouped_runs(source, view)
+    if not shown:
+        return None, []
+    notes = []
+    if len(shown) > MAX_DRAWN and not view.is_grouped:
+        notes.append(f"the first {MAX_DRAWN} of {len(shown):,} selected runs")
+        shown = shown[:MAX_DRAWN]
+    return named_runs(source, view, shown), notes
+
+
+def _grouped_runs(source: Source, view: ProjectView) -> tuple[RunList, list[str]]:
+    """Return all runs of a view; if they are very many, the first of them."""
+    runs = runs_of(source, view)
+    n_runs = len(runs)
+    if n_runs <= MAX_GROUPED and not view.hide:
+        return runs, []
+    ids = [run.id for run in runs[:MAX_GROUPED] if run.id not in view.hide]
+    notes = [f"the first {MAX_GROUPED:,} of {n_runs:,} runs"] if n_runs > MAX_GROUPED else []
+    return named_runs(source, view, ids), notes
+
+
+@dataclass(frozen=True, slots=True)
+class _Plot:
+    runs: RunList
+    view: ProjectView
+    part: Range
+    options: Mapping[str, Any]
+    notes: Sequence[str]
+
+    def payloads(self, keys: Sequence[str]) -> list[dict[str, Any]]:
+        view = self.view
+        groups: dict[str, Any] = {}
+        if view.is_grouped:
+            groups = {"by": list(view.by), "band": view.bands or "std"}
+        # A moving average over a part would begin at its start.
+        steps = {} if view.smooth else self.part.steps(view.x)
+        with warnings.catch_warnings():
+            # A chart shows what is there, and its notes say what is not.
+            for kind in EXPECTED:
+                warnings.simplefilter("ignore", kind)
+            chart = self.runs.plot(list(keys), **self.options, **groups, **steps)
+        return [{"key": key, "payload": self._payload(chart, key)} for key in keys]
+
+    def tried(self, key: str) -> list[dict[str, Any]]:
+        try:
+            return self.payloads([key])
+        except RunlakeError as error:
+            return [{"key": key, "error": str(error)}]
+
+    def _payload(self, chart: Chart, key: str) -> dict[str, Any]:
+        series = tuple(one for one in chart.series if one.key == key)
+        if not series:
+            series = (Series(chart.series[0].frame.clear(), chart.series[0].key, chart.x.key),)
+        least, most = POINTS_PER_RUN
+        points = max(least, min(most, MAX_POINTS // len(series)))
+        own = [note for note in chart.notes if not note.startswith("no points: ") or "runs" in note]
+        drawn = replace(
+            chart,
+            series=series,
+            title=key,
+            points=points,
+            notes=(*self.notes, *own),
+        ).within(self.part.low, self.part.high)
+        payload = payload_of(drawn.drawing)
+        looks = looks_of(_names(series, is_grouped=self.view.is_grouped))
+        for curve, (color, dash) in zip(payload["curves"], looks, strict=True):
+            curve |= {"color": color, "dash": list(dash)}
+        return payload
+
+
+def _names(series: Sequence[Series], *, is_grouped: bool) -> list[str]:
+    """Return the name from which the colour of each curve is made."""
+    if is_grouped:
+        # Without the number of its runs, which changes.
+        return [one.run.rpartition(" (")[0] for one in series]
+    return [_run_id(one) for one in series]
+
+
+def _run_id(series: Series) -> str:
+    """Return the id of the run of a series, also where two backends have runs of one id."""
+    if RUN_ID not in series.frame.columns or series.frame.is_empty():
+        return series.run
+    return str(series.frame.get_column(RUN_ID)[0]).rpartition("/")[2]
+
+
+def _number(text: str | None, name: str) -> float | None:
+    if not text:
+        return None
+    try:
+        return check_number(float(text), name)
+    except ValueError:
+        raise InvalidArgument(f"{name} must be a finite number, not {text!r}.") from None

@@ -1,0 +1,63 @@
+"""The Python line that reads what a page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from runlake.pages.project.view import ProjectView
+
+LAKE_ORDER = "+created_at"
+
+
+def runs_line(view: ProjectView, *, is_live: bool, filters: dict[str, Any] | None = None) -> str:
+    """Return the expression for the runs of a view.
+
+    Parameters
+    ----------
+    view : ProjectView
+        What the page shows.
+    is_live : bool
+        Whether the runs are those of a backend; else they were pulled.
+    filters : dict, optional
+        In place of the filter of the view.
+    """
+    chosen = view.filters if filters is None else filters
+    if is_live:
+        parts = [repr(f"{view.entity}/{view.project}")]
+        parts += [repr(chosen)] if chosen else []
+        parts += [f"order={view.order!r}"] if view.order != LAKE_ORDER else []
+        return f"runlake.Api().runs({', '.join(parts)})"
+    here = {"entity": view.entity, "project": view.project}
+    return f"runlake.Lake().where({ {'$and': [here, chosen]} if chosen else here!r})"
+
+
+def table_line(view: ProjectView, *, is_live: bool) -> str:
+    """Return the line that makes the table of a page, with all of its runs."""
+    columns = f"[{list(dict.fromkeys(['run_id', *view.column]))!r}]" if view.column else ""
+    if is_live:
+        return f"{runs_line(view, is_live=True)}.frame(flat=True){columns}"
+    filters = {"entity": view.entity, "project": view.project}
+    both = {"$and": [filters, view.filters]} if view.filters else filters
+    order = f", {view.order!r}" if view.order != LAKE_ORDER else ""
+    return f"runlake.Lake().runs({both!r}{order}, flat=True){columns}"
+
+
+def plot_line(view: ProjectView, drawn: Sequence[str], key: str, *, is_live: bool) -> str:
+    """Return the line that draws the chart of a key; without ``drawn``, of all runs."""
+    arguments = [repr(key)]
+    arguments += [f"x={view.x!r}"] if view.x else []
+    arguments += [f"by={list(view.by)!r}"] if view.by else []
+    arguments += [f"band={view.bands!r}"] if view.band else []
+    arguments += [f"smooth={view.smooth}"] if view.smooth else []
+    arguments += [f"log={view.log!r}"] if view.log else []
+    filters = {"name": {"$in": list(drawn)}} if drawn else None
+    chosen = view.but(order=LAKE_ORDER) if drawn else view
+    return f"{runs_line(chosen, is_live=is_live, filters=filters)}.plot({', '.join(arguments)})"
+
+
+def compare_line(view: ProjectView, *, is_live: bool) -> str:
+    """Return the line that reads config and summary of the compared runs."""
+    filters = {"name": {"$in": list(view.run)}}
+    chosen = view.but(order=LAKE_ORDER)
+    return f"{runs_line(chosen, is_live=is_live, filters=filters)}.frame(flat=True)"

@@ -1,0 +1,302 @@
+"""What the page of a project shows: the table, the choices, and which charts to draw."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runlake.charts.names import shown
+from runlake.errors import NoRowsWarning
+from runlake.history.runs.run_table import FIELDS
+from runlake.pages.project.cells import is_numeric, shown_value
+from runlake.pages.project.colors import color_of_run
+from runlake.pages.project.columns import (
+    MAX_CHARTS,
+    default_columns,
+    entries,
+    grouped_keys,
+    keys_to_draw,
+    offered_columns,
+)
+from runlake.pages.project.conditions import OPERATORS, column_of_field, field_of
+from runlake.pages.project.listing import (
+    CONFIG,
+    SUMMARY,
+    RunPage,
+    RunRow,
+    check_project,
+    field_columns,
+    named_runs,
+    read_named,
+    read_page,
+)
+from runlake.pages.project.python_line import plot_line, table_line
+from runlake.pages.project.view import PER_PAGE, ProjectView
+from runlake.pages.source import RunList, Source
+from runlake.public.runs.plots import BANDS
+
+# How many runs are drawn if none is selected.
+N_DRAWN = 10
+SIZES = (25, 50, 100, 250, 1_000)
+# Lists of strings, and what no backend can order by.
+UNORDERED = frozenset({"tags", "url", "runtime"})
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table.
+
+    Parameters
+    ----------
+    name, label : str
+        The column, and its name as it is shown.
+    sort : str or None
+        The address of the page in the order of this column; None if there is none.
+    order : {"ascending", "descending", "none"}
+        The order of the rows by this column.
+    without : str
+        The address of the page without the column.
+    """
+
+    name: str
+    label: str
+    sort: str | None
+    order: str
+    without: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """A row of the table.
+
+    Parameters
+    ----------
+    run : RunRow
+        The run.
+    cells : list of tuple
+        Text of each cell, and whether it is a number.
+    color : str or None
+        The colour of the run's curves; None if it is not drawn.
+    is_selected, is_hidden : bool
+        What the visitor chose.
+    toggle : str
+        The address of the page with the run hidden, or shown again.
+    """
+
+    run: RunRow
+    cells: list[tuple[str, bool]]
+    color: str | None
+    is_selected: bool
+    is_hidden: bool
+    toggle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was read for a page.
+
+    Parameters
+    ----------
+    page : RunPage
+        The runs of the table.
+    selected : sequence of RunRow
+        The selected runs that exist, on whatever page of the table they are.
+    keys : sequence of str
+        The keys with numbers.
+    """
+
+    page: RunPage
+    selected: Sequence[RunRow] = ()
+    keys: Sequence[str] = ()
+
+
+def read_view(source: Source, view: ProjectView, *, has_charts: bool) -> Found:
+    """Read what the page of a view shows; the charts are read later, by its script."""
+    found = read_page(source, view)
+    if not found.total:
+        check_project(source, view)
+    known = {row.id: row for row in found.rows}
+    others = [one for one in view.run if one not in known]
+    known |= {row.id: row for row in read_named(source, view, others)}
+    selected = [known[one] for one in view.run if one in known]
+    if not has_charts:
+        return Found(found, selected)
+    drawn = drawn_rows(view, found.rows, selected) or found.rows
+    keys = list(view.key) or keys_to_draw(drawn, view.match)
+    if not keys and drawn and not view.match:
+        # Neither fields nor summaries name a key: the runs of an old SDK, or cut off early.
+        ids = [row.id for row in drawn[:N_DRAWN] if not row.is_gone]
+        keys = _logged_keys(named_runs(source, view, ids))
+    return Found(found, selected, keys)
+
+
+def _logged_keys(runs: RunList) -> list[str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoRowsWarning)
+        table = runs.keys(kind="number")
+    return sorted({key for key in table.get_column("key").to_list() if not key.startswith("_")})
+
+
+def chart_questions(values: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return what the script of a page asks for: the name and parameters of each chart."""
+    keys = [key for group in values["chart_groups"].values() for key in group]
+    parameters = json.loads(values["parameters"])
+    return [("charts", {**parameters, "key": [key]}) for key in keys]
+
+
+def page_values(
+    view: ProjectView,
+    found: Found,
+    *,
+    address: str,
+    is_live: bool,
+    error: str | None,
+) -> dict[str, Any]:
+    """Return the values of the template.
+
+    Parameters
+    ----------
+    view : ProjectView
+        What to show.
+    found : Found
+        What was read.
+    address : str
+        The address of the page, without a query.
+    is_live : bool
+        Whether the runs are those of a backend.
+    error : str or None
+        Why the view cannot be shown.
+    """
+    links = _Links(address)
+    rows, total, selected = found.page.rows, found.page.total, found.selected
+    drawn = drawn_rows(view, rows, selected)
+    names = list(view.column) or default_columns(rows)
+    charts = _charts(view, rows, drawn, found.keys)
+    first = next((key for keys in charts["chart_groups"].values() for key in keys), None)
+    n_pages = max(1, -(-total // view.per_page))
+    return {
+        "view": view,
+        "error": error,
+        "total": total,
+        "n_pages": n_pages,
+        "columns": [_column(view, name, names, links) for name in names],
+        "name_column": _column(view, "name", names, links),
+        "state_column": _column(view, "state", names, links),
+        "rows": _table_rows(view, rows, names, drawn, links),
+        "selected": selected,
+        "gone": [one for one in view.run if one not in {row.id for row in selected}],
+        "previous": links.to(view.but(page=view.page - 1)) if view.page > 1 else None,
+        "next": links.to(view.but(page=view.page + 1)) if view.page < n_pages else None,
+        "unselect": links.to(view.but(run=())) if view.run else None,
+        "unfilter": links.to(view.but(filter="", search="", page=1)),
+        "show_hidden": links.to(view.but(hide=())) if view.hide else None,
+        "offered": offered_columns(rows, names),
+        "shown_columns": frozenset(names),
+        "groups_by": _group_columns(view, rows),
+        "bands": list(BANDS),
+        "operators": {name: text for name, (text, _) in OPERATORS.items()},
+        "sizes": sorted({*SIZES, view.per_page}),
+        "per_page_default": PER_PAGE,
+        "address": address,
+        **charts,
+        "python": "" if error else table_line(view, is_live=is_live),
+        "python_plot": ""
+        if first is None
+        else plot_line(view, [row.id for row in drawn], first, is_live=is_live),
+    }
+
+
+def drawn_rows(
+    view: ProjectView, rows: Sequence[RunRow], selected: Sequence[RunRow]
+) -> list[RunRow]:
+    """Return the runs whose curves are drawn: the selected ones, or the first of the table.
+
+    If groups are drawn and no run is selected, all runs of the view are, and none of them alone.
+    """
+    if view.is_grouped and not view.run:
+        return []
+    shown_rows = [row for row in (selected if view.run else rows) if not row.is_gone]
+    visible = [row for row in shown_rows if row.id not in view.hide]
+    return visible if view.run else visible[:N_DRAWN]
+
+
+@dataclass(frozen=True, slots=True)
+class _Links:
+    address: str
+
+    def to(self, view: ProjectView) -> str:
+        query = view.query()
+        return f"{self.address}?{query}" if query else self.address
+
+
+def _column(view: ProjectView, name: str, names: Sequence[str], links: _Links) -> Column:
+    field = "created_at" if name == "created_at" else field_of(name)
+    current = view.order.lstrip("+-")
+    is_current = current in (field, name) or column_of_field(current) == name
+    is_descending = view.order.startswith("-")
+    order = ("descending" if is_descending else "ascending") if is_current else "none"
+    sign = "+" if is_current and is_descending else "-" if is_current or _is_number(name) else "+"
+    sort = None if name in UNORDERED else links.to(view.but(order=f"{sign}{field}", page=1))
+    rest = tuple(one for one in names if one != name)
+    return Column(name, shown(name), sort, order, links.to(view.but(column=rest)))
+
+
+def _is_number(name: str) -> bool:
+    """Return whether the largest values of a column are wanted first: of results and times."""
+    return name.startswith(f"{SUMMARY}.") or name in {"created_at", "heartbeat_at", "duration"}
+
+
+def _table_rows(
+    view: ProjectView,
+    rows: Sequence[RunRow],
+    names: Sequence[str],
+    drawn: Sequence[RunRow],
+    links: _Links,
+) -> list[TableRow]:
+    fields = field_columns(rows, names)
+    drawn_ids = {row.id for row in drawn}
+    found = []
+    for place, row in enumerate(rows):
+        cells = []
+        for name in names:
+            value = fields[name][place] if name in FIELDS else row.value(name)
+            cells.append((shown_value(value, name), is_numeric(value)))
+        color = color_of_run(row.id) if row.id in drawn_ids else None
+        toggle = links.to(view.toggled("hide", row.id))
+        found.append(TableRow(row, cells, color, row.id in view.run, row.id in view.hide, toggle))
+    return found
+
+
+def _group_columns(view: ProjectView, rows: Sequence[RunRow]) -> list[str]:
+    """Return the columns by which runs can be grouped: those in which they differ come first."""
+    config = entries(rows, CONFIG)
+    differ = [name for name in config if len({repr(row.values.get(name)) for row in rows}) > 1]
+    fields = ["group", "job_type", "state", "user", "sweep", "name"]
+    return list(dict.fromkeys([*view.by, *differ, *fields, *config]))[:MAX_CHARTS]
+
+
+def _charts(
+    view: ProjectView, rows: Sequence[RunRow], drawn: Sequence[RunRow], keys: Sequence[str]
+) -> dict[str, Any]:
+    shown_keys = keys[:MAX_CHARTS]
+    names = ["x", "smooth", "log", "by", "band", "hide"]
+    if view.is_grouped and not view.run:
+        names += ["filter", "search", "order"]
+    parameters: dict[str, Any] = {}
+    for name, value in view.but(order=view.order).pairs():
+        if name in names:
+            parameters.setdefault(name, []).append(value)
+    if drawn:
+        parameters["run"] = [row.id for row in drawn]
+        parameters.pop("hide", None)
+    has_runs = bool(drawn) or (view.is_grouped and not view.run and bool(rows))
+    return {
+        "chart_groups": grouped_keys(shown_keys) if has_runs else {},
+        "n_keys": len(keys),
+        "n_charts": len(shown_keys),
+        "parameters": json.dumps(parameters, sort_keys=True),
+        "drawn": drawn,
+    }

@@ -1,0 +1,190 @@
+"""`ProjectView`: what a visitor chose to see of a project; it is the query of the page's URL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from starlette.datastructures import QueryParams
+
+from runlake.errors import InvalidArgument
+from runlake.pages.project.conditions import joined, parse_filter, search_filter
+from runlake.public.runs.plots import BANDS, SYNONYMS
+
+NEWEST_FIRST = "-created_at"
+PER_PAGE, MAX_PER_PAGE = 50, 1_000
+MAX_PAGE = 1_000_000
+# How many values a repeated parameter may have.
+MAX_VALUES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectView:
+    """What to show of a project.
+
+    Parameters
+    ----------
+    entity, project : str
+        The project.
+    filter : str
+        A filter as it was typed: JSON in the language of `Api.runs`.
+    search : str
+        A text that the name, the id, the group, the notes or a tag of a run contains.
+    order : str
+        ``+`` or ``-``, and a field, as `Api.runs` takes it.
+    page, per_page : int
+        The page of the table, from 1, and its number of runs.
+    column : tuple of str
+        Columns of the table; empty for the columns that the page chooses.
+    run : tuple of str
+        Ids of the runs that are selected; empty if the first runs of the table are drawn.
+    hide : tuple of str
+        Ids of runs that are not drawn.
+    key : tuple of str
+        Keys to draw; empty for those that the page chooses.
+    match : str
+        A text that the keys to draw contain.
+    x : str
+        Key of the x axis; empty for the one that the runs declare.
+    smooth : str
+        As a number, the smoothing of `Run.plot`; empty for none.
+    log : str
+        "y" for a logarithmic y axis.
+    by : tuple of str
+        Columns of the runs: one curve per group of runs with equal values in them.
+    band : str
+        What surrounds the mean of a group, as for `Runs.plot`.
+    all : str
+        In the comparison, "1" shows equal values too.
+    """
+
+    entity: str
+    project: str
+    filter: str = ""
+    search: str = ""
+    order: str = NEWEST_FIRST
+    page: int = 1
+    per_page: int = PER_PAGE
+    column: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+    hide: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    match: str = ""
+    x: str = ""
+    smooth: str = ""
+    log: str = ""
+    by: tuple[str, ...] = ()
+    band: str = ""
+    all: str = ""
+
+    @classmethod
+    def from_query(cls, entity: str, project: str, query: QueryParams) -> ProjectView:
+        """Read a view from the query of a URL; empty and repeated values are left out.
+
+        Numbers of pages that are no numbers count as missing. What else is wrong is found when it
+        is used, so that a page can show it together with its error.
+        """
+        found: dict[str, Any] = {}
+        for field in fields(cls)[2:]:
+            values = [value for value in query.getlist(field.name) if value]
+            if not values:
+                continue
+            if field.name in REPEATED:
+                found[field.name] = tuple(dict.fromkeys(values))[:MAX_VALUES]
+            else:
+                found[field.name] = values[-1]
+        if "order" in found:
+            found["order"] = _signed(found["order"])
+        for name, most in (("page", MAX_PAGE), ("per_page", MAX_PER_PAGE)):
+            text = str(found.pop(name, ""))
+            if text.isascii() and text.isdigit():
+                found[name] = min(most, max(1, int(text[:9])))
+        return cls(entity, project, **found)
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """The filter and the search, in the language of `Api.runs`.
+
+        Raises
+        ------
+        InvalidArgument
+            If the filter is no JSON object.
+        """
+        return joined([parse_filter(self.filter), search_filter(self.search)])
+
+    @property
+    def bands(self) -> str:
+        """The band, by the name that `Runs.plot` has for it."""
+        return SYNONYMS.get(self.band, self.band)
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether groups of runs are drawn, in place of runs."""
+        return bool(self.by or self.band)
+
+    @property
+    def smoothing(self) -> float | int | None:
+        """The smoothing as a number.
+
+        Raises
+        ------
+        InvalidArgument
+            If it is no number.
+        """
+        if not self.smooth:
+            return None
+        try:
+            return int(self.smooth) if self.smooth.isdigit() else float(self.smooth)
+        except ValueError:
+            raise InvalidArgument(
+                f"smooth must be a number, not {self.smooth!r}: from 0 to below 1 the weight of a "
+                "moving average, from 1 the number of points of a window."
+            ) from None
+
+    def check_band(self) -> None:
+        """Raise `InvalidArgument` if there is no such band."""
+        if self.band and self.bands not in BANDS:
+            raise InvalidArgument(f"band must be one of {', '.join(BANDS)}, not {self.band!r}.")
+
+    def but(self, **changes: Any) -> ProjectView:
+        """Return a view with other values."""
+        return replace(self, **changes)
+
+    def query(self) -> str:
+        """Return the query of the URL of this view: what is not the default, in a fixed order."""
+        return urlencode(self.pairs(), errors="replace", quote_via=quote)
+
+    def pairs(self, without: Sequence[str] = ()) -> list[tuple[str, str]]:
+        """Return names and values of the query, without the defaults and without some names."""
+        found = []
+        for field in fields(self)[2:]:
+            value = getattr(self, field.name)
+            if field.name in without or value == field.default:
+                continue
+            values = value if isinstance(value, tuple) else (value,)
+            found += [(field.name, str(one)) for one in values]
+        return found
+
+    def toggled(self, name: str, value: str) -> ProjectView:
+        """Return a view with a value added to a repeated parameter, or taken away from it."""
+        values: tuple[str, ...] = getattr(self, name)
+        if value in values:
+            return replace(self, **{name: tuple(one for one in values if one != value)})
+        return replace(self, **{name: (*values, value)})
+
+
+REPEATED = frozenset(
+    field.name for field in fields(ProjectView) if isinstance(field.default, tuple)
+)
+
+
+def is_canonical(query: QueryParams, typed: Collection[str]) -> bool:
+    """Return whether a query has no empty value, and nothing that only the form sends."""
+    return all(value and name not in typed for name, value in query.multi_items())
+
+
+def _signed(order: str) -> str:
+    # A plus sign that is not encoded arrives as a space.
+    return f"+{order[1:]}" if order.startswith(" ") else order
