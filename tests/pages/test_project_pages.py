@@ -6,8 +6,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import polars as pl
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 from tests.http_logging import LoggedRun, log_seeds, steps
+from tests.pages.accessibility import faults_of
 
 import runlake
 from runlake.charts.html import missing_files
@@ -36,15 +37,13 @@ def logged(backend, tmp_path_factory):
     overrides = {
         "base_url": backend.base_url,
         "cache_dir": str(tmp_path_factory.mktemp("pages")),
-        "progress": False,
     }
     api = runlake.Api(overrides, api_key=backend.api_key)
     for place, text in enumerate(SCRIPTS):
         config = {text: text, "nested": {text: [text]}, "number": place}
         rows = [{"_step": step, f"k/{text}": 1 / (step + 1), "loss": step} for step in range(9)]
-        LoggedRun(backend, f"hostile{place}", "hostile", **config).log(*rows).summarize(
-            {text: text, f"k/{text}": 0.1, "loss": float("nan")}
-        ).finish()
+        hostile = LoggedRun(backend, f"hostile{place}", "hostile").configure(**config)
+        hostile.log(*rows).summarize({text: text, f"k/{text}": 0.1, "loss": float("nan")}).finish()
         run = api.run(f"{backend.entity}/hostile/hostile{place}")
         run.name, run.group, run.tags, run.notes = text, text, [text, "tag"], text
         run.update()
@@ -77,11 +76,9 @@ def query_of(page):
 
 def wait_for_charts(page, n_curves=None):
     page.wait_for_selector(".grid canvas")
-    page.wait_for_function("document.querySelectorAll('[aria-busy=true]').length === 0")
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
     if n_curves is not None:
-        page.wait_for_function(
-            "(n) => document.querySelector('.grid .legend')?.children.length === n", arg=n_curves
-        )
+        expect(page.locator(".grid figure").first.locator(".legend li")).to_have_count(n_curves)
 
 
 def status_of(page):
@@ -90,11 +87,6 @@ def status_of(page):
 
 def legend_of(page):
     return page.locator(".grid figure").first.locator(".legend b").all_inner_texts()
-
-
-def violations(page):
-    found = Axe().run(page).response["violations"]
-    return [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found]
 
 
 def colors_of(page):
@@ -126,7 +118,7 @@ def test_runs_are_sorted_searched_filtered_and_paged_and_every_view_is_a_url(sit
     assert names_of(page) == by_loss
 
     page.click("a[rel=next]")
-    page.wait_for_url("**page=2*")
+    page.wait_for_url("**&page=2*")
     assert len(names_of(page)) == 3
 
     page.fill("#search", "SEED01")
@@ -145,8 +137,7 @@ def test_runs_are_sorted_searched_filtered_and_paged_and_every_view_is_a_url(sit
     assert json.loads(query_of(page)["filter"][0]) == {"config.lr": {"$lt": 0.005}}
     assert "7 runs" in page.inner_text("#runs")
     page.go_back()
-    page.wait_for_url("**search=*")
-    assert len(names_of(page)) == 10
+    expect(page.locator("#runs tbody tr")).to_have_count(10)
     assert opened.wrongs == []
 
 
@@ -160,7 +151,7 @@ def test_a_wrong_filter_is_shown_in_the_page_with_the_form_as_it_was(site, open_
         assert status_of(opened.page) == 400
         assert said in opened.page.inner_text("[role=alert]")
         assert opened.page.input_value("#filter") == wrong
-        assert violations(opened.page) == []
+        assert faults_of(opened.page) == []
     opened = open_page(f"{site}/seeds?order=nonsense")
     assert status_of(opened.page) == 400
     assert "nonsense" in opened.page.inner_text("[role=alert]")
@@ -171,7 +162,7 @@ def test_runs_are_selected_by_keyboard_and_keep_their_colours(site, open_page):
     page = opened.page
     wait_for_charts(page, 10)
     first = colors_of(page)
-    assert first["seed027"] == rgb(color_of_run("seed027"))
+    assert first["run-seed027"] == rgb(color_of_run("seed027"))
 
     page.focus("#runs tbody tr:nth-child(2) input")
     page.keyboard.press("Space")
@@ -180,15 +171,16 @@ def test_runs_are_selected_by_keyboard_and_keep_their_colours(site, open_page):
     wait_for_charts(page, 3)
     chosen = ["seed026", "seed025", "seed024"]
     assert query_of(page)["run"] == chosen
-    assert sorted(legend_of(page)) == sorted(chosen)
-    assert {name: first[name] for name in chosen} == colors_of(page)
+    names = [f"run-{one}" for one in chosen]
+    assert sorted(legend_of(page)) == sorted(names)
+    assert {name: first[name] for name in names} == colors_of(page)
     focused = page.evaluate("document.activeElement.value")
     assert focused == "seed024"
 
     page.reload()
     wait_for_charts(page, 3)
-    assert {name: first[name] for name in chosen} == colors_of(page)
-    page.click("a[aria-label='Do not draw seed025']")
+    assert {name: first[name] for name in names} == colors_of(page)
+    page.click("a[aria-label='Do not draw run-seed025']")
     wait_for_charts(page, 2)
     assert query_of(page)["hide"] == ["seed025"]
     page.click("a:has-text('Clear the selection')")
@@ -224,7 +216,7 @@ def test_selected_runs_are_compared(site, open_page):
     assert "optimizer" not in paths
     page.click("#toggle")
     page.wait_for_selector("th:has-text('optimizer')")
-    assert violations(page) == []
+    assert faults_of(page) == []
     assert opened.wrongs == []
     opened = open_page(f"{site}/seeds/compare?run=seed001&run=nosuchrun")
     assert "nosuchrun" in opened.page.inner_text("[role=status]")
@@ -239,7 +231,7 @@ def test_columns_are_chosen_and_hidden(site, open_page):
     page.wait_for_selector("thead:has-text('config.optimizer')")
     assert "config.optimizer" in query_of(page)["column"]
     page.click("a[aria-label='Hide the column config.optimizer']")
-    page.wait_for_function("!document.querySelector('thead').innerText.includes('optimizer')")
+    expect(page.locator("thead")).not_to_contain_text("optimizer")
     assert opened.wrongs == []
 
 
@@ -248,7 +240,7 @@ def test_parallel_axes_show_a_line_per_run(site, open_page):
     page = opened.page
     assert page.locator("svg.parallel a").count() == N_RUNS
     assert page.locator("svg.parallel .axis").count() >= 3
-    assert violations(page) == []
+    assert faults_of(page) == []
     assert opened.wrongs == []
 
 
@@ -280,12 +272,12 @@ def test_no_name_is_markup_or_a_script(site, open_page, view):
     if not view:
         wait_for_charts(page)
         page.mouse.wheel(0, 3_000)
-        page.wait_for_function("document.querySelectorAll('.pending').length === 0")
+        expect(page.locator(".pending")).to_have_count(0)
         legend = page.locator(".grid .legend b").all_inner_texts()
         assert SCRIPTS[0] in legend
     if view != "/parallel":
         assert SCRIPTS[0] in page.inner_text("main")
-    assert violations(page) == []
+    assert faults_of(page) == []
     assert opened.wrongs == []
 
 
@@ -303,7 +295,7 @@ def test_hostile_runs_are_grouped_and_searched(site, open_page):
 def test_an_empty_project_says_so_and_a_missing_one_is_not_found(site, open_page):
     opened = open_page(f"{site}/empty")
     assert "no runs yet" in opened.page.inner_text("main")
-    assert violations(opened.page) == []
+    assert faults_of(opened.page) == []
     opened = open_page(f"{site}/seeds?search=nosuchrun")
     assert "No run matches" in opened.page.inner_text("main")
     for wrong in ("nosuchproject", "nosuchproject/table?filter=%7B", "nosuchproject/compare"):
@@ -340,6 +332,7 @@ def test_the_data_of_a_view_is_beside_it(site, open_page, tmp_path):
 def test_pulled_runs_have_the_same_page(site, lake_site, open_page):
     query = "seeds?order=%2Bdisplay_name&run=seed001&run=seed002"
     shown = []
+    opened = None
     for address in (site, lake_site):
         opened = open_page(f"{address}/{query}")
         wait_for_charts(opened.page, 2)
@@ -358,7 +351,7 @@ def test_the_page_can_be_used_with_a_screen_reader(site, open_page, scheme):
     wait_for_charts(opened.page, 2)
     opened.page.click("#columns summary")
     opened.page.click("summary:has-text('Filter')")
-    assert violations(opened.page) == []
+    assert faults_of(opened.page) == []
 
 
 def test_the_page_is_readable_on_a_phone(site, open_page):

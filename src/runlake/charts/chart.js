@@ -375,7 +375,6 @@ const runlakeCharts = (() => {
     press(event, zoom) {
       if (event.button !== 0) return null;
       if (!event.shiftKey) return zoom(event);
-      event.preventDefault();
       const [from, { min, max }, before] = [event.clientX, this.plot.scales.x, this.range];
       const ending = new AbortController();
       let [x, frame] = [from, 0];

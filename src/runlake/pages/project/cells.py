@@ -37,8 +37,10 @@ def shown_value(value: Any, column: str = "") -> str:
 
 
 def _shown_number(value: float, column: str) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return NOT_FINITE[0] if math.isnan(value) else NOT_FINITE[1 if value > 0 else 2]
+    if value in (math.inf, -math.inf):
+        return NOT_FINITE[1 if value > 0 else 2]
+    if isinstance(value, float) and math.isnan(value):
+        return NOT_FINITE[0]
     return shown_seconds(value) if column in {"duration", "runtime"} else cell_text(value)
 
 

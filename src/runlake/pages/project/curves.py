@@ -54,11 +54,11 @@ class Range:
         """
         return cls(*(_number(text, name) for text, name in ((low, "low"), (high, "high"))))
 
-    def steps(self, x: str) -> dict[str, int]:
+    def steps(self, x: str) -> dict[str, Any]:
         """Return the arguments of `Runs.plot` that read no more than this range of steps."""
         if x != STEP:
             return {}
-        found = {}
+        found: dict[str, Any] = {}
         if self.low is not None and 0 < self.low < 2**62:
             found["min_step"] = int(self.low)
         if self.high is not None and 0 <= self.high < 2**62:

@@ -245,8 +245,8 @@ def _is_wrong_view(error: RunlakeError, view: ProjectView) -> bool:
 
 
 def _view(request: Request) -> ProjectView:
-    names = (request.path_params[name] for name in ("entity", "project"))
-    return ProjectView.from_query(*names, request.query_params)
+    entity, project = (request.path_params[name] for name in ("entity", "project"))
+    return ProjectView.from_query(entity, project, request.query_params)
 
 
 def _whole(view: ProjectView) -> ProjectView:

@@ -170,9 +170,8 @@ class ProjectView:
     def toggled(self, name: str, value: str) -> ProjectView:
         """Return a view with a value added to a repeated parameter, or taken away from it."""
         values: tuple[str, ...] = getattr(self, name)
-        if value in values:
-            return replace(self, **{name: tuple(one for one in values if one != value)})
-        return replace(self, **{name: (*values, value)})
+        rest = tuple(one for one in values if one != value)
+        return self.but(**{name: (*rest, value) if rest == values else rest})
 
 
 REPEATED = frozenset(
