@@ -332,15 +332,14 @@ def test_the_data_of_a_view_is_beside_it(site, open_page, tmp_path):
 def test_pulled_runs_have_the_same_page(site, lake_site, open_page):
     query = "seeds?order=%2Bdisplay_name&run=seed001&run=seed002"
     shown = []
-    opened = None
     for address in (site, lake_site):
         opened = open_page(f"{address}/{query}")
         wait_for_charts(opened.page, 2)
         shown.append((names_of(opened.page), legend_of(opened.page), colors_of(opened.page)))
         assert opened.wrongs == []
     assert shown[0] == shown[1]
-    assert opened.page.request.get(f"{lake_site}/nosuchproject").status == 404
     opened = open_page(f"{lake_site}/seeds?filter=%7B%22nosuchfield%22%3A1%7D")
+    assert opened.page.request.get(f"{lake_site}/nosuchproject").status == 404
     assert status_of(opened.page) == 400
     assert "nosuchfield" in opened.page.inner_text("[role=alert]")
 

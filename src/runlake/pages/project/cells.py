@@ -39,7 +39,7 @@ def shown_value(value: Any, column: str = "") -> str:
 def _shown_number(value: float, column: str) -> str:
     if value in (math.inf, -math.inf):
         return NOT_FINITE[1 if value > 0 else 2]
-    if isinstance(value, float) and math.isnan(value):
+    if value != value:  # noqa: PLR0124 - NaN; an integer may be too large for a float
         return NOT_FINITE[0]
     return shown_seconds(value) if column in {"duration", "runtime"} else cell_text(value)
 
