@@ -41,7 +41,9 @@ def parse_json(content: str | bytes, *, strict: bool = True) -> Any:
         value = _loads(content, strict=strict)
     except RecursionError:
         raise _too_deep() from None
-    check_depth(value)
+    # Counted in C, so that the walk is rarely needed; brackets in strings only cause a walk.
+    if not isinstance(content, str) or content.count("{") + content.count("[") > MAX_DEPTH:
+        check_depth(value)
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +99,9 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         self._is_large = False
         self._reads_all = False
         self._n_fitting = 0
+        # While all pages are read: requests the next page, and what it has requested by cursor.
+        self._thread: ThreadPoolExecutor | None = None
+        self._ahead: dict[str, Future[dict[str, Any]]] = {}
 
     def _key(self, one: Run) -> str:
         return one.id
@@ -109,9 +112,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
 
     def _fetch(self, cursor: str | None) -> Page[Run]:
         if not self._lazy:
-            n_runs = max(self.per_page, self._n_fitting if self._reads_all else 0)
-            edges = self._edges(documents.runs(is_light=False), cursor, n_runs)
-            self._n_fitting = count_fitting([edge["node"] for edge in edges.objects])
+            edges = self._full_edges(cursor)
             return edges.opened(self._open)
         edges, large = self._lazy_edges(cursor)
         page = edges.opened(self._open)
@@ -121,6 +122,25 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         for run in page.objects:
             run._load_with(self._together)  # noqa: SLF001 - the list fills its own runs
         return page
+
+    def _full_edges(self, cursor: str | None) -> Page[dict[str, Any]]:
+        """Return a page of runs with their large fields; request the next page if all are read.
+
+        The backend prepares the next page while the runs of this one are opened.
+        """
+        document = documents.runs(is_light=False)
+        asked = self._ahead.pop(cursor, None) if cursor is not None else None
+        if asked is None:
+            n_runs = max(self.per_page, self._n_fitting if self._reads_all else 0)
+            edges = self._edges(document, cursor, n_runs)
+        else:
+            edges = self._edges_of(asked.result())
+        self._n_fitting = count_fitting([edge["node"] for edge in edges.objects])
+        if self._thread is not None and edges.has_next and edges.cursor is not None:
+            n_runs = max(self.per_page, self._n_fitting)
+            ask = for_thread(self._ask_page)
+            self._ahead[edges.cursor] = self._thread.submit(ask, document, edges.cursor, n_runs)
+        return edges
 
     def _lazy_edges(
         self, cursor: str | None
@@ -153,8 +173,11 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return run
 
     def _edges(self, document: str, cursor: str | None, per_page: int) -> Page[dict[str, Any]]:
+        return self._edges_of(self._ask_page(document, cursor, per_page))
+
+    def _ask_page(self, document: str, cursor: str | None, per_page: int) -> dict[str, Any]:
         self._refuse_offline()
-        project = self._ask(
+        return self._ask(
             document,
             cursor,
             filters=json.dumps(self.filters),
@@ -163,6 +186,8 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
             # The count of all runs is requested with the first page only.
             isFirst=cursor is None,
         )
+
+    def _edges_of(self, project: dict[str, Any]) -> Page[dict[str, Any]]:
         with answer_to(self._client, self._operation, self._what):
             total = project.get("runCount")
             if total is None and self._last is not None:
@@ -293,9 +318,14 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         """Fetch all pages, each with as many runs as a request is worth."""
         with self._guard:
             self._reads_all = True
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="runlake-list")
             try:
                 self._reach(None)
             finally:
+                # Not waited for: an interrupted loop ends at once.
+                self._thread.shutdown(wait=False, cancel_futures=True)
+                self._thread = None
+                self._ahead.clear()
                 self._reads_all = False
 
     def _with_place(self, run: Run) -> dict[str, Any]:
