@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from runlake import __version__
-from runlake.cli import cache
+from runlake.cli import cache, lake
 from runlake.cli.completion import (
     PROGRAM,
     VARIABLE,
@@ -82,6 +82,7 @@ app = typer.Typer(
 for _command in (pull, show, query, plot, demo):
     app.command()(_command)
 app.add_typer(cache.app, name="cache")
+app.add_typer(lake.app, name="lake")
 
 
 def _show_version(value: bool) -> None:

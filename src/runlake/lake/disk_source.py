@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runlake.backend.http.client import Client
 from runlake.cache.companions import read_system_rows
@@ -19,8 +17,13 @@ from runlake.exports.progress import Count, Progress
 from runlake.history.reader import Reading, open_reading
 from runlake.history.runs.open import ListedRun
 from runlake.history.sample.by_server import fetch_system_rows
-from runlake.settings import Settings, load_settings
+from runlake.lake.backend_settings import settings_of
+from runlake.settings import Settings
 from runlake.values import Question, Row, RunPath
+
+if TYPE_CHECKING:
+    from runlake.history.runs.scan import AnyReading
+    from runlake.lake.packed.choice import PackedChoice
 
 WARN, RAISE, SKIP = "warn", "raise", "skip"
 POLICIES = (WARN, RAISE, SKIP)
@@ -52,11 +55,18 @@ class DiskSource:
         The directory of each run, by its name in the column ``run_id``.
     policy : {"warn", "raise", "skip"}
         What to do with a run that lacks keys or steps on disk.
+    packed : PackedChoice, optional
+        The runs that can be read from packed tables.
     """
 
     def __init__(
-        self, settings: Settings, directories: Mapping[str, RunDirectory], policy: str
+        self,
+        settings: Settings,
+        directories: Mapping[str, RunDirectory],
+        policy: str,
+        packed: PackedChoice | None = None,
     ) -> None:
+        self.packed = packed
         self.client = Client(replace(settings, api_key=None, offline=True))
         self.lacking: dict[str, str] = {}
         self._directories = directories
@@ -84,12 +94,28 @@ class DiskSource:
                 directory = self._directories[run.run_id]
                 client = self.client_of(directory)
                 part = read_held_part(client.settings, directory, question)
-                if part.lacking is not None:
+                pulled = part.pulled
+                if part.lacking is not None and self.packed is not None:
+                    # Its exports may have been dropped when it was packed.
+                    pulled = self.packed.restored(run, pulled) or pulled
+                if part.lacking is not None and pulled is part.pulled:
                     lacking[run.run_id] = part.lacking
-                readings.append(open_reading(client, run.path, question, pulled=part.pulled))
+                readings.append(open_reading(client, run.path, question, pulled=pulled))
                 counted.add()
         self._note(lacking)
         return readings
+
+    def open_any(
+        self,
+        runs: Sequence[ListedRun],
+        question: Question,
+        progress: Progress | None = None,
+    ) -> list[AnyReading]:
+        """Plan a read of each run: of its packed rows if these are current, else as `open`."""
+        chosen = {} if self.packed is None else self.packed.readings(runs, question)
+        others = [run for run in runs if run.run_id not in chosen]
+        opened = iter(self.open(others, question, progress))
+        return [chosen[run.run_id] if run.run_id in chosen else next(opened) for run in runs]
 
     def _note(self, lacking: Mapping[str, str]) -> None:
         if lacking and self._policy == SKIP:
@@ -156,10 +182,3 @@ def describe_lacking(lacking: Mapping[str, str]) -> str:
     more = f" and {len(lacking) - SHOWN_RUNS:,} more" if len(lacking) > SHOWN_RUNS else ""
     n_runs = "1 run is" if len(lacking) == 1 else f"{len(lacking):,} runs are"
     return f"{n_runs} incomplete on disk: {shown}{more}."
-
-
-@lru_cache(maxsize=64)
-def settings_of(backend: str, cache_dir: Path) -> Settings:
-    """Return the settings of an offline client of a backend."""
-    found = load_settings({"base_url": backend}, offline=True)
-    return replace(found, cache_dir=cache_dir, api_key=None)

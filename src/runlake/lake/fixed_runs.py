@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runlake.backend.http.client import Client
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import read_manifest
+from runlake.exports.progress import Progress
 from runlake.history.runs.open import ListedRun
 from runlake.lake.disk_source import DiskSource
 from runlake.lake.one_run import find_one
@@ -23,6 +24,9 @@ from runlake.values import Question
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from runlake.history.runs.scan import AnyReading
+    from runlake.lake.packed.choice import PackedChoice
 
 
 class FixedRuns(RunHistories, RunsPlots, RunAttachments):
@@ -61,7 +65,28 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
     def source(self) -> DiskSource:
         """Reads the runs from disk."""
         directories = {run.run_id: run.directory for run in self.runs}
-        return DiskSource(self._settings, directories, self._policy)
+        return DiskSource(self._settings, directories, self._policy, self._packed)
+
+    @cached_property
+    def _packed(self) -> PackedChoice | None:
+        """The runs that can be read from packed tables."""
+        from runlake.lake.packed.choice import choose_packed
+
+        relative = {run.run_id: run.relative for run in self.runs}
+        return choose_packed(self._settings.cache_dir, relative)
+
+    def _opened(
+        self,
+        listed: Sequence[ListedRun],
+        question: Question,
+        progress: Progress,
+        *,
+        with_parents: bool = False,
+    ) -> Sequence[AnyReading]:
+        # A lineage is cut out of the steps of exports.
+        source = self.source
+        read = source.open if with_parents else source.open_any
+        return read(listed, question, progress)
 
     def without(self, run_ids: Collection[str]) -> FixedRuns:
         """Return the same runs without some of them."""

@@ -22,12 +22,14 @@ from runlake.lake.query.selection import Selection
 from runlake.lake.report import PullReport
 from runlake.public.run.run import Run
 from runlake.settings import Settings, load_settings
-from runlake.values import ProgressOption, Projection, check_word
+from runlake.values import ProgressOption, Projection, check_flag, check_word
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from runlake.lake.chosen_runs import PackSubject
     from runlake.lake.diff import RunDiff
+    from runlake.lake.packed.report import PackReport
     from runlake.public.api import Api
 
 PathLike: TypeAlias = Union[str, "os.PathLike[str]"]
@@ -135,7 +137,12 @@ class Lake(LakeRuns):
             executor,
             progress,
         )
-        return pull(settings, request)
+        report = pull(settings, request)
+        if not dry_run:
+            from runlake.lake.packed.after_pull import pack_after_pull
+
+            pack_after_pull(self._settings)
+        return report
 
     def add(self, path: PathLike) -> PullReport:
         """Read runs that the W&B SDK has on this machine; needs no account, server or network.
@@ -168,6 +175,44 @@ class Lake(LakeRuns):
         from runlake.lake.local.adding import add
 
         return add(self._settings, path)
+
+    def pack(self, runs: PackSubject = None, *, drop_exports: bool = False) -> PackReport:
+        """Write the histories of runs into packed tables, in which a key of all runs is together.
+
+        A read of few keys of many packed runs then costs little more than these keys. The answers
+        are the same. Runs that have not changed since they were packed are skipped; runs that are
+        not complete on disk stay in their exports. `pull` packs the lake by itself when enough runs
+        have come, see ``RUNLAKE_PACK_RUNS``.
+
+        Parameters
+        ----------
+        runs : str, Run, LakeRuns, or list, optional
+            A project, a run, runs of the lake from `where`, or a list of these; all runs if
+            omitted.
+        drop_exports : bool
+            Delete the exports of packed runs, after comparing the packed rows with them. Their rows
+            are then read by `Lake` only; `Run` downloads the exports again.
+
+        Returns
+        -------
+        PackReport
+            What was done; it prints as text.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong.
+        MissingExtra
+            If pyiceberg is not installed; the extra ``lake`` has it.
+        CacheError
+            If the tables cannot be written.
+        """
+        from runlake.lake.chosen_runs import chosen_directories
+        from runlake.lake.packed.pack import pack
+
+        check_flag(drop_exports, "drop_exports")
+        chosen = chosen_directories(self._settings, runs)
+        return pack(self._settings, chosen, drop_exports=drop_exports)
 
     def verify(self, against: Api | None = None) -> pl.DataFrame:
         """Compare the runs of the lake with the runs of a backend, before they are deleted there.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runlake.errors.screen import for_screen, one_line
+from runlake.history.runs.packed import PackedReading
 
 if TYPE_CHECKING:
     from runlake.lake.fixed_runs import FixedRuns
@@ -34,6 +35,8 @@ class LakePlan:
     incomplete : mapping of str to str
         What each run lacks on disk; the keys are the names of the column ``run_id``. Runs that lack
         nothing are not in it.
+    n_packed : int
+        Number of runs that are read from packed tables; the others are read from their exports.
     """
 
     question: str
@@ -42,10 +45,15 @@ class LakePlan:
     n_bytes: int
     n_rows: int
     incomplete: Mapping[str, str] = field(default_factory=dict)
+    n_packed: int = 0
 
     def __str__(self) -> str:
         total = f"{self.n_rows:,} rows in {self.n_files:,} files of {self.n_bytes:,} bytes"
         lines = [f"Read {self.question} of {self.n_runs:,} runs: {total}."]
+        if self.n_packed:
+            rest = self.n_runs - self.n_packed
+            others = f"; {rest:,} from their exports" if rest else ""
+            lines.append(f"{self.n_packed:,} of them from packed tables{others}.")
         if self.incomplete:
             lines.append(f"Not complete on disk: {len(self.incomplete):,} of them.")
             lines += [f"  {run}: {why}" for run, why in self._shown]
@@ -63,20 +71,32 @@ class LakePlan:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
+def packed_files(packed: Sequence[PackedReading]) -> dict[str, int]:
+    """Return the bytes of the files of packed tables to open, by their paths."""
+    found: dict[str, int] = {}
+    for rows in {id(one.rows): one.rows for one in packed}.values():
+        found |= rows.files()
+    return found
+
+
 def plan_lake(runs: FixedRuns, question: Question) -> LakePlan:
     """Plan a scan of runs, without reading a history."""
     listed = runs.listed()
-    readings = runs.source.open(listed, question)
-    plans = [reading.plan for reading in readings]
+    readings = runs.source.open_any(listed, question)
+    plans = [one.plan for one in readings if not isinstance(one, PackedReading)]
+    packed = [one for one in readings if isinstance(one, PackedReading)]
     exports = [export for plan in plans for export in plan.exports]
     held = {export.path: export for plan in plans for export in plan.pulled.exports}
+    sizes = [held[export.file].n_held_bytes for export in exports if export.file in held]
+    files = packed_files(packed)
     keys = question.keys
     wanted = "every key" if keys is None else f"{question.projection.how} of {', '.join(keys)}"
     return LakePlan(
         f"{wanted}, steps {question.steps},",
         len(listed),
-        len(exports),
-        sum(held[export.file].n_held_bytes for export in exports if export.file in held),
-        sum(export.n_rows for export in exports),
+        len(exports) + len(files),
+        sum(sizes) + sum(files.values()),
+        sum(export.n_rows for export in exports) + sum(one.n_rows for one in packed),
         dict(runs.source.lacking),
+        len(packed),
     )

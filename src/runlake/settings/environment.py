@@ -10,6 +10,8 @@ from pathlib import Path
 from runlake.errors import InvalidArgument, SettingsError
 from runlake.values import parse_bytes
 
+OFF = {"0", "false", "no", "off"}
+
 
 def variable(name: str) -> str | None:
     """Return an environment variable; None if it is unset or empty."""
@@ -28,6 +30,18 @@ def number_in(name: str) -> float | None:
     if not 0 < number < math.inf:
         raise SettingsError(f"{name}={text!r} is not a positive number.", setting=name)
     return number
+
+
+def count_in(name: str, default: int) -> int:
+    """Return an environment variable as a whole number; 0 for false, no and off."""
+    text = variable(name)
+    if text is None:
+        return default
+    if text.strip().lower() in OFF:
+        return 0
+    if not text.strip().isdecimal():
+        raise SettingsError(f"{name}={text!r} is not a whole number, or 'off'.", setting=name)
+    return int(text)
 
 
 def bytes_in(name: str) -> int | None:
@@ -71,7 +85,7 @@ def existing_in(name: str) -> str | None:
 def flag_in(name: str, *, default: bool) -> bool:
     """Return an environment variable as a bool: False for 0, false, no and off, else True."""
     text = variable(name)
-    return default if text is None else text.strip().lower() not in {"0", "false", "no", "off"}
+    return default if text is None else text.strip().lower() not in OFF
 
 
 def home_directory() -> Path | None:

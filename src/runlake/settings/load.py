@@ -12,6 +12,7 @@ from runlake.errors import SettingsError
 from runlake.settings.api_keys import find_api_key, last_login, netrc_key
 from runlake.settings.environment import (
     bytes_in,
+    count_in,
     directory,
     existing_in,
     flag_in,
@@ -20,7 +21,7 @@ from runlake.settings.environment import (
     word_in,
 )
 from runlake.settings.secret import checked_key
-from runlake.settings.settings import MAX_WORKERS, Settings
+from runlake.settings.settings import MAX_WORKERS, PACK_RUNS, Settings
 from runlake.settings.settings_files import read_settings_files
 
 CLOUD_APPS = {
@@ -99,6 +100,7 @@ def load_settings(
         cache_max_bytes=bytes_in("RUNLAKE_CACHE_MAX_BYTES"),
         requests_per_second=number_in("RUNLAKE_REQUESTS_PER_SECOND"),
         max_bandwidth=bytes_in("RUNLAKE_MAX_BANDWIDTH"),
+        pack_runs=count_in("RUNLAKE_PACK_RUNS", PACK_RUNS),
         artifact_dir=directory(variable("WANDB_ARTIFACT_DIR") or "artifacts", "WANDB_ARTIFACT_DIR"),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from runlake.settings.api_keys import find_api_key
 from runlake.settings.secret import Secret
 
-MAX_WORKERS, MAX_DOWNLOADS = 16, 64  # defaults
+MAX_WORKERS, MAX_DOWNLOADS, PACK_RUNS = 16, 64, 1_000  # defaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,9 @@ class Settings:
         (``RUNLAKE_REQUESTS_PER_SECOND``). If None, only the backend's own limit applies.
     max_bandwidth : int or None
         Bytes per second for all downloads of this process (``RUNLAKE_MAX_BANDWIDTH``).
+    pack_runs : int
+        A pull packs the lake when this number of runs were pulled since it was last packed; 0 means
+        never (``RUNLAKE_PACK_RUNS``).
     artifact_dir : Path
         Default directory for downloaded artifacts (``WANDB_ARTIFACT_DIR``). A relative path is
         relative to the working directory at the time of the download.
@@ -78,6 +81,7 @@ class Settings:
     cache_max_bytes: int | None = None
     requests_per_second: float | None = None
     max_bandwidth: int | None = None
+    pack_runs: int = PACK_RUNS
     artifact_dir: Path = Path("artifacts")
     proxies: bool = True
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
+from typing import Protocol
 
 import polars as pl
 
@@ -27,9 +28,17 @@ from runlake.history.live.spool import LiveRows
 from runlake.history.plan.arrow_types import is_binary
 from runlake.history.plan.key_columns import Column
 from runlake.history.plan.plan import Plan
-from runlake.history.plan.segments import ExportRead, Segment, Segments
+from runlake.history.plan.segments import Segment, Segments
 
 SHOWN_KEYS = 5
+
+
+class HasColumns(Protocol):
+    """An export, or a packed run."""
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """Its columns that contain the keys of a read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +139,7 @@ def json_keys(types: Types) -> tuple[str, ...]:
     return tuple(key for key, dtype in types.items() if dtype is None)
 
 
-def warn_of_json(where: object, keys: tuple[str, ...], exports: Iterable[ExportRead]) -> None:
+def warn_of_json(where: object, keys: tuple[str, ...], exports: Iterable[HasColumns]) -> None:
     """Warn about columns of JSON text, except columns that are JSON in the exports too.
 
     Parameters
@@ -139,8 +148,8 @@ def warn_of_json(where: object, keys: tuple[str, ...], exports: Iterable[ExportR
         An object whose ``str()`` is the path of the run or project.
     keys : tuple of str
         Keys whose columns are JSON text.
-    exports : iterable of ExportRead
-        The exports that were read.
+    exports : iterable
+        The exports that were read, or what has the columns of their keys.
     """
     if not keys:
         return

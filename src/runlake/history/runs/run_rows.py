@@ -14,12 +14,18 @@ import polars as pl
 from runlake.backend.http.client import Client
 from runlake.history.decode.corruption import passing_over_corruption
 from runlake.history.decode.expressions import are_present
+from runlake.history.frames.merge import unused_name
 from runlake.history.frames.scan import scan_as
 from runlake.history.frames.sources import Types, empty_frame
 from runlake.history.plan.plan import Plan
-from runlake.history.reader import Reading
-from runlake.history.runs.scan import OpenedRun, open_runs, scan_alike
-from runlake.values import Projection
+from runlake.history.runs.scan import (
+    AnyReading,
+    OpenedRun,
+    open_runs,
+    scan_alike,
+    scan_packed,
+)
+from runlake.values import STEP, Projection
 
 Counts = npt.NDArray[np.int64]
 
@@ -74,7 +80,7 @@ class RunRows:
 
 
 def read_runs(
-    client: Client, readings: Sequence[Reading], where: str, projection: Projection
+    client: Client, readings: Sequence[AnyReading], where: str, projection: Projection
 ) -> RunRows:
     """Return the rows of readings; for the arguments see `runlake.history.runs.scan.scan_readings`.
 
@@ -111,26 +117,38 @@ def read_opened(opened: Sequence[OpenedRun], types: Types, projection: Projectio
 
 def _groups(opened: Sequence[OpenedRun]) -> Iterator[list[OpenedRun]]:
     """Yield runs that one scan can read together; other runs are yielded alone."""
-    for schema, alike in groupby(opened, lambda one: one.schema):
+    for group, alike in groupby(opened, lambda one: one.group):
         found = list(alike)
-        if schema is None:
+        if group is None:
             yield from ([one] for one in found)
         else:
             yield found
 
 
 def _scan(group: Sequence[OpenedRun], types: Types) -> pl.LazyFrame:
+    if group[0].packed is not None:
+        return scan_packed(group, types, _places(group, types))
     if len(group) > 1:
         return scan_alike(group, types)
     (one,) = group
-    return scan_as(one.reading.plan, types, one.live)
+    return scan_as(one.exported.plan, types, one.live)
+
+
+def _places(group: Sequence[OpenedRun], types: Types) -> pl.DataFrame:
+    """Return a column with the place of each run, under a name that no key has."""
+    name = unused_name({STEP, *types})
+    return pl.Series(name, range(len(group)), pl.UInt32).to_frame()
 
 
 def _counted(frame: pl.DataFrame, group: Sequence[OpenedRun]) -> RunRows | None:
     """Count the rows of each run; None if the frame has another number of rows than the footers."""
+    if group[0].packed is not None:
+        places, *columns = frame.get_columns()
+        counts = np.bincount(places.to_numpy(), minlength=len(group))
+        return RunRows(pl.DataFrame(columns), counts.astype(np.int64))
     if len(group) == 1:
         return RunRows(frame, np.array([frame.height]))
-    counts = np.array([_stated_rows(one.reading.plan) for one in group])
+    counts = np.array([_stated_rows(one.exported.plan) for one in group])
     # Rows are assigned to runs by these counts, so a wrong footer would mix runs up.
     return RunRows(frame, counts) if counts.sum() == frame.height else None
 
@@ -140,8 +158,12 @@ def _stated_rows(plan: Plan) -> int:
 
 
 def _read_alone(group: Sequence[OpenedRun], types: Types) -> RunRows:
+    if group[0].packed is not None:
+        found = _counted(_scan(group, types).collect(), group)
+        assert found is not None  # noqa: S101 - for mypy
+        return found
     frames = [
-        one.reading.healing(lambda whole: scan_as(whole.plan, types, whole.live_rows()).collect())
+        one.exported.healing(lambda whole: scan_as(whole.plan, types, whole.live_rows()).collect())
         for one in group
     ]
     return RunRows(pl.concat(frames), np.array([frame.height for frame in frames]))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress, groupby
+from typing import TypeAlias
 
 import polars as pl
 import pyarrow as pa
@@ -15,7 +16,7 @@ from runlake.errors.user_line import warn
 from runlake.history.decode.by_polars import scan_files
 from runlake.history.decode.expressions import in_order, polars_type
 from runlake.history.frames.merge import unused_name
-from runlake.history.frames.scan import json_keys, plan_sources, scan_as, warn_of_json
+from runlake.history.frames.scan import HasColumns, json_keys, plan_sources, scan_as, warn_of_json
 from runlake.history.frames.sources import (
     Types,
     answer_types,
@@ -30,24 +31,48 @@ from runlake.history.plan.plan import Plan
 from runlake.history.plan.reasons import explain_unknown_key
 from runlake.history.reader import Reading
 from runlake.history.runs.open import side_by_side
+from runlake.history.runs.packed import PackedReading, PackedRows
 from runlake.history.runs.same_schema import common_schema
-from runlake.values import RUN_ID, STEP, Projection
+from runlake.values import RUN_ID, STEP, Projection, RunPath
 
 RUNS_TO_LOOK_AT = 20
+AnyReading: TypeAlias = Reading | PackedReading
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedRun:
     """A run with its fetched live rows and the columns of its sources."""
 
-    reading: Reading
+    reading: Reading | PackedReading
     live: LiveRows
     sources: tuple[tuple[Column, ...], ...]
 
     @property
+    def run(self) -> RunPath:
+        """The run."""
+        reading = self.reading
+        return reading.run if isinstance(reading, PackedReading) else reading.plan.run
+
+    @property
+    def exported(self) -> Reading:
+        """The reading of its exports; only for a run that is not packed."""
+        assert isinstance(self.reading, Reading)  # noqa: S101 - for mypy
+        return self.reading
+
+    @property
+    def packed(self) -> PackedRows | None:
+        """The tables that have its rows; None if they are in exports."""
+        return self.reading.rows if isinstance(self.reading, PackedReading) else None
+
+    @property
     def schema(self) -> tuple[tuple[str, pa.DataType], ...] | None:
         """The columns of its exports; None if the run must be read alone."""
-        return common_schema(self.reading.plan)
+        return None if self.packed is not None else common_schema(self.exported.plan)
+
+    @property
+    def group(self) -> Hashable:
+        """Consecutive runs with equal groups can be read together; None if it must be alone."""
+        return self.packed or self.schema
 
     def can_match(self, projection: Projection) -> bool:
         """Return whether the run has the keys of a projection; if not, no file must be opened."""
@@ -63,7 +88,7 @@ class OpenedRun:
 
 def scan_readings(
     client: Client,
-    readings: Sequence[Reading],
+    readings: Sequence[AnyReading],
     run_ids: Sequence[str],
     where: str,
     projection: Projection,
@@ -111,7 +136,7 @@ def scan_readings(
 
 
 def scan_numbered(
-    client: Client, readings: Sequence[Reading], where: str, projection: Projection
+    client: Client, readings: Sequence[AnyReading], where: str, projection: Projection
 ) -> tuple[pl.LazyFrame, str]:
     """Return the rows of readings as `scan_readings` does, with the place of each row's reading.
 
@@ -136,22 +161,26 @@ def _joined(
     runs = runs.filter(pl.Series(can_match, dtype=pl.Boolean))
     frames: list[pl.LazyFrame] = []
     place = 0
-    for schema, alike in groupby(opened, lambda one: one.schema):
+    for group, alike in groupby(opened, lambda one: one.group):
         found = list(alike)
-        frames += _frames(found, types, runs[place : place + len(found)], is_plain=bool(schema))
+        of_group = runs[place : place + len(found)]
+        if found[0].packed is not None:
+            frames.append(scan_packed(found, types, of_group))
+        else:
+            frames += _frames(found, types, of_group, is_plain=bool(group))
         place += len(found)
     if not frames:
         return pl.concat([runs.clear(), empty_frame(types)], how="horizontal").lazy()
     frame = pl.concat(frames)
     # Without a writable cache the exports are temporary files, deleted with the readings: they
     # would be gone when the caller collects the frame.
-    is_lasting = all(one.reading.pulled.keeper is None for one in opened)
+    is_lasting = all(one.packed or one.exported.pulled.keeper is None for one in opened)
     return frame if is_lasting else frame.collect().lazy()
 
 
 def open_runs(
     client: Client,
-    readings: Sequence[Reading],
+    readings: Sequence[AnyReading],
     where: str,
     projection: Projection,
 ) -> tuple[list[OpenedRun], Types]:
@@ -168,12 +197,12 @@ def open_runs(
     fetched = iter(side_by_side(client, _open, list(compress(readings, waits))))
     nothing = LiveRows(iter(()))
     opened = [
-        next(fetched) if is_late else OpenedRun(reading, nothing, reading.plan.once(_sources))
+        next(fetched) if is_late else OpenedRun(reading, nothing, _known_sources(reading))
         for reading, is_late in zip(readings, waits, strict=True)
     ]
     sources = chain.from_iterable(one.sources for one in opened)
     types = answer_types(sources, projection.keys)
-    exports = (export for reading in readings for export in reading.plan.exports)
+    exports = (one for reading in readings for one in _files_with_columns(reading))
     warn_of_json(where, json_keys(types), exports)
     _warn_of_unknown(readings, where, types)
     return opened, types
@@ -200,7 +229,9 @@ def _without(types: Types, taken: Sequence[str], where: str) -> Types:
     return {key: dtype for key, dtype in types.items() if key not in doubled}
 
 
-def _is_ready(reading: Reading) -> bool:
+def _is_ready(reading: AnyReading) -> bool:
+    if isinstance(reading, PackedReading):
+        return True
     plan = reading.plan
     return not (plan.live_pages or plan.is_walk) and all(e.is_promised for e in plan.exports)
 
@@ -213,7 +244,18 @@ def _sources(plan: Plan) -> tuple[tuple[Column, ...], ...]:
     return tuple(read.columns for read in plan.in_step_order)
 
 
-def _open(reading: Reading) -> OpenedRun:
+def _known_sources(reading: AnyReading) -> tuple[tuple[Column, ...], ...]:
+    if isinstance(reading, PackedReading):
+        return (reading.columns,)
+    return reading.plan.once(_sources)
+
+
+def _files_with_columns(reading: AnyReading) -> Sequence[HasColumns]:
+    return (reading,) if isinstance(reading, PackedReading) else reading.plan.exports
+
+
+def _open(reading: AnyReading) -> OpenedRun:
+    assert isinstance(reading, Reading)  # noqa: S101 - a packed run is always ready
     reading = reading.tried()
     live = reading.live_rows()
     return OpenedRun(reading, live, tuple(plan_sources(reading.plan, live)))
@@ -227,7 +269,7 @@ def _frames(
         return
     for place, one in enumerate(opened):
         cells = [pl.lit(column).get(place).alias(column.name) for column in runs]
-        yield scan_as(one.reading.plan, types, one.live).select(*cells, pl.all())
+        yield scan_as(one.exported.plan, types, one.live).select(*cells, pl.all())
 
 
 def _have_own_files(opened: Sequence[OpenedRun]) -> bool:
@@ -243,13 +285,22 @@ def _scan_with_columns(
     # The name must differ from all columns of the files, also those that are not read.
     taken = {name for one in opened for name in _column_names(one)}
     file = unused_name(taken.union(runs.columns, types))
-    rows = keep_rows(scan_alike(opened, types, file), opened[0].reading.plan.projection)
+    rows = keep_rows(scan_alike(opened, types, file), opened[0].exported.plan.projection)
     # A join by file takes a quarter less time than replacing each path with values of its run.
     places = [place for place, one in enumerate(opened) for _ in _files(one)]
     files = pl.Series(file, [name for one in opened for name in _files(one)], pl.String)
     owners = runs.select(pl.all().gather(places)).with_columns(files)
     joined = rows.join(owners.lazy(), on=file, how="left", maintain_order="left")
     return joined.select(in_order([*runs.columns, STEP, *types]))
+
+
+def scan_packed(opened: Sequence[OpenedRun], types: Types, runs: pl.DataFrame) -> pl.LazyFrame:
+    """Read packed runs of one group, and repeat the row of each run in all of its rows."""
+    rows = opened[0].packed
+    assert rows is not None  # noqa: S101 - for mypy
+    readings = [one.reading for one in opened]
+    numbers = [one.number for one in readings if isinstance(one, PackedReading)]
+    return rows.scan(numbers, types, runs)
 
 
 def scan_alike(opened: Sequence[OpenedRun], types: Types, file: str | None = None) -> pl.LazyFrame:
@@ -269,7 +320,7 @@ def scan_alike(opened: Sequence[OpenedRun], types: Types, file: str | None = Non
     polars.LazyFrame
         ``_step``, the keys, then the file; all rows, run by run.
     """
-    (read, *_) = opened[0].reading.plan.exports
+    (read, *_) = opened[0].exported.plan.exports
     dtypes = [(STEP, read.step_dtype), *((column.name, column.dtype) for column in read.columns)]
     scan = scan_files(
         [name for one in opened for name in _files(one)],
@@ -281,7 +332,7 @@ def scan_alike(opened: Sequence[OpenedRun], types: Types, file: str | None = Non
 
 
 def _files(opened: OpenedRun) -> list[str]:
-    return opened.reading.plan.once(_file_names)
+    return opened.exported.plan.once(_file_names)
 
 
 def _file_names(plan: Plan) -> list[str]:
@@ -289,14 +340,20 @@ def _file_names(plan: Plan) -> list[str]:
 
 
 def _column_names(opened: OpenedRun) -> Iterator[str]:
-    for read in opened.reading.plan.exports:
+    for read in opened.exported.plan.exports:
         yield from read.facts.columns
 
 
-def _warn_of_unknown(readings: Sequence[Reading], where: str, types: Types) -> None:
+def _has_rows(reading: AnyReading) -> bool:
+    if isinstance(reading, PackedReading):
+        return reading.n_rows > 0
+    return reading.pulled.manifest.last_step >= 0
+
+
+def _warn_of_unknown(readings: Sequence[AnyReading], where: str, types: Types) -> None:
     """Warn about keys that no run has, with similar keys."""
     unknown = [key for key, dtype in types.items() if dtype is not None and pa.types.is_null(dtype)]
-    if not unknown or not any(reading.pulled.manifest.last_step >= 0 for reading in readings):
+    if not unknown or not any(map(_has_rows, readings)):
         return
     known = {key for reading in readings[:RUNS_TO_LOOK_AT] for key in reading.key_facts()}
     reasons = " ".join(explain_unknown_key(key, known) for key in unknown if key not in known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,9 +17,9 @@ from runlake.errors import InvalidArgument
 from runlake.history.decode.expressions import pick, polars_type
 from runlake.history.frames.sources import Types
 from runlake.history.plan.arrow_types import is_number
-from runlake.history.reader import Reading
+from runlake.history.runs.packed import PackedReading
 from runlake.history.runs.run_rows import RunRows, read_opened
-from runlake.history.runs.scan import OpenedRun, open_runs
+from runlake.history.runs.scan import AnyReading, OpenedRun, open_runs
 from runlake.values import STEP, Projection
 
 Mode = Literal["min", "max"]
@@ -78,7 +78,7 @@ def nearest_choice(at: float, tolerance: float | None) -> Choice:
 
 def value_per_run(
     client: Client,
-    readings: Sequence[Reading],
+    readings: Sequence[AnyReading],
     where: str,
     projection: Projection,
     x: str,
@@ -117,6 +117,8 @@ def value_per_run(
     token = (choice.name, x, key, types[key], types.get(x))
     is_kept = choice.name is not None and all(map(_is_simple, dtypes.values()))
     memory = [_memory(one) if is_kept else {} for one in opened]
+    if is_kept and x == STEP and dtypes[key].is_numeric():
+        _recall_packed(opened, memory, token)
     unknown = [place for place, known in enumerate(memory) if token not in known]
     rows = read_opened([opened[place] for place in unknown], types, projection)
     read = _picked(pick(rows.frame, names), choice.place(rows, x, key))
@@ -130,7 +132,7 @@ def value_per_run(
 def _no_numbers(opened: Sequence[OpenedRun], where: str, key: str) -> InvalidArgument:
     """Return an error that names runs in which the values of a key are not numbers."""
     odd = [
-        one.reading.plan.run.run_id
+        one.run.run_id
         for one in opened
         for columns in one.sources
         for column in columns
@@ -147,10 +149,31 @@ def _no_numbers(opened: Sequence[OpenedRun], where: str, key: str) -> InvalidArg
 
 def _memory(opened: OpenedRun) -> dict[Any, tuple[Any, ...]]:
     """Return the remembered rows of a run by choice; they are dropped when its exports change."""
-    plan = opened.reading.plan
+    if opened.packed is not None:
+        return {}
+    plan = opened.exported.plan
     if plan.live_pages or plan.is_walk:
         return {}
     return plan.pulled.exports.stored(_memory, dict)
+
+
+def _recall_packed(
+    opened: Sequence[OpenedRun], memory: Sequence[dict[Any, tuple[Any, ...]]], token: Any
+) -> None:
+    """Take the rows of packed runs from their statistics, where these have them."""
+    choice, _, key, dtype, _ = token
+    found: dict[int, Mapping[int, tuple[Any, ...]]] = {}
+    for one, known in zip(opened, memory, strict=True):
+        if one.packed is None or not isinstance(one.reading, PackedReading):
+            continue
+        place = id(one.packed)
+        if place not in found:
+            found[place] = one.packed.known_values(key, choice)
+        row = found[place].get(one.reading.number)
+        if row is not None:
+            step, value = row
+            is_float = value is not None and pa.types.is_floating(dtype)
+            known[token] = (step, float(value) if is_float else value)
 
 
 def _is_simple(dtype: pl.DataType) -> bool:

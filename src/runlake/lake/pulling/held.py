@@ -10,6 +10,7 @@ from runlake.cache.held_run import HeldRun
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import LIVE, Companion, StoredManifest, read_manifest
 from runlake.cache.stored_files import ALL_FILES
+from runlake.lake.dropped import read_dropped
 from runlake.lake.pulling.listing import Listed
 from runlake.lake.pulling.request import PullRequest
 from runlake.settings import Settings
@@ -79,6 +80,8 @@ def _has_rows(
         live = stored.beside.get(LIVE)
         if live is None or not is_stored(directory, live):
             return False
+    if directory.relative in read_dropped(settings.cache_dir):
+        return True
     held = HeldRun(settings, directory, request.question, catalog=catalog)
     return all(held.holds(export).is_enough for export in exports)
 

@@ -15,6 +15,7 @@ from runlake.history.reader import SYSTEM_ROWS, Reading
 from runlake.history.runs.axes import AUTO, common_axis
 from runlake.history.runs.key_choice import KeyChoice
 from runlake.history.runs.open import ListedRun, side_by_side
+from runlake.history.runs.packed import PackedReading
 from runlake.history.runs.samples import Sampling, sample_runs
 from runlake.public.progress import progress_of
 from runlake.public.run.keys import checked_pattern
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
     import duckdb
     import polars as pl
+
+    from runlake.history.runs.scan import AnyReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +329,12 @@ class RunScans(RunTable):
         is_late = axis != STEP and (projection.keys is None or projection.how == "any")
         is_late = is_late or asked.lineage
         tail = None if is_late else asked.tail
-        readings = self._readings(listed, question, tail, asked.progress)
+        shown = asked.progress or progress_of(self._client.settings)
+        readings = self._opened(listed, question, shown, with_parents=asked.lineage)
+        if tail is not None and any(isinstance(one, PackedReading) for one in readings):
+            is_late = True
+        elif tail is not None:
+            readings = self._tails(readings, tail)
         run_ids = [run.run_id for run in listed]
         if asked.lineage:
             readings, places = self._with_parents(readings, question)
@@ -354,32 +362,38 @@ class RunScans(RunTable):
         question = _with_axis(asked.question, asked.x) if is_known else None
         return self._listed(is_full=needs_large_fields(asked.columns), question=question)
 
-    def _planned(self, asked: RowRequest) -> tuple[list[Reading], Question, str]:
+    def _planned(self, asked: RowRequest) -> tuple[Sequence[AnyReading], Question, str]:
         """Plan a read of named keys; return the readings, what they read, and the x axis."""
         listed = self._listed_for(asked)
         axis = self._axis(asked, listed)
         question = _with_axis(asked.question, axis)
-        return self._readings(listed, question, None), question, axis
+        shown = progress_of(self._client.settings)
+        readings = self._opened(listed, question, shown, with_parents=asked.lineage)
+        return readings, question, axis
 
-    def _readings(
+    def _opened(
         self,
         listed: Sequence[ListedRun],
         question: Question,
-        tail: int | None,
-        progress: Progress | None = None,
-    ) -> list[Reading]:
-        shown = progress or progress_of(self._client.settings)
-        readings = self._source.open(listed, question, shown)
-        if tail is None:
-            return readings
-        return side_by_side(self._client, lambda reading: reading.last(tail), readings)
+        progress: Progress,
+        *,
+        with_parents: bool = False,
+    ) -> Sequence[AnyReading]:
+        """Plan a read of each run; ``with_parents`` if `_with_parents` comes next."""
+        del with_parents
+        return self._source.open(listed, question, progress)
+
+    def _tails(self, readings: Sequence[AnyReading], n_rows: int) -> list[Reading]:
+        exported = [one for one in readings if isinstance(one, Reading)]
+        return side_by_side(self._client, lambda reading: reading.last(n_rows), exported)
 
     def _with_parents(
-        self, readings: Sequence[Reading], question: Question
+        self, opened: Sequence[AnyReading], question: Question
     ) -> tuple[list[Reading], list[int]]:
         """Return the readings of all lineages, and for each the place of its run in the list."""
         from runlake.history.runs.lineage import open_lineages
 
+        readings = [one for one in opened if isinstance(one, Reading)]
         points = [run.forked_from for run in self._full_runs()]
         chains = open_lineages(self._source, readings, points, question)
         places = [place for place, chain in enumerate(chains) for _ in chain]
@@ -406,10 +420,11 @@ class RunScans(RunTable):
     ) -> list[dict[str, KeyFacts]]:
         """Return facts about the keys of each run, or of each lineage's runs, from statistics."""
         question = Question(Projection(()))
-        readings = self._source.open(listed, question, progress_of(self._client.settings))
+        shown = progress_of(self._client.settings)
+        readings = self._opened(listed, question, shown, with_parents=lineage)
         if lineage:
             readings, _ = self._with_parents(readings, question)
-        return side_by_side(self._client, Reading.logged_keys, readings)
+        return side_by_side(self._client, lambda reading: reading.logged_keys(), readings)
 
     def _axis(self, asked: RowRequest, listed: Sequence[ListedRun]) -> str:
         if asked.x != AUTO:

@@ -1,0 +1,16 @@
+"""Settings of offline clients of the backends from which runs of a lake came."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from runlake.settings import Settings, load_settings
+
+
+@lru_cache(maxsize=64)
+def settings_of(backend: str, cache_dir: Path) -> Settings:
+    """Return the settings of an offline client of a backend."""
+    found = load_settings({"base_url": backend}, offline=True)
+    return replace(found, cache_dir=cache_dir, api_key=None)

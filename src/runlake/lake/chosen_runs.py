@@ -1,0 +1,74 @@
+"""Which runs of a lake a pack is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from runlake.errors import InvalidType, NotCached
+from runlake.lake.disk_source import WARN
+from runlake.lake.lake_runs import LakeRuns
+from runlake.lake.one_run import find_one
+from runlake.lake.pulling.request import names_run
+from runlake.lake.query.selection import LakeRun, Selection
+from runlake.public.run.run import Run
+from runlake.settings import Settings
+from runlake.values import ProjectPath
+
+PackSubject: TypeAlias = str | Run | LakeRuns | Iterable[str | Run] | None
+
+
+def chosen_directories(settings: Settings, runs: PackSubject) -> frozenset[str] | None:
+    """Return the directories of runs, relative to the root of the cache; None means all runs.
+
+    Parameters
+    ----------
+    settings : Settings
+        The settings of the lake.
+    runs : str, Run, LakeRuns, iterable of these, or None
+        See `Lake.pack`.
+
+    Raises
+    ------
+    InvalidType
+        If ``runs`` is none of these.
+    NotCached
+        If a run or a project is not in the lake.
+    """
+    if runs is None:
+        return None
+    if isinstance(runs, LakeRuns):
+        return frozenset(run.relative for run in runs._fixed(WARN).runs)  # noqa: SLF001 - of this layer
+    if isinstance(runs, (str, Run)):
+        runs = [runs]
+    if isinstance(runs, (bytes, Mapping)) or not isinstance(runs, Iterable):
+        raise InvalidType(
+            "Pack a path 'entity/project' or 'entity/project/run_id', runs of the lake, or a list "
+            f"of these, not {runs!r}."
+        )
+    every = Selection(settings.cache_dir).find()
+    return frozenset(run.relative for one in runs for run in _named(settings, every, one))
+
+
+def _named(settings: Settings, every: list[LakeRun], one: object) -> list[LakeRun]:
+    if isinstance(one, Run):
+        one = str(one._path)  # noqa: SLF001 - as in Lake.diff
+    if not isinstance(one, str):
+        raise InvalidType(f"A run is named by a path 'entity/project/run_id', not {one!r}.")
+    if names_run(one) or not one.strip():
+        return [find_one(every, one, settings.cache_dir)]
+    by_id = [run for run in every if one.strip() in (run.run_id, run.path.run_id)]
+    if by_id and "/" not in one:
+        return by_id
+    project = ProjectPath.parse(one, entity=settings.entity, project=settings.project)
+    found = [
+        run
+        for run in every
+        if run.path.project == project.project and project.entity in (None, run.path.entity)
+    ]
+    if not found:
+        raise NotCached(
+            f"The lake in '{settings.cache_dir}' has no runs of '{one}'. Pull them first.",
+            path=str(settings.cache_dir),
+        )
+    return found

@@ -1,0 +1,50 @@
+"""Pack at the end of a pull, if enough runs came since the last pack."""
+
+from __future__ import annotations
+
+import logging
+
+from runlake.cache.catalog import Catalog
+from runlake.errors import MissingExtra, RunlakeError
+from runlake.lake.packed.place import PackedPlace
+from runlake.settings import Settings
+
+logger = logging.getLogger("runlake.lake")
+PULLED_SINCE = "SELECT count(*) FROM runs WHERE is_complete AND pulled_at > ?"
+
+
+def pack_after_pull(settings: Settings) -> None:
+    """Pack the lake if as many runs were pulled since the last pack as the settings say.
+
+    The pull is done in any case: without the extra ``lake``, and if packing fails, the runs stay in
+    their exports, from which they are read.
+
+    Parameters
+    ----------
+    settings : Settings
+        ``pack_runs`` is the number of runs; 0 turns this off.
+    """
+    if not settings.pack_runs:
+        return
+    place = PackedPlace(settings.cache_dir)
+    rows = Catalog(settings.cache_dir).select(PULLED_SINCE, (_packed_at(place),))
+    if not rows or rows[0][0] < settings.pack_runs:
+        return
+    from runlake.lake.packed.pack import pack
+
+    try:
+        report = pack(settings)
+    except MissingExtra as missing:
+        logger.debug("The lake is not packed: %s", missing)
+    except (RunlakeError, OSError) as error:
+        logger.warning("The lake could not be packed after the pull: %s", error)
+    else:
+        logger.info("%s", report)
+
+
+def _packed_at(place: PackedPlace) -> float:
+    """Return when the tables were last changed, in seconds since 1970; 0 if there are none."""
+    try:
+        return place.catalog.stat().st_mtime
+    except OSError:
+        return 0.0

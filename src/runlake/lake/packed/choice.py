@@ -1,0 +1,75 @@
+"""Which runs of a read come from packed tables: those that have not changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runlake.lake.packed.place import PackedPlace
+from runlake.values import Question
+
+if TYPE_CHECKING:
+    from runlake.cache.pull_result import PullResult
+    from runlake.history.runs.open import ListedRun
+    from runlake.history.runs.packed import PackedReading
+    from runlake.lake.packed.view import PackedView
+
+
+class PackedChoice:
+    """The runs of a read whose packed rows are current.
+
+    Parameters
+    ----------
+    view : PackedView
+        The packed tables.
+    relative : mapping of str to str
+        The directory of each run relative to the root, by its name in the column ``run_id``.
+    """
+
+    def __init__(self, view: PackedView, relative: Mapping[str, str]) -> None:
+        self.view = view
+        self._relative = relative
+        current = view.current()
+        self.numbers = {
+            run_id: current[directory]
+            for run_id, directory in relative.items()
+            if directory in current
+        }
+
+    def readings(self, runs: Sequence[ListedRun], question: Question) -> dict[str, PackedReading]:
+        """Return planned reads by the names of the runs; runs that are not packed have none."""
+        from runlake.lake.packed.read import PackedRead
+
+        wanted = {run.run_id: run.path for run in runs if run.run_id in self.numbers}
+        if not wanted:
+            return {}
+        numbers = {run_id: self.numbers[run_id] for run_id in wanted}
+        return PackedRead(self.view, question, numbers).readings(wanted)
+
+    def restored(self, run: ListedRun, pulled: PullResult) -> PullResult | None:
+        """Return a temporary export of a run from its packed rows; None if it is not packed."""
+        number = self.numbers.get(run.run_id)
+        if number is None:
+            return None
+        from runlake.lake.packed.restore import restored
+
+        return restored(self.view, run.path, self._relative[run.run_id], number, pulled)
+
+
+def choose_packed(root: Path, relative: Mapping[str, str]) -> PackedChoice | None:
+    """Return the runs of a read that can be read from packed tables; None if there are no tables.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    relative : mapping of str to str
+        See `PackedChoice`.
+    """
+    if not PackedPlace(root).is_there:
+        return None
+    from runlake.lake.packed.view import open_view
+
+    view = open_view(root)
+    return None if view is None else PackedChoice(view, relative)

@@ -1,0 +1,160 @@
+"""Make written files a part of the packed tables.
+
+The order of the steps is what makes a reader see one moment, and a killed process harmless:
+
+1. The files of values and statistics are registered in their tables. No reader looks at them yet,
+   because no run names their numbers.
+2. One commit to ``runs`` names the numbers that are live now, and the snapshots of all other
+   tables. It succeeds only if ``runs`` is still as it was when the new state was made; else the
+   state is made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from runlake.errors import CacheError
+from runlake.lake.packed.place import METRICS, RUNS, STATS
+from runlake.lake.packed.schemas import FIELDS
+from runlake.lake.packed.segments import Segment, WrittenFile, write_rows
+from runlake.lake.packed.state import NAMES, empty_runs, read_files
+from runlake.lake.packed.table import Moment, Outdated, PackedFile, Tables
+
+ATTEMPTS = 20
+# More files of `runs` than this are written into one.
+MAX_RUNS_FILES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of the table ``runs``.
+
+    Parameters
+    ----------
+    segment : Segment
+        New files, and the runs in them.
+    fields : mapping of str to tuple
+        The `FIELDS` of runs, by directory: of all new runs, and of packed runs whose fields have
+        changed.
+    gone : collection of str
+        Directories of runs that are not in the lake any more.
+    """
+
+    segment: Segment = field(default_factory=Segment)
+    fields: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    gone: Collection[str] = frozenset()
+
+    @property
+    def is_empty(self) -> bool:
+        """True if there is nothing to change."""
+        return not (self.segment.files or self.segment.runs or self.fields or self.gone)
+
+
+def commit(tables: Tables, change: Change) -> Moment:
+    """Commit a change; return the moment from which on readers see it.
+
+    Raises
+    ------
+    CacheError
+        If other processes change the tables all the time.
+    """
+    tables.reload()
+    for table in (*METRICS, STATS):
+        tables.append(table, [one.path for one in change.segment.files if one.table == table])
+    return commit_state(tables, change)
+
+
+def commit_state(tables: Tables, change: Change | None = None) -> Moment:
+    """Commit to ``runs``: name the newest snapshots of the other tables, and the live runs."""
+    change = change or Change()
+    for _ in range(ATTEMPTS):
+        tables.reload()
+        moment = tables.snapshot_ids()
+        heads = tables.heads()
+        _check_registered(tables, heads, change.segment.files)
+        removed, written = _new_state(tables, moment, change)
+        paths = [one.path for one in written]
+        try:
+            ids = {name: heads[name] for name in (*METRICS, STATS)}
+            return tables.commit_runs(moment.runs, removed, paths, ids)
+        except Outdated:
+            for path in paths:
+                with suppress(OSError):
+                    Path(path).unlink()
+    raise CacheError(
+        f"Other processes change the packed tables in '{tables.place.path}' all the time. Pack "
+        "again later.",
+        path=str(tables.place.path),
+    )
+
+
+def _check_registered(
+    tables: Tables, heads: Mapping[str, int | None], files: Sequence[WrittenFile]
+) -> None:
+    """Raise an error if new files are not in the snapshots that ``runs`` is about to name."""
+    for table in (*METRICS, STATS):
+        mine = {one.path for one in files if one.table == table}
+        if mine and not mine <= {one.path for one in tables.files_of(table, heads[table])}:
+            raise CacheError(
+                f"Another process has replaced new files of the packed tables in "
+                f"'{tables.place.path}'. Pack again.",
+                path=str(tables.place.path),
+            )
+
+
+def _new_state(
+    tables: Tables, moment: Moment, change: Change
+) -> tuple[list[str], list[WrittenFile]]:
+    """Return the files of ``runs`` that have rows to change, and write their rows as they are now.
+
+    Other files of the table stay.
+    """
+    files = tables.files_of(RUNS, moment.runs)
+    touched = {*change.gone, *change.fields, *(one.directory for one in change.segment.runs)}
+    if not touched:
+        return [], []
+    old = files if len(files) >= MAX_RUNS_FILES else _with_rows_of(files, touched)
+    rows = _changed(read_files(old), change)
+    if rows.is_empty():
+        return [one.path for one in old], []
+    numbers = rows["run"]
+    first, last = int(numbers.min()), int(numbers.max())  # type: ignore[arg-type]
+    written = write_rows(tables.place, RUNS, (first, last), rows.sort("run"))
+    return [one.path for one in old], [written]
+
+
+def _with_rows_of(files: Sequence[PackedFile], directories: set[str]) -> list[PackedFile]:
+    wanted = pl.Series(sorted(directories), dtype=pl.String)
+    return [
+        one
+        for one in files
+        if read_files([one], ["directory"])["directory"].is_in(wanted.implode()).any()
+    ]
+
+
+def _changed(rows: pl.DataFrame, change: Change) -> pl.DataFrame:
+    replaced = {*change.gone, *(one.directory for one in change.segment.runs)}
+    kept = rows.filter(~pl.col("directory").is_in(sorted(replaced)))
+    names = [column.name for column in FIELDS]
+    schema = empty_runs().schema
+    fresh = [
+        (directory, *fields)
+        for directory, fields in change.fields.items()
+        if directory not in replaced
+    ]
+    if fresh:
+        types = {"directory": pl.String(), **{name: schema[name] for name in names}}
+        values = pl.DataFrame(fresh, schema=types, orient="row")
+        kept = kept.update(values, on="directory", how="left", include_nulls=True)
+    added = [
+        (one.directory, one.number, one.source, one.n_rows, *change.fields[one.directory])
+        for one in change.segment.runs
+    ]
+    new = pl.DataFrame(added, schema=schema, orient="row")
+    return pl.concat([kept.select(NAMES), new])

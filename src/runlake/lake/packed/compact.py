@@ -1,0 +1,190 @@
+"""Merge small data files, and leave out rows that no run names any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from runlake.lake.packed.commit import commit_state
+from runlake.lake.packed.numbers import open_batches
+from runlake.lake.packed.place import METRICS, STATS
+from runlake.lake.packed.segments import WrittenFile, write_tables
+from runlake.lake.packed.state import read_packed_runs
+from runlake.lake.packed.table import Outdated, PackedFile, Tables
+
+# Files of one size class, each class four times the size of the one before.
+MAX_FILES_OF_CLASS = 8
+SMALLEST_CLASS = 1 << 20
+MAX_FILE_BYTES = 512 << 20
+MAX_DEAD_SHARE = 0.2
+# A process that took numbers and has not committed them for so long is dead.
+BATCH_SECONDS = 86_400.0
+CHUNK_ROWS = 2_000_000
+
+
+def compact(tables: Tables, batch_seconds: float = BATCH_SECONDS) -> int:
+    """Compact the tables where it is worth it; return the number of files that were replaced.
+
+    Rows are left out only if nobody can still commit them: their numbers were live once, or their
+    process is dead. So a pack in another process loses nothing, even if the lock does not hold.
+
+    Parameters
+    ----------
+    tables : Tables
+        The tables.
+    batch_seconds : float
+        Age from which numbers that were never committed are dead.
+    """
+    tables.reload()
+    live = read_packed_runs(tables, tables.snapshot_ids(), ("run",))["run"].to_numpy()
+    kept = _Kept(np.sort(live), tuple(open_batches(tables.place, batch_seconds)))
+    n_replaced = 0
+    for table in (*METRICS, STATS):
+        files = tables.files_of(table, tables.heads()[table])
+        for chosen in _choices(files, kept):
+            n_replaced += _replace(tables, table, chosen, kept)
+    if n_replaced:
+        commit_state(tables)
+    return n_replaced
+
+
+class _Kept:
+    """The numbers whose rows must stay."""
+
+    def __init__(self, live: np.ndarray, batches: Sequence[tuple[int, int]]) -> None:
+        self._live = live
+        self._batches = batches
+
+    def may_have_dead(self, file: PackedFile) -> bool:
+        """Return whether the file can have rows of a number that need not stay."""
+        first, last = file.first_run, file.last_run
+        if first is None or last is None:
+            return True
+        low, high = np.searchsorted(self._live, [first, last + 1])
+        n_kept = int(high - low)
+        n_kept += sum(
+            max(0, min(last, end) - max(first, start) + 1) for start, end in self._batches
+        )
+        return n_kept < last - first + 1
+
+    def mask(self, numbers: pl.Series) -> pl.Series:
+        """Return for each number whether its rows must stay."""
+        found = numbers.is_in(pl.Series(self._live, dtype=numbers.dtype).implode())
+        for start, end in self._batches:
+            found = found | numbers.is_between(start, end)
+        return found
+
+    def dead_share(self, file: PackedFile) -> float:
+        """Return the share of the file's rows that need not stay."""
+        if not self.may_have_dead(file) or not file.n_rows:
+            return 0.0
+        counts = (
+            pl.scan_parquet(file.path, glob=False)
+            .group_by("run")
+            .agg(pl.len().alias("n"))
+            .collect()
+        )
+        dead = counts.filter(~self.mask(counts["run"]))["n"].sum()
+        return float(dead) / file.n_rows
+
+
+def _choices(files: Sequence[PackedFile], kept: _Kept) -> Iterator[list[PackedFile]]:
+    """Yield groups of files, each to be replaced by one file."""
+    classes: dict[int, list[PackedFile]] = {}
+    for one in files:
+        if one.n_bytes < MAX_FILE_BYTES // 2:
+            classes.setdefault(_size_class(one.n_bytes), []).append(one)
+    taken: set[str] = set()
+    for found in classes.values():
+        if len(found) > MAX_FILES_OF_CLASS:
+            for group in _bounded(found):
+                taken |= {one.path for one in group}
+                yield group
+    for one in files:
+        if one.path not in taken and kept.dead_share(one) > MAX_DEAD_SHARE:
+            yield [one]
+
+
+def _bounded(files: Sequence[PackedFile]) -> Iterator[list[PackedFile]]:
+    """Divide files so that each part fits into one file; a part of one file is left out."""
+    part: list[PackedFile] = []
+    n_bytes = 0
+    for one in files:
+        if part and n_bytes + one.n_bytes > MAX_FILE_BYTES:
+            if len(part) > 1:
+                yield part
+            part, n_bytes = [], 0
+        part.append(one)
+        n_bytes += one.n_bytes
+    if len(part) > 1:
+        yield part
+
+
+def _size_class(n_bytes: int) -> int:
+    found = 0
+    while n_bytes > SMALLEST_CLASS << (2 * found):
+        found += 1
+    return found
+
+
+def _replace(tables: Tables, table: str, files: Sequence[PackedFile], kept: _Kept) -> int:
+    written = _merged(tables, table, files, kept)
+    paths = [] if written is None else [written.path]
+    try:
+        tables.replace(table, [one.path for one in files], paths)
+    except Outdated:
+        # Another process compacts the table; its result is as good.
+        for path in paths:
+            with suppress(OSError):
+                Path(path).unlink()
+        return 0
+    return len(files)
+
+
+def _merged(
+    tables: Tables, table: str, files: Sequence[PackedFile], kept: _Kept
+) -> WrittenFile | None:
+    """Write the rows of files that must stay into one file; None if there are none."""
+    paths = [one.path for one in files]
+    is_clean = not any(map(kept.may_have_dead, files))
+    numbers = pl.scan_parquet(paths, glob=False).select(pl.col("run").unique()).collect()["run"]
+    staying = numbers if is_clean else numbers.filter(kept.mask(numbers))
+    if staying.is_empty():
+        return None
+    bounds = (int(staying.min()), int(staying.max()))  # type: ignore[arg-type]
+    chunks = _chunks(paths, None if len(staying) == len(numbers) else staying)
+    return write_tables(tables.place, table, bounds, chunks)
+
+
+def _chunks(paths: list[str], staying: pl.Series | None) -> Iterator[pa.Table]:
+    """Yield the rows of files in the order of a data file, some keys at a time."""
+    rows = pl.scan_parquet(paths, glob=False)
+    counts = rows.group_by("key").agg(pl.len().alias("n")).collect().sort("key")
+    for keys in _key_chunks(counts):
+        found = rows.filter(pl.col("key").is_between(pl.lit(keys[0]), pl.lit(keys[-1])))
+        if staying is not None:
+            found = found.filter(pl.col("run").is_in(staying.implode()))
+        frame = found.with_columns(pl.col("key").cast(pl.Enum(keys))).collect()
+        order = ["key", "run", "step"] if "step" in frame.columns else ["key", "run"]
+        frame = frame.sort(order)
+        for of_key in frame.partition_by("key", maintain_order=True):
+            text = of_key.with_columns(pl.col("key").cast(pl.String))
+            yield text.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def _key_chunks(counts: pl.DataFrame) -> Iterator[list[str]]:
+    part: list[str] = []
+    n_rows = 0
+    for key, n in counts.iter_rows():
+        if part and n_rows + n > CHUNK_ROWS:
+            yield part
+            part, n_rows = [], 0
+        part.append(key)
+        n_rows += n
+    if part:
+        yield part

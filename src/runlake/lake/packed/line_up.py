@@ -1,0 +1,155 @@
+"""Line up the values of several keys by run and step; no join, because all are sorted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from runlake.history.decode.expressions import polars_type
+
+# A place and a step fit together into 63 bits up to here.
+STEP_BITS = 40
+MAX_PLACE = 1 << (62 - STEP_BITS)
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Values of one key of several runs.
+
+    Parameters
+    ----------
+    places : array of int64
+        The place of each value's run in the answer, ascending.
+    steps, cells : Series
+        Steps, ascending within a run, and values.
+    """
+
+    places: np.ndarray
+    steps: pl.Series
+    cells: pl.Series
+
+    @classmethod
+    def nothing(cls, dtype: pa.DataType | None) -> Values:
+        """Return no values of a type."""
+        empty = pl.Series([], dtype=polars_type(dtype))
+        return cls(np.zeros(0, np.int64), pl.Series([], dtype=pl.Int64), empty)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Values]) -> Values:
+        """Return the values of different runs as one, ordered by run."""
+        filled = [one for one in parts if len(one.places)] or list(parts[:1])
+        if len(filled) == 1:
+            return filled[0]
+        places = np.concatenate([one.places for one in filled])
+        order = pl.Series(np.argsort(places, kind="stable"), dtype=pl.UInt32)
+        steps = pl.concat([one.steps for one in filled], rechunk=True)
+        cells = pl.concat([one.cells.alias("") for one in filled], rechunk=True)
+        return cls(places[order.to_numpy()], steps.gather(order), cells.gather(order))
+
+    def cast(self, dtype: pl.DataType) -> Values:
+        """Return the values in another type."""
+        if self.cells.dtype == dtype:
+            return self
+        return Values(self.places, self.steps, self.cells.cast(dtype))
+
+    def has_axis_of(self, other: Values) -> bool:
+        """Return whether the values are at the same runs and steps as others."""
+        if len(self.places) != len(other.places):
+            return False
+        return np.array_equal(self.steps.to_numpy(), other.steps.to_numpy()) and np.array_equal(
+            self.places, other.places
+        )
+
+
+def line_up(
+    found: Mapping[str, Values], axis: Values | None, how: str
+) -> tuple[np.ndarray, pl.Series, dict[str, pl.Series]]:
+    """Return rows of several keys.
+
+    Parameters
+    ----------
+    found : mapping of str to Values
+        The values of each key.
+    axis : Values or None
+        The rows to return; None means those that ``how`` says.
+    how : {"all", "any"}
+        "all" are the rows with all of the keys, "any" those with at least one.
+
+    Returns
+    -------
+    tuple of array, Series and dict of Series
+        For each row the place of its run, its step, and the cells of each key.
+    """
+    every = list(found.values())
+    first = axis if axis is not None else every[0]
+    if all(one.has_axis_of(first) for one in every):
+        return first.places, first.steps, {key: one.cells for key, one in found.items()}
+    members = [*every, *([] if axis is None else [axis])]
+    codes = _codes(members)
+    if axis is not None:
+        rows = codes[-1]
+    elif how == "all":
+        rows = min(codes, key=len)
+        for one in codes:
+            if one is not rows:
+                rows = rows[_place_in(one, rows) >= 0]
+    else:
+        rows = np.unique(np.concatenate(codes))
+    cells = {
+        key: _gathered(one.cells, _place_in(code, rows))
+        for (key, one), code in zip(found.items(), codes, strict=False)
+    }
+    places, steps = _decoded(members, codes, rows)
+    return places, steps, cells
+
+
+def _codes(members: Sequence[Values]) -> list[np.ndarray]:
+    """Return one ascending integer for each run and step, the same ones in all members."""
+    steps = [one.steps.to_numpy() for one in members]
+    highest = max((int(one.max()) for one in steps if len(one)), default=0)
+    lowest = min((int(one.min()) for one in steps if len(one)), default=0)
+    n_places = max((int(one.places[-1]) for one in members if len(one.places)), default=0)
+    if lowest >= 0 and highest < 1 << STEP_BITS and n_places < MAX_PLACE:
+        return [(one.places << STEP_BITS) | at for one, at in zip(members, steps, strict=True)]
+    pairs = pl.concat([pl.DataFrame({"place": one.places, "step": one.steps}) for one in members])
+    ranks = pairs.select(pl.struct("place", "step").rank("dense").cast(pl.Int64)).to_series()
+    ends = np.cumsum([len(one.places) for one in members])
+    return np.split(ranks.to_numpy(), ends[:-1])
+
+
+def _place_in(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the position of each row among ascending codes; -1 if it is not there."""
+    if not len(codes):
+        return np.full(len(rows), -1)
+    if len(codes) == len(rows) and np.array_equal(codes, rows):
+        return np.arange(len(rows))
+    at = np.minimum(np.searchsorted(codes, rows), len(codes) - 1)
+    return np.where(codes[at] == rows, at, -1)
+
+
+def _gathered(cells: pl.Series, index: np.ndarray) -> pl.Series:
+    if not len(cells):
+        return cells.clear(len(index)) if len(index) else cells
+    is_there = index >= 0
+    if is_there.all():
+        return cells.gather(pl.Series(index, dtype=pl.UInt32))
+    nullable = pl.Series(index, dtype=pl.Int64).set(pl.Series(~is_there), None)
+    return cells.to_frame("cell").select(pl.col("cell").gather(nullable)).to_series()
+
+
+def _decoded(
+    members: Sequence[Values], codes: Sequence[np.ndarray], rows: np.ndarray
+) -> tuple[np.ndarray, pl.Series]:
+    """Return places and steps of rows that are in at least one member."""
+    places = np.zeros(len(rows), np.int64)
+    steps = np.zeros(len(rows), np.int64)
+    for one, code in zip(members, codes, strict=True):
+        at = _place_in(code, rows)
+        is_there = at >= 0
+        places[is_there] = one.places[at[is_there]]
+        steps[is_there] = one.steps.to_numpy()[at[is_there]]
+    return places, pl.Series(steps, dtype=pl.Int64)

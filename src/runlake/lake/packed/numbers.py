@@ -1,0 +1,103 @@
+"""Numbers of packed runs: each version of a run gets one, and none is ever given twice.
+
+A number must not be given again even if the process that took it was killed, because rows under it
+may be in a file already. So it is taken from a database of its own before the first write. If the
+database is lost, the names of the data files tell the highest number.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from runlake.cache.disk.mounts import is_network
+from runlake.errors import CacheError
+from runlake.lake.packed.place import TABLES, PackedPlace
+
+BUSY_SECONDS = 60.0
+CREATE = """
+CREATE TABLE IF NOT EXISTS batches (
+  first INTEGER PRIMARY KEY, last INTEGER NOT NULL, at REAL NOT NULL, is_done INTEGER NOT NULL
+)
+"""
+MAX_NUMBER = 2**31 - 1
+
+
+def take_numbers(place: PackedPlace, count: int) -> int:
+    """Take ``count`` numbers that nobody has had; return the first of them.
+
+    Raises
+    ------
+    CacheError
+        If the database cannot be written, or all numbers are used.
+    """
+    with _changing(place) as connection:
+        (last,) = connection.execute("SELECT max(last) FROM batches").fetchone()
+        first = 1 + max(_highest_in_names(place) if last is None else last, 0)
+        if first + count > MAX_NUMBER:
+            raise CacheError(
+                f"The packed tables in '{place.path}' have used all numbers of runs. Delete the "
+                "directory, and pack the lake again.",
+                path=str(place.path),
+            )
+        connection.execute(
+            "INSERT INTO batches VALUES (?, ?, ?, 0)", (first, first + count - 1, time.time())
+        )
+    return first
+
+
+def end_batch(place: PackedPlace, first: int) -> None:
+    """Note that the numbers from ``first`` on were committed, or never will be."""
+    with _changing(place) as connection:
+        connection.execute("UPDATE batches SET is_done = 1 WHERE first = ?", (first,))
+
+
+def open_batches(place: PackedPlace, younger_than: float) -> list[tuple[int, int]]:
+    """Return the numbers, from and to, of which a process may write rows now.
+
+    Parameters
+    ----------
+    place : PackedPlace
+        The directory of the tables.
+    younger_than : float
+        A process that took its numbers this many seconds ago, and has not ended, is dead.
+    """
+    with _changing(place) as connection:
+        query = "SELECT first, last FROM batches WHERE NOT is_done AND at > ? ORDER BY first"
+        return [tuple(row) for row in connection.execute(query, (time.time() - younger_than,))]
+
+
+@contextmanager
+def _changing(place: PackedPlace) -> Iterator[sqlite3.Connection]:
+    """Change the database in one transaction."""
+    place.path.mkdir(parents=True, exist_ok=True)
+    try:
+        with closing(
+            sqlite3.connect(place.numbers, timeout=BUSY_SECONDS, isolation_level=None)
+        ) as connection:
+            if not is_network(place.path):
+                connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(CREATE)
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+    except sqlite3.DatabaseError as error:
+        raise CacheError(
+            f"'{place.numbers}' cannot be used: {error}. If it is damaged, delete it; it is built "
+            "again from the names of the data files.",
+            path=str(place.numbers),
+        ) from error
+
+
+def _highest_in_names(place: PackedPlace) -> int:
+    """Return the highest number in the names of data files, ``<first>-<last>-<id>.parquet``."""
+    highest = 0
+    for table in TABLES:
+        for path in place.data(table).glob("*.parquet"):
+            parts = path.name.split("-")
+            if len(parts) > 1 and parts[1].isdecimal():
+                highest = max(highest, int(parts[1]))
+    return highest

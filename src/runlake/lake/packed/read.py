@@ -1,0 +1,261 @@
+"""Read rows of runs from the packed tables, as a lazy frame that polars pushes projections into."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from runlake.history.decode.expressions import polars_type
+from runlake.history.frames.sources import Types
+from runlake.history.plan.key_columns import Column, KeyColumns
+from runlake.history.plan.key_facts import KeyFacts
+from runlake.history.runs.packed import PackedReading, PackedRows
+from runlake.lake.packed.kinds import table_of, type_of
+from runlake.lake.packed.line_up import Values, line_up
+from runlake.lake.packed.values import Numbered, read_values
+from runlake.lake.packed.view import PackedView
+from runlake.values import STEP, Question, RunPath
+
+# Cells in memory at once.
+CHUNK_CELLS = 32_000_000
+# Integers up to here are the same as floats.
+EXACT = 1 << 53
+FACTS = ("key", "run", "kind", "count", "first_step", "last_step", "min", "max", "is_known")
+
+
+class PackedRead(PackedRows):
+    """The rows of the packed runs of one read.
+
+    Parameters
+    ----------
+    view : PackedView
+        The tables at one moment.
+    question : Question
+        Keys and steps to read.
+    numbers : mapping of str to int
+        The number of each run, by its directory.
+    """
+
+    def __init__(self, view: PackedView, question: Question, numbers: Mapping[str, int]) -> None:
+        self._view = view
+        self._question = question
+        self._numbers = numbers
+        self._n_rows = {one.number: one.n_rows for one in view.runs.values()}
+
+    @property
+    def view(self) -> PackedView:
+        """The tables."""
+        return self._view
+
+    @cached_property
+    def types(self) -> pl.DataFrame:
+        """The keys that the question is about, of each run: key, run, type and place."""
+        names = ("key", "run", "type", "place")
+        rows = self._view.stats(names, self._question.keys, list(self._numbers.values()))
+        return rows.filter(pl.col("key") != STEP)
+
+    def readings(self, runs: Mapping[str, RunPath]) -> dict[str, PackedReading]:
+        """Return a planned read of each run.
+
+        Parameters
+        ----------
+        runs : mapping of str to RunPath
+            The path of each run, by its directory.
+        """
+        columns = self._columns()
+        touched = self._touched()
+        return {
+            directory: PackedReading(
+                runs[directory],
+                number,
+                self._n_rows[number],
+                columns.get(number, _NO_COLUMNS) if number in touched else _NO_COLUMNS,
+                self._question,
+                self,
+            )
+            for directory, number in self._numbers.items()
+            if directory in runs
+        }
+
+    def _touched(self) -> Collection[int]:
+        """Return the runs with steps in the range: files out of the range give a key no type."""
+        steps = self._question.steps
+        if steps.start <= 0 and steps.stop is None:
+            return self._n_rows
+        numbers = list(self._numbers.values())
+        rows = self._view.stats(("run", "min_step", "max_step"), [STEP], numbers)
+        return {
+            run
+            for run, first, last in rows.iter_rows()
+            if first is not None and steps.touches(first, last)
+        }
+
+    def _columns(self) -> dict[int, KeyColumns]:
+        """Return the columns of each run by its number; equal ones are one object."""
+        rows = self.types
+        if rows.is_empty():
+            return {}
+        keys = self._question.keys
+        if keys is not None:
+            order = pl.Series(list(keys), dtype=pl.String)
+            ranks = pl.DataFrame({"key": order, "place": np.arange(len(keys), dtype=np.int32)})
+            rows = rows.drop("place").join(ranks, on="key", how="left")
+        signed = rows.with_columns(pl.struct("key", "type", "place").hash().alias("hash"))
+        marks = signed.group_by("run").agg(pl.col("hash").sort().implode().hash().first())
+        first = marks.group_by("hash").agg(pl.col("run").first())
+        sample = rows.join(first, on="run").sort("place")
+        found: dict[int, KeyColumns] = {}
+        for (mark,), one in sample.group_by("hash", maintain_order=True):
+            found[mark] = KeyColumns(
+                Column(key, (key,), type_of(text))
+                for key, text in zip(one["key"], one["type"], strict=True)
+            )
+        return {run: found[mark] for run, mark in marks.iter_rows()}
+
+    def scan(self, numbers: Sequence[int], types: Types, runs: pl.DataFrame) -> pl.LazyFrame:
+        """Return the rows of runs; see `PackedRows.scan`."""
+        schema = {
+            **runs.schema,
+            STEP: pl.Int64(),
+            **{key: polars_type(dtype) for key, dtype in types.items()},
+        }
+
+        def produce(
+            with_columns: list[str] | None,
+            predicate: pl.Expr | None,
+            n_rows: int | None,
+            batch_size: int | None,
+        ) -> Iterator[pl.DataFrame]:
+            del batch_size
+            names = list(schema) if with_columns is None else with_columns
+            if n_rows == 0:
+                return
+            for frame in self._frames(numbers, types, runs, names):
+                kept = frame if predicate is None else frame.filter(predicate)
+                if n_rows is not None:
+                    kept = kept.head(n_rows)
+                    n_rows -= kept.height
+                yield kept
+                if n_rows == 0:
+                    return
+
+        return register_io_source(produce, schema=schema, is_pure=True)
+
+    def _frames(
+        self, numbers: Sequence[int], types: Types, runs: pl.DataFrame, names: Sequence[str]
+    ) -> Iterator[pl.DataFrame]:
+        asked = self._question.keys
+        needed = [key for key in types if key in names or asked]
+        for start, stop in self._chunks(numbers, len(needed)):
+            part = Numbered(numbers[start:stop])
+            found = {key: self._values(key, part, types) for key in needed}
+            axis = None
+            if not asked:
+                axis = self._values(STEP, part, {STEP: type_of("int64")})
+            places, steps, cells = line_up(found, axis, self._question.projection.how)
+            index = pl.Series(places, dtype=pl.UInt32)
+            columns = [
+                one.alias("").gather(index).alias(one.name)
+                for one in runs[start:stop].get_columns()
+                if one.name in names
+            ]
+            if STEP in names:
+                columns.append(steps.alias(STEP))
+            columns += [cells[key].alias(key) for key in types if key in names]
+            by_name = {one.name: one for one in columns}
+            if not by_name:
+                continue
+            yield pl.DataFrame([by_name[name] for name in names])
+
+    def _chunks(self, numbers: Sequence[int], n_keys: int) -> Iterator[tuple[int, int]]:
+        limit = max(1, CHUNK_CELLS // max(1, n_keys))
+        start = n_rows = 0
+        for place, number in enumerate(numbers):
+            n_rows += self._n_rows[number]
+            if n_rows >= limit:
+                yield start, place + 1
+                start, n_rows = place + 1, 0
+        if start < len(numbers):
+            yield start, len(numbers)
+
+    def _values(self, key: str, part: Numbered, types: Types) -> Values:
+        dtype = types[key]
+        return read_values(
+            self._view, key, self._kinds(key, part), part, dtype, self._question.steps
+        )
+
+    def _kinds(self, key: str, part: Numbered) -> dict[str, np.ndarray]:
+        """Return the runs of a part that have a key, by the type of its values."""
+        if key == STEP:
+            return {"int64": np.asarray(part.numbers, np.int32)}
+        by_type = self._by_key.get(key, {})
+        return {
+            text: held
+            for text, of_type in by_type.items()
+            if table_of(text) is not None and len(held := of_type[part.holds(of_type)])
+        }
+
+    @cached_property
+    def _by_key(self) -> dict[str, dict[str, np.ndarray]]:
+        rows = self.types
+        found: dict[str, dict[str, np.ndarray]] = {}
+        for (key, text), one in rows.group_by(["key", "type"], maintain_order=True):
+            found.setdefault(str(key), {})[str(text)] = one["run"].to_numpy()
+        return found
+
+    def files(self) -> dict[str, int]:
+        """Return the bytes of the files that can have rows of the question, by their paths."""
+        keys = self.types.select("key", "type").unique()
+        numbers = list(self._numbers.values())
+        paths = {
+            path
+            for key, text in keys.iter_rows()
+            if (table := table_of(text)) is not None
+            for path in self._view.files_of(table, key, numbers)
+        }
+        sizes = {one.path: one.n_bytes for of in self._view.files.values() for one in of}
+        return {path: sizes[path] for path in sorted(paths)}
+
+    def key_facts(self, number: int) -> dict[str, KeyFacts]:
+        """Return facts about the keys of a run, from the table ``stats``."""
+        return self._facts.get(number, {})
+
+    @cached_property
+    def _facts(self) -> dict[int, dict[str, KeyFacts]]:
+        numbers = list(self._numbers.values())
+        rows = self._view.stats((*FACTS, "place"), None, numbers)
+        rows = rows.filter(pl.col("kind").is_not_null()).sort("run", "place")
+        found: dict[int, dict[str, KeyFacts]] = {}
+        for key, run, kind, count, first, last, low, high, is_known, _ in rows.iter_rows():
+            bounds = (low, high) if is_known else (None, None)
+            found.setdefault(run, {})[key] = KeyFacts(key, kind, count, first, last, *bounds)
+        return found
+
+    def known_values(self, key: str, choice: str) -> Mapping[int, tuple[Any, ...]]:
+        """Return the lowest, highest or last number of a key of each run, and its step."""
+        if self._question.steps.start > 0 or self._question.steps.stop is not None:
+            return {}
+        value, step = ("last", "at_step") if choice == "last" else (choice, f"{choice}_step")
+        rows = self._view.stats(
+            ("run", "type", "n", value, step), [key], list(self._numbers.values())
+        )
+        nothing: tuple[Any, ...] = (None, None)
+        found = dict.fromkeys(self._numbers.values(), nothing)
+        for run, text, n, one, at in rows.iter_rows():
+            if n == 0 or at is None:
+                continue
+            if text in ("float", "double"):
+                found[run] = (at, one)
+            elif text.startswith(("int", "uint")) and abs(one) < EXACT:
+                found[run] = (at, int(one))
+            else:
+                del found[run]
+        return found
+
+
+_NO_COLUMNS = KeyColumns(())

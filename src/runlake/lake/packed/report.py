@@ -1,0 +1,88 @@
+"""`PackReport`: what a pack did."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from runlake.errors.screen import for_screen, line_for_screen
+
+SHOWN_RUNS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PackReport:
+    """What `Lake.pack` did.
+
+    Parameters
+    ----------
+    packed : list of str
+        Paths of the runs that were packed: new ones, and those that had changed.
+    unchanged : list of str
+        Paths of the runs that were packed before, and have not changed.
+    left_out : dict of str to str
+        Why a run stays in its exports only, by path.
+    n_files, n_bytes : int
+        Files of the packed tables, and their bytes.
+    n_compacted : int
+        Number of files that were merged into others.
+    n_dropped_exports, n_dropped_bytes : int
+        Exports that were deleted, and their bytes.
+    seconds : float
+        Time that it took.
+    """
+
+    packed: list[str]
+    unchanged: list[str]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    n_files: int = 0
+    n_bytes: int = 0
+    n_compacted: int = 0
+    n_dropped_exports: int = 0
+    n_dropped_bytes: int = 0
+    seconds: float = 0.0
+
+    @property
+    def n_runs(self) -> int:
+        """Number of runs that are packed now."""
+        return len(self.packed) + len(self.unchanged)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all values as a dict, which JSON can represent."""
+        return asdict(self)
+
+    def to_json(self) -> str:
+        """Return all values as a line of JSON."""
+        return json.dumps(self.to_dict())
+
+    def _summary(self) -> str:
+        text = (
+            f"Packed {len(self.packed):,} runs; {len(self.unchanged):,} were packed already. The "
+            f"tables have {self.n_files:,} files of {self.n_bytes:,} bytes. {self.seconds:.1f} s."
+        )
+        if self.n_dropped_exports:
+            text += (
+                f" Deleted {self.n_dropped_exports:,} exports of {self.n_dropped_bytes:,} bytes."
+            )
+        return text
+
+    def __str__(self) -> str:
+        lines = [
+            line_for_screen(f"  left out {run}: {reason}")
+            for run, reason in list(self.left_out.items())[:SHOWN_RUNS]
+        ]
+        if len(self.left_out) > SHOWN_RUNS:
+            lines.append(f"  and {len(self.left_out) - SHOWN_RUNS:,} more")
+        return "\n".join([for_screen(self._summary()), *lines])
+
+    def __repr__(self) -> str:
+        return (
+            f"<PackReport packed={len(self.packed)}, unchanged={len(self.unchanged)}, "
+            f"left_out={len(self.left_out)}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"

@@ -1,0 +1,74 @@
+"""Give a packed run whose exports were dropped a temporary export, for reads that need one."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from runlake.cache.disk.file_state import FileState
+from runlake.cache.pull_result import PullResult
+from runlake.cache.stored_export import LoadedExports, StoredExport
+from runlake.exports.footers.statistics import read_export_facts
+from runlake.exports.validator import Validator
+from runlake.history.frames.sources import answer_types
+from runlake.lake.packed.kinds import BINARY, MIXED
+from runlake.lake.packed.read import PackedRead
+from runlake.lake.packed.view import PackedView
+from runlake.values import Question, RunPath
+
+
+def restored(
+    view: PackedView, run: RunPath, relative: str, number: int, pulled: PullResult
+) -> PullResult:
+    """Write the packed rows of a run into a temporary file, and return it as the run's export.
+
+    Parameters
+    ----------
+    view : PackedView
+        The packed tables.
+    run : RunPath
+        The run.
+    relative : str
+        The run's directory relative to the root.
+    number : int
+        Its number.
+    pulled : PullResult
+        What is on disk of the run otherwise.
+    """
+    read = PackedRead(view, Question(), {relative: number})
+    reading = read.readings({relative: run})[relative]
+    types = answer_types([reading.columns], None)
+    rows = read.scan([number], types, pl.DataFrame({"": [0]})).collect()
+    table = rows.select(rows.columns[1:]).to_arrow(compat_level=pl.CompatLevel.oldest())
+    texts = dict(read.types.select("key", "type").iter_rows())
+    for place, name in enumerate(table.column_names):
+        if texts.get(name) in (BINARY, MIXED):
+            column = table.column(place).cast(pa.large_binary())
+            table = table.set_column(place, name, column)
+    directory = tempfile.TemporaryDirectory(prefix="runlake-")
+    path = Path(directory.name) / "packed.parquet"
+    pq.write_table(table, path)
+    facts = read_export_facts(path)
+    export = StoredExport(
+        f"packed/{number}",
+        path,
+        Validator(),
+        path.stat().st_size,
+        None,
+        FileState.of(path),
+        facts,
+    )
+    last = max(facts.last_step if facts.last_step is not None else -1, pulled.manifest.last_step)
+    return replace(
+        pulled,
+        manifest=replace(pulled.manifest, last_step=last),
+        directory=Path(directory.name),
+        exports=LoadedExports([export]),
+        n_left_out=0,
+        keeper=directory,
+    )

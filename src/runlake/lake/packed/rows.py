@@ -1,0 +1,176 @@
+"""Read a run from its exports, as the columns of the packed tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+
+from runlake.backend.http.client import Client
+from runlake.cache.held_part import read_held_part
+from runlake.cache.layout import RunDirectory
+from runlake.history.frames.scan import json_keys, plan_types, scan_as
+from runlake.history.plan.arrow_types import is_binary
+from runlake.history.plan.key_facts import KeyFacts
+from runlake.history.reader import Reading, open_reading
+from runlake.lake.packed.kinds import table_of, text_of
+from runlake.lake.packed.place import DOCUMENTS, INTEGERS
+from runlake.values import STEP, Question
+
+if TYPE_CHECKING:
+    from runlake.history.frames.sources import Types
+
+# polars takes some names of columns for patterns.
+CELLS = "value"
+
+
+class Unpackable(Exception):
+    """A run stays in its exports; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunToPack:
+    """A run to pack, under a number of its own.
+
+    Parameters
+    ----------
+    directory : RunDirectory
+        The run's directory.
+    source : str
+        What the run is read from, see `runlake.lake.packed.sources`.
+    number : int
+        Its number.
+    """
+
+    directory: RunDirectory
+    source: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyValues:
+    """The values of one key of a run.
+
+    Parameters
+    ----------
+    key : str
+        The key.
+    type : str
+        Its type, see `runlake.lake.packed.kinds`.
+    table : str or None
+        The table of its values; None if it has none.
+    steps, values : Series or None
+        Its steps, ascending, and the values in the type of the table.
+    facts : KeyFacts or None
+        What the statistics of the exports say.
+    """
+
+    key: str
+    type: str
+    table: str | None
+    steps: pl.Series | None
+    values: pl.Series | None
+    facts: KeyFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunValues:
+    """A run as columns; the first is ``_step`` itself, with one value per row of the run."""
+
+    run: RunToPack
+    n_rows: int
+    keys: Sequence[KeyValues]
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes in memory."""
+        held = [one.values for one in self.keys if one.values is not None]
+        return sum(int(one.estimated_size()) + 8 * len(one) for one in held)
+
+
+def read_run(client: Client, run: RunToPack) -> RunValues:
+    """Read all rows of a run that is complete on disk.
+
+    Parameters
+    ----------
+    client : Client
+        An offline client of the run's backend.
+    run : RunToPack
+        The run.
+
+    Raises
+    ------
+    Unpackable
+        If the run lacks keys or steps on disk, or has a key of a type that no table holds.
+    CacheCorrupt
+        If a file is damaged.
+    """
+    part = read_held_part(client.settings, run.directory, Question())
+    if part.lacking is not None:
+        raise Unpackable(part.lacking)
+    reading = open_reading(client, run.directory.run, Question(), pulled=part.pulled)
+    frame, types = reading.healing(_collected)
+    facts = reading.logged_keys()
+    stored_json = _keys_of_json(reading, types)
+    steps = frame[STEP]
+    has_rows = not frame.is_empty()
+    keys = [KeyValues(STEP, "int64", INTEGERS if has_rows else None, steps, steps, None)]
+    for key, dtype in types.items():
+        text = text_of(dtype, is_json=key in stored_json)
+        if text is None:
+            raise Unpackable(f"its key {key!r} has values of the type {dtype}")
+        keys.append(
+            _values_of(key, text, steps, frame.get_column(key).alias(CELLS), facts.get(key))
+        )
+    return RunValues(run, frame.height, keys)
+
+
+def _collected(reading: Reading) -> tuple[pl.DataFrame, Types]:
+    live = reading.live_rows()
+    types = plan_types(reading.plan, live)
+    return scan_as(reading.plan, types, live).collect(), types
+
+
+def _keys_of_json(reading: Reading, types: Mapping[str, pa.DataType | None]) -> set[str]:
+    """Return the keys whose values are JSON in all exports."""
+    texts = set(json_keys(types))
+    found: dict[str, bool] = {}
+    for export in reading.plan.exports if texts else ():
+        for column in export.columns:
+            if column.key in texts:
+                found[column.key] = found.get(column.key, True) and is_binary(column.dtype)
+    return {key for key, is_json in found.items() if is_json}
+
+
+def _values_of(
+    key: str, text: str, steps: pl.Series, cells: pl.Series, facts: KeyFacts | None
+) -> KeyValues:
+    table = table_of(text)
+    n_nulls = cells.null_count()
+    if table is None or n_nulls == len(cells):
+        return KeyValues(key, text, None, None, None, facts)
+    if n_nulls:
+        kept = cells.is_not_null()
+        steps, cells = steps.filter(kept), cells.filter(kept)
+    return KeyValues(key, text, table, steps, _stored(key, text, table, cells), facts)
+
+
+def _stored(key: str, text: str, table: str, cells: pl.Series) -> pl.Series:
+    if table == DOCUMENTS:
+        return cells if cells.dtype == pl.String else json_texts(cells)
+    if table == INTEGERS and cells.dtype != pl.Int64:
+        try:
+            return cells.cast(pl.Int64)
+        except pl.exceptions.InvalidOperationError:
+            raise Unpackable(f"its key {key!r} has integers beyond 64 bits ({text})") from None
+    return cells.cast(pl.Float64) if cells.dtype == pl.Float32 else cells
+
+
+def json_texts(cells: pl.Series) -> pl.Series:
+    """Return lists and structs as JSON text; NaN and infinities are written as Python does."""
+    found: list[Any] = cells.to_arrow().to_pylist()
+    return pl.Series([json.dumps(one) for one in found], dtype=pl.String)

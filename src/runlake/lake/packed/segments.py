@@ -1,0 +1,300 @@
+"""Write runs into data files: sorted by key, run and step, a segment of runs at a time.
+
+A segment is bounded by its bytes in memory, not by its number of runs. Files are written under
+another name and get their own when they are complete, so that no file with the name of a data file
+is ever cut off.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from runlake.lake.packed.place import METRICS, STATS, PackedPlace
+from runlake.lake.packed.rows import KeyValues, RunValues
+from runlake.lake.packed.schemas import arrow_schema
+from runlake.lake.packed.stats import joined_stats, stats_of
+
+SEGMENT_BYTES = 256 << 20
+# A key gets row groups of its own from this number of rows; other keys share them.
+OWN_ROWS = 100_000
+SHARED_ROWS = 250_000
+MAX_ROWS = 1 << 20
+PARTIAL = ".part"
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A data file that no snapshot names yet."""
+
+    table: str
+    path: str
+    n_rows: int
+    n_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PackedRun:
+    """A run whose rows are in files of a segment."""
+
+    number: int
+    directory: str
+    source: str
+    n_rows: int
+
+
+@dataclass(slots=True)
+class Segment:
+    """Files with all values of some runs; picklable, as other machines may write it.
+
+    Parameters
+    ----------
+    files : list of WrittenFile
+        The files.
+    runs : list of PackedRun
+        The runs.
+    left_out : dict of str to str
+        Why runs were not packed, by their directory.
+    """
+
+    files: list[WrittenFile] = field(default_factory=list)
+    runs: list[PackedRun] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def add(self, other: Segment) -> None:
+        """Add the files and runs of another segment."""
+        self.files += other.files
+        self.runs += other.runs
+        self.left_out |= other.left_out
+
+
+def write_segments(
+    place: PackedPlace, runs: Iterable[RunValues], max_bytes: int = SEGMENT_BYTES
+) -> Iterator[Segment]:
+    """Write runs into segments, in their order, and yield each segment when its files are complete.
+
+    Parameters
+    ----------
+    place : PackedPlace
+        The directory of the tables.
+    runs : iterable of RunValues
+        The runs, ascending by number.
+    max_bytes : int
+        Bytes in memory from which a segment is written.
+    """
+    held: list[RunValues] = []
+    n_bytes = 0
+    for run in runs:
+        held.append(run)
+        n_bytes += run.n_bytes
+        if n_bytes >= max_bytes:
+            yield write_segment(place, held)
+            held, n_bytes = [], 0
+    if held:
+        yield write_segment(place, held)
+
+
+def write_segment(place: PackedPlace, runs: Sequence[RunValues]) -> Segment:
+    """Write the files of one segment."""
+    by_key: dict[tuple[str, str], list[tuple[int, KeyValues]]] = {}
+    for one in runs:
+        for values in one.keys:
+            if values.table is not None:
+                by_key.setdefault((values.table, values.key), []).append((one.run.number, values))
+    first, last = runs[0].run.number, runs[-1].run.number
+    segment = Segment()
+    stats: list[pl.DataFrame] = []
+    for table in METRICS:
+        keys = sorted(key for of, key in by_key if of == table)
+        if not keys:
+            continue
+        blocks: Iterator[Block] = (_block(key, by_key.pop((table, key))) for key in keys)
+        segment.files.append(write_file(place, table, (first, last), _noting(blocks, stats)))
+    segment.files.append(_write_stats(place, (first, last), stats, runs))
+    segment.runs = [
+        PackedRun(one.run.number, one.run.directory.relative, one.run.source, one.n_rows)
+        for one in runs
+    ]
+    return segment
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """All values of one key in a segment, ascending by run and step.
+
+    Parameters
+    ----------
+    key : str
+        The key.
+    numbers, counts : array
+        The number of each run, and its number of values.
+    steps, values : Series
+        The values of all runs.
+    """
+
+    key: str
+    numbers: np.ndarray
+    counts: np.ndarray
+    steps: pl.Series
+    values: pl.Series
+
+    def table(self, schema: pa.Schema) -> pa.Table:
+        """Return the rows in the form of a data file."""
+        n_rows = len(self.values)
+        keys = pa.DictionaryArray.from_arrays(
+            pa.array(np.zeros(n_rows, np.int32)), pa.array([self.key], pa.string())
+        )
+        oldest = pl.CompatLevel.oldest()
+        columns = [
+            keys,
+            pa.array(np.repeat(self.numbers, self.counts), pa.int32()),
+            self.steps.to_arrow(compat_level=oldest),
+            self.values.to_arrow(compat_level=oldest),
+        ]
+        return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _block(key: str, found: Sequence[tuple[int, KeyValues]]) -> Block:
+    steps = [values.steps for _, values in found if values.steps is not None]
+    cells = [values.values for _, values in found if values.values is not None]
+    return Block(
+        key,
+        np.array([number for number, _ in found], np.int32),
+        np.array([len(one) for one in cells], np.int64),
+        pl.concat([one.alias("step") for one in steps], rechunk=True),
+        pl.concat([one.alias("value") for one in cells], rechunk=True),
+    )
+
+
+def _noting(blocks: Iterable[Block], stats: list[pl.DataFrame]) -> Iterator[Block]:
+    for block in blocks:
+        stats.append(stats_of(block.key, block.numbers, block.counts, block.steps, block.values))
+        yield block
+
+
+def write_file(
+    place: PackedPlace, table: str, numbers: tuple[int, int], blocks: Iterable[Block]
+) -> WrittenFile:
+    """Write blocks, ascending by key, into a data file of a metrics table.
+
+    Parameters
+    ----------
+    place : PackedPlace
+        The directory of the tables.
+    table : str
+        The table.
+    numbers : tuple of int
+        The lowest and the highest number of a run in the file; its name has both.
+    blocks : iterable of Block
+        The values.
+    """
+    schema = arrow_schema(table, has_dictionary=True)
+    return _write(place, table, numbers, schema, (block.table(schema) for block in blocks))
+
+
+def write_tables(
+    place: PackedPlace, table: str, numbers: tuple[int, int], keys: Iterable[pa.Table]
+) -> WrittenFile:
+    """Write a data file from tables with the rows of one key each; see `write_file`."""
+    schema = arrow_schema(table)
+    return _write(place, table, numbers, schema, (rows.cast(schema) for rows in keys))
+
+
+def _write(
+    place: PackedPlace,
+    table: str,
+    numbers: tuple[int, int],
+    schema: pa.Schema,
+    keys: Iterable[pa.Table],
+) -> WrittenFile:
+    path, partial = _new_file(place, table, numbers)
+    with _writer(partial, schema) as writer:
+        shared: list[pa.Table] = []
+        n_shared = 0
+        for rows in keys:
+            if rows.num_rows >= OWN_ROWS:
+                n_shared = _write_shared(writer, shared)
+                writer.write_table(rows, row_group_size=MAX_ROWS)
+                continue
+            if n_shared + rows.num_rows > SHARED_ROWS:
+                n_shared = _write_shared(writer, shared)
+            shared.append(rows)
+            n_shared += rows.num_rows
+        _write_shared(writer, shared)
+    return _finished(table, path, partial)
+
+
+def _write_shared(writer: pq.ParquetWriter, shared: list[pa.Table]) -> int:
+    if shared:
+        rows = pa.concat_tables(shared).unify_dictionaries()
+        writer.write_table(rows, row_group_size=MAX_ROWS)
+        shared.clear()
+    return 0
+
+
+def write_rows(
+    place: PackedPlace, table: str, numbers: tuple[int, int], rows: pl.DataFrame
+) -> WrittenFile:
+    """Write a frame with the columns of a table as a data file."""
+    schema = arrow_schema(table)
+    path, partial = _new_file(place, table, numbers)
+    with _writer(partial, schema) as writer:
+        found = rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
+        writer.write_table(found, row_group_size=OWN_ROWS)
+    return _finished(table, path, partial)
+
+
+def _write_stats(
+    place: PackedPlace,
+    numbers: tuple[int, int],
+    found: Sequence[pl.DataFrame],
+    runs: Sequence[RunValues],
+) -> WrittenFile:
+    return write_rows(place, STATS, numbers, joined_stats(found, runs))
+
+
+def _new_file(place: PackedPlace, table: str, numbers: tuple[int, int]) -> tuple[Path, Path]:
+    first, last = numbers
+    path = place.data(table) / f"{first:010d}-{last:010d}-{uuid.uuid4().hex}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path, path.with_name(path.name + PARTIAL)
+
+
+def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    names = [name for name in schema.names if name in ("key", "run", "type", "kind")]
+    steps = {"step": "DELTA_BINARY_PACKED"} if "step" in schema.names else None
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        use_dictionary=names,
+        column_encoding=steps,
+        write_page_index=True,
+        store_schema=False,
+    )
+
+
+def _finished(table: str, path: Path, partial: Path) -> WrittenFile:
+    """Give a complete file its name, once its bytes are on the disk."""
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.rename(path)
+    _sync_directory(path.parent)
+    metadata = pq.read_metadata(path)
+    return WrittenFile(table, str(path), metadata.num_rows, path.stat().st_size)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,88 @@
+"""What each run is read from, as one short text: a packed run with another text is outdated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from runlake.cache.catalog import Catalog
+from runlake.cache.layout import RunDirectory
+from runlake.lake.packed.schemas import FIELDS
+from runlake.values import RunPath
+
+SEPARATOR = "\n"
+QUERY = """
+SELECT runs.directory, backend, entity, project, run_id, is_complete, n_live_rows,
+  history_line_count, last_step, heartbeat_at, offered_at, pulled_at,
+  (SELECT group_concat(file, char(10)) FROM
+    (SELECT file FROM exports
+     WHERE exports.directory = runs.directory AND dropped_at IS NULL ORDER BY file)),
+  {columns}
+FROM runs
+ORDER BY created_us IS NULL, created_us, entity, project, run_id, directory
+"""
+N_FIXED = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a run is read from.
+
+    Parameters
+    ----------
+    relative : str
+        The run's directory, relative to the root of the cache.
+    names : tuple of str
+        Backend, entity, project and id of the run.
+    text : str or None
+        Changes if the rows of the run can have changed. None if the run is not complete on disk, so
+        that it is not packed.
+    fields : tuple
+        The run's `FIELDS`, if they were requested.
+    """
+
+    relative: str
+    names: tuple[str, ...]
+    text: str | None
+    fields: tuple[Any, ...] = ()
+
+    @property
+    def path(self) -> RunPath:
+        """The path of the run."""
+        return RunPath(*self.names[1:])
+
+    def directory(self, root: Path) -> RunDirectory:
+        """Return the run's directory in a cache."""
+        return RunDirectory(root, self.names[0], self.path)
+
+
+def read_sources(root: Path, *, has_fields: bool = False) -> list[Source] | None:
+    """Return the source of each run, oldest run first; None if the catalog cannot be read.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    has_fields : bool
+        Also return the fields of the runs.
+    """
+    names = [f"runs.{column.name}" for column in FIELDS] if has_fields else ["NULL"]
+    rows = Catalog(root).select(QUERY.format(columns=", ".join(names)))
+    if rows is None:
+        return None
+    return [
+        Source(row[0], row[1:5], _text(row), tuple(row[N_FIXED:]) if has_fields else ())
+        for row in rows
+    ]
+
+
+def _text(row: Sequence[Any]) -> str | None:
+    is_complete, n_live_rows, *live, files = row[5:N_FIXED]
+    if not is_complete:
+        return None
+    # The rows that are in no export are in a file of another name only if the run went on.
+    parts = [files or "", *(map(str, live) if n_live_rows else ())]
+    return blake2b(SEPARATOR.join(parts).encode(), digest_size=12).hexdigest()

@@ -1,0 +1,54 @@
+"""The table ``runs`` at one moment: which runs are packed, under which numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import polars as pl
+
+from runlake.lake.packed.place import RUNS
+from runlake.lake.packed.schemas import SCHEMAS
+from runlake.lake.packed.table import Moment, PackedFile, Tables
+
+NAMES = [column.name for column in SCHEMAS[RUNS]]
+# What a read and a pack need of each run.
+SHORT = ("directory", "run", "source", "n_rows", "pulled_at")
+
+
+def read_packed_runs(
+    tables: Tables, moment: Moment, columns: Sequence[str] = SHORT
+) -> pl.DataFrame:
+    """Return the packed runs of a moment, ascending by number.
+
+    Parameters
+    ----------
+    tables : Tables
+        The tables.
+    moment : Moment
+        The moment.
+    columns : sequence of str
+        Columns of the table ``runs``.
+    """
+    return read_files(tables.files_of(RUNS, moment.runs), columns)
+
+
+def read_files(files: Iterable[PackedFile], columns: Sequence[str] = NAMES) -> pl.DataFrame:
+    """Return the rows of files of the table ``runs``, ascending by number."""
+    paths = [one.path for one in files]
+    if not paths:
+        return empty_runs().select(columns)
+    needed = list(dict.fromkeys([*columns, "run"]))
+    rows = pl.scan_parquet(paths, glob=False).select(needed).collect()
+    return rows.sort("run").select(columns)
+
+
+def empty_runs() -> pl.DataFrame:
+    """Return the table ``runs`` without rows."""
+    types = {
+        "string": pl.String(),
+        "int": pl.Int32(),
+        "long": pl.Int64(),
+        "double": pl.Float64(),
+        "boolean": pl.Boolean(),
+    }
+    return pl.DataFrame(schema={one.name: types[one.kind] for one in SCHEMAS[RUNS]})

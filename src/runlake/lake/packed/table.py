@@ -1,0 +1,519 @@
+"""The packed tables as Iceberg tables; the only module that knows pyiceberg.
+
+A file of data is written by `runlake.lake.packed.segments` and registered here without a copy. The
+snapshots of ``runs`` carry the snapshot ids of all other tables, so that one snapshot of ``runs``
+is one moment of the whole lake.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from runlake.errors import CacheError, MissingExtra
+from runlake.lake.packed.metadata_files import newest_metadata
+from runlake.lake.packed.place import (
+    METRICS,
+    NAMESPACE,
+    RUNS,
+    STATS,
+    TABLES,
+    PackedPlace,
+)
+from runlake.lake.packed.schemas import KEY_ID, RUN_ID_FIELD, SCHEMAS
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog.sql import SqlCatalog
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import Table
+
+PREFIX = "runlake.snapshot."
+BUSY_SECONDS = 60
+COMMON = {
+    "format-version": "2",
+    "commit.manifest-merge.enabled": "true",
+    "commit.manifest.min-count-to-merge": "10",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+    "write.metadata.metrics.default": "none",
+    "write.metadata.metrics.column.key": "full",
+    "write.metadata.metrics.column.run": "full",
+    "commit.retry.num-retries": "20",
+    "commit.retry.max-wait-ms": "2000",
+}
+# A commit to `runs` is only right for the snapshot from which it was made.
+OF_RUNS = {"commit.retry.num-retries": "0"}
+
+
+class Outdated(Exception):
+    """Another process changed a table meanwhile; the caller reads it again and tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedFile:
+    """A data file of a table.
+
+    Parameters
+    ----------
+    path : str
+        Its path.
+    n_rows, n_bytes : int
+        Rows, and length.
+    first_key, last_key : str or None
+        Lowest and highest key in it; None if unknown, or if the table has no keys.
+    first_run, last_run : int or None
+        Lowest and highest number of a run in it.
+    """
+
+    path: str
+    n_rows: int
+    n_bytes: int
+    first_key: str | None
+    last_key: str | None
+    first_run: int | None
+    last_run: int | None
+
+    def may_hold(self, key: str | None) -> bool:
+        """Return whether the file can have rows of a key; None means any key."""
+        if key is None or self.first_key is None or self.last_key is None:
+            return True
+        # Iceberg orders texts by their bytes.
+        return self.first_key.encode() <= key.encode() <= self.last_key.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One moment of the lake: a snapshot of ``runs``, and those of the other tables it names.
+
+    Parameters
+    ----------
+    ids : mapping of str to int or None
+        The snapshot of each table; None for a table without data.
+    """
+
+    ids: Mapping[str, int | None]
+
+    @property
+    def runs(self) -> int | None:
+        """The snapshot of ``runs``; None before the first commit."""
+        return self.ids[RUNS]
+
+
+NOTHING = Moment(dict.fromkeys(TABLES))
+
+
+class Tables:
+    """The packed tables of one directory; see `open_tables`.
+
+    Parameters
+    ----------
+    place : PackedPlace
+        Their directory.
+    catalog : SqlCatalog
+        The catalog of pyiceberg.
+    """
+
+    def __init__(self, place: PackedPlace, catalog: SqlCatalog) -> None:
+        self.place = place
+        self._catalog = catalog
+        self._loaded: dict[str, Table] = {}
+        self._files: dict[tuple[str, int], tuple[PackedFile, ...]] = {}
+
+    def close(self) -> None:
+        """Close the connections to the catalog."""
+        self._catalog.engine.dispose()
+
+    def reload(self) -> None:
+        """Read the tables again at their next use, as other processes may have changed them."""
+        self._loaded.clear()
+
+    def heads(self) -> dict[str, int | None]:
+        """Return the newest snapshot of each table; not all of it may be named by ``runs``."""
+        return {name: _head(self._table(name)) for name in TABLES}
+
+    def snapshot_ids(self, tag: str | None = None) -> Moment:
+        """Return the newest moment of the lake, or the one that a tag names.
+
+        Raises
+        ------
+        KeyError
+            If there is no such tag.
+        """
+        if tag is None:
+            found = _head(self._table(RUNS))
+        else:
+            found = self._table(RUNS).refs()[tag].snapshot_id
+        return NOTHING if found is None else self.moment_of(found)
+
+    def moment_of(self, runs: int) -> Moment:
+        """Return the moment of a snapshot of ``runs``."""
+        snapshot = self._table(RUNS).snapshot_by_id(runs)
+        if snapshot is None:
+            raise KeyError(runs)
+        named: Mapping[str, str] = (
+            snapshot.summary.additional_properties if snapshot.summary else {}
+        )
+        ids = {name: named.get(PREFIX + name) for name in (*METRICS, STATS)}
+        known = {name: None if one is None else int(one) for name, one in ids.items()}
+        return Moment({**known, RUNS: runs})
+
+    def moments(self) -> list[tuple[Moment, float]]:
+        """Return all moments that can be read, oldest first, with their times since 1970."""
+        found = sorted(self._table(RUNS).snapshots(), key=lambda one: one.sequence_number or 0)
+        return [(self.moment_of(one.snapshot_id), one.timestamp_ms / 1000) for one in found]
+
+    def load_at(self, moment: Moment, key: str | None = None) -> dict[str, tuple[PackedFile, ...]]:
+        """Return the data files of each table at a moment; see `files_of`."""
+        return {name: self.files_of(name, moment.ids[name], key) for name in TABLES}
+
+    def files_of(
+        self, table: str, snapshot_id: int | None, key: str | None = None
+    ) -> tuple[PackedFile, ...]:
+        """Return the data files of a table in a snapshot.
+
+        Parameters
+        ----------
+        table : str
+            The table.
+        snapshot_id : int or None
+            The snapshot; None has no files.
+        key : str, optional
+            Leave out files that cannot have rows of this key.
+        """
+        if snapshot_id is None:
+            return ()
+        known = self._files.get((table, snapshot_id))
+        if known is None:
+            found = self._data_files(table, snapshot_id).values()
+            known = tuple(sorted(map(_packed_file, found), key=_order))
+            self._files[table, snapshot_id] = known
+        return tuple(one for one in known if one.may_hold(key))
+
+    def append(self, table: str, files: Sequence[str]) -> int | None:
+        """Register data files, and return the newest snapshot."""
+        if files:
+            self._table(table).add_files(list(files), check_duplicate_files=False)
+        return _head(self._table(table))
+
+    def replace(
+        self,
+        table: str,
+        removed: Iterable[str],
+        files: Sequence[str],
+        properties: Mapping[str, str] | None = None,
+    ) -> int | None:
+        """Register data files in place of others, in one snapshot; return the snapshot.
+
+        Raises
+        ------
+        Outdated
+            If another process changed the table meanwhile so that this cannot be done.
+        """
+        from pyiceberg.exceptions import CommitFailedException, ValidationException
+        from pyiceberg.io.pyarrow import parquet_files_to_data_files
+
+        loaded = self._table(table)
+        gone = set(removed)
+        head = _head(loaded)
+        present = {} if head is None else self._data_files(table, head)
+        if not gone <= present.keys():
+            raise Outdated(table)
+        try:
+            with (
+                loaded.transaction() as transaction,
+                transaction.update_snapshot(dict(properties or {})).overwrite() as change,
+            ):
+                for path in gone:
+                    change.delete_data_file(present[path])
+                for one in parquet_files_to_data_files(
+                    loaded.io, transaction.table_metadata, iter(files)
+                ):
+                    change.append_data_file(one)
+        except (CommitFailedException, ValidationException) as error:
+            self.reload()
+            raise Outdated(table) from error
+        self.reload()
+        return _head(self._table(table))
+
+    def commit_runs(
+        self,
+        base: int | None,
+        removed: Iterable[str],
+        files: Sequence[str],
+        ids: Mapping[str, int | None],
+    ) -> Moment:
+        """Commit a new state of ``runs``, which names the snapshots of the other tables.
+
+        Parameters
+        ----------
+        base : int or None
+            The snapshot of ``runs`` from which the new state was made.
+        removed, files : iterable of str
+            Data files that are no longer part of the table, and new ones.
+        ids : mapping
+            The snapshot of each other table.
+
+        Raises
+        ------
+        Outdated
+            If ``runs`` has another snapshot than ``base`` by now; nothing has been changed then.
+        """
+        self.reload()
+        if _head(self._table(RUNS)) != base:
+            raise Outdated(RUNS)
+        named = {PREFIX + name: str(one) for name, one in ids.items() if one is not None}
+        self.replace(RUNS, removed, files, named)
+        return self.snapshot_ids()
+
+    def tag(self, name: str, moment: Moment | None = None) -> Moment:
+        """Give a moment a name: expiry keeps its snapshots, and all files that these name.
+
+        Parameters
+        ----------
+        name : str
+            A name that no other tag has.
+        moment : Moment, optional
+            The moment; if omitted, the newest.
+        """
+        found = self.snapshot_ids() if moment is None else moment
+        for table in TABLES:  # `runs` last: who finds the tag there can read all tables
+            snapshot_id = found.ids[table]
+            if snapshot_id is not None and name not in self._table(table).refs():
+                self._table(table).manage_snapshots().create_tag(snapshot_id, name).commit()
+        self.reload()
+        return found
+
+    def untag(self, name: str) -> None:
+        """Remove a tag from all tables."""
+        for table in reversed(TABLES):
+            if name in self._table(table).refs():
+                self._table(table).manage_snapshots().remove_tag(name).commit()
+        self.reload()
+
+    def tags(self) -> dict[str, Moment]:
+        """Return the tags, with the moments that they name."""
+        refs = self._table(RUNS).refs()
+        return {
+            name: self.moment_of(ref.snapshot_id)
+            for name, ref in refs.items()
+            if ref.snapshot_ref_type == "tag"
+        }
+
+    def expire(self, table: str, kept: Iterable[int], before: float) -> int:
+        """Drop old snapshots of a table; tagged ones and the newest stay in any case.
+
+        Parameters
+        ----------
+        table : str
+            The table.
+        kept : iterable of int
+            Snapshots that stay.
+        before : float
+            Snapshots that were made after this time stay too, in seconds since 1970: another
+            process may be about to name them in ``runs``.
+
+        Returns
+        -------
+        int
+            Number of snapshots that were dropped.
+        """
+        loaded = self._table(table)
+        stay = {*kept, *(ref.snapshot_id for ref in loaded.refs().values())}
+        is_runs = table == RUNS
+        gone = [
+            one.snapshot_id
+            for one in loaded.snapshots()
+            if one.snapshot_id not in stay and (is_runs or one.timestamp_ms / 1000 < before)
+        ]
+        if gone:
+            loaded.maintenance.expire_snapshots().by_ids(gone).commit()
+            self.reload()
+        return len(gone)
+
+    def named_files(self, table: str) -> set[str]:
+        """Return every file that the table's metadata names: data, manifests and metadata."""
+        loaded = self._table(table)
+        named = {loaded.metadata_location}
+        named |= {entry.metadata_file for entry in loaded.metadata.metadata_log}
+        for snapshot in loaded.snapshots():
+            named.add(snapshot.manifest_list)
+            named |= {one.manifest_path for one in snapshot.manifests(loaded.io)}
+            named |= self._data_files(table, snapshot.snapshot_id).keys()
+        return named
+
+    def _table(self, name: str) -> Table:
+        found = self._loaded.get(name)
+        if found is None:
+            found = self._loaded[name] = self._catalog.load_table((NAMESPACE, name))
+        return found
+
+    def _data_files(self, table: str, snapshot_id: int) -> dict[str, DataFile]:
+        loaded = self._table(table)
+        snapshot = loaded.snapshot_by_id(snapshot_id)
+        if snapshot is None:
+            raise KeyError(snapshot_id)
+        return {
+            entry.data_file.file_path: entry.data_file
+            for manifest in snapshot.manifests(loaded.io)
+            for entry in manifest.fetch_manifest_entry(loaded.io, discard_deleted=True)
+        }
+
+
+def is_installed() -> bool:
+    """Return whether pyiceberg can be imported; the extra ``lake`` has it."""
+    try:
+        _import()
+    except MissingExtra:
+        return False
+    return True
+
+
+@contextmanager
+def open_tables(place: PackedPlace, *, creates: bool = False) -> Iterator[Tables]:
+    """Open the packed tables of a directory; a lost catalog is built again from the metadata.
+
+    Parameters
+    ----------
+    place : PackedPlace
+        The directory.
+    creates : bool
+        Create tables that do not exist.
+
+    Raises
+    ------
+    MissingExtra
+        If pyiceberg is not installed.
+    CacheError
+        If there are no tables, or they cannot be read.
+    """
+    pyiceberg = _import()
+    if not creates and not place.is_there:
+        raise CacheError(f"There are no packed tables in '{place.path}'.", path=str(place.path))
+    place.path.mkdir(parents=True, exist_ok=True)
+    uri = f"sqlite:///file:{quote(str(place.catalog))}?uri=true&timeout={BUSY_SECONDS}"
+    tables: Tables | None = None
+    try:
+        catalog = pyiceberg("runlake", uri=uri, warehouse=str(place.path))
+        tables = Tables(place, catalog)
+        _complete(place, catalog, creates=creates)
+        yield tables
+    except _failures() as error:
+        raise CacheError(
+            f"The packed tables in '{place.path}' cannot be used: {error}. Reads take the runs "
+            "from their exports; to pack them again, delete this directory and run Lake.pack().",
+            path=str(place.path),
+        ) from error
+    finally:
+        if tables is not None:
+            tables.close()
+
+
+def _import() -> Any:
+    try:
+        from pyiceberg.catalog.sql import SqlCatalog
+    except ImportError as error:
+        raise MissingExtra(
+            "Packed tables need pyiceberg. Install it with 'pip install runlake[lake]'.",
+            extra="lake",
+        ) from error
+    logging.getLogger("pyiceberg").setLevel(logging.ERROR)
+    return SqlCatalog
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    from pyiceberg.exceptions import NoSuchTableError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (SQLAlchemyError, NoSuchTableError, OSError)
+
+
+def _complete(place: PackedPlace, catalog: SqlCatalog, *, creates: bool) -> None:
+    """Register tables that only lost their catalog, and create tables that never existed."""
+    from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
+
+    if not catalog.namespace_exists(NAMESPACE):
+        try:
+            catalog.create_namespace(NAMESPACE)
+        except NamespaceAlreadyExistsError:
+            logging.getLogger("runlake.lake").debug("Another process created the namespace")
+    known = {name for _, name in catalog.list_tables(NAMESPACE)}
+    missing = [name for name in TABLES if name not in known]
+    if not missing:
+        return
+    found = newest_metadata(place) if set(missing) == set(TABLES) else {}
+    for name in missing:
+        try:
+            if name in found:
+                catalog.register_table((NAMESPACE, name), found[name])
+            elif creates:
+                place.data(name).mkdir(parents=True, exist_ok=True)
+                catalog.create_table(
+                    (NAMESPACE, name),
+                    _schema(name),
+                    location=str(place.table(name)),
+                    properties=COMMON | (OF_RUNS if name == RUNS else {}),
+                )
+        except TableAlreadyExistsError:
+            continue
+
+
+def _schema(name: str) -> Any:
+    from pyiceberg.schema import Schema
+    from pyiceberg.types import (
+        BooleanType,
+        DoubleType,
+        IntegerType,
+        LongType,
+        NestedField,
+        StringType,
+    )
+
+    types = {
+        "string": StringType(),
+        "int": IntegerType(),
+        "long": LongType(),
+        "double": DoubleType(),
+        "boolean": BooleanType(),
+    }
+    return Schema(
+        *(
+            NestedField(number, column.name, types[column.kind], required=False)
+            for number, column in enumerate(SCHEMAS[name], 1)
+        )
+    )
+
+
+def _head(table: Table) -> int | None:
+    snapshot = table.current_snapshot()
+    return None if snapshot is None else snapshot.snapshot_id
+
+
+def _packed_file(file: DataFile) -> PackedFile:
+    lows, highs = file.lower_bounds or {}, file.upper_bounds or {}
+    keys = [_text(bounds.get(KEY_ID)) for bounds in (lows, highs)]
+    runs = [_number(bounds.get(RUN_ID_FIELD)) for bounds in (lows, highs)]
+    return PackedFile(
+        file.file_path, file.record_count, file.file_size_in_bytes, keys[0], keys[1], *runs
+    )
+
+
+def _text(bound: bytes | None) -> str | None:
+    return None if bound is None else bound.decode()
+
+
+def _number(bound: bytes | None) -> int | None:
+    return None if bound is None else int.from_bytes(bound, "little", signed=True)
+
+
+def _order(file: PackedFile) -> tuple[int, str]:
+    return (file.first_run or 0, file.path)
+
+
+def paths_of(files: Iterable[PackedFile]) -> list[Path]:
+    """Return the paths of data files."""
+    return [Path(one.path) for one in files]

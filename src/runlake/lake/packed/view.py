@@ -1,0 +1,154 @@
+"""What readers know of the packed tables: one moment, opened once and remembered."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+from cachetools import LRUCache
+
+from runlake.errors import CacheError, MissingExtra
+from runlake.lake.packed.place import STATS, PackedPlace
+from runlake.lake.packed.sources import read_sources
+from runlake.lake.packed.state import read_packed_runs
+from runlake.lake.packed.table import Moment, PackedFile, Tables, open_tables
+
+logger = logging.getLogger("runlake.lake")
+_known: LRUCache[tuple[Path, str], PackedView | None] = LRUCache(4)
+_guard = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class PackedVersion:
+    """A run in the packed tables: its number, what it was read from, and its number of rows."""
+
+    number: int
+    source: str
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class PackedView:
+    """The packed tables at one moment.
+
+    Parameters
+    ----------
+    place : PackedPlace
+        Their directory.
+    moment : Moment
+        The moment.
+    runs : mapping of str to PackedVersion
+        The packed runs, by their directory.
+    files : mapping of str to tuple of PackedFile
+        The data files of each table.
+    """
+
+    place: PackedPlace
+    moment: Moment
+    runs: Mapping[str, PackedVersion]
+    files: Mapping[str, tuple[PackedFile, ...]]
+    _current: dict[str, dict[str, int]] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def at(cls, tables: Tables, moment: Moment) -> PackedView:
+        """Return the view of a moment."""
+        rows = read_packed_runs(tables, moment)
+        runs = {
+            directory: PackedVersion(number, source, n_rows)
+            for directory, number, source, n_rows, _ in rows.iter_rows()
+        }
+        return cls(tables.place, moment, runs, tables.load_at(moment))
+
+    def current(self) -> dict[str, int]:
+        """Return the numbers of the runs that have not changed since they were packed."""
+        sources = read_sources(self.place.root) or ()
+        found = {}
+        for one in sources:
+            version = self.runs.get(one.relative)
+            if version is not None and version.source == one.text:
+                found[one.relative] = version.number
+        return found
+
+    def files_of(self, table: str, key: str, numbers: Sequence[int] | None = None) -> list[str]:
+        """Return the paths of the files that can have rows of a key, of some runs."""
+        found = [one for one in self.files[table] if one.may_hold(key)]
+        if numbers is not None and len(numbers):
+            low, high = min(numbers), max(numbers)
+            found = [
+                one
+                for one in found
+                if one.first_run is None
+                or one.last_run is None
+                or (one.first_run <= high and one.last_run >= low)
+            ]
+        return [one.path for one in found]
+
+    def stats(
+        self, columns: Sequence[str], keys: Sequence[str] | None, numbers: Sequence[int]
+    ) -> pl.DataFrame:
+        """Return rows of the table ``stats``.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            Its columns to read.
+        keys : sequence of str or None
+            The keys; None means all.
+        numbers : sequence of int
+            The numbers of the runs.
+        """
+        files = self.files[STATS]
+        if keys is not None:
+            files = tuple(one for one in files if any(map(one.may_hold, keys)))
+        if not files or not numbers:
+            from runlake.lake.packed.stats import empty_stats
+
+            return empty_stats().select(columns)
+        rows = pl.scan_parquet([one.path for one in files], glob=False)
+        if keys is not None and len(keys) == 1:
+            rows = rows.filter(pl.col("key") == keys[0])
+        elif keys is not None:
+            rows = rows.filter(pl.col("key").is_in(list(keys)))
+        if len(numbers) < len(self.runs):
+            wanted = pl.Series(numbers, dtype=pl.Int32)
+            rows = rows.filter(
+                pl.col("run").is_between(wanted.min(), wanted.max())
+                & pl.col("run").is_in(wanted.implode())
+            )
+        else:
+            alive = pl.Series([one.number for one in self.runs.values()], dtype=pl.Int32)
+            rows = rows.filter(pl.col("run").is_in(alive.implode()))
+        return rows.select(columns).collect()
+
+
+def open_view(root: Path) -> PackedView | None:
+    """Return the packed tables as they are now; None if there are none that can be read.
+
+    Without the extra ``lake``, and if the tables are damaged, runs are read from their exports.
+    """
+    place = PackedPlace(root)
+    if not place.is_there:
+        return None
+    head = place.head() or ""
+    with _guard:
+        if head and (root, head) in _known:
+            return _known[root, head]
+    found: PackedView | None = None
+    try:
+        with open_tables(place) as tables:
+            moment = tables.snapshot_ids()
+            found = None if moment.runs is None else PackedView.at(tables, moment)
+    except MissingExtra as missing:
+        logger.debug("The packed tables are not read: %s", missing)
+        return None
+    except (CacheError, OSError, pl.exceptions.PolarsError, KeyError, ValueError) as error:
+        logger.warning("The packed tables are not read: %s", error)
+        return None
+    with _guard:
+        if place.head() == head and head:
+            _known[root, head] = found
+    return found

@@ -1,0 +1,374 @@
+"""Packed runs give the same answers as their exports, and `pack` says what it did."""
+
+import json
+import math
+import shutil
+import sqlite3
+import warnings
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from polars.testing import assert_frame_equal
+from tests.cached_runs import delete_run, store_run, table_of
+from typer.testing import CliRunner
+
+import runlake
+from runlake.cli.main import app
+from runlake.errors import CacheError, InvalidType, MissingExtra, NotCached
+from runlake.lake.packed import after_pull, compact, expire, segments, table
+from runlake.lake.packed.place import TABLES, PackedPlace
+
+ODD = ["a.b", "c/d", 'q"x', "ü", "^k$", "*", "value"]
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return runlake.Lake(tmp_path / "lake", offline=True)
+
+
+def rows_of(number, n_rows=20):
+    cells = {key: number + place for place, key in enumerate(ODD)}
+    return [
+        {
+            "_step": 3 * step,
+            "loss": math.nan if step % 7 == 3 else number - step / 4,
+            "acc": math.inf if step == number else step / 2,
+            "n": step * number,
+            "text": f"t{step}",
+            "on": step % 2 == 0,
+            "hist": [1.0, float(step), math.nan],
+            "img": {"_type": "image-file", "path": f"{step}.png", "size": None},
+            **({"rare": float(step)} if step % 5 == 0 else {}),
+            **(cells if step % 2 else {}),
+        }
+        for step in range(n_rows)
+    ]
+
+
+def fill(lake, n_runs=4):
+    for number in range(n_runs):
+        rows = rows_of(number)
+        # Two exports share a step; the later one has other values.
+        later = [{"_step": 30, "loss": -1.0, "new": 1}, {"_step": 900, "loss": 0.5, "new": 2}]
+        tables = [table_of(rows)] + ([table_of(later)] if number == 2 else [])
+        store_run(lake, f"r{number}", tables, config={"lr": number / 10}, at=100 - number)
+
+
+def clashes(lake):
+    """Store runs whose types of a key differ."""
+    kinds: dict[str, list[object]] = {
+        "mix": [1, 0.5, "a", True],
+        "num": [1, 0.5, 2, 2.5],
+        "deep": [[1], [0.5], [2], []],
+    }
+    for number in range(4):
+        rows = [
+            {"_step": step, **{key: cells[number] for key, cells in kinds.items()}}
+            for step in range(3)
+        ]
+        store_run(lake, f"m{number}", [table_of(rows)], at=number)
+    store_run(
+        lake, "int32", [table_of([{"_step": 0}]).append_column("num", pa.array([7], "int32"))]
+    )
+    nothing = pa.table({"_step": pa.array([0]), "mix": pa.array([None], pa.float64())})
+    store_run(lake, "null", [nothing])
+    store_run(lake, "empty", [])
+
+
+def answers(runs):
+    """Return the answer of each method."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {
+            "all": runs.scan().collect(),
+            "one": runs.scan(["loss"], columns=["config.lr", "name"]).collect(),
+            "rare": runs.scan(["loss", "rare", "acc"]).collect(),
+            "any": runs.scan(["rare", "new", "missing"], how="any").collect(),
+            "odd": runs.scan(ODD).collect(),
+            "deep": runs.scan(["hist", "img", "deep"], how="any").collect(),
+            "kinds": runs.scan(["mix", "num", "on", "text"], how="any").collect(),
+            "steps": runs.scan(["n"], min_step=4, max_step=31).collect(),
+            "none": runs.scan(["n"], min_step=9, max_step=9).collect(),
+            "tail": runs.scan(["rare"], tail=2).collect(),
+            "x": runs.scan(["loss"], x="n", tail=3).collect(),
+            "like": runs.scan(like="a*").collect(),
+            "filter": runs.scan(["loss"]).filter(pl.col("loss") > 0).head(7).collect(),
+            "best": runs.best("loss"),
+            "max": runs.best("acc", "max", columns=["config.lr"]),
+            "n": runs.best("n", "max"),
+            "last": runs.last("text"),
+            "at": runs.at("loss", 10, tolerance=None),
+            "keys": runs.keys(),
+            "align": runs.align(["loss", "rare"], by=["config.lr"], grid=5),
+            "sql": runs.sql("SELECT run_id, count(*) n, max(n) FROM history GROUP BY 1").pl(),
+            "metrics": runs.sql(
+                "SELECT key, count(*) n FROM metrics WHERE isfinite(value) GROUP BY 1"
+            ).pl(),
+            "histories": runs.histories(5, ["loss"], format="polars"),
+        }
+
+
+def assert_equal(found, expected):
+    for name, frame in expected.items():
+        is_sorted = name in ("sql", "metrics")
+        mine, theirs = (
+            one.sort(one.columns[0]) if is_sorted else one for one in (found[name], frame)
+        )
+        assert_frame_equal(mine, theirs, check_exact=True)
+
+
+def in_packed(lake):
+    return lake.explain().n_packed
+
+
+@pytest.mark.parametrize("store", [fill, clashes])
+def test_packed_runs_give_the_answers_of_their_exports(lake, store, monkeypatch):
+    store(lake)
+    expected = answers_of(lake)
+    # Several small segments.
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 1)
+    report = lake.pack()
+    assert len(report.packed) == len(lake)
+    assert not report.left_out
+    assert in_packed(lake) == len(lake)
+    assert_equal(answers_of(lake), expected)
+    some = lake.where({"name": {"$in": ["r3", "r1", "m2"]}})
+    assert_equal(answers_of(some), answers_of_exports(lake, some))
+
+
+def answers_of(runs):
+    names = {run.id for run in runs}
+    if any(name.startswith("m") for name in names):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return {
+                "all": runs.scan().collect(),
+                "mix": runs.scan(["mix"]).collect(),
+                "num": runs.scan(["num"]).collect(),
+                "both": runs.scan(["deep", "num"]).collect(),
+                "best": runs.best("num"),
+                "keys": runs.keys(),
+                "last": runs.last("mix"),
+            }
+    return answers(runs)
+
+
+def answers_of_exports(lake, runs):
+    place = PackedPlace(lake.path).path
+    aside = place.with_name("aside")
+    place.rename(aside)
+    try:
+        return answers_of(runs)
+    finally:
+        aside.rename(place)
+
+
+def test_changed_and_new_runs_are_read_from_their_exports_until_they_are_packed(lake):
+    fill(lake)
+    lake.pack()
+    store_run(lake, "r1", [table_of(rows_of(9))], at=99)
+    store_run(lake, "new", [table_of(rows_of(5))], at=200)
+    delete_run(lake, "r0")
+    assert in_packed(lake) == 2
+    assert_equal(answers(lake), answers_of_exports(lake, lake))
+    report = lake.pack()
+    assert sorted(report.packed) == ["team/p/new", "team/p/r1"]
+    assert sorted(report.unchanged) == ["team/p/r2", "team/p/r3"]
+    assert in_packed(lake) == 4
+    assert_equal(answers(lake), answers_of_exports(lake, lake))
+    assert lake.pack().packed == []
+
+
+def test_pack_takes_paths_runs_projects_and_selections(lake):
+    fill(lake)
+    store_run(lake, "other", [table_of(rows_of(1))], project="q")
+    assert lake.pack("team/p/r1").packed == ["team/p/r1"]
+    assert lake.pack([lake.run("r2"), "r3"]).packed == ["team/p/r3", "team/p/r2"]
+    assert lake.pack("team/q").packed == ["team/q/other"]
+    assert lake.pack(lake.where({"name": "r0"})).packed == ["team/p/r0"]
+    for wrong in (3, b"team/p", {"a": 1}, [3]):
+        with pytest.raises(InvalidType):
+            lake.pack(wrong)
+    with pytest.raises(NotCached):
+        lake.pack("team/nothing")
+    with pytest.raises(InvalidType):
+        lake.pack(drop_exports="yes")
+
+
+def test_explain_says_what_is_packed(lake):
+    fill(lake)
+    assert "packed" not in str(lake.explain(["loss"]))
+    lake.pack(["r0", "r1"])
+    plan = lake.explain(["loss"])
+    assert (plan.n_packed, plan.n_runs) == (2, 4)
+    assert "2 of them from packed tables" in str(plan)
+
+
+def test_without_the_extra_reads_come_from_exports(lake, monkeypatch):
+    fill(lake)
+    expected = answers(lake)
+    lake.pack()
+    store_run(lake, "later", [table_of(rows_of(1))])
+    delete_run(lake, "later")
+
+    def missing():
+        raise MissingExtra("Packed tables need pyiceberg.", extra="lake")
+
+    monkeypatch.setattr(table, "_import", missing)
+    monkeypatch.setattr("runlake.lake.packed.view._known", {})
+    assert in_packed(lake) == 0
+    assert_equal(answers(lake), expected)
+    with pytest.raises(MissingExtra, match="pyiceberg"):
+        lake.pack()
+
+
+def test_a_lost_catalog_is_built_again_from_the_metadata(lake):
+    fill(lake)
+    lake.pack(["r0", "r1"])
+    lake.pack()
+    expected = answers(lake)
+    place = PackedPlace(lake.path)
+    place.catalog.unlink()
+    place.numbers.unlink()
+    assert in_packed(lake) == 4
+    assert_equal(answers(lake), expected)
+    store_run(lake, "r1", [table_of(rows_of(9))], at=99)
+    lake.pack()
+    with table.open_tables(place) as tables:
+        rows = [pl.read_parquet(one.path) for one in tables.load_at(tables.snapshot_ids())["runs"]]
+    # The number after the highest that any file has.
+    assert pl.concat(rows)["run"].sort().to_list() == [2, 3, 4, 5]
+
+
+def test_damaged_tables_are_passed_over(lake, caplog):
+    fill(lake)
+    expected = answers(lake)
+    lake.pack()
+    place = PackedPlace(lake.path)
+    for path in place.metadata("runs").iterdir():
+        path.write_bytes(b"x")
+    place.catalog.unlink()
+    assert_equal(answers(lake), expected)
+    assert "packed tables" in caplog.text
+    shutil.rmtree(place.path)
+    assert lake.pack().n_runs == 4
+
+
+def test_compaction_keeps_the_rows_and_drops_dead_ones(lake, monkeypatch):
+    monkeypatch.setattr(compact, "MAX_FILES_OF_CLASS", 2)
+    fill(lake)
+    for number in range(4):
+        lake.pack(f"r{number}")
+    assert_equal(answers(lake), answers_of_exports(lake, lake))
+    place = PackedPlace(lake.path)
+    with table.open_tables(place) as tables:
+        held = tables.load_at(tables.snapshot_ids())
+    assert all(len(held[name]) <= 2 for name in TABLES if name != "runs")
+    for number in range(4):
+        store_run(lake, f"r{number}", [table_of(rows_of(7))], at=100 - number)
+    lake.pack()
+    with table.open_tables(place) as tables:
+        held = tables.load_at(tables.snapshot_ids())
+    # All old rows were dead.
+    assert sum(one.n_rows for one in held["metrics_s"]) == 4 * 20
+    assert_equal(answers(lake), answers_of_exports(lake, lake))
+
+
+def test_expiry_keeps_tagged_snapshots_and_deletes_other_files_later(lake):
+    fill(lake)
+    lake.pack()
+    place = PackedPlace(lake.path)
+    with table.open_tables(place) as tables:
+        tagged = tables.tag("paper")
+        kept = {one.path for of in tables.load_at(tagged).values() for one in of}
+    for _ in range(2):
+        store_run(lake, "r1", [table_of(rows_of(9))], at=99)
+        lake.pack()
+    orphan = place.data("stats") / "0000000099-0000000099-x.parquet"
+    orphan.write_bytes(b"x")
+    with table.open_tables(place) as tables:
+        assert expire.expire(tables) == 0
+        (place.path / expire.UNNAMED).unlink(missing_ok=True)
+        assert expire.expire(tables, 0.0) > 0
+        assert not orphan.exists()
+        assert len(tables.moments()) == 2
+        assert {one.path for of in tables.load_at(tagged).values() for one in of} == kept
+        assert list(tables.tags()) == ["paper"]
+        for of in (
+            *tables.load_at(tagged).values(),
+            *tables.load_at(tables.snapshot_ids()).values(),
+        ):
+            for one in of:
+                assert pl.read_parquet(one.path).height == one.n_rows
+        tables.untag("paper")
+        (place.path / expire.UNNAMED).unlink(missing_ok=True)
+        expire.expire(tables, 0.0)
+        assert len(tables.moments()) == 1
+    assert_equal(answers(lake), answers_of_exports(lake, lake))
+
+
+def test_incomplete_runs_and_odd_types_stay_in_their_exports(lake):
+    fill(lake)
+    dates = pa.table({"_step": pa.array([0]), "day": pa.array([1], pa.date32())})
+    store_run(lake, "dates", [dates])
+    report = lake.pack()
+    assert list(report.left_out) == ["team/p/dates"]
+    assert "'day'" in report.left_out["team/p/dates"]
+    assert in_packed(lake) == 4
+    assert_equal(answers(lake), answers_of_exports(lake, lake))
+
+
+def test_files_of_a_table_can_be_read_by_others(lake):
+    fill(lake)
+    lake.pack()
+    place = PackedPlace(lake.path)
+    with table.open_tables(place) as tables:
+        moment = tables.snapshot_ids()
+        files = tables.files_of("metrics_f", moment.ids["metrics_f"], "loss")
+        assert files
+        assert not tables.files_of("metrics_f", moment.ids["metrics_f"], "zzz")
+        runs = pl.read_parquet([one.path for one in tables.files_of("runs", moment.runs)])
+    rows = pl.read_parquet([one.path for one in files]).filter(pl.col("key") == "loss")
+    found = rows.join(runs.select("run", "run_id"), on="run").group_by("run_id").len()
+    assert dict(found.iter_rows()) == {"r0": 20, "r1": 20, "r2": 21, "r3": 20}
+    assert json.loads(runs.filter(pl.col("run_id") == "r3")["config"][0]) == {"lr": 0.3}
+
+
+def test_a_pull_packs_past_the_threshold(lake, monkeypatch):
+    fill(lake)
+    monkeypatch.setenv("RUNLAKE_PACK_RUNS", "off")
+    after_pull.pack_after_pull(runlake.Lake(lake.path).settings)
+    monkeypatch.setenv("RUNLAKE_PACK_RUNS", "5")
+    after_pull.pack_after_pull(runlake.Lake(lake.path).settings)
+    assert not PackedPlace(lake.path).is_there
+    monkeypatch.setenv("RUNLAKE_PACK_RUNS", "4")
+    after_pull.pack_after_pull(runlake.Lake(lake.path).settings)
+    assert in_packed(lake) == 4
+    head = PackedPlace(lake.path).head()
+    after_pull.pack_after_pull(runlake.Lake(lake.path).settings)
+    assert PackedPlace(lake.path).head() == head
+    monkeypatch.setenv("RUNLAKE_PACK_RUNS", "many")
+    with pytest.raises(runlake.errors.SettingsError, match="RUNLAKE_PACK_RUNS"):
+        runlake.Lake(lake.path)
+
+
+def test_the_command_packs(lake, monkeypatch):
+    fill(lake)
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(lake.path.parent))
+    done = CliRunner().invoke(app, ["lake", "pack"])
+    assert done.exit_code == 0, done.output
+    assert "Packed 4 runs" in done.output
+    found = json.loads(CliRunner().invoke(app, ["lake", "pack", "team/p", "--json"]).output)
+    assert (found["packed"], len(found["unchanged"])) == ([], 4)
+
+
+def test_a_cache_that_cannot_be_written_is_named(lake):
+    fill(lake)
+    place = PackedPlace(lake.path)
+    place.path.mkdir(parents=True)
+    place.numbers.write_bytes(b"no database" * 100)
+    with pytest.raises(CacheError, match="numbers"):
+        lake.pack()
+    with pytest.raises(sqlite3.DatabaseError):
+        sqlite3.connect(place.numbers).execute("SELECT 1 FROM batches")
