@@ -13,7 +13,7 @@ from runlake.charts.drawing import Drawing
 from runlake.charts.names import counted, shown
 from runlake.charts.series import Axis, Series
 from runlake.charts.smoothing import check_smooth, describe
-from runlake.errors import InvalidArgument, InvalidType, MissingExtra
+from runlake.errors import InvalidArgument, InvalidType, LocalFileNotFoundError, MissingExtra
 from runlake.errors.screen import for_screen
 from runlake.values import STEP, check_count, check_number
 
@@ -221,10 +221,16 @@ class Chart:
         ------
         InvalidArgument
             If there is no such format.
+        LocalFileNotFoundError
+            If the directory of the file does not exist.
         MissingExtra
             If the format needs a package that is not installed.
         """
         target = checked_target(path)
+        if not target.parent.is_dir():
+            raise LocalFileNotFoundError(
+                f"{str(target)!r} cannot be written: there is no directory {str(target.parent)!r}."
+            )
         form = target.suffix.lower()
         if form in PICTURES:
             from runlake.charts.matplotlib_figure import save_figure

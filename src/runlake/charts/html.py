@@ -28,6 +28,16 @@ HEIGHT = 300
 # Space of title, notes and borders, and of a line of the legend, in pixels.
 AROUND, LEGEND_LINE, MAX_LEGEND = 96, 26, 112
 LABELS_PER_LINE = 5
+# A frame that is closed off knows the theme of the system only. Where the notebook has the other
+# theme, the colors are inverted.
+_INVERTED = "{filter:invert(1) hue-rotate(180deg)}"
+FRAME_STYLE = (
+    ".runlake-frame{color-scheme:light dark;width:100%;border:0}"
+    "@media (prefers-color-scheme:light){[data-jp-theme-light=false] .runlake-frame,"
+    f".vscode-dark .runlake-frame{_INVERTED}}}"
+    "@media (prefers-color-scheme:dark){[data-jp-theme-light=true] .runlake-frame,"
+    f".vscode-light .runlake-frame{_INVERTED}}}"
+)
 # An ampersand that could begin a character reference.
 _REFERENCE = re.compile(r"&(?=[A-Za-z0-9#])")
 MISSING = (
@@ -84,8 +94,8 @@ def frame_of(drawings: Sequence[Drawing], height: int | None = None) -> str:
     # In a quoted attribute nothing else ends or changes the value; to escape more would cost bytes.
     content = _REFERENCE.sub("&amp;", document(drawings)).replace('"', "&quot;")
     return (
-        f'<iframe title="{title}" sandbox="allow-scripts" '
-        f'style="width:100%;height:{pixels}px;border:0" srcdoc="{content}"></iframe>'
+        f'<style>{FRAME_STYLE}</style><iframe class="runlake-frame" title="{title}" '
+        f'sandbox="allow-scripts" style="height:{pixels}px" srcdoc="{content}"></iframe>'
     )
 
 

@@ -127,7 +127,7 @@ class InvalidType(InvalidArgument, TypeError):
 
 
 class LocalFileNotFoundError(InvalidArgument, FileNotFoundError):
-    """A file to upload does not exist; nothing was sent."""
+    """A local file or directory does not exist: one to upload, to read, or to write to."""
 
 
 class WaitTimeout(CommError, TimeoutError):

@@ -10,7 +10,7 @@ import runlake
 from runlake.charts.chart import Chart, join_charts
 from runlake.charts.groups import series_of_groups
 from runlake.charts.series import Axis, Series
-from runlake.errors import InvalidArgument, MissingExtra
+from runlake.errors import InvalidArgument, LocalFileNotFoundError, MissingExtra
 
 FRAME = pl.DataFrame({"_step": [0, 1, 2], "loss": [3.0, 2.0, 1.0], "acc": [0.1, None, 0.3]})
 
@@ -24,7 +24,7 @@ def test_a_chart_describes_itself():
     assert repr(chart) == "<Chart loss, acc - r1: 2 series, 5 points>"
     assert chart.text().splitlines()[0] == "loss, acc - r1"
     assert "a loss" in str(chart)
-    assert chart._repr_html_().startswith("<iframe ")
+    assert '<iframe class="runlake-frame" ' in chart._repr_html_()
     assert runlake.Chart is Chart
 
 
@@ -58,6 +58,12 @@ def test_an_unknown_format_is_refused(name, tmp_path):
     with pytest.raises(InvalidArgument, match=r"must end in \.png, \.svg"):
         chart_of("loss").save(tmp_path / name if name else "")
     assert [path for path in tmp_path.iterdir() if path.is_file()] == []
+
+
+@pytest.mark.parametrize("name", ["chart.png", "chart.html", "chart.txt"])
+def test_a_file_in_a_directory_that_is_not_there_is_refused(name, tmp_path):
+    with pytest.raises(LocalFileNotFoundError, match=r"there is no directory '.*plots'"):
+        chart_of("loss").save(tmp_path / "plots" / name)
 
 
 @pytest.mark.parametrize(

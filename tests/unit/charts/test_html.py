@@ -116,7 +116,7 @@ def test_names_add_no_markup(name, is_missing, monkeypatch, tmp_path):
     assert odd.tags == plain.tags
     assert [n for n, _ in odd.attributes] == [n for n, _ in plain.attributes]
     odd.feed(chart_of(key, run=name)._repr_html_())
-    assert odd.tags[len(plain.tags) :] == ["iframe"]
+    assert odd.tags[len(plain.tags) :] == ["style", "iframe"]
 
 
 @needs_uplot
