@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+
+from runlake.charts import html
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 # What a page of its own files may load.
@@ -17,20 +20,36 @@ LOCAL = ("file:", "data:", "about:", "blob:")
 
 @contextlib.contextmanager
 def started_chromium() -> Iterator[Any]:
-    """Start chromium; skip the test where there is none.
+    """Start chromium; skip the test where there is none, or fail it where CI runs.
 
     Until the block ends, playwright's event loop runs in this thread, and code elsewhere could
     start no other. So a fixture of this is for the tests of one file.
     """
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None or find_spec("playwright") is None:
-        pytest.skip("There is no chromium, or no playwright, on this machine: make browser")
-    from playwright.sync_api import sync_playwright
+    if html.missing_files():
+        _stop_without("uPlot in the work tree: python hatch_build.py")
+    if find_spec("playwright") is None:
+        _stop_without("playwright: pip install playwright")
+    from playwright.sync_api import Error, sync_playwright
 
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        # Without a program of these names, playwright looks where Chrome is installed.
+        channel = "chrome" if program is None else None
+        try:
+            browser = driver.chromium.launch(
+                args=["--no-sandbox"], executable_path=program, channel=channel
+            )
+        except Error:
+            if program is not None:
+                raise
+            _stop_without("chromium: make browser")
         yield browser
         browser.close()
+
+
+def _stop_without(what: str) -> NoReturn:
+    stop = pytest.fail if os.environ.get("CI") else pytest.skip
+    stop(f"Tests of HTML in a browser need {what}.")
 
 
 class Opened:

@@ -15,10 +15,6 @@ from runlake.charts import html
 from runlake.charts.chart import Chart
 from runlake.charts.series import Axis, Band, Series
 
-pytestmark = pytest.mark.skipif(
-    bool(html.missing_files()), reason="uPlot is not in the work tree: python hatch_build.py"
-)
-
 SCRIPTS = [
     "</script><script>alert(1)</script>",
     "<img src=x onerror=alert(2)>",
