@@ -65,6 +65,13 @@ def test_every_link_leads_to_a_file(page):
         assert (page.parent / target).exists(), target
 
 
+def test_every_page_is_linked_from_the_index():
+    docs = ROOT / "docs"
+    linked = re.findall(r"\]\(([^)#]+\.md)", (docs / "index.md").read_text())
+    pages = {str(page.relative_to(docs)) for page in docs.rglob("*.md")}
+    assert pages - {"index.md"} - set(linked) == set()
+
+
 @pytest.mark.parametrize("page", EXAMPLES, ids=name_of)
 @pytest.mark.usefixtures("seeds")
 def test_every_example_runs(page, backend, monkeypatch, spirals):

@@ -76,7 +76,7 @@ class Threads:
                 continue
             try:
                 result, failure = self._work(task), None
-            except BaseException as error:  # noqa: BLE001 - told to the thread that collects
+            except BaseException as error:  # noqa: BLE001 - raised again where it is collected
                 result, failure = None, error
             with self._guard:
                 self._n_waiting -= 1
@@ -115,6 +115,6 @@ class Elsewhere:
         # Also a cancelled task has ended: the user may have shut the executor down.
         try:
             result, failure = future.result(), None
-        except BaseException as error:  # noqa: BLE001 - told to the thread that collects
+        except BaseException as error:  # noqa: BLE001 - raised again where it is collected
             result, failure = None, error
         ended(result, failure)
