@@ -72,6 +72,44 @@ def test_an_unchanged_run_costs_no_request(api, backend):
     assert [request["operation"] for request in requests] == ["Runs", "Runs"]
 
 
+def is_deleted(file, other):
+    del other
+    file.unlink()
+
+
+def is_damaged(file, other):
+    del other
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 8] = bytes(8)
+    file.write_bytes(content)
+
+
+def is_replaced(file, other):
+    file.write_bytes(other.read_bytes())
+
+
+@pytest.mark.parametrize("change", [is_deleted, is_damaged, is_replaced])
+def test_a_changed_file_is_noticed_though_the_plan_of_its_run_is_kept(api, backend, change):
+    project = f"changed-{change.__name__}"
+    for factor, name in enumerate(("x", "y", "z")):
+        rows = ({"_step": at, "loss": at * factor} for at in range(40))
+        LoggedRun(backend, name, project).log(*rows).finish()
+    runs = api.runs(project)
+    first = runs.scan(["loss"]).collect()
+    assert runs.scan(["loss"]).collect().equals(first)
+    files = {
+        name: file
+        for name in ("y", "z")
+        for file in api.settings.cache_dir.rglob(f"{project}/{name}/*.parquet")
+    }
+    content = files["y"].read_bytes()
+    change(files["y"], files["z"])
+    assert files["y"].is_file() is (change is not is_deleted)
+    assert runs.scan(["loss"]).collect().equals(first)
+    assert files["y"].read_bytes() == content
+
+
 def test_types_that_differ_between_runs_unify_or_are_json(api, backend):
     values = {"w": 1, "x": 0.5, "y": "text"}
     for name, value in values.items():
