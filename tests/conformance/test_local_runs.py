@@ -1,15 +1,14 @@
 """`Lake.add` reads the SDK's directories as `wandb sync` stores them in a backend."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
+import signal
 import warnings
 from collections.abc import Mapping
 
 import pytest
-from tests.server_process import run_script
+from tests.server_process import client_environment, run_python
+from tests.warm_start import SDK, start_python
 
 import runlake
 
@@ -48,9 +47,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 def directory(tmp_path_factory, backend):
     """A `wandb` directory with runs that ended, were resumed, and were killed."""
     path = tmp_path_factory.mktemp("local")
-    environment = os.environ | {"WANDB_SILENT": "true"}
-    command = [sys.executable, "-c", LOG, backend.entity]
-    subprocess.run(command, cwd=path, env=environment, check=False, timeout=120)
+    environment = client_environment(backend, path)
+    script = start_python(["-c", LOG, backend.entity], SDK, env=environment, cwd=path)
+    assert script.wait(120) == -signal.SIGKILL
     return path / "wandb"
 
 
@@ -59,12 +58,8 @@ def synced(directory, backend):
     """The same runs after `wandb sync`."""
     copy = directory.with_name("copy")
     shutil.copytree(directory, copy)
-    script = (
-        "import glob, subprocess, sys\n"
-        f"for one in sorted(glob.glob({str(copy)!r} + '/offline-run-*')):\n"
-        "    subprocess.run([sys.executable, '-m', 'wandb', 'sync', one], check=False)\n"
-    )
-    run_script(script, backend, directory.parent)
+    for one in sorted(copy.glob("offline-run-*")):
+        run_python(["-m", "wandb", "sync", str(one)], backend, directory.parent)
     return runlake.Api({"base_url": backend.base_url}, api_key=backend.api_key)
 
 

@@ -3,13 +3,14 @@
 import builtins
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.conformance.members import CHANGE, DESCRIBE, LIVE_READS, READS
 from tests.http_logging import LoggedRun, steps
-from tests.server_process import next_line, run_script, script_under_way, wait_until
+from tests.server_process import next_line, run_python, run_script, script_under_way, wait_until
 
 import runlake
 from runlake import errors
@@ -222,7 +223,7 @@ def test_both_clients_upload_and_delete_files_alike(backend, tmp_path, monkeypat
 
 
 OFFLINE = """
-import os, subprocess, sys, wandb
+import os, wandb
 os.environ["WANDB_MODE"] = "offline"
 run = wandb.init(project="members", id="offline", name="later", config={"lr": 0.1}, tags=["o"])
 for step in range(30):
@@ -232,15 +233,15 @@ with open("kept.txt", "w") as file:
     file.write("kept")
 run.save("kept.txt")
 run.log({"table": wandb.Table(columns=["a"], data=[[1], [2]])})
-directory = os.path.dirname(run.dir)
+print("in " + os.path.dirname(run.dir))
 run.finish()
-del os.environ["WANDB_MODE"]
-subprocess.run([sys.executable, "-m", "wandb", "sync", directory], check=True)
 """
 
 
 def test_an_offline_run_that_is_synced_is_all_there(backend, tmp_path):
-    run_script(OFFLINE, backend, tmp_path / "log")
+    printed = run_script(OFFLINE, backend, tmp_path / "log")
+    (directory,) = re.findall("^in (.*)$", printed, re.MULTILINE)
+    run_python(["-m", "wandb", "sync", directory], backend, tmp_path / "log")
     run = _api(backend).run(f"{backend.entity}/members/offline")
     assert (run.state, run.name, run.config, run.tags) == ("finished", "later", {"lr": 0.1}, ["o"])
     assert [row["loss"] for row in run.scan_history(["loss"])] == list(range(30))

@@ -6,11 +6,14 @@ redirects lead to. Without faults it is a plain fast file server, with HEAD, ran
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import http.server
 import io
 import json
 import re
+import selectors
+import socket
 import threading
 import time
 from collections import defaultdict
@@ -46,6 +49,9 @@ class FaultServer:
         self.seen: list[Seen] = []
         self.closing = threading.Event()
         self.is_up = True
+        self._has_hung_up = threading.Event()
+        self._waker, self._woken = socket.socketpair()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
         # What becomes of every request for the last bytes of an object (``bytes=-N``).
         self.suffix_fault: Fault | None = None
         self._faults: dict[str, list[Fault]] = defaultdict(list)
@@ -58,22 +64,41 @@ class FaultServer:
         )
 
     def __enter__(self) -> Self:
-        for listener in self._origins.values():
-            threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True).start()
+        self._accepting.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.closing.set()
-        for name, listener in self._origins.items():
-            if name != "api" or self.is_up:
-                listener.shutdown()
-                listener.server_close()
+        self._waker.close()
+        self._accepting.join()
+        self._woken.close()
+        for listener in self._origins.values():
+            listener.server_close()
 
     def hang_up(self) -> None:
         """Stop answering at the address of the API, also on open connections."""
         self.is_up = False
-        self._origins["api"].shutdown()
+        self._waker.send(b"x")
+        self._has_hung_up.wait()
         self._origins["api"].server_close()
+
+    def _accept(self) -> None:
+        """Accept connections at all ports until the server closes; other threads answer them.
+
+        `serve_forever` of each port would look every few milliseconds whether it should end.
+        """
+        with selectors.DefaultSelector() as selector:
+            for listener in self._origins.values():
+                selector.register(listener, selectors.EVENT_READ, listener)
+            selector.register(self._woken, selectors.EVENT_READ)
+            while not self.closing.is_set():
+                for key, _ in selector.select():
+                    if key.data is not None:
+                        key.data.accept()
+                    elif not self.is_up and not self._has_hung_up.is_set():
+                        self._woken.recv(1)
+                        selector.unregister(self._origins["api"])
+                        self._has_hung_up.set()
 
     def store(self, name: str, content: bytes | Path, *tells: str, age: float = 0.0) -> None:
         """Put an object, or replace it by another version."""
@@ -197,6 +222,11 @@ class _Listener(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.faults = faults
         self.origin = origin
+
+    def accept(self) -> None:
+        """Accept a connection that waits, and answer it in a thread."""
+        with contextlib.suppress(OSError):
+            self.process_request(*self.get_request())
 
     def handle_error(self, *_: object) -> None:
         """Print nothing about a client that closes its connection."""

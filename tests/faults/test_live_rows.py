@@ -99,7 +99,7 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def proxied(server, *, change_request=lambda _: None, change_answer=lambda _: None):
     proxy = Proxy(server.base_url, change_request, change_answer)
-    thread = threading.Thread(target=proxy.serve_forever)
+    thread = threading.Thread(target=proxy.serve_forever, args=(0.05,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{proxy.server_port}"

@@ -23,20 +23,22 @@ import sys, time
 from pathlib import Path
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
+from runlake.cache.locking.waiting import Line
 from runlake.values import RunPath
-# Otherwise the first lock imports it, after the process has said that it wants the lock.
-import filelock
 directory = RunDirectory(Path(sys.argv[1]), "http://h", RunPath("e", "p", "r"))
 turns, log = int(sys.argv[3]), open(sys.argv[4], "a", buffering=1)
+enter = Line._enter
+def noting(line):
+    enter(line)
+    log.write(f"queued {sys.argv[5]}\\n")
+Line._enter = noting
 log.write("ready -\\n")
 while turns > 1 and open(sys.argv[4]).read().count("ready") < 8:
     time.sleep(0.01)
 for _ in range(turns):
-    log.write(f"want {sys.argv[5]}\\n")
     with run_lock(directory, 60, locking=sys.argv[2]):
         log.write(f"in {sys.argv[5]}\\n")
-        # So long that a process on a busy machine stands in line before several others had a turn.
-        time.sleep(0.1 if turns > 1 else 600)
+        time.sleep(0.02 if turns > 1 else 600)
         log.write(f"out {sys.argv[5]}\\n")
 """
 
@@ -72,17 +74,18 @@ def test_eight_processes_take_turns_and_none_is_overtaken_again_and_again(holder
     processes = [holders(kind, name, turns=6) for name in "abcdefgh"]
     assert [process.wait(60) for process in processes] == [0] * 8
     steps = steps_of(tmp_path)
+    assert [step for step, _ in steps].count("queued") >= 8
     held = [step for step in steps if step[0] in {"in", "out"}]
     assert all(
         a == ["in", b[1]] and b[0] == "out" for a, b in zip(held[::2], held[1::2], strict=True)
     )
     waiting: dict[str, list[str]] = {}
     for step, name in steps:
-        if step == "want":
+        if step == "queued":
             waiting[name] = []
         elif step == "in":
-            overtakers = waiting.pop(name)
-            # One that came later may have been in the door before this one stood in line.
+            overtakers = waiting.pop(name, [])
+            # One that came later may have looked at the line before this one stood in it.
             assert max(map(overtakers.count, "abcdefgh")) <= 2, (name, overtakers)
             for others in waiting.values():
                 others.append(name)

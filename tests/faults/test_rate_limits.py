@@ -112,7 +112,7 @@ class LimitedHandler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def proxy(backend):
     with LimitedProxy(backend, limit=10) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         yield server
         server.shutdown()

@@ -45,7 +45,7 @@ def secure_url(authority):
     authority.issue_cert("127.0.0.1").configure_cert(context)
     with SecureServer(("127.0.0.1", 0), Answer) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         yield f"https://127.0.0.1:{server.server_port}"
         server.shutdown()

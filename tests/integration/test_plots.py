@@ -2,12 +2,11 @@
 
 import math
 import re
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.command_shell import run_command
 from tests.http_logging import LoggedRun
 from tests.server_process import client_environment
 
@@ -203,9 +202,7 @@ def test_a_list_without_runs_is_an_empty_chart(seeds):
 
 
 def command(backend, tmp_path, *words):
-    environment = client_environment(backend, tmp_path / "cache")
-    line = [sys.executable, "-m", "runlake", "plot", *words]
-    return subprocess.run(line, capture_output=True, text=True, env=environment, check=False)
+    return run_command(client_environment(backend, tmp_path / "cache"), "plot", *words)
 
 
 def test_the_command_draws_a_run_and_writes_a_project(backend, path, project, tmp_path):

@@ -2,14 +2,15 @@
 
 import os
 import pty
-import subprocess
 import sys
+import tempfile
 import threading
 
 import pytest
 from tests.http_artifacts import log_artifact
 from tests.http_logging import LoggedRun, log_seeds, steps
 from tests.server_process import client_environment
+from tests.warm_start import CLIENT, start_python
 
 import runlake
 from runlake import ProgressUpdate
@@ -141,19 +142,27 @@ def test_bars_are_shown_on_terminals_alone(backend, path, tmp_path, choice, is_t
     screen: list[bytes] = []
     drain = threading.Thread(target=_drain, args=(reader, screen))
     drain.start()
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, path, str(choice)],
-        env={**client_environment(backend, tmp_path / "shell"), "TERM": "xterm"},
-        cwd=tmp_path / "shell",
-        stdout=subprocess.PIPE,
-        stderr=terminal if is_terminal else subprocess.PIPE,
-        check=True,
-    )
-    os.close(terminal)
+    with (
+        os.fdopen(terminal, "wb") as shell,
+        tempfile.TemporaryFile() as output,
+        tempfile.TemporaryFile() as errors,
+    ):
+        script = start_python(
+            ["-c", SCRIPT, path, str(choice)],
+            CLIENT,
+            env={**client_environment(backend, tmp_path / "shell"), "TERM": "xterm"},
+            cwd=tmp_path / "shell",
+            stdout=output,
+            stderr=shell if is_terminal else errors,
+        )
+        assert script.wait(60) == 0
+        output.seek(0)
+        errors.seek(0)
+        printed, said = output.read(), errors.read()
     drain.join()
     os.close(reader)
-    shown = b"".join(screen).decode() if is_terminal else done.stderr.decode()
-    assert done.stdout == b""
+    shown = (b"".join(screen) if is_terminal else said).decode()
+    assert printed == b""
     # Without the argument, work of less than a second shows no bar; here it may take longer.
     if is_terminal and choice:
         for words in ("exports", "4/4", "files of files", "a.bin"):

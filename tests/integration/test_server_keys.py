@@ -7,6 +7,7 @@ import sys
 
 import httpx
 import pytest
+from tests.command_shell import run_command
 from tests.http_logging import LoggedRun, steps
 from tests.server_process import bare_environment, running_server
 
@@ -23,14 +24,7 @@ def server(tmp_path_factory):
 
 
 def key_command(server, *words):
-    data_dir = str(server.access_log.parent)
-    return subprocess.run(
-        [sys.executable, "-m", "runlake", "server", "key", *words, "--data-dir", data_dir],
-        env=bare_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_command({}, "server", "key", *words, "--data-dir", server.access_log.parent)
 
 
 def test_a_new_key_works_and_a_revoked_one_fails_while_the_server_runs(server):
