@@ -53,6 +53,19 @@ const runlakeCharts = (() => {
     return cells;
   }
 
+  function kindOf(value) {
+    if (Number.isNaN(value)) return NAN;
+    if (Math.abs(value) <= LARGEST) return 0;
+    return value > 0 ? INFINITY : INFINITY + 1;
+  }
+
+  function joined(Kind, before, after) {
+    const all = new Kind(before.length + after.length);
+    all.set(before);
+    all.set(after, before.length);
+    return all;
+  }
+
   // The last position whose place is not behind one of the joined axis.
   function positionAt(places, index) {
     let [low, high] = [0, places.length];
@@ -197,6 +210,8 @@ const runlakeCharts = (() => {
     // Draw another payload in the same place: the same curves, with other points.
     update(payload) {
       const arrays = payload.buffers.map(decode);
+      const before = this.curves?.map((curve) => curve.label).join("\n");
+      const [known, shownTitle] = [this.curves, this.payload?.title];
       this.payload = payload;
       this.isLog = this.isLog ?? payload.y.log;
       this.curves = payload.curves.map((curve) => {
@@ -205,17 +220,50 @@ const runlakeCharts = (() => {
           if (curve[name] !== undefined) found[name] = arrays[curve[name]];
         return found;
       });
+      this.joinCurves();
+      // Finer points are only a part of the axis: the first payload has its ends.
+      if (!this.extent && this.xs.length) this.extent = [this.xs[0], this.xs[this.xs.length - 1]];
+      // Elements stay if they can: one of them may have the focus.
+      const labels = this.curves.map((curve) => curve.label).join("\n");
+      if (before === labels && shownTitle === payload.title)
+        this.curves.forEach(({ button, shown }, c) => ({ button, shown } = known[c]));
+      else this.layOut();
+      this.build();
+    }
+
+    joinCurves() {
       const { xs, places } = join(this.curves);
       this.xs = xs;
-      // Finer points are only a part of the axis: the first payload has its ends.
-      if (!this.extent && xs.length) this.extent = [xs[0], xs[xs.length - 1]];
       this.curves.forEach((curve, c) => (curve.places = places[c]));
-      this.layOut();
+    }
+
+    // Add points of a running run to the end of a curve without a band, and say so in the notes.
+    extend(c, xs, ys, notes) {
+      const curve = this.curves[c];
+      const isAfter = !curve.x.length || xs[0] >= curve.x[curve.x.length - 1];
+      if (!isAfter || curve.raw || curve.low || xs.some((x, i) => i && x < xs[i - 1])) return false;
+      const kinds = ys.map(kindOf);
+      if (curve.marks || kinds.some(Boolean))
+        curve.marks = joined(Uint8Array, curve.marks ?? new Uint8Array(curve.x.length), kinds);
+      curve.x = joined(Float64Array, curve.x, xs);
+      curve.y = joined(Float64Array, curve.y, ys);
+      this.joinCurves();
+      const last = this.xs[this.xs.length - 1];
+      this.extent = [this.extent?.[0] ?? this.xs[0], Math.max(this.extent?.[1] ?? last, last)];
+      this.payload = { ...this.payload, notes };
+      this.build();
+      return true;
+    }
+
+    setLog(isLog) {
+      if (this.isLog === isLog) return;
+      this.isLog = isLog;
+      this.log.ariaPressed = String(isLog);
       this.build();
     }
 
     layOut() {
-      const { title, notes } = this.payload;
+      const { title } = this.payload;
       this.root.replaceChildren();
       const head = element(this.root, "figcaption");
       element(head, "span", "", title);
@@ -224,14 +272,10 @@ const runlakeCharts = (() => {
       log.type = "button";
       log.title = "Logarithmic y axis";
       log.ariaPressed = String(this.isLog);
-      log.addEventListener("click", () => {
-        this.isLog = !this.isLog;
-        log.ariaPressed = String(this.isLog);
-        this.build();
-      });
+      log.addEventListener("click", () => this.setLog(!this.isLog));
+      this.log = log;
       this.box = element(this.root, "div", "plot");
       this.box.role = "img";
-      this.box.ariaLabel = `${title}: ${notes.join("; ")}`;
       const legend = element(this.root, "ul", "legend");
       this.curves.forEach((curve, c) => this.addToLegend(legend, curve, c));
       this.notes = element(this.root, "p", "notes");
@@ -478,6 +522,7 @@ const runlakeCharts = (() => {
       if (n) notes.push(`marked: ${n} ${MARKS[BELOW_LOG]}, not on a log axis`);
       if (this.isLog && !this.onLog) notes.push("no value above 0, so the axis is linear");
       this.notes.textContent = notes.join(" \u00b7 ");
+      this.box.ariaLabel = `${this.payload.title}: ${notes.join("; ")}`;
     }
 
     onKey(event) {

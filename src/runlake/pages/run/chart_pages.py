@@ -1,0 +1,127 @@
+"""The charts of a run, and the data beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+from starlette.requests import Request
+from starlette.responses import Response
+
+from runlake.errors import InvalidArgument
+from runlake.history.frames.key_table import key_table
+from runlake.pages.responses import data, json_answer
+from runlake.pages.run.columns import Columns, read_frame
+from runlake.pages.run.curves import draw_charts
+from runlake.pages.run.key_groups import (
+    AXES,
+    declared_axes,
+    drawn_keys,
+    explain_no_charts,
+    group_keys,
+    hidden_keys,
+)
+from runlake.pages.run.shell import is_live, links_of, python_line, run_of, show
+from runlake.pages.run.view import View, whole_in
+from runlake.pages.source import in_thread
+from runlake.public.run.run import Run
+from runlake.values import Question
+
+# Charts in one answer; a screen has fewer.
+MAX_CHARTS = 64
+COLUMNS = Columns()
+
+
+async def show_charts(request: Request) -> Response:
+    """Show the charts of a run: their places, which a script fills."""
+    run = await run_of(request)
+    return show(
+        request,
+        run,
+        "",
+        "run_charts.html",
+        stream="",
+        pins=f"{run.entity}/{run.project}",
+        links=links_of(request, "history"),
+        python=python_line(request, run, "frame()"),
+        view=View.of_query(request.query_params),
+        search=request.query_params.get("search", ""),
+    )
+
+
+async def send_contents(request: Request) -> Response:
+    """Answer with the keys that have charts, in groups."""
+    run = await run_of(request)
+    return json_answer(
+        request, await in_thread(contents_of, COLUMNS, run, is_live=is_live(request, run))
+    )
+
+
+def contents_of(columns: Columns, run: Run, *, is_live: bool) -> dict[str, Any]:
+    """Return what a page needs to know before it draws charts: keys in groups, and their axes."""
+    contents = columns.contents(run)
+    keys = drawn_keys(contents.facts)
+    metrics = run.metrics()
+    axes = declared_axes(keys, metrics)
+    return {
+        "groups": group_keys(keys),
+        "axes": axes,
+        "choices": list(dict.fromkeys([*AXES, *axes.values()])),
+        "hidden": hidden_keys(keys, metrics),
+        "reason": explain_no_charts(contents.facts, is_live=is_live),
+        "end": contents.end,
+        "rows": contents.n_rows,
+    }
+
+
+async def send_charts(request: Request) -> Response:
+    """Answer with the charts of the named keys."""
+    keys = keys_in(request)
+    if not keys:
+        raise InvalidArgument("Name at least one key: ?key=loss.")
+    if len(keys) > MAX_CHARTS:
+        raise InvalidArgument(f"Name at most {MAX_CHARTS} keys, not {len(keys):,}.")
+    view = View.of_query(request.query_params)
+    run = await run_of(request)
+    return json_answer(request, await in_thread(draw_charts, COLUMNS, run, keys, view))
+
+
+async def send_history(request: Request) -> Response:
+    """Answer with the rows of the named keys, or of all keys."""
+    keys = keys_in(request)
+    low, high = (whole_in(request.query_params, name) for name in ("min_step", "max_step"))
+    question = Question.from_arguments(keys or None, "any", low, high)
+    run = await run_of(request)
+    frame, json_keys = await in_thread(read_frame, run, question)
+    return await in_thread(
+        data, request, as_values(frame, json_keys, request), suffix_of(request), f"{run.id}-history"
+    )
+
+
+async def send_keys(request: Request) -> Response:
+    """Answer with a row per key: kind, count, steps, minimum and maximum."""
+    run = await run_of(request)
+    contents = await in_thread(COLUMNS.contents, run)
+    return data(request, key_table(contents.facts.values()), suffix_of(request), f"{run.id}-keys")
+
+
+def keys_in(request: Request) -> list[str]:
+    """Return the keys that a query names, each once."""
+    return list(dict.fromkeys(request.query_params.getlist("key")))
+
+
+def suffix_of(request: Request) -> str:
+    """Return the format that the address of data ends with."""
+    return str(request.path_params["suffix"])
+
+
+def as_values(
+    frame: pl.DataFrame, json_keys: frozenset[str], request: Request
+) -> pl.DataFrame | Sequence[dict[str, Any]]:
+    """Return rows for `data`: in JSON, columns of JSON text are the values themselves."""
+    if suffix_of(request) != "json":
+        return frame
+    from runlake.history.sample.downsample import rows_of
+
+    return rows_of(frame, json_keys)

@@ -1,0 +1,239 @@
+"""Columns of runs that charts are drawn from; they stay in memory for a while, for zooms."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TypeAlias
+
+import polars as pl
+
+from runlake.exports.manifest import LAST_STEP_UNKNOWN, Manifest
+from runlake.history.plan.key_facts import KeyFacts
+from runlake.history.reader import Reading, open_reading
+from runlake.pages.run.shared import Identity, Shared, identity_of, path_of
+from runlake.public.lists.attributes import client_of
+from runlake.public.run.run import Run
+from runlake.values import STEP, Projection, Question, StepRange
+
+# Cells of one read: 64 MiB of numbers.
+MAX_CELLS = 1 << 23
+# A longer run is sampled part by part, and each zoom reads its own part again.
+MAX_ROWS = 1 << 22
+SAMPLED_ROWS = 50_000
+MAX_BYTES = 256 << 20
+SECONDS = 3.0
+
+Moment: TypeAlias = tuple[int | None, int, tuple[int, ...] | None, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The keys of a run at one moment.
+
+    Parameters
+    ----------
+    facts : mapping of str to KeyFacts
+        The keys.
+    manifest : Manifest
+        The run's manifest.
+    n_rows : int
+        About how many rows the run has.
+    """
+
+    facts: dict[str, KeyFacts]
+    manifest: Manifest
+    n_rows: int
+
+    @property
+    def end(self) -> int:
+        """The step after the last one."""
+        return end_of(self.manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of some keys of a run, ascending by ``_step``.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        ``_step`` and a column per key that was found.
+    n_rows : int
+        Number of rows that they were chosen from.
+    end : int
+        The step after the last one of the run.
+    json_keys : frozenset of str
+        Keys whose column is JSON text.
+    """
+
+    frame: pl.DataFrame
+    n_rows: int
+    end: int
+    json_keys: frozenset[str] = frozenset()
+
+    @property
+    def is_whole(self) -> bool:
+        """True if these are all rows."""
+        return self.n_rows <= self.frame.height
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Rows in memory, and the moment of the run that they show."""
+
+    rows: Rows
+    moment: Moment
+    names: list[tuple[Identity, str, str]] = field(default_factory=list)
+
+    @property
+    def n_bytes(self) -> int:
+        return int(self.rows.frame.estimated_size())
+
+
+class Columns:
+    """Reads columns of runs; the latest reads stay in memory.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Maximum size of what stays in memory.
+    """
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._kept: OrderedDict[tuple[Identity, str, str], _Kept] = OrderedDict()
+        self._n_bytes = 0
+        self._lock = Lock()
+        self._contents = Shared(SECONDS)
+
+    def contents(self, run: Run) -> Contents:
+        """Return the keys of a run, at most `SECONDS` old."""
+
+        def read() -> Contents:
+            reading = _open(run, Question(Projection(())))
+            facts = reading.healing(Reading.logged_keys)
+            manifest = reading.pulled.manifest
+            return Contents(facts, manifest, max(manifest.line_count or 0, reading.pulled.n_rows))
+
+        return self._contents.get(identity_of(run), read)
+
+    def read(
+        self, run: Run, keys: Sequence[str], axis: str, high: float | None = None
+    ) -> dict[str, Rows]:
+        """Return rows of keys with their x axis, from memory if possible.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+        keys : sequence of str
+            The keys.
+        axis : str
+            The key of the x axis.
+        high : float, optional
+            The highest x that is needed: rows that were logged after it need not be known.
+        """
+        contents = self.contents(run)
+        identity, moment = identity_of(run), moment_of(contents.manifest)
+        found: dict[str, Rows] = {}
+        for key in keys:
+            kept = self._find((identity, key, axis))
+            if kept is not None and _is_usable(kept, moment, contents.end, axis, high):
+                found[key] = kept.rows
+        left = [key for key in keys if key not in found]
+        size = max(1, MAX_CELLS // max(1, contents.n_rows) - 2)
+        for start in range(0, len(left), size):
+            some = left[start : start + size]
+            kept = _read(run, some, axis, is_long=contents.n_rows > MAX_ROWS)
+            found |= dict.fromkeys(some, kept.rows)
+            self._keep(kept, [(identity, key, axis) for key in some])
+        return found
+
+    def read_part(self, run: Run, key: str, axis: str, steps: StepRange) -> Rows:
+        """Return rows of a range of steps of a long run."""
+        return _read(run, [key], axis, steps, is_long=True).rows
+
+    def _find(self, name: tuple[Identity, str, str]) -> _Kept | None:
+        with self._lock:
+            kept = self._kept.get(name)
+            if kept is not None:
+                self._kept.move_to_end(name)
+            return kept
+
+    def _keep(self, kept: _Kept, names: list[tuple[Identity, str, str]]) -> None:
+        with self._lock:
+            for name in names:
+                self._drop(name)
+            kept.names = names
+            self._kept |= dict.fromkeys(names, kept)
+            self._n_bytes += kept.n_bytes
+            while self._n_bytes > self._max_bytes and self._kept:
+                # The columns of one read share their memory: it is free when all of them are.
+                for name in list(next(iter(self._kept.values())).names):
+                    self._drop(name)
+
+    def _drop(self, name: tuple[Identity, str, str]) -> None:
+        old = self._kept.pop(name, None)
+        if old is not None:
+            old.names.remove(name)
+            if not old.names:
+                self._n_bytes -= old.n_bytes
+
+
+def moment_of(manifest: Manifest) -> Moment:
+    """Return what changes whenever rows are added to a run."""
+    exports = frozenset(export.object for export in manifest.exports)
+    return manifest.line_count, manifest.last_step, manifest.live_steps, exports
+
+
+def end_of(manifest: Manifest) -> int:
+    """Return the step after the last one of a run; 0 if it is unknown."""
+    last = -1 if manifest.last_step == LAST_STEP_UNKNOWN else manifest.last_step
+    return max(last, *(manifest.live_steps or (-1,))[-1:]) + 1
+
+
+def _is_usable(kept: _Kept, moment: Moment, end: int, axis: str, high: float | None) -> bool:
+    if kept.moment == moment:
+        return True
+    rows = kept.rows
+    if high is None or rows.end > end or axis not in rows.frame.columns or not rows.frame.height:
+        return False
+    last = rows.frame.get_column(axis).max()
+    return isinstance(last, (int, float)) and high <= last
+
+
+def _open(run: Run, question: Question) -> Reading:
+    return open_reading(client_of(run), path_of(run), question)
+
+
+def _read(
+    run: Run,
+    keys: Sequence[str],
+    axis: str,
+    steps: StepRange = StepRange(),  # noqa: B008 - frozen
+    *,
+    is_long: bool,
+) -> _Kept:
+    names = list(dict.fromkeys([*keys, axis]))
+    question = Question.from_arguments(names, "any").within(steps)
+    if not question.keys:
+        question = Question(steps=steps)
+    reading = _open(run, question)
+    manifest = reading.pulled.manifest
+    if is_long:
+        wanted = list(dict.fromkeys([STEP, *names]))
+        frame, n_rows, json_keys = reading.sampled_frame(SAMPLED_ROWS, wanted)
+    else:
+        frame, json_keys = reading.healing(Reading.collected)
+        n_rows = frame.height
+    rows = Rows(frame, n_rows, end_of(manifest), frozenset(json_keys))
+    return _Kept(rows, moment_of(manifest))
+
+
+def read_frame(run: Run, question: Question) -> tuple[pl.DataFrame, frozenset[str]]:
+    """Return all rows of a question, and the keys whose columns are JSON text."""
+    frame, json_keys = _open(run, question).healing(Reading.collected)
+    return frame, frozenset(json_keys)

@@ -1,0 +1,261 @@
+"""Follow running runs: one thread per run and visitor reads new rows for all pages that show it."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock, Thread
+from typing import Any
+
+from runlake.errors import RunlakeError
+from runlake.exports.manifest import Manifest
+from runlake.history.follow import follow_run
+from runlake.pages.run.shared import Identity, identity_of, path_of
+from runlake.public.lists.attributes import client_of
+from runlake.public.run.run import Run
+from runlake.values import STEP, Question, Row, StepRange
+
+logger = logging.getLogger("runlake.pages")
+
+# A row is on the page less than two seconds after the backend has it.
+POLL_SECONDS = 1.0
+# Rows that are kept for pages that come later or read slowly, and their values.
+MAX_ROWS, MAX_CELLS = 5_000, 200_000
+# More values are not sent: the page reads its charts again.
+MAX_SENT = 20_000
+
+
+class _NoPages(Exception):
+    """No page shows the run any more."""
+
+
+@dataclass(eq=False, slots=True)
+class Subscription:
+    """One page that shows a running run.
+
+    Parameters
+    ----------
+    follower : Follower
+        Reads the rows.
+    cursor : int
+        The page has all rows before this step.
+    wake : callable
+        Called, in another thread, when there is something to `collect`.
+    position : int
+        Number of rows of the follower that were collected.
+    state : str
+        The state of the run that the page knows.
+    """
+
+    follower: Follower
+    cursor: int
+    wake: Callable[[], None]
+    position: int = 0
+    state: str = ""
+
+    def collect(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return what is new for this page: names and contents of events."""
+        return self.follower.collect(self)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.follower.is_over
+
+
+@dataclass(eq=False)
+class Follower:
+    """Reads the new rows of a run in a thread, until the run ends or no page shows it.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    start : int
+        The first step to read.
+    poll : float
+        Seconds between two requests.
+    """
+
+    run: Run
+    start: int
+    poll: float = POLL_SECONDS
+    rows: deque[Row] = field(default_factory=deque)
+    n_dropped: int = 0
+    rewound_at: int = -1
+    n_cells: int = 0
+    state: str = ""
+    problem: str | None = None
+    is_over: bool = False
+    pages: set[Subscription] = field(default_factory=set)
+    lock: Lock = field(default_factory=Lock)
+
+    def admit(self, cursor: int, wake: Callable[[], None]) -> Subscription | None:
+        """Subscribe a page; None if the follower has ended."""
+        page = Subscription(self, cursor, wake, state=self.run.state)
+        with self.lock:
+            if self.is_over:
+                return None
+            first = self.rows[0][STEP] if self.n_dropped else self.start
+            # If rows between the cursor and the first one are missing, the page must read again.
+            page.position = self.n_dropped if cursor >= first else self.n_dropped - 1
+            self.pages.add(page)
+        return page
+
+    def follow(self) -> None:
+        """Read rows until there is no reason to go on; runs in a thread of its own."""
+        question = Question(steps=StepRange(self.start))
+        client, path = client_of(self.run), path_of(self.run)
+        try:
+            for row in follow_run(client, path, question, self.poll, self._note):
+                self._add(row)
+        except _NoPages:
+            return
+        except RunlakeError as error:
+            self.problem = str(error)
+        except Exception:  # the pages must not wait for ever
+            logger.exception("Following of '%s' failed.", path)
+            self.problem = "Following the run failed."
+        with self.lock:
+            self.is_over = True
+        self._wake()
+
+    def collect(self, page: Subscription) -> list[tuple[str, dict[str, Any]]]:
+        """Return the events that a page has not seen."""
+        with self.lock:
+            start, page.position = page.position, self.n_dropped + len(self.rows)
+            rows = list(self.rows)[max(0, start - self.n_dropped) :]
+            must_read = start < self.n_dropped or start <= self.rewound_at
+        events = []
+        if rows or must_read:
+            events.append(_rows_event(page, rows, must_read=must_read))
+        if self.state and self.state != page.state:
+            page.state = self.state
+            events.append(("state", {"state": self.state}))
+        if self.is_over:
+            events.append(("over", {"state": self.state, "problem": self.problem}))
+        return events
+
+    def _add(self, row: Row) -> None:
+        with self.lock:
+            if self.rows and row[STEP] <= self.rows[-1][STEP]:
+                # The run was rewound: its rows from here on replace others.
+                self.rewound_at = self.n_dropped + len(self.rows)
+            self.rows.append(row)
+            self.n_cells += len(row)
+            while len(self.rows) > MAX_ROWS or (self.n_cells > MAX_CELLS and len(self.rows) > 1):
+                self.n_cells -= len(self.rows.popleft())
+                self.n_dropped += 1
+        self._wake()
+
+    def _note(self, manifest: Manifest) -> None:
+        # Called at each poll: here alone the thread can end between two rows.
+        with self.lock:
+            if not self.pages:
+                self.is_over = True
+                raise _NoPages
+        state = manifest.state or ""
+        if state != self.state:
+            self.state = state
+            self._wake()
+
+    def _wake(self) -> None:
+        with self.lock:
+            pages = list(self.pages)
+        for page in pages:
+            page.wake()
+
+
+def _rows_event(
+    page: Subscription, rows: list[Row], *, must_read: bool
+) -> tuple[str, dict[str, Any]]:
+    start = page.cursor
+    end = rows[-1][STEP] + 1 if rows else start
+    page.cursor = end if must_read else max(start, end)
+    facts = {"from": start, "cursor": page.cursor}
+    new = [row for row in rows if row[STEP] >= start]
+    if must_read or sum(map(len, new)) > MAX_SENT:
+        return "again", facts
+    return "rows", {**facts, "keys": columns_of(new)}
+
+
+class Followers:
+    """The followers of a process: one per run and visitor, as long as a page shows the run."""
+
+    def __init__(self, poll: float = POLL_SECONDS) -> None:
+        self._poll = poll
+        self._followers: dict[Identity, Follower] = {}
+        self._lock = Lock()
+
+    def join(self, run: Run, cursor: int, wake: Callable[[], None]) -> Subscription:
+        """Subscribe a page to a run; the first page starts the thread.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+        cursor : int
+            The page has all rows before this step.
+        wake : callable
+            Called in another thread when there is something to collect.
+        """
+        identity = identity_of(run)
+        with self._lock:
+            follower = self._followers.get(identity)
+            page = None if follower is None else follower.admit(cursor, wake)
+            if page is None:
+                follower = self._followers[identity] = Follower(run, cursor, self._poll)
+                page = follower.admit(cursor, wake)
+                name = f"runlake-follow-{run.id}"
+                Thread(target=follower.follow, name=name, daemon=True).start()
+        assert page is not None, "a new follower admits pages"
+        return page
+
+    def leave(self, page: Subscription) -> None:
+        """End the subscription of a page; the thread ends at its next poll if it was the last."""
+        with page.follower.lock:
+            page.follower.pages.discard(page)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        with self._lock:
+            ended = [one for one, follower in self._followers.items() if follower.is_over]
+            for identity in ended:
+                del self._followers[identity]
+
+    @property
+    def n_running(self) -> int:
+        """Number of runs that are followed now."""
+        self._tidy()
+        return len(self._followers)
+
+
+def columns_of(rows: list[Row]) -> dict[str, list[list[Any]]]:
+    """Return the numbers of rows by key: their steps and values, as JSON can hold them.
+
+    Examples
+    --------
+    >>> columns_of([{"_step": 0, "loss": 1.5}, {"_step": 1, "loss": float("nan"), "note": "a"}])
+    {'loss': [[0, 1], [1.5, 'NaN']]}
+    """
+    found: dict[str, list[list[Any]]] = {}
+    for row in rows:
+        for key, value in row.items():
+            if key != STEP and isinstance(value, (bool, int, float)):
+                steps, values = found.setdefault(key, [[], []])
+                steps.append(row[STEP])
+                values.append(_number(value))
+    return found
+
+
+def _number(value: float) -> float | str:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf if value > 0 else -math.inf
+    if math.isfinite(number):
+        return number
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"

@@ -1,0 +1,76 @@
+"""What is new in a running run, as server-sent events: only rows after the cursor of a page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from runlake.pages.run.followers import Followers, Subscription
+from runlake.pages.run.shell import is_live, run_of
+from runlake.pages.run.view import whole_in
+from runlake.pages.source import in_thread
+from runlake.public.run.run import Run
+
+FOLLOWERS = Followers()
+# A line without meaning, so that a connection that is gone is noticed.
+SILENCE_SECONDS = 15.0
+# Rows that come together are sent together.
+GATHER_SECONDS = 0.1
+
+
+async def send_events(request: Request) -> Response:
+    """Answer with a stream of events, from ``cursor`` or the ``Last-Event-ID`` on.
+
+    ``rows`` has the new values by key, ``again`` says that the page must read its charts again,
+    ``state`` that the state of the run changed, and ``over`` that nothing more will come.
+    """
+    run = await run_of(request)
+    if not is_live(request, run):
+        # The browser does not connect again after this status.
+        return Response(status_code=204)
+    last = request.headers.get("last-event-id", "")
+    cursor = whole_in({"cursor": last or request.query_params.get("cursor", "")}, "cursor") or 0
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_events(run, cursor), 200, headers, "text/event-stream")
+
+
+async def _events(run: Run, cursor: int) -> AsyncIterator[str]:
+    loop, news = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake() -> None:
+        # The loop may be closed when the process ends.
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(news.set)
+
+    page = await in_thread(FOLLOWERS.join, run, cursor, wake)
+    try:
+        yield "retry: 2000\n\n"
+        while True:
+            try:
+                await asyncio.wait_for(news.wait(), SILENCE_SECONDS)
+            except TimeoutError:
+                yield ":\n\n"
+                continue
+            await asyncio.sleep(GATHER_SECONDS)
+            news.clear()
+            is_over = page.is_over
+            for text in _texts(page):
+                yield text
+            if is_over:
+                return
+    finally:
+        FOLLOWERS.leave(page)
+
+
+def _texts(page: Subscription) -> list[str]:
+    texts = []
+    for name, content in page.collect():
+        lines = [f"event: {name}", f"data: {json.dumps(content, allow_nan=False)}"]
+        if "cursor" in content:
+            lines.insert(0, f"id: {content['cursor']}")
+        texts.append("\n".join(lines) + "\n\n")
+    return texts

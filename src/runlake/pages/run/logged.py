@@ -1,0 +1,84 @@
+"""Which tables and media a run logged, and at which steps; read from the manifest and the history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from runlake.history.media import KINDS, LISTS
+from runlake.history.plan.key_facts import KeyFacts
+from runlake.history.reader import open_reading
+from runlake.history.tables import TABLE_TYPES
+from runlake.notebook.cells import flat
+from runlake.pages.run.columns import Columns
+from runlake.pages.run.shared import Shared, identity_of, path_of
+from runlake.public.lists.attributes import client_of
+from runlake.public.run.run import Run
+from runlake.values import STEP, Question
+
+MEDIA_TYPES = frozenset({*KINDS, *LISTS})
+SECONDS = 5.0
+MAX_STEPS = 5_000
+_SHARED = Shared(SECONDS)
+
+
+def logged_keys(columns: Columns, run: Run, types: frozenset[str]) -> list[str]:
+    """Return the keys whose values are of some types, such as ``table-file``, by name.
+
+    The summary has the types of last values, the manifest those of all values. A key that neither
+    of them describes is of a type that is not asked for.
+    """
+    found = {
+        key
+        for key, value in flat(run.summary_metrics)
+        if isinstance(value, Mapping) and value.get("_type") in types
+    }
+    contents = columns.contents(run)
+    for key, names in contents.manifest.key_types.items():
+        if types.intersection(names) and key in contents.facts:
+            found.add(key)
+    return sorted(found)
+
+
+def logged_cells(
+    columns: Columns, run: Run, key: str, types: frozenset[str]
+) -> list[tuple[int | None, Mapping[str, Any]]]:
+    """Return the values of a key with their steps, ascending; the last `MAX_STEPS` of them.
+
+    A value that only the summary has comes without a step.
+    """
+
+    def read() -> list[tuple[int | None, Mapping[str, Any]]]:
+        facts: Mapping[str, KeyFacts] = columns.contents(run).facts
+        cells: list[tuple[int | None, Mapping[str, Any]]] = []
+        if key in facts:
+            question = Question.from_arguments([key])
+            reading = open_reading(client_of(run), path_of(run), question)
+            for batch in reading.iter_batches(MAX_STEPS):
+                cells += [(row[STEP], row[key]) for row in batch if _is_of(row[key], types)]
+                del cells[:-MAX_STEPS]
+        last = dict(flat(run.summary_metrics)).get(key)
+        if not cells and isinstance(last, Mapping) and _is_of(last, types):
+            cells.append((None, last))
+        return cells
+
+    return _SHARED.get((identity_of(run), key, types), read)
+
+
+def choose_cell(
+    cells: list[tuple[int | None, Mapping[str, Any]]], step: int | None
+) -> tuple[int | None, Mapping[str, Any]] | None:
+    """Return the value at a step, or the last one before it; the last of all without a step."""
+    if step is None:
+        return cells[-1] if cells else None
+    before = [one for one in cells if one[0] is None or one[0] <= step]
+    return (before or cells[:1] or [None])[-1]
+
+
+def table_types() -> frozenset[str]:
+    """Return the types of values that describe tables."""
+    return frozenset(TABLE_TYPES)
+
+
+def _is_of(cell: Any, types: frozenset[str]) -> bool:
+    return isinstance(cell, Mapping) and cell.get("_type") in types

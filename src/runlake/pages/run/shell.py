@@ -1,0 +1,112 @@
+"""What all pages of a run have in common: the run, the head of the page, and its tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from runlake.exports.manifest import STATES_UNDER_WAY
+from runlake.pages.responses import is_copy, link_to, page
+from runlake.pages.run.shared import path_of
+from runlake.pages.source import in_thread, source_of
+from runlake.public.run.run import Run
+
+NAMES = ("entity", "project", "run_id")
+# The last part of the address, and what the tab says.
+TABS = (
+    ("", "Charts"),
+    ("system", "System"),
+    ("config", "Config"),
+    ("summary", "Summary"),
+    ("console", "Console"),
+    ("tables", "Tables"),
+    ("media", "Media"),
+    ("files", "Files"),
+    ("artifacts", "Artifacts"),
+)
+SUFFIXES = ("json", "csv", "parquet")
+
+
+async def run_of(request: Request) -> Run:
+    """Return the run that a request names."""
+    return await in_thread(source_of(request).run, *(request.path_params[name] for name in NAMES))
+
+
+def show(request: Request, run: Run, tab: str, template: str, **values: Any) -> Response:
+    """Answer with a page of a run.
+
+    Parameters
+    ----------
+    request : Request
+        The request.
+    run : Run
+        The run.
+    tab : str
+        The last part of the address: one of `TABS`.
+    template : str
+        Name of the template.
+    **values
+        What else the template shows.
+    """
+    parts = [request.path_params[name] for name in NAMES]
+    tabs = [(label, _tab(request, parts, name)) for name, label in TABS]
+    title = run.name or run.id
+    return page(
+        request,
+        template,
+        title=title,
+        heading=title,
+        run=run,
+        facts=_facts_of(run),
+        tabs=tabs,
+        tab=dict(TABS)[tab],
+        is_live=is_live(request, run),
+        data_base="" if is_copy(request) else f"{_tab(request, parts, '')}/",
+        **values,
+    )
+
+
+def is_live(request: Request, run: Run) -> bool:
+    """Return whether a run may get new rows while its page is open."""
+    return source_of(request).is_live and run.state in STATES_UNDER_WAY and not is_copy(request)
+
+
+def python_line(request: Request, run: Run, call: str) -> str:
+    """Return the Python that makes the data of a view; ``call`` is a method of the run."""
+    maker = "runlake.Api()" if source_of(request).is_live else "runlake.Lake()"
+    return f"{maker}.run({str(path_of(run))!r}).{call}"
+
+
+def links_of(request: Request, name: str, **query: str) -> list[tuple[str, str]]:
+    """Return format and address of the files beside a view; none in a static copy."""
+    if is_copy(request):
+        return []
+    parts = [request.path_params[part] for part in NAMES]
+    place = [parts[0], parts[1], "runs", parts[2]]
+    return [
+        (suffix, link_to(request, *place, f"{name}.{suffix}", **query)) for suffix in SUFFIXES
+    ]
+
+
+def _tab(request: Request, parts: Sequence[str], name: str) -> str:
+    entity, project, run_id = parts
+    return link_to(request, entity, project, "runs", run_id, *([name] if name else []))
+
+
+def _facts_of(run: Run) -> list[tuple[str, str]]:
+    """Return labels and texts of what the head of the page says about a run."""
+    fields = run.load()
+    user = (fields.get("user") or {}).get("username") or (fields.get("user") or {}).get("name")
+    facts = [
+        ("Started", run.created_at if "createdAt" in fields else None),
+        ("By", user),
+        ("Group", fields.get("group")),
+        ("Job type", fields.get("jobType")),
+        ("Tags", ", ".join(map(str, fields.get("tags") or []))),
+        ("Commit", fields.get("commit")),
+        ("Notes", fields.get("notes")),
+    ]
+    return [(label, str(text)) for label, text in facts if text]
