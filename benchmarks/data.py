@@ -100,6 +100,41 @@ def served_runs(folder: Path, n_runs: int, n_steps: int) -> Iterator[tuple[Runni
         yield server, project
 
 
+@contextlib.contextmanager
+def served_shapes(folder: Path, n_runs: int, shape: Shape) -> Iterator[tuple[RunningServer, str]]:
+    """Serve finished runs with configs and summaries, one export each, whose curves differ.
+
+    As in `served`, only the first and the last step are logged; then the exports are replaced.
+    Yield the server and the project's path.
+    """
+    with running_server(folder, export_rows=shape.n_steps) as server:
+        keys = [f"key{key:03d}" for key in range(shape.n_keys)]
+        for index in range(n_runs):
+            run = LoggedRun(server, f"{shape.name}{index:04}", "pages")
+            run.configure(lr=10.0 ** -(index % 4), seed=index, net={"depth": index % 3})
+            ends = (0, shape.n_steps - 1)
+            run.log(*({"_step": step, **dict.fromkeys(keys, 0.5)} for step in ends))
+            run.summarize({"_runtime": index, **dict.fromkeys(keys, index / n_runs)}).finish()
+        limits = Limits(shape.n_steps, STATE_SECONDS)
+        backend = open_backend(folder, server.storage_url, limits=limits, url_expiry=URL_SECONDS)
+        layout = Layout(shape.n_steps)
+        whole = shape.table(0, shape.n_steps)
+        for index in range(n_runs):
+            found = backend.runs.find(server.entity, "pages", f"{shape.name}{index:04}")
+            assert found is not None
+            run_id = found["id"]
+            wait_until(partial(_has_export, backend, run_id), 300)
+            noise = np.random.default_rng(index).normal(index / n_runs, 0.02, shape.n_steps)
+            table = whole
+            for key in keys:
+                place = table.column_names.index(key)
+                curve = table.column(place).to_numpy() + noise
+                table = table.set_column(place, key, pa.array(curve))
+            (name,) = backend.runs.export_objects(run_id)
+            backend.storage.write(name, partial(_write, table=table, layout=layout))
+        yield server, f"{server.entity}/pages"
+
+
 def _has_export(backend: Backend, run_id: int) -> bool:
     return len(backend.runs.export_objects(run_id)) == 1
 

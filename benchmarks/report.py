@@ -15,6 +15,7 @@ from benchmarks.plot import Curve, draw
 from benchmarks.turns import Measured
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+PAGES_DOCUMENT = DOCUMENT.with_stem("benchmarks-pages")
 SERVER_DOCUMENT = DOCUMENT.with_stem("benchmarks-server")
 PICTURE = DOCUMENT.with_suffix(".svg")
 PACKAGES = ("runlake", "wandb", "polars", "pyarrow", "duckdb")
@@ -96,6 +97,32 @@ the process that writes exports share the cores. "p50" and "p99" are percentiles
 requests, "CPU" is the processor time of the server per request. The goals are those of the
 project's design, for a machine whose load is below its number of cores: with a higher load only
 processor times, memory and sizes say something.
+
+{as_markdown(lines)}
+
+{summary(lines, [])}
+"""
+    )
+
+
+def write_pages_document(lines: list[Line], browser: str, reason: str) -> None:
+    """Replace the page about the pages in a browser with these results.
+
+    ``reason`` says why trackio was not measured; it is empty if it was.
+    """
+    load = os.getloadavg()[0]
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    peer = reason or "trackio's dashboard shows the same runs, served by a process of its own."
+    PAGES_DOCUMENT.write_text(
+        f"""# Benchmarks of the pages
+
+Made by `make bench-pages` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores,
+{platform.system()}, Python {platform.python_version()}; {packages}. Load at the end: {load:.1f}.
+
+The pages are opened in Chromium {browser} with software rendering, over loopback; browser, pages
+and backend share the cores. Each time is the median of several visits without a cache in the browser,
+with the fastest and the slowest in parentheses; of live rows it is the slowest. "First visit" is
+the first one of the process that serves the pages, which downloads the histories. {peer}
 
 {as_markdown(lines)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -168,7 +168,10 @@ def _draw(
 def _ordered(members: Sequence[Series], x_axis: Axis, smooth: float | None) -> _Table:
     frame = members[0].frame
     x = column_of(frame, members[0].x)
-    kept = _kept(x, members[0].x, x_axis)
+    # The average at the start of a range depends on the points before it.
+    is_cut_later = smooth is not None and (x_axis.low is not None or x_axis.high is not None)
+    axis = replace(x_axis, low=None, high=None) if is_cut_later else x_axis
+    kept = _kept(x, members[0].x, axis)
     x = _gathered(x, kept)
     if not x.is_sorted():
         order = np.argsort(x.to_numpy(), kind="stable")
@@ -178,7 +181,19 @@ def _ordered(members: Sequence[Series], x_axis: Axis, smooth: float | None) -> _
     columns = [_gathered(numbers(frame, one.key), kept).rechunk() for one in members]
     if smooth is None:
         return _Table(x, kept, columns, [None] * len(columns))
-    return _Table(x, kept, [_smooth(column, smooth) for column in columns], list(columns))
+    table = _Table(x, kept, [_smooth(column, smooth) for column in columns], list(columns))
+    return _cut(table, members[0].x, x_axis) if is_cut_later else table
+
+
+def _cut(table: _Table, name: str, x_axis: Axis) -> _Table:
+    """Return the rows of a table in the range of the x axis."""
+    inside = _kept(table.x, name, x_axis)
+    if inside is None:
+        return table
+    order = inside if table.order is None else table.order[inside]
+    columns = [column.gather(inside) for column in table.columns]
+    raws = [None if raw is None else raw.gather(inside) for raw in table.raws]
+    return _Table(table.x.gather(inside), order, columns, raws)
 
 
 def _kept(column: pl.Series, name: str, x_axis: Axis) -> Places | None:

@@ -70,6 +70,7 @@ def contents_of(columns: Columns, run: Run, *, is_live: bool) -> dict[str, Any]:
         "choices": list(dict.fromkeys([*AXES, *axes.values()])),
         "hidden": hidden_keys(keys, metrics),
         "reason": explain_no_charts(contents.facts, is_live=is_live),
+        "state": run.state,
         "end": contents.end,
         "rows": contents.n_rows,
     }

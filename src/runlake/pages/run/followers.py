@@ -206,12 +206,11 @@ class Followers:
         with self._lock:
             follower = self._followers.get(identity)
             page = None if follower is None else follower.admit(cursor, wake)
-            if page is None:
+            while page is None:
                 follower = self._followers[identity] = Follower(run, cursor, self._poll)
                 page = follower.admit(cursor, wake)
                 name = f"runlake-follow-{run.id}"
                 Thread(target=follower.follow, name=name, daemon=True).start()
-        assert page is not None, "a new follower admits pages"
         return page
 
     def leave(self, page: Subscription) -> None:

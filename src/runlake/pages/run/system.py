@@ -11,7 +11,7 @@ from starlette.responses import Response
 from runlake.errors import InvalidArgument, OfflineError
 from runlake.history.sample.by_server import fetch_system_rows
 from runlake.pages.responses import data, json_answer
-from runlake.pages.run.chart_pages import MAX_CHARTS, keys_in, suffix_of
+from runlake.pages.run.chart_pages import COLUMNS, MAX_CHARTS, keys_in, suffix_of
 from runlake.pages.run.curves import chart_payload
 from runlake.pages.run.key_groups import group_keys
 from runlake.pages.run.shared import Shared, identity_of, path_of
@@ -93,7 +93,8 @@ def system_contents(run: Run, *, is_live: bool) -> dict[str, Any]:
         "choices": [name for name in TIMES if name in frame.columns],
         "hidden": [],
         "reason": reason,
-        "end": 0,
+        "state": run.state,
+        "end": COLUMNS.contents(run).end,
         "rows": frame.height,
     }
 

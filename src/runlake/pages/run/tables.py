@@ -120,7 +120,7 @@ async def send_table(request: Request) -> Response:
     return await in_thread(data, request, frame, suffix_of(request), f"{run.id}-table")
 
 
-def page_of(frame: pl.DataFrame, number: int, sort: str, is_descending: bool) -> TableView:  # noqa: FBT001
+def page_of(frame: pl.DataFrame, number: int, sort: str, is_descending: bool) -> TableView:
     """Return a page of a table; a column that cannot be sorted by is no order.
 
     Examples
@@ -146,9 +146,7 @@ def page_of(frame: pl.DataFrame, number: int, sort: str, is_descending: bool) ->
     )
 
 
-def _frame_of(
-    run: Run, key: str, chosen: tuple[int | None, Mapping[str, Any]]
-) -> pl.DataFrame:
+def _frame_of(run: Run, key: str, chosen: tuple[int | None, Mapping[str, Any]]) -> pl.DataFrame:
     step, cell = chosen
     name = (identity_of(run), key, step, str(cell.get("sha256")), str(cell.get("artifact_path")))
     return _SHARED.get(name, lambda: read_table_cell(client_of(run), path_of(run), cell))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from runlake.charts.smoothing import check_smooth
 from runlake.errors import InvalidArgument
 
+# Of a step. Python refuses to read numbers of more than 4,300 digits.
+MAX_DIGITS = 19
 POINTS, MAX_POINTS, MIN_POINTS = 1_000, 20_000, 4
 
 
@@ -91,7 +93,6 @@ def whole_in(query: Mapping[str, str], name: str, least: int = 0) -> int | None:
     text = query.get(name, "").strip()
     if not text:
         return None
-    # A step has at most 19 digits; Python refuses to read numbers of more than 4,300.
-    if len(text) > 19 or not text.isdecimal() or not text.isascii() or int(text) < least:
+    if len(text) > MAX_DIGITS or not text.isdecimal() or not text.isascii() or int(text) < least:
         raise InvalidArgument(f"{name} must be a whole number from {least} on, not {text[:40]!r}.")
     return int(text)

@@ -1,0 +1,501 @@
+// The charts of a run: drawn when they come near the view, and freed far outside of it. Names of
+// keys are set as text only.
+(() => {
+  "use strict";
+
+  // Distances from the view, in pixels: where charts are drawn, and where they are freed.
+  const [NEAR, FAR] = [400, 1600];
+  const BATCH = 8;
+  const MAX_REQUESTS = 2;
+  const STATIC_POINTS = 2000;
+  const MAX_RECENT = 200;
+  // A chart of a running run with more points than this is sampled again.
+  const MAX_POINTS = 3000;
+  const [REREAD, RELIST] = [4000, 5000];
+
+  const root = document.getElementById("charts");
+  if (!root || typeof runlakeCharts === "undefined") return;
+  const form = root.querySelector("form");
+  const { search, x: axis, smooth, log } = form.elements;
+  const groups = document.getElementById("groups");
+  const { stream, pins: pinsOf } = root.dataset;
+  const isLive = root.dataset.live !== undefined;
+  const cells = new Map();
+  const cellOf = new WeakMap();
+  const wanted = new Set();
+  const recent = [];
+  let contents = { groups: [], axes: {}, choices: [], hidden: [], end: 0 };
+  let hidden = new Set();
+  let requests = 0;
+  let cursor = 0;
+
+  // Elements.
+
+  function element(parent, name, className, text) {
+    const made = document.createElement(name);
+    if (className) made.className = className;
+    if (text !== undefined) made.textContent = text;
+    parent?.append(made);
+    return made;
+  }
+
+  function say(id, text) {
+    const place = document.getElementById(id);
+    place.textContent = text ?? "";
+    place.hidden = !text;
+  }
+
+  // Settings: in the address, so that a view can be sent to others.
+
+  function view() {
+    const weight = Number(smooth.value);
+    return {
+      x: axis.value,
+      smooth: weight ? String(weight) : "",
+      log: log.ariaPressed === "true" ? "1" : "",
+    };
+  }
+
+  function remember() {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries({ search: search.value, ...view() }))
+      if (value) query.set(name, value);
+    const text = query.toString();
+    history.replaceState(null, "", text ? `?${text}` : location.pathname);
+  }
+
+  function readPins() {
+    try {
+      const found = JSON.parse(localStorage.getItem(`runlake-pins ${pinsOf}`));
+      return new Set(Array.isArray(found) ? found.filter((key) => typeof key === "string") : []);
+    } catch {
+      return new Set();
+    }
+  }
+
+  const pins = readPins();
+
+  function writePins() {
+    try {
+      localStorage.setItem(`runlake-pins ${pinsOf}`, JSON.stringify([...pins]));
+    } catch {
+      // Storage is refused or full: pins last as long as the page.
+    }
+  }
+
+  // Cells: the place of one chart each.
+
+  class Cell {
+    constructor(key) {
+      this.key = key;
+      this.box = element(null, "div", "cell");
+      this.box.dataset.key = key;
+      this.name = element(this.box, "p", "name", key);
+      this.chart = null;
+      this.isNear = false;
+      this.isStale = this.isExtended = false;
+      this.range = null;
+      this.ticket = 0;
+      cellOf.set(this.box, this);
+      near.observe(this.box);
+      far.observe(this.box);
+    }
+
+    // Draw an answer of the backend: a chart, or the reason why there is none.
+    draw({ payload, reason }, end) {
+      this.isStale = this.isExtended = false;
+      this.end = end;
+      this.payload = payload;
+      if (!payload) {
+        this.free();
+        this.reason = element(this.box, "p", "empty", reason);
+        this.box.dataset.state = "empty";
+        return;
+      }
+      const isOther = this.chart && this.chart.payload.x.key !== payload.x.key;
+      if (isOther || this.reason) this.free();
+      if (this.chart) {
+        if (this.range) return this.zoom(this.range);
+        this.chart.extent = null;
+        this.chart.update(payload);
+      } else {
+        this.name.remove();
+        this.figure = element(this.box, "figure", "runlake-chart");
+        this.chart = runlakeCharts.draw(this.figure, payload, (range) => this.zoom(range));
+        this.addTools();
+      }
+      this.counts = payload.counts;
+      this.say("drawn");
+      for (const news of recent) this.extend(news);
+      return undefined;
+    }
+
+    say(state) {
+      this.box.dataset.state = state;
+      this.box.dataset.points = this.counts.shown;
+    }
+
+    addTools() {
+      const tools = element(this.box, "div", "cell-tools");
+      this.tools = tools;
+      const pin = element(tools, "button", "", "Pin");
+      pin.type = "button";
+      pin.title = "Show this chart first";
+      pin.ariaPressed = String(pins.has(this.key));
+      pin.addEventListener("click", () => {
+        if (!pins.delete(this.key)) pins.add(this.key);
+        pin.ariaPressed = String(pins.has(this.key));
+        writePins();
+        arrange();
+        pin.focus();
+      });
+      if (stream || runlakeData.isStatic) return;
+      const more = element(tools, "details");
+      element(more, "summary", "", "Data");
+      for (const suffix of ["json", "csv", "parquet"]) {
+        const link = element(more, "a", "", suffix);
+        link.href = runlakeData.address("history", { key: this.key }, suffix);
+        link.download = "";
+        more.append(" ");
+      }
+      element(more, "code", "", `run.frame([${JSON.stringify(this.key)}])`);
+    }
+
+    // Free the chart; its place stays.
+    free() {
+      if (!this.box.dataset.state) return;
+      this.chart?.destroy();
+      this.chart = this.payload = this.counts = null;
+      for (const part of [this.figure, this.tools, this.reason]) part?.remove();
+      this.figure = this.tools = this.reason = null;
+      this.box.prepend(this.name);
+      this.range = null;
+      delete this.box.dataset.state;
+    }
+
+    async zoom(range) {
+      const mine = ++this.ticket;
+      this.range = range;
+      if (runlakeData.isStatic) return;
+      if (!range && !this.isStale && !this.isExtended) {
+        this.counts = this.payload.counts;
+        this.chart.update(this.payload);
+        this.say("drawn");
+        return;
+      }
+      const asked = range ? { low: range[0], high: range[1] } : {};
+      try {
+        const answer = await runlakeData(`${stream}charts`, { key: this.key, ...view(), ...asked });
+        if (mine !== this.ticket || !this.chart) return;
+        const [{ payload }] = answer.charts;
+        if (!payload) return;
+        if (!range) return void this.draw({ payload }, answer.end);
+        this.counts = payload.counts;
+        this.chart.update(payload);
+        this.say("zoomed");
+        say("problem", "");
+      } catch (error) {
+        say("problem", error.message);
+      }
+    }
+
+    // Add new rows of a running run.
+    extend({ cursor: end, keys }) {
+      if (!this.chart || end <= this.end) return;
+      const start = this.end;
+      this.end = end;
+      const found = keys[this.key];
+      if (!found) return;
+      if (this.range || this.payload.curves[0].raw !== undefined) {
+        this.isStale = true;
+        return;
+      }
+      const [xs, ys] = pointsOf(found, keys, this.chart.payload.x.key, start);
+      if (!xs.length) return;
+      const counts = { shown: this.counts.shown + xs.length, all: this.counts.all + xs.length };
+      const old = this.chart.payload.notes;
+      if (counts.shown > MAX_POINTS || !this.chart.extend(0, xs, ys, notesOf(counts, old))) {
+        this.isStale = true;
+        wanted.add(this);
+        return;
+      }
+      this.counts = counts;
+      this.isExtended = true;
+      this.say("drawn");
+      this.box.dataset.cursor = end;
+    }
+  }
+
+  function notesOf({ shown, all }, [, ...others]) {
+    const [few, many] = [shown, all].map((n) => n.toLocaleString("en-US"));
+    const points = `${many} ${all === 1 ? "point" : "points"}`;
+    return [shown === all ? points : `${few} of ${points}`, ...others];
+  }
+
+  function numberOf(value) {
+    return typeof value === "string" ? Number(value) : value;
+  }
+
+  function pointsOf([steps, values], keys, xKey, start) {
+    const isStep = xKey === "_step";
+    const places = new Map(isStep ? [] : (keys[xKey]?.[0] ?? []).map((step, i) => [step, i]));
+    const [xs, ys] = [[], []];
+    steps.forEach((step, i) => {
+      const x = isStep ? step : keys[xKey]?.[1][places.get(step)];
+      if (step < start || typeof x !== "number") return;
+      xs.push(x);
+      ys.push(numberOf(values[i]));
+    });
+    return [xs, ys];
+  }
+
+  // What comes near the view is wanted, what is far is freed.
+
+  const near = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) {
+        const cell = cellOf.get(target);
+        cell.isNear = isIntersecting;
+        if (isIntersecting && (!cell.box.dataset.state || cell.isStale)) wanted.add(cell);
+        else if (!isIntersecting) wanted.delete(cell);
+      }
+      pump();
+    },
+    { rootMargin: `${NEAR}px` },
+  );
+  const far = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries)
+        if (!isIntersecting) cellOf.get(target).free();
+    },
+    { rootMargin: `${FAR}px` },
+  );
+
+  // Cells that are seen come first, from the top.
+  function nextBatch() {
+    const placed = [...wanted].map((cell) => ({ cell, at: cell.box.getBoundingClientRect() }));
+    const isSeen = ({ at }) => at.bottom > 0 && at.top < innerHeight;
+    placed.sort((a, b) => isSeen(b) - isSeen(a) || a.at.top - b.at.top || a.at.left - b.at.left);
+    const some = placed.slice(0, runlakeData.isStatic ? 1 : BATCH).map(({ cell }) => cell);
+    for (const cell of some) wanted.delete(cell);
+    return some;
+  }
+
+  function pump() {
+    while (requests < MAX_REQUESTS && wanted.size) read(nextBatch());
+  }
+
+  async function read(some) {
+    requests += 1;
+    const asked = JSON.stringify(view());
+    const points = runlakeData.isStatic ? { points: STATIC_POINTS } : view();
+    try {
+      const keys = some.map((cell) => cell.key);
+      const answer = await runlakeData(`${stream}charts`, { key: keys, ...points });
+      say("problem", "");
+      answer.charts.forEach((chart, i) => {
+        const cell = some[i];
+        if (!cell.isNear) return;
+        // The settings were changed meanwhile.
+        if (asked !== JSON.stringify(view())) wanted.add(cell);
+        else cell.draw(chart, answer.end);
+      });
+    } catch (error) {
+      say("problem", error.message);
+    }
+    requests -= 1;
+    pump();
+  }
+
+  function redraw() {
+    for (const cell of cells.values()) {
+      if (!cell.box.dataset.state) continue;
+      cell.isStale = true;
+      if (cell.isNear) wanted.add(cell);
+    }
+    pump();
+  }
+
+  // Groups.
+
+  function groupOf(name) {
+    const details = element(groups, "details", "group");
+    details.open = true;
+    const summary = element(details, "summary", "", name);
+    const count = element(summary, "span", "faint", "");
+    return { details, count, grid: element(details, "div", "grid"), keys: [] };
+  }
+
+  let shown = [];
+
+  // Put every cell into its group: pinned ones first.
+  function arrange() {
+    const known = new Set(contents.groups.flatMap(([, keys]) => keys));
+    const pinned = [...pins].filter((key) => known.has(key));
+    const wholes = contents.groups.map(([name, keys]) => [name, keys.filter((key) => !pins.has(key))]);
+    const all = pinned.length ? [["Pinned", pinned], ...wholes] : wholes;
+    const closed = new Set(shown.filter(({ details }) => !details.open).map(({ name }) => name));
+    groups.replaceChildren();
+    shown = all
+      .filter(([, keys]) => keys.length)
+      .map(([name, keys]) => {
+        const group = { name, ...groupOf(name), keys };
+        group.details.open = !closed.has(name);
+        for (const key of keys) {
+          if (!cells.has(key)) cells.set(key, new Cell(key));
+          group.grid.append(cells.get(key).box);
+        }
+        return group;
+      });
+    filter();
+  }
+
+  // A word without * may be anywhere in a key; with it, it is the whole key.
+  function matcher(text) {
+    const tests = text
+      .toLowerCase()
+      .split(/\s+/)
+      .filter(Boolean)
+      .map((word) => {
+        if (!word.includes("*")) return (key) => key.includes(word);
+        const parts = word.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+        const pattern = new RegExp(`^${parts.join(".*")}$`, "s");
+        return (key) => pattern.test(key);
+      });
+    return (key) => tests.every((test) => test(key.toLowerCase()));
+  }
+
+  function filter() {
+    const text = search.value.trim();
+    const isFound = matcher(text);
+    let n = 0;
+    let all = 0;
+    for (const { details, count, keys } of shown) {
+      let here = 0;
+      for (const key of keys) {
+        // Keys that define_metric hides are found by a search.
+        const isShown = text ? isFound(key) : !hidden.has(key);
+        cells.get(key).box.hidden = !isShown;
+        here += isShown;
+      }
+      details.hidden = !here;
+      count.textContent = ` (${here.toLocaleString("en-US")})`;
+      n += here;
+      all += keys.length;
+    }
+    const [few, many] = [n, all].map((number) => number.toLocaleString("en-US"));
+    const found = document.getElementById("found");
+    found.textContent = n === all ? `${many} charts` : `${few} of ${many} charts`;
+    say("reason", all && text && !n ? `No key matches ${text}.` : contents.reason);
+  }
+
+  function fillAxes() {
+    const chosen = axis.value || axis.dataset.chosen;
+    const [declared] = axis.options;
+    axis.replaceChildren(declared);
+    for (const name of new Set([...contents.choices, ...(chosen ? [chosen] : [])]))
+      axis.add(new Option(name, name));
+    axis.value = chosen;
+    axis.disabled = runlakeData.isStatic;
+  }
+
+  async function list() {
+    contents = await runlakeData(`${stream}contents`);
+    hidden = new Set(contents.hidden);
+    onState(contents.state);
+    fillAxes();
+    arrange();
+  }
+
+  // Settings.
+
+  function later(call, pause) {
+    let timer = 0;
+    return () => {
+      clearTimeout(timer);
+      timer = setTimeout(call, pause);
+    };
+  }
+
+  function showWeight() {
+    form.elements.weight.value = Number(smooth.value) ? smooth.value : "off";
+  }
+
+  form.addEventListener("submit", (event) => event.preventDefault());
+  search.addEventListener("input", later(() => (filter(), remember()), 100));
+  smooth.addEventListener("input", showWeight);
+  smooth.addEventListener("input", later(() => (remember(), redraw()), 150));
+  axis.addEventListener("change", () => (remember(), redraw()));
+  log.addEventListener("click", () => {
+    const isLog = log.ariaPressed !== "true";
+    log.ariaPressed = String(isLog);
+    for (const cell of cells.values()) cell.chart?.setLog(isLog);
+    remember();
+  });
+  if (runlakeData.isStatic) smooth.disabled = true;
+
+  // Live.
+
+  function onState(state) {
+    const badge = document.querySelector(".state");
+    badge.textContent = badge.dataset.state = state;
+  }
+
+  let isListing = false;
+
+  function relist() {
+    if (isListing) return;
+    isListing = true;
+    setTimeout(() => {
+      isListing = false;
+      list().catch(() => {});
+    }, RELIST);
+  }
+
+  function onRows(news) {
+    if (news.from > cursor) return onAgain(news);
+    cursor = Math.max(cursor, news.cursor);
+    recent.push(news);
+    if (recent.length > MAX_RECENT) recent.shift();
+    for (const cell of cells.values()) cell.extend(news);
+    if (Object.keys(news.keys).some((key) => !key.startsWith("_") && !cells.has(key))) relist();
+    return undefined;
+  }
+
+  function onAgain(news) {
+    cursor = news.cursor;
+    recent.length = 0;
+    redraw();
+    relist();
+  }
+
+  function onEvent(name, content) {
+    if (name === "rows") onRows(content);
+    else if (name === "again") onAgain(content);
+    else if (content.state) onState(content.state);
+    if (name !== "over") return;
+    say("problem", content.problem);
+    list().then(redraw, () => {});
+  }
+
+  // Charts that cannot be extended are read again, all at once and not often.
+  function rereadStale() {
+    for (const cell of cells.values())
+      if (cell.isStale && cell.isNear && cell.chart && !cell.range) wanted.add(cell);
+    pump();
+  }
+
+  showWeight();
+  list().then(
+    () => {
+      cursor = contents.end;
+      root.dataset.ready = "";
+      if (!isLive) return;
+      if (stream) setInterval(() => document.hidden || redraw(), 15000);
+      else setInterval(rereadStale, REREAD);
+      const onSystemEvent = (name, { state }) => state && onState(state);
+      runlakeLive(() => cursor, stream ? onSystemEvent : onEvent);
+    },
+    (error) => say("problem", error.message),
+  );
+})();
