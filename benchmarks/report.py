@@ -120,9 +120,9 @@ Made by `make bench-pages` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cor
 {platform.system()}, Python {platform.python_version()}; {packages}. Load at the end: {load:.1f}.
 
 The pages are opened in Chromium {browser} with software rendering, over loopback; browser, pages
-and backend share the cores. Each time is the median of several visits without a cache in the browser,
-with the fastest and the slowest in parentheses; of live rows it is the slowest. "First visit" is
-the first one of the process that serves the pages, which downloads the histories. {peer}
+and backend share the cores. Each time is the median of several visits without a browser cache, with
+the fastest and the slowest in parentheses; of live rows it is the slowest. "First visit" is the
+first one of the process that serves the pages, which downloads the histories. {peer}
 
 {as_markdown(lines)}
 

@@ -4,16 +4,16 @@ import io
 import json
 import math
 
+import httpx
 import polars as pl
 import pytest
-from starlette.testclient import TestClient
 from tests.http_logging import LoggedRun
 from tests.integration.test_media import IMAGES, PAGE, cell, named
-from tests.server_process import wait_until
+from tests.pages.served_pages import served
+from tests.server_process import NO_TLS, wait_until
 
 import runlake
 from runlake.pages.addresses import encoded
-from runlake.pages.app import build_pages
 from runlake.pages.run.followers import Followers
 from runlake.pages.source import ApiSource, LakeSource
 
@@ -38,8 +38,12 @@ def client(backend, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     settings = {"base_url": backend.base_url, "cache_dir": folder / "cache"}
     api = runlake.Api(settings, api_key=backend.api_key)
-    with TestClient(build_pages(ApiSource(api))) as opened:
-        yield opened
+    with served(ApiSource(api)) as address, opened(address) as one:
+        yield one
+
+
+def opened(address):
+    return httpx.Client(base_url=address, verify=NO_TLS, trust_env=False, timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +54,9 @@ def run(backend):
             "_step": step,
             "_runtime": step * 2.0,
             "epoch": step // 10,
-            "loss": "NaN" if step == 5 else 1 / (step + 1),
-            "top": "Infinity" if step == 7 else step,
+            "loss": math.nan if step == 5 else 1 / (step + 1),
+            "top": math.inf if step == 7 else step,
+            "mixed": ["NaN", "text", True, None, {"a": 1}][step % 5] if step < 40 else step,
             **dict.fromkeys(ODD_KEYS, float(step)),
         }
         for step in range(50)
@@ -60,6 +65,15 @@ def run(backend):
     logged = LoggedRun(backend, "odd-run", "pages", _wandb=declared, net={"depth": 2}, name="<b>")
     logged.log(*rows).summarize({"loss": 0.02, "best": {"acc": "NaN"}})
     return logged.finish()
+
+
+def pulled_lake(backend, run, folder):
+    """Return a lake with a run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_BASE_URL", backend.base_url)
+        patch.setenv("WANDB_API_KEY", backend.api_key)
+        runlake.Lake(folder / "lake").pull(run.path)
+    return runlake.Lake(folder / "lake")
 
 
 def path_of(run):
@@ -92,6 +106,12 @@ def test_every_odd_key_has_a_chart(client, run):
     notes = {one["key"]: one["payload"]["notes"] for one in answer["charts"]}
     assert any("NaN" in note for note in notes["loss"])
     assert any("infinity" in note for note in notes["top"])
+
+
+def test_numbers_among_other_values_are_drawn(client, run):
+    (chart,) = get(client, run, "charts.json", key="mixed").json()["charts"]
+    notes = chart["payload"]["notes"]
+    assert notes == ["26 points", "marked: 8 NaN", "8 values of other types"]
 
 
 def test_a_chart_says_for_how_many_points_it_stands(client, run):
@@ -224,12 +244,8 @@ def test_a_run_without_history_says_why(client, backend):
 
 
 def test_pulled_runs_have_the_same_charts(client, backend, run, tmp_path):
-    lake = runlake.Lake(tmp_path / "lake")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_BASE_URL", backend.base_url)
-        patch.setenv("WANDB_API_KEY", backend.api_key)
-        lake.pull(run.path)
-    with TestClient(build_pages(LakeSource(lake))) as pulled:
+    lake = pulled_lake(backend, run, tmp_path)
+    with served(LakeSource(lake)) as address, opened(address) as pulled:
         for name, query in [("contents.json", {}), ("charts.json", {"key": ["loss", *ODD_KEYS]})]:
             assert get(pulled, run, name, **query).json() == get(client, run, name, **query).json()
         for tab in ("", "/system", "/config", "/summary", "/console", "/tables", "/media"):
@@ -267,9 +283,8 @@ def test_a_rewound_run_is_read_again(backend, api):
     wait_until(lambda: page.follower.rows)
     page.collect()
     run.rewind(2)
-    run.log({"_step": 3, "loss": 2.0})
-    wait_until(lambda: len(page.follower.rows) > 1)
-    assert "again" in [name for name, _ in page.collect()]
+    wait_until(lambda: page.follower.n_rewinds)
+    assert page.collect()[0] == ("again", {"from": 6, "cursor": 3})
     run.finish()
     wait_until(lambda: page.is_over)
     assert page.collect()[-1][0] == "over"

@@ -1,20 +1,17 @@
 """The page of a run in a real browser: charts are drawn, searched, zoomed, and follow a run."""
 
 import math
-import threading
 import time
-from contextlib import contextmanager
 
 import pytest
-import uvicorn
 from tests.chromium import Opened, started_chromium
 from tests.http_logging import LoggedRun
-from tests.pages.test_run_data import ODD_KEYS, path_of
+from tests.pages.served_pages import served
+from tests.pages.test_run_data import ODD_KEYS, path_of, pulled_lake
 from tests.server_process import wait_until
 
 import runlake
 from runlake.charts import html
-from runlake.pages.app import build_pages
 from runlake.pages.run.live import FOLLOWERS
 from runlake.pages.source import ApiSource, LakeSource
 
@@ -34,22 +31,6 @@ COUNT_PIXELS = """
   return n;
 }
 """
-
-
-@contextmanager
-def served(source):
-    """Serve pages from a thread; yield their address."""
-    config = uvicorn.Config(
-        build_pages(source), port=0, log_level="error", timeout_graceful_shutdown=1, lifespan="off"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    wait_until(lambda: server.started)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(20)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +53,7 @@ def pages(backend, tmp_path_factory):
 @pytest.fixture(scope="module")
 def wide(backend):
     """A finished run of many keys; one of them has NaN and infinities."""
-    odd = {10: "NaN", 11: "NaN", 20: "Infinity", 30: "-Infinity"}
+    odd = {10: math.nan, 11: math.nan, 20: math.inf, 30: -math.inf}
     rows = [
         {
             "_step": step,
@@ -244,7 +225,7 @@ def test_pages_follow_a_running_run_with_one_follower(open_page, backend):
         assert cell(page, "loss").locator(".notes").text_content() == "6 points"
     page = opened[0]
     page.wait_for_selector(".cell[data-key=new][data-state=drawn]")
-    run.log({"_step": 6, "_runtime": 6.0, "loss": "NaN"}).finish()
+    run.log({"_step": 6, "_runtime": 6.0, "loss": math.nan}).finish()
     page.wait_for_selector(".state[data-state=finished]")
     page.wait_for_selector(".cell[data-key=loss] .notes:has-text('7 points')")
     for one in opened:
@@ -295,11 +276,7 @@ def test_values_are_searched(open_page, backend):
 
 
 def test_pulled_runs_are_shown_without_their_backend(open_page, backend, wide, tmp_path):
-    lake = runlake.Lake(tmp_path / "lake")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_BASE_URL", backend.base_url)
-        patch.setenv("WANDB_API_KEY", backend.api_key)
-        lake.pull(wide.path)
+    lake = pulled_lake(backend, wide, tmp_path)
     with served(LakeSource(lake)) as address:
         page = open_page(wide, base=address)
         assert drawn(page, "loss").evaluate(COUNT_PIXELS) > 20

@@ -226,7 +226,9 @@ const runlakeCharts = (() => {
       // Elements stay if they can: one of them may have the focus.
       const labels = this.curves.map((curve) => curve.label).join("\n");
       if (before === labels && shownTitle === payload.title)
-        this.curves.forEach(({ button, shown }, c) => ({ button, shown } = known[c]));
+        this.curves.forEach((curve, c) => {
+          ({ button: curve.button, shown: curve.shown } = known[c]);
+        });
       else this.layOut();
       this.build();
     }
@@ -358,7 +360,13 @@ const runlakeCharts = (() => {
           tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
           legend: { show: false },
           cursor: {
-            sync: { key: `x ${x.key}`, scales: ["x", null], setSeries: false },
+            // Only the crosshair is shared: each zoom is of one chart.
+            sync: {
+              key: `x ${x.key}`,
+              scales: ["x", null],
+              setSeries: false,
+              filters: { pub: (type) => !["mousedown", "mouseup"].includes(type) },
+            },
             dataIdx: (plot, s, index) => this.nearest(s, index),
             bind: {
               dblclick: () => () => this.showAll(),

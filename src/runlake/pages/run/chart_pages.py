@@ -52,15 +52,14 @@ async def show_charts(request: Request) -> Response:
 
 async def send_contents(request: Request) -> Response:
     """Answer with the keys that have charts, in groups."""
-    run = await run_of(request)
-    return json_answer(
-        request, await in_thread(contents_of, COLUMNS, run, is_live=is_live(request, run))
-    )
+    run, end = await run_of(request), whole_in(request.query_params, "end") or 0
+    found = await in_thread(contents_of, COLUMNS, run, end, is_live=is_live(request, run))
+    return json_answer(request, found)
 
 
-def contents_of(columns: Columns, run: Run, *, is_live: bool) -> dict[str, Any]:
+def contents_of(columns: Columns, run: Run, end: int, *, is_live: bool) -> dict[str, Any]:
     """Return what a page needs to know before it draws charts: keys in groups, and their axes."""
-    contents = columns.contents(run)
+    contents = columns.contents(run, end)
     keys = drawn_keys(contents.facts)
     metrics = run.metrics()
     axes = declared_axes(keys, metrics)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TypeAlias
@@ -12,9 +14,8 @@ import polars as pl
 
 from runlake.exports.manifest import LAST_STEP_UNKNOWN, Manifest
 from runlake.history.plan.key_facts import KeyFacts
-from runlake.history.reader import Reading, open_reading
-from runlake.pages.run.shared import Identity, Shared, identity_of, path_of
-from runlake.public.lists.attributes import client_of
+from runlake.history.reader import Reading
+from runlake.pages.run.shared import Identity, Shared, identity_of, open_run_reading
 from runlake.public.run.run import Run
 from runlake.values import STEP, Projection, Question, StepRange
 
@@ -25,6 +26,9 @@ MAX_ROWS = 1 << 22
 SAMPLED_ROWS = 50_000
 MAX_BYTES = 256 << 20
 SECONDS = 3.0
+
+# As the protocol writes these numbers.
+NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 Moment: TypeAlias = tuple[int | None, int, tuple[int, ...] | None, frozenset[str]]
 
@@ -41,11 +45,14 @@ class Contents:
         The run's manifest.
     n_rows : int
         About how many rows the run has.
+    lacking : str or None
+        What the disk lacks of a pulled run.
     """
 
     facts: dict[str, KeyFacts]
     manifest: Manifest
     n_rows: int
+    lacking: str | None = None
 
     @property
     def end(self) -> int:
@@ -65,14 +72,14 @@ class Rows:
         Number of rows that they were chosen from.
     end : int
         The step after the last one of the run.
-    json_keys : frozenset of str
-        Keys whose column is JSON text.
+    n_others : mapping of str to int
+        Of keys with values of several types, how many are no numbers; these are null in the frame.
     """
 
     frame: pl.DataFrame
     n_rows: int
     end: int
-    json_keys: frozenset[str] = frozenset()
+    n_others: Mapping[str, int]
 
     @property
     def is_whole(self) -> bool:
@@ -109,19 +116,30 @@ class Columns:
         self._lock = Lock()
         self._contents = Shared(SECONDS)
 
-    def contents(self, run: Run) -> Contents:
-        """Return the keys of a run, at most `SECONDS` old."""
+    def contents(self, run: Run, end: int = 0) -> Contents:
+        """Return the keys of a run, at most `SECONDS` old, with the rows before a step."""
 
         def read() -> Contents:
-            reading = _open(run, Question(Projection(())))
+            reading, lacking = open_run_reading(run, Question(Projection(())))
             facts = reading.healing(Reading.logged_keys)
             manifest = reading.pulled.manifest
-            return Contents(facts, manifest, max(manifest.line_count or 0, reading.pulled.n_rows))
+            n_rows = max(manifest.line_count or 0, reading.pulled.n_rows)
+            return Contents(facts, manifest, n_rows, lacking)
 
-        return self._contents.get(identity_of(run), read)
+        identity = identity_of(run)
+        found = self._contents.get(identity, read)
+        if found.end < end:
+            self._contents.drop(identity)
+            found = self._contents.get(identity, read)
+        return found
 
     def read(
-        self, run: Run, keys: Sequence[str], axis: str, high: float | None = None
+        self,
+        run: Run,
+        keys: Sequence[str],
+        axis: str,
+        contents: Contents,
+        high: float | None = None,
     ) -> dict[str, Rows]:
         """Return rows of keys with their x axis, from memory if possible.
 
@@ -133,10 +151,11 @@ class Columns:
             The keys.
         axis : str
             The key of the x axis.
+        contents : Contents
+            The keys of the run now.
         high : float, optional
             The highest x that is needed: rows that were logged after it need not be known.
         """
-        contents = self.contents(run)
         identity, moment = identity_of(run), moment_of(contents.manifest)
         found: dict[str, Rows] = {}
         for key in keys:
@@ -205,10 +224,6 @@ def _is_usable(kept: _Kept, moment: Moment, end: int, axis: str, high: float | N
     return isinstance(last, (int, float)) and high <= last
 
 
-def _open(run: Run, question: Question) -> Reading:
-    return open_reading(client_of(run), path_of(run), question)
-
-
 def _read(
     run: Run,
     keys: Sequence[str],
@@ -221,7 +236,7 @@ def _read(
     question = Question.from_arguments(names, "any").within(steps)
     if not question.keys:
         question = Question(steps=steps)
-    reading = _open(run, question)
+    reading, _ = open_run_reading(run, question)
     manifest = reading.pulled.manifest
     if is_long:
         wanted = list(dict.fromkeys([STEP, *names]))
@@ -229,11 +244,27 @@ def _read(
     else:
         frame, json_keys = reading.healing(Reading.collected)
         n_rows = frame.height
-    rows = Rows(frame, n_rows, end_of(manifest), frozenset(json_keys))
-    return _Kept(rows, moment_of(manifest))
+    n_others = {}
+    for key in json_keys:
+        numbers = pl.Series(key, map(_number_in, frame.get_column(key)), pl.Float64)
+        n_others[key] = numbers.null_count() - frame.get_column(key).null_count()
+        frame = frame.with_columns(numbers)
+    return _Kept(Rows(frame, n_rows, end_of(manifest), n_others), moment_of(manifest))
+
+
+def _number_in(cell: str | None) -> float | None:
+    """Return the number that a cell of JSON text has, if it has one."""
+    value = None if cell is None else json.loads(cell)
+    if isinstance(value, str):
+        return NON_FINITE.get(value)
+    try:
+        return float(value) if isinstance(value, (bool, int, float)) else None
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def read_frame(run: Run, question: Question) -> tuple[pl.DataFrame, frozenset[str]]:
     """Return all rows of a question, and the keys whose columns are JSON text."""
-    frame, json_keys = _open(run, question).healing(Reading.collected)
+    reading, _ = open_run_reading(run, question)
+    frame, json_keys = reading.healing(Reading.collected)
     return frame, frozenset(json_keys)

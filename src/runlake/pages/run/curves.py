@@ -9,6 +9,7 @@ import polars as pl
 
 from runlake.charts.chart import Chart
 from runlake.charts.html import payload_of
+from runlake.charts.names import counted
 from runlake.charts.series import Axis, Series
 from runlake.errors import InvalidArgument
 from runlake.history.plan.reasons import explain_unknown_key
@@ -41,7 +42,7 @@ def draw_charts(columns: Columns, run: Run, keys: Sequence[str], view: View) -> 
         ``end``, the step after the last one that the charts show, and ``charts``: per key a
         ``payload``, or a ``reason`` why there is none.
     """
-    contents = columns.contents(run)
+    contents = columns.contents(run, view.end)
     names = list(dict.fromkeys(keys))
     by_axis: dict[str, list[str]] = {}
     # Declarations of axes are in the config.
@@ -52,11 +53,15 @@ def draw_charts(columns: Columns, run: Run, keys: Sequence[str], view: View) -> 
             by_axis.setdefault(STEP if axis == key else axis, []).append(key)
     drawn: dict[str, dict[str, Any]] = {}
     for axis, some in by_axis.items():
-        read = columns.read(run, some, axis, view.high)
+        read = columns.read(run, some, axis, contents, view.high)
         for key in some:
             drawn[key] = _chart_of(columns, run, key, axis, read[key], view)
     ends = [one.pop("end") for one in drawn.values()]
     found = [{"key": key, **(drawn.get(key) or _unknown(key, contents))} for key in names]
+    if contents.lacking is not None:
+        for one in found:
+            if "payload" in one:
+                one["payload"]["notes"].append(f"incomplete on disk: {contents.lacking}")
     return {"end": min(ends, default=contents.end), "charts": found}
 
 
@@ -70,9 +75,8 @@ def _chart_of(
     if not rows.is_whole and (view.low is not None or view.high is not None):
         steps = _steps_of(rows.frame, axis, view)
         rows = columns.read_part(run, key, axis, steps)
-    if key in rows.json_keys:
-        return {"reason": f"{key!r} has values of several types.", "end": rows.end}
-    notes: list[str] = []
+    n_others = rows.n_others.get(key, 0)
+    notes = [f"{counted(n_others, 'value')} of other types"] if n_others else []
     frame, axis = _with_axis(rows.frame, key, axis, notes)
     sampled_from = None if rows.is_whole else rows.n_rows
     try:

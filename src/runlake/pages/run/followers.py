@@ -13,6 +13,7 @@ from typing import Any
 from runlake.errors import RunlakeError
 from runlake.exports.manifest import Manifest
 from runlake.history.follow import follow_run
+from runlake.pages.run.columns import end_of
 from runlake.pages.run.shared import Identity, identity_of, path_of
 from runlake.public.lists.attributes import client_of
 from runlake.public.run.run import Run
@@ -21,7 +22,7 @@ from runlake.values import STEP, Question, Row, StepRange
 logger = logging.getLogger("runlake.pages")
 
 # A row is on the page less than two seconds after the backend has it.
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
 # Rows that are kept for pages that come later or read slowly, and their values.
 MAX_ROWS, MAX_CELLS = 5_000, 200_000
 # More values are not sent: the page reads its charts again.
@@ -46,6 +47,8 @@ class Subscription:
         Called, in another thread, when there is something to `collect`.
     position : int
         Number of rows of the follower that were collected.
+    n_rewinds : int
+        How often the run had been rewound then.
     state : str
         The state of the run that the page knows.
     """
@@ -54,6 +57,7 @@ class Subscription:
     cursor: int
     wake: Callable[[], None]
     position: int = 0
+    n_rewinds: int = 0
     state: str = ""
 
     def collect(self) -> list[tuple[str, dict[str, Any]]]:
@@ -85,7 +89,8 @@ class Follower:
     poll: float = POLL_SECONDS
     rows: deque[Row] = field(default_factory=deque)
     n_dropped: int = 0
-    rewound_at: int = -1
+    n_rewinds: int = 0
+    end: int = 0
     n_cells: int = 0
     state: str = ""
     problem: str | None = None
@@ -102,6 +107,7 @@ class Follower:
             first = self.rows[0][STEP] if self.n_dropped else self.start
             # If rows between the cursor and the first one are missing, the page must read again.
             page.position = self.n_dropped if cursor >= first else self.n_dropped - 1
+            page.n_rewinds = self.n_rewinds
             self.pages.add(page)
         return page
 
@@ -128,10 +134,11 @@ class Follower:
         with self.lock:
             start, page.position = page.position, self.n_dropped + len(self.rows)
             rows = list(self.rows)[max(0, start - self.n_dropped) :]
-            must_read = start < self.n_dropped or start <= self.rewound_at
+            must_read = start < self.n_dropped or page.n_rewinds < self.n_rewinds
+            page.n_rewinds = self.n_rewinds
         events = []
         if rows or must_read:
-            events.append(_rows_event(page, rows, must_read=must_read))
+            events.append(_rows_event(page, rows, self.end if must_read else None))
         if self.state and self.state != page.state:
             page.state = self.state
             events.append(("state", {"state": self.state}))
@@ -143,7 +150,7 @@ class Follower:
         with self.lock:
             if self.rows and row[STEP] <= self.rows[-1][STEP]:
                 # The run was rewound: its rows from here on replace others.
-                self.rewound_at = self.n_dropped + len(self.rows)
+                self.n_rewinds += 1
             self.rows.append(row)
             self.n_cells += len(row)
             while len(self.rows) > MAX_ROWS or (self.n_cells > MAX_CELLS and len(self.rows) > 1):
@@ -157,9 +164,12 @@ class Follower:
             if not self.pages:
                 self.is_over = True
                 raise _NoPages
-        state = manifest.state or ""
-        if state != self.state:
-            self.state = state
+            end, state = end_of(manifest), manifest.state or ""
+            is_news = end < self.end or state != self.state
+            if end < self.end:
+                self.n_rewinds += 1
+            self.end, self.state = end, state
+        if is_news:
             self._wake()
 
     def _wake(self) -> None:
@@ -170,14 +180,15 @@ class Follower:
 
 
 def _rows_event(
-    page: Subscription, rows: list[Row], *, must_read: bool
+    page: Subscription, rows: list[Row], reread_to: int | None
 ) -> tuple[str, dict[str, Any]]:
+    """Return new rows; with ``reread_to``, that the page must read again what is before a step."""
     start = page.cursor
     end = rows[-1][STEP] + 1 if rows else start
-    page.cursor = end if must_read else max(start, end)
+    page.cursor = max(start, end) if reread_to is None else end if rows else reread_to
     facts = {"from": start, "cursor": page.cursor}
     new = [row for row in rows if row[STEP] >= start]
-    if must_read or sum(map(len, new)) > MAX_SENT:
+    if reread_to is not None or sum(map(len, new)) > MAX_SENT:
         return "again", facts
     return "rows", {**facts, "keys": columns_of(new)}
 

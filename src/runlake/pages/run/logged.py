@@ -7,12 +7,10 @@ from typing import Any
 
 from runlake.history.media import KINDS, LISTS
 from runlake.history.plan.key_facts import KeyFacts
-from runlake.history.reader import open_reading
 from runlake.history.tables import TABLE_TYPES
 from runlake.notebook.cells import flat
 from runlake.pages.run.columns import Columns
-from runlake.pages.run.shared import Shared, identity_of, path_of
-from runlake.public.lists.attributes import client_of
+from runlake.pages.run.shared import Shared, identity_of, open_run_reading
 from runlake.public.run.run import Run
 from runlake.values import STEP, Question
 
@@ -53,7 +51,7 @@ def logged_cells(
         cells: list[tuple[int | None, Mapping[str, Any]]] = []
         if key in facts:
             question = Question.from_arguments([key])
-            reading = open_reading(client_of(run), path_of(run), question)
+            reading, _ = open_run_reading(run, question)
             for batch in reading.iter_batches(MAX_STEPS):
                 cells += [(row[STEP], row[key]) for row in batch if _is_of(row[key], types)]
                 del cells[:-MAX_STEPS]

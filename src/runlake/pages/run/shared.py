@@ -10,9 +10,12 @@ from typing import Any, TypeAlias, TypeVar
 
 from cachetools import TTLCache
 
+from runlake.cache.held_part import read_held_part
+from runlake.cache.layout import RunDirectory
+from runlake.history.reader import Reading, open_reading
 from runlake.public.lists.attributes import client_of
 from runlake.public.run.run import Run
-from runlake.values import RunPath
+from runlake.values import Question, RunPath
 
 T = TypeVar("T")
 Identity: TypeAlias = tuple[str, str, str, RunPath]
@@ -53,6 +56,28 @@ class Shared:
                 answer.is_known = True
         value: T = answer.value
         return value
+
+    def drop(self, name: Hashable) -> None:
+        """Forget an answer."""
+        with self._lock:
+            self._answers.pop(name, None)
+
+
+def open_run_reading(run: Run, question: Question) -> tuple[Reading, str | None]:
+    """Plan a read of a run; of a pulled run, of the part that is on disk.
+
+    Returns
+    -------
+    tuple of Reading and str or None
+        The second says what the disk lacks; None if it has everything.
+    """
+    client, path = client_of(run), path_of(run)
+    if not client.settings.offline:
+        return open_reading(client, path, question), None
+    settings = client.settings
+    directory = RunDirectory(settings.cache_dir, settings.base_url, path)
+    part = read_held_part(settings, directory, question)
+    return open_reading(client, path, question, pulled=part.pulled), part.lacking
 
 
 def path_of(run: Run) -> RunPath:

@@ -30,6 +30,8 @@ class View:
         The range of the x axis; None means no limit.
     points : int
         Maximum number of points of a curve.
+    end : int
+        The page has rows up to this step, exclusive: an older answer is of no use.
     """
 
     x: str | None = None
@@ -38,6 +40,7 @@ class View:
     low: float | None = None
     high: float | None = None
     points: int = POINTS
+    end: int = 0
 
     @classmethod
     def of_query(cls, query: Mapping[str, str]) -> View:
@@ -46,7 +49,7 @@ class View:
         Examples
         --------
         >>> View.of_query({"smooth": "0.9", "log": "1", "low": "10"})
-        View(x=None, smooth=0.9, log=True, low=10.0, high=None, points=1000)
+        View(x=None, smooth=0.9, log=True, low=10.0, high=None, points=1000, end=0)
         """
         smooth = number_in(query, "smooth")
         points = number_in(query, "points")
@@ -59,6 +62,7 @@ class View:
             low=number_in(query, "low"),
             high=number_in(query, "high"),
             points=POINTS if points is None else int(points),
+            end=whole_in(query, "end") or 0,
         )
 
 

@@ -28,6 +28,7 @@
   let hidden = new Set();
   let requests = 0;
   let cursor = 0;
+  let isOver = false;
 
   // Elements.
 
@@ -54,6 +55,11 @@
       smooth: weight ? String(weight) : "",
       log: log.ariaPressed === "true" ? "1" : "",
     };
+  }
+
+  // Rows that the page has: an answer from before them is of no use.
+  function known() {
+    return isLive && cursor ? { end: cursor } : {};
   }
 
   function remember() {
@@ -185,7 +191,7 @@
       }
       const asked = range ? { low: range[0], high: range[1] } : {};
       try {
-        const answer = await runlakeData(`${stream}charts`, { key: this.key, ...view(), ...asked });
+        const answer = await runlakeData(`${stream}charts`, { key: this.key, ...view(), ...known(), ...asked });
         if (mine !== this.ticket || !this.chart) return;
         const [{ payload }] = answer.charts;
         if (!payload) return;
@@ -288,7 +294,7 @@
   async function read(some) {
     requests += 1;
     const asked = JSON.stringify(view());
-    const points = runlakeData.isStatic ? { points: STATIC_POINTS } : view();
+    const points = runlakeData.isStatic ? { points: STATIC_POINTS } : { ...view(), ...known() };
     try {
       const keys = some.map((cell) => cell.key);
       const answer = await runlakeData(`${stream}charts`, { key: keys, ...points });
@@ -400,9 +406,9 @@
   }
 
   async function list() {
-    contents = await runlakeData(`${stream}contents`);
+    contents = await runlakeData(`${stream}contents`, known());
     hidden = new Set(contents.hidden);
-    onState(contents.state);
+    if (!isOver) onState(contents.state);
     fillAxes();
     arrange();
   }
@@ -474,6 +480,7 @@
     else if (name === "again") onAgain(content);
     else if (content.state) onState(content.state);
     if (name !== "over") return;
+    isOver = true;
     say("problem", content.problem);
     list().then(redraw, () => {});
   }
