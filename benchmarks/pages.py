@@ -20,7 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, sync_playwright
 from tests.chromium import PROGRAMS
 from tests.http_logging import LoggedRun
 from tests.server_process import RunningServer, client_environment, running_server
@@ -34,7 +34,7 @@ ROUNDS = 5
 ZOOMS = 9
 MB = 1 << 20
 # The size of a laptop's window.
-WINDOW = {"width": 1440, "height": 900}
+WINDOW: ViewportSize = {"width": 1440, "height": 900}
 SERVE = """
 import socket, sys
 import uvicorn
@@ -340,7 +340,7 @@ def _pan(page: Page, box: Locator) -> float:
     page.mouse.up()
     page.keyboard.up("Shift")
     times = page.evaluate("window.frames_of")
-    return 1e3 / statistics.median(after - before for before, after in pairwise(times))
+    return 1e3 / statistics.median(float(after - before) for before, after in pairwise(times))
 
 
 def _memory_of(browser: Browser, page: Page) -> float:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from tests.http_logging import LoggedRun
 from tests.integration.test_media import IMAGES, PAGE, cell, named
-from tests.pages.served_pages import served
+from tests.pages.serving import served
 from tests.server_process import NO_TLS, wait_until
 
 import runlake

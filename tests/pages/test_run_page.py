@@ -4,9 +4,9 @@ import math
 import time
 
 import pytest
-from tests.chromium import Opened, started_chromium
+from tests.chromium import Opened
 from tests.http_logging import LoggedRun
-from tests.pages.served_pages import served
+from tests.pages.serving import served
 from tests.pages.test_run_data import ODD_KEYS, path_of, pulled_lake
 from tests.server_process import wait_until
 
@@ -31,13 +31,6 @@ COUNT_PIXELS = """
   return n;
 }
 """
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """A browser for the tests of this file."""
-    with started_chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from runlake.errors import InvalidArgument
 from runlake.history.frames.key_table import key_table
-from runlake.pages.responses import data, json_answer
+from runlake.pages.responses import data, is_copy, json_answer
 from runlake.pages.run.columns import Columns, read_frame
 from runlake.pages.run.curves import draw_charts
 from runlake.pages.run.key_groups import (
@@ -30,12 +30,17 @@ from runlake.values import Question
 
 # Charts in one answer; a screen has fewer.
 MAX_CHARTS = 64
+# Points of a chart of a static copy, which has no finer ones.
+COPIED_POINTS = 2_000
 COLUMNS = Columns()
 
 
 async def show_charts(request: Request) -> Response:
     """Show the charts of a run: their places, which a script fills."""
     run = await run_of(request)
+    contents = None
+    if is_copy(request):
+        contents = await in_thread(contents_of, COLUMNS, run, 0, is_live=False)
     return show(
         request,
         run,
@@ -43,11 +48,19 @@ async def show_charts(request: Request) -> Response:
         "run_charts.html",
         stream="",
         pins=f"{run.entity}/{run.project}",
+        copied=copied_of("", contents) if contents else (),
         links=links_of(request, "history"),
         python=python_line(request, run, "frame()"),
         view=View.of_query(request.query_params),
         search=request.query_params.get("search", ""),
     )
+
+
+def copied_of(stream: str, contents: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return what ``run.js`` reads in a static copy: the keys, and a chart of each of them."""
+    keys = [key for _, some in contents["groups"] for key in some]
+    charts = [(f"{stream}charts", {"key": [key], "points": COPIED_POINTS}) for key in keys]
+    return [(f"{stream}contents", {}), *charts]
 
 
 async def send_contents(request: Request) -> Response:

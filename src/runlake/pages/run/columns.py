@@ -257,8 +257,10 @@ def _number_in(cell: str | None) -> float | None:
     value = None if cell is None else json.loads(cell)
     if isinstance(value, str):
         return NON_FINITE.get(value)
+    if not isinstance(value, (bool, int, float)):
+        return None
     try:
-        return float(value) if isinstance(value, (bool, int, float)) else None
+        return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
 

@@ -70,7 +70,7 @@ def choose_cell(
     if step is None:
         return cells[-1] if cells else None
     before = [one for one in cells if one[0] is None or one[0] <= step]
-    return (before or cells[:1] or [None])[-1]
+    return next(iter(before[-1:] or cells[:1]), None)
 
 
 def table_types() -> frozenset[str]:

@@ -10,10 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from runlake.errors import InvalidArgument
+from runlake.errors import InvalidArgument, RunlakeError
 from runlake.history.media import MediaItem, fetch_media, media_items
-from runlake.notebook.pictures import image_type
-from runlake.pages.responses import attachment, json_answer, tagged
+from runlake.notebook.pictures import data_url, image_type
+from runlake.pages.responses import attachment, is_copy, json_answer, tagged
 from runlake.pages.run.chart_pages import COLUMNS
 from runlake.pages.run.logged import MEDIA_TYPES, choose_cell, logged_cells, logged_keys
 from runlake.pages.run.shared import path_of
@@ -24,6 +24,8 @@ from runlake.public.lists.attributes import client_of
 from runlake.public.run.run import Run
 
 MAX_ITEMS = 64
+# A static copy has no larger pictures.
+MAX_COPIED_BYTES = 2_000_000
 
 
 async def show_media(request: Request) -> Response:
@@ -31,9 +33,11 @@ async def show_media(request: Request) -> Response:
     run = await run_of(request)
     keys = await in_thread(logged_keys, COLUMNS, run, MEDIA_TYPES)
     key = request.query_params.get("key") or (keys[0] if keys else None)
-    found = {"steps": [], "step": None, "items": [], "left_out": 0}
+    found: dict[str, Any] = {"steps": [], "step": None, "items": [], "left_out": 0}
     if key is not None:
         found = await in_thread(media_at, run, key, whole_in(request.query_params, "step"))
+    if is_copy(request) and key is not None:
+        found = await in_thread(_with_pictures, run, key, found)
     arguments = repr(key) if found["step"] is None else f"{key!r}, step={found['step']}"
     return show(
         request,
@@ -82,6 +86,21 @@ def media_at(run: Run, key: str, step: int | None) -> dict[str, Any]:
         "items": [_described(item) for item in items[:MAX_ITEMS]],
         "left_out": max(0, len(items) - MAX_ITEMS),
     }
+
+
+def _with_pictures(run: Run, key: str, found: dict[str, Any]) -> dict[str, Any]:
+    """Return the files of one step with the pictures themselves, for a static copy."""
+    shown = []
+    for index, described in enumerate(found["items"]):
+        item = _item_at(run, key, found["step"], index)
+        try:
+            (path,) = fetch_media(client_of(run), path_of(run), [item], max_bytes=MAX_COPIED_BYTES)
+            content = path.read_bytes()
+        except RunlakeError:
+            content = b""
+        kind = image_type(content)
+        shown.append({**described, "src": data_url(kind, content) if kind else ""})
+    return {**found, "items": shown, "steps": []}
 
 
 def _item_at(run: Run, key: str, step: int | None, index: int) -> MediaItem:

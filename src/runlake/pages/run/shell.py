@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from runlake.exports.manifest import STATES_UNDER_WAY
-from runlake.pages.responses import is_copy, link_to, page
-from runlake.pages.run.shared import path_of
+from runlake.pages.addresses import path_of
+from runlake.pages.responses import base_of, is_copy, link_to, page
+from runlake.pages.run.shared import path_of as run_path
 from runlake.pages.source import in_thread, source_of
 from runlake.public.run.run import Run
 
@@ -35,7 +36,15 @@ async def run_of(request: Request) -> Run:
     return await in_thread(source_of(request).run, *(request.path_params[name] for name in NAMES))
 
 
-def show(request: Request, run: Run, tab: str, template: str, **values: Any) -> Response:
+def show(
+    request: Request,
+    run: Run,
+    tab: str,
+    template: str,
+    *,
+    copied: Iterable[tuple[str, Mapping[str, Any]]] = (),
+    **values: Any,
+) -> Response:
     """Answer with a page of a run.
 
     Parameters
@@ -48,6 +57,8 @@ def show(request: Request, run: Run, tab: str, template: str, **values: Any) -> 
         The last part of the address: one of `TABS`.
     template : str
         Name of the template.
+    copied : iterable of tuple
+        What the script of the page reads in a static copy, as for `page`.
     **values
         What else the template shows.
     """
@@ -64,7 +75,8 @@ def show(request: Request, run: Run, tab: str, template: str, **values: Any) -> 
         tabs=tabs,
         tab=dict(TABS)[tab],
         is_live=is_live(request, run),
-        data_base="" if is_copy(request) else f"{_tab(request, parts, '')}/",
+        data_base=f"{base_of(request)}{path_of([*parts[:2], 'runs', parts[2]])}/",
+        copied=copied,
         **values,
     )
 
@@ -77,7 +89,7 @@ def is_live(request: Request, run: Run) -> bool:
 def python_line(request: Request, run: Run, call: str) -> str:
     """Return the Python that makes the data of a view; ``call`` is a method of the run."""
     maker = "runlake.Api()" if source_of(request).is_live else "runlake.Lake()"
-    return f"{maker}.run({str(path_of(run))!r}).{call}"
+    return f"{maker}.run({str(run_path(run))!r}).{call}"
 
 
 def links_of(request: Request, name: str, **query: str) -> list[tuple[str, str]]:

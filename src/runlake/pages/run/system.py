@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from runlake.errors import InvalidArgument, OfflineError
 from runlake.history.sample.by_server import fetch_system_rows
-from runlake.pages.responses import data, json_answer
-from runlake.pages.run.chart_pages import COLUMNS, MAX_CHARTS, keys_in, suffix_of
+from runlake.pages.responses import data, is_copy, json_answer
+from runlake.pages.run.chart_pages import COLUMNS, MAX_CHARTS, copied_of, keys_in, suffix_of
 from runlake.pages.run.curves import chart_payload
 from runlake.pages.run.key_groups import group_keys
 from runlake.pages.run.shared import Shared, identity_of, path_of
@@ -31,6 +31,7 @@ _SHARED = Shared(SECONDS)
 async def show_system(request: Request) -> Response:
     """Show the charts of the system metrics: their places, which a script fills."""
     run = await run_of(request)
+    contents = await in_thread(system_contents, run, is_live=False) if is_copy(request) else None
     call = f"history({N_ROWS}, stream='system')"
     return show(
         request,
@@ -39,6 +40,7 @@ async def show_system(request: Request) -> Response:
         "run_charts.html",
         stream="system-",
         pins=f"{run.entity}/{run.project}",
+        copied=copied_of("system-", contents) if contents else (),
         links=links_of(request, "system"),
         python=python_line(request, run, call),
         view=View.of_query(request.query_params),
