@@ -261,9 +261,9 @@ def test_all_pages_of_a_run_share_one_follower(backend, api):
     pages = [followers.join(api.run(run.path), 1, lambda: woken.append(1)) for _ in range(3)]
     assert followers.n_running == 1
     run.log({"_step": 1, "loss": 0.5})
-    wait_until(lambda: woken)
+    wait_until(lambda: bool(woken))
     for page in pages:
-        wait_until(lambda page=page: page.follower.rows)
+        wait_until(lambda page=page: len(page.follower.rows) > 0)
         (rows,) = [content for name, content in page.collect() if name == "rows"]
         assert rows == {"from": 1, "cursor": 2, "keys": {"loss": [[1], [0.5]]}}
     late = followers.join(api.run(run.path), 0, lambda: None)
@@ -280,10 +280,10 @@ def test_a_rewound_run_is_read_again(backend, api):
     followers = Followers(poll=0.02)
     page = followers.join(api.run(run.path), 5, lambda: None)
     run.log({"_step": 5, "loss": 1.0})
-    wait_until(lambda: page.follower.rows)
+    wait_until(lambda: len(page.follower.rows) > 0)
     page.collect()
     run.rewind(2)
-    wait_until(lambda: page.follower.n_rewinds)
+    wait_until(lambda: page.follower.n_rewinds > 0)
     assert page.collect()[0] == ("again", {"from": 6, "cursor": 3})
     run.finish()
     wait_until(lambda: page.is_over)
