@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Without these pyright asks whether a newer release exists, and prefers any node on the machine.
 PYRIGHT := PYRIGHT_PYTHON_IGNORE_WARNINGS=1 PYRIGHT_PYTHON_GLOBAL_NODE=0 $(BIN)/pyright
 
-.PHONY: demo shells browser test pytest coverage thorough fuzz lint format bench bench-server docs dist constraints clean
+.PHONY: demo shells browser test pytest coverage thorough fuzz lint format bench bench-server bench-pages docs dist constraints clean
 
 $(READY): pyproject.toml constraints.txt hatch_build.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "runlake needs Python 3.11 or newer; set PYTHON=")'
@@ -93,6 +93,10 @@ bench: $(READY)
 # The embedded backend at size: exports, lists, logging, memory.
 bench-server: $(READY)
 	$(BIN)/python -m benchmarks.server
+
+# The pages in a real Chromium, beside trackio's dashboard where that can be installed.
+bench-pages: $(READY) browser
+	$(BIN)/python -m benchmarks.pages $(ROWS)
 
 docs: $(READY)
 	$(BIN)/python -m tests.conformance.render

@@ -53,19 +53,6 @@ const runlakeCharts = (() => {
     return cells;
   }
 
-  function kindOf(value) {
-    if (Number.isNaN(value)) return NAN;
-    if (Math.abs(value) <= LARGEST) return 0;
-    return value > 0 ? INFINITY : INFINITY + 1;
-  }
-
-  function joined(Kind, before, after) {
-    const all = new Kind(before.length + after.length);
-    all.set(before);
-    all.set(after, before.length);
-    return all;
-  }
-
   // The last position whose place is not behind one of the joined axis.
   function positionAt(places, index) {
     let [low, high] = [0, places.length];
@@ -210,8 +197,7 @@ const runlakeCharts = (() => {
     // Draw another payload in the same place: the same curves, with other points.
     update(payload) {
       const arrays = payload.buffers.map(decode);
-      const before = this.curves?.map((curve) => curve.label).join("\n");
-      const [known, shownTitle] = [this.curves, this.payload?.title];
+      const [known, before] = [this.curves, this.legendOf(this.payload)];
       this.payload = payload;
       this.isLog = this.isLog ?? payload.y.log;
       this.curves = payload.curves.map((curve) => {
@@ -224,8 +210,7 @@ const runlakeCharts = (() => {
       // Finer points are only a part of the axis: the first payload has its ends.
       if (!this.extent && this.xs.length) this.extent = [this.xs[0], this.xs[this.xs.length - 1]];
       // Elements stay if they can: one of them may have the focus.
-      const labels = this.curves.map((curve) => curve.label).join("\n");
-      if (before === labels && shownTitle === payload.title)
+      if (before === this.legendOf(payload))
         this.curves.forEach((curve, c) => {
           ({ button: curve.button, shown: curve.shown } = known[c]);
         });
@@ -233,28 +218,15 @@ const runlakeCharts = (() => {
       this.build();
     }
 
+    legendOf(payload) {
+      const curves = payload?.curves.map(({ label, color, dash }) => [label, color, dash]);
+      return JSON.stringify([payload?.title, curves]);
+    }
+
     joinCurves() {
       const { xs, places } = join(this.curves);
       this.xs = xs;
       this.curves.forEach((curve, c) => (curve.places = places[c]));
-    }
-
-    // Add points of a running run to the end of a curve without a band, and say so in the notes.
-    extend(c, xs, ys, notes) {
-      const curve = this.curves[c];
-      const isAfter = !curve.x.length || xs[0] >= curve.x[curve.x.length - 1];
-      if (!isAfter || curve.raw || curve.low || xs.some((x, i) => i && x < xs[i - 1])) return false;
-      const kinds = ys.map(kindOf);
-      if (curve.marks || kinds.some(Boolean))
-        curve.marks = joined(Uint8Array, curve.marks ?? new Uint8Array(curve.x.length), kinds);
-      curve.x = joined(Float64Array, curve.x, xs);
-      curve.y = joined(Float64Array, curve.y, ys);
-      this.joinCurves();
-      const last = this.xs[this.xs.length - 1];
-      this.extent = [this.extent?.[0] ?? this.xs[0], Math.max(this.extent?.[1] ?? last, last)];
-      this.payload = { ...this.payload, notes };
-      this.build();
-      return true;
     }
 
     setLog(isLog) {

@@ -220,7 +220,7 @@
       if (!xs.length) return;
       const counts = { shown: this.counts.shown + xs.length, all: this.counts.all + xs.length };
       const old = this.chart.payload.notes;
-      if (counts.shown > MAX_POINTS || !this.chart.extend(0, xs, ys, notesOf(counts, old))) {
+      if (counts.shown > MAX_POINTS || !runlakeExtend(this.chart, xs, ys, notesOf(counts, old))) {
         this.isStale = true;
         wanted.add(this);
         return;
