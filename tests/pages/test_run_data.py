@@ -263,7 +263,7 @@ def test_all_pages_of_a_run_share_one_follower(backend, api):
     run.log({"_step": 1, "loss": 0.5})
     wait_until(lambda: bool(woken))
     for page in pages:
-        wait_until(lambda page=page: len(page.follower.rows) > 0)
+        wait_until(lambda: len(pages[0].follower.rows) > 0)
         (rows,) = [content for name, content in page.collect() if name == "rows"]
         assert rows == {"from": 1, "cursor": 2, "keys": {"loss": [[1], [0.5]]}}
     late = followers.join(api.run(run.path), 0, lambda: None)
