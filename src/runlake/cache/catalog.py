@@ -17,8 +17,9 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -72,6 +73,8 @@ SELECT runs.directory, backend, entity, project, run_id, state, runs.last_step, 
 FROM runs LEFT JOIN exports ON exports.directory = runs.directory AND dropped_at IS NULL
 GROUP BY runs.directory ORDER BY entity, project, run_id, backend
 """
+# The row of a run, and those of its exports.
+RunRows: TypeAlias = tuple[dict[str, Any], list[tuple[Any, ...]]]
 T = TypeVar("T")
 
 
@@ -147,7 +150,7 @@ class Catalog:
         This is done before any download. The first commit of a database waits until the disk has
         written all bytes, so after a download it would wait for the downloaded files too.
         """
-        self._write(lambda _: None)
+        self._write(_change_nothing)
 
     def note_columns(self, exports: Mapping[Path, Mapping[str, ColumnFacts]]) -> None:
         """Store all columns of exports, and the footers of exports with many columns.
@@ -182,14 +185,7 @@ class Catalog:
                 for at, (name, c) in enumerate(columns.items())
             )
 
-        def note(connection: sqlite3.Connection) -> None:
-            connection.executemany(f"INSERT OR REPLACE INTO columns VALUES ({_marks(9)})", rows)
-            connection.executemany(
-                f"INSERT OR REPLACE INTO narrow_exports VALUES ({_marks(3)})", narrow
-            )
-            connection.executemany(f"INSERT OR REPLACE INTO footers VALUES ({_marks(3)})", frames)
-
-        self._write(note)
+        self._write(partial(_insert_columns, rows, narrow, frames))
 
     def slim_footer(self, file: str, names: Iterable[str]) -> bytes | None:
         """Return a footer with only some columns of an export.
@@ -228,21 +224,7 @@ class Catalog:
         """Store the facts of runs, as `note_run` does, in one transaction."""
         noted = [(directory, _rows_of(directory, manifest)) for directory, manifest in runs]
 
-        def note(connection: sqlite3.Connection) -> None:
-            for directory, rows in noted:
-                # Race: another process may have pulled the run meanwhile, and noted it first.
-                is_outdated = _is_outdated(connection, rows[0])
-                run, exports = (
-                    _rows_of(directory, read_manifest(directory)) if is_outdated else rows
-                )
-                relative = run["directory"]
-                _forget_columns(connection, relative, {export[0] for export in exports})
-                _insert(connection, run)
-                connection.execute("DELETE FROM underway WHERE directory = ?", (relative,))
-                connection.execute("DELETE FROM exports WHERE directory = ?", (relative,))
-                connection.executemany(f"INSERT INTO exports VALUES ({_marks(11)})", exports)
-
-        if not self._write(note):
+        if not self._write(partial(_replace_runs, noted)):
             self.note_stale()
 
     def note_stale(self) -> None:
@@ -358,7 +340,7 @@ class Catalog:
         except (ValueError, LookupError, struct.error, zlib.error, pa.ArrowException) as error:
             logger.info("The catalog's rows of %s are damaged: %s", file, error)
             if file is not None:
-                self._write(lambda connection: _forget_file(connection, file))
+                self._write(partial(_forget_damaged, file))
         return None
 
     def _write(self, change: Callable[[sqlite3.Connection], object]) -> bool:
@@ -480,15 +462,44 @@ def _migrate(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
+def _change_nothing(_: sqlite3.Connection) -> None:
+    pass
+
+
+# Functions of the module with bound values: a change may be pickled, see `CollectedCatalog`.
+def _insert_columns(
+    rows: Sequence[tuple[Any, ...]],
+    narrow: Sequence[tuple[Any, ...]],
+    frames: Sequence[tuple[Any, ...]],
+    connection: sqlite3.Connection,
+) -> None:
+    connection.executemany(f"INSERT OR REPLACE INTO columns VALUES ({_marks(9)})", rows)
+    connection.executemany(f"INSERT OR REPLACE INTO narrow_exports VALUES ({_marks(3)})", narrow)
+    connection.executemany(f"INSERT OR REPLACE INTO footers VALUES ({_marks(3)})", frames)
+
+
+def _replace_runs(
+    noted: Sequence[tuple[RunDirectory, RunRows]], connection: sqlite3.Connection
+) -> None:
+    for directory, rows in noted:
+        # Race: another process may have pulled the run meanwhile, and noted it first.
+        is_outdated = _is_outdated(connection, rows[0])
+        run, exports = _rows_of(directory, read_manifest(directory)) if is_outdated else rows
+        relative = run["directory"]
+        _forget_columns(connection, relative, {export[0] for export in exports})
+        _insert(connection, run)
+        connection.execute("DELETE FROM underway WHERE directory = ?", (relative,))
+        connection.execute("DELETE FROM exports WHERE directory = ?", (relative,))
+        connection.executemany(f"INSERT INTO exports VALUES ({_marks(11)})", exports)
+
+
 def _insert(connection: sqlite3.Connection, run: Mapping[str, Any]) -> None:
     columns, marks = ", ".join(run), _marks(len(run))
     insert = f"INSERT OR REPLACE INTO runs ({columns}) VALUES ({marks})"
     connection.execute(insert, tuple(run.values()))
 
 
-def _rows_of(
-    directory: RunDirectory, manifest: StoredManifest
-) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
+def _rows_of(directory: RunDirectory, manifest: StoredManifest) -> RunRows:
     return run_row(directory, manifest), _export_rows(directory, manifest)
 
 
@@ -541,6 +552,10 @@ def _forget_file(connection: sqlite3.Connection, file: str) -> None:
     connection.execute("DELETE FROM columns WHERE file = ?", (file,))
     connection.execute("DELETE FROM footers WHERE file = ?", (file,))
     connection.execute("DELETE FROM narrow_exports WHERE file = ?", (file,))
+
+
+def _forget_damaged(file: str, connection: sqlite3.Connection) -> None:
+    _forget_file(connection, file)
 
 
 def _slices(path: Path, n_columns: int) -> tuple[bytes | None, dict[int, bytes]]:

@@ -10,6 +10,7 @@
       locks/<00..ff>.waiting/                  one file per process that waits for the lock
       catalog.sqlite                           facts for planning, of every run and export
       catalog.stale                            the catalog could not be written and lacks facts
+      tasks/<token>                            as long as a process waits for tasks elsewhere
       v2/<host>/<entity>/<project>/<run>/
         manifest.json                          replaced atomically
         <identity>.parquet                     one version of one export
@@ -108,6 +109,19 @@ def limit_file(root: Path, base_url: str, key: str) -> Path:
         the API and the key.
     """
     return root / "limits" / (_digest(f"{base_url.lower()}\0{key}") + ".json")
+
+
+def task_mark(root: Path, token: str) -> Path:
+    """Return the file that exists while a process waits for tasks of an executor.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    token : str
+        A random name.
+    """
+    return root / "tasks" / token
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A catalog whose changes are written together: a transaction per page of runs."""
+"""Catalogs whose changes are written later: a page of runs at a time, or by another process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from runlake.cache.catalog import Catalog
@@ -60,9 +60,35 @@ class PagedCatalog(Catalog):
             time.sleep(PAUSE_SECONDS)
         return True
 
+    def add(self, changes: Iterable[Change]) -> None:
+        """Add changes that another process has collected."""
+        with self._guard:
+            self._changes += changes
+
     def _write(self, change: Change) -> bool:
         with self._guard:
             self._changes.append(change)
+        return True
+
+
+class CollectedCatalog(Catalog):
+    """A catalog that only collects changes, which may be pickled: another process writes them.
+
+    Many processes on many machines would wait for each other to write one database, and on a
+    network file system SQLite's locks may not work.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    """
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.changes: list[Change] = []
+
+    def _write(self, change: Change) -> bool:
+        self.changes.append(change)
         return True
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from runlake.history.runs.scan import AnyReading
     from runlake.lake.packed.choice import PackedChoice
+    from runlake.public.runs.scans import RowRequest
 
 
 class FixedRuns(RunHistories, RunsPlots, RunAttachments):
@@ -118,6 +119,22 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
     def listed(self) -> list[ListedRun]:
         """Return the runs in the form in which they are read."""
         return [ListedRun(run.path, None, run.run_id) for run in self.runs]
+
+    def prepared(self, asked: RowRequest) -> tuple[list[ListedRun], RowRequest, pl.DataFrame]:
+        """Return the runs, a request in which all keys are named, and the columns of each run.
+
+        The columns begin with ``run_id``.
+        """
+        import polars as pl
+
+        from runlake.values import RUN_ID
+
+        listed = self.listed()
+        asked = self._with_keys(asked, listed)
+        names = [name for name in asked.columns if name != RUN_ID]
+        ids = pl.Series(RUN_ID, [run.run_id for run in listed], pl.String).to_frame()
+        table = pl.concat([ids, self._columns(names)], how="horizontal") if names else ids
+        return listed, asked, table
 
     def columns(self, names: Sequence[str]) -> pl.DataFrame:
         """Return some columns of the runs, one row per run."""

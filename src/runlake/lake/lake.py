@@ -98,8 +98,10 @@ class Lake(LakeRuns):
         workers : int, optional
             Maximum number of runs that are pulled at the same time.
         executor : concurrent.futures.Executor, optional
-            Pulls the runs in place of threads, for example on several machines. No process pool: it
-            loses all tasks with one process.
+            Pulls the runs in place of threads, for example on several machines: a pool of threads,
+            a client of Dask, or its ``client.get_executor()``. All workers need the lake's
+            directory under the same path, and an API key of their own, which is never sent. Not
+            `ProcessPoolExecutor`: it loses all tasks with one process.
         progress : bool, callable or None
             As for `Run.pull`; the units are the bytes of all runs.
 

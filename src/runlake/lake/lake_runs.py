@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from runlake.errors import InvalidArgument, InvalidType
 from runlake.errors.screen import line_for_screen
+from runlake.lake.clusters.datasets import LakeDatasets
 from runlake.lake.disk_source import POLICIES, WARN, Lacking
 from runlake.lake.fixed_runs import FixedRuns
 from runlake.lake.one_run import find_one
@@ -36,7 +37,7 @@ T = TypeVar("T")
 PARQUET = "parquet"
 
 
-class LakeRuns:
+class LakeRuns(LakeDatasets):
     """Runs of a lake; `Lake` is all of them, and `where` returns some of them.
 
     The methods are those of `Runs`, with the same answers, but no method makes a request. The

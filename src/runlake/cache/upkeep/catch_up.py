@@ -44,7 +44,7 @@ def catch_up(root: Path) -> int:
         return note_all(root)
     if not catalog.has_all_runs:
         return note_all(root)
-    dead = [path for path, process in catalog.underway().items() if _is_gone(process)]
+    dead = [path for path, process in catalog.underway().items() if is_process_gone(process)]
     if not dead:
         return 0
     found = [read_cached_run(root, root / relative / "manifest.json") for relative in dead]
@@ -76,7 +76,8 @@ def name_process(process: Process) -> str:
     return json.dumps([machine.host, machine.boot, process.pid, process.started])
 
 
-def _is_gone(text: str) -> bool:
+def is_process_gone(text: str) -> bool:
+    """Return whether a process of `name_process` has ended; False if this is unknown."""
     try:
         host, boot, pid, started = json.loads(text)
         return Process(Machine(host, boot), pid, started).is_gone()

@@ -129,10 +129,10 @@ def scan_readings(
     """
     taken = [RUN_ID, *(() if columns is None else columns.columns)]
     opened, types = open_runs(client, readings, where, projection)
-    types = _without(types, taken, where) if leaves_out else _checked(types, taken, where)
+    types = _without(types, taken, where) if leaves_out else checked_types(types, taken, where)
     ids = pl.Series(RUN_ID, run_ids, pl.String)
     runs = pl.DataFrame([ids, *(() if columns is None else columns)])
-    return _joined(opened, types, runs, projection)
+    return join_runs(opened, types, runs, projection)
 
 
 def scan_numbered(
@@ -149,13 +149,25 @@ def scan_numbered(
     opened, types = open_runs(client, readings, where, projection)
     number = unused_name({STEP, *types})
     places = pl.Series(number, range(len(opened)), pl.UInt32)
-    return _joined(opened, types, places.to_frame(), projection), number
+    return join_runs(opened, types, places.to_frame(), projection), number
 
 
-def _joined(
+def join_runs(
     opened: Sequence[OpenedRun], types: Types, runs: pl.DataFrame, projection: Projection
 ) -> pl.LazyFrame:
-    """Return all rows, each with its run's row of ``runs`` before it."""
+    """Return the rows of opened runs.
+
+    Parameters
+    ----------
+    opened : sequence of OpenedRun
+        The runs.
+    types : mapping
+        The type of each key of the answer.
+    runs : DataFrame
+        A row per run, which is repeated before each of its rows.
+    projection : Projection
+        The keys.
+    """
     can_match = [one.can_match(projection) for one in opened]
     opened = list(compress(opened, can_match))
     runs = runs.filter(pl.Series(can_match, dtype=pl.Boolean))
@@ -191,15 +203,7 @@ def open_runs(
     client, readings, where, projection
         As for `scan_readings`.
     """
-    check_polars()
-    # Threads would cost more than opening a run for which there is nothing to fetch or to try.
-    waits = [not _is_ready(reading) for reading in readings]
-    fetched = iter(side_by_side(client, _open, list(compress(readings, waits))))
-    nothing = LiveRows(iter(()))
-    opened = [
-        next(fetched) if is_late else OpenedRun(reading, nothing, _known_sources(reading))
-        for reading, is_late in zip(readings, waits, strict=True)
-    ]
+    opened = open_sources(client, readings)
     sources = chain.from_iterable(one.sources for one in opened)
     types = answer_types(sources, projection.keys)
     exports = (one for reading in readings for one in _files_with_columns(reading))
@@ -208,7 +212,20 @@ def open_runs(
     return opened, types
 
 
-def _checked(types: Types, taken: Sequence[str], where: str) -> Types:
+def open_sources(client: Client, readings: Sequence[AnyReading]) -> list[OpenedRun]:
+    """Fetch the live rows of readings, and return each with the columns of its sources."""
+    check_polars()
+    # Threads would cost more than opening a run for which there is nothing to fetch or to try.
+    waits = [not _is_ready(reading) for reading in readings]
+    fetched = iter(side_by_side(client, _open, list(compress(readings, waits))))
+    nothing = LiveRows(iter(()))
+    return [
+        next(fetched) if is_late else OpenedRun(reading, nothing, _known_sources(reading))
+        for reading, is_late in zip(readings, waits, strict=True)
+    ]
+
+
+def checked_types(types: Types, taken: Sequence[str], where: str) -> Types:
     """Return the types; raise an error if a key has a name that is taken by the runs' columns."""
     doubled = [name for name in taken if name in types]
     if doubled:

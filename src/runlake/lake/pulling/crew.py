@@ -1,4 +1,4 @@
-"""Run tasks in threads, or in an executor, and hand their results to one thread as they end."""
+"""Run tasks in threads, and hand their results to one thread as they end."""
 
 from __future__ import annotations
 
@@ -6,24 +6,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
-from typing import Any, Protocol
+from typing import Any
 
 from runlake.backend.http.stop import Stop
 from runlake.errors.user_line import for_thread
 
 GRACE_SECONDS = 2.0
 Ended = Callable[[Any, BaseException | None], None]
-
-
-class Crew(Protocol):
-    """Runs tasks at the same time."""
-
-    def submit(self, task: Any, ended: Ended) -> None:
-        """Start a task; ``ended`` receives its result, or its error, in any thread."""
-
-    def close(self) -> None:
-        """Start no further task, and wait briefly for those that run."""
 
 
 class Threads:
@@ -81,40 +70,3 @@ class Threads:
             with self._guard:
                 self._n_waiting -= 1
             ended(result, failure)
-
-
-class Elsewhere:
-    """Runs tasks in an executor that the user gave.
-
-    Parameters
-    ----------
-    executor : Executor
-        Not shut down here.
-    work : callable
-        A function of a module, with its first arguments bound: it may be pickled.
-    """
-
-    def __init__(self, executor: Executor, work: Callable[[Any], Any]) -> None:
-        self._executor = executor
-        self._work = work
-        self._futures: set[Future[Any]] = set()
-
-    def submit(self, task: Any, ended: Ended) -> None:
-        """Submit a task."""
-        future = self._executor.submit(self._work, task)
-        self._futures.add(future)
-        future.add_done_callback(lambda done: self._end(done, ended))
-
-    def close(self) -> None:
-        """Cancel the tasks that have not begun."""
-        for future in list(self._futures):
-            future.cancel()
-
-    def _end(self, future: Future[Any], ended: Ended) -> None:
-        self._futures.discard(future)
-        # Also a cancelled task has ended: the user may have shut the executor down.
-        try:
-            result, failure = future.result(), None
-        except BaseException as error:  # noqa: BLE001 - raised again where it is collected
-            result, failure = None, error
-        ended(result, failure)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import BrokenExecutor
+
 from runlake.errors import (
     AccessDenied,
     AuthenticationError,
@@ -14,8 +16,10 @@ from runlake.errors import (
     RunNotFoundError,
     Unreachable,
 )
+from runlake.lake.clusters.executors import has_lost_worker
 from runlake.lake.report import Failure
 
+LOST_AGAIN = "it is pulled again; if its worker ends again, look at the worker's log."
 ASKED_AGAIN = "it is requested again; what is on disk is kept."
 RETRIES: tuple[tuple[type[BaseException], str], ...] = (
     (RunNotFoundError, "it is skipped, unless the backend lists it again."),
@@ -32,6 +36,14 @@ RETRIES: tuple[tuple[type[BaseException], str], ...] = (
 
 def failure_of(error: BaseException) -> Failure:
     """Return the entry of a report for an error that a pull of one run has raised."""
+    if has_lost_worker(error):
+        return Failure(_lost(error), type(error).__name__, LOST_AGAIN)
     retry = next((text for kind, text in RETRIES if isinstance(error, kind)), ASKED_AGAIN)
     reason = str(error) if isinstance(error, (RunlakeError, OSError)) else repr(error)
     return Failure(reason, type(error).__name__, retry)
+
+
+def _lost(error: BaseException) -> str:
+    if isinstance(error, BrokenExecutor):
+        return f"The executor lost a worker, and runs no more tasks ({error})."
+    return "Each worker that pulled it ended, also when it pulled no other run: it was killed."

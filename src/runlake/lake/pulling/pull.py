@@ -7,13 +7,13 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from runlake.backend.http.client import Client
 from runlake.backend.http.stop import Stop, Stopped
@@ -28,15 +28,19 @@ from runlake.cache.upkeep.evict import make_room
 from runlake.errors import CacheError, CacheFull, OfflineError, RunlakeError, RunNotFoundError
 from runlake.exports.manifests import Manifests
 from runlake.exports.process_identity import Process
-from runlake.lake.pulling.crew import Crew, Elsewhere, Threads
+from runlake.lake.clusters.executors import is_in_process
+from runlake.lake.clusters.task_mark import standing_mark
+from runlake.lake.clusters.tasks import Elsewhere
+from runlake.lake.pulling.crew import Ended, Threads
 from runlake.lake.pulling.estimate import estimate
 from runlake.lake.pulling.failures import failure_of
 from runlake.lake.pulling.files import MetadataFiles
 from runlake.lake.pulling.held import Need, directory_of, find_need
 from runlake.lake.pulling.listing import Listed, ListedPage, list_pages
 from runlake.lake.pulling.request import PullRequest
-from runlake.lake.pulling.run_pull import Means, PulledRun, RunTask, pull_elsewhere, pull_one
+from runlake.lake.pulling.run_pull import Means, PulledRun, RunTask, pull_one
 from runlake.lake.pulling.shared_progress import SharedProgress
+from runlake.lake.pulling.task_pull import RUNS_PER_TASK, PulledTask, pull_elsewhere
 from runlake.lake.report import Failure, PullReport
 from runlake.settings import Settings
 
@@ -120,6 +124,10 @@ class _Done:
         self.counted[name] = min(first, before), max(last, after)
 
 
+Submit: TypeAlias = Callable[[Callable[[], PulledRun], Ended], None]
+Start: TypeAlias = Callable[[_Page, Sequence[RunTask], ThreadPoolExecutor], None]
+
+
 class _Pull:
     """The state of one pull; all methods but `_list` run in the calling thread."""
 
@@ -152,8 +160,8 @@ class _Pull:
         catch_up(root)
         self._n_bytes_before = Catalog(root).n_held_bytes() or 0
         try:
-            with self._lister(), self._crew() as crew, self._pages() as pages:
-                self._collect(crew, pages)
+            with self._lister(), self._crew() as start, self._pages() as pages:
+                self._collect(start, pages)
         except KeyboardInterrupt as interrupt:
             report = self._report(is_interrupted=True)
             interrupt.add_note(str(report))
@@ -221,21 +229,29 @@ class _Pull:
         self._events.put(("listed", failure))
 
     @contextmanager
-    def _crew(self) -> Iterator[Crew]:
-        request = self._request
-        crew: Crew
-        if request.executor is not None:
-            crew = Elsewhere(request.executor, partial(pull_elsewhere, self._settings))
-        else:
-            crew = Threads(
-                _call,
-                request.n_workers or min(MAX_THREADS, self._settings.max_downloads),
-                self._stop,
-            )
-        try:
-            yield crew
-        finally:
-            crew.close()
+    def _crew(self) -> Iterator[Start]:
+        """Yield a function that starts the tasks of a page."""
+        request, settings = self._request, self._settings
+        with ExitStack() as stack:
+            if request.executor is None:
+                n_threads = request.n_workers or min(MAX_THREADS, settings.max_downloads)
+                threads = Threads(_call, n_threads, self._stop)
+                stack.callback(threads.close)
+                yield partial(self._start_here, threads.submit)
+            elif is_in_process(request.executor):
+                pool = Elsewhere(request.executor, _call)
+                stack.callback(pool.close)
+                yield partial(
+                    self._start_here,
+                    lambda work, ended: pool.submit(work, lambda _, *found: ended(*found)),
+                )
+            else:
+                mark = stack.enter_context(standing_mark(settings.cache_dir))
+                has_key = settings.api_key is not None
+                work = partial(pull_elsewhere, settings, mark, has_key)
+                workers = Elsewhere(request.executor, work, _one_by_one)
+                stack.callback(workers.close)
+                yield partial(self._start_elsewhere, workers)
 
     @contextmanager
     def _pages(self) -> Iterator[ThreadPoolExecutor]:
@@ -245,7 +261,7 @@ class _Pull:
         finally:
             executor.shutdown(wait=not self._stop.is_set, cancel_futures=True)
 
-    def _collect(self, crew: Crew, pages: ThreadPoolExecutor) -> None:
+    def _collect(self, start: Start, pages: ThreadPoolExecutor) -> None:
         failure: BaseException | None = None
         try:
             with self._progress.shown():
@@ -255,9 +271,11 @@ class _Pull:
                     except queue.Empty:
                         continue
                     if kind == "page":
-                        self._begin(value, crew, pages)
+                        self._begin(value, start, pages)
                     elif kind == "listed":
                         self._is_listed, failure = True, value
+                    elif kind == "task":
+                        self._end_task(*value)
                     else:
                         self._end(*value)
         except BaseException:
@@ -267,7 +285,7 @@ class _Pull:
             # The runs that were listed before have been pulled.
             raise failure
 
-    def _begin(self, listed: ListedPage, crew: Crew, pages: ThreadPoolExecutor) -> None:
+    def _begin(self, listed: ListedPage, start: Start, pages: ThreadPoolExecutor) -> None:
         self._note_missing(listed)
         tasks = []
         for run in self._new_in(listed):
@@ -275,7 +293,7 @@ class _Pull:
             if need is Need.NOTHING:
                 self._done.unchanged.append(str(run.path))
             else:
-                tasks.append(RunTask(run, need, self._request.question, self._request.files))
+                tasks.append(self._task(run, need))
         page = _Page(len(tasks))
         if not tasks:
             self._room.release()
@@ -285,6 +303,12 @@ class _Pull:
         self._underway |= begun
         self._catalog.note_underway(begun, self._process)
         self._catalog.flush()
+        self._n_running += len(tasks)
+        start(page, tasks, pages)
+
+    def _start_here(
+        self, submit: Submit, page: _Page, tasks: Sequence[RunTask], pages: ThreadPoolExecutor
+    ) -> None:
         paths = [task.listed.path for task in tasks if task.need is Need.PULL]
         manifests = Manifests(self._client, paths, pages)
         metadata = MetadataFiles(self._client, paths, pages)
@@ -297,14 +321,44 @@ class _Pull:
             self._guards,
         )
         for task in tasks:
-            self._n_running += 1
-            work = task if self._request.executor is not None else partial(pull_one, means, task)
-            crew.submit(work, partial(self._ended, page, task))
+            submit(partial(pull_one, means, task), partial(self._ended, page, task))
+
+    def _start_elsewhere(
+        self, workers: Elsewhere, page: _Page, tasks: Sequence[RunTask], _: ThreadPoolExecutor
+    ) -> None:
+        for at in range(0, len(tasks), RUNS_PER_TASK):
+            some = tuple(tasks[at : at + RUNS_PER_TASK])
+            workers.submit(some, lambda *ended: self._events.put(("task", (page, *ended))))
+
+    def _task(self, run: Listed, need: Need) -> RunTask:
+        request = self._request
+        is_new = read_manifest(directory_of(self._settings, run)).pulled_at is None
+        return RunTask(run, need, request.question, request.files, is_new)
 
     def _ended(
         self, page: _Page, task: RunTask, done: PulledRun | None, failure: BaseException | None
     ) -> None:
         self._events.put(("run", (page, task, done, failure)))
+
+    def _end_task(
+        self,
+        page: _Page,
+        tasks: Sequence[RunTask],
+        done: PulledTask | None,
+        failure: BaseException | None,
+    ) -> None:
+        """Collect the runs of a task of an executor."""
+        results: Sequence[PulledRun | BaseException | None] = [failure] * len(tasks)
+        if done is not None:
+            self._catalog.add(done.changes)
+            self._done.count(*done.counted)
+            results = done.results
+        for task, result in zip(tasks, results, strict=True):
+            if isinstance(result, PulledRun):
+                self._progress.advance(result.n_bytes)
+                self._end(page, task, result, None)
+            else:
+                self._end(page, task, None, result)
 
     def _end(
         self, page: _Page, task: RunTask, done: PulledRun | None, failure: BaseException | None
@@ -318,8 +372,6 @@ class _Pull:
             self._fail(task, failure)
         elif done is not None:
             self._done.n_bytes += done.n_bytes
-            if done.counted is not None:
-                self._done.count(*done.counted)
             if done.lacks is not None:
                 self._done.incomplete[run] = done.lacks
             else:
@@ -397,6 +449,10 @@ class _Pull:
             time.monotonic() - self._started,
             is_interrupted=is_interrupted,
         )
+
+
+def _one_by_one(tasks: Sequence[RunTask]) -> list[tuple[RunTask]]:
+    return [(task,) for task in tasks]
 
 
 def _call(work: Callable[[], PulledRun]) -> PulledRun:

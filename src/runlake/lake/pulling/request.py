@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeAlias
@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from runlake.cache.stored_files import ALL_FILES
 from runlake.errors import InvalidArgument, InvalidType
 from runlake.exports.progress import Progress, Silence
+from runlake.lake.clusters.executors import checked_executor
 from runlake.public.lists.attributes import client_of
 from runlake.public.lists.filters import checked_filters
 from runlake.public.progress import check_progress, progress_of
@@ -119,8 +120,7 @@ def check_pull(
         If an argument is wrong.
     """
     conditions = [one for one in (checked_filters(filters), _since_filter(since)) if one]
-    if executor is not None:
-        _check_executor(executor)
+    executor = checked_executor(executor)
     check_progress(progress)
     if not isinstance(dry_run, bool):
         raise InvalidType(f"dry_run must be True or False, not {dry_run!r}.")
@@ -264,13 +264,3 @@ def _files(files: object) -> tuple[str, ...]:
             f"files must be True, False, or names and patterns such as 'media/*', not {files!r}."
         )
     return tuple(dict.fromkeys([*sorted(names), METADATA_FILE]))
-
-
-def _check_executor(executor: object) -> None:
-    if isinstance(executor, ProcessPoolExecutor):
-        raise InvalidType(
-            "A ProcessPoolExecutor loses all tasks if one of its processes is killed. Leave "
-            "executor out: threads pull as fast. On several machines, pass the executor of Dask."
-        )
-    if not callable(getattr(executor, "submit", None)):
-        raise InvalidType(f"executor must be a concurrent.futures.Executor, not {executor!r}.")

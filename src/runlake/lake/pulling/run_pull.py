@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from runlake.backend.http.client import Client
-from runlake.backend.http.stop import Stop
-from runlake.cache.catalog import Catalog
 from runlake.cache.companions import (
     FILES,
     SYSTEM,
@@ -25,7 +21,6 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
 from runlake.cache.pull import Keeping, pull_run
 from runlake.cache.pull_result import PullResult
-from runlake.cache.rate_limit.budget import SharedBudget
 from runlake.cache.store import (
     LIVE,
     Companion,
@@ -44,7 +39,6 @@ from runlake.lake.pulling.files import FileNode, pull_files
 from runlake.lake.pulling.held import Need, has_system_metrics
 from runlake.lake.pulling.listing import Listed
 from runlake.lake.pulling.request import METADATA_FILE
-from runlake.settings import Settings
 from runlake.values import Question, RunPath
 
 Fetch = Callable[[Client, RunPath], Manifest]
@@ -64,12 +58,16 @@ class RunTask:
         Keys and steps of the history.
     files : tuple of str
         Names and patterns of the files to pull.
+    is_new : bool
+        True if the run was not in the lake before. A task that is tried again finds what its first
+        try has stored.
     """
 
     listed: Listed
     need: Need
     question: Question
     files: tuple[str, ...]
+    is_new: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +82,11 @@ class PulledRun:
         Bytes that were downloaded.
     lacks : str or None
         What is missing, although nothing failed that would end the pull.
-    counted : tuple of str, int and int, or None
-        If a task of an executor pulled the run: a name of the task's client, which may be shared by
-        many tasks, and the number of its requests before and after the task.
     """
 
     is_new: bool
     n_bytes: int = 0
     lacks: str | None = None
-    counted: tuple[str, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +136,12 @@ def pull_one(means: Means, task: RunTask) -> PulledRun:
     client, listed = means.client, task.listed
     directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, listed.path)
     stored = read_manifest(directory)
-    is_new = stored.pulled_at is None
     if FILES in stored.beside:
         # What an earlier pull asked for stays in the lake.
         task = replace(task, files=tuple(dict.fromkeys([*stored.beside[FILES].asked, *task.files])))
     if task.need is Need.NOTE_FIELDS:
         _note_fields(means, directory, listed.attrs)
-        return PulledRun(is_new)
+        return PulledRun(task.is_new)
     beside, n_bytes, lacks = _pull_companions(means, task, directory, stored)
     # A download that fails sets its flag, which must not end the other runs.
     guard = means.guards.setdefault(directory.lock, threading.Lock())
@@ -164,25 +157,9 @@ def pull_one(means: Means, task: RunTask) -> PulledRun:
         )
     if not pulled.is_whole_history:
         lacks += _pull_live_rows(means, directory, pulled)
-    if not is_new:
+    if stored.pulled_at is not None:
         sweep_companions(directory)
-    return PulledRun(is_new, pulled.n_bytes + n_bytes, "; ".join(lacks) or None)
-
-
-def pull_elsewhere(settings: Settings, task: RunTask) -> PulledRun:
-    """Pull one run in a task of an executor, perhaps in another process or on another machine."""
-    key = settings.api_key
-    client, name = _client(settings, None if key is None else key.reveal())
-    before = client.n_requests
-    means = Means(client, Keeping(Catalog(settings.cache_dir), Stop()))
-    done = pull_one(means, task)
-    return replace(done, counted=(name, before, client.n_requests))
-
-
-@lru_cache(maxsize=4)
-def _client(settings: Settings, key: str | None) -> tuple[Client, str]:  # noqa: ARG001 - part of the cache's key
-    """Return a client for all tasks of this process, and a name that no other client has."""
-    return Client(settings, SharedBudget(settings)), secrets.token_hex(8)
+    return PulledRun(task.is_new, pulled.n_bytes + n_bytes, "; ".join(lacks) or None)
 
 
 def _note_fields(means: Means, directory: RunDirectory, attrs: Mapping[str, Any]) -> None:

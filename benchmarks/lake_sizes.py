@@ -1,0 +1,104 @@
+"""Questions about lakes of 100,000 runs, which are simulated: no run is pulled."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.report import Line
+from benchmarks.simulate import simulate_catalog
+
+NAMES = ("config-filter", "page-of-runs")
+N_RUNS = 100_000
+ROUNDS = 9
+# Each question is a process of its own, so that its peak of memory is its own.
+_PRELUDE = """
+import json, os, resource, sys, time
+import runlake
+lake = runlake.Lake(sys.argv[1], offline=True)
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def measure(read):
+    before = peak()
+    wall, cpu = [], []
+    for _ in range(int(sys.argv[2])):
+        started, used = time.perf_counter(), time.process_time()
+        count = read()
+        wall.append(time.perf_counter() - started)
+        cpu.append(time.process_time() - used)
+    print(json.dumps({"wall": wall, "cpu": cpu, "count": count, "mb": peak() - before}))
+"""
+FILTER = {"config.lr": {"$gt": 0.01}, "state": "finished"}
+SELECT = f"measure(lambda: len(lake.where({FILTER})))"
+PAGE = """
+measure(lambda: lake.where({"project": "project07"}).runs(
+    order="-created_at", limit=50, columns=["run_id", "name", "state", "created_at"]).height)
+"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Times of a question, in a process of its own, and the growth of its memory.
+
+    Parameters
+    ----------
+    wall, cpu : tuple of float
+        Seconds per round.
+    count : int
+        What the question returned.
+    megabytes : float
+        Growth of the peak of memory.
+    """
+
+    wall: tuple[float, ...]
+    cpu: tuple[float, ...]
+    count: int
+    megabytes: float
+
+    @property
+    def median(self) -> float:
+        """Median of the seconds by the clock."""
+        return sorted(self.wall)[len(self.wall) // 2]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.median * 1e3:,.0f} ms ({min(self.wall) * 1e3:,.0f} at best), CPU "
+            f"{min(self.cpu) * 1e3:,.0f} ms, +{self.megabytes:,.0f} MB"
+        )
+
+    def line(self, work: str, most_ms: float, most_mb: float = 0.0) -> Line:
+        """Return a line with the limits of time and of memory."""
+        goal = f"<= {most_ms:g} ms" + (f", {most_mb:g} MB" if most_mb else "")
+        is_met = self.median <= most_ms / 1e3 and (not most_mb or self.megabytes <= most_mb)
+        return Line(work, str(self), "", "", goal, is_met)
+
+
+def ask(script: str, root: Path, rounds: int = ROUNDS) -> Asked:
+    """Measure a question about the lake in a directory."""
+    command = [sys.executable, "-c", _PRELUDE + script, str(root), str(rounds)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    return Asked(tuple(found["wall"]), tuple(found["cpu"]), found["count"], found["mb"])
+
+
+def lines(folder: Path, wanted: AbstractSet[str] = frozenset(NAMES)) -> Iterator[Line]:
+    """Measure the questions of these names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if wanted.isdisjoint(NAMES):
+        return
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        root = Path(name)
+        simulate_catalog(root / "runlake", N_RUNS)
+        if "config-filter" in wanted:
+            found = ask(SELECT, root)
+            work = f"filter on config and state, {found.count:,} of {N_RUNS:,} runs"
+            yield found.line(work, 300, 100)
+        if "page-of-runs" in wanted:
+            found = ask(PAGE, root)
+            yield found.line(f"page of {found.count} of a project, {N_RUNS:,} runs", 20)

@@ -1,0 +1,92 @@
+"""Makes lakes of many runs without pulling them: catalogs, and packed tables."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from runlake.cache.catalog import Catalog
+from runlake.cache.layout import LAYOUT_VERSION, RunDirectory
+from runlake.cache.store import LastOffer, StoredManifest
+from runlake.values import RunPath
+
+BACKEND = "https://api.wandb.ai"
+ENTITY = "team"
+N_PROJECTS = 20
+RUNS_PER_WRITE = 2_000
+STATES = ("finished", "finished", "finished", "crashed", "running", "failed")
+OPTIMIZERS = ("adam", "sgd", "lion")
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+# As many entries as make 2 kB of JSON of config and summary together.
+N_CONFIG, N_SUMMARY = 30, 30
+
+
+def simulate_catalog(root: Path, n_runs: int, *, seed: int = 0) -> None:
+    """Write a catalog of runs that have no files.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    n_runs : int
+        Number of runs, of `N_PROJECTS` projects; each has some 2 kB of config and summary.
+    seed : int
+        Of the random values.
+    """
+    (root / LAYOUT_VERSION).mkdir(parents=True)
+    catalog = Catalog(root)
+    catalog.prepare()
+    page = []
+    for one in _runs(root, n_runs, random.Random(seed)):
+        page.append(one)
+        if len(page) == RUNS_PER_WRITE:
+            catalog.note_runs(page)
+            page = []
+    catalog.note_runs(page)
+    catalog.mark_all_runs()
+
+
+def _runs(
+    root: Path, n_runs: int, chance: random.Random
+) -> Iterator[tuple[RunDirectory, StoredManifest]]:
+    for number in range(n_runs):
+        run = RunPath(ENTITY, f"project{number % N_PROJECTS:02}", f"{number:08x}")
+        at = BEGIN + timedelta(seconds=number)
+        attrs = _fields(run, number, at, chance)
+        offer = LastOffer(
+            attrs["state"], at.isoformat(), 1_000, 999, 0, at.timestamp(), {"history": run.run_id}
+        )
+        manifest = StoredManifest(
+            offer=offer, attrs=attrs, is_pinned=True, pulled_at=at.timestamp()
+        )
+        yield RunDirectory(root, BACKEND, run), manifest
+
+
+def _fields(run: RunPath, number: int, at: datetime, chance: random.Random) -> dict[str, Any]:
+    config = {
+        "lr": 10 ** chance.uniform(-5, 0),
+        "seed": number % 10,
+        "optimizer": {"name": OPTIMIZERS[number % 3], "betas": [0.9, 0.999]},
+        **{f"layer_{n:02}/width": chance.randrange(1, 4096) for n in range(N_CONFIG)},
+    }
+    summary = {
+        "loss": chance.random(),
+        "acc": chance.random(),
+        **{f"eval/metric_{n:02}": chance.random() for n in range(N_SUMMARY)},
+    }
+    return {
+        "name": run.run_id,
+        "displayName": f"run-{number}",
+        "state": STATES[number % len(STATES)],
+        "createdAt": at.isoformat(),
+        "heartbeatAt": at.isoformat(),
+        "tags": ["baseline"] if number % 7 == 0 else [],
+        "group": f"group{number % 50}",
+        "user": {"username": "somebody"},
+        "config": json.dumps({key: {"value": value} for key, value in config.items()}),
+        "summaryMetrics": json.dumps(summary),
+    }

@@ -1,0 +1,62 @@
+"""Make a frame of Dask of the parts of a scan; the only module that imports Dask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from runlake.errors import MissingExtra
+from runlake.lake.clusters.parts import ScanPart, arrow_schema
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
+    import pandas as pd
+    import pyarrow as pa
+
+    DaskFrame: TypeAlias = dd.DataFrame
+
+
+def dask_frame(parts: Sequence[ScanPart]) -> DaskFrame:
+    """Return a frame of Dask with a partition per part.
+
+    Raises
+    ------
+    MissingExtra
+        If Dask or pandas is not installed.
+    """
+    dask = import_dask()
+    meta = _as_pandas(arrow_schema(parts[0]).empty_table())
+    frame: DaskFrame = dask.from_map(
+        _read, parts, meta=meta, label="runlake", enforce_metadata=False
+    )
+    return frame
+
+
+def import_dask() -> Any:
+    """Import `dask.dataframe`.
+
+    Raises
+    ------
+    MissingExtra
+        If it is not installed.
+    """
+    try:
+        import dask.dataframe
+    except ImportError as error:
+        raise MissingExtra(
+            "Lake.dataset needs Dask and pandas. Install them with "
+            "'pip install runlake[distributed]'.",
+            extra="distributed",
+        ) from error
+    return dask.dataframe
+
+
+def _read(part: ScanPart) -> pd.DataFrame:
+    return _as_pandas(part.read())
+
+
+def _as_pandas(table: pa.Table) -> pd.DataFrame:
+    """Return a table with Arrow's types, which distinguish null from NaN and integers from both."""
+    import pandas as pd
+
+    return table.to_pandas(types_mapper=pd.ArrowDtype)

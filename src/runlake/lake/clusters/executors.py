@@ -1,0 +1,64 @@
+"""Which executors can run the tasks of a lake, and how a task is submitted to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor as Threads
+from functools import partial
+from typing import Any
+
+from runlake.errors import InvalidType
+
+DASK = "distributed"
+Submit = Callable[..., "Future[Any]"]
+
+
+def checked_executor(executor: Any) -> Executor | None:
+    """Return the executor that the user gave; in place of a client of Dask, its executor.
+
+    Raises
+    ------
+    InvalidType
+        If it is no executor, or one that loses tasks.
+    """
+    if executor is None:
+        return None
+    if isinstance(executor, ProcessPoolExecutor):
+        raise InvalidType(
+            "A ProcessPoolExecutor loses all tasks if one of its processes is killed. Leave "
+            "executor out: threads do the same work. On several machines, pass the executor of "
+            "Dask, client.get_executor()."
+        )
+    if _is_of_dask(executor) and hasattr(executor, "get_executor"):
+        if getattr(executor, "asynchronous", False):
+            raise InvalidType("The client of Dask is asynchronous; pass one that is not.")
+        executor = executor.get_executor()
+    if not callable(getattr(executor, "submit", None)):
+        raise InvalidType(f"executor must be a concurrent.futures.Executor, not {executor!r}.")
+    found: Executor = executor
+    return found
+
+
+def is_in_process(executor: Executor) -> bool:
+    """Return whether tasks run in this interpreter, so that nothing has to be pickled."""
+    # From Python 3.14 on there is a pool of interpreters, which is a pool of threads too.
+    return isinstance(executor, Threads) and "Interpreter" not in type(executor).__name__
+
+
+def submit_to(executor: Executor) -> Submit:
+    """Return a function that submits a task and its arguments."""
+    if not _is_of_dask(executor):
+        return executor.submit
+    # Dask would give a task that is tried again the result of the first try.
+    return partial(executor.submit, pure=False)
+
+
+def has_lost_worker(error: BaseException | None) -> bool:
+    """Return whether a task failed because the process that ran it, or one beside it, ended."""
+    # Dask's class; Dask is not imported here.
+    return isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
+
+
+def _is_of_dask(value: object) -> bool:
+    return any(kind.__module__.partition(".")[0] == DASK for kind in type(value).__mro__)
