@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import time
 import warnings
 from typing import Any
@@ -45,6 +46,16 @@ def lake(pulled):
     return runlake.Lake(pulled, offline=True)
 
 
+@pytest.fixture(scope="module")
+def packed(pulled, tmp_path_factory):
+    """The same lake, of which half of the runs are packed."""
+    path = tmp_path_factory.mktemp("packed")
+    shutil.copytree(pulled / "runlake", path / "runlake")
+    lake = runlake.Lake(path, offline=True)
+    lake.pack(list(lake)[::2])
+    return lake
+
+
 def as_frame(found):
     """Return a frame of pandas with Arrow's types as a frame of polars."""
     table = pa.Table.from_pandas(found, preserve_index=False)
@@ -79,6 +90,17 @@ def test_it_has_the_rows_of_a_scan(lake, asked, partition_rows):
     assert found.equals(expected, null_equal=True)
     if partition_rows == 40 and expected.height > 1_000:
         assert frame.npartitions > 1
+
+
+@pytest.mark.parametrize("asked", QUESTIONS, ids=str)
+def test_packed_runs_are_read_from_their_tables(packed, lake, asked):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = lake.scan(**asked).collect()
+        frame = packed.dataset(**asked, partition_rows=60)
+        found = as_frame(frame.compute(scheduler="synchronous"))
+    assert found.schema == expected.schema
+    assert found.equals(expected, null_equal=True)
 
 
 def test_its_methods_are_those_of_dask(lake):
@@ -150,7 +172,7 @@ def test_a_task_has_no_key_of_the_api(pulled, monkeypatch):
         ({"keys": "loss"}, errors.InvalidArgument),
         ({"keys": ["loss"], "like": "l*"}, errors.InvalidArgument),
         ({"partition_rows": 0}, errors.InvalidArgument),
-        ({"partition_rows": 1.5}, errors.InvalidType),
+        ({"partition_rows": 1.5}, errors.InvalidArgument),
         ({"how": "some"}, errors.InvalidArgument),
         ({"columns": ["nothing"]}, errors.InvalidArgument),
         ({"incomplete": "maybe"}, errors.InvalidArgument),
