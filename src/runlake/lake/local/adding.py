@@ -9,12 +9,14 @@ import mimetypes
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runlake.cache.catalog import Catalog
 from runlake.cache.companions import (
+    ABANDONED_SECONDS,
     FILES,
     SYSTEM,
     content_path,
@@ -24,20 +26,32 @@ from runlake.cache.companions import (
     store_rows,
     sweep_companions,
 )
+from runlake.cache.disk.links import set_times
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
-from runlake.cache.store import LIVE, LastOffer, StoredManifest, read_manifest, write_manifest
+from runlake.cache.store import (
+    LIVE,
+    Companion,
+    LastOffer,
+    StoredManifest,
+    read_manifest,
+    write_manifest,
+)
+from runlake.cache.stored_export import StoredExport
 from runlake.cache.stored_files import ALL_FILES
 from runlake.cache.upkeep.catch_up import catch_up
+from runlake.cache.upkeep.tree import read_cached_run, unnamed_files
 from runlake.errors import CacheError, IncompleteWarning
 from runlake.errors.user_line import warn
 from runlake.exports.download.attempt_file import AttemptFile
 from runlake.lake.local.directories import Source, find_sources, in_order
+from runlake.lake.local.document import Document
 from runlake.lake.local.framing import NotRecorded, RecordFile
-from runlake.lake.local.recorded_run import RUNNING, RecordedRun, attrs_of, written_time
+from runlake.lake.local.recorded_rows import RecordedRows, counts_of
+from runlake.lake.local.recorded_run import RUNNING, RecordedRun, written_time
 from runlake.lake.report import Failure, PullReport
 from runlake.settings import Settings
-from runlake.values import STEP, unwrapped
+from runlake.values import unwrapped
 
 # The name of the backend of local runs in the lake; names under .invalid belong to no host.
 BACKEND = "http://local.invalid"
@@ -46,6 +60,8 @@ BACKEND = "http://local.invalid"
 RUNNING_SECONDS = 300.0
 # In the fields of a run: the files from which it was read.
 SOURCES = "localFiles"
+# Begins the names of the exports of local runs.
+OBJECTS = "local"
 AGAIN = "the file is read again."
 
 
@@ -103,7 +119,7 @@ def _by_run(sources: Iterable[Source], failed: dict[str, Failure]) -> list[list[
 def _head(source: Source) -> RecordedRun:
     """Read a file as far as the record that names the run."""
     run, file = RecordedRun(), RecordFile(source.path)
-    run.read(file, is_head=True)
+    run.read_head(file)
     if not run.is_named:
         raise NotRecorded(
             f"it names no run ({file.damage or 'the SDK has written nothing more yet'})"
@@ -138,6 +154,7 @@ class _Adding:
             with run_lock(directory, self.settings.lock_timeout, locking=self.settings.locking):
                 self._add_locked(directory, sources)
             sweep_companions(directory)
+            _sweep_exports(directory)
         except (NotRecorded, OSError) as error:
             self.failed[str(path)] = _failure(sources[0], error)
         except CacheError as error:
@@ -146,18 +163,18 @@ class _Adding:
     def _add_locked(self, directory: RunDirectory, sources: Sequence[Source]) -> None:
         stored = read_manifest(directory)
         name = str(directory.run)
-        sources, is_base_needed = _with_former(stored, sources)
+        sources, gone = _with_former(stored, sources)
         reason = _reason(stored)
         if _is_unchanged(directory, stored, sources):
             groups = self.unchanged
         else:
-            base = _stored_run(directory, stored) if is_base_needed else RecordedRun()
-            first_steps = {
-                Path(str(one["path"])).parent.name: one["first_step"]
-                for one in (_former(stored) if is_base_needed else ())
-            }
-            noted, reason = self._read(directory, base, sources, first_steps)
+            noted, reason = self._read(directory, stored, sources, gone)
             write_manifest(directory, noted)
+            for export in stored.exports.values():
+                if export.path not in {one.path for one in noted.exports.values()}:
+                    # From now on, pruning counts the time until the file is deleted.
+                    with suppress(OSError):
+                        set_times(export.path)
             self.catalog.note_run(directory, noted)
             groups = self.new if stored.pulled_at is None else self.changed
         if reason is None:
@@ -168,41 +185,55 @@ class _Adding:
     def _read(
         self,
         directory: RunDirectory,
-        run: RecordedRun,
+        stored: StoredManifest,
         sources: Sequence[Source],
-        first_steps: Mapping[str, int],
+        gone: Sequence[Source],
     ) -> tuple[StoredManifest, str | None]:
-        reasons, noted_sources = [], []
+        exports = _exports_of(stored, gone)
+        run = _stored_run(directory, stored, exports) if gone else RecordedRun()
+        known = {
+            Path(str(one["path"])).parent.name: one.get("first_step") for one in _former(stored)
+        }
+        reasons: list[str] = []
+        noted_sources: list[dict[str, Any]] = [dict(one.noted()) for one in gone]
         for source in sources:
             file = RecordFile(source.path)
-            run.read(file, first_step=first_steps.get(source.path.parent.name))
+            rows = RecordedRows(directory, _object_of(source), exports.append, run.key_counts)
+            run.read(file, rows, first_step=known.get(source.path.parent.name) if gone else None)
             noted_sources.append({**source.noted(), "first_step": run.first_step})
             is_written = file.is_cut_off and run.exit_code is None and _is_recent(source)
             if file.damage is not None and not is_written:
                 reasons.append(f"{source.name!r} is read up to a damage: {file.damage}")
         reason = "; ".join(reasons) or None
-        rows = run.history()
         state = run.state(is_recent=_is_recent(sources[-1]))
-        attrs = attrs_of(run, rows, state)
+        attrs = run.attrs(state)
         attrs[SOURCES] = noted_sources
-        live = store_rows(directory, LIVE, rows, () if reason is None else (reason,))
         files, n_bytes = _copy_files(directory, sources)
         self.n_bytes += n_bytes
         offer = LastOffer(
             state,
             attrs["heartbeatAt"],
             run.n_lines,
-            max(run.rows, default=-1),
-            len(rows),
+            run.last_step,
+            0,
             time.time(),
+            {export.object: export.identity for export in exports},
         )
         beside = {
-            LIVE: replace(live, is_whole=reason is None),
             SYSTEM: store_rows(directory, SYSTEM, run.system_rows),
             FILES: store_rows(directory, FILES, files, (ALL_FILES,)),
         }
+        if reason is not None:
+            # There are no live rows: this entry says why rows are missing.
+            beside[LIVE] = Companion("", 0, 0, 0, (reason,), is_whole=False)
+        self.catalog.note_columns({one.path: one.facts.columns for one in exports})
         noted = StoredManifest(
-            {}, offer, attrs, is_pinned=True, pulled_at=time.time(), beside=beside
+            {export.object: export for export in exports},
+            offer,
+            attrs,
+            is_pinned=True,
+            pulled_at=time.time(),
+            beside=beside,
         )
         return noted, reason
 
@@ -214,16 +245,16 @@ def _reason(stored: StoredManifest) -> str | None:
 
 def _with_former(
     stored: StoredManifest, sources: Sequence[Source]
-) -> tuple[Sequence[Source], bool]:
+) -> tuple[Sequence[Source], list[Source]]:
     """Add the files of the run that were read before, and are elsewhere.
 
     Returns
     -------
-    tuple of list of Source and bool
-        The files; and whether a former file is gone, so that what is stored must be kept.
+    tuple of list of Source and list of Source
+        The files; and former files that are gone, so that what is stored of them must be kept.
     """
     known = {source.name for source in sources}
-    former, is_gone = [], False
+    former, gone = [], []
     for one in _former(stored):
         path = Path(str(one["path"]))
         if f"{path.parent.name}/{path.name}" in known:
@@ -231,8 +262,18 @@ def _with_former(
         if path.is_file():
             former.append(Source.of(path))
         else:
-            is_gone = True
-    return in_order([*former, *sources]), is_gone
+            gone.append(Source(path, int(one["size"]), int(one["mtime_ns"])))
+    return in_order([*former, *sources]), gone
+
+
+def _object_of(source: Source) -> str:
+    """Return with what the names of a file's exports begin: later files have higher names."""
+    return f"{OBJECTS}/{source.in_order}"
+
+
+def _exports_of(stored: StoredManifest, sources: Iterable[Source]) -> list[StoredExport]:
+    beginnings = tuple(f"{_object_of(source)}/" for source in sources)
+    return [one for one in stored.exports.values() if one.object.startswith(beginnings)]
 
 
 def _former(stored: StoredManifest) -> list[Mapping[str, Any]]:
@@ -250,23 +291,39 @@ def _is_unchanged(
     found = {(str(one.path), one.size, one.mtime_ns) for one in sources}
     if not found <= noted or not all(is_stored(directory, one) for one in stored.beside.values()):
         return False
+    exports = stored.offered_exports
+    if exports is None or not all(export.is_usable for export in exports):
+        return False
     is_running = stored.offer is not None and stored.offer.state == RUNNING
     return not is_running or _is_recent(sources[-1])
 
 
-def _stored_run(directory: RunDirectory, stored: StoredManifest) -> RecordedRun:
+def _stored_run(
+    directory: RunDirectory, stored: StoredManifest, exports: Sequence[StoredExport]
+) -> RecordedRun:
     """Return what is stored of a run, one of whose files is gone."""
     attrs = stored.attrs or {}
     config = json.loads(attrs.get("config") or "{}")
-    run = RecordedRun(
+    facts = [export.facts for export in exports]
+    steps = (one.last_step for one in facts if one.last_step is not None)
+    return RecordedRun(
         fields={"createdAt": attrs.get("createdAt")},
-        config={key: unwrapped(value) for key, value in config.items()},
-        summary=json.loads(attrs.get("summaryMetrics") or "{}"),
-        rows={row[STEP]: row for row in read_rows(directory, LIVE) or ()},
+        config=Document({key: unwrapped(value) for key, value in config.items()}),
+        summary=Document(json.loads(attrs.get("summaryMetrics") or "{}")),
         system_rows=list(read_rows(directory, SYSTEM) or ()),
+        n_lines=sum(one.n_rows for one in facts),
+        last_step=max(steps, default=-1),
+        key_counts=counts_of(exports),
     )
-    run.n_lines = len(run.rows)
-    return run
+
+
+def _sweep_exports(directory: RunDirectory) -> None:
+    """Delete exports that were replaced a day ago; no reader opens them any more."""
+    cached = read_cached_run(directory.root, directory.manifest)
+    for path in () if cached is None else unnamed_files(cached):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+                path.unlink()
 
 
 def _copy_files(

@@ -40,6 +40,11 @@ class Source:
         return f"{self.path.parent.name}/{self.path.name}"
 
     @property
+    def in_order(self) -> str:
+        """The name by which files are sorted: it begins with the time at which the run began."""
+        return self.name.removeprefix("offline-")
+
+    @property
     def files(self) -> Path:
         """The directory with the files of the run."""
         return self.path.parent / "files"
@@ -94,7 +99,7 @@ def _of_directory(root: Path) -> list[Source]:
 
 def in_order(sources: Iterable[Source]) -> list[Source]:
     """Return files in the order in which their runs began, which is in the directories' names."""
-    return sorted(sources, key=lambda one: one.name.removeprefix("offline-"))
+    return sorted(sources, key=lambda one: one.in_order)
 
 
 def _is_own(directory: Path) -> bool:

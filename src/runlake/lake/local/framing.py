@@ -16,6 +16,7 @@ BLOCK = 32 << 10
 # Checksum, length and kind of a part of a record.
 PART = struct.Struct("<IHB")
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
+KIND_CHECKSUMS = {kind: zlib.crc32(bytes([kind])) for kind in (FULL, FIRST, MIDDLE, LAST)}
 
 
 class NotRecorded(ValueError):
@@ -102,7 +103,7 @@ class RecordFile:
             self._cut_off(start + at)
         else:
             content = block[at + PART.size : stop]
-            if zlib.crc32(content, zlib.crc32(bytes([kind]))) == checksum:
+            if zlib.crc32(content, KIND_CHECKSUMS[kind]) == checksum:
                 return kind, content
             self.damage = f"the checksum of the record at byte {start + at:,} is wrong"
         return None

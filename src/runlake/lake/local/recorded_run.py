@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
 
 from runlake.errors import MissingExtra
-from runlake.history.rows.cells import flatten
+from runlake.lake.local.document import Document, names_of, nested_of
 from runlake.lake.local.framing import RecordFile
+from runlake.lake.local.recorded_rows import KeyCounts, RecordedRows, describe_keys, flat
 from runlake.values import STEP, RunPath
 
 # Names of what a run does not name itself; the SDK's own name of a project, when it syncs.
 NO_ENTITY, NO_PROJECT = "local", "uncategorized"
 RUNNING, FINISHED, FAILED, CRASHED = "running", "finished", "failed", "crashed"
 TIMESTAMP, RUNTIME = "_timestamp", "_runtime"
-KINDS: Mapping[type, str] = {bool: "number", int: "number", float: "number", str: "string"}
+LAST_STEP = 2**63 - 2
 
 
 @dataclass(slots=True)
 class RecordedRun:
-    """A run, as its records describe it so far.
+    """A run, as its records describe it so far; its rows are handed to `RecordedRows`.
 
     Parameters
     ----------
@@ -31,14 +31,16 @@ class RecordedRun:
         The path of the run; ``run_id`` is empty until the record was read that names the run.
     fields : dict
         The fields of the run that are single values, by the backend's names.
-    config, summary : dict
+    config, summary : Document
         The config by key, without ``{"value": ...}``; and the summary.
-    rows : dict of int to dict
-        The history by step, nested as it was logged.
     system_rows : list of dict
         System metrics, with the keys that a backend gives them.
     n_lines : int
         Number of history records.
+    last_step : int
+        The highest step; -1 if the run has no rows.
+    key_counts : dict
+        Number of values of each key, by kind.
     exit_code : int or None
         None as long as the run has not ended.
     started_at, last_at : float
@@ -54,16 +56,19 @@ class RecordedRun:
     entity: str = NO_ENTITY
     project: str = NO_PROJECT
     run_id: str = ""
-    config: dict[str, Any] = field(default_factory=dict)
-    summary: dict[str, Any] = field(default_factory=dict)
-    rows: dict[int, dict[str, Any]] = field(default_factory=dict)
+    config: Document = field(default_factory=Document)
+    summary: Document = field(default_factory=Document)
     system_rows: list[dict[str, Any]] = field(default_factory=list)
     n_lines: int = 0
+    last_step: int = -1
+    key_counts: KeyCounts = field(default_factory=dict)
     exit_code: int | None = None
     started_at: float = 0.0
     last_at: float = 0.0
     first_step: int | None = None
     is_resumed: bool = False
+    _rows: RecordedRows | None = None
+    _step: int | None = None
 
     @property
     def is_named(self) -> bool:
@@ -75,19 +80,21 @@ class RecordedRun:
         """The path of the run in the lake."""
         return RunPath(self.entity, self.project, self.run_id)
 
-    def read(
-        self, file: RecordFile, *, first_step: int | None = None, is_head: bool = False
-    ) -> None:
+    def read_head(self, file: RecordFile) -> None:
+        """Read a file only as far as the record that names the run; for errors see `read`."""
+        self._read(file, is_head=True)
+
+    def read(self, file: RecordFile, rows: RecordedRows, *, first_step: int | None = None) -> None:
         """Add the records of a file; an earlier file of a resumed run was read before.
 
         Parameters
         ----------
         file : RecordFile
             The file.
+        rows : RecordedRows
+            Receives the rows, and is written at the end.
         first_step : int, optional
             `first_step` of the file, if it was read before; it is found out otherwise.
-        is_head : bool
-            Read only as far as the record that names the run.
 
         Raises
         ------
@@ -96,10 +103,28 @@ class RecordedRun:
         MissingExtra
             If the package wandb is not installed.
         """
-        record_type, decode_error = _messages()
-        self.exit_code, self.first_step = None, first_step
+        self.exit_code, self.first_step, self._step = None, first_step, None
         # Each start writes the whole summary of its own, which replaces the former one.
-        self.summary = {}
+        self.summary = Document()
+        self._rows = rows
+        self._read(file)
+        rows.write()
+        for document in (self.config, self.summary):
+            try:
+                document.values()
+            except (ValueError, RecursionError) as error:
+                file.damage = f"one of its values cannot be read ({error})"
+        self._correct_summary()
+
+    def _correct_summary(self) -> None:
+        summary = self.summary.values()
+        if self._step is not None and STEP in summary:
+            # The SDK writes the summary of a row before the row, which may be cut off; and a
+            # resumed run continues the steps.
+            summary[STEP] = self._step
+
+    def _read(self, file: RecordFile, *, is_head: bool = False) -> None:
+        record_type, decode_error = _messages()
         adders = {
             "run": self._add_run,
             "history": self._add_history,
@@ -118,9 +143,7 @@ class RecordedRun:
                     return
             except (decode_error, ValueError, RecursionError) as error:
                 file.damage = f"one of its records cannot be read ({error})"
-                break
-        if self.first_step and STEP in self.summary:
-            self.summary[STEP] = max(self.rows)
+                return
 
     def _add_run(self, run: Any) -> None:
         self.run_id, self.is_resumed = run.run_id, run.resume
@@ -146,29 +169,31 @@ class RecordedRun:
         self._add_summary(run.summary)
 
     def _add_config(self, config: Any) -> None:
-        _update(self.config, config)
+        self.config.change(config)
 
     def _add_summary(self, summary: Any) -> None:
-        _update(self.summary, summary)
+        self.summary.change(summary)
 
     def _add_history(self, history: Any) -> None:
-        row: dict[str, Any] = {}
-        for item in history.item:
-            _put(row, _names(item), json.loads(item.value_json))
+        items = history.item
+        texts = [item.value_json for item in items]
+        # One text for all values: each call of the parser takes as long as a value.
+        values = json.loads(f"[{','.join(texts)}]")
+        row = flat(nested_of(map(names_of, items), values))
         step = row.get(STEP, history.step.num)
-        if type(step) is not int:
+        if type(step) is not int or self._rows is None or not 0 <= step <= LAST_STEP:
             return
         self.n_lines += 1
         if self.first_step is None:
-            last = max(self.rows, default=-1)
-            self.first_step = last + 1 if self.is_resumed and step <= last else 0
+            is_behind = self.is_resumed and step <= self.last_step
+            self.first_step = self.last_step + 1 if is_behind else 0
         step += self.first_step
-        row = {**row, STEP: step}
-        # Of a key that several records of a step have, the last value counts, as at a backend.
-        self.rows[step] = {**self.rows[step], **row} if step in self.rows else row
+        row[STEP] = self._step = step
+        self.last_step = max(self.last_step, step)
         moment = row.get(TIMESTAMP)
         if isinstance(moment, (int, float)):
             self.last_at = max(self.last_at, moment)
+        self._rows.add(step, row, sum(map(len, texts)))
 
     def _add_stats(self, stats: Any) -> None:
         moment = stats.timestamp.seconds + stats.timestamp.nanos / 1e9
@@ -186,109 +211,34 @@ class RecordedRun:
             return FAILED if self.exit_code else FINISHED
         return RUNNING if is_recent else CRASHED
 
-    def history(self) -> list[dict[str, Any]]:
-        """Return the rows, ascending, with dotted keys and without nulls."""
-        rows = [flatten(self.rows[step]) for step in sorted(self.rows)]
-        decimal = {TIMESTAMP, RUNTIME}
-        for row in rows:
-            decimal.update(key for key, cell in row.items() if type(cell) is float)
-        # JSON has 1 for 1.0; in an export, all numbers of such a key are doubles.
-        return [
-            {
-                key: float(cell) if type(cell) is int and key in decimal else cell
-                for key, cell in row.items()
-                if cell is not None
-            }
-            for row in rows
-        ]
-
-
-def attrs_of(run: RecordedRun, rows: Iterable[Mapping[str, Any]], state: str) -> dict[str, Any]:
-    """Return the fields of a run by the backend's names.
-
-    Parameters
-    ----------
-    run : RecordedRun
-        The run.
-    rows : iterable of mapping
-        `RecordedRun.history`.
-    state : str
-        `RecordedRun.state`.
-    """
-    last_system = run.system_rows[-1] if run.system_rows else {}
-    return {
-        **run.fields,
-        "id": str(run.path),
-        "name": run.run_id,
-        "displayName": run.fields.get("displayName") or run.run_id,
-        "state": state,
-        "heartbeatAt": written_time(run.last_at),
-        "description": None,
-        "readOnly": False,
-        "projectId": None,
-        "user": None,
-        "historyLineCount": run.n_lines,
-        "config": json.dumps({key: {"value": value} for key, value in run.config.items()}),
-        "summaryMetrics": json.dumps(run.summary),
-        "systemMetrics": json.dumps(
-            {key: value for key, value in last_system.items() if key.startswith("system.")}
-        ),
-        "historyKeys": _describe_keys(run, rows),
-    }
+    def attrs(self, state: str) -> dict[str, Any]:
+        """Return the fields of the run by the backend's names; ``state`` is that of `state`."""
+        last_system = self.system_rows[-1] if self.system_rows else {}
+        config = {key: {"value": value} for key, value in self.config.values().items()}
+        return {
+            **self.fields,
+            "id": str(self.path),
+            "name": self.run_id,
+            "displayName": self.fields.get("displayName") or self.run_id,
+            "state": state,
+            "heartbeatAt": written_time(self.last_at),
+            "description": None,
+            "readOnly": False,
+            "projectId": None,
+            "user": None,
+            "historyLineCount": self.n_lines,
+            "config": json.dumps(config),
+            "summaryMetrics": json.dumps(self.summary.values()),
+            "systemMetrics": json.dumps(
+                {key: value for key, value in last_system.items() if key.startswith("system.")}
+            ),
+            "historyKeys": describe_keys(self.key_counts, self.last_step),
+        }
 
 
 def written_time(moment: float) -> str:
     """Return a time in seconds since 1970 as a backend writes it."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _describe_keys(run: RecordedRun, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
-    counts: dict[str, dict[str, int]] = {}
-    for row in rows:
-        for key, value in row.items():
-            kind = _kind(value)
-            of_key = counts.setdefault(key, {})
-            of_key[kind] = of_key.get(kind, 0) + 1
-    if not counts:
-        return None
-    keys = {
-        key: {"typeCounts": [{"type": kind, "count": n} for kind, n in of_key.items()]}
-        for key, of_key in counts.items()
-    }
-    return {"keys": keys, "lastStep": max(run.rows), "sets": []}
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, dict):
-        named = value.get("_type")
-        return named if isinstance(named, str) else "map"
-    return "list" if isinstance(value, list) else KINDS.get(type(value), "nil")
-
-
-def _names(item: Any) -> list[str]:
-    return list(item.nested_key) or [item.key]
-
-
-def _update(document: dict[str, Any], changes: Any) -> None:
-    for item in changes.update:
-        _put(document, _names(item), json.loads(item.value_json))
-    for item in changes.remove:
-        *parents, last = _names(item)
-        inner: Any = document
-        for name in parents:
-            inner = inner.get(name) if isinstance(inner, dict) else None
-        if isinstance(inner, dict):
-            inner.pop(last, None)
-
-
-def _put(document: dict[str, Any], names: list[str], value: Any) -> None:
-    *parents, last = names
-    for name in parents:
-        inner = document.get(name)
-        if not isinstance(inner, dict):
-            inner = document[name] = {}
-        document = inner
-    document[last] = value
 
 
 def _messages() -> tuple[Any, type[Exception]]:
