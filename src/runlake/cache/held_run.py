@@ -135,7 +135,8 @@ class HeldRun:
             )
         age = max(0.0, time.time() - offer.at)
         self._note_files()
-        self._warn_stale(offer, unreachable, has_live=LIVE in stored.beside)
+        has_live = LIVE in stored.beside and stored.beside[LIVE].is_whole
+        self._warn_stale(offer, unreachable, has_live=has_live)
         note_use(self._directory)
         return PullResult(
             self.remembered(stored, offer, exports),

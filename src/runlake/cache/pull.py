@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 # Errors that mean that something else, such as a link, is in the place of a file or directory of
 # the cache.
 MISPLACED = {errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST, errno.ELOOP}
+OUTDATED = "its rows that are in no export are those of an earlier pull"
 UNWRITABLE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
     *MISPLACED,
@@ -440,9 +441,12 @@ class _Pull:
         attrs = stored.attrs if self._attrs is None else self._attrs
         offer = LastOffer.of(offered, exports)
         beside = stored.beside
-        if not offer.is_like(stored.offer):
-            # The stored live rows are those of the answer before.
+        if LIVE in beside and not offer.is_like(stored.offer):
+            # The stored live rows are those of the answer before. If all are exported now, or rows
+            # were deleted, they must not be read; otherwise they are read until newer ones arrive.
             beside = {kind: one for kind, one in beside.items() if kind != LIVE}
+            if offer.n_live_rows != 0 and offer.has_grown_since(stored.offer):
+                beside[LIVE] = replace(stored.beside[LIVE], asked=(OUTDATED,), is_whole=False)
         settled = replace(stored, exports=exports, offer=offer, attrs=attrs, beside=beside)
         if self._keeping is None:
             return settled

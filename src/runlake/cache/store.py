@@ -117,6 +117,17 @@ class LastOffer:
         )
         return mine == theirs
 
+    def has_grown_since(self, other: LastOffer | None) -> bool:
+        """Return whether a later answer has at least as many lines and steps as an earlier one.
+
+        A run that was rewound in between has grown too, if it has as many rows as before.
+        """
+        if other is None:
+            return False
+        return self.last_step >= other.last_step and (self.line_count or 0) >= (
+            other.line_count or 0
+        )
+
     @property
     def is_over(self) -> bool:
         """True if the run had ended, and all its rows were exported."""

@@ -25,6 +25,9 @@ from runlake.errors import CacheError, NotCached
 from runlake.settings import Settings
 from runlake.values import RunPath
 
+# A pull of many runs that needs room evicts until this part of the limit is used.
+ROOM = 0.95
+
 
 def prune_cache(
     settings: Settings, policy: Policy, *, dry_run: bool = False, spared: Path | None = None
@@ -77,7 +80,7 @@ def keep_within(settings: Settings, spared: Path) -> None:
 
 
 def make_room(settings: Settings, max_bytes: int) -> tuple[int, bool]:
-    """Evict the least recently used runs that are not pinned, as far as needed.
+    """Evict the least recently used runs that are not pinned, with some room for more runs.
 
     Parameters
     ----------
@@ -91,8 +94,9 @@ def make_room(settings: Settings, max_bytes: int) -> tuple[int, bool]:
     tuple of int and bool
         The size of the runs now, and whether it is small enough.
     """
-    pruning = prune_cache(settings, Policy(max_bytes=max_bytes))
-    return pruning.n_bytes_after, pruning.is_enough
+    # The whole cache is looked at, so a pull of many runs must not need this after each run.
+    pruning = prune_cache(settings, Policy(max_bytes=int(max_bytes * ROOM)))
+    return pruning.n_bytes_after, pruning.n_bytes_after <= max_bytes
 
 
 def pin_run(settings: Settings, run: RunPath, *, is_pinned: bool) -> None:

@@ -78,7 +78,7 @@ def _has_rows(
         return False
     if offer.n_live_rows != 0:
         live = stored.beside.get(LIVE)
-        if live is None or not is_stored(directory, live):
+        if live is None or not _is_whole(directory, live):
             return False
     if directory.relative in read_dropped(settings.cache_dir):
         return True
