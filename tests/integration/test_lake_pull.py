@@ -359,6 +359,26 @@ def test_the_command_prints_the_report(backend, project, tmp_path):
         assert pull(project, *words).returncode == 2
 
 
+def test_a_failed_refresh_keeps_the_live_rows_of_the_pull_before(lake, backend, monkeypatch):
+    run = LoggedRun(backend, "stale", "lake-live-stale").log(*steps(0, 5))
+    lake.pull(run.path)
+    run.log(*steps(5, 7))
+
+    def refuse(*_):
+        yield from ()
+        raise errors.BackendError("No.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("runlake.history.live.source.BackendRows.iter_pages", refuse)
+        report = lake.pull(run.path)
+    assert "could not be read" in report.incomplete[run.path]
+    with pytest.warns(errors.IncompleteWarning, match="earlier pull"):
+        assert lake.scan(["loss"]).filter(run_id="stale").collect().height == 5
+    run.close()
+    assert lake.pull(run.path).changed == (run.path,)
+    assert lake.scan(["loss"]).filter(run_id="stale").collect().height == 7
+
+
 def test_verify_says_what_could_be_deleted_at_the_backend(lake, backend):
     logged = {n: LoggedRun(backend, n, "lake-verify").log(*steps(0, 5)) for n in "abcdef"}
     for name, run in logged.items():
@@ -387,6 +407,7 @@ def test_verify_says_what_could_be_deleted_at_the_backend(lake, backend):
     assert "lines was 5, and is 6" in reasons["b"]
     assert "damaged or gone" in reasons["d"]
     assert frame.filter(status="complete")["has_all_files"].all()
+    assert frame["n_artifacts"].to_list() == [0, 0, None, 0, 0, 0]
     # A pull heals what is missing here.
     assert lake.pull(project).failed == {}
     healed = lake.verify(api)

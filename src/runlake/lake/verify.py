@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.query import query_project
+from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.http.client import Client
 from runlake.cache.companions import FILES, SYSTEM, read_rows
 from runlake.cache.layout import RunDirectory
@@ -15,7 +18,7 @@ from runlake.cache.run_facts import incomplete_reason
 from runlake.cache.store import StoredManifest
 from runlake.cache.stored_files import ALL_FILES
 from runlake.cache.upkeep.tree import CachedRun, walk_runs
-from runlake.errors import ProjectNotFoundError
+from runlake.errors import BackendError, ProjectNotFoundError
 from runlake.lake.pulling.files import is_intact
 from runlake.lake.pulling.held import has_system_metrics
 from runlake.lake.pulling.listing import Listed, list_pages
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 COMPLETE, INCOMPLETE, CHANGED = "complete", "incomplete", "changed"
+RUNS_PER_PAGE = 250
 GONE, ONLY_HERE, ONLY_THERE = "gone", "only here", "only there"
 
 
@@ -45,6 +49,9 @@ class Verdict:
         True if all files of the run were pulled.
     pulled_at : float or None
         When the run was pulled, in seconds since 1970.
+    n_artifacts : int or None
+        Artifacts that the run has logged at the backend, which a lake does not have; None if that
+        is unknown.
     """
 
     run: RunPath
@@ -52,6 +59,7 @@ class Verdict:
     reason: str
     has_all_files: bool = False
     pulled_at: float | None = None
+    n_artifacts: int | None = None
 
 
 def verify(root: Path, client: Client) -> pl.DataFrame:
@@ -71,11 +79,13 @@ def verify(root: Path, client: Client) -> pl.DataFrame:
                 None if one.pulled_at is None else datetime.fromtimestamp(one.pulled_at, UTC)
                 for one in verdicts
             ],
+            "n_artifacts": [one.n_artifacts for one in verdicts],
         },
         schema={
             **dict.fromkeys(("entity", "project", "run_id", "status", "reason"), pl.String),
             "has_all_files": pl.Boolean,
             "pulled_at": pl.Datetime("us", "UTC"),
+            "n_artifacts": pl.Int64,
         },
     )
 
@@ -96,19 +106,52 @@ def _verdicts(root: Path, client: Client) -> Iterator[Verdict]:
             for cached in here.values():
                 yield _verdict(cached, GONE, "its project is gone")
             continue
+        n_artifacts = _count_artifacts(client, entity, project)
         for run_id, cached in here.items():
             listed = there.pop(run_id, None)
-            yield (
-                _verdict(cached, GONE, "it is gone") if listed is None else _compare(cached, listed)
-            )
-        for listed in there.values():
-            yield Verdict(listed.path, ONLY_THERE, "it was never pulled")
+            if listed is None:
+                yield _verdict(cached, GONE, "it is gone")
+            else:
+                yield replace(_compare(cached, listed), n_artifacts=n_artifacts.get(run_id))
+        for run_id, listed in there.items():
+            verdict = Verdict(listed.path, ONLY_THERE, "it was never pulled")
+            yield replace(verdict, n_artifacts=n_artifacts.get(run_id))
 
 
 def _list(client: Client, entity: str, project: str) -> dict[str, Listed]:
     request = PullRequest((Selection(entity, project, {}),), Question(), ())
     pages = list_pages(client, request)
     return {listed.path.run_id: listed for page in pages for listed in page.runs}
+
+
+def _count_artifacts(client: Client, entity: str, project: str) -> dict[str, int]:
+    """Return how many artifacts each run of a project has logged; empty if it cannot be known."""
+    found: dict[str, int] = {}
+    cursor = None
+    try:
+        while True:
+            variables = {
+                "entity": entity,
+                "project": project,
+                "filters": "{}",
+                "perPage": RUNS_PER_PAGE,
+                "cursor": cursor,
+                "order": None,
+                "isFirst": False,
+            }
+            answer = query_project(client, documents.runs_artifacts(), variables)
+            with answer_to(client, "Runs", "the artifacts of runs"):
+                page = answer.get("runs") or {}
+                for edge in page.get("edges") or ():
+                    node = edge["node"]
+                    found[node["name"]] = int(node["outputArtifacts"]["totalCount"])
+                info = page.get("pageInfo") or {}
+                cursor = info.get("endCursor")
+            if not info.get("hasNextPage") or cursor is None:
+                return found
+    except BackendError:
+        # An older backend.
+        return {}
 
 
 def _compare(cached: CachedRun, listed: Listed) -> Verdict:

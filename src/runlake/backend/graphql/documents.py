@@ -82,6 +82,22 @@ mutation UpsertBucket($project: String, $entity: String, $name: String!, $state:
 }
 """
 
+SEND_RUN = """
+mutation UpsertBucket(
+  $name: String!, $project: String!, $entity: String!, $displayName: String, $notes: String,
+  $tags: [String!], $groupName: String, $jobType: String, $host: String, $commit: String,
+  $config: JSONString
+) {
+  upsertBucket(
+    input: {
+      name: $name, modelName: $project, entityName: $entity, displayName: $displayName,
+      notes: $notes, tags: $tags, groupName: $groupName, jobType: $jobType, host: $host,
+      commit: $commit, config: $config
+    }
+  ) { bucket { id name project { name entity { name } } } inserted }
+}
+"""
+
 UPDATE_RUN = """
 mutation UpsertBucket(
   $id: String!, $description: String, $display_name: String, $notes: String, $tags: [String!],
@@ -326,6 +342,11 @@ def runs_files() -> str:
         "{ edges { node { id name url sizeBytes mimetype updatedAt md5 } } }"
     )
     return _runs(f"name {files}", ", $fileNames: [String]")
+
+
+def runs_artifacts() -> str:
+    """Return the query for a page of runs with the number of artifacts that each has logged."""
+    return _runs("name outputArtifacts(first: 1) { totalCount }")
 
 
 HISTORY_PAGE = """
