@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.server_process import running_server
 
-from benchmarks import cards, charts, download, frames, lake, many_runs, reading, rows
+from benchmarks import cards, charts, download, frames, lake, lake_disk, many_runs, reading, rows
 from benchmarks.growth import curves
 from benchmarks.plot import Curve
 from benchmarks.report import Line, as_markdown, growth_table, summary, write_document
@@ -27,6 +27,7 @@ GROUPS: dict[tuple[str, ...], Measure] = {
     charts.NAMES: charts.lines,
     download.NAMES: download.lines,
     lake.NAMES: lake.lines,
+    lake_disk.NAMES: lake_disk.lines,
     cards.NAMES: cards.lines,
 }
 NAMES = [*(name for names in GROUPS for name in names), GROWTH]

@@ -352,3 +352,61 @@ measure(
     lambda: len(runs.plot(arguments["keys"], by=arguments["by"]).html()) > 0,
 )
 """
+LAKE_ADD = f"""{_PULLED}
+import runlake
+lake = runlake.Lake(folder, offline=True)
+def add():
+    report = lake.add(path)
+    assert not report.failed and not report.incomplete, report
+    return lake.scan(["loss"]).collect().height
+measure(add, before=clear)
+"""
+# Each round is sent to another run, so that the backend has to store it again.
+WANDB_SYNC = """
+import subprocess
+round = 0
+def sync():
+    global round
+    round += 1
+    command = [sys.executable, "-m", "wandb", "sync", "--id", f"round{round}", path]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return 0
+measure(sync)
+"""
+LEET_INSPECT = """
+import subprocess
+def inspect():
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", path]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.count(b"history")
+measure(inspect)
+"""
+LAKE_RUNS = """
+import runlake
+lake = runlake.Lake(path, offline=True)
+matching = {"config.lr": {"$gt": 0.01}, "state": "finished"}
+measure(
+    lambda: lake.runs(matching, columns=["name", "config.lr"]).height,
+    lambda: lake.where({"project": "project1"}).runs(order="-created_at", limit=50).height,
+)
+"""
+LAKE_EXPORT = f"""{_PULLED}
+import polars, runlake
+lake = runlake.Lake(arguments["root"], offline=True)
+def export():
+    lake.export(folder / "copy")
+    copied = polars.scan_parquet(folder / "copy/history/*.parquet")
+    return copied.select(polars.len()).collect().item()
+measure(export, before=clear)
+"""
+POLARS_COPY = f"""{_PULLED}
+import polars
+files = sorted(pathlib.Path(arguments["root"]).rglob("*.parquet"))
+def copy():
+    n_rows = 0
+    for number, file in enumerate(files):
+        frame = polars.read_parquet(file)
+        frame.write_parquet(folder / f"{{number}}.parquet")
+        n_rows += frame.height
+    return n_rows
+measure(copy, before=clear)
+"""
