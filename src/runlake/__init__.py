@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from runlake.lake.lake import Lake
     from runlake.lake.lake_runs import LakeRuns
     from runlake.lake.plan import LakePlan
+    from runlake.lake.pushing.report import PushReport
     from runlake.lake.report import PullReport
     from runlake.public.accelerate import accelerate
     from runlake.public.api import Api
@@ -90,6 +91,7 @@ _HOMES = {
     "Project": "runlake.public.projects",
     "Projects": "runlake.public.projects",
     "PullReport": "runlake.lake.report",
+    "PushReport": "runlake.lake.pushing.report",
     "PullResult": "runlake.cache.pull_result",
     "Run": "runlake.public.run.run",
     "RunDiff": "runlake.lake.diff",
@@ -138,6 +140,7 @@ __all__ = [
     "Projects",
     "PullReport",
     "PullResult",
+    "PushReport",
     "Run",
     "RunDiff",
     "RunlakeError",

@@ -99,7 +99,10 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
 
     def chosen(self, paths: Sequence[str]) -> FixedRuns:
         """Return the runs that paths name, in their order."""
-        runs = [find_one(self.runs, path, self._settings.cache_dir) for path in paths]
+        return self.only([find_one(self.runs, path, self._settings.cache_dir) for path in paths])
+
+    def only(self, runs: list[LakeRun]) -> FixedRuns:
+        """Return some of the runs, in the given order."""
         some = FixedRuns(self._settings, self._selection, self._policy)
         some.runs = runs
         return some

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from runlake.lake.chosen_runs import PackSubject
     from runlake.lake.diff import RunDiff
     from runlake.lake.packed.report import PackReport
+    from runlake.lake.pushing.report import PushReport
     from runlake.public.api import Api
 
 PathLike: TypeAlias = Union[str, "os.PathLike[str]"]
+Pushable: TypeAlias = str | Run | LakeRuns | Mapping[str, Any] | Sequence[str | Run] | None
 
 
 class Lake(LakeRuns):
@@ -228,11 +230,12 @@ class Lake(LakeRuns):
         -------
         polars.DataFrame
             A row per run: ``entity``, ``project``, ``run_id``, ``status``, ``reason``,
-            ``has_all_files`` and ``pulled_at``. The status is "complete" (all rows and fields are
-            here as they are there), "incomplete" (rows, keys or files are missing here), "changed"
-            (since the pull), "gone" (deleted there), "only here" (from another backend) or "only
-            there" (not pulled, in a project of which the lake has runs). Exports that may have been
-            changed on disk are compared with their checksums.
+            ``has_all_files``, ``pulled_at`` and ``n_artifacts`` (artifacts that the run has logged
+            at the backend; a lake does not have them). The status is "complete" (all rows and
+            fields are here as they are there), "incomplete" (rows, keys or files are missing here),
+            "changed" (since the pull), "gone" (deleted there), "only here" (from another backend)
+            or "only there" (not pulled, in a project of which the lake has runs). Exports that may
+            have been changed on disk are compared with their checksums.
 
         Raises
         ------
@@ -247,6 +250,77 @@ class Lake(LakeRuns):
 
         client = client_of(Api() if against is None else against)
         return verify(self._settings.cache_dir, client)
+
+    def push(
+        self,
+        base_url: str | Api,
+        runs: Pushable = None,
+        *,
+        entity: str | None = None,
+        project: str | None = None,
+        api_key: str | None = None,
+        dry_run: bool = False,
+        incomplete: str = WARN,
+    ) -> PushReport:
+        """Copy runs of the lake to a W&B backend, and check each by reading it back.
+
+        A run keeps its id, name, config, summary, tags, notes, group, job type, state, history with
+        steps and times, system metrics, and all files that the lake has of it, also media and
+        tables. The report lists for each run what a backend cannot be given. A run whose id exists
+        there is refused. A run that fails does not stop the others, and is deleted there if a part
+        of it was sent.
+
+        Parameters
+        ----------
+        base_url : str or Api
+            The backend: the root of its API, or an `Api`, whose API key is then used.
+        runs : str, Run, LakeRuns, mapping or list, optional
+            Paths of runs or projects, `Run` objects, the result of `where`, or a filter; all runs
+            if omitted.
+        entity, project : str, optional
+            Their owner and project at the backend. If omitted, the project of the lake; and the
+            entity of the lake if the API key's user or a team of the user has this name, otherwise
+            the user's default entity.
+        api_key : str, optional
+            If omitted, the settings name the key for this backend.
+        dry_run : bool
+            Send nothing, and only report what would be done.
+        incomplete : {"warn", "raise", "skip"}
+            What to do with runs that lack keys or steps on disk; see the class.
+
+        Returns
+        -------
+        PushReport
+            What was done; it prints as text.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong; no request has been made then.
+        NotCached
+            If the lake does not have a run; or if ``incomplete`` is "raise", and a run lacks rows.
+        OfflineError
+            If offline mode is on.
+        """
+        from runlake.lake.pushing.push import check_names, choose, push
+        from runlake.public.api import Api
+        from runlake.public.lists.attributes import client_of
+
+        check_names(entity, project)
+        check_flag(dry_run, "dry_run")
+        check_word(incomplete, "incomplete", POLICIES)
+        if isinstance(base_url, str):
+            base_url = Api(
+                {"base_url": base_url}, api_key=api_key, offline=self._settings.offline or None
+            )
+        client = client_of(base_url)
+        if runs is None or isinstance(runs, LakeRuns):
+            fixed = (self if runs is None else runs)._fixed(incomplete)  # noqa: SLF001 - its own
+        elif isinstance(runs, Mapping):
+            fixed = self.where(runs)._fixed(incomplete)  # noqa: SLF001 - of this class
+        else:
+            fixed = choose(self._fixed(incomplete), runs)
+        return push(client, fixed, entity, project, dry_run=dry_run)
 
     @property
     def path(self) -> Path:

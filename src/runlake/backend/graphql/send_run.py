@@ -1,0 +1,97 @@
+"""Requests that create a run and send its rows, as the SDK does while a script logs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.query import mutate
+from runlake.backend.http.client import Client
+from runlake.backend.http.retry import retry
+from runlake.errors import ProtocolError
+from runlake.values import RunPath
+
+HISTORY, EVENTS, SUMMARY = "wandb-history.jsonl", "wandb-events.jsonl", "wandb-summary.json"
+
+
+def create_run(
+    client: Client, run: RunPath, fields: Mapping[str, Any]
+) -> tuple[str, RunPath, bool]:
+    """Create a run.
+
+    Parameters
+    ----------
+    client : Client
+        Client of the backend.
+    run : RunPath
+        Path of the run.
+    fields : mapping
+        Fields of the run, by the names of the variables of the document.
+
+    Returns
+    -------
+    tuple of str, RunPath and bool
+        The run's id for mutations, its path at the backend, and whether it is new. The backend has
+        changed a run that existed before.
+
+    Raises
+    ------
+    BackendError
+        If the backend refuses.
+    """
+    variables = {"name": run.run_id, "project": run.project, "entity": run.entity, **fields}
+    # Sent twice, the second answer would say that the run existed before.
+    answer = mutate(client, documents.SEND_RUN, variables, is_idempotent=False)
+    payload = answer.get("upsertBucket") or {}
+    try:
+        bucket = payload["bucket"]
+        home = bucket["project"]
+        path = RunPath(home["entity"]["name"], home["name"], bucket["name"])
+        return bucket["id"], path, bool(payload.get("inserted", True))
+    except (KeyError, TypeError) as error:
+        raise ProtocolError(
+            f"{client.origin} did not send the path of the created run.",
+            operation="UpsertBucket",
+            origin=client.origin,
+        ) from error
+
+
+def send_lines(
+    client: Client,
+    run: RunPath,
+    files: Mapping[str, tuple[int, Sequence[str]]],
+    *,
+    exit_code: int | None = None,
+) -> None:
+    """Send lines of a run to the file stream; sent twice, they are stored once.
+
+    Parameters
+    ----------
+    client : Client
+        Client of the backend.
+    run : RunPath
+        Path of the run.
+    files : mapping of str to tuple of int and sequence of str
+        Lines of JSON by the name of their file, with the position of the first line.
+    exit_code : int, optional
+        Ends the run: 0 for a run that finished, another number for one that failed.
+
+    Raises
+    ------
+    BackendError
+        If the backend refuses, or cannot be reached.
+    """
+    parts = {name: {"offset": at, "content": list(lines)} for name, (at, lines) in files.items()}
+    body: dict[str, Any] = {"files": parts}
+    if exit_code is not None:
+        body |= {"complete": True, "exitcode": exit_code}
+    path = f"/files/{'/'.join(run.quoted)}/file_stream"
+    what = f"FileStream of '{run}'"
+    retry(lambda: client.post(path, body, operation="FileStream", what=what), client.settings)
+
+
+def remove_run(client: Client, run_id: str) -> None:
+    """Delete a run that was just created, by its id for mutations."""
+    variables = {"id": run_id, "deleteArtifacts": False}
+    mutate(client, documents.DELETE_RUN, variables, is_idempotent=True)

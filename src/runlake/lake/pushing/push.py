@@ -1,0 +1,250 @@
+"""Copy runs of a lake to a backend, one after the other, and check each by reading it back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from runlake.backend.graphql import documents
+from runlake.backend.graphql.query import fetch_run, query
+from runlake.backend.http.client import Client
+from runlake.cache.companions import FILES, read_rows
+from runlake.cache.store import read_manifest
+from runlake.errors import (
+    BackendError,
+    InvalidArgument,
+    InvalidType,
+    OfflineError,
+    ProjectNotFoundError,
+    RunlakeError,
+    RunNotFoundError,
+)
+from runlake.history.runs.open import ListedRun
+from runlake.lake.disk_source import Lacking
+from runlake.lake.fixed_runs import FixedRuns
+from runlake.lake.pulling.request import names_run
+from runlake.lake.pushing.losses import losses_of
+from runlake.lake.pushing.read_back import differences, reading_client
+from runlake.lake.pushing.report import PushReport
+from runlake.lake.pushing.sending import send
+from runlake.lake.query.selection import LakeRun
+from runlake.public.run.run import Run
+from runlake.values import ProjectPath, Question, Row, RunPath
+
+PAGE_SIZE = 1000
+
+
+def push(
+    client: Client,
+    runs: FixedRuns,
+    entity: str | None,
+    project: str | None,
+    *,
+    dry_run: bool,
+) -> PushReport:
+    """Copy runs to a backend; see `Lake.push`.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    runs : FixedRuns
+        The runs.
+    entity, project : str or None
+        Their owner and project there; None keeps those of the lake, if the API key may write there.
+    dry_run : bool
+        Send nothing.
+
+    Raises
+    ------
+    OfflineError
+        If offline mode is on.
+    """
+    if client.settings.offline:
+        raise OfflineError(
+            f"A push needs {client.origin}, and offline mode is on. To go online, unset "
+            "RUNLAKE_OFFLINE, or open the lake without offline=True.",
+            operation="UpsertBucket",
+            origin=client.origin,
+        )
+    started = time.monotonic()
+    runs = _without_lacking(runs)
+    with reading_client(client) as reader:
+        pushing = _Pushing(client, reader, runs, entity, project, dry_run)
+        for run, listed in zip(runs.runs, runs.listed(), strict=True):
+            pushing.push_one(run, listed)
+    runs.source.warn_of_lacking()
+    return PushReport(
+        pushing.pushed,
+        pushing.differing,
+        pushing.failed,
+        pushing.lost,
+        pushing.n_rows,
+        pushing.n_files,
+        pushing.n_bytes,
+        client.n_requests,
+        time.monotonic() - started,
+        is_dry_run=dry_run,
+    )
+
+
+def _without_lacking(runs: FixedRuns) -> FixedRuns:
+    """Return the runs that are to be read according to the policy; `NotCached` if it is "raise"."""
+    try:
+        runs.source.open(runs.listed(), Question())
+    except Lacking as lacking:
+        return runs.without(lacking.run_ids)
+    return runs
+
+
+@dataclass(slots=True)
+class _Pushing:
+    """What was done until now; the fields are those of `PushReport`."""
+
+    client: Client
+    reader: Client
+    runs: FixedRuns
+    entity: str | None
+    project: str | None
+    is_dry_run: bool
+    pushed: dict[str, str] = field(default_factory=dict)
+    differing: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    lost: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    n_rows: int = 0
+    n_files: int = 0
+    n_bytes: int = 0
+    _taken: set[RunPath] = field(default_factory=set)
+    _own: tuple[str | None, frozenset[str]] | None = None
+
+    def push_one(self, run: LakeRun, listed: ListedRun) -> None:
+        """Copy one run; its failure does not stop the others."""
+        name = str(run.path)
+        name = name if name not in self._done() else run.run_id
+        try:
+            there = RunPath(
+                self._entity_for(run.path.entity), self.project or run.path.project, run.path.run_id
+            )
+            self._refuse_known(there)
+            self._taken.add(there)
+            if self.is_dry_run:
+                self._estimate(run, listed)
+                differing = None
+            else:
+                sent = send(self.client, run.directory, there, self._rows(listed))
+                self.n_rows += sent.n_rows
+                self.n_files += sent.n_files
+                self.n_bytes += sent.n_bytes
+                there = sent.path
+                found = differences(self.reader, run.directory, there, self._rows(listed))
+                differing = "; ".join(found) or None
+        except (RunlakeError, OSError) as error:
+            self.failed[name] = str(error)
+            return
+        self.lost[name] = tuple(losses_of(run.directory, read_manifest(run.directory)))
+        if differing is None:
+            self.pushed[name] = str(there)
+        else:
+            self.differing[name] = differing
+
+    def _done(self) -> set[str]:
+        return {*self.pushed, *self.differing, *self.failed}
+
+    def _rows(self, listed: ListedRun) -> Iterable[Row]:
+        (reading,) = self.runs.source.open([listed], Question())
+        return (row for batch in reading.iter_batches(PAGE_SIZE) for row in batch)
+
+    def _estimate(self, run: LakeRun, listed: ListedRun) -> None:
+        (reading,) = self.runs.source.open([listed], Question())
+        files = read_rows(run.directory, FILES) or []
+        exported = sum(export.facts.n_rows for export in reading.pulled.exports)
+        self.n_rows += exported + len(reading.pulled.manifest.live_steps or ())
+        self.n_files += len(files)
+        self.n_bytes += sum(int(file["sizeBytes"] or 0) for file in files)
+
+    def _refuse_known(self, there: RunPath) -> None:
+        exists = there in self._taken
+        if not exists:
+            try:
+                fetch_run(self.client, there, is_light=True)
+                exists = True
+            except (RunNotFoundError, ProjectNotFoundError):
+                exists = False
+        if exists:
+            raise BackendError(
+                f"{self.client.origin} has a run '{there}' already, and a push changes no run. "
+                "Delete it there, or pass project= to copy the run to another project.",
+                operation="UpsertBucket",
+                origin=self.client.origin,
+            )
+
+    def _entity_for(self, entity: str) -> str:
+        """Return the owner of a run at the backend: the same, if the API key may write there."""
+        if self.entity is not None:
+            return self.entity
+        if self._own is None:
+            viewer = query(self.client, documents.VIEWER, {}).get("viewer") or {}
+            edges = (viewer.get("teams") or {}).get("edges") or []
+            teams = [str(edge["node"]["name"]) for edge in edges]
+            names = [viewer.get("entity"), viewer.get("username"), *teams]
+            self._own = viewer.get("entity"), frozenset(name for name in names if name)
+        default, own = self._own
+        if entity in own or default is None:
+            return entity
+        return default
+
+
+def choose(runs: FixedRuns, subject: object) -> FixedRuns:
+    """Return those runs of a lake that paths name.
+
+    Parameters
+    ----------
+    runs : FixedRuns
+        All runs of the lake.
+    subject : str, Run, or iterable of them
+        Paths of runs and projects.
+
+    Raises
+    ------
+    InvalidType
+        If a part of ``subject`` is something else.
+    NotCached
+        If the lake does not have a run.
+    """
+    is_one = isinstance(subject, (str, Run))
+    if not is_one and (isinstance(subject, (bytes, Mapping)) or not isinstance(subject, Iterable)):
+        raise InvalidType(
+            "Push a path 'entity/project' or 'entity/project/run_id', runs of the lake such as "
+            f"lake.where(...), or a list of paths, not {subject!r}."
+        )
+    found: dict[str, LakeRun] = {}
+    for one in [subject] if is_one else cast("Iterable[object]", subject):
+        for run in _named(runs, one):
+            found[run.relative] = run
+    return runs.only(list(found.values()))
+
+
+def _named(runs: FixedRuns, one: object) -> Sequence[LakeRun]:
+    if isinstance(one, Run):
+        return runs.chosen([str(RunPath(one.entity, one.project, one.id))]).runs
+    if not isinstance(one, str):
+        raise InvalidType(f"A run is named by a path 'entity/project/run_id', not {one!r}.")
+    if not names_run(one) and "/" in one.strip("/ "):
+        project = ProjectPath.parse(one, entity=None, project=None)
+        of_project = [
+            run
+            for run in runs.runs
+            if (run.path.entity, run.path.project) == (project.entity, project.project)
+        ]
+        if of_project:
+            return of_project
+    return runs.chosen([one]).runs
+
+
+def check_names(entity: object, project: object) -> None:
+    """Raise `InvalidArgument` if the names of a place are no text."""
+    for what, name in (("entity", entity), ("project", project)):
+        if name is not None and (not isinstance(name, str) or not name.strip()):
+            raise InvalidArgument(f"{what} must be a name, not {name!r}.")

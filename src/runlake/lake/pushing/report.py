@@ -1,0 +1,124 @@
+"""`PushReport`: what a push of runs to a backend did, or would do."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from runlake.errors.screen import for_screen, line_for_screen
+
+# How many runs of a kind the text and the card name.
+SHOWN_RUNS = 20
+
+
+@dataclass(frozen=True)
+class PushReport:
+    """What a push did; with ``dry_run``, what it would do.
+
+    Parameters
+    ----------
+    pushed : mapping of str to str
+        Runs that the backend has now as the lake has them, with their path there. What was sent was
+        read back and compared.
+    differing : mapping of str to str
+        Runs that were sent, but of which something was read back with another value.
+    failed : mapping of str to str
+        Runs that were not sent, with the reason; among them those whose id exists there.
+    lost : mapping of str to tuple of str
+        For each run, what a backend cannot be given.
+    n_rows, n_files, n_bytes : int
+        Rows of the histories, files, and bytes of the files that were sent.
+    n_requests : int
+        Requests, with retries and those that read back.
+    seconds : float
+        Duration.
+    is_dry_run : bool
+        True if nothing was sent; ``pushed`` then has the runs that would be.
+    """
+
+    pushed: Mapping[str, str] = field(default_factory=dict)
+    differing: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    lost: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    n_rows: int = 0
+    n_files: int = 0
+    n_bytes: int = 0
+    n_requests: int = 0
+    seconds: float = 0.0
+    is_dry_run: bool = False
+
+    @property
+    def n_runs(self) -> int:
+        """Number of runs."""
+        return len(self.pushed) + len(self.differing) + len(self.failed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
+        return {
+            "pushed": dict(self.pushed),
+            "differing": dict(self.differing),
+            "failed": dict(self.failed),
+            "lost": {run: list(parts) for run, parts in self.lost.items()},
+            "n_runs": self.n_runs,
+            "n_rows": self.n_rows,
+            "n_files": self.n_files,
+            "n_bytes": self.n_bytes,
+            "n_requests": self.n_requests,
+            "seconds": round(self.seconds, 3),
+            "is_dry_run": self.is_dry_run,
+        }
+
+    def to_json(self) -> str:
+        """Return the report as JSON."""
+        return json.dumps(self.to_dict())
+
+    def _summary(self) -> str:
+        verb = "Would push" if self.is_dry_run else "Pushed"
+        return (
+            f"{verb} {len(self.pushed):,} of {self.n_runs:,} runs: {len(self.differing):,} differ, "
+            f"{len(self.failed):,} failed; {self.n_rows:,} rows, {self.n_files:,} files, "
+            f"{self.n_bytes:,} bytes, {self.n_requests:,} requests, {self.seconds:.1f} s."
+        )
+
+    def _details(self) -> list[tuple[str, str, str]]:
+        found = [("failed", run, why) for run, why in self.failed.items()]
+        found += [("differs", run, why) for run, why in self.differing.items()]
+        by_loss: dict[tuple[str, ...], list[str]] = {}
+        for run, parts in self.lost.items():
+            by_loss.setdefault(parts, []).append(run)
+        for parts, runs in by_loss.items():
+            more = f" and {len(runs) - 1:,} more" if len(runs) > 1 else ""
+            found.append(("not sent", runs[0] + more, ", ".join(parts)))
+        return found
+
+    def __str__(self) -> str:
+        details = self._details()
+        lines = [
+            line_for_screen(f"  {kind} {run}: {text}") for kind, run, text in details[:SHOWN_RUNS]
+        ]
+        if len(details) > SHOWN_RUNS:
+            lines.append(f"  and {len(details) - SHOWN_RUNS:,} more")
+        return "\n".join([for_screen(self._summary()), *lines])
+
+    def __repr__(self) -> str:
+        counts = (len(self.pushed), len(self.differing), len(self.failed))
+        return "<PushReport pushed={}, differing={}, failed={}>".format(*counts)
+
+    def _repr_html_(self) -> str:
+        details = self._details()
+        rows = "".join(
+            f"<tr><td>{kind}</td><td>{_escaped(run)}</td><td>{_escaped(text)}</td></tr>"
+            for kind, run, text in details[:SHOWN_RUNS]
+        )
+        more = len(details) - SHOWN_RUNS
+        if more > 0:
+            rows += f"<tr><td></td><td>and {more:,} more</td><td></td></tr>"
+        table = f"<table>{rows}</table>" if rows else ""
+        return f"<div class='runlake-push'><p>{_escaped(self._summary())}</p>{table}</div>"
+
+
+def _escaped(text: str) -> str:
+    return html.escape(line_for_screen(text))

@@ -1,0 +1,163 @@
+"""Send one run of the lake to a backend."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from runlake.backend.graphql.run_files import send_run_file
+from runlake.backend.graphql.send_run import (
+    EVENTS,
+    HISTORY,
+    SUMMARY,
+    create_run,
+    remove_run,
+    send_lines,
+)
+from runlake.backend.http.client import Client
+from runlake.cache.companions import FILES, read_rows, read_system_rows
+from runlake.cache.layout import RunDirectory
+from runlake.cache.store import StoredManifest, read_manifest
+from runlake.errors import BackendError, CacheCorrupt, RunlakeError
+from runlake.lake.pulling.files import is_intact
+from runlake.lake.pushing.stored_config import config_to_send, summary_of
+from runlake.values import Row, RunPath
+
+# W&B accepts about 10 MiB a request.
+MAX_BYTES = 4 << 20
+MAX_LINES = 10_000
+UNDER_WAY = {"running", "pending", "preempting"}
+FINISHED = "finished"
+
+
+@dataclass(slots=True)
+class Sent:
+    """What was sent of a run.
+
+    Parameters
+    ----------
+    path : RunPath
+        The run at the backend.
+    n_rows, n_files, n_bytes : int
+        Rows of the history, files, and their bytes.
+    """
+
+    path: RunPath
+    n_rows: int = 0
+    n_files: int = 0
+    n_bytes: int = 0
+
+
+def send(client: Client, directory: RunDirectory, there: RunPath, rows: Iterable[Row]) -> Sent:
+    """Create a run at a backend and send all that the lake has of it.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    directory : RunDirectory
+        The run's directory in the lake.
+    there : RunPath
+        Path of the run at the backend, which has no such run.
+    rows : iterable of dict
+        Its history.
+
+    Raises
+    ------
+    BackendError, FileTransferError
+        If the backend refuses. A run that was created is deleted again.
+    CacheCorrupt
+        If a file of the run is damaged or gone; nothing was sent then.
+    """
+    stored = read_manifest(directory)
+    files = list(_files(directory))
+    run_id, path, is_new = create_run(client, there, _fields(stored))
+    if not is_new:
+        raise BackendError(
+            f"{client.origin} has a run '{path}' already, which another program has just made.",
+            operation="UpsertBucket",
+            origin=client.origin,
+        )
+    sent = Sent(path)
+    try:
+        for name in files:
+            source = directory.path / str(name["content"])
+            send_run_file(client, path, source, str(name["name"]))
+            sent.n_files += 1
+            sent.n_bytes += source.stat().st_size
+        _send_rows(client, directory, stored, sent, rows)
+    except BaseException:
+        # A part of a run would look like the run, and keep the next push from sending it.
+        with suppress(RunlakeError):
+            remove_run(client, run_id)
+        raise
+    return sent
+
+
+def _send_rows(
+    client: Client,
+    directory: RunDirectory,
+    stored: StoredManifest,
+    sent: Sent,
+    rows: Iterable[Row],
+) -> None:
+    path = sent.path
+    for at, lines in _batches(map(line_of, rows)):
+        send_lines(client, path, {HISTORY: (at, lines)})
+        sent.n_rows = at + len(lines)
+    for at, lines in _batches(map(line_of, read_system_rows(directory) or ())):
+        send_lines(client, path, {EVENTS: (at, lines)})
+    state = stored.offer.state if stored.offer else None
+    exit_code = None if state in UNDER_WAY else int(state != FINISHED)
+    summary = json.dumps(summary_of(stored.attrs or {}))
+    send_lines(client, path, {SUMMARY: (0, [summary])}, exit_code=exit_code)
+
+
+def line_of(row: Row) -> str:
+    """Return a row as a line of JSON; values that JSON does not have are texts."""
+    return json.dumps(row, default=_text)
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _batches(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield lines for one request each, with the position of the first of them."""
+    at, batch, n_bytes = 0, list[str](), 0
+    for line in lines:
+        if batch and (n_bytes + len(line) > MAX_BYTES or len(batch) >= MAX_LINES):
+            yield at, batch
+            at, batch, n_bytes = at + len(batch), [], 0
+        batch.append(line)
+        n_bytes += len(line)
+    if batch:
+        yield at, batch
+
+
+def _files(directory: RunDirectory) -> Iterator[dict[str, Any]]:
+    for file in read_rows(directory, FILES) or ():
+        if not is_intact(directory, file):
+            raise CacheCorrupt(
+                f"The file {file['name']!r} of '{directory.run}' is damaged or gone. Pull the run "
+                "again.",
+                path=str(directory.path / str(file["content"])),
+            )
+        yield file
+
+
+def _fields(stored: StoredManifest) -> dict[str, Any]:
+    attrs = stored.attrs or {}
+    return {
+        "displayName": attrs.get("displayName"),
+        "notes": attrs.get("notes"),
+        "tags": list(attrs.get("tags") or []),
+        "groupName": attrs.get("group"),
+        "jobType": attrs.get("jobType"),
+        "host": attrs.get("host"),
+        "commit": attrs.get("commit"),
+        "config": config_to_send(attrs),
+    }
