@@ -18,6 +18,9 @@ import runlake
 from runlake import errors
 from runlake.lake.clusters import dask_frames
 
+# Workers start slowly on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
 ODD = ("a.b", "a/b", "q\"uo'te", "ключ", "x y", "a")
 
 

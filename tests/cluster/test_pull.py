@@ -22,6 +22,9 @@ from runlake import errors
 from runlake.lake.clusters.task_mark import TaskMark, standing_mark
 from runlake.lake.pulling.task_pull import pull_elsewhere
 
+# Workers start slowly on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture
 def lake_at(monkeypatch):

@@ -180,7 +180,13 @@ class Lake(LakeRuns):
 
         return add(self._settings, path)
 
-    def pack(self, runs: PackSubject = None, *, drop_exports: bool = False) -> PackReport:
+    def pack(
+        self,
+        runs: PackSubject = None,
+        *,
+        drop_exports: bool = False,
+        executor: Executor | None = None,
+    ) -> PackReport:
         """Write the histories of runs into packed tables, in which a key of all runs is together.
 
         A read of few keys of many packed runs then costs little more than these keys. The answers
@@ -196,6 +202,9 @@ class Lake(LakeRuns):
         drop_exports : bool
             Delete the exports of packed runs, after comparing the packed rows with them. Their rows
             are then read by `Lake` only; `Run` downloads the exports again.
+        executor : concurrent.futures.Executor, optional
+            Reads the runs and writes the files of the tables, as for `pull`; this process makes
+            them visible. Runs whose workers end each time are left out, and reported.
 
         Returns
         -------
@@ -212,11 +221,14 @@ class Lake(LakeRuns):
             If the tables cannot be written.
         """
         from runlake.lake.chosen_runs import chosen_directories
+        from runlake.lake.clusters.executors import checked_executor
+        from runlake.lake.clusters.packing import writer_of
         from runlake.lake.packed.pack import pack
 
         check_flag(drop_exports, "drop_exports")
+        write = writer_of(checked_executor(executor), self.path)
         chosen = chosen_directories(self._settings, runs)
-        return pack(self._settings, chosen, drop_exports=drop_exports)
+        return pack(self._settings, chosen, drop_exports=drop_exports, write=write)
 
     def verify(self, against: Api | None = None) -> pl.DataFrame:
         """Compare the runs of the lake with the runs of a backend, before they are deleted there.

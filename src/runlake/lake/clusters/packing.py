@@ -1,0 +1,72 @@
+"""Pack runs on the workers of an executor; the caller commits what they wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+
+from runlake.lake.clusters.executors import has_lost_worker
+from runlake.lake.clusters.task_mark import TaskMark, standing_mark
+from runlake.lake.clusters.tasks import run_elsewhere
+from runlake.lake.packed.pack import segments_of
+from runlake.lake.packed.place import PackedPlace
+from runlake.lake.packed.rows import RunToPack
+from runlake.lake.packed.segments import Segment
+
+# Fewer runs make more and smaller files, which compaction merges later.
+RUNS_PER_TASK = 100
+PARTS = 8
+LOST = "each worker that packed it ended: it was killed, or its memory was too small"
+
+
+def writer_of(
+    executor: Executor | None, root: Path
+) -> Callable[[Sequence[RunToPack]], Iterator[Segment]] | None:
+    """Return the function that writes segments on an executor; None without an executor."""
+    return None if executor is None else partial(segments_elsewhere, executor, PackedPlace(root))
+
+
+def segments_elsewhere(
+    executor: Executor, place: PackedPlace, runs: Sequence[RunToPack]
+) -> Iterator[Segment]:
+    """Write runs into segments on an executor, and yield them as they are complete.
+
+    A task that is tried again writes its files under other names; those of the first try are
+    removed with all files that no snapshot names.
+
+    Parameters
+    ----------
+    executor : Executor
+        Its workers see the lake under the same path.
+    place : PackedPlace
+        The directory of the tables.
+    runs : sequence of RunToPack
+        The runs, ascending by number.
+    """
+    tasks = [tuple(runs[at : at + RUNS_PER_TASK]) for at in range(0, len(runs), RUNS_PER_TASK)]
+    with standing_mark(place.root) as mark:
+        work = partial(write_elsewhere, place, mark)
+        for task, segment, failure in run_elsewhere(executor, work, tasks, divided):
+            if has_lost_worker(failure):
+                yield Segment(left_out={run.directory.relative: LOST for run in task})
+            elif failure is not None:
+                raise failure
+            else:
+                yield segment
+
+
+def write_elsewhere(place: PackedPlace, mark: TaskMark, runs: Sequence[RunToPack]) -> Segment:
+    """Write runs into segments in a task, and return all segments as one."""
+    mark.check()
+    done = Segment()
+    for segment in segments_of(place, runs):
+        done.add(segment)
+    return done
+
+
+def divided(runs: Sequence[RunToPack]) -> list[Sequence[RunToPack]]:
+    """Return parts of the runs of a task, each with at least one run."""
+    size = -(-len(runs) // PARTS)
+    return [runs[at : at + size] for at in range(0, len(runs), size)]
