@@ -101,6 +101,7 @@ bench-pages: $(READY) browser
 docs: $(READY)
 	$(BIN)/python -m tests.conformance.render
 	$(BIN)/python -m tests.docs.draw_pictures
+	$(BIN)/python -m tests.docs.draw_pages
 	$(BIN)/python -m pytest --quiet tests/docs
 
 dist: $(READY)

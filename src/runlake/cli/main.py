@@ -162,8 +162,7 @@ def _say(error: BaseException, words: list[str]) -> int:
                 return code
             hint = f"Try '{context.command_path} --help' for help.\n"
     elif isinstance(error, ImportError) and not (error.name or "runlake").startswith("runlake"):
-        # Commands from entry points belong to the server.
-        extra = "server" if words and words[0] in _found() else "all"
+        extra = _extra_of(words[0] if words else "")
         text = (
             f"'runlake {words[0] if words else ''}' needs a package that is not installed "
             f"({error.name}). Install it with: pip install 'runlake[{extra}]'."
@@ -176,6 +175,14 @@ def _say(error: BaseException, words: list[str]) -> int:
         hint = f"This is a bug in runlake; '{DEBUG}' prints the traceback.\n"
     sys.stderr.write(f"Error: {_joined(text)}\n{hint}")
     return code
+
+
+def _extra_of(command: str) -> str:
+    """Return the extra that has the packages of a command."""
+    entry = _found().get(command)
+    if entry is None:
+        return "all"
+    return "server" if entry.value.startswith("runlake.server.") else "view"
 
 
 def _show_warning(

@@ -5,20 +5,49 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from runlake.pages.target import Target
 
 DEFAULT_PORT = 8766
+LAKE = "--lake"
 LakeOption = Annotated[
     Path | None,
-    typer.Option("--lake", help="Show the runs that were pulled to this directory; no network."),
+    typer.Option(
+        LAKE,
+        help="Directory of pulled runs, to read without a network; that of the settings if only "
+        "'--lake' is written.",
+    ),
 ]
 
 
+class WithLake(TyperCommand):
+    """A command whose option ``--lake`` needs no value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse arguments, with the directory of the settings for a missing value."""
+        for place, word in enumerate(args):
+            following = args[place + 1 : place + 2]
+            if word == LAKE and (not following or following[0].startswith("-")):
+                from runlake.settings import load_settings
+
+                args = [*args[: place + 1], str(load_settings().cache_dir), *args[place + 1 :]]
+                break
+        return super().parse_args(ctx, args)
+
+
+def _app() -> typer.Typer:
+    return typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+view_app, export_app = _app(), _app()
+
+
+@view_app.command("view", cls=WithLake)
 def view(
     target: Annotated[
         str | None,
@@ -59,6 +88,7 @@ def _say(shown: Target) -> Callable[[str], None]:
     return say
 
 
+@export_app.command("export-page", cls=WithLake)
 def export_page(
     target: Annotated[
         str | None,
@@ -77,6 +107,8 @@ def export_page(
     if target is None and lake is None:
         raise InvalidArgument("Name a run or a project, or a directory with --lake.")
     copied = export(open_target(target, lake), output)
+    for address in copied.failed:
+        typer.echo(f"not copied: {address}", err=True)
     typer.echo(
         f"{copied.n_pages:,} pages and {copied.n_files:,} files, {copied.n_bytes:,} bytes, are in "
         f"{str(output)!r}. Any web server can serve them: "

@@ -182,10 +182,14 @@ def safe_path(text: str | None) -> str:
 
 
 def is_from_here(request: Request) -> bool:
-    """Return whether a form was sent from a page of this site; programs send no ``Origin``."""
+    """Return whether a form was sent from a page of this site, or by a program."""
+    # Browsers name the site themselves; a proxy may have changed the name of the host.
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in {"none", "same-origin"}
     origin = request.headers.get("origin")
     if origin is None:
-        return request.headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
+        return True
     try:
         return urlsplit(origin).netloc == request.headers.get("host", "")
     except ValueError:

@@ -19,7 +19,7 @@ from runlake.pages.threads import in_thread
 from runlake.public.api import Api
 from runlake.public.artifacts.artifacts import Artifact, fetch_artifact
 from runlake.public.lists.filters import checked_filters
-from runlake.public.projects import Project
+from runlake.public.projects import Project, Projects
 from runlake.public.run.run import Run
 from runlake.public.runs.run_list import DEFAULT_ORDER
 from runlake.public.runs.runs import Runs
@@ -30,6 +30,7 @@ __all__ = ["ApiSource", "LakeSource", "ProjectRow", "RunList", "Source", "in_thr
 
 RunList: TypeAlias = Runs | LakeRuns
 
+PROJECTS_PER_REQUEST = 200
 # The charts of a page ask for their run at the same time: they need one request for it.
 RUN_SECONDS, N_RUNS = 2.0, 256
 
@@ -118,11 +119,8 @@ class ApiSource:
 
     def projects(self, entity: str) -> list[ProjectRow]:
         """Return the projects of an entity that the visitor may read."""
-        self.api.flush()
-        return [
-            ProjectRow(one.name, created_at=getattr(one, "created_at", None))
-            for one in self.api.projects(entity)
-        ]
+        listed = Projects(self._client, entity, PROJECTS_PER_REQUEST)
+        return [ProjectRow(one.name, created_at=getattr(one, "created_at", None)) for one in listed]
 
     def runs(
         self,

@@ -1,0 +1,111 @@
+"""``runlake view`` and ``runlake export-page``."""
+
+import subprocess
+import sys
+
+import httpx
+import pytest
+import typer
+from tests.http_logging import LoggedRun, steps
+from tests.server_process import bare_environment
+from typer.main import get_command
+
+import runlake
+from runlake.errors import InvalidArgument
+from runlake.pages.command import export_app
+from runlake.pages.target import open_target
+
+
+@pytest.fixture(scope="module")
+def lake(backend, tmp_path_factory):
+    """The directory of two pulled runs."""
+    folder = tmp_path_factory.mktemp("lake")
+    for name in ("one", "two"):
+        LoggedRun(backend, name, "viewed").log(*steps(0, 5)).finish()
+    api = runlake.Api(
+        {"base_url": backend.base_url, "cache_dir": str(folder)}, api_key=backend.api_key
+    )
+    runlake.Lake(folder).pull(api.runs("local/viewed"))
+    return folder
+
+
+def export_page(*words):
+    command = get_command(export_app)
+    with command.make_context("export-page", list(words)) as context:
+        command.invoke(context)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        (None, ()),
+        ("local/viewed", ("local", "viewed", "workspace")),
+        ("viewed", ("local", "viewed", "workspace")),
+        ("local/viewed/one", ("local", "viewed", "runs", "one")),
+        ("one", ("local", "viewed", "runs", "one")),
+    ],
+)
+def test_a_target_in_a_lake_is_a_page(lake, text, path):
+    assert open_target(text, lake).path == path
+
+
+def test_a_target_on_a_backend_is_a_page(lake, backend, monkeypatch):
+    monkeypatch.setenv("WANDB_BASE_URL", backend.base_url)
+    monkeypatch.setenv("WANDB_API_KEY", backend.api_key)
+    run = ("local", "viewed", "runs", "one")
+    for text in ("local/viewed/one", f"{backend.base_url}/local/viewed/runs/one"):
+        assert open_target(text, None).path == run
+    assert open_target("local/viewed", None).path == ("local", "viewed", "workspace")
+    assert open_target(None, None).path == ()
+    for wrong in ("local/viewed/no", "local/nosuchproject"):
+        with pytest.raises(runlake.RunlakeError):
+            open_target(wrong, None)
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(lake))
+    monkeypatch.setenv("RUNLAKE_OFFLINE", "1")
+    assert not open_target("local/viewed/one", None).source.is_live
+
+
+def test_a_wrong_target_is_explained(lake, tmp_path):
+    with pytest.raises(InvalidArgument, match="no pulled runs"):
+        open_target(None, tmp_path / "nothing")
+    for text in ("local/nosuch", "nosuch", "local/viewed/no"):
+        with pytest.raises(runlake.errors.NotCached, match="no run"):
+            open_target(text, lake)
+
+
+def test_a_lake_without_a_directory_is_that_of_the_settings(lake, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(lake))
+    site = tmp_path / "site"
+    export_page("--lake", "-o", str(site))
+    assert (site / "local" / "viewed" / "runs" / "two" / "index.html").is_file()
+    export_page("local/viewed/one", "--lake", str(lake), "-o", str(site))
+    assert not (site / "local").exists()
+    assert str(site) in capsys.readouterr().out
+    with pytest.raises(InvalidArgument, match="Name a run or a project"):
+        export_page("-o", str(site))
+    with pytest.raises(typer.TyperException):
+        export_page("--nosuch")
+
+
+def test_view_serves_this_machine_only(lake):
+    code = "from runlake.pages.command import view_app; view_app()"
+    words = ["local/viewed/one", "--lake", str(lake), "--port", "0"]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        stdout=subprocess.PIPE,
+        env=bare_environment(),
+        text=True,
+    ) as process:
+        try:
+            address = process.stdout.readline().rpartition(" at ")[2].strip()
+            assert address.endswith("/local/viewed/runs/one")
+            with httpx.Client(timeout=60, trust_env=False) as client:
+                answer = client.get(address)
+                assert answer.status_code == 200
+                assert "run-one" in answer.text
+                assert "Log out" not in answer.text
+                refused = client.get(address, headers={"Host": "evil.example"})
+                assert refused.status_code == 421
+                assert "run-one" not in refused.text
+        finally:
+            process.terminate()
