@@ -14,7 +14,8 @@ import re
 import secrets
 import shutil
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -87,13 +88,24 @@ def export(target: Target, output: Path) -> Copied:
     try:
         aside.mkdir(parents=True)
         site = _Site(build_pages(target.source), target.path, aside)
-        asyncio.run(site.write())
+        _run(site.write())
         _replace(place, aside)
     except OSError as error:
         raise RunlakeError(f"{str(output)!r} cannot be written: {error}.") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return site.copied
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run work to its end, also where an event loop is under way in this thread: in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+        return
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(asyncio.run, work).result()
 
 
 def _replace(place: Path, new: Path) -> None:

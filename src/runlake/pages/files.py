@@ -45,6 +45,7 @@ async def show_files(request: Request) -> Response:
         max_listed=MAX_LISTED,
         wanted=wanted,
         reason=found.reason,
+        is_live=source_of(request).is_live,
         max_bytes=MAX_COPIED_BYTES if is_copy(request) else None,
         title=f"Files of {found.run.name or found.run.id}",
     )
