@@ -42,7 +42,11 @@ def rows(rate: float, seed: int, n_steps: int = N_STEPS, diverges: int | None = 
         loss: float | str = math.exp(-step * rate / 60) * (2 + noise.gauss(0, 0.1)) + 0.3
         if diverges is not None and step >= diverges:
             loss = "NaN"
-        row = {"_step": step, "_timestamp": 1.79e9 + step * 2, "_runtime": step * 2.0}
+        row: dict[str, Any] = {
+            "_step": step,
+            "_timestamp": 1.79e9 + step * 2,
+            "_runtime": step * 2.0,
+        }
         row |= {"train/loss": loss, "train/lr": rate * (1 - step / N_STEPS)}
         if step % 25 == 0:
             row |= {"val/loss": loss, "val/accuracy": 1 - math.exp(-step * rate / 100)}

@@ -97,6 +97,7 @@ def test_view_serves_this_machine_only(lake):
         text=True,
     ) as process:
         try:
+            assert process.stdout is not None
             address = process.stdout.readline().rpartition(" at ")[2].strip()
             assert address.endswith("/local/viewed/runs/one")
             with httpx.Client(timeout=60, trust_env=False) as client:

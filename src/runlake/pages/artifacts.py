@@ -14,6 +14,7 @@ from starlette.routing import Route
 from runlake.errors import BackendError, NotCached, OfflineError, RunlakeError
 from runlake.pages.contents import preview, send_file
 from runlake.pages.responses import page
+from runlake.pages.run.shell import python_line, show
 from runlake.pages.source import Source, in_thread, source_of
 from runlake.public.artifacts.artifacts import Artifact
 from runlake.public.artifacts.entries import ArtifactManifestEntry
@@ -147,14 +148,16 @@ async def show_artifacts_of_run(request: Request) -> Response:
         return run, logged, used, ""
 
     run, logged, used, reason = await in_thread(read, source_of(request))
-    return page(
+    return show(
         request,
+        run,
+        "artifacts",
         "run_artifacts.html",
-        run=run,
         logged=logged,
         used=used,
         reason=reason,
-        title=f"Artifacts of {run.name or run.id}",
+        python=python_line(request, run, "logged_artifacts()"),
+        links=[],
     )
 
 

@@ -10,7 +10,8 @@ from starlette.routing import Route
 
 from runlake.errors import NotCached, OfflineError
 from runlake.pages.contents import Preview, preview, send_file
-from runlake.pages.responses import is_copy, page
+from runlake.pages.responses import is_copy
+from runlake.pages.run.shell import python_line, show
 from runlake.pages.source import Source, in_thread, source_of
 from runlake.public.files import File
 from runlake.public.run.run import Run
@@ -36,18 +37,20 @@ async def show_files(request: Request) -> Response:
     """Show the files of a run."""
     wanted = request.query_params.get("q", "")
     found = await in_thread(_list, source_of(request), _names(request), wanted)
-    return page(
+    return show(
         request,
+        found.run,
+        "files",
         "files.html",
-        run=found.run,
         files=found.files,
         n_all=found.n_all,
         max_listed=MAX_LISTED,
         wanted=wanted,
         reason=found.reason,
-        is_live=source_of(request).is_live,
+        has_all=source_of(request).is_live,
+        python=python_line(request, found.run, "files()"),
+        links=[],
         max_bytes=MAX_COPIED_BYTES if is_copy(request) else None,
-        title=f"Files of {found.run.name or found.run.id}",
     )
 
 
@@ -55,7 +58,16 @@ async def show_file(request: Request) -> Response:
     """Show a file of a run: its text, or its picture."""
     name = request.path_params["file"]
     run, file, shown = await in_thread(_preview, source_of(request), _names(request), name)
-    return page(request, "file.html", run=run, file=file, shown=shown, title=name)
+    return show(
+        request,
+        run,
+        "files",
+        "file.html",
+        file=file,
+        shown=shown,
+        python=python_line(request, run, f"file({name!r}).download()"),
+        links=[],
+    )
 
 
 async def send(request: Request) -> Response:
