@@ -6,7 +6,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbconvert import HTMLExporter
 from tests.browser.test_charts import COUNT_PIXELS, keep
 
 FOLDER = Path(__file__).parents[2] / "docs" / "notebooks"
@@ -47,7 +46,12 @@ def shown_by(book):
 
 # The system prefers light colors: the theme of the notebook wins.
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_rendered_notebook_shows_charts_and_cards_and_loads_nothing(open_html, book, theme):
+def test_a_rendered_notebook_shows_charts_and_cards_and_loads_nothing(
+    open_html, book, theme, request
+):
+    # Costs a second, which every process that collects tests would need.
+    from nbconvert import HTMLExporter
+
     shown = shown_by(book)
     settings = {"theme": theme, **dict.fromkeys(LOADED, NO_SCRIPT)}
     text, _ = HTMLExporter(**settings).from_notebook_node(book)
@@ -62,8 +66,10 @@ def test_a_rendered_notebook_shows_charts_and_cards_and_loads_nothing(open_html,
     cards = page.locator(".runlake")
     assert cards.count() == sum('class="runlake"' in one for one in shown) > 0
     assert cards.evaluate_all("all => all.every((card) => card.clientHeight > 30)")
+    cell = cards.locator("td:not(.n)").first
+    assert cell.evaluate("e => getComputedStyle(e).textAlign") == "left"
     pictures = page.locator(".runlake img")
     assert pictures.evaluate_all("all => all.every((image) => image.naturalWidth > 0)")
     page.set_viewport_size({"width": 1000, "height": page.evaluate("document.body.scrollHeight")})
-    keep(page, f"{book.cells[0].source.partition('# ')[2].split(maxsplit=1)[0]}-{theme}")
+    keep(page, f"notebook-{request.node.callspec.id}")
     assert opened.wrongs == []

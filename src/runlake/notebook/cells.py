@@ -83,7 +83,7 @@ def _text(value: Any, depth: int) -> str:
 
 def number_text(value: float) -> str:
     """Return a number with six digits, or with fewer if they are enough."""
-    return f"{value:.6g}"
+    return "NaN" if math.isnan(value) else f"{value:.6g}"
 
 
 def _sequence(value: Sequence[Any], depth: int) -> str:

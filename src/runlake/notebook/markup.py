@@ -23,6 +23,12 @@ DARK = (
     "--fg:#e6edf3;--bg:#0d1117;--dim:#9198a1;--line:#3d444d;--soft:#151b23;--link:#6cb6ff;"
     "--curve:#6cb6ff;--good:#57d364;--bad:#ff7b72;--wait:#e3b341;"
 )
+STATES = (
+    *("finished", "running", "failed", "crashed"),
+    *("killed", "pending", "preempting", "preempted"),
+)
+# Notebooks have rules for all tables, which would win over those of a single class.
+OURS = ".runlake.runlake.runlake"
 # A notebook's own theme wins over the system's; its attributes and classes are those of JupyterLab
 # and VS Code.
 STYLE = f"""
@@ -36,13 +42,13 @@ box-sizing:border-box;text-align:left}}
 .runlake h3{{font-size:15px;margin:0 0 2px;color:var(--fg);font-weight:600;overflow-wrap:anywhere}}
 .runlake p{{margin:2px 0;color:var(--dim);overflow-wrap:anywhere}}
 .runlake a{{color:var(--link)}}
-.runlake table{{border-collapse:collapse;margin:4px 0;font-size:12px;color:var(--fg);border:0}}
-.runlake th,.runlake td{{padding:1px 10px 1px 0;text-align:left;vertical-align:top;border:0;
+{OURS} table{{border-collapse:collapse;margin:4px 0;font-size:12px;color:var(--fg);border:0}}
+{OURS} th,{OURS} td{{padding:1px 10px 1px 0;text-align:left;vertical-align:top;border:0;
 background:none;color:var(--fg);max-width:30em;overflow-wrap:anywhere;white-space:normal}}
-.runlake thead th{{border-bottom:1px solid var(--line);font-weight:600}}
-.runlake tbody th{{color:var(--dim);font-weight:400}}
-.runlake tr{{background:none}}
-.runlake .n{{text-align:right;font-variant-numeric:tabular-nums}}
+{OURS} thead th{{border-bottom:1px solid var(--line);font-weight:600;overflow-wrap:normal}}
+{OURS} tbody th{{color:var(--dim);font-weight:400}}
+{OURS} tr{{background:none}}
+{OURS} .n{{text-align:right;font-variant-numeric:tabular-nums}}
 .runlake details{{margin:4px 0}}
 .runlake details details{{margin:1px 0 1px 12px}}
 .runlake summary{{cursor:pointer;font-weight:600}}
@@ -53,6 +59,7 @@ background:none;color:var(--fg);max-width:30em;overflow-wrap:anywhere;white-spac
 .runlake .finished{{color:var(--good)}}.runlake .running{{color:var(--link)}}
 .runlake .failed,.runlake .crashed,.runlake .killed,.runlake .error{{color:var(--bad)}}
 .runlake .pending,.runlake .preempting,.runlake .preempted{{color:var(--wait)}}
+{",".join(f".runlake td .{state}" for state in STATES)}{{white-space:nowrap}}
 .runlake figure{{display:inline-block;margin:4px 10px 4px 0;max-width:100%;vertical-align:top}}
 .runlake figure img{{max-height:128px;max-width:100%;image-rendering:auto;display:block}}
 .runlake figcaption{{color:var(--dim);font-size:11px;max-width:24em;overflow-wrap:anywhere}}
@@ -60,12 +67,6 @@ background:none;color:var(--fg);max-width:30em;overflow-wrap:anywhere;white-spac
 overflow-wrap:anywhere;color:var(--fg);background:none}}
 .runlake progress{{width:22em;max-width:60%;vertical-align:middle}}
 """
-STATES = frozenset(
-    [
-        *("finished", "running", "failed", "crashed"),
-        *("killed", "pending", "preempting", "preempted"),
-    ]
-)
 
 
 def element(tag: str, *content: Content, **attributes: str) -> Element:

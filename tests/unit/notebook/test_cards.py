@@ -90,7 +90,7 @@ def test_a_histogram_is_one_short_cell():
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (math.nan, "nan"),
+        (math.nan, "NaN"),
         (-math.inf, "-inf"),
         (0.1 + 0.2, "0.3"),
         (True, "True"),
