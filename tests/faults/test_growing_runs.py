@@ -15,7 +15,8 @@ from tests.thorough import some_of
 
 import runlake
 
-N_LOGGED = 160
+# Seeds, and how often a run changes.
+ROUNDS = some_of([(0, 12), *((seed, 25) for seed in range(4))])
 
 
 class GrowingRun:
@@ -67,11 +68,12 @@ class GrowingRun:
         self._server.offer(**contents)
 
 
-@pytest.mark.parametrize("seed", some_of(range(4)))
-def test_every_scan_has_every_row_of_its_moment(faulty, seed):
+@pytest.mark.parametrize("rounds", ROUNDS, ids=str)
+def test_every_scan_has_every_row_of_its_moment(faulty, rounds):
+    seed, n_changes = rounds
     growing = GrowingRun(faulty, seed)
     run = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).run(RUN_PATH)
-    for _ in range(25):
+    for _ in range(n_changes):
         growing.change()
         rows = growing.rows
         assert list(run.scan_history()) == rows
@@ -81,11 +83,12 @@ def test_every_scan_has_every_row_of_its_moment(faulty, seed):
             assert run.frame(["loss", "acc"]).to_dicts() == both
 
 
-@pytest.mark.parametrize("seed", some_of(range(4)))
-def test_no_row_is_lost_that_moves_into_an_export_during_a_scan(faulty, seed):
+@pytest.mark.parametrize("rounds", ROUNDS, ids=str)
+def test_no_row_is_lost_that_moves_into_an_export_during_a_scan(faulty, rounds):
+    seed, n_changes = rounds
     growing = GrowingRun(faulty, seed)
     run = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).run(RUN_PATH)
-    for _ in range(25):
+    for _ in range(n_changes):
         growing.change()
         before = growing.rows
         faulty.fail("graphql", 200, Fault(before=growing.change))
@@ -94,8 +97,9 @@ def test_no_row_is_lost_that_moves_into_an_export_during_a_scan(faulty, seed):
         faulty._faults["graphql"].clear()
 
 
-@pytest.mark.parametrize("seed", some_of(range(3)))
-def test_a_follower_sees_each_row_once_whatever_happens_to_the_exports(faulty, seed):
+@pytest.mark.parametrize("rounds", ROUNDS, ids=str)
+def test_a_follower_sees_each_row_once_whatever_happens_to_the_exports(faulty, rounds):
+    seed, n_changes = rounds
     growing = GrowingRun(faulty, seed)
     run = runlake.Api({"base_url": faulty.base_url}, api_key=API_KEY).run(RUN_PATH)
     followed: list[dict[str, Any]] = []
@@ -103,7 +107,7 @@ def test_a_follower_sees_each_row_once_whatever_happens_to_the_exports(faulty, s
     def change_at_each_look():
         if faulty.run["state"] == "running":
             growing.change()
-            if growing._n_moments > 40:
+            if growing._n_moments > 2 * n_changes:
                 faulty.run["state"] = "finished"
             faulty.fail("graphql", Fault(before=change_at_each_look))
 
@@ -112,7 +116,8 @@ def test_a_follower_sees_each_row_once_whatever_happens_to_the_exports(faulty, s
     assert followed == growing.rows
 
 
-def test_scans_beside_a_run_that_logs_never_lose_a_row(tmp_path):
+@pytest.mark.parametrize("n_rows", some_of([80, 160]))
+def test_scans_beside_a_run_that_logs_never_lose_a_row(tmp_path, n_rows):
     with running_server(tmp_path / "server", export_rows=10) as server:
         logged = LoggedRun(server, "beside")
         n_logged = 0
@@ -121,7 +126,7 @@ def test_scans_beside_a_run_that_logs_never_lose_a_row(tmp_path):
 
         def log():
             nonlocal n_logged
-            for first in range(0, N_LOGGED, 8):
+            for first in range(0, n_rows, 8):
                 logged.log(*steps(first, first + 8))
                 n_logged = first + 8
             over.set()
@@ -137,7 +142,7 @@ def test_scans_beside_a_run_that_logs_never_lose_a_row(tmp_path):
             assert len(found) >= n_before
         thread.join()
         logged.finish()
-        assert len(list(run.scan_history())) == N_LOGGED
+        assert len(list(run.scan_history())) == n_rows
 
 
 def rewritten(first, n_rows, factor):
