@@ -37,7 +37,7 @@ PALETTE = (
 
 
 def color_of_run(name: str) -> str:
-    """Return the colour of a run by its id, or of a group by its name.
+    """Return the colour of a run by its id.
 
     Examples
     --------

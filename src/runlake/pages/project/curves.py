@@ -176,18 +176,11 @@ class _Plot:
             notes=(*self.notes, *own),
         ).within(self.part.low, self.part.high)
         payload = payload_of(drawn.drawing)
-        looks = looks_of(_names(series, is_grouped=self.view.is_grouped))
-        for curve, (color, dash) in zip(payload["curves"], looks, strict=True):
-            curve |= {"color": color, "dash": list(dash)}
+        if not self.view.is_grouped:
+            looks = looks_of(map(_run_id, series))
+            for curve, (color, dash) in zip(payload["curves"], looks, strict=True):
+                curve |= {"color": color, "dash": list(dash)}
         return payload
-
-
-def _names(series: Sequence[Series], *, is_grouped: bool) -> list[str]:
-    """Return the name from which the colour of each curve is made."""
-    if is_grouped:
-        # Without the number of its runs, which changes.
-        return [one.run.rpartition(" (")[0] for one in series]
-    return [_run_id(one) for one in series]
 
 
 def _run_id(series: Series) -> str:

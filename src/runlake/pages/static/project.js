@@ -3,6 +3,7 @@
 (() => {
   "use strict";
 
+  // The first chart is asked for alone, to be drawn early. The next ones share the reading of runs.
   const BATCH = runlakeData.isStatic ? 1 : 4;
   const AT_ONCE = 2;
   const NEAR = "300px";
@@ -14,7 +15,7 @@
 
   const drawings = new WeakMap();
   const waiting = new Set();
-  let [parameters, version, n_active] = [{}, 0, 0];
+  let [parameters, version, n_active, hasAsked] = [{}, 0, 0, false];
   let reading = new AbortController();
 
   const watcher = new IntersectionObserver(
@@ -30,7 +31,8 @@
 
   function readNext() {
     while (n_active < AT_ONCE && waiting.size) {
-      const figures = [...waiting].slice(0, BATCH);
+      const figures = [...waiting].slice(0, hasAsked ? BATCH : 1);
+      hasAsked = true;
       figures.forEach((figure) => waiting.delete(figure));
       n_active++;
       read(figures).finally(() => {
@@ -139,6 +141,7 @@
     if (isOther) {
       reading.abort();
       reading = new AbortController();
+      hasAsked = false;
       version++;
     }
     startCharts();
