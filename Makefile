@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Without these pyright asks whether a newer release exists, and prefers any node on the machine.
 PYRIGHT := PYRIGHT_PYTHON_IGNORE_WARNINGS=1 PYRIGHT_PYTHON_GLOBAL_NODE=0 $(BIN)/pyright
 
-.PHONY: demo shells browser test pytest coverage thorough fuzz lint format bench bench-server bench-pages docs dist constraints clean
+.PHONY: demo shells browser postgresql test pytest coverage thorough fuzz lint format bench bench-server bench-pages docs dist constraints clean
 
 $(READY): pyproject.toml constraints.txt hatch_build.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "runlake needs Python 3.11 or newer; set PYTHON=")'
@@ -59,6 +59,14 @@ browser:
 	  DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install -qq -y --no-install-recommends chromium; \
 	} >/dev/null 2>&1 || echo "Not installed: chromium"
 
+# Several writers of a published lake share a database, which the tests start themselves.
+postgresql:
+	@test -n "$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null)" || test "$$(id -u)" != 0 || \
+	! command -v apt-get >/dev/null || { \
+	  timeout 60 apt-get -o Acquire::Retries=0 update -qq && \
+	  DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install -qq -y --no-install-recommends postgresql; \
+	} >/dev/null 2>&1 || echo "Not installed: postgresql"
+
 # Linters run beside the tests, because mypy keeps one processor busy and no more. What they say
 # comes at once when they have ended.
 test: $(READY)
@@ -76,7 +84,7 @@ coverage: $(READY) shells browser
 
 # What takes minutes, or needs a package registry: the built wheel, older SDKs, many examples of
 # each property, and many mutated files. Each pytest says how long it took.
-thorough: $(READY) browser
+thorough: $(READY) browser postgresql
 	$(BIN)/python -m pytest $(PYTEST_WORKERS) -m thorough --timeout 1200 $(PYTEST_ARGS)
 	$(BIN)/python -m pytest $(SPREAD) --hypothesis-profile thorough --timeout 1200 tests/property
 	$(MAKE) fuzz

@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from runlake.lake.lake import Lake
     from runlake.lake.lake_runs import LakeRuns
     from runlake.lake.plan import LakePlan
+    from runlake.lake.publishing.report import PublishReport
     from runlake.lake.pushing.report import PushReport
     from runlake.lake.report import PullReport
+    from runlake.lake.snapshots.citation import Citation
     from runlake.public.accelerate import accelerate
     from runlake.public.api import Api
     from runlake.public.artifacts.artifacts import Artifact
@@ -68,6 +70,7 @@ _HOMES = {
     "Best": "runlake.history.best",
     "BranchPoint": "runlake.values.branch_point",
     "Chart": "runlake.charts.chart",
+    "Citation": "runlake.lake.snapshots.citation",
     "CommError": "runlake.errors",
     "ConsoleLogLine": "runlake.public.run.console",
     "ConsoleLogs": "runlake.public.run.console",
@@ -90,6 +93,7 @@ _HOMES = {
     "ProgressUpdate": "runlake.values.progress",
     "Project": "runlake.public.projects",
     "Projects": "runlake.public.projects",
+    "PublishReport": "runlake.lake.publishing.report",
     "PullReport": "runlake.lake.report",
     "PushReport": "runlake.lake.pushing.report",
     "PullResult": "runlake.cache.pull_result",
@@ -116,6 +120,7 @@ __all__ = [
     "Best",
     "BranchPoint",
     "Chart",
+    "Citation",
     "CommError",
     "ConsoleLogLine",
     "ConsoleLogs",
@@ -138,6 +143,7 @@ __all__ = [
     "ProgressUpdate",
     "Project",
     "Projects",
+    "PublishReport",
     "PullReport",
     "PullResult",
     "PushReport",

@@ -227,6 +227,15 @@ class Catalog:
         if not self._write(partial(_replace_runs, noted)):
             self.note_stale()
 
+    def note_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Store rows of the table ``runs``, of runs that have no manifest on this machine."""
+
+        def note(connection: sqlite3.Connection) -> None:
+            for row in rows:
+                _insert(connection, row)
+
+        self._write(note)
+
     def note_stale(self) -> None:
         """Record that the catalog lacks facts, because it could not be written."""
         with suppress(OSError):

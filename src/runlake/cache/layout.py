@@ -19,6 +19,8 @@
       artifacts/v1/<host>/<00..ff>/<md5>       the content of an artifact's file
       artifacts/locks/<00..ff>.lock            for many contents
       media/v1/<host>/<00..ff>/<name>-<sha256> the file of a logged image or other media
+      lake/v1/snapshots/<name>/                a snapshot: a record, and a tree like this one
+      lake/v1/published/<place>/<version>/     a catalog of the runs of a published lake
 """
 
 from __future__ import annotations
@@ -93,6 +95,21 @@ def _places(root: Path, base_url: str, run: RunPath) -> tuple[Path, Path]:
     names = (_host(base_url), run.entity, run.project, run.run_id)
     path = root.joinpath(LAYOUT_VERSION, *map(safe_name, names))
     return path, path / "manifest.json"
+
+
+def snapshots_root(root: Path) -> Path:
+    """Return the directory of the snapshots of a lake."""
+    return root / "lake" / CONTENT_VERSION / "snapshots"
+
+
+def snapshot_root(root: Path, name: str) -> Path:
+    """Return the directory of a snapshot: the root of a tree of its own."""
+    return snapshots_root(root) / safe_name(name)
+
+
+def published_root(root: Path, url: str) -> Path:
+    """Return the directory of what is kept on this machine of a published lake."""
+    return root / "lake" / CONTENT_VERSION / "published" / _digest(url)
 
 
 def limit_file(root: Path, base_url: str, key: str) -> Path:

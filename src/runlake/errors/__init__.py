@@ -126,6 +126,10 @@ class InvalidType(InvalidArgument, TypeError):
     """An argument, or a value in it, is of a type that cannot be used; nothing was sent."""
 
 
+class SecretsFound(InvalidArgument):
+    """Values of runs look like keys or passwords; nothing was published. ``paths`` names them."""
+
+
 class LocalFileNotFoundError(InvalidArgument, FileNotFoundError):
     """A local file or directory does not exist: one to upload, to read, or to write to."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from copy import deepcopy
 from functools import cached_property
@@ -14,6 +15,7 @@ from runlake.exports.progress import Progress
 from runlake.history.runs.open import ListedRun
 from runlake.lake.disk_source import DiskSource
 from runlake.lake.one_run import find_one
+from runlake.lake.packed.elsewhere import find_elsewhere
 from runlake.lake.query.selection import LakeRun, Selection
 from runlake.public.run.run import Run
 from runlake.public.runs.attachments import RunAttachments
@@ -66,10 +68,10 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
     def source(self) -> DiskSource:
         """Reads the runs from disk."""
         directories = {run.run_id: run.directory for run in self.runs}
-        return DiskSource(self._settings, directories, self._policy, self._packed)
+        return DiskSource(self._settings, directories, self._policy, self.packed)
 
     @cached_property
-    def _packed(self) -> PackedChoice | None:
+    def packed(self) -> PackedChoice | None:
         """The runs that can be read from packed tables."""
         from runlake.lake.packed.choice import choose_packed
 
@@ -112,8 +114,13 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         return self.source.client
 
     @property
-    def _place(self) -> str:
+    def place(self) -> str:
+        """Where the runs are, as it is shown in messages."""
         return str(self._settings.cache_dir)
+
+    @property
+    def _place(self) -> str:
+        return self.place
 
     @property
     def _source(self) -> DiskSource:
@@ -166,7 +173,17 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
 
     def open(self, run: LakeRun) -> Run:
         """Return a run as it was when it was last pulled; it makes no request."""
-        return open_run(self.source.client_of(run.directory), run.directory)
+        client = self.source.client_of(run.directory)
+        if not self._is_published:
+            return open_run(client, run.directory)
+        (fields,) = self._fields_of((run.relative,), is_light=False)
+        return published_run(client, run.directory, fields)
+
+    @cached_property
+    def _is_published(self) -> bool:
+        """True if the runs are read from a published lake, without manifests on this machine."""
+        there = find_elsewhere(self._settings.cache_dir)
+        return there is not None and there.root is None
 
     def _light_fields(self) -> list[dict[str, Any]]:
         return self._fields(is_light=True)
@@ -176,17 +193,24 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
 
     def _fields(self, *, is_light: bool) -> list[dict[str, Any]]:
         from runlake.history.runs.run_table import LABEL
-        from runlake.lake.query.run_fields import LIGHT, NAMES, read_fields
 
         directories = tuple(run.relative for run in self.runs)
-        chosen = Selection(self._selection.root, directories=directories)
-        fields, _ = read_fields(chosen, LIGHT if is_light else tuple(NAMES))
+        fields = self._fields_of(directories, is_light=is_light)
         found = {one["directory"]: one for one in fields}
         # A run that was deleted meanwhile has no fields.
         return [
             {**found.get(directory, {"name": run.path.run_id}), LABEL: run.run_id}
             for run, directory in zip(self.runs, directories, strict=True)
         ]
+
+    def _fields_of(
+        self, directories: tuple[str, ...], *, is_light: bool
+    ) -> Sequence[dict[str, Any]]:
+        from runlake.lake.query.run_fields import LIGHT, NAMES, read_fields
+
+        chosen = Selection(self._selection.root, directories=directories)
+        fields, _ = read_fields(chosen, LIGHT if is_light else tuple(NAMES))
+        return fields
 
     def _table_of_sql(self) -> pl.DataFrame:
         import polars as pl
@@ -220,4 +244,32 @@ def open_run(client: Client, directory: RunDirectory) -> Run:
             "heartbeatAt": offer.heartbeat_at,
             "historyLineCount": offer.line_count,
         }
+    return Run(client, path.entity, path.project, path.run_id, attrs, lazy=False)
+
+
+# Fields of the catalog that a run object does not have under these names.
+NOT_OF_RUN = ("backend", "directory", "entity", "project", "label", "url")
+
+
+def published_run(client: Client, directory: RunDirectory, fields: dict[str, Any]) -> Run:
+    """Return a run of a published lake: it has fields, config and summary.
+
+    Parameters
+    ----------
+    client : Client
+        An offline client of the run's backend.
+    directory : RunDirectory
+        The run's directory.
+    fields : dict
+        Its fields by the backend's names, with config and summary as dicts.
+    """
+    path = directory.run
+    config = {name: {"value": value} for name, value in fields["config"].items()}
+    attrs = {
+        **{name: value for name, value in fields.items() if name not in NOT_OF_RUN},
+        "name": path.run_id,
+        "config": json.dumps(config),
+        "summaryMetrics": json.dumps(fields["summaryMetrics"]),
+        "systemMetrics": "{}",
+    }
     return Run(client, path.entity, path.project, path.run_id, attrs, lazy=False)

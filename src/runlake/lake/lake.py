@@ -17,9 +17,11 @@ from runlake.errors.screen import line_for_screen
 from runlake.lake.disk_source import POLICIES, RAISE, WARN
 from runlake.lake.lake_runs import LakeRuns
 from runlake.lake.one_run import find_one
+from runlake.lake.publishing.opening import published_place, published_settings
 from runlake.lake.pulling.request import Since, Subject, check_pull, settings_for
 from runlake.lake.query.selection import Selection
 from runlake.lake.report import PullReport
+from runlake.lake.snapshots.methods import Snapshots, snapshot_settings
 from runlake.public.run.run import Run
 from runlake.settings import Settings, load_settings
 from runlake.values import ProgressOption, Projection, check_flag, check_word
@@ -37,30 +39,56 @@ PathLike: TypeAlias = Union[str, "os.PathLike[str]"]
 Pushable: TypeAlias = str | Run | LakeRuns | Mapping[str, Any] | Sequence[str | Run] | None
 
 
-class Lake(LakeRuns):
+class Lake(Snapshots, LakeRuns):
     """All runs in a cache directory: those that were pulled, and those that were read.
 
-    Its methods over many runs are those of `Runs`, see `LakeRuns`. No read makes a request.
+    Its methods over many runs are those of `Runs`, see `LakeRuns`. No read makes a request to a
+    backend.
 
     Parameters
     ----------
-    path : path, optional
+    path : path or str, optional
         The cache directory, as ``WANDB_CACHE_DIR`` names it, or the folder ``runlake`` in it. If
-        omitted, the settings name the directory.
+        omitted, the settings name the directory. Or a published lake: its directory, or its URL in
+        object storage, such as ``s3://bucket/prefix``; it is read as it is now.
+    at : str, optional
+        Read the snapshot of this name, see `snapshot`: the same bytes for as long as it exists.
+        Such a lake cannot be changed.
     offline : bool, optional
         Refuse `pull`. If omitted, the setting ``RUNLAKE_OFFLINE`` decides. Reads never need a
-        network.
+        network, except those of a lake in object storage.
+    storage_options : dict, optional
+        Options of the object storage; see `publish`.
 
     Raises
     ------
     InvalidType
         If ``path`` is not a path.
+    NotCached
+        If there is no snapshot of the name ``at``, or nothing is published at a URL.
+    FileTransferError
+        If the object storage cannot be read.
     SettingsError
         If a setting has an invalid value.
     """
 
-    def __init__(self, path: PathLike | None = None, *, offline: bool | None = None) -> None:
-        settings = _settings(path, offline)
+    def __init__(
+        self,
+        path: PathLike | None = None,
+        *,
+        at: str | None = None,
+        offline: bool | None = None,
+        storage_options: Mapping[str, str] | None = None,
+    ) -> None:
+        self._at = at
+        self._published = published_place(path, storage_options)
+        if self._published is None:
+            settings = _settings(path, offline)
+        else:
+            settings = published_settings(self._published, at, offline=offline)
+        self._lake_dir = settings.cache_dir
+        if at is not None:
+            settings = snapshot_settings(settings, at)
         super().__init__(settings, Selection(settings.cache_dir))
 
     def pull(
@@ -128,6 +156,7 @@ class Lake(LakeRuns):
         """
         from runlake.lake.pulling.pull import pull
 
+        self._refuse_if_fixed("pull")
         settings = settings_for(self._settings, path_or_runs)
         request = check_pull(
             settings,
@@ -178,6 +207,7 @@ class Lake(LakeRuns):
         """
         from runlake.lake.local.adding import add
 
+        self._refuse_if_fixed("add")
         return add(self._settings, path)
 
     def pack(
@@ -225,18 +255,22 @@ class Lake(LakeRuns):
         from runlake.lake.clusters.packing import writer_of
         from runlake.lake.packed.pack import pack
 
+        self._refuse_if_fixed("pack")
         check_flag(drop_exports, "drop_exports")
         write = writer_of(checked_executor(executor), self.path)
         chosen = chosen_directories(self._settings, runs)
         return pack(self._settings, chosen, drop_exports=drop_exports, write=write)
 
-    def verify(self, against: Api | None = None) -> pl.DataFrame:
+    def verify(self, against: Api | str | None = None) -> pl.DataFrame:
         """Compare the runs of the lake with the runs of a backend, before they are deleted there.
+
+        With the name of a snapshot, compare the files of the snapshot with their digests.
 
         Parameters
         ----------
-        against : Api, optional
-            The backend; if omitted, the backend of the settings.
+        against : Api or str, optional
+            The backend; if omitted, the backend of the settings. Or the name of a snapshot, which
+            is the default if the lake was opened ``at`` a snapshot.
 
         Returns
         -------
@@ -247,15 +281,23 @@ class Lake(LakeRuns):
             fields are here as they are there), "incomplete" (rows, keys or files are missing here),
             "changed" (since the pull), "gone" (deleted there), "only here" (from another backend)
             or "only there" (not pulled, in a project of which the lake has runs). Exports that may
-            have been changed on disk are compared with their checksums.
+            have been changed on disk are compared with their checksums. Of a snapshot, the status
+            is "intact" (all bytes are those of the moment when it was taken) or "damaged".
 
         Raises
         ------
         InvalidType
-            If ``against`` is no `Api`.
+            If ``against`` is neither an `Api` nor text.
+        NotCached
+            If there is no snapshot of this name.
         BackendError
             If the runs cannot be listed.
         """
+        name = self._at if against is None else against
+        if isinstance(name, str):
+            from runlake.lake.snapshots.check import verify_snapshot
+
+            return verify_snapshot(self._lake_dir, name)
         from runlake.lake.verify import verify
         from runlake.public.api import Api
         from runlake.public.lists.attributes import client_of
@@ -410,7 +452,9 @@ class Lake(LakeRuns):
         return found
 
     def __repr__(self) -> str:
-        return line_for_screen(f"<Lake {str(self.path)!r}>")
+        at = "" if self._at is None else f" at {self._at!r}"
+        place = str(self._lake_dir) if self._published is None else self._published.url
+        return line_for_screen(f"<Lake {place!r}{at}>")
 
 
 def _settings(path: Any, offline: bool | None) -> Settings:

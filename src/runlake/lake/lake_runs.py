@@ -12,6 +12,7 @@ from runlake.lake.clusters.datasets import LakeDatasets
 from runlake.lake.disk_source import POLICIES, WARN, Lacking
 from runlake.lake.fixed_runs import FixedRuns
 from runlake.lake.one_run import find_one
+from runlake.lake.publishing.methods import Publishing
 from runlake.lake.query.selection import DEFAULT_ORDER, Selection
 from runlake.public.lists.filters import checked_filters
 from runlake.public.plot_arguments import N_POINTS
@@ -31,13 +32,12 @@ if TYPE_CHECKING:
     from runlake.charts.chart import Chart
     from runlake.lake.copies.export import ExportReport
     from runlake.lake.plan import LakePlan
-    from runlake.public.files import File
 
 T = TypeVar("T")
 PARQUET = "parquet"
 
 
-class LakeRuns(LakeDatasets):
+class LakeRuns(Publishing, LakeDatasets):
     """Runs of a lake; `Lake` is all of them, and `where` returns some of them.
 
     The methods are those of `Runs`, with the same answers, but no method makes a request. The
@@ -418,10 +418,6 @@ class LakeRuns(LakeDatasets):
         question = Question.from_arguments(keys, how, min_step, max_step)
         return plan_lake(self._fixed(WARN), question)
 
-    def files(self, pattern: str | None = None) -> dict[str, list[File]]:
-        """Return the files of all runs that were pulled with their files; as `Runs.files`."""
-        return self._fixed(WARN).files(pattern)
-
     def tables(self, key: str, step: int | None = None) -> pl.DataFrame:
         """Read the tables that the runs logged under one key; as `Runs.tables`."""
         return self._fixed(WARN).tables(key, step)
@@ -438,14 +434,16 @@ class LakeRuns(LakeDatasets):
         min_step: int | None = None,
         max_step: int | None = None,
         incomplete: str = WARN,
+        storage_options: Mapping[str, str] | None = None,
     ) -> ExportReport:
         """Copy the runs and their histories out of the lake.
 
         Parameters
         ----------
-        dest : path
-            A directory; for "duckdb", a file. What an earlier export with the same arguments wrote
-            there is kept if it is up to date, so an interrupted export continues.
+        dest : path or str
+            A directory, or the URL of one in object storage (``s3://bucket/prefix``); for "duckdb",
+            a file. What an earlier export with the same arguments wrote there is kept if it is up
+            to date, so an interrupted export continues.
         format : {"parquet", "csv", "jsonl", "duckdb"}
             The directory gets ``runs`` with a row per run, and ``history`` with a file per run; the
             database gets two tables of these names.
@@ -458,6 +456,8 @@ class LakeRuns(LakeDatasets):
             As for `scan`.
         incomplete : {"warn", "raise", "skip"}
             What to do with runs that lack keys or steps on disk; see the class.
+        storage_options : dict, optional
+            Options of the object storage; see `publish`.
 
         Returns
         -------
@@ -479,7 +479,8 @@ class LakeRuns(LakeDatasets):
         """
         from runlake.lake.copies.copying import copy_out
 
-        chosen = (format, keys, how, min_step, max_step, partition_by, columns)
+        steps = (min_step, max_step)
+        chosen = (format, keys, how, *steps, partition_by, columns, storage_options)
         return self._read(incomplete, copy_out(self._settings.cache_dir, dest, *chosen))
 
     def __len__(self) -> int:

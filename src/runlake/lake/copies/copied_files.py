@@ -71,20 +71,14 @@ class Copies:
             root.mkdir(parents=True, exist_ok=True)
             journal.write_text(json.dumps({"options": options}) + "\n")
             return cls(root, {})
-        head, *lines = journal.read_text(errors="replace").split("\n")
-        if _parsed(head).get("options") != json.loads(json.dumps(options)):
+        known, copied = read_journal(journal.read_text(errors="replace"))
+        if known != json.loads(json.dumps(options)):
             raise InvalidArgument(
                 f"{str(root)!r} has an export with other options. Name a new directory, or delete "
                 "this one."
             )
         for leftover in root.rglob(f"*{TEMPORARY}"):
             leftover.unlink(missing_ok=True)
-        copied = {}
-        for line in lines:
-            # The last line may be cut off: then its run is copied again.
-            with suppress(TypeError):
-                one = Copied(**_parsed(line))
-                copied[one.run] = one
         return cls(root, copied)
 
     @property
@@ -137,6 +131,21 @@ class Copies:
         """Delete the files of runs that are no longer in the export."""
         for run in self._copied.keys() - set(runs):
             (self.root / self._copied.pop(run).file).unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """Nothing is left to do: the journal has every file from the moment when it is there."""
+
+
+def read_journal(text: str) -> tuple[Any, dict[str, Copied]]:
+    """Return the options of an export and its complete files, by run, from its journal."""
+    head, *lines = text.split("\n")
+    copied = {}
+    for line in lines:
+        # The last line may be cut off: then its run is copied again.
+        with suppress(TypeError):
+            one = Copied(**_parsed(line))
+            copied[one.run] = one
+    return _parsed(head).get("options"), copied
 
 
 def _parsed(line: str) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from runlake.errors import InvalidArgument, InvalidType
 from runlake.history.runs.run_table import STRUCTS, checked_columns
+from runlake.lake.bucket import Bucket
 from runlake.lake.copies.export import ExportReport, Outline, export_runs
 from runlake.lake.copies.file_formats import CSV, JSONL, PARQUET
 from runlake.lake.fixed_runs import FixedRuns
@@ -27,6 +28,7 @@ def copy_out(
     max_step: int | None,
     partition_by: Sequence[str] | None,
     columns: Sequence[str] | None,
+    storage_options: Mapping[str, str] | None = None,
 ) -> Callable[[FixedRuns], ExportReport]:
     """Check the arguments of an export; return the function that makes it.
 
@@ -34,7 +36,7 @@ def copy_out(
     ----------
     root : Path
         Root of the cache, into which nothing is copied.
-    dest, form, keys, how, min_step, max_step, partition_by, columns
+    dest, form, keys, how, min_step, max_step, partition_by, columns, storage_options
         As for `LakeRuns.export`.
 
     Raises
@@ -43,11 +45,8 @@ def copy_out(
         If an argument is wrong.
     """
     check_word(form, "format", (PARQUET, CSV, JSONL, DUCKDB))
-    if not isinstance(dest, (str, os.PathLike)) or not str(dest):
-        raise InvalidType(f"dest must be a path, not {dest!r}.")
-    target = Path(dest)
-    if target.resolve().is_relative_to(root.resolve()):
-        raise InvalidArgument(f"{str(target)!r} is inside the lake. Name another directory.")
+    bucket = place_outside(root, dest, storage_options)
+    target = bucket if bucket.directory is None else Path(dest)
     folders = _scalar_columns(partition_by or (), "partition_by")
     repeated = tuple(
         name for name in checked_columns(columns or ()) if name not in (RUN_ID, *folders)
@@ -62,6 +61,25 @@ def copy_out(
         return lambda runs: export_database(runs, target, outline)
     outline = Outline(form, question, repeated, folders)
     return lambda runs: export_runs(runs, target, outline)
+
+
+def place_outside(
+    root: Path, dest: Any, storage_options: Mapping[str, str] | None = None
+) -> Bucket:
+    """Return the place that an argument names: a directory outside of the lake, or a URL.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is neither.
+    """
+    if not isinstance(dest, (str, os.PathLike)) or not str(dest):
+        raise InvalidType(f"dest must be a path or the URL of a bucket, not {dest!r}.")
+    bucket = Bucket.at(dest, storage_options)
+    place = bucket.directory
+    if place is not None and place.resolve().is_relative_to(root.resolve()):
+        raise InvalidArgument(f"{str(dest)!r} is inside the lake. Name another directory.")
+    return bucket
 
 
 def _scalar_columns(names: Sequence[str], argument: str) -> tuple[str, ...]:

@@ -18,8 +18,10 @@ from runlake.history.frames.scan import plan_keys, plan_sources
 from runlake.history.frames.sources import Types, answer_types
 from runlake.history.reader import Reading
 from runlake.history.runs.open import ListedRun
+from runlake.lake.bucket import Bucket
+from runlake.lake.copies.bucket_copies import BucketCopies
 from runlake.lake.copies.copied_files import Copied, Copies
-from runlake.lake.copies.file_formats import write_rows, write_table
+from runlake.lake.copies.file_formats import AnyCopies, write_rows, write_table
 from runlake.lake.fixed_runs import FixedRuns
 from runlake.values import RUN_ID, Question
 
@@ -71,8 +73,8 @@ class ExportReport:
 
     Parameters
     ----------
-    path : Path
-        The directory or file.
+    path : Path or str
+        The directory or file; of an export to object storage, its URL.
     n_runs : int
         Number of runs.
     n_files, n_bytes : int
@@ -83,7 +85,7 @@ class ExportReport:
         What runs lacked on disk; the keys are the names of the column ``run_id``.
     """
 
-    path: Path
+    path: Path | str
     n_runs: int
     n_files: int
     n_bytes: int
@@ -99,16 +101,16 @@ class ExportReport:
         )
 
 
-def export_runs(runs: FixedRuns, dest: Path, outline: Outline) -> ExportReport:
+def export_runs(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> ExportReport:
     """Write a file of rows per run, and a file with the fields of all runs.
 
     Parameters
     ----------
     runs : FixedRuns
         The runs.
-    dest : Path
-        The directory. Files that an earlier export of the same outline wrote are kept if their runs
-        have not changed.
+    dest : Path or Bucket
+        The directory, or the place in object storage. Files that an earlier export of the same
+        outline wrote are kept if their runs have not changed.
     outline : Outline
         What to copy.
 
@@ -117,7 +119,7 @@ def export_runs(runs: FixedRuns, dest: Path, outline: Outline) -> ExportReport:
     InvalidArgument
         If the directory has files that are not of an export, or of one with another outline.
     """
-    copies = Copies.open(dest, outline.options)
+    copies = _open_copies(dest, outline)
     listed = runs.listed()
     cells = _cells(runs, (*outline.partition_by, *outline.columns))
     types = _common_types(runs, listed, outline.question)
@@ -137,13 +139,25 @@ def export_runs(runs: FixedRuns, dest: Path, outline: Outline) -> ExportReport:
                 _copy(copies, outline, run, of_run, reading, types, identity)
     copies.drop_others({run.run_id for run in listed})
     write_table(copies, f"{RUNS}.{outline.format}", runs.flat_table())
+    copies.finish()
     return ExportReport(
-        dest, len(listed), copies.n_files, copies.n_bytes, n_kept, dict(runs.source.lacking)
+        dest.url if isinstance(dest, Bucket) else dest,
+        len(listed),
+        copies.n_files,
+        copies.n_bytes,
+        n_kept,
+        dict(runs.source.lacking),
     )
 
 
+def _open_copies(dest: Path | Bucket, outline: Outline) -> AnyCopies:
+    if isinstance(dest, Bucket):
+        return BucketCopies.open(dest, outline.options)
+    return Copies.open(dest, outline.options)
+
+
 def _copy(
-    copies: Copies,
+    copies: AnyCopies,
     outline: Outline,
     run: ListedRun,
     cells: Mapping[str, Any],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import tempfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from runlake.errors import InvalidArgument
+from runlake.lake.bucket import Bucket
 from runlake.lake.copies.copied_files import TEMPORARY
 from runlake.lake.copies.export import HISTORY, RUNS, ExportReport, Outline, export_runs
 from runlake.lake.copies.file_formats import PARQUET
@@ -19,7 +21,7 @@ from runlake.lake.fixed_runs import FixedRuns
 MARK = "runlake_export"
 
 
-def export_database(runs: FixedRuns, dest: Path, outline: Outline) -> ExportReport:
+def export_database(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> ExportReport:
     """Write a database with the tables ``runs`` and ``history``.
 
     The rows are first copied to Parquet files beside the database, so that an interrupted export
@@ -29,8 +31,9 @@ def export_database(runs: FixedRuns, dest: Path, outline: Outline) -> ExportRepo
     ----------
     runs : FixedRuns
         The runs.
-    dest : Path
-        The file. A database that an earlier export wrote is replaced.
+    dest : Path or Bucket
+        The file, or the object in object storage, which is always written as a whole. A database
+        that an earlier export wrote is replaced.
     outline : Outline
         What to copy; its format is that of the files beside the database.
 
@@ -39,6 +42,8 @@ def export_database(runs: FixedRuns, dest: Path, outline: Outline) -> ExportRepo
     InvalidArgument
         If the file exists and was not written by an export.
     """
+    if isinstance(dest, Bucket):
+        return _export_to_bucket(runs, dest, outline)
     if dest.exists() and not _is_ours(dest):
         raise InvalidArgument(f"{str(dest)!r} was not written by an export. Name a new file.")
     dest.parent.mkdir(parents=True, exist_ok=True)
@@ -53,6 +58,15 @@ def export_database(runs: FixedRuns, dest: Path, outline: Outline) -> ExportRepo
         temporary.unlink(missing_ok=True)
     shutil.rmtree(parts, ignore_errors=True)
     return replace(report, path=dest, n_files=1, n_bytes=dest.stat().st_size)
+
+
+def _export_to_bucket(runs: FixedRuns, dest: Bucket, outline: Outline) -> ExportReport:
+    with tempfile.TemporaryDirectory(prefix="runlake-") as directory:
+        file = Path(directory) / "lake.duckdb"
+        report = export_database(runs, file, outline)
+        url, _, name = dest.url.rpartition("/")
+        Bucket(url, dest.options).write(name, file)
+    return replace(report, path=dest.url)
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, parts: Path) -> None:

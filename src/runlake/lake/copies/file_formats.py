@@ -15,10 +15,12 @@ from runlake.history.frames.json_columns import encode_json
 from runlake.history.frames.scan import scan_as
 from runlake.history.frames.sources import Types
 from runlake.history.reader import Reading
+from runlake.lake.copies.bucket_copies import BucketCopies
 from runlake.lake.copies.copied_files import Copies
 
 PARQUET, CSV, JSONL = "parquet", "csv", "jsonl"
 BATCH_ROWS = 10_000
+AnyCopies = Copies | BucketCopies
 
 
 def write_rows(
@@ -52,7 +54,7 @@ def write_rows(
         _scalars(frame).sink_csv(file)
 
 
-def write_table(copies: Copies, name: str, table: pl.DataFrame) -> None:
+def write_table(copies: AnyCopies, name: str, table: pl.DataFrame) -> None:
     """Write the table of the runs, whose columns are scalars."""
     with copies.writing(name) as file:
         if name.endswith(PARQUET):

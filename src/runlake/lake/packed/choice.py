@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runlake.lake.packed.elsewhere import find_elsewhere
 from runlake.lake.packed.place import PackedPlace
 from runlake.values import Question
 
@@ -67,7 +68,7 @@ def choose_packed(root: Path, relative: Mapping[str, str]) -> PackedChoice | Non
     relative : mapping of str to str
         See `PackedChoice`.
     """
-    if not PackedPlace(root).is_there:
+    if not PackedPlace(root).is_there and find_elsewhere(root) is None:
         return None
     from runlake.lake.packed.view import open_view
 

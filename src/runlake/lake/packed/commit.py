@@ -20,11 +20,12 @@ from typing import Any
 import polars as pl
 
 from runlake.errors import CacheError
+from runlake.lake.packed.moment import Moment, PackedFile
 from runlake.lake.packed.place import METRICS, RUNS, STATS
 from runlake.lake.packed.schemas import FIELDS
 from runlake.lake.packed.segments import Segment, WrittenFile, write_rows
 from runlake.lake.packed.state import NAMES, empty_runs, read_files
-from runlake.lake.packed.table import Moment, Outdated, PackedFile, Tables
+from runlake.lake.packed.table import Outdated, Tables
 
 ATTEMPTS = 20
 # More files of `runs` than this are written into one.

@@ -11,11 +11,12 @@ import polars as pl
 import pyarrow as pa
 
 from runlake.lake.packed.commit import commit_state
+from runlake.lake.packed.moment import PackedFile
 from runlake.lake.packed.numbers import open_batches
 from runlake.lake.packed.place import METRICS, STATS
 from runlake.lake.packed.segments import WrittenFile, write_tables
 from runlake.lake.packed.state import read_packed_runs
-from runlake.lake.packed.table import Outdated, PackedFile, Tables
+from runlake.lake.packed.table import Outdated, Tables
 
 # Files of one size class, each class four times the size of the one before.
 MAX_FILES_OF_CLASS = 8

@@ -216,7 +216,7 @@ def _write(
     keys: Iterable[pa.Table],
 ) -> WrittenFile:
     path, partial = _new_file(place, table, numbers)
-    with _writer(partial, schema) as writer:
+    with open_writer(partial, schema) as writer:
         shared: list[pa.Table] = []
         n_shared = 0
         for rows in keys:
@@ -246,7 +246,7 @@ def write_rows(
     """Write a frame with the columns of a table as a data file."""
     schema = arrow_schema(table)
     path, partial = _new_file(place, table, numbers)
-    with _writer(partial, schema) as writer:
+    with open_writer(partial, schema) as writer:
         found = rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
         writer.write_table(found, row_group_size=OWN_ROWS)
     return _finished(table, path, partial)
@@ -268,7 +268,8 @@ def _new_file(place: PackedPlace, table: str, numbers: tuple[int, int]) -> tuple
     return path, path.with_name(path.name + PARTIAL)
 
 
-def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Return a writer of a data file with these columns."""
     names = [name for name in schema.names if name in ("key", "run", "type", "kind")]
     steps = {"step": "DELTA_BINARY_PACKED"} if "step" in schema.names else None
     return pq.ParquetWriter(

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
+from runlake.lake.packed.moment import Moment, PackedFile
 from runlake.lake.packed.place import RUNS
 from runlake.lake.packed.schemas import SCHEMAS
-from runlake.lake.packed.table import Moment, PackedFile, Tables
+from runlake.lake.packed.table import Tables
 
 NAMES = [column.name for column in SCHEMAS[RUNS]]
 # What a read and a pack need of each run.

@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from runlake.errors import CacheError, MissingExtra
 from runlake.lake.packed.metadata_files import newest_metadata
+from runlake.lake.packed.moment import NOTHING, Moment, PackedFile
 from runlake.lake.packed.place import (
     METRICS,
     NAMESPACE,
@@ -28,12 +28,13 @@ from runlake.lake.packed.place import (
 from runlake.lake.packed.schemas import KEY_ID, RUN_ID_FIELD, SCHEMAS
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog.sql import SqlCatalog
+    from pyiceberg.catalog import Catalog
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
 
 PREFIX = "runlake.snapshot."
 BUSY_SECONDS = 60
+CREATE_ATTEMPTS = 5
 COMMON = {
     "format-version": "2",
     "commit.manifest-merge.enabled": "true",
@@ -54,59 +55,6 @@ class Outdated(Exception):
     """Another process changed a table meanwhile; the caller reads it again and tries again."""
 
 
-@dataclass(frozen=True, slots=True)
-class PackedFile:
-    """A data file of a table.
-
-    Parameters
-    ----------
-    path : str
-        Its path.
-    n_rows, n_bytes : int
-        Rows, and length.
-    first_key, last_key : str or None
-        Lowest and highest key in it; None if unknown, or if the table has no keys.
-    first_run, last_run : int or None
-        Lowest and highest number of a run in it.
-    """
-
-    path: str
-    n_rows: int
-    n_bytes: int
-    first_key: str | None
-    last_key: str | None
-    first_run: int | None
-    last_run: int | None
-
-    def may_hold(self, key: str | None) -> bool:
-        """Return whether the file can have rows of a key; None means any key."""
-        if key is None or self.first_key is None or self.last_key is None:
-            return True
-        # Iceberg orders texts by their bytes.
-        return self.first_key.encode() <= key.encode() <= self.last_key.encode()
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One moment of the lake: a snapshot of ``runs``, and those of the other tables it names.
-
-    Parameters
-    ----------
-    ids : mapping of str to int or None
-        The snapshot of each table; None for a table without data.
-    """
-
-    ids: Mapping[str, int | None]
-
-    @property
-    def runs(self) -> int | None:
-        """The snapshot of ``runs``; None before the first commit."""
-        return self.ids[RUNS]
-
-
-NOTHING = Moment(dict.fromkeys(TABLES))
-
-
 class Tables:
     """The packed tables of one directory; see `open_tables`.
 
@@ -114,11 +62,11 @@ class Tables:
     ----------
     place : PackedPlace
         Their directory.
-    catalog : SqlCatalog
+    catalog : Catalog
         The catalog of pyiceberg.
     """
 
-    def __init__(self, place: PackedPlace, catalog: SqlCatalog) -> None:
+    def __init__(self, place: PackedPlace, catalog: Catalog) -> None:
         self.place = place
         self._catalog = catalog
         self._loaded: dict[str, Table] = {}
@@ -126,11 +74,15 @@ class Tables:
 
     def close(self) -> None:
         """Close the connections to the catalog."""
-        self._catalog.engine.dispose()
+        self._catalog.close()
 
     def reload(self) -> None:
         """Read the tables again at their next use, as other processes may have changed them."""
         self._loaded.clear()
+
+    def metadata(self) -> dict[str, str]:
+        """Return the place of the current metadata of each table."""
+        return {name: self._table(name).metadata_location for name in TABLES}
 
     def heads(self) -> dict[str, int | None]:
         """Return the newest snapshot of each table; not all of it may be named by ``runs``."""
@@ -413,6 +365,89 @@ def open_tables(place: PackedPlace, *, creates: bool = False) -> Iterator[Tables
             tables.close()
 
 
+@contextmanager
+def open_tables_at(
+    place: PackedPlace,
+    location: str,
+    storage: Mapping[str, str],
+    catalog: Mapping[str, str] | None,
+    known: Mapping[str, str],
+) -> Iterator[Tables]:
+    """Open the tables of a published lake; tables that do not exist are created.
+
+    Parameters
+    ----------
+    place : PackedPlace
+        A directory on this machine, for files that are written before they are uploaded.
+    location : str
+        URL of the published lake.
+    storage : mapping of str to str
+        pyiceberg's properties of the storage.
+    catalog : mapping of str to str or None
+        pyiceberg's properties of the catalog that several writers share; None if there is none.
+    known : mapping of str to str
+        The current metadata of each table, if there is no catalog.
+
+    Raises
+    ------
+    MissingExtra
+        If pyiceberg is not installed.
+    CacheError
+        If the tables cannot be used.
+    """
+    _import()
+    from pyiceberg.catalog import load_catalog
+    from sqlalchemy.exc import SQLAlchemyError
+
+    place.path.mkdir(parents=True, exist_ok=True)
+    own = {"type": "sql", "uri": f"sqlite:///{place.catalog}", "init_catalog_tables": "false"}
+    tables: Tables | None = None
+    try:
+        found = load_catalog("runlake", **(own if catalog is None else catalog), **storage)
+        tables = Tables(place, found)
+        for left in reversed(range(CREATE_ATTEMPTS)):
+            try:
+                _create_missing(found, location, known)
+                break
+            except SQLAlchemyError:  # another writer creates the same at this moment
+                if not left:
+                    raise
+        yield tables
+    except _failures() as error:
+        raise CacheError(
+            f"The tables of the published lake at {location!r} cannot be used "
+            f"({type(error).__name__}). Check that the storage and the catalog can be reached.",
+            path=location,
+        ) from error
+    finally:
+        if tables is not None:
+            tables.close()
+
+
+def _create_missing(catalog: Catalog, location: str, known: Mapping[str, str]) -> None:
+    """Register the tables whose metadata is known, and create those that do not exist."""
+    from pyiceberg.catalog.sql import SqlCatalog
+    from pyiceberg.exceptions import TableAlreadyExistsError
+
+    if isinstance(catalog, SqlCatalog):
+        catalog.create_tables()
+    catalog.create_namespace_if_not_exists(NAMESPACE)
+    there = {name for _, name in catalog.list_tables(NAMESPACE)}
+    for name in (one for one in TABLES if one not in there):
+        try:
+            if name in known:
+                catalog.register_table((NAMESPACE, name), known[name])
+            else:
+                catalog.create_table(
+                    (NAMESPACE, name),
+                    _schema(name),
+                    location=f"{location}/{name}",
+                    properties=COMMON | (OF_RUNS if name == RUNS else {}),
+                )
+        except TableAlreadyExistsError:  # by another writer
+            continue
+
+
 def _import() -> Any:
     try:
         from pyiceberg.catalog.sql import SqlCatalog
@@ -432,7 +467,7 @@ def _failures() -> tuple[type[Exception], ...]:
     return (SQLAlchemyError, NoSuchTableError, OSError)
 
 
-def _complete(place: PackedPlace, catalog: SqlCatalog, *, creates: bool) -> None:
+def _complete(place: PackedPlace, catalog: Catalog, *, creates: bool) -> None:
     """Register tables that only lost their catalog, and create tables that never existed."""
     from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
 

@@ -122,7 +122,7 @@ def _read(
     paths = view.files_of(table, key, (low, high))
     if not paths:
         return Values.nothing(pa.null())
-    rows = pl.scan_parquet(paths, glob=False).filter(pl.col("key") == key)
+    rows = view.scan(paths).filter(pl.col("key") == key)
     if len(numbers) <= max(1, FEW * len(view.runs)):
         wanted = pl.Series(numbers, dtype=pl.Int32)
         rows = rows.filter(

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 from cachetools import LRUCache
 
 from runlake.errors import CacheError, MissingExtra
-from runlake.lake.packed.place import STATS, PackedPlace
+from runlake.lake.packed.elsewhere import Elsewhere, find_elsewhere
+from runlake.lake.packed.moment import NOTHING, Moment, PackedFile
+from runlake.lake.packed.place import RUNS, STATS, TABLES, PackedPlace
 from runlake.lake.packed.sources import read_sources
 from runlake.lake.packed.state import read_packed_runs
-from runlake.lake.packed.table import Moment, PackedFile, Tables, open_tables
+from runlake.lake.packed.table import Tables, open_tables
 
 logger = logging.getLogger("runlake.lake")
 _known: LRUCache[tuple[Path, str], PackedView | None] = LRUCache(4)
@@ -45,12 +47,18 @@ class PackedView:
         The packed runs, by their directory.
     files : mapping of str to tuple of PackedFile
         The data files of each table.
+    storage_options : mapping or None
+        Options of the object storage with the files; None if they are on this machine.
+    is_published : bool
+        True if the tables are a published lake: there are no exports beside them.
     """
 
     place: PackedPlace
     moment: Moment
     runs: Mapping[str, PackedVersion]
     files: Mapping[str, tuple[PackedFile, ...]]
+    storage_options: Mapping[str, str] | None = None
+    is_published: bool = False
     _current: dict[str, dict[str, int]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -65,6 +73,8 @@ class PackedView:
 
     def current(self) -> dict[str, int]:
         """Return the numbers of the runs that have not changed since they were packed."""
+        if self.is_published:
+            return {directory: version.number for directory, version in self.runs.items()}
         sources = read_sources(self.place.root) or ()
         found = {}
         for one in sources:
@@ -87,6 +97,11 @@ class PackedView:
             ]
         return [one.path for one in found]
 
+    def scan(self, paths: Sequence[str]) -> pl.LazyFrame:
+        """Return the rows of data files."""
+        options = None if self.storage_options is None else dict(self.storage_options)
+        return pl.scan_parquet(list(paths), glob=False, storage_options=options)
+
     def stats(
         self, columns: Sequence[str], keys: Sequence[str] | None, numbers: Sequence[int]
     ) -> pl.DataFrame:
@@ -108,7 +123,7 @@ class PackedView:
             from runlake.lake.packed.stats import empty_stats
 
             return empty_stats().select(columns)
-        rows = pl.scan_parquet([one.path for one in files], glob=False)
+        rows = self.scan([one.path for one in files])
         if keys is not None and len(keys) == 1:
             rows = rows.filter(pl.col("key") == keys[0])
         elif keys is not None:
@@ -128,9 +143,15 @@ class PackedView:
 def open_view(root: Path) -> PackedView | None:
     """Return the packed tables as they are now; None if there are none that can be read.
 
-    Without the extra ``lake``, and if the tables are damaged, runs are read from their exports.
+    Without the extra ``lake``, and if the tables are damaged, runs are read from their exports. A
+    snapshot that has no tables of its own reads those of its lake as they were.
     """
-    place = PackedPlace(root)
+    place, tag = PackedPlace(root), None
+    there = None if place.is_there else find_elsewhere(root)
+    if there is not None and there.root is None:
+        return _published_view(root, there)
+    if there is not None and there.root is not None:
+        place, tag = PackedPlace(there.root), there.tag
     if not place.is_there:
         return None
     head = place.head() or ""
@@ -140,8 +161,10 @@ def open_view(root: Path) -> PackedView | None:
     found: PackedView | None = None
     try:
         with open_tables(place) as tables:
-            moment = tables.snapshot_ids()
+            moment = tables.snapshot_ids(tag)
             found = None if moment.runs is None else PackedView.at(tables, moment)
+            if found is not None and tag is not None:
+                found = replace(found, place=PackedPlace(root))
     except MissingExtra as missing:
         logger.debug("The packed tables are not read: %s", missing)
         return None
@@ -152,3 +175,24 @@ def open_view(root: Path) -> PackedView | None:
         if place.head() == head and head:
             _known[root, head] = found
     return found
+
+
+def _published_view(root: Path, there: Elsewhere) -> PackedView:
+    """Return the tables of a published lake, whose files are known without their metadata."""
+    options = dict(there.options) or None
+    with _guard:
+        known = _known.get((root, ""))
+    if known is not None:
+        # The options, and the credentials among them, may be others now.
+        return replace(known, storage_options=options)
+    files = {name: tuple(PackedFile(*one) for one in there.files.get(name, ())) for name in TABLES}
+    view = PackedView(PackedPlace(root), NOTHING, {}, files, options, is_published=True)
+    runs: dict[str, PackedVersion] = {}
+    if files[RUNS]:
+        rows = view.scan([one.path for one in files[RUNS]])
+        found = rows.select("directory", "run", "source", "n_rows").collect()
+        runs = {directory: PackedVersion(*version) for directory, *version in found.iter_rows()}
+    view = replace(view, runs=runs)
+    with _guard:
+        _known[root, ""] = view
+    return view

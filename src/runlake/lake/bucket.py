@@ -1,0 +1,227 @@
+"""`Bucket`: objects below a URL, in object storage or in a directory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from runlake.errors import FileTransferError, InvalidArgument, InvalidType, MissingExtra
+from runlake.settings.storage import storage_options
+
+SCHEMES = ("s3", "s3a", "gs", "az", "abfs", "abfss", "azure", "adl")
+LOCAL = "file"
+RETRY_SECONDS = 60
+STATUS = re.compile(r"status code: (\d{3})")
+BASE_ERROR = "BaseError"
+
+
+class Conflict(Exception):
+    """An object is no longer in the version that was to be replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object in a bucket.
+
+    Parameters
+    ----------
+    name : str
+        Its name below the URL.
+    n_bytes : int
+        Its length.
+    modified_at : float
+        When it was written, in seconds since 1970.
+    """
+
+    name: str
+    n_bytes: int
+    modified_at: float
+
+
+def is_storage_url(place: object) -> bool:
+    """Return whether a place is the URL of object storage, and not a path."""
+    return isinstance(place, str) and urlsplit(place).scheme.lower() in SCHEMES
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Objects below a URL; nothing is requested until a method is called.
+
+    Parameters
+    ----------
+    url : str
+        ``s3://bucket/prefix``, or that of another storage; or ``file://`` and a path. Without a
+        slash at its end.
+    options : mapping of str to str
+        Options of the storage, as polars takes them; they replace those of the environment.
+    """
+
+    url: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def at(cls, place: Any, options: Mapping[str, str] | None = None) -> Bucket:
+        """Return the bucket of a URL, or of a directory.
+
+        Parameters
+        ----------
+        place : str or path
+            A URL or a path.
+        options : mapping, optional
+            See the class.
+
+        Raises
+        ------
+        InvalidType
+            If an argument is of a wrong type.
+        InvalidArgument
+            If the URL names no bucket.
+        """
+        if options is not None and not isinstance(options, Mapping):
+            raise InvalidType(f"storage_options must be a dict, not {options!r}.")
+        if is_storage_url(place):
+            parts = urlsplit(place)
+            if not parts.netloc or parts.query or parts.fragment:
+                raise InvalidArgument(f"{place!r} is not the URL of a bucket: s3://bucket/prefix.")
+            given = {str(name): str(value) for name, value in (options or {}).items()}
+            return cls(place.rstrip("/"), {**storage_options(parts.scheme), **given})
+        if isinstance(place, str) and "://" in place:
+            raise InvalidArgument(
+                f"{place!r} has a scheme that is not supported. Use a path, or one of "
+                f"{', '.join(f'{one}://' for one in SCHEMES[:3])}."
+            )
+        return cls(f"{LOCAL}://{Path(place).absolute()}")
+
+    @property
+    def directory(self) -> Path | None:
+        """The directory, if the objects are files; else None."""
+        is_local = self.url.startswith(f"{LOCAL}://")
+        return Path(self.url.removeprefix(f"{LOCAL}://")) if is_local else None
+
+    def place_of(self, name: str) -> str:
+        """Return the URL of an object, or its path."""
+        directory = self.directory
+        return f"{self.url}/{name}" if directory is None else str(directory / name)
+
+    def read(self, name: str) -> tuple[bytes, str | None] | None:
+        """Return the content of an object and its version; None if there is no such object."""
+        import obstore
+
+        with self._reading(name):
+            try:
+                found = obstore.get(self._store(), name)
+                return bytes(found.bytes()), found.meta["e_tag"]
+            except FileNotFoundError:
+                return None
+
+    def write(self, name: str, content: bytes | Path) -> None:
+        """Write an object, in place of one that has its name."""
+        import obstore
+
+        with self._reading(name, "written"):
+            obstore.put(self._store(), name, content)
+
+    def replace(self, name: str, content: bytes, version: str | None) -> None:
+        """Replace one version of an object; without a version, write an object that is new.
+
+        Raises
+        ------
+        Conflict
+            If the object has another version, or exists already.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        directory = self.directory
+        if directory is not None and version is not None:
+            self._replace_file(directory, name, content, version)
+            return
+        with self._reading(name, "written"):
+            try:
+                mode: Any = "create" if version is None else {"e_tag": version}
+                obstore.put(self._store(), name, content, mode=mode)
+            except (AlreadyExistsError, PreconditionError) as error:
+                raise Conflict(name) from error
+
+    def _replace_file(self, directory: Path, name: str, content: bytes, version: str) -> None:
+        from filelock import FileLock
+
+        # File systems compare no versions: a lock keeps two writers apart.
+        with FileLock(directory / f".{name}.lock"):
+            found = self.read(name)
+            if found is None or found[1] != version:
+                raise Conflict(name)
+            self.write(name, content)
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        """Yield the objects whose names begin with a folder."""
+        import obstore
+
+        with self._reading(prefix):
+            for page in obstore.list(self._store(), prefix or None):
+                for one in page:
+                    modified_at = one["last_modified"].timestamp()
+                    yield Stored(one["path"], one["size"], modified_at)
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete objects; those that do not exist are left out."""
+        import obstore
+
+        for name in names:
+            with self._reading(name, "deleted"):
+                try:
+                    obstore.delete(self._store(), name)
+                except FileNotFoundError:
+                    continue
+
+    def _store(self) -> Any:
+        try:
+            from obstore.store import LocalStore, from_url
+        except ImportError:
+            raise MissingExtra(
+                "Buckets need obstore. Install it with 'pip install runlake[lake]'.", extra="lake"
+            ) from None
+        directory = self.directory
+        if directory is not None:
+            return LocalStore(directory, mkdir=True, automatic_cleanup=True)
+        return from_url(self.url, **self._arguments())
+
+    def _arguments(self) -> dict[str, Any]:
+        is_plain = any(value.startswith("http://") for value in self.options.values())
+        return {
+            "config": dict(self.options),
+            "client_options": {"allow_http": is_plain},
+            "retry_config": {"max_retries": 5, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
+        }
+
+    @contextmanager
+    def _reading(self, name: str, done: str = "read") -> Iterator[None]:
+        """Turn the errors of obstore, whose texts have URLs, into ours."""
+        try:
+            yield
+        except Conflict:
+            raise
+        except Exception as error:
+            if not _is_of_storage(error):
+                raise
+            found = STATUS.search(str(error))
+            status = int(found[1]) if found else None
+            reason = type(error).__name__ if status is None else f"HTTP {status}"
+            raise FileTransferError(
+                f"{self.place_of(name)!r} cannot be {done} ({reason}). Check that the bucket "
+                "exists and that the credentials in the environment, such as "
+                "AWS_ACCESS_KEY_ID, allow it.",
+                status=status,
+            ) from error
+
+
+def _is_of_storage(error: Exception) -> bool:
+    """Return whether an error is of obstore, which raises some built-in errors too."""
+    names = {one.__name__ for one in type(error).__mro__}
+    return BASE_ERROR in names or isinstance(error, (OSError, ValueError))

@@ -1,0 +1,113 @@
+"""The files of an export in object storage: written here, and uploaded one by one."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from runlake.errors import InvalidArgument
+from runlake.lake.bucket import Bucket
+from runlake.lake.copies.copied_files import JOURNAL, Copied, read_journal
+
+# Objects cannot be appended to, so the journal is uploaded again now and then.
+FILES_PER_JOURNAL = 50
+
+
+class BucketCopies:
+    """The files of an export in object storage; see `runlake.lake.copies.copied_files.Copies`.
+
+    Parameters
+    ----------
+    bucket : Bucket
+        The place of the export.
+    options : mapping
+        The options of the export, as JSON values.
+    copied : mapping of str to Copied
+        The files that are complete, by run.
+    """
+
+    def __init__(
+        self, bucket: Bucket, options: Mapping[str, Any], copied: Mapping[str, Copied]
+    ) -> None:
+        self._bucket = bucket
+        self._options = options
+        self._copied = dict(copied)
+        self._sizes = {one.name: one.n_bytes for one in bucket.list()}
+        self._n_unsaved = 0
+
+    @classmethod
+    def open(cls, bucket: Bucket, options: Mapping[str, Any]) -> BucketCopies:
+        """Begin an export, or continue one with the same options.
+
+        Raises
+        ------
+        InvalidArgument
+            If there are objects that are not of an export, or of one with other options.
+        """
+        found = bucket.read(JOURNAL)
+        if found is None:
+            copies = cls(bucket, options, {})
+            if copies._sizes:
+                raise InvalidArgument(
+                    f"{bucket.url!r} has files that no export wrote. Name a new place."
+                )
+            copies.finish()
+            return copies
+        known, copied = read_journal(found[0].decode(errors="replace"))
+        if known != json.loads(json.dumps(options)):
+            raise InvalidArgument(
+                f"{bucket.url!r} has an export with other options. Name a new place, or delete "
+                "this one."
+            )
+        return cls(bucket, options, copied)
+
+    @property
+    def n_files(self) -> int:
+        """Number of files with rows."""
+        return len(self._copied)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the files with rows."""
+        return sum(self._sizes.get(one.file, 0) for one in self._copied.values())
+
+    def has(self, run: str, identity: str) -> bool:
+        """Return whether the file of a run is complete and up to date."""
+        known = self._copied.get(run)
+        return known is not None and known.identity == identity and known.file in self._sizes
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Yield a path on this machine; the file that was written there is then uploaded."""
+        with tempfile.TemporaryDirectory(prefix="runlake-") as directory:
+            file = Path(directory) / "file"
+            yield file
+            self._bucket.write(name, file)
+            self._sizes[name] = file.stat().st_size
+
+    def note(self, copied: Copied) -> None:
+        """Note that a file is complete."""
+        former = self._copied.get(copied.run)
+        if former is not None and former.file != copied.file:
+            self._bucket.delete([former.file])
+        self._copied[copied.run] = copied
+        self._n_unsaved += 1
+        if self._n_unsaved >= FILES_PER_JOURNAL:
+            self.finish()
+
+    def drop_others(self, runs: Collection[str]) -> None:
+        """Delete the files of runs that are no longer in the export."""
+        gone = [self._copied.pop(run).file for run in self._copied.keys() - set(runs)]
+        self._bucket.delete(gone)
+
+    def finish(self) -> None:
+        """Upload the journal."""
+        lines = [json.dumps({"options": self._options})]
+        lines += [json.dumps(asdict(one)) for one in self._copied.values()]
+        self._bucket.write(JOURNAL, "\n".join([*lines, ""]).encode())
+        self._n_unsaved = 0

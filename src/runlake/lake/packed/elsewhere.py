@@ -1,0 +1,65 @@
+"""Packed tables that are not below the root of the lake that reads them.
+
+A published lake is read through a directory of its own, which has the catalog of its runs and a
+file that names the tables. A snapshot of a lake reads the tables of the lake as they were.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+FILE = "tables.json"
+# Options of object storage have credentials, so they are never written to disk.
+_options: dict[Path, Mapping[str, str]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where the packed tables of a lake are.
+
+    Parameters
+    ----------
+    root : Path or None
+        The root of the lake that has the tables; None if they are published.
+    tag : str or None
+        The tag of the moment to read.
+    files : mapping of str to list
+        Of a published lake, the data files of each table: URL or path, then the fields of
+        `runlake.lake.packed.table.PackedFile`.
+    options : mapping of str to str
+        Options of the object storage.
+    """
+
+    root: Path | None = None
+    tag: str | None = None
+    files: Mapping[str, list[list[Any]]] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def write(self, root: Path) -> None:
+        """Note for the lake at a root where its tables are."""
+        document = {
+            "root": None if self.root is None else str(self.root),
+            "tag": self.tag,
+            "files": dict(self.files),
+        }
+        (root / FILE).write_text(json.dumps(document))
+
+
+def find_elsewhere(root: Path) -> Elsewhere | None:
+    """Return where the tables of a lake are; None if they are below its root."""
+    try:
+        found = json.loads((root / FILE).read_bytes())
+        place = None if found["root"] is None else (root / found["root"]).resolve()
+        options = _options.get(root, {})
+        return Elsewhere(place, found["tag"], found["files"], options)
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def use_storage(root: Path, options: Mapping[str, str]) -> None:
+    """Set the options by which this process reads the tables of the published lake at a root."""
+    _options[root] = dict(options)

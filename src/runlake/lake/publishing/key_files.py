@@ -1,0 +1,54 @@
+"""The packed data files of a key, for programs that read Parquet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runlake.errors import IncompleteWarning, NotCached
+from runlake.errors.user_line import warn
+from runlake.lake.fixed_runs import FixedRuns
+from runlake.lake.packed.place import METRICS
+from runlake.lake.packed.view import PackedView
+
+# In a pattern of file names, these stand for other characters.
+WILDCARDS = frozenset("%_*?[")
+
+
+def find_key_files(runs: FixedRuns, key: Any) -> list[str] | None:
+    """Return the packed data files with rows of a key; None if the runs have no such key.
+
+    Parameters
+    ----------
+    runs : FixedRuns
+        The runs.
+    key : str
+        A key, or a pattern of file names.
+
+    Raises
+    ------
+    NotCached
+        If the runs have the key, but none of them is packed.
+    """
+    if not isinstance(key, str) or not key:
+        return None
+    choice = runs.packed
+    mine = [] if choice is None else list(choice.numbers.values())
+    if choice is not None and mine and _has(choice.view, key, mine):
+        n_others = len(runs.runs) - len(mine)
+        if n_others:
+            warn(
+                f"{n_others:,} of the runs are not packed: their rows are not in these files. "
+                "Lake.pack() packs them.",
+                IncompleteWarning,
+            )
+        return [path for table in METRICS for path in choice.view.files_of(table, key, mine)]
+    if not WILDCARDS & set(key) and key in set(runs.keys()["key"]):
+        raise NotCached(
+            f"The rows of {key!r} are in no packed table. Pack the runs first: Lake.pack().",
+            path=runs.place,
+        )
+    return None
+
+
+def _has(view: PackedView, key: str, numbers: list[int]) -> bool:
+    return not view.stats(["run"], [key], numbers).is_empty()

@@ -1,0 +1,123 @@
+"""`Publishing`: the methods of runs of a lake that give them to others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, overload
+
+from runlake.lake.fixed_runs import FixedRuns
+from runlake.settings import Settings
+from runlake.values import check_word
+
+if TYPE_CHECKING:
+    import os
+
+    from runlake.lake.publishing.report import PublishReport
+    from runlake.public.files import File
+
+REFUSE = "refuse"
+
+
+class Publishing:
+    """The methods of runs of a lake that give them to others; see `LakeRuns`."""
+
+    _settings: Settings
+
+    def publish(
+        self,
+        dest: str | os.PathLike[str],
+        secrets: str = REFUSE,
+        *,
+        catalog: str | None = None,
+        storage_options: Mapping[str, str] | None = None,
+    ) -> PublishReport:
+        """Copy the runs to a place from which others read them, with runlake or without it.
+
+        The place gets Iceberg tables: ``metrics_f`` (floats), ``metrics_i`` (integers),
+        ``metrics_s`` (texts) and ``metrics_j`` (JSON) with the columns ``key``, ``run``, ``step``
+        and ``value``; ``stats`` with a row per key and run; ``runs`` with a row per run. And
+        ``lake.json``, by which ``Lake(dest)`` reads it. The runs are packed first. If runs were
+        published there before, the place then has exactly the runs of this call; what has not
+        changed is not uploaded again, and readers see the old state until the new one is complete.
+
+        Parameters
+        ----------
+        dest : path or str
+            A directory, or the URL of one in object storage, such as ``s3://bucket/prefix``.
+        secrets : {"refuse", "redact", "allow"}
+            What to do if config, summary, notes or tags have values that look like keys, passwords
+            or tokens: raise an error that names their paths, replace them in the publication, or
+            publish them.
+        catalog : str, optional
+            The URL of a catalog, if several people publish to one place: ``postgresql://`` for a
+            database, or ``https://`` for a REST catalog. The runs of this call are then added to
+            those of the others.
+        storage_options : dict, optional
+            Options of the object storage by the names of polars, such as ``aws_endpoint_url``. By
+            default, the environment has them (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``).
+
+        Returns
+        -------
+        PublishReport
+            What was published; it prints as text.
+
+        Raises
+        ------
+        InvalidArgument
+            If an argument is wrong, ``dest`` has other files, or no run can be published.
+        SecretsFound
+            If there are values that look like secrets; nothing has been published then.
+        MissingExtra
+            If the extra ``lake`` is not installed.
+        FileTransferError
+            If the storage cannot be read or written, or another process published meanwhile.
+        CacheError
+            If the packed tables of the lake cannot be written.
+        """
+        from runlake.lake.copies.copying import place_outside
+        from runlake.lake.publishing.catalogs import catalog_properties
+        from runlake.lake.publishing.publish import Request, publish
+        from runlake.lake.publishing.secrets import POLICIES
+
+        check_word(secrets, "secrets", POLICIES)
+        bucket = place_outside(self._settings.cache_dir, dest, storage_options)
+        shared = None if catalog is None else catalog_properties(catalog)
+        directories = [run.relative for run in self._fixed("warn").runs]
+        return publish(Request(self._settings, directories, bucket, secrets, shared))
+
+    @overload
+    def files(self, pattern: None = None) -> dict[str, list[File]]: ...
+    @overload
+    def files(self, pattern: str) -> Any: ...
+    def files(self, pattern: str | None = None) -> dict[str, list[File]] | list[str]:
+        """Return the files of the runs, as `Runs.files`; or the data files of a key.
+
+        Parameters
+        ----------
+        pattern : str, optional
+            A pattern of file names, as for `Runs.files`. Or a key of the history, written out: then
+            the result is for programs that read Parquet, such as DuckDB's ``read_parquet``.
+
+        Returns
+        -------
+        dict or list of str
+            The files of each run that was pulled with its files. Or the paths or URLs of the packed
+            data files that have rows of the key, with the columns ``key``, ``run``, ``step`` and
+            ``value``; they have rows of other keys too. The table ``runs`` of the packed lake says
+            which numbers of ``run`` are current.
+
+        Raises
+        ------
+        NotCached
+            If the runs have the key, but are not packed.
+        """
+        if pattern is not None:
+            from runlake.lake.publishing.key_files import find_key_files
+
+            found = find_key_files(self._fixed("warn"), pattern)
+            if found is not None:
+                return found
+        return self._fixed("warn").files(pattern)
+
+    def _fixed(self, policy: str) -> FixedRuns:
+        raise NotImplementedError

@@ -1,0 +1,63 @@
+"""Whether an argument of `Lake` names a published lake, and the settings to read it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from runlake.errors import InvalidArgument, OfflineError
+from runlake.lake.bucket import Bucket
+from runlake.settings import Settings, load_settings
+
+# As in `publication`, which loads much more.
+NAME = "lake.json"
+
+
+def published_place(path: object, storage_options: Mapping[str, str] | None) -> Bucket | None:
+    """Return the place of the published lake that a path or a URL names; None if it is another.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is a URL, but not of object storage, or there are options without a URL.
+    """
+    if isinstance(path, str) and "://" in path:
+        return Bucket.at(path, storage_options)
+    if storage_options is not None:
+        raise InvalidArgument("storage_options are for a lake with a URL, such as s3://bucket.")
+    if isinstance(path, (str, os.PathLike)) and str(path):
+        directory = Path(path).expanduser()
+        if (directory / NAME).is_file():
+            return Bucket.at(directory)
+    return None
+
+
+def published_settings(bucket: Bucket, at: str | None, *, offline: bool | None) -> Settings:
+    """Return the settings by which a published lake is read; see `open_published`.
+
+    Raises
+    ------
+    InvalidArgument
+        If a snapshot is named: a published lake has none.
+    OfflineError
+        If offline mode is on, and the lake is not on this machine.
+    """
+    from runlake.lake.publishing.remote import open_published
+
+    if at is not None:
+        raise InvalidArgument(
+            f"The published lake at {bucket.url!r} has no snapshots. Leave out at={at!r}; to "
+            f"publish a snapshot, use runlake.Lake(at={at!r}).publish(...)."
+        )
+    if bucket.directory is None and load_settings(offline=offline).offline:
+        raise OfflineError(
+            f"The published lake at {bucket.url!r} cannot be read in offline mode. Unset "
+            "RUNLAKE_OFFLINE, or pass offline=False.",
+            operation="Lake",
+            origin=bucket.url,
+        )
+    settings = load_settings(offline=True)
+    root = open_published(bucket, settings.cache_dir)
+    return replace(settings, cache_dir=root, api_key=None)

@@ -1,0 +1,169 @@
+"""`Publication`: the content of ``lake.json``, by which a published lake is read.
+
+The file names one moment of all tables, with the data files of each. So a reader needs neither a
+catalog nor Iceberg's manifests. It is replaced conditionally: of two processes that publish to one
+place at the same time, one fails and has changed nothing that is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from runlake.errors import FileTransferError, NotCached
+from runlake.lake.bucket import Bucket
+from runlake.lake.packed.moment import PackedFile
+from runlake.lake.packed.place import TABLES
+
+NAME = "lake.json"
+FORMAT = "runlake"
+VERSION = 1
+FILE_FIELDS = ("n_rows", "n_bytes", "first_key", "last_key", "first_run", "last_run")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTable:
+    """A table of a published lake.
+
+    Parameters
+    ----------
+    metadata : str
+        Iceberg's metadata of the table, relative to the lake.
+    snapshot : int or None
+        The snapshot; None for a table without data.
+    files : tuple of PackedFile
+        Its data files, with paths relative to the lake.
+    """
+
+    metadata: str
+    snapshot: int | None
+    files: tuple[PackedFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """A data file that is not part of the publication any more, and since when."""
+
+    name: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One moment of a published lake.
+
+    Parameters
+    ----------
+    published_at : float
+        In seconds since 1970.
+    n_runs : int
+        Number of runs.
+    tables : mapping of str to PublishedTable
+        The tables.
+    retired : tuple of Retired
+        Files of earlier publications, which are deleted after a day.
+    version : str or None
+        The version of ``lake.json`` that this was read from.
+    """
+
+    published_at: float
+    n_runs: int
+    tables: Mapping[str, PublishedTable]
+    retired: tuple[Retired, ...] = ()
+    version: str | None = field(default=None, compare=False)
+
+    @property
+    def file_names(self) -> set[str]:
+        """The names of all data files."""
+        return {file.path for table in self.tables.values() for file in table.files}
+
+    def write(self, bucket: Bucket) -> None:
+        """Replace the version of ``lake.json`` from which this publication was made.
+
+        Raises
+        ------
+        Conflict
+            If another process has published meanwhile.
+        """
+        document = {
+            "format": FORMAT,
+            "version": VERSION,
+            "published_at": self.published_at,
+            "n_runs": self.n_runs,
+            "tables": {
+                name: {
+                    "metadata": table.metadata,
+                    "snapshot": table.snapshot,
+                    "files": [_described(one) for one in table.files],
+                }
+                for name, table in self.tables.items()
+            },
+            "retired": [[one.name, one.since] for one in self.retired],
+        }
+        bucket.replace(NAME, json.dumps(document, indent=1).encode(), self.version)
+
+
+def find_publication(bucket: Bucket) -> Publication | None:
+    """Return what is published in a bucket; None if nothing is.
+
+    Raises
+    ------
+    FileTransferError
+        If ``lake.json`` cannot be read, or is not of a published lake.
+    """
+    found = bucket.read(NAME)
+    if found is None:
+        return None
+    content, version = found
+    try:
+        return _parsed(json.loads(content), version)
+    except (ValueError, LookupError, TypeError) as error:
+        raise FileTransferError(
+            f"{bucket.place_of(NAME)!r} is not of a lake that this version of runlake can read. "
+            "Publish the lake again.",
+            status=None,
+        ) from error
+
+
+def _parsed(document: Mapping[str, Any], version: str | None) -> Publication:
+    if document["format"] != FORMAT or document["version"] != VERSION:
+        raise ValueError(document["version"])
+    tables = {
+        name: PublishedTable(
+            document["tables"][name]["metadata"],
+            document["tables"][name]["snapshot"],
+            tuple(map(_file_of, document["tables"][name]["files"])),
+        )
+        for name in TABLES
+    }
+    retired = tuple(Retired(name, since) for name, since in document["retired"])
+    return Publication(document["published_at"], document["n_runs"], tables, retired, version)
+
+
+def read_publication(bucket: Bucket) -> Publication:
+    """Return what is published in a bucket.
+
+    Raises
+    ------
+    NotCached
+        If nothing is published there.
+    FileTransferError
+        If it cannot be read.
+    """
+    found = find_publication(bucket)
+    if found is None:
+        raise NotCached(
+            f"There is no lake at {bucket.url!r}: it has no {NAME}. Lake.publish() writes one.",
+            path=bucket.url,
+        )
+    return found
+
+
+def _described(file: PackedFile) -> dict[str, Any]:
+    return {"name": file.path, **{name: getattr(file, name) for name in FILE_FIELDS}}
+
+
+def _file_of(entry: Mapping[str, Any]) -> PackedFile:
+    return PackedFile(str(entry["name"]), *(entry[name] for name in FILE_FIELDS))

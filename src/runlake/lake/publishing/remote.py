@@ -1,0 +1,116 @@
+"""Open a published lake: a directory on this machine gets the catalog of its runs."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from runlake.cache.catalog import Catalog
+from runlake.cache.layout import published_root
+from runlake.errors import FileTransferError
+from runlake.lake.bucket import Bucket
+from runlake.lake.packed.elsewhere import Elsewhere, use_storage
+from runlake.lake.packed.place import RUNS, TABLES
+from runlake.lake.packed.schemas import FIELDS
+from runlake.lake.publishing.publication import Publication, read_publication
+from runlake.values import DAY
+
+PART = ".part"
+RUNS_PER_WRITE = 2_000
+NAMES = ("directory", *(column.name for column in FIELDS))
+
+
+def open_published(bucket: Bucket, cache: Path) -> Path:
+    """Return the root by which a published lake is read, as it is now.
+
+    Parameters
+    ----------
+    bucket : Bucket
+        Where it is published.
+    cache : Path
+        Root of the cache of this machine. If it cannot be written, a temporary directory is used.
+
+    Raises
+    ------
+    NotCached
+        If nothing is published there.
+    FileTransferError
+        If it cannot be read.
+    """
+    publication = read_publication(bucket)
+    place = published_root(cache, bucket.url)
+    root = place / _digest(f"{bucket.url} {publication.version} {publication.published_at}")
+    try:
+        if not root.exists():
+            _create(root, bucket, publication)
+    except OSError:
+        root = Path(tempfile.mkdtemp(prefix="runlake-published-")) / root.name
+        _create(root, bucket, publication)
+    _sweep(place, root)
+    use_storage(root, bucket.options)
+    return root
+
+
+def _create(root: Path, bucket: Bucket, publication: Publication) -> None:
+    root.parent.mkdir(parents=True, exist_ok=True)
+    part = root.with_name(f"{secrets.token_hex(8)}{PART}")
+    part.mkdir()
+    try:
+        files = {
+            name: [
+                [bucket.place_of(one.path), *astuple(one)[1:]]
+                for one in publication.tables[name].files
+            ]
+            for name in TABLES
+        }
+        rows = _runs(bucket, [str(one[0]) for one in files[RUNS]])
+        Elsewhere(files=files).write(part)
+        with suppress(FileExistsError):
+            part.rename(root)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    catalog = Catalog(root)
+    for some in rows.iter_slices(RUNS_PER_WRITE):
+        catalog.note_rows(_catalog_rows(some))
+    catalog.mark_all_runs()
+
+
+def _runs(bucket: Bucket, places: list[str]) -> pl.DataFrame:
+    if not places:
+        return pl.DataFrame(schema=dict.fromkeys(NAMES, pl.String))
+    try:
+        rows = pl.scan_parquet(places, glob=False, storage_options=dict(bucket.options) or None)
+        return rows.select(NAMES).collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise FileTransferError(
+            f"The runs of the published lake at {bucket.url!r} cannot be read "
+            f"({type(error).__name__}). Publish it again.",
+            status=None,
+        ) from error
+
+
+def _catalog_rows(rows: pl.DataFrame) -> Iterator[Mapping[str, Any]]:
+    for row in rows.iter_rows(named=True):
+        yield {**row, "is_pinned": 1, "is_complete": 1, "incomplete_reason": None}
+
+
+def _sweep(place: Path, root: Path) -> None:
+    """Delete what was kept of earlier publications; a reader may still use a young one."""
+    with suppress(OSError):
+        for one in place.iterdir():
+            if one != root and time.time() - one.stat().st_mtime > DAY:
+                shutil.rmtree(one, ignore_errors=True)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

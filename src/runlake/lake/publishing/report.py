@@ -1,0 +1,61 @@
+"""`PublishReport`: what a publication has, and what was written."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from runlake.errors.screen import for_screen, one_line
+
+SHOWN_RUNS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What `LakeRuns.publish` did.
+
+    Parameters
+    ----------
+    url : str
+        The place of the published lake.
+    n_runs : int
+        Number of runs in it.
+    n_files, n_bytes : int
+        Its data files, and their bytes.
+    n_uploaded, n_uploaded_bytes : int
+        The files that were not there yet, and their bytes.
+    left_out : mapping of str to str
+        Why a run is not published, by path.
+    redacted : sequence of str
+        Paths of the values that were replaced.
+    tables : mapping of str to str
+        Iceberg's current metadata of each table, for engines that read Iceberg tables.
+    """
+
+    url: str
+    n_runs: int
+    n_files: int
+    n_bytes: int
+    n_uploaded: int
+    n_uploaded_bytes: int
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    redacted: Sequence[str] = ()
+    tables: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        first = (
+            f"Published {self.n_runs:,} runs at {self.url!r}: {self.n_files:,} files of "
+            f"{self.n_bytes:,} bytes, {self.n_uploaded:,} of them new "
+            f"({self.n_uploaded_bytes:,} bytes)."
+        )
+        lines = [first]
+        lines += [f"  redacted {path}" for path in self.redacted[:SHOWN_RUNS]]
+        left_out = list(self.left_out.items())
+        lines += [f"  left out {run}: {why}" for run, why in left_out[:SHOWN_RUNS]]
+        n_more = len(left_out[SHOWN_RUNS:]) + len(self.redacted[SHOWN_RUNS:])
+        lines += [f"  and {n_more:,} more"] if n_more else []
+        return "\n".join(for_screen(one_line(line)) for line in lines)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"

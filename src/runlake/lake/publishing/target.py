@@ -1,0 +1,194 @@
+"""`Target`: the Iceberg tables of a published lake, while somebody publishes to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from runlake.errors import FileTransferError, InvalidArgument
+from runlake.lake.bucket import Bucket, Conflict
+from runlake.lake.packed.moment import PackedFile
+from runlake.lake.packed.place import TABLES, PackedPlace
+from runlake.lake.packed.table import Tables, open_tables_at
+from runlake.lake.publishing.catalogs import storage_properties
+from runlake.lake.publishing.publication import (
+    NAME,
+    Publication,
+    PublishedTable,
+    Retired,
+    find_publication,
+)
+from runlake.values import DAY
+
+ATTEMPTS = 20
+
+
+@dataclass(slots=True)
+class Target:
+    """A published lake to write to.
+
+    Parameters
+    ----------
+    bucket : Bucket
+        Its place.
+    tables : Tables
+        Its Iceberg tables.
+    publication : Publication or None
+        What is published; None if nothing is yet.
+    is_shared : bool
+        True if a catalog on a server lets several writers publish to it.
+    """
+
+    bucket: Bucket
+    tables: Tables
+    publication: Publication | None
+    is_shared: bool
+
+    def files_of(self, table: str, snapshot: int | None) -> list[str]:
+        """Return the names of the data files of a table in a snapshot, relative to the lake."""
+        return [self._name_of(one) for one in self.tables.files_of(table, snapshot)]
+
+    def check_place(self) -> None:
+        """Raise `InvalidArgument` if the catalog has tables elsewhere."""
+        for metadata in self.tables.metadata().values():
+            self._relative(metadata)
+
+    def url_of(self, name: str) -> str:
+        """Return the URL of a file, as Iceberg's metadata names it."""
+        return f"{self.bucket.url}/{name}"
+
+    def announce(self, n_runs: int) -> Publication:
+        """Replace ``lake.json``, so that it names the newest moment.
+
+        Raises
+        ------
+        FileTransferError
+            If another process has published meanwhile, and the writers share no catalog.
+        """
+        for _ in range(ATTEMPTS if self.is_shared else 1):
+            found = self._described(n_runs)
+            try:
+                found.write(self.bucket)
+            except Conflict:
+                # Another writer has named a moment; the newest moment has the runs of both.
+                self.tables.reload()
+                self.publication = find_publication(self.bucket)
+            else:
+                self.publication = found
+                self._delete_retired(found)
+                return found
+        raise FileTransferError(
+            f"Another process has published to {self.bucket.url!r} meanwhile, so this publication "
+            "is not visible. Publish again, or let all writers share a catalog.",
+            status=None,
+        )
+
+    def _described(self, n_runs: int) -> Publication:
+        moment = self.tables.snapshot_ids()
+        files = self.tables.load_at(moment)
+        metadata = self.tables.metadata()
+        tables = {
+            name: PublishedTable(
+                self._relative(metadata[name]),
+                moment.ids[name],
+                tuple(replace(one, path=self._name_of(one)) for one in files[name]),
+            )
+            for name in TABLES
+        }
+        before = self.publication
+        if self.is_shared:
+            n_runs = sum(one.n_rows for one in tables["runs"].files)
+        published = {file.path for one in tables.values() for file in one.files}
+        now = time.time()
+        retired = {} if before is None else {one.name: one for one in before.retired}
+        for name in set() if before is None else before.file_names - published:
+            retired.setdefault(name, Retired(name, now))
+        return Publication(
+            now,
+            n_runs,
+            tables,
+            tuple(one for name, one in sorted(retired.items()) if name not in published),
+            None if before is None else before.version,
+        )
+
+    def _delete_retired(self, publication: Publication) -> None:
+        """Delete files that nothing has named for a day: readers may still open younger ones.
+
+        They stay in ``lake.json`` until the next publication, which deletes them again.
+        """
+        old = [one.name for one in publication.retired if time.time() - one.since > DAY]
+        self.bucket.delete(old)
+
+    def _name_of(self, file: PackedFile) -> str:
+        return self._relative(file.path)
+
+    def _relative(self, place: str) -> str:
+        for start in (self.bucket.url, self.bucket.url.removeprefix("file://")):
+            if place.startswith(f"{start}/"):
+                return place.removeprefix(f"{start}/")
+        raise InvalidArgument(
+            f"The catalog has tables elsewhere than {self.bucket.url!r}. Publish to the place of "
+            "these tables, or use another catalog."
+        )
+
+
+@contextmanager
+def open_target(
+    bucket: Bucket, catalog: Mapping[str, str] | None, staging: Path
+) -> Iterator[Target]:
+    """Open the tables of a published lake, or create them.
+
+    Parameters
+    ----------
+    bucket : Bucket
+        Its place.
+    catalog : mapping of str to str or None
+        pyiceberg's properties of a catalog that several writers share. Without one, ``lake.json``
+        names the metadata.
+    staging : Path
+        An empty directory on this machine.
+
+    Raises
+    ------
+    InvalidArgument
+        If there are files that no publication wrote.
+    """
+    publication = find_publication(bucket)
+    if publication is None:
+        _check_empty(bucket, is_shared=catalog is not None)
+    known = {} if publication is None else _locations(bucket, publication)
+    with open_tables_at(
+        PackedPlace(staging),
+        bucket.url,
+        storage_properties(bucket),
+        catalog,
+        known,
+    ) as tables:
+        target = Target(bucket, tables, publication, catalog is not None)
+        target.check_place()
+        yield target
+
+
+def _locations(bucket: Bucket, publication: Publication) -> dict[str, str]:
+    return {name: f"{bucket.url}/{one.metadata}" for name, one in publication.tables.items()}
+
+
+def _check_empty(bucket: Bucket, *, is_shared: bool) -> None:
+    """Refuse a place with files of somebody else; data of a killed publication may be there."""
+    for one in bucket.list():
+        is_ours = one.name.partition("/")[0] in TABLES or one.name in (NAME, f".{NAME}.lock")
+        if not is_ours:
+            raise InvalidArgument(
+                f"{bucket.url!r} has files that no publication wrote, such as {one.name!r}. Name "
+                "a new place."
+            )
+        if is_shared:
+            return
+
+
+def names_in(bucket: Bucket, tables: Sequence[str]) -> dict[str, int]:
+    """Return the sizes of the data files that are in a bucket, by name."""
+    return {one.name: one.n_bytes for name in tables for one in bucket.list(f"{name}/data")}

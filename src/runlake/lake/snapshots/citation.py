@@ -1,0 +1,65 @@
+"""`Citation`: the text by which a publication names a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Self
+
+from runlake.errors.screen import for_screen, one_line
+from runlake.lake.snapshots.record import Record
+
+
+class Citation(str):
+    """The runs of a snapshot with their digests, and how to read it, as text.
+
+    Attributes
+    ----------
+    name : str
+        Name of the snapshot.
+    digest : str
+        SHA-256 in hex over the digests of all runs.
+    runs : mapping of str to str
+        SHA-256 in hex of each run, by the backend and the path of the run.
+    recipe : str
+        A line of Python that opens the snapshot.
+    """
+
+    __slots__ = ("digest", "name", "recipe", "runs")
+
+    name: str
+    digest: str
+    runs: Mapping[str, str]
+    recipe: str
+
+    @classmethod
+    def of(cls, record: Record, recipe: str) -> Self:
+        """Cite a snapshot.
+
+        Parameters
+        ----------
+        record : Record
+            The snapshot.
+        recipe : str
+            A line of Python that opens it.
+        """
+        runs = {f"{one.backend}/{one.run}": one.digest for one in record.runs}
+        taken = datetime.fromtimestamp(record.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        n_runs = "1 run" if len(runs) == 1 else f"{len(runs):,} runs"
+        lines = [
+            f"Snapshot {record.name!r} of a lake of runs: {n_runs}, taken {taken}.",
+            f"sha256:{record.digest}",
+            *(f"  {run}  sha256:{digest}" for run, digest in runs.items()),
+            f"Read it: {recipe}",
+        ]
+        cited = cls("\n".join(for_screen(one_line(line)) for line in lines))
+        cited.name, cited.digest, cited.runs, cited.recipe = (
+            record.name,
+            record.digest,
+            runs,
+            recipe,
+        )
+        return cited
+
+    def __repr__(self) -> str:
+        return str(self)

@@ -1,0 +1,146 @@
+"""`Snapshots`: the methods of `Lake` about snapshots."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runlake.cache.layout import snapshot_root
+from runlake.errors import InvalidArgument
+from runlake.lake.bucket import Bucket
+from runlake.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from runlake.lake.snapshots.citation import Citation
+
+
+class Snapshots:
+    """The methods of `Lake` about snapshots: what a name stands for does not change."""
+
+    # The lake; `Lake.path` of a lake at a snapshot is the directory of the snapshot.
+    _lake_dir: Path
+    _settings: Settings
+    _at: str | None
+    _published: Bucket | None
+
+    def snapshot(self, name: str) -> Citation:
+        """Give a name to all runs of the lake as they are now.
+
+        ``Lake(at=name)`` reads exactly these bytes, whatever is pulled, changed, evicted or packed
+        later, until `delete_snapshot`. A snapshot has links to the files of the lake, so it takes
+        no space until the lake drops them; on file systems without links it is a copy.
+
+        Parameters
+        ----------
+        name : str
+            Printable text that no snapshot of the lake has as its name.
+
+        Returns
+        -------
+        Citation
+            As from `cite`.
+
+        Raises
+        ------
+        InvalidArgument
+            If the name is wrong or taken, or the lake has no runs.
+        CacheError
+            If the lake cannot be written.
+
+        Notes
+        -----
+        Every file is read once, for its SHA-256. A run that is pulled meanwhile is taken again.
+        """
+        from runlake.lake.snapshots.snapshots import take_snapshot
+
+        self._refuse_if_fixed("snapshot")
+        take_snapshot(self._settings, name)
+        return self.cite(name)
+
+    def snapshots(self) -> pl.DataFrame:
+        """Return a table of the snapshots of the lake, the oldest first.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``name``, ``created_at``, ``n_runs`` and ``digest``.
+        """
+        from runlake.lake.snapshots.snapshots import list_snapshots, snapshot_table
+
+        return snapshot_table(list_snapshots(self._lake_dir))
+
+    def delete_snapshot(self, name: str) -> None:
+        """Delete a snapshot; files that the lake still has are not touched.
+
+        Raises
+        ------
+        NotCached
+            If the lake has no snapshot of this name.
+        CacheError
+            If the lake cannot be written.
+        """
+        from runlake.lake.snapshots.snapshots import delete_snapshot
+
+        self._refuse_if_fixed("delete_snapshot")
+        delete_snapshot(self._settings, name)
+
+    def cite(self, name: str | None = None) -> Citation:
+        """Return the runs of a snapshot with their digests, and a line that opens it, as text.
+
+        Parameters
+        ----------
+        name : str, optional
+            The snapshot; may be omitted if the lake was opened ``at`` one.
+
+        Returns
+        -------
+        Citation
+            The text; ``name``, ``digest``, ``runs`` and ``recipe`` are its parts. A digest is a
+            SHA-256 over paths and bytes: it is the same in every lake with the same runs.
+
+        Raises
+        ------
+        InvalidArgument
+            If no snapshot is named.
+        NotCached
+            If the lake has no snapshot of this name.
+        """
+        from runlake.lake.snapshots.citation import Citation
+        from runlake.lake.snapshots.snapshots import find_snapshot
+
+        name = self._at if name is None else name
+        if name is None:
+            raise InvalidArgument("Name a snapshot: lake.snapshots() lists them.")
+        record = find_snapshot(self._lake_dir, name)
+        usual = load_settings(offline=True).cache_dir == self._lake_dir
+        path = "" if usual else f"{str(self._lake_dir)!r}, "
+        return Citation.of(record, f"runlake.Lake({path}at={record.name!r})")
+
+    def _refuse_if_fixed(self, method: str) -> None:
+        if self._published is not None:
+            raise InvalidArgument(
+                f"The published lake at {self._published.url!r} cannot be changed, so it has no "
+                f"{method}(). Use the lake that was published, and publish it again."
+            )
+        if self._at is not None:
+            raise InvalidArgument(
+                f"The snapshot {self._at!r} cannot be changed, so it has no {method}(). Use "
+                f"runlake.Lake({str(self._lake_dir)!r}).{method}()."
+            )
+
+
+def snapshot_settings(settings: Settings, name: str) -> Settings:
+    """Return the settings by which a snapshot of a lake is read.
+
+    Raises
+    ------
+    NotCached
+        If the lake has no snapshot of this name.
+    """
+    from runlake.lake.snapshots.snapshots import find_snapshot
+
+    find_snapshot(settings.cache_dir, name)
+    return replace(settings, cache_dir=snapshot_root(settings.cache_dir, name), offline=True)

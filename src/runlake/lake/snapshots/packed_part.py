@@ -1,0 +1,99 @@
+"""The part of a snapshot that is in packed tables: they are tagged, and so kept by expiry."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from runlake.cache.locking.striped import file_lock
+from runlake.errors import MissingExtra
+from runlake.lake.packed.elsewhere import Elsewhere
+from runlake.lake.packed.place import PackedPlace
+from runlake.lake.packed.table import open_tables
+from runlake.lake.snapshots.record import file_digest
+from runlake.settings import Settings
+
+logger = logging.getLogger("runlake.lake")
+# From the root of a snapshot to that of its lake.
+TO_LAKE = Path("../../../..")
+
+
+def tag_tables(settings: Settings, name: str) -> dict[str, int]:
+    """Give the newest moment of the packed tables a tag, and return the snapshot of each table.
+
+    Parameters
+    ----------
+    settings : Settings
+        The settings of the lake.
+    name : str
+        Name of the snapshot.
+
+    Returns
+    -------
+    dict of str to int
+        Empty if there are no packed tables, or the extra ``lake`` is not installed.
+    """
+    place = PackedPlace(settings.cache_dir)
+    if not place.is_there:
+        return {}
+    try:
+        with _changing(settings, place), open_tables(place) as tables:
+            # A process that was killed may have left a tag of this name.
+            tables.untag(name)
+            moment = tables.snapshot_ids()
+            if moment.runs is None:
+                return {}
+            tables.tag(name, moment)
+            return {table: one for table, one in moment.ids.items() if one is not None}
+    except MissingExtra as missing:
+        logger.debug("The packed tables are not tagged: %s", missing)
+        return {}
+
+
+def untag_tables(settings: Settings, name: str) -> None:
+    """Remove the tag of a snapshot from the packed tables."""
+    place = PackedPlace(settings.cache_dir)
+    if not place.is_there:
+        return
+    try:
+        with _changing(settings, place), open_tables(place) as tables:
+            tables.untag(name)
+    except MissingExtra as missing:
+        logger.debug("The packed tables keep the tag %r: %s", name, missing)
+
+
+def packed_digests(root: Path, tables: Mapping[str, int]) -> dict[str, str]:
+    """Return the SHA-256 of the data files of packed tables, by their path relative to a lake.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the lake.
+    tables : mapping of str to int
+        The snapshot of each table.
+    """
+    place = PackedPlace(root)
+    with open_tables(place) as opened:
+        paths = [
+            place.data(table) / Path(file.path).name
+            for table, snapshot in tables.items()
+            for file in opened.files_of(table, snapshot)
+        ]
+    return {path.relative_to(root).as_posix(): file_digest(path) for path in paths}
+
+
+def point_to_tables(part: Path, name: str) -> None:
+    """Note for the snapshot at a root that it reads the tables of its lake, by a tag."""
+    Elsewhere(TO_LAKE, name).write(part)
+
+
+def _changing(settings: Settings, place: PackedPlace) -> AbstractContextManager[object]:
+    return file_lock(
+        place.lock,
+        place.root,
+        "the packed tables",
+        settings.lock_timeout,
+        locking=settings.locking,
+    )

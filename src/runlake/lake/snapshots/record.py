@@ -1,0 +1,169 @@
+"""The record of a snapshot: its runs, and the digests of all their files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runlake.cache.companions import FILES, read_rows
+from runlake.cache.disk.sealed import BrokenSeal, seal_document, unseal_document
+from runlake.cache.layout import RunDirectory
+from runlake.cache.store import StoredManifest, read_manifest
+from runlake.cache.stored_export import StoredExport
+from runlake.values import RunPath
+
+FILE = "snapshot.json"
+VERSION = 1
+READ_BYTES = 1 << 20
+FIELDS = "fields"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """A run of a snapshot.
+
+    Parameters
+    ----------
+    backend : str
+        Root of the API from which the run was pulled.
+    run : RunPath
+        The run.
+    digests : mapping of str to str
+        SHA-256 in hex of each export, by its identity (of one that is on disk in part, of the bytes
+        on disk), and of each file beside the exports, by its path in the run's directory.
+        ``fields`` is the digest of config, summary and the other fields.
+    """
+
+    backend: str
+    run: RunPath
+    digests: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex of the run: it depends on its path and all bytes, not on the machine."""
+        parts = [self.run.entity, self.run.project, self.run.run_id, sorted(self.digests.items())]
+        return hashlib.sha256(_canonical(parts)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a snapshot consists of.
+
+    Parameters
+    ----------
+    name : str
+        Name of the snapshot.
+    created_at : float
+        When it was taken, in seconds since 1970.
+    runs : tuple of RecordedRun
+        Its runs, in the order of their paths.
+    tables : mapping of str to int
+        The Iceberg snapshot of each packed table; empty if nothing was packed.
+    packed : mapping of str to str
+        SHA-256 in hex of the data files of these tables, by their path relative to the lake, if
+        exports of some runs had been dropped.
+    """
+
+    name: str
+    created_at: float
+    runs: tuple[RecordedRun, ...]
+    tables: Mapping[str, int] = field(default_factory=dict)
+    packed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex of all runs: equal only if all their bytes are equal."""
+        return hashlib.sha256(_canonical(sorted(run.digest for run in self.runs))).hexdigest()
+
+    def write(self, root: Path) -> None:
+        """Write the record to the root of the snapshot."""
+        document = {
+            "version": VERSION,
+            "name": self.name,
+            "created_at": self.created_at,
+            "runs": [_described(one) for one in self.runs],
+            "tables": dict(self.tables),
+            "packed": dict(self.packed),
+        }
+        (root / FILE).write_bytes(seal_document(document))
+
+
+def _described(one: RecordedRun) -> list[Any]:
+    run = one.run
+    return [one.backend, [run.entity, run.project, run.run_id], dict(one.digests)]
+
+
+def read_record(root: Path) -> Record | None:
+    """Return the record of the snapshot at a root; None if there is none, or it is damaged."""
+    try:
+        found = unseal_document((root / FILE).read_bytes())
+        if found["version"] != VERSION:
+            return None
+        runs = tuple(
+            RecordedRun(backend, RunPath(*parts), digests)
+            for backend, parts, digests in found["runs"]
+        )
+        return Record(found["name"], found["created_at"], runs, found["tables"], found["packed"])
+    except (OSError, BrokenSeal, LookupError, TypeError, ValueError):
+        return None
+
+
+def record_run(directory: RunDirectory) -> RecordedRun:
+    """Read all files of a run, and return their digests."""
+    manifest = read_manifest(directory)
+    digests = {FIELDS: hashlib.sha256(_canonical(_fields(manifest))).hexdigest()}
+    for export in manifest.exports.values():
+        # The file of a sparse export has another name on another machine.
+        digests[export.identity] = _export_digest(export)
+    beside = [one.file for one in manifest.beside.values() if one.file]
+    rows = read_rows(directory, FILES) or ()
+    contents = [str(row["content"]) for row in rows if row.get("content")]
+    for name in (*beside, *contents):
+        path = directory.path / name
+        if path.is_file():
+            digests[name] = file_digest(path)
+    return RecordedRun(directory.base_url, directory.run, digests)
+
+
+def _fields(manifest: StoredManifest) -> list[Any]:
+    offer = manifest.offer
+    state = None if offer is None else [*offer.freshness, offer.last_step]
+    return [manifest.attrs, state]
+
+
+def _export_digest(export: StoredExport) -> str:
+    if export.coverage is None:
+        return file_digest(export.path)
+    ranges = sorted({(one.start, one.stop) for one in export.coverage.ranges})
+    return _digest_of(export.path, ranges)
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hex; empty if it cannot be read."""
+    return _digest_of(path, None)
+
+
+def _digest_of(path: Path, ranges: Iterable[tuple[int, int]] | None) -> str:
+    """Return the SHA-256 of a file, or of some ranges of it; empty if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            if ranges is None:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+            found = hashlib.sha256()
+            for start, stop in ranges:
+                file.seek(start)
+                n_left = stop - start
+                while n_left and (content := file.read(min(n_left, READ_BYTES))):
+                    found.update(content)
+                    n_left -= len(content)
+            return found.hexdigest()
+    except OSError:
+        return ""
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()

@@ -1,0 +1,39 @@
+"""The options of object storage in the environment, by the names that polars and obstore use."""
+
+from __future__ import annotations
+
+from runlake.settings.environment import variable
+
+# Other variables, such as those of roles on machines in a cloud, are read by the stores themselves.
+OF_S3 = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_SKIP_SIGNATURE",
+)
+
+
+def storage_options(scheme: str) -> dict[str, str]:
+    """Return the options in the environment for the storage of a URL's scheme.
+
+    Parameters
+    ----------
+    scheme : str
+        ``s3``, for example.
+    """
+    if scheme.lower() not in {"s3", "s3a"}:
+        return {}
+    found = {name.lower(): value for name in OF_S3 if (value := variable(name)) is not None}
+    endpoint = found.pop("aws_endpoint_url_s3", None) or found.get("aws_endpoint_url")
+    region = found.pop("aws_default_region", None)
+    if endpoint is not None:
+        found["aws_endpoint_url"] = endpoint
+        # A server of one's own has no regions, but signatures name one.
+        region = region or "us-east-1"
+    if region is not None:
+        found.setdefault("aws_region", region)
+    return found

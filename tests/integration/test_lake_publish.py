@@ -1,0 +1,347 @@
+"""A published lake is read from a directory or a bucket, by runlake and by others."""
+
+import io
+import json
+import math
+import time
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from polars.testing import assert_frame_equal
+from tests.bucket_server import BUCKET, running_storage
+from tests.http_logging import LoggedRun
+
+import runlake
+from runlake.errors import (
+    FileTransferError,
+    InvalidArgument,
+    InvalidType,
+    NotCached,
+    OfflineError,
+    SecretsFound,
+)
+from runlake.lake.bucket import Bucket, Conflict
+from runlake.lake.copies.copied_files import JOURNAL
+from runlake.lake.publishing import publication
+
+pytest.importorskip("pyiceberg")
+
+# polars reads so much of the end of a file for its footer, which is small here.
+TAIL = 256 << 10
+SECRET = "correct-horse-battery"
+ROWS: dict[str, list[dict[str, Any]]] = {
+    "ints": [{"_step": step, "loss": step, "n": {"x": [1, 2]}} for step in range(3)],
+    "floats": [
+        {"_step": 0, "loss": 0.5, "odd/key.é": "a,\"b'"},
+        {"_step": 5, "loss": math.nan},
+        {"_step": 6, "loss": -math.inf, "mixed": 1},
+    ],
+    "texts": [{"_step": 1, "mixed": "x"}],
+    "empty": [],
+}
+
+
+@pytest.fixture(scope="module")
+def lake(backend, tmp_path_factory):
+    for name, rows in ROWS.items():
+        run = LoggedRun(backend, name, "published").configure(lr=len(rows) / 10, net={"d": [1]})
+        if rows:
+            run.log(*rows)
+        run.finish()
+    found = runlake.Lake(tmp_path_factory.mktemp("lake"))
+    api = runlake.Api({"base_url": backend.base_url}, api_key=backend.api_key)
+    found.pull(api.runs(f"{backend.entity}/published"), files=True)
+    return found
+
+
+@pytest.fixture(scope="module")
+def storage_server():
+    with running_storage() as storage:
+        yield storage
+
+
+@pytest.fixture
+def storage(storage_server, monkeypatch):
+    for name, value in storage_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return storage_server
+
+
+def same(first, second):
+    for ours, theirs in (
+        (first.scan().collect(), second.scan().collect()),
+        (first.scan(["loss"]).collect(), second.scan(["loss"]).collect()),
+        (first.runs(flat=True), second.runs(flat=True)),
+        (first.best("loss"), second.best("loss")),
+        (first.runs({"config.lr": {"$gt": 0.1}}), second.runs({"config.lr": {"$gt": 0.1}})),
+    ):
+        assert_frame_equal(ours, theirs)
+
+
+@pytest.mark.filterwarnings("ignore::runlake.errors.MixedTypesWarning")
+def test_a_directory_is_read_as_the_lake_itself(lake, tmp_path):
+    report = lake.publish(tmp_path / "a b")
+    assert report.n_runs == 4
+    assert "4 runs" in str(report)
+    published = runlake.Lake(tmp_path / "a b")
+    same(published, lake)
+    # A directory can be moved: runlake's own index is relative.
+    (tmp_path / "a b").rename(tmp_path / "moved")
+    same(runlake.Lake(str(tmp_path / "moved")), lake)
+
+
+@pytest.mark.filterwarnings("ignore::runlake.errors.MixedTypesWarning")
+@pytest.mark.usefixtures("storage")
+def test_a_bucket_is_read_as_the_lake_itself(lake):
+    url = f"s3://{BUCKET}/whole lake"
+    lake.publish(url)
+    same(runlake.Lake(url), lake)
+    same(runlake.Lake(f"{url}/"), lake)
+    assert url in repr(runlake.Lake(url))
+    sql = "SELECT run_id, count(*) AS n FROM history GROUP BY 1 ORDER BY 1"
+    assert runlake.Lake(url).sql(sql).fetchall() == lake.sql(sql).fetchall()
+
+
+def test_options_may_be_arguments(lake, storage_server):
+    options = {name.lower(): value for name, value in storage_server.environment.items()}
+    url = f"s3://{BUCKET}/options"
+    lake.where({"name": "ints"}).publish(url, storage_options=options)
+    found = runlake.Lake(url, storage_options=options)
+    assert found.scan(["loss"]).collect()["loss"].to_list() == [0, 1, 2]
+
+
+@pytest.mark.filterwarnings("ignore::runlake.errors.MixedTypesWarning")
+def test_publishing_again_uploads_what_is_new_and_drops_what_is_not_chosen(lake, tmp_path):
+    place = tmp_path / "out"
+    lake.publish(place)
+    again = lake.publish(place)
+    assert again.n_uploaded <= 1  # the fields of the runs
+    before = runlake.Lake(place)
+    lake.where({"name": {"$in": ["ints", "floats"]}}).publish(place)
+    some = runlake.Lake(place)
+    assert sorted(run.id for run in some) == ["floats", "ints"]
+    assert_frame_equal(
+        some.scan(["loss"]).collect(),
+        lake.where({"name": {"$in": ["ints", "floats"]}}).scan(["loss"]).collect(),
+    )
+    # Nothing of runs that are not chosen is in the files that are named now.
+    named = json.loads((place / "lake.json").read_text())["tables"]
+    for table in ("metrics_f", "metrics_i", "metrics_s", "metrics_j", "stats"):
+        for file in named[table]["files"]:
+            found = pl.read_parquet(place / file["name"])["run"].unique().to_list()
+            assert set(found) <= set(runs_of(place)["run"].to_list())
+    # Who opened the lake before reads on.
+    assert before.scan(["mixed"]).collect().height == 2
+
+
+def read(bucket, name):
+    found = bucket.read(name)
+    assert found is not None
+    return found
+
+
+def runs_of(place):
+    named = json.loads((place / "lake.json").read_text())["tables"]["runs"]["files"]
+    return pl.concat([pl.read_parquet(place / one["name"]) for one in named])
+
+
+def test_retired_files_go_after_a_day(lake, tmp_path, monkeypatch):
+    place = tmp_path / "out"
+    lake.publish(place)
+    lake.where({"name": "ints"}).publish(place)
+    old = json.loads((place / "lake.json").read_text())["retired"]
+    assert old
+    assert all((place / name).exists() for name, _ in old)
+    later = time.time() + 2 * 24 * 3600
+    monkeypatch.setattr("time.time", lambda: later)
+    lake.where({"name": "ints"}).publish(place)
+    assert not any((place / name).exists() for name, _ in old)
+    assert runlake.Lake(place).scan(["loss"]).collect().height == 3
+
+
+def test_secrets_are_refused_with_their_path_and_never_shown(backend, tmp_path):
+    run = LoggedRun(backend, "leaky", "leaky").configure(db={"password": SECRET}, lr=0.5)
+    run.log({"_step": 0, "loss": 1.0}).finish()
+    lake = runlake.Lake(tmp_path / "lake")
+    api = runlake.Api({"base_url": backend.base_url}, api_key=backend.api_key)
+    lake.pull(api.run(run.path))
+    place = tmp_path / "out"
+    with pytest.raises(SecretsFound, match=r"config\.db\.password") as caught:
+        lake.publish(place)
+    assert SECRET not in str(caught.value)
+    assert caught.value.paths == (f"{run.path}: config.db.password",)
+    assert not (place / "lake.json").exists()
+    with pytest.raises(InvalidArgument):
+        lake.publish(place, secrets="maybe")
+    report = lake.publish(place, secrets="redact")
+    assert list(report.redacted) == list(caught.value.paths)
+    assert SECRET not in str(report)
+    assert not [one for one in place.rglob("*") if one.is_file() and SECRET in _text(one)]
+    (config,) = runlake.Lake(place).runs()["config"]
+    assert config == {"db": {"password": "[redacted]"}, "lr": 0.5}
+    lake.publish(place, secrets="allow")
+    assert runlake.Lake(place).runs()["config"].to_list()[0]["db"]["password"] == SECRET
+
+
+def _text(file):
+    if file.suffix == ".parquet":
+        return str(pl.read_parquet(file).to_dicts())
+    return file.read_bytes().decode(errors="replace")
+
+
+@pytest.mark.usefixtures("storage")
+def test_wrong_places_are_refused_before_any_work(lake, tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "thesis.txt").write_text("mine")
+    with pytest.raises(InvalidArgument, match=r"thesis\.txt"):
+        lake.publish(tmp_path / "own")
+    with pytest.raises(InvalidArgument, match="inside the lake"):
+        lake.publish(lake.path / "copy")
+    for wrong in ("ftp://host/x", "s3://"):
+        with pytest.raises(InvalidArgument):
+            lake.publish(wrong)
+        with pytest.raises(InvalidArgument):
+            runlake.Lake(wrong)
+    with pytest.raises(InvalidType):
+        lake.publish(3)
+    with pytest.raises(InvalidArgument, match="no runs"):
+        lake.where({"name": "nobody"}).publish(tmp_path / "none")
+    with pytest.raises(NotCached, match=r"lake\.json"):
+        runlake.Lake(f"s3://{BUCKET}/nothing")
+    lake.publish(f"s3://{BUCKET}/at")
+    with pytest.raises(InvalidArgument, match="no snapshots"):
+        runlake.Lake(f"s3://{BUCKET}/at", at="paper")
+    with pytest.raises(OfflineError):
+        runlake.Lake(f"s3://{BUCKET}/at", offline=True)
+    with pytest.raises(FileTransferError):
+        lake.publish("s3://no-such-bucket/x")
+    published = runlake.Lake(f"s3://{BUCKET}/at")
+    with pytest.raises(InvalidArgument, match="cannot be changed"):
+        published.pull("team/project")
+
+
+@pytest.mark.usefixtures("storage")
+def test_of_two_writers_one_is_refused(lake, tmp_path, monkeypatch):
+    for bucket in (Bucket.at(f"s3://{BUCKET}/race"), Bucket.at(tmp_path / "race")):
+        bucket.replace("x.json", b"1", None)
+        with pytest.raises(Conflict):
+            bucket.replace("x.json", b"2", None)
+        version = read(bucket, "x.json")[1]
+        bucket.replace("x.json", b"3", version)
+        with pytest.raises(Conflict):
+            bucket.replace("x.json", b"4", version)
+        assert read(bucket, "x.json")[0] == b"3"
+    url = f"s3://{BUCKET}/two-writers"
+    lake.publish(url)
+    write = publication.Publication.write
+
+    def write_late(self, bucket):
+        # Another writer was faster.
+        monkeypatch.setattr(publication.Publication, "write", write)
+        lake.where({"name": "ints"}).publish(url)
+        write(self, bucket)
+
+    monkeypatch.setattr(publication.Publication, "write", write_late)
+    with pytest.raises(FileTransferError, match="Another process"):
+        lake.publish(url)
+    assert [run.id for run in runlake.Lake(url)] == ["ints"]
+
+
+def test_a_snapshot_is_published_as_it_was(backend, tmp_path):
+    run = LoggedRun(backend, "grows", "snap-published").log({"_step": 0, "loss": 1.0})
+    lake = runlake.Lake(tmp_path / "lake")
+    api = runlake.Api({"base_url": backend.base_url}, api_key=backend.api_key)
+    lake.pull(api.run(run.path))
+    lake.snapshot("paper")
+    run.log({"_step": 1, "loss": 2.0}).finish()
+    lake.pull(api.run(run.path))
+    runlake.Lake(tmp_path / "lake", at="paper").publish(tmp_path / "out")
+    assert runlake.Lake(tmp_path / "out").scan(["loss"]).collect()["loss"].to_list() == [1.0]
+    assert lake.scan(["loss"]).collect()["loss"].to_list() == [1.0, 2.0]
+
+
+@pytest.mark.filterwarnings("ignore::runlake.errors.MixedTypesWarning")
+def test_the_files_of_a_key_are_read_by_duckdb(lake, tmp_path):
+    place = tmp_path / "out"
+    lake.publish(place)
+    published = runlake.Lake(place)
+    for one in (published, lake):
+        files = one.files("loss")
+        assert files
+        assert all(isinstance(file, str) for file in files)
+        counted = duckdb.read_parquet(files).filter("key = 'loss'").aggregate("count(*)")
+        assert counted.fetchall()[0][0] == lake.scan(["loss"]).collect().height
+    assert lake.files("odd/key.é")
+    assert set(lake.files()) == set(ROWS)
+    assert set(lake.files("%.json")) == set(ROWS)
+    assert set(lake.files("no such key")) == set(ROWS)
+
+
+def test_files_of_a_key_that_is_not_packed_say_so(backend, tmp_path):
+    run = LoggedRun(backend, "loose", "loose").log({"_step": 0, "loss": 1.0}).finish()
+    lake = runlake.Lake(tmp_path / "lake")
+    lake.pull(runlake.Api({"base_url": backend.base_url}, api_key=backend.api_key).run(run.path))
+    with pytest.raises(NotCached, match="pack"):
+        lake.files("loss")
+
+
+@pytest.mark.filterwarnings("ignore::runlake.errors.MixedTypesWarning")
+@pytest.mark.usefixtures("storage")
+def test_an_export_to_a_bucket_is_that_to_a_directory(lake, tmp_path):
+    for form in ("parquet", "csv", "jsonl"):
+        lake.export(tmp_path / form, form, columns=["name"])
+        url = f"s3://{BUCKET}/copy/{form}"
+        report = lake.export(url, form, columns=["name"])
+        assert (report.path, report.n_runs, report.n_kept) == (url, 4, 0)
+        bucket = Bucket.at(url)
+        there = {one.name: read(bucket, one.name)[0] for one in bucket.list()}
+        here = {
+            file.relative_to(tmp_path / form).as_posix(): file.read_bytes()
+            for file in (tmp_path / form).rglob("*")
+            if file.is_file()
+        }
+        assert there.keys() == here.keys()
+        assert [name for name in there if there[name] != here[name]] in ([], [JOURNAL])
+        assert lake.export(url, form, columns=["name"]).n_kept == 4
+    some = lake.where({"name": "ints"})
+    some.export(f"s3://{BUCKET}/copy/csv", "csv", columns=["name"])
+    names = {one.name for one in Bucket.at(f"s3://{BUCKET}/copy/csv").list("history")}
+    assert names == {"history/ints.csv"}
+    with pytest.raises(InvalidArgument, match="other options"):
+        lake.export(f"s3://{BUCKET}/copy/csv", "csv")
+    with pytest.raises(InvalidArgument, match="no export wrote"):
+        lake.export(f"s3://{BUCKET}/copy", "csv")
+    assert lake.export(f"s3://{BUCKET}/lake.duckdb", "duckdb").n_files == 1
+
+
+def test_one_key_costs_its_own_bytes(backend, tmp_path, storage):
+    """Counted at the server: column chunks and footers, and little more."""
+    rows = [
+        {"_step": step, **{f"key{n}": math.sin(step * (n + 1)) for n in range(12)}}
+        for step in range(5000)
+    ]
+    lake = runlake.Lake(tmp_path / "lake")
+    api = runlake.Api({"base_url": backend.base_url}, api_key=backend.api_key)
+    for seed in range(2):
+        run = LoggedRun(backend, f"wide{seed}", "wide-published").log(*rows).finish()
+        lake.pull(api.run(run.path))
+    url = f"s3://{BUCKET}/wide"
+    lake.publish(url)
+    published = runlake.Lake(url)
+    (file,) = [one for one in published.files("key3") if "metrics_f" in one]
+    content = read(Bucket.at(url), file.removeprefix(f"{url}/"))[0]
+    metadata = pq.read_metadata(io.BytesIO(content))
+    chunks = sum(
+        group.column(column).total_compressed_size
+        for group in map(metadata.row_group, range(metadata.num_row_groups))
+        for column in range(metadata.num_columns)
+        if group.column(0).statistics.min <= "key3" <= group.column(0).statistics.max
+    )
+    with storage.counted() as traffic:
+        frame = published.scan(["key3"]).collect()
+    assert frame.height == 2 * len(rows)
+    footer = metadata.serialized_size + 8
+    assert traffic.n_bytes(file.rpartition("/")[2]) <= 1.15 * (chunks + footer) + TAIL
