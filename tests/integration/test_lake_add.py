@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from importlib import import_module
 
 import pytest
@@ -15,12 +16,15 @@ from runlake.errors import IncompleteWarning, InvalidArgument, InvalidType, Loca
 messages = import_module("wandb.proto.wandb_internal_pb2")
 
 
-def records(rows, *, exit_code=None, run_id="one", resume=False):
+def records(rows, *, exit_code=None, run_id="one", resume=False, rewound_to=None, first=0):
     named = messages.Record()
+    if rewound_to is not None:
+        point = named.run.branch_point
+        point.run, point.metric, point.value = run_id, "_step", rewound_to
     named.run.run_id, named.run.project, named.run.resume = run_id, "p", resume
     named.run.start_time.seconds = 1_700_000_000
     found = [named]
-    for step, row in enumerate(rows):
+    for step, row in enumerate(rows, start=first):
         record = messages.Record()
         for key, value in {**row, "_step": step}.items():
             record.history.item.add(nested_key=key.split("."), value_json=json.dumps(value))
@@ -109,6 +113,29 @@ def test_starts_of_a_resumed_run_are_one_run(tmp_path, lake):
     put(tmp_path, written(records(ROWS[5:8], exit_code=0, resume=True)), second)
     lake.add(tmp_path)
     assert losses(lake) == [*expected, 7.0]
+
+
+def test_a_rewound_run_has_no_deleted_rows(tmp_path, lake):
+    put(tmp_path, written(records(ROWS, exit_code=0)))
+    second = written(records(ROWS[:2], exit_code=0, rewound_to=4, first=5))
+    put(tmp_path, second, "run-20260101_000002-one")
+    lake.add(tmp_path)
+    assert losses(lake) == [0.0, 1.0, 2.0, 3.0, 4.0, 0.0, 1.0]
+    assert lake.run("one").history_line_count == 7
+
+
+def test_a_key_of_many_kinds_and_long_files_read_back(tmp_path, lake, monkeypatch):
+    monkeypatch.setattr("runlake.lake.local.recorded_rows.MAX_ROWS", 4)
+    values = [1, 2.5, "a", None, True, [1, "b"], {"_type": "x", "n": None}, {}, 2**70, "NaN"]
+    rows = [{"odd": value, "n": at} for at, value in enumerate(values)]
+    put(tmp_path, written(records(rows, exit_code=0)))
+    lake.add(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = [row.get("odd") for row in lake.run("one").scan_history()]
+    expected = [1.0, 2.5, "a", None, True, [1, "b"], {"_type": "x"}, {}, float(2**70), float("nan")]
+    assert list(map(repr, found)) == list(map(repr, expected))
+    assert len(list((lake.path).rglob("*.parquet"))) == 3
 
 
 def test_files_of_a_run_come_along(tmp_path, lake):

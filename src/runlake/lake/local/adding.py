@@ -196,10 +196,11 @@ class _Adding:
         }
         reasons: list[str] = []
         noted_sources: list[dict[str, Any]] = [dict(one.noted()) for one in gone]
-        for source in sources:
+        for source, max_step in zip(sources, _last_steps(sources), strict=True):
             file = RecordFile(source.path)
             rows = RecordedRows(directory, _object_of(source), exports.append, run.key_counts)
-            run.read(file, rows, first_step=known.get(source.path.parent.name) if gone else None)
+            first_step = known.get(source.path.parent.name) if gone else None
+            run.read(file, rows, first_step=first_step, max_step=max_step)
             noted_sources.append({**source.noted(), "first_step": run.first_step})
             is_written = file.is_cut_off and run.exit_code is None and _is_recent(source)
             if file.damage is not None and not is_written:
@@ -264,6 +265,18 @@ def _with_former(
         else:
             gone.append(Source(path, int(one["size"]), int(one["mtime_ns"])))
     return in_order([*former, *sources]), gone
+
+
+def _last_steps(sources: Sequence[Source]) -> list[int | None]:
+    """Return the last step of each file that later files have not deleted; None means all."""
+    found: list[int | None] = []
+    last: int | None = None
+    for source in reversed(sources):
+        found.append(last)
+        point = _head(source).rewound_to
+        if point is not None:
+            last = point if last is None else min(last, point)
+    return found[::-1]
 
 
 def _object_of(source: Source) -> str:

@@ -97,8 +97,8 @@ def _struct_of(values: Sequence[Mapping[str, Any]], depth: int) -> pa.DataType |
 
 
 def _as_json(values: Sequence[Any]) -> pa.Array:
-    # In an export, all numbers of a key with a decimal number are decimal.
-    if float in set(map(type, values)):
+    # In an export, all numbers of a key are decimal if one of them is, or is a long integer.
+    if float in set(map(type, values)) or not _fit([v for v in values if type(v) is int]):
         values = [_decimal(value) for value in values]
     return pa.array([json.dumps(value).encode() for value in values], pa.binary())
 

@@ -50,6 +50,8 @@ class RecordedRun:
         counts from 0 again, and a backend continues its steps. None if the file has no rows.
     is_resumed : bool
         True if that file continues the run, if there is one.
+    rewound_to : int or None
+        The last step of earlier files that belongs to the run, if that file has rewound it.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
@@ -67,6 +69,8 @@ class RecordedRun:
     last_at: float = 0.0
     first_step: int | None = None
     is_resumed: bool = False
+    rewound_to: int | None = None
+    _max_step: int | None = None
     _rows: RecordedRows | None = None
     _step: int | None = None
 
@@ -84,7 +88,14 @@ class RecordedRun:
         """Read a file only as far as the record that names the run; for errors see `read`."""
         self._read(file, is_head=True)
 
-    def read(self, file: RecordFile, rows: RecordedRows, *, first_step: int | None = None) -> None:
+    def read(
+        self,
+        file: RecordFile,
+        rows: RecordedRows,
+        *,
+        first_step: int | None = None,
+        max_step: int | None = None,
+    ) -> None:
         """Add the records of a file; an earlier file of a resumed run was read before.
 
         Parameters
@@ -95,6 +106,8 @@ class RecordedRun:
             Receives the rows, and is written at the end.
         first_step : int, optional
             `first_step` of the file, if it was read before; it is found out otherwise.
+        max_step : int, optional
+            Leave out later steps, because a later file has rewound the run.
 
         Raises
         ------
@@ -106,7 +119,7 @@ class RecordedRun:
         self.exit_code, self.first_step, self._step = None, first_step, None
         # Each start writes the whole summary of its own, which replaces the former one.
         self.summary = Document()
-        self._rows = rows
+        self._rows, self._max_step = rows, max_step
         self._read(file)
         rows.write()
         for document in (self.config, self.summary):
@@ -167,6 +180,9 @@ class RecordedRun:
         self.fields["tags"] = list(run.tags) or self.fields.get("tags") or []
         self._add_config(run.config)
         self._add_summary(run.summary)
+        point = run.branch_point
+        # That of a fork is in the config too, and names another run.
+        self.rewound_to = int(point.value) if point.run == run.run_id else None
 
     def _add_config(self, config: Any) -> None:
         self.config.change(config)
@@ -183,11 +199,13 @@ class RecordedRun:
         step = row.get(STEP, history.step.num)
         if type(step) is not int or self._rows is None or not 0 <= step <= LAST_STEP:
             return
-        self.n_lines += 1
         if self.first_step is None:
             is_behind = self.is_resumed and step <= self.last_step
             self.first_step = self.last_step + 1 if is_behind else 0
         step += self.first_step
+        if self._max_step is not None and step > self._max_step:
+            return
+        self.n_lines += 1
         row[STEP] = self._step = step
         self.last_step = max(self.last_step, step)
         moment = row.get(TIMESTAMP)
