@@ -71,7 +71,7 @@ class RunDirectory:
         """The directory of this layout's version; other versions have directories next to it."""
         return self.root / LAYOUT_VERSION
 
-    @property
+    @cached_property
     def relative(self) -> str:
         """The run's directory relative to the root, with slashes."""
         return self.path.relative_to(self.root).as_posix()
@@ -81,10 +81,11 @@ class RunDirectory:
         """The run's manifest file."""
         return _places(self.root, self.base_url, self.run)[1]
 
-    @property
+    @cached_property
     def lock(self) -> Path:
         """The run's lock file, one of 256; about one run in 256 has the same lock file."""
-        stripe = hashlib.sha256(str(self.path.relative_to(self.root)).encode()).hexdigest()[:2]
+        place = str(self.path)[len(str(self.root)) + 1 :]
+        stripe = hashlib.sha256(place.encode()).hexdigest()[:2]
         return self.root / "locks" / f"{stripe}.lock"
 
 

@@ -20,8 +20,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runlake.cache.disk.links import read_small_file, refuse_links
 from runlake.cache.disk.mounts import is_network_directory
@@ -222,6 +223,11 @@ def _log_waiting(lock: BaseFileLock, what: str, n_ahead: int) -> None:
     )
 
 
+@lru_cache(maxsize=1)
+def _this_holder(pid: int) -> dict[str, Any]:  # noqa: ARG001 - a forked child is another holder
+    return {**asdict(Process.current()), "hostname": socket.gethostname()}
+
+
 class _Signature:
     """The record of a lock's holder in the lock file, written through the locked descriptor.
 
@@ -240,8 +246,7 @@ class _Signature:
     def write(self, descriptor: int) -> None:
         """Write this process into the lock file."""
         self._descriptor = descriptor
-        holder = {**asdict(Process.current()), "hostname": socket.gethostname()}
-        record = {**holder, "what": self.what}
+        record = {**_this_holder(os.getpid()), "what": self.what}
         # The record is only for messages, so a full disk must not prevent locking.
         with suppress(OSError):
             os.ftruncate(descriptor, 0)
