@@ -30,6 +30,8 @@ from benchmarks.report import Line, as_markdown, summary, write_pages_document
 from benchmarks.trackio_peer import Peer, trackio_peer
 
 NAMES = ("project", "zoom", "keys", "overlay", "live")
+# What trackio's dashboard is measured beside.
+COMPARED = frozenset({"project", "zoom"})
 ROUNDS = 5
 ZOOMS = 9
 MB = 1 << 20
@@ -113,7 +115,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="runlake-bench-") as name,
         sync_playwright() as driver,
-        trackio_peer(Path(name) / "trackio") as peer,
+        trackio_peer(Path(name) / "trackio", is_wanted=bool(COMPARED.intersection(wanted))) as peer,
     ):
         browser = driver.chromium.launch(
             executable_path=program, args=["--no-sandbox", "--disable-gpu"]

@@ -126,8 +126,11 @@ class Peer:
 
 
 @contextlib.contextmanager
-def trackio_peer(folder: Path) -> Iterator[Peer]:
-    """Install trackio, if that is possible, and yield the peer."""
+def trackio_peer(folder: Path, *, is_wanted: bool) -> Iterator[Peer]:
+    """Install trackio, if it is wanted and that is possible, and yield the peer."""
+    if not is_wanted:
+        yield Peer(folder, None, "trackio was not measured.")
+        return
     python = PLACE / "bin" / "python"
     try:
         if not python.exists():

@@ -11,6 +11,7 @@ from threading import Lock
 from typing import TypeAlias
 
 import polars as pl
+from cachetools import LRUCache
 
 from runlake.exports.manifest import LAST_STEP_UNKNOWN, Manifest
 from runlake.history.plan.key_facts import KeyFacts
@@ -26,6 +27,7 @@ MAX_ROWS = 1 << 22
 SAMPLED_ROWS = 50_000
 MAX_BYTES = 256 << 20
 SECONDS = 3.0
+N_FACTS = 16
 
 # As the protocol writes these numbers.
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -115,23 +117,36 @@ class Columns:
         self._n_bytes = 0
         self._lock = Lock()
         self._contents = Shared(SECONDS)
+        self._facts: LRUCache[Identity, tuple[Moment, dict[str, KeyFacts]]] = LRUCache(N_FACTS)
 
     def contents(self, run: Run, end: int = 0) -> Contents:
         """Return the keys of a run, at most `SECONDS` old, with the rows before a step."""
+        identity = identity_of(run)
 
         def read() -> Contents:
             reading, lacking = open_run_reading(run, Question(Projection(())))
-            facts = reading.healing(Reading.logged_keys)
             manifest = reading.pulled.manifest
+            facts = self._facts_of(identity, reading)
             n_rows = max(manifest.line_count or 0, reading.pulled.n_rows)
             return Contents(facts, manifest, n_rows, lacking)
 
-        identity = identity_of(run)
         found = self._contents.get(identity, read)
         if found.end < end:
             self._contents.drop(identity)
             found = self._contents.get(identity, read)
         return found
+
+    def _facts_of(self, identity: Identity, reading: Reading) -> dict[str, KeyFacts]:
+        """Return the facts about the keys; they are collected again only if the run has changed."""
+        moment = moment_of(reading.pulled.manifest)
+        with self._lock:
+            known = self._facts.get(identity)
+        if known is not None and known[0] == moment:
+            return known[1]
+        facts = reading.healing(Reading.logged_keys)
+        with self._lock:
+            self._facts[identity] = moment, facts
+        return facts
 
     def read(
         self,
