@@ -83,8 +83,9 @@ IS_SCREEN_DRAWN = """
 """
 IS_VIEW_DRAWN = """
 () => {
-  const box = document.elementFromPoint(innerWidth / 3, innerHeight / 2)?.closest(".cell");
-  return !box || Boolean(box.dataset.state);
+  const place = document.elementFromPoint(innerWidth / 3, innerHeight / 2);
+  const box = place?.closest(".cell");
+  return box ? Boolean(box.dataset.state) : !place?.classList.contains("grid");
 }
 """
 # Frames of a second in which the chart under the pointer is panned.

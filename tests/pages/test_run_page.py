@@ -21,6 +21,12 @@ pytestmark = pytest.mark.skipif(
 
 N_KEYS = 120
 DRAWN = "[data-state=drawn]"
+IS_FILLED = """
+() => [...document.querySelectorAll(".grid")].every((grid) => {
+  const { top, bottom } = grid.getBoundingClientRect();
+  return bottom < 0 || top > innerHeight || grid.children.length > 0;
+})
+"""
 # Pixels of the curve's colour.
 COUNT_PIXELS = """
 (box) => {
@@ -95,6 +101,15 @@ def as_css(key):
 
 def drawn(page, key):
     one = cell(page, key)
+    page.wait_for_selector("#charts[data-ready]")
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_function(IS_FILLED)
+    while not one.count():
+        # Cells far from the view do not exist.
+        place = page.evaluate("scrollY")
+        page.evaluate("scrollBy(0, innerHeight)")
+        page.wait_for_function(IS_FILLED)
+        assert page.evaluate("scrollY") > place or one.count(), f"no cell of {key!r}"
     one.scroll_into_view_if_needed()
     page.wait_for_selector(f".cell[data-key={as_css(key)}][data-state=drawn]")
     return one

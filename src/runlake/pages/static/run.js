@@ -5,6 +5,10 @@
 
   // Distances from the view, in pixels: where charts are drawn, and where they are freed.
   const [NEAR, FAR] = [400, 1600];
+  // As in run.css: the places of charts are known before they are drawn.
+  const [CELL_WIDTH, CELL_HEIGHT, GAP] = [400, 356, 12];
+  const CHUNK = 12;
+  const SWEEP = 500;
   const BATCH = 8;
   const MAX_REQUESTS = 2;
   const STATIC_POINTS = 2000;
@@ -21,11 +25,13 @@
   const { stream, pins: pinsOf } = root.dataset;
   const isLive = root.dataset.live !== undefined;
   const cells = new Map();
-  const cellOf = new WeakMap();
+  const [cellOf, chunkOf] = [new WeakMap(), new WeakMap()];
   const wanted = new Set();
   const recent = [];
   let contents = { groups: [], axes: {}, choices: [], hidden: [], end: 0 };
-  let hidden = new Set();
+  let [keys, hidden] = [new Set(), new Set()];
+  let chunks = [];
+  let width = 0;
   let requests = 0;
   let cursor = 0;
   let isOver = false;
@@ -102,9 +108,22 @@
       this.isStale = this.isExtended = false;
       this.range = null;
       this.ticket = 0;
+      cells.set(key, this);
       cellOf.set(this.box, this);
       near.observe(this.box);
-      far.observe(this.box);
+    }
+
+    // The cell of a key, made if there is none.
+    static of(key) {
+      return cells.get(key) ?? new Cell(key);
+    }
+
+    drop() {
+      this.free();
+      near.unobserve(this.box);
+      wanted.delete(this);
+      cells.delete(this.key);
+      this.box.remove();
     }
 
     // Draw an answer of the backend: a chart, or the reason why there is none.
@@ -153,7 +172,8 @@
         pin.ariaPressed = String(pins.has(this.key));
         writePins();
         arrange();
-        pin.focus();
+        chunks.find(({ keys }) => keys.includes(this.key))?.fill();
+        pin.focus({ preventScroll: true });
       });
       if (stream || runlakeData.isStatic) return;
       const more = element(tools, "details");
@@ -272,7 +292,8 @@
   const far = new IntersectionObserver(
     (entries) => {
       for (const { target, isIntersecting } of entries)
-        if (!isIntersecting) cellOf.get(target).free();
+        if (isIntersecting) chunkOf.get(target).fill();
+        else chunkOf.get(target).empty();
     },
     { rootMargin: `${FAR}px` },
   );
@@ -322,38 +343,45 @@
     pump();
   }
 
-  // Groups.
+  // Groups of chunks of cells: only chunks near the view have cells.
 
-  function groupOf(name) {
-    const details = element(groups, "details", "group");
-    details.open = true;
-    const summary = element(details, "summary", "", name);
-    const count = element(summary, "span", "faint", "");
-    return { details, count, grid: element(details, "div", "grid"), keys: [] };
+  class Chunk {
+    constructor(parent, keys) {
+      this.keys = keys;
+      this.isFilled = false;
+      this.box = element(parent, "div", "grid");
+      chunkOf.set(this.box, this);
+      this.keepPlace();
+      far.observe(this.box);
+    }
+
+    keepPlace() {
+      const nColumns = Math.max(1, Math.floor((width + GAP) / (CELL_WIDTH + GAP)));
+      const height = Math.ceil(this.keys.length / nColumns) * (CELL_HEIGHT + GAP) - GAP;
+      if (!this.isFilled) this.box.style.height = `${height}px`;
+    }
+
+    fill() {
+      if (this.isFilled) return;
+      this.isFilled = true;
+      this.box.style.height = "";
+      this.box.append(...this.keys.map((key) => Cell.of(key).box));
+    }
+
+    empty() {
+      if (!this.isFilled) return;
+      this.isFilled = false;
+      for (const box of [...this.box.children]) cellOf.get(box).drop();
+      this.keepPlace();
+    }
   }
 
-  let shown = [];
-
-  // Put every cell into its group: pinned ones first.
-  function arrange() {
-    const known = new Set(contents.groups.flatMap(([, keys]) => keys));
-    const pinned = [...pins].filter((key) => known.has(key));
-    const wholes = contents.groups.map(([name, keys]) => [name, keys.filter((key) => !pins.has(key))]);
-    const all = pinned.length ? [["Pinned", pinned], ...wholes] : wholes;
-    const closed = new Set(shown.filter(({ details }) => !details.open).map(({ name }) => name));
-    groups.replaceChildren();
-    shown = all
-      .filter(([, keys]) => keys.length)
-      .map(([name, keys]) => {
-        const group = { name, ...groupOf(name), keys };
-        group.details.open = !closed.has(name);
-        for (const key of keys) {
-          if (!cells.has(key)) cells.set(key, new Cell(key));
-          group.grid.append(cells.get(key).box);
-        }
-        return group;
-      });
-    filter();
+  function groupOf(name, n, isOpen) {
+    const details = element(groups, "details", "group");
+    details.open = isOpen;
+    const summary = element(details, "summary", "", name);
+    element(summary, "span", "faint", ` (${n.toLocaleString("en-US")})`);
+    return details;
   }
 
   // A word without * may be anywhere in a key; with it, it is the whole key.
@@ -371,28 +399,41 @@
     return (key) => tests.every((test) => test(key.toLowerCase()));
   }
 
-  function filter() {
+  // Put the keys that are shown into their groups: pinned ones first.
+  function arrange() {
     const text = search.value.trim();
     const isFound = matcher(text);
+    // Keys that define_metric hides are found by a search.
+    const isShown = (key) => (text ? isFound(key) : !hidden.has(key));
+    const pinned = [...pins].filter((key) => keys.has(key));
+    const others = contents.groups.map(([name, some]) => [name, some.filter((key) => !pins.has(key))]);
+    const closed = new Set(
+      [...groups.children].filter(({ open }) => !open).map(({ dataset }) => dataset.name),
+    );
+    far.disconnect();
+    groups.replaceChildren();
+    width = groups.clientWidth;
+    chunks = [];
     let n = 0;
-    let all = 0;
-    for (const { details, count, keys } of shown) {
-      let here = 0;
-      for (const key of keys) {
-        // Keys that define_metric hides are found by a search.
-        const isShown = text ? isFound(key) : !hidden.has(key);
-        cells.get(key).box.hidden = !isShown;
-        here += isShown;
-      }
-      details.hidden = !here;
-      count.textContent = ` (${here.toLocaleString("en-US")})`;
-      n += here;
-      all += keys.length;
+    for (const [name, some] of [["Pinned", pinned], ...others]) {
+      const found = some.filter(isShown);
+      n += found.length;
+      if (!found.length) continue;
+      const group = groupOf(name, found.length, !closed.has(name));
+      group.dataset.name = name;
+      for (let at = 0; at < found.length; at += CHUNK)
+        chunks.push(new Chunk(group, found.slice(at, at + CHUNK)));
     }
-    const [few, many] = [n, all].map((number) => number.toLocaleString("en-US"));
-    const found = document.getElementById("found");
-    found.textContent = n === all ? `${many} charts` : `${few} of ${many} charts`;
-    say("reason", all && text && !n ? `No key matches ${text}.` : contents.reason);
+    setTimeout(sweep, SWEEP);
+    const [few, many] = [n, keys.size].map((number) => number.toLocaleString("en-US"));
+    document.getElementById("found").textContent =
+      n === keys.size ? `${many} charts` : `${few} of ${many} charts`;
+    say("reason", keys.size && text && !n ? `No key matches ${text}.` : contents.reason);
+  }
+
+  // Cells that are in no chunk any more.
+  function sweep() {
+    for (const cell of [...cells.values()]) if (!cell.box.isConnected) cell.drop();
   }
 
   function fillAxes() {
@@ -408,6 +449,7 @@
   async function list() {
     contents = await runlakeData(`${stream}contents`, known());
     hidden = new Set(contents.hidden);
+    keys = new Set(contents.groups.flatMap(([, some]) => some));
     if (!isOver) onState(contents.state);
     fillAxes();
     arrange();
@@ -428,7 +470,7 @@
   }
 
   form.addEventListener("submit", (event) => event.preventDefault());
-  search.addEventListener("input", later(() => (filter(), remember()), 100));
+  search.addEventListener("input", later(() => (arrange(), remember()), 100));
   smooth.addEventListener("input", showWeight);
   smooth.addEventListener("input", later(() => (remember(), redraw()), 150));
   axis.addEventListener("change", () => (remember(), redraw()));
@@ -439,6 +481,11 @@
     remember();
   });
   if (runlakeData.isStatic) smooth.disabled = true;
+  new ResizeObserver(() => {
+    if (groups.clientWidth === width) return;
+    width = groups.clientWidth;
+    for (const chunk of chunks) chunk.keepPlace();
+  }).observe(groups);
 
   // Live.
 
@@ -464,7 +511,7 @@
     recent.push(news);
     if (recent.length > MAX_RECENT) recent.shift();
     for (const cell of cells.values()) cell.extend(news);
-    if (Object.keys(news.keys).some((key) => !key.startsWith("_") && !cells.has(key))) relist();
+    if (Object.keys(news.keys).some((key) => !key.startsWith("_") && !keys.has(key))) relist();
     return undefined;
   }
 
