@@ -25,6 +25,9 @@ from runlake.errors import (
 )
 from runlake.lake.bucket import Bucket, Conflict
 from runlake.lake.copies.copied_files import JOURNAL
+from runlake.lake.packed.expire import expire
+from runlake.lake.packed.place import PackedPlace
+from runlake.lake.packed.table import open_tables
 from runlake.lake.publishing import publication
 
 pytest.importorskip("pyiceberg")
@@ -261,6 +264,36 @@ def test_a_snapshot_is_published_as_it_was(backend, tmp_path):
     runlake.Lake(tmp_path / "lake", at="paper").publish(tmp_path / "out")
     assert runlake.Lake(tmp_path / "out").scan(["loss"]).collect()["loss"].to_list() == [1.0]
     assert lake.scan(["loss"]).collect()["loss"].to_list() == [1.0, 2.0]
+
+
+def test_a_snapshot_of_runs_without_exports_reads_their_packed_rows(backend, tmp_path):
+    run = LoggedRun(backend, "dropped", "snap-dropped").log({"_step": 0, "loss": 1.0, "n": 2})
+    run.finish()
+    lake = runlake.Lake(tmp_path / "lake")
+    api = runlake.Api({"base_url": backend.base_url}, api_key=backend.api_key)
+    lake.pull(api.run(run.path))
+    assert lake.pack(drop_exports=True).n_dropped_exports == 1
+    cited = lake.snapshot("paper")
+    again = LoggedRun(backend, "dropped", "snap-dropped").log({"_step": 5, "loss": 9.0})
+    again.finish()
+    lake.pull(api.run(run.path))
+    lake.pack()
+    (lake.path / "lake/v1/unnamed.json").unlink(missing_ok=True)
+    with open_tables(PackedPlace(lake.path)) as tables:
+        expire(tables, grace_seconds=0.0)
+    paper = runlake.Lake(tmp_path / "lake", at="paper")
+    assert paper.scan().collect().rows() == [("dropped", 0, 1.0, 2)]
+    assert (paper.cite(), lake.verify("paper")["status"].to_list()) == (cited, ["intact"])
+    paper.publish(tmp_path / "out")
+    published = runlake.Lake(tmp_path / "out")
+    assert published.scan().collect().rows() == [("dropped", 0, 1.0, 2)]
+    assert [one.name for one in published] == [one.name for one in paper]
+    for file in (lake.path / "lake/v1/metrics_f/data").glob("*.parquet"):
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
+    assert lake.verify("paper")["status"].to_list() == ["damaged"]
+    lake.delete_snapshot("paper")
+    with open_tables(PackedPlace(lake.path)) as tables:
+        assert tables.tags() == {}
 
 
 @pytest.mark.filterwarnings("ignore::runlake.errors.MixedTypesWarning")

@@ -293,6 +293,8 @@ class Lake(Snapshots, LakeRuns):
         BackendError
             If the runs cannot be listed.
         """
+        if self._published is not None:
+            self._refuse_if_fixed("verify")
         name = self._at if against is None else against
         if isinstance(name, str):
             from runlake.lake.snapshots.check import verify_snapshot

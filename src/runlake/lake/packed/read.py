@@ -170,7 +170,8 @@ class PackedRead(PackedRows):
             by_name = {one.name: one for one in columns}
             if not by_name:
                 continue
-            yield pl.DataFrame([by_name[name] for name in names])
+            # A list of series would rename the one whose name is empty.
+            yield pl.DataFrame({name: by_name[name] for name in names})
 
     def _chunks(self, numbers: Sequence[int], n_keys: int) -> Iterator[tuple[int, int]]:
         limit = max(1, CHUNK_CELLS // max(1, n_keys))

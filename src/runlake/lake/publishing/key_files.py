@@ -7,6 +7,7 @@ from typing import Any
 from runlake.errors import IncompleteWarning, NotCached
 from runlake.errors.user_line import warn
 from runlake.lake.fixed_runs import FixedRuns
+from runlake.lake.packed.kinds import table_of
 from runlake.lake.packed.place import METRICS
 from runlake.lake.packed.view import PackedView
 
@@ -33,7 +34,8 @@ def find_key_files(runs: FixedRuns, key: Any) -> list[str] | None:
         return None
     choice = runs.packed
     mine = [] if choice is None else list(choice.numbers.values())
-    if choice is not None and mine and _has(choice.view, key, mine):
+    tables = [] if choice is None or not mine else _tables_of(choice.view, key, mine)
+    if choice is not None and tables:
         n_others = len(runs.runs) - len(mine)
         if n_others:
             warn(
@@ -41,7 +43,7 @@ def find_key_files(runs: FixedRuns, key: Any) -> list[str] | None:
                 "Lake.pack() packs them.",
                 IncompleteWarning,
             )
-        return [path for table in METRICS for path in choice.view.files_of(table, key, mine)]
+        return [path for table in tables for path in choice.view.files_of(table, key, mine)]
     if not WILDCARDS & set(key) and key in set(runs.keys()["key"]):
         raise NotCached(
             f"The rows of {key!r} are in no packed table. Pack the runs first: Lake.pack().",
@@ -50,5 +52,8 @@ def find_key_files(runs: FixedRuns, key: Any) -> list[str] | None:
     return None
 
 
-def _has(view: PackedView, key: str, numbers: list[int]) -> bool:
-    return not view.stats(["run"], [key], numbers).is_empty()
+def _tables_of(view: PackedView, key: str, numbers: list[int]) -> list[str]:
+    """Return the tables with values of a key; floats first, as readers take the first type."""
+    types = view.stats(["type"], [key], numbers)["type"].unique()
+    found = {table_of(text) for text in types}
+    return [table for table in METRICS if table in found]

@@ -82,8 +82,8 @@ class Publishing:
         check_word(secrets, "secrets", POLICIES)
         bucket = place_outside(self._settings.cache_dir, dest, storage_options)
         shared = None if catalog is None else catalog_properties(catalog)
-        directories = [run.relative for run in self._fixed("warn").runs]
-        return publish(Request(self._settings, directories, bucket, secrets, shared))
+        runs = {run.relative: str(run.path) for run in self._fixed("warn").runs}
+        return publish(Request(self._settings, runs, bucket, secrets, shared))
 
     @overload
     def files(self, pattern: None = None) -> dict[str, list[File]]: ...

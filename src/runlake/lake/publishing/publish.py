@@ -7,18 +7,20 @@ of each table, then ``lake.json``, which names one moment of all tables.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from runlake.errors import InvalidArgument
+from runlake.errors import IncompleteWarning, InvalidArgument
+from runlake.errors.user_line import warn
 from runlake.lake.bucket import Bucket
+from runlake.lake.packed.elsewhere import find_elsewhere
 from runlake.lake.packed.pack import pack
-from runlake.lake.packed.place import PackedPlace
-from runlake.lake.packed.state import NAMES, read_packed_runs
-from runlake.lake.packed.table import open_tables
+from runlake.lake.packed.place import RUNS
+from runlake.lake.packed.state import NAMES, empty_runs
+from runlake.lake.packed.view import PackedView, open_view
 from runlake.lake.publishing.fields import checked_fields
 from runlake.lake.publishing.report import PublishReport
 from runlake.lake.publishing.target import open_target
@@ -26,6 +28,7 @@ from runlake.lake.publishing.upload import Source, add_runs, mirror_runs
 from runlake.settings import Settings
 
 SHOWN_RUNS = 5
+NOT_PACKED = "it was not packed when the snapshot was taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,8 @@ class Request:
     ----------
     settings : Settings
         The settings of the lake.
-    directories : sequence of str
-        The runs' directories relative to the root of the lake.
+    runs : mapping of str to str
+        The path of each run, by its directory relative to the root of the lake.
     bucket : Bucket
         The place.
     secrets : {"refuse", "redact", "allow"}
@@ -47,7 +50,7 @@ class Request:
     """
 
     settings: Settings
-    directories: Sequence[str]
+    runs: Mapping[str, str]
     bucket: Bucket
     secrets: str
     catalog: Mapping[str, str] | None
@@ -55,25 +58,21 @@ class Request:
 
 def publish(request: Request) -> PublishReport:
     """Publish runs; see `LakeRuns.publish`."""
-    packed = pack(request.settings, set(request.directories))
-    place = PackedPlace(request.settings.cache_dir)
+    view, left_out = _packed(request)
+    runs = _rows_of(view, request)
+    if view is None or runs.is_empty():
+        raise _nothing(request, left_out)
+    runs, redacted = checked_fields(runs, request.secrets)
+    if left_out:
+        warn(f"{len(left_out):,} runs are not published: {_shown(left_out)}.", IncompleteWarning)
+    source = Source(view.files, runs)
     with (
-        open_tables(place) as tables,
         tempfile.TemporaryDirectory(prefix="runlake-publish-") as directory,
+        open_target(request.bucket, request.catalog, Path(directory)) as target,
     ):
-        moment = tables.snapshot_ids()
-        runs = read_packed_runs(tables, moment, NAMES)
-        runs = runs.filter(pl.col("directory").is_in(list(request.directories)))
-        if runs.is_empty():
-            raise _nothing(request, packed.left_out)
-        runs, redacted = checked_fields(runs, request.secrets)
-        source = Source(tables.load_at(moment), runs)
-        with open_target(request.bucket, request.catalog, Path(directory)) as target:
-            if target.is_shared:
-                sent = add_runs(target, source, Path(directory))
-            else:
-                sent = mirror_runs(target, source, Path(directory))
-            publication = target.announce(len(runs))
+        write = add_runs if target.is_shared else mirror_runs
+        sent = write(target, source, Path(directory))
+        publication = target.announce(len(runs))
     files = [file for one in publication.tables.values() for file in one.files]
     return PublishReport(
         request.bucket.url,
@@ -82,14 +81,43 @@ def publish(request: Request) -> PublishReport:
         sum(file.n_bytes for file in files),
         sent.n_files,
         sent.n_bytes,
-        packed.left_out,
+        left_out,
         redacted,
         {name: target.url_of(one.metadata) for name, one in publication.tables.items()},
     )
 
 
+def _packed(request: Request) -> tuple[PackedView | None, dict[str, str]]:
+    """Return the packed tables with the runs, and why some runs are not in them."""
+    root = request.settings.cache_dir
+    there = find_elsewhere(root)
+    if there is None:
+        left_out = dict(pack(request.settings, set(request.runs)).left_out)
+        return open_view(root), left_out
+    view = open_view(root)
+    if view is not None and view.storage_options is not None:
+        raise InvalidArgument(
+            "A published lake in object storage cannot be published again. Publish the lake that "
+            "it was made of."
+        )
+    current = {} if view is None else view.current()
+    missing = [run for directory, run in request.runs.items() if directory not in current]
+    return view, dict.fromkeys(missing, NOT_PACKED)
+
+
+def _rows_of(view: PackedView | None, request: Request) -> pl.DataFrame:
+    """Return the rows of the table ``runs`` of the runs whose packed rows are current."""
+    if view is None or not view.files[RUNS]:
+        return empty_runs()
+    chosen = sorted(view.current().keys() & request.runs.keys())
+    rows = view.scan([one.path for one in view.files[RUNS]]).select(NAMES)
+    return rows.filter(pl.col("directory").is_in(chosen)).collect()
+
+
+def _shown(left_out: Mapping[str, str]) -> str:
+    return "; ".join(f"{run}: {reason}" for run, reason in list(left_out.items())[:SHOWN_RUNS])
+
+
 def _nothing(request: Request, left_out: Mapping[str, str]) -> InvalidArgument:
-    why = "; ".join(f"{run}: {reason}" for run, reason in list(left_out.items())[:SHOWN_RUNS])
-    return InvalidArgument(
-        f"There are no runs to publish at {request.bucket.url!r}. {why or 'Pull some first.'}"
-    )
+    why = _shown(left_out) or "Pull some first"
+    return InvalidArgument(f"There are no runs to publish at {request.bucket.url!r}. {why}.")

@@ -52,7 +52,8 @@ class Snapshots:
 
         Notes
         -----
-        Every file is read once, for its SHA-256. A run that is pulled meanwhile is taken again.
+        Every file is read once, for its SHA-256. A run that is pulled meanwhile is taken again. If
+        the lake was packed, runs that have come since are packed first.
         """
         from runlake.lake.snapshots.snapshots import take_snapshot
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from runlake.cache.locking.striped import file_lock
 from runlake.errors import MissingExtra
 from runlake.lake.packed.elsewhere import Elsewhere
+from runlake.lake.packed.pack import pack
 from runlake.lake.packed.place import PackedPlace
 from runlake.lake.packed.table import open_tables
 from runlake.lake.snapshots.record import file_digest
@@ -18,6 +19,16 @@ from runlake.settings import Settings
 logger = logging.getLogger("runlake.lake")
 # From the root of a snapshot to that of its lake.
 TO_LAKE = Path("../../../..")
+
+
+def pack_again(settings: Settings) -> None:
+    """Pack what has come since a lake was packed, so that its tables have all runs."""
+    if not PackedPlace(settings.cache_dir).is_there:
+        return
+    try:
+        pack(settings)
+    except MissingExtra as missing:
+        logger.debug("The lake is not packed: %s", missing)
 
 
 def tag_tables(settings: Settings, name: str) -> dict[str, int]:

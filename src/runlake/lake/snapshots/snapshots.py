@@ -19,6 +19,7 @@ from runlake.cache.upkeep.freeze import freeze_run
 from runlake.errors import CacheError, InvalidArgument, InvalidType, NotCached
 from runlake.lake.query.selection import Selection
 from runlake.lake.snapshots.packed_part import (
+    pack_again,
     packed_digests,
     point_to_tables,
     tag_tables,
@@ -62,6 +63,7 @@ def take_snapshot(settings: Settings, name: str) -> Record:
     if final.exists():
         raise _taken(name)
     runs = [run.directory for run in Selection(root).find()]
+    pack_again(settings)
     if not runs:
         raise InvalidArgument(f"The lake at {str(root)!r} has no runs. Pull some first.")
     with _writing(root, final) as part:
