@@ -22,7 +22,7 @@ STATES = ("finished", "finished", "finished", "crashed", "running", "failed")
 OPTIMIZERS = ("adam", "sgd", "lion")
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 # As many entries as make 2 kB of JSON of config and summary together.
-N_CONFIG, N_SUMMARY = 30, 30
+N_CONFIG, N_SUMMARY = 28, 28
 
 
 def simulate_catalog(root: Path, n_runs: int, *, seed: int = 0) -> None:

@@ -484,7 +484,7 @@ class LakeRuns(Publishing, LakeDatasets):
         return self._read(incomplete, copy_out(self._settings.cache_dir, dest, *chosen))
 
     def __len__(self) -> int:
-        return len(self._selection.find())
+        return self._selection.count()
 
     def __iter__(self) -> Iterator[Run]:
         fixed = self._fixed(WARN)

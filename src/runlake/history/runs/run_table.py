@@ -247,6 +247,8 @@ PLACES: dict[str, Callable[[Sequence[Run]], pl.Series]] = {
 
 
 def _text(value: object) -> str | None:
+    if isinstance(value, str) and value.isascii():
+        return value
     # A text may have a lone surrogate, which JSON allows and UTF-8 does not.
     return None if value is None else str(value).encode("utf-8", "backslashreplace").decode()
 

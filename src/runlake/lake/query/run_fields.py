@@ -82,7 +82,10 @@ def read_fields(
     for one, label in zip(fields, names_of(rows), strict=True):
         _convert(one)
         one[LABEL] = label
-        one["url"] = f"{_project_url(*map(one.get, PROJECT_OF))}/runs/{quote(one['name'], safe='')}"
+        run_id = one["name"]
+        # Most ids need no escapes, and a filter finds thousands of runs.
+        quoted = run_id if run_id.isascii() and run_id.isalnum() else quote(run_id, safe="")
+        one["url"] = f"{_project_url(*map(one.get, PROJECT_OF))}/runs/{quoted}"
     return fields, [row[len(names) :] for row in rows]
 
 

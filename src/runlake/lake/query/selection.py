@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,14 +30,18 @@ CREATION = ("created_at", "createdAt")
 TIES = ("runs.created_us", "runs.entity", "runs.project", "runs.run_id", "runs.directory")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LakeRun:
     """A run of a lake.
 
     Parameters
     ----------
-    directory : RunDirectory
-        The run's directory.
+    root : Path
+        Root of the cache.
+    backend : str
+        Root of the API of the run's backend.
+    path : RunPath
+        The path of the run.
     run_id : str
         The run's name in the column ``run_id``: the id alone if no other run of the same list has
         it; else ``entity/project/id``; if two backends have that too, with the backend's host.
@@ -45,14 +49,16 @@ class LakeRun:
         The directory relative to the root of the cache.
     """
 
-    directory: RunDirectory
+    root: Path
+    backend: str
+    path: RunPath
     run_id: str
     relative: str
 
-    @property
-    def path(self) -> RunPath:
-        """The path of the run."""
-        return self.directory.run
+    @cached_property
+    def directory(self) -> RunDirectory:
+        """The run's directory; made at its first use, because a filter finds thousands of runs."""
+        return RunDirectory(self.root, self.backend, self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,29 +105,36 @@ class Selection:
         """Return the runs that are selected now."""
         rows = self.rows([Sql(f"runs.{name}") for name in (*PLACE, "directory")])
         return [
-            LakeRun(RunDirectory(self.root, backend, RunPath(*names)), label, directory)
+            LakeRun(self.root, backend, RunPath(*names), label, directory)
             for label, (backend, *names, directory) in zip(names_of(rows), rows, strict=True)
         ]
 
+    def count(self) -> int:
+        """Return how many runs are selected now, whatever the limit and the offset."""
+        return int(self._query([Sql("count(*)")], ())[0][0])
+
     def rows(self, columns: Sequence[Sql]) -> list[tuple[Any, ...]]:
         """Return columns of the selected runs, one row per run."""
+        return self._query(columns, self._order())
+
+    def _query(self, columns: Sequence[Sql], order: Sequence[Sql]) -> list[tuple[Any, ...]]:
         condition = compile_filters(self.filters)
         tests = [*condition.probes, build("({})", condition.sql)]
         if self.directories is not None:
             listed = "SELECT value FROM json_each(?)"
             tests.append(Sql(f"runs.directory IN ({listed})", (json.dumps(self.directories),)))
-        order = self._order()
         parts = [*columns, *tests, *order]
         query = (
             f"SELECT {', '.join(part.text for part in columns)} FROM runs "
-            f"WHERE {' AND '.join(part.text for part in tests)} "
-            f"ORDER BY {', '.join(part.text for part in order)} LIMIT ? OFFSET ?"
+            f"WHERE {' AND '.join(part.text for part in tests)}"
         )
         values = [value for part in parts for value in part.values]
-        values += [
-            -1 if self.limit is None else min(self.limit, MAX_ROWS),
-            min(self.offset, MAX_ROWS),
-        ]
+        if order:
+            query += f" ORDER BY {', '.join(part.text for part in order)} LIMIT ? OFFSET ?"
+            values += [
+                -1 if self.limit is None else min(self.limit, MAX_ROWS),
+                min(self.offset, MAX_ROWS),
+            ]
         return query_runs(self.root, query, values, partial(add_functions, root=self.root))
 
     def _order(self) -> list[Sql]:
