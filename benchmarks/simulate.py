@@ -58,7 +58,7 @@ def _runs(
         at = BEGIN + timedelta(seconds=number)
         attrs = _fields(run, number, at, chance)
         offer = LastOffer(
-            attrs["state"], at.isoformat(), 1_000, 999, 0, at.timestamp(), {"history": run.run_id}
+            attrs["state"], at.isoformat(), 1_000, 999, 0, at.timestamp()
         )
         manifest = StoredManifest(
             offer=offer, attrs=attrs, is_pinned=True, pulled_at=at.timestamp()
