@@ -35,9 +35,9 @@ SURVIVE = """
 import sys, time, wandb
 fast = wandb.Settings(x_file_stream_transmit_interval=0.2)
 run = wandb.init(project="p", id="survivor", settings=fast)
-for step in range(300):
+for step in range(150):
     run.log({"loss": step})
-    if step == 150:
+    if step == 75:
         print("half", flush=True)
     time.sleep(0.02)
 run.finish()
@@ -100,5 +100,5 @@ def test_acknowledged_data_survives_a_killed_server(tmp_path):
         assert job.wait(60) == 0
         api = runlake.Api({"base_url": again.base_url}, api_key=again.api_key)
         rows = list(api.run(f"{again.entity}/p/survivor").beta_scan_history(["loss"]))
-        assert rows == [{"_step": step, "loss": step} for step in range(300)]
+        assert rows == [{"_step": step, "loss": step} for step in range(150)]
         assert json.dumps(again.api_key) not in again.access_log.read_text()

@@ -61,7 +61,7 @@ TINY: dict[str, Any] = {
 }
 IN_PARTS: dict[str, Any] = {"CELLS_AT_ONCE": 0, "CELLS_PER_PART": 8, "LEAST_ROWS": 2}
 # An example is several exports, read in every way.
-N_EXAMPLES = n_examples(30, 600)
+N_EXAMPLES = n_examples(20, 600)
 any_run = given(
     st.lists(sources.exports(), max_size=4),
     sources.live_rows,
