@@ -358,3 +358,21 @@ def test_the_page_is_readable_on_a_phone(site, open_page):
     wait_for_charts(opened.page)
     width = opened.page.evaluate("document.documentElement.scrollWidth")
     assert width <= 390
+
+
+def test_each_chart_has_the_axis_that_its_key_declares(backend, site, open_page):
+    metrics = {"_wandb": {"m": [{"1": "epoch", "6": [3]}, {"1": "val/loss", "5": 1, "6": [1]}]}}
+    for run_id in ("one", "two"):
+        rows = [{"_step": s, "epoch": s // 2, "loss": 1 / (s + 1)} for s in range(10)]
+        rows = [row | ({"val/loss": row["loss"]} if row["_step"] % 2 else {}) for row in rows]
+        LoggedRun(backend, run_id, "axes").configure(**metrics).log(*rows).summarize(
+            {"loss": 0.1, "val/loss": 0.1, "epoch": 4}
+        ).finish()
+    page = open_page(f"{site}/axes").page
+    query = "key=val/loss&key=loss&key=epoch&key=nosuch&run=one&run=two"
+    answer = page.request.get(f"{site}/axes/charts.json?{query}")
+    assert answer.status == 200, answer.text()
+    charts = answer.json()["charts"]
+    assert [one["key"] for one in charts] == ["val/loss", "loss", "epoch", "nosuch"]
+    assert [one["payload"]["x"]["key"] for one in charts[:3]] == ["epoch", "_step", "_step"]
+    assert "nosuch" in charts[3]["error"]

@@ -8,7 +8,8 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
 from typing import NamedTuple, ParamSpec, TypeVar
@@ -45,6 +46,7 @@ class _Line(NamedTuple):
 
 # The user's line for warnings of worker threads, whose own stacks do not contain it.
 _asking: ContextVar[_Line | None] = ContextVar("_asking", default=None)
+_silenced: ContextVar[tuple[type[Warning], ...]] = ContextVar("_silenced", default=())
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
@@ -61,6 +63,8 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     category : type
         The warning's class, by which filters select it.
     """
+    if issubclass(category, _silenced.get()):
+        return
     line = _users_line()
     message = without_controls(message)
     if line is None:
@@ -70,18 +74,35 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
         warnings.warn_explicit(message, category, file, number, module, registry)
 
 
+@contextmanager
+def silenced(*categories: type[Warning]) -> Iterator[None]:
+    """Within the context, issue no warnings of some classes.
+
+    In this thread and in those whose function `for_thread` wraps: unlike the filters of the module
+    warnings, which all threads of a process share.
+    """
+    token = _silenced.set((*_silenced.get(), *categories))
+    try:
+        yield
+    finally:
+        _silenced.reset(token)
+
+
 def for_thread(function: Callable[P, T]) -> Callable[P, T]:
     """Wrap a function that another thread will call.
 
-    Its warnings then name the line of the user's code that is calling runlake now.
+    Its warnings then name the line of the user's code that is calling runlake now; those that are
+    silenced now are not issued.
     """
     line = _users_line()
+    categories = _silenced.get()
 
     @functools.wraps(function)
     def call(*arguments: P.args, **options: P.kwargs) -> T:
         token = _asking.set(line)
         try:
-            return function(*arguments, **options)
+            with silenced(*categories):
+                return function(*arguments, **options)
         finally:
             _asking.reset(token)
 

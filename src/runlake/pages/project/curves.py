@@ -5,7 +5,6 @@ The rows are read by `Runs.plot`, several keys at once; what is drawn is a sampl
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,10 +20,13 @@ from runlake.errors import (
     RunlakeError,
     SampleWarning,
 )
+from runlake.errors.user_line import silenced
+from runlake.history.runs.axes import axis_of
 from runlake.pages.project.colors import looks_of
 from runlake.pages.project.listing import named_runs, runs_of
 from runlake.pages.project.view import ProjectView
 from runlake.pages.source import RunList, Source
+from runlake.public.runs.runs import Runs
 from runlake.values import RUN_ID, STEP, check_number
 
 # Points of all curves of a chart: a browser redraws as many while the chart is panned.
@@ -96,16 +98,47 @@ def read_charts(
     if len(keys) > MAX_KEYS:
         raise InvalidArgument(f"Ask for {MAX_KEYS} keys at most, not {len(keys):,}.")
     view.check_band()
-    options = {"smooth": view.smoothing, "log": view.log or False, "x": view.x or None}
+    options = {"smooth": view.smoothing, "log": view.log or False}
     runs, notes = drawn_runs(source, view)
     if runs is None:
         return [{"key": key, "error": "No run is selected."} for key in keys]
-    plot = _Plot(runs, view, part, options, notes)
-    try:
-        return plot.payloads(keys)
-    except InvalidArgument:
-        # One key that cannot be drawn must not hide the others.
-        return [one for key in keys for one in plot.tried(key)]
+    axes = dict.fromkeys(keys, Axis(view.x)) if view.x else declared_axes(runs, keys)
+    found: dict[str, dict[str, Any]] = {}
+    for axis in dict.fromkeys(axes.values()):
+        plot = _Plot(runs, view, part, {**options, "x": axis.key}, (*notes, *axis.notes))
+        same = [key for key in keys if axes[key] == axis]
+        try:
+            answers = plot.payloads(same)
+        except InvalidArgument:
+            # One key that cannot be drawn must not hide the others.
+            answers = [plot.tried(key) for key in same]
+        found |= {answer["key"]: answer for answer in answers}
+    return [found[key] for key in keys]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The key of an x axis, and what to say about its choice."""
+
+    key: str
+    notes: tuple[str, ...] = ()
+
+
+def declared_axes(runs: RunList, keys: Sequence[str]) -> dict[str, Axis]:
+    """Return the x axis of each key: the one that all runs declare, else ``_step``."""
+    if isinstance(runs, Runs):
+        # A list that was not used yet: its configs come with its first page.
+        runs.upgrade_to_full()
+    declared = [run.metrics() for run in runs]
+    found = {}
+    for key in keys:
+        axes = {axis_of(key, metrics) for metrics in declared}
+        if len(axes) > 1:
+            named = ", ".join(sorted(axes))
+            found[key] = Axis(STEP, (f"x is {STEP}, because the declared axes differ: {named}",))
+        else:
+            found[key] = Axis(next(iter(axes), STEP))
+    return found
 
 
 def drawn_runs(source: Source, view: ProjectView) -> tuple[RunList | None, list[str]]:
@@ -147,19 +180,17 @@ class _Plot:
         if view.is_grouped:
             groups = {"by": list(view.by), "band": view.bands or "std"}
         # A moving average over a part would begin at its start.
-        steps = {} if view.smooth else self.part.steps(view.x)
-        with warnings.catch_warnings():
-            # A chart shows what is there, and its notes say what is not.
-            for kind in EXPECTED:
-                warnings.simplefilter("ignore", kind)
+        steps = {} if view.smooth else self.part.steps(self.options["x"])
+        # A chart shows what is there, and its notes say what is not.
+        with silenced(*EXPECTED):
             chart = self.runs.plot(list(keys), **self.options, **groups, **steps)
         return [{"key": key, "payload": self._payload(chart, key)} for key in keys]
 
-    def tried(self, key: str) -> list[dict[str, Any]]:
+    def tried(self, key: str) -> dict[str, Any]:
         try:
-            return self.payloads([key])
+            return self.payloads([key])[0]
         except RunlakeError as error:
-            return [{"key": key, "error": str(error)}]
+            return {"key": key, "error": str(error)}
 
     def _payload(self, chart: Chart, key: str) -> dict[str, Any]:
         series = tuple(one for one in chart.series if one.key == key)
@@ -167,20 +198,23 @@ class _Plot:
             series = (Series(chart.series[0].frame.clear(), chart.series[0].key, chart.x.key),)
         least, most = POINTS_PER_RUN
         points = max(least, min(most, MAX_POINTS // len(series)))
-        own = [note for note in chart.notes if not note.startswith("no points: ") or "runs" in note]
-        drawn = replace(
-            chart,
-            series=series,
-            title=key,
-            points=points,
-            notes=(*self.notes, *own),
-        ).within(self.part.low, self.part.high)
+        notes = (*self.notes, *self._own_notes(chart, series))
+        drawn = replace(chart, series=series, title=key, points=points, notes=notes)
+        drawn = drawn.within(self.part.low, self.part.high)
         payload = payload_of(drawn.drawing)
         if not self.view.is_grouped:
             looks = looks_of(map(_run_id, series))
             for curve, (color, dash) in zip(payload["curves"], looks, strict=True):
                 curve |= {"color": color, "dash": list(dash)}
         return payload
+
+    def _own_notes(self, chart: Chart, series: Sequence[Series]) -> list[str]:
+        """Return the notes of the chart of one key, of those of a chart of several keys."""
+        if self.view.is_grouped:
+            return [note for note in chart.notes if not note.startswith("no points: ")]
+        n_runs = len(self.runs)
+        n_empty = n_runs - sum(not one.frame.is_empty() for one in series)
+        return [f"no points: {n_empty:,} of {n_runs:,} runs"] if n_empty else []
 
 
 def _run_id(series: Series) -> str:

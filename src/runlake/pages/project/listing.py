@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from runlake.errors import MixedTypesWarning, NotCached, RunNotFoundError
+from runlake.errors.user_line import silenced
 from runlake.history.runs.run_paths import flattened, value_at
 from runlake.history.runs.run_table import FIELDS, chosen_columns
 from runlake.pages.project.view import ProjectView
@@ -173,8 +173,7 @@ def whole_answer(source: Source, view: ProjectView) -> pl.DataFrame:
     that no run has is null.
     """
     runs = runs_of(source, view)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", MixedTypesWarning)
+    with silenced(MixedTypesWarning):
         frame = runs.frame(flat=True)
     if not view.column:
         return frame

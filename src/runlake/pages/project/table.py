@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from runlake.charts.names import shown
 from runlake.errors import NoRowsWarning
+from runlake.errors.user_line import silenced
 from runlake.history.runs.run_table import FIELDS
 from runlake.pages.project.cells import is_numeric, shown_value
 from runlake.pages.project.colors import color_of_run
@@ -134,8 +134,7 @@ def read_view(source: Source, view: ProjectView, *, has_charts: bool) -> Found:
 
 
 def _logged_keys(runs: RunList) -> list[str]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoRowsWarning)
+    with silenced(NoRowsWarning):
         table = runs.keys(kind="number")
     return sorted({key for key in table.get_column("key").to_list() if not key.startswith("_")})
 

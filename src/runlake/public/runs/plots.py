@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from runlake.errors import InvalidArgument, InvalidType, NoRowsWarning
+from runlake.errors.user_line import silenced
 from runlake.history.plan.key_facts import KeyFacts
 from runlake.history.plan.reasons import near_names
 from runlake.public.plot_arguments import (
@@ -151,7 +150,8 @@ class RunsPlots(RunAnswers):
         from runlake.charts.series import Series
 
         steps = (asked.min_step, asked.max_step)
-        with _without_warnings():
+        # A plot raises an error for wrong keys, and notes those without rows.
+        with silenced(NoRowsWarning):
             scan = self.scan(keys, x=axis, how="any", min_step=steps[0], max_step=steps[1])
             rows = scan.collect()
         names = self._run_names()
@@ -203,7 +203,7 @@ class RunsPlots(RunAnswers):
         n_runs = len(self._ids())
         is_steps = axis == STEP
         # Steps of runs meet; other axes seldom do, so that each x would be a point of one run.
-        with _without_warnings():
+        with silenced(NoRowsWarning):
             aligned = self._aligned(
                 keys,
                 axis,
@@ -227,14 +227,6 @@ class RunsPlots(RunAnswers):
             notes.append(describe(asked.smooth))
         series = series or [Series(_nothing(axis, key), key, axis) for key in keys]
         return replace(asked, smooth=None).chart(series, axis, notes)
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Ignore keys without rows: a plot raises an error for wrong keys, and notes empty ones."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoRowsWarning)
-        yield
 
 
 def _checked_by(by: str | Sequence[str] | None) -> tuple[str, ...]:
