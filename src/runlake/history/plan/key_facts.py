@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, get_args
 
 import pyarrow as pa
@@ -198,6 +199,8 @@ def _kind(key: str, manifest: Manifest, held: Sequence[_Held]) -> KeyKind:
     return kinds.pop() if len(kinds) == 1 else "mixed"
 
 
+# Cached, because this is called for each key of each run.
+@lru_cache(maxsize=1024)
 def _stored_kind(dtype: pa.DataType) -> KeyKind:
     if pa.types.is_dictionary(dtype):
         return _stored_kind(dtype.value_type)

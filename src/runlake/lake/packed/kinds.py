@@ -32,6 +32,7 @@ _SCALARS: dict[str, tuple[pa.DataType, str | None]] = {
 }
 
 
+@lru_cache(maxsize=1024)
 def text_of(dtype: pa.DataType | None, *, is_json: bool = False) -> str | None:
     """Return the text of a type of a frame's column; None if no packed table can hold it.
 

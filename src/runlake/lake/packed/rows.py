@@ -24,7 +24,6 @@ from runlake.values import STEP, Question
 if TYPE_CHECKING:
     from runlake.history.frames.sources import Types
 
-# polars takes some names of columns for patterns.
 CELLS = "value"
 
 
@@ -119,13 +118,12 @@ def read_run(client: Client, run: RunToPack) -> RunValues:
     steps = frame[STEP]
     has_rows = not frame.is_empty()
     keys = [KeyValues(STEP, "int64", INTEGERS if has_rows else None, steps, steps, None)]
-    for key, dtype in types.items():
+    cells = _filled_cells(frame)
+    for (key, dtype), (column, mask) in zip(types.items(), cells, strict=True):
         text = text_of(dtype, is_json=key in stored_json)
         if text is None:
             raise Unpackable(f"its key {key!r} has values of the type {dtype}")
-        keys.append(
-            _values_of(key, text, steps, frame.get_column(key).alias(CELLS), facts.get(key))
-        )
+        keys.append(_values_of(key, text, steps, column, mask, facts.get(key)))
     return RunValues(run, frame.height, keys)
 
 
@@ -133,6 +131,18 @@ def _collected(reading: Reading) -> tuple[pl.DataFrame, Types]:
     live = reading.live_rows()
     types = plan_types(reading.plan, live)
     return scan_as(reading.plan, types, live).collect(), types
+
+
+def _filled_cells(frame: pl.DataFrame) -> list[tuple[pl.Series, pl.Series | None]]:
+    """Return the columns after the first, each with the mask of its values if it has nulls."""
+    columns = frame.get_columns()[1:]
+    # Under other names: polars takes some names of columns for patterns.
+    sparse = {str(n): one.alias(str(n)) for n, one in enumerate(columns) if one.null_count()}
+    masks = pl.DataFrame(list(sparse.values())).select(pl.all().is_not_null()) if sparse else None
+    return [
+        (one.alias(CELLS), masks[str(n)] if masks is not None and str(n) in sparse else None)
+        for n, one in enumerate(columns)
+    ]
 
 
 def _keys_of_json(reading: Reading, types: Mapping[str, pa.DataType | None]) -> set[str]:
@@ -147,15 +157,18 @@ def _keys_of_json(reading: Reading, types: Mapping[str, pa.DataType | None]) -> 
 
 
 def _values_of(
-    key: str, text: str, steps: pl.Series, cells: pl.Series, facts: KeyFacts | None
+    key: str,
+    text: str,
+    steps: pl.Series,
+    cells: pl.Series,
+    mask: pl.Series | None,
+    facts: KeyFacts | None,
 ) -> KeyValues:
     table = table_of(text)
-    n_nulls = cells.null_count()
-    if table is None or n_nulls == len(cells):
+    if table is None or cells.null_count() == len(cells):
         return KeyValues(key, text, None, None, None, facts)
-    if n_nulls:
-        kept = cells.is_not_null()
-        steps, cells = steps.filter(kept), cells.filter(kept)
+    if mask is not None:
+        steps, cells = steps.filter(mask), cells.filter(mask)
     return KeyValues(key, text, table, steps, _stored(key, text, table, cells), facts)
 
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from runlake.lake.packed.place import METRICS, STATS, PackedPlace
 from runlake.lake.packed.rows import KeyValues, RunValues
 from runlake.lake.packed.schemas import arrow_schema
-from runlake.lake.packed.stats import joined_stats, stats_of
+from runlake.lake.packed.stats import KeyStats, joined_stats, stats_of
 
 SEGMENT_BYTES = 256 << 20
 # A key gets row groups of its own from this number of rows; other keys share them.
@@ -111,7 +111,7 @@ def write_segment(place: PackedPlace, runs: Sequence[RunValues]) -> Segment:
                 by_key.setdefault((values.table, values.key), []).append((one.run.number, values))
     first, last = runs[0].run.number, runs[-1].run.number
     segment = Segment()
-    stats: list[pl.DataFrame] = []
+    stats: list[KeyStats] = []
     for table in METRICS:
         keys = sorted(key for of, key in by_key if of == table)
         if not keys:
@@ -174,7 +174,7 @@ def _block(key: str, found: Sequence[tuple[int, KeyValues]]) -> Block:
     )
 
 
-def _noting(blocks: Iterable[Block], stats: list[pl.DataFrame]) -> Iterator[Block]:
+def _noting(blocks: Iterable[Block], stats: list[KeyStats]) -> Iterator[Block]:
     for block in blocks:
         stats.append(stats_of(block.key, block.numbers, block.counts, block.steps, block.values))
         yield block
@@ -255,7 +255,7 @@ def write_rows(
 def _write_stats(
     place: PackedPlace,
     numbers: tuple[int, int],
-    found: Sequence[pl.DataFrame],
+    found: Sequence[KeyStats],
     runs: Sequence[RunValues],
 ) -> WrittenFile:
     return write_rows(place, STATS, numbers, joined_stats(found, runs))

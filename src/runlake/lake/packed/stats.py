@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +24,35 @@ POLARS = {
     "double": pl.Float64(),
     "boolean": pl.Boolean(),
 }
+TYPES = {column.name: POLARS[column.kind] for column in SCHEMAS[STATS]}
 NAMES = [column.name for column in SCHEMAS[STATS]]
 OF_VALUES = ("n", "nan", "min", "min_step", "max", "max_step", "last", "at_step")
 
 
+@dataclass(frozen=True, slots=True)
+class KeyStats:
+    """Statistics of the values of a key, a place per run.
+
+    Parameters
+    ----------
+    key : str
+        The key.
+    numbers : array of int
+        The number of each run.
+    columns : mapping of str to array
+        The columns of `OF_VALUES` that are known. Of values that are no numbers, these are ``n``
+        and ``at_step``. NaN stands for no minimum or maximum.
+    """
+
+    key: str
+    numbers: Numbers
+    columns: Mapping[str, npt.NDArray[Any]]
+
+
 def stats_of(
     key: str, numbers: Numbers, counts: Numbers, steps: pl.Series, values: pl.Series
-) -> pl.DataFrame:
-    """Return the statistics of the values of a key, a row per run.
+) -> KeyStats:
+    """Return the statistics of the values of a key.
 
     Parameters
     ----------
@@ -39,18 +61,13 @@ def stats_of(
     numbers, counts : array of int
         The number of each run, and its number of values, at least 1.
     steps, values : Series
-        The values of all runs, run by run, ascending by step.
-
-    Returns
-    -------
-    DataFrame
-        ``key``, ``run`` and the columns of `OF_VALUES`. Of values that are no numbers, only ``n``
-        and ``at_step`` are known. A minimum is the first of equal values; NaN is none.
+        The values of all runs, run by run, ascending by step. A minimum is the first of equal
+        values, and NaN is none.
     """
     stops = np.cumsum(counts)
     starts = stops - counts
     at = steps.to_numpy()
-    columns: dict[str, object] = {"n": counts, "at_step": at[stops - 1]}
+    columns: dict[str, npt.NDArray[Any]] = {"n": counts, "at_step": at[stops - 1]}
     if values.dtype.is_numeric():
         cells = values.to_numpy()
         columns["last"] = cells[stops - 1].astype(np.float64)
@@ -58,34 +75,43 @@ def stats_of(
             columns["nan"] = np.add.reduceat(np.isnan(cells).astype(np.int64), starts)
         for name, reduce in (("min", np.fmin), ("max", np.fmax)):
             found = reduce.reduceat(cells, starts)
-            columns[name] = pl.Series(found.astype(np.float64)).fill_nan(None)
-            columns[f"{name}_step"] = _steps_of(cells, found, at, starts, counts)
-    frame = pl.DataFrame(columns).with_columns(
-        pl.lit(key).alias("key"), pl.Series("run", numbers, pl.Int32)
+            columns[name] = found.astype(np.float64)
+            equal = np.flatnonzero(cells == np.repeat(found, counts))
+            # A run of NaN alone has no equal value; its step is left out below.
+            first = np.append(equal, len(cells) - 1)[np.searchsorted(equal, starts)]
+            columns[f"{name}_step"] = at[first]
+    return KeyStats(key, numbers, columns)
+
+
+def _frame_of(found: Sequence[KeyStats]) -> pl.DataFrame:
+    """Return the statistics of all keys as one frame."""
+    sizes = [len(one.numbers) for one in found]
+    keys = pl.Series("key", [one.key for one in found], pl.String)
+    columns = [
+        keys.gather(pl.Series(np.repeat(np.arange(len(found)), sizes), dtype=pl.UInt32)),
+        pl.Series("run", np.concatenate([one.numbers for one in found]), pl.Int32),
+    ]
+    for name in OF_VALUES:
+        parts = [
+            pl.Series(name, one.columns[name])
+            if name in one.columns
+            else pl.repeat(None, size, dtype=TYPES[name], eager=True).alias(name)
+            for one, size in zip(found, sizes, strict=True)
+        ]
+        columns.append(pl.concat([part.cast(TYPES[name]) for part in parts]))
+    frame = pl.DataFrame(columns).with_columns(pl.col("min", "max").fill_nan(None))
+    return frame.with_columns(
+        pl.when(pl.col(name).is_not_null()).then(pl.col(f"{name}_step")).alias(f"{name}_step")
+        for name in ("min", "max")
     )
-    return _completed(frame, ["key", "run", *OF_VALUES])
 
 
-def _steps_of(
-    cells: Numbers, found: Numbers, steps: Numbers, starts: Numbers, counts: Numbers
-) -> pl.Series:
-    """Return the step of the first of the values that are equal to those found, per run."""
-    equal = np.flatnonzero(cells == np.repeat(found, counts))
-    if not equal.size:
-        return pl.Series([None] * len(starts), dtype=pl.Int64)
-    first = np.append(equal, equal[-1])[np.searchsorted(equal, starts)]
-    is_of_run = (first >= starts) & (first < starts + counts)
-    return pl.select(
-        pl.when(pl.Series(is_of_run)).then(pl.Series(steps[first])).otherwise(None)
-    ).to_series()
-
-
-def joined_stats(found: Sequence[pl.DataFrame], runs: Sequence[RunValues]) -> pl.DataFrame:
+def joined_stats(found: Sequence[KeyStats], runs: Sequence[RunValues]) -> pl.DataFrame:
     """Return the rows of ``stats`` for a segment, ascending by key and run.
 
     Parameters
     ----------
-    found : sequence of DataFrame
+    found : sequence of KeyStats
         Statistics from `stats_of`.
     runs : sequence of RunValues
         The runs; also their keys without values have a row.
@@ -110,7 +136,7 @@ def joined_stats(found: Sequence[pl.DataFrame], runs: Sequence[RunValues]) -> pl
         "is_known": pl.Boolean,
     }
     keys = pl.DataFrame(rows, schema=columns, orient="row")
-    values = pl.concat(found) if found else _completed(pl.DataFrame(), ["key", "run", *OF_VALUES])
+    values = _frame_of(found) if found else empty_stats().select("key", "run", *OF_VALUES)
     joined = keys.join(values, on=["key", "run"], how="left")
     joined = joined.with_columns(pl.col("n").fill_null(0), pl.col("nan").fill_null(0))
     return joined.select(NAMES).sort("key", "run")
@@ -125,15 +151,6 @@ def _facts(facts: object) -> tuple[str | None, int | None, int | None, int | Non
     return facts.kind, facts.first_step, facts.last_step, facts.count, is_known
 
 
-def _completed(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """Add the columns that a frame lacks, and give all their types."""
-    types = {column.name: POLARS[column.kind] for column in SCHEMAS[STATS]}
-    return frame.select(
-        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(types[name]).alias(name)
-        for name in names
-    )
-
-
 def empty_stats() -> pl.DataFrame:
     """Return the table ``stats`` without rows."""
-    return pl.DataFrame(schema={column.name: POLARS[column.kind] for column in SCHEMAS[STATS]})
+    return pl.DataFrame(schema=TYPES)
