@@ -106,6 +106,10 @@ bench-server: $(READY)
 bench-pages: $(READY) browser
 	$(BIN)/python -m benchmarks.pages $(ROWS)
 
+# Packed tables: `make bench-lake SIZES="--runs 200"` takes minutes.
+bench-lake: $(READY)
+	$(BIN)/python -m benchmarks.packed $(SIZES)
+
 docs: $(READY)
 	$(BIN)/python -m tests.conformance.render
 	$(BIN)/python -m tests.docs.draw_pictures

@@ -5,11 +5,13 @@ import shutil
 import time
 import uuid
 from email.utils import formatdate
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from google_crc32c import value as crc32c
 
+import runlake
 from runlake.cache.catalog import Catalog
 from runlake.cache.disk.file_state import FileState
 from runlake.cache.layout import RunDirectory, export_file_name
@@ -22,7 +24,16 @@ from runlake.values import RunPath
 BACKEND = "https://runs.example"
 
 
-def store_run(lake, run_id, tables, *, project="p", config=None, at=0, note=True):
+def store_run(
+    lake: runlake.Lake,
+    run_id: str,
+    tables: list[Any],
+    *,
+    project: str = "p",
+    config: dict[str, Any] | None = None,
+    at: int = 0,
+    note: bool = True,
+) -> tuple[RunDirectory, StoredManifest, dict[Any, Any]]:
     """Store a run in place of an earlier one with its id; return what notes it in the catalog.
 
     Parameters

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import runlake
 from runlake.cli.main import app
 from runlake.errors import CacheError, InvalidType, MissingExtra, NotCached
+from runlake.lake.dropped import read_dropped
 from runlake.lake.packed import after_pull, compact, expire, segments, table
 from runlake.lake.packed.place import TABLES, PackedPlace
 
@@ -372,3 +373,31 @@ def test_a_cache_that_cannot_be_written_is_named(lake):
         lake.pack()
     with pytest.raises(sqlite3.DatabaseError):
         sqlite3.connect(place.numbers).execute("SELECT 1 FROM batches")
+
+
+@pytest.mark.filterwarnings("error::runlake.errors.IncompleteWarning")
+def test_dropped_exports_are_missed_by_no_read_of_the_lake(lake):
+    fill(lake)
+    expected = answers(lake)
+    rows = repr(lake.histories(5, ["loss", "rare"]))
+    chain = lake.scan(["loss"], lineage=True).collect()
+    assert lake.pack("r1", drop_exports=True).n_dropped_exports == 1
+    report = lake.pack(drop_exports=True)
+    assert report.n_dropped_exports == 4
+    assert not list((lake.path / "v2").rglob("*.parquet"))
+    assert_equal(answers(lake), expected)
+    assert repr(lake.histories(5, ["loss", "rare"])) == rows
+    assert_frame_equal(lake.scan(["loss"], lineage=True).collect(), chain)
+    assert lake.pack(drop_exports=True).n_dropped_exports == 0
+    with pytest.raises(NotCached, match="r2"):
+        lake.run("r2").frame(["loss"])
+    assert set(read_dropped(lake.path)) == {
+        run.directory.relative for run in lake._fixed("warn").runs
+    }
+
+
+def test_exports_that_differ_from_the_packed_rows_stay(lake, monkeypatch):
+    fill(lake)
+    monkeypatch.setattr("runlake.lake.packed.drop.PackedRead.frame_of", lambda *_: pl.DataFrame())
+    assert lake.pack(drop_exports=True).n_dropped_exports == 0
+    assert len(list((lake.path / "v2").rglob("*.parquet"))) == 5

@@ -398,7 +398,7 @@ class _Pull:
         )
         stored = read_manifest(self._directory)
         decisions = self._decide(offered, stored, use_cache=True)
-        keeper = _Keeper()
+        keeper = TemporaryPlace()
         directory = replace(self._directory, root=keeper.path)
         directory.path.mkdir(parents=True)
         # Files in the cache can still be read and revalidated, except that a sparse file may need
@@ -469,7 +469,7 @@ class _Pull:
         )
 
 
-class _Keeper:
+class TemporaryPlace:
     """A temporary directory, deleted with this object or at the end of the process."""
 
     def __init__(self) -> None:

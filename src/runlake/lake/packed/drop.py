@@ -88,16 +88,8 @@ def _is_equal(view: PackedView, run: Source, number: int) -> bool:
         expected, types = reading.healing(_collected)
     except RunlakeError:
         return False
-    found = packed_frame(view, run.relative, number, types)
+    found = PackedRead(view, Question(), {run.relative: number}).frame_of(number, types)
     return found.equals(expected, null_equal=True)
-
-
-def packed_frame(view: PackedView, relative: str, number: int, types: Types) -> pl.DataFrame:
-    """Return all packed rows of one run, in given types."""
-    read = PackedRead(view, Question(), {relative: number})
-    one = pl.DataFrame({"": [0]})
-    frame = read.scan([number], types, one).collect()
-    return frame.select(frame.columns[1:]) if frame.columns else frame
 
 
 def _collected(reading: Reading) -> tuple[pl.DataFrame, Types]:

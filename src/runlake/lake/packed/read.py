@@ -146,6 +146,10 @@ class PackedRead(PackedRows):
 
         return register_io_source(produce, schema=schema, is_pure=True)
 
+    def frame_of(self, number: int, types: Types) -> pl.DataFrame:
+        """Return the rows of one run: ``_step``, then the keys."""
+        return pl.concat(self._frames([number], types, pl.DataFrame(), [STEP, *types]))
+
     def _frames(
         self, numbers: Sequence[int], types: Types, runs: pl.DataFrame, names: Sequence[str]
     ) -> Iterator[pl.DataFrame]:

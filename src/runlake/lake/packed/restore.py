@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from runlake.cache.disk.file_state import FileState
+from runlake.cache.pull import TemporaryPlace
 from runlake.cache.pull_result import PullResult
 from runlake.cache.stored_export import LoadedExports, StoredExport
 from runlake.exports.footers.statistics import read_export_facts
@@ -43,15 +42,15 @@ def restored(
     read = PackedRead(view, Question(), {relative: number})
     reading = read.readings({relative: run})[relative]
     types = answer_types([reading.columns], None)
-    rows = read.scan([number], types, pl.DataFrame({"": [0]})).collect()
-    table = rows.select(rows.columns[1:]).to_arrow(compat_level=pl.CompatLevel.oldest())
+    rows = read.frame_of(number, types)
+    table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
     texts = dict(read.types.select("key", "type").iter_rows())
     for place, name in enumerate(table.column_names):
         if texts.get(name) in (BINARY, MIXED):
             column = table.column(place).cast(pa.large_binary())
             table = table.set_column(place, name, column)
-    directory = tempfile.TemporaryDirectory(prefix="runlake-")
-    path = Path(directory.name) / "packed.parquet"
+    temporary = TemporaryPlace()
+    path = temporary.path / "packed.parquet"
     pq.write_table(table, path)
     facts = read_export_facts(path)
     export = StoredExport(
@@ -67,8 +66,8 @@ def restored(
     return replace(
         pulled,
         manifest=replace(pulled.manifest, last_step=last),
-        directory=Path(directory.name),
+        directory=temporary.path,
         exports=LoadedExports([export]),
         n_left_out=0,
-        keeper=directory,
+        keeper=temporary,
     )
