@@ -107,6 +107,7 @@ def kill_often(tmp_path, n_rounds):
                 stdout=subprocess.PIPE,
                 text=True,
             )
+            assert worker.stdout is not None
             assert worker.stdout.readline() == "ready\n"
             time.sleep(seed.uniform(0.0, 1.5))  # the moment of the kill, not a wait
             worker.kill()
