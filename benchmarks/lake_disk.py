@@ -48,7 +48,7 @@ def _local_file(server: RunningServer, folder: Path) -> Iterator[Line]:
     ours = Side(peers.LAKE_ADD, server, folder / "ours", str(long[0]), _cache(folder / "ours"))
     (mine,) = take_turns(ours, rounds=1)
     assert mine.count == long[1], (mine.count, long[1])
-    work = f".wandb file of {FILE_BYTES >> 20} MB, {long[1]:,} rows, to a run: rows/s"
+    work = f"a million rows of a .wandb file of {FILE_BYTES >> 20} MB, to a run"
     mine = _per_million(mine)
     for name, script in (("wandb sync", peers.WANDB_SYNC), ("leet inspect", peers.LEET_INSPECT)):
         side = Side(script, server, folder / script[:1], str(short[0]), {})

@@ -161,6 +161,8 @@ def test_wrong_arguments_are_refused(lake, backend):
         lake.push(3)
     with pytest.raises(errors.InvalidArgument):
         lake.push(api, project="")
+    with pytest.raises(errors.AuthenticationError):
+        lake.push(backend.base_url, api_key="k" * 40)
     offline = runlake.Lake(lake.path, offline=True)
     with pytest.raises(errors.OfflineError):
         offline.push(backend.base_url, api_key=backend.api_key)

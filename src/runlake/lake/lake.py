@@ -357,6 +357,8 @@ class Lake(Snapshots, LakeRuns):
             If the lake does not have a run; or if ``incomplete`` is "raise", and a run lacks rows.
         OfflineError
             If offline mode is on.
+        Unreachable, AuthenticationError
+            If the backend cannot be reached, or refuses the API key; nothing was sent then.
         """
         from runlake.lake.pushing.push import check_names, choose, push
         from runlake.public.api import Api

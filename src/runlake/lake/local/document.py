@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+# The name of a value, or the names on the way to it.
+Name: TypeAlias = str | tuple[str, ...]
 
 
 class Document:
@@ -22,23 +25,28 @@ class Document:
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
         self._values = dict(values or {})
         # In the order of the last change.
-        self._changes: dict[tuple[str, ...], str] = {}
+        self._changes: dict[Name, str] = {}
 
     def change(self, changes: Any) -> None:
         """Make the changes of a record; its values are JSON text."""
+        pending = self._changes
+        # The loop takes most of the time of reading a file, so it calls no function for a value.
         for item in changes.update:
-            names = names_of(item)
-            former = self._changes.pop(names, "")
-            if former.startswith("{") and item.value_json.startswith("{"):
+            nested = item.nested_key
+            name = nested[0] if len(nested) == 1 else tuple(nested) or item.key
+            text = item.value_json
+            former = pending.pop(name, None)
+            if former and former[0] == "{" and text[:1] == "{":
                 # The second dict adds to the first one.
-                self._changes[names] = former
+                pending[name] = former
                 self.values()
-            self._changes[names] = item.value_json
+                pending = self._changes
+            pending[name] = text
         if not changes.remove:
             return
         self.values()
         for item in changes.remove:
-            *parents, last = names_of(item)
+            *parents, last = tuple(item.nested_key) or (item.key,)
             inner: Any = self._values
             for name in parents:
                 inner = inner.get(name) if isinstance(inner, dict) else None
@@ -55,47 +63,43 @@ class Document:
         """
         changes, self._changes = self._changes, {}
         broken: Exception | None = None
-        for names, text in changes.items():
+        for name, text in changes.items():
             try:
                 value = json.loads(text)
             except (ValueError, RecursionError) as error:
                 broken = error
             else:
-                _put(self._values, names, value)
+                _put(self._values, name, value)
         if broken is not None:
             raise broken
         return self._values
 
 
-def names_of(item: Any) -> tuple[str, ...]:
-    """Return the names on the way to a value of a record."""
-    nested = item.nested_key
-    # Indexing is faster than iterating, and most values have one name.
-    return (nested[0],) if len(nested) == 1 else tuple(nested) or (item.key,)
-
-
-def nested_of(names: Iterable[tuple[str, ...]], values: Iterable[Any]) -> dict[str, Any]:
-    """Return values as nested dicts, by the names on the way to each."""
+def nested_of(items: Any, values: Sequence[Any]) -> dict[str, Any]:
+    """Return the values of a record's items as nested dicts."""
+    names: list[Any] = [
+        nested[0] if len(nested := item.nested_key) == 1 else tuple(nested) or item.key
+        for item in items
+    ]
+    if tuple not in set(map(type, names)):
+        return dict(zip(names, values, strict=True))
     document: dict[str, Any] = {}
-    for path, value in zip(names, values, strict=True):
-        if len(path) == 1:
-            document[path[0]] = value
-        else:
-            _put(document, path, value)
+    for name, value in zip(names, values, strict=True):
+        _put(document, name, value)
     return document
 
 
-def _put(document: dict[str, Any], names: tuple[str, ...], value: Any) -> None:
-    *parents, last = names
-    for name in parents:
-        inner = document.get(name)
+def _put(document: dict[str, Any], name: Name, value: Any) -> None:
+    *parents, last = (name,) if isinstance(name, str) else name
+    for parent in parents:
+        inner = document.get(parent)
         if not isinstance(inner, dict):
-            inner = document[name] = {}
+            inner = document[parent] = {}
         document = inner
     held = document.get(last)
     if isinstance(value, dict) and isinstance(held, dict):
         # The SDK adds the members of a dict to those that were there before.
-        for name, member in value.items():
-            _put(held, (name,), member)
+        for inner_name, member in value.items():
+            _put(held, inner_name, member)
     else:
         document[last] = value

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from runlake.errors import MissingExtra
-from runlake.lake.local.document import Document, names_of, nested_of
+from runlake.lake.local.document import Document, nested_of
 from runlake.lake.local.framing import RecordFile
 from runlake.lake.local.recorded_rows import KeyCounts, RecordedRows, describe_keys, flat
 from runlake.values import STEP, RunPath
@@ -195,7 +195,7 @@ class RecordedRun:
         texts = [item.value_json for item in items]
         # One text for all values: each call of the parser takes as long as a value.
         values = json.loads(f"[{','.join(texts)}]")
-        row = flat(nested_of(map(names_of, items), values))
+        row = flat(nested_of(items, values))
         step = row.get(STEP, history.step.num)
         if type(step) is not int or self._rows is None or not 0 <= step <= LAST_STEP:
             return

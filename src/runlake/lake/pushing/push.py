@@ -13,6 +13,7 @@ from runlake.backend.http.client import Client
 from runlake.cache.companions import FILES, read_rows
 from runlake.cache.store import read_manifest
 from runlake.errors import (
+    AuthenticationError,
     BackendError,
     InvalidArgument,
     InvalidType,
@@ -20,6 +21,7 @@ from runlake.errors import (
     ProjectNotFoundError,
     RunlakeError,
     RunNotFoundError,
+    Unreachable,
 )
 from runlake.history.runs.open import ListedRun
 from runlake.lake.disk_source import Lacking
@@ -61,6 +63,8 @@ def push(
     ------
     OfflineError
         If offline mode is on.
+    Unreachable, AuthenticationError
+        If the backend cannot be reached, or refuses the API key; nothing was sent then.
     """
     if client.settings.offline:
         raise OfflineError(
@@ -141,6 +145,9 @@ class _Pushing:
                 found = differences(self.reader, run.directory, there, self._rows(listed))
                 differing = "; ".join(found) or None
         except (RunlakeError, OSError) as error:
+            if isinstance(error, (Unreachable, AuthenticationError)) and not self._done():
+                # So would be the answer for each of the other runs.
+                raise
             self.failed[name] = str(error)
             return
         self.lost[name] = tuple(losses_of(run.directory, read_manifest(run.directory)))
