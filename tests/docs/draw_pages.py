@@ -39,9 +39,9 @@ def rows(rate: float, seed: int, n_steps: int = N_STEPS, diverges: int | None = 
     noise = random.Random(f"{rate} {seed}")
     found = []
     for step in range(n_steps):
-        loss: float | str = math.exp(-step * rate / 60) * (2 + noise.gauss(0, 0.1)) + 0.3
+        loss = math.exp(-step * rate / 60) * (2 + noise.gauss(0, 0.1)) + 0.3
         if diverges is not None and step >= diverges:
-            loss = "NaN"
+            loss = math.nan
         row: dict[str, Any] = {
             "_step": step,
             "_timestamp": 1.79e9 + step * 2,

@@ -1,5 +1,7 @@
 """Pulled runs, and static copies of pages, show the charts that the backend's pages show."""
 
+import math
+
 import pytest
 from tests.http_logging import LoggedRun
 from tests.pages.accessibility import faults_of
@@ -46,7 +48,11 @@ def project(tmp_path_factory, chromium):
 
 
 def row(step):
-    values = {KEYS[0]: step / 10, KEYS[1]: "NaN" if step == 700 else 1 / (step + 1), KEYS[2]: 3.5}
+    values = {
+        KEYS[0]: step / 10,
+        KEYS[1]: math.nan if step == 700 else 1 / (step + 1),
+        KEYS[2]: 3.5,
+    }
     return {"_step": step, "_timestamp": 1.7e9 + step, "_runtime": float(step), **values}
 
 
