@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Without these pyright asks whether a newer release exists, and prefers any node on the machine.
 PYRIGHT := PYRIGHT_PYTHON_IGNORE_WARNINGS=1 PYRIGHT_PYTHON_GLOBAL_NODE=0 $(BIN)/pyright
 
-.PHONY: demo shells browser postgresql test pytest coverage thorough fuzz lint format bench bench-server bench-pages docs dist constraints clean
+.PHONY: demo shells browser postgresql test pytest coverage thorough fuzz lint format bench bench-lake bench-server bench-pages docs dist constraints clean
 
 $(READY): pyproject.toml constraints.txt hatch_build.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "runlake needs Python 3.11 or newer; set PYTHON=")'
@@ -97,6 +97,11 @@ fuzz: $(READY)
 # `make bench ROWS="sql frames"` measures only these rows.
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ROWS)
+
+# Packed tables, and questions about 100,000 simulated runs.
+bench-lake: $(READY)
+	$(BIN)/python -m benchmarks.packed
+	$(BIN)/python -m benchmarks.lake_sizes
 
 # The embedded backend at size: exports, lists, logging, memory.
 bench-server: $(READY)

@@ -11,12 +11,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.report import Line
-from benchmarks.simulate import simulate_catalog
+from benchmarks.report import Line, as_markdown
+from benchmarks.simulate import simulate_catalog, simulate_stats
+from runlake.lake.packed.place import STATS, PackedPlace
 
-NAMES = ("config-filter", "page-of-runs")
+NAMES = ("config-filter", "page-of-runs", "best-of-stats")
 N_RUNS = 100_000
 ROUNDS = 9
+MOST_BYTES = 25
 # Each question is a process of its own, so that its peak of memory is its own.
 _PRELUDE = """
 import json, os, resource, sys, time
@@ -39,6 +41,21 @@ SELECT = f"measure(lambda: len(lake.where({FILTER})))"
 PAGE = """
 measure(lambda: lake.where({"project": "project07"}).runs(
     order="-created_at", limit=50, columns=["run_id", "name", "state", "created_at"]).height)
+"""
+
+
+N_KEYS = 200
+BEST = """
+from runlake.lake.packed.place import PackedPlace
+from runlake.lake.packed.read import PackedRead
+from runlake.lake.packed.table import open_tables
+from runlake.lake.packed.view import PackedView
+from runlake.values import Projection, Question
+with open_tables(PackedPlace(lake.path)) as tables:
+    view = PackedView.at(tables, tables.snapshot_ids())
+numbers = {directory: version.number for directory, version in view.runs.items()}
+read = PackedRead(view, Question(Projection(("k007",))), numbers)
+measure(lambda: len(read.known_values("k007", "min")))
 """
 
 
@@ -102,3 +119,23 @@ def lines(folder: Path, wanted: AbstractSet[str] = frozenset(NAMES)) -> Iterator
         if "page-of-runs" in wanted:
             found = ask(PAGE, root)
             yield found.line(f"page of {found.count} of a project, {N_RUNS:,} runs", 20)
+        if "best-of-stats" in wanted:
+            simulate_stats(root / "runlake", N_KEYS)
+            stats = PackedPlace(root / "runlake").data(STATS).glob("*.parquet")
+            n_bytes = sum(path.stat().st_size for path in stats) / (N_RUNS * N_KEYS)
+            found = ask(BEST, root)
+            work = f"best value of a key of {found.count:,} runs, from statistics"
+            yield found.line(work, 20)
+            work = f"statistics of {N_RUNS:,} runs x {N_KEYS} keys"
+            shown = f"{n_bytes:.1f} bytes per run and key"
+            yield Line(work, shown, "", "", "<= 25 bytes", n_bytes <= MOST_BYTES)
+
+
+def main() -> None:
+    """Measure all questions, and print them."""
+    with tempfile.TemporaryDirectory(prefix="runlake-bench-") as name:
+        sys.stdout.write(f"{as_markdown(list(lines(Path(name))))}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,15 +9,27 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
+
 from runlake.cache.catalog import Catalog
 from runlake.cache.layout import LAYOUT_VERSION, RunDirectory
 from runlake.cache.store import LastOffer, StoredManifest
+from runlake.lake.packed.commit import Change, commit
+from runlake.lake.packed.numbers import take_numbers
+from runlake.lake.packed.place import STATS, PackedPlace
+from runlake.lake.packed.schemas import SCHEMAS
+from runlake.lake.packed.segments import PackedRun, Segment, write_rows
+from runlake.lake.packed.sources import read_sources
+from runlake.lake.packed.table import open_tables
 from runlake.values import RunPath
 
 BACKEND = "https://api.wandb.ai"
 ENTITY = "team"
 N_PROJECTS = 20
 RUNS_PER_WRITE = 2_000
+RUNS_PER_FILE = 10_000
+N_STEPS = 1_000
 STATES = ("finished", "finished", "finished", "crashed", "running", "failed")
 OPTIMIZERS = ("adam", "sgd", "lion")
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -57,9 +69,7 @@ def _runs(
         run = RunPath(ENTITY, f"project{number % N_PROJECTS:02}", f"{number:08x}")
         at = BEGIN + timedelta(seconds=number)
         attrs = _fields(run, number, at, chance)
-        offer = LastOffer(
-            attrs["state"], at.isoformat(), 1_000, 999, 0, at.timestamp()
-        )
+        offer = LastOffer(attrs["state"], at.isoformat(), 1_000, 999, 0, at.timestamp())
         manifest = StoredManifest(
             offer=offer, attrs=attrs, is_pinned=True, pulled_at=at.timestamp()
         )
@@ -90,3 +100,59 @@ def _fields(run: RunPath, number: int, at: datetime, chance: random.Random) -> d
         "config": json.dumps({key: {"value": value} for key, value in config.items()}),
         "summaryMetrics": json.dumps(summary),
     }
+
+
+def simulate_stats(root: Path, n_keys: int, *, seed: int = 0) -> None:
+    """Pack the runs of a simulated catalog: their statistics, without values.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache, with a catalog.
+    n_keys : int
+        Number of keys of each run, ``k000``, ``k001``, ...
+    seed : int
+        Of the random values.
+    """
+    place = PackedPlace(root)
+    chance = np.random.default_rng(seed)
+    sources = read_sources(root, has_fields=True) or []
+    with open_tables(place, creates=True) as tables:
+        first = take_numbers(place, len(sources))
+        for at in range(0, len(sources), RUNS_PER_FILE):
+            some = sources[at : at + RUNS_PER_FILE]
+            numbers = np.arange(first + at, first + at + len(some))
+            bounds = int(numbers[0]), int(numbers[-1])
+            file = write_rows(place, STATS, bounds, _stats(numbers, n_keys, chance))
+            runs = [
+                PackedRun(int(number), one.relative, one.text or "", N_STEPS)
+                for number, one in zip(numbers, some, strict=True)
+            ]
+            fields = {one.relative: one.fields for one in some}
+            commit(tables, Change(Segment([file], runs), fields))
+
+
+def _stats(numbers: np.ndarray, n_keys: int, chance: np.random.Generator) -> pl.DataFrame:
+    n_rows = len(numbers) * n_keys
+    # As of a training in single precision, whose values are logged as doubles.
+    lows, lasts = chance.random((2, n_rows), np.float32).astype(np.float64)
+    columns = {
+        "key": np.repeat([f"k{key:03}" for key in range(n_keys)], len(numbers)),
+        "run": np.tile(numbers, n_keys),
+        "type": ["double"] * n_rows,
+        "kind": ["number"] * n_rows,
+        "place": np.repeat(np.arange(n_keys), len(numbers)),
+        "n": np.full(n_rows, N_STEPS),
+        "nan": np.zeros(n_rows, np.int64),
+        "min": lows,
+        "min_step": chance.integers(0, N_STEPS, n_rows),
+        "max": lows + 1,
+        "max_step": chance.integers(0, N_STEPS, n_rows),
+        "last": lasts,
+        "at_step": np.full(n_rows, N_STEPS - 1),
+        "first_step": np.zeros(n_rows, np.int64),
+        "last_step": np.full(n_rows, N_STEPS - 1),
+        "count": np.full(n_rows, N_STEPS),
+        "is_known": np.ones(n_rows, bool),
+    }
+    return pl.DataFrame(columns).select(column.name for column in SCHEMAS[STATS])
