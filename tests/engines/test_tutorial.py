@@ -27,7 +27,9 @@ def project(backend):
 
 # Dask's workers and servers leave connections to their processes' ends.
 @pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+    "ignore::ResourceWarning",
+    "ignore::UserWarning:distributed",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
 )
 def test_every_block_runs(project, backend, monkeypatch):
     monkeypatch.setenv("WANDB_BASE_URL", backend.base_url)

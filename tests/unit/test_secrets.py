@@ -39,6 +39,7 @@ HARMLESS = {
     "monitor_key": "validation/loss",
     "keyboard": "qwertyuiop",
     "api_key": "${API_KEY}",
+    "api_key_env": "OPENAI_API_KEY",
     "password": None,
     "secret": True,
     "wandb_key": "",

@@ -19,6 +19,10 @@ LOCAL = "file"
 RETRY_SECONDS = 60
 STATUS = re.compile(r"status code: (\d{3})")
 BASE_ERROR = "BaseError"
+HINT = (
+    "Check that the bucket exists and that the credentials in the environment, such as "
+    "AWS_ACCESS_KEY_ID, allow it."
+)
 
 
 class Conflict(Exception):
@@ -91,18 +95,26 @@ class Bucket:
                 raise InvalidArgument(f"{place!r} is not the URL of a bucket: s3://bucket/prefix.")
             given = {str(name): str(value) for name, value in (options or {}).items()}
             return cls(place.rstrip("/"), {**storage_options(parts.scheme), **given})
+        if isinstance(place, str) and place.startswith(f"{LOCAL}:///"):
+            place = place.removeprefix(f"{LOCAL}://")
         if isinstance(place, str) and "://" in place:
             raise InvalidArgument(
                 f"{place!r} has a scheme that is not supported. Use a path, or one of "
                 f"{', '.join(f'{one}://' for one in SCHEMES[:3])}."
             )
-        return cls(f"{LOCAL}://{Path(place).absolute()}")
+        path = Path(place).expanduser().absolute()
+        return cls(f"{LOCAL}://{path}")
 
     @property
     def directory(self) -> Path | None:
         """The directory, if the objects are files; else None."""
         is_local = self.url.startswith(f"{LOCAL}://")
         return Path(self.url.removeprefix(f"{LOCAL}://")) if is_local else None
+
+    @property
+    def place(self) -> str:
+        """The URL, or the path of the directory, as it is shown in messages."""
+        return self.url if self.directory is None else str(self.directory)
 
     def place_of(self, name: str) -> str:
         """Return the URL of an object, or its path."""
@@ -213,10 +225,9 @@ class Bucket:
             found = STATUS.search(str(error))
             status = int(found[1]) if found else None
             reason = type(error).__name__ if status is None else f"HTTP {status}"
+            hint = HINT if self.directory is None else "Use a directory that you may write."
             raise FileTransferError(
-                f"{self.place_of(name)!r} cannot be {done} ({reason}). Check that the bucket "
-                "exists and that the credentials in the environment, such as "
-                "AWS_ACCESS_KEY_ID, allow it.",
+                f"{self.place_of(name)!r} cannot be {done} ({reason}). {hint}",
                 status=status,
             ) from error
 

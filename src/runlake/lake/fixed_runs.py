@@ -174,13 +174,13 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
     def open(self, run: LakeRun) -> Run:
         """Return a run as it was when it was last pulled; it makes no request."""
         client = self.source.client_of(run.directory)
-        if not self._is_published:
+        if not self.is_published:
             return open_run(client, run.directory)
         (fields,) = self._fields_of((run.relative,), is_light=False)
         return published_run(client, run.directory, fields)
 
     @cached_property
-    def _is_published(self) -> bool:
+    def is_published(self) -> bool:
         """True if the runs are read from a published lake, without manifests on this machine."""
         there = find_elsewhere(self._settings.cache_dir)
         return there is not None and there.root is None

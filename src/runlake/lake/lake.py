@@ -457,7 +457,7 @@ class Lake(Snapshots, LakeRuns):
 
     def __repr__(self) -> str:
         at = "" if self._at is None else f" at {self._at!r}"
-        place = str(self._lake_dir) if self._published is None else self._published.url
+        place = str(self._lake_dir) if self._published is None else self._published.place
         return line_for_screen(f"<Lake {place!r}{at}>")
 
 

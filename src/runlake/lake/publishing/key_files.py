@@ -30,7 +30,7 @@ def find_key_files(runs: FixedRuns, key: Any) -> list[str] | None:
     NotCached
         If the runs have the key, but none of them is packed.
     """
-    if not isinstance(key, str) or not key:
+    if not isinstance(key, str):
         return None
     choice = runs.packed
     mine = [] if choice is None else list(choice.numbers.values())

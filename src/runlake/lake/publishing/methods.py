@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, overload
 
+from runlake.errors import InvalidArgument, NotCached
 from runlake.lake.fixed_runs import FixedRuns
 from runlake.settings import Settings
 from runlake.values import check_word
@@ -81,6 +82,8 @@ class Publishing:
 
         check_word(secrets, "secrets", POLICIES)
         bucket = place_outside(self._settings.cache_dir, dest, storage_options)
+        if bucket.directory is not None and bucket.directory.is_file():
+            raise InvalidArgument(f"{bucket.place!r} is a file. Name a directory.")
         shared = None if catalog is None else catalog_properties(catalog)
         runs = {run.relative: str(run.path) for run in self._fixed("warn").runs}
         return publish(Request(self._settings, runs, bucket, secrets, shared))
@@ -109,15 +112,23 @@ class Publishing:
         Raises
         ------
         NotCached
-            If the runs have the key, but are not packed.
+            If the runs have the key, but are not packed; or if the lake is published, and no run
+            has the key.
         """
+        runs = self._fixed("warn")
         if pattern is not None:
             from runlake.lake.publishing.key_files import find_key_files
 
-            found = find_key_files(self._fixed("warn"), pattern)
+            found = find_key_files(runs, pattern)
             if found is not None:
                 return found
-        return self._fixed("warn").files(pattern)
+        if runs.is_published:
+            raise NotCached(
+                "A published lake has no files of runs. Pull the runs from their backend, with "
+                "files=True.",
+                path=runs.place,
+            )
+        return runs.files(pattern)
 
     def _fixed(self, policy: str) -> FixedRuns:
         raise NotImplementedError

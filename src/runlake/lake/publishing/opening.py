@@ -48,12 +48,12 @@ def published_settings(bucket: Bucket, at: str | None, *, offline: bool | None) 
 
     if at is not None:
         raise InvalidArgument(
-            f"The published lake at {bucket.url!r} has no snapshots. Leave out at={at!r}; to "
+            f"The published lake at {bucket.place!r} has no snapshots. Leave out at={at!r}; to "
             f"publish a snapshot, use runlake.Lake(at={at!r}).publish(...)."
         )
     if bucket.directory is None and load_settings(offline=offline).offline:
         raise OfflineError(
-            f"The published lake at {bucket.url!r} cannot be read in offline mode. Unset "
+            f"The published lake at {bucket.place!r} cannot be read in offline mode. Unset "
             "RUNLAKE_OFFLINE, or pass offline=False.",
             operation="Lake",
             origin=bucket.url,

@@ -155,7 +155,7 @@ def read_publication(bucket: Bucket) -> Publication:
     found = find_publication(bucket)
     if found is None:
         raise NotCached(
-            f"There is no lake at {bucket.url!r}: it has no {NAME}. Lake.publish() writes one.",
+            f"There is no lake at {bucket.place!r}: it has no {NAME}. Lake.publish() writes one.",
             path=bucket.url,
         )
     return found

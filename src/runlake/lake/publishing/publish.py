@@ -75,7 +75,7 @@ def publish(request: Request) -> PublishReport:
         publication = target.announce(len(runs))
     files = [file for one in publication.tables.values() for file in one.files]
     return PublishReport(
-        request.bucket.url,
+        request.bucket.place,
         publication.n_runs,
         len(files),
         sum(file.n_bytes for file in files),
@@ -120,4 +120,4 @@ def _shown(left_out: Mapping[str, str]) -> str:
 
 def _nothing(request: Request, left_out: Mapping[str, str]) -> InvalidArgument:
     why = _shown(left_out) or "Pull some first"
-    return InvalidArgument(f"There are no runs to publish at {request.bucket.url!r}. {why}.")
+    return InvalidArgument(f"There are no runs to publish at {request.bucket.place!r}. {why}.")

@@ -93,7 +93,7 @@ def _runs(bucket: Bucket, places: list[str]) -> pl.DataFrame:
         return rows.select(NAMES).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise FileTransferError(
-            f"The runs of the published lake at {bucket.url!r} cannot be read "
+            f"The runs of the published lake at {bucket.place!r} cannot be read "
             f"({type(error).__name__}). Publish it again.",
             status=None,
         ) from error

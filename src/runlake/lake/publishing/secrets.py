@@ -47,7 +47,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 OF_DIGESTS = _words(
-    "commit sha sha1 sha256 hash git rev revision digest checksum md5 etag version id uuid "
+    "commit sha sha1 sha256 hash git rev revision digest checksum md etag version id uuid "
     "fingerprint ref tree"
 )
 SECRET_WORDS = _words("secret secrets password passwd passphrase pwd apikey credential credentials")
@@ -64,6 +64,8 @@ PLACEHOLDER = re.compile(
     r"your[-_ ].*|x+|\*+.*|env:.*|placeholder|changeme|dummy|example)$",
     re.IGNORECASE,
 )
+# The name of an environment variable.
+VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -93,7 +95,8 @@ def is_secret(name: str, value: Any) -> bool:
     text = value.strip()
     words = [word.lower() for word in WORDS.findall(name)]
     if _names_secret(words):
-        return not PLACEHOLDER.match(text) and not re.search(r"\s", text)
+        is_elsewhere = PLACEHOLDER.match(text) or VARIABLE.fullmatch(text)
+        return not is_elsewhere and not re.search(r"\s", text)
     if words in (["key"], ["auth"]):
         return RANDOM.fullmatch(text) is not None
     is_of_digest = bool(OF_DIGESTS.intersection(words))

@@ -81,8 +81,8 @@ class Target:
                 self._delete_retired(found)
                 return found
         raise FileTransferError(
-            f"Another process has published to {self.bucket.url!r} meanwhile, so this publication "
-            "is not visible. Publish again, or let all writers share a catalog.",
+            f"Another process has published to {self.bucket.place!r} meanwhile, so this "
+            "publication is not visible. Publish again, or let all writers share a catalog.",
             status=None,
         )
 
@@ -130,7 +130,7 @@ class Target:
             if place.startswith(f"{start}/"):
                 return place.removeprefix(f"{start}/")
         raise InvalidArgument(
-            f"The catalog has tables elsewhere than {self.bucket.url!r}. Publish to the place of "
+            f"The catalog has tables elsewhere than {self.bucket.place!r}. Publish to the place of "
             "these tables, or use another catalog."
         )
 
@@ -182,7 +182,7 @@ def _check_empty(bucket: Bucket, *, is_shared: bool) -> None:
         is_ours = one.name.partition("/")[0] in TABLES or one.name in (NAME, f".{NAME}.lock")
         if not is_ours:
             raise InvalidArgument(
-                f"{bucket.url!r} has files that no publication wrote, such as {one.name!r}. Name "
+                f"{bucket.place!r} has files that no publication wrote, such as {one.name!r}. Name "
                 "a new place."
             )
         if is_shared:

@@ -251,6 +251,6 @@ def _replace(target: Target, table: str, names: Sequence[str]) -> None:
 
 def _busy(target: Target) -> CacheError:
     return CacheError(
-        f"Other processes change the published lake at {target.bucket.url!r}. Publish again.",
+        f"Other processes change the published lake at {target.bucket.place!r}. Publish again.",
         path=target.bucket.url,
     )

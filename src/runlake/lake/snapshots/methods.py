@@ -123,7 +123,7 @@ class Snapshots:
     def _refuse_if_fixed(self, method: str) -> None:
         if self._published is not None:
             raise InvalidArgument(
-                f"The published lake at {self._published.url!r} cannot be changed, so it has no "
+                f"The published lake at {self._published.place!r} cannot be changed, so it has no "
                 f"{method}(). Use the lake that was published, and publish it again."
             )
         if self._at is not None:
