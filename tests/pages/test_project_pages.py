@@ -152,6 +152,8 @@ def test_a_wrong_filter_is_shown_in_the_page_with_the_form_as_it_was(site, open_
         assert said in opened.page.inner_text("[role=alert]")
         assert opened.page.input_value("#filter") == wrong
         assert faults_of(opened.page) == []
+    for wrong in ("seeds?smooth=x", "seeds?band=wide", "seeds/table?where=state&is=like"):
+        assert opened.page.request.get(f"{site}/{wrong}").status == 400
     opened = open_page(f"{site}/seeds?order=nonsense")
     assert status_of(opened.page) == 400
     assert "nonsense" in opened.page.inner_text("[role=alert]")
@@ -324,6 +326,11 @@ def test_the_data_of_a_view_is_beside_it(site, open_page, tmp_path):
     assert (answer.status, "JSON" in answer.json()["error"]) == (400, True)
     answer = page.request.get(f"{site}/seeds/charts.json?key=nosuch")
     assert "nosuch" in answer.json()["charts"][0]["error"]
+    answer = page.request.get(f"{site}/seeds/charts.json?key=lo*s&key=loss")
+    assert [sorted(one) for one in answer.json()["charts"]] == [
+        ["error", "key"],
+        ["key", "payload"],
+    ]
     for wrong in ("charts.json", "charts.json?key=loss&low=x", "charts.json?key=loss&smooth=x"):
         assert page.request.get(f"{site}/seeds/{wrong}").status == 400
     assert page.request.get(f"{site}/seeds/table.xml").status == 404

@@ -97,7 +97,7 @@ def read_charts(
     """
     if len(keys) > MAX_KEYS:
         raise InvalidArgument(f"Ask for {MAX_KEYS} keys at most, not {len(keys):,}.")
-    view.check_band()
+    view.check()
     options = {"smooth": view.smoothing, "log": view.log or False}
     runs, notes = drawn_runs(source, view)
     if runs is None:
@@ -184,7 +184,7 @@ class _Plot:
         # A chart shows what is there, and its notes say what is not.
         with silenced(*EXPECTED):
             chart = self.runs.plot(list(keys), **self.options, **groups, **steps)
-        return [{"key": key, "payload": self._payload(chart, key)} for key in keys]
+        return [self._answer(chart, key) for key in keys]
 
     def tried(self, key: str) -> dict[str, Any]:
         try:
@@ -192,10 +192,14 @@ class _Plot:
         except RunlakeError as error:
             return {"key": key, "error": str(error)}
 
-    def _payload(self, chart: Chart, key: str) -> dict[str, Any]:
+    def _answer(self, chart: Chart, key: str) -> dict[str, Any]:
         series = tuple(one for one in chart.series if one.key == key)
         if not series:
-            series = (Series(chart.series[0].frame.clear(), chart.series[0].key, chart.x.key),)
+            # A name with an asterisk, for example, that stands for other keys or for none.
+            return {"key": key, "error": f"These runs have no points of {key!r}."}
+        return {"key": key, "payload": self._payload(chart, key, series)}
+
+    def _payload(self, chart: Chart, key: str, series: tuple[Series, ...]) -> dict[str, Any]:
         least, most = POINTS_PER_RUN
         points = max(least, min(most, MAX_POINTS // len(series)))
         notes = (*self.notes, *self._own_notes(chart, series))

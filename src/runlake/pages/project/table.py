@@ -115,6 +115,7 @@ class Found:
 
 def read_view(source: Source, view: ProjectView, *, has_charts: bool) -> Found:
     """Read what the page of a view shows; the charts are read later, by its script."""
+    view.check()
     found = read_page(source, view)
     if not found.total:
         check_project(source, view)

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from starlette.datastructures import QueryParams
 
+from runlake.charts.smoothing import check_smooth
 from runlake.errors import InvalidArgument
 from runlake.pages.project.conditions import joined, parse_filter, search_filter
 from runlake.public.runs.plots import BANDS, SYNONYMS
@@ -143,8 +144,9 @@ class ProjectView:
                 "moving average, from 1 the number of points of a window."
             ) from None
 
-    def check_band(self) -> None:
-        """Raise `InvalidArgument` if there is no such band."""
+    def check(self) -> None:
+        """Raise `InvalidArgument` if the smoothing or the band is wrong."""
+        check_smooth(self.smoothing)
         if self.band and self.bands not in BANDS:
             raise InvalidArgument(f"band must be one of {', '.join(BANDS)}, not {self.band!r}.")
 
