@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, sync_playwright
 from tests.chromium import PROGRAMS
@@ -70,6 +71,7 @@ new MutationObserver((records) => {
   }
 }).observe(document, { subtree: true, childList: true, attributeFilter: ["data-state"] });
 """
+IS_BEGUN = "() => bench.first > 0"
 IS_SCREEN_DRAWN = """
 () => {
   const boxes = [...document.querySelectorAll(".cell")].slice(0, 40);
@@ -157,13 +159,13 @@ def measure_zoom(folder: Path, browser: Browser, peer: Peer) -> Iterator[Line]:
         pages_of(server) as address,
         opened(browser, f"{address}/{_page(path)}") as page,
     ):
-        page.wait_for_function("bench.first > 0")
+        page.wait_for_function(IS_BEGUN)
         box = page.locator(".cell").first
         page.wait_for_selector(".cell[data-state=drawn]")
         for at in range(ZOOMS):
             low = 0.05 + 0.9 * at / ZOOMS
             _drag(page, box, low, low + 0.9 / ZOOMS)
-            page.wait_for_function(f"bench.zooms.length > {at}")
+            page.wait_for_function(f"() => bench.zooms.length > {at}")
             box.locator(".u-over").dblclick()
             page.wait_for_selector(".cell[data-state=drawn]")
         seconds = [one / 1e3 for one in page.evaluate("bench.zooms")]
@@ -212,17 +214,15 @@ def measure_overlay(folder: Path, browser: Browser, peer: Peer) -> Iterator[Line
     del peer
     n_runs, shape = 20, Shape("run", 50_000, 12)
     with served_shapes(folder, n_runs, shape) as (server, project), pages_of(server) as address:
-        runs = "&".join(f"run={shape.name}{index:04}" for index in range(n_runs))
-        url, first = f"{address}/{project}/workspace?{runs}", []
+        runs = [("run", f"{shape.name}{index:04}") for index in range(n_runs)]
+        keys = [("key", f"key{key:03d}") for key in range(shape.n_keys)]
+        url, first = f"{address}/{project}/workspace?{urlencode([*runs, *keys])}", []
         for _ in range(ROUNDS + 1):
             with opened(browser, url) as page:
-                page.wait_for_function(
-                    "document.querySelectorAll('.runlake-chart canvas').length >= 1"
-                    " && bench.first > 0"
-                )
+                page.wait_for_function(IS_BEGUN)
                 first.append(page.evaluate("bench.first") / 1e3)
         with opened(browser, url) as page:
-            page.wait_for_function("bench.first > 0")
+            page.wait_for_function(IS_BEGUN)
             page.wait_for_load_state("networkidle")
             rate = _pan(page, page.locator(".runlake-chart").first)
     work = f"{n_runs} runs overlaid in {shape.n_keys} charts, {shape.n_steps:,} steps each: "
@@ -308,7 +308,7 @@ def _page(path: str) -> str:
 def _load(browser: Browser, url: str) -> dict[str, float]:
     """Return seconds until the scripts of a page have run, and until its first chart is painted."""
     with opened(browser, url) as page:
-        page.wait_for_function("bench.first > 0")
+        page.wait_for_function(IS_BEGUN)
         timing = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
         return {
             "interactive": page.evaluate(timing) / 1e3,
