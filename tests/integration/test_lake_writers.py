@@ -39,6 +39,7 @@ def losses(lake):
     return dict(found.group_by("run_id", maintain_order=True).agg("loss").iter_rows())
 
 
+@pytest.mark.thorough
 def test_two_writers_at_once_add_their_runs(backend, lakes, catalog, monkeypatch):
     with running_storage() as storage:
         for name, value in storage.environment.items():

@@ -76,6 +76,10 @@ def ask_a_lake(lake: Lake) -> None:
     assert_type(lake.explain(["loss"]), runlake.LakePlan)
     assert_type(lake.diff("a", "b").curves, pl.DataFrame)
     assert_type(lake.export("copy", "csv"), runlake.ExportReport)
+    assert_type(some.publish("s3://bucket/copy", secrets="redact"), runlake.PublishReport)
+    assert_type(lake.snapshot("paper"), runlake.Citation)
+    assert_type(Lake(at="paper").cite().digest, str)
+    assert_type(lake.snapshots(), pl.DataFrame)
     for run in lake:
         assert_type(run, Run)
 
