@@ -98,11 +98,6 @@ fuzz: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ROWS)
 
-# Packed tables, and questions about 100,000 simulated runs.
-bench-lake: $(READY)
-	$(BIN)/python -m benchmarks.packed
-	$(BIN)/python -m benchmarks.lake_sizes
-
 # The embedded backend at size: exports, lists, logging, memory.
 bench-server: $(READY)
 	$(BIN)/python -m benchmarks.server
@@ -111,9 +106,10 @@ bench-server: $(READY)
 bench-pages: $(READY) browser
 	$(BIN)/python -m benchmarks.pages $(ROWS)
 
-# Packed tables: `make bench-lake SIZES="--runs 200"` takes minutes.
+# Packed tables, then questions about 100,000 simulated runs: `make bench-lake SIZES="--runs 200"` takes minutes.
 bench-lake: $(READY)
 	$(BIN)/python -m benchmarks.packed $(SIZES)
+	$(BIN)/python -m benchmarks.lake_sizes
 
 docs: $(READY)
 	$(BIN)/python -m tests.conformance.render
