@@ -242,7 +242,7 @@ def test_a_lost_catalog_is_built_again_from_the_metadata(lake):
     assert pl.concat(rows)["run"].sort().to_list() == [2, 3, 4, 5]
 
 
-def test_damaged_tables_are_passed_over(lake, caplog):
+def test_damaged_tables_are_passed_over(lake, caplog, monkeypatch):
     fill(lake)
     expected = answers(lake)
     lake.pack()
@@ -254,6 +254,13 @@ def test_damaged_tables_are_passed_over(lake, caplog):
     assert "packed tables" in caplog.text
     shutil.rmtree(place.path)
     assert lake.pack().n_runs == 4
+    scanned = lake.scan(["text"])
+    for path in place.data("metrics_s").iterdir():
+        path.unlink()
+    with pytest.raises((CacheError, pl.exceptions.ComputeError), match="damaged or gone"):
+        scanned.collect()
+    monkeypatch.setattr("runlake.lake.packed.view._known", {})
+    assert_equal(answers(lake), expected)
 
 
 def test_compaction_keeps_the_rows_and_drops_dead_ones(lake, monkeypatch):

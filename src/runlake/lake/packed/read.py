@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -23,9 +24,14 @@ from runlake.values import STEP, Question, RunPath
 
 # Cells in memory at once.
 CHUNK_CELLS = 32_000_000
+# Reads of more keys are not remembered.
+MAX_KEYS = 32
 # Integers up to here are the same as floats.
 EXACT = 1 << 53
 FACTS = ("key", "run", "kind", "count", "first_step", "last_step", "min", "max", "is_known")
+
+T = TypeVar("T")
+_guard = threading.Lock()
 
 
 class PackedRead(PackedRows):
@@ -55,6 +61,24 @@ class PackedRead(PackedRows):
     @cached_property
     def types(self) -> pl.DataFrame:
         """The keys that the question is about, of each run: key, run, type and place."""
+        return self._remembered("types", self._read_types)
+
+    def _remembered(self, name: str, find: Callable[[], T]) -> T:
+        """Return what an earlier read of the same keys and runs has found, if any did."""
+        keys = self._question.keys
+        if keys is None or len(keys) > MAX_KEYS:
+            return find()
+        place = (name, keys, tuple(self._numbers.values()))
+        with _guard:
+            known: T | None = self._view.memory.get(place)
+        if known is not None:
+            return known
+        found = find()
+        with _guard:
+            self._view.memory[place] = found
+        return found
+
+    def _read_types(self) -> pl.DataFrame:
         names = ("key", "run", "type", "place")
         rows = self._view.stats(names, self._question.keys, list(self._numbers.values()))
         return rows.filter(pl.col("key") != STEP)
@@ -67,7 +91,7 @@ class PackedRead(PackedRows):
         runs : mapping of str to RunPath
             The path of each run, by its directory.
         """
-        columns = self._columns()
+        columns = self._remembered("columns", self._columns)
         touched = self._touched()
         return {
             directory: PackedReading(
@@ -207,6 +231,9 @@ class PackedRead(PackedRows):
 
     @cached_property
     def _by_key(self) -> dict[str, dict[str, np.ndarray]]:
+        return self._remembered("runs", self._group_by_key)
+
+    def _group_by_key(self) -> dict[str, dict[str, np.ndarray]]:
         rows = self.types
         found: dict[str, dict[str, np.ndarray]] = {}
         for (key, text), one in rows.group_by(["key", "type"], maintain_order=True):

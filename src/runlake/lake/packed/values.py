@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from runlake.errors import CacheCorrupt
 from runlake.history.decode.expressions import from_arrow, polars_type
 from runlake.history.frames.sources import typed_columns
 from runlake.history.plan.key_columns import Column
@@ -134,7 +135,15 @@ def _read(
         rows = rows.filter(pl.col("step") >= steps.start)
     if steps.stop is not None:
         rows = rows.filter(pl.col("step") < steps.stop)
-    frame = rows.select("run", "step", "value").collect().rechunk()
+    try:
+        frame = rows.select("run", "step", "value").collect().rechunk()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise CacheCorrupt(
+            f"A file of the packed tables in '{view.place.path}' is damaged or gone: {error}. Read "
+            "again if another process has packed the lake meanwhile. Otherwise delete this "
+            "directory: runs are then read from their exports until they are packed again.",
+            path=str(view.place.path),
+        ) from error
     only = Numbered(numbers.tolist()) if is_exact else None
     return _in_order(frame, part, only)
 

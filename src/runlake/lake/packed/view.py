@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from cachetools import LRUCache
@@ -20,6 +21,7 @@ from runlake.lake.packed.state import read_packed_runs
 from runlake.lake.packed.table import Tables, open_tables
 
 logger = logging.getLogger("runlake.lake")
+MAX_READS = 32
 _known: LRUCache[tuple[Path, str], PackedView | None] = LRUCache(4)
 _guard = threading.Lock()
 
@@ -59,7 +61,10 @@ class PackedView:
     files: Mapping[str, tuple[PackedFile, ...]]
     storage_options: Mapping[str, str] | None = None
     is_published: bool = False
-    _current: dict[str, dict[str, int]] = field(default_factory=dict, compare=False, repr=False)
+    # What reads have found out about named keys of runs, for later reads of the same ones.
+    memory: LRUCache[Any, Any] = field(
+        default_factory=lambda: LRUCache(MAX_READS), compare=False, repr=False
+    )
 
     @classmethod
     def at(cls, tables: Tables, moment: Moment) -> PackedView:
@@ -70,6 +75,13 @@ class PackedView:
             for directory, number, source, n_rows, _ in rows.iter_rows()
         }
         return cls(tables.place, moment, runs, tables.load_at(moment))
+
+    def check_files(self) -> None:
+        """Raise an error if a data file is not on disk."""
+        for files in self.files.values():
+            for one in files:
+                if not Path(one.path).exists():
+                    raise CacheError(f"the file '{one.path}' is gone.", path=one.path)
 
     def current(self) -> dict[str, int]:
         """Return the numbers of the runs that have not changed since they were packed."""
@@ -163,6 +175,8 @@ def open_view(root: Path) -> PackedView | None:
         with open_tables(place) as tables:
             moment = tables.snapshot_ids(tag)
             found = None if moment.runs is None else PackedView.at(tables, moment)
+            if found is not None:
+                found.check_files()
             if found is not None and tag is not None:
                 found = replace(found, place=PackedPlace(root))
     except MissingExtra as missing:
