@@ -67,6 +67,14 @@ def test_a_growing_run_is_followed(tmp_path, lake):
     assert losses(lake) == [row["loss"] for row in ROWS]
     assert lake.run("one").state == "finished"
     assert file.read_bytes() == whole
+    exports = list(lake.path.rglob("*.parquet"))
+    assert len(exports) == 2
+    for export in exports:
+        os.utime(export, (1_700_000_000, 1_700_000_000))
+    file.write_bytes(whole[:-3])
+    lake.add(file)
+    assert len(list(lake.path.rglob("*.parquet"))) == 1
+    assert len(losses(lake)) == len(ROWS)
 
 
 def test_a_damaged_file_has_the_rows_before_and_says_so(tmp_path, lake):

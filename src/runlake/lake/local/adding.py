@@ -16,7 +16,6 @@ from typing import Any
 
 from runlake.cache.catalog import Catalog
 from runlake.cache.companions import (
-    ABANDONED_SECONDS,
     FILES,
     SYSTEM,
     content_path,
@@ -58,6 +57,8 @@ BACKEND = "http://local.invalid"
 # A run that has not ended counts as running for this long after the last change of its file, as at
 # a backend after the last sign of life.
 RUNNING_SECONDS = 300.0
+# A run that is followed may replace its last export every few seconds.
+REPLACED_SECONDS = 3600.0
 # In the fields of a run: the files from which it was read.
 SOURCES = "localFiles"
 # Begins the names of the exports of local runs.
@@ -331,11 +332,11 @@ def _stored_run(
 
 
 def _sweep_exports(directory: RunDirectory) -> None:
-    """Delete exports that were replaced a day ago; no reader opens them any more."""
+    """Delete exports that were replaced some time ago; no reader opens them any more."""
     cached = read_cached_run(directory.root, directory.manifest)
     for path in () if cached is None else unnamed_files(cached):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+            if time.time() - path.stat().st_mtime > REPLACED_SECONDS:
                 path.unlink()
 
 
