@@ -30,7 +30,8 @@ async def show_sweeps(request: Request) -> Response:
         return list(islice(project.sweeps(), MAX_LISTED)), ""
 
     sweeps, reason = await in_thread(read, source_of(request))
-    rows = [(one, title_of(one)) for one in sweeps]
+    # Older backends do not have all fields.
+    rows = [(one.id, title_of(one), one.load()) for one in sweeps]
     return page(request, "sweeps.html", rows=rows, reason=reason, title=f"Sweeps of {names[1]}")
 
 
@@ -54,7 +55,7 @@ async def show_sweep(request: Request) -> Response:
         sweep=sweep,
         order=order,
         runs=runs,
-        config=sweep.load().get("config") or "",
+        fields=sweep.load(),
         heading=title_of(sweep),
         title=title_of(sweep),
     )
