@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from runlake.cache.catalog import Catalog
-from runlake.errors import MissingExtra, RunlakeError
+from runlake.errors import MissingExtra
 from runlake.lake.packed.place import PackedPlace
 from runlake.settings import Settings
 
@@ -36,7 +36,7 @@ def pack_after_pull(settings: Settings) -> None:
         report = pack(settings)
     except MissingExtra as missing:
         logger.debug("The lake is not packed: %s", missing)
-    except (RunlakeError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - the pull is done, whatever happens here
         logger.warning("The lake could not be packed after the pull: %s", error)
     else:
         logger.info("%s", report)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from runlake.errors import CacheError, MissingExtra
+from runlake.errors import CacheError, MissingExtra, RunlakeError
 from runlake.lake.packed.metadata_files import newest_metadata
 from runlake.lake.packed.moment import NOTHING, Moment, PackedFile
 from runlake.lake.packed.place import (
@@ -346,14 +346,16 @@ def open_tables(place: PackedPlace, *, creates: bool = False) -> Iterator[Tables
     pyiceberg = _import()
     if not creates and not place.is_there:
         raise CacheError(f"There are no packed tables in '{place.path}'.", path=str(place.path))
-    place.path.mkdir(parents=True, exist_ok=True)
     uri = f"sqlite:///file:{quote(str(place.catalog))}?uri=true&timeout={BUSY_SECONDS}"
     tables: Tables | None = None
     try:
+        place.path.mkdir(parents=True, exist_ok=True)
         catalog = pyiceberg("runlake", uri=uri, warehouse=str(place.path))
         tables = Tables(place, catalog)
         _complete(place, catalog, creates=creates)
         yield tables
+    except RunlakeError:
+        raise
     except _failures() as error:
         raise CacheError(
             f"The packed tables in '{place.path}' cannot be used: {error}. Reads take the runs "
@@ -461,10 +463,15 @@ def _import() -> Any:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    from pyiceberg.exceptions import NoSuchTableError
+    from pyiceberg.exceptions import (
+        CommitFailedException,
+        NoSuchTableError,
+        ValidationException,
+    )
     from sqlalchemy.exc import SQLAlchemyError
 
-    return (SQLAlchemyError, NoSuchTableError, OSError)
+    conflicts = (CommitFailedException, ValidationException)
+    return (SQLAlchemyError, NoSuchTableError, OSError, *conflicts)
 
 
 def _complete(place: PackedPlace, catalog: Catalog, *, creates: bool) -> None:
