@@ -10,7 +10,7 @@ import pytest
 from tests.http_logging import LoggedRun
 from tests.integration.test_media import IMAGES, PAGE, cell, named
 from tests.pages.serving import served
-from tests.server_process import NO_TLS, wait_until
+from tests.server_process import NO_TLS, running_server, wait_until
 
 import runlake
 from runlake.pages.addresses import encoded
@@ -288,3 +288,17 @@ def test_a_rewound_run_is_read_again(backend, api):
     run.finish()
     wait_until(lambda: page.is_over)
     assert page.collect()[-1][0] == "over"
+
+
+def test_a_follower_ends_while_its_backend_is_away(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNLAKE_RETRY_TIMEOUT", "1")
+    with running_server(tmp_path / "server") as server:
+        run = LoggedRun(server, "away", "pages").log({"_step": 0, "loss": 1.0})
+        api = runlake.Api({"base_url": server.base_url}, api_key=server.api_key)
+        followers = Followers(poll=0.02)
+        page = followers.join(api.run(run.path), 0, lambda: None)
+        wait_until(lambda: len(page.follower.rows) == 1)
+        run.close()
+    assert not page.is_over
+    followers.leave(page)
+    wait_until(lambda: followers.n_running == 0)

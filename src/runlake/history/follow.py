@@ -27,6 +27,7 @@ def follow_run(
     question: Question,
     poll: float,
     note: Callable[[Manifest], None],
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> Iterator[Row]:
     """Yield the rows of a run: the existing ones, then new ones until the run ends.
 
@@ -42,6 +43,8 @@ def follow_run(
         Seconds between two polls.
     note : callable
         Called with the manifest of each poll.
+    is_wanted : callable
+        Called before each poll, also after one that failed; False ends the iterator.
 
     Yields
     ------
@@ -57,7 +60,7 @@ def follow_run(
         stops answering after the first poll, polling continues.
     """
     following = _Following(client, run, question, note, question.steps.start)
-    while True:
+    while is_wanted():
         try:
             yield from following.iter_news()
         except RunlakeError as error:

@@ -29,10 +29,6 @@ MAX_ROWS, MAX_CELLS = 5_000, 200_000
 MAX_SENT = 20_000
 
 
-class _NoPages(Exception):
-    """No page shows the run any more."""
-
-
 @dataclass(eq=False, slots=True)
 class Subscription:
     """One page that shows a running run.
@@ -116,10 +112,8 @@ class Follower:
         question = Question(steps=StepRange(self.start))
         client, path = client_of(self.run), path_of(self.run)
         try:
-            for row in follow_run(client, path, question, self.poll, self._note):
+            for row in follow_run(client, path, question, self.poll, self._note, self._is_wanted):
                 self._add(row)
-        except _NoPages:
-            return
         except RunlakeError as error:
             self.problem = str(error)
         except Exception:  # the pages must not wait for ever
@@ -158,12 +152,14 @@ class Follower:
                 self.n_dropped += 1
         self._wake()
 
-    def _note(self, manifest: Manifest) -> None:
-        # Called at each poll: here alone the thread can end between two rows.
+    def _is_wanted(self) -> bool:
+        """Return whether a page shows the run; if none does, no page can join any more."""
         with self.lock:
-            if not self.pages:
-                self.is_over = True
-                raise _NoPages
+            self.is_over = not self.pages
+            return bool(self.pages)
+
+    def _note(self, manifest: Manifest) -> None:
+        with self.lock:
             end, state = end_of(manifest), manifest.state or ""
             is_news = end < self.end or state != self.state
             if end < self.end:
