@@ -15,6 +15,9 @@ from runlake.errors import InvalidArgument
 from runlake.pages.command import export_app
 from runlake.pages.target import open_target
 
+# A pull stores some files of each run, and pages of pulled runs list these.
+pytestmark = pytest.mark.filterwarnings("ignore::runlake.errors.IncompleteWarning")
+
 
 @pytest.fixture(scope="module")
 def lake(backend, tmp_path_factory):
