@@ -35,7 +35,7 @@ class Workers:
             cluster = LocalCluster(
                 n_workers=2,
                 threads_per_worker=1,
-                dashboard_address=None,
+                dashboard_address=":0",
                 silence_logs=50,
                 env={"WANDB_API_KEY": API_KEY},
             )
