@@ -126,6 +126,7 @@ def zoom(page, box, low, high):
     box.page.wait_for_selector("[data-state=zoomed]")
 
 
+@pytest.mark.thorough
 def test_charts_are_drawn_near_the_view_and_freed_far_from_it(open_page, wide):
     page = open_page(wide)
     drawn(page, "loss")
@@ -251,6 +252,7 @@ def test_a_follower_ends_with_the_last_page(open_page, backend):
     run.finish()
 
 
+@pytest.mark.thorough
 def test_pages_of_one_browser_share_a_connection(open_page, backend):
     run = LoggedRun(backend, "shared", "pages-browser").log({"_step": 0, "loss": 1.0})
     first = open_page(run)

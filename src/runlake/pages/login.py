@@ -120,9 +120,10 @@ class Login:
         return _form(request, wanted)
 
     async def _log_in(self, request: Request) -> Response:
+        # Read before it is refused: an answer before the end of a request can close the connection.
+        sent = await _read_form(request)
         if not is_from_here(request):
             return _form(request, "", FOREIGN, 403)
-        sent = await _read_form(request)
         if sent is None:
             return _form(request, "", NO_FORM, 400)
         wanted, key = safe_path(sent.get("next")), sent.get("key", "").strip()
@@ -146,6 +147,7 @@ class Login:
         return answer
 
     async def _log_out(self, request: Request) -> Response:
+        await _read_form(request)
         if not is_from_here(request):
             return _form(request, "", FOREIGN, 403)
         cookie = request.cookies.get(cookie_name(request), "")
