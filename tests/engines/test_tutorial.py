@@ -32,10 +32,14 @@ def project(backend):
     "ignore::pytest.PytestUnraisableExceptionWarning",
 )
 def test_every_block_runs(project, backend, monkeypatch):
+    import dask
+
     monkeypatch.setenv("WANDB_BASE_URL", backend.base_url)
     monkeypatch.setenv("WANDB_API_KEY", backend.api_key)
     namespace: dict[str, Any] = {}
-    with running_storage() as storage:
+    # Workers that are forked have the environment of the first fork in this process.
+    spawned = dask.config.set({"distributed.worker.multiprocessing-method": "spawn"})
+    with spawned, running_storage() as storage:
         for name, value in storage.environment.items():
             monkeypatch.setenv(name, value)
         for block in re.findall(r"```py\n(.*?)```", PAGE.read_text(), re.DOTALL):

@@ -123,6 +123,14 @@ def test_starts_of_a_resumed_run_are_one_run(tmp_path, lake):
     assert losses(lake) == [*expected, 7.0]
 
 
+def test_a_run_that_begins_again_has_only_its_new_rows(tmp_path, lake):
+    put(tmp_path, written(records(ROWS, exit_code=0)))
+    put(tmp_path, written(records(ROWS[:2], exit_code=0)), "run-20260101_000002-one")
+    lake.add(tmp_path)
+    assert losses(lake) == [0.0, 1.0]
+    assert lake.run("one").history_line_count == 2
+
+
 def test_a_rewound_run_has_no_deleted_rows(tmp_path, lake):
     put(tmp_path, written(records(ROWS, exit_code=0)))
     second = written(records(ROWS[:2], exit_code=0, rewound_to=4, first=5))

@@ -56,7 +56,7 @@ def test_the_wheel_has_the_package_its_license_and_nothing_else(wheel):
     uplot = {name for name in names if name.startswith("runlake/charts/uplot/")}
     assert {Path(name).name for name in uplot} == {"LICENSE", "uPlot.iife.min.js", "uPlot.min.css"}
     own = {Path(name).suffix for name in names - uplot if name.startswith("runlake/")}
-    assert own == {".py", ".typed", ".css", ".js"}
+    assert own == {".py", ".typed", ".css", ".js", ".html", ".svg"}
     assert about["Version"] == runlake.__version__
     assert about["License-Expression"] == "Apache-2.0"
     assert "runlake = runlake.__main__:main" in commands

@@ -274,7 +274,11 @@ def _last_steps(sources: Sequence[Source]) -> list[int | None]:
     last: int | None = None
     for source in reversed(sources):
         found.append(last)
-        point = _head(source).rewound_to
+        if source is sources[0]:
+            break
+        start = RecordedRun()
+        start.read_start(RecordFile(source.path))
+        point = start.kept_step
         if point is not None:
             last = point if last is None else min(last, point)
     return found[::-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
@@ -52,6 +53,8 @@ class RecordedRun:
         True if that file continues the run, if there is one.
     rewound_to : int or None
         The last step of earlier files that belongs to the run, if that file has rewound it.
+    start_step : int or None
+        The step of the first row that was read of that file, as the file has it.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
@@ -70,6 +73,7 @@ class RecordedRun:
     first_step: int | None = None
     is_resumed: bool = False
     rewound_to: int | None = None
+    start_step: int | None = None
     _max_step: int | None = None
     _rows: RecordedRows | None = None
     _step: int | None = None
@@ -84,9 +88,24 @@ class RecordedRun:
         """The path of the run in the lake."""
         return RunPath(self.entity, self.project, self.run_id)
 
+    @property
+    def kept_step(self) -> int | None:
+        """The last step of earlier files that belongs to the run; None if all of them do.
+
+        A file whose steps begin at 0 although it does not resume the run replaces the rows of
+        earlier files, as in a backend.
+        """
+        if self.rewound_to is None and not self.is_resumed and self.start_step == 0:
+            return -1
+        return self.rewound_to
+
     def read_head(self, file: RecordFile) -> None:
         """Read a file only as far as the record that names the run; for errors see `read`."""
-        self._read(file, is_head=True)
+        self._read(file, until=lambda: self.is_named)
+
+    def read_start(self, file: RecordFile) -> None:
+        """Read a file only as far as its first row; for errors see `read`."""
+        self._read(file, until=lambda: self.start_step is not None)
 
     def read(
         self,
@@ -117,6 +136,7 @@ class RecordedRun:
             If the package wandb is not installed.
         """
         self.exit_code, self.first_step, self._step = None, first_step, None
+        self.start_step = None
         # Each start writes the whole summary of its own, which replaces the former one.
         self.summary = Document()
         self._rows, self._max_step = rows, max_step
@@ -136,7 +156,7 @@ class RecordedRun:
             # resumed run continues the steps.
             summary[STEP] = self._step
 
-    def _read(self, file: RecordFile, *, is_head: bool = False) -> None:
+    def _read(self, file: RecordFile, *, until: Callable[[], bool] | None = None) -> None:
         record_type, decode_error = _messages()
         adders = {
             "run": self._add_run,
@@ -152,7 +172,7 @@ class RecordedRun:
                 name = record.WhichOneof("record_type")
                 if name in adders:
                     adders[name](getattr(record, name))
-                if is_head and self.is_named:
+                if until is not None and until():
                     return
             except (decode_error, ValueError, RecursionError) as error:
                 file.damage = f"one of its records cannot be read ({error})"
@@ -197,6 +217,8 @@ class RecordedRun:
         values = json.loads(f"[{','.join(texts)}]")
         row = flat(nested_of(items, values))
         step = row.get(STEP, history.step.num)
+        if self.start_step is None and type(step) is int:
+            self.start_step = step
         if type(step) is not int or self._rows is None or not 0 <= step <= LAST_STEP:
             return
         if self.first_step is None:
