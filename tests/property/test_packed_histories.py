@@ -85,8 +85,9 @@ def test_packed_rows_are_those_of_the_exports_at_every_moment(tmp_path_factory, 
             elif action == "tag" and place.is_there:
                 with open_tables(place) as tables:
                     moment = tables.tag(f"t{len(tagged)}")
-                    assert moment.runs is not None
-                    tagged[moment.runs] = digest(tables, moment)
+                    # A lake without runs has tables without a snapshot.
+                    if moment.runs is not None:
+                        tagged[moment.runs] = digest(tables, moment)
             elif action == "pack":
                 number = arguments[0]
                 known = {run.id for run in lake}
