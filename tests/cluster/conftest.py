@@ -44,9 +44,12 @@ class Workers:
         return self._client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def workers():
-    """Two worker processes of Dask; one that is killed is started again."""
+    """Two worker processes of Dask; one that is killed is started again.
+
+    They end with the tests of a file: idle workers need a twentieth of a processor each.
+    """
     import dask
 
     known = {

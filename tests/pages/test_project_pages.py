@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 from tests.http_logging import LoggedRun, log_seeds, steps
 from tests.pages.accessibility import faults_of
+from tests.server_process import wait_until
 
 import runlake
 from runlake.charts.html import missing_files
@@ -269,14 +270,23 @@ def test_a_chart_is_zoomed_and_moved_and_reads_finer_points(site, open_page):
     assert opened.wrongs == []
 
 
+def draw_all(page):
+    """Scroll to each chart that is not drawn yet, until all are drawn."""
+
+    def is_drawn():
+        page.evaluate("document.querySelector('.pending')?.scrollIntoView()")
+        return page.locator(".pending").count() == 0
+
+    wait_until(is_drawn)
+
+
 @pytest.mark.parametrize("view", ["", "/table", "/parallel", "/compare?run=hostile0&run=hostile1"])
 def test_no_name_is_markup_or_a_script(site, open_page, view):
     opened = open_page(f"{site}/hostile{view}")
     page = opened.page
     if not view:
         wait_for_charts(page)
-        page.mouse.wheel(0, 3_000)
-        expect(page.locator(".pending")).to_have_count(0)
+        draw_all(page)
         legend = page.locator(".grid .legend b").all_inner_texts()
         assert SCRIPTS[0] in legend
     if view != "/parallel":
