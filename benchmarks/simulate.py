@@ -134,8 +134,7 @@ def simulate_stats(root: Path, n_keys: int, *, seed: int = 0) -> None:
 
 def _stats(numbers: np.ndarray, n_keys: int, chance: np.random.Generator) -> pl.DataFrame:
     n_rows = len(numbers) * n_keys
-    # As of a training in single precision, whose values are logged as doubles.
-    lows, lasts = chance.random((2, n_rows), np.float32).astype(np.float64)
+    lows, lasts = chance.random((2, n_rows))
     columns = {
         "key": np.repeat([f"k{key:03}" for key in range(n_keys)], len(numbers)),
         "run": np.tile(numbers, n_keys),
