@@ -1,14 +1,17 @@
 """``make bench``: measure everything, print the tables and write ``docs/benchmarks.md``.
 
-``make bench ROWS="sql frames"`` measures only these rows and only prints them.
+``make bench ROWS="sql frames"`` measures only these rows and only prints them. What was measured is
+printed with the seconds that it took.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from tests.server_process import running_server
 
@@ -18,6 +21,7 @@ from benchmarks.plot import Curve
 from benchmarks.report import Line, as_markdown, growth_table, summary, write_document
 
 GROWTH = "growth"
+Found = TypeVar("Found", Line, Curve)
 Measure = Callable[[Path, frozenset[str]], Iterable[Line]]
 GROUPS: dict[tuple[str, ...], Measure] = {
     rows.NAMES: rows.lines,
@@ -45,16 +49,27 @@ def main() -> None:
         folder = Path(name)
         for names, measure in GROUPS.items():
             if wanted.intersection(names):
-                found = list(measure(folder / names[0], wanted))
+                found = list(_timed(", ".join(names), measure(folder / names[0], wanted)))
                 print(as_markdown(found), flush=True)
                 lines += found
         if GROWTH in wanted:
             with running_server(folder / "server", export_rows=50_000) as server:
-                grown = curves(folder / GROWTH, server)
+                grown = list(_timed(GROWTH, curves(folder / GROWTH, server)))
             print(growth_table(grown))
     if not sys.argv[1:]:
         write_document(lines, grown)
     print(summary(lines, grown))
+
+
+def _timed(group: str, found: Iterable[Found]) -> Iterator[Found]:
+    """Yield lines or curves, and print how many seconds each of them and the group took."""
+    started = last = time.monotonic()
+    for one in found:
+        now = time.monotonic()
+        print(f"{now - last:6.1f} s  {one.work}", flush=True)
+        last = now
+        yield one
+    print(f"{time.monotonic() - started:6.1f} s  in all: {group}", flush=True)
 
 
 if __name__ == "__main__":

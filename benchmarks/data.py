@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,8 +14,8 @@ import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tests.http_logging import UPSERT, LoggedRun
-from tests.server_process import RunningServer, running_server, wait_until
+from tests.http_logging import UPSERT, LoggedRun, wrapped
+from tests.server_process import NO_TLS, RunningServer, running_server, wait_until
 
 from runlake.server.app import Backend, open_backend
 from runlake.server.exports.parquet_files import ROW_GROUP_ROWS
@@ -60,19 +60,54 @@ class Shape:
 
 def log_runs(server: RunningServer, project: str, n_runs: int, n_steps: int) -> str:
     """Log finished runs of three keys and return the path of their project."""
-    for index in range(n_runs):
-        log_run(server, Shape(f"run{index:04}", n_steps, 3), project)
+    lines = list(Shape("", n_steps, 3).lines())
+    with _client(server) as http:
+        for index in range(n_runs):
+            _log(http, server, project, f"run{index:04}", lines)
     return f"{server.entity}/{project}"
 
 
 def log_configured(server: RunningServer, project: str, n_runs: int, steps: Sequence[int]) -> str:
     """Log finished runs of one key, with config and summary; return the path of their project."""
-    for index in range(n_runs):
-        run = LoggedRun(server, f"run{index:04}", project)
-        run.configure(lr=10.0 ** -(index % 4), seed=index, net={"depth": index % 3, "width": 64})
-        run.log(*({"_step": step, "key001": 0.5} for step in steps))
-        run.summarize({"key001": 0.5, "_runtime": index}).finish()
+    lines = [json.dumps({"_step": step, "key001": 0.5}) for step in steps]
+    with _client(server) as http:
+        for index in range(n_runs):
+            net = {"depth": index % 3, "width": 64}
+            config = wrapped(lr=10.0 ** -(index % 4), seed=index, net=net)
+            summary = {"key001": 0.5, "_runtime": index}
+            _log(http, server, project, f"run{index:04}", lines, config, summary)
     return f"{server.entity}/{project}"
+
+
+def _client(server: RunningServer) -> httpx.Client:
+    return httpx.Client(
+        base_url=server.base_url,
+        auth=("api", server.api_key),
+        verify=NO_TLS,
+        trust_env=False,
+        timeout=120,
+    )
+
+
+def _log(
+    http: httpx.Client,
+    server: RunningServer,
+    project: str,
+    run_id: str,
+    lines: Sequence[str],
+    config: str | None = None,
+    summary: Mapping[str, object] | None = None,
+) -> None:
+    """Log a finished run of few rows with two requests."""
+    names = {"name": run_id, "project": project, "entity": server.entity, "program": "bench"}
+    variables = names if config is None else names | {"config": config}
+    http.post("/graphql", json={"query": UPSERT, "variables": variables}).raise_for_status()
+    files: dict[str, object] = {"wandb-history.jsonl": {"offset": 0, "content": lines}}
+    if summary is not None:
+        files["wandb-summary.json"] = {"offset": 0, "content": [json.dumps(summary)]}
+    body = {"files": files, "complete": True, "exitcode": 0}
+    path = f"{server.entity}/{project}/{run_id}"
+    http.post(f"/files/{path}/file_stream", json=body).raise_for_status()
 
 
 @contextlib.contextmanager
@@ -145,9 +180,7 @@ def log_run(
     """Log a run and return its path."""
     path = f"{server.entity}/{project}/{shape.name}"
     names = {"name": shape.name, "project": project, "entity": server.entity, "program": "bench"}
-    with httpx.Client(
-        base_url=server.base_url, auth=("api", server.api_key), trust_env=False, timeout=120
-    ) as http:
+    with _client(server) as http:
         http.post("/graphql", json={"query": UPSERT, "variables": names}).raise_for_status()
         stream = f"/files/{path}/file_stream"
         waiting: list[str] = []

@@ -23,16 +23,41 @@ import wandb
 run = wandb.Api().run(path)
 """
 RUNLAKE_ROWS = f"{RUNLAKE}measure(lambda: sum(1 for _ in run.beta_scan_history(**arguments)))"
-WANDB_ROWS = f"{WANDB_CACHED}measure(lambda: sum(1 for _ in run.scan_history(**arguments)))"
+# A whole scan takes the SDK half a minute: the first rows warm its process as well.
+_WANDB_WARM_UP = """
+def warm_up():
+    first = arguments.get("min_step", 0)
+    return sum(1 for _ in run.scan_history(**arguments | {"max_step": first + 1_000}))
+"""
+WANDB_ROWS = f"""{WANDB_CACHED}{_WANDB_WARM_UP}
+measure(lambda: sum(1 for _ in run.scan_history(**arguments)), warm_up=warm_up)
+"""
 WANDB_UNCACHED_ROWS = (
     f"{WANDB_UNCACHED}measure(lambda: sum(1 for _ in run.scan_history(**arguments)))"
 )
-RUNLAKE_LIST = f"{RUNLAKE}measure(lambda: len(list(run.beta_scan_history(**arguments))))"
-WANDB_LIST = f"{WANDB_CACHED}measure(lambda: len(list(run.scan_history(**arguments))))"
-PANDAS_OF_ROWS = "import pandas\nmeasure(lambda: len(pandas.DataFrame(run.scan_history())))"
-RUNLAKE_PANDAS_OF_ROWS = RUNLAKE + PANDAS_OF_ROWS
-WANDB_PANDAS_OF_ROWS = WANDB_CACHED + PANDAS_OF_ROWS
-RUNLAKE_TO_PANDAS = f"{RUNLAKE}measure(lambda: len(run.beta_scan_history().to_pandas()))"
+# Rows that are discarded, then what users do with them.
+RUNLAKE_KEPT_ROWS = f"""{RUNLAKE}
+import pandas
+measure(
+    lambda: sum(1 for _ in run.beta_scan_history()),
+    once=(
+        lambda: len(list(run.beta_scan_history())),
+        lambda: len(pandas.DataFrame(run.scan_history())),
+        lambda: len(run.beta_scan_history().to_pandas()),
+    ),
+)
+"""
+WANDB_KEPT_ROWS = f"""{WANDB_CACHED}{_WANDB_WARM_UP}
+import pandas
+measure(
+    lambda: sum(1 for _ in run.scan_history()),
+    once=(
+        lambda: len(list(run.scan_history())),
+        lambda: len(pandas.DataFrame(run.scan_history())),
+    ),
+    warm_up=warm_up,
+)
+"""
 FILES = f"""{RUNLAKE}
 import polars
 from runlake.exports.manifest import fetch_manifest
@@ -44,17 +69,25 @@ POLARS_ROWS = f"""{FILES}
 measure(lambda: sum(1 for _ in polars.read_parquet(files).iter_rows(named=True)))
 """
 # The bare loop shows how long CPython takes to make and drop a dict per row from columns that are
-# lists already.
-ROWS_AND_BARE_LOOP = f"""{RUNLAKE}
+# lists already; the floor, how long if polars decodes the files and makes the lists.
+ROWS_AND_BARE_LOOP = f"""{FILES}
 frame = run.frame()
 columns = {{name: frame[name].to_list() for name in frame.columns}}
 cells = ", ".join(f"c{{place}}" for place in range(len(columns)))
 pairs = ", ".join(f"{{name!r}}: c{{place}}" for place, name in enumerate(columns))
 space = {{}}
 exec(f"def rows(lists):\\n for {{cells}} in zip(*lists):\\n  yield {{{{{{pairs}}}}}}", space)
+def floor():
+    return sum(
+        1
+        for file in files
+        for piece in polars.read_parquet(file).iter_slices(arguments["batch_rows"])
+        for _ in space["rows"]([column.to_list() for column in piece.get_columns()])
+    )
 measure(
     lambda: sum(1 for _ in run.beta_scan_history()),
     lambda: sum(1 for _ in space["rows"](columns.values())),
+    floor,
 )
 """
 RUNLAKE_FRAME = f"{RUNLAKE}measure(lambda: run.frame(**arguments).height)"
@@ -108,10 +141,7 @@ open("/proc/self/clear_refs", "w").write("5")
 before = memory("VmRSS")
 run = runlake.Api().run(path)
 def peak_of(read):
-    for _ in sys.stdin:
-        assert read()
-        counts = [memory("VmHWM") - before]
-        print(json.dumps({"seconds": [0], "counts": counts}), file=out, flush=True)
+    measure(lambda: (read(), memory("VmHWM") - before)[1])
 """
 MEMORY = f"{_PEAK}peak_of(lambda: sum(1 for _ in run.beta_scan_history(**arguments)))"
 _SAMPLE = "lambda: len(run.history(samples=500, pandas=False, **arguments))"
@@ -135,12 +165,11 @@ def interrupted():
         for _ in run.beta_scan_history(**arguments):
             pass
     except KeyboardInterrupt:
-        return time.perf_counter() - sent[0]
+        return 1, time.perf_counter() - sent[0]
     raise SystemExit("the scan ended before the interrupt")
 # An interrupt while a library is imported is the library's affair.
 next(iter(run.beta_scan_history(**arguments)))
-for _ in sys.stdin:
-    print(json.dumps({"seconds": [interrupted()], "counts": [1]}), file=out, flush=True)
+measure(interrupted)
 """
 RUNLAKE_PLOT = f"""{RUNLAKE}
 key = arguments["key"]
@@ -170,13 +199,23 @@ measure(lambda: runs.scan(keys).collect().height, before=forget)
 """
 RUNLAKE_CONFIGS = f"import runlake as library\n{_MANY_RUNS}measure(configs)"
 WANDB_CONFIGS = f"import wandb as library\n{_MANY_RUNS}measure(configs)"
-RUNLAKE_RUN_TABLE = """
+# The floor is to request the same pages one after the other, without what is made of them.
+RUNLAKE_RUN_TABLES = """
 import runlake
-measure(lambda: runlake.Api().runs(path).frame().height)
-"""
-RUNLAKE_FLAT_TABLE = """
-import runlake
-measure(lambda: runlake.Api().runs(path).frame(flat=True).height)
+from runlake.backend.graphql import documents
+def pages():
+    runs, cursor, n_runs = runlake.Api().runs(path), None, 0
+    while True:
+        page = runs._ask_page(documents.runs(is_light=False), cursor, 1_000)["runs"]
+        n_runs += len(page["edges"])
+        if not page["pageInfo"]["hasNextPage"]:
+            return n_runs
+        cursor = page["pageInfo"]["endCursor"]
+measure(
+    lambda: runlake.Api().runs(path).frame().height,
+    lambda: runlake.Api().runs(path).frame(flat=True).height,
+    pages,
+)
 """
 _RUNS = """
 import polars as pl, runlake

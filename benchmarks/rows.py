@@ -18,10 +18,12 @@ DEEP = Shape("deep", 2_000_000, 10)
 SMALL_FILES = Layout(10_000)
 DENSE_LAYOUTS = (Layout(100_000, is_vendors=True), SMALL_FILES)
 DEEP_LAYOUTS = (Layout(500_000, is_vendors=True), SMALL_FILES)
-# The SDK's dense scans take seconds each.
+# A round of the SDK takes 20 to 45 s.
 ROUNDS = 3
+SPARSE_ROUNDS = 2
 UNCACHED_ROUNDS = 1
 UNCACHED_ROWS = 10_000
+BATCH_ROWS = 4_096
 
 
 NAMES = ("rows", "kept", "keyed", "sparse", "deep")
@@ -54,17 +56,20 @@ class _Rows:
             return
         work = self._work("rows, 200,000 steps x 13 keys")
         with served(self._folder / "server", self._layout, self._shape) as self._served:
-            if "rows" in wanted:
-                yield self._against(work, peers.RUNLAKE_ROWS, peers.WANDB_ROWS, goal=55)
-                yield self._against_bare_loop(work)
             if "kept" in wanted:
-                yield from self._kept(work)
+                yield from self._kept(work, wanted)
+            elif "rows" in wanted:
+                yield self._against(work, peers.RUNLAKE_ROWS, peers.WANDB_ROWS, goal=55)
+            if "rows" in wanted:
+                yield self._against_bare_loop(work)
             if "keyed" in wanted:
                 two = {"keys": ["key001", "key002"]}
                 yield from self._keyed("rows, 2 of 13 keys", two, goal=45)
 
     def _against_bare_loop(self, work: str) -> Line:
-        ours, loop = take_turns(self._side(peers.ROWS_AND_BARE_LOOP), rounds=9)
+        side = self._side(peers.ROWS_AND_BARE_LOOP, batch_rows=BATCH_ROWS)
+        ours, loop, floor = take_turns(side, rounds=9)
+        assert ours.count == loop.count == floor.count
         values = ours.count * (self._shape.n_keys + 3)
         ratio, speed = ours.median / loop.median, values / ours.median / 1e6
         return Line(
@@ -74,28 +79,37 @@ class _Rows:
             f"{ratio:.2f}",
             "<= 1.3",
             ratio <= 1.3,
+            f"loop over lists that polars makes: {floor.median / loop.median:.2f}",
         )
 
-    def _kept(self, work: str) -> Iterator[Line]:
-        yield self._against(f"{work}, kept in a list", peers.RUNLAKE_LIST, peers.WANDB_LIST)
-        ways = {
-            "to pandas by way of rows": peers.RUNLAKE_PANDAS_OF_ROWS,
-            "`to_pandas` in place of rows": peers.RUNLAKE_TO_PANDAS,
-        }
-        for way, script in ways.items():
-            yield self._against(f"{work}, {way}", script, peers.WANDB_PANDAS_OF_ROWS)
-        yield self._against(
-            f"{work}, against `iter_rows(named=True)`",
-            peers.RUNLAKE_ROWS,
-            peers.POLARS_ROWS,
-            peer="polars",
+    def _kept(self, work: str, wanted: AbstractSet[str]) -> Iterator[Line]:
+        """Measure rows that are discarded and rows that are kept, all in the same rounds."""
+        measured = take_turns(
+            self._side(peers.RUNLAKE_KEPT_ROWS),
+            self._side(peers.WANDB_KEPT_ROWS),
+            self._side(peers.POLARS_ROWS),
+            rounds=ROUNDS,
         )
+        assert len({one.count for one in measured}) == 1, measured
+        ours, kept, of_rows, to_pandas, theirs, their_kept, their_pandas, of_polars = measured
+        if "rows" in wanted:
+            yield Line.at_least(work, ours, theirs, 55, "wandb")
+        for way, one, other, peer in (
+            ("kept in a list", kept, their_kept, "wandb"),
+            ("to pandas by way of rows", of_rows, their_pandas, "wandb"),
+            ("`to_pandas` in place of rows", to_pandas, their_pandas, "wandb"),
+            ("against `iter_rows(named=True)`", ours, of_polars, "polars"),
+        ):
+            yield Line.at_least(f"{work}, {way}", one, other, None, peer)
 
     def sparse(self) -> list[Line]:
         """Measure a run of many keys whose rows have few of them."""
         with served(self._folder / "server", self._layout, self._shape) as self._served:
             work = self._work("rows, 20,000 steps x 503 keys, 2 % filled")
-            return [self._against(work, peers.RUNLAKE_ROWS, peers.WANDB_ROWS, goal=200)]
+            sides = [self._side(script) for script in (peers.RUNLAKE_ROWS, peers.WANDB_ROWS)]
+            ours, theirs = take_turns(*sides, rounds=SPARSE_ROUNDS)
+            assert ours.count == theirs.count, (ours.count, theirs.count)
+            return [Line.at_least(work, ours, theirs, 200, "wandb")]
 
     def deep(self) -> list[Line]:
         """Measure 1,000 rows of one key at the end of a long run."""
@@ -135,22 +149,16 @@ class _Rows:
         ]
 
     def _against(
-        self,
-        work: str,
-        ours: str,
-        theirs: str,
-        *,
-        goal: int | None = None,
-        peer: str = "wandb",
-        **arguments: object,
+        self, work: str, ours: str, theirs: str, *, goal: int | None = None, **arguments: object
     ) -> Line:
+        is_cached = theirs != peers.WANDB_UNCACHED_ROWS
         one, other = take_turns(
             self._side(ours, **arguments),
             self._side(theirs, **arguments),
-            rounds=UNCACHED_ROUNDS if theirs == peers.WANDB_UNCACHED_ROWS else ROUNDS,
+            rounds=ROUNDS if is_cached else UNCACHED_ROUNDS,
         )
         assert one.count == other.count, (work, one.count, other.count)
-        return Line.at_least(work, one, other, goal, peer)
+        return Line.at_least(work, one, other, goal, "wandb")
 
     def _work(self, work: str) -> str:
         return f"{work}; {self._layout.name(self._shape.n_steps)}"

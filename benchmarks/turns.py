@@ -13,30 +13,39 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from tests.server_process import RunningServer, client_environment
 
 ROUNDS = 5
-HUNG_SECONDS = 300
-# A script calls `measure` with the functions of a round. Several functions are measured one after
-# the other in each round, so that they run in the same process at about the same time.
+HUNG_SECONDS = 180
+# A script calls `measure` with its reads, each of which returns a count, or a count and the seconds
+# that it measured itself. It says which of them belong to every round, which to one round only,
+# and which to the warm-up: the same as to every round, or a short one in place of long ones.
 _PRELUDE = """
 import json, os, sys, time
 # What a library prints goes elsewhere, also what it prints past Python.
 out = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 path, arguments = sys.argv[1], json.loads(sys.argv[2])
-def measure(*reads, before=lambda: None):
-    for _ in sys.stdin:
-        seconds, counts = [], []
-        for read in reads:
-            before()
-            started = time.perf_counter()
-            counts.append(read())
-            seconds.append(time.perf_counter() - started)
-        print(json.dumps({"seconds": seconds, "counts": counts}), file=out, flush=True)
+def measure(*reads, once=(), warm_up=None, before=lambda: None):
+    every, single = list(range(len(reads))), list(range(len(reads), len(reads) + len(once)))
+    reads = [*reads, *once]
+    places = {"every": every, "once": single, "warm_up": every}
+    if warm_up:
+        places["warm_up"] = [len(reads)]
+        reads.append(warm_up)
+    print(json.dumps(places), file=out, flush=True)
+    for place in sys.stdin:
+        before()
+        started = time.perf_counter()
+        count = reads[int(place)]()
+        seconds = time.perf_counter() - started
+        if isinstance(count, tuple):
+            count, seconds = count
+        print(json.dumps({"seconds": seconds, "count": count}), file=out, flush=True)
 """
 
 
@@ -96,14 +105,23 @@ class _Process:
         for line in self._process.stderr:
             self._errors.append(line)
 
-    def round(self) -> dict[str, Any]:
-        """Measure once."""
+    def places(self) -> dict[str, list[int]]:
+        """Wait until the script is ready; return which of its reads belong to which rounds."""
+        places: dict[str, list[int]] = self._answer()
+        return places
+
+    def read(self, place: int) -> tuple[float, int]:
+        """Measure one read; return its seconds and its count."""
         assert self._process.stdin is not None
+        self._process.stdin.write(f"{place}\n")
+        answer = self._answer()
+        return answer["seconds"], answer["count"]
+
+    def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         watch = threading.Timer(HUNG_SECONDS, self._process.kill)
         watch.start()
         try:
-            self._process.stdin.write("again\n")
             line = self._process.stdout.readline()
         finally:
             is_in_time = watch.is_alive()
@@ -121,18 +139,21 @@ class _Process:
 
 
 def take_turns(*sides: Side, rounds: int = ROUNDS, is_warmed: bool = True) -> list[Measured]:
-    """Measure the sides alternately; return one `Measured` per function of each side, in order.
+    """Measure the sides alternately; return one `Measured` per read of each side, in order.
+
+    In a round the first reads of all sides are measured, then the second ones, and so on. Reads
+    that a script wants to have measured once are measured in the first round.
 
     If a side hangs, all sides are started again, once: now and then a scan of the SDK (0.31) never
     ends, although no request is under way and no thread is busy; the cause is not known.
     """
     try:
-        return _take_turns(sides, rounds, int(is_warmed))
+        return _take_turns(sides, rounds, is_warmed=is_warmed)
     except _Hung:
-        return _take_turns(sides, rounds, int(is_warmed))
+        return _take_turns(sides, rounds, is_warmed=is_warmed)
 
 
-def _take_turns(sides: Sequence[Side], rounds: int, n_warming: int) -> list[Measured]:
+def _take_turns(sides: Sequence[Side], rounds: int, *, is_warmed: bool) -> list[Measured]:
     with contextlib.ExitStack() as stack:
         processes = []
         for side in sides:
@@ -140,17 +161,32 @@ def _take_turns(sides: Sequence[Side], rounds: int, n_warming: int) -> list[Meas
             process = _Process(side)
             stack.callback(process.close)
             processes.append(process)
-        turns = [[process.round() for process in processes] for _ in range(rounds + n_warming)]
-    turns = turns[n_warming:]
+        places = [process.places() for process in processes]
+        if is_warmed:
+            _round(processes, [of_side["warm_up"] for of_side in places])
+        every = [of_side["every"] for of_side in places]
+        found = _round(processes, [side["every"] + side["once"] for side in places])
+        for _ in range(rounds - 1):
+            for name, answers in _round(processes, every).items():
+                found[name] += answers
     measured = []
-    for number in range(len(sides)):
-        answers = [turn[number] for turn in turns]
-        for place in range(len(answers[0]["seconds"])):
-            counts = {answer["counts"][place] for answer in answers}
-            assert len(counts) == 1, (sides[number].script, counts)
-            seconds = tuple(answer["seconds"][place] for answer in answers)
-            measured.append(Measured(seconds, counts.pop()))
+    for (number, _), answers in sorted(found.items()):
+        counts = {count for _, count in answers}
+        assert len(counts) == 1, (sides[number].script, counts)
+        measured.append(Measured(tuple(seconds for seconds, _ in answers), counts.pop()))
     return measured
+
+
+def _round(
+    processes: Sequence[_Process], places: Sequence[Sequence[int]]
+) -> dict[tuple[int, int], list[tuple[float, int]]]:
+    """Measure some reads of each side alternately; return an answer per side and place."""
+    found = {}
+    for turn in zip_longest(*places):
+        for number, place in enumerate(turn):
+            if place is not None:
+                found[number, place] = [processes[number].read(place)]
+    return found
 
 
 def _time(seconds: float) -> str:
