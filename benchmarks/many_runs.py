@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from tests.server_process import RunningServer, running_server
 
 from benchmarks import peers
-from benchmarks.data import log_configured, log_runs, served_runs
+from benchmarks.data import add_configured, log_runs, served_runs
 from benchmarks.report import Line
 from benchmarks.slow_network import delayed
 from benchmarks.turns import Measured, Side, take_turns
@@ -31,7 +31,7 @@ def lines(folder: Path, wanted: AbstractSet[str] = frozenset(NAMES)) -> Iterator
             yield measured.warm("200 runs x 1,000 steps", log_runs(server, "many", 200, 1_000))
             yield measured.warm("1,000 runs x 100 steps", log_runs(server, "short", 1_000, 100))
         if "run-table" in wanted:
-            project = log_configured(server, "table", 10_000, (0,))
+            project = add_configured(folder / "server", server, "table", 10_000)
             yield from measured.tables(project)
     if "scan-of-runs" in wanted:
         with served_runs(folder / "scanned", 2_000, 1_000) as (server, project):

@@ -182,10 +182,10 @@ Runs that are on disk: rows of 6 keys in files of 250,000 rows; 2,000 rows in on
 200,000 rows of 6 keys in more and more files; and projects of runs of 100 rows. Each read asks the
 backend once whether they are current, which takes 1 to 2 ms. A slope of 1 is linear in what the
 axis counts, 0 flat; it is that between the two largest sizes, and a slope above 1.1 is a defect to
-work on. A time is the median of up to five rounds after a warm-up; of a read that takes more than 4
-s it is the time of its only round. The memory is the peak of the first read over that before it,
-per size. Where it is bounded by a batch, growth by more than 64 MB between the two largest sizes is
-a defect too.
+work on. A time is the median of up to five rounds after a warm-up, or the time of the only round if
+a read takes more than 10 s. The memory is the peak of the first read over that before it, per size.
+Where it is bounded by a batch, growth by more than 64 MB between the two largest sizes is a defect
+too.
 
 ![Time by rows, keys, files and runs](benchmarks.svg)
 
