@@ -26,6 +26,7 @@ from runlake.cache.upkeep.dead_attempts import find_dead_attempts
 from runlake.errors import ExportChanged
 from runlake.exports.decide import Decision
 from runlake.exports.download.attempt_file import AttemptFile
+from runlake.exports.download.small_answer import verify_answer
 from runlake.exports.download.storage_host import RANGE_WORKERS, StorageHost
 from runlake.exports.download.whole_download import SMALL_BYTES
 from runlake.exports.footers.known_columns import ColumnFacts
@@ -41,7 +42,8 @@ NOTE_SECONDS = 0.2  # least time between two manifests written during a pull
 # Writing manifests takes at most this fraction of a pull's time: manifests of many exports are
 # long.
 NOTE_FRACTION = 0.02
-DOWNLOAD_SECONDS = 1e-3  # CPU time that a short download takes
+DOWNLOAD_SECONDS = 5e-4  # CPU time that a short download takes
+REQUEST_SECONDS = 1e-3  # least time that one more request for a part of an export takes
 # Exports of fewer rows are likely to be short.
 FEW_ROWS = 10_000
 # At least this many small exports are downloaded on one thread.
@@ -233,12 +235,13 @@ class Fetching:
                 n_connections=n_workers,
                 max_bytes=SMALL_BYTES,
             ):
-                one = replace(begun.subject, begun=begun)
-                if not begun.is_complete or begun.status not in {OK, NOT_MODIFIED}:
-                    left.append(one)
+                is_good = begun.answer.status in {OK, NOT_MODIFIED}
+                if not begun.is_complete or not is_good:
+                    left.append(replace(begun.subject, begun=begun))
                     continue
                 with share:
-                    self._fetch(one)
+                    if not self._keep_answer(begun):
+                        self._fetch(replace(begun.subject, begun=begun))
                 if share.is_small:
                     left.extend(waiting)
                     waiting.clear()
@@ -258,6 +261,22 @@ class Fetching:
             return self._question.keys is None and self._are_short
         return held.coverage is None
 
+    def _keep_answer(self, begun: Begun[_Wanted]) -> bool:
+        """Keep the export of a complete answer; return False for an answer that is unusual."""
+        if begun.answer.status != OK:
+            return False
+        headers, body = begun.answer.headers_by_name, begun.answer.body
+        verified = verify_answer(headers, body)
+        if verified is None:
+            return False
+        export = begun.subject.export
+        self._offers.client.learn(begun, export.url, headers)
+        self.traffic.count(len(body))
+        with AttemptFile(self._directory.path, export.object) as attempt:
+            attempt.write(body, is_durable=False)
+            self._keep(publish(self._directory, attempt, verified, boot=self._boot))
+        return True
+
     def _first_request(self, wanted: _Wanted) -> tuple[str, Mapping[str, str]]:
         held = self._exports.get(wanted.export.object)
         is_new = held is None or wanted.decision is Decision.FETCH
@@ -269,7 +288,7 @@ class Fetching:
         rate = client.bytes_per_second or BYTES_PER_SECOND
         rate = min(rate, client.settings.max_bandwidth or rate)
         n_at_once = max(self._n_at_once, RANGE_WORKERS)
-        return int(max(client.latency / n_at_once, DOWNLOAD_SECONDS) * rate)
+        return int(max(client.latency / n_at_once, REQUEST_SECONDS) * rate)
 
     def _tail_bytes(self) -> int:
         """Return how many bytes to request for a footer, from the lengths of other footers."""

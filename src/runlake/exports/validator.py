@@ -149,7 +149,8 @@ def _google(headers: Mapping[str, str], kind: str) -> Iterator[str]:
 
 
 def _listed(headers: Mapping[str, str], name: str) -> list[str]:
-    return [one.strip() for one in headers.get(name, "").split(",") if one.strip()]
+    text = headers.get(name)
+    return [one.strip() for one in text.split(",") if one.strip()] if text else []
 
 
 def _only(promised: set[T], contradictory: T) -> T | None:

@@ -77,12 +77,10 @@ class FileRequest:
         httpcore.LocalProtocolError
             If a header contains a line break.
         """
-        lines = [b"GET %b HTTP/1.1" % self.target]
-        lines += [b"%b: %b" % header for header in self.headers]
-        if any(map(ILLEGAL.search, lines)):
+        lines = [b"GET %b HTTP/1.1" % self.target, *map(b": ".join, self.headers)]
+        if ILLEGAL.search(b"".join(lines)):
             raise httpcore.LocalProtocolError("a header contains a line break")
-        lines += [b"", b""]
-        return b"\r\n".join(lines)
+        return b"\r\n".join([*lines, b"", b""])
 
 
 class FileResponse:
@@ -118,12 +116,18 @@ class FileResponse:
         self.network_stream = stream
         self.pieces = pieces
         self.close = close
-        self.headers: dict[str, str] = {}
-        for raw, content in headers:
-            name, text = raw.decode("latin-1").lower(), content.decode("latin-1")
-            before = self.headers.get(name)
-            self.headers[name] = text if before is None else f"{before}, {text}"
+        self.headers = headers_by_name(headers)
         self.location = self.headers.pop(LOCATION, "")
+
+
+def headers_by_name(headers: Headers) -> dict[str, str]:
+    """Return headers by their names in lower case; the texts of equal names are joined."""
+    found: dict[str, str] = {}
+    for raw, content in headers:
+        name, text = raw.decode("latin-1").lower(), content.decode("latin-1")
+        before = found.get(name)
+        found[name] = text if before is None else f"{before}, {text}"
+    return found
 
 
 class FileConnection:
@@ -230,6 +234,16 @@ class Answer:
         """Return whether the headers have arrived, and announce a body longer than ``n_bytes``."""
         n_promised = self._n_promised() if self._has_head else None
         return n_promised is not None and n_promised > n_bytes
+
+    @property
+    def headers_by_name(self) -> dict[str, str]:
+        """The headers by their names in lower case."""
+        return headers_by_name(self.headers)
+
+    @property
+    def body(self) -> bytes:
+        """The body, if the whole answer has arrived through `feed`; `read` can be called later."""
+        return b"".join(self._pieces)
 
     @property
     def leaves_open(self) -> bool:

@@ -16,7 +16,12 @@ from typing import Any, Generic, TypeVar
 
 import httpcore
 
-from runlake.backend.connections.exchange import MAX_HEAD_BYTES, FileRequest, FileResponse
+from runlake.backend.connections.exchange import (
+    MAX_HEAD_BYTES,
+    Answer,
+    FileRequest,
+    FileResponse,
+)
 from runlake.backend.connections.kept import KeptConnections
 from runlake.backend.connections.lane import READ, Lane, Opener
 
@@ -38,8 +43,8 @@ class Begun(Generic[T]):
         What was requested.
     request : FileRequest
         The request.
-    status : int
-        HTTP status; 0 if the headers have not arrived.
+    answer : Answer
+        What has arrived; its `Answer.status` is 0 if the headers have not arrived.
     seconds : float or None
         Time until the first bytes of the answer arrived; None if none have arrived.
     is_complete : bool
@@ -52,7 +57,7 @@ class Begun(Generic[T]):
 
     subject: T
     request: FileRequest
-    status: int
+    answer: Answer
     seconds: float | None
     is_complete: bool
     resume: Callable[[], FileResponse]
@@ -261,7 +266,7 @@ class Multiplexer(Generic[T]):
                 raise
 
         is_complete = not is_left and error is None
-        return Begun(subject, request, answer.status, seconds, is_complete, resume, discard)
+        return Begun(subject, request, answer, seconds, is_complete, resume, discard)
 
     def _note_left(self) -> None:
         self._n_left += 1

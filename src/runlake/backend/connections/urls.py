@@ -88,6 +88,14 @@ class Host:
     auth: bytes | None
 
 
+def host_of_url(url: str) -> Host:
+    """Return the host of an absolute URL; raise what `parse_origin` and `urlsplit` raise."""
+    if plain := PLAIN_ORIGIN.match(url):
+        return parse_origin(plain[1], plain[2])
+    parts = urlsplit(url)
+    return parse_origin(parts.scheme, parts.netloc)
+
+
 @lru_cache(maxsize=256)
 def parse_origin(scheme: str, netloc: str) -> Host:
     """Parse the host of a URL.

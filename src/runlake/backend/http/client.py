@@ -20,7 +20,7 @@ from runlake.backend.connections.exchange import READ_BYTES, FileRequest, FileRe
 from runlake.backend.connections.network import without_frames
 from runlake.backend.connections.pace import Patience
 from runlake.backend.connections.pools import Connections, KeyAuth
-from runlake.backend.connections.urls import Host, bare, origin_of, parse_origin, target_of
+from runlake.backend.connections.urls import Host, bare, host_of_url, origin_of, target_of
 from runlake.backend.http.bandwidth import shared_bandwidth
 from runlake.backend.http.budget import Budget
 from runlake.backend.http.decoding import ACCEPTED, NotDecodable, TooLarge, read_answer
@@ -81,6 +81,7 @@ class Client:
         self.round_trip = 0.0  # duration of the last request to the API, in seconds
         self.bytes_per_second = 0.0  # of the last long download; 0 if there was none
         self.n_requests = 0  # to the API and to storage hosts, with retries
+        self._origin = origin_of(settings.base_url)
         self._counting = threading.Lock()
         self._file_latency = math.inf
         self._connections = Connections(settings)
@@ -95,7 +96,7 @@ class Client:
     @property
     def origin(self) -> str:
         """Scheme, host and port of the API."""
-        return origin_of(self.settings.base_url)
+        return self._origin
 
     @property
     def latency(self) -> float:
@@ -158,7 +159,7 @@ class Client:
         try:
             response = http.send(request, stream=True, auth=self._auth(url))
             try:
-                self._learn(url, turn, response)
+                self._learn(url, turn, response.status_code, response.headers)
                 if not response.is_success:
                     raise self._failures.refusal(response, operation, what)
                 content = self._answer(response, what)
@@ -231,13 +232,12 @@ class Client:
             except httpx.HTTPError as error:
                 stop.check()
                 raise self._failures.of_download(error, url, what) from without_frames(error)
-            seconds = begun.seconds if begun else time.monotonic() - started
-            self._file_latency = min(self._file_latency, seconds or math.inf)
+            self._note_latency(begun.seconds if begun else time.monotonic() - started)
             begun = None
             # The limit was for the headers. A body may take hours, as long as it makes progress.
             request.timeouts["read"].lift_total()
             try:
-                self._learn(url, turn, response)
+                self._learn(url, turn, response.status_code, response.headers)
                 if response.status_code not in REDIRECTS:
                     with stop.watch(_socket(response)):
                         yield self._reply(response, stop, url, what)
@@ -300,6 +300,21 @@ class Client:
             max_bytes=max_bytes,
             check=stop.check,
         )
+
+    def learn(self, begun: Begun[Any], url: str, headers: Mapping[str, str]) -> None:
+        """Learn from an answer that is used without `open`, as `open` does.
+
+        Parameters
+        ----------
+        begun : Begun
+            A complete answer to a request of `begin`.
+        url : str
+            The URL of the request.
+        headers : mapping
+            Headers of the answer; names are in lower case.
+        """
+        self._note_latency(begun.seconds)
+        self._learn(url, begun.request.turn, begun.answer.status, headers)
 
     def put(
         self,
@@ -364,8 +379,11 @@ class Client:
             ) from without_frames(error)
         # The body is not needed.
         response.close()
-        self._learn(url, turn, response)
+        self._learn(url, turn, response.status_code, response.headers)
         return response.status_code, response.headers
+
+    def _note_latency(self, seconds: float | None) -> None:
+        self._file_latency = min(self._file_latency, seconds or math.inf)
 
     def quote(self, text: object) -> str:
         """Return a server's text for an error message: shortened, without the API key."""
@@ -445,8 +463,7 @@ class Client:
             If the URL is malformed or not http(s).
         """
         with suppress(httpx.InvalidURL, ValueError, TypeError, AttributeError):
-            parts = urlsplit(url)
-            return parse_origin(parts.scheme, parts.netloc), target_of(url)
+            return host_of_url(url), target_of(url)
         raise FileTransferError(
             f"The backend gives {self.quote(repr(bare(str(url))))} as the URL of {what}, "
             "which is no http(s) URL."
@@ -503,9 +520,9 @@ class Client:
                 origin=self.origin,
             ) from error
 
-    def _learn(self, url: str, turn: float, response: httpx.Response | FileResponse) -> None:
+    def _learn(self, url: str, turn: float, status: int, headers: Mapping[str, str]) -> None:
         if self.budget is not None and origin_of(url) == self.origin:
-            self.budget.learn(turn, response.status_code, response.headers)
+            self.budget.learn(turn, status, headers)
 
     def _auth(self, url: str) -> KeyAuth | None:
         key = self.settings.api_key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -51,7 +51,7 @@ def read_row_groups(
     found = []
     is_as_stated = True
     for index in range(metadata.num_row_groups):
-        steps = _joined(_step_facts(column) for column in _step_columns(parquet, index))
+        steps = _joined([_step_facts(column) for column in _step_columns(parquet, index)])
         row_group = metadata.row_group(index)
         n_stored = row_group.column(leaf).num_values
         if steps.group.n_rows < n_stored:
@@ -88,8 +88,10 @@ def _step_columns(parquet: pq.ParquetFile, index: int) -> Iterator[pa.Array]:
     yield steps.chunk(0) if steps.num_chunks == 1 else steps.combine_chunks()
 
 
-def _joined(parts: Iterable[_Steps]) -> _Steps:
+def _joined(parts: Sequence[_Steps]) -> _Steps:
     """Combine the facts of consecutive parts of the column."""
+    if len(parts) == 1:
+        return parts[0]
     n_rows = n_nulls = 0
     first: int | None = None
     last: int | None = None

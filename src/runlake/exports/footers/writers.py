@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import chain
 
 import pyarrow as pa
@@ -35,11 +36,22 @@ def is_common(metadata: pq.FileMetaData, kinds: frozenset[pa.DataType]) -> bool:
         encodings. These types and encodings were found by a test in which each engine read
         everything that pyarrow, polars and DuckDB can write.
     """
-    if any(map(_is_refused, kinds)):
+    is_refused, holds_nothing, is_fixed = _features(kinds)
+    if is_refused:
         return False
-    if any(map(_holds_nothing, kinds)) and ARROW_SCHEMA not in (metadata.metadata or {}):
+    if holds_nothing and ARROW_SCHEMA not in (metadata.metadata or {}):
         return False
-    return not any(map(_is_fixed, kinds)) or _has_common_encodings(metadata)
+    return not is_fixed or _has_common_encodings(metadata)
+
+
+@lru_cache(maxsize=64)
+def _features(kinds: frozenset[pa.DataType]) -> tuple[bool, bool, bool]:
+    """Return whether any type is refused, holds nothing, or is of fixed length."""
+    return (
+        any(map(_is_refused, kinds)),
+        any(map(_holds_nothing, kinds)),
+        any(map(_is_fixed, kinds)),
+    )
 
 
 def kinds_in(kind: pa.DataType) -> Iterator[pa.DataType]:
