@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import runlake
-from runlake.cache.catalog import DATABASE, Catalog
+from runlake.cache.catalog import DATABASE, Catalog, _connections
 from runlake.cache.layout import RunDirectory
 from runlake.cache.paged_catalog import PagedCatalog
 from runlake.cache.store import LastOffer, StoredManifest, write_manifest
@@ -110,6 +110,32 @@ def test_a_run_that_could_not_be_noted_is_noted_by_the_next_read(lake):
     blocking.close()
     assert [run.id for run in lake] == ["r", "s"]
     assert len(lake.runs({"config.n": 2**70})) == 2
+
+
+def test_a_catalog_that_cannot_be_written_is_not_waited_for(lake, monkeypatch):
+    # As on a full disk, where each page that SQLite needs is refused.
+    assert [run.id for run in lake] == ["r"]
+    directory = RunDirectory(lake.path, "http://127.0.0.1:1", RunPath("e", "p", "s"))
+    directory.path.mkdir(parents=True)
+    manifest = StoredManifest(attrs={**ATTRS, "config": json.dumps({"x": "y" * 200_000})})
+    write_manifest(directory, manifest)
+    n_pauses = 0
+
+    def pause(_seconds):
+        nonlocal n_pauses
+        n_pauses += 1
+
+    monkeypatch.setattr("runlake.cache.paged_catalog.time.sleep", pause)
+    paged = PagedCatalog(lake.path)
+    paged.note_run(directory, manifest)
+    connection = _connections.get(lake.path)
+    n_pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {n_pages}")
+    assert not paged.flush(is_last=True)
+    assert n_pauses == 0
+    monkeypatch.undo()
+    monkeypatch.setattr("runlake.cache.catalog._shunned", {})
+    assert [run.id for run in lake] == ["r", "s"]
 
 
 def test_an_answer_that_is_noted_late_does_not_replace_a_later_one(lake):

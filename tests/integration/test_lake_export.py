@@ -11,7 +11,7 @@ import pytest
 from tests.http_logging import LoggedRun
 
 import runlake
-from runlake.errors import InvalidArgument
+from runlake.errors import FileTransferError, InvalidArgument
 from runlake.lake.copies import export as export_module
 from runlake.lake.copies import file_formats
 from runlake.lake.copies.copied_files import JOURNAL
@@ -164,6 +164,37 @@ def test_files_of_others_are_never_overwritten(lake, tmp_path):
     with pytest.raises(InvalidArgument, match="inside the lake"):
         lake.export(lake.path / "copy")
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "jsonl", "duckdb"])
+def test_a_place_that_cannot_be_written_is_named(lake, tmp_path, form):
+    (tmp_path / "file").write_text("x")
+    dest = tmp_path / "file" / "out"
+    with pytest.raises(FileTransferError, match="cannot be written") as caught:
+        lake.export(dest, form)
+    assert str(dest) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\ud800", "~nobody-has-this-name/x"])
+def test_a_path_that_no_file_system_allows_is_refused(lake, tmp_path, name):
+    path = name if name.startswith("~") else f"{tmp_path}/{name}"
+    for refused in (
+        lambda: lake.export(path),
+        lambda: lake.export(path, "duckdb"),
+        lambda: lake.publish(path),
+        lambda: lake.add(path),
+        lambda: runlake.Lake(path),
+    ):
+        with pytest.raises(InvalidArgument, match=r"is not a path|not known|no file or directory"):
+            refused()
+
+
+def test_a_home_directory_is_written_as_a_tilde(lake, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert lake.export("~/out").path == tmp_path / "out"
+    assert lake.export(f"file://{tmp_path}/other").path == tmp_path / "other"
+    assert (tmp_path / "out" / "runs.parquet").is_file()
+    assert (tmp_path / "other" / "runs.parquet").is_file()
 
 
 def test_a_key_named_like_a_column_is_refused(backend, tmp_path):

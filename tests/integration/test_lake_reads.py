@@ -1,5 +1,6 @@
 """A lake gives the answers of the list of runs that was pulled into it, without a network."""
 
+import inspect
 import json
 import math
 import os
@@ -86,6 +87,7 @@ def answers(runs):
         "at": runs.at("loss", 4.2, tolerance=None),
         "facts": runs.keys(),
         "align": runs.align(["loss"], by=["config.optimizer"], grid=5),
+        "some steps": runs.align(["loss"], min_step=2, max_step=5),
         "sql": runs.sql("SELECT run_id, count(*) n FROM history GROUP BY 1 ORDER BY 1").pl(),
         "join": runs.sql(
             "SELECT config.lr, max(value) v FROM runs JOIN metrics USING (run_id) "
@@ -115,6 +117,18 @@ def test_every_method_gives_the_answer_of_the_list(expected, listed, lake):
     assert lake.pandas().equals(expected["pandas"])
     assert len(lake) == len(listed)
     assert [run.id for run in lake] == [run.id for run in listed]
+
+
+def test_every_method_takes_the_arguments_of_the_list():
+    on_disk = {"progress"}  # of downloads, which a lake does not make
+    for name, method in inspect.getmembers(runlake.Lake, inspect.isfunction):
+        if name.startswith("_") or not hasattr(runlake.Runs, name):
+            continue
+        of_list = inspect.signature(getattr(runlake.Runs, name)).parameters
+        of_lake = inspect.signature(method).parameters
+        defaults = {key: value.default for key, value in of_lake.items()}
+        expected = {key: value.default for key, value in of_list.items() if key not in on_disk}
+        assert defaults.items() >= expected.items(), name
 
 
 def test_a_run_is_found_by_path_id_and_url(lake, listed, cache_dir):

@@ -384,7 +384,7 @@ class Catalog:
         if is_broken:
             self.lose()
         else:
-            _shunned[self._root] = time.monotonic() + SHUNNED_SECONDS
+            _shunned[self._root] = time.monotonic() + SHUNNED_SECONDS, _is_locked(error)
 
 
 class _Connections(threading.local):
@@ -410,11 +410,26 @@ class _Connections(threading.local):
 
 
 _connections = _Connections()
-_shunned: dict[Path, float] = {}
+# Until when a catalog is not used, and whether that is because other processes write to it.
+_shunned: dict[Path, tuple[float, bool]] = {}
 
 
 def _is_shunned(root: Path) -> bool:
-    return time.monotonic() < _shunned.get(root, 0.0)
+    return time.monotonic() < _shunned.get(root, (0.0, False))[0]
+
+
+def is_unusable(root: Path) -> bool:
+    """Return whether a catalog is not used now for a reason that waiting does not remove.
+
+    Such a reason is a full disk; another process that writes to the catalog is not.
+    """
+    return _is_shunned(root) and not _shunned[root][1]
+
+
+def _is_locked(error: Exception) -> bool:
+    # The other bits say more, such as that another process recovers the log.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 
 def open_unchanging(root: Path) -> sqlite3.Connection | None:

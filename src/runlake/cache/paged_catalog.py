@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from runlake.cache.catalog import Catalog
+from runlake.cache.catalog import Catalog, is_unusable
 
 Change = Callable[[sqlite3.Connection], object]
 # How long the last changes wait for other processes that write to the catalog.
@@ -47,11 +46,9 @@ class PagedCatalog(Catalog):
         """
         with self._guard:
             changes, self._changes = self._changes, []
-        # On a read-only disk, waiting is of no use.
-        is_patient = is_last and os.access(self._root, os.W_OK)
-        deadline = time.monotonic() + (PATIENCE_SECONDS if is_patient else 0.0)
+        deadline = time.monotonic() + (PATIENCE_SECONDS if is_last else 0.0)
         while changes and not super()._write(lambda connection: _make(changes, connection)):
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline or is_unusable(self._root):
                 with self._guard:
                     self._changes = changes + self._changes
                 if is_last:

@@ -16,6 +16,7 @@ from runlake.charts.smoothing import check_smooth, describe
 from runlake.errors import InvalidArgument, InvalidType, LocalFileNotFoundError, MissingExtra
 from runlake.errors.screen import for_screen
 from runlake.values import STEP, check_count, check_number
+from runlake.values.local_paths import local_path, writing_to
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -223,6 +224,8 @@ class Chart:
             If there is no such format.
         LocalFileNotFoundError
             If the directory of the file does not exist.
+        FileTransferError
+            If the file cannot be written.
         MissingExtra
             If the format needs a package that is not installed.
         """
@@ -235,11 +238,12 @@ class Chart:
         if form in PICTURES:
             from runlake.charts.matplotlib_figure import save_figure
 
-            save_figure(self.drawing, target)
-        elif form in PAGES:
-            target.write_text(self.html(), encoding="utf-8")
+            with writing_to(target):
+                save_figure(self.drawing, target)
         else:
-            target.write_text(self.text() + "\n", encoding="utf-8")
+            content = self.html() if form in PAGES else self.text() + "\n"
+            with writing_to(target):
+                target.write_text(content, encoding="utf-8")
         return target
 
     def _repr_html_(self) -> str:
@@ -283,7 +287,7 @@ def checked_target(path: Any) -> Path:
     """Return the path of a file to write; raise `InvalidArgument` if its format is unknown."""
     if not isinstance(path, (str, Path)):
         raise InvalidType(f"path must be the name of a file, not {path!r}.")
-    target = Path(path)
+    target = local_path(path, "path")
     known = (*PICTURES, *PAGES, ".txt")
     if target.suffix.lower() not in known:
         raise InvalidArgument(

@@ -210,7 +210,7 @@ class ProtocolError(BackendError):
 
 
 class FileTransferError(WandbApiFailedError):
-    """A file could not be downloaded or uploaded; ``status`` is the HTTP status of its host."""
+    """A file could not be downloaded, uploaded or written; ``status`` is its host's HTTP status."""
 
 
 class ExportError(FileTransferError):

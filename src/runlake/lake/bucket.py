@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from runlake.errors import FileTransferError, InvalidArgument, InvalidType, MissingExtra
 from runlake.settings.storage import storage_options
+from runlake.values.local_paths import local_path
 
 SCHEMES = ("s3", "s3a", "gs", "az", "abfs", "abfss", "azure", "adl")
 LOCAL = "file"
@@ -85,7 +86,7 @@ class Bucket:
         InvalidType
             If an argument is of a wrong type.
         InvalidArgument
-            If the URL names no bucket.
+            If the URL names no bucket, or the path is none that a file system allows.
         """
         if options is not None and not isinstance(options, Mapping):
             raise InvalidType(f"storage_options must be a dict, not {options!r}.")
@@ -102,7 +103,7 @@ class Bucket:
                 f"{place!r} has a scheme that is not supported. Use a path, or one of "
                 f"{', '.join(f'{one}://' for one in SCHEMES[:3])}."
             )
-        path = Path(place).expanduser().absolute()
+        path = local_path(place, "The path").absolute()
         return cls(f"{LOCAL}://{path}")
 
     @property

@@ -274,6 +274,8 @@ class LakeRuns(Publishing, LakeDatasets):
         by: Sequence[str] = (),
         stats: Sequence[str] = ("mean", "std", "n"),
         smooth: float | None = None,
+        min_step: int | None = None,
+        max_step: int | None = None,
         lineage: bool = False,
         incomplete: str = WARN,
     ) -> pl.DataFrame:
@@ -288,6 +290,8 @@ class LakeRuns(Publishing, LakeDatasets):
                 by=by,
                 stats=stats,
                 smooth=smooth,
+                min_step=min_step,
+                max_step=max_step,
                 lineage=lineage,
             ),
         )

@@ -10,7 +10,12 @@ import runlake
 from runlake.charts.chart import Chart, join_charts
 from runlake.charts.groups import series_of_groups
 from runlake.charts.series import Axis, Series
-from runlake.errors import InvalidArgument, LocalFileNotFoundError, MissingExtra
+from runlake.errors import (
+    FileTransferError,
+    InvalidArgument,
+    LocalFileNotFoundError,
+    MissingExtra,
+)
 
 FRAME = pl.DataFrame({"_step": [0, 1, 2], "loss": [3.0, 2.0, 1.0], "acc": [0.1, None, 0.3]})
 
@@ -115,3 +120,17 @@ def test_groups_have_a_band_gaps_and_marks():
     assert (first.low[0], first.high[2]) == (0.5, 2.5)
     assert first.marks.tolist() == [0, 0, 1]
     assert series_of_groups(aligned.clear(), "_step", [], ()) == []
+
+
+@pytest.mark.parametrize("name", ["chart.html", "chart.txt", "chart.svg"])
+def test_a_file_on_a_full_disk_is_an_error_that_names_it(tmp_path, name):
+    (tmp_path / name).symlink_to("/dev/full")
+    with pytest.raises(FileTransferError, match="No space left") as caught:
+        chart_of("loss").save(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\ud800", "~nobody-has-this-name/x"])
+def test_a_path_that_no_file_system_allows_is_refused(name):
+    with pytest.raises(InvalidArgument, match=r"is not a path|not known"):
+        chart_of("loss").save(f"{name}.html")

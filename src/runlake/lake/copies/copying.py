@@ -14,6 +14,7 @@ from runlake.lake.copies.export import ExportReport, Outline, export_runs
 from runlake.lake.copies.file_formats import CSV, JSONL, PARQUET
 from runlake.lake.fixed_runs import FixedRuns
 from runlake.values import RUN_ID, Question, check_word
+from runlake.values.local_paths import local_path, writing_to
 
 DUCKDB = "duckdb"
 
@@ -46,7 +47,7 @@ def copy_out(
     """
     check_word(form, "format", (PARQUET, CSV, JSONL, DUCKDB))
     bucket = place_outside(root, dest, storage_options)
-    target = bucket if bucket.directory is None else Path(dest)
+    target = bucket if bucket.directory is None else _as_named(dest, bucket.directory)
     folders = _scalar_columns(partition_by or (), "partition_by")
     repeated = tuple(
         name for name in checked_columns(columns or ()) if name not in (RUN_ID, *folders)
@@ -58,9 +59,20 @@ def copy_out(
         from runlake.lake.copies.export_database import export_database
 
         outline = Outline(PARQUET, question, repeated, ())
-        return lambda runs: export_database(runs, target, outline)
+        return lambda runs: _written(target, lambda: export_database(runs, target, outline))
     outline = Outline(form, question, repeated, folders)
-    return lambda runs: export_runs(runs, target, outline)
+    return lambda runs: _written(target, lambda: export_runs(runs, target, outline))
+
+
+def _as_named(dest: str | os.PathLike[str], directory: Path) -> Path:
+    """Return a path as the caller named it: relative, if it was; of a ``file://`` URL the path."""
+    named = local_path(dest, "dest")
+    return named if named.absolute() == directory else directory
+
+
+def _written(target: Path | Bucket, export: Callable[[], ExportReport]) -> ExportReport:
+    with writing_to(target.place if isinstance(target, Bucket) else target):
+        return export()
 
 
 def place_outside(

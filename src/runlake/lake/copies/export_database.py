@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from runlake.errors import InvalidArgument
+from runlake.errors import FileTransferError, InvalidArgument
 from runlake.lake.bucket import Bucket
 from runlake.lake.copies.copied_files import TEMPORARY
 from runlake.lake.copies.export import HISTORY, RUNS, ExportReport, Outline, export_runs
@@ -41,6 +41,8 @@ def export_database(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> E
     ------
     InvalidArgument
         If the file exists and was not written by an export.
+    FileTransferError
+        If DuckDB cannot write the file.
     """
     if isinstance(dest, Bucket):
         return _export_to_bucket(runs, dest, outline)
@@ -54,6 +56,8 @@ def export_database(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> E
         with duckdb.connect(str(temporary)) as connection:
             _fill(connection, parts)
         temporary.replace(dest)
+    except duckdb.Error as error:
+        raise FileTransferError(f"{str(dest)!r} cannot be written ({error}).") from error
     finally:
         temporary.unlink(missing_ok=True)
     shutil.rmtree(parts, ignore_errors=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runlake.errors import InvalidArgument, InvalidType, LocalFileNotFoundError
+from runlake.values.local_paths import local_path
 
 SUFFIX = ".wandb"
 
@@ -74,7 +75,7 @@ def find_sources(path: object) -> list[Source]:
     named: object = path
     if not isinstance(named, (str, os.PathLike)) or not str(named):
         raise InvalidType(f"path must be a directory or a .wandb file, not {path!r}.")
-    root = Path(os.path.abspath(Path(named).expanduser()))  # noqa: PTH100 - keeps links
+    root = Path(os.path.abspath(local_path(named, "path")))  # noqa: PTH100 - keeps links
     if not root.exists():
         raise LocalFileNotFoundError(f"There is no file or directory {str(named)!r}.")
     if root.is_file():

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from runlake.errors import InvalidArgument, OfflineError
 from runlake.lake.bucket import Bucket
 from runlake.settings import Settings, load_settings
+from runlake.values.local_paths import local_path
 
 # As in `publication`, which loads much more.
 NAME = "lake.json"
@@ -21,14 +21,15 @@ def published_place(path: object, storage_options: Mapping[str, str] | None) -> 
     Raises
     ------
     InvalidArgument
-        If it is a URL, but not of object storage, or there are options without a URL.
+        If it is a URL, but not of object storage, or a path that no file system allows, or there
+        are options without a URL.
     """
     if isinstance(path, str) and "://" in path:
         return Bucket.at(path, storage_options)
     if storage_options is not None:
         raise InvalidArgument("storage_options are for a lake with a URL, such as s3://bucket.")
     if isinstance(path, (str, os.PathLike)) and str(path):
-        directory = Path(path).expanduser()
+        directory = local_path(path, "path")
         if (directory / NAME).is_file():
             return Bucket.at(directory)
     return None

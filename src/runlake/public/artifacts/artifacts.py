@@ -32,9 +32,10 @@ from runlake.public.artifacts.fields import VERSION
 from runlake.public.artifacts.links import ArtifactLinks
 from runlake.public.artifacts.objects import object_name
 from runlake.public.links import files_of, object_in, run_at
-from runlake.public.lists.destinations import directory_or, path_text
+from runlake.public.lists.destinations import directory_or
 from runlake.public.progress import check_progress, progress_of
 from runlake.values import ArtifactPath, ProgressOption
+from runlake.values.local_paths import path_text
 
 if TYPE_CHECKING:
     from runlake.public.artifacts.collection import ArtifactCollection

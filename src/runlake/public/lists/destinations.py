@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import reprlib
 import stat
 from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
 
 from runlake.cache.artifacts.manifest import leads_out
-from runlake.errors import InvalidArgument, InvalidType
+from runlake.errors import InvalidArgument
+from runlake.values.local_paths import check_length, path_text
 
 
 def destination_of(root: str, name: str) -> Path:
@@ -44,9 +44,10 @@ def directory_text(root: str | os.PathLike[str], what: str = "root") -> str:
     Raises
     ------
     InvalidArgument
-        If the argument is not a path, or is the path of a file.
+        If the argument is not a path, or is the path of a file, or is too long.
     """
     text = path_text(root, what)
+    check_length(Path(text), what)
     try:
         is_free = stat.S_ISDIR(Path(text).stat().st_mode)
     except OSError:
@@ -59,31 +60,6 @@ def directory_text(root: str | os.PathLike[str], what: str = "root") -> str:
 def directory_or(root: str | os.PathLike[str] | None, default: Callable[[], str]) -> str:
     """Return a directory as text, unchanged; for None and the empty string, return the default."""
     return default() if root is None or root == "" else directory_text(root)
-
-
-def path_text(path: str | os.PathLike[str], what: str) -> str:
-    """Return a path as text, unchanged.
-
-    Raises
-    ------
-    InvalidArgument
-        If the argument is not a path, or has characters that no file system allows.
-    """
-    try:
-        text = os.fspath(path)
-    except TypeError as error:
-        raise InvalidType(f"{what} must be a path, not {reprlib.repr(path)}.") from error
-    if not isinstance(text, str):
-        raise InvalidType(f"{what} must be a path of type str, not {reprlib.repr(path)}.")
-    try:
-        is_nameable = b"\0" not in os.fsencode(text)
-    except UnicodeEncodeError:
-        is_nameable = False
-    if not is_nameable:
-        raise InvalidArgument(
-            f"{what} {text!r} is not a path: it holds a NUL, or half of a character."
-        )
-    return text
 
 
 def is_wanted(destination: Path, *, replace: bool, exist_ok: bool) -> bool:

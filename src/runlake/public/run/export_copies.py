@@ -14,8 +14,8 @@ from runlake.cache.pull_result import PullResult
 from runlake.errors import FileTransferError, IncompleteRunHistoryError
 from runlake.exports.manifest import fetch_manifest
 from runlake.exports.progress import Progress
-from runlake.public.lists.destinations import path_text
 from runlake.values import Question, RunPath
+from runlake.values.local_paths import path_text
 
 
 @dataclass(frozen=True)

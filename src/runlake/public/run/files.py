@@ -18,6 +18,7 @@ from runlake.errors.user_line import warn
 from runlake.public.files import File, Files, find_file
 from runlake.public.run.console import ConsoleLogs
 from runlake.public.run.fields import RunFields
+from runlake.values.local_paths import check_length
 
 METADATA_FILE = "wandb-metadata.json"
 
@@ -168,7 +169,7 @@ def _local_file(path: str, root: str) -> tuple[Path, str]:
     for what, value in (("path", path), ("root", root)):
         if not isinstance(value, (str, os.PathLike)):
             raise InvalidType(f"{what} must be a path, not {value!r}.")
-    source = Path(path)
+    source = check_length(Path(path), "path")
     if not source.exists():
         raise LocalFileNotFoundError(f"There is no file {str(source)!r} to upload.")
     if not source.is_file():

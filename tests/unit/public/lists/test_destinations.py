@@ -11,8 +11,8 @@ from runlake.public.lists.destinations import (
     directory_text,
     is_wanted,
     open_text,
-    path_text,
 )
+from runlake.values.local_paths import path_text
 
 
 @pytest.mark.parametrize("name", ["a.txt", "media/images/a b.png", "..a", "a..b/c"])
