@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -27,13 +28,13 @@ POLARS_CODE = """
 import sys, polars
 print(polars.read_parquet(sys.argv[2:], columns=["_step", "key7"]).height)
 """
-# What no reader can do without: polars, the file, and one request to the backend.
+# What a reader needs that is made of these libraries: their imports, one request, and the file.
 FLOOR_CODE = """
-import http.client, os, sys, polars
-from urllib.parse import urlsplit
-backend = http.client.HTTPConnection(urlsplit(os.environ["WANDB_BASE_URL"]).netloc)
-backend.request("POST", "/graphql", '{"query": "query Viewer { viewer { id } }"}')
-assert backend.getresponse().read()
+import os, sys
+sys.modules["httpx._main"] = None  # httpx's command line imports packages of its own
+import httpx, polars, pyarrow
+with httpx.Client(base_url=os.environ["WANDB_BASE_URL"], verify=False, trust_env=False) as client:
+    client.post("/graphql", json={"query": "query Viewer { viewer { id } }"})
 print(polars.read_parquet(sys.argv[2:], columns=["_step", "key7"]).height)
 """
 
@@ -92,13 +93,19 @@ class _Frames:
 
     def sql(self, work: str, goal: float) -> Line:
         """Compare a query of one key with DuckDB on the same files plus one request."""
-        ours, bare = take_turns(
+        # Bounds that are stated in a file may be wrong, and leave NaN out: runlake hides them from
+        # DuckDB, which would answer this query with them alone.
+        hidden = "SET disabled_optimizers = 'statistics_propagation'"
+        ours, bare, floor = take_turns(
             self._side(peers.RUNLAKE_SQL, query=QUERY),
             self._side(peers.DUCKDB_SQL, query=QUERY),
+            self._side(peers.DUCKDB_SQL, query=QUERY, setting=hidden),
             rounds=ROUNDS,
         )
-        assert ours.count == bare.count
-        return Line.at_least(f"SQL of one key, {work}", ours, bare, goal, "request and DuckDB")
+        assert ours.count == bare.count == floor.count
+        line = Line.at_least(f"SQL of one key, {work}", ours, bare, goal, "request and DuckDB")
+        best = bare.median / floor.median
+        return replace(line, floor=f"DuckDB without stated bounds of values: {best:.2f}x")
 
     def script(self) -> Line:
         """Compare a whole script, including the interpreter's start and the imports."""
@@ -120,7 +127,7 @@ class _Frames:
             f"{ratio:.2f}",
             "<= 2",
             ratio <= 2,
-            f"polars and a request: {floor.median / bare.median:.2f}",
+            f"polars, pyarrow, httpx, a request: {floor.median / bare.median:.2f}",
         )
 
     def _side(self, script: str, **arguments: object) -> Side:

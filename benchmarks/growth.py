@@ -7,11 +7,12 @@ import shutil
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -61,11 +62,12 @@ def curves(folder: Path, server: RunningServer) -> Iterator[Curve]:
 
 
 def _by_size(
-    by: str, sizes: Sequence[Size], folder: Path, reads: Mapping[str, Read]
+    by: str, sizes: Sequence[Size], folder: Path, reads: dict[str, Read]
 ) -> Iterator[Curve]:
     """Yield a curve per kind of read."""
-    seconds: dict[str, Points] = dict.fromkeys(reads, ())
-    megabytes: dict[str, Points] = dict.fromkeys(reads, ())
+    every = reads | {name: read for name, (_, read) in BARE.items()}
+    seconds: dict[str, Points] = dict.fromkeys(every, ())
+    megabytes: dict[str, Points] = dict.fromkeys(every, ())
     for size in sizes:
         directory = folder / str(size.counted)
         _write(directory / "exports", size)
@@ -73,15 +75,20 @@ def _by_size(
             settings = {"base_url": offer.server.base_url, "cache_dir": str(directory / "cache")}
             api = runlake.Api(settings, api_key=offer.server.api_key)
             api.run(offer.path).pull()
-            for work, read in reads.items():
+            for work, read in every.items():
                 took, peak = _measure(partial(read, api, offer.path))
                 seconds[work] += ((size.counted, took),)
                 megabytes[work] += ((size.counted, peak),)
         shutil.rmtree(directory)
     is_axis_of_length = by != "keys in the run"
-    for work in reads:
+
+    def curve(work: str, floor: str = "") -> Curve:
         is_bounded = is_axis_of_length and work not in WHOLE_IN_MEMORY
-        yield Curve(work, by, seconds[work], megabytes[work], is_bounded)
+        return Curve(work, by, seconds[work], megabytes[work], is_bounded, floor)
+
+    floors = {work: f"{name}: {curve(name).slope:.2f}" for name, (work, _) in BARE.items()}
+    for work in reads:
+        yield curve(work, floors.get(work, ""))
 
 
 def _by_runs(folder: Path, server: RunningServer) -> Iterator[Curve]:
@@ -163,6 +170,16 @@ OUTPUTS: dict[str, Read] = {
     "frame(tail=1000)": _read_tail,
     "Runs.scan": _read_scan_of_runs,
 }
+
+
+def _read_bare_sql(api: runlake.Api, path: str) -> int:
+    files = sorted(map(str, api.run(path).pull().directory.glob("*.parquet")))
+    found = duckdb.connect().sql(f"FROM read_parquet({files})")
+    return sum(batch.num_rows for batch in found.to_arrow_reader())
+
+
+# What is measured beside an output on the same files, to show which slope is left.
+BARE: dict[str, tuple[str, Read]] = {"DuckDB alone": ("sql", _read_bare_sql)}
 # A frame holds all rows; the others hold a batch.
 WHOLE_IN_MEMORY = {"frame", "Runs.scan"}
 

@@ -46,14 +46,14 @@ def lines(folder: Path, wanted: AbstractSet[str] = frozenset(NAMES)) -> Iterator
 def _local_file(server: RunningServer, folder: Path) -> Iterator[Line]:
     long, short = (_written(server, folder / name, n) for name, n in _SIZES.items())
     ours = Side(peers.LAKE_ADD, server, folder / "ours", str(long[0]), _cache(folder / "ours"))
-    (mine,) = take_turns(ours, rounds=1)
+    (mine,) = take_turns(ours, rounds=1, is_warmed=False)
     assert mine.count == long[1], (mine.count, long[1])
     work = f"a million rows of a .wandb file of {FILE_BYTES >> 20} MB, to a run"
     mine = _per_million(mine)
     for name, script in (("wandb sync", peers.WANDB_SYNC), ("leet inspect", peers.LEET_INSPECT)):
         side = Side(script, server, folder / script[:1], str(short[0]), {})
         with contextlib.suppress(OSError):
-            (theirs,) = take_turns(side, rounds=1)
+            (theirs,) = take_turns(side, rounds=1, is_warmed=False)
             peer = f"{name}, {PEER_BYTES >> 20} MB"
             yield Line.at_least(work, mine, _per_million(theirs, short[1]), None, peer)
 

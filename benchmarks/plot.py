@@ -22,13 +22,17 @@ STYLE = "font-family='sans-serif' font-size='11' fill='#555'"
 
 @dataclass(frozen=True)
 class Curve:
-    """Seconds and peak memory (MB) of one kind of read, by size."""
+    """Seconds and peak memory (MB) of one kind of read, by size.
+
+    The floor is the slope of what no reader can do without, measured beside it.
+    """
 
     work: str
     by: str
     points: Points
     megabytes: Points
     is_bounded: bool
+    floor: str = ""
 
     @property
     def slope(self) -> float:

@@ -73,11 +73,11 @@ def growth_table(grown: Sequence[Curve]) -> str:
     rows = [
         f"| {c.work} | {c.by} | {', '.join(f'{n:,}: {s * 1e3:,.1f} ms' for n, s in c.points)} "
         f"| {c.slope:.2f} | {', '.join(f'{m:,.0f}' for _, m in c.megabytes)} "
-        f"| {'yes' if c.is_bounded else ''} | {'met' if c.is_met else 'missed'} |"
+        f"| {'yes' if c.is_bounded else ''} | {'met' if c.is_met else 'missed'} | {c.floor} |"
         for c in grown
     ]
-    head = "| work | by | time | slope | peak memory, MB | bounded | |"
-    return "\n".join([head, "|---|---|---|---|---|---|---|", *rows])
+    head = "| work | by | time | slope | peak memory, MB | bounded | | floor |"
+    return "\n".join([head, "|---|---|---|---|---|---|---|---|", *rows])
 
 
 def summary(lines: Sequence[Line], grown: Sequence[Curve]) -> str:
@@ -185,7 +185,7 @@ axis counts, 0 flat; it is that between the two largest sizes, and a slope above
 work on. A time is the median of up to five rounds after a warm-up, or the time of the only round if
 a read takes more than 10 s. The memory is the peak of the first read over that before it, per size.
 Where it is bounded by a batch, growth by more than 64 MB between the two largest sizes is a defect
-too.
+too. The floor is the slope of an engine alone that reads the same files.
 
 ![Time by rows, keys, files and runs](benchmarks.svg)
 

@@ -23,7 +23,7 @@ ROUNDS = 3
 SPARSE_ROUNDS = 2
 UNCACHED_ROUNDS = 1
 UNCACHED_ROWS = 10_000
-BATCH_ROWS = 4_096
+BATCH_ROWS = 300
 
 
 NAMES = ("rows", "kept", "keyed", "sparse", "deep")
@@ -79,7 +79,7 @@ class _Rows:
             f"{ratio:.2f}",
             "<= 1.3",
             ratio <= 1.3,
-            f"loop over lists that polars makes: {floor.median / loop.median:.2f}",
+            f"loop over lists that numpy makes: {floor.median / loop.median:.2f}",
         )
 
     def _kept(self, work: str, wanted: AbstractSet[str]) -> Iterator[Line]:
