@@ -79,19 +79,19 @@ def _find(reading: Reading, mode: Mode) -> Best:
 def _read_best(plan: Plan, live: LiveRows, mode: Mode) -> Best | None:
     (key,) = plan.projection.keys or ()
     frame = scan_plan(plan, live).frame
-    cell = named(key)
+    cell, dtype = named(key), frame.collect_schema()[key]
     # Drop NaN: in a column that contains only NaN, it would be the extreme.
-    numbers = frame.filter(cell.is_not_nan()) if _is_float(frame, key) else frame
-    extreme = cell.min() if mode == "min" else cell.max()
-    found = numbers.filter(cell == extreme).select(STEP, cell).first().collect()
+    numbers = frame.filter(cell.is_not_nan()) if dtype.is_float() else frame
+    # Batch by batch, and twice: to compare each value with the extreme in one query, polars would
+    # hold the whole column. The second query ends at the step.
+    extreme = numbers.select(cell.min() if mode == "min" else cell.max())
+    bound = pl.lit(extreme.collect(engine="streaming").item(), dtype)
+    steps = numbers.filter(cell == bound).select(STEP, cell).first()
+    found = steps.collect(engine="streaming")
     if found.is_empty():
         return None
     step, value = found.row(0)
     return Best(float(value) if isinstance(value, Decimal) else value, step)
-
-
-def _is_float(frame: pl.LazyFrame, key: str) -> bool:
-    return frame.collect_schema()[key].is_float()
 
 
 def _no_number(reading: Reading, key: str) -> InvalidArgument:
