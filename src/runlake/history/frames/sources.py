@@ -26,7 +26,7 @@ from runlake.history.decode.expressions import (
 )
 from runlake.history.decode.forked import polars_is_usable
 from runlake.history.frames.merge import merged_frame
-from runlake.history.live.spool import rows_table, table_columns
+from runlake.history.live.columns import rows_table, table_columns
 from runlake.history.plan.arrow_types import as_polars_can_read, is_plain, unify
 from runlake.history.plan.key_columns import Column, KeyColumns, check_names
 from runlake.history.plan.segments import ExportRead, Segment
@@ -187,8 +187,8 @@ def _own_cells(columns: KeyColumns) -> list[pl.Expr]:
 
 
 def live_frame(rows: Sequence[Row], types: Types) -> pl.LazyFrame:
-    """Return live rows as a frame."""
-    table = rows_table(rows)
+    """Return live rows as a frame; no cell of it depends on the other rows."""
+    table = rows_table(rows, types)
     return with_types(from_arrow(table).lazy(), table_columns(table), types)
 
 

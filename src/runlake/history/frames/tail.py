@@ -15,7 +15,7 @@ from runlake.history.frames.sources import (
     live_frame,
     open_export,
 )
-from runlake.history.live.spool import rows_table, table_columns
+from runlake.history.live.columns import rows_table, table_columns
 from runlake.history.plan import sizes
 from runlake.history.plan.plan import LivePage, Plan, segment_pages
 from runlake.history.plan.segments import ExportRead, Segment

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
-from itertools import chain
-from typing import IO, Any
+from collections.abc import Iterator
+from typing import IO
 
 import pyarrow as pa
 
-from runlake.history.plan.arrow_types import is_json, unify
-from runlake.history.plan.key_columns import Column, check_names
+from runlake.history.live.columns import column_types, stored_type
+from runlake.history.plan.arrow_types import join
+from runlake.history.plan.key_columns import Column
 from runlake.values import STEP, Row, StepRange
 
 BYTES_IN_MEMORY = 16 << 20
@@ -66,11 +65,15 @@ class LiveRows:
 
     def columns(self) -> tuple[Column, ...]:
         """Return the keys of all live rows, each with a type for all its values."""
-        dtypes: dict[str, list[pa.DataType]] = {}
+        dtypes: dict[str, dict[pa.DataType | None, None]] = {}
         for page in self:
-            for column in table_columns(rows_table(page)):
-                dtypes.setdefault(column.key, []).append(column.dtype)
-        return tuple(Column(key, (key,), _one_dtype(held)) for key, held in dtypes.items())
+            for key, dtype in column_types(page).items():
+                dtypes.setdefault(key, {})[dtype] = None
+        return tuple(
+            Column(key, (key,), stored_type(join(list(held))))
+            for key, held in dtypes.items()
+            if key != STEP
+        )
 
     def _fetch(self) -> bool:
         for page in self._pages:
@@ -81,78 +84,3 @@ class LiveRows:
                     pickle.dump(page, self._spool, pickle.HIGHEST_PROTOCOL)
                 return True
         return False
-
-
-def _one_dtype(dtypes: Sequence[pa.DataType]) -> pa.DataType:
-    unified = unify(list(dict.fromkeys(dtypes)))
-    return pa.binary() if unified is None else unified
-
-
-def rows_table(rows: Sequence[Row]) -> pa.Table:
-    """Return rows as an Arrow table; keys without a common type become binary columns of JSON.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        Rows, which may have different keys.
-
-    Returns
-    -------
-    pyarrow.Table
-        A column per key, in the order of their first appearance.
-    """
-    keys = dict.fromkeys(chain.from_iterable(rows))
-    check_names(keys)
-    return pa.table({key: _column([row.get(key) for row in rows]) for key in keys})
-
-
-def table_columns(table: pa.Table) -> tuple[Column, ...]:
-    """Return the columns of a table of live rows, without ``_step``."""
-    return tuple(
-        Column(name, (name,), dtype)
-        for name, dtype in zip(table.schema.names, table.schema.types, strict=True)
-        if name != STEP
-    )
-
-
-def _column(cells: list[Any]) -> pa.Array:
-    array = None
-    types = set().union(*map(_leaf_types, cells))
-    # pyarrow would convert True to 1.0 among floats.
-    if not (bool in types and types & {int, float}):
-        try:
-            array = pa.array(cells)
-        except (pa.ArrowException, OverflowError, UnicodeEncodeError):
-            array = _numbers(cells)
-    if array is None or _cannot_hold(array.type):
-        texts = [None if cell is None else _dump(cell).encode() for cell in cells]
-        return pa.array(texts, pa.binary())
-    return array
-
-
-def _leaf_types(cell: Any) -> set[type]:
-    if isinstance(cell, list):
-        return set().union(*map(_leaf_types, cell))
-    if isinstance(cell, dict):
-        return set().union(*map(_leaf_types, cell.values()))
-    return {type(cell)}
-
-
-def _numbers(cells: list[Any]) -> pa.Array | None:
-    """Return numbers as floats: integers of more than 64 bits, and integers mixed with floats."""
-    if not set(map(type, cells)) <= {int, float, type(None)}:
-        return None
-    return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
-
-
-def _dump(cell: Any) -> str:
-    return json.dumps(cell, default=str)
-
-
-def _cannot_hold(dtype: pa.DataType) -> bool:
-    """Return whether engines fail on a type, or would read it as JSON (as they read bytes)."""
-    if pa.types.is_struct(dtype):
-        return dtype.num_fields == 0 or any(_cannot_hold(field.type) for field in dtype)
-    if pa.types.is_list(dtype):
-        return _cannot_hold(dtype.value_type)
-    return is_json(dtype)

@@ -33,9 +33,29 @@ def unify(dtypes: Sequence[pa.DataType]) -> pa.DataType | None:
     >>> unify([pa.string(), pa.bool_()]) is None
     True
     """
-    if any(is_json(dtype) for dtype in dtypes):
-        return None
-    return reduce(_unify_two, map(_plain, dtypes[1:]), _plain(dtypes[0]))
+    return None if any(is_json(dtype) for dtype in dtypes) else join(dtypes)
+
+
+def join(dtypes: Sequence[pa.DataType | None]) -> pa.DataType | None:
+    """Return the common type of the cells of a column; it may be one that frames cannot hold.
+
+    Parameters
+    ----------
+    dtypes : sequence of pyarrow.DataType or None
+        Types of parts of the cells, at least one; None is the type of parts that have no common
+        type.
+
+    Returns
+    -------
+    pyarrow.DataType or None
+        The same type whichever parts the cells are divided into; None if there is no common type.
+
+    Examples
+    --------
+    >>> join([pa.null(), pa.int64(), pa.float64()])
+    DataType(double)
+    """
+    return reduce(_unify_two, map(_plain_if_any, dtypes[1:]), _plain_if_any(dtypes[0]))
 
 
 def is_union(dtype: pa.DataType) -> bool:
@@ -155,6 +175,10 @@ def is_number(dtype: pa.DataType) -> bool:
     """Return whether a type holds numbers."""
     types = pa.types
     return bool(types.is_integer(dtype) or types.is_floating(dtype) or types.is_decimal(dtype))
+
+
+def _plain_if_any(dtype: pa.DataType | None) -> pa.DataType | None:
+    return None if dtype is None else _plain(dtype)
 
 
 def _plain(dtype: pa.DataType) -> pa.DataType:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from runlake.errors import InvalidArgument
 from runlake.history.decode.expressions import from_arrow
 from runlake.history.frames.stream import Stream
-from runlake.history.live.spool import rows_table
+from runlake.history.live.columns import rows_table
 from runlake.history.plan import sizes
 from runlake.history.sql.names import case_aliases
 from runlake.history.sql.view import History

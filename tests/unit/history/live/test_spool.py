@@ -5,9 +5,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from runlake.errors import CommError
 from runlake.history.live import spool
-from runlake.history.live.spool import LiveRows, rows_table, table_columns
+from runlake.history.live.spool import LiveRows
 from runlake.values import StepRange
 
 PAGES: list[list[dict[str, Any]]] = [
@@ -54,33 +53,3 @@ def test_columns_have_a_type_for_the_values_of_all_pages(live):
         ("a", pa.float64()),
         ("b", pa.large_string()),
     ]
-
-
-@pytest.mark.parametrize(
-    ("cells", "dtype", "stored"),
-    [
-        ([1, 2], pa.int64(), [1, 2]),
-        ([1, 0.5], pa.float64(), [1.0, 0.5]),
-        ([2**70, 1], pa.float64(), [float(2**70), 1.0]),
-        ([True, False], pa.bool_(), [True, False]),
-        ([True, 1.5], pa.binary(), [b"true", b"1.5"]),
-        ([[True], [1]], pa.binary(), [b"[true]", b"[1]"]),
-        ([1, "x"], pa.binary(), [b"1", b'"x"']),
-        ([{}, {}], pa.binary(), [b"{}", b"{}"]),
-        ([[{"a": {}}], []], pa.binary(), [b'[{"a": {}}]', b"[]"]),
-        ([{"a": 1}, {"b": "x"}], None, [{"a": 1, "b": None}, {"a": None, "b": "x"}]),
-        (["a\ud800", "b"], pa.binary(), [b'"a\\ud800"', b'"b"']),
-    ],
-    ids=str,
-)
-def test_cells_without_a_common_type_are_json(cells, dtype, stored):
-    table = rows_table([{"_step": i, "k": cell} for i, cell in enumerate(cells)])
-    assert table["k"].to_pylist() == stored
-    if dtype is not None:
-        assert table["k"].type == dtype
-        assert table_columns(table)[0].dtype == dtype
-
-
-def test_a_key_that_cannot_name_a_column_is_refused():
-    with pytest.raises(CommError, match="no Unicode text"):
-        rows_table([{"_step": 0, "\ud800": 1}])

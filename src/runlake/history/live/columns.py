@@ -1,0 +1,173 @@
+"""Convert live rows to Arrow columns, in the same way however the rows are divided into pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import pyarrow as pa
+
+from runlake.history.plan.arrow_types import is_json, join
+from runlake.history.plan.key_columns import Column, check_names
+from runlake.values import STEP, Row
+
+Types = Mapping[str, pa.DataType | None]
+SIMPLE: dict[type, pa.DataType] = {
+    type(None): pa.null(),
+    bool: pa.bool_(),
+    float: pa.float64(),
+}
+MIN_INT64, MAX_INT64, MAX_UINT64 = -(1 << 63), (1 << 63) - 1, (1 << 64) - 1
+
+
+def column_types(rows: Sequence[Row]) -> Types:
+    """Return a type for all cells of each key; None if the cells have no common type.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows, which may have different keys.
+
+    Returns
+    -------
+    mapping of str to pyarrow.DataType or None
+        By key, in the order of their first appearance. The type of several pages is the `join` of
+        their types.
+
+    Examples
+    --------
+    >>> column_types([{"a": 1}, {"a": 0.5, "b": [True]}, {"b": [1]}])
+    {'a': DataType(double), 'b': None}
+    """
+    keys = dict.fromkeys(chain.from_iterable(rows))
+    check_names(keys)
+    return {key: _type_of([row.get(key) for row in rows]) for key in keys}
+
+
+def stored_type(dtype: pa.DataType | None) -> pa.DataType:
+    """Return the type of the column for cells of a type: binary if the column must be JSON."""
+    return pa.binary() if dtype is None or is_json(dtype) else dtype
+
+
+def rows_table(rows: Sequence[Row], types: Types | None = None) -> pa.Table:
+    """Return rows as an Arrow table; keys without a common type become binary columns of JSON.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows, which may have different keys.
+    types : mapping of str to pyarrow.DataType or None, optional
+        The keys to convert, with a type for all cells of each key in these rows and in others. The
+        keys of these rows, with the types of their own cells, if omitted.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``_step``, if the rows have it, and a column per key that is in the rows.
+    """
+    own = column_types(rows)
+    if types is None:
+        chosen = {key: stored_type(dtype) for key, dtype in own.items()}
+    else:
+        wanted = {STEP: pa.int64(), **types}
+        chosen = {key: stored_type(wanted[key]) for key in own if key in wanted}
+    return pa.table({key: _column(rows, key, dtype) for key, dtype in chosen.items()})
+
+
+def table_columns(table: pa.Table) -> tuple[Column, ...]:
+    """Return the columns of a table of live rows, without ``_step``."""
+    return tuple(
+        Column(name, (name,), dtype)
+        for name, dtype in zip(table.schema.names, table.schema.types, strict=True)
+        if name != STEP
+    )
+
+
+def _column(rows: Sequence[Row], key: str, dtype: pa.DataType) -> pa.Array:
+    cells = [row.get(key) for row in rows]
+    if is_json(dtype):
+        # Of the cell itself: in a column of floats, a whole number would be written as 0.0.
+        texts = [None if cell is None else _dump(cell).encode() for cell in cells]
+        return pa.array(texts, dtype)
+    try:
+        return pa.array(cells, dtype)
+    except (pa.ArrowException, OverflowError):
+        # pyarrow refuses integers that a float cannot represent exactly.
+        return pa.array([_as_floats(cell, dtype) for cell in cells], dtype)
+
+
+def _as_floats(cell: Any, dtype: pa.DataType) -> Any:
+    """Return a cell with floats in place of integers where its type has floats."""
+    if cell is None:
+        return None
+    if pa.types.is_floating(dtype):
+        return float(cell)
+    if pa.types.is_large_list(dtype):
+        return [_as_floats(item, dtype.value_type) for item in cell]
+    if pa.types.is_struct(dtype):
+        return {key: _as_floats(item, dtype.field(key).type) for key, item in cell.items()}
+    return cell
+
+
+def _dump(cell: Any) -> str:
+    return json.dumps(cell, default=str)
+
+
+def _type_of(cells: Sequence[Any]) -> pa.DataType | None:
+    """Return a type for cells of JSON; None if they have no common type."""
+    kinds = set(map(type, cells))
+    found = []
+    for kind in kinds:
+        if kind in SIMPLE:
+            found.append(SIMPLE[kind])
+            continue
+        same = cells if len(kinds) == 1 else [cell for cell in cells if type(cell) is kind]
+        find = _FOUND.get(kind)
+        found.append(None if find is None else find(same))
+    return join(found) if found else pa.null()
+
+
+def _integer_type(cells: Sequence[int]) -> pa.DataType:
+    low, high = min(cells), max(cells)
+    if low >= MIN_INT64 and high <= MAX_INT64:
+        return pa.int64()
+    # Smaller integers are int64, which has only floats in common with uint64.
+    return pa.uint64() if low > MAX_INT64 and high <= MAX_UINT64 else pa.float64()
+
+
+def _text_type(cells: Sequence[str]) -> pa.DataType | None:
+    try:
+        "".join(cells).encode()
+    except UnicodeEncodeError:
+        return None
+    return pa.large_string()
+
+
+def _list_type(cells: Sequence[list[Any]]) -> pa.DataType | None:
+    item = _type_of(list(chain.from_iterable(cells)))
+    return None if item is None else pa.large_list(item)
+
+
+def _struct_type(cells: Sequence[dict[str, Any]]) -> pa.DataType | None:
+    if not all(cells):
+        # Among structs an empty dict would become a struct of nulls; it is a value (rule 5).
+        return None
+    held: dict[str, list[Any]] = {}
+    for cell in cells:
+        for key, item in cell.items():
+            held.setdefault(key, []).append(item)
+    fields = [(key, _type_of(items)) for key, items in held.items()]
+    try:
+        return None if any(dtype is None for _, dtype in fields) else pa.struct(fields)
+    except UnicodeEncodeError:
+        return None
+
+
+_FOUND: dict[type, Callable[[Any], pa.DataType | None]] = {
+    int: _integer_type,
+    str: _text_type,
+    list: _list_type,
+    dict: _struct_type,
+}
