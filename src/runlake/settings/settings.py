@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,16 @@ class Settings:
     def get(self, name: str, default: Any = None) -> Any:
         """Return a setting by name, or the default if no setting has that name."""
         return getattr(self, name) if name in self.__slots__ else default
+
+    def keys(self) -> list[str]:
+        """Return the names of all settings but the API key."""
+        return [name for name in self.__slots__ if name != "api_key"]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.__slots__
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in self.__slots__}

@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
 
 
 def check_text(text: str, kind: str) -> str:
-    """Return text; raise `InvalidArgument` if it cannot be encoded as UTF-8.
+    """Return text; raise `InvalidArgument` if it is not text, or cannot be encoded as UTF-8.
 
     Text that cannot be encoded contains surrogates, for example from a command line whose bytes are
     not UTF-8. No backend and no file could store such text.
@@ -39,6 +39,9 @@ def check_text(text: str, kind: str) -> str:
     kind : str
         Name of the text in the error message, such as ``"The key"``.
     """
+    given: object = text
+    if not isinstance(given, str):
+        raise InvalidType(f"{kind} {reprlib.repr(given)} is not text.")
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -96,7 +99,8 @@ def check_seconds(seconds: Any, name: str) -> None:
 
 def check_word(word: str, name: str, words: tuple[str, ...]) -> str:
     """Return ``word``; raise `InvalidArgument` if it is not one of ``words``."""
-    if word not in words:
+    given: object = word  # `in` would compare a polars expression, which has no truth
+    if not isinstance(given, str) or given not in words:
         raise InvalidArgument(f"{name} must be {' or '.join(map(repr, words))}, not {word!r}.")
     return word
 

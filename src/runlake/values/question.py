@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from runlake.errors import InvalidArgument
-from runlake.values.arguments import check_text, check_whole
+from runlake.values.arguments import check_text, check_whole, check_word
 
 How = Literal["all", "any"]
 KeyKind = Literal["number", "string", "bool", "time", "list", "struct", "media", "mixed"]
@@ -115,8 +115,7 @@ class Projection:
         InvalidArgument
             If the keys are not a list of strings, or ``how`` is neither "all" nor "any".
         """
-        if how not in get_args(How):
-            raise InvalidArgument(f"how must be 'all' or 'any', not {how!r}.")
+        check_word(how, "how", get_args(How))
         if keys is None:
             return cls(None, "all")
         if not isinstance(keys, (list, tuple)):

@@ -327,6 +327,10 @@ def test_keys_are_found_by_argument_variable_file_and_netrc_in_this_order(monkey
 def test_settings_are_looked_up_by_name_as_in_the_sdk():
     settings = load_settings()
     assert settings["base_url"] == settings.base_url
+    assert "entity" in settings
+    assert 0 not in settings
+    assert dict(settings)["base_url"] == settings.base_url
+    assert "api_key" not in list(settings)
     assert settings.get("nonsense", 5) == 5
     with pytest.raises(KeyError):
         settings["nonsense"]

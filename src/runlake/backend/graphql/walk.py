@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runlake.backend.http.client import Client
-from runlake.errors import ProtocolError
+from runlake.errors import InvalidType, ProtocolError
 
 # This many consecutive pages may have no new objects, because objects that move to a later place
 # while the list is read are sent again.
@@ -33,6 +33,9 @@ class Walk:
         *,
         idle_pages: int = IDLE_PAGES,
     ) -> None:
+        given: object = start
+        if given is not None and not isinstance(given, str):
+            raise InvalidType(f"start must be a cursor of a list, as text, not {given!r}.")
         self._client = client
         self._what = what
         self._idle_pages = idle_pages

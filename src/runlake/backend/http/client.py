@@ -33,6 +33,7 @@ from runlake.backend.http.stop import Stop
 from runlake.errors import (
     BackendError,
     FileTransferError,
+    InvalidType,
     OfflineError,
     ProtocolError,
     SettingsError,
@@ -146,7 +147,7 @@ class Client:
         request = http.build_request(
             "POST",
             self._api_url(url),
-            content=json.dumps(payload).encode(),
+            content=_as_json(payload, what),
             headers={
                 "User-Agent": USER_AGENT,
                 "Accept-Encoding": ACCEPTED,
@@ -535,6 +536,14 @@ class Client:
                 f"for machine {urlsplit(url).netloc} to ~/.netrc.",
                 setting="api_key",
             )
+
+
+def _as_json(payload: object, what: str) -> bytes:
+    """Encode a request; raise `InvalidType` if an argument of it is of a type that JSON lacks."""
+    try:
+        return json.dumps(payload).encode()
+    except (TypeError, RecursionError) as error:
+        raise InvalidType(f"{what} cannot be sent: {error}.") from error
 
 
 def _check_host(url: httpx.URL) -> None:

@@ -22,6 +22,7 @@ CI95 = ("ci95_low", "ci95_high")
 # Maximum number of cells in memory at once: a block of points, for all runs of a group.
 BLOCK_CELLS = 4_000_000
 N_RESAMPLES = 1_000
+MAX_POINTS = 10_000_000  # of a grid; its statistics are in memory at once
 SEED = 0
 
 
@@ -358,12 +359,16 @@ def checked_grid(grid: object) -> int | list[float] | None:
     Raises
     ------
     InvalidArgument
-        If it is neither None, nor a positive integer, nor a sequence of finite numbers.
+        If it is neither None, nor an integer from 1 to `MAX_POINTS`, nor a sequence of finite
+        numbers.
     """
     if grid is None:
         return None
     if isinstance(grid, (int, np.integer)):
-        return check_count(int(grid) if not isinstance(grid, bool) else grid, "grid")
+        n_points = check_count(int(grid) if not isinstance(grid, bool) else grid, "grid")
+        if n_points > MAX_POINTS:
+            raise InvalidArgument(f"grid must be {MAX_POINTS:,} points or fewer, not {n_points!r}.")
+        return n_points
     try:
         given = np.asarray(grid)
         points = given.astype(np.float64) if given.dtype.kind in "iuf" else np.empty((0, 0))

@@ -12,6 +12,7 @@ import pyarrow as pa
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import LIVE, read_manifest
 from runlake.errors import CacheError
+from runlake.history.decode.expressions import to_arrow
 from runlake.history.frames.sources import Types, empty_frame
 from runlake.history.reader import Reading
 from runlake.history.runs.open import ListedRun
@@ -88,7 +89,7 @@ class ScanPart:
         """
         if not self.runs:
             empty = pl.concat([self.columns, empty_frame(self.types)], how="horizontal")
-            return empty.to_arrow()
+            return to_arrow(empty)
         for run in self.runs:
             if digest_of(run.directory) != run.digest:
                 raise self._changed(run)
@@ -99,7 +100,7 @@ class ScanPart:
         source = DiskSource(self.settings, directories, WARN, packed)
         opened = open_sources(source.client, source.open_any(listed, self.question))
         frame = join_runs(opened, self.types, self.columns, self.question.projection)
-        return frame.collect().to_arrow()
+        return to_arrow(frame.collect())
 
     def _changed(self, run: RunPart) -> CacheError:
         path = str(run.directory.path)

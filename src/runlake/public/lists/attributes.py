@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import reprlib
 import sys
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from runlake.public.missing import say_missing
 
 # Characters that stay in an address; all others are percent-encoded.
 URL_CHARACTERS = "%/:@!$&()*+,;=~?#[]"
+MAX_HEIGHT = 1e6  # pixels; NaN and larger numbers are no height
 
 
 class Attributes:
@@ -117,8 +119,8 @@ def is_notebook() -> bool:
 
 
 def _check_height(height: object) -> None:
-    if not isinstance(height, (int, float)):
-        raise InvalidType(f"height must be a number of pixels, not {height!r}.")
+    if not isinstance(height, (int, float)) or not abs(height) < MAX_HEIGHT:
+        raise InvalidType(f"height must be a number of pixels, not {reprlib.repr(height)}.")
 
 
 def frame_of(url: str, height: int, *, hidden: bool) -> str:

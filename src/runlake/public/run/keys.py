@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from runlake.errors import InvalidArgument, NoRowsWarning
+from runlake.errors import InvalidArgument, InvalidType, NoRowsWarning
 from runlake.errors.user_line import warn
 from runlake.history.plan.key_facts import KINDS
 from runlake.history.plan.reasons import explain_no_keys
@@ -110,8 +110,11 @@ def checked_pattern(pattern: str | None) -> re.Pattern[str] | None:
     if pattern is None:
         return None
     try:
-        return re.compile(pattern)
-    except (re.error, TypeError) as error:
+        compiled = re.compile(pattern)
+    except (re.error, TypeError, OverflowError, RecursionError) as error:
         raise InvalidArgument(
             f"pattern must be a regular expression: {pattern!r} ({error})."
         ) from error
+    if not isinstance(compiled.pattern, str):
+        raise InvalidType(f"pattern must be a regular expression of text, not {pattern!r}.")
+    return compiled

@@ -128,10 +128,10 @@ class RunAnswers(RunScans):
         x : str
             The key of the x axis, or "auto"; see `scan`.
         grid : int, list of float, or None
-            Points of the axis, for each group and key. An int is a number of points at equal
-            distances from the lowest to the highest x. A list contains the points, which are then
-            the same for all groups and keys. None means each x at which any run of the group has
-            the key. An infinite x is no point.
+            Points of the axis, for each group and key. An int is a number of points, at most
+            10,000,000, at equal distances from the lowest to the highest x. A list contains the
+            points, which are then the same for all groups and keys. None means each x at which any
+            run of the group has the key. An infinite x is no point.
         method : {"asof", "linear"}
             How to get the value of a run between two of its points: "asof" takes the value of the
             earlier point, "linear" interpolates. A run has no value before its first point or after
