@@ -13,6 +13,7 @@ from tests.thorough import some_of
 
 import runlake
 from runlake import Best
+from runlake.history.plan import sizes
 
 COLUMNS = ["key", "kind", "count", "first_step", "last_step", "min", "max"]
 
@@ -61,6 +62,11 @@ def test_keys_have_kinds_counts_and_bounds(run):
     assert run.keys().columns == COLUMNS
 
 
+@pytest.fixture(params=[0, sizes.ROWS_COMPARED_AT_ONCE], ids=["batch by batch", "at once"])
+def rows_at_once(request, monkeypatch):
+    monkeypatch.setattr(sizes, "ROWS_COMPARED_AT_ONCE", request.param)
+
+
 def test_keys_are_chosen_by_pattern_and_kind(run):
     assert run.keys(r"val\..*")["key"].to_list() == ["val.acc"]
     assert run.keys(kind="number")["key"].to_list() == ["loss", "val.acc"]
@@ -99,6 +105,7 @@ def test_a_wrong_pattern_or_kind_is_an_error_before_any_request(backend, run, ar
     assert requests == []
 
 
+@pytest.mark.usefixtures("rows_at_once")
 def test_the_best_value_may_be_exported_or_live(run):
     assert run.best("loss") == Best(1 / 2500, 2499)
     assert run.best("loss", "max") == Best(1.0, 0)
@@ -133,6 +140,7 @@ def test_wrong_arguments_of_best_are_errors_before_any_request(backend, run, arg
     assert requests == []
 
 
+@pytest.mark.usefixtures("rows_at_once")
 def test_nan_is_never_the_best_and_infinities_are(served):
     server, open_run = served
     nan, inf = math.nan, math.inf
@@ -160,6 +168,7 @@ def test_a_value_in_a_row_without_a_step_is_not_the_best(served):
 
 
 @pytest.mark.parametrize("seed", some_of(range(4)))
+@pytest.mark.usefixtures("rows_at_once")
 def test_the_best_is_that_of_the_rows_whatever_the_sources(served, seed):
     server, open_run = served
     chance = random.Random(seed)

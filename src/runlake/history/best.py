@@ -14,11 +14,11 @@ from runlake.errors import InvalidArgument
 from runlake.history.decode.expressions import named
 from runlake.history.frames.scan import plan_types, scan_plan
 from runlake.history.live.spool import LiveRows
+from runlake.history.plan import sizes
 from runlake.history.plan.arrow_types import is_number
 from runlake.history.plan.plan import Plan
 from runlake.history.plan.reasons import explain_unknown_key
 from runlake.history.reader import Reading
-from runlake.values import STEP
 
 Mode = Literal["min", "max"]
 
@@ -82,16 +82,22 @@ def _read_best(plan: Plan, live: LiveRows, mode: Mode) -> Best | None:
     cell, dtype = named(key), frame.collect_schema()[key]
     # Drop NaN: in a column that contains only NaN, it would be the extreme.
     numbers = frame.filter(cell.is_not_nan()) if dtype.is_float() else frame
-    # Batch by batch, and twice: to compare each value with the extreme in one query, polars would
-    # hold the whole column. The second query ends at the step.
-    extreme = numbers.select(cell.min() if mode == "min" else cell.max())
-    bound = pl.lit(extreme.collect(engine="streaming").item(), dtype)
-    steps = numbers.filter(cell == bound).select(STEP, cell).first()
-    found = steps.collect(engine="streaming")
+    extreme = cell.min() if mode == "min" else cell.max()
+    if sum(read.n_rows for read in plan.exports) <= sizes.ROWS_COMPARED_AT_ONCE:
+        found = _first(numbers, cell == extreme).collect()
+    else:
+        # Batch by batch, and twice: to compare each value with the extreme in one query, polars
+        # holds the whole column. The second query ends at the step.
+        bound = numbers.select(extreme).collect(engine="streaming").item()
+        found = _first(numbers, cell == pl.lit(bound, dtype)).collect(engine="streaming")
     if found.is_empty():
         return None
     step, value = found.row(0)
     return Best(float(value) if isinstance(value, Decimal) else value, step)
+
+
+def _first(numbers: pl.LazyFrame, is_best: pl.Expr) -> pl.LazyFrame:
+    return numbers.filter(is_best).first()
 
 
 def _no_number(reading: Reading, key: str) -> InvalidArgument:

@@ -43,6 +43,8 @@ CELLS_PER_WIDE_BATCH = 1 << 25
 # limits the size of the copies.
 TEXT_BYTES_PER_BATCH = 1 << 26
 ROWS_PER_SQL_BATCH = 2048
+# Above this number of rows the best value is found batch by batch, by opening each export twice.
+ROWS_COMPARED_AT_ONCE = 1 << 19
 ROWS_PER_LOOK = 1 << 16
 
 # Rows as dicts: small enough that the intermediate lists stay in the processor's cache.
