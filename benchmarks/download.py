@@ -31,6 +31,10 @@ ROUNDS = 7
 FEW_ROUNDS = 3
 LATENCY = 0.05
 LINK = 50e6  # bytes per second
+FLOORS = {
+    peers.CHECKED_COPIES: "receive, check and write alone",
+    peers.CURL_PARALLEL: "the requests alone, by curl --parallel",
+}
 PLAIN_SERVER = """
 import json, pathlib, sys, time
 from tests.faults.fault_server import FaultServer
@@ -126,9 +130,10 @@ def compare(
     scripts: tuple[str, str],
     goal: float,
     rounds: int = ROUNDS,
+    floor: str = "",
 ) -> Line:
-    """Compare a pull into an empty cache with a peer's."""
-    return measure_against(offer, folder, work, scripts, goal, rounds)[0]
+    """Compare a pull into an empty cache with a peer's, and with a floor of `FLOORS`."""
+    return measure_against(offer, folder, work, scripts, goal, rounds, floor)[0]
 
 
 def measure_against(
@@ -138,9 +143,11 @@ def measure_against(
     scripts: tuple[str, str],
     goal: float,
     rounds: int = ROUNDS,
+    floor: str = "",
 ) -> tuple[Line, Measured]:
     """Return the comparison, and runlake's own times."""
     peer = "curl" if scripts[1] == peers.CURL else "wandb"
+    floors = [floor] if floor else []
     sides = [
         Side(
             script,
@@ -149,11 +156,17 @@ def measure_against(
             offer.path,
             {"folder": str(folder / name / "out"), "urls": offer.urls},
         )
-        for script, name in zip(scripts, ("ours", peer), strict=True)
+        for script, name in zip(
+            (*scripts, *floors), ("ours", peer, *("floor" for _ in floors)), strict=True
+        )
     ]
-    ours, theirs = take_turns(*sides, rounds=rounds)
-    assert ours.count == theirs.count, (work, ours.count, theirs.count)
-    return Line.at_least(work, ours, theirs, goal, peer), ours
+    measured = take_turns(*sides, rounds=rounds)
+    ours, theirs = measured[:2]
+    assert len({one.count for one in measured}) == 1, (work, measured)
+    line = Line.at_least(work, ours, theirs, goal, peer)
+    if floor:
+        line = replace(line, floor=f"{FLOORS[floor]}: {measured[2]}")
+    return line, ours
 
 
 NAMES = ("pulls", "small-pulls", "link-pulls", "key-pulls")
@@ -183,8 +196,9 @@ def _large(folder: Path) -> Iterator[Line]:
         script = f"{work}, as a script"
         scripts = (peers.RUNLAKE_PULL_SCRIPT, peers.WANDB_PULL_SCRIPT)
         with serving as offer:
+            pulls = (peers.RUNLAKE_PULL, peers.WANDB_PULL)
             yield compare(offer, folder, work, (peers.RUNLAKE_PULL, peers.CURL), 0.9)
-            yield compare(offer, folder, work, (peers.RUNLAKE_PULL, peers.WANDB_PULL), 1)
+            yield compare(offer, folder, work, pulls, 1, floor=peers.CHECKED_COPIES)
             yield compare(offer, folder, script, scripts, 1)
 
 
@@ -198,7 +212,8 @@ def _small(folder: Path) -> Iterator[Line]:
         with served_plainly(small, latency) as offer:
             rounds = FEW_ROUNDS if latency else ROUNDS
             yield compare(offer, folder, f"cold scan of {work}", scans, 1, rounds)
-            yield compare(offer, folder, f"cold pull of {work}", pulls, 1)
+            pull = f"cold pull of {work}"
+            yield compare(offer, folder, pull, pulls, 1, floor=peers.CURL_PARALLEL)
 
 
 def _over_link(folder: Path) -> Iterator[Line]:
@@ -225,7 +240,9 @@ def _over_link(folder: Path) -> Iterator[Line]:
     long = folder / "long"
     write_exports(long, 4, 300_000, 24)
     with served_plainly(long, 0.0, LINK) as offer:
-        yield compare(offer, folder, "cold pull of 4 x 60 MB, 50 MB/s", pulls, 1, FEW_ROUNDS)
+        line = compare(offer, folder, "cold pull of 4 x 60 MB, 50 MB/s", pulls, 1, FEW_ROUNDS)
+    seconds = sum(file.stat().st_size for file in long.iterdir()) / LINK
+    yield replace(line, floor=f"the network alone: {seconds:.2f} s")
     shutil.rmtree(long)
 
 

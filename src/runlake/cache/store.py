@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -307,11 +308,11 @@ def write_manifest(
 
 def tag_root(directory: RunDirectory) -> None:
     """Create the root of the cache, with the tag by which backup tools skip it."""
-    tag = directory.root / "CACHEDIR.TAG"
-    if not tag.exists():
+    tag = f"{directory.root}{os.sep}CACHEDIR.TAG"
+    if not os.path.exists(tag):  # noqa: PTH110 - for each of many runs
         directory.root.mkdir(parents=True, exist_ok=True)
         # Mode "x" creates a file and never follows a link that may be there.
-        with suppress(FileExistsError), tag.open("x") as file:
+        with suppress(FileExistsError), Path(tag).open("x") as file:
             file.write(TAG)
 
 
