@@ -105,8 +105,8 @@ class Multiplexer(Generic[T]):
         # Seconds of waiting, the clock of the lanes: while answers are used, no lane is slow.
         self._waited = 0.0
 
-    def run(self, n_connections: int, check: Callable[[], None]) -> Iterator[Begun[T]]:
-        """Send requests, and yield each answer when it has arrived, or is left to the caller.
+    def run(self, n_connections: int, check: Callable[[], None]) -> Iterator[list[Begun[T]]]:
+        """Send requests, and yield the answers that have arrived, or are left to the caller.
 
         Parameters
         ----------
@@ -117,10 +117,11 @@ class Multiplexer(Generic[T]):
 
         Yields
         ------
-        Begun
-            In the order in which the answers arrive. Nothing is read while the caller uses an
-            answer, but the host prepares the next answers.
+        list of Begun
+            Answers that arrived at about the same time. Nothing is read while the caller uses
+            them, but the host prepares the next answers.
         """
+        found: list[Begun[T]] = []
         try:
             self._begin(min(n_connections, len(self._waiting)))
             while self._lanes:
@@ -131,9 +132,14 @@ class Multiplexer(Generic[T]):
                 for key, _ in events:
                     begun = self._advance(key.data) if key.data in self._lanes else None
                     if begun is not None:
-                        yield begun
-                yield from self._slow()
+                        found.append(begun)
+                found += self._slow()
+                if found:
+                    yield found
+                    found = []
         finally:
+            for begun in found:
+                begun.discard()
             for lane in list(self._lanes):
                 self._drop(lane)
             self._selector.close()

@@ -257,7 +257,7 @@ class Transport(httpx.HTTPTransport):
         n_connections: int,
         max_bytes: int,
         check: Callable[[], None],
-    ) -> Iterator[Begun[T]]:
+    ) -> Iterator[list[Begun[T]]]:
         """Send many requests to the host of ``sample`` from this thread; see `Multiplexer`.
 
         Through a proxy nothing is sent: then all elements remain in ``waiting``.

@@ -50,11 +50,10 @@ MAX_REDIRECTS = 5
 CONNECT_SECONDS = 10.0
 ANSWER_TIMEOUTS = 4  # limit for a whole answer of the API, in multiples of the timeout
 HEAD_TIMEOUTS = 2  # limit for the headers of a file, in multiples of the timeout
+# No more than needed: hosts parse each header. Connections of HTTP/1.1 are kept open anyway.
 DOWNLOAD_HEADERS = (
-    (b"Accept", b"*/*"),
     # Not compressed: ranges, lengths and digests are about the file's own bytes.
     (b"Accept-Encoding", b"identity"),
-    (b"Connection", b"keep-alive"),
     (b"User-Agent", USER_AGENT.encode()),
 )
 LONG_READ_BYTES = 1 << 20
@@ -260,7 +259,7 @@ class Client:
         n_connections: int,
         max_bytes: int,
         what: str = "files",
-    ) -> Iterator[Begun[T]]:
+    ) -> Iterator[list[Begun[T]]]:
         """Request many small files of one storage host from this thread.
 
         Parameters
@@ -281,8 +280,8 @@ class Client:
 
         Yields
         ------
-        Begun
-            For `open`: an answer, as far as it was read.
+        list of Begun
+            For `open`: answers, as far as they were read.
         """
         self._refuse_offline("a download")
 
