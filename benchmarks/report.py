@@ -183,7 +183,7 @@ Runs that are on disk: rows of 6 keys in files of 250,000 rows; 2,000 rows in on
 backend once whether they are current, which takes 1 to 2 ms. A slope of 1 is linear in what the
 axis counts, 0 flat; it is that between the two largest sizes, and a slope above 1.1 is a defect to
 work on. A time is the median of up to five rounds after a warm-up, or the time of the only round if
-a read takes more than 10 s. The memory is the peak of the first read over that before it, per size.
+a read takes more than 20 s. The memory is the peak of the first read over that before it, per size.
 Where it is bounded by a batch, growth by more than 64 MB between the two largest sizes is a defect
 too. The floor is the slope of an engine alone that reads the same files.
 
