@@ -5,6 +5,7 @@ import math
 import shutil
 import sqlite3
 import warnings
+from sqlite3 import dbapi2
 
 import polars as pl
 import pyarrow as pa
@@ -380,6 +381,24 @@ def test_a_cache_that_cannot_be_written_is_named(lake):
         lake.pack()
     with pytest.raises(sqlite3.DatabaseError):
         sqlite3.connect(place.numbers).execute("SELECT 1 FROM batches")
+
+
+def test_a_full_disk_is_named_without_sql(lake, monkeypatch):
+    fill(lake, 1)
+    connect = dbapi2.connect
+
+    def connect_full(database, *args, **kwargs):
+        connection = connect(database, *args, **kwargs)
+        if "catalog.db" in str(database):
+            # As on a full disk, where each page that SQLite needs is refused.
+            connection.execute("PRAGMA max_page_count = 1")
+        return connection
+
+    monkeypatch.setattr(dbapi2, "connect", connect_full)
+    with pytest.raises(CacheError, match=r"disk is full.*make room") as caught:
+        lake.pack()
+    assert "sqlalche.me" not in str(caught.value)
+    assert lake.last("loss")["loss"].to_list() == [rows_of(0)[-1]["loss"]]
 
 
 @pytest.mark.filterwarnings("error::runlake.errors.IncompleteWarning")

@@ -24,6 +24,8 @@ from runlake.errors import (
 from runlake.settings import Settings
 
 MAX_ERROR_BYTES = 64 << 10
+# The host was reached, and the connection ended before its answer did.
+CUT = (httpx.RemoteProtocolError, httpx.ReadError)
 
 
 class Failures:
@@ -115,8 +117,11 @@ class Failures:
         way_out = "Is the backend running, and is WANDB_BASE_URL right?"
         if origin_of(url) != self._origin:
             way_out = (
-                "The backend names this storage host, which does not answer. Can it be reached "
-                "from here, and does it need a proxy? Else try again later."
+                "The backend names this storage host, which ended the connection before the file "
+                "was complete. Try again later; if it happens again, ask the host's administrator."
+                if isinstance(error, CUT)
+                else "The backend names this storage host, which does not answer. Can it be "
+                "reached from here, and does it need a proxy? Else try again later."
             )
         return Unreachable(f"{what} at {place} {verb} ({reason}). {way_out}", **facts)
 
@@ -124,7 +129,7 @@ class Failures:
         """Return the text of an answer that is not 2xx, after a colon, for an error message."""
         if response.status_code in REDIRECTS:
             place = bare(response.extensions[LOCATION])
-            return f": a redirect to {self.quote(repr(place))}. Is WANDB_BASE_URL right"
+            return f": a redirect to {self.quote(repr(place))}; check WANDB_BASE_URL"
         content = b""
         encoding = response.headers.get("content-encoding", "")
         # Report the status even if the body does not arrive or decode.

@@ -7,6 +7,7 @@ is one moment of the whole lake.
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -358,8 +359,8 @@ def open_tables(place: PackedPlace, *, creates: bool = False) -> Iterator[Tables
         raise
     except _failures() as error:
         raise CacheError(
-            f"The packed tables in '{place.path}' cannot be used: {error}. Reads take the runs "
-            "from their exports; to pack them again, delete this directory and run Lake.pack().",
+            f"The packed tables in '{place.path}' cannot be used: {_reason(error)}. Reads take the "
+            f"runs from their exports; {_way_out(error)}.",
             path=str(place.path),
         ) from error
     finally:
@@ -472,6 +473,18 @@ def _failures() -> tuple[type[Exception], ...]:
 
     conflicts = (CommitFailedException, ValidationException)
     return (SQLAlchemyError, NoSuchTableError, OSError, *conflicts)
+
+
+def _reason(error: Exception) -> str:
+    """Return what failed, without the SQL and the links that SQLAlchemy adds."""
+    return str(getattr(error, "orig", None) or error)
+
+
+def _way_out(error: Exception) -> str:
+    is_full = getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in _reason(error)
+    if is_full:
+        return "make room, and run Lake.pack() again"
+    return "to pack them again, delete this directory and run Lake.pack()"
 
 
 def _complete(place: PackedPlace, catalog: Catalog, *, creates: bool) -> None:
