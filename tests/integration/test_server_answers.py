@@ -13,6 +13,7 @@ from tests.server_process import NO_TLS, running_server
 
 import runlake
 from runlake import errors
+from runlake.backend.graphql.documents import CREATE_PROJECT, CREATE_RUN
 from runlake.server.store.accounts import add_user
 from runlake.server.store.database import Database
 
@@ -145,6 +146,18 @@ def test_only_configured_storage_regions_are_accepted(server, run, region, messa
     answer = run.graphql(document, {"input": given})
     found = answer["errors"][0]["message"] if "errors" in answer else None
     assert found == message
+
+
+@pytest.mark.parametrize("name", [".", "..", "a/b", "/"])
+def test_a_name_to_which_no_address_leads_is_refused(server, run, name):
+    def refusal(query, **variables):
+        return run.graphql(query, variables)["errors"][0]["message"]
+
+    assert "is no name of a project" in refusal(CREATE_RUN, project=name, name="r")
+    assert "is no name of a run" in refusal(CREATE_RUN, project="answers", name=name)
+    assert "is no name of a project" in refusal(CREATE_PROJECT, name=name, entity=server.entity)
+    api = runlake.Api({"base_url": server.base_url}, api_key=server.api_key)
+    assert name not in {project.name for project in api.projects(server.entity)}
 
 
 def test_content_from_before_the_names_of_today_is_shared_and_read(server, run):

@@ -82,11 +82,19 @@ def upsert_project(
 
 def check_project_name(name: str | None) -> str:
     """Return the name if a project can have this name, else raise `Refused`."""
-    if not name or len(name) > MAX_NAME_LENGTH or re.search(r"[/\\#?%:]", name):
+    if not name or len(name) > MAX_NAME_LENGTH or re.search(r"[/\\#?%:]|^\.\.?$", name):
         raise Refused(
             f"{name!r} is no name of a project: 1 to {MAX_NAME_LENGTH} characters without /\\#?%:"
         )
     return name
+
+
+def check_segment(name: str, what: str) -> None:
+    """Raise `Refused` if no page and no path of the API leads to a project or run of this name."""
+    if "/" in name or name in {".", ".."}:
+        raise Refused(
+            f"{name!r} is no name of a {what}: it must not have a slash, and not be '.' or '..'"
+        )
 
 
 def find_sweep(database: Database, project_id: int, name: str) -> sqlite3.Row | None:

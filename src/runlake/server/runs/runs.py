@@ -20,6 +20,7 @@ from runlake.server.runs.history_rows import HistoryRows
 from runlake.server.runs.kept_lines import KeptLines, count_live_bytes
 from runlake.server.runs.key_facts import KeyFacts
 from runlake.server.runs.lines import count_keys
+from runlake.server.runs.projects import check_segment
 from runlake.server.runs.run_columns import small_columns
 from runlake.server.runs.stream import HISTORY, SentLines, parse_stream
 from runlake.server.runs.wire_json import read_json
@@ -229,6 +230,8 @@ class RunStore:
         run = self.find(entity, project, name)
         if run is not None:
             return run, False
+        check_segment(project, "project")
+        check_segment(name, "run")
         connection.execute(
             "INSERT OR IGNORE INTO projects (entity, name) VALUES (?, ?)", (entity, project)
         )
