@@ -290,18 +290,15 @@ def importing(module):
 measure(*map(importing, arguments["modules"]))
 """
 _PULLED = """
-import pathlib, shutil, subprocess
+import pathlib, shutil, subprocess, tempfile
 folder = pathlib.Path(arguments.pop("folder"))
-n_rounds = 0
 def clear():
     # After many files were deleted, ext4 takes several times as long to create a file, for some
     # minutes. So many small files are put aside, and deleted at the end.
-    global n_rounds
     if folder.exists() and sum(1 for _ in folder.rglob("*.parquet")) > 100:
-        folder.rename(folder.with_name(f"{folder.name}{n_rounds}"))
+        folder.rename(tempfile.mkdtemp(dir=folder.parent))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    n_rounds += 1
 def n_bytes():
     return sum(file.stat().st_size for file in folder.rglob("*.parquet"))
 """

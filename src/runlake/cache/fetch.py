@@ -38,7 +38,7 @@ from runlake.exports.progress import Traffic
 from runlake.exports.workers import run_tasks
 from runlake.values import Question
 
-NOTE_SECONDS = 0.2  # least time between two manifests written during a pull
+NOTE_SECONDS = 0.2  # least time between two writes of the manifest, or the catalog, during a pull
 # Writing manifests takes at most this fraction of a pull's time: manifests of many exports are
 # long.
 NOTE_FRACTION = 0.02
@@ -130,7 +130,7 @@ class Fetching:
         self._dead_attempts: Mapping[str, Sequence[Path]] = {}
         self._n_noted = 0
         self._n_kept = 0
-        self._next_note = 0.0
+        self._next_note = self._next_columns = 0.0
         self._is_prepared = False
         self._n_at_once = 1
         # Lengths of footers of exports too long to be downloaded whole.
@@ -164,7 +164,7 @@ class Fetching:
             if decisions[export.object] is not Decision.REUSE
         ]
         self._dead_attempts = find_dead_attempts(self._directory.path)
-        self._next_note = time.monotonic() + NOTE_SECONDS
+        self._next_note = self._next_columns = time.monotonic() + NOTE_SECONDS
         try:
             with self.traffic.shown(len(wanted)):
                 started = time.monotonic()
@@ -410,6 +410,10 @@ class Fetching:
             self._note()
             ended = time.monotonic()
             self._next_note = ended + max(NOTE_SECONDS, (ended - started) / NOTE_FRACTION)
+        elif started >= self._next_columns:
+            # Only new columns are written, so that few are left when the last bytes have arrived.
+            self._note_columns()
+            self._next_columns = time.monotonic() + NOTE_SECONDS
 
     def _prepare(self) -> None:
         """Create the catalog if it is missing, if possible while waiting for the first bytes.
