@@ -48,7 +48,7 @@ def column_types(rows: Sequence[Row]) -> Types:
 
 def stored_type(dtype: pa.DataType | None) -> pa.DataType:
     """Return the type of the column for cells of a type: binary if the column must be JSON."""
-    return pa.binary() if dtype is None or is_json(dtype) else dtype
+    return pa.binary() if dtype is None or _cannot_hold(dtype) else dtype
 
 
 def rows_table(rows: Sequence[Row], types: Types | None = None) -> pa.Table:
@@ -151,9 +151,6 @@ def _list_type(cells: Sequence[list[Any]]) -> pa.DataType | None:
 
 
 def _struct_type(cells: Sequence[dict[str, Any]]) -> pa.DataType | None:
-    if not all(cells):
-        # Among structs an empty dict would become a struct of nulls; it is a value (rule 5).
-        return None
     held: dict[str, list[Any]] = {}
     for cell in cells:
         for key, item in cell.items():
@@ -171,3 +168,13 @@ _FOUND: dict[type, Callable[[Any], pa.DataType | None]] = {
     list: _list_type,
     dict: _struct_type,
 }
+
+
+def _cannot_hold(dtype: pa.DataType) -> bool:
+    """Return whether engines fail on a type, or would read it as JSON (as they read bytes)."""
+    if pa.types.is_struct(dtype) and not is_json(dtype):
+        # Empty dicts alone; beside other dicts they are structs of nulls, as in an export.
+        return dtype.num_fields == 0 or any(_cannot_hold(field.type) for field in dtype)
+    if pa.types.is_large_list(dtype):
+        return _cannot_hold(dtype.value_type)
+    return is_json(dtype)

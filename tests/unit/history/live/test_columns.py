@@ -22,7 +22,7 @@ from runlake.history.live.columns import column_types, rows_table, table_columns
         ([1, "x"], pa.binary(), [b"1", b'"x"']),
         ([{}, {}], pa.binary(), [b"{}", b"{}"]),
         ([[{"a": {}}], []], pa.binary(), [b'[{"a": {}}]', b"[]"]),
-        ([{}, {"a": 1}], pa.binary(), [b"{}", b'{"a": 1}']),
+        ([{}, {"a": 1}], None, [{"a": None}, {"a": 1}]),
         ([{"a": True, "b": 1}], None, [{"a": True, "b": 1}]),
         ([{"a": 1}, {"b": "x"}], None, [{"a": 1, "b": None}, {"a": None, "b": "x"}]),
         (["a\ud800", "b"], pa.binary(), [b'"a\\ud800"', b'"b"']),
