@@ -123,6 +123,17 @@ def test_starts_of_a_resumed_run_are_one_run(tmp_path, lake):
     assert losses(lake) == [*expected, 7.0]
 
 
+@pytest.mark.parametrize("kind", ["run", "offline-run"])
+def test_starts_within_one_second_are_read_in_their_order(tmp_path, lake, kind):
+    # The SDK numbers the directories of later starts; the name of the first is the shortest.
+    for number in range(12):
+        suffix = f"-{number}" if number else ""
+        content = records([{"loss": number}], resume=number > 0, first=number, exit_code=0)
+        put(tmp_path, written(content), f"{kind}-20260101_000000-one{suffix}")
+    lake.add(tmp_path)
+    assert losses(lake) == list(range(12))
+
+
 def test_a_run_that_begins_again_has_only_its_new_rows(tmp_path, lake):
     put(tmp_path, written(records(ROWS, exit_code=0)))
     put(tmp_path, written(records(ROWS[:2], exit_code=0)), "run-20260101_000002-one")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,16 @@ class Source:
 
     @property
     def in_order(self) -> str:
-        """The name by which files are sorted: it begins with the time at which the run began."""
-        return self.name.removeprefix("offline-")
+        """The name by which files are sorted: it begins with the time at which the run began.
+
+        If a run starts again in the same second, the SDK adds a number to its directory, such as
+        ``run-20260101_000000-id-1``. It follows the name here: by the directories alone, the later
+        starts would be sorted before the first one, and the tenth before the second.
+        """
+        name = self.name.removeprefix("offline-")
+        run_id = re.escape(self.path.stem.removeprefix("run-"))
+        again = re.fullmatch(rf"(run-\d+_\d+-{run_id})-(\d+)/(.+)", name, re.DOTALL)
+        return f"{again[1]}/{again[3]}~{int(again[2]):06}" if again else name
 
     @property
     def files(self) -> Path:
