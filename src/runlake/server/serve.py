@@ -263,7 +263,9 @@ def _listen(host: str, port: int) -> socket.socket:
         # acknowledgement: asyncio sets it only on sockets made with an explicit protocol number.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except (OSError, OverflowError) as error:
-        raise ServeError(f"Port {port} of {host} cannot be used: {error}.") from error
+        raise ServeError(
+            f"Port {port} of {host} cannot be used: {str(error).rstrip('.')}."
+        ) from error
     listener.setblocking(False)
     return listener
 

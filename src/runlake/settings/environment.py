@@ -102,7 +102,9 @@ def directory(named: object, source: str) -> Path:
         return Path(named).expanduser()  # type: ignore[arg-type]
     except (RuntimeError, TypeError, ValueError) as error:
         raise SettingsError(
-            f"{source}={named!r} is no path: {error}.", setting=source, source=source
+            f"{source}={named!r} is no path: {str(error).rstrip('.')}.",
+            setting=source,
+            source=source,
         ) from error
 
 

@@ -105,11 +105,11 @@ def _as_invalid_argument() -> Iterator[None]:
         raise InvalidArgument(_wrong(error)) from error
     except (pa.ArrowException, OSError) as error:
         # Arrow's classes for errors of DuckDB while a batch is fetched.
-        raise InvalidArgument(f"The SQL does not work: {str(error).rstrip('.')}.") from error
+        raise InvalidArgument(f"The SQL does not work: {str(error).rstrip('.!')}.") from error
 
 
 def _wrong(error: duckdb.Error) -> str:
-    return f"The SQL does not work: {str(error).rstrip('.')}."
+    return f"The SQL does not work: {str(error).rstrip('.!')}."
 
 
 def _system_frame(rows: list[Row]) -> pl.LazyFrame:
