@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from pathlib import Path
 
 from tests.faults.fault_server import API_KEY
@@ -65,17 +66,20 @@ def lines(folder: Path, wanted: AbstractSet[str] = frozenset(NAMES)) -> Iterator
             return Side(script, server, folder / name, path, arguments)
 
         if "lake-cold" in wanted:
-            yield from _cold(side(peers.LAKE_PULL, "ours"), side(peers.CURL_PARALLEL, "curl"))
+            floor = side(peers.CHECKED_FILES, "floor")
+            curl = side(peers.CURL_PARALLEL, "curl")
+            yield from _cold(side(peers.LAKE_PULL, "ours"), curl, floor)
             yield _beside_sdk(side(peers.LAKE_PULL, "ours"), side(peers.WANDB_PULLS, "wandb"))
         if "lake-unchanged" in wanted:
             yield _unchanged(side(peers.LAKE_UNCHANGED, "unchanged"))
 
 
-def _cold(ours: Side, curl: Side) -> Iterator[Line]:
-    mine, theirs = take_turns(ours, curl, rounds=3)
-    assert mine.count == theirs.count, (mine.count, theirs.count)
+def _cold(ours: Side, curl: Side, floor: Side) -> Iterator[Line]:
+    mine, theirs, least = take_turns(ours, curl, floor, rounds=3)
+    assert mine.count == theirs.count == least.count, (mine.count, theirs.count, least.count)
     work = f"cold pull of {N_RUNS:,} runs, {LATENCY * 1e3:.0f} ms latency"
-    yield Line.at_least(work, mine, theirs, 1 / 1.5, "curl --parallel")
+    line = Line.at_least(work, mine, theirs, 1 / 1.5, "curl --parallel")
+    yield replace(line, floor=f"checks and files alone, without requests: {least}")
 
 
 def _beside_sdk(ours: Side, sdk: Side) -> Line:

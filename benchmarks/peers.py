@@ -382,6 +382,32 @@ def fetch():
     return n_bytes()
 measure(fetch, before=clear)
 """
+# What a pull of runs with one small export each cannot do without besides the requests: to check
+# each export, and to store it and a manifest, atomically, in a directory of the run.
+CHECKED_FILES = f"""{_PULLED}
+import pyarrow, pyarrow.parquet
+with tempfile.TemporaryDirectory() as name:
+    lines = [
+        f'url = "{{url}}"\\noutput = "{{name}}/{{i}}.parquet"'
+        for i, url in enumerate(arguments["urls"])
+    ]
+    command = ["curl", "--silent", "--parallel", "--parallel-max", "64", "--config", "-"]
+    subprocess.run(command, input="\\n".join(lines), text=True, check=True)
+    exports = [file.read_bytes() for file in pathlib.Path(name).iterdir()]
+def store():
+    for number, export in enumerate(exports):
+        place = folder / str(number)
+        place.mkdir()
+        content = pyarrow.BufferReader(export)
+        with pyarrow.parquet.ParquetFile(content, page_checksum_verification=True) as file:
+            file.read(columns=["_step"], use_threads=False)
+        for name, text in (("export.parquet", export), ("manifest.json", b"-" * 1000)):
+            part = place / "part"
+            part.write_bytes(text)
+            part.rename(place / name)
+    return n_bytes()
+measure(store, before=clear)
+"""
 CURL = f"""{_PULLED}
 def fetch():
     started = [
