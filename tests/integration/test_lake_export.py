@@ -202,9 +202,13 @@ def test_a_key_named_like_a_column_is_refused(backend, tmp_path):
     settings = {"base_url": backend.base_url, "cache_dir": str(tmp_path)}
     runlake.Api(settings, api_key=backend.api_key).run(f"{backend.entity}/clashing/clash").pull()
     lake = runlake.Lake(tmp_path)
-    with pytest.raises(InvalidArgument, match="'run_id'"):
-        lake.export(tmp_path.parent / "clash-out")
-    lake.export(tmp_path.parent / "clash-keys", keys=["a"])
+    for form in ("parquet", "duckdb"):
+        dest = tmp_path.parent / f"clash-{form}"
+        with pytest.raises(InvalidArgument, match="'run_id'"):
+            lake.export(dest, form)
+        # Nothing was written, so another export may have the place.
+        assert not list(tmp_path.parent.glob(f"clash-{form}*"))
+        lake.export(dest, form, keys=["a"])
 
 
 def test_changed_rows_that_are_in_no_export_are_copied_again(backend, tmp_path):

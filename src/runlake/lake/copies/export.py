@@ -119,7 +119,6 @@ def export_runs(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> Expor
     InvalidArgument
         If the directory has files that are not of an export, or of one with another outline.
     """
-    copies = _open_copies(dest, outline)
     listed = runs.listed()
     cells = _cells(runs, (*outline.partition_by, *outline.columns))
     types = _common_types(runs, listed, outline.question)
@@ -129,6 +128,7 @@ def export_runs(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> Expor
             f"A run has a key {min(doubled)!r}, which is also a column of the runs. Pass the keys "
             "to copy."
         )
+    copies = _open_copies(dest, outline)
     n_kept = 0
     for some in _batches(list(zip(listed, cells, strict=True))):
         readings = runs.source.open([run for run, _ in some], outline.question)
