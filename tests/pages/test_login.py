@@ -1,5 +1,6 @@
 """People log in to the pages of the embedded backend with an API key, and see what it may read."""
 
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import httpx
@@ -71,6 +72,16 @@ def test_a_login_leads_to_the_page_that_was_asked_for(visitor, server):
     assert page.status_code == 200
     assert "Log out" in page.text
     assert server.api_key not in page.text
+
+
+def test_visitors_who_log_in_at_once_to_a_new_server_are_all_logged_in(tmp_path):
+    def visit(server):
+        with httpx.Client(base_url=server.base_url, trust_env=False, timeout=60) as visitor:
+            assert logged_in(visitor, server.api_key).status_code == 303
+            return visitor.get("/local").status_code
+
+    with running_server(tmp_path) as server, ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(visit, [server] * 2)) == [200, 200]
 
 
 @pytest.mark.parametrize("key", ["", WRONG, "x", "\u65e5" * 40, "a" * 5000, "<script>"])

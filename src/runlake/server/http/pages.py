@@ -6,6 +6,7 @@ else of the server: its pages read with requests, as every client does.
 
 from __future__ import annotations
 
+import asyncio
 import html
 import logging
 import re
@@ -51,12 +52,17 @@ class Pages:
         self._directory = data_dir / DIRECTORY
         self._database = database
         self._app: ASGIApp | None = None
+        self._loading = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if self._app is None:
-            # Importing takes a second: other requests go on meanwhile.
-            self._app = await run_in_threadpool(self._load)
+            # Once: each application has sessions of its own, so a second one would know no visitor
+            # of the first.
+            async with self._loading:
+                if self._app is None:
+                    # Importing takes a second: other requests go on meanwhile.
+                    self._app = await run_in_threadpool(self._load)
         await self._app(scope, receive, send)
 
     def _load(self) -> ASGIApp:
