@@ -18,6 +18,8 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 PAGES_DOCUMENT = DOCUMENT.with_stem("benchmarks-pages")
 SERVER_DOCUMENT = DOCUMENT.with_stem("benchmarks-server")
 PICTURE = DOCUMENT.with_suffix(".svg")
+# The section of the server's page that is measured on its own.
+SOAK = "\n## Soak\n"
 PACKAGES = ("runlake", "wandb", "polars", "pyarrow", "duckdb")
 
 
@@ -88,7 +90,8 @@ def summary(lines: Sequence[Line], grown: Sequence[Curve]) -> str:
 
 
 def write_server_document(lines: list[Line]) -> None:
-    """Replace the page about the embedded backend with these results."""
+    """Replace the page about the embedded backend with these results; its soak stays."""
+    _, _, soak = SERVER_DOCUMENT.read_text().partition(SOAK)
     load = os.getloadavg()[0]
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     SERVER_DOCUMENT.write_text(
@@ -101,7 +104,25 @@ Requests are sent over loopback, one at a time unless the line says otherwise; c
 the process that writes exports share the cores. "p50" and "p99" are percentiles of the times of
 requests, "CPU" is the processor time of the server per request. The goals are those of the
 project's design, for a machine whose load is below its number of cores: with a higher load only
-processor times, memory and sizes say something.
+processor times, memory and sizes say something. "floor" is what the same scripts do without a
+server: they log with the SDK's mode "offline", which writes rows to files.
+
+{as_markdown(lines)}
+
+{summary(lines, [])}
+{SOAK}{soak}"""
+    )
+
+
+def write_server_soak(lines: list[Line]) -> None:
+    """Replace the section about a soak in the page about the embedded backend."""
+    before, _, _ = SERVER_DOCUMENT.read_text().partition(SOAK)
+    load = os.getloadavg()[0]
+    SERVER_DOCUMENT.write_text(
+        f"""{before}{SOAK}
+Made by `python -m benchmarks.server soak` on {datetime.now(UTC):%Y-%m-%d}. Load at the end:
+{load:.1f}. Eight runs send 100 rows each, again and again, while exports are written and their
+lines compressed.
 
 {as_markdown(lines)}
 

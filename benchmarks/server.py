@@ -2,52 +2,57 @@
 
 ``python -m benchmarks.server`` takes some minutes and writes ``docs/benchmarks-server.md``;
 ``python -m benchmarks.server wide lists`` only prints some of its groups.
-``python -m benchmarks.server soak 600`` logs for ten minutes and prints how latency and memory
-change.
+``python -m benchmarks.server soak`` logs for ten minutes, or for the given number of seconds, and
+writes how latency and memory change into a section of its own.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import random
 import sqlite3
-import statistics
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import httpx
 from tests.http_logging import LoggedRun
-from tests.server_process import NO_TLS, RunningServer, run_script, running_server, wait_until
+from tests.server_process import RunningServer, run_script, running_server, wait_until
 
-from benchmarks.report import Line, as_markdown, write_server_document
+from benchmarks.report import Line, as_markdown, write_server_document, write_server_soak
+from benchmarks.server_others import measure_odd_requests, measure_pages
+from benchmarks.server_requests import (
+    RUN,
+    Spread,
+    ask_graphql,
+    asking,
+    cpu_seconds,
+    line_of,
+    meanwhile,
+    memory_of,
+    open_client,
+    plain_line,
+    post,
+    repeated,
+    timed,
+    two_users,
+)
 from runlake.server.app import Backend, open_backend
 from runlake.server.data_directory.custody import CHECKPOINT_SECONDS
 from runlake.server.runs.export_sizes import MAX_LIVE_ROWS
 from runlake.server.runs.runs import Limits
-from runlake.server.store.accounts import add_user
 from runlake.server.store.database import FREE_PAGES
 
 MAX_BODY = 1_000_000
 MB = 1 << 20
 N_RUNS, N_ROWS = 10_000, 1_000_000
 N_CLIENTS = 8
-SOAK_SECONDS = 60.0
-RUN = """
-query Run($entity: String, $project: String, $name: String!, $keys: [String!]!) {
-  project(name: $project, entityName: $entity) {
-    run(name: $name) { state historyLineCount parquetHistory(liveKeys: $keys) { parquetUrls } }
-  }
-}
-"""
+N_SDK_ROWS = 2_000
+SOAK_SECONDS = 600.0
 RUNS = """
 query Runs(
   $entity: String, $project: String!, $order: String, $filters: JSONString, $after: String
@@ -79,8 +84,9 @@ ASKS = {
 }
 LOGGING = """
 import random, resource, sys, time, wandb
-n_rows = int(sys.argv[1])
-run = wandb.init(project="bench", settings=wandb.Settings(x_disable_stats=True, console="off"))
+n_rows, mode = int(sys.argv[1]), sys.argv[2]
+settings = wandb.Settings(x_disable_stats=True, console="off")
+run = wandb.init(project="bench", mode=mode, settings=settings)
 start = time.monotonic()
 for step in range(n_rows):
     run.log({f"k{i}": random.random() for i in range(10)})
@@ -90,26 +96,10 @@ print(time.monotonic() - start, sum(one.ru_utime + one.ru_stime for one in usage
 """
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Durations of requests, and the server's own CPU time per request."""
-
-    seconds: list[float]
-    cpu: float | None = None
-
-    def at(self, percent: int) -> float:
-        """Return a percentile."""
-        return 1e3 * statistics.quantiles(self.seconds, n=100)[percent - 1]
-
-    def __str__(self) -> str:
-        cpu = "" if self.cpu is None else f", CPU {1e3 * self.cpu:.1f} ms"
-        return f"p50 {self.at(50):.1f} ms, p99 {self.at(99):.1f} ms{cpu}"
-
-
 def _wide(folder: Path) -> list[Line]:
     found: list[Line] = []
     for n_keys, n_bytes in ((500, 96 * MB), (5_000, 96 * MB)):
-        with _two_users(folder / f"wide-{n_keys}") as (server, other):
+        with two_users(folder / f"wide-{n_keys}") as (server, other):
             found += _wide_run(server, other, n_keys, n_bytes)
     return found
 
@@ -132,31 +122,25 @@ def _logged(folder: Path) -> list[Line]:
 def _wide_run(server: RunningServer, other: RunningServer, n_keys: int, n_bytes: int) -> list[Line]:
     """Log a wide run with requests as long as the SDK's, and ask as another user meanwhile."""
     run = LoggedRun(server, f"wide-{n_keys}", "bench")
-    LoggedRun(other, "small", "bench").log(*({"_step": step, "x": 1.0} for step in range(200)))
     sent: list[float] = []
-    answers: list[float] = []
     peak = [0.0]
-    with _client(server) as http, _client(other) as others:
 
-        def ask() -> None:
-            act = partial(_ask, others, other, RUN, name="small", keys=["_step"])
-            answers.append(_timed(act))
-            time.sleep(0.01)
+    def weigh() -> None:
+        peak.append(memory_of(server.process.pid))
+        time.sleep(0.1)
 
-        def weigh() -> None:
-            peak.append(_memory(server.process.pid))
-            time.sleep(0.1)
-
-        with _meanwhile(ask, weigh):
-            for body in _bodies(n_keys, n_bytes):
-                sent.append(_timed(partial(_post, http, run.path, body)))  # noqa: PERF401
-            run.finish()
-            _ask(http, server, RUN, name=f"wide-{n_keys}", keys=["_step"])
+    with open_client(server) as http, asking(other) as answers, meanwhile(weigh):
+        for body in _bodies(n_keys, n_bytes):
+            sent.append(timed(partial(post, http, run.path, body)))  # noqa: PERF401
+        run.finish()
+        ask_graphql(http, server, RUN, name=f"wide-{n_keys}", keys=["_step"])
     name = f"{n_keys:,} keys, {n_bytes // MB} MB of lines"
     return [
-        _line(f"requests that log {name}", Spread(sent), 300),
-        _line(f"requests of another user meanwhile, {n_keys:,} keys", Spread(answers), 100),
-        _plain(f"peak memory of the server and its exports, {n_keys:,} keys", max(peak), "MB", 600),
+        line_of(f"requests that log {name}", Spread(sent), 300),
+        line_of(f"requests of another user meanwhile, {n_keys:,} keys", Spread(answers), 100),
+        plain_line(
+            f"peak memory of the server and its exports, {n_keys:,} keys", max(peak), "MB", 600
+        ),
     ]
 
 
@@ -194,47 +178,48 @@ def _bodies(n_keys: int, n_bytes: int) -> Iterator[bytes]:
 def _lists(server: RunningServer) -> list[Line]:
     """List, filter and order the runs of a project of 10,000 runs."""
     found = []
-    with _client(server) as http:
+    with open_client(server) as http:
         for name, asked in ASKS.items():
-            asks = [partial(_ask, http, server, RUNS, **asked)] * 100
-            spread = _repeated(server, asks)
-            found.append(_line(f"a page of 50 of {N_RUNS:,} runs, {name}", spread, 20, 60))
+            asks = [partial(ask_graphql, http, server, RUNS, **asked)] * 100
+            spread = repeated(server, asks)
+            found.append(line_of(f"a page of 50 of {N_RUNS:,} runs, {name}", spread, 20, 60))
     return found
 
 
 def _pages(server: RunningServer) -> list[Line]:
     """Read pages of rows, and the exports, of a run of 1,000,000 rows."""
-    with _client(server) as http:
+    with open_client(server) as http:
         lows = [random.randrange(N_ROWS - 10_000) for _ in range(100)]
         spans = [{"name": "long", "low": low, "high": low + 10_000, "n": 100} for low in lows]
-        pages = _repeated(server, [partial(_ask, http, server, PAGE, **span) for span in spans])
-        ask = partial(_ask, http, server, RUN, name="long", keys=["_step"])
-        runs = _repeated(server, [ask] * 100)
+        pages = repeated(
+            server, [partial(ask_graphql, http, server, PAGE, **span) for span in spans]
+        )
+        ask = partial(ask_graphql, http, server, RUN, name="long", keys=["_step"])
+        runs = repeated(server, [ask] * 100)
     name = f"of a run of {N_ROWS:,} rows"
     return [
-        _line(f"a page of 100 rows {name}", pages, 20, 60),
-        _line(f"the exports and live steps {name}", runs, 20, 60),
+        line_of(f"a page of 100 rows {name}", pages, 20, 60),
+        line_of(f"the exports and live steps {name}", runs, 20, 60),
     ]
 
 
 def _sdk_logging(server: RunningServer, folder: Path) -> list[Line]:
-    """Log from eight processes with the SDK at once."""
-    n_rows = 2_000
-
-    def log(number: int) -> list[float]:
-        printed = run_script(LOGGING, server, folder / str(number), n_rows)
-        return [float(text) for text in printed.split()]
-
-    before = _cpu_seconds(server.process.pid)
-    with ThreadPoolExecutor(N_CLIENTS) as pool:
-        results = list(pool.map(log, range(N_CLIENTS)))
-    total = N_CLIENTS * n_rows
-    rate = total / max(seconds for seconds, _ in results)
-    of_sdk = sum(cpu for _, cpu in results) / total
-    of_server = (_cpu_seconds(server.process.pid) - before) / total
+    """Log from eight processes with the SDK at once, to the server and only to files."""
+    offline, of_offline = _log_from_sdks(server, folder / "offline", "offline")
+    before = cpu_seconds(server.process.pid)
+    rate, of_sdk = _log_from_sdks(server, folder / "online", "online")
+    of_server = (cpu_seconds(server.process.pid) - before) / (N_CLIENTS * N_SDK_ROWS)
     work = f"{N_CLIENTS} SDK runs that log rows of 10 keys at once"
     return [
-        Line(f"{work}: rows per second", f"{rate:,.0f}", "", "", ">= 30,000", rate >= 30_000),
+        Line(
+            f"{work}: rows per second",
+            f"{rate:,.0f}",
+            "",
+            "",
+            ">= 30,000",
+            rate >= 30_000,
+            f"SDK without a server (offline): {offline:,.0f}",
+        ),
         Line(
             f"{work}: CPU per row of the server",
             f"{1e6 * of_server:.0f} us",
@@ -242,16 +227,30 @@ def _sdk_logging(server: RunningServer, folder: Path) -> list[Line]:
             f"{of_sdk / of_server:.0f}x",
             "",
             None,
+            f"SDK offline: {1e6 * of_offline:.0f} us",
         ),
     ]
 
 
+def _log_from_sdks(server: RunningServer, folder: Path, mode: str) -> tuple[float, float]:
+    """Return the rows per second of all processes, and the SDK's CPU seconds per row."""
+
+    def log(number: int) -> list[float]:
+        printed = run_script(LOGGING, server, folder / str(number), N_SDK_ROWS, mode)
+        return [float(text) for text in printed.split()]
+
+    with ThreadPoolExecutor(N_CLIENTS) as pool:
+        results = list(pool.map(log, range(N_CLIENTS)))
+    total = N_CLIENTS * N_SDK_ROWS
+    return total / max(seconds for seconds, _ in results), sum(cpu for _, cpu in results) / total
+
+
 def soak(folder: Path, seconds: float) -> list[Line]:
     """Log for a while, and compare latency and memory of the beginning and the end."""
-    with running_server(folder) as server, _client(server) as http:
+    with running_server(folder) as server, open_client(server) as http:
         # The process that writes exports starts with the first export: it is no growth.
         LoggedRun(server, "first", "bench").log(*({"_step": at} for at in range(9_000))).finish()
-        _ask(http, server, RUN, name="first", keys=["_step"])
+        ask_graphql(http, server, RUN, name="first", keys=["_step"])
         runs = [LoggedRun(server, f"soak-{at}", "bench") for at in range(N_CLIENTS)]
         times: list[float] = []
         memory: list[float] = []
@@ -262,8 +261,8 @@ def soak(folder: Path, seconds: float) -> list[Line]:
             content = [json.dumps(row) for row in rows]
             body = {"files": {"wandb-history.jsonl": {"offset": offset, "content": content}}}
             encoded = json.dumps(body).encode()
-            times += [_timed(partial(_post, http, run.path, encoded)) for run in runs]
-            memory.append(_memory(server.process.pid))
+            times += [timed(partial(post, http, run.path, encoded)) for run in runs]
+            memory.append(memory_of(server.process.pid))
             offset += 100
             time.sleep(0.02)
     part = max(len(times) // 5, 100)
@@ -280,15 +279,8 @@ def soak(folder: Path, seconds: float) -> list[Line]:
             "<= 1.2x",
             late.at(50) <= 1.2 * early.at(50),
         ),
-        _plain(f"{work}: growth of memory after the first fifth", growth, "MB", 50),
+        plain_line(f"{work}: growth of memory after the first fifth", growth, "MB", 50),
     ]
-
-
-@contextmanager
-def _two_users(folder: Path) -> Iterator[tuple[RunningServer, RunningServer]]:
-    with running_server(folder) as server:
-        key = add_user(_backend(folder, server).database, "other")
-        yield server, replace(server, entity="other", api_key=key)
 
 
 @contextmanager
@@ -333,115 +325,28 @@ def _add_rows(backend: Backend, entity: str) -> None:
         backend.runs.stream(run, body)
 
 
-def _client(server: RunningServer) -> httpx.Client:
-    return httpx.Client(
-        base_url=server.base_url,
-        auth=("api", server.api_key),
-        verify=NO_TLS,
-        trust_env=False,
-        timeout=120,
-    )
-
-
-def _ask(http: httpx.Client, server: RunningServer, query: str, **variables: object) -> None:
-    body = {"query": query, "variables": {"entity": server.entity, "project": "bench", **variables}}
-    answer = http.post("/graphql", json=body)
-    if not answer.is_success or answer.json().get("errors"):
-        raise RuntimeError(answer.text)
-
-
-def _post(http: httpx.Client, path: str, body: bytes) -> None:
-    headers = {"Content-Type": "application/json"}
-    http.post(f"/files/{path}/file_stream", content=body, headers=headers).raise_for_status()
-
-
-def _timed(act: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    act()
-    return time.perf_counter() - start
-
-
-@contextmanager
-def _meanwhile(*acts: Callable[[], object]) -> Iterator[None]:
-    """Repeat each function in a thread of its own while the block runs."""
-    over = threading.Event()
-
-    def repeat(act: Callable[[], object]) -> None:
-        while not over.is_set():
-            act()
-
-    with ThreadPoolExecutor(len(acts)) as pool:
-        repeated = [pool.submit(repeat, act) for act in acts]
-        try:
-            yield
-        finally:
-            over.set()
-    for one in repeated:
-        one.result()
-
-
-def _memory(pid: int) -> float:
-    """Return the memory of a process and its children in MB."""
-    total = 0
-    for process in [pid, *_children(pid)]:
-        try:
-            text = Path(f"/proc/{process}/status").read_text()
-        except OSError:
-            continue
-        total += sum(int(row.split()[1]) for row in text.splitlines() if row.startswith("VmRSS"))
-    return total / 1024
-
-
-def _children(pid: int) -> list[int]:
-    threads = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for file in threads for child in file.read_text().split()]
-
-
-def _repeated(server: RunningServer, acts: Sequence[Callable[[], object]]) -> Spread:
-    """Execute requests one after the other, after one that does not count."""
-    acts[0]()
-    before = _cpu_seconds(server.process.pid)
-    seconds = [_timed(act) for act in acts]
-    return Spread(seconds, (_cpu_seconds(server.process.pid) - before) / len(acts))
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _line(work: str, spread: Spread, *goals: float) -> Line:
-    """Return a line with a goal for the 99th percentile, or for the median and the 99th."""
-    percents = (99,) if len(goals) == 1 else (50, 99)
-    pairs = list(zip(percents, goals, strict=True))
-    goal = ", ".join(f"p{percent} < {most:g} ms" for percent, most in pairs)
-    is_met = all(spread.at(percent) < most for percent, most in pairs)
-    return Line(work, str(spread), "", "", goal, is_met)
-
-
-def _plain(work: str, value: float, unit: str, most: float) -> Line:
-    return Line(work, f"{value:.0f} {unit}", "", "", f"< {most:g} {unit}", value < most)
-
-
 GROUPS: dict[str, Callable[[Path], list[Line]]] = {
     "wide": _wide,
     "lists": _listed,
     "rows": _rows,
     "sdk": _logged,
-    "soak": lambda folder: soak(folder / "soak", SOAK_SECONDS),
+    "odd": measure_odd_requests,
+    "pages": measure_pages,
 }
 
 
 def main() -> None:
-    """Measure all rows and print them, or those of a soak of the given number of seconds."""
+    """Measure all groups, or those that are named, or the soak."""
+    asked = sys.argv[1:]
     with tempfile.TemporaryDirectory(prefix="runlake-bench-") as name:
-        asked = sys.argv[1:]
-        if asked[:1] == ["soak"] and len(asked) > 1:
-            found = soak(Path(name), float(asked[1]))
+        if asked[:1] == ["soak"]:
+            found = soak(Path(name), float(asked[1]) if len(asked) > 1 else SOAK_SECONDS)
         else:
             found = [line for group in asked or GROUPS for line in GROUPS[group](Path(name))]
     if not asked:
         write_server_document(found)
+    elif asked == ["soak"]:
+        write_server_soak(found)
     print(as_markdown(found), flush=True)
 
 

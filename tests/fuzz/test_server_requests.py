@@ -9,7 +9,7 @@ from tests.fuzz.odd_documents import World
 from tests.fuzz.odd_requests import Sender, Sent, send
 from tests.http_artifacts import log_artifact
 from tests.http_logging import LoggedRun, steps
-from tests.server_process import running_server
+from tests.server_process import RunningServer, running_server
 
 MAX_GROWTH = 300 << 20
 SEEDS_OF_A_WORLD = 125
@@ -39,7 +39,7 @@ mutation($e: String!, $p: String!, $r: String!) {
 """
 
 
-def log_world(server, project):
+def log_world(server: RunningServer, project: str) -> World:
     """Log a run with an artifact and a file, and return the plain values of arguments."""
     run = LoggedRun(server, "run", project).log(*steps(0, 120, text="x", nested={"a": 1}))
     run.summarize({"loss": 0.5, "a": {"b": 2}})
