@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,18 +85,22 @@ def cut_queries(reads: Reads, projection: Projection, n_sharing: int) -> Iterato
 def _divided(reads: Reads, n_sharing: int) -> Iterator[list[tuple[ExportRead, StepRange]]]:
     """Group consecutive small exports that one query can decode; other exports are not grouped.
 
-    The first export is not grouped either, so that its rows arrive soon.
+    The first export is not grouped either, so that its rows arrive soon. The next two groups are
+    smaller than later ones: each is decoded while the rows of the one before are made.
     """
+    n_most = sizes.CELLS_OF_FILES // n_sharing
+    limits = chain([n_most, n_most // 4, n_most // 2], repeat(n_most))
+    limit = next(limits)
     together: list[tuple[ExportRead, StepRange]] = []
     kind: Hashable = None
     n_cells = 0
     for number, (read, steps) in enumerate(reads):
         own_kind = likeness(read, steps) if number else None
         n_own = read.n_rows * (len(read.columns) + 1)
-        is_too_much = n_cells + n_own > sizes.CELLS_OF_FILES // n_sharing
+        is_too_much = n_cells + n_own > limit
         if together and (own_kind is None or own_kind != kind or is_too_much):
             yield together
-            together, n_cells = [], 0
+            together, n_cells, limit = [], 0, next(limits)
         together.append((read, steps))
         kind = own_kind
         n_cells += n_own
