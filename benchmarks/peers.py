@@ -68,6 +68,7 @@ def ask():
 POLARS_ROWS = f"""{FILES}
 measure(lambda: sum(1 for _ in polars.read_parquet(files).iter_rows(named=True)))
 """
+POLARS_READ = f"{FILES}measure(lambda: polars.read_parquet(files).height)"
 # The bare loop shows how long CPython takes to make and drop a dict per row from columns that are
 # lists already; the floor, how long if the columns are numpy arrays already, of which numpy makes
 # lists for a few rows at a time, so that they stay in the processor's cache.

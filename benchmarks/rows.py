@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +107,12 @@ class _Rows:
         """Measure a run of many keys whose rows have few of them."""
         with served(self._folder / "server", self._layout, self._shape) as self._served:
             work = self._work("rows, 20,000 steps x 503 keys, 2 % filled")
-            sides = [self._side(script) for script in (peers.RUNLAKE_ROWS, peers.WANDB_ROWS)]
-            ours, theirs = take_turns(*sides, rounds=SPARSE_ROUNDS)
-            assert ours.count == theirs.count, (ours.count, theirs.count)
-            return [Line.at_least(work, ours, theirs, 200, "wandb")]
+            scripts = (peers.RUNLAKE_ROWS, peers.WANDB_ROWS, peers.POLARS_READ)
+            ours, theirs, decoded = take_turns(*map(self._side, scripts), rounds=SPARSE_ROUNDS)
+            assert ours.count == theirs.count == decoded.count, (ours, theirs, decoded)
+            line = Line.at_least(work, ours, theirs, 200, "wandb")
+            best = theirs.median / decoded.median
+            return [replace(line, floor=f"decoded by polars, no rows made: {best:.0f}x")]
 
     def deep(self) -> list[Line]:
         """Measure 1,000 rows of one key at the end of a long run."""
