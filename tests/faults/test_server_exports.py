@@ -1,9 +1,16 @@
 """Exports of the embedded backend are written later: none is lost, doubled or stale."""
 
+import random
+import time
+
 import httpx
 import pytest
+from tests.command_shell import run_command
 from tests.http_logging import LoggedRun, steps
-from tests.server_process import NO_TLS, running_server
+from tests.integration.test_server_check import pages
+from tests.server_process import NO_TLS, running_server, wait_until
+from tests.stored_objects import select
+from tests.thorough import some_of
 
 import runlake
 
@@ -78,3 +85,32 @@ def test_exports_that_a_kill_interrupts_are_written_after_the_restart(tmp_path):
         assert [row["_step"] for row in run.beta_scan_history()] == [*range(n_logged)]
         assert pulled.n_live_rows == n_logged % 100
         assert "could not be exported" not in (tmp_path / "server.log").read_text()
+
+
+@pytest.mark.parametrize("drops", some_of([True, False]))
+@pytest.mark.parametrize("n_rounds", some_of([2, 20]))
+def test_kills_while_lines_are_compressed_or_dropped_lose_no_row(tmp_path, n_rounds, drops):
+    random.seed(n_rounds)
+    n_rows = 500
+    options = {"export_rows": 50} | ({"drop_exported_lines": True} if drops else {})
+    data_dir, key = tmp_path / "data", None
+    for number in range(n_rounds):
+        with running_server(data_dir, api_key=key, **options) as server:
+            key = server.api_key
+            for earlier in range(number):
+                assert pages(server, f"killed{earlier}", n_rows) == steps(0, n_rows)
+            LoggedRun(server, f"killed{number}").log(*steps(0, n_rows)).finish()
+            time.sleep(random.uniform(0.1, 0.6))
+            server.kill()
+    waiting = "SELECT (SELECT count(*) FROM lines)"
+    if drops:
+        waiting += " + (SELECT count(content) FROM line_blocks)"
+    with running_server(data_dir, api_key=key, **options) as server:
+        wait_until(lambda: select(data_dir, waiting) == [0])
+        for number in range(n_rounds):
+            assert pages(server, f"killed{number}", n_rows) == steps(0, n_rows)
+        LoggedRun(server, "killed0").log(*steps(0, 60, again=True)).finish()
+        wait_until(lambda: select(data_dir, waiting) == [0])
+        assert pages(server, "killed0", n_rows) == steps(0, 60, again=True)
+        assert pages(server, "killed1", n_rows) == steps(0, n_rows)
+    assert run_command({}, "server", "check", "--data-dir", data_dir).returncode == 0
