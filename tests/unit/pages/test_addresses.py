@@ -120,6 +120,13 @@ def test_data_of_no_rows_is_a_table_too():
         assert data(request_of(), [], suffix).status_code == 200
 
 
+@pytest.mark.parametrize("n_rows", [199, 200, 201, 400, 1_001])
+def test_a_long_table_is_one_list_in_json(n_rows):
+    rows = [{"a": at, "b": [float("nan"), "],["]} for at in range(n_rows)]
+    found = json.loads(bytes(data(request_of(), rows, "json").body))
+    assert found == [{"a": at, "b": ["NaN", "],["]} for at in range(n_rows)]
+
+
 def test_json_has_no_values_that_parsers_refuse():
     assert plain_json({"a": [float("-inf"), {1: b"x"}], "b": True}) == {
         "a": ["-Infinity", {"1": "b'x'"}],

@@ -190,7 +190,7 @@ async def send_charts(request: Request) -> Response:
         ids = [row.id for row in first.rows if row.id not in view.hide]
         view = view.but(run=tuple(ids[:10]))
     charts = await in_thread(read_charts, source_of(request), view, view.key, part)
-    return json_answer(request, {"charts": charts})
+    return await in_thread(json_answer, request, {"charts": charts})
 
 
 async def send_table(request: Request) -> Response:
@@ -204,7 +204,7 @@ async def _table_data(request: Request, entity: str, project: str, suffix: str) 
         raise HTTPException(404)
     view = ProjectView.from_query(entity, project, request.query_params)
     frame = await _answered(view, lambda: whole_answer(source_of(request), view))
-    return data(request, frame, suffix, project)
+    return await in_thread(data, request, frame, suffix, project)
 
 
 async def send_comparison(request: Request) -> Response:

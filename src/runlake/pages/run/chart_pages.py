@@ -67,7 +67,7 @@ async def send_contents(request: Request) -> Response:
     """Answer with the keys that have charts, in groups."""
     run, end = await run_of(request), whole_in(request.query_params, "end") or 0
     found = await in_thread(contents_of, COLUMNS, run, end, is_live=is_live(request, run))
-    return json_answer(request, found)
+    return await in_thread(json_answer, request, found)
 
 
 def contents_of(columns: Columns, run: Run, end: int, *, is_live: bool) -> dict[str, Any]:
@@ -97,7 +97,8 @@ async def send_charts(request: Request) -> Response:
         raise InvalidArgument(f"Name at most {MAX_CHARTS} keys, not {len(keys):,}.")
     view = View.of_query(request.query_params)
     run = await run_of(request)
-    return json_answer(request, await in_thread(draw_charts, COLUMNS, run, keys, view))
+    charts = await in_thread(draw_charts, COLUMNS, run, keys, view)
+    return await in_thread(json_answer, request, charts)
 
 
 async def send_history(request: Request) -> Response:
@@ -107,9 +108,8 @@ async def send_history(request: Request) -> Response:
     question = Question.from_arguments(keys or None, "any", low, high)
     run = await run_of(request)
     frame, json_keys = await in_thread(read_frame, run, question)
-    return await in_thread(
-        data, request, as_values(frame, json_keys, request), suffix_of(request), f"{run.id}-history"
-    )
+    rows = await in_thread(as_values, frame, json_keys, request)
+    return await in_thread(data, request, rows, suffix_of(request), f"{run.id}-history")
 
 
 async def send_keys(request: Request) -> Response:

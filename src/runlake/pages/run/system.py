@@ -61,14 +61,14 @@ async def send_system_charts(request: Request) -> Response:
     keys = keys_in(request)[:MAX_CHARTS]
     view = View.of_query(request.query_params)
     run = await run_of(request)
-    return json_answer(request, await in_thread(draw_system, run, keys, view))
+    return await in_thread(json_answer, request, await in_thread(draw_system, run, keys, view))
 
 
 async def send_system(request: Request) -> Response:
     """Answer with the rows of the system metrics."""
     run = await run_of(request)
     frame = await in_thread(system_frame, run)
-    return data(request, frame, suffix_of(request), f"{run.id}-system")
+    return await in_thread(data, request, frame, suffix_of(request), f"{run.id}-system")
 
 
 def system_frame(run: Run) -> pl.DataFrame:
