@@ -105,8 +105,8 @@ the process that writes exports share the cores. "p50" and "p99" are percentiles
 requests, "CPU" is the processor time of the server per request. The goals are those of the
 project's design, for a machine whose load is below its number of cores: with a higher load only
 processor times, memory and sizes say something. "floor" is what the same scripts do without a
-server: they log with the SDK's mode "offline", which writes rows to files. If both are close, the SDK
-is the limit.
+server: they log with the SDK's mode "offline", which writes rows to files. If both
+are close, the SDK is the limit.
 
 {as_markdown(lines)}
 
