@@ -124,12 +124,25 @@ def in_packed(lake):
     return lake.explain().n_packed
 
 
-@pytest.mark.parametrize("store", [fill, clashes])
-def test_packed_runs_give_the_answers_of_their_exports(lake, store, monkeypatch):
+@pytest.mark.parametrize(
+    ("store", "segment_bytes", "own_rows"),
+    [
+        pytest.param(fill, 1, segments.OWN_ROWS, id="small segments"),
+        pytest.param(clashes, 1, segments.OWN_ROWS, id="small segments of clashing types"),
+        # Of some segments only: the keys that fewer rows have share row groups.
+        pytest.param(fill, 2000, 30, id="row groups of one key"),
+        pytest.param(clashes, 2000, 3, id="row groups of one key of clashing types"),
+    ],
+)
+def test_packed_runs_give_the_answers_of_their_exports(
+    lake, store, segment_bytes, own_rows, monkeypatch
+):
     store(lake)
     expected = answers_of(lake)
-    # Several small segments.
-    monkeypatch.setattr(segments, "SEGMENT_BYTES", 1)
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", segment_bytes)
+    monkeypatch.setattr(segments, "OWN_ROWS", own_rows)
+    # A run can end one row group and begin the next.
+    monkeypatch.setattr(segments, "MAX_ROWS", 25)
     report = lake.pack()
     assert len(report.packed) == len(lake)
     assert not report.left_out

@@ -75,6 +75,8 @@ def test_packed_rows_are_those_of_the_exports_at_every_moment(tmp_path_factory, 
         warnings.catch_warnings(),
         patch.object(compact, "MAX_FILES_OF_CLASS", 2),
         patch.object(segments, "SEGMENT_BYTES", 300),
+        patch.object(segments, "OWN_ROWS", 4),
+        patch.object(segments, "MAX_ROWS", 3),
     ):
         warnings.simplefilter("ignore")
         for action, *arguments in [*history, ("pack", None)]:

@@ -62,6 +62,11 @@ class StepRange:
         """True if no step can be in the range."""
         return self.stop is not None and self.stop <= self.start
 
+    @property
+    def is_unbounded(self) -> bool:
+        """True if all steps are in the range."""
+        return self.start <= 0 and self.stop is None
+
     def holds(self, step: int) -> bool:
         """Return whether a step is in the range."""
         return step >= self.start and (self.stop is None or step < self.stop)

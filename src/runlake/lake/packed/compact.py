@@ -163,19 +163,32 @@ def _merged(
 
 
 def _chunks(paths: list[str], staying: pl.Series | None) -> Iterator[pa.Table]:
-    """Yield the rows of files in the order of a data file, some keys at a time."""
-    rows = pl.scan_parquet(paths, glob=False)
-    counts = rows.group_by("key").agg(pl.len().alias("n")).collect().sort("key")
+    """Yield the rows of each key in the order of a data file, ascending by key.
+
+    Each file is sorted, and the files are in the order of their runs, so that most keys need no
+    sort: their rows are put one after another.
+    """
+    files = [pl.scan_parquet(path, glob=False) for path in paths]
+    counts = pl.concat(files).group_by("key").agg(pl.len().alias("n")).collect().sort("key")
     for keys in _key_chunks(counts):
-        found = rows.filter(pl.col("key").is_between(pl.lit(keys[0]), pl.lit(keys[-1])))
-        if staying is not None:
-            found = found.filter(pl.col("run").is_in(staying.implode()))
-        frame = found.with_columns(pl.col("key").cast(pl.Enum(keys))).collect()
-        order = ["key", "run", "step"] if "step" in frame.columns else ["key", "run"]
-        frame = frame.sort(order)
-        for of_key in frame.partition_by("key", maintain_order=True):
-            text = of_key.with_columns(pl.col("key").cast(pl.String))
-            yield text.to_arrow(compat_level=pl.CompatLevel.oldest())
+        parts: dict[str, list[pl.DataFrame]] = {}
+        for rows in files:
+            found = rows.filter(pl.col("key").is_between(pl.lit(keys[0]), pl.lit(keys[-1])))
+            if staying is not None:
+                found = found.filter(pl.col("run").is_in(staying.implode()))
+            for of_key in found.collect().partition_by("key", maintain_order=True):
+                parts.setdefault(of_key["key"][0], []).append(of_key)
+        for key in keys:
+            if key in parts:
+                frame = _sorted(pl.concat(parts.pop(key)))
+                yield frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def _sorted(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of a key ascending by run and step; all rows of a run are in one file."""
+    if rows["run"].is_sorted():
+        return rows
+    return rows.sort(["run", "step"] if "step" in rows.columns else "run")
 
 
 def _key_chunks(counts: pl.DataFrame) -> Iterator[list[str]]:

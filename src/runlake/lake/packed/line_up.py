@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -16,19 +17,64 @@ STEP_BITS = 40
 MAX_PLACE = 1 << (62 - STEP_BITS)
 
 
+@dataclass(frozen=True)
+class Places:
+    """For each row, the place of its run in the answer; rows of a run are together.
+
+    Parameters
+    ----------
+    heads : array of int64
+        The place of each run that has rows, ascending.
+    counts : array of int64 or None
+        The rows of each run; None means one.
+    """
+
+    heads: np.ndarray
+    counts: np.ndarray | None = None
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """The place of each row."""
+        return self.heads if self.counts is None else np.repeat(self.heads, self.counts)
+
+    def __len__(self) -> int:
+        return len(self.heads) if self.counts is None else int(self.counts.sum())
+
+    def equals(self, other: Places) -> bool:
+        """Return whether all rows have the same places."""
+        if self.counts is not None and other.counts is not None:
+            return np.array_equal(self.heads, other.heads) and np.array_equal(
+                self.counts, other.counts
+            )
+        return np.array_equal(self.rows, other.rows)
+
+    def of(self, column: pl.Series) -> pl.Series:
+        """Return the value of a column, which has one per run, for each row."""
+        if self.counts is not None and column.dtype.is_numeric() and not column.null_count():
+            few = column.to_numpy()[self.heads]
+            return pl.Series(column.name, np.repeat(few, self.counts))
+        index = pl.Series(self._index, dtype=pl.UInt32)
+        return column.alias("").gather(index).alias(column.name)
+
+    @cached_property
+    def _index(self) -> np.ndarray:
+        heads = self.heads.astype(np.uint32)
+        return heads if self.counts is None else np.repeat(heads, self.counts)
+
+
 @dataclass(frozen=True, slots=True)
 class Values:
     """Values of one key of several runs.
 
     Parameters
     ----------
-    places : array of int64
-        The place of each value's run in the answer, ascending.
+    places : Places
+        The run of each value, ascending by its place in the answer.
     steps, cells : Series
         Steps, ascending within a run, and values.
     """
 
-    places: np.ndarray
+    places: Places
     steps: pl.Series
     cells: pl.Series
 
@@ -36,19 +82,19 @@ class Values:
     def nothing(cls, dtype: pa.DataType | None) -> Values:
         """Return no values of a type."""
         empty = pl.Series([], dtype=polars_type(dtype))
-        return cls(np.zeros(0, np.int64), pl.Series([], dtype=pl.Int64), empty)
+        return cls(Places(np.zeros(0, np.int64)), pl.Series([], dtype=pl.Int64), empty)
 
     @classmethod
     def joined(cls, parts: Sequence[Values]) -> Values:
         """Return the values of different runs as one, ordered by run."""
-        filled = [one for one in parts if len(one.places)] or list(parts[:1])
+        filled = [one for one in parts if len(one.steps)] or list(parts[:1])
         if len(filled) == 1:
             return filled[0]
-        places = np.concatenate([one.places for one in filled])
+        places = np.concatenate([one.places.rows for one in filled])
         order = pl.Series(np.argsort(places, kind="stable"), dtype=pl.UInt32)
         steps = pl.concat([one.steps for one in filled], rechunk=True)
         cells = pl.concat([one.cells.alias("") for one in filled], rechunk=True)
-        return cls(places[order.to_numpy()], steps.gather(order), cells.gather(order))
+        return cls(Places(places[order.to_numpy()]), steps.gather(order), cells.gather(order))
 
     def cast(self, dtype: pl.DataType) -> Values:
         """Return the values in another type."""
@@ -58,16 +104,16 @@ class Values:
 
     def has_axis_of(self, other: Values) -> bool:
         """Return whether the values are at the same runs and steps as others."""
-        if len(self.places) != len(other.places):
+        if self is other:
+            return True
+        if len(self.steps) != len(other.steps) or not self.places.equals(other.places):
             return False
-        return np.array_equal(self.steps.to_numpy(), other.steps.to_numpy()) and np.array_equal(
-            self.places, other.places
-        )
+        return self.steps.equals(other.steps)
 
 
 def line_up(
     found: Mapping[str, Values], axis: Values | None, how: str
-) -> tuple[np.ndarray, pl.Series, dict[str, pl.Series]]:
+) -> tuple[Places, pl.Series, dict[str, pl.Series]]:
     """Return rows of several keys.
 
     Parameters
@@ -81,7 +127,7 @@ def line_up(
 
     Returns
     -------
-    tuple of array, Series and dict of Series
+    tuple of Places, Series and dict of Series
         For each row the place of its run, its step, and the cells of each key.
     """
     every = list(found.values())
@@ -112,12 +158,18 @@ def _codes(members: Sequence[Values]) -> list[np.ndarray]:
     steps = [one.steps.to_numpy() for one in members]
     highest = max((int(one.max()) for one in steps if len(one)), default=0)
     lowest = min((int(one.min()) for one in steps if len(one)), default=0)
-    n_places = max((int(one.places[-1]) for one in members if len(one.places)), default=0)
+    places = [one.places.rows for one in members]
+    n_places = max((int(one[-1]) for one in places if len(one)), default=0)
     if lowest >= 0 and highest < 1 << STEP_BITS and n_places < MAX_PLACE:
-        return [(one.places << STEP_BITS) | at for one, at in zip(members, steps, strict=True)]
-    pairs = pl.concat([pl.DataFrame({"place": one.places, "step": one.steps}) for one in members])
+        return [(one << STEP_BITS) | at for one, at in zip(places, steps, strict=True)]
+    pairs = pl.concat(
+        [
+            pl.DataFrame({"place": one, "step": member.steps})
+            for one, member in zip(places, members, strict=True)
+        ]
+    )
     ranks = pairs.select(pl.struct("place", "step").rank("dense").cast(pl.Int64)).to_series()
-    ends = np.cumsum([len(one.places) for one in members])
+    ends = np.cumsum([len(one) for one in places])
     return np.split(ranks.to_numpy(), ends[:-1])
 
 
@@ -143,13 +195,13 @@ def _gathered(cells: pl.Series, index: np.ndarray) -> pl.Series:
 
 def _decoded(
     members: Sequence[Values], codes: Sequence[np.ndarray], rows: np.ndarray
-) -> tuple[np.ndarray, pl.Series]:
+) -> tuple[Places, pl.Series]:
     """Return places and steps of rows that are in at least one member."""
     places = np.zeros(len(rows), np.int64)
     steps = np.zeros(len(rows), np.int64)
     for one, code in zip(members, codes, strict=True):
         at = _place_in(code, rows)
         is_there = at >= 0
-        places[is_there] = one.places[at[is_there]]
+        places[is_there] = one.places.rows[at[is_there]]
         steps[is_there] = one.steps.to_numpy()[at[is_there]]
-    return places, pl.Series(steps, dtype=pl.Int64)
+    return Places(places), pl.Series(steps, dtype=pl.Int64)

@@ -109,7 +109,7 @@ class PackedRead(PackedRows):
     def _touched(self) -> Collection[int]:
         """Return the runs with steps in the range: files out of the range give a key no type."""
         steps = self._question.steps
-        if steps.start <= 0 and steps.stop is None:
+        if steps.is_unbounded:
             return self._n_rows
         numbers = list(self._numbers.values())
         rows = self._view.stats(("run", "min_step", "max_step"), [STEP], numbers)
@@ -186,11 +186,8 @@ class PackedRead(PackedRows):
             if not asked:
                 axis = self._values(STEP, part, {STEP: type_of("int64")})
             places, steps, cells = line_up(found, axis, self._question.projection.how)
-            index = pl.Series(places, dtype=pl.UInt32)
             columns = [
-                one.alias("").gather(index).alias(one.name)
-                for one in runs[start:stop].get_columns()
-                if one.name in names
+                places.of(one) for one in runs[start:stop].get_columns() if one.name in names
             ]
             if STEP in names:
                 columns.append(steps.alias(STEP))
@@ -270,7 +267,7 @@ class PackedRead(PackedRows):
 
     def known_values(self, key: str, choice: str) -> Mapping[int, tuple[Any, ...]]:
         """Return the lowest, highest or last number of a key of each run, and its step."""
-        if self._question.steps.start > 0 or self._question.steps.stop is not None:
+        if not self._question.steps.is_unbounded:
             return {}
         value, step = ("last", "at_step") if choice == "last" else (choice, f"{choice}_step")
         rows = self._view.stats(

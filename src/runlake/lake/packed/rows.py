@@ -86,9 +86,10 @@ class RunValues:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes in memory."""
-        held = [one.values for one in self.keys if one.values is not None]
-        return sum(int(one.estimated_size()) + 8 * len(one) for one in held)
+        """Bytes in memory; keys that were logged together share their steps."""
+        values = (one.values for one in self.keys if one.values is not None)
+        steps = {id(one.steps): one.steps for one in self.keys if one.steps is not None}
+        return sum(int(one.estimated_size()) for one in (*values, *steps.values()))
 
 
 def read_run(client: Client, run: RunToPack) -> RunValues:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from runlake.lake.packed.place import DOCUMENTS, FLOATS, INTEGERS, RUNS, STATS, TEXTS
+from runlake.lake.packed.place import DOCUMENTS, FLOATS, INTEGERS, METRICS, RUNS, STATS, TEXTS
 
 ARROW = {
     "string": pa.large_string(),
@@ -74,8 +74,11 @@ def arrow_schema(table: str, *, has_dictionary: bool = False) -> pa.Schema:
     has_dictionary : bool
         Keys are a dictionary in memory; in the file they are text in any case.
     """
+    # A file without nulls says so: readers need not decode where they are. For Iceberg the columns
+    # are optional in any case.
+    is_nullable = table not in METRICS
     fields = [
-        pa.field(column.name, ARROW[column.kind], metadata={"PARQUET:field_id": str(number)})
+        pa.field(column.name, ARROW[column.kind], is_nullable, {"PARQUET:field_id": str(number)})
         for number, column in enumerate(SCHEMAS[table], 1)
     ]
     if has_dictionary:

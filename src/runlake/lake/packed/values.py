@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from runlake.errors import CacheCorrupt
 from runlake.history.decode.expressions import from_arrow, polars_type
 from runlake.history.frames.sources import typed_columns
 from runlake.history.plan.key_columns import Column
+from runlake.lake.packed.footers import footer_of
 from runlake.lake.packed.kinds import BINARY, MIXED, is_simple, table_of, type_of
-from runlake.lake.packed.line_up import Values
+from runlake.lake.packed.line_up import Places, Values
 from runlake.lake.packed.place import DOCUMENTS
 from runlake.values import STEP, StepRange
 
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 # Up to this share of the runs of a table, the wanted runs are named to the reader of the files.
 FEW = 0.05
 CELL = "cell"
+COLUMNS = ("run", "step", "value")
+# Threads that read files at once.
+MAX_READERS = 8
 
 
 @dataclass(frozen=True)
@@ -123,21 +129,14 @@ def _read(
     paths = view.files_of(table, key, (low, high))
     if not paths:
         return Values.nothing(pa.null())
-    rows = view.scan(paths).filter(pl.col("key") == key)
-    if len(numbers) <= max(1, FEW * len(view.runs)):
-        wanted = pl.Series(numbers, dtype=pl.Int32)
-        rows = rows.filter(
-            pl.col("run").is_between(low, high) & pl.col("run").is_in(wanted.implode())
-        )
-    elif len(numbers) < len(view.runs):
-        rows = rows.filter(pl.col("run").is_between(low, high))
-    if steps.start > 0:
-        rows = rows.filter(pl.col("step") >= steps.start)
-    if steps.stop is not None:
-        rows = rows.filter(pl.col("step") < steps.stop)
+    is_few = len(numbers) <= max(1, FEW * len(view.runs))
     try:
-        frame = rows.select("run", "step", "value").collect().rechunk()
-    except (pl.exceptions.PolarsError, OSError) as error:
+        # Whole row groups cost less if they are read without a predicate.
+        frames, rest = ([], paths) if is_few else _own_rows(view, paths, key, steps)
+        if rest:
+            wanted = numbers if is_few else None
+            frames.append(_filtered(view, rest, key, wanted, (low, high), steps))
+    except (pl.exceptions.PolarsError, OSError, pa.ArrowInvalid) as error:
         raise CacheCorrupt(
             f"A file of the packed tables in '{view.place.path}' is damaged or gone: {error}. Read "
             "again if another process has packed the lake meanwhile. Otherwise delete this "
@@ -145,31 +144,92 @@ def _read(
             path=str(view.place.path),
         ) from error
     only = Numbered(numbers.tolist()) if is_exact else None
-    return _in_order(frame, part, only)
+    return _in_order(frames, part, only)
 
 
-def _in_order(frame: pl.DataFrame, part: Numbered, only: Numbered | None) -> Values:
+def _own_rows(
+    view: PackedView, paths: Sequence[str], key: str, steps: StepRange
+) -> tuple[list[pl.DataFrame], list[str]]:
+    """Return the rows of the files in which the key has row groups of its own, and other files."""
+    if view.storage_options is not None:
+        return [], list(paths)
+    groups = {path: footer_of(path).own_groups(key) for path in paths}
+    own = [path for path in paths if groups[path]]
+
+    def read(path: str) -> pl.DataFrame:
+        with pq.ParquetFile(path, metadata=footer_of(path).metadata) as file:
+            found = file.read_row_groups(groups[path], columns=list(COLUMNS), use_threads=False)
+        rows = pl.DataFrame(pl.from_arrow(found, rechunk=False))
+        return rows if steps.is_unbounded else _in_steps(rows.lazy(), steps).collect()
+
+    if len(own) > 1:
+        with ThreadPoolExecutor(min(len(own), MAX_READERS), "runlake-packed") as executor:
+            frames = list(executor.map(read, own))
+    else:
+        frames = list(map(read, own))
+    return frames, [path for path in paths if not groups[path]]
+
+
+def _filtered(
+    view: PackedView,
+    paths: Sequence[str],
+    key: str,
+    wanted: np.ndarray | None,
+    bounds: tuple[int, int],
+    steps: StepRange,
+) -> pl.DataFrame:
+    """Return the rows of a key, of the wanted runs, from files whose row groups have other rows."""
+    rows = view.scan(paths).filter(pl.col("key") == key)
+    if bounds != view.run_bounds:
+        rows = rows.filter(pl.col("run").is_between(*bounds))
+    if wanted is not None:
+        rows = rows.filter(pl.col("run").is_in(pl.Series(wanted, dtype=pl.Int32).implode()))
+    return _in_steps(rows, steps).select(COLUMNS).collect()
+
+
+def _in_steps(rows: pl.LazyFrame, steps: StepRange) -> pl.LazyFrame:
+    if steps.start > 0:
+        rows = rows.filter(pl.col("step") >= steps.start)
+    if steps.stop is not None:
+        rows = rows.filter(pl.col("step") < steps.stop)
+    return rows
+
+
+def _in_order(frames: Sequence[pl.DataFrame], part: Numbered, only: Numbered | None) -> Values:
     """Return stored rows in the order of the answer, without rows of other runs."""
-    if frame.is_empty():
-        return Values(np.zeros(0, np.int64), frame["step"], frame["value"])
-    run = frame["run"].to_numpy()
-    starts = np.concatenate([[0], np.flatnonzero(run[1:] != run[:-1]) + 1])
-    counts = np.diff(np.append(starts, len(run)))
-    heads = run[starts]
+    heads, counts = _runs_of([one["run"] for one in frames])
+    steps, cells = (
+        pl.concat([one[name] for one in frames], rechunk=False) for name in ("step", "value")
+    )
     places = part.places_of(heads)
     if only is not None:
         places = np.where(only.holds(heads), places, -1)
     if (places >= 0).all() and (places[1:] > places[:-1]).all():
-        return Values(np.repeat(places, counts), frame["step"], frame["value"])
+        return Values(Places(places, counts), steps, cells)
     kept = np.flatnonzero(places >= 0)
     order = kept[np.argsort(places[kept], kind="stable")]
-    lengths = counts[order]
+    starts, lengths = (np.cumsum(counts) - counts)[order], counts[order]
     ends = np.cumsum(lengths)
-    index = np.arange(ends[-1] if len(ends) else 0) + np.repeat(
-        starts[order] - (ends - lengths), lengths
-    )
-    rows = frame[pl.Series(index, dtype=pl.UInt32)] if len(index) else frame.clear()
-    return Values(np.repeat(places[order], lengths), rows["step"], rows["value"])
+    index = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
+    at = pl.Series(index, dtype=pl.UInt32)
+    found = Places(places[order], lengths)
+    return Values(found, steps.rechunk().gather(at), cells.rechunk().gather(at))
+
+
+def _runs_of(columns: Sequence[pl.Series]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the number of each run, in the order of the rows, and how many rows it has."""
+    heads, counts = [], []
+    for chunk in (chunk for column in columns for chunk in column.get_chunks() if len(chunk)):
+        run = chunk.to_numpy()
+        starts = np.flatnonzero(np.concatenate([[True], run[1:] != run[:-1]]))
+        heads.append(run[starts])
+        counts.append(np.diff(starts, append=len(run)))
+    if not heads:
+        return np.zeros(0, np.int32), np.zeros(0, np.int64)
+    every, n = np.concatenate(heads), np.concatenate(counts)
+    # A run can end one row group and begin the next one.
+    first = np.flatnonzero(np.concatenate([[True], every[1:] != every[:-1]]))
+    return every[first], np.add.reduceat(n, first)
 
 
 def _restored(rows: Values, text: str, target: pa.DataType | None) -> Values:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,12 @@ class PackedView:
             for one in files:
                 if not Path(one.path).exists():
                     raise CacheError(f"the file '{one.path}' is gone.", path=one.path)
+
+    @cached_property
+    def run_bounds(self) -> tuple[int, int] | None:
+        """The lowest and the highest number of a run; None if there are no runs."""
+        numbers = [one.number for one in self.runs.values()]
+        return (min(numbers), max(numbers)) if numbers else None
 
     def current(self) -> dict[str, int]:
         """Return the numbers of the runs that have not changed since they were packed."""

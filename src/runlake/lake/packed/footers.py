@@ -1,0 +1,83 @@
+"""Where the rows of a key are in a data file: footers are read once, as data files never change."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.parquet as pq
+from cachetools import LRUCache
+
+KEY = 0
+# Row groups of all footers that are remembered: some 5 kB each.
+MAX_GROUPS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """The footer of a data file of a metrics table.
+
+    Parameters
+    ----------
+    metadata : pyarrow.parquet.FileMetaData
+        The footer.
+    highs : list of bytes
+        The highest key of each row group, ascending; empty if it is not known.
+    lows : list of bytes
+        The lowest key of each row group.
+    """
+
+    metadata: Any
+    highs: list[bytes]
+    lows: list[bytes]
+
+    def own_groups(self, key: str) -> list[int]:
+        """Return the row groups with the rows of a key, if they have rows of no other key.
+
+        Examples
+        --------
+        >>> footer = Footer(None, [b"a", b"b", b"b", b"e"], [b"a", b"b", b"b", b"c"])
+        >>> footer.own_groups("b"), footer.own_groups("d")
+        ([1, 2], [])
+        """
+        wanted = key.encode()
+        found = []
+        for group in range(bisect_left(self.highs, wanted), len(self.highs)):
+            if self.lows[group] > wanted:
+                break
+            if self.lows[group] != self.highs[group]:
+                return []
+            found.append(group)
+        return found
+
+
+_known: LRUCache[str, Footer] = LRUCache(MAX_GROUPS, lambda one: max(1, len(one.highs)))
+_guard = threading.Lock()
+
+
+def footer_of(path: str) -> Footer:
+    """Return the footer of a data file on this machine.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read; `pyarrow.ArrowInvalid`, a ValueError, if it is damaged.
+    """
+    with _guard:
+        known = _known.get(path)
+    if known is not None:
+        return known
+    metadata = pq.read_metadata(path)
+    bounds = [
+        metadata.row_group(one).column(KEY).statistics for one in range(metadata.num_row_groups)
+    ]
+    is_known = all(one is not None and one.has_min_max for one in bounds)
+    highs = [one.max.encode() for one in bounds] if is_known else []
+    lows = [one.min.encode() for one in bounds] if is_known else []
+    found = Footer(metadata, highs, lows)
+    with _guard:
+        if len(highs) <= MAX_GROUPS:
+            _known[path] = found
+    return found
