@@ -1,22 +1,19 @@
-"""Questions about lakes of 100,000 runs, which are simulated: no run is pulled."""
+"""Questions about catalogs of 100,000 runs and more, which are simulated: no run is pulled."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.report import Line, as_markdown
+from benchmarks.packed import Sizes
+from benchmarks.report import Line
 from benchmarks.simulate import simulate_catalog, simulate_stats
 from runlake.lake.packed.place import STATS, PackedPlace
 
-NAMES = ("config-filter", "page-of-runs", "best-of-stats")
-N_RUNS = 100_000
 ROUNDS = 9
 MOST_BYTES = 25
 # Each question is a process of its own, so that its peak of memory is its own.
@@ -104,38 +101,33 @@ def ask(script: str, root: Path, rounds: int = ROUNDS) -> Asked:
     return Asked(tuple(found["wall"]), tuple(found["cpu"]), found["count"], found["mb"])
 
 
-def lines(folder: Path, wanted: AbstractSet[str] = frozenset(NAMES)) -> Iterator[Line]:
-    """Measure the questions of these names."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if wanted.isdisjoint(NAMES):
-        return
-    with tempfile.TemporaryDirectory(dir=folder) as name:
-        root = Path(name)
-        simulate_catalog(root / "runlake", N_RUNS)
-        if "config-filter" in wanted:
-            found = ask(SELECT, root)
-            work = f"filter on config and state, {found.count:,} of {N_RUNS:,} runs"
-            yield found.line(work, 300, 100)
-        if "page-of-runs" in wanted:
-            found = ask(PAGE, root)
-            yield found.line(f"page of {found.count} of a project, {N_RUNS:,} runs", 20)
-        if "best-of-stats" in wanted:
-            simulate_stats(root / "runlake", N_KEYS)
-            stats = PackedPlace(root / "runlake").data(STATS).glob("*.parquet")
-            n_bytes = sum(path.stat().st_size for path in stats) / (N_RUNS * N_KEYS)
-            found = ask(BEST, root)
-            work = f"best value of a key of {found.count:,} runs, from statistics"
-            yield found.line(work, 20)
-            work = f"statistics of {N_RUNS:,} runs x {N_KEYS} keys"
-            shown = f"{n_bytes:.1f} bytes per run and key"
-            yield Line(work, shown, "", "", "<= 25 bytes", n_bytes <= MOST_BYTES)
+def lines(folder: Path, sizes: Sizes) -> Iterator[Line]:
+    """Ask a catalog, and the statistics of its runs."""
+    root = folder / "catalog"
+    if not root.exists():
+        simulate_catalog(root / "runlake", sizes.catalog)
+        simulate_stats(root / "runlake", N_KEYS)
+    runs = f"{sizes.catalog:,} runs"
+    found = ask(SELECT, root)
+    yield found.line(f"filter on config and state, {found.count:,} of {runs}", 300, 100)
+    found = ask(PAGE, root)
+    yield found.line(f"page of {found.count} of a project, {runs}", 20)
+    stats = PackedPlace(root / "runlake").data(STATS).glob("*.parquet")
+    n_bytes = sum(path.stat().st_size for path in stats) / (sizes.catalog * N_KEYS)
+    found = ask(BEST, root)
+    yield found.line(f"best value of a key of {found.count:,} runs, from statistics", 20)
+    work = f"statistics of {runs} x {N_KEYS} keys of random values"
+    shown = f"{n_bytes:.1f} bytes per run and key"
+    yield Line(work, shown, "", "", f"<= {MOST_BYTES} bytes", n_bytes <= MOST_BYTES)
 
 
-def main() -> None:
-    """Measure all questions, and print them."""
-    with tempfile.TemporaryDirectory(prefix="runlake-bench-") as name:
-        sys.stdout.write(f"{as_markdown(list(lines(Path(name))))}\n")
-
-
-if __name__ == "__main__":
-    main()
+def million(folder: Path, sizes: Sizes) -> Iterator[Line]:
+    """Ask a larger catalog."""
+    root = folder / "million"
+    if not root.exists():
+        simulate_catalog(root / "runlake", sizes.million)
+    runs = f"{sizes.million:,} runs"
+    found = ask(SELECT, root, 3)
+    yield found.line(f"filter on config and state, {found.count:,} of {runs}", 2_000, 200)
+    found = ask(PAGE, root)
+    yield found.line(f"page of {found.count} of a project, {runs}", 20)

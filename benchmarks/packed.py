@@ -1,16 +1,12 @@
-"""``make bench-lake``: packed tables against bare polars on the same values.
+"""Packed tables of one lake: pack, read, append and commit, beside bare polars on the same values.
 
-Sizes are options, so that a run can take minutes: ``python -m benchmarks.packed --runs 200``.
-Each line has the processor time of the best of several turns, and the wall time of that turn.
+Each time is the processor time of the best of several turns, and the wall time of that turn.
 """
 
 from __future__ import annotations
 
-import argparse
-import resource
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,71 +20,76 @@ import pyarrow.parquet as pq
 from tests.cached_runs import store_run
 
 import runlake
+from benchmarks.report import Line
 from runlake.cache.catalog import Catalog
 from runlake.lake.packed.commit import commit_state
-from runlake.lake.packed.place import STATS, TABLES, PackedPlace
+from runlake.lake.packed.place import RUNS, STATS, TABLES, PackedPlace
 from runlake.lake.packed.read import PackedRead
 from runlake.lake.packed.table import open_tables
 from runlake.lake.packed.view import PackedView, open_view
 from runlake.values import Projection, Question
 
-TURNS = 7
+TURNS = 9
 KEY, OTHER, RARE = "k00", "k01", "rare"
 MB = 1 << 20
+RUNS_PER_WRITE = 200
+N_APPENDED, N_CHANGED = 50, 20
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """How much is measured."""
 
-    runs: int
-    steps: int
-    keys: int
-    many_keys: int
-    commits: int
+    runs: int = 2_000
+    steps: int = 1_000
+    keys: int = 200
+    commits: int = 200
+    many_runs: int = 20_000
+    many_keys: int = 20_000
+    catalog: int = 100_000
+    million: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A measurement beside its goal; smaller is better."""
+class Times:
+    """Processor and wall time of a piece of work, in milliseconds."""
 
-    what: str
-    value: float
-    goal: float
-    unit: str
-    note: str = ""
+    cpu: float
+    wall: float
 
     def __str__(self) -> str:
-        verdict = "met" if self.value <= self.goal else "MISSED"
-        shown = f"{self.value:,.3g} {self.unit}".rstrip()
-        return f"| {self.what} | {shown} | <= {self.goal:g} | {verdict} | {self.note} |"
+        return f"{self.cpu:,.1f} ms CPU, {self.wall:,.1f} ms wall"
 
 
-def main() -> None:
-    """Measure all rows, and print them."""
-    parser = argparse.ArgumentParser()
-    for name, usual in (("runs", 2000), ("steps", 1000), ("keys", 200), ("commits", 200)):
-        parser.add_argument(f"--{name}", type=int, default=usual)
-    parser.add_argument("--many-keys", type=int, default=20_000)
-    found = parser.parse_args()
-    sizes = Sizes(found.runs, found.steps, found.keys, found.many_keys, found.commits)
-    print("| work | measured | goal | | |\n|---|---|---|---|---|")
-    n_missed = 0
-    with tempfile.TemporaryDirectory(prefix="runlake-bench-") as folder:
-        for row in rows(Path(folder), sizes):
-            print(row, flush=True)
-            n_missed += row.value > row.goal
-    print(f"\n{n_missed} missed, of {sizes}.")
+def ratio_line(work: str, ours: Times, theirs: Times, peer: str, most: float) -> Line:
+    """Return a line with the ratio of processor times, and the largest ratio that is good."""
+    ratio = ours.cpu / theirs.cpu
+    shown, goal = f"{ratio:.2f}x", f"<= {most:g}x"
+    return Line(work, str(ours), f"{peer}: {theirs}", shown, goal, ratio <= most)
 
 
-def rows(folder: Path, sizes: Sizes) -> Iterator[Row]:
-    """Measure everything on one lake."""
-    lake = runlake.Lake(folder / "lake", offline=True)
-    fill(lake, range(sizes.runs), sizes)
-    yield from packing(lake, sizes)
-    yield from reads(folder, lake, sizes)
-    yield from changes(lake, sizes)
-    yield from many_keys(folder, sizes)
+def limit_line(work: str, ours: Times, most: float, peer: str = "") -> Line:
+    """Return a line with a limit of the processor time, in milliseconds."""
+    return Line(work, str(ours), peer, "", f"<= {most:g} ms", ours.cpu <= most)
+
+
+def value_line(work: str, value: float, unit: str, most: float, peer: str = "") -> Line:
+    """Return a line with a value that is not a time, and its limit."""
+    shown, goal = f"{value:,.3g} {unit}", f"<= {most:g} {unit}"
+    return Line(work, shown, peer, "", goal, value <= most)
+
+
+def lake_in(folder: Path) -> runlake.Lake:
+    """Return the lake of a folder."""
+    return runlake.Lake(folder / "lake", offline=True)
+
+
+def fill_lake(folder: Path, sizes: Sizes) -> Iterator[Line]:
+    """Store the runs of the lake; nothing is measured."""
+    lake = lake_in(folder)
+    for start in range(0, sizes.runs, RUNS_PER_WRITE):
+        fill(lake, range(start, min(start + RUNS_PER_WRITE, sizes.runs)), sizes)
+    yield from ()
 
 
 def fill(lake: runlake.Lake, numbers: range, sizes: Sizes) -> None:
@@ -122,26 +123,39 @@ def history(number: int, sizes: Sizes) -> pa.Table:
     return pa.table(found)
 
 
-def packing(lake: runlake.Lake, sizes: Sizes) -> Iterator[Row]:
-    """Pack all runs in a process of its own."""
-    script = (
-        "import resource, sys, time, runlake; lake = runlake.Lake(sys.argv[1], offline=True); "
-        "import runlake.lake.packed.pack; report = lake.pack(); "
-        "print(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, "
-        "len(report.packed))"
-    )
-    command = [sys.executable, "-c", script, str(lake.path.parent)]
+PACK = (
+    "import resource, sys, time, runlake; lake = runlake.Lake(sys.argv[1], offline=True); "
+    "import runlake.lake.packed.pack; report = lake.pack(); "
+    "print(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, "
+    "len(report.packed))"
+)
+
+
+def pack_alone(lake: runlake.Lake) -> tuple[float, float, int]:
+    """Pack a lake in a process of its own; return seconds of CPU, peak memory in GB, and runs."""
+    command = [sys.executable, "-c", PACK, str(lake.path.parent)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     cpu, peak, n_packed = map(float, done.stdout.split())
+    return cpu, peak / MB, int(n_packed)
+
+
+def packing(folder: Path, sizes: Sizes) -> Iterator[Line]:
+    """Pack all runs."""
+    lake = lake_in(folder)
+    cpu, peak, n_packed = pack_alone(lake)
     assert n_packed == sizes.runs
-    yield Row("pack: CPU a run", cpu / n_packed * 1000, 30, "ms", f"{cpu:.1f} s in all")
-    yield Row("pack: peak memory", peak / (1 << 20), 1.5, "GB")
+    run = f"run of {sizes.steps:,} steps x {sizes.keys} keys"
+    note = f"{cpu:.1f} s for {n_packed:,} runs, with imports"
+    yield value_line(f"pack: CPU time per {run}", cpu / n_packed * 1000, "ms", 30, note)
+    yield value_line("pack: peak of memory", peak, "GB", 1.5)
     view = view_of(lake)
     n_bytes = sum(one.n_bytes for of in view.files.values() for one in of)
     exports = sum(path.stat().st_size for path in (lake.path / "v2").rglob("*.parquet"))
-    stats = sum(one.n_bytes for one in view.files[STATS])
-    yield Row("packed data to exports", n_bytes / exports, 0.8, "", f"{n_bytes / MB:,.0f} MB")
-    yield Row("stats: bytes a run and key", stats / (sizes.runs * (sizes.keys + 1)), 25, "B")
+    ratio, note = n_bytes / exports, f"the exports: {exports / MB:,.0f} MB"
+    shown = f"{n_bytes / MB:,.0f} MB"
+    yield Line("packed data", shown, note, f"{ratio:.3f}x", "<= 0.8x", ratio <= 0.8)
+    stats = sum(one.n_bytes for one in view.files[STATS]) / (sizes.runs * (sizes.keys + 1))
+    yield value_line("statistics: bytes per run and key", stats, "B", 25)
 
 
 def view_of(lake: runlake.Lake) -> PackedView:
@@ -151,16 +165,26 @@ def view_of(lake: runlake.Lake) -> PackedView:
     return view
 
 
-def best(work: Callable[[], Any]) -> tuple[float, float]:
-    """Return processor and wall time of the best of several turns, in milliseconds."""
-    found = []
+def best(work: Callable[[], Any]) -> Times:
+    """Return the times of the best of several turns."""
     work()
-    for _ in range(TURNS):
-        wall, cpu = time.perf_counter(), time.process_time()
-        work()
-        found.append((time.process_time() - cpu, time.perf_counter() - wall))
-    cpu, wall = min(found)
-    return cpu * 1000, wall * 1000
+    return min((once(work) for _ in range(TURNS)), key=lambda one: one.cpu)
+
+
+def best_of_both(one: Callable[[], Any], other: Callable[[], Any]) -> tuple[Times, Times]:
+    """Return the times of the best turns of two pieces of work, which are done alternately."""
+    one()
+    other()
+    turns = [(once(one), once(other)) for _ in range(TURNS)]
+    mine, theirs = (min(of, key=lambda turn: turn.cpu) for of in zip(*turns, strict=True))
+    return mine, theirs
+
+
+def once(work: Callable[[], Any]) -> Times:
+    """Return the times of one turn."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return Times((time.process_time() - cpu) * 1000, (time.perf_counter() - wall) * 1000)
 
 
 def packed_read(view: PackedView, keys: list[str], numbers: dict[str, int]) -> pl.DataFrame:
@@ -172,95 +196,75 @@ def packed_read(view: PackedView, keys: list[str], numbers: dict[str, int]) -> p
     return read.scan(list(numbers.values()), types, runs).collect()
 
 
-def reads(folder: Path, lake: runlake.Lake, sizes: Sizes) -> Iterator[Row]:
+def write_bare(folder: Path, frame: pl.DataFrame) -> Path:
+    """Write the values of the key alone, as the peer reads them; return the file."""
+    bare = folder / "bare.parquet"
+    pq.write_table(frame.select(KEY).to_arrow(), bare, compression="zstd", use_dictionary=False)
+    assert pl.scan_parquet(bare).collect()[KEY].equals(frame[KEY])
+    return bare
+
+
+BARE = "bare polars, the values alone"
+
+
+def reads(folder: Path, sizes: Sizes) -> Iterator[Line]:
     """Read one key, three keys, few runs, and the best values."""
+    lake = lake_in(folder)
     view = view_of(lake)
     numbers = view.current()
-    bare = folder / "bare.parquet"
     frame = packed_read(view, [KEY], numbers)
     assert frame.height == sizes.runs * sizes.steps
-    pq.write_table(frame.select(KEY).to_arrow(), bare, compression="zstd", use_dictionary=False)
-    expected = pl.scan_parquet(bare).collect()
-    assert expected[KEY].equals(frame[KEY])
-    base, _ = best(lambda: pl.scan_parquet(bare).collect())
-    one, wall = best(lambda: packed_read(view, [KEY], numbers))
-    note = f"{one:.0f} against {base:.0f} ms CPU"
-    yield Row("1 key of all runs to bare polars on its values", one / base, 1.5, "x", note)
-    scanned, whole = best(lambda: lake.scan([KEY]).collect())
-    note = f"with run_id; {whole:.0f} ms wall"
-    yield Row("the same by Lake.scan", scanned / base, 1.5, "x", note)
-    three, _ = best(lambda: packed_read(view, [KEY, OTHER, RARE], numbers))
-    yield Row("3 keys, one sparse, to 1 key", three / one, 6, "x", f"{three:.0f} ms CPU")
+    bare = write_bare(folder, frame)
+    one, base = best_of_both(
+        lambda: packed_read(view, [KEY], numbers), lambda: pl.scan_parquet(bare).collect()
+    )
+    runs = f"{sizes.runs:,} runs x {sizes.steps:,} steps"
+    yield ratio_line(f"1 key of {runs}: run, step, value", one, base, BARE, 1.5)
+    paths = view.files_of("metrics_f", KEY)
+    filtered = best(lambda: rows_of(paths, KEY).collect())
+    ratio = f"{filtered.cpu / base.cpu:.2f}x"
+    yield Line("the same by polars.scan_parquet of the files", str(filtered), "", ratio, "", None)
+    scanned = best(lambda: lake.scan([KEY]).collect())
+    ratio = f"{scanned.cpu / base.cpu:.2f}x"
+    yield Line("the same by Lake.scan, with run_id as text", str(scanned), "", ratio, "", None)
+    three = best(lambda: packed_read(view, [KEY, OTHER, RARE], numbers))
+    yield ratio_line("3 keys on one axis, one of them sparse", three, one, "1 key", 6)
     some = dict(list(numbers.items())[:: max(1, sizes.runs // 10)][:10])
-    few, wall = best(lambda: packed_read(view, [KEY], some))
-    yield Row("10 runs of all", few, 15, "ms CPU", f"{wall:.0f} ms wall")
-    read = PackedRead(view, Question(Projection((KEY,))), numbers)
-    found, wall = best(lambda: read.known_values(KEY, "min"))
-    yield Row("best of a key from stats", found, 20, "ms CPU", f"{wall:.0f} ms wall")
+    few = best(lambda: packed_read(view, [KEY], some))
+    yield limit_line(f"1 key of 10 of {sizes.runs:,} runs", few, 15)
 
 
-def changes(lake: runlake.Lake, sizes: Sizes) -> Iterator[Row]:
+def rows_of(paths: list[str], key: str) -> pl.LazyFrame:
+    """Return the rows of a key as any program reads them."""
+    rows = pl.scan_parquet(paths, glob=False).filter(pl.col("key") == key)
+    return rows.select("run", "step", "value")
+
+
+def changes(folder: Path, sizes: Sizes) -> Iterator[Line]:
     """Append runs, change runs, and commit many times."""
-    fill(lake, range(sizes.runs, sizes.runs + 50), sizes)
+    lake = lake_in(folder)
     before = names(lake)
-    cpu, wall = once(lake.pack)
+    fill(lake, range(sizes.runs, sizes.runs + N_APPENDED), sizes)
+    appended = once(lake.pack)
     assert before <= names(lake)
-    yield Row("append 50 runs, nothing else rewritten", cpu, 5, "s CPU", f"{wall:.1f} s wall")
-    fill(lake, range(20), sizes)
-    cpu, wall = once(lake.pack)
-    yield Row("20 changed runs", cpu, 5, "s CPU", f"{wall:.1f} s wall")
+    work = f"append {N_APPENDED} runs to {sizes.runs:,}, nothing else is written again"
+    yield limit_line(work, appended, 5_000)
+    fill(lake, range(N_CHANGED), sizes)
+    changed = once(lake.pack)
+    yield limit_line(f"pack {N_CHANGED} changed runs", changed, 5_000)
     with open_tables(PackedPlace(lake.path)) as tables:
-        cpu, wall = once(lambda: commit_state(tables))
-        yield Row("commit of all tables", cpu, 0.5, "s CPU", f"{wall:.2f} s wall")
+        yield limit_line("commit of all tables", once(lambda: commit_state(tables)), 500)
         for _ in range(sizes.commits):
             commit_state(tables)
 
     def plan() -> None:
         with open_tables(PackedPlace(lake.path)) as opened:
-            moment = opened.snapshot_ids()
-            opened.load_at(moment)
+            opened.load_at(opened.snapshot_ids())
 
-    cpu, wall = best(plan)
-    note = f"{wall:.0f} ms wall"
-    yield Row(f"planning after {sizes.commits} commits", cpu, 50, "ms CPU", note)
+    yield limit_line(f"planning after {sizes.commits} commits, all tables", best(plan), 50)
 
 
 def names(lake: runlake.Lake) -> set[str]:
     """Return the data files of values."""
     files = view_of(lake).files
-    return {one.path for name in TABLES if name not in (STATS, "runs") for one in files[name]}
-
-
-def once(work: Callable[[], Any]) -> tuple[float, float]:
-    """Return processor and wall time in seconds."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    work()
-    return time.process_time() - cpu, time.perf_counter() - wall
-
-
-def many_keys(folder: Path, sizes: Sizes) -> Iterator[Row]:
-    """Pack runs that have few of many keys each."""
-    lake = runlake.Lake(folder / "many", offline=True)
-    for number in range(min(200, sizes.runs)):
-        random = np.random.default_rng(number)
-        chosen = random.choice(sizes.many_keys, 200, replace=False)
-        cells = {f"m{key:05d}": random.normal(size=100) for key in chosen}
-        store_run(lake, f"r{number}", [pa.table({"_step": np.arange(100), **cells})], at=number)
-    lake.pack()
-    view = view_of(lake)
-    footers = [footer_bytes(one.path) for one in view.files["metrics_f"]]
-    yield Row(f"{sizes.many_keys:,} keys: footer of a file", max(footers) / 1e6, 0.2, "MB")
-    numbers = view.current()
-    cpu, wall = best(lambda: packed_read(view, ["m00007"], numbers))
-    yield Row("rare key", cpu, 10, "ms CPU", f"{wall:.0f} ms wall")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
-    yield Row("peak memory of this process", peak, 1.5, "GB")
-
-
-def footer_bytes(path: str) -> int:
-    """Return the length of a file's footer."""
-    return int(pq.read_metadata(path).serialized_size)
-
-
-if __name__ == "__main__":
-    main()
+    return {one.path for name in TABLES if name not in (STATS, RUNS) for one in files[name]}

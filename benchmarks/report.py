@@ -17,6 +17,8 @@ from benchmarks.turns import Measured
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 PAGES_DOCUMENT = DOCUMENT.with_stem("benchmarks-pages")
 SERVER_DOCUMENT = DOCUMENT.with_stem("benchmarks-server")
+LAKE_DOCUMENT = DOCUMENT.with_stem("benchmarks-lake")
+LAKE_PACKAGES = ("runlake", "polars", "pyarrow", "duckdb", "pyiceberg")
 PICTURE = DOCUMENT.with_suffix(".svg")
 # The section of the server's page that is measured on its own.
 SOAK = "\n## Soak\n"
@@ -154,6 +156,40 @@ first one of the process that serves the pages, which downloads the histories. {
 {as_markdown(lines)}
 
 {summary(lines, [])}
+"""
+    )
+
+
+def write_lake_document(lines: list[Line]) -> None:
+    """Replace the page about lakes at size with these results."""
+    packages = ", ".join(f"{name} {version(name)}" for name in LAKE_PACKAGES)
+    LAKE_DOCUMENT.write_text(
+        f"""# Benchmarks of lakes
+
+Made by `make bench-lake` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores,
+{platform.system()}, Python {platform.python_version()}; {packages}.
+
+The lake has 2,000 runs of 1,000 steps and 200 keys: random walks of floats of which all 52 bits
+differ, a fifth of the keys at every tenth step, and one key each of integers, texts and lists. They
+are stored as they are pulled, and packed by `Lake.pack`. The 20,000 runs have three such keys, and
+no exports. Catalogs are simulated (`benchmarks/simulate.py`), with 2 kB of config and summary per
+run. Times are processor times, and beside them the time by the clock, of the best of nine turns;
+both sides of a ratio are measured alternately in one process. The goals are those of the project's
+design, and are compared with processor times; of catalogs, with the median by the clock.
+
+{as_markdown(lines)}
+
+{summary(lines, [])}
+
+"Bare polars" reads one Parquet file with nothing but the values of the key, without the run and the
+step of each: what no packed table can be faster than if it decodes them in the same way. Runlake
+decodes the row groups of one key with pyarrow.
+
+Not in the table, because tests check it (`make thorough`): processes that are killed while they
+pack, compact, expire, take a snapshot or publish, with a reader that checks every row meanwhile
+(`test_packed_kills.py` and `test_snapshot_kills.py` in `tests/faults`); workers of Dask that are
+killed, and a task that kills its workers (`tests/cluster`); equal answers of polars, DuckDB, Daft,
+Sail and Dask (`tests/engines`).
 """
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from runlake.cache.layout import LAYOUT_VERSION, RunDirectory
 from runlake.cache.store import LastOffer, StoredManifest
 from runlake.lake.packed.commit import Change, commit
 from runlake.lake.packed.numbers import take_numbers
-from runlake.lake.packed.place import STATS, PackedPlace
+from runlake.lake.packed.place import FLOATS, INTEGERS, STATS, PackedPlace
+from runlake.lake.packed.rows import KeyValues, RunToPack, RunValues
 from runlake.lake.packed.schemas import SCHEMAS
-from runlake.lake.packed.segments import PackedRun, Segment, write_rows
+from runlake.lake.packed.segments import PackedRun, Segment, write_rows, write_segments
 from runlake.lake.packed.sources import read_sources
 from runlake.lake.packed.table import open_tables
-from runlake.values import RunPath
+from runlake.values import STEP, RunPath
 
 BACKEND = "https://api.wandb.ai"
 ENTITY = "team"
@@ -130,6 +131,49 @@ def simulate_stats(root: Path, n_keys: int, *, seed: int = 0) -> None:
             ]
             fields = {one.relative: one.fields for one in some}
             commit(tables, Change(Segment([file], runs), fields))
+
+
+def simulate_values(root: Path, keys: Sequence[str], n_steps: int, *, seed: int = 0) -> None:
+    """Pack the runs of a simulated catalog, with random walks that are in no export.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache, with a catalog.
+    keys : sequence of str
+        The keys of each run.
+    n_steps : int
+        Number of values of each key, at the steps 0, 1, ...
+    seed : int
+        Of the random values.
+    """
+    place = PackedPlace(root)
+    sources = read_sources(root, has_fields=True) or []
+    with open_tables(place, creates=True) as tables:
+        first = take_numbers(place, len(sources))
+        runs = (
+            RunToPack(one.directory(root), one.text or "", number)
+            for number, one in enumerate(sources, first)
+        )
+        fields = {one.relative: one.fields for one in sources}
+        for segment in write_segments(place, _walks(runs, keys, n_steps, seed)):
+            mine = {one.directory: fields[one.directory] for one in segment.runs}
+            commit(tables, Change(segment, mine))
+
+
+def _walks(
+    runs: Iterable[RunToPack], keys: Sequence[str], n_steps: int, seed: int
+) -> Iterator[RunValues]:
+    chance = np.random.default_rng(seed)
+    steps = pl.Series(np.arange(n_steps))
+    axis = KeyValues(STEP, "int64", INTEGERS, steps, steps, None)
+    for run in runs:
+        walks = chance.normal(size=(len(keys), n_steps)).cumsum(axis=1)
+        cells = [
+            KeyValues(key, "double", FLOATS, steps, pl.Series(walk), None)
+            for key, walk in zip(keys, walks, strict=True)
+        ]
+        yield RunValues(run, n_steps, [axis, *cells])
 
 
 def _stats(numbers: np.ndarray, n_keys: int, chance: np.random.Generator) -> pl.DataFrame:

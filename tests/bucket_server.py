@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ class Traffic:
     """Requests to the storage, in the order in which they were answered."""
 
     requests: list[tuple[str, str, int]] = field(default_factory=list)
+    n_begun: int = 0
 
     def note(self, method: str, path: str, n_bytes: int) -> None:
         self.requests.append((method, path, n_bytes))
@@ -49,11 +51,14 @@ class CountingServer(ThreadedMotoServer):
 
     def _counted(self, app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
         def answer(environ: Mapping[str, Any], start_response: Any) -> Iterator[bytes]:
+            self.traffic.n_begun += 1
             n_bytes = 0
-            for part in app(environ, start_response):
-                n_bytes += len(part)
-                yield part
-            self.traffic.note(environ["REQUEST_METHOD"], environ["PATH_INFO"], n_bytes)
+            try:
+                for part in app(environ, start_response):
+                    n_bytes += len(part)
+                    yield part
+            finally:
+                self.traffic.note(environ["REQUEST_METHOD"], environ["PATH_INFO"], n_bytes)
 
         return answer
 
@@ -96,6 +101,9 @@ class Storage:
         seen = Traffic()
         start = len(self.traffic.requests)
         yield seen
+        # A client has the last byte of an answer before the server has noted it.
+        while len(self.traffic.requests) < self.traffic.n_begun:
+            time.sleep(0.001)
         seen.requests += self.traffic.requests[start:]
 
 
