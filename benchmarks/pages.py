@@ -85,9 +85,13 @@ IS_SCREEN_DRAWN = """
 """
 IS_VIEW_DRAWN = """
 () => {
-  const place = document.elementFromPoint(innerWidth / 3, innerHeight / 2);
-  const box = place?.closest(".cell");
-  return box ? Boolean(box.dataset.state) : !place?.classList.contains("grid");
+  const isSeen = (box) => {
+    const { top, bottom } = box.getBoundingClientRect();
+    return bottom > 0 && top < innerHeight;
+  };
+  const grids = [...document.querySelectorAll(".grid")].filter(isSeen);
+  const boxes = grids.flatMap((grid) => [...grid.children]).filter(isSeen);
+  return grids.every((grid) => grid.childElementCount) && boxes.every((box) => box.dataset.state);
 }
 """
 # Frames of a second in which the chart under the pointer is panned.
