@@ -7,6 +7,7 @@ import math
 import httpx
 import polars as pl
 import pytest
+from tests.chart_payloads import decoded
 from tests.http_logging import LoggedRun
 from tests.integration.test_media import IMAGES, PAGE, cell, named
 from tests.pages.serving import served
@@ -119,6 +120,14 @@ def test_a_chart_says_for_how_many_points_it_stands(client, run):
     assert chart["payload"]["notes"][0] == "10 of 50 points"
 
 
+def test_charts_of_one_answer_share_equal_numbers(client, run):
+    answer = get(client, run, "charts.json", key=["top", "loss"], x="_step").json()
+    curves = [one["payload"]["curves"][0] for one in answer["charts"]]
+    assert curves[0]["x"] == curves[1]["x"]
+    assert curves[0]["y"] != curves[1]["y"]
+    assert decoded(answer["buffers"][curves[0]["x"]]).tolist() == list(range(50))
+
+
 def test_a_range_has_only_its_points_and_their_neighbours(client, run):
     query = {"key": "top", "x": "_step", "low": "10.5", "high": "20"}
     (chart,) = get(client, run, "charts.json", **query).json()["charts"]
@@ -127,17 +136,15 @@ def test_a_range_has_only_its_points_and_their_neighbours(client, run):
 
 def test_smoothing_in_a_range_counts_the_points_before_it(client, run):
     query = {"key": "top", "x": "_step", "smooth": "0.9"}
-    (whole,) = get(client, run, "charts.json", **query).json()["charts"]
-    (part,) = get(client, run, "charts.json", low="40", high="49", **query).json()["charts"]
+    whole = get(client, run, "charts.json", **query).json()
+    part = get(client, run, "charts.json", low="40", high="49", **query).json()
     assert curve_of(part)[1] == pytest.approx(curve_of(whole)[1][-10:], rel=1e-5)
 
 
-def curve_of(chart):
-    from tests.chart_payloads import decoded
-
-    payload = chart["payload"]
-    curve = payload["curves"][0]
-    return [decoded(payload["buffers"][curve[name]]).tolist() for name in ("x", "y")]
+def curve_of(answer):
+    (chart,) = answer["charts"]
+    curve = chart["payload"]["curves"][0]
+    return [decoded(answer["buffers"][curve[name]]).tolist() for name in ("x", "y")]
 
 
 def test_an_unknown_key_has_a_reason(client, run):

@@ -5,6 +5,7 @@ const runlakeCharts = (() => {
   "use strict";
 
   const ARRAYS = { f4: Float32Array, f8: Float64Array, u1: Uint8Array };
+  const NUMBERS = ["x", "y", "marks", "raw", "low", "high"];
   const MARKS = ["", "NaN", "\u221e", "-\u221e", "\u2264 0"];
   const [NAN, INFINITY, BELOW_LOG] = [1, 2, 4];
   const ZOOM_STEP = 0.25;
@@ -20,6 +21,13 @@ const runlakeCharts = (() => {
       return Float64Array.from(new Float32Array(bytes.buffer), (step) => (sum += step));
     }
     return new ARRAYS[kind](bytes.buffer);
+  }
+
+  // The numbers that the curves of a payload name: its buffers may be those of other charts too.
+  function arraysOf({ curves, buffers }) {
+    const places = curves.flatMap((curve) => NUMBERS.map((name) => curve[name]));
+    const named = new Set(places.filter((place) => place !== undefined));
+    return new Map([...named].map((place) => [place, decode(buffers[place])]));
   }
 
   // The points of all curves in one ascending x axis. Equal values of x stay separate points.
@@ -196,14 +204,14 @@ const runlakeCharts = (() => {
 
     // Draw another payload in the same place: the same curves, with other points.
     update(payload) {
-      const arrays = payload.buffers.map(decode);
+      const arrays = arraysOf(payload);
       const [known, before] = [this.curves, this.legendOf(this.payload)];
       this.payload = payload;
       this.isLog = this.isLog ?? payload.y.log;
       this.curves = payload.curves.map((curve) => {
         const found = { ...curve };
-        for (const name of ["x", "y", "marks", "raw", "low", "high"])
-          if (curve[name] !== undefined) found[name] = arrays[curve[name]];
+        for (const name of NUMBERS)
+          if (curve[name] !== undefined) found[name] = arrays.get(curve[name]);
         return found;
       });
       this.joinCurves();

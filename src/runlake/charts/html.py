@@ -105,11 +105,20 @@ def height_of(drawing: Drawing) -> int:
     return HEIGHT + AROUND + min(n_lines * LEGEND_LINE, MAX_LEGEND)
 
 
-def payload_of(drawing: Drawing) -> dict[str, Any]:
-    """Return what ``chart.js`` needs to draw a chart, as an object for JSON."""
-    buffers = Buffers()
+def payload_of(drawing: Drawing, shared: Buffers | None = None) -> dict[str, Any]:
+    """Return what ``chart.js`` needs to draw a chart, as an object for JSON.
+
+    Parameters
+    ----------
+    drawing : Drawing
+        The chart.
+    shared : Buffers, optional
+        Gets the numbers of the chart, if several charts store equal numbers once. The payload has
+        no ``buffers`` then: whoever draws it adds those.
+    """
+    buffers = Buffers() if shared is None else shared
     curves = [_curve_of(curve, place, buffers) for place, curve in enumerate(drawing.curves)]
-    return {
+    payload = {
         "title": drawing.heading,
         "notes": drawing.remarks,
         "height": HEIGHT,
@@ -121,8 +130,8 @@ def payload_of(drawing: Drawing) -> dict[str, Any]:
         },
         "y": {"log": drawing.y.is_log, "range": [drawing.y.low, drawing.y.high]},
         "curves": curves,
-        "buffers": buffers.stored,
     }
+    return payload if shared is not None else {**payload, "buffers": buffers.stored}
 
 
 def _curve_of(curve: Curve, place: int, buffers: Buffers) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from runlake.charts.buffers import Buffers
 from runlake.charts.chart import Chart
 from runlake.charts.html import payload_of
 from runlake.charts.names import counted
@@ -39,8 +40,9 @@ def draw_charts(columns: Columns, run: Run, keys: Sequence[str], view: View) -> 
     Returns
     -------
     dict
-        ``end``, the step after the last one that the charts show, and ``charts``: per key a
-        ``payload``, or a ``reason`` why there is none.
+        ``end``, the step after the last one that the charts show; ``charts``: per key a
+        ``payload``, or a ``reason`` why there is none; and ``buffers``, the numbers of all
+        payloads: charts of one run mostly have one x axis.
     """
     contents = columns.contents(run, view.end)
     names = list(dict.fromkeys(keys))
@@ -52,17 +54,19 @@ def draw_charts(columns: Columns, run: Run, keys: Sequence[str], view: View) -> 
         if key in contents.facts or key == STEP:
             by_axis.setdefault(STEP if axis == key else axis, []).append(key)
     drawn: dict[str, dict[str, Any]] = {}
+    buffers = Buffers()
     for axis, some in by_axis.items():
         read = columns.read(run, some, axis, contents, view.high)
         for key in some:
-            drawn[key] = _chart_of(columns, run, key, axis, read[key], view)
+            drawn[key] = _chart_of(columns, run, key, axis, read[key], view, buffers)
     ends = [one.pop("end") for one in drawn.values()]
     found = [{"key": key, **(drawn.get(key) or _unknown(key, contents))} for key in names]
     if contents.lacking is not None:
         for one in found:
             if "payload" in one:
                 one["payload"]["notes"].append(f"incomplete on disk: {contents.lacking}")
-    return {"end": min(ends, default=contents.end), "charts": found}
+    end = min(ends, default=contents.end)
+    return {"end": end, "charts": found, "buffers": buffers.stored}
 
 
 def _unknown(key: str, contents: Contents) -> dict[str, Any]:
@@ -70,7 +74,7 @@ def _unknown(key: str, contents: Contents) -> dict[str, Any]:
 
 
 def _chart_of(
-    columns: Columns, run: Run, key: str, axis: str, rows: Rows, view: View
+    columns: Columns, run: Run, key: str, axis: str, rows: Rows, view: View, buffers: Buffers
 ) -> dict[str, Any]:
     if not rows.is_whole and (view.low is not None or view.high is not None):
         steps = _steps_of(rows.frame, axis, view)
@@ -80,7 +84,7 @@ def _chart_of(
     frame, axis = _with_axis(rows.frame, key, axis, notes)
     sampled_from = None if rows.is_whole else rows.n_rows
     try:
-        payload = chart_payload(frame, key, axis, view, notes, sampled_from)
+        payload = chart_payload(frame, key, axis, view, notes, sampled_from, buffers)
     except InvalidArgument as error:
         return {"reason": str(error), "end": rows.end}
     return {"payload": payload, "end": rows.end}
@@ -93,6 +97,7 @@ def chart_payload(
     view: View,
     notes: Sequence[str] = (),
     n_points: int | None = None,
+    shared: Buffers | None = None,
 ) -> dict[str, Any]:
     """Return the payload of a chart of one key.
 
@@ -108,6 +113,8 @@ def chart_payload(
         Facts to show below the curve.
     n_points : int, optional
         Number of rows that the frame was chosen from.
+    shared : Buffers, optional
+        Gets the numbers, as for `payload_of`.
 
     Raises
     ------
@@ -130,7 +137,7 @@ def chart_payload(
     )
     curve = chart.curves[0]
     counts = {"shown": len(curve.x), "all": max(curve.n_points, len(curve.x))}
-    return {**payload_of(chart.drawing), "height": HEIGHT, "counts": counts}
+    return {**payload_of(chart.drawing, shared), "height": HEIGHT, "counts": counts}
 
 
 def _with_axis(

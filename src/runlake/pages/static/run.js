@@ -95,6 +95,13 @@
     }
   }
 
+  // The charts of one answer share their numbers.
+  async function readCharts(asked) {
+    const answer = await runlakeData(`${stream}charts`, asked);
+    for (const { payload } of answer.charts) if (payload) payload.buffers ??= answer.buffers;
+    return answer;
+  }
+
   // Cells: the place of one chart each.
 
   class Cell {
@@ -211,7 +218,7 @@
       }
       const asked = range ? { low: range[0], high: range[1] } : {};
       try {
-        const answer = await runlakeData(`${stream}charts`, { key: this.key, ...view(), ...known(), ...asked });
+        const answer = await readCharts({ key: this.key, ...view(), ...known(), ...asked });
         if (mine !== this.ticket || !this.chart) return;
         const [{ payload }] = answer.charts;
         if (!payload) return;
@@ -318,7 +325,7 @@
     const points = runlakeData.isStatic ? { points: STATIC_POINTS } : { ...view(), ...known() };
     try {
       const keys = some.map((cell) => cell.key);
-      const answer = await runlakeData(`${stream}charts`, { key: keys, ...points });
+      const answer = await readCharts({ key: keys, ...points });
       say("problem", "");
       answer.charts.forEach((chart, i) => {
         const cell = some[i];
