@@ -1,6 +1,7 @@
 """Files and artifacts on pages: any name and any content is shown, and nothing of it runs."""
 
 import hashlib
+import re
 from urllib.parse import quote
 
 import httpx
@@ -118,6 +119,16 @@ def test_an_artifact_shows_its_lineage(open_page, logged):
     page.goto(f"{logged.base_url}/local/pages/runs/two/artifacts")
     assert page.get_by_role("link", name="data:v0").is_visible()
     assert opened.wrongs == []
+
+
+def test_times_are_written_for_people_and_no_column_is_empty(get):
+    text = get("/local").text
+    assert re.search(r"<td>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC</td>", text)
+    assert "Runs</th>" not in text
+    for path in (RUN, f"{RUN}/files", "/local/pages/artifacts/dataset/data/v0"):
+        text = get(path).text
+        assert re.search(r"\d\d:\d\d:\d\d UTC<", text)
+        assert not re.search(r">\d{4}-\d\d-\d\dT", text)
 
 
 def test_the_addresses_that_the_sdk_prints_lead_to_pages(get, logged):

@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -249,7 +250,7 @@ def _templates() -> jinja2.Environment:
         "has_uplot": static_files().keys() >= set(UPLOT_FILES),
         "NOWHERE": NOWHERE,
     }
-    environment.filters["readable"] = readable
+    environment.filters |= {"readable": readable, "moment": moment}
     return environment
 
 
@@ -332,6 +333,22 @@ def plain_json(value: Any) -> Any:
 def readable(value: Any) -> str:
     """Return a value as indented JSON, for people."""
     return json.dumps(plain_json(value), indent=2, ensure_ascii=False)
+
+
+def moment(text: Any) -> str:
+    """Return a time that a backend wrote in ISO 8601 as people read it; times have no zone but UTC.
+
+    Examples
+    --------
+    >>> moment("2026-01-31T09:05:07.123456+02:00"), moment(None), moment("soon")
+    ('2026-01-31 07:05:07 UTC', '', 'soon')
+    """
+    try:
+        found = datetime.fromisoformat(str(text or ""))
+    except ValueError:
+        return str(text or "")
+    found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return f"{found:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def flat_frame(frame: pl.DataFrame) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from runlake.exports.manifest import STATES_UNDER_WAY
 from runlake.pages.addresses import path_of
-from runlake.pages.responses import base_of, is_copy, link_to, page
+from runlake.pages.responses import base_of, is_copy, link_to, moment, page
 from runlake.pages.run.shared import path_of as run_path
 from runlake.pages.source import in_thread, source_of
 from runlake.public.run.run import Run
@@ -111,7 +111,7 @@ def _facts_of(run: Run) -> list[tuple[str, str]]:
     fields = run.load()
     user = (fields.get("user") or {}).get("username") or (fields.get("user") or {}).get("name")
     facts = [
-        ("Started", run.created_at if "createdAt" in fields else None),
+        ("Started", moment(fields.get("createdAt"))),
         ("By", user),
         ("Group", fields.get("group")),
         ("Job type", fields.get("jobType")),
