@@ -195,6 +195,37 @@ def test_runs_are_selected_by_keyboard_and_keep_their_colours(site, open_page):
     assert opened.wrongs == []
 
 
+def test_rows_change_while_runs_go_on(backend, site, open_page):
+    rows = [{"_step": step, "loss": 1 / (step + 1)} for step in range(3)]
+    running = LoggedRun(backend, "first", "moving").log(*rows).summarize({"loss": 0.5})
+    opened = open_page(f"{site}/moving/workspace?column=summary.loss")
+    page = opened.page
+    wait_for_charts(page)
+    page.evaluate("window.isSame = document.querySelector('.grid figure')")
+    box = page.get_by_label("Select run-first")
+    box.focus()
+    running.summarize({"loss": 0.25})
+    come_back(page)
+    expect(page.locator("tr[data-run=first] td.number")).to_have_text("0.25")
+    LoggedRun(backend, "second", "moving").log(*rows).finish()
+    come_back(page)
+    expect(page.locator("#runs tbody tr")).to_have_count(2)
+    expect(page.locator("#runs .line span").first).to_have_text("2 runs")
+    expect(box).to_be_focused()
+    running.finish()
+    come_back(page)
+    expect(page.locator("tr[data-run=first] .state")).to_have_text("finished")
+    # The curves stay as they are.
+    assert page.evaluate("window.isSame === document.querySelector('.grid figure')")
+    assert page.url.endswith("column=summary.loss")
+    assert opened.wrongs == []
+
+
+def come_back(page):
+    """Return to a tab: what changes is read then, as it is after some seconds."""
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
 def test_groups_have_a_mean_with_a_band(site, open_page):
     opened = open_page(f"{site}/seeds")
     page = opened.page

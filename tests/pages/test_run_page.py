@@ -285,6 +285,30 @@ def test_values_are_searched(open_page, backend):
     assert page.locator("#values tbody tr:visible").text_content().strip() == "net.depth2"
 
 
+def test_values_of_a_running_run_change_on_the_page(open_page, backend):
+    run = LoggedRun(backend, "changing", "pages-browser")
+    page = open_page(run, "/summary")
+    assert "no summary" in page.locator(".empty").text_content()
+    run.summarize({"best": 1.0, "last": 1.0})
+    come_back_for(page, "#values th:text-is('best')")
+    page.get_by_label("Search").fill("best")
+    run.summarize({"best": 2.5, "last": 1.0}).finish()
+    come_back_for(page, ".state[data-state=finished]")
+    assert page.locator("#values tbody tr:visible").text_content().strip() == "best2.5"
+    assert page.get_by_label("Search").evaluate("(box) => box === document.activeElement")
+
+
+def come_back_for(page, selector):
+    """Return to a tab until it shows what has changed, which takes seconds if one only waits."""
+
+    def is_shown():
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.wait_for_timeout(100)
+        return page.locator(selector).count() > 0
+
+    wait_until(is_shown)
+
+
 def test_pulled_runs_are_shown_without_their_backend(open_page, backend, wide, tmp_path):
     lake = pulled_lake(backend, wide, tmp_path)
     with served(LakeSource(lake)) as address:

@@ -179,6 +179,7 @@ def page_values(
     n_pages = max(1, -(-total // view.per_page))
     return {
         "view": view,
+        "is_live": is_live,
         "error": error,
         "total": total,
         "n_pages": n_pages,

@@ -39,11 +39,5 @@
 
   toEnd();
   if (box.dataset.live === undefined) return;
-  (async () => {
-    for (;;) {
-      await new Promise((done) => setTimeout(done, PAUSE));
-      // A failed request is tried again.
-      if (!document.hidden) await update().catch(() => {});
-    }
-  })();
+  runlakeData.repeat(() => PAUSE, update);
 })();

@@ -38,7 +38,27 @@ const runlakeData = (() => {
     return fetched(file, options);
   }
 
-  runlakeData.isStatic = isStatic;
+  // Call a function again and again while the page is seen, and at once when a reader comes back to
+  // it, until it returns false. The pause is in milliseconds. What fails is tried again.
+  async function repeat(pauseOf, call) {
+    for (;;) {
+      await new Promise((done) => {
+        const timer = setTimeout(done, pauseOf());
+        const again = () => (clearTimeout(timer), done());
+        document.addEventListener("visibilitychange", again, { once: true });
+      });
+      if (!document.hidden && (await call().catch(() => null)) === false) return;
+    }
+  }
+
+  // Return this page as it is now; null if another one comes in its place, such as the login.
+  async function readPage() {
+    const answer = await fetch(location.href);
+    if (!answer.ok || answer.redirected) return null;
+    return new DOMParser().parseFromString(await answer.text(), "text/html");
+  }
+
+  Object.assign(runlakeData, { isStatic, repeat, readPage });
   // The address of data in another format, for links: runlakeData.address("history", {}, "csv").
   runlakeData.address = (name, parameters = {}, suffix = "json") =>
     root.dataset.base + addressOf(name, parameters).replace(/\.json(?=$|\?)/, `.${suffix}`);

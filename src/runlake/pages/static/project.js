@@ -8,6 +8,8 @@
   const AT_ONCE = 2;
   const NEAR = "300px";
   const PAUSE = 150;
+  // How often the rows are read again: while one of their runs is under way, and else.
+  const [BUSY, QUIET] = [5000, 30000];
   // How much more than the visible range a zoomed chart reads on each side, to be moved.
   const MARGIN = 0.5;
 
@@ -150,9 +152,11 @@
   // Choices.
 
   let going = null;
+  let nChanges = 0;
 
   async function go(address, { keeps = "pushState" } = {}) {
     going?.abort();
+    nChanges++;
     going = new AbortController();
     const { signal } = going;
     let [made, url] = [null, address];
@@ -174,8 +178,7 @@
   }
 
   function change(made) {
-    const active = document.activeElement;
-    const focus = active?.dataset.focus ?? active?.id;
+    const focus = focusOf();
     const isOpen = document.querySelector("details.filter")?.open;
     const section = made.querySelector("#charts");
     for (const old of document.querySelectorAll("[data-part]")) {
@@ -187,10 +190,65 @@
     const filter = document.querySelector("details.filter");
     if (filter && isOpen) filter.open = true;
     start();
+    setFocus(focus);
+  }
+
+  function focusOf() {
+    const active = document.activeElement;
+    return active?.dataset.focus ?? active?.id;
+  }
+
+  function setFocus(focus) {
     if (!focus) return;
     const candidates = [...document.querySelectorAll("[data-focus], [id]")];
     const same = candidates.find((one) => (one.dataset.focus ?? one.id) === focus);
     same?.focus({ preventScroll: true });
+  }
+
+  // Rows of runs that go on.
+
+  const namesOf = (part) => [...part.querySelectorAll("tr[data-run]")].map((row) => row.dataset.run);
+  // What decides about the place of rows and cells.
+  const frameOf = (part) =>
+    JSON.stringify([
+      namesOf(part),
+      part.querySelector("thead")?.textContent,
+      part.querySelector(".line span")?.textContent,
+    ]);
+
+  function showRows(fresh) {
+    const old = document.getElementById("runs");
+    if (frameOf(old) === frameOf(fresh)) {
+      const rows = [...old.querySelectorAll("tr[data-run]")];
+      [...fresh.querySelectorAll("tr[data-run]")].forEach((row, i) => {
+        // The first cell has what the reader chose.
+        [...row.cells].slice(1).forEach((cell, c) => {
+          const shown = rows[i].cells[c + 1];
+          if (shown.innerHTML !== cell.innerHTML) shown.replaceWith(document.adoptNode(cell));
+        });
+      });
+      return;
+    }
+    const [focus, place] = [focusOf(), old.querySelector(".scrolled")];
+    const [left, top] = [place?.scrollLeft ?? 0, place?.scrollTop ?? 0];
+    old.replaceWith(document.adoptNode(fresh));
+    fresh.querySelector(".scrolled")?.scrollTo(left, top);
+    start();
+    setFocus(focus);
+  }
+
+  async function readRows() {
+    const [address, change] = [location.href, nChanges];
+    const made = await runlakeData.readPage();
+    const fresh = made?.getElementById("runs");
+    // A choice that was made meanwhile counts.
+    if (!fresh || address !== location.href || change !== nChanges) return;
+    showRows(fresh);
+  }
+
+  function pauseOf() {
+    const isBusy = document.querySelector("#runs .state:is([data-state=running], [data-state=pending])");
+    return isBusy ? BUSY : QUIET;
   }
 
   function addressOf(form, submitter) {
@@ -221,6 +279,7 @@
   let selecting = 0;
   document.addEventListener("change", (event) => {
     const { target } = event;
+    nChanges++;
     if (target.form?.id === "runs") {
       clearTimeout(selecting);
       const { form } = target;
@@ -262,4 +321,5 @@
 
   start();
   startCharts();
+  if (document.querySelector("#runs[data-live]")) runlakeData.repeat(pauseOf, readRows);
 })();

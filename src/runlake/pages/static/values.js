@@ -1,20 +1,55 @@
-// Shows only those rows of a table of values whose text has all words of the search.
+// Shows only those rows of a table of values whose text has all words of the search, and reads the
+// values of a running run again.
 (() => {
   "use strict";
 
-  const input = document.getElementById("filter");
-  const found = document.getElementById("found");
-  const rows = [...document.querySelectorAll("#values tbody tr")];
-  const texts = rows.map((row) => row.textContent.toLowerCase());
+  const PAUSE = 3000;
+  const section = document.getElementById("values-part");
+  const badge = document.querySelector(".state");
 
-  input?.form.addEventListener("submit", (event) => event.preventDefault());
-  input?.addEventListener("input", () => {
+  function filter() {
+    const input = document.getElementById("filter");
+    if (!input) return;
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     let n = 0;
-    rows.forEach((row, i) => {
-      row.hidden = !words.every((word) => texts[i].includes(word));
+    for (const row of section.querySelectorAll("tbody tr")) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
       n += !row.hidden;
+    }
+    document.getElementById("found").textContent = `${n.toLocaleString("en-US")} values`;
+  }
+
+  section.addEventListener("submit", (event) => event.preventDefault());
+  section.addEventListener("input", filter);
+
+  // Only what differs is replaced: a reader may have opened a value, or write into the search.
+  function show(fresh) {
+    const [old, made] = [section, fresh].map((one) => one.querySelector("tbody"));
+    if (!old || !made) {
+      section.replaceChildren(...document.adoptNode(fresh).childNodes);
+      return;
+    }
+    const known = new Map([...old.rows].map((row) => [row.cells[0].textContent, row]));
+    const rows = [...made.rows].map((row) => {
+      const same = known.get(row.cells[0].textContent);
+      const isSame = same?.cells[1].textContent === row.cells[1].textContent;
+      return isSame ? same : document.adoptNode(row);
     });
-    found.textContent = `${n.toLocaleString("en-US")} values`;
-  });
+    if (rows.length !== old.rows.length || rows.some((row) => !row.isConnected))
+      old.replaceChildren(...rows);
+  }
+
+  async function update() {
+    const made = await runlakeData.readPage();
+    const fresh = made?.getElementById("values-part");
+    if (!fresh) return true;
+    show(fresh);
+    filter();
+    const state = made.querySelector(".state");
+    badge.textContent = badge.dataset.state = state.dataset.state;
+    return state.dataset.live !== undefined;
+  }
+
+  if (badge.dataset.live !== undefined) runlakeData.repeat(() => PAUSE, update);
 })();
