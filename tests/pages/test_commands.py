@@ -1,7 +1,10 @@
 """``runlake view`` and ``runlake export-page``."""
 
+import asyncio
+import contextlib
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -12,7 +15,10 @@ from typer.main import get_command
 
 import runlake
 from runlake.errors import InvalidArgument
+from runlake.pages.admission import Admission
+from runlake.pages.app import build_pages
 from runlake.pages.command import export_app
+from runlake.pages.source import LakeSource
 from runlake.pages.target import open_target
 
 # A pull stores some files of each run, and pages of pulled runs list these.
@@ -90,9 +96,11 @@ def test_a_lake_without_a_directory_is_that_of_the_settings(lake, monkeypatch, t
         export_page("--nosuch")
 
 
-def test_view_serves_this_machine_only(lake):
+@contextlib.contextmanager
+def viewing(lake, *options):
+    """Run ``runlake view`` of a run; yields the address that it prints."""
     code = "from runlake.pages.command import view_app; view_app()"
-    words = ["local/viewed/one", "--lake", str(lake), "--port", "0"]
+    words = ["local/viewed/one", "--lake", str(lake), "--port", "0", *options]
     with subprocess.Popen(
         [sys.executable, "-c", code, *words],
         stdout=subprocess.PIPE,
@@ -101,15 +109,67 @@ def test_view_serves_this_machine_only(lake):
     ) as process:
         try:
             assert process.stdout is not None
-            address = process.stdout.readline().rpartition(" at ")[2].strip()
-            assert address.endswith("/local/viewed/runs/one")
-            with httpx.Client(timeout=60, trust_env=False) as client:
-                answer = client.get(address)
-                assert answer.status_code == 200
-                assert "run-one" in answer.text
-                assert "Log out" not in answer.text
-                refused = client.get(address, headers={"Host": "evil.example"})
-                assert refused.status_code == 421
-                assert "run-one" not in refused.text
+            yield process.stdout.readline().rpartition(" at ")[2].strip()
         finally:
             process.terminate()
+
+
+def visitor(**options):
+    return httpx.Client(timeout=60, trust_env=False, **options)
+
+
+def test_view_serves_only_who_has_its_address(lake):
+    with viewing(lake) as address, visitor() as browser, visitor() as other:
+        page, _, token = address.partition("?token=")
+        assert page.endswith("/local/viewed/runs/one")
+        assert len(token) >= 32
+        for wrong in (page, f"{page}?token=", f"{page}?token={token}x", f"{page}/history.csv"):
+            refused = other.get(wrong)
+            assert refused.status_code == 401
+            assert "run-one" not in refused.text
+            assert token not in refused.text
+        answer = browser.get(f"{page}?smooth=0.5&token={token}")
+        assert answer.status_code == 303
+        assert answer.headers["location"] == f"{urlsplit(page).path}?smooth=0.5"
+        cookie = answer.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=lax" in cookie
+        assert token.lower() not in cookie
+        shown = browser.get(page)
+        assert shown.status_code == 200
+        assert "run-one" in shown.text
+        assert "Log out" not in shown.text
+        table = f"{page}/history.csv"
+        assert other.get(table, headers={"Authorization": f"Bearer {token}"}).status_code == 200
+        assert other.get(table, headers={"Authorization": "Bearer x"}).status_code == 401
+        # An address with two slashes would lead to another site.
+        origin = page.removesuffix("/local/viewed/runs/one")
+        away = browser.get(f"{origin}//evil.example/?token={token}")
+        assert away.headers["location"] == "/"
+
+
+def test_an_address_for_the_command_line_of_a_browser_opens_once(lake):
+    pages = Admission(build_pages(LakeSource(runlake.Lake(lake))), 1234)
+    address = pages.address_for_once("http://127.0.0.1:1234/local/viewed/runs/one")
+
+    async def statuses():
+        transport = httpx.ASGITransport(pages)
+        async with (
+            httpx.AsyncClient(transport=transport) as browser,
+            httpx.AsyncClient(transport=transport) as thief,
+        ):
+            asked = [(browser, address), (thief, address), (browser, address.partition("?")[0])]
+            return [(await client.get(url)).status_code for client, url in asked]
+
+    assert asyncio.run(statuses()) == [303, 401, 200]
+
+
+def test_view_serves_this_machine_only(lake):
+    with viewing(lake, "--no-token") as address, visitor() as client:
+        assert address.endswith("/local/viewed/runs/one")
+        answer = client.get(address)
+        assert answer.status_code == 200
+        assert "run-one" in answer.text
+        refused = client.get(address, headers={"Host": "evil.example"})
+        assert refused.status_code == 421
+        assert "run-one" not in refused.text

@@ -68,6 +68,14 @@ def view(
     open_browser: Annotated[
         bool, typer.Option("--open", help="Open the page in the browser.")
     ] = False,
+    no_token: Annotated[
+        bool,
+        typer.Option(
+            "--no-token",
+            help="Show the pages to every user of this machine, not only to browsers that opened "
+            "the printed address with the token in it.",
+        ),
+    ] = False,
 ) -> None:
     """Show projects and runs in the browser, until Ctrl-C."""
     from runlake.pages.serving import serve_pages
@@ -75,7 +83,14 @@ def view(
 
     shown = open_target(target, lake)
     ports = (DEFAULT_PORT, 0) if port is None else (port,)
-    serve_pages(shown.source, shown.path, ports, open_browser=open_browser, say=_say(shown))
+    serve_pages(
+        shown.source,
+        shown.path,
+        ports,
+        open_browser=open_browser,
+        has_token=not no_token,
+        say=_say(shown),
+    )
 
 
 def _say(shown: Target) -> Callable[[str], None]:

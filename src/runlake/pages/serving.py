@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runlake.errors import InvalidArgument
 from runlake.pages.addresses import path_of
+from runlake.pages.admission import Admission
 from runlake.pages.app import build_pages
 from runlake.pages.source import Source
 
@@ -27,6 +28,7 @@ def serve_pages(
     ports: Sequence[int],
     *,
     open_browser: bool,
+    has_token: bool = True,
     say: Callable[[str], None],
 ) -> None:
     """Serve the pages of a source until the process is interrupted.
@@ -41,6 +43,9 @@ def serve_pages(
         The first of them that is free is used; 0 is any free one.
     open_browser : bool
         Open the first page in a browser.
+    has_token : bool
+        Only visitors who have the address that ``say`` gets may read the pages, and no other users
+        of this machine.
     say : callable
         Gets the address of the first page, once it can be opened.
 
@@ -50,9 +55,14 @@ def serve_pages(
         If none of the ports can be used.
     """
     with contextlib.closing(_listen(ports)) as listener:
-        address = f"http://{HOST}:{listener.getsockname()[1]}{path_of(path) or '/'}"
+        port = listener.getsockname()[1]
+        address = opened = f"http://{HOST}:{port}{path_of(path) or '/'}"
+        pages = build_pages(source)
+        if has_token:
+            pages = admission = Admission(pages, port)
+            address, opened = admission.address(address), admission.address_for_once(address)
         config = uvicorn.Config(
-            OnLoopback(build_pages(source)),
+            OnLoopback(pages),
             log_level="warning",
             access_log=False,
             lifespan="off",
@@ -61,7 +71,7 @@ def serve_pages(
         )
         say(address)
         if open_browser:
-            webbrowser.open(address)
+            webbrowser.open(opened)
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
 
@@ -69,8 +79,8 @@ def serve_pages(
 class OnLoopback:
     """Answers requests to this machine only.
 
-    The pages have no login, so what they show must reach no other site: a site can give its own
-    name the address of this machine, and read what is served here.
+    What the pages show must reach no other site: a site can give its own name the address of this
+    machine, and read what is served here.
 
     Parameters
     ----------
