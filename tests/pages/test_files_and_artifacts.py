@@ -9,6 +9,7 @@ import pytest
 from tests.http_artifacts import log_artifact
 from tests.http_logging import LoggedRun, steps
 from tests.pages.accessibility import faults_of
+from tests.server_process import run_script
 from tests.thorough import some_of
 
 import runlake
@@ -142,6 +143,36 @@ def test_the_addresses_that_the_sdk_prints_lead_to_pages(get, logged):
     assert get("/local/pages/artifacts/wrongtype/data/v0").status_code == 404
     assert get("/local/pages/artifacts/dataset/data/v9").status_code == 404
     assert get("/local/pages/sweeps/nosuch").status_code == 404
+
+
+# A scheduler outside of the SDK starts the runs of a sweep: the backend has none.
+SWEEP = """
+import os
+import wandb
+os.environ |= {"WANDB_SWEEP_ID": "grid1", "WANDB_PROJECT": "swept"}
+for rate in (0.1, 0.2, 0.3):
+    run = wandb.init(config={"lr": rate})
+    run.log({"loss": 1 / rate})
+    print("URL", run.sweep_url)
+    run.finish()
+"""
+
+
+@pytest.mark.thorough
+def test_a_sweep_of_the_sdk_has_a_page_with_its_runs(open_page, backend, tmp_path):
+    printed = run_script(SWEEP, backend, tmp_path)
+    address = next(line.split()[1] for line in printed.splitlines() if line.startswith("URL "))
+    opened = open_page(f"{backend.base_url}/local/swept/sweeps", key=backend.api_key)
+    page = opened.page
+    page.get_by_role("link", name="grid1").click()
+    assert page.url.partition("?")[0] == address.partition("?")[0]
+    assert page.locator("h1").text_content() == "grid1"
+    assert page.locator("dl.properties dd").all_text_contents() == ["FINISHED", "3"]
+    assert page.locator("tbody tr").count() == 3
+    assert faults_of(page) == []
+    page.locator("tbody th a").first.click()
+    page.wait_for_selector(".state[data-state=finished]")
+    assert opened.wrongs == []
 
 
 @pytest.mark.parametrize("scheme", some_of(["light", "dark"]))
