@@ -201,8 +201,11 @@ def measure_keys(folder: Path, browser: Browser, peer: Peer) -> Iterator[Line]:
                 if place % (20 * WINDOW["height"]) == 0:
                     most = max(most, _memory_of(browser, page))
             memory = _memory_of(browser, page)
-            heap = page.evaluate("performance.memory.usedJSHeapSize") / MB
-    peak = f"most on the way: {max(most, memory):.0f} MB; JavaScript heap at the end: {heap:.0f} MB"
+            session = page.context.new_cdp_session(page)
+            session.send("HeapProfiler.collectGarbage")
+            page.wait_for_timeout(1_000)
+            kept = _memory_of(browser, page)
+    peak = f"most on the way: {max(most, memory):.0f} MB; without garbage: {kept:.0f} MB"
     yield Line(
         f"{work}memory of the page after scrolling through all",
         f"{memory:.0f} MB",

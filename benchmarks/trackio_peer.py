@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import statistics
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +23,8 @@ PLACE = Path(__file__).parents[1] / ".venvs" / "trackio"
 PACKAGE = "trackio==0.43.0"
 ROUNDS = 3
 PATIENCE = 60_000
+# How long it may take to store the runs and to begin to serve them.
+START_SECONDS = 120
 ROWS_AT_ONCE = 20_000
 # Logs rows and serves the dashboard, without a request to any other host.
 SERVE = """
@@ -44,6 +48,10 @@ print("READY", found[1], flush=True)
 sys.stdin.read()
 """
 IS_DRAWN = "() => document.querySelector('canvas.marks, .marks svg') && performance.now()"
+
+
+class NotServedError(Exception):
+    """The dashboard does not show the runs, for the reason that the text names."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +84,11 @@ class Peer:
         """Measure how long its dashboard of a project takes."""
         if self.python is None:
             return Times()
-        with self._served(shape, n_runs) as url:
-            loads = [_load(browser, url) for _ in range(ROUNDS)]
+        try:
+            with self._served(shape, n_runs) as url:
+                loads = [_load(browser, url) for _ in range(ROUNDS)]
+        except NotServedError as error:
+            return Times(f"trackio: {error}", f"trackio: {error}")
         interactive = statistics.median(load[0] for load in loads)
         drawn = [load[1] for load in loads if load[1] is not None]
         first = "no chart within 60 s"
@@ -89,8 +100,11 @@ class Peer:
         """Measure how long its dashboard takes to show a long run; it has no finer points."""
         if self.python is None:
             return ""
-        with self._served(shape, 1) as url:
-            _, first = _load(browser, url)
+        try:
+            with self._served(shape, 1) as url:
+                _, first = _load(browser, url)
+        except NotServedError as error:
+            return f"trackio: {error}"
         if first is None:
             return "trackio draws no chart of the run within 60 s"
         return f"trackio: first chart after {first:.2f} s; its zoom reads no finer points"
@@ -113,14 +127,21 @@ class Peer:
             stdout=subprocess.PIPE,
             text=True,
         )
+        # Its output ends with it.
+        limit = threading.Timer(START_SECONDS, process.kill)
+        limit.start()
         try:
             assert process.stdout is not None
             lines: Any = iter(process.stdout.readline, "")
             url = next((one.split()[1] for one in lines if one.startswith("READY ")), None)
             if url is None:
-                raise RuntimeError("trackio's dashboard did not start.")
+                is_late = process.wait(30) == -signal.SIGKILL
+                took = f"took more than {START_SECONDS} s to store them" if is_late else "failed"
+                raise NotServedError(f"not measured, it {took}")
+            limit.cancel()
             yield f"{url.rstrip('/')}/?project=bench"
         finally:
+            limit.cancel()
             process.kill()
             process.wait(30)
 
