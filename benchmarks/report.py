@@ -155,7 +155,7 @@ first one of the process that serves the pages, which downloads the histories. {
 
 The memory of the page is measured where the scroll ends. It has two parts that are not the page's
 own: copies of answers, which Chromium keeps for the debugger that drives it, and garbage that was
-not collected yet. In five starts of the benchmark it was 275 to 289 MB, and up to 315 MB on the
+not collected yet. In six starts of the benchmark it was 275 to 298 MB, and up to 315 MB on the
 way, so this goal is met narrowly. The same scroll without the debugger's log of requests ended at
 175 MB, and at 70 MB without garbage.
 

@@ -14,7 +14,7 @@ MAX_PLAIN, MIN_PLAIN = 5, -4
 
 
 def round_ticks(low: float, high: float, n_ticks: int) -> list[float]:
-    """Return round values within a range, at equal distances.
+    """Return round values within a range, at equal distances; its ends if there are none.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def round_ticks(low: float, high: float, n_ticks: int) -> list[float]:
     if not step > 0 or low + step == low or high / step > 1e15:  # noqa: PLR2004
         return [low, high]
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [float(f"{n * step:.12g}") for n in range(first, last + 1)]
+    return [float(f"{n * step:.12g}") for n in range(first, last + 1)] or [low, high]
 
 
 def log_ticks(low: float, high: float, n_ticks: int) -> list[float]:

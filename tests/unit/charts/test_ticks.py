@@ -1,6 +1,6 @@
 """Ticks are round, few, and inside of the range, for any range."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runlake.charts.ticks import log_ticks, round_ticks, tick_text, time_texts
@@ -9,6 +9,7 @@ numbers = st.floats(-1e300, 1e300)
 
 
 @given(numbers, numbers, st.integers(2, 12))
+@example(-22.0, -1.0, 2)
 def test_ticks_are_few_and_inside(one, other, n_ticks):
     low, high = sorted((one, other))
     ticks = round_ticks(low, high, n_ticks)
